@@ -1,0 +1,1 @@
+"""Frame sets to a fixed number of pixels worth looking at, and a bounded memory of the rest."""

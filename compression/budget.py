@@ -1,0 +1,66 @@
+"""How many pixels a tick may cost, and the three compression ratios that follow.
+
+Knows sizes only; which pixels are chosen is decided elsewhere.
+"""
+
+from dataclasses import dataclass
+
+PATCH_PX = 32
+"""A gaze patch is 32x32 luma pixels, resampled from one block of its camera."""
+
+GRID_ROWS, GRID_COLUMNS = 15, 20
+"""Every camera, whatever its size, is cut into 15 x 20 blocks; at 1280x960 a block is 64x64 pixels."""
+
+SWEEP_TICKS = 240
+"""Any block is read again at full resolution within this many ticks, whatever happens."""
+
+REFERENCE_PIXELS = 8 * 1280 * 960
+"""Raw luma pixels of one tick of the reference rig; the ratios are against these."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A fixed cost per tick: a base image of every camera and `patch_count` patches anywhere.
+
+    `base_height_px` x `base_width_px` is the retina's luma size; both are divisible by 4.
+    """
+
+    name: str
+    base_height_px: int
+    base_width_px: int
+    patch_count: int
+
+    def __post_init__(self) -> None:
+        if self.base_height_px % 4 or self.base_width_px % 4 or self.base_height_px < 4 or self.base_width_px < 4:
+            raise ValueError(
+                f"The base image must be a multiple of 4 pixels, got {self.base_width_px}x{self.base_height_px}."
+            )
+        if self.patch_count < 1:
+            raise ValueError(f"A budget needs at least one patch a tick, got {self.patch_count}.")
+
+    @property
+    def pixels(self) -> int:
+        """Luma pixels that enter the network in one tick."""
+        return 8 * self.base_height_px * self.base_width_px + self.patch_count * PATCH_PX * PATCH_PX
+
+    @property
+    def r_px(self) -> float:
+        """Raw pixels of the reference rig over pixels into the network."""
+        return REFERENCE_PIXELS / self.pixels
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of YUV 4:2:0 that enter the network in one tick."""
+        return self.pixels * 3 // 2
+
+
+BUDGETS = {
+    budget.name: budget
+    for budget in (
+        Budget("B25", 120, 160, 234),
+        Budget("B50", 120, 160, 42),
+        Budget("B100", 60, 80, 58),
+        Budget("B200", 60, 80, 10),
+        Budget("B400", 30, 40, 14),
+    )
+}

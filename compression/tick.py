@@ -1,0 +1,61 @@
+"""What the compressor hands to the network for one tick: `CompressedTick`.
+
+Static shapes: N = 8 cameras, K = patches of the budget, 112 memory slots. Never larger, whatever the cameras show.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+META_SIZE = 8
+"""Per token: camera index, ray x y z (unit, ego frame), angular width rad, angular height rad, age s, filled 0/1."""
+
+RETINA_TOKENS = 12
+"""Tokens a camera's base image gives: 3 rows x 4 columns."""
+
+TIME_SLOTS, NEAR_SLOTS, FAR_SLOTS, EVENT_SLOTS = 32, 32, 32, 16
+MEMORY_SLOTS = TIME_SLOTS + NEAR_SLOTS + FAR_SLOTS + EVENT_SLOTS
+"""112: a time queue, two distance queues (1 m and 4 m), and an event reservoir, in this order."""
+
+MEMORY_POSE_SIZE = 6
+"""Per slot: x m, y m, sin yaw, cos yaw of the ego at the commit in the present ego frame, age s, queue (0-3)."""
+
+MAX_COMMITS = 4
+"""At most one commit per queue and tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedTick:
+    """One tick, compressed.
+
+    Arrays are written anew every tick; copy what has to outlive the next call.
+
+    Attributes:
+        retina: (8, 6, base_h/2, base_w/2) uint8; YUV 4:2:0 packed space-to-depth, channels Y00 Y01 Y10 Y11 U V.
+            Missing cameras are filled with mid grey (128).
+        retina_meta: (8, 12, 8) float32, one row of `META_SIZE` per retina token.
+        patches: (K, 6, 16, 16) uint8, same packing. Unused patches are mid grey and have `filled` 0.
+        patch_meta: (K, 8) float32.
+        patch_camera, patch_block: (K,) int16; block = row * 20 + column; -1 where unused.
+        camera_valid: (8,) float32, 1 or 0.
+        camera_age_s: (8,) float32, 0 where invalid.
+        memory_pose: (112, 6) float32.
+        memory_valid: (112,) float32, 1 or 0: slots that the network may attend to at this tick.
+        commit_slots: (4,) int16, the slots that this tick's `new_k`, `new_v` go into after inference; -1 unused.
+        is_keyframe: (8,) bool, cameras whose content was committed at this tick.
+    """
+
+    tick: int
+    timestamp_ns: int
+    retina: np.ndarray
+    retina_meta: np.ndarray
+    patches: np.ndarray
+    patch_meta: np.ndarray
+    patch_camera: np.ndarray
+    patch_block: np.ndarray
+    camera_valid: np.ndarray
+    camera_age_s: np.ndarray
+    memory_pose: np.ndarray
+    memory_valid: np.ndarray
+    commit_slots: np.ndarray
+    is_keyframe: np.ndarray

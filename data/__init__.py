@@ -1,0 +1,1 @@
+"""Recorded or simulated clips to time-aligned frame sets: decode, clocks, calibration."""

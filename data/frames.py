@@ -1,0 +1,66 @@
+"""What one tick of the cameras is: `Frame` (one picture) and `FrameSet` (eight of them, with ages).
+
+These types cross every border of the program. Planes are views of the decoder's memory: read them, never write.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+RATE_HZ = Fraction(36)
+"""Ticks per second of the whole system, exact."""
+
+CAMERAS = (
+    "front_main",
+    "front_wide",
+    "front_narrow",
+    "left_pillar",
+    "right_pillar",
+    "left_repeater",
+    "right_repeater",
+    "rear",
+)
+"""The canonical cameras. Their order is the order of every (8, …) array in the program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded picture of one camera, as the decoder left it (YUV 4:2:0, 8 bit).
+
+    `y_plane` (H, W), `u_plane` and `v_plane` (ceil(H/2), ceil(W/2)), uint8, possibly with a row stride.
+    `index` counts the pictures of the recording from 0. `is_black` says that the picture carries nothing.
+    `picture` is what owns the memory (an `av.VideoFrame`), kept alive by this object.
+    """
+
+    y_plane: np.ndarray
+    u_plane: np.ndarray
+    v_plane: np.ndarray
+    timestamp_ns: int
+    index: int
+    is_black: bool = False
+    picture: Any = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSet:
+    """What the cameras show at one tick: for each camera the newest frame not later than the tick.
+
+    `frames` has one entry per camera of `CAMERAS`; None where the camera is missing or has not started.
+    `age_ns` (8,) int64 is tick time minus frame time, -1 where there is no frame.
+    `is_valid` (8,) bool: there is a frame, it is younger than the stale limit, and it is not black.
+    `is_new` (8,) bool: the frame was not yet shown at the previous tick.
+    """
+
+    tick: int
+    timestamp_ns: int
+    frames: tuple[Frame | None, ...]
+    age_ns: np.ndarray
+    is_valid: np.ndarray
+    is_new: np.ndarray
+
+    @property
+    def frame_index(self) -> np.ndarray:
+        """(8,) int64 index of each camera's frame in its recording; -1 where there is none."""
+        return np.array([-1 if frame is None else frame.index for frame in self.frames], dtype=np.int64)

@@ -1,0 +1,1 @@
+"""A small procedural driving world: roads, traffic, an expert driver, and eight rendered cameras."""

@@ -1,0 +1,1 @@
+"""Network to quantized ONNX, and the proof that both agree."""

@@ -1,0 +1,1 @@
+"""Cameras to a driving plan: engine, pipeline, replay, profile and the command line."""

@@ -1,0 +1,1 @@
+"""The one network, cameras to plan: its contract, its PyTorch code, its packaged weights."""

@@ -1,0 +1,124 @@
+"""The network's inputs and outputs by name, shape and unit; the metadata that travels inside a model file.
+
+No torch here: the engine, the exporter and the trainer all read this one page. Batch-free shapes, static.
+"""
+
+import msgspec
+
+from fsd.compression.budget import Budget
+from fsd.compression.tick import MEMORY_POSE_SIZE, MEMORY_SLOTS, META_SIZE, RETINA_TOKENS
+from fsd.data.frames import CAMERAS
+
+COMMANDS = ("none", "straight", "left", "right", "lane_left", "lane_right")
+"""Route commands, one-hot in this order."""
+
+EGO_SIZE = 2
+"""Ego vector: speed m/s, yaw rate rad/s."""
+
+PROPRIO_SIZE = 16
+"""Room for extra sensors of a robot rig (touch, force, joints); all zero and not valid for a car."""
+
+SLOT_TOKENS, KEY_SIZE = 16, 64
+"""A memory slot: 16 tokens, as keys and values of 64 numbers shared by all heads."""
+
+WAYPOINTS, WAYPOINT_STEP_S = 16, 0.25
+"""The trajectory: ego pose at 0.25, 0.50 … 4.00 s after the tick."""
+
+LIGHTS = ("none", "green", "yellow", "red")
+OCCUPANCY_ROWS, OCCUPANCY_COLUMNS, OCCUPANCY_CELL_M = 24, 16, 2.5
+"""Occupancy grid: x from -15 m to 45 m in 24 rows (row 0 behind), y from +20 m (left) to -20 m in 16 columns."""
+
+METADATA_KEY = "fsd"
+"""The ONNX metadata property that holds `ModelMetadata` as JSON."""
+
+METADATA_VERSION = 1
+
+
+def input_shapes(budget: Budget) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Name -> (shape, dtype) of every network input, in order."""
+    cameras = len(CAMERAS)
+    return {
+        "retina": ((cameras, 6, budget.base_height_px // 2, budget.base_width_px // 2), "uint8"),
+        "retina_meta": ((cameras, RETINA_TOKENS, META_SIZE), "float32"),
+        "patches": ((budget.patch_count, 6, 16, 16), "uint8"),
+        "patch_meta": ((budget.patch_count, META_SIZE), "float32"),
+        "camera_valid": ((cameras,), "float32"),
+        "camera_age_s": ((cameras,), "float32"),
+        "memory_k": ((MEMORY_SLOTS, SLOT_TOKENS, KEY_SIZE), "float32"),
+        "memory_v": ((MEMORY_SLOTS, SLOT_TOKENS, KEY_SIZE), "float32"),
+        "memory_pose": ((MEMORY_SLOTS, MEMORY_POSE_SIZE), "float32"),
+        "memory_valid": ((MEMORY_SLOTS,), "float32"),
+        "ego": ((EGO_SIZE,), "float32"),
+        "ego_valid": ((1,), "float32"),
+        "command": ((len(COMMANDS),), "float32"),
+        "proprio": ((PROPRIO_SIZE,), "float32"),
+        "proprio_valid": ((1,), "float32"),
+    }
+
+
+def output_shapes() -> dict[str, tuple[tuple[int, ...], str]]:
+    """Name -> (shape, dtype) of every network output, in order.
+
+    `trajectory` is x m, y m, yaw rad, v m/s in the ego frame of the tick; `*_scale` is the Laplace scale, same units.
+    `curvature` 1/m (left positive), `acceleration` m/s². `saliency` is where to look next tick, any real number.
+    """
+    return {
+        "trajectory": ((WAYPOINTS, 4), "float32"),
+        "trajectory_scale": ((WAYPOINTS, 4), "float32"),
+        "curvature": ((1,), "float32"),
+        "curvature_scale": ((1,), "float32"),
+        "acceleration": ((1,), "float32"),
+        "acceleration_scale": ((1,), "float32"),
+        "saliency": ((len(CAMERAS), 15, 20), "float32"),
+        "new_k": ((SLOT_TOKENS, KEY_SIZE), "float32"),
+        "new_v": ((SLOT_TOKENS, KEY_SIZE), "float32"),
+        "lead": ((2,), "float32"),  # distance m, logit that there is one
+        "light": ((len(LIGHTS),), "float32"),  # logits
+        "occupancy": ((OCCUPANCY_ROWS, OCCUPANCY_COLUMNS), "float32"),  # logits
+    }
+
+
+class TensorSpec(msgspec.Struct, frozen=True):
+    """Shape and dtype of one input or output."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class BudgetSpec(msgspec.Struct, frozen=True):
+    """The compressor budget that the network was built for."""
+
+    name: str
+    base_height_px: int
+    base_width_px: int
+    patch_count: int
+
+
+class ModelMetadata(msgspec.Struct, frozen=True):
+    """What a model file says about itself; JSON under `METADATA_KEY` in the ONNX file.
+
+    Attributes:
+        trained: False as long as the weights are random; every output repeats it.
+        state: pairs (output, input): the output is written into slots of the input after each tick.
+        precision: `fp32`, `fp16` or `int8`; `target`: the runtime the file was quantized for.
+        frames: coordinate conventions, for people.
+        weights_sha256: of the safetensors weights file the model was exported from.
+    """
+
+    name: str
+    trained: bool
+    precision: str
+    target: str
+    budget: BudgetSpec
+    cameras: tuple[str, ...]
+    inputs: dict[str, TensorSpec]
+    outputs: dict[str, TensorSpec]
+    waypoint_times_s: tuple[float, ...]
+    commands: tuple[str, ...]
+    state: tuple[tuple[str, str], ...] = (("new_k", "memory_k"), ("new_v", "memory_v"))
+    frames: str = "ego: ISO 8855 (x forward, y left, z up, origin on the ground under the rear axle)"
+    preprocessing: str = "YUV 4:2:0 as decoded, uint8, space-to-depth Y00 Y01 Y10 Y11 U V; scaled inside the network"
+    quantization: dict[str, str] = {}
+    weights_sha256: str = ""
+    licence: str = "MIT"
+    version: int = METADATA_VERSION
