@@ -22,7 +22,7 @@ REFERENCE_PIXELS = 8 * 1280 * 960
 class Budget:
     """A fixed cost per tick: a base image of every camera and `patch_count` patches anywhere.
 
-    `base_height_px` x `base_width_px` is the retina's luma size; both are divisible by 4.
+    `base_height_px` x `base_width_px` is the retina's luma size; both are even.
     """
 
     name: str
@@ -31,9 +31,9 @@ class Budget:
     patch_count: int
 
     def __post_init__(self) -> None:
-        if self.base_height_px % 4 or self.base_width_px % 4 or self.base_height_px < 4 or self.base_width_px < 4:
+        if self.base_height_px % 2 or self.base_width_px % 2 or self.base_height_px < 8 or self.base_width_px < 8:
             raise ValueError(
-                f"The base image must be a multiple of 4 pixels, got {self.base_width_px}x{self.base_height_px}."
+                f"The base image needs an even size of at least 8 pixels, got {self.base_width_px}x{self.base_height_px}."
             )
         if self.patch_count < 1:
             raise ValueError(f"A budget needs at least one patch a tick, got {self.patch_count}.")
