@@ -1,0 +1,44 @@
+# `make demo` and `make test` are the only two commands anybody needs; both set up .venv/ themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# From Python 3.14 a root folder named `compression` on sys.path hides the standard library's.
+export PYTHONSAFEPATH := 1
+
+.PHONY: demo test check format links clean
+
+demo: $(VENV)/.run
+	$(BIN)/fsd demo --out out/demo
+
+test: $(VENV)/.dev
+	$(BIN)/pytest -n 2 -q
+
+check: $(VENV)/.dev links
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 -q
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# What a user of the wheel gets: no torch.
+$(VENV)/.run: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.run
+
+# Type checkers see one package tree: .links/fsd holds fsd/'s files and the four other folders.
+links:
+	@rm -rf .links && mkdir -p .links/fsd
+	@for path in fsd/*; do ln -s ../../$$path .links/fsd/; done
+	@for folder in compression networks export data; do ln -s ../../$$folder .links/fsd/$$folder; done
+
+clean:
+	rm -rf $(VENV) .links out build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,56 @@
+"""What the network wants to do at one tick: `Plan`, the program's final product.
+
+Values only: it does not know how they were made, scored or written.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The driving plan of one tick, in the ego frame of that tick (ISO 8855: x forward, y left).
+
+    Attributes:
+        trajectory: (16, 4) float32, x m, y m, yaw rad, v m/s at 0.25 … 4.00 s.
+        trajectory_scale: (16, 4) float32, Laplace scale of the same, same units.
+        curvature_per_m: of the path to steer now, left positive; acceleration_mps2 likewise.
+        lead_distance_m, lead_probability, light_probabilities: what the network believes to see
+            (none, green, yellow, red); they drive nothing.
+        health: `ok`, or what the plan had to do without, `;`-separated: `missing=rear`, `stale=…`, `black=…`,
+            `no_ego`, `not_finite`.
+    """
+
+    tick: int
+    timestamp_ns: int
+    trajectory: np.ndarray
+    trajectory_scale: np.ndarray
+    curvature_per_m: float
+    curvature_scale_per_m: float
+    acceleration_mps2: float
+    acceleration_scale_mps2: float
+    lead_distance_m: float
+    lead_probability: float
+    light_probabilities: np.ndarray
+    health: str
+
+    @classmethod
+    def from_outputs(cls, tick: int, timestamp_ns: int, outputs: Mapping[str, np.ndarray], health: str) -> "Plan":
+        """Copy a plan out of the engine's output buffers."""
+        light = np.exp(outputs["light"] - outputs["light"].max())
+        return cls(
+            tick=tick,
+            timestamp_ns=timestamp_ns,
+            trajectory=outputs["trajectory"].copy(),
+            trajectory_scale=outputs["trajectory_scale"].copy(),
+            curvature_per_m=float(outputs["curvature"][0]),
+            curvature_scale_per_m=float(outputs["curvature_scale"][0]),
+            acceleration_mps2=float(outputs["acceleration"][0]),
+            acceleration_scale_mps2=float(outputs["acceleration_scale"][0]),
+            lead_distance_m=float(outputs["lead"][0]),
+            lead_probability=float(1.0 / (1.0 + np.exp(-outputs["lead"][1]))),
+            light_probabilities=light / light.sum(),
+            health=health,
+        )
