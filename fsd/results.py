@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from fsd.data.frames import CAMERAS
-from fsd.version import __version__
 from fsd.journal import TableJournal
 from fsd.networks.contract import LIGHTS, WAYPOINTS
 from fsd.pipeline import TickResult
+from fsd.version import __version__
 
 TRAJECTORY_COLUMNS = ("x_m", "y_m", "yaw_rad", "v_mps")
 STAGES = ("wait", "compress", "infer", "post", "write")

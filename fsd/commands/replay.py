@@ -1,0 +1,136 @@
+"""`fsd replay`: arguments, and the few lines a person reads at the end."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from fsd.data.errors import ClipError
+from fsd.replay import ReplayConfig, replay
+
+EXAMPLE = """example:
+  fsd replay my_drive/ --out out
+  fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments; every default is `ReplayConfig`'s."""
+    parser.epilog = EXAMPLE
+    parser.add_argument("clip", type=Path, metavar="CLIP", help="clip folder, folder of videos, or one video")
+    parser.add_argument(
+        "--cameras",
+        nargs="+",
+        metavar="NAME=FILE",
+        default=None,
+        help="which video is which camera; files relative to CLIP or to here",
+    )
+    add_run_arguments(parser)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what every replaying command takes."""
+    parser.add_argument("--out", type=Path, default=ReplayConfig.out, help="folder for the results (%(default)s)")
+    parser.add_argument(
+        "--model", type=Path, default=ReplayConfig.model, help="ONNX file with fsd metadata (the packaged one)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=ReplayConfig.threads, help="threads of the network (%(default)s)"
+    )
+    parser.add_argument(
+        "--decode-workers", type=int, default=ReplayConfig.decode_workers, help="threads that decode (%(default)s)"
+    )
+    parser.add_argument("--max-ticks", type=int, default=ReplayConfig.max_ticks, help="stop after this many ticks")
+    parser.add_argument(
+        "--max-age-ms",
+        type=float,
+        default=ReplayConfig.max_age_ms,
+        help="mask a camera whose newest frame is older (%(default)s)",
+    )
+    parser.add_argument("--command", default=ReplayConfig.command, help="route command for the whole clip")
+    parser.add_argument(
+        "--no-overlay", dest="overlay", action="store_false", default=ReplayConfig.overlay, help="write no video"
+    )
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Replay and print what came out."""
+    config = config_from(options, options.clip, _camera_map(options.cameras, options.clip))
+    summary = replay(config)
+    if not options.json:
+        print_summary(summary, config)
+    return summary
+
+
+def config_from(options: argparse.Namespace, clip: Path, cameras: dict[str, Path] | None = None) -> ReplayConfig:
+    """`ReplayConfig` out of parsed arguments."""
+    return ReplayConfig(
+        clip=clip,
+        out=options.out,
+        cameras=cameras,
+        model=options.model,
+        threads=options.threads,
+        decode_workers=options.decode_workers,
+        max_ticks=options.max_ticks,
+        max_age_ms=options.max_age_ms,
+        command=options.command,
+        overlay=options.overlay,
+    )
+
+
+def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
+    """The few lines a person reads after a replay."""
+    clip, compression = summary["clip"], summary["compression"]
+    plan_ms = summary["stages_ms"].get("plan", {})
+    cameras = summary["cameras"] or {}
+    print(f"{clip['name']}: {summary['ticks']} ticks, {summary['drive_s']:.1f} s of driving at 36 Hz")
+    print(f"  network      {summary['model']['name']} ({summary['model']['precision']}), {summary['network']}")
+    print(f"  cameras      {', '.join(clip['cameras'])}")
+    if clip["missing_cameras"]:
+        print(f"  masked       {', '.join(clip['missing_cameras'])} (no video)")
+    for note in clip["notes"]:
+        print(f"  note         {note}")
+    for fault in _faults(cameras):
+        print(f"  counted      {fault}")
+    print(f"  speed        {summary['times_real_time']:.2f}x real time, everything written")
+    if plan_ms:
+        print(
+            f"  latency      compress + network p50 {plan_ms['p50']:.1f} ms, p99 {plan_ms['p99']:.1f} ms "
+            f"(n = {plan_ms['samples']}); over {summary['deadline']['tick_ms']} ms: {summary['deadline']['ticks_over']}"
+        )
+    print(
+        f"  compression  {compression['budget']}: R_px {compression['r_px']}:1, "
+        f"R_mem {compression['r_mem_60s']}:1 over 60 s (of {compression['reference']})"
+    )
+    print("  joules/tick  unavailable (replay reads no power meter)")
+    for planner, scores in (summary["scores"] or {}).items():
+        if "ade_3s_m" in scores:
+            print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
+    print(f"  plan hash    {summary['plan_hash']}")
+    print(f"  written      {config.out}/plan.parquet ticks.parquet summary.json{' overlay.mp4' * config.overlay}")
+
+
+def _faults(cameras: dict[str, Any]) -> list[str]:
+    words = {
+        "black": "black frames",
+        "corrupt": "corrupt packets",
+        "backwards": "times running backwards",
+        "gaps": "gaps",
+    }
+    return [
+        f"{name}: {count} {text}"
+        for name, counters in cameras.get("cameras", {}).items()
+        for key, text in words.items()
+        if (count := counters.get(key, 0))
+    ]
+
+
+def _camera_map(pairs: list[str] | None, folder: Path) -> dict[str, Path] | None:
+    if pairs is None:
+        return None
+    cameras: dict[str, Path] = {}
+    for pair in pairs:
+        name, separator, file = pair.partition("=")
+        if not separator or not name or not file:
+            raise ClipError(f"--cameras takes NAME=FILE pairs, got {pair!r}. Write for example front_main=dashcam.mp4.")
+        inside = folder / file
+        cameras[name] = inside if inside.exists() else Path(file)
+    return cameras

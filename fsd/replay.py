@@ -1,0 +1,135 @@
+"""Replay one recording offline: every tick planned, everything written, whatever goes wrong on the way.
+
+Runs flat out. Ctrl-C, a full disk or a broken file end the run early; what was computed until then is kept, readable,
+and `summary.json` says how the run ended.
+"""
+
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from fsd.data.clip import Clip, open_clip
+from fsd.data.errors import OutputError
+from fsd.data.frame_source import FrameSource
+from fsd.engine import Engine
+from fsd.networks.contract import COMMANDS
+from fsd.overlay import Overlay
+from fsd.pipeline import Pipeline
+from fsd.results import ResultTables
+from fsd.summary import RunRecord, write_summary
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """Settings of `fsd replay`.
+
+    Attributes:
+        clip: folder or video file of the recording; out: folder for the results, made when missing.
+        cameras: camera name -> video, where the names cannot be told from the files.
+        model: ONNX file with fsd metadata; None is the packaged one.
+        threads: of the network; decode_workers: threads that decode, each serving several cameras.
+        max_ticks: stop after this many; None replays everything.
+        max_age_ms: a camera whose newest frame is older is masked.
+        command: route command for the whole clip, over the recorded ones; one of `COMMANDS`.
+        overlay: write `overlay.mp4`.
+    """
+
+    clip: Path
+    out: Path = Path("out")
+    cameras: Mapping[str, Path] | None = None
+    model: Path | None = None
+    threads: int = 1
+    decode_workers: int = 2
+    max_ticks: int | None = None
+    max_age_ms: float = 250.0
+    command: str | None = None
+    overlay: bool = True
+
+    def __post_init__(self) -> None:
+        if self.threads < 1 or self.decode_workers < 1:
+            raise ValueError(
+                f"threads and decode_workers must be at least 1, got {self.threads} and {self.decode_workers}."
+            )
+        if self.max_ticks is not None and self.max_ticks < 1:
+            raise ValueError(f"max_ticks must be at least 1, got {self.max_ticks}.")
+        if self.max_age_ms <= 0:
+            raise ValueError(f"max_age_ms must be positive, got {self.max_age_ms}.")
+        if self.command is not None and self.command not in COMMANDS:
+            raise ValueError(f"command must be one of {', '.join(COMMANDS)}; got {self.command!r}.")
+
+
+def replay(config: ReplayConfig, show_progress: bool = True) -> dict[str, Any]:
+    """Plan for every tick of a recording and write the results to `config.out`.
+
+    Returns:
+        The content of `summary.json`.
+
+    Raises:
+        ClipError, ModelError: nothing could be computed.
+        FsdError: the run broke off; what was computed is in `config.out`.
+        KeyboardInterrupt: likewise, on Ctrl-C.
+    """
+    clip = open_clip(config.clip, config.cameras)
+    engine = Engine(config.model, threads=config.threads)
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+        (config.out / "overlay.mp4").unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
+    record = RunRecord(clip, engine.metadata)
+    write_summary(config.out, record.summary("running"))
+    try:
+        _run(config, clip, engine, record, show_progress)
+    except KeyboardInterrupt:
+        write_summary(config.out, record.summary("interrupted"))
+        raise
+    except BaseException as error:
+        write_summary(config.out, record.summary("failed", error))
+        raise
+    summary = record.summary("complete")
+    write_summary(config.out, summary)
+    return summary
+
+
+def _run(config: ReplayConfig, clip: Clip, engine: Engine, record: RunRecord, show_progress: bool) -> None:
+    pipeline = Pipeline(clip.rig, engine)
+    with ExitStack() as stack:
+        tables = stack.enter_context(ResultTables(config.out, engine.metadata.trained, engine.budget.patch_count))
+        overlay = None
+        if config.overlay:
+            overlay = stack.enter_context(Overlay(config.out / "overlay.mp4", clip, engine.metadata))
+        source = stack.enter_context(
+            FrameSource(
+                clip,
+                workers=config.decode_workers,
+                max_age_ns=round(config.max_age_ms * 1e6),
+                max_ticks=config.max_ticks,
+            )
+        )
+        stack.callback(lambda: record.finish(source.report))
+        progress = stack.enter_context(
+            tqdm(total=source.expected_ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr)
+        )
+        write_ms = 0.0
+        waiting_since_ns = time.perf_counter_ns()
+        for frame_set in source:
+            wait_ms = (time.perf_counter_ns() - waiting_since_ns) / 1e6
+            ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
+            command = config.command or (
+                clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else COMMANDS[0]
+            )
+            result = pipeline.step(frame_set, ego, command)
+            write_start_ns = time.perf_counter_ns()
+            tables.append(result, wait_ms, write_ms)
+            record.add(result, wait_ms, write_ms)
+            if overlay is not None:
+                overlay.add(result, ego, command)
+            progress.update()
+            waiting_since_ns = time.perf_counter_ns()
+            write_ms = (waiting_since_ns - write_start_ns) / 1e6

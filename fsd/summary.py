@@ -1,0 +1,179 @@
+"""What a run adds up to: `RunRecord` collects it tick by tick, `write_summary` puts it into `summary.json`.
+
+docs/outputs.md describes the fields. Every figure that could not be measured says so in place of a number.
+"""
+
+import json
+import os
+import platform
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fsd.compression.budget import Budget
+from fsd.compression.tick import MEMORY_SLOTS
+from fsd.data.clip import Clip
+from fsd.data.frame_source import SyncReport
+from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.networks.contract import KEY_SIZE, SLOT_TOKENS, ModelMetadata
+from fsd.pipeline import TickResult
+from fsd.results import STAGES
+from fsd.scoring import constant_velocity_waypoints, displacement_errors, driven_waypoints
+from fsd.version import __version__
+
+TICK_MS = float(1000 / RATE_HZ)
+PERCENTILES = (50, 90, 99)
+REFERENCE_BYTES_60S = 8 * 1280 * 960 * 3 // 2 * 36 * 60
+
+
+class RunRecord:
+    """Collects what the summary needs: a few numbers a tick (about 300 bytes; 80 MB for two hours)."""
+
+    def __init__(self, clip: Clip, metadata: ModelMetadata) -> None:
+        self._clip = clip
+        self._metadata = metadata
+        self._started_s = time.time()
+        self._wall_start_s = time.perf_counter()
+        self._cpu_start_s = time.process_time()
+        self._stage_ms: list[tuple[float, ...]] = []
+        self._tick_times_ns: list[int] = []
+        self._trajectories: list[np.ndarray] = []
+        self._health: Counter[str] = Counter()
+        self._keyframes = np.zeros(len(CAMERAS), np.int64)
+        self._is_finite = True
+        self._last: TickResult | None = None
+        self._sync: SyncReport | None = None
+
+    def add(self, result: TickResult, wait_ms: float, write_ms: float) -> None:
+        """Count one tick."""
+        self._stage_ms.append((wait_ms, result.compress_ms, result.infer_ms, result.post_ms, write_ms))
+        self._tick_times_ns.append(result.plan.timestamp_ns)
+        if self._clip.ego is not None:
+            self._trajectories.append(result.plan.trajectory[:, :2])
+        self._health.update(result.plan.health.split(";"))
+        self._keyframes += result.compressed.is_keyframe
+        self._is_finite &= bool(np.isfinite(result.plan.trajectory).all())
+        self._last = result
+
+    def finish(self, sync: SyncReport) -> None:
+        """Take the decoder's and clock's counters at the end of the run, however it ended."""
+        self._sync = sync
+
+    def summary(self, status: str, error: BaseException | None = None) -> dict[str, Any]:
+        """The content of `summary.json`; `status` is running, complete, interrupted or failed."""
+        wall_s = time.perf_counter() - self._wall_start_s
+        ticks = len(self._stage_ms)
+        drive_s = float(ticks / RATE_HZ)
+        last = self._last
+        return {
+            "fsd_version": __version__,
+            "status": status,
+            "error": None if error is None else f"{type(error).__name__}: {error}",
+            "network": "trained" if self._metadata.trained else "untrained: random weights, the plan means nothing",
+            "started_unix_s": round(self._started_s, 3),
+            "clip": self._clip_summary(),
+            "model": {
+                "name": self._metadata.name,
+                "precision": self._metadata.precision,
+                "weights_sha256": self._metadata.weights_sha256,
+            },
+            "ticks": ticks,
+            "drive_s": drive_s,
+            "wall_s": wall_s,
+            "times_real_time": drive_s / wall_s if ticks else None,
+            "cores_used": (time.process_time() - self._cpu_start_s) / wall_s,
+            "plan_is_finite": self._is_finite,
+            "stages_ms": self._stages(),
+            "deadline": self._deadline(),
+            "compression": self._compression(),
+            "joules_a_tick": {"value": None, "tag": "unavailable", "why": "replay reads no power meter"},
+            "health": dict(self._health),
+            "cameras": self._sync.to_dict() if self._sync else None,
+            "scores": self._scores(),
+            "input_hash": last.input_hash.hex() if last else None,
+            "plan_hash": last.plan_hash.hex() if last else None,
+            "machine": {
+                "system": platform.platform(),
+                "processor": _processor(),
+                "cores": os.cpu_count(),
+                "python": platform.python_version(),
+            },
+        }
+
+    def _clip_summary(self) -> dict[str, Any]:
+        clip = self._clip
+        return {
+            "name": clip.name,
+            "format": clip.format,
+            "cameras": [name for name, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None],
+            "missing_cameras": [name for name, stream in zip(CAMERAS, clip.streams, strict=True) if stream is None],
+            "rig": "assumed" if clip.rig_is_assumed else clip.rig.name,
+            "has_ego": clip.ego is not None,
+            "notes": list(clip.notes),
+        }
+
+    def _stages(self) -> dict[str, dict[str, float]]:
+        if not self._stage_ms:
+            return {}
+        table = np.array(self._stage_ms)
+        columns = {stage: table[:, column] for column, stage in enumerate(STAGES)}
+        columns["plan"] = table[:, 1:4].sum(axis=1)
+        return {
+            stage: {f"p{p}": round(float(np.percentile(values, p)), 4) for p in PERCENTILES}
+            | {"max": round(float(values.max()), 4), "samples": len(values)}
+            for stage, values in columns.items()
+        }
+
+    def _deadline(self) -> dict[str, Any]:
+        plan_ms = np.array([sum(row[1:4]) for row in self._stage_ms])
+        return {
+            "tick_ms": round(TICK_MS, 3),
+            "ticks_over": int((plan_ms > TICK_MS).sum()),
+            "of": len(plan_ms),
+            "counts": "compress + infer + post of a flat-out replay; decode runs ahead and is not in it",
+        }
+
+    def _compression(self) -> dict[str, Any]:
+        spec = self._metadata.budget
+        budget = Budget(spec.name, spec.base_height_px, spec.base_width_px, spec.patch_count)
+        memory_bytes = 2 * 4 * MEMORY_SLOTS * SLOT_TOKENS * KEY_SIZE
+        return {
+            "budget": budget.name,
+            "pixels_a_tick": budget.pixels,
+            "bytes_a_tick": budget.input_bytes,
+            "r_px": round(budget.r_px, 2),
+            "r_mem_60s": round(REFERENCE_BYTES_60S / memory_bytes),
+            "reference": "8 x 1280x960 YUV 4:2:0 at 36 Hz",
+            "keyframes": {name: int(n) for name, n in zip(CAMERAS, self._keyframes, strict=True)},
+        }
+
+    def _scores(self) -> dict[str, Any] | None:
+        ego = self._clip.ego
+        if ego is None or not self._trajectories:
+            return None
+        times_ns = np.array(self._tick_times_ns)
+        driven = driven_waypoints(ego, times_ns)
+        return {
+            "network": displacement_errors(np.array(self._trajectories), driven),
+            "constant_velocity": displacement_errors(constant_velocity_waypoints(ego, times_ns), driven),
+        }
+
+
+def write_summary(folder: Path, summary: dict[str, Any]) -> None:
+    """Write `summary.json` in one step: a reader sees the old one or the new one, never half."""
+    unfinished = folder / "summary.json.part"
+    unfinished.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    unfinished.replace(folder / "summary.json")
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()
