@@ -1,0 +1,180 @@
+"""What the car did: speed, yaw rate and pose over time (`ego.parquet`), and the route command (`command.parquet`).
+
+Two views, kept apart on purpose: `sample_at` is causal, it is what a network may see; `poses_at` interpolates into
+the future, it is ground truth for scoring and must never reach a network.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fsd.data.errors import ClipError, ClockError
+
+STALE_NS = 500_000_000
+"""An ego row older than this says nothing about now."""
+
+COMMANDS = ("none", "straight", "left", "right", "lane_left", "lane_right")
+"""Route commands a recording may hold."""
+
+EGO_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz", "v_mps", "yaw_rate_rps")
+"""Columns of `ego.parquet` that the program reads, besides `t_ns`; others are kept for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class EgoSample:
+    """Speed over ground in m/s (forward positive) and yaw rate in rad/s (left positive)."""
+
+    speed_mps: float
+    yaw_rate_rps: float
+
+
+@dataclass(frozen=True)
+class EgoTrack:
+    """The ego motion of a clip, one row per `timestamp_ns` (n,) int64, strictly rising; NaN where not recorded.
+
+    `speed_mps`, `yaw_rate_rps`, `x_m`, `y_m`, `yaw_rad` are (n,) float64; the world frame is z up, any origin.
+    """
+
+    timestamp_ns: np.ndarray
+    speed_mps: np.ndarray
+    yaw_rate_rps: np.ndarray
+    x_m: np.ndarray
+    y_m: np.ndarray
+    yaw_rad: np.ndarray
+
+    def __post_init__(self) -> None:
+        for field in self.__dataclass_fields__:
+            if np.shape(getattr(self, field)) != np.shape(self.timestamp_ns):
+                raise ValueError(f"`{field}` has shape {np.shape(getattr(self, field))}, not that of `timestamp_ns`.")
+        if len(self.timestamp_ns) == 0 or np.any(np.diff(self.timestamp_ns) <= 0):
+            raise ValueError("`timestamp_ns` must have rows and rise strictly.")
+
+    def sample_at(self, t_ns: int) -> EgoSample | None:
+        """The newest row not later than `t_ns`; None if there is none, if it is older than 0.5 s or not finite."""
+        row = int(np.searchsorted(self.timestamp_ns, t_ns, side="right")) - 1
+        if row < 0 or t_ns - int(self.timestamp_ns[row]) > STALE_NS:
+            return None
+        speed_mps, yaw_rate_rps = float(self.speed_mps[row]), float(self.yaw_rate_rps[row])
+        if not np.isfinite(speed_mps) or not np.isfinite(yaw_rate_rps):
+            return None
+        return EgoSample(speed_mps, yaw_rate_rps)
+
+    def poses_at(self, t_ns: np.ndarray) -> np.ndarray:
+        """Interpolated ground truth: (n, 4) float64 x m, y m, yaw rad, v m/s at times (n,); NaN outside the track.
+
+        For scoring only: it looks ahead of the time it is asked for.
+        """
+        t_ns = np.asarray(t_ns, np.int64)
+        start_ns = int(self.timestamp_ns[0])
+        rows_s = (self.timestamp_ns - start_ns) * 1e-9  # relative first: Unix nanoseconds do not fit a float
+        at_s = (t_ns - start_ns) * 1e-9
+        columns = (self.x_m, self.y_m, np.unwrap(self.yaw_rad), self.speed_mps)
+        poses = np.stack([np.interp(at_s, rows_s, column, left=np.nan, right=np.nan) for column in columns], axis=-1)
+        poses[:, 2] = np.mod(poses[:, 2] + np.pi, 2 * np.pi) - np.pi
+        return poses
+
+
+@dataclass(frozen=True)
+class CommandTrack:
+    """Route commands over time: `commands[i]` holds from `timestamp_ns[i]` on. Times (n,) int64 rise strictly."""
+
+    timestamp_ns: np.ndarray
+    commands: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.commands) != len(self.timestamp_ns) or np.any(np.diff(self.timestamp_ns) <= 0):
+            raise ValueError("Commands need one strictly rising time each.")
+
+    def command_at(self, t_ns: int) -> str:
+        """The command that holds at `t_ns`; `none` before the first."""
+        row = int(np.searchsorted(self.timestamp_ns, t_ns, side="right")) - 1
+        return self.commands[row] if row >= 0 else "none"
+
+
+def load_ego(path: Path) -> EgoTrack:
+    """Read `ego.parquet`: `t_ns` and any of `EGO_COLUMNS`.
+
+    Raises:
+        ClipError: the file cannot be read or a column has the wrong type.
+        ClockError: the times do not rise strictly.
+    """
+    table = _read_table(path)
+    timestamp_ns = _rising_times(path, table)
+    columns = {name: _float_column(path, table, name, len(timestamp_ns)) for name in EGO_COLUMNS}
+    qw, qx, qy, qz = (columns[name] for name in ("qw", "qx", "qy", "qz"))
+    return EgoTrack(
+        timestamp_ns=timestamp_ns,
+        speed_mps=columns["v_mps"],
+        yaw_rate_rps=columns["yaw_rate_rps"],
+        x_m=columns["x"],
+        y_m=columns["y"],
+        yaw_rad=np.arctan2(2 * (qw * qz + qx * qy), 1 - 2 * (qy * qy + qz * qz)),
+    )
+
+
+def load_commands(path: Path) -> CommandTrack:
+    """Read `command.parquet`: `t_ns` and `command`, one of `COMMANDS`.
+
+    Raises:
+        ClipError: the file cannot be read, or has a command that does not exist.
+        ClockError: the times do not rise strictly.
+    """
+    table = _read_table(path)
+    timestamp_ns = _rising_times(path, table)
+    if "command" not in table.column_names:
+        raise ClipError(f"{path} has no column `command` (it has {', '.join(table.column_names)}). Add it.")
+    commands = tuple(str(value) for value in table["command"].to_pylist())
+    for row, command in enumerate(commands):
+        if command not in COMMANDS:
+            raise ClipError(f"{path} row {row}: unknown command {command!r}. Use one of {', '.join(COMMANDS)}.")
+    return CommandTrack(timestamp_ns, commands)
+
+
+def _read_table(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ClipError(f"{path} cannot be read as Parquet ({error}). Write it again, or remove it.") from error
+    if "t_ns" not in table.column_names or table.num_rows == 0:
+        raise ClipError(
+            f"{path} needs a column `t_ns` with at least one row "
+            f"(it has {table.num_rows} rows of {', '.join(table.column_names) or 'no columns'}). "
+            "Add it, or remove the file."
+        )
+    return table
+
+
+def _rising_times(path: Path, table: Any) -> np.ndarray:
+    import pyarrow as pa
+
+    column = table["t_ns"]
+    if not pa.types.is_integer(column.type) or column.null_count:
+        raise ClockError(
+            f"{path}: `t_ns` must be whole nanoseconds (int64) without gaps, got {column.type} "
+            f"with {column.null_count} empty rows. Write int64 nanoseconds."
+        )
+    timestamp_ns = np.asarray(column.to_numpy(), np.int64)
+    falls = np.flatnonzero(np.diff(timestamp_ns) <= 0)
+    if len(falls):
+        row = int(falls[0]) + 1
+        raise ClockError(
+            f"{path} row {row}: `t_ns` {timestamp_ns[row]} does not rise above {timestamp_ns[row - 1]} of the row "
+            f"before ({len(falls)} such rows). Sort the rows by time and remove repeated times."
+        )
+    return timestamp_ns
+
+
+def _float_column(path: Path, table: Any, name: str, rows: int) -> np.ndarray:
+    import pyarrow as pa
+
+    if name not in table.column_names:
+        return np.full(rows, np.nan)
+    try:
+        return np.asarray(table[name].cast(pa.float64()).to_numpy(), np.float64)
+    except (pa.ArrowException, ValueError) as error:
+        raise ClipError(f"{path}: column `{name}` is {table[name].type}, not a number. Write float64.") from error
