@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import av
 import numpy as np
@@ -148,7 +148,7 @@ class _Video:
         self._times_ns: list[int] = []
         try:
             self._container = av.open(str(folder / f"{camera.name}.mp4"), "w")
-            self._stream: Any = self._container.add_stream(codec, rate=rate_hz, options=options)
+            self._stream = cast(av.VideoStream, self._container.add_stream(codec, rate=rate_hz, options=options))
         except (av.FFmpegError, ValueError, OSError) as error:
             raise ClipError(
                 f"{folder} cannot be written with encoder {codec!r}: {error}. Use another encoder."

@@ -190,13 +190,13 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         for field, value in (("width_px", self.width_px), ("height_px", self.height_px)):
             if not 16 <= value <= 16384:
                 raise ValueError(f"`{field}` must be 16 … 16384 pixels, got {value}")
-        for field, value, size in (
+        for field, centre_px, size in (
             ("cx_px", self.intrinsics.cx_px, self.width_px),
             ("cy_px", self.intrinsics.cy_px, self.height_px),
         ):
-            if not -size <= value <= 2 * size or 0 < value < 1:
+            if not -size <= centre_px <= 2 * size or 0 < centre_px < 1:
                 raise ValueError(
-                    f"`intrinsics.{field}` is {value:g}, far from the middle of {size} pixels; "
+                    f"`intrinsics.{field}` is {centre_px:g}, far from the middle of {size} pixels; "
                     "write the principal point in pixels of the recorded picture"
                 )
 
