@@ -6,7 +6,8 @@
     │   └── ClockError     timestamps that cannot be used
     ├── ModelError         a model file is wrong, or does not fit the rig or the compressor
     ├── SimulatorError     the simulator cannot run here (no OpenGL, no such scenario)
-    └── OutputError        results cannot be written
+    ├── OutputError        results cannot be written
+    └── UsageError         an option has a value that cannot be used
 
 The command line prints the message without a traceback and exits with `exit_code`.
 """
@@ -48,3 +49,9 @@ class OutputError(FsdError):
     """Results cannot be written where they were asked for."""
 
     exit_code = 6
+
+
+class UsageError(FsdError):
+    """An option has a value that cannot be used."""
+
+    exit_code = 2

@@ -66,11 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fsd: interrupted; what was computed until now is kept.", file=sys.stderr)
         return 130
-    except (FsdError, ValueError) as error:
-        if options.debug or not isinstance(error, FsdError | ValueError):
+    except FsdError as error:
+        if options.debug:
             raise
         print(f"fsd: {error}", file=sys.stderr)
-        return error.exit_code if isinstance(error, FsdError) else 2
+        return error.exit_code
     if options.json:
         print(json.dumps(result, allow_nan=False))
     return 0

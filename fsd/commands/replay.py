@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fsd.data.errors import ClipError
+from fsd.data.errors import UsageError
 from fsd.replay import ReplayConfig, replay
 
 EXAMPLE = """example:
@@ -61,19 +61,26 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def config_from(options: argparse.Namespace, clip: Path, cameras: dict[str, Path] | None = None) -> ReplayConfig:
-    """`ReplayConfig` out of parsed arguments."""
-    return ReplayConfig(
-        clip=clip,
-        out=options.out,
-        cameras=cameras,
-        model=options.model,
-        threads=options.threads,
-        decode_workers=options.decode_workers,
-        max_ticks=options.max_ticks,
-        max_age_ms=options.max_age_ms,
-        command=options.command,
-        overlay=options.overlay,
-    )
+    """`ReplayConfig` out of parsed arguments.
+
+    Raises:
+        UsageError: a value that the config refuses.
+    """
+    try:
+        return ReplayConfig(
+            clip=clip,
+            out=options.out,
+            cameras=cameras,
+            model=options.model,
+            threads=options.threads,
+            decode_workers=options.decode_workers,
+            max_ticks=options.max_ticks,
+            max_age_ms=options.max_age_ms,
+            command=options.command,
+            overlay=options.overlay,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
@@ -130,7 +137,9 @@ def _camera_map(pairs: list[str] | None, folder: Path) -> dict[str, Path] | None
     for pair in pairs:
         name, separator, file = pair.partition("=")
         if not separator or not name or not file:
-            raise ClipError(f"--cameras takes NAME=FILE pairs, got {pair!r}. Write for example front_main=dashcam.mp4.")
+            raise UsageError(
+                f"--cameras takes NAME=FILE pairs, got {pair!r}. Write for example front_main=dashcam.mp4."
+            )
         inside = folder / file
         cameras[name] = inside if inside.exists() else Path(file)
     return cameras
