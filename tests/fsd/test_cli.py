@@ -1,0 +1,73 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fsd.cli import COMMANDS, build_parser, main
+
+HEAVY = ("torch", "onnxruntime", "av", "pyarrow", "numba", "numpy", "PIL")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom fsd.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert "example" in text
+    assert f"fsd {command}" in text
+
+
+def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["fly"])
+    assert stop.value.code == 2
+    assert "replay" in capsys.readouterr().err
+
+
+def test_a_missing_clip_is_one_line_and_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 3
+    error = capsys.readouterr().err
+    assert error.startswith("fsd: ")
+    assert "nowhere" in error
+    assert "Traceback" not in error
+
+
+def test_a_bad_option_value_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(tmp_path), "--threads", "0"]) == 2
+    assert "threads" in capsys.readouterr().err
+
+
+def test_a_camera_pair_without_a_name_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(tmp_path), "--cameras", "video.mp4"]) == 2
+    assert "front_main=dashcam.mp4" in capsys.readouterr().err
+
+
+def test_a_missing_model_is_exit_code_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "none.onnx"
+    assert main(["demo", "--model", str(model), "--out", str(tmp_path / "out"), "--max-ticks", "1"]) == 4
+    assert "none.onnx" in capsys.readouterr().err
+
+
+def test_json_is_the_last_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main(["demo", "--out", str(out), "--max-ticks", "3", "--no-overlay", "--json"]) == 0
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert json.loads(last) == json.loads((out / "summary.json").read_text())
+
+
+def test_the_parser_of_all_commands_can_be_built() -> None:
+    assert build_parser("all").parse_args(["replay", "clip"]).clip == Path("clip")
