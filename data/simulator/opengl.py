@@ -1,0 +1,34 @@
+"""Open an off-screen OpenGL context, and say what to install where that does not work.
+
+EGL only: no display, no window system. The reference is Mesa's software driver; a GPU works the same, faster.
+"""
+
+from typing import Any
+
+from fsd.data.errors import SimulatorError
+
+_MEND = (
+    "Drawing needs the Python package `moderngl` (pip install 'fsd[sim]') and an EGL driver. "
+    "Install it with `sudo apt-get install libegl1 libgl1-mesa-dri` (Debian, Ubuntu) or "
+    "`sudo dnf install mesa-libEGL mesa-dri-drivers` (Fedora). Everything that needs no pictures works without."
+)
+
+
+def open_context() -> Any:
+    """A moderngl context of OpenGL 3.3 without a window.
+
+    Raises:
+        SimulatorError: moderngl or an EGL driver is missing; names the packages.
+    """
+    try:
+        import moderngl
+    except ImportError as error:
+        raise SimulatorError(f"The simulator cannot draw: moderngl is not installed. {_MEND}") from error
+    last: Exception | None = None
+    # Distributions without development packages have only the versioned names.
+    for libraries in ({}, {"libgl": "libGL.so.1", "libegl": "libEGL.so.1"}, {"libgl": "libEGL.so.1", "libegl": "libEGL.so.1"}):
+        try:
+            return moderngl.create_standalone_context(require=330, backend="egl", **libraries)
+        except Exception as error:  # glcontext raises bare Exception
+            last = error
+    raise SimulatorError(f"The simulator cannot draw: no off-screen OpenGL 3.3 ({last}). {_MEND}") from last

@@ -1,0 +1,289 @@
+"""The standing world as triangles: ground, asphalt, paint, kerbs, houses, trees, posts and soft shadows, by material.
+
+Turns a road and its scenery into one mesh per material (the names of `MATERIALS`). No OpenGL here.
+"""
+
+import math
+
+import numpy as np
+
+from fsd.data.simulator import mesh, models
+from fsd.data.simulator.appearance import Light, Surfaces
+from fsd.data.simulator.path import STEP_M
+from fsd.data.simulator.road import CORNER_RADIUS_M, LANE_WIDTH_M, STOP_LINE_M, Junction, Road
+from fsd.data.simulator.scenery import Scenery
+
+MATERIALS = ("asphalt", "paint", "plain", "wall", "foliage", "ground", "shadow")
+"""In drawing order: what is near and large first, so that hidden pixels are not shaded twice; shadows last."""
+
+PAVEMENT_M = 2.2
+KERB_M = 0.13
+
+_DOWN_M = -0.10
+"""Level of the open ground; the road lies above it."""
+
+
+def build_scene(road: Road, scenery: Scenery, surfaces: Surfaces, light: Light, country: bool) -> dict[str, np.ndarray]:
+    """Material -> (n, 12) mesh of everything that stands still."""
+    builder = _SceneBuilder(road, surfaces, country)
+    builder.add_roads()
+    for junction in road.junctions:
+        builder.add_junction(junction)
+    builder.add_buildings(scenery.buildings, light)
+    builder.add_trees(scenery.trees, light)
+    builder.add_posts(scenery, light)
+    builder.add_ground()
+    return {material: mesh.join(builder.parts[material]) for material in MATERIALS}
+
+
+def signal_heads(road: Road) -> list[tuple[int, bool, float, float, float, float]]:
+    """Every signal head: (junction index, shows the route's phase, x, y, z of its middle, heading of who reads it)."""
+    heads = []
+    for index, junction in enumerate(road.junctions):
+        if junction.control != "signal":
+            continue
+        for quarter in range(4):
+            heading = junction.heading_rad + quarter * math.pi / 2
+            for forward, left, z in _head_places(road, junction):
+                x, y = _in_junction(junction, quarter, np.array([[forward, left]]))[0]
+                heads.append((index, quarter % 2 == 0, float(x), float(y), z, heading))
+    return heads
+
+
+def _head_places(road: Road, junction: Junction) -> tuple[tuple[float, float, float], ...]:
+    """Of one approach: beside the stop line, over the far side's lane, and beyond."""
+    near, far = -(junction.half_m + STOP_LINE_M - 0.6), junction.half_m + 1.0
+    return ((near, -(road.half_width_m + 0.75), 3.0), (far, -(road.half_width_m - 2.2), 5.35))
+
+
+def _in_junction(junction: Junction, quarter: int, points: np.ndarray) -> np.ndarray:
+    """(n, 2) points of a junction's own frame, turned by quarters, in the world."""
+    angle = junction.heading_rad + quarter * math.pi / 2
+    cos, sin = math.cos(angle), math.sin(angle)
+    return points @ np.array([[cos, sin], [-sin, cos]]) + np.array(junction.centre_m)
+
+
+class _SceneBuilder:
+    def __init__(self, road: Road, surfaces: Surfaces, country: bool) -> None:
+        self.road, self.surfaces, self.country = road, surfaces, country
+        self.parts: dict[str, list[np.ndarray]] = {material: [] for material in MATERIALS}
+
+    # Roads ------------------------------------------------------------------------------------------------------------
+
+    def add_roads(self) -> None:
+        points, inside = self.road.path.points, self.road.in_junction
+        edges = np.flatnonzero(np.diff(np.concatenate([[True], inside, [True]]).astype(int)))
+        for first, last in zip(edges[::2], edges[1::2], strict=True):
+            index = np.unique(np.append(np.arange(max(first - 1, 0), last, 4), min(last, len(points) - 1)))
+            self._ribbon(points[index, :2], points[index, 2], index * STEP_M)
+        for junction in self.road.junctions:
+            for name in ("ahead", "left", "right"):
+                if name != junction.exit_arm:
+                    arm = junction.arms[name]
+                    heading = math.atan2(*(arm[-1] - arm[0])[::-1])
+                    self._ribbon(arm, np.full(len(arm), heading), np.arange(len(arm)) * 2.0)
+
+    def _strip(
+        self, line: np.ndarray, normal: np.ndarray, left: tuple[float, float], right: tuple[float, float]
+    ) -> np.ndarray:
+        """(n, 4, 3) quads between two offsets (d, z) of a line."""
+        a = np.column_stack([line + normal * left[0], np.full(len(line), left[1])])
+        b = np.column_stack([line + normal * right[0], np.full(len(line), right[1])])
+        return np.stack([b[:-1], b[1:], a[1:], a[:-1]], axis=1)
+
+    def _ribbon(self, line: np.ndarray, heading: np.ndarray, s: np.ndarray) -> None:
+        half, normal = self.road.half_width_m, np.stack([-np.sin(heading), np.cos(heading)], axis=1)
+        surface = np.zeros((len(line) - 1, 4, 3), dtype=np.float32)
+        surface[..., 0] = np.stack([s[:-1], s[1:], s[1:], s[:-1]], axis=1)
+        surface[..., 1] = [-half, -half, half, half]
+        self.parts["asphalt"].append(mesh.quads(self._strip(line, normal, (half, 0), (-half, 0)), (1, 1, 1), surface))
+        for side in (1, -1):
+            if self.country:
+                bands = [((half, 0.0), (half + 1.6, _DOWN_M - 0.02), (0.20, 0.17, 0.12))]
+            else:
+                pavement = self.surfaces.pavement
+                kerb = tuple(0.85 * c for c in pavement)
+                bands = [
+                    ((half, 0.0), (half, KERB_M), kerb),
+                    ((half, KERB_M), (half + 0.16, KERB_M), tuple(1.25 * c for c in pavement)),
+                    ((half + 0.16, KERB_M), (half + PAVEMENT_M, KERB_M), pavement),
+                    ((half + PAVEMENT_M, KERB_M), (half + PAVEMENT_M, _DOWN_M), pavement),
+                ]
+            for inner, outer, colour in bands:
+                first, second = (outer, inner) if side > 0 else ((-inner[0], inner[1]), (-outer[0], outer[1]))
+                self.parts["plain"].append(mesh.quads(self._strip(line, normal, first, second), colour))
+
+    # Junctions --------------------------------------------------------------------------------------------------------
+
+    def add_junction(self, junction: Junction) -> None:
+        half, size = self.road.half_width_m, junction.half_m
+        angle = np.linspace(-math.pi / 2, -math.pi, 9)
+        arc = size + CORNER_RADIUS_M * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        # Lines at 100 m to the side are never drawn: the asphalt inside a junction stays bare.
+        bare = (0.0, 100.0, 0.0)
+        for quarter in range(4):
+            fan = np.concatenate([[[size, 0.0], [size, half]], arc, [[half, size], [0.0, size]]])
+            fan = np.column_stack([_in_junction(junction, quarter, fan), np.zeros(len(fan))])
+            middle = np.broadcast_to(np.array([*junction.centre_m, 0.0]), fan[:-1].shape)
+            self.parts["asphalt"].append(mesh.triangles(np.stack([middle, fan[:-1], fan[1:]], 1), (1, 1, 1), bare))
+            self._corner(junction, quarter, angle)
+            if junction.control == "signal":
+                self._zebra(junction, quarter)
+            if junction.control == "signal" or quarter % 2 == (0 if junction.control == "yield" else 1):
+                self._stop_line(junction, quarter)
+        if junction.control == "signal":
+            self._signal_posts(junction)
+
+    def _corner(self, junction: Junction, quarter: int, angle: np.ndarray) -> None:
+        pavement = self.surfaces.pavement
+        if self.country:
+            rings = [(CORNER_RADIUS_M, 0.0), (CORNER_RADIUS_M - 1.6, _DOWN_M - 0.02)]
+            colours: list = [(0.20, 0.17, 0.12)]
+        else:
+            rings = [(CORNER_RADIUS_M, 0.0), (CORNER_RADIUS_M, KERB_M), (CORNER_RADIUS_M - 0.16, KERB_M)]
+            rings += [(CORNER_RADIUS_M - PAVEMENT_M, KERB_M)]
+            colours = [tuple(0.85 * c for c in pavement), tuple(1.25 * c for c in pavement), pavement]
+        for (r0, z0), (r1, z1), colour in zip(rings[:-1], rings[1:], colours, strict=True):
+            edge = []
+            for radius, z in ((r0, z0), (r1, z1)):
+                points = junction.half_m + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+                edge.append(np.column_stack([_in_junction(junction, quarter, points), np.full(len(angle), z)]))
+            corners = np.stack([edge[0][:-1], edge[0][1:], edge[1][1:], edge[1][:-1]], axis=1)
+            self.parts["plain"].append(mesh.quads(corners, colour))
+
+    def _flat(self, junction: Junction, quarter: int, x0: float, x1: float, y0: float, y1: float) -> np.ndarray:
+        corners = _in_junction(junction, quarter, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
+        return np.column_stack([corners, np.full(4, 0.012)])[None]
+
+    def _zebra(self, junction: Junction, quarter: int) -> None:
+        half, near = self.road.half_width_m, junction.half_m
+        corners = self._flat(junction, quarter, -near - 3.6, -near - 0.9, -half + 0.3, half - 0.3)
+        stripes = np.array([[[0, 0, 1.0], [0, 0, 1.0], [0, 2 * half - 0.6, 1.0], [0, 2 * half - 0.6, 1.0]]])
+        self.parts["paint"].append(mesh.quads(corners, self.surfaces.paint, stripes))
+
+    def _stop_line(self, junction: Junction, quarter: int) -> None:
+        line = -(junction.half_m + STOP_LINE_M)
+        width = self.road.lanes * LANE_WIDTH_M
+        corners = self._flat(junction, quarter, line, line + 0.45, -width + 0.1, -0.15)
+        dashed = 0.0 if junction.control == "signal" else 1.0
+        stripes = np.array([[[0, 0, dashed], [0, 0, dashed], [0, width, dashed], [0, width, dashed]]])
+        self.parts["paint"].append(mesh.quads(corners, self.surfaces.paint, stripes))
+
+    def _signal_posts(self, junction: Junction) -> None:
+        steel = (0.09, 0.095, 0.10)
+        for quarter in range(4):
+            heading = junction.heading_rad + quarter * math.pi / 2
+            (near_x, near_y, _), (far_x, far_y, far_z) = _head_places(self.road, junction)
+            edge = -(self.road.half_width_m + 0.75)
+            x, y = _in_junction(junction, quarter, np.array([[near_x, near_y]]))[0]
+            self.parts["plain"].append(mesh.turned(mesh.box((0.02, -0.07, 0), (0.16, 0.07, 3.6), steel), x, y, 0, heading))
+            x, y = _in_junction(junction, quarter, np.array([[far_x, edge]]))[0]
+            post = mesh.box((0.02, -0.09, 0), (0.2, 0.09, 5.75), steel)
+            arm = mesh.box((0.04, -0.05, 5.6), (0.16, far_y - edge + 0.3, 5.72), steel, bottom=True)
+            self.parts["plain"] += [mesh.turned(part, x, y, 0, heading) for part in (post, arm)]
+            for place_x, place_y, z in ((near_x, near_y, 3.0), (far_x, far_y, far_z)):
+                x, y = _in_junction(junction, quarter, np.array([[place_x, place_y]]))[0]
+                head = mesh.box((0.0, -0.2, -0.56), (0.16, 0.2, 0.56), (0.012, 0.012, 0.014), bottom=True)
+                board = mesh.box((0.1, -0.33, -0.72), (0.12, 0.33, 0.72), (0.02, 0.02, 0.022), bottom=True)
+                self.parts["plain"] += [mesh.turned(part, x, y, z, heading) for part in (head, board)]
+
+    # Beside the road --------------------------------------------------------------------------------------------------
+
+    def add_buildings(self, buildings: np.ndarray, light: Light) -> None:
+        sun = np.array(light.sun_direction)
+        reach = -sun[:2] / max(sun[2], 0.35)
+        for x, y, heading, length, depth, height, roof, red, green, blue, style in buildings:
+            cos, sin = math.cos(heading), math.sin(heading)
+            outline = np.array([[-length, -depth], [length, -depth], [length, depth], [-length, depth]]) / 2
+            outline = outline @ np.array([[cos, sin], [-sin, cos]]) + [x, y]
+            colour = (red, green, blue)
+            for side in range(4):
+                a, b = outline[side], outline[(side + 1) % 4]
+                width = float(np.hypot(*(b - a)))
+                corners = [[*a, _DOWN_M], [*b, _DOWN_M], [*b, height], [*a, height]]
+                uv = [[0, 0, style], [width, 0, style], [width, height, style], [0, height, style]]
+                self.parts["wall"].append(mesh.quads(np.array([corners]), colour, np.array([uv])))
+                outward = np.array([b[1] - a[1], a[0] - b[0]]) / width
+                if outward @ reach > 0 and light.sun[0] > 0.3:
+                    far = min(height + 0.5 * roof, 14.0) * reach
+                    shadow = [[*a, 0.02], [*b, 0.02], [*(b + far), 0.02], [*(a + far), 0.02]]
+                    self.parts["shadow"].append(mesh.quads(np.array([shadow]), (0, 0, 0), (0, 0, 0.45)))
+            self._roof(outline, height, roof, colour, style)
+
+    def _roof(self, outline: np.ndarray, height: float, roof: float, colour: tuple, style: float) -> None:
+        a, b, c, d = (np.array([*corner, height]) for corner in outline)
+        if roof == 0.0:
+            self.parts["plain"].append(mesh.quads(np.array([[a, b, c, d]]), tuple(0.5 * v for v in colour)))
+            return
+        tile = ((0.20, 0.075, 0.045), (0.10, 0.095, 0.095), (0.15, 0.10, 0.07))[int(style * 2.999)]
+        ridge = [(a + d) / 2 + [0, 0, roof], (b + c) / 2 + [0, 0, roof]]
+        over = 0.12
+        low = [corner + over * (corner - other) / 8 for corner, other in ((a, d), (b, c), (c, b), (d, a))]
+        slopes = np.array([[low[0], low[1], ridge[1], ridge[0]], [low[2], low[3], ridge[0], ridge[1]]])
+        self.parts["plain"].append(mesh.quads(slopes, tile))
+        gables = np.array([[b, c, ridge[1]], [d, a, ridge[0]]])
+        self.parts["plain"].append(mesh.triangles(gables, tuple(0.8 * v for v in colour)))
+
+    def _soft_shadow(self, x: float, y: float, radius: float, stretch: np.ndarray, depth: float) -> None:
+        along = np.hypot(*stretch)
+        direction = stretch / along if along > 1e-6 else np.array([1.0, 0.0])
+        side = np.array([-direction[1], direction[0]])
+        middle = np.array([x, y]) + 0.5 * stretch
+        u, v = direction * (radius + 0.5 * along), side * radius
+        corners = [[*(middle - u - v), 0.03], [*(middle + u - v), 0.03], [*(middle + u + v), 0.03], [*(middle - u + v), 0.03]]
+        uv = [[-1, -1, depth], [1, -1, depth], [1, 1, depth], [-1, 1, depth]]
+        self.parts["shadow"].append(mesh.quads(np.array([corners]), (0, 0, 0), np.array([uv])))
+
+    def add_trees(self, trees: np.ndarray, light: Light) -> None:
+        shapes = {0: models.round_tree(), 1: models.conifer()}
+        sunny = light.sun[0] > 0.3
+        stretch = -np.array(light.sun_direction[:2]) / max(light.sun_direction[2], 0.35) if sunny else np.zeros(2)
+        for x, y, scale, kind, shade in trees:
+            tree = mesh.turned(shapes[int(kind)], x, y, _DOWN_M, 2.4 * x + y, scale)
+            leaf = np.array((0.035, 0.085, 0.03) if kind else (0.075, 0.145, 0.035)) * shade
+            leaves = tree[:, 9] > 0.5
+            tree[leaves, 6:9] *= leaf.astype(np.float32)
+            self.parts["foliage"].append(tree[leaves])
+            self.parts["plain"].append(tree[~leaves])
+            self._soft_shadow(x, y, (1.6 if kind else 2.1) * scale, stretch * 3.2 * scale, 0.6 if sunny else 0.35)
+
+    def add_posts(self, scenery: Scenery, light: Light) -> None:
+        steel, glow = (0.16, 0.165, 0.17), (0, 0, 1.0 if light.lamps_lit else 0.0)
+        lamp = mesh.join(
+            [
+                mesh.box((-0.06, -0.06, 0), (0.06, 0.06, 6.6), steel),
+                mesh.box((0.0, -0.04, 6.5), (1.9, 0.04, 6.6), steel, bottom=True),
+                mesh.box((1.3, -0.12, 6.42), (2.0, 0.12, 6.5), (0.9, 0.78, 0.5), glow, bottom=True),
+            ]
+        )
+        self.parts["plain"] += [mesh.turned(lamp, x, y, 0, heading) for x, y, heading in scenery.lamps]
+        boards = [_sign(kind) for kind in range(4)]
+        self.parts["plain"] += [mesh.turned(boards[int(k)], x, y, 0, heading) for x, y, heading, k in scenery.signs]
+
+    def add_ground(self) -> None:
+        low, high = self.road.path.points[:, :2].min(0) - 1500.0, self.road.path.points[:, :2].max(0) + 1500.0
+        x, y = (np.linspace(low[axis], high[axis], 13) for axis in range(2))
+        x0, y0 = (grid.ravel() for grid in np.meshgrid(x[:-1], y[:-1]))
+        x1, y1 = (grid.ravel() for grid in np.meshgrid(x[1:], y[1:]))
+        z = np.full(len(x0), _DOWN_M)
+        corners = np.stack([np.stack([a, b, z], 1) for a, b in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], axis=1)
+        self.parts["ground"].append(mesh.quads(corners, (1, 1, 1)))
+
+
+def _sign(kind: int) -> np.ndarray:
+    """A traffic sign on its post, facing -x: give way, direction, speed or warning."""
+    post = mesh.box((0.0, -0.03, 0), (0.06, 0.03, 2.5), (0.3, 0.3, 0.31))
+    red, white, blue, yellow = (0.55, 0.02, 0.02), (0.8, 0.8, 0.8), (0.02, 0.10, 0.40), (0.75, 0.5, 0.03)
+
+    def triangle(size: float, x: float, colour: tuple, down: bool) -> np.ndarray:
+        up = -1.0 if down else 1.0
+        corners = [[x, size, 2.2 - up * 0.58 * size], [x, -size, 2.2 - up * 0.58 * size], [x, 0, 2.2 + up * 1.15 * size]]
+        return mesh.triangles(np.array([corners if up > 0 else corners[::-1]]), colour)
+
+    if kind == 1:
+        return mesh.join([post, mesh.box((-0.04, -0.75, 1.9), (0.0, 0.75, 2.5), blue, bottom=True)])
+    if kind == 2:
+        outer, inner = mesh.disc((-0.02, 0, 2.25), 0.36, "-x", red, sides=14), mesh.disc((-0.03, 0, 2.25), 0.27, "-x", white)
+        return mesh.join([post, outer, inner])
+    inner_colour = white if kind == 0 else yellow
+    return mesh.join([post, triangle(0.46, -0.02, red, kind == 0), triangle(0.31, -0.03, inner_colour, kind == 0)])
