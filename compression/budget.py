@@ -12,7 +12,7 @@ GRID_ROWS, GRID_COLUMNS = 15, 20
 """Every camera, whatever its size, is cut into 15 x 20 blocks; at 1280x960 a block is 64x64 pixels."""
 
 SWEEP_TICKS = 240
-"""Any block is read again at full resolution within this many ticks, whatever happens."""
+"""Any block is read again at full resolution within this many ticks, whatever happens (see `Budget.sweep_ticks`)."""
 
 REFERENCE_PIXELS = 8 * 1280 * 960
 """Raw luma pixels of one tick of the reference rig; the ratios are against these."""
@@ -33,7 +33,8 @@ class Budget:
     def __post_init__(self) -> None:
         if self.base_height_px % 2 or self.base_width_px % 2 or self.base_height_px < 8 or self.base_width_px < 8:
             raise ValueError(
-                f"The base image needs an even size of at least 8 pixels, got {self.base_width_px}x{self.base_height_px}."
+                "The base image needs an even size of at least 8 pixels, "
+                f"got {self.base_width_px}x{self.base_height_px}."
             )
         if self.patch_count < 1:
             raise ValueError(f"A budget needs at least one patch a tick, got {self.patch_count}.")
@@ -42,6 +43,16 @@ class Budget:
     def pixels(self) -> int:
         """Luma pixels that enter the network in one tick."""
         return 8 * self.base_height_px * self.base_width_px + self.patch_count * PATCH_PX * PATCH_PX
+
+    @property
+    def sweep_ticks(self) -> int:
+        """Ticks within which any block of eight cameras is read again at full resolution, whatever happens.
+
+        240, or as many as it takes to leave half of a very small budget to what is worth looking at: the sweep of
+        eight cameras in 240 ticks would eat all 10 patches of B200.
+        """
+        blocks = 8 * GRID_ROWS * GRID_COLUMNS
+        return max(SWEEP_TICKS, -(-blocks // max(1, self.patch_count // 2)))
 
     @property
     def r_px(self) -> float:

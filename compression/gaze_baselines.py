@@ -1,0 +1,64 @@
+"""Gaze policies that do not look at the picture: what the adaptive gaze has to beat.
+
+Knows directions and tick counts only.
+"""
+
+import numpy as np
+
+from fsd.compression.foveal_prior import foveal_prior
+from fsd.compression.gaze import ALL_BLOCKS, Scene
+from fsd.compression.token_geometry import TokenGeometry
+
+
+class FixedFoveation:
+    """The same blocks at every tick: those whose direction matters most, plus the sweep."""
+
+    name = "fixed_foveation"
+    uses_sweep = True
+
+    def __init__(self, geometry: TokenGeometry) -> None:
+        self._prior = foveal_prior(geometry.block_meta, geometry.has_camera).reshape(-1)
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def score(self, scene: Scene, out: np.ndarray) -> None:
+        """The foveal prior."""
+        out[:] = self._prior
+
+
+class RandomGaze:
+    """Other blocks at every tick, by a hash of block, tick and seed."""
+
+    name = "random"
+    uses_sweep = False
+
+    def __init__(self, seed: int = 0) -> None:
+        self._blocks = np.arange(ALL_BLOCKS, dtype=np.uint64)
+        self._seed = seed
+
+    def reset(self) -> None:
+        """Nothing to forget: the tick count is the state."""
+
+    def score(self, scene: Scene, out: np.ndarray) -> None:
+        """SplitMix64 of the block's number in the sequence of all blocks of all ticks."""
+        start = ((scene.count + 1) * ALL_BLOCKS + self._seed * 0x9E3779B97F4A7C15) % 2**64
+        with np.errstate(over="ignore"):
+            z = (self._blocks + np.uint64(start)) * np.uint64(0x9E3779B97F4A7C15)
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        out[:] = (z >> np.uint64(33)).astype(np.int64)
+
+
+class DownscaleOnly:
+    """No patches at all: the base image has to do."""
+
+    name = "downscale_only"
+    uses_sweep = False
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def score(self, scene: Scene, out: np.ndarray) -> None:
+        """Nothing is wanted."""
+        out[:] = -1
