@@ -1,0 +1,66 @@
+"""The sizes of the driving network, as one frozen value that travels with its weights.
+
+No torch here, so that tools can read a weights file's configuration without loading a framework.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from fsd.compression.budget import BUDGETS, Budget
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of `DrivingNetwork`.
+
+    Attributes:
+        budget: what the compressor sends; fixes the input shapes.
+        width: features of a token (D).
+        heads: attention heads; divides `width`.
+        joint_layers: attention layers in which all tokens of the tick read each other.
+        look_layers: layers after the memory was read, in which only the scene and plan queries read all tokens.
+        mlp_ratio: hidden width of the transformer's two-layer perceptrons over `width`.
+        retina_channels: features of the retina trunk on the 15 x 20 grid.
+        patch_channels: features of the patch trunk at 8 x 8 and at 4 x 4.
+        retina_blocks, patch_blocks: residual blocks at each trunk's final resolution.
+        plan_queries: learned tokens that the plan is read from.
+    """
+
+    budget: Budget = field(default_factory=lambda: BUDGETS["B100"])
+    width: int = 128
+    heads: int = 4
+    joint_layers: int = 1
+    look_layers: int = 2
+    mlp_ratio: int = 2
+    retina_channels: int = 64
+    patch_channels: tuple[int, int] = (32, 64)
+    retina_blocks: int = 3
+    patch_blocks: int = 1
+    plan_queries: int = 4
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width must be a multiple of heads, got {self.width} and {self.heads}.")
+        for name in ("joint_layers", "look_layers", "mlp_ratio", "retina_blocks", "patch_blocks", "plan_queries"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "NetworkConfig":
+        """Rebuild what `to_dict` gave; lists (as JSON returns them) become tuples.
+
+        Raises:
+            ValueError: a size is out of range, or a name is unknown.
+        """
+        known = dict(values)
+        try:
+            known["budget"] = Budget(**known["budget"])
+            known["patch_channels"] = tuple(known["patch_channels"])
+            return cls(**known)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"Not a network configuration: {error}.") from error

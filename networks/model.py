@@ -1,0 +1,148 @@
+"""The driving network: one tick of compressed cameras, and the memory of earlier ones, to a plan.
+
+Inputs and outputs are those of `contract.py`, with any batch axes in front or with none. The network keeps no state: it returns one memory slot, and
+whoever runs it (engine, trainer, calibration) writes that where the compressor said, and gives the memory back.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
+from fsd.compression.tick import RETINA_TOKENS
+from fsd.data.frames import CAMERAS
+from fsd.networks.attention import MASKED, MemoryAttention, TokenAttention
+from fsd.networks.config import NetworkConfig
+from fsd.networks.contract import (
+    KEY_SIZE,
+    LIGHTS,
+    OCCUPANCY_COLUMNS,
+    OCCUPANCY_ROWS,
+    SLOT_TOKENS,
+)
+from fsd.networks.encoders import (
+    CELL,
+    MAX_AGE_S,
+    BodyEncoder,
+    PatchEncoder,
+    RetinaEncoder,
+    TokenGeometry,
+    normalise_pixels,
+)
+from fsd.networks.plan_head import PlanHead
+
+TOKEN_ROWS, TOKEN_COLUMNS = GRID_ROWS // CELL, GRID_COLUMNS // CELL
+SCENE_ROWS, SCENE_COLUMNS = 4, 4
+"""The 16 scene tokens are a coarse map: each answers for 6 x 4 cells of the occupancy grid around the car."""
+
+MAX_LEAD_M = 100.0
+
+
+class DrivingNetwork(nn.Module):
+    """Cameras to plan. See `contract.py` for names, shapes and units; any batch axes may stand in front (…)."""
+
+    def __init__(self, config: NetworkConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or NetworkConfig()
+        budget, width = config.budget, config.width
+        image_hw = (budget.base_height_px // 2, budget.base_width_px // 2)
+
+        self.retina = RetinaEncoder(image_hw, config.retina_channels, config.retina_blocks, width)
+        self.patch = PatchEncoder(config.patch_channels, config.patch_blocks, width)
+        self.geometry = TokenGeometry(width)
+        self.content_norm = nn.LayerNorm(width)
+        self.missing_camera = nn.Parameter(torch.randn(width) * 0.1)
+        self.camera_age = nn.Parameter(torch.zeros(width))
+        self.body = BodyEncoder(width)
+        self.queries = nn.Parameter(torch.randn(SLOT_TOKENS + config.plan_queries, width) * 0.3)
+
+        heads, mlp_ratio = config.heads, config.mlp_ratio
+        self.joint = nn.ModuleList(TokenAttention(width, heads, mlp_ratio) for _ in range(config.joint_layers))
+        self.recall = MemoryAttention(width, heads, mlp_ratio)
+        self.look = nn.ModuleList(TokenAttention(width, heads, mlp_ratio) for _ in range(config.look_layers))
+        self.final_norm = nn.LayerNorm(width)
+
+        self.plan_head = PlanHead(config.plan_queries * width)
+        self.to_key = nn.Sequential(nn.Linear(width, KEY_SIZE), nn.LayerNorm(KEY_SIZE))
+        self.to_value = nn.Sequential(nn.Linear(width, KEY_SIZE), nn.LayerNorm(KEY_SIZE))
+        self.saliency_head = nn.Linear(width, CELL * CELL)
+        # Read from the plan's own features, so that learning to say them teaches the plan to look.
+        self.lead_distance = nn.Linear(config.plan_queries * width, 1)
+        self.lead_exists = nn.Linear(config.plan_queries * width, 1)
+        self.light_head = nn.Linear(config.plan_queries * width, len(LIGHTS))
+        self.occupancy_head = nn.Linear(width, OCCUPANCY_ROWS * OCCUPANCY_COLUMNS // SLOT_TOKENS)
+
+    def forward(
+        self,
+        retina: Tensor,
+        retina_meta: Tensor,
+        patches: Tensor,
+        patch_meta: Tensor,
+        camera_valid: Tensor,
+        camera_age_s: Tensor,
+        memory_k: Tensor,
+        memory_v: Tensor,
+        memory_pose: Tensor,
+        memory_valid: Tensor,
+        ego: Tensor,
+        ego_valid: Tensor,
+        command: Tensor,
+        proprio: Tensor,
+        proprio_valid: Tensor,
+    ) -> dict[str, Tensor]:
+        lead = retina.shape[:-4]
+        retina_tokens = self.retina(normalise_pixels(retina.flatten(0, -4)))  # (B*N, 12, D)
+        patch_tokens = self.patch(normalise_pixels(patches.flatten(0, -4)))  # (B*K, D)
+        retina_tokens = retina_tokens.reshape(*lead, -1, self.config.width)
+        content = torch.cat([retina_tokens, patch_tokens.reshape(*lead, -1, self.config.width)], dim=-2)
+        meta = torch.cat([retina_meta.flatten(-3, -2), patch_meta], dim=-2)  # (…, N*12 + K, 8)
+        camera = self.geometry.camera_one_hot(meta)
+        gain, offset = self.geometry(meta, camera)
+        content = self.content_norm(content) * gain + offset
+        # A lost camera loses its features, never its picture: normalisation statistics stay those of real pictures.
+        of_camera = camera @ torch.stack([camera_valid, camera_age_s.clamp(0.0, MAX_AGE_S)], dim=-1)
+        seen, age = of_camera[..., :1], of_camera[..., 1:]  # (…, N*12 + K, 1)
+        content = seen * content + (1.0 - seen) * self.missing_camera + age * self.camera_age
+
+        body = self.body(ego, ego_valid, proprio, proprio_valid, command).unsqueeze(-2)  # (…, 1, D)
+        queries = self.queries + body
+        tokens = torch.cat([content, body, queries], dim=-2)  # (…, L, D)
+        query_start = tokens.shape[-2] - self.queries.shape[0]
+        retina_count, patch_count = meta.shape[-2] - patch_meta.shape[-2], patch_meta.shape[-2]
+        # Retina tokens are always there (a missing camera says so); patches only where one was sent.
+        unused = 1.0 - patch_meta[..., 7].clamp(0.0, 1.0) * seen[..., retina_count:, 0]
+        mask = functional.pad(unused * MASKED, (retina_count, tokens.shape[-2] - retina_count - patch_count))
+        mask = mask[..., None, None, :]
+
+        for joint in self.joint:
+            tokens = joint(tokens, mask)
+        context, queries = tokens[..., :query_start, :], tokens[..., query_start:, :]
+        queries = self.recall(queries, memory_k, memory_v, memory_pose, memory_valid)
+        for look in self.look:
+            queries = look(torch.cat([context, queries], dim=-2), mask, query_start)
+
+        queries = self.final_norm(queries)
+        scene, plan = queries[..., :SLOT_TOKENS, :], queries[..., SLOT_TOKENS:, :].flatten(-2)
+        outputs = self.plan_head(plan, ego, ego_valid)
+        saliency = self.saliency_head(context[..., :retina_count, :]).unflatten(-2, (len(CAMERAS), RETINA_TOKENS))
+        outputs["saliency"] = _tile(saliency, TOKEN_ROWS, TOKEN_COLUMNS, GRID_ROWS)
+        outputs["new_k"] = self.to_key(scene)
+        outputs["new_v"] = self.to_value(scene)
+        lead_distance = torch.sigmoid(self.lead_distance(plan)) * MAX_LEAD_M
+        outputs["lead"] = torch.cat([lead_distance, self.lead_exists(plan)], dim=-1)
+        outputs["light"] = self.light_head(plan)
+        outputs["occupancy"] = _tile(self.occupancy_head(scene), SCENE_ROWS, SCENE_COLUMNS, OCCUPANCY_ROWS)
+        return outputs
+
+
+def _tile(cells: Tensor, rows: int, columns: int, height: int) -> Tensor:
+    """(…, rows * columns, h * w), one small map a token -> (…, rows * h, columns * w), the maps side by side."""
+    tile_height = height // rows
+    tile_width = cells.shape[-1] // tile_height
+    tiles = cells.unflatten(-1, (tile_height, tile_width)).unflatten(-3, (rows, columns)).transpose(-3, -2)
+    return tiles.flatten(-2).flatten(-3, -2)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """How many numbers the network learns."""
+    return sum(parameter.numel() for parameter in network.parameters())

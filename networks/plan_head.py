@@ -1,0 +1,112 @@
+"""From plan features to a trajectory that a car could drive, with how sure the network is of it.
+
+The network says which curvature and which mean acceleration it wants at fixed times; integrating them as a kinematic
+bicycle gives positions, headings and speeds that belong together, start at the car, and are finite and bounded
+whatever the features. An untrained head therefore says "go on about as you are".
+"""
+
+import torch
+from torch import Tensor, nn
+
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
+
+MAX_CURVATURE_PER_M = 0.25
+MAX_ACCELERATION_MPS2 = 8.0
+MAX_SPEED_MPS = 60.0
+CURVATURE_GAIN, ACCELERATION_GAIN = 0.2, 0.25
+"""A feature of 1 is 0.05 1/m and 2 m/s²: the size of everyday driving, so that all outputs learn at one rate."""
+
+STANDSTILL_SMOOTHNESS = 0.1
+"""Speeds are squareplus(v): smooth at standstill, with a tail long enough for a plan to stop to learn to start."""
+
+SEEN_SPEED_GAIN = 10.0
+"""m/s of a feature of 1, for the speed that the network sees when nobody tells it."""
+
+SCALE_LIMITS = (0.01, 100.0)
+SCALE_GROWTH = (0.3, 0.1, 0.03, 0.3)
+"""Laplace scale of x, y, yaw, v that an untrained head claims one second ahead; it grows with time."""
+
+KNOTS = WAYPOINTS + 1
+"""The car now, and every waypoint."""
+
+
+class PlanHead(nn.Module):
+    """Plan features to trajectory, curvature, acceleration, and their Laplace scales."""
+
+    knot_times: Tensor
+    to_heading: Tensor
+    to_middle_heading: Tensor
+    to_step_speed: Tensor
+    to_position: Tensor
+    scale_growth: Tensor
+
+    def __init__(self, features: int, hidden: int = 256) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(features, hidden)
+        self.curvatures = nn.Linear(hidden, KNOTS)
+        self.accelerations = nn.Linear(hidden, KNOTS)
+        self.seen_speed = nn.Linear(hidden, 1)
+        self.trajectory_scales = nn.Linear(hidden, 4 * WAYPOINTS)
+        self.control_scales = nn.Linear(hidden, 2)
+        for layer in (
+            self.curvatures,
+            self.accelerations,
+            self.seen_speed,
+            self.trajectory_scales,
+            self.control_scales,
+        ):
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+
+        # Integration as constant matrices, knots to waypoints: static MatMuls in the exported graph, no loop.
+        times = torch.arange(KNOTS) * WAYPOINT_STEP_S
+        mean_of_step = torch.zeros(WAYPOINTS, KNOTS)
+        step = torch.arange(WAYPOINTS)
+        mean_of_step[step, step] = mean_of_step[step, step + 1] = 0.5
+        sum_of_steps = torch.tril(torch.ones(WAYPOINTS, WAYPOINTS)) * WAYPOINT_STEP_S
+        heading = sum_of_steps @ mean_of_step
+        before = torch.cat([torch.zeros(1, KNOTS), heading[:-1]])
+        constants = {
+            "knot_times": times,
+            "to_heading": heading.T,
+            "to_middle_heading": (0.5 * (before + heading)).T,
+            "to_step_speed": mean_of_step.T,
+            "to_position": sum_of_steps.T,
+            "scale_growth": times[1:, None] * torch.tensor(SCALE_GROWTH),
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value.contiguous(), persistent=False)
+
+    def forward(self, features: Tensor, ego: Tensor, ego_valid: Tensor) -> dict[str, Tensor]:
+        """features (…, F), ego (…, 2), ego_valid (…, 1) -> the plan outputs of the contract."""
+        hidden = torch.relu(self.hidden(features))
+        curvature = torch.tanh(CURVATURE_GAIN * self.curvatures(hidden)) * MAX_CURVATURE_PER_M  # (…, P + 1)
+        acceleration = torch.tanh(ACCELERATION_GAIN * self.accelerations(hidden)) * MAX_ACCELERATION_MPS2
+        seen_speed = squareplus(self.seen_speed(hidden)) * SEEN_SPEED_GAIN
+        speed_now = (ego_valid * ego[..., :1] + (1.0 - ego_valid) * seen_speed).clamp(0.0, MAX_SPEED_MPS)
+        speed = squareplus(speed_now + acceleration * self.knot_times, STANDSTILL_SMOOTHNESS)
+        scale = squareplus(self.trajectory_scales(hidden) + 1.0).unflatten(-1, (WAYPOINTS, 4)) * self.scale_growth
+        control_scale = squareplus(self.control_scales(hidden) + 1.0)
+        return {
+            "trajectory": self.integrate(curvature, speed),
+            "trajectory_scale": scale.clamp(*SCALE_LIMITS),
+            "curvature": curvature[..., :1],
+            "curvature_scale": (control_scale[..., :1] * 0.01).clamp(0.0005, 1.0),
+            "acceleration": acceleration[..., :1],
+            "acceleration_scale": (control_scale[..., 1:] * 0.5).clamp(*SCALE_LIMITS),
+        }
+
+    def integrate(self, curvature: Tensor, speed: Tensor) -> Tensor:
+        """Knot curvatures and speeds (…, P + 1) -> waypoints (…, P, 4): x, y, yaw, v; trapezoid and midpoint rule."""
+        turn_rate = curvature * speed
+        heading = turn_rate @ self.to_heading  # (…, P)
+        middle = turn_rate @ self.to_middle_heading
+        step_speed = speed @ self.to_step_speed
+        x = (step_speed * torch.cos(middle)) @ self.to_position
+        y = (step_speed * torch.sin(middle)) @ self.to_position
+        return torch.stack([x, y, heading, speed[..., 1:]], dim=-1)
+
+
+def squareplus(x: Tensor, smoothness: float = 1.0) -> Tensor:
+    """A smooth positive part, (x + sqrt(x² + b)) / 2, that needs no exponential. Source: Barron, arXiv 2112.11687."""
+    return (x + torch.sqrt(x * x + smoothness)) * 0.5
