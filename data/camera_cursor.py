@@ -1,0 +1,82 @@
+"""Walks one camera through the ticks: at each, the newest frame not later than it.
+
+Holds two pictures, the one that shows now and the next one; forgets everything else.
+"""
+
+import threading
+from collections.abc import Sequence
+
+from fsd.data.camera_stream import CameraStream
+from fsd.data.errors import ClipError, FsdError
+from fsd.data.frames import Frame
+from fsd.data.planes import frame_of
+from fsd.data.sync_report import CameraCounters
+from fsd.data.video_reader import Picture, VideoReader
+
+
+class Stopped(Exception):
+    """The consumer has left; reading on would be for nobody."""
+
+
+class CameraCursor:
+    """The newest frame of one camera at rising times.
+
+    Frames are taken in the order of the recording. A later frame replaces an earlier one even at the same time, so
+    of several frames with one time the last shows.
+    """
+
+    def __init__(self, stream: CameraStream, counters: CameraCounters, stop: threading.Event) -> None:
+        self._stream = stream
+        self._stop = stop
+        self._counters = counters
+        self._pictures = iter(VideoReader(stream, counters))
+        self._current: Picture | None = None
+        self._frame: Frame | None = None
+        self._next: Picture | None = None
+
+    @property
+    def newest_ns(self) -> int | None:
+        """Time of the newest picture taken so far."""
+        return None if self._current is None else self._current.timestamp_ns
+
+    @property
+    def next_ns(self) -> int | None:
+        """Time of the picture that comes next; None at the end."""
+        return None if self._next is None else self._next.timestamp_ns
+
+    def start(self) -> None:
+        """Decode the first picture, whose time is then `next_ns`."""
+        self._next = self._read()
+
+    def frames_at(self, ticks_ns: Sequence[int]) -> list[Frame | None]:
+        """The frames that show at these times, which must not fall from call to call; None before the first frame."""
+        return [self._frame_at(tick_ns) for tick_ns in ticks_ns]
+
+    def _frame_at(self, tick_ns: int) -> Frame | None:
+        while self._next is not None and self._next.timestamp_ns <= tick_ns:
+            if self._stop.is_set():
+                raise Stopped
+            self._current, self._frame = self._next, None
+            self._next = self._read()
+        if self._frame is None and self._current is not None:
+            shown, size_px = self._current, (self._stream.width_px, self._stream.height_px)
+            self._frame = frame_of(shown.picture, shown.index, shown.timestamp_ns, size_px)
+        return self._frame
+
+    def _read(self) -> Picture | None:
+        try:
+            picture = next(self._pictures, None)
+        except FsdError:
+            raise
+        except Exception as error:
+            raise ClipError(
+                f"Decoding {self._stream.name} failed after {self._counters.frames_decoded} pictures ({error!r}). "
+                "Remove its video to run without this camera."
+            ) from error
+        self._counters.frames_waiting = int(picture is not None)
+        return picture
+
+    def close(self) -> None:
+        """Close the file and let go of the pictures."""
+        self._pictures = iter(())
+        self._current = self._frame = self._next = None

@@ -1,0 +1,161 @@
+"""Exact time: ticks, container times, and the timestamp files that overrule them. All of it in integer nanoseconds.
+
+Tick times round up and container times round down. Together they keep an exact 36 Hz recording exact whatever its
+start: with start s and period p, floor(s + i p) <= floor(s) + ceil(i p), so frame i is never later than tick i, and
+frame i + 1, a whole period away, is always later. Knows nothing of pictures.
+"""
+
+import csv
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from fsd.data.errors import ClipError, ClockError
+from fsd.data.frames import RATE_HZ
+
+SECOND_NS = 10**9
+
+MAX_GAP_NS = 60 * SECOND_NS
+"""No camera showing anything new for longer than this means that the clocks are wrong, not that the car waited."""
+
+
+def tick_time_ns(tick: int, start_ns: int = 0) -> int:
+    """When tick `tick` of a recording that starts at `start_ns` is: computed from the index, never accumulated."""
+    return start_ns - (-tick * SECOND_NS * RATE_HZ.denominator // RATE_HZ.numerator)
+
+
+def tick_count(start_ns: int, end_ns: int) -> int:
+    """How many ticks of a recording that starts at `start_ns` are not later than `end_ns`."""
+    if end_ns < start_ns:
+        return 0
+    return (end_ns - start_ns) * RATE_HZ.numerator // (RATE_HZ.denominator * SECOND_NS) + 1
+
+
+def floor_ns(time_s: Fraction) -> int:
+    """A time in seconds as whole nanoseconds, rounded down."""
+    return time_s.numerator * SECOND_NS // time_s.denominator
+
+
+@dataclass(frozen=True)
+class Timestamps:
+    """The authoritative times of a camera's frames: `timestamp_ns[row]` is the time of frame `frame_index[row]`.
+
+    Both are (n,) int64 and rise strictly. Frames without a row are not shown.
+    """
+
+    path: Path
+    frame_index: np.ndarray
+    timestamp_ns: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.timestamp_ns)
+
+    def time_of(self, index: int) -> int | None:
+        """The time of frame `index`, or None where it has no row."""
+        row = index if self._is_dense else int(np.searchsorted(self.frame_index, index))
+        if row >= len(self.timestamp_ns) or self.frame_index[row] != index:
+            return None
+        return int(self.timestamp_ns[row])
+
+    @property
+    def _is_dense(self) -> bool:
+        return int(self.frame_index[0]) == 0 and int(self.frame_index[-1]) == len(self.frame_index) - 1
+
+    @property
+    def period_ns(self) -> int | None:
+        """The median step from one row to the next, or None where there is only one row."""
+        return int(np.median(np.diff(self.timestamp_ns))) if len(self.timestamp_ns) > 1 else None
+
+
+def load_timestamps(path: Path) -> Timestamps:
+    """Read `<camera>.timestamps.parquet` (frame_index, t_ns) or `<video>.csv` (timestamp_ns, optionally frame).
+
+    Raises:
+        ClipError: the file cannot be read or lacks the column.
+        ClockError: times or frame numbers do not rise strictly; names the row, the values and the mend.
+    """
+    frame_index, timestamp_ns = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
+    if len(timestamp_ns) == 0:
+        raise ClockError(f"{path} has no rows. Remove the file to use the times of the video, or write it again.")
+    _check_rising(path, "timestamp", timestamp_ns)
+    _check_rising(path, "frame number", frame_index)
+    if frame_index[0] < 0:
+        raise ClockError(f"{path} row 0: frame number {frame_index[0]} is negative. Count frames from 0.")
+    return Timestamps(path, frame_index, timestamp_ns)
+
+
+def has_timestamp_column(path: Path) -> bool:
+    """Whether a CSV file beside a video holds its times, as a column `timestamp_ns`."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return "timestamp_ns" in _header(next(csv.reader(file), []))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+
+
+def _header(row: list[str]) -> list[str]:
+    return [name.strip() for name in row]
+
+
+def _check_rising(path: Path, what: str, values: np.ndarray) -> None:
+    falls = np.flatnonzero(np.diff(values) <= 0)
+    if len(falls):
+        row = int(falls[0]) + 1
+        raise ClockError(
+            f"{path} row {row}: {what} {values[row]} does not rise above {values[row - 1]} of row {row - 1} "
+            f"({len(falls)} such rows). Sort the rows and remove repeated ones, or remove the file "
+            "to use the times of the video."
+        )
+
+
+def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ClipError(f"{path} cannot be read as CSV ({error}). Write it again, or remove it.") from error
+    header = _header(rows[0]) if rows else []
+    if "timestamp_ns" not in header:
+        raise ClipError(f"{path} has no column `timestamp_ns` (it has {', '.join(header) or 'nothing'}). Add it.")
+    timestamp_ns = _integers(path, rows[1:], header.index("timestamp_ns"), "timestamp_ns")
+    for name in ("frame_index", "frame"):
+        if name in header:
+            return _integers(path, rows[1:], header.index(name), name), timestamp_ns
+    return np.arange(len(timestamp_ns), dtype=np.int64), timestamp_ns
+
+
+def _integers(path: Path, rows: list[list[str]], column: int, name: str) -> np.ndarray:
+    values = np.empty(len(rows), np.int64)
+    for i, row in enumerate(rows):
+        try:
+            values[i] = int(row[column])
+        except (ValueError, IndexError, OverflowError) as error:
+            came = row[column] if column < len(row) else "nothing"
+            raise ClockError(
+                f"{path} row {i}: `{name}` is {came!r} and must be a whole number. Write integer nanoseconds."
+            ) from error
+    return values
+
+
+def _read_parquet(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ClipError(f"{path} cannot be read as Parquet ({error}). Write it again, or remove it.") from error
+    columns = []
+    for name in ("frame_index", "t_ns"):
+        if name not in table.column_names:
+            raise ClipError(f"{path} has no column `{name}` (it has {', '.join(table.column_names)}). Add it.")
+        column = table[name]
+        if not pa.types.is_integer(column.type) or column.null_count:
+            raise ClockError(
+                f"{path}: `{name}` must be whole numbers without gaps, got {column.type} "
+                f"with {column.null_count} empty rows. Write int64."
+            )
+        columns.append(np.asarray(column.to_numpy(), np.int64))
+    return columns[0], columns[1]

@@ -1,0 +1,70 @@
+"""Frames of all cameras at a tick to a `FrameSet`, with ages and validity; counts what the consumer sees."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fsd.data.frames import CAMERAS, Frame, FrameSet
+from fsd.data.sync_report import SyncReport
+
+
+class FrameMerger:
+    """Makes frame sets in tick order and keeps the consumer's side of the report.
+
+    Args:
+        report: updated with every tick.
+        max_age_ns: a frame older than this is stale, and its camera not valid.
+    """
+
+    def __init__(self, report: SyncReport, max_age_ns: int) -> None:
+        self._report = report
+        self._max_age_ns = max_age_ns
+        self._shown_before: list[Frame | None] = [None] * len(CAMERAS)
+        self._age_sum_ns = [0] * len(CAMERAS)
+        self._valid_ticks = [0] * len(CAMERAS)
+        self._skew_sum_ns = 0
+        self._skew_ticks = 0
+
+    def merge(self, tick: int, tick_ns: int, frames: Sequence[Frame | None]) -> FrameSet:
+        """The frame set of a tick; `frames` has one entry per camera of `CAMERAS`."""
+        age_ns = np.full(len(CAMERAS), -1, np.int64)
+        is_valid = np.zeros(len(CAMERAS), np.bool_)
+        is_new = np.zeros(len(CAMERAS), np.bool_)
+        for i, frame in enumerate(frames):
+            if frame is not None:
+                age_ns[i] = tick_ns - frame.timestamp_ns
+                is_new[i] = frame is not self._shown_before[i]
+                is_valid[i] = not frame.is_black and age_ns[i] <= self._max_age_ns
+        frame_set = FrameSet(tick, tick_ns, tuple(frames), age_ns, is_valid, is_new)
+        self._count(frame_set)
+        self._shown_before = list(frames)
+        return frame_set
+
+    def _count(self, frame_set: FrameSet) -> None:
+        report = self._report
+        report.ticks += 1
+        for i, name in enumerate(CAMERAS):
+            counters = report.cameras.get(name)
+            frame = frame_set.frames[i]
+            if counters is None:
+                continue
+            if frame is None:
+                counters.ticks_missing += 1
+                continue
+            age_ns = int(frame_set.age_ns[i])
+            counters.frames_shown += int(frame_set.is_new[i])
+            counters.ticks_repeated += int(not frame_set.is_new[i])
+            counters.black_frames += int(frame.is_black and frame_set.is_new[i])
+            counters.ticks_stale += int(age_ns > self._max_age_ns)
+            counters.max_age_ns = max(counters.max_age_ns, age_ns)
+            if frame_set.is_valid[i]:
+                self._age_sum_ns[i] += age_ns
+                self._valid_ticks[i] += 1
+                counters.mean_age_ns = self._age_sum_ns[i] // self._valid_ticks[i]
+        valid_ages_ns = frame_set.age_ns[frame_set.is_valid]
+        if len(valid_ages_ns) > 1:
+            skew_ns = int(valid_ages_ns.max() - valid_ages_ns.min())
+            self._skew_sum_ns += skew_ns
+            self._skew_ticks += 1
+            report.max_skew_ns = max(report.max_skew_ns, skew_ns)
+            report.mean_skew_ns = self._skew_sum_ns // self._skew_ticks

@@ -1,0 +1,86 @@
+"""A decoded picture to a `Frame`: planes as views of the decoder's memory, upright, YUV 4:2:0 with 8 bits.
+
+The common picture (yuv420p, limited range, upright) costs no copy. Others are converted by swscale; rotation
+metadata is applied. Never RGB.
+"""
+
+import av
+import numpy as np
+
+from fsd.data.frames import Frame
+
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+_BLACK_LUMA = 20
+"""Nothing in the picture is brighter than this: black is 16, and coding and sensors add a little noise."""
+
+
+def frame_of(picture: av.VideoFrame, index: int, timestamp_ns: int, size_px: tuple[int, int]) -> Frame:
+    """Make the frame that the rest of the program sees.
+
+    Args:
+        picture: as the decoder left it.
+        index, timestamp_ns: of the frame in its recording.
+        size_px: (width, height) of the upright picture; a picture of another size is scaled to it.
+    """
+    quarter_turns = quarter_turns_of(picture)
+    width_px, height_px = size_px if quarter_turns % 2 == 0 else size_px[::-1]
+    picture = _as_yuv420p(picture, width_px, height_px)
+    if quarter_turns:
+        picture = _rotated(picture, quarter_turns)
+    y_plane, u_plane, v_plane = _views(picture)
+    return Frame(y_plane, u_plane, v_plane, timestamp_ns, index, _is_black(y_plane), picture)
+
+
+def quarter_turns_of(picture: av.VideoFrame) -> int:
+    """How many quarter turns counterclockwise (0 … 3) the display matrix asks for."""
+    return round(picture.rotation / 90) % 4
+
+
+def upright_size_px(picture: av.VideoFrame) -> tuple[int, int]:
+    """(width, height) of the picture after its rotation metadata is applied."""
+    size = (picture.width, picture.height)
+    return size if quarter_turns_of(picture) % 2 == 0 else size[::-1]
+
+
+def luma_of(picture: av.VideoFrame) -> np.ndarray:
+    """(H, W) uint8 luma of any picture, as it is stored (not rotated)."""
+    return _views(_as_yuv420p(picture, picture.width, picture.height))[0]
+
+
+def _as_yuv420p(picture: av.VideoFrame, width_px: int, height_px: int) -> av.VideoFrame:
+    is_full_range = picture.color_range == _FULL_RANGE
+    same_size = picture.width == width_px and picture.height == height_px
+    if picture.format.name == "yuv420p" and same_size and not is_full_range:
+        return picture
+    ranges = {"src_color_range": "JPEG", "dst_color_range": "MPEG"} if is_full_range else {}
+    return picture.reformat(width=width_px, height=height_px, format="yuv420p", threads=1, **ranges)  # type: ignore[arg-type]
+
+
+def _views(picture: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    height, width = picture.height, picture.width
+    luma, u, v = picture.planes
+    return (
+        _view(luma, height, width),
+        _view(u, (height + 1) // 2, (width + 1) // 2),
+        _view(v, (height + 1) // 2, (width + 1) // 2),
+    )
+
+
+def _view(plane: av.video.plane.VideoPlane, height: int, width: int) -> np.ndarray:
+    # Rows are line_size apart, which is wider than the picture: decoders pad rows for alignment.
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height, :width]  # type: ignore[call-overload]
+
+
+def _rotated(picture: av.VideoFrame, quarter_turns: int) -> av.VideoFrame:
+    size = (picture.width, picture.height) if quarter_turns % 2 == 0 else (picture.height, picture.width)
+    upright = av.VideoFrame(*size, "yuv420p")
+    for target, source in zip(_views(upright), _views(picture), strict=True):
+        np.copyto(target, np.rot90(source, quarter_turns))
+    return upright
+
+
+def _is_black(y_plane: np.ndarray) -> bool:
+    step = max(1, min(y_plane.shape) // 60)  # 4800 samples of a 4:3 picture: 10 us instead of 60
+    if y_plane[::step, ::step].max() > _BLACK_LUMA:
+        return False
+    return int(np.count_nonzero(y_plane > _BLACK_LUMA)) * 1000 <= y_plane.size  # a few hot pixels are not a picture

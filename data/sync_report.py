@@ -1,0 +1,116 @@
+"""What the synchroniser met: counters per camera and over all cameras, ready for JSON.
+
+Counts only; it decides nothing.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from fsd.data.frames import CAMERAS
+
+
+@dataclass
+class CameraCounters:
+    """Counters of one camera. Times in nanoseconds.
+
+    Attributes:
+        frames_decoded: pictures that the decoder gave; frames_timed: those with a usable time; frames_shown: those
+            that appeared in at least one tick; black_frames: shown, but carrying nothing; frames_waiting: read, but
+            not due yet; frames_skipped: due, but never shown (complete once the iteration has ended).
+        ticks_repeated: ticks that showed the frame of the tick before; ticks_missing: before the first frame;
+            ticks_stale: frame older than the limit.
+        max_age_ns: oldest frame shown; mean_age_ns: over the ticks where the camera was valid.
+        duplicate_times, backwards_times: container times equal to, or earlier than, one before. A frame with a
+            backwards time is not shown.
+        gaps, max_gap_ns: steps from frame to frame of more than 1.5 nominal periods, and the longest step.
+        corrupt_packets, corrupt_frames: what the decoder refused, or patched up; lost_frames: never came out.
+        truncated_files: files that ended in a read error.
+        untimed_frames: without a container time of their own; frames_without_row, rows_without_frame: mismatch
+            with the timestamps file; resized_frames: of another size than the first, scaled to it.
+        overlap_frames: first frames of part files that repeat the last of the part before, dropped.
+    """
+
+    frames_decoded: int = 0
+    frames_shown: int = 0
+    frames_timed: int = 0
+    frames_waiting: int = 0
+    black_frames: int = 0
+    ticks_repeated: int = 0
+    ticks_missing: int = 0
+    ticks_stale: int = 0
+    max_age_ns: int = 0
+    mean_age_ns: int = 0
+    duplicate_times: int = 0
+    backwards_times: int = 0
+    gaps: int = 0
+    max_gap_ns: int = 0
+    corrupt_packets: int = 0
+    corrupt_frames: int = 0
+    lost_frames: int = 0
+    truncated_files: int = 0
+    untimed_frames: int = 0
+    frames_without_row: int = 0
+    rows_without_frame: int = 0
+    resized_frames: int = 0
+    overlap_frames: int = 0
+
+    @property
+    def frames_skipped(self) -> int:
+        return max(0, self.frames_timed - self.frames_shown - self.frames_waiting)
+
+    def to_dict(self) -> dict[str, int]:
+        """All counters by name."""
+        return {**asdict(self), "frames_skipped": self.frames_skipped}
+
+
+_FAULTS = {
+    "black_frames": "{} black frames",
+    "ticks_stale": "{} ticks with a stale frame",
+    "duplicate_times": "{} frames with the time of the frame before",
+    "backwards_times": "{} frames with a time before that of an earlier frame, not shown",
+    "gaps": "{} gaps between frames",
+    "corrupt_packets": "{} packets that could not be decoded",
+    "corrupt_frames": "{} damaged pictures",
+    "lost_frames": "{} pictures lost",
+    "truncated_files": "{} files that break off",
+    "untimed_frames": "{} frames without a time of their own",
+    "frames_without_row": "{} frames without a row in the timestamps file, not shown",
+    "rows_without_frame": "{} rows of the timestamps file without a frame",
+    "resized_frames": "{} pictures of another size, scaled",
+}
+
+
+@dataclass
+class SyncReport:
+    """The whole clip: `cameras` by canonical name (those with a video), and the skew between them.
+
+    `start_ns` is the time of tick 0 and `ticks` counts those handed out. Skew is the newest minus the oldest frame
+    time over the valid cameras of a tick. Complete once the iteration has ended; a snapshot before.
+    """
+
+    cameras: dict[str, CameraCounters] = field(default_factory=dict)
+    start_ns: int | None = None
+    ticks: int = 0
+    max_skew_ns: int = 0
+    mean_skew_ns: int = 0
+
+    def faults(self) -> tuple[str, ...]:
+        """One human sentence per camera that had faults."""
+        sentences = []
+        for name in CAMERAS:
+            counters = self.cameras.get(name)
+            if counters is None:
+                continue
+            counts = {key: getattr(counters, key) for key in _FAULTS}
+            found = [text.format(counts[key]) for key, text in _FAULTS.items() if counts[key]]
+            if found:
+                sentences.append(f"{name}: {', '.join(found)}.")
+        return tuple(sentences)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts."""
+        return {
+            **asdict(self),
+            "cameras": {name: counters.to_dict() for name, counters in self.cameras.items()},
+            "faults": list(self.faults()),
+        }

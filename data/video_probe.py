@@ -1,0 +1,133 @@
+"""What a video file is, from its header and its first picture. Opening a file says clearly what is wrong with it.
+
+Decodes one picture at most; the whole file is read elsewhere.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from fsd.data.errors import ClipError
+from fsd.data.planes import upright_size_px
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".ivf"}
+    | {".h264", ".264", ".avc", ".hevc", ".h265", ".265", ".mjpeg", ".mjpg", ".obu"}
+)
+
+_NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: raw streams, whose demuxer makes times up or gives none
+_FIRST_PICTURE_PACKETS = 300
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """One video file.
+
+    Attributes:
+        width_px, height_px: after rotation metadata is applied.
+        codec: as FFmpeg names it; rate_hz: nominal, exact.
+        has_times: whether the container carries times at all.
+        start_s, duration_s: as the container states them; None where it does not.
+    """
+
+    path: Path
+    codec: str
+    width_px: int
+    height_px: int
+    rate_hz: Fraction
+    has_times: bool
+    start_s: Fraction | None
+    duration_s: Fraction | None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """Open a video file with one decoder thread, and close it afterwards.
+
+    Raises:
+        ClipError: it cannot be opened as video; says why and what to do.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise ClipError(f"{path} is empty (0 bytes). Copy it again, or remove it to run without this camera.")
+        container = av.open(str(path))
+    except FileNotFoundError as error:
+        raise ClipError(f"{path} does not exist. Check the path.") from error
+    except (OSError, av.FFmpegError) as error:
+        raise ClipError(
+            f"{path} cannot be opened as video ({error.strerror or error}). It may be damaged or cut off before its "
+            "index was written. Copy or repair it, or remove it to run without this camera."
+        ) from error
+    with container:
+        stream = container.streams.best("video")
+        if not isinstance(stream, av.VideoStream):
+            kinds = ", ".join(sorted({other.type for other in container.streams})) or "nothing"
+            raise ClipError(f"{path} has no video stream (it has {kinds}). Give a video file, or remove this one.")
+        # One codec thread per worker thread: automatic threading costs 10-25% more CPU, and frame threading delays
+        # every picture by one frame per thread.
+        stream.thread_type = "SLICE"
+        stream.codec_context.thread_count = 1
+        yield container, stream
+
+
+def probe(path: Path) -> VideoInfo:
+    """Read a file's header and decode its first picture.
+
+    Raises:
+        ClipError: the file is missing, empty, damaged, without video, or nothing in it can be decoded.
+    """
+    with opened(path) as (container, stream):
+        has_times = not container.format.flags & _NO_TIMESTAMPS
+        width_px, height_px = upright_size_px(_first_picture(path, container, stream))
+        return VideoInfo(
+            path=path,
+            codec=stream.codec_context.name,
+            width_px=width_px,
+            height_px=height_px,
+            rate_hz=_nominal_rate_hz(stream, has_times),
+            has_times=has_times,
+            start_s=_seconds(stream.start_time, stream) if has_times else None,
+            duration_s=_duration_s(container, stream) if has_times else None,
+        )
+
+
+def _first_picture(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> av.VideoFrame:
+    cause: Exception | None = None
+    packets = container.demux(stream)
+    for _ in range(_FIRST_PICTURE_PACKETS):
+        try:
+            pictures = next(packets).decode()
+        except StopIteration:
+            break
+        except av.FFmpegError as error:
+            cause = error
+            continue
+        if pictures:
+            picture = pictures[0]
+            assert isinstance(picture, av.VideoFrame)
+            return picture
+    raise ClipError(
+        f"{path} holds no picture that can be decoded (codec {stream.codec_context.name}). It is damaged or cut off; "
+        "copy or repair it, or remove it to run without this camera."
+    ) from cause
+
+
+def _nominal_rate_hz(stream: av.VideoStream, has_times: bool) -> Fraction:
+    # A raw stream's demuxer claims 25 frames/s for everything; the codec's own header, where it has one, knows better.
+    declared = stream.codec_context.framerate
+    candidates = (stream.average_rate, stream.guessed_rate) if has_times else (declared, stream.guessed_rate)
+    return next((Fraction(rate) for rate in candidates if rate and 1 <= rate <= 1000), Fraction(30))
+
+
+def _seconds(units: int | None, stream: av.VideoStream) -> Fraction | None:
+    return None if units is None or stream.time_base is None else units * stream.time_base
+
+
+def _duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
+    if stream.duration:
+        return _seconds(stream.duration, stream)
+    return Fraction(container.duration, av.time_base) if container.duration else None

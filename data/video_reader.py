@@ -1,0 +1,181 @@
+"""The pictures of one camera in order, each with its index and its exact time, whatever state the files are in.
+
+Reads one file after the other, one packet at a time; never looks ahead, never converts. What it meets on the way is
+counted in `CameraCounters`.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from fsd.data.camera_stream import CameraStream
+from fsd.data.clock import floor_ns
+from fsd.data.planes import upright_size_px
+from fsd.data.sync_report import CameraCounters
+from fsd.data.video_probe import opened
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture with its place in the recording."""
+
+    index: int
+    timestamp_ns: int
+    picture: av.VideoFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A picture as it comes out of its file; `lost_before` pictures should have come out between it and the last."""
+
+    picture: av.VideoFrame
+    time_s: Fraction | None
+    duration_s: Fraction
+    lost_before: int
+
+
+class VideoReader:
+    """Iterates over the `Picture`s of a camera. Times never fall; equal times are left in.
+
+    The index of a picture is its place in presentation order among all pictures of the recording. Pictures that the
+    decoder could not give keep their place, so that damage does not shift the rows of a timestamps file.
+    """
+
+    def __init__(self, stream: CameraStream, counters: CameraCounters) -> None:
+        self._stream = stream
+        self._counters = counters
+
+    def __iter__(self) -> Iterator[Picture]:
+        counters, stream = self._counters, self._stream
+        period_ns = stream.period_ns
+        newest_ns: int | None = None
+        index = -1
+        for decoded in self._all_parts():
+            index += 1 + decoded.lost_before
+            timestamp_ns = self._timestamp_ns(index, decoded.time_s)
+            if timestamp_ns is None:
+                counters.frames_without_row += 1
+                continue
+            if newest_ns is not None:
+                step_ns = timestamp_ns - newest_ns
+                if step_ns < 0:
+                    counters.backwards_times += 1
+                    continue
+                if step_ns == 0:
+                    counters.duplicate_times += 1
+                elif 2 * step_ns > 3 * period_ns:
+                    counters.gaps += 1
+                counters.max_gap_ns = max(counters.max_gap_ns, step_ns)
+            newest_ns = timestamp_ns
+            counters.frames_timed += 1
+            yield Picture(index, timestamp_ns, decoded.picture)
+        if stream.timestamps is not None:
+            counters.rows_without_frame = int((stream.timestamps.frame_index > index).sum())
+
+    def _timestamp_ns(self, index: int, time_s: Fraction | None) -> int | None:
+        stream = self._stream
+        if stream.timestamps is not None:
+            return stream.timestamps.time_of(index)
+        if time_s is None:
+            time_s = index / stream.rate_hz
+        return floor_ns(time_s) + stream.shift_ns
+
+    def _all_parts(self) -> Iterator[_Decoded]:
+        """The pictures of all parts on one time line, without the frames in which parts overlap."""
+        stream, counters = self._stream, self._counters
+        frame_s = 1 / stream.rate_hz
+        size_px = (stream.width_px, stream.height_px)
+        next_s: Fraction | None = None  # when the frame after the last one is due
+        for part, path in enumerate(stream.parts):
+            overlap = stream.overlap_frames if part else 0
+            offset_s: Fraction | None = Fraction(0) if stream.parts_continue or part == 0 else None
+            for place, decoded in enumerate(_decode(path, counters)):
+                counters.frames_decoded += 1
+                counters.resized_frames += upright_size_px(decoded.picture) != size_px
+                time_s = decoded.time_s if stream.has_times else None
+                if stream.has_times and time_s is None:
+                    counters.untimed_frames += 1
+                    time_s = (next_s or Fraction(0)) - (offset_s or Fraction(0))
+                if time_s is not None:
+                    if offset_s is None:
+                        offset_s = (next_s or Fraction(0)) - overlap * frame_s - time_s
+                    time_s += offset_s
+                if place < overlap:
+                    counters.overlap_frames += 1
+                    continue
+                if time_s is not None:
+                    frame_s = decoded.duration_s or 1 / stream.rate_hz
+                    next_s = time_s + frame_s
+                yield replace(decoded, time_s=time_s)
+
+
+def _decode(path: Path, counters: CameraCounters) -> Iterator[_Decoded]:
+    """Every picture of one file that can be decoded, in presentation order, with its container time."""
+    with opened(path) as (container, stream):
+        order = _PresentationOrder(container, stream)
+        for packet in _packets(container, stream, counters):
+            if packet is not None:
+                order.sent(packet)
+            try:
+                pictures = stream.codec_context.decode(packet)
+            except av.FFmpegError:
+                counters.corrupt_packets += 1
+                continue
+            for picture in pictures:
+                time_s, lost = order.came(picture)
+                counters.lost_frames += lost
+                counters.corrupt_frames += picture.is_corrupt
+                yield _Decoded(picture, time_s, picture.duration * order.time_base, lost)
+
+
+def _packets(
+    container: av.container.InputContainer, stream: av.VideoStream, counters: CameraCounters
+) -> Iterator[av.Packet | None]:
+    """The packets of the stream, then None, which makes the decoder give what it still holds."""
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+    except av.FFmpegError:
+        counters.truncated_files += 1
+    yield None
+
+
+class _PresentationOrder:
+    """Which container time belongs to which picture, and how many pictures never came out.
+
+    Packets go in in decoding order, pictures come out in presentation order: a picture with time t means that all
+    packets with earlier times have had their chance.
+    """
+
+    def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+        self._pending: list[int] = []
+        self._hides_frames = stream.codec_context.name == "vp8"  # its packets may hold pictures that are never shown
+        self.time_base = stream.time_base or Fraction(1)
+        # AVI stores no presentation times, and FFmpeg's guess is wrong with B-frames; the k-th picture out has the
+        # k-th time, since AVI counts frames.
+        self._counts_frames = container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
+
+    def sent(self, packet: av.Packet) -> None:
+        time = packet.dts if self._counts_frames else packet.pts
+        if time is not None and not packet.is_discard:
+            heapq.heappush(self._pending, time)
+
+    def came(self, picture: av.VideoFrame) -> tuple[Fraction | None, int]:
+        pending = self._pending
+        if self._counts_frames:
+            return (heapq.heappop(pending) * self.time_base if pending else None), 0
+        time = picture.pts
+        if time is None:
+            return None, 0
+        lost = 0
+        while pending and pending[0] < time:
+            heapq.heappop(pending)
+            lost += 1
+        if pending and pending[0] == time:
+            heapq.heappop(pending)
+        return time * self.time_base, 0 if self._hides_frames else lost
