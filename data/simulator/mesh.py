@@ -28,9 +28,7 @@ def triangles(
     return mesh.reshape(-1, FLOATS)
 
 
-def quads(
-    corners: np.ndarray, colour: Point | np.ndarray, surface: Point | np.ndarray = (0.0, 0.0, 0.0)
-) -> np.ndarray:
+def quads(corners: np.ndarray, colour: Point | np.ndarray, surface: Point | np.ndarray = (0.0, 0.0, 0.0)) -> np.ndarray:
     """(n, 4, 3) quads, corners in turn and seen counter-clockwise from outside; `surface` may be (n, 4, 3) per corner."""
     corners = np.asarray(corners, dtype=np.float32).reshape(-1, 4, 3)
     order = [0, 1, 2, 0, 2, 3]
@@ -44,9 +42,7 @@ def join(meshes: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(meshes) if meshes else np.zeros((0, FLOATS), dtype=np.float32)
 
 
-def box(
-    low: Point, high: Point, colour: Point, surface: Point = (0.0, 0.0, 0.0), bottom: bool = False
-) -> np.ndarray:
+def box(low: Point, high: Point, colour: Point, surface: Point = (0.0, 0.0, 0.0), bottom: bool = False) -> np.ndarray:
     """An axis-aligned box between two corners, without its bottom unless asked for."""
     (x0, y0, z0), (x1, y1, z1) = low, high
     faces = [

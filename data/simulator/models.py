@@ -52,12 +52,8 @@ def _cabin(base: tuple, roof: tuple, base_width: float, roof_width: float, pilla
             for level, part in (("base", share), ("base", share + thick), ("roof", share + thick), ("roof", share)):
                 rim.append(c[level, side, 0] * (1 - part) + c[level, side, 1] * part + out)
             parts.append(mesh.quads(np.array([rim if side < 0 else rim[::-1]]), _WHITE, _PAINTED))
-    parts.append(
-        mesh.quads(np.array([[c["base", -1, 1], c["base", 1, 1], c["roof", 1, 1], c["roof", -1, 1]]]), _GLASS)
-    )
-    parts.append(
-        mesh.quads(np.array([[c["base", 1, 0], c["base", -1, 0], c["roof", -1, 0], c["roof", 1, 0]]]), _GLASS)
-    )
+    parts.append(mesh.quads(np.array([[c["base", -1, 1], c["base", 1, 1], c["roof", 1, 1], c["roof", -1, 1]]]), _GLASS))
+    parts.append(mesh.quads(np.array([[c["base", 1, 0], c["base", -1, 0], c["roof", -1, 0], c["roof", 1, 0]]]), _GLASS))
     lift, wide = np.array([0, 0, 0.035]), np.array([1.0, 1.04, 1.0])
     top = [c["roof", -1, 0], c["roof", -1, 1], c["roof", 1, 1], c["roof", 1, 0]]
     parts.append(mesh.quads(np.array([[point * wide + lift for point in top]]), _WHITE, _PAINTED))
@@ -80,7 +76,9 @@ def _wheels(front_x: float, rear_x: float, width: float, radius: float) -> list[
             parts.append(mesh.loft(rings, _RUBBER))
             face = "+y" if side > 0 else "-y"
             parts.append(mesh.disc((x, side * width, radius), radius, face, _RUBBER))
-            parts.append(mesh.disc((x, side * (width + 0.006), radius), 0.62 * radius, face, (0.30, 0.31, 0.32), sides=7))
+            parts.append(
+                mesh.disc((x, side * (width + 0.006), radius), 0.62 * radius, face, (0.30, 0.31, 0.32), sides=7)
+            )
     return parts
 
 
@@ -88,7 +86,9 @@ def _lamps(front_x: float, rear_x: float, width: float, front_z: float, rear_z: 
     parts = []
     for side in (-1, 1):
         y0, y1 = sorted((side * (width - 0.36), side * width))
-        parts.append(mesh.box((front_x - 0.2, y0, front_z), (front_x, y1, front_z + 0.13), (0.62, 0.63, 0.64), (0, 2, 0)))
+        parts.append(
+            mesh.box((front_x - 0.2, y0, front_z), (front_x, y1, front_z + 0.13), (0.62, 0.63, 0.64), (0, 2, 0))
+        )
         parts.append(mesh.box((rear_x, y0, rear_z), (rear_x + 0.2, y1, rear_z + 0.15), (0.22, 0.008, 0.008), (0, 1, 0)))
         indicator = 3.0 if side > 0 else 4.0
         low, high = sorted((side * (width - 0.16), side * (width + 0.014)))
@@ -135,7 +135,12 @@ def van() -> np.ndarray:
     parts = _body(stations)
     parts += _cabin((-2.46, 1.12, 1.62, 1.08), (-2.36, 2.00, 0.72, 2.02), 0.95, 0.84, (0.40, 0.43))
     for side in (-1, 1):  # closed panels behind the driver's door
-        quad = [(-2.45, side * 0.965, 1.12), (-0.55, side * 0.965, 1.12), (-0.6, side * 0.86, 1.99), (-2.37, side * 0.86, 1.99)]
+        quad = [
+            (-2.45, side * 0.965, 1.12),
+            (-0.55, side * 0.965, 1.12),
+            (-0.6, side * 0.86, 1.99),
+            (-2.37, side * 0.86, 1.99),
+        ]
         parts.append(mesh.quads(np.array([quad if side < 0 else quad[::-1]]), _WHITE, _PAINTED))
         y0, y1 = sorted((side * 0.98, side * 1.16))
         parts.append(mesh.box((1.22, y0, 1.15), (1.36, y1, 1.36), _TRIM))
@@ -185,7 +190,9 @@ def round_tree() -> np.ndarray:
     """A broad-leaved tree, about 6 m; surface (1, 0, 0) marks foliage."""
     rng = np.random.default_rng(1)
     angle = np.linspace(0, 2 * math.pi, 8)[:-1]
-    trunk = np.array([np.stack([r * np.cos(angle), r * np.sin(angle), np.full(7, z)], 1) for r, z in ((0.2, 0), (0.14, 2.3))])
+    trunk = np.array(
+        [np.stack([r * np.cos(angle), r * np.sin(angle), np.full(7, z)], 1) for r, z in ((0.2, 0), (0.14, 2.3))]
+    )
     rings = []
     for z, radius in ((1.7, 0.45), (2.3, 1.55), (3.4, 2.0), (4.6, 1.65), (5.5, 0.8), (5.9, 0.05)):
         ragged = radius * rng.uniform(0.82, 1.15, 7)

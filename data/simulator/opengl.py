@@ -26,7 +26,11 @@ def open_context() -> Any:
         raise SimulatorError(f"The simulator cannot draw: moderngl is not installed. {_MEND}") from error
     last: Exception | None = None
     # Distributions without development packages have only the versioned names.
-    for libraries in ({}, {"libgl": "libGL.so.1", "libegl": "libEGL.so.1"}, {"libgl": "libEGL.so.1", "libegl": "libEGL.so.1"}):
+    for libraries in (
+        {},
+        {"libgl": "libGL.so.1", "libegl": "libEGL.so.1"},
+        {"libgl": "libEGL.so.1", "libegl": "libEGL.so.1"},
+    ):
         try:
             return moderngl.create_standalone_context(require=330, backend="egl", **libraries)
         except Exception as error:  # glcontext raises bare Exception

@@ -249,7 +249,7 @@ class Renderer:
             ego_pose: x, y, heading of the ego frame in the world.
             actors: what moves, where it is now.
             time_s: chooses the exposure step.
-            mounting_error: (8, 4, 4) small rigid errors `ego_from_nominal_ego` of the cameras, or None.
+            mounting_error: (8, 3, 3) small rotations of the cameras on their mounts, about the ego's axes, or None.
 
         Returns:
             (8, H, W, 4) uint8 RGBA, row 0 on top. The array is reused by the next call.
@@ -266,7 +266,8 @@ class Renderer:
         for index in range(len(self.rig.cameras)):
             ego_from_camera = self._nominal[index]
             if mounting_error is not None:
-                ego_from_camera = mounting_error[index] @ ego_from_camera
+                ego_from_camera = ego_from_camera.copy()
+                ego_from_camera[:3, :3] = mounting_error[index] @ ego_from_camera[:3, :3]
             self._draw_camera(index, world_from_ego @ ego_from_camera, counts)
         if self._samples:
             context.copy_framebuffer(self._resolved, self._target)

@@ -176,7 +176,9 @@ class _SceneBuilder:
             (near_x, near_y, _), (far_x, far_y, far_z) = _head_places(self.road, junction)
             edge = -(self.road.half_width_m + 0.75)
             x, y = _in_junction(junction, quarter, np.array([[near_x, near_y]]))[0]
-            self.parts["plain"].append(mesh.turned(mesh.box((0.02, -0.07, 0), (0.16, 0.07, 3.6), steel), x, y, 0, heading))
+            self.parts["plain"].append(
+                mesh.turned(mesh.box((0.02, -0.07, 0), (0.16, 0.07, 3.6), steel), x, y, 0, heading)
+            )
             x, y = _in_junction(junction, quarter, np.array([[far_x, edge]]))[0]
             post = mesh.box((0.02, -0.09, 0), (0.2, 0.09, 5.75), steel)
             arm = mesh.box((0.04, -0.05, 5.6), (0.16, far_y - edge + 0.3, 5.72), steel, bottom=True)
@@ -230,7 +232,12 @@ class _SceneBuilder:
         side = np.array([-direction[1], direction[0]])
         middle = np.array([x, y]) + 0.5 * stretch
         u, v = direction * (radius + 0.5 * along), side * radius
-        corners = [[*(middle - u - v), 0.03], [*(middle + u - v), 0.03], [*(middle + u + v), 0.03], [*(middle - u + v), 0.03]]
+        corners = [
+            [*(middle - u - v), 0.03],
+            [*(middle + u - v), 0.03],
+            [*(middle + u + v), 0.03],
+            [*(middle - u + v), 0.03],
+        ]
         uv = [[-1, -1, depth], [1, -1, depth], [1, 1, depth], [-1, 1, depth]]
         self.parts["shadow"].append(mesh.quads(np.array([corners]), (0, 0, 0), np.array([uv])))
 
@@ -277,13 +284,20 @@ def _sign(kind: int) -> np.ndarray:
 
     def triangle(size: float, x: float, colour: tuple, down: bool) -> np.ndarray:
         up = -1.0 if down else 1.0
-        corners = [[x, size, 2.2 - up * 0.58 * size], [x, -size, 2.2 - up * 0.58 * size], [x, 0, 2.2 + up * 1.15 * size]]
+        corners = [
+            [x, size, 2.2 - up * 0.58 * size],
+            [x, -size, 2.2 - up * 0.58 * size],
+            [x, 0, 2.2 + up * 1.15 * size],
+        ]
         return mesh.triangles(np.array([corners if up > 0 else corners[::-1]]), colour)
 
     if kind == 1:
         return mesh.join([post, mesh.box((-0.04, -0.75, 1.9), (0.0, 0.75, 2.5), blue, bottom=True)])
     if kind == 2:
-        outer, inner = mesh.disc((-0.02, 0, 2.25), 0.36, "-x", red, sides=14), mesh.disc((-0.03, 0, 2.25), 0.27, "-x", white)
+        outer, inner = (
+            mesh.disc((-0.02, 0, 2.25), 0.36, "-x", red, sides=14),
+            mesh.disc((-0.03, 0, 2.25), 0.27, "-x", white),
+        )
         return mesh.join([post, outer, inner])
     inner_colour = white if kind == 0 else yellow
     return mesh.join([post, triangle(0.46, -0.02, red, kind == 0), triangle(0.31, -0.03, inner_colour, kind == 0)])

@@ -58,7 +58,7 @@ void main() {
     float divider = stripe(abs(d) - 3.5, half_line, blur) * dashes * step(1.5, lines.y);
     float side = stripe(abs(d) - (lines.x - 0.32), half_line, blur) * edge;
     float track = 1.0 - 0.12 * stripe(abs(fract(abs(d) / 3.5) - 0.5) - 0.24, 0.08, 0.07);
-    vec3 colour = asphalt * (0.62 + 0.76 * grain) * track;
+    vec3 colour = asphalt * (0.76 + 0.48 * grain) * track;
     colour = mix(colour, centre_paint, clamp(middle * worn, 0.0, 1.0));
     colour = mix(colour, paint, clamp(max(divider, side) * worn, 0.0, 1.0));
     pixel = vec4(finish(v_light * colour, v_position), 1.0);

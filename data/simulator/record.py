@@ -1,0 +1,120 @@
+"""Record a drive of the expert as a clip folder: eight videos, exact calibration, ego motion and commands as ground truth."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+
+from fsd.data.clip_writer import ClipWriter
+from fsd.data.clock import tick_time_ns
+from fsd.data.frames import RATE_HZ
+from fsd.data.rig import VehicleSpec, canonical_rig
+from fsd.data.simulator.camera_view import draw_world, load_world
+from fsd.data.simulator.expert import expert_controls
+from fsd.data.simulator.renderer import Renderer
+from fsd.data.simulator.scenarios import SCENARIOS, build_world
+from fsd.data.simulator.world import World
+from fsd.data.simulator.yuv import planes_from_rgb
+
+DEFAULT_SCENARIO = "tour"
+
+
+@dataclass(frozen=True)
+class RecordConfig:
+    """Settings of `fsd record`: where to, how many seconds, which seed, the size of the pictures, which scenario.
+
+    `crf` is the videos' quality (0 best, 51 worst); `skip_s` seconds are driven before the recording starts;
+    `samples` per pixel smooth the edges (0 or 4).
+    """
+
+    out: Path
+    seconds: float = 20.0
+    seed: int = 0
+    width_px: int = 640
+    height_px: int = 480
+    scenario: str | None = None
+    crf: int = 23
+    skip_s: float = 0.0
+    samples: int = 4
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds <= 3600:
+            raise ValueError(f"seconds must be more than 0 and at most 3600, got {self.seconds:g}.")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}.")
+        for name, value in (("width_px", self.width_px), ("height_px", self.height_px)):
+            if not 32 <= value <= 2048 or value % 2:
+                raise ValueError(f"{name} must be an even number of pixels from 32 to 2048, got {value}.")
+        if self.scenario is not None and self.scenario not in SCENARIOS:
+            raise ValueError(f"scenario must be one of {', '.join(SCENARIOS)}, got {self.scenario!r}.")
+        if self.skip_s < 0 or self.samples not in (0, 4):
+            raise ValueError(f"skip_s must not be negative and samples 0 or 4, got {self.skip_s:g} and {self.samples}.")
+
+    @property
+    def ticks(self) -> int:
+        """Moments to record."""
+        return max(1, math.floor(self.seconds * RATE_HZ))
+
+
+def record(config: RecordConfig, progress: Callable[[int, int], None] | None = None) -> int:
+    """Drive and record.
+
+    Args:
+        config: what to record.
+        progress: called as progress(done, total) after every tick.
+
+    Returns:
+        Ticks written: fewer than asked for when the route ends first.
+
+    Raises:
+        SimulatorError: no OpenGL here (names the packages to install), or no such road.
+        ClipError: the folder cannot be written or already holds a clip.
+    """
+    rig = canonical_rig(config.width_px, config.height_px)
+    renderer = Renderer(rig, samples=config.samples)
+    world = build_world(config.scenario or DEFAULT_SCENARIO, config.seed)
+    for _ in range(math.floor(config.skip_s * RATE_HZ)):
+        world.step(*expert_controls(world))
+    load_world(renderer, world)
+    done = 0
+    with ClipWriter(config.out, rig, crf=config.crf) as writer:
+        while done < config.ticks and world.s < world.setting.goal_m:
+            images = _pictures(draw_world(renderer, world))
+            writer.write(images, tick_time_ns(done), _ego_row(world, rig.vehicle), world.command)
+            world.step(*expert_controls(world))
+            done += 1
+            if progress is not None:
+                progress(done, config.ticks)
+    return done
+
+
+def _pictures(rgba: np.ndarray) -> list[av.VideoFrame]:
+    planes = planes_from_rgb(rgba)
+    width = rgba.shape[2]
+    pictures = []
+    for y, u, v in zip(planes.y, planes.u, planes.v, strict=True):
+        packed = np.concatenate([y, u.reshape(-1, width), v.reshape(-1, width)])
+        pictures.append(av.VideoFrame.from_ndarray(packed, format="yuv420p"))
+    return pictures
+
+
+def _ego_row(world: World, vehicle: VehicleSpec | None) -> dict[str, float]:
+    ego = world.ego
+    wheelbase_m = vehicle.wheelbase_m if vehicle is not None else 2.875
+    return {
+        "x": ego.x_m,
+        "y": ego.y_m,
+        "z": 0.0,
+        "qw": math.cos(ego.heading_rad / 2),
+        "qx": 0.0,
+        "qy": 0.0,
+        "qz": math.sin(ego.heading_rad / 2),
+        "v_mps": ego.speed_mps,
+        "yaw_rate_rps": ego.yaw_rate_rps,
+        "acceleration_mps2": ego.acceleration_mps2,
+        "curvature": ego.curvature,
+        "steering_rad": math.atan(wheelbase_m * ego.curvature),
+    }
