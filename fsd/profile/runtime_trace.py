@@ -1,0 +1,108 @@
+"""ONNX Runtime's own profile: runs a model with it switched on, and reads the events that it writes.
+
+The runtime counts microseconds from a start that it tells in nanoseconds of the wall clock; `clock_offset_ns` brings
+that onto the steady clock of everything else in a profile.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from fsd.profile.network_cost import Tensor
+
+KERNEL_SUFFIX = "_kernel_time"
+WARM_UP_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorEvent:
+    """One run of one operator. `start_us` counts from the start of the runtime's profile."""
+
+    name: str
+    kind: str
+    start_us: int
+    duration_us: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    provider: str
+
+
+def session_options(threads: int, prepack: bool = True) -> ort.SessionOptions:
+    """Options like the engine's: a fixed number of threads that do not spin.
+
+    Args:
+        prepack: let kernels rearrange weights, as they do in earnest. Rearranged weights vanish from the profile's
+            shapes, so shapes are read from a session without.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not prepack:
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    return options
+
+
+def profiled_runs(
+    model: Path | bytes, feeds: Mapping[str, np.ndarray], threads: int, runs: int, prepack: bool = True
+) -> list[list[OperatorEvent]]:
+    """The operator events of `runs` runs of a model, after a few to warm up."""
+    with TemporaryDirectory() as folder:
+        options = session_options(threads, prepack)
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "operators")
+        source = str(model) if isinstance(model, Path) else model
+        session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        for _ in range(WARM_UP_RUNS + runs):
+            session.run(None, dict(feeds))
+        return events_by_run(Path(session.end_profiling()))[WARM_UP_RUNS:]
+
+
+def events_by_run(path: Path) -> list[list[OperatorEvent]]:
+    """Read a profile file that ONNX Runtime has finished: one list of operators a run, in the order of execution."""
+    runs: list[list[OperatorEvent]] = []
+    pending: list[OperatorEvent] = []
+    for event in json.loads(path.read_text()):
+        if event.get("cat") == "Node" and event["name"].endswith(KERNEL_SUFFIX):
+            pending.append(_operator_event(event))
+        elif event.get("name") == "model_run":
+            runs.append(pending)
+            pending = []
+    return runs
+
+
+def clock_offset_ns() -> int:
+    """What to subtract from wall-clock nanoseconds to be on `time.perf_counter_ns`; the best of a few tries."""
+    best_gap_ns, offset_ns = None, 0
+    for _ in range(10):
+        before_ns = time.perf_counter_ns()
+        wall_ns = time.time_ns()
+        gap_ns = time.perf_counter_ns() - before_ns
+        if best_gap_ns is None or gap_ns < best_gap_ns:
+            best_gap_ns, offset_ns = gap_ns, wall_ns - (before_ns + gap_ns // 2)
+    return offset_ns
+
+
+def _operator_event(event: Mapping[str, Any]) -> OperatorEvent:
+    arguments = event["args"]
+    return OperatorEvent(
+        name=event["name"].removesuffix(KERNEL_SUFFIX),
+        kind=arguments["op_name"],
+        start_us=int(event["ts"]),
+        duration_us=int(event["dur"]),
+        inputs=_tensors(arguments.get("input_type_shape", [])),
+        outputs=_tensors(arguments.get("output_type_shape", [])),
+        provider=arguments.get("provider", ""),
+    )
+
+
+def _tensors(entries: list[Mapping[str, list[int]]]) -> tuple[Tensor, ...]:
+    return tuple(Tensor(dtype, tuple(shape)) for entry in entries for dtype, shape in entry.items())
