@@ -49,7 +49,6 @@ class Pipeline:
     def __init__(self, rig: Rig, engine: Engine) -> None:
         self.engine = engine
         self.compressor = Compressor(rig, engine.budget)
-        self._missing_from_rig = frozenset(name for name in CAMERAS if rig.camera(name) is None)
         self.reset()
 
     def reset(self) -> None:
@@ -69,7 +68,7 @@ class Pipeline:
         inferred_ns = time.perf_counter_ns()
         self._saliency = outputs["saliency"]
         plan = Plan.from_outputs(
-            frame_set.tick, frame_set.timestamp_ns, outputs, self._health(frame_set, ego, self.engine.last_was_finite)
+            frame_set.tick, frame_set.timestamp_ns, outputs, _health(frame_set, ego, self.engine.plan_source)
         )
         self._chain(compressed, plan)
         done_ns = time.perf_counter_ns()
@@ -102,18 +101,19 @@ class Pipeline:
         left.update(np.array([plan.curvature_per_m, plan.acceleration_mps2]))
         self._plan_hash = left.digest()
 
-    def _health(self, frame_set: FrameSet, ego: EgoSample | None, is_finite: bool) -> str:
-        causes: dict[str, list[str]] = {"missing": [], "stale": [], "black": []}
-        for name, frame, is_valid in zip(CAMERAS, frame_set.frames, frame_set.is_valid, strict=True):
-            if frame is None:
-                causes["missing"].append(name)
-            elif frame.is_black:
-                causes["black"].append(name)
-            elif not is_valid:
-                causes["stale"].append(name)
-        words = [f"{cause}={','.join(names)}" for cause, names in causes.items() if names]
-        if ego is None:
-            words.append("no_ego")
-        if not is_finite:
-            words.append("not_finite")
-        return ";".join(words) or "ok"
+
+def _health(frame_set: FrameSet, ego: EgoSample | None, plan_source: str) -> str:
+    causes: dict[str, list[str]] = {"missing": [], "stale": [], "black": []}
+    for name, frame, is_valid in zip(CAMERAS, frame_set.frames, frame_set.is_valid, strict=True):
+        if frame is None:
+            causes["missing"].append(name)
+        elif frame.is_black:
+            causes["black"].append(name)
+        elif not is_valid:
+            causes["stale"].append(name)
+    words = [f"{cause}={','.join(names)}" for cause, names in causes.items() if names]
+    if ego is None:
+        words.append("no_ego")
+    if plan_source != "network":
+        words.append(f"plan={plan_source}")
+    return ";".join(words) or "ok"

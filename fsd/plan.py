@@ -20,7 +20,7 @@ class Plan:
         lead_distance_m, lead_probability, light_probabilities: what the network believes to see
             (none, green, yellow, red); they drive nothing.
         health: `ok`, or what the plan had to do without, `;`-separated: `missing=rear`, `stale=…`, `black=…`,
-            `no_ego`, `not_finite`.
+            `no_ego`, `plan=held` or `plan=stop` (the network's answer was not finite and had to be replaced).
     """
 
     tick: int

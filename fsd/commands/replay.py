@@ -87,7 +87,6 @@ def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
     """The few lines a person reads after a replay."""
     clip, compression = summary["clip"], summary["compression"]
     plan_ms = summary["stages_ms"].get("plan", {})
-    cameras = summary["cameras"] or {}
     print(f"{clip['name']}: {summary['ticks']} ticks, {summary['drive_s']:.1f} s of driving at 36 Hz")
     print(f"  network      {summary['model']['name']} ({summary['model']['precision']}), {summary['network']}")
     print(f"  cameras      {', '.join(clip['cameras'])}")
@@ -95,7 +94,7 @@ def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
         print(f"  masked       {', '.join(clip['missing_cameras'])} (no video)")
     for note in clip["notes"]:
         print(f"  note         {note}")
-    for fault in _faults(cameras):
+    for fault in (summary["cameras"] or {}).get("faults", ()):
         print(f"  counted      {fault}")
     print(f"  speed        {summary['times_real_time']:.2f}x real time, everything written")
     if plan_ms:
@@ -113,21 +112,6 @@ def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
             print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
     print(f"  plan hash    {summary['plan_hash']}")
     print(f"  written      {config.out}/plan.parquet ticks.parquet summary.json{' overlay.mp4' * config.overlay}")
-
-
-def _faults(cameras: dict[str, Any]) -> list[str]:
-    words = {
-        "black": "black frames",
-        "corrupt": "corrupt packets",
-        "backwards": "times running backwards",
-        "gaps": "gaps",
-    }
-    return [
-        f"{name}: {count} {text}"
-        for name, counters in cameras.get("cameras", {}).items()
-        for key, text in words.items()
-        if (count := counters.get(key, 0))
-    ]
 
 
 def _camera_map(pairs: list[str] | None, folder: Path) -> dict[str, Path] | None:
