@@ -1,7 +1,8 @@
 """The driving network: one tick of compressed cameras, and the memory of earlier ones, to a plan.
 
-Inputs and outputs are those of `contract.py`, with any batch axes in front or with none. The network keeps no state: it returns one memory slot, and
-whoever runs it (engine, trainer, calibration) writes that where the compressor said, and gives the memory back.
+Inputs and outputs are those of `contract.py`, with any batch axes in front, or with none. The network keeps no state:
+it returns one memory slot; whoever runs it (engine, trainer, calibration) writes that where the compressor said, and
+gives the memory back at the next tick.
 """
 
 import torch

@@ -1,0 +1,83 @@
+"""Which range every activation really has on a drive: the float model runs clips, memory and all, and is watched.
+
+Calibrating on the first tick of many clips, with an empty memory, would give ranges that no tick after it keeps.
+The result is plain numbers; each quantization recipe turns the same ranges into its own scales.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from fsd.compression.budget import Budget
+from fsd.data.errors import ModelError
+from fsd.export.ort_session import OnnxRunner, open_session
+from fsd.networks.feeds import Step
+
+Clip = Iterable[Step]
+"""One drive, tick by tick from its start; the memory is emptied before it."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """`ranges`: tensor name -> (lowest, highest) seen; `ticks`: how many ticks of how many `clips` were watched."""
+
+    ranges: dict[str, tuple[float, float]]
+    ticks: int
+    clips: int
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, so that another target can be emitted without running the clips again."""
+        path.write_text(json.dumps({"ranges": self.ranges, "ticks": self.ticks, "clips": self.clips}, sort_keys=True))
+
+    @classmethod
+    def load(cls, path: Path) -> "Calibration":
+        """Read what `save` wrote."""
+        try:
+            content = json.loads(path.read_text())
+            ranges = {name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()}
+            return cls(ranges, content["ticks"], content["clips"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{path} is not a calibration file ({error}). Calibrate again with `fsd export`."
+            ) from error
+
+
+def calibrate(
+    model: onnx.ModelProto, budget: Budget, tensors: Sequence[str], clips: Iterable[Clip], every: int = 4
+) -> Calibration:
+    """Roll the float model out over clips and note the range of each tensor at every `every`-th tick.
+
+    Memory is written at every tick; only the watching is thinned out, since neighbouring ticks look alike.
+
+    Raises:
+        ModelError: the clips hold no tick.
+    """
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    present = {output.name for output in watched.graph.output}
+    watched.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        for name in tensors
+        if name not in present
+    )
+    runner = OnnxRunner(open_session(watched), budget)
+    lowest = dict.fromkeys(tensors, np.inf)
+    highest = dict.fromkeys(tensors, -np.inf)
+    ticks = clip_count = 0
+    for clip in clips:
+        runner.reset()
+        clip_count += 1
+        for index, step in enumerate(clip):
+            outputs = runner.step(step)
+            if index % every == 0:
+                ticks += 1
+                for name in tensors:
+                    lowest[name] = min(lowest[name], float(outputs[name].min()))
+                    highest[name] = max(highest[name], float(outputs[name].max()))
+    if ticks == 0:
+        raise ModelError("There is nothing to calibrate on: the clips given with `--data` hold no tick.")
+    return Calibration({name: (lowest[name], highest[name]) for name in tensors}, ticks, clip_count)

@@ -1,0 +1,139 @@
+"""The PyTorch network as one static ONNX file: batch-free, named as the contract says, the same bytes every time.
+
+Knows the graph, not its precision: quantization is another step, and metadata is written last of all.
+"""
+
+import ast
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from fsd.data.errors import ModelError
+from fsd.export.synthetic_clip import synthetic_steps
+from fsd.networks.contract import input_shapes, output_shapes
+from fsd.networks.feeds import Feeds
+from fsd.networks.model import DrivingNetwork
+from fsd.networks.model_metadata import check_tensors
+
+DEFAULT_OPSET = 20
+SCOPES_KEY = "pkg.torch.onnx.name_scopes"
+"""Where torch's exporter notes which module a node came from: the only stable name it has."""
+
+FORBIDDEN_OPERATORS = frozenset({"TopK", "Scatter", "ScatterND", "ScatterElements", "NonZero", "Loop", "If", "Scan"})
+
+
+class ContractModule(nn.Module):
+    """The network with positional inputs and outputs in the contract's order, as an exporter wants it."""
+
+    def __init__(self, network: DrivingNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.input_names = tuple(input_shapes(network.config.budget))
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        outputs = self.network(**dict(zip(self.input_names, inputs, strict=True)))
+        return tuple(outputs[name] for name in output_shapes())
+
+
+def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET) -> onnx.ModelProto:
+    """Export a network in evaluation mode; nodes are named after its modules, and no source path is left inside.
+
+    Raises:
+        ModelError: the exported graph does not keep the contract, or uses an operator that has no static shape.
+    """
+    budget = network.config.budget
+    feeds = Feeds(budget)
+    feeds.load(next(synthetic_steps(budget, 1)))
+    sample = tuple(torch.from_numpy(array.copy()) for array in feeds.arrays.values())
+    module = ContractModule(network.eval()).eval()
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            sample,
+            dynamo=True,
+            opset_version=opset,
+            input_names=list(module.input_names),
+            output_names=list(output_shapes()),
+            optimize=True,
+            external_data=False,
+            verbose=False,  # it prints emoji otherwise
+        )
+    assert program is not None
+    model = program.model_proto
+    _name_nodes(model)
+    _strip(model)
+    model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    onnx.checker.check_model(model, full_check=True)
+    _check_graph(model, network)
+    return model
+
+
+def serialise(model: onnx.ModelProto) -> bytes:
+    """The file's bytes, the same for the same model."""
+    return model.SerializeToString(deterministic=True)
+
+
+def tensor_shapes(values: Iterator[onnx.ValueInfoProto]) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Name -> (shape, dtype) of graph inputs or outputs; a dimension that is not fixed is -1."""
+    found = {}
+    for value in values:
+        tensor = value.type.tensor_type
+        shape = tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim)
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+        found[value.name] = (shape, dtype.name)
+    return found
+
+
+def _check_graph(model: onnx.ModelProto, network: DrivingNetwork) -> None:
+    check_tensors("The exported graph", "input", input_shapes(network.config.budget), tensor_shapes(model.graph.input))
+    check_tensors("The exported graph", "output", output_shapes(), tensor_shapes(model.graph.output))
+    forbidden = sorted({node.op_type for node in model.graph.node} & FORBIDDEN_OPERATORS)
+    if forbidden:
+        raise ModelError(
+            f"The exported graph uses {', '.join(forbidden)}, which accelerators cannot run with static shapes. "
+            "Write that part of the network with matrix products and masks."
+        )
+
+
+def _name_nodes(model: onnx.ModelProto) -> None:
+    """`<module path>/<operator>`, numbered where a module has several: what quantization and reports refer to."""
+    seen: Counter[str] = Counter()
+    for node in model.graph.node:
+        properties = {entry.key: entry.value for entry in node.metadata_props}
+        scopes = ast.literal_eval(properties.get(SCOPES_KEY, "[]"))
+        # The last scope is the call itself; the one before it is the innermost module.
+        module = scopes[-2].removeprefix("network").removeprefix(".") if len(scopes) > 1 else ""
+        name = f"{module}/{node.op_type}" if module else node.op_type
+        seen[name] += 1
+        node.name = name if seen[name] == 1 else f"{name}_{seen[name]}"
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Remove what names this machine or this moment: source paths, stack traces, the exporter's notes."""
+    graph = model.graph
+    for entry in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del entry.metadata_props[:]
+        entry.doc_string = ""
+    graph.name = "fsd"
+    model.producer_name, model.producer_version, model.domain, model.model_version = "fsd", "", "", 0
+    del model.functions[:]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's chatter: it warns of torchvision being absent, and of its own deprecations."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,44 @@
+"""ONNX Runtime sessions for the exporter's own runs: one thread that does not spin, the CPU, any optimiser level."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from fsd.compression.budget import Budget
+from fsd.export.onnx_export import serialise
+from fsd.networks.feeds import Feeds, Step
+
+
+def open_session(
+    model: onnx.ModelProto | Path, threads: int = 1, optimise: bool = True
+) -> onnxruntime.InferenceSession:
+    """A session over a model in memory or in a file."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL
+    source = str(model) if isinstance(model, Path) else serialise(model)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+class OnnxRunner:
+    """Runs a model over a clip, memory included: each call is one tick."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, budget: Budget) -> None:
+        self.session, self.feeds = session, Feeds(budget)
+        self.names = [output.name for output in session.get_outputs()]
+
+    def reset(self) -> None:
+        self.feeds.reset()
+
+    def step(self, step: Step) -> dict[str, np.ndarray]:
+        """Outputs of one tick by name; the memory is written afterwards, where the compressor said."""
+        self.feeds.load(step)
+        outputs = dict(zip(self.names, self.session.run(None, self.feeds.arrays), strict=True))
+        self.feeds.commit(step.tick.commit_slots, outputs["new_k"], outputs["new_v"])
+        return outputs

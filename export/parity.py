@@ -1,0 +1,186 @@
+"""The same drive through PyTorch, FP32 ONNX and INT8 ONNX, each with its own memory: how far apart do they end?
+
+Differences are told in decibels and in what a driver would notice: metres, 1/m, m/s². Each runs on its own recurrent
+state, so an error that feeds on itself shows as growth. It judges numbers only, not driving.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from fsd.export.calibration import Clip
+from fsd.export.ort_session import OnnxRunner, open_session
+from fsd.networks.contract import WAYPOINT_STEP_S, output_shapes
+from fsd.networks.feeds import Feeds, Step
+from fsd.networks.model import DrivingNetwork
+
+HORIZONS_S = (1, 2, 3)
+
+FP32_TOLERANCE_M = 1e-4
+"""FP32 ONNX against PyTorch, anywhere on the trajectory: two orders of float rounding over a few recurrent steps."""
+
+INT8_MEAN_TOLERANCE_3S_M = 0.05
+"""INT8 against FP32, mean over the drive: well under what steering corrects within the next tick."""
+
+REFERENCE = "pytorch"
+FP32_NAMES = ("onnx_fp32", "onnx_fp32_unoptimised")
+INT8_NAMES = ("onnx_int8", "onnx_int8_unoptimised")
+
+
+class Runner(Protocol):
+    """Anything that turns steps into outputs and keeps its own memory."""
+
+    def reset(self) -> None: ...
+
+    def step(self, step: Step) -> dict[str, np.ndarray]: ...
+
+
+class TorchRunner:
+    """The PyTorch network over a clip, memory included."""
+
+    def __init__(self, network: DrivingNetwork) -> None:
+        self.network, self.feeds = network.eval(), Feeds(network.config.budget)
+        self._inputs = {name: torch.from_numpy(array) for name, array in self.feeds.arrays.items()}
+
+    def reset(self) -> None:
+        self.feeds.reset()
+
+    def step(self, step: Step) -> dict[str, np.ndarray]:
+        """Outputs of one tick by name; the memory is written afterwards."""
+        self.feeds.load(step)
+        with torch.inference_mode():
+            outputs = {name: value.numpy() for name, value in self.network(**self._inputs).items()}
+        self.feeds.commit(step.tick.commit_slots, outputs["new_k"], outputs["new_v"])
+        return outputs
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One file against its reference over all ticks.
+
+    Attributes:
+        max_abs: output name -> largest difference, in the output's own unit.
+        sqnr_db: output name -> signal over difference, decibels, over the whole drive.
+        position_mean_m, position_max_m: distance of the waypoints at 1, 2, 3 s.
+        anywhere_max_m: largest distance of any waypoint at any tick.
+        curvature_mean_per_m, curvature_max_per_m, acceleration_mean_mps2, acceleration_max_mps2: of the control pair.
+        growth: mean distance at 3 s in the last quarter of the drive over that in the first; 1 is no growth.
+    """
+
+    reference: str
+    max_abs: dict[str, float]
+    sqnr_db: dict[str, float]
+    position_mean_m: dict[str, float]
+    position_max_m: dict[str, float]
+    anywhere_max_m: float
+    curvature_mean_per_m: float
+    curvature_max_per_m: float
+    acceleration_mean_mps2: float
+    acceleration_max_mps2: float
+    growth: float
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """`comparisons` by file and optimiser; `failures` are sentences, empty when all tolerances hold."""
+
+    ticks: int
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"passed": self.passed, **asdict(self)}
+
+
+def compare(network: DrivingNetwork, fp32: Path, int8: Path | None, clips: Iterable[Clip]) -> ParityReport:
+    """Run everything side by side over clips: FP32 against PyTorch, INT8 against FP32, optimiser on and off."""
+    budget = network.config.budget
+    runners: dict[str, Runner] = {REFERENCE: TorchRunner(network)}
+    files = [(name, fp32) for name in FP32_NAMES] + [(name, int8) for name in INT8_NAMES if int8 is not None]
+    for name, path in files:
+        runners[name] = OnnxRunner(open_session(path, optimise=not name.endswith("unoptimised")), budget)
+    pairs = {name: FP32_NAMES[0] if name in INT8_NAMES else REFERENCE for name in runners if name != REFERENCE}
+    tallies = {name: _Tally() for name in pairs}
+    for clip in clips:
+        for runner in runners.values():
+            runner.reset()
+        for step in clip:
+            outputs = {name: runner.step(step) for name, runner in runners.items()}
+            for name, reference in pairs.items():
+                tallies[name].add(outputs[name], outputs[reference])
+    comparisons = {name: tally.finish(pairs[name]) for name, tally in tallies.items()}
+    ticks = next(iter(tallies.values())).ticks
+    return ParityReport(ticks, comparisons, tuple(_failures(comparisons)))
+
+
+def _failures(comparisons: dict[str, Comparison]) -> Iterable[str]:
+    for name, result in comparisons.items():
+        if name in FP32_NAMES and not result.anywhere_max_m <= FP32_TOLERANCE_M:
+            yield f"{name} is up to {result.anywhere_max_m:.2g} m from PyTorch; {FP32_TOLERANCE_M:g} m is the limit."
+        if name in INT8_NAMES and not result.position_mean_m["3s"] <= INT8_MEAN_TOLERANCE_3S_M:
+            yield (
+                f"{name} is {result.position_mean_m['3s']:.3f} m from FP32 at 3 s on average; "
+                f"{INT8_MEAN_TOLERANCE_3S_M:g} m is the limit."
+            )
+
+
+class _Tally:
+    """Adds up differences tick by tick, so that a long drive needs no memory for its outputs."""
+
+    def __init__(self) -> None:
+        names = output_shapes()
+        self.ticks = 0
+        self.max_abs = dict.fromkeys(names, 0.0)
+        self.signal = dict.fromkeys(names, 0.0)
+        self.noise = dict.fromkeys(names, 0.0)
+        self.distance_m: list[np.ndarray] = []
+
+        self.control: list[tuple[float, float]] = []
+
+    def add(self, outputs: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> None:
+        self.ticks += 1
+        for name in self.max_abs:
+            difference = outputs[name].astype(np.float64) - reference[name]
+            # NaN must not hide behind a comparison that is false.
+            self.max_abs[name] = float(np.maximum(self.max_abs[name], np.abs(difference).max()))
+            self.signal[name] += float((reference[name].astype(np.float64) ** 2).sum())
+            self.noise[name] += float((difference**2).sum())
+        offset = outputs["trajectory"][:, :2].astype(np.float64) - reference["trajectory"][:, :2]
+        self.distance_m.append(np.hypot(offset[:, 0], offset[:, 1]))
+        self.control.append(
+            (
+                abs(float(outputs["curvature"][0]) - float(reference["curvature"][0])),
+                abs(float(outputs["acceleration"][0]) - float(reference["acceleration"][0])),
+            )
+        )
+
+    def finish(self, reference: str) -> Comparison:
+        distance_m, control = np.array(self.distance_m), np.array(self.control)
+        rows = {f"{seconds}s": round(seconds / WAYPOINT_STEP_S) - 1 for seconds in HORIZONS_S}
+        quarter = max(self.ticks // 4, 1)
+        early, late = distance_m[:quarter, rows["3s"]].mean(), distance_m[-quarter:, rows["3s"]].mean()
+        return Comparison(
+            reference=reference,
+            max_abs=self.max_abs,
+            sqnr_db={
+                name: 10 * float(np.log10(max(self.signal[name], 1e-30) / max(self.noise[name], 1e-30)))
+                for name in self.signal
+            },
+            position_mean_m={name: float(distance_m[:, row].mean()) for name, row in rows.items()},
+            position_max_m={name: float(distance_m[:, row].max()) for name, row in rows.items()},
+            anywhere_max_m=float(distance_m.max()),
+            curvature_mean_per_m=float(control[:, 0].mean()),
+            curvature_max_per_m=float(control[:, 0].max()),
+            acceleration_mean_mps2=float(control[:, 1].mean()),
+            acceleration_max_mps2=float(control[:, 1].max()),
+            growth=float(late / max(early, 1e-12)),
+        )

@@ -1,0 +1,206 @@
+"""The network at run time: an ONNX Runtime session with its memory, and no PyTorch.
+
+Buffers for inputs, outputs and memory are made once and bound once; a tick copies pictures in and runs. What leaves
+is always finite. It does not know where ticks come from or what a plan is used for.
+"""
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from fsd.compression.tick import CompressedTick
+from fsd.data.ego import EgoSample
+from fsd.data.errors import ModelError
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS, ModelMetadata, input_shapes, output_shapes
+from fsd.networks.feeds import Feeds, Step
+from fsd.networks.model_metadata import budget_of, check_tensors, from_properties
+
+PACKAGED_MODEL = "b100_int8.onnx"
+
+HOLD_TICKS = 18
+"""How long the last finite plan stands in for one that is not: half a second, then the car is told to stop."""
+
+STOP_DECELERATION_MPS2 = 3.0
+
+_ALIGN = 16
+"""Outputs start at multiples of this many floats (64 bytes, a cache line and a vector register)."""
+
+_LOAD_ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    RuntimeError,
+)
+"""ONNX Runtime's own classes for a bad file; they share no base but Exception."""
+
+_DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(float16)": "float16"}
+
+
+class Engine:
+    """Runs a model tick by tick, keeping its memory.
+
+    Attributes:
+        metadata: what the model file says about itself.
+        plan_source: where the last plan came from: `network`, `held` (the last finite one) or `stop`.
+        non_finite_ticks: how many ticks since the last reset gave an output that was not finite.
+    """
+
+    def __init__(self, model: Path | None = None, threads: int = 1) -> None:
+        """Load a model; None loads the packaged one.
+
+        Raises:
+            ModelError: the file is missing, damaged, or does not keep this program's contract.
+        """
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}.")
+        self.model = packaged_model() if model is None else Path(model)
+        self._session = _open(self.model, threads)
+        self.metadata: ModelMetadata = from_properties(
+            self._session.get_modelmeta().custom_metadata_map, str(self.model)
+        )
+        self.budget = budget_of(self.metadata)
+        origin = str(self.model)
+        check_tensors(origin, "input", input_shapes(self.budget), _signature(self._session.get_inputs()))
+        check_tensors(origin, "output", output_shapes(), _signature(self._session.get_outputs()))
+
+        self._feeds = Feeds(self.budget)
+        self._buffer, self._outputs = _output_views()
+        self._last_finite = np.zeros_like(self._buffer)
+        self._binding = self._bind()
+        self.plan_source = "network"
+        self.non_finite_ticks = 0
+        self._ticks_since_finite = HOLD_TICKS
+
+    def step(self, tick: CompressedTick, ego: EgoSample | None = None, command: str = "none") -> dict[str, np.ndarray]:
+        """Run one tick, and write the memory slots that it commits.
+
+        Returns the outputs of the contract by name: views of the engine's own buffers, valid until the next call.
+        Always finite; `plan_source` says whether the network's answer had to be replaced.
+
+        Raises:
+            ModelError: the tick was compressed to another budget than the model's, or the command is unknown.
+        """
+        self._feeds.load(Step(tick, ego, command))
+        self._session.run_with_iobinding(self._binding)
+        # A sum is not finite if any term is not, and costs a third of testing each; overflow cannot make it so, since
+        # a finite output of this network is at most some thousands.
+        if np.isfinite(self._buffer.sum()):
+            self.plan_source = "network"
+            self._ticks_since_finite = 0
+            np.copyto(self._last_finite, self._buffer)
+            self._feeds.commit(tick.commit_slots, self._outputs["new_k"], self._outputs["new_v"])
+        else:
+            self._replace_output()
+        return self._outputs
+
+    def reset(self) -> None:
+        """Forget everything, as at the start of a clip."""
+        self._feeds.reset()
+        self._buffer.fill(0)
+        self.plan_source = "network"
+        self.non_finite_ticks = 0
+        self._ticks_since_finite = HOLD_TICKS
+
+    def _replace_output(self) -> None:
+        """The last finite answer for a while, then a plan to stop; nothing is written to the memory."""
+        self.non_finite_ticks += 1
+        self._ticks_since_finite += 1
+        if self._ticks_since_finite <= HOLD_TICKS:
+            self.plan_source = "held"
+            np.copyto(self._buffer, self._last_finite)
+            return
+        self.plan_source = "stop"
+        feeds = self._feeds.arrays
+        speed_mps = float(feeds["ego"][0]) if feeds["ego_valid"][0] else float(self._last_finite_speed())
+        self._buffer.fill(0)
+        write_stop_plan(self._outputs, max(speed_mps, 0.0))
+
+    def _last_finite_speed(self) -> float:
+        """Speed that the last finite plan wanted first; 0 if there was none."""
+        first = self._outputs["trajectory"].shape
+        return float(self._last_finite[: first[0] * first[1]].reshape(first)[0, 3])
+
+    def _bind(self) -> onnxruntime.IOBinding:
+        """Tie every input and output to its array; they never move again."""
+        binding = self._session.io_binding()
+        for name, array in self._feeds.arrays.items():
+            binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        for name, array in self._outputs.items():
+            binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        return binding
+
+
+def packaged_model() -> Path:
+    """The model that ships with the package.
+
+    Raises:
+        ModelError: this installation has none.
+    """
+    path = Path(str(resources.files("fsd.networks").joinpath(PACKAGED_MODEL)))
+    if not path.is_file():
+        raise ModelError(
+            f"This installation has no packaged model ({PACKAGED_MODEL}). Install fsd again, or name a model with "
+            "`--model`."
+        )
+    return path
+
+
+def write_stop_plan(outputs: dict[str, np.ndarray], speed_mps: float) -> None:
+    """Straight ahead, slowing at 3 m/s² to a stop; scales of 1, since nothing is known."""
+    time_s = np.arange(1, WAYPOINTS + 1) * WAYPOINT_STEP_S
+    braking_s = np.minimum(time_s, speed_mps / STOP_DECELERATION_MPS2)
+    outputs["trajectory"][:] = 0.0
+    outputs["trajectory"][:, 0] = speed_mps * braking_s - 0.5 * STOP_DECELERATION_MPS2 * braking_s**2
+    outputs["trajectory"][:, 3] = speed_mps - STOP_DECELERATION_MPS2 * braking_s
+    outputs["curvature"][:] = 0.0
+    outputs["acceleration"][:] = -STOP_DECELERATION_MPS2 if speed_mps > 0 else 0.0
+    for name in ("trajectory_scale", "curvature_scale", "acceleration_scale"):
+        outputs[name][:] = 1.0
+
+
+def _open(model: Path, threads: int) -> onnxruntime.InferenceSession:
+    if not model.is_file():
+        raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `--model` out.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads beside decoder threads halve the throughput of the whole program.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    except _LOAD_ERRORS as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{model} cannot be loaded by ONNX Runtime: {reason} Export or copy it again.") from error
+
+
+def _signature(tensors: list[onnxruntime.NodeArg]) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Name -> (shape, dtype); a dimension that is not a fixed number is -1."""
+    return {
+        tensor.name: (
+            tuple(size if isinstance(size, int) else -1 for size in tensor.shape),
+            _DTYPES.get(tensor.type, tensor.type),
+        )
+        for tensor in tensors
+    }
+
+
+def _output_views() -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """One buffer for all outputs, and a view of it for each: copied and tested for NaN in one go."""
+    offsets, size = {}, 0
+    for name, (shape, _) in output_shapes().items():
+        offsets[name] = size
+        size += -(-int(np.prod(shape)) // _ALIGN) * _ALIGN
+    buffer = np.zeros(size, np.float32)
+    views = {
+        name: buffer[offsets[name] : offsets[name] + int(np.prod(shape))].reshape(shape)
+        for name, (shape, _) in output_shapes().items()
+    }
+    return buffer, views

@@ -1,0 +1,139 @@
+"""What a model file must say about itself, and whether it fits this program.
+
+Reads and checks `ModelMetadata`; does not know how a file stores it. No torch, no onnx: the engine uses this.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from fsd.compression.budget import Budget
+from fsd.data.errors import ModelError
+from fsd.data.frames import CAMERAS
+from fsd.networks.contract import (
+    COMMANDS,
+    METADATA_KEY,
+    METADATA_VERSION,
+    WAYPOINT_STEP_S,
+    WAYPOINTS,
+    BudgetSpec,
+    ModelMetadata,
+    TensorSpec,
+    input_shapes,
+    output_shapes,
+)
+
+REEXPORT = "Export it again with `fsd export`."
+
+
+def describe(
+    name: str,
+    budget: Budget,
+    trained: bool,
+    precision: str,
+    target: str,
+    weights_sha256: str,
+    quantization: Mapping[str, str] | None = None,
+) -> ModelMetadata:
+    """The metadata of a model that keeps this program's contract."""
+
+    def specs(shapes: Mapping[str, tuple[tuple[int, ...], str]]) -> dict[str, TensorSpec]:
+        return {name: TensorSpec(shape, dtype) for name, (shape, dtype) in shapes.items()}
+
+    return ModelMetadata(
+        name=name,
+        trained=trained,
+        precision=precision,
+        target=target,
+        budget=BudgetSpec(budget.name, budget.base_height_px, budget.base_width_px, budget.patch_count),
+        cameras=CAMERAS,
+        inputs=specs(input_shapes(budget)),
+        outputs=specs(output_shapes()),
+        waypoint_times_s=tuple((index + 1) * WAYPOINT_STEP_S for index in range(WAYPOINTS)),
+        commands=COMMANDS,
+        quantization=dict(quantization or {}),
+        weights_sha256=weights_sha256,
+    )
+
+
+def to_json(metadata: ModelMetadata) -> str:
+    """JSON text with sorted keys, the same bytes for the same content."""
+    return msgspec.json.encode(metadata, order="deterministic").decode()
+
+
+def from_properties(properties: Mapping[str, str], origin: str) -> ModelMetadata:
+    """The metadata among a model file's properties; `origin` names the file in errors.
+
+    Raises:
+        ModelError: there is none, or it is not what this version of the program writes.
+    """
+    text = properties.get(METADATA_KEY)
+    if text is None:
+        raise ModelError(
+            f"{origin} carries no `{METADATA_KEY}` metadata, so its inputs and frames are unknown. {REEXPORT}"
+        )
+    try:
+        metadata = msgspec.json.decode(text, type=ModelMetadata)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise ModelError(f"The `{METADATA_KEY}` metadata of {origin} cannot be read: {error}. {REEXPORT}") from error
+    check(metadata, origin)
+    return metadata
+
+
+def budget_of(metadata: ModelMetadata) -> Budget:
+    """The compressor budget that the model was built for."""
+    spec = metadata.budget
+    return Budget(spec.name, spec.base_height_px, spec.base_width_px, spec.patch_count)
+
+
+def check(metadata: ModelMetadata, origin: str) -> None:
+    """Refuse a model that does not keep the contract.
+
+    Raises:
+        ModelError: says what was expected, what came, and what to do.
+    """
+    try:
+        budget = budget_of(metadata)
+    except ValueError as error:
+        raise ModelError(f"{origin} was built for an impossible budget: {error}") from error
+    waypoint_times_s = tuple((index + 1) * WAYPOINT_STEP_S for index in range(WAYPOINTS))
+    _expect(origin, "metadata version", METADATA_VERSION, metadata.version)
+    _expect(origin, "cameras", CAMERAS, metadata.cameras)
+    _expect(origin, "route commands", COMMANDS, metadata.commands)
+    _expect(origin, "waypoint times", waypoint_times_s, metadata.waypoint_times_s)
+    for kind, expected, came in (
+        ("input", input_shapes(budget), metadata.inputs),
+        ("output", output_shapes(), metadata.outputs),
+    ):
+        check_tensors(origin, kind, expected, {name: (spec.shape, spec.dtype) for name, spec in came.items()})
+
+
+def check_tensors(
+    origin: str,
+    kind: str,
+    expected: Mapping[str, tuple[tuple[int, ...], str]],
+    came: Mapping[str, tuple[tuple[int, ...], str]],
+) -> None:
+    """Compare tensors by name, shape and dtype; `kind` is `input` or `output`.
+
+    Raises:
+        ModelError: one is missing, extra, or of another shape or dtype.
+    """
+    missing, extra = sorted(set(expected) - set(came)), sorted(set(came) - set(expected))
+    if missing or extra:
+        raise ModelError(
+            f"{origin} does not have this program's {kind}s: missing {', '.join(missing) or 'none'}, "
+            f"unknown {', '.join(extra) or 'none'}. {REEXPORT}"
+        )
+    for name, (shape, dtype) in expected.items():
+        came_shape, came_dtype = came[name]
+        if tuple(came_shape) != tuple(shape) or came_dtype != dtype:
+            raise ModelError(
+                f"{origin} has {kind} `{name}` as {came_dtype}{list(came_shape)}, but {dtype}{list(shape)} was "
+                f"expected. {REEXPORT}"
+            )
+
+
+def _expect(origin: str, what: str, expected: object, came: object) -> None:
+    if came != expected:
+        raise ModelError(f"{origin} was made for {what} {came}, but this program uses {expected}. {REEXPORT}")

@@ -1,0 +1,81 @@
+"""Network weights as safetensors files: numbers and a JSON header, never code.
+
+A file says which sizes it was made for and whether it was trained; `weights_sha256` names its content.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save
+
+from fsd.data.errors import ModelError
+from fsd.networks.config import NetworkConfig
+from fsd.networks.model import DrivingNetwork
+
+HEADER_KEY = "fsd"
+
+
+def save_weights(network: DrivingNetwork, path: Path, trained: bool, notes: dict[str, Any] | None = None) -> str:
+    """Write the weights; returns the file's SHA-256. `notes` are JSON values for people (data, metrics, recipe)."""
+    header = {"config": network.config.to_dict(), "trained": trained, "notes": notes or {}}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    content = save(tensors, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
+    path.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def load_weights(path: Path) -> tuple[DrivingNetwork, dict[str, Any]]:
+    """Build the network that a file holds; returns it in evaluation mode, with the file's header.
+
+    The header has `config`, `trained`, `notes`.
+
+    Raises:
+        ModelError: the file is missing, damaged, or holds another network.
+    """
+    header = read_header(path)
+    try:
+        network = DrivingNetwork(NetworkConfig.from_dict(header["config"]))
+        network.load_state_dict(load_file(path))
+    except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise ModelError(
+            f"{path} does not fit the network of this version: {str(error).splitlines()[0]} Train again, or use the "
+            "version of fsd that wrote it."
+        ) from error
+    return network.eval(), header
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a weights file: `config`, `trained`, `notes`.
+
+    Raises:
+        ModelError: the file is missing, damaged, or has no header of ours.
+    """
+    if not path.is_file():
+        raise ModelError(f"There is no weights file {path}. Train one with `fsd train`.")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        header: dict[str, Any] = json.loads(metadata[HEADER_KEY])
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path} is not a readable safetensors file ({error}). Copy or download it again.") from error
+    except KeyError as error:
+        raise ModelError(
+            f"{path} is a safetensors file, but not one that fsd wrote: its header has no `{HEADER_KEY}` entry."
+        ) from error
+    return header
+
+
+def weights_sha256(path: Path) -> str:
+    """SHA-256 of a weights file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def untrained(config: NetworkConfig, seed: int = 0) -> DrivingNetwork:
+    """A network with random weights, the same for the same seed; in evaluation mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return DrivingNetwork(config).eval()
