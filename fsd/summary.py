@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fsd.baseline_plans import Plans
 from fsd.compression.budget import Budget
 from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.clip import Clip
@@ -21,7 +22,7 @@ from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.networks.contract import KEY_SIZE, SLOT_TOKENS, ModelMetadata
 from fsd.pipeline import TickResult
 from fsd.results import STAGES
-from fsd.scoring import constant_velocity_waypoints, displacement_errors, driven_waypoints
+from fsd.scoring import score_run
 from fsd.version import __version__
 
 TICK_MS = float(1000 / RATE_HZ)
@@ -30,17 +31,22 @@ REFERENCE_BYTES_60S = 8 * 1280 * 960 * 3 // 2 * 36 * 60
 
 
 class RunRecord:
-    """Collects what the summary needs: a few numbers a tick (about 300 bytes; 80 MB for two hours)."""
+    """Collects what the summary needs: a few numbers a tick (about 500 bytes; 130 MB for two hours).
 
-    def __init__(self, clip: Clip, metadata: ModelMetadata) -> None:
+    `latency_ms` is what a plan is taken to cost in the latency-charged scores; None takes what was measured.
+    """
+
+    def __init__(self, clip: Clip, metadata: ModelMetadata, latency_ms: float | None = None) -> None:
         self._clip = clip
         self._metadata = metadata
+        self._latency_ms = latency_ms
         self._started_s = time.time()
         self._wall_start_s = time.perf_counter()
         self._cpu_start_s = time.process_time()
         self._stage_ms: list[tuple[float, ...]] = []
         self._tick_times_ns: list[int] = []
         self._trajectories: list[np.ndarray] = []
+        self._controls: list[tuple[float, float]] = []
         self._health: Counter[str] = Counter()
         self._keyframes = np.zeros(len(CAMERAS), np.int64)
         self._is_finite = True
@@ -52,7 +58,8 @@ class RunRecord:
         self._stage_ms.append((wait_ms, result.compress_ms, result.infer_ms, result.post_ms, write_ms))
         self._tick_times_ns.append(result.plan.timestamp_ns)
         if self._clip.ego is not None:
-            self._trajectories.append(result.plan.trajectory[:, :2])
+            self._trajectories.append(result.plan.trajectory)
+            self._controls.append((result.plan.curvature_per_m, result.plan.acceleration_mps2))
         self._health.update(result.plan.health.split(";"))
         self._keyframes += result.compressed.is_keyframe
         self._is_finite &= bool(np.isfinite(result.plan.trajectory).all())
@@ -68,6 +75,7 @@ class RunRecord:
         ticks = len(self._stage_ms)
         drive_s = float(ticks / RATE_HZ)
         last = self._last
+        scores, latency_charged_scores = self._scores()
         return {
             "fsd_version": __version__,
             "status": status,
@@ -92,7 +100,8 @@ class RunRecord:
             "joules_a_tick": {"value": None, "tag": "unavailable", "why": "replay reads no power meter"},
             "health": dict(self._health),
             "cameras": self._sync.to_dict() if self._sync else None,
-            "scores": self._scores(),
+            "scores": scores,
+            "latency_charged_scores": latency_charged_scores,
             "input_hash": last.input_hash.hex() if last else None,
             "plan_hash": last.plan_hash.hex() if last else None,
             "machine": {
@@ -150,16 +159,23 @@ class RunRecord:
             "keyframes": {name: int(n) for name, n in zip(CAMERAS, self._keyframes, strict=True)},
         }
 
-    def _scores(self) -> dict[str, Any] | None:
+    def _scores(self) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """Plain and latency-charged scores; None without a driven path."""
         ego = self._clip.ego
         if ego is None or not self._trajectories:
-            return None
-        times_ns = np.array(self._tick_times_ns)
-        driven = driven_waypoints(ego, times_ns)
-        return {
-            "network": displacement_errors(np.array(self._trajectories), driven),
-            "constant_velocity": displacement_errors(constant_velocity_waypoints(ego, times_ns), driven),
+            return None, None
+        curvature, acceleration = np.array(self._controls).T
+        plans = Plans(np.array(self._trajectories), curvature, acceleration)
+        measured_ms = np.array(self._stage_ms)[:, 1:4].sum(axis=1)
+        latency_ms = measured_ms if self._latency_ms is None else np.full_like(measured_ms, self._latency_ms)
+        plain, charged = score_run(ego, np.array(self._tick_times_ns), plans, latency_ms)
+        latency = {
+            "source": "measured" if self._latency_ms is None else "given",
+            "counts": "compress + infer + post; decode runs ahead and is not in it",
+            "p50_ms": round(float(np.median(latency_ms)), 4),
+            "max_ms": round(float(latency_ms.max()), 4),
         }
+        return plain, {"latency": latency, **charged}
 
 
 def write_summary(folder: Path, summary: dict[str, Any]) -> None:
