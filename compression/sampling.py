@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsd.compression import pixel_kernels
+from fsd.compression import pixel_kernels, pixel_kernels_8x8
 from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS, PATCH_PX, Budget
 from fsd.data.errors import ClipError
 from fsd.data.frames import Frame
@@ -68,7 +68,8 @@ class PictureSampler:
         fine_luma = _Grid.of(self.luma_shape, ANALYSIS_ROWS, ANALYSIS_COLUMNS)
         fine_chroma = _Grid.of(self.chroma_shape, ANALYSIS_ROWS // 2, ANALYSIS_COLUMNS // 2)
         self._group = self._nested_group(base)
-        self._fine_luma, self._fine_chroma = fine_luma, fine_chroma
+        self._fine_luma = fine_luma
+        self._is_reference_size = self._group in (1, 2, 4) and self.luma_shape == (960, 1280)
         if self._group:
             self._base_luma, self._base_chroma = fine_luma, fine_chroma
         else:
@@ -81,6 +82,8 @@ class PictureSampler:
         self._base_sums = self._luma_sums if self._group else np.empty(base, np.uint32)
         chroma = self._base_chroma
         self._chroma_sums = np.empty((2, chroma.rows.shape[1], chroma.columns.shape[1]), np.uint32)
+        self._narrow_luma_sums = np.empty(self._luma_sums.shape, np.uint16)
+        self._narrow_chroma_sums = np.empty((2, ANALYSIS_ROWS // 2, ANALYSIS_COLUMNS // 2), np.uint16)
         self._base_image = np.empty(base, np.uint8)
 
     def _nested_group(self, base: tuple[int, int]) -> int:
@@ -112,19 +115,38 @@ class PictureSampler:
             analysis: (120, 160) uint8, written: area mean of the luma.
             retina: (6, base_h / 2, base_w / 2) uint8, written: the base image, packed.
         """
-        fine, group = self._fine_luma, self._group or 1
+        if self._is_reference_size:
+            pixel_kernels_8x8.read_picture(
+                frame.y_plane.view(np.uint64),
+                frame.u_plane.view(np.uint64),
+                frame.v_plane.view(np.uint64),
+                self._narrow_luma_sums,
+                self._narrow_chroma_sums,
+                self._group,
+                analysis,
+                retina,
+            )
+            return
+        fine, base, chroma = self._fine_luma, self._base_luma, self._base_chroma
+        u_sums, v_sums = self._chroma_sums
         pixel_kernels.cell_sums(frame.y_plane, fine.rows, fine.columns, self._scratch, self._luma_sums)
         pixel_kernels.cell_means(self._luma_sums, fine.rows, fine.columns, 1, analysis)
-        base = self._base_luma
         if not self._group:
             pixel_kernels.cell_sums(frame.y_plane, base.rows, base.columns, self._scratch, self._base_sums)
-        pixel_kernels.cell_means(self._base_sums, base.rows, base.columns, group, self._base_image)
-        pixel_kernels.pack_luma(self._base_image, retina)
-        base = self._base_chroma
-        for channel, plane in enumerate((frame.u_plane, frame.v_plane)):
-            sums = self._chroma_sums[channel]
-            pixel_kernels.cell_sums(plane, base.rows, base.columns, self._scratch, sums)
-            pixel_kernels.cell_means(sums, base.rows, base.columns, group, retina[4 + channel])
+        pixel_kernels.cell_sums(frame.u_plane, chroma.rows, chroma.columns, self._scratch, u_sums)
+        pixel_kernels.cell_sums(frame.v_plane, chroma.rows, chroma.columns, self._scratch, v_sums)
+        pixel_kernels.pack_base(
+            self._base_sums,
+            base.rows,
+            base.columns,
+            u_sums,
+            v_sums,
+            chroma.rows,
+            chroma.columns,
+            self._group or 1,
+            self._base_image,
+            retina,
+        )
 
     def read_blocks(self, frame: Frame, blocks: np.ndarray, first: int, last: int, patches: np.ndarray) -> None:
         """Resample blocks[first:last] of a picture to 32x32 patches[first:last].

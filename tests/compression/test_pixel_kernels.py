@@ -59,8 +59,9 @@ def test_retina_and_analysis_are_the_exact_area_means(made: Any, height: int, wi
 
 
 @pytest.mark.parametrize("budget", [*BUDGETS.values(), Budget("custom", 46, 70, 3), Budget("tall", 90, 64, 3)])
-def test_every_base_size_is_exact(made: Any, budget: Budget) -> None:
-    frame = made.noise_picture(300, 402, seed=1)
+@pytest.mark.parametrize(("height", "width", "stride"), [(300, 402, 3), (960, 1280, 0), (960, 1280, 64)])
+def test_every_base_size_is_exact(made: Any, budget: Budget, height: int, width: int, stride: int) -> None:
+    frame = made.noise_picture(height, width, seed=1, stride=stride)
     np.testing.assert_array_equal(read(frame, budget)[1], expected_retina(frame, budget))
 
 
@@ -86,9 +87,11 @@ def test_patches_are_the_exact_area_means_of_their_blocks(made: Any, height: int
     assert not patches[0].any()
 
 
-def test_brightest_picture_does_not_overflow(made: Any) -> None:
-    frame = made.picture(np.full((2160, 3840), 255, np.uint8), chroma=255)
-    analysis, retina = read(frame, BUDGETS["B400"])
+@pytest.mark.parametrize("budget", [BUDGETS["B25"], BUDGETS["B100"], BUDGETS["B400"]])
+@pytest.mark.parametrize(("height", "width"), [(2160, 3840), (960, 1280)])
+def test_brightest_picture_does_not_overflow(made: Any, budget: Budget, height: int, width: int) -> None:
+    frame = made.picture(np.full((height, width), 255, np.uint8), chroma=255)
+    analysis, retina = read(frame, budget)
     assert analysis.min() == retina.min() == 255
 
 
