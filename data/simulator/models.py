@@ -31,7 +31,7 @@ def _body(stations: list) -> list[np.ndarray]:
         mesh.triangles(np.stack([np.broadcast_to(r.mean(0), r.shape), a, b], 1), _WHITE, _PAINTED)
         for r, a, b in ((front, np.roll(front, -1, 0), front), (rear, rear, np.roll(rear, -1, 0)))
     ]
-    return [mesh.loft(rings[::-1], _WHITE, _PAINTED), *cap]
+    return [mesh.loft(rings, _WHITE, _PAINTED), *cap]
 
 
 def _cabin(base: tuple, roof: tuple, base_width: float, roof_width: float, pillars: tuple[float, ...]) -> list:

@@ -9,7 +9,6 @@ import numpy as np
 
 from fsd.data.simulator import mesh, models
 from fsd.data.simulator.appearance import Light, Surfaces
-from fsd.data.simulator.path import STEP_M
 from fsd.data.simulator.road import CORNER_RADIUS_M, LANE_WIDTH_M, STOP_LINE_M, Junction, Road
 from fsd.data.simulator.scenery import Scenery
 
@@ -21,6 +20,9 @@ KERB_M = 0.13
 
 _DOWN_M = -0.10
 """Level of the open ground; the road lies above it."""
+
+_SHADE_M = KERB_M + 0.015
+"""Shadows are drawn just above the pavement, so that they fall on it as well as on the road."""
 
 
 def build_scene(road: Road, scenery: Scenery, surfaces: Surfaces, light: Light, country: bool) -> dict[str, np.ndarray]:
@@ -34,6 +36,15 @@ def build_scene(road: Road, scenery: Scenery, surfaces: Surfaces, light: Light, 
     builder.add_posts(scenery, light)
     builder.add_ground()
     return {material: mesh.join(builder.parts[material]) for material in MATERIALS}
+
+
+_NO_LINES_D = 100.0
+"""Asphalt that claims to lie this far from the centre line gets no lines."""
+
+
+def _unmarked_m(junction: Junction) -> float:
+    """Length of road before a junction without lane lines: up to the stop line where people may cross."""
+    return STOP_LINE_M if junction.control == "signal" else 0.0
 
 
 def signal_heads(road: Road) -> list[tuple[int, bool, float, float, float, float]]:
@@ -71,17 +82,30 @@ class _SceneBuilder:
     # Roads ------------------------------------------------------------------------------------------------------------
 
     def add_roads(self) -> None:
-        points, inside = self.road.path.points, self.road.in_junction
-        edges = np.flatnonzero(np.diff(np.concatenate([[True], inside, [True]]).astype(int)))
-        for first, last in zip(edges[::2], edges[1::2], strict=True):
-            index = np.unique(np.append(np.arange(max(first - 1, 0), last, 4), min(last, len(points) - 1)))
-            self._ribbon(points[index, :2], points[index, 2], index * STEP_M)
-        for junction in self.road.junctions:
+        path, junctions = self.road.path, self.road.junctions
+        begins = [0.0, *(junction.exit_m for junction in junctions)]
+        ends = [*(junction.enter_m for junction in junctions), path.length_m]
+        for index, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+            clear_begin = begin + (_unmarked_m(junctions[index - 1]) if index > 0 else 0.0)
+            clear_end = end - (_unmarked_m(junctions[index]) if index < len(junctions) else 0.0)
+            for first, last, marked in ((begin, clear_begin, 0), (clear_begin, clear_end, 1), (clear_end, end, 0)):
+                if last - first > 0.01:
+                    s = np.append(np.arange(first, last - 0.5, 2.0), last)
+                    poses = path.poses(s)
+                    self._ribbon(poses[:, :2], poses[:, 2], s, bool(marked))
+        for junction in junctions:
             for name in ("ahead", "left", "right"):
                 if name != junction.exit_arm:
-                    arm = junction.arms[name]
-                    heading = math.atan2(*(arm[-1] - arm[0])[::-1])
-                    self._ribbon(arm, np.full(len(arm), heading), np.arange(len(arm)) * 2.0)
+                    self._side_road(junction, junction.arms[name])
+
+    def _side_road(self, junction: Junction, arm: np.ndarray) -> None:
+        direction = (arm[-1] - arm[0]) / np.hypot(*(arm[-1] - arm[0]))
+        length, unmarked = float(np.hypot(*(arm[-1] - arm[0]))), _unmarked_m(junction)
+        for first, last, marked in ((0.0, unmarked, False), (unmarked, length, True)):
+            if last > first:
+                s = np.append(np.arange(first, last - 0.5, 2.0), last)
+                heading = np.full(len(s), math.atan2(direction[1], direction[0]))
+                self._ribbon(arm[0] + s[:, None] * direction, heading, s, marked)
 
     def _strip(
         self, line: np.ndarray, normal: np.ndarray, left: tuple[float, float], right: tuple[float, float]
@@ -91,11 +115,11 @@ class _SceneBuilder:
         b = np.column_stack([line + normal * right[0], np.full(len(line), right[1])])
         return np.stack([b[:-1], b[1:], a[1:], a[:-1]], axis=1)
 
-    def _ribbon(self, line: np.ndarray, heading: np.ndarray, s: np.ndarray) -> None:
+    def _ribbon(self, line: np.ndarray, heading: np.ndarray, s: np.ndarray, marked: bool) -> None:
         half, normal = self.road.half_width_m, np.stack([-np.sin(heading), np.cos(heading)], axis=1)
         surface = np.zeros((len(line) - 1, 4, 3), dtype=np.float32)
         surface[..., 0] = np.stack([s[:-1], s[1:], s[1:], s[:-1]], axis=1)
-        surface[..., 1] = [-half, -half, half, half]
+        surface[..., 1] = [-half, -half, half, half] if marked else _NO_LINES_D
         self.parts["asphalt"].append(mesh.quads(self._strip(line, normal, (half, 0), (-half, 0)), (1, 1, 1), surface))
         for side in (1, -1):
             if self.country:
@@ -119,10 +143,10 @@ class _SceneBuilder:
         half, size = self.road.half_width_m, junction.half_m
         angle = np.linspace(-math.pi / 2, -math.pi, 9)
         arc = size + CORNER_RADIUS_M * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        # Lines at 100 m to the side are never drawn: the asphalt inside a junction stays bare.
-        bare = (0.0, 100.0, 0.0)
+        bare = (0.0, _NO_LINES_D, 0.0)
         for quarter in range(4):
-            fan = np.concatenate([[[size, 0.0], [size, half]], arc, [[half, size], [0.0, size]]])
+            edge = size + 0.06  # under the roads' ends: no hairline may show between them
+            fan = np.concatenate([[[edge, 0.0], [edge, half]], arc, [[half, edge], [0.0, edge]]])
             fan = np.column_stack([_in_junction(junction, quarter, fan), np.zeros(len(fan))])
             middle = np.broadcast_to(np.array([*junction.centre_m, 0.0]), fan[:-1].shape)
             self.parts["asphalt"].append(mesh.triangles(np.stack([middle, fan[:-1], fan[1:]], 1), (1, 1, 1), bare))
@@ -148,7 +172,7 @@ class _SceneBuilder:
             for radius, z in ((r0, z0), (r1, z1)):
                 points = junction.half_m + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
                 edge.append(np.column_stack([_in_junction(junction, quarter, points), np.full(len(angle), z)]))
-            corners = np.stack([edge[0][:-1], edge[0][1:], edge[1][1:], edge[1][:-1]], axis=1)
+            corners = np.stack([edge[0][1:], edge[0][:-1], edge[1][:-1], edge[1][1:]], axis=1)
             self.parts["plain"].append(mesh.quads(corners, colour))
 
     def _flat(self, junction: Junction, quarter: int, x0: float, x1: float, y0: float, y1: float) -> np.ndarray:
@@ -208,8 +232,8 @@ class _SceneBuilder:
                 outward = np.array([b[1] - a[1], a[0] - b[0]]) / width
                 if outward @ reach > 0 and light.sun[0] > 0.3:
                     far = min(height + 0.5 * roof, 14.0) * reach
-                    shadow = [[*a, 0.02], [*b, 0.02], [*(b + far), 0.02], [*(a + far), 0.02]]
-                    self.parts["shadow"].append(mesh.quads(np.array([shadow]), (0, 0, 0), (0, 0, 0.45)))
+                    shadow = [[*corner, _SHADE_M] for corner in (a, b, b + far, a + far)]
+                    self.parts["shadow"].append(mesh.quads(np.array([shadow]), (0, 0, 0), (0, 0, 0.42)))
             self._roof(outline, height, roof, colour, style)
 
     def _roof(self, outline: np.ndarray, height: float, roof: float, colour: tuple, style: float) -> None:
@@ -233,10 +257,10 @@ class _SceneBuilder:
         middle = np.array([x, y]) + 0.5 * stretch
         u, v = direction * (radius + 0.5 * along), side * radius
         corners = [
-            [*(middle - u - v), 0.03],
-            [*(middle + u - v), 0.03],
-            [*(middle + u + v), 0.03],
-            [*(middle - u + v), 0.03],
+            [*(middle - u - v), _SHADE_M],
+            [*(middle + u - v), _SHADE_M],
+            [*(middle + u + v), _SHADE_M],
+            [*(middle - u + v), _SHADE_M],
         ]
         uv = [[-1, -1, depth], [1, -1, depth], [1, 1, depth], [-1, 1, depth]]
         self.parts["shadow"].append(mesh.quads(np.array([corners]), (0, 0, 0), np.array([uv])))
