@@ -1,0 +1,63 @@
+"""One tiny network, exported and quantized once for all tests of this folder."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import onnx
+
+from fsd.compression.budget import Budget
+from fsd.export.calibration import Calibration, calibrate
+from fsd.export.onnx_export import export_onnx
+from fsd.export.quantize import RECIPES, activations_of, quantize, quantized_nodes
+from fsd.export.synthetic_clip import synthetic_steps
+from fsd.networks.config import NetworkConfig
+from fsd.networks.feeds import Step
+from fsd.networks.model import DrivingNetwork
+from fsd.networks.weights import save_weights, untrained
+
+
+@pytest.fixture(scope="session")
+def network() -> DrivingNetwork:
+    return untrained(
+        NetworkConfig(
+            budget=Budget("tiny", 30, 40, 6),
+            width=32,
+            heads=2,
+            retina_channels=16,
+            patch_channels=(8, 16),
+            retina_blocks=1,
+            look_layers=1,
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def steps(network: DrivingNetwork) -> list[Step]:
+    return list(synthetic_steps(network.config.budget, 40, seed=3))
+
+
+@pytest.fixture(scope="session")
+def fp32_model(network: DrivingNetwork) -> onnx.ModelProto:
+    return export_onnx(network)
+
+
+@pytest.fixture(scope="session")
+def calibration(fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[Step]) -> Calibration:
+    tensors = activations_of(fp32_model, quantized_nodes(fp32_model))
+    return calibrate(fp32_model, network.config.budget, tensors, [steps])
+
+
+@pytest.fixture(scope="session")
+def int8_model(fp32_model: onnx.ModelProto, calibration: Calibration) -> onnx.ModelProto:
+    return quantize(fp32_model, calibration, RECIPES["ort-cpu"])
+
+
+@pytest.fixture(scope="session")
+def weights(network: DrivingNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(network, path, trained=False)
+    return path

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import onnx
+import pytest
+
+from fsd.data.errors import ModelError
+from fsd.export.calibration import Calibration, calibrate
+from fsd.networks.feeds import Step
+from fsd.networks.model import DrivingNetwork
+
+
+def test_ranges_come_from_a_memory_that_fills(
+    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[Step]
+) -> None:
+    read_from_memory = next(node.input[0] for node in fp32_model.graph.node if node.name == "recall.output/Gemm")
+    budget = network.config.budget
+    first = calibrate(fp32_model, budget, [read_from_memory], [steps[:1]], every=1)
+    assert first.ranges[read_from_memory] == (0.0, 0.0)
+    drive = calibrate(fp32_model, budget, [read_from_memory], [steps], every=1)
+    low, high = drive.ranges[read_from_memory]
+    assert low < -0.1
+    assert high > 0.1
+
+
+def test_every_clip_starts_with_an_empty_memory(
+    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[Step]
+) -> None:
+    budget = network.config.budget
+    once = calibrate(fp32_model, budget, ["new_k"], [steps[:8]], every=1)
+    twice = calibrate(fp32_model, budget, ["new_k"], [steps[:8], steps[:8]], every=1)
+    assert twice.ranges == once.ranges
+    assert (twice.ticks, twice.clips) == (16, 2)
+
+
+def test_a_calibration_survives_its_file(calibration: Calibration, tmp_path: Path) -> None:
+    calibration.save(tmp_path / "ranges.json")
+    assert Calibration.load(tmp_path / "ranges.json") == calibration
+
+
+def test_a_damaged_calibration_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ranges.json").write_text("{}")
+    with pytest.raises(ModelError, match="not a calibration file"):
+        Calibration.load(tmp_path / "ranges.json")
+
+
+def test_clips_without_a_tick_are_refused(fp32_model: onnx.ModelProto, network: DrivingNetwork) -> None:
+    with pytest.raises(ModelError, match="nothing to calibrate on"):
+        calibrate(fp32_model, network.config.budget, ["new_k"], [[]])

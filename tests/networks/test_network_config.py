@@ -1,0 +1,27 @@
+import json
+
+import pytest
+
+from fsd.compression.budget import BUDGETS
+from fsd.networks.config import NetworkConfig
+
+
+def test_a_configuration_survives_json() -> None:
+    config = NetworkConfig(budget=BUDGETS["B400"], width=64, patch_channels=(16, 24))
+    assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_an_unknown_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="Not a network configuration"):
+        NetworkConfig.from_dict({**NetworkConfig().to_dict(), "wings": 2})
+
+
+def test_a_width_that_heads_cannot_share_is_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of heads, got 100 and 8"):
+        NetworkConfig(width=100, heads=8)
+
+
+@pytest.mark.parametrize("name", ["joint_layers", "look_layers", "plan_queries"])
+def test_a_network_without_layers_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+        NetworkConfig(**{name: 0})

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+from safetensors.torch import save_file  # noqa: E402
+
+from fsd.data.errors import ModelError  # noqa: E402
+from fsd.networks.config import NetworkConfig  # noqa: E402
+from fsd.networks.weights import load_weights, read_header, save_weights, untrained, weights_sha256  # noqa: E402
+
+
+def test_weights_come_back_as_they_were(tiny_config: NetworkConfig, tmp_path: Path) -> None:
+    network = untrained(tiny_config, 5)
+    save_weights(network, tmp_path / "w.safetensors", trained=True, notes={"routes": 3})
+    loaded, header = load_weights(tmp_path / "w.safetensors")
+    assert loaded.config == tiny_config
+    assert header["trained"] is True
+    assert header["notes"] == {"routes": 3}
+    assert not loaded.training
+    state = network.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in loaded.state_dict().items())
+
+
+def test_the_same_weights_are_the_same_bytes(tiny_config: NetworkConfig, tmp_path: Path) -> None:
+    one = save_weights(untrained(tiny_config, 5), tmp_path / "a.safetensors", trained=False)
+    other = save_weights(untrained(tiny_config, 5), tmp_path / "b.safetensors", trained=False)
+    assert one == other == weights_sha256(tmp_path / "b.safetensors")
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no weights file .*fsd train"):
+        load_weights(tmp_path / "none.safetensors")
+
+
+def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
+    torch.save({"x": torch.zeros(1)}, tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match="not a readable safetensors file"):
+        load_weights(tmp_path / "w.safetensors")
+
+
+def test_a_truncated_file_is_refused(tiny_config: NetworkConfig, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_weights(untrained(tiny_config), path, trained=False)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match="not a readable safetensors file"):
+        load_weights(path)
+
+
+def test_somebody_elses_safetensors_are_refused(tmp_path: Path) -> None:
+    save_file({"x": torch.zeros(1)}, tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match="not one that fsd wrote"):
+        read_header(tmp_path / "w.safetensors")
+
+
+def test_weights_of_another_version_say_so(tiny_config: NetworkConfig, tmp_path: Path) -> None:
+    network = untrained(tiny_config)
+    del network.final_norm
+    save_weights(network, tmp_path / "w.safetensors", trained=False)
+    with pytest.raises(ModelError, match="does not fit the network of this version"):
+        load_weights(tmp_path / "w.safetensors")
