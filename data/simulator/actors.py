@@ -1,4 +1,4 @@
-"""The others: vehicles on streams or on the ego's road, and pedestrians. State only; how they decide is in `traffic.py`."""
+"""The others on the road: vehicles and pedestrians. State only; how they decide is in `traffic.py`."""
 
 import math
 from dataclasses import dataclass

@@ -1,11 +1,11 @@
-"""The rules by which everybody drives: pure pursuit for steering, IDM for speed, gaps before crossing or changing lanes.
+"""The rules of driving: pure pursuit to steer, IDM for speed, gaps before crossing or changing lanes.
 
-One law in two uses: `drive` gives the controls for a situation, `roll_out` follows them into the future. Both work on plain
-arrays in road coordinates (s along, d left), so that a whole label costs a fraction of a millisecond.
+One law in two uses: `drive` gives the controls for a situation, `roll_out` follows them into the future. Both work on
+plain arrays in road coordinates (s along, d left), so that a whole label costs a fraction of a millisecond.
 
-Sources: R. C. Coulter, Implementation of the Pure Pursuit Path Tracking Algorithm, CMU-RI-TR-92-01; M. Treiber, A. Hennecke,
-D. Helbing, Congested traffic states in empirical observations and microscopic simulations, Phys. Rev. E 62 (2000), eq. 2-3;
-A. Kesting, M. Treiber, D. Helbing, General lane-changing model MOBIL, TRR 1999 (2007), for the safety of a gap.
+Sources: R. C. Coulter, Implementation of the Pure Pursuit Path Tracking Algorithm, CMU-RI-TR-92-01; M. Treiber,
+A. Hennecke, D. Helbing, Congested traffic states in empirical observations and microscopic simulations, Phys. Rev. E
+62 (2000), eq. 2-3; A. Kesting, M. Treiber, D. Helbing, General lane-changing model MOBIL, TRR 1999 (2007).
 """
 
 import math
@@ -22,10 +22,10 @@ HEADWAY_S, STANDSTILL_GAP_M = 1.25, 2.6
 LATERAL_ACCELERATION_MPS2 = 2.0
 
 VEHICLE_COLUMNS = 6
-"""Row of a vehicle near the road: s of its middle, d, speed along the road, speed to the left, half length, half width."""
+"""Row of a vehicle near the road: s of its middle, d, speed along, speed to the left, half length, half width."""
 
 CONFLICT_COLUMNS = 5
-"""Row of a conflict: s where it begins and ends, s to wait before it, time from which and until which it is occupied."""
+"""Row of a conflict: s where it begins and ends, s to wait at, time from which and until which it is occupied."""
 
 
 @njit(cache=True)

@@ -1,7 +1,7 @@
 """Triangles: how surfaces are put together from quads, boxes and lofts before a renderer draws them.
 
-A mesh is (n, 12) float32, three rows a triangle: position 3, normal 3, colour 3, surface 3. What the surface numbers mean
-is agreed between whoever builds a mesh and the shader that draws it. No OpenGL here.
+A mesh is (n, 12) float32, three rows a triangle: position 3, normal 3, colour 3, surface 3. What the surface numbers
+mean is agreed between whoever builds a mesh and the shader that draws it. No OpenGL here.
 """
 
 import math
@@ -29,7 +29,7 @@ def triangles(
 
 
 def quads(corners: np.ndarray, colour: Point | np.ndarray, surface: Point | np.ndarray = (0.0, 0.0, 0.0)) -> np.ndarray:
-    """(n, 4, 3) quads, corners in turn and seen counter-clockwise from outside; `surface` may be (n, 4, 3) per corner."""
+    """(n, 4, 3) quads, counter-clockwise seen from outside; colour and surface may be given per corner."""
     corners = np.asarray(corners, dtype=np.float32).reshape(-1, 4, 3)
     order = [0, 1, 2, 0, 2, 3]
     surface = np.broadcast_to(np.asarray(surface, dtype=np.float32), corners.shape)[:, order].reshape(-1, 3, 3)

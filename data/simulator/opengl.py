@@ -26,13 +26,15 @@ def open_context() -> Any:
         raise SimulatorError(f"The simulator cannot draw: moderngl is not installed. {_MEND}") from error
     last: Exception | None = None
     # Distributions without development packages have only the versioned names.
-    for libraries in (
+    choices: tuple[dict[str, str], ...] = (
         {},
         {"libgl": "libGL.so.1", "libegl": "libEGL.so.1"},
         {"libgl": "libEGL.so.1", "libegl": "libEGL.so.1"},
-    ):
+    )
+    for libraries in choices:
+        options: dict[str, Any] = {"require": 330, "backend": "egl", **libraries}
         try:
-            return moderngl.create_standalone_context(require=330, backend="egl", **libraries)
+            return moderngl.create_standalone_context(**options)
         except Exception as error:  # glcontext raises bare Exception
             last = error
     raise SimulatorError(f"The simulator cannot draw: no off-screen OpenGL 3.3 ({last}). {_MEND}") from last

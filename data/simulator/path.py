@@ -15,7 +15,7 @@ STEP_M = 0.5
 @njit(cache=True)
 def pose_on_path(points: np.ndarray, s_m: float, d_m: float) -> tuple[float, float, float, float]:
     """x, y, heading and curvature at distance `s_m` along the path, `d_m` to its left; clamped to the path's ends."""
-    position = min(max(s_m / STEP_M, 0.0), len(points) - 1.001)
+    position = min(max(s_m / STEP_M, 0.0), len(points) - 1.0 - 1e-9)
     index = int(position)
     part = position - index
     here, there = points[index], points[index + 1]
@@ -29,9 +29,10 @@ def pose_on_path(points: np.ndarray, s_m: float, d_m: float) -> tuple[float, flo
 def project_on_path(
     points: np.ndarray, x_m: float, y_m: float, near_m: float, back_m: float, ahead_m: float
 ) -> tuple[float, float]:
-    """Distance along and to the left of the path (s, d) of a point, searched from `near_m - back_m` to `near_m + ahead_m`.
+    """Distance along and to the left of the path (s, d) of a point.
 
-    Beyond the ends the first and last segments are continued straight.
+    The foot is searched from `near_m - back_m` to `near_m + ahead_m`; beyond the ends the first and last segments are
+    continued straight.
     """
     first = min(max(int((near_m - back_m) / STEP_M), 0), len(points) - 2)
     last = min(max(int((near_m + ahead_m) / STEP_M) + 2, first + 1), len(points))
@@ -84,10 +85,3 @@ class Path:
     ) -> tuple[float, float]:
         """(s, d) of a point, searched around `near_m`."""
         return project_on_path(self.points, x_m, y_m, near_m, back_m, ahead_m)
-
-    def reversed(self) -> "Path":
-        """The same curve travelled the other way."""
-        points = self.points[::-1].copy()
-        points[:, 2] += math.pi
-        points[:, 3] *= -1.0
-        return Path(points)

@@ -1,7 +1,7 @@
 """What an attentive driver knows of a situation, as arrays for the driving law.
 
-Only what the cameras could show goes in: things within sight, where they are and how they move now; colours of lights, not
-when they change. What scripts have in mind for others stays out.
+Only what the cameras could show goes in: things within sight, where they are and how they move now; colours of
+lights, not when they change. What scripts have in mind for others stays out.
 """
 
 import math
@@ -106,7 +106,7 @@ def _stops(world: World) -> list[float]:
 
 
 def _crossings(world: World) -> list[tuple[float, ...]]:
-    rows = []
+    rows: list[tuple[float, ...]] = []
     signals, sight = world.signals, sight_m(world)
     x, y = world.ego.x_m, world.ego.y_m
     for stream in world.streams:
@@ -149,7 +149,7 @@ def _occupied(
 
 def _walkers(world: World) -> list[tuple[float, ...]]:
     """People who walk across, or stand in, the ego's lane."""
-    rows = []
+    rows: list[tuple[float, ...]] = []
     middle, reach = world.lane_offset, HALF_WIDTH_M + 0.75
     for person in world.pedestrians:
         if math.hypot(person.x_m - world.ego.x_m, person.y_m - world.ego.y_m) > sight_m(world):

@@ -1,4 +1,4 @@
-"""Record a drive of the expert as a clip folder: eight videos, exact calibration, ego motion and commands as ground truth."""
+"""Record a drive of the expert as a clip folder: videos, exact calibration, ego motion and commands."""
 
 import math
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Draw what the eight cameras see: one atlas, one read-back.
 
-Takes a standing world once (`load`) and poses of moving things per picture (`render`). It knows nothing of traffic rules
-and changes nothing in the world.
+Takes a standing world once (`load`) and poses of moving things per picture (`render`). It knows nothing of traffic
+rules and changes nothing in the world.
 """
 
 import math

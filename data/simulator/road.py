@@ -211,7 +211,7 @@ def _overlaps_itself(road: Road) -> bool:
     apart = np.hypot(line[:, None, 0] - line[None, :, 0], line[:, None, 1] - line[None, :, 1])
     if (apart[np.abs(s[:, None] - s[None]) > 2.2 * clearance_m] < clearance_m).any():
         return True
-    strips = [(None, line)]
+    arms: list[tuple[Junction, np.ndarray]] = []
     for junction in road.junctions:
         away = line[np.hypot(*(line - junction.centre_m).T) > junction.half_m + 22.0]
         for name in {"ahead", "left", "right"} - {junction.exit_arm}:
@@ -219,7 +219,7 @@ def _overlaps_itself(road: Road) -> bool:
             gap = np.hypot(arm[:, None, 0] - away[None, :, 0], arm[:, None, 1] - away[None, :, 1])
             if len(away) and (gap < clearance_m).any():
                 return True
-            for owner, other in strips[1:]:
+            for owner, other in arms:
                 if (
                     owner is not junction
                     and (
@@ -227,7 +227,7 @@ def _overlaps_itself(road: Road) -> bool:
                     ).any()
                 ):
                     return True
-            strips.append((junction, arm))
+            arms.append((junction, arm))
     return False
 
 

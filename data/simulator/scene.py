@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from fsd.data.simulator import mesh, models
-from fsd.data.simulator.appearance import Light, Surfaces
+from fsd.data.simulator.appearance import Colour, Light, Surfaces
 from fsd.data.simulator.road import CORNER_RADIUS_M, LANE_WIDTH_M, STOP_LINE_M, Junction, Road
 from fsd.data.simulator.scenery import Scenery
 
@@ -45,6 +45,10 @@ _NO_LINES_D = 100.0
 def _unmarked_m(junction: Junction) -> float:
     """Length of road before a junction without lane lines: up to the stop line where people may cross."""
     return STOP_LINE_M if junction.control == "signal" else 0.0
+
+
+def _scaled(colour: Colour, factor: float) -> Colour:
+    return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
 def signal_heads(road: Road) -> list[tuple[int, bool, float, float, float, float]]:
@@ -126,10 +130,10 @@ class _SceneBuilder:
                 bands = [((half, 0.0), (half + 1.6, _DOWN_M - 0.02), (0.20, 0.17, 0.12))]
             else:
                 pavement = self.surfaces.pavement
-                kerb = tuple(0.85 * c for c in pavement)
+                kerb, rim = _scaled(pavement, 0.85), _scaled(pavement, 1.25)
                 bands = [
                     ((half, 0.0), (half, KERB_M), kerb),
-                    ((half, KERB_M), (half + 0.16, KERB_M), tuple(1.25 * c for c in pavement)),
+                    ((half, KERB_M), (half + 0.16, KERB_M), rim),
                     ((half + 0.16, KERB_M), (half + PAVEMENT_M, KERB_M), pavement),
                     ((half + PAVEMENT_M, KERB_M), (half + PAVEMENT_M, _DOWN_M), pavement),
                 ]
@@ -162,11 +166,11 @@ class _SceneBuilder:
         pavement = self.surfaces.pavement
         if self.country:
             rings = [(CORNER_RADIUS_M, 0.0), (CORNER_RADIUS_M - 1.6, _DOWN_M - 0.02)]
-            colours: list = [(0.20, 0.17, 0.12)]
+            colours: list[Colour] = [(0.20, 0.17, 0.12)]
         else:
             rings = [(CORNER_RADIUS_M, 0.0), (CORNER_RADIUS_M, KERB_M), (CORNER_RADIUS_M - 0.16, KERB_M)]
             rings += [(CORNER_RADIUS_M - PAVEMENT_M, KERB_M)]
-            colours = [tuple(0.85 * c for c in pavement), tuple(1.25 * c for c in pavement), pavement]
+            colours = [_scaled(pavement, 0.85), _scaled(pavement, 1.25), pavement]
         for (r0, z0), (r1, z1), colour in zip(rings[:-1], rings[1:], colours, strict=True):
             edge = []
             for radius, z in ((r0, z0), (r1, z1)):

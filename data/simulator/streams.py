@@ -40,8 +40,8 @@ class Conflict:
 class Stream:
     """A lane centre line, in driving direction, that vehicles follow.
 
-    `kind` is oncoming or crossing. From `joins_m` on, the stream is lane `joins_lane` of the ego's direction, from route
-    distance `joins_route_m`; `joins_m` is infinite if it never is.
+    `kind` is oncoming or crossing. From `joins_m` on, the stream is lane `joins_lane` of the ego's direction, from
+    route distance `joins_route_m`; `joins_m` is infinite if it never is.
     """
 
     kind: str
@@ -80,7 +80,7 @@ def oncoming_streams(road: Road, lane: int) -> list[Stream]:
 
 
 def crossing_streams(road: Road, index: int, lane: int) -> list[Stream]:
-    """What crosses the ego's road at one junction, from the left and from the right, as far as it is no oncoming stream."""
+    """What crosses the ego's road at one junction; what comes out of the route's next road is `oncoming` there."""
     junction = road.junctions[index]
     streams = []
     for origin in ("left", "right"):
@@ -125,7 +125,7 @@ def add_conflicts(stream: Stream, road: Road, index: int, ego_offset_m: float) -
     touching = apart < reach_m
     if not touching.any():
         return
-    on_route, on_stream = touching.any(axis=1).nonzero()[0], touching.any(axis=0).nonzero()[0]
+    on_route, on_stream = np.flatnonzero(touching.any(axis=1)), np.flatnonzero(touching.any(axis=0))
     stream.conflicts.append(
         Conflict(
             begin_m=float(s[on_route[0]]),

@@ -18,7 +18,7 @@ def _convert(rgba: np.ndarray, y_planes: np.ndarray, u_planes: np.ndarray, v_pla
     for camera in range(cameras):
         for row in range(0, height, 2):
             for column in range(0, width, 2):
-                red_sum, green_sum, blue_sum = 0, 0, 0
+                red_sum = green_sum = blue_sum = np.int32(0)
                 for below in range(2):
                     for beside in range(2):
                         pixel = rgba[camera, row + below, column + beside]
