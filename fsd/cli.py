@@ -1,7 +1,7 @@
 """The command line `fsd`. Loads only what the chosen command needs, so that `--help` answers at once.
 
 Exit codes: 0 done; 1 unexpected failure; 2 wrong usage; 3 recording; 4 model; 5 simulator; 6 output folder;
-130 interrupted (results until then are kept).
+7 over a limit that was asked for (the result is complete); 130 interrupted (results until then are kept).
 """
 
 import argparse
@@ -18,10 +18,12 @@ COMMANDS = {
     "replay": "plan for every tick of a recording, write plan, timings, overlay video and summary",
     "demo": "replay the packaged eight-camera clip and say how to look at the results",
     "record": "drive in the simulator and record an eight-camera clip with ground truth",
+    "compare": "differences of two replays in driving units, with an exit code for CI",
     "export": "turn weights into ONNX files, quantize them and prove that they agree",
 }
 EPILOG = """exit codes:
   0 done   1 unexpected failure   2 wrong usage   3 recording   4 model   5 simulator   6 output folder
+  7 over a limit that was asked for, such as --tolerance
   130 interrupted; what was computed until then is kept"""
 
 
@@ -73,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     if options.json:
         print(json.dumps(result, allow_nan=False))
-    return 0
+    return int(result.get("exit_code", 0))
 
 
 def _interrupt(signum: int, frame: object) -> None:

@@ -1,13 +1,22 @@
-"""A small eight-camera clip, made once: a bright square that moves right over a dark, textured ground."""
+"""A small eight-camera clip, made once: a bright square that moves right over a dark, textured ground.
 
+And result folders without a replay, for what only reads them.
+"""
+
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
+from fsd.data.frames import CAMERAS
 from fsd.data.rig import canonical_rig
+from fsd.journal import TableJournal
+from fsd.results import plan_schema, ticks_schema
 
 CLIP_TICKS = 40
 
@@ -25,3 +34,53 @@ def small_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ego |= {"v_mps": 10.0, "yaw_rate_rps": 0.0}
             writer.write([image] * 8, tick_time_ns(0, tick), ego=ego, command="straight")
     return folder
+
+
+def _write_run(folder: Path, ticks: int = 40, first_tick: int = 0, side_step_m: float = 0.0, **summary: Any) -> Path:
+    """The result folder of a straight drive at 10 m/s; `side_step_m` moves the end of the plan of tick 20 aside."""
+    folder.mkdir(parents=True)
+    ahead = np.arange(1, 17) * 2.5
+    flat = np.zeros(16)
+    with (
+        TableJournal(folder / "plan.parquet", plan_schema(trained=False)) as plans,
+        TableJournal(folder / "ticks.parquet", ticks_schema(trained=False, patch_count=4)) as rows,
+    ):
+        for tick in range(first_tick, first_tick + ticks):
+            step_m = side_step_m if tick == 20 else 0.0
+            changed = bool(side_step_m) and tick >= 20
+            common = {"tick": tick, "t_ns": tick_time_ns(tick)}
+            plan = common | {
+                "x_m": ahead,
+                "y_m": np.where(ahead > 20, step_m, 0.0),
+                "yaw_rad": flat,
+                "v_mps": flat + 10,
+            }
+            plan |= {f"{name}_scale": np.full(16, 0.3) for name in ("x_m", "y_m", "yaw_rad", "v_mps")}
+            plan |= {"curvature_per_m": 0.0, "curvature_scale_per_m": 0.01}
+            plan |= {"acceleration_mps2": 0.0, "acceleration_scale_mps2": 0.5}
+            plan |= {"lead_distance_m": 30.0, "lead_probability": 0.5, "light_probabilities": np.full(4, 0.25)}
+            plans.append(plan | {"health": "ok", "plan_hash": f"{tick:032x}{'b' if changed else ''}"})
+            row = common | {
+                "frame_index": np.full(8, tick),
+                "age_ns": np.full(8, 5_000_000),
+                "memory_slots": tick % 113,
+            }
+            row |= {name: np.ones(8, np.uint8) for name in ("is_valid", "is_new")}
+            row |= {"is_keyframe": np.full(8, tick % 4 == 0, np.uint8), "commits": 1}
+            row |= {"patch_camera": np.arange(4), "patch_block": np.arange(4) * 37 + tick % 9}
+            row |= {"wait_ms": 1.0, "compress_ms": 1.0, "infer_ms": 8.0, "post_ms": 0.1, "write_ms": 2.0}
+            rows.append(row | {"input_hash": f"{tick:032x}"})
+    content = {"fsd_version": "0", "status": "complete", "network": "untrained: random weights", "ticks": ticks}
+    content |= {"clip": {"name": "made", "cameras": list(CAMERAS), "missing_cameras": [], "notes": []}}
+    content |= {
+        "model": {"name": "b100", "precision": "int8"},
+        "compression": {"budget": "B100"},
+        "health": {"ok": ticks},
+    }
+    (folder / "summary.json").write_text(json.dumps(content | summary))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_run() -> Callable[..., Path]:
+    return _write_run
