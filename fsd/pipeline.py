@@ -94,11 +94,11 @@ class Pipeline:
             compressed.memory_valid,
             compressed.commit_slots,
         ):
-            entered.update(array)
+            entered.update(array.data)
         self._input_hash = entered.digest()
         left = hashlib.blake2b(self._plan_hash, digest_size=HASH_BYTES)
-        left.update(plan.trajectory)
-        left.update(np.array([plan.curvature_per_m, plan.acceleration_mps2]))
+        left.update(plan.trajectory.data)
+        left.update(np.array([plan.curvature_per_m, plan.acceleration_mps2]).data)
         self._plan_hash = left.digest()
 
 
