@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "replay the packaged eight-camera clip and say how to look at the results",
     "record": "drive in the simulator and record an eight-camera clip with ground truth",
     "compare": "differences of two replays in driving units, with an exit code for CI",
+    "doctor": "what this machine has, what is missing for which command, and how to install it",
     "export": "turn weights into ONNX files, quantize them and prove that they agree",
 }
 EPILOG = """exit codes:
