@@ -15,13 +15,15 @@ from fsd.networks.model_metadata import from_properties, to_json
 
 
 def write_model(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> None:
-    """Write one self-contained file and read it back.
+    """Write one self-contained file and read it back; the model given stays as it is.
 
     Raises:
         ModelError: what was read back is not what was written.
     """
-    onnx.helper.set_model_props(model, {METADATA_KEY: to_json(metadata)})
-    path.write_bytes(serialise(model))
+    described = onnx.ModelProto()
+    described.CopyFrom(model)
+    onnx.helper.set_model_props(described, {METADATA_KEY: to_json(metadata)})
+    path.write_bytes(serialise(described))
     if read_metadata(path) != metadata:
         raise ModelError(f"The metadata of {path} did not survive writing.")
 

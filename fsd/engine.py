@@ -49,7 +49,7 @@ class Engine:
     Attributes:
         metadata: what the model file says about itself.
         plan_source: where the last plan came from: `network`, `held` (the last finite one) or `stop`.
-        non_finite_ticks: how many ticks since the last reset gave an output that was not finite.
+        non_finite_ticks: how many ticks since the last reset held, or gave, a number that was not finite.
     """
 
     def __init__(self, model: Path | None = None, threads: int = 1) -> None:
@@ -88,10 +88,11 @@ class Engine:
             ModelError: the tick was compressed to another budget than the model's, or the command is unknown.
         """
         self._feeds.load(Step(tick, ego, command))
-        self._session.run_with_iobinding(self._binding)
-        # A sum is not finite if any term is not, and costs a third of testing each; overflow cannot make it so, since
-        # a finite output of this network is at most some thousands.
-        if np.isfinite(self._buffer.sum()):
+        # Asked of the input as well: inside the network, rounding to integers would hide a NaN in a plausible plan.
+        usable = _is_finite(tick.memory_pose, tick.retina_meta, tick.patch_meta)
+        if usable:
+            self._session.run_with_iobinding(self._binding)
+        if usable and _is_finite(self._buffer):
             self.plan_source = "network"
             self._ticks_since_finite = 0
             np.copyto(self._last_finite, self._buffer)
@@ -104,6 +105,7 @@ class Engine:
         """Forget everything, as at the start of a clip."""
         self._feeds.reset()
         self._buffer.fill(0)
+        self._last_finite.fill(0)
         self.plan_source = "network"
         self.non_finite_ticks = 0
         self._ticks_since_finite = HOLD_TICKS
@@ -163,6 +165,14 @@ def write_stop_plan(outputs: dict[str, np.ndarray], speed_mps: float) -> None:
     outputs["acceleration"][:] = -STOP_DECELERATION_MPS2 if speed_mps > 0 else 0.0
     for name in ("trajectory_scale", "curvature_scale", "acceleration_scale"):
         outputs[name][:] = 1.0
+
+
+def _is_finite(*arrays: np.ndarray) -> bool:
+    """Whether all numbers are finite: a sum is not if any term is not, and costs a third of asking each.
+
+    These arrays hold a few thousand numbers of at most some thousands, so the sum itself cannot overflow.
+    """
+    return all(bool(np.isfinite(array.sum())) for array in arrays)
 
 
 def _open(model: Path, threads: int) -> onnxruntime.InferenceSession:

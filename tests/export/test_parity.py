@@ -62,7 +62,7 @@ def test_a_damaged_weight_fails_and_says_in_metres(
 ) -> None:
     damaged = onnx.ModelProto()
     damaged.CopyFrom(fp32_model)
-    name = next(node for node in damaged.graph.node if node.name == "plan_head.accelerations/Gemm").input[1]
+    name = next(node for node in damaged.graph.node if node.name == "plan_head.accelerations/MatMul").input[1]
     weight = next(entry for entry in damaged.graph.initializer if entry.name == name)
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) + np.float32(0.05), name))
     write_model(damaged, describe("tiny", network.config.budget, False, "fp32", "x", ""), tmp_path / "damaged.onnx")
@@ -76,7 +76,7 @@ def test_an_output_that_is_not_a_number_fails(
 ) -> None:
     damaged = onnx.ModelProto()
     damaged.CopyFrom(fp32_model)
-    name = next(node for node in damaged.graph.node if node.name == "plan_head.accelerations/Gemm").input[1]
+    name = next(node for node in damaged.graph.node if node.name == "plan_head.accelerations/MatMul").input[1]
     weight = next(entry for entry in damaged.graph.initializer if entry.name == name)
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32("nan"), name))
     write_model(damaged, describe("tiny", network.config.budget, False, "fp32", "x", ""), tmp_path / "nan.onnx")

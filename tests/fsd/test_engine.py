@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,23 +83,27 @@ def test_a_tick_of_another_budget_is_refused_with_both_shapes(engine: Engine) ->
         engine.step(*step)
 
 
-def poison(engine: Engine) -> None:
-    """NaN in the memory, as a fault of the runtime or of the machine would leave it."""
-    engine._feeds.arrays["memory_v"][:] = np.nan
+def broken(step: Step) -> Step:
+    """The same tick with a pose that is no number, as a fault of the host would give."""
+    return step._replace(tick=replace(step.tick, memory_pose=np.full_like(step.tick.memory_pose, np.nan)))
 
 
 def test_a_plan_that_is_not_finite_is_replaced_by_the_last_finite_one(engine: Engine, steps: list[Step]) -> None:
     good = run(engine, steps)[-1]
-    poison(engine)
-    assert np.array_equal(engine.step(*steps[-1])["trajectory"], good)
+    assert np.array_equal(engine.step(*broken(steps[-1]))["trajectory"], good)
     assert engine.plan_source == "held"
+    assert engine.non_finite_ticks == 1
+
+
+def test_the_network_takes_over_again_as_soon_as_it_can(engine: Engine, steps: list[Step]) -> None:
+    run(engine, [steps[0], broken(steps[1]), steps[2]])
+    assert engine.plan_source == "network"
     assert engine.non_finite_ticks == 1
 
 
 def test_after_half_a_second_without_a_finite_plan_the_car_is_told_to_stop(engine: Engine, steps: list[Step]) -> None:
     run(engine, steps)
-    poison(engine)
-    step = steps[-1]._replace(ego=EgoSample(9.0, 0.0))
+    step = broken(steps[-1])._replace(ego=EgoSample(9.0, 0.0))
     plans = run(engine, [step] * (HOLD_TICKS + 1))
     assert engine.plan_source == "stop"
     assert np.isfinite(plans).all()
@@ -108,18 +113,33 @@ def test_after_half_a_second_without_a_finite_plan_the_car_is_told_to_stop(engin
 
 
 def test_without_any_finite_plan_the_car_stands(engine: Engine, steps: list[Step]) -> None:
-    poison(engine)
-    step = steps[20]._replace(ego=None)
-    step.tick.memory_valid[:] = 1
-    outputs = engine.step(*step)
+    outputs = engine.step(*broken(steps[0])._replace(ego=None))
     assert engine.plan_source == "stop"
-    assert outputs["trajectory"].any() == np.False_
+    assert not outputs["trajectory"].any()
+
+
+def test_nothing_is_committed_from_an_answer_that_is_not_finite(engine: Engine, steps: list[Step]) -> None:
+    engine.step(*broken(steps[0]))
+    assert not engine._feeds.arrays["memory_k"].any()
+
+
+def test_not_a_number_never_leaves_even_if_the_model_makes_it(steps: list[Step], tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(packaged_model())
+    name = next(node.input[1] for node in model.graph.node if node.name == "plan_head.accelerations/MatMul")
+    weight = next(entry for entry in model.graph.initializer if entry.name == name)
+    values = onnx.numpy_helper.to_array(weight) * np.float32("nan")
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    onnx.save(model, tmp_path / "m.onnx")
+    engine = Engine(tmp_path / "m.onnx")
+    outputs = engine.step(*steps[0])
+    assert engine.plan_source == "stop"
     assert all(np.isfinite(value).all() for value in outputs.values())
 
 
 def test_reset_recovers_from_a_poisoned_memory(engine: Engine, steps: list[Step]) -> None:
     expected = run(engine, steps)
-    poison(engine)
+    engine._feeds.arrays["memory_v"][:] = np.nan
     run(engine, steps)
     engine.reset()
     assert np.array_equal(run(engine, steps), expected)
