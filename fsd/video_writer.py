@@ -17,8 +17,9 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, width_px: int, height_px: int, rate_hz: Fraction) -> None:
-        # A fragment per key frame: no index at the end that a crash could cost us.
-        self._container = av.open(str(path), "w", options={"movflags": "frag_keyframe+empty_moov+default_base_moof"})
+        # Half-second fragments, flushed at once: no index at the end that a crash could cost us.
+        options = {"movflags": "empty_moov+default_base_moof", "frag_duration": "500000", "flush_packets": "1"}
+        self._container = av.open(str(path), "w", options=options)
         self._stream = self._container.add_stream("libx264", rate=rate_hz)
         self._stream.width, self._stream.height = width_px, height_px
         self._stream.pix_fmt = "yuv420p"

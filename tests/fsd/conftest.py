@@ -32,7 +32,7 @@ def small_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
             x_m = 10.0 * tick / 36
             ego = {"x": x_m, "y": 0.0, "z": 0.0, "qw": 1.0, "qx": 0.0, "qy": 0.0, "qz": 0.0}
             ego |= {"v_mps": 10.0, "yaw_rate_rps": 0.0}
-            writer.write([image] * 8, tick_time_ns(0, tick), ego=ego, command="straight")
+            writer.write([image] * 8, tick_time_ns(tick), ego=ego, command="straight")
     return folder
 
 
