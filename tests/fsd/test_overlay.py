@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from fsd.data.frames import CAMERAS, Frame
-from fsd.overlay import rgb_picture, ribbon_edges
 from fsd.overlay_layout import HEADER_PX, HEIGHT_PX, WIDTH_PX, choose_layout
+from fsd.overlay_picture import rgb_picture, ribbon_edges
 
 
 @pytest.mark.parametrize("present", [CAMERAS, CAMERAS[1:], CAMERAS[3:], CAMERAS[:1], CAMERAS[-1:], CAMERAS[:2]])
