@@ -4,8 +4,9 @@ Ties the steps together and decides file names; every step is a module of its ow
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from fsd.compression.budget import BUDGETS
@@ -17,6 +18,7 @@ from fsd.export.parity import ParityReport, compare
 from fsd.export.quantize import RECIPES, activations_of, quantize, quantized_nodes
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
+from fsd.networks.feeds import Step
 from fsd.networks.model_metadata import describe
 from fsd.networks.weights import load_weights, untrained, weights_sha256
 
@@ -79,8 +81,8 @@ def export(
     """Export, quantize and prove a network.
 
     Args:
-        clips: drives to calibrate on and to prove on, each iterable more than once (a list of steps, or an object
-            that starts again); None uses made-up ones, which is right only for an untrained network.
+        clips: drives to calibrate on and to prove on, each iterable more than once (a `RecordedClip`, or a list of
+            steps); None uses made-up ones, which is right only for an untrained network.
         progress: told in a few words what happens now.
 
     Raises:
@@ -150,16 +152,17 @@ def synthetic_clips(config: NetworkConfig) -> list[Clip]:
     ]
 
 
-def _first_ticks(clips: Iterable[Clip], count: int) -> list[Clip]:
-    """The first `count` ticks over all clips, clip by clip."""
-    chosen: list[Clip] = []
+def _first_ticks(clips: Iterable[Clip], count: int) -> Iterator[Clip]:
+    """The first `count` ticks over all clips, clip by clip; each part is to be used up before the next."""
+    left = count
     for clip in clips:
-        steps = []
-        for step in clip:
-            if count == 0:
-                break
-            steps.append(step)
-            count -= 1
-        if steps:
-            chosen.append(steps)
-    return chosen
+        if left == 0:
+            return
+
+        def head(clip: Clip = clip) -> Iterator[Step]:
+            nonlocal left
+            for step in islice(clip, left):
+                left -= 1
+                yield step
+
+        yield head()

@@ -1,0 +1,164 @@
+"""One tick of the network: INT8 ONNX against FP32 ONNX against eager PyTorch, and the engine against a bare run.
+
+The ceiling is the machine's own INT8 rate, measured in the same run on one large quantized convolution. All runners
+take turns in one process, ten ticks each, so that a busy minute falls on all of them alike; ratios are of medians.
+
+    python benchmarks/network_speed.py [--quick] [--weights FILE] [--model FILE] [--repeats N]
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch.utils.flop_counter import FlopCounterMode
+
+from fsd.engine import Engine, packaged_model
+from fsd.export.onnx_export import export_onnx
+from fsd.export.ort_session import open_session
+from fsd.export.synthetic_clip import synthetic_steps
+from fsd.networks.config import NetworkConfig
+from fsd.networks.feeds import Feeds, Step
+from fsd.networks.model import DrivingNetwork
+from fsd.networks.weights import load_weights, untrained
+
+sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
+from _report import finish, spread
+
+CEILING_CHANNELS, CEILING_HEIGHT, CEILING_WIDTH, CEILING_IMAGES = 256, 60, 80, 2
+BLOCK = 10
+"""Ticks that a runner keeps its turn for: long enough to run as it would alone, short enough to share a busy minute."""
+
+
+def main() -> None:
+    """Measure and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="under a minute: few repeats")
+    parser.add_argument(
+        "--weights", type=Path, default=None, help="safetensors (default: untrained; speed is the same)"
+    )
+    parser.add_argument("--model", type=Path, default=None, help="INT8 ONNX file (default: the packaged one)")
+    parser.add_argument("--repeats", type=int, default=None, help="ticks of each runner (default 300, quick 60)")
+    arguments = parser.parse_args()
+    repeats = arguments.repeats or (60 if arguments.quick else 300)
+    network = load_weights(arguments.weights)[0] if arguments.weights else untrained(NetworkConfig())
+    model = arguments.model or packaged_model()
+    steps = list(synthetic_steps(network.config.budget, 40))
+    fp32 = export_onnx(network)
+    macs = multiply_accumulates(network, steps[0])
+    print(f"network: {macs / 1e9:.3f} GMAC a tick, budget {network.config.budget.name}")
+
+    figures: dict[str, float] = {"gmac": round(macs / 1e9, 4), "file_mb": round(model.stat().st_size / 1e6, 3)}
+    for threads in (1, 2):
+        suffix = "" if threads == 1 else "_2t"
+        torch.set_num_threads(threads)
+        peak = peak_int8_rate(threads, 6 if arguments.quick else 20)
+        print(f"\n{threads} thread(s): peak INT8 rate of this machine {peak / 1e9:.0f} GMAC/s (large convolution)")
+        times_ms = compare(network, fp32, model, threads, steps, repeats)
+        middle = {name: median(values) for name, values in times_ms.items()}
+        for name, values in times_ms.items():
+            print(f"  {name:14s} {spread(values)} ms")
+        overhead = middle["engine"] / middle["bare run"] - 1
+        share = macs / (middle["INT8 ONNX"] / 1e3) / peak
+        print(f"  INT8 uses {share:.0%} of the peak; the engine adds {overhead:+.1%} to a bare session.run")
+        figures |= {
+            f"int8_over_fp32{suffix}": round(middle["FP32 ONNX"] / middle["INT8 ONNX"], 3),
+            f"int8_over_eager{suffix}": round(middle["eager PyTorch"] / middle["INT8 ONNX"], 3),
+            f"int8_tick_ms{suffix}": round(middle["INT8 ONNX"], 3),
+            f"int8_tick_min_ms{suffix}": round(min(times_ms["INT8 ONNX"]), 3),
+            f"engine_overhead{suffix}": round(overhead, 4),
+            f"share_of_peak{suffix}": round(share, 3),
+        }
+    finish("network_speed", figures, repeats)
+
+
+def compare(
+    network: DrivingNetwork, fp32: onnx.ModelProto, model: Path, threads: int, steps: list[Step], repeats: int
+) -> dict[str, list[float]]:
+    """Milliseconds a tick of each runner, taking turns."""
+    feeds = Feeds(network.config.budget)
+    inputs = {name: torch.from_numpy(array) for name, array in feeds.arrays.items()}
+    float_session, int8_session = open_session(fp32, threads), open_session(model, threads)
+    engine = Engine(model, threads)
+    # The very session and arrays of the engine, so that only what it does around the run differs.
+    bare, bare_feeds = engine._session, engine._feeds.arrays
+    step = steps[0]
+
+    def eager() -> None:
+        with torch.inference_mode():
+            network(**inputs)
+
+    runners: dict[str, Callable[[], object]] = {
+        "FP32 ONNX": lambda: float_session.run(None, feeds.arrays),
+        "INT8 ONNX": lambda: int8_session.run(None, feeds.arrays),
+        "eager PyTorch": eager,
+        "engine": lambda: engine.step(*step),
+        "bare run": lambda: bare.run(None, bare_feeds),
+    }
+    times_ms: dict[str, list[float]] = {name: [] for name in runners}
+    for block in range(-1, -(-repeats // BLOCK)):
+        for name, runner in runners.items():
+            for tick in range(BLOCK + 1):
+                step = steps[(block * BLOCK + tick) % len(steps)]
+                feeds.load(step)
+                start_ns = time.perf_counter_ns()
+                runner()
+                # The first of a block finds the caches full of another network; the first block warms up.
+                if tick > 0 and block >= 0:
+                    times_ms[name].append((time.perf_counter_ns() - start_ns) / 1e6)
+    return times_ms
+
+
+def multiply_accumulates(network: DrivingNetwork, step: Step) -> int:
+    """Multiply-accumulates of one tick, convolutions and matrix products."""
+    feeds = Feeds(network.config.budget)
+    feeds.load(step)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network(**{name: torch.from_numpy(array) for name, array in feeds.arrays.items()})
+    return counter.get_total_flops() // 2
+
+
+def peak_int8_rate(threads: int, repeats: int) -> float:
+    """Multiply-accumulates a second of one large U8S8 convolution: what INT8 can reach here at best."""
+    channels, height, width = CEILING_CHANNELS, CEILING_HEIGHT, CEILING_WIDTH
+    rng = np.random.default_rng(0)
+    constants = {
+        "scale": np.array(0.02, np.float32),
+        "zero": np.array(128, np.uint8),
+        "weight": rng.integers(-127, 128, (channels, channels, 3, 3)).astype(np.int8),
+        "weight_scale": np.array(0.002, np.float32),
+        "weight_zero": np.array(0, np.int8),
+    }
+    shape = [CEILING_IMAGES, channels, height, width]
+    graph = helper.make_graph(
+        [
+            helper.make_node("DequantizeLinear", ["x", "scale", "zero"], ["x_float"]),
+            helper.make_node("DequantizeLinear", ["weight", "weight_scale", "weight_zero"], ["weight_float"]),
+            helper.make_node("Conv", ["x_float", "weight_float"], ["y_float"], pads=[1, 1, 1, 1]),
+            helper.make_node("QuantizeLinear", ["y_float", "scale", "zero"], ["y"]),
+        ],
+        "ceiling",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.UINT8, shape)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    ceiling = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    session: onnxruntime.InferenceSession = open_session(ceiling, threads)
+    picture = rng.integers(0, 256, shape).astype(np.uint8)
+    seconds = []
+    for _ in range(repeats + 2):
+        start_ns = time.perf_counter_ns()
+        session.run(None, {"x": picture})
+        seconds.append((time.perf_counter_ns() - start_ns) / 1e9)
+    return CEILING_IMAGES * height * width * 9 * channels**2 / min(seconds[2:])
+
+
+if __name__ == "__main__":
+    main()
