@@ -63,6 +63,7 @@ class ClipWriter:
         ]
         self._ego_rows: list[dict[str, float]] = []
         self._commands: list[tuple[int, str]] = []
+        self._first_ns: int | None = None
         self._last_ns: int | None = None
 
     def write(
@@ -92,9 +93,10 @@ class ClipWriter:
             raise ClipError(f"Time {timestamp_ns} ns does not rise above {self._last_ns} ns. Write moments in order.")
         if command not in COMMANDS:
             raise ClipError(f"Unknown command {command!r}. Use one of {', '.join(COMMANDS)}.")
+        self._first_ns = timestamp_ns if self._first_ns is None else self._first_ns
         for video, image in zip(self._videos, images, strict=True):
             if image is not None:
-                video.write(image, timestamp_ns)
+                video.write(image, timestamp_ns, self._first_ns)
         if ego is not None:
             self._add_ego(ego, timestamp_ns)
         if not self._commands or self._commands[-1][1] != command:
@@ -147,7 +149,9 @@ class _Video:
         self._folder, self._camera, self._gop, self._stagger = folder, camera, gop, stagger
         self._times_ns: list[int] = []
         try:
-            self._container = av.open(str(folder / f"{camera.name}.mp4"), "w")
+            # MP4 states when a track starts in units of the movie's time scale, by default whole milliseconds.
+            precise = {"movie_timescale": str(_TIME_BASE.denominator)}
+            self._container = av.open(str(folder / f"{camera.name}.mp4"), "w", container_options=precise)
             self._stream = cast(av.VideoStream, self._container.add_stream(codec, rate=rate_hz, options=options))
         except (av.FFmpegError, ValueError, OSError) as error:
             raise ClipError(
@@ -159,7 +163,7 @@ class _Video:
         self._stream.codec_context.time_base = _TIME_BASE
         self._stream.codec_context.thread_count = 1
 
-    def write(self, image: np.ndarray | av.VideoFrame, timestamp_ns: int) -> None:
+    def write(self, image: np.ndarray | av.VideoFrame, timestamp_ns: int, first_ns: int) -> None:
         frame = image if isinstance(image, av.VideoFrame) else self._from_rgb(image)
         if (frame.width, frame.height) != (self._camera.width_px, self._camera.height_px):
             raise ClipError(
@@ -170,7 +174,7 @@ class _Video:
             frame = frame.reformat(format="yuv420p")
         index = len(self._times_ns)
         self._times_ns.append(timestamp_ns)
-        frame.pts = round((timestamp_ns - self._times_ns[0]) / (10**9 * _TIME_BASE))
+        frame.pts = round((timestamp_ns - first_ns) / (10**9 * _TIME_BASE))
         frame.time_base = _TIME_BASE
         is_key = index == 0 or index % self._gop == self._stagger
         frame.pict_type = av.video.frame.PictureType.I if is_key else av.video.frame.PictureType.NONE

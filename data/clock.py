@@ -2,7 +2,8 @@
 
 Tick times round up and container times round down. Together they keep an exact 36 Hz recording exact whatever its
 start: with start s and period p, floor(s + i p) <= floor(s) + ceil(i p), so frame i is never later than tick i, and
-frame i + 1, a whole period away, is always later. Knows nothing of pictures.
+frame i + 1, a whole period away, is always later. Likewise the last frame still has its tick, since
+floor(s) + floor(i p) <= floor(s + i p). Knows nothing of pictures.
 """
 
 import csv
@@ -27,10 +28,13 @@ def tick_time_ns(tick: int, start_ns: int = 0) -> int:
 
 
 def tick_count(start_ns: int, end_ns: int) -> int:
-    """How many ticks of a recording that starts at `start_ns` are not later than `end_ns`."""
+    """How many ticks of a recording that starts at `start_ns` are not later than its last frame, at `end_ns`.
+
+    Frame times were rounded down, so the tick's time is rounded down for this comparison too.
+    """
     if end_ns < start_ns:
         return 0
-    return (end_ns - start_ns) * RATE_HZ.numerator // (RATE_HZ.denominator * SECOND_NS) + 1
+    return -(-(end_ns - start_ns + 1) * RATE_HZ.numerator // (RATE_HZ.denominator * SECOND_NS))
 
 
 def floor_ns(time_s: Fraction) -> int:

@@ -133,14 +133,13 @@ class FrameSource:
             tick = self._start_tick
             while tick != self._end_tick:
                 self._take_blocks()
-                end_ns = self._end_ns()
+                ticks = self._known_ticks(start_ns)
                 for row in range(max(len(block.rows) for block in self._blocks if block is not None)):
-                    tick_ns = tick_time_ns(tick, start_ns)
-                    if end_ns is not None and tick_ns > end_ns:
+                    if ticks is not None and tick >= ticks:
                         return
-                    yield self._merger.merge(tick, tick_ns, self._frames(row))
+                    yield self._merger.merge(tick, tick_time_ns(tick, start_ns), self._frames(row))
                     tick += 1
-                if end_ns is None and tick != self._end_tick:
+                if ticks is None and tick != self._end_tick:
                     self._check_gap(start_ns)
         except Stopped:  # closed by another thread while waiting for a block
             return
@@ -179,12 +178,12 @@ class FrameSource:
                     frames[camera] = frame
         return frames
 
-    def _end_ns(self) -> int | None:
-        """The time of the very last frame, once all workers have come to their end."""
+    def _known_ticks(self, start_ns: int) -> int | None:
+        """How many ticks the clip has; known once all workers have come to the end of their cameras."""
         blocks = [block for block in self._blocks if block is not None]
         if any(block.next_ns is not None for block in blocks):
             return None
-        return max(block.newest_ns for block in blocks if block.newest_ns is not None)
+        return tick_count(start_ns, max(block.newest_ns for block in blocks if block.newest_ns is not None))
 
     def _check_gap(self, start_ns: int) -> None:
         blocks = [block for block in self._blocks if block is not None]

@@ -34,7 +34,6 @@ class _Decoded:
 
     picture: av.VideoFrame
     time_s: Fraction | None
-    duration_s: Fraction
     lost_before: int
 
 
@@ -87,30 +86,57 @@ class VideoReader:
     def _all_parts(self) -> Iterator[_Decoded]:
         """The pictures of all parts on one time line, without the frames in which parts overlap."""
         stream, counters = self._stream, self._counters
-        frame_s = 1 / stream.rate_hz
         size_px = (stream.width_px, stream.height_px)
-        next_s: Fraction | None = None  # when the frame after the last one is due
+        before = _TimeLine(1 / stream.rate_hz)
         for part, path in enumerate(stream.parts):
             overlap = stream.overlap_frames if part else 0
-            offset_s: Fraction | None = Fraction(0) if stream.parts_continue or part == 0 else None
+            line = _TimeLine(1 / stream.rate_hz)
+            offset_s = None if part and not stream.parts_continue else Fraction(0)
             for place, decoded in enumerate(_decode(path, counters)):
                 counters.frames_decoded += 1
                 counters.resized_frames += upright_size_px(decoded.picture) != size_px
                 time_s = decoded.time_s if stream.has_times else None
-                if stream.has_times and time_s is None:
-                    counters.untimed_frames += 1
-                    time_s = (next_s or Fraction(0)) - (offset_s or Fraction(0))
                 if time_s is not None:
-                    if offset_s is None:
-                        offset_s = (next_s or Fraction(0)) - overlap * frame_s - time_s
+                    if offset_s is None:  # the part starts anew: its first frame is where the part before left off
+                        offset_s = before.next_s - overlap * before.period_s - time_s
                     time_s += offset_s
+                elif stream.has_times:
+                    counters.untimed_frames += 1
+                    time_s = line.next_s
+                if time_s is not None:
+                    line.add(time_s)
                 if place < overlap:
                     counters.overlap_frames += 1
-                    continue
-                if time_s is not None:
-                    frame_s = decoded.duration_s or 1 / stream.rate_hz
-                    next_s = time_s + frame_s
-                yield replace(decoded, time_s=time_s)
+                else:
+                    yield replace(decoded, time_s=time_s)
+            before = line
+
+
+class _TimeLine:
+    """Where the next frame of a part is due: its last time and its mean step, exact; `period_s` until there are two."""
+
+    def __init__(self, period_s: Fraction) -> None:
+        self._period_s = period_s
+        self._first_s: Fraction | None = None
+        self._last_s: Fraction | None = None
+        self._steps = 0
+
+    def add(self, time_s: Fraction) -> None:
+        if self._first_s is None:
+            self._first_s = time_s
+        else:
+            self._steps += 1
+        self._last_s = time_s
+
+    @property
+    def period_s(self) -> Fraction:
+        if self._first_s is None or self._last_s is None or self._last_s <= self._first_s:
+            return self._period_s
+        return (self._last_s - self._first_s) / self._steps
+
+    @property
+    def next_s(self) -> Fraction:
+        return Fraction(0) if self._last_s is None else self._last_s + self.period_s
 
 
 def _decode(path: Path, counters: CameraCounters) -> Iterator[_Decoded]:
@@ -129,7 +155,7 @@ def _decode(path: Path, counters: CameraCounters) -> Iterator[_Decoded]:
                 time_s, lost = order.came(picture)
                 counters.lost_frames += lost
                 counters.corrupt_frames += picture.is_corrupt
-                yield _Decoded(picture, time_s, picture.duration * order.time_base, lost)
+                yield _Decoded(picture, time_s, lost)
 
 
 def _packets(
@@ -155,7 +181,7 @@ class _PresentationOrder:
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
         self._pending: list[int] = []
         self._hides_frames = stream.codec_context.name == "vp8"  # its packets may hold pictures that are never shown
-        self.time_base = stream.time_base or Fraction(1)
+        self._time_base = stream.time_base or Fraction(1)
         # AVI stores no presentation times, and FFmpeg's guess is wrong with B-frames; the k-th picture out has the
         # k-th time, since AVI counts frames.
         self._counts_frames = container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
@@ -168,7 +194,7 @@ class _PresentationOrder:
     def came(self, picture: av.VideoFrame) -> tuple[Fraction | None, int]:
         pending = self._pending
         if self._counts_frames:
-            return (heapq.heappop(pending) * self.time_base if pending else None), 0
+            return (heapq.heappop(pending) * self._time_base if pending else None), 0
         time = picture.pts
         if time is None:
             return None, 0
@@ -178,4 +204,4 @@ class _PresentationOrder:
             lost += 1
         if pending and pending[0] == time:
             heapq.heappop(pending)
-        return time * self.time_base, 0 if self._hides_frames else lost
+        return time * self._time_base, 0 if self._hides_frames else lost
