@@ -71,9 +71,15 @@ def _scaled(colour: Colour, factor: float) -> Colour:
     return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
-def sample_light(rng: np.random.Generator, weather: str | None = None, steps: bool = True) -> Light:
-    """Draw light and air; `weather` fixes the kind, `steps` allows sudden changes of exposure."""
-    kind = weather or str(rng.choice(WEATHERS[:4], p=[0.45, 0.30, 0.13, 0.12]))
+def sample_light(
+    rng: np.random.Generator, weather: str | None = None, steps: bool = True, severe: bool = False
+) -> Light:
+    """Draw light and air.
+
+    `weather` fixes the kind, `steps` allows sudden changes of exposure, `severe` makes fog denser and the low sun
+    glare as they never do otherwise.
+    """
+    kind = weather or str(rng.choice(WEATHERS, p=[0.42, 0.28, 0.10, 0.10, 0.10]))
     azimuth = rng.uniform(0, 2 * math.pi)
     low = kind in ("low_sun", "dusk")
     elevation = rng.uniform(0.10, 0.22) if low else rng.uniform(0.45, 1.15)
@@ -90,7 +96,11 @@ def sample_light(rng: np.random.Generator, weather: str | None = None, steps: bo
         "dusk": ((0.10, 0.07, 0.06), (0.15, 0.16, 0.23), (0.30, 0.23, 0.24), (0.04, 0.06, 0.15), 0.6, 0.0),
         "fog": ((0.12, 0.12, 0.12), (0.50, 0.51, 0.53), (0.58, 0.59, 0.61), (0.55, 0.56, 0.58), 0.0, 0.0),
     }[kind]
-    density = rng.uniform(0.012, 0.020) if kind == "fog" else math.exp(rng.uniform(math.log(0.0011), math.log(0.0035)))
+    density = math.exp(rng.uniform(math.log(0.0011), math.log(0.0035)))
+    if kind == "fog":
+        density = rng.uniform(0.012, 0.020) if severe else rng.uniform(0.004, 0.008)
+    if kind == "low_sun" and not severe:
+        glare = 0.9
     exposure = [(0.0, 1.0)]
     if steps and rng.uniform() < 0.35:
         exposure += [(t, rng.uniform(0.65, 1.45)) for t in np.cumsum(rng.uniform(3.0, 14.0, 3))]

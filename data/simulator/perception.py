@@ -13,9 +13,8 @@ from fsd.data.simulator.actors import Vehicle
 from fsd.data.simulator.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, travel_time
 from fsd.data.simulator.dynamics import FRONT_M, HALF_WIDTH_M, REAR_M
 from fsd.data.simulator.streams import Conflict, Stream
-from fsd.data.simulator.world import World
+from fsd.data.simulator.world import SIGHT_M, World
 
-SIGHT_M = 75.0
 BEHIND_M = 50.0
 NEVER_S = 99.0
 
@@ -51,13 +50,6 @@ def situation(world: World) -> Situation:
     )
 
 
-def sight_m(world: World) -> float:
-    """How far one can see: less in fog."""
-    if "light" not in world.__dict__ and world.setting.weather != "fog":
-        return SIGHT_M
-    return min(SIGHT_M, 1.3 / max(world.light.fog_density, 1e-6))
-
-
 def _lanes(world: World) -> tuple[float, float]:
     """Offsets of the lane that the car is in and of the one that it should be in."""
     target = world.lane_offset
@@ -70,7 +62,7 @@ def _lanes(world: World) -> tuple[float, float]:
 def _vehicles(world: World) -> np.ndarray:
     rows = []
     half_road = world.road.half_width_m + 1.0
-    x, y, sight = world.ego.x_m, world.ego.y_m, sight_m(world)
+    x, y, sight = world.ego.x_m, world.ego.y_m, world.sight_m
     for vehicle in world.traffic.vehicles:
         if math.hypot(vehicle.pose[0] - x, vehicle.pose[1] - y) > sight:
             continue
@@ -97,7 +89,7 @@ def _stops(world: World) -> list[float]:
         distance = junction.stop_m - (world.s + FRONT_M)
         if distance < -0.5:
             continue
-        if distance > SIGHT_M - 10.0 or junction.control != "signal":
+        if distance > SIGHT_M - 15.0 or junction.control != "signal":
             return []
         colour = signals[index][0]
         needed = world.ego.speed_mps**2 / (2 * max(distance, 0.1))
@@ -107,7 +99,7 @@ def _stops(world: World) -> list[float]:
 
 def _crossings(world: World) -> list[tuple[float, ...]]:
     rows: list[tuple[float, ...]] = []
-    signals, sight = world.signals, sight_m(world)
+    signals, sight = world.signals, world.sight_m
     x, y = world.ego.x_m, world.ego.y_m
     for stream in world.streams:
         for conflict in stream.conflicts:
@@ -152,7 +144,7 @@ def _walkers(world: World) -> list[tuple[float, ...]]:
     rows: list[tuple[float, ...]] = []
     middle, reach = world.lane_offset, HALF_WIDTH_M + 0.75
     for person in world.pedestrians:
-        if math.hypot(person.x_m - world.ego.x_m, person.y_m - world.ego.y_m) > sight_m(world):
+        if math.hypot(person.x_m - world.ego.x_m, person.y_m - world.ego.y_m) > world.sight_m:
             continue
         s, d = world.road.path.project(person.x_m, person.y_m, world.s, 5.0, SIGHT_M)
         across = person.speed_mps * math.sin(person.heading_rad - world.road.path.pose(s)[2])

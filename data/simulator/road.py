@@ -20,8 +20,8 @@ VERGE_M = 0.5
 CORNER_RADIUS_M = 7.0
 """Radius of the kerb at a junction's corners."""
 
-STOP_LINE_M = 4.6
-"""The stop line lies this far before the junction; a crossing for pedestrians fits between."""
+STOP_LINE_M = {"signal": 4.6, "yield": 1.0, "priority": 1.0}
+"""How far before the junction the stop line lies; at lights a crossing for pedestrians fits between."""
 
 ARM_LENGTH_M = 90.0
 """How far the roads that the route does not take are built."""
@@ -83,6 +83,11 @@ class Junction:
     heading_rad: float
     half_m: float
     arms: dict[str, np.ndarray]
+
+    @property
+    def stop_before_m(self) -> float:
+        """Distance from the stop line to the box, the same on every arm."""
+        return STOP_LINE_M[self.control]
 
     @property
     def exit_arm(self) -> str:
@@ -195,7 +200,7 @@ def _junction(
         control=piece.control,
         enter_m=enter_m,
         exit_m=exit_m,
-        stop_m=enter_m - STOP_LINE_M,
+        stop_m=enter_m - STOP_LINE_M[piece.control],
         centre_m=(float(centre[0]), float(centre[1])),
         heading_rad=heading,
         half_m=half_m,

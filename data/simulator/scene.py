@@ -9,7 +9,7 @@ import numpy as np
 
 from fsd.data.simulator import mesh, models
 from fsd.data.simulator.appearance import Colour, Light, Surfaces
-from fsd.data.simulator.road import CORNER_RADIUS_M, LANE_WIDTH_M, STOP_LINE_M, Junction, Road
+from fsd.data.simulator.road import CORNER_RADIUS_M, LANE_WIDTH_M, Junction, Road
 from fsd.data.simulator.scenery import Scenery
 
 MATERIALS = ("asphalt", "paint", "plain", "wall", "foliage", "ground", "shadow")
@@ -44,7 +44,7 @@ _NO_LINES_D = 100.0
 
 def _unmarked_m(junction: Junction) -> float:
     """Length of road before a junction without lane lines: up to the stop line where people may cross."""
-    return STOP_LINE_M if junction.control == "signal" else 0.0
+    return junction.stop_before_m if junction.control == "signal" else 0.0
 
 
 def _scaled(colour: Colour, factor: float) -> Colour:
@@ -67,7 +67,7 @@ def signal_heads(road: Road) -> list[tuple[int, bool, float, float, float, float
 
 def _head_places(road: Road, junction: Junction) -> tuple[tuple[float, float, float], ...]:
     """Of one approach: beside the stop line, over the far side's lane, and beyond."""
-    near, far = -(junction.half_m + STOP_LINE_M - 0.6), junction.half_m + 1.0
+    near, far = -(junction.half_m + junction.stop_before_m - 0.6), junction.half_m + 1.0
     return ((near, -(road.half_width_m + 0.75), 3.0), (far, -(road.half_width_m - 2.2), 5.35))
 
 
@@ -190,7 +190,7 @@ class _SceneBuilder:
         self.parts["paint"].append(mesh.quads(corners, self.surfaces.paint, stripes))
 
     def _stop_line(self, junction: Junction, quarter: int) -> None:
-        line = -(junction.half_m + STOP_LINE_M)
+        line = -(junction.half_m + junction.stop_before_m)
         width = self.road.lanes * LANE_WIDTH_M
         corners = self._flat(junction, quarter, line, line + 0.45, -width + 0.1, -0.15)
         dashed = 0.0 if junction.control == "signal" else 1.0

@@ -106,7 +106,7 @@ def _stop(path: Path, road: Road, index: int, along: bool) -> StreamStop:
     junction = road.junctions[index]
     x, y = junction.centre_m
     middle = path.project(x, y, path.length_m / 2, path.length_m, path.length_m)[0]
-    before = junction.half_m + junction.enter_m - junction.stop_m
+    before = junction.half_m + junction.stop_before_m
     return StreamStop(index, along, middle - before, middle + junction.half_m)
 
 

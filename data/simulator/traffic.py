@@ -34,13 +34,26 @@ class EgoView:
     d: float
 
 
+@dataclass(frozen=True)
+class Gaps:
+    """Times between vehicles of a stream, in seconds: short ones, and a share of long ones."""
+
+    short_s: tuple[float, float] = (2.6, 5.0)
+    long_s: tuple[float, float] = (8.0, 14.0)
+    long_share: float = 0.4
+
+    def sample(self, rng: np.random.Generator) -> float:
+        """Draw the next gap."""
+        return float(rng.uniform(*(self.long_s if rng.uniform() < self.long_share else self.short_s)))
+
+
 @dataclass
 class Flow:
-    """Vehicles keep arriving on a stream: mean gap in seconds, speed range in m/s, and when the next one comes."""
+    """Vehicles keep arriving on a stream: their gaps, speed range in m/s, and when the next one comes."""
 
     stream: Stream
     profile: np.ndarray
-    mean_gap_s: float
+    gaps: Gaps
     speed_mps: tuple[float, float]
     next_s: float = 0.0
 
@@ -98,22 +111,19 @@ class Traffic:
         self.vehicles.append(vehicle)
         return vehicle
 
-    def add_flow(self, stream: Stream, mean_gap_s: float, speed_mps: tuple[float, float], start_s: float = 0.0) -> None:
+    def add_flow(self, stream: Stream, gaps: Gaps, speed_mps: tuple[float, float]) -> None:
         """Let vehicles arrive on a stream from now on; those of the past are already under way."""
         limit = max(speed_mps)
-        flow = Flow(stream, speed_profile(stream.path, 0.0, limit), mean_gap_s, speed_mps)
-        s = start_s + float(self.rng.uniform(5, 40))
+        flow = Flow(stream, speed_profile(stream.path, 0.0, limit), gaps, speed_mps)
+        s = float(self.rng.uniform(5, 40))
         while s < stream.path.length_m - 10.0:
             in_box = any(stop.stop_m - 3.0 < s < stop.clear_m + 4.0 for stop in stream.stops)
             if not in_box:
                 speed = float(self.rng.uniform(*speed_mps))
                 self.add_on_stream(stream, flow.profile, s, speed)
-            s += limit * self._gap(mean_gap_s)
-        flow.next_s = self._gap(mean_gap_s)
+            s += limit * gaps.sample(self.rng)
+        flow.next_s = gaps.sample(self.rng)
         self.flows.append(flow)
-
-    def _gap(self, mean_s: float) -> float:
-        return 2.2 + float(self.rng.exponential(max(mean_s - 2.2, 0.3)))
 
     # One tick ---------------------------------------------------------------------------------------------------------
 
@@ -140,7 +150,7 @@ class Traffic:
         for flow in self.flows:
             if time_s < flow.next_s:
                 continue
-            flow.next_s = time_s + self._gap(flow.mean_gap_s)
+            flow.next_s = time_s + flow.gaps.sample(self.rng)
             x, y, _, _ = flow.stream.path.pose(2.0)
             distance = math.hypot(x - ego.x_m, y - ego.y_m)
             crowded = any(vehicle.stream is flow.stream and vehicle.s < 16.0 for vehicle in self.vehicles)

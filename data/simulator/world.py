@@ -18,10 +18,13 @@ from fsd.data.simulator.road_speed import speed_profile
 from fsd.data.simulator.scenery import Scenery, plant
 from fsd.data.simulator.signals import SignalPlan, sample_signal
 from fsd.data.simulator.streams import Stream, add_conflicts, crossing_streams, oncoming_streams
-from fsd.data.simulator.traffic import EgoView, Traffic
+from fsd.data.simulator.traffic import EgoView, Gaps, Traffic
 
 COMMAND_AHEAD_M = 70.0
 """A turn is commanded from this far before the junction: farther than the plan's four seconds reach."""
+
+SIGHT_M = 80.0
+"""Nobody takes notice of what is farther away, or deeper in fog than 1.3 optical depths."""
 
 YIELD_SPEED_MPS = 3.0
 """Whoever must give way comes to the line this slowly."""
@@ -48,7 +51,8 @@ class LaneChange:
 class Setting:
     """What a scenario fixes before anything moves.
 
-    `weather`, `wear` and `mounting_error_deg` are drawn if None; the drive is complete at route distance `goal_m`.
+    The drive starts at route distance `start_m` and is complete at `goal_m`. `weather` and `wear` are drawn if None;
+    `severe` asks for fog and glare beyond what is otherwise drawn.
     """
 
     road: Road
@@ -61,6 +65,7 @@ class Setting:
     wear: float | None = None
     mounting_error_deg: float = 0.25
     exposure_steps: bool = True
+    severe: bool = False
 
 
 class World:
@@ -80,6 +85,9 @@ class World:
         self.traffic = Traffic(self.road, self.profiles, np.random.default_rng([seed, 2]))
         rng = np.random.default_rng([seed, 3])
         self.signal_plans: list[SignalPlan] = [sample_signal(rng) for _ in self.road.junctions]
+        look = np.random.default_rng([seed, 5])
+        self.light: Light = sample_light(look, setting.weather, setting.exposure_steps, setting.severe)
+        self.sight_m = min(SIGHT_M, 1.3 / self.light.fog_density)
         self.pedestrians: list[Pedestrian] = []
         self.scripts: list[Callable[[World], None]] = []
         self.streams: list[Stream] = []
@@ -101,11 +109,6 @@ class World:
     # Looks, drawn only when somebody wants pictures -------------------------------------------------------------------
 
     @cached_property
-    def light(self) -> Light:
-        """Sun and air of this drive."""
-        return sample_light(np.random.default_rng([self.seed, 5]), self.setting.weather, self.setting.exposure_steps)
-
-    @cached_property
     def surfaces(self) -> Surfaces:
         """Road and ground of this drive."""
         return sample_surfaces(np.random.default_rng([self.seed, 6]), self.setting.country, self.setting.wear)
@@ -117,25 +120,25 @@ class World:
 
     # Setting the scene ------------------------------------------------------------------------------------------------
 
-    def add_oncoming(self, mean_gap_s: float) -> None:
-        """Let traffic come towards the ego car along the whole route."""
+    def add_oncoming(self, gaps: Gaps) -> None:
+        """Let traffic come towards the ego car along the whole route, with these gaps in every lane."""
         speeds = (0.75 * self.limit_mps, self.limit_mps)
         for lane in range(self.road.lanes):
             for stream in oncoming_streams(self.road, lane):
                 for stop in stream.stops:
                     add_conflicts(stream, self.road, stop.junction, self.lane_offset)
-                self._add_stream(stream, mean_gap_s * self.road.lanes, speeds)
+                self._add_stream(stream, gaps, speeds)
 
-    def add_crossing(self, junction: int, mean_gap_s: float, speeds: tuple[float, float] | None = None) -> None:
+    def add_crossing(self, junction: int, gaps: Gaps, speeds: tuple[float, float] | None = None) -> None:
         """Let traffic cross at a junction."""
         for lane in range(self.road.lanes):
             for stream in crossing_streams(self.road, junction, lane):
                 add_conflicts(stream, self.road, junction, self.lane_offset)
-                self._add_stream(stream, mean_gap_s * self.road.lanes, speeds or (0.7 * self.limit_mps, self.limit_mps))
+                self._add_stream(stream, gaps, speeds or (0.7 * self.limit_mps, self.limit_mps))
 
-    def _add_stream(self, stream: Stream, mean_gap_s: float, speeds: tuple[float, float]) -> None:
+    def _add_stream(self, stream: Stream, gaps: Gaps, speeds: tuple[float, float]) -> None:
         self.streams.append(stream)
-        self.traffic.add_flow(stream, mean_gap_s, speeds)
+        self.traffic.add_flow(stream, gaps, speeds)
 
     # Time -------------------------------------------------------------------------------------------------------------
 
