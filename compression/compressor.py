@@ -6,12 +6,19 @@ does not depend on what the cameras show. Opens no file and does not know which 
 
 import numpy as np
 
-from fsd.compression.budget import PATCH_PX, Budget
+from fsd.compression.adaptive_gaze import AdaptiveGaze
+from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS, PATCH_PX, Budget
+from fsd.compression.ego_warp import EgoWarp
+from fsd.compression.foveal_prior import foveal_prior
 from fsd.compression.gaze import Gaze, GazePolicy, Scene
-from fsd.compression.gaze_baselines import FixedFoveation
+from fsd.compression.history import History
+from fsd.compression.image_odometry import ImageOdometer
+from fsd.compression.keyframes import SURPRISE, KeyframeConfig, KeyframeScheduler
 from fsd.compression.memory import OdometerMemory
 from fsd.compression.odometry import Odometer
-from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS, PictureSampler
+from fsd.compression.residual import ResidualDetector
+from fsd.compression.sampling import PictureSampler
+from fsd.compression.telemetry import TickTelemetry
 from fsd.compression.tick import META_SIZE, CompressedTick
 from fsd.compression.token_geometry import AGE, BLOCKS, FILLED, TokenGeometry
 from fsd.data.ego import EgoSample
@@ -29,17 +36,28 @@ class Compressor:
     Args:
         rig: where the cameras look. A camera that the rig does not describe counts as missing.
         budget: the fixed size of a tick.
-        policy: what is worth a patch; fixed foveation if not given.
+        policy: what is worth a patch; the adaptive gaze if not given.
+        keyframes: when keyframes fire.
     """
 
-    def __init__(self, rig: Rig, budget: Budget, policy: GazePolicy | None = None) -> None:
+    def __init__(
+        self,
+        rig: Rig,
+        budget: Budget,
+        policy: GazePolicy | None = None,
+        keyframes: KeyframeConfig | None = None,
+    ) -> None:
         self.rig, self.budget = rig, budget
-        self.geometry = TokenGeometry(rig)
-        self.gaze = Gaze(budget, policy or FixedFoveation(self.geometry), int(self.geometry.has_camera.sum()))
-        self._odometer = Odometer()
+        self.geometry = geometry = TokenGeometry(rig)
+        policy = policy or AdaptiveGaze(rig, geometry, budget)
+        self.gaze = Gaze(budget, policy, int(geometry.has_camera.sum()))
+        warp = EgoWarp(rig)
+        self._history = History()
+        self._odometer, self._image_odometer = Odometer(), ImageOdometer(warp)
+        self._residual = ResidualDetector(warp)
+        self._keyframes = KeyframeScheduler(foveal_prior(geometry.block_meta, geometry.has_camera), keyframes)
         self._memory = OdometerMemory()
         self._samplers: list[PictureSampler | None] = [None] * len(CAMERAS)
-        self._analysis = np.empty((len(CAMERAS), ANALYSIS_ROWS, ANALYSIS_COLUMNS), np.uint8)
         self._retina = np.empty((len(CAMERAS), 6, budget.base_height_px // 2, budget.base_width_px // 2), np.uint8)
         self._retina_meta = self.geometry.retina_meta.copy()
         self._patches = np.empty((budget.patch_count, 6, PATCH_PX // 2, PATCH_PX // 2), np.uint8)
@@ -53,17 +71,17 @@ class Compressor:
 
     @property
     def odometry(self) -> str:
-        """Where the last tick's motion came from: "ego", or "none" when there was no ego sample (no motion then)."""
+        """Where the last tick's motion came from: "ego", "image" (estimated, without ego data), or "none"."""
         return self._odometer.source
 
     def reset(self) -> None:
         """Forget the drive."""
-        self._odometer.reset()
+        for part in (self._history, self._odometer, self._image_odometer, self._residual, self._keyframes):
+            part.reset()
         self._memory.reset()
         self.gaze.reset()
         self._count = 0
         self._last_timestamp_ns: int | None = None
-        self._analysis[:] = GREY
         self._retina[:] = GREY
 
     def step(self, frame_set: FrameSet, ego: EgoSample | None, saliency: np.ndarray | None) -> CompressedTick:
@@ -86,12 +104,20 @@ class Compressor:
             )
         self._last_timestamp_ns = now_ns
         is_valid = frame_set.is_valid & self.geometry.has_camera
-        self._look_at_cameras(frame_set, is_valid)
-        self._odometer.step(now_ns, ego)
-        self._memory.look(self._odometer, now_ns)
-        chosen = self.gaze.choose(Scene(self._count, self._analysis, is_valid, self.gaze.last_read, saliency))
+        analysis = self._history.advance(now_ns, is_valid)
+        self._look_at_cameras(frame_set, is_valid, analysis)
+        self._move(now_ns, ego)
+        self._residual.measure(self._history)
+        odometer, keyframes = self._odometer, self._keyframes
+        surprise = self._residual.surprise
+        keyframes.step(self._count, is_valid, surprise, self._residual.rise, odometer.travelled_m, odometer.turned_rad)
+        self._memory.look(odometer, now_ns)
+        chosen = self.gaze.choose(
+            Scene(self._count, analysis, is_valid, surprise, keyframes.is_keyframe, self.gaze.last_read, saliency)
+        )
         self._read_patches(frame_set, chosen)
-        self._memory.commit(self._odometer, now_ns)
+        is_event = (keyframes.reasons & SURPRISE) != 0
+        self._memory.commit(odometer, now_ns, int(keyframes.surprise[is_event].max(initial=0)))
         self._count += 1
         return CompressedTick(
             tick=frame_set.tick,
@@ -107,10 +133,41 @@ class Compressor:
             memory_pose=self._memory.pose,
             memory_valid=self._memory.valid,
             commit_slots=self._memory.commits,
-            is_keyframe=is_valid & bool((self._memory.commits >= 0).any()),
+            is_keyframe=keyframes.is_keyframe,
         )
 
-    def _look_at_cameras(self, frame_set: FrameSet, is_valid: np.ndarray) -> None:
+    def telemetry(self) -> TickTelemetry:
+        """What the last tick was decided by; copies, made only when asked for."""
+        grid = (len(CAMERAS), GRID_ROWS, GRID_COLUMNS)
+        residual, gaze = self._residual, self.gaze
+        age_ticks = np.where(gaze.last_read < 0, -1, self._count - 1 - gaze.last_read)
+        patch_is_swept = np.zeros(self.budget.patch_count, bool)
+        patch_is_swept[: gaze.count] = gaze.is_swept[gaze.picked[: gaze.count]]
+        return TickTelemetry(
+            odometry=self._odometer.source,
+            speed_mps=self._odometer.speed_mps,
+            yaw_rate_rps=self._odometer.yaw_rate_rps,
+            block_surprise=residual.surprise.reshape(grid).copy(),
+            block_score=gaze.scores.reshape(grid).copy(),
+            block_age_ticks=age_ticks.reshape(grid),
+            patch_is_swept=patch_is_swept,
+            camera_surprise=self._keyframes.surprise.copy(),
+            keyframe_reasons=self._keyframes.reasons.copy(),
+            rise=residual.rise / 256,
+            gain=residual.gain / 256,
+            offset=residual.offset / 256,
+            reference_age_ticks=residual.reference_age.copy(),
+        )
+
+    def _move(self, now_ns: int, ego: EgoSample | None) -> None:
+        if ego is None:
+            self._odometer.step(now_ns, self._image_odometer.estimate(self._history), source="image")
+        else:
+            self._odometer.step(now_ns, ego)
+        odometer = self._odometer
+        self._history.pose[self._history.slot] = odometer.x_m, odometer.y_m, odometer.yaw_rad
+
+    def _look_at_cameras(self, frame_set: FrameSet, is_valid: np.ndarray, analysis: np.ndarray) -> None:
         self._camera_valid[:] = is_valid
         np.multiply(frame_set.age_ns, 1e-9, out=self._camera_age_s, casting="unsafe")
         self._camera_age_s *= self._camera_valid
@@ -118,7 +175,7 @@ class Compressor:
         self._retina_meta[:, :, FILLED] = self._camera_valid[:, None]
         for index, frame in enumerate(frame_set.frames):
             if is_valid[index] and frame is not None:
-                self._sampler(index, frame).read_whole(frame, self._analysis[index], self._retina[index])
+                self._sampler(index, frame).read_whole(frame, analysis[index], self._retina[index])
             else:
                 self._retina[index] = GREY
 

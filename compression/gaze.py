@@ -21,19 +21,27 @@ ALL_BLOCKS = len(CAMERAS) * BLOCKS
 class Scene:
     """What a policy may look at: this tick, and nothing later.
 
-    `analysis` (8, 120, 160) uint8 luma of every camera; `is_valid` (8,) bool; `last_read` (2400,) int64, the tick count
-    at which every block was last read, negative before; `count` is this tick's; `saliency` (8, 15, 20) or None.
+    Attributes:
+        count: ticks since the start.
+        analysis: (8, 120, 160) uint8 luma of every camera.
+        is_valid: (8,) bool.
+        surprise: (8, 300) int64, see `ResidualDetector`.
+        is_keyframe: (8,) bool.
+        last_read: (2400,) int64, the count at which every block was last read, -1 before.
+        saliency: (8, 15, 20) float32, what the network asked for after the last tick, or None.
     """
 
     count: int
     analysis: np.ndarray
     is_valid: np.ndarray
+    surprise: np.ndarray
+    is_keyframe: np.ndarray
     last_read: np.ndarray
     saliency: np.ndarray | None
 
 
 class GazePolicy(Protocol):
-    """Chooses blocks. One object serves one drive and may keep state; `reset` forgets it.
+    """Says what it wants. One object serves one drive and may keep state; `reset` forgets it.
 
     `uses_sweep`: keep part of the budget for the oldest blocks, so that none is ever forgotten.
     """
@@ -45,8 +53,15 @@ class GazePolicy(Protocol):
         """Forget the drive."""
         ...
 
-    def score(self, scene: Scene, out: np.ndarray) -> None:
-        """Write how much every block is wanted, (2400,) int64; the highest are read, negative ones never."""
+    def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
+        """Write what is wanted.
+
+        Args:
+            scene: this tick.
+            scores: (2400,) int64, how much every block is wanted; the highest are read, negative ones never.
+            floors: (8,) int64, at least so many patches for a camera, if it has that many blocks wanted; 0 on entry.
+            caps: (8,) int64, at most so many; on entry all patches that can be given (none are kept for the sweep).
+        """
         ...
 
 
@@ -83,30 +98,96 @@ def _take_best(keys: np.ndarray, count: int, taken: np.ndarray) -> int:
 
 
 @njit(nogil=True, cache=True)
+def _rank_camera(keys: np.ndarray, best: np.ndarray) -> int:
+    """The largest keys that are not below 0, falling, as many as `best` holds; returns how many there are."""
+    held, room = 0, best.shape[0]
+    for i in range(keys.shape[0]):
+        key = keys[i]
+        if key < 0 or room == 0 or (held == room and key < best[held - 1]):
+            continue
+        place = held if held < room else room - 1
+        while place > 0 and best[place - 1] < key:
+            best[place] = best[place - 1]
+            place -= 1
+        best[place] = key
+        held = min(held + 1, room)
+    return held
+
+
+@njit(nogil=True, cache=True)
+def _spend(
+    keys: np.ndarray,
+    blocks: int,
+    count: int,
+    floors: np.ndarray,
+    caps: np.ndarray,
+    block_of_order: np.ndarray,
+    taken: np.ndarray,
+) -> None:
+    """Give `count` patches to the best blocks: every camera its floor first, then the best of all below their caps.
+
+    `keys` are unique (score * blocks + order), so there is one answer whatever the order of the loops.
+    """
+    cameras = floors.shape[0]
+    most = 0
+    for camera in range(cameras):
+        most = max(most, min(caps[camera], count))
+    ranked = np.empty((cameras, most), np.int64)
+    held, given = np.zeros(cameras, np.int64), np.zeros(cameras, np.int64)
+    total = keys.shape[0]
+    for camera in range(cameras):
+        room = min(caps[camera], count)
+        held[camera] = _rank_camera(keys[camera * blocks : (camera + 1) * blocks], ranked[camera, :room])
+    left = count
+    for _ in range(count):
+        best_camera, best_key, best_is_floor = -1, np.int64(-1), False
+        for camera in range(cameras):
+            if given[camera] == held[camera]:
+                continue
+            key = ranked[camera, given[camera]]
+            is_floor = given[camera] < floors[camera]
+            if (is_floor and not best_is_floor) or (is_floor == best_is_floor and key > best_key):
+                best_camera, best_key, best_is_floor = camera, key, is_floor
+        if best_camera < 0:
+            break
+        given[best_camera] += 1
+        left -= 1
+        taken[block_of_order[best_key % total]] = True
+
+
+@njit(nogil=True, cache=True)
 def _choose(
     scores: np.ndarray,
+    floors: np.ndarray,
+    caps: np.ndarray,
     last_read: np.ndarray,
     order: np.ndarray,
+    block_of_order: np.ndarray,
     is_valid: np.ndarray,
     patch_count: int,
     sweep_count: int,
     keys: np.ndarray,
     taken: np.ndarray,
+    is_swept: np.ndarray,
     picked: np.ndarray,
 ) -> int:
-    blocks = scores.shape[0] // is_valid.shape[0]
-    for i in range(scores.shape[0]):
+    total = scores.shape[0]
+    blocks = total // is_valid.shape[0]
+    newest = np.int64(-1)
+    for i in range(total):
         taken[i] = False
+        newest = max(newest, last_read[i])
         seen = is_valid[i // blocks]
-        keys[i] = scores[i] * scores.shape[0] + order[i] if seen and scores[i] >= 0 else -1
-    _take_best(keys, patch_count - sweep_count, taken)
+        keys[i] = scores[i] * total + order[i] if seen and scores[i] >= 0 else -1
+    _spend(keys, blocks, patch_count - sweep_count, floors, caps, block_of_order, taken)
     if sweep_count > 0:
-        newest = last_read.max()
-        for i in range(scores.shape[0]):
-            keys[i] = (newest - last_read[i]) * scores.shape[0] + order[i] if is_valid[i // blocks] else -1
+        for i in range(total):
+            is_swept[i] = taken[i]
+            keys[i] = (newest - last_read[i]) * total + order[i] if is_valid[i // blocks] else -1
         _take_best(keys, sweep_count, taken)
     count = 0
-    for i in range(scores.shape[0]):
+    for i in range(total):
+        is_swept[i] = taken[i] and not is_swept[i] if sweep_count > 0 else False
         if taken[i]:
             picked[count] = i
             count += 1
@@ -126,6 +207,8 @@ class Gaze:
 
     Attributes:
         last_read: (2400,) int64 tick count of the last read; -1 before the first.
+        scores: (2400,) int64 of the last `choose`.
+        is_swept: (2400,) bool, blocks that the last `choose` read for their age.
         picked: (K,) int64 the blocks of the last `choose`, rising; only the first `count` entries count.
     """
 
@@ -138,10 +221,14 @@ class Gaze:
         self.last_read = np.empty(ALL_BLOCKS, np.int64)
         self.picked = np.empty(budget.patch_count, np.int64)
         self.count = 0
-        self._scores = np.empty(ALL_BLOCKS, np.int64)
+        self.scores = np.zeros(ALL_BLOCKS, np.int64)
+        self.is_swept = np.zeros(ALL_BLOCKS, bool)
+        self._floors = np.zeros(len(CAMERAS), np.int64)
+        self._caps = np.zeros(len(CAMERAS), np.int64)
         self._keys = np.empty(ALL_BLOCKS, np.int64)
         self._taken = np.empty(ALL_BLOCKS, bool)
         self._order = spread_order()
+        self._block_of_order = np.argsort(self._order)
         self.reset()
 
     def reset(self) -> None:
@@ -152,16 +239,22 @@ class Gaze:
 
     def choose(self, scene: Scene) -> np.ndarray:
         """(n,) int64 rising block indices to read at this tick, n <= K."""
-        self.policy.score(scene, self._scores)
+        self._floors[:] = 0
+        self._caps[:] = self.patch_count - self.sweep_count
+        self.policy.score(scene, self.scores, self._floors, self._caps)
         self.count = _choose(
-            self._scores,
+            self.scores,
+            self._floors,
+            self._caps,
             self.last_read,
             self._order,
+            self._block_of_order,
             scene.is_valid,
             self.patch_count,
             self.sweep_count,
             self._keys,
             self._taken,
+            self.is_swept,
             self.picked,
         )
         chosen = self.picked[: self.count]

@@ -22,9 +22,9 @@ class FixedFoveation:
     def reset(self) -> None:
         """Nothing to forget."""
 
-    def score(self, scene: Scene, out: np.ndarray) -> None:
+    def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
         """The foveal prior."""
-        out[:] = self._prior
+        scores[:] = self._prior
 
 
 class RandomGaze:
@@ -40,14 +40,14 @@ class RandomGaze:
     def reset(self) -> None:
         """Nothing to forget: the tick count is the state."""
 
-    def score(self, scene: Scene, out: np.ndarray) -> None:
+    def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
         """SplitMix64 of the block's number in the sequence of all blocks of all ticks."""
         start = ((scene.count + 1) * ALL_BLOCKS + self._seed * 0x9E3779B97F4A7C15) % 2**64
         with np.errstate(over="ignore"):
             z = (self._blocks + np.uint64(start)) * np.uint64(0x9E3779B97F4A7C15)
             z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        out[:] = (z >> np.uint64(33)).astype(np.int64)
+        scores[:] = (z >> np.uint64(33)).astype(np.int64)
 
 
 class DownscaleOnly:
@@ -59,6 +59,6 @@ class DownscaleOnly:
     def reset(self) -> None:
         """Nothing to forget."""
 
-    def score(self, scene: Scene, out: np.ndarray) -> None:
+    def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
         """Nothing is wanted."""
-        out[:] = -1
+        scores[:] = -1

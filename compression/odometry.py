@@ -20,8 +20,9 @@ class Odometer:
 
     Attributes:
         x_m, y_m, yaw_rad: the pose now.
-        travelled_m: path length since the start; never falls, and does not grow at standstill.
-        source: "ego" where this tick's motion came from an ego sample, "none" where there was none: no motion then.
+        travelled_m, turned_rad: path length and sum of |turns| since the start; they do not grow at standstill.
+        speed_mps, yaw_rate_rps: motion of this tick; 0 where nothing is known.
+        source: where this tick's motion came from: "ego" sample, estimated from the "image", or "none".
     """
 
     def __init__(self) -> None:
@@ -29,27 +30,33 @@ class Odometer:
 
     def reset(self) -> None:
         """Back to the origin."""
-        self.x_m = self.y_m = self.yaw_rad = self.travelled_m = 0.0
+        self.x_m = self.y_m = self.yaw_rad = 0.0
+        self.travelled_m = self.turned_rad = 0.0
+        self.speed_mps = self.yaw_rate_rps = 0.0
         self.source = "none"
         self._timestamp_ns: int | None = None
-        self._speed_mps: float | None = None
-        self._yaw_rate_rps = 0.0
 
-    def step(self, timestamp_ns: int, ego: EgoSample | None) -> None:
-        """Move on to a tick: the mean of the last and this sample, held over the time between, along an arc."""
+    def step(self, timestamp_ns: int, ego: EgoSample | None, source: str = "ego") -> None:
+        """Move on to a tick: the mean of the last and this sample, held over the time between, along an arc.
+
+        Args:
+            timestamp_ns: of the tick.
+            ego: motion at the tick, or None.
+            source: where `ego` came from.
+        """
         elapsed_s = 0.0 if self._timestamp_ns is None else (timestamp_ns - self._timestamp_ns) / 1e9
         self._timestamp_ns = timestamp_ns
         if ego is None:
-            self.source, self._speed_mps = "none", None
+            self.source = "none"
+            self.speed_mps = self.yaw_rate_rps = 0.0
             return
-        self.source = "ego"
         speed_mps, yaw_rate_rps = ego.speed_mps, ego.yaw_rate_rps
-        if abs(speed_mps) < STANDSTILL_MPS:
+        if not (math.isfinite(speed_mps) and math.isfinite(yaw_rate_rps)) or abs(speed_mps) < STANDSTILL_MPS:
             speed_mps = yaw_rate_rps = 0.0
         mean_mps, mean_rps = speed_mps, yaw_rate_rps
-        if self._speed_mps is not None:
-            mean_mps, mean_rps = (self._speed_mps + speed_mps) / 2, (self._yaw_rate_rps + yaw_rate_rps) / 2
-        self._speed_mps, self._yaw_rate_rps = speed_mps, yaw_rate_rps
+        if self.source != "none":
+            mean_mps, mean_rps = (self.speed_mps + speed_mps) / 2, (self.yaw_rate_rps + yaw_rate_rps) / 2
+        self.source, self.speed_mps, self.yaw_rate_rps = source, speed_mps, yaw_rate_rps
         if elapsed_s <= MAX_STEP_S:
             self._advance(mean_mps * elapsed_s, mean_rps * elapsed_s)
 
@@ -60,3 +67,4 @@ class Odometer:
         self.y_m += chord_m * math.sin(heading)
         self.yaw_rad = math.remainder(self.yaw_rad + turn_rad, 2 * math.pi)
         self.travelled_m += abs(distance_m)
+        self.turned_rad += abs(turn_rad)

@@ -133,7 +133,11 @@ def test_it_says_where_motion_came_from(noisy_drive: list[FrameSet]) -> None:
     compressor = Compressor(RIG, BUDGETS["B100"])
     compressor.step(noisy_drive[0], EGO, None)
     assert compressor.odometry == "ego"
-    compressor.step(noisy_drive[1], None, None)
+    for frame_set in noisy_drive[1:6]:
+        compressor.step(frame_set, None, None)
+    assert compressor.odometry == "image"
+    compressor.reset()
+    compressor.step(noisy_drive[0], None, None)  # one picture shows no motion
     assert compressor.odometry == "none"
 
 

@@ -1,0 +1,138 @@
+"""Where every block's content was some ticks ago: shifts predicted from ego motion, calibration and a depth prior.
+
+Knows the rig; it sees no pixels. The depth prior is a street: the ground plane, and walls at both sides. Shifts are
+tabulated once per rig through the calibrated camera models, so that a tick only interpolates.
+"""
+
+import numpy as np
+from numba import njit
+
+from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
+from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
+from fsd.compression.token_geometry import BLOCKS, cell_pixels, ego_rays
+from fsd.data.camera_model import project
+from fsd.data.frames import CAMERAS
+from fsd.data.rig import Camera, Rig
+
+WALL_M, FAR_M = 6.0, 60.0
+"""Lateral distance of the walls from the ego's axis, and the depth of everything that is neither ground nor wall."""
+
+FORWARD_NODES_M = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0])
+"""Forward motions that shifts are tabulated for; between them they are interpolated, beyond the last held."""
+
+_TURN_RAD, _SIDE_M = 0.02, 0.05
+
+
+def prior_depth(rays: np.ndarray, position_m: np.ndarray) -> np.ndarray:
+    """(n,) metres along (n, 3) unit ego rays from a camera at `position_m` to the street model, at most 60."""
+    with np.errstate(divide="ignore"):
+        ground = np.where(rays[:, 2] < 0, position_m[2] / -rays[:, 2], np.inf)
+        wall = (WALL_M - np.sign(rays[:, 1]) * position_m[1]) / np.abs(rays[:, 1])
+    return np.minimum(np.minimum(ground, wall), FAR_M)
+
+
+def _moved_pixels(camera: Camera, points: np.ndarray, forward_m: float, side_m: float, turn_rad: float) -> np.ndarray:
+    """Pixels at which (n, 3) points, given in the present ego frame, were seen before a motion of the ego."""
+    cos, sin = np.cos(turn_rad), np.sin(turn_rad)
+    turned = points @ np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    moved = turned + np.array([forward_m, side_m, 0.0])
+    mount = camera.ego_from_camera.matrix()
+    pixels, _ = project(camera, (moved - mount[:3, 3]) @ mount[:3, :3])
+    return pixels
+
+
+def _camera_tables(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """Shifts in analysis pixels: (8, 300, 2) by forward node, and (2, 300, 2) per metre sideways and radian left."""
+    pixels = cell_pixels(camera, GRID_ROWS, GRID_COLUMNS)
+    directions = ego_rays(camera, pixels)
+    position = camera.ego_from_camera.matrix()[:3, 3]
+    points = position + directions * prior_depth(directions, position)[:, None]
+    scale = np.array([ANALYSIS_COLUMNS / camera.width_px, ANALYSIS_ROWS / camera.height_px])
+
+    def shift(forward_m: float, side_m: float, turn_rad: float) -> np.ndarray:
+        return (_moved_pixels(camera, points, forward_m, side_m, turn_rad) - pixels) * scale
+
+    forward = np.stack([shift(node, 0.0, 0.0) for node in FORWARD_NODES_M])
+    for node in range(1, len(FORWARD_NODES_M)):  # behind the lens now: hold the last shift that exists
+        forward[node] = np.where(np.isfinite(forward[node]), forward[node], forward[node - 1])
+    still = np.nan_to_num(shift(0.0, 0.0, 0.0))
+    rates = np.stack([(shift(0.0, _SIDE_M, 0.0) - still) / _SIDE_M, (shift(0.0, 0.0, _TURN_RAD) - still) / _TURN_RAD])
+    return np.nan_to_num(forward), np.nan_to_num(rates)
+
+
+class EgoWarp:
+    """Tables of a rig.
+
+    Attributes:
+        forward: (8, 8, 300, 2) float32, camera, node of `FORWARD_NODES_M`, block, x and y in analysis pixels.
+        rates: (8, 2, 300, 2) float32, per metre to the left and per radian of left turn.
+        is_ground, is_far: (8, 300) bool, whether the prior takes a block for ground, or for as far as it goes.
+        pixels_per_m, pixels_per_rad: (8,) float64, median speed of the picture, to choose the reference by.
+    """
+
+    def __init__(self, rig: Rig) -> None:
+        cameras = len(CAMERAS)
+        self.forward = np.zeros((cameras, len(FORWARD_NODES_M), BLOCKS, 2), np.float32)
+        self.rates = np.zeros((cameras, 2, BLOCKS, 2), np.float32)
+        self.is_ground = np.zeros((cameras, BLOCKS), bool)
+        self.is_far = np.zeros((cameras, BLOCKS), bool)
+        for index, name in enumerate(CAMERAS):
+            camera = rig.camera(name)
+            if camera is not None:
+                self.forward[index], self.rates[index] = _camera_tables(camera)
+                directions = ego_rays(camera, cell_pixels(camera, GRID_ROWS, GRID_COLUMNS))
+                height_m = camera.ego_from_camera.matrix()[2, 3]
+                depth = prior_depth(directions, camera.ego_from_camera.matrix()[:3, 3])
+                self.is_ground[index] = np.abs(height_m + depth * directions[:, 2]) < 1e-6
+                self.is_far[index] = depth == FAR_M
+        self.pixels_per_m = np.median(np.hypot(*np.moveaxis(self.forward[:, 3].astype(np.float64), -1, 0)), axis=-1)
+        self.pixels_per_rad = np.median(np.hypot(*np.moveaxis(self.rates[:, 1].astype(np.float64), -1, 0)), axis=-1)
+
+
+@njit(nogil=True, cache=True)
+def motion_between(earlier: np.ndarray, later: np.ndarray) -> tuple[float, float, float]:
+    """Forward m, left m and left turn rad from one pose (x, y, yaw) to another, in the frame of the earlier."""
+    dx, dy, turn_rad = later[0] - earlier[0], later[1] - earlier[1], later[2] - earlier[2]
+    cos, sin = np.cos(earlier[2]), np.sin(earlier[2])
+    turn_rad -= 2 * np.pi * np.floor(turn_rad / (2 * np.pi) + 0.5)
+    return dx * cos + dy * sin, dy * cos - dx * sin, turn_rad
+
+
+@njit(nogil=True, cache=True)
+def forward_place(nodes_m: np.ndarray, forward_m: float) -> tuple[int, float]:
+    """Which two nodes a distance lies between, and how far from the first (0 … 1)."""
+    distance = min(abs(forward_m), nodes_m[-1])
+    node = 0
+    while node < nodes_m.shape[0] - 2 and nodes_m[node + 1] < distance:
+        node += 1
+    return node, (distance - nodes_m[node]) / (nodes_m[node + 1] - nodes_m[node])
+
+
+@njit(nogil=True, cache=True)
+def block_shifts(
+    forward: np.ndarray,
+    rates: np.ndarray,
+    nodes_m: np.ndarray,
+    forward_m: float,
+    side_m: float,
+    turn_rad: float,
+    scale: float,
+    shifts: np.ndarray,
+) -> None:
+    """Whole-pixel shifts of one camera's blocks: content at p now was at p + shift before the motion.
+
+    Args:
+        forward, rates: one camera's tables of `EgoWarp`.
+        nodes_m: `FORWARD_NODES_M`.
+        forward_m, side_m, turn_rad: the motion; backwards is taken as mirrored.
+        scale: 1 for the depth prior; less for everything further away. Turning does not depend on depth.
+        shifts: (300, 2) int16, written.
+    """
+    node, part = forward_place(nodes_m, forward_m)
+    sign = -scale if forward_m < 0 else scale
+    for block in range(shifts.shape[0]):
+        for axis in range(2):
+            near, far = forward[node, block, axis], forward[node + 1, block, axis]
+            moved = sign * (near + part * (far - near)) + scale * side_m * rates[0, block, axis]
+            moved += turn_rad * rates[1, block, axis]
+            shifts[block, axis] = np.int16(np.floor(min(max(moved, -200.0), 200.0) + 0.5))

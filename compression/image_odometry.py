@@ -1,0 +1,142 @@
+"""Ego motion from the pictures alone, for recordings without ego data: speed and yaw rate that best explain the street.
+
+Tries a few motions a tick: the one of the last tick, a little more and less of each, and a probe further away. A motion
+is judged by how well it carries the pictures of some ticks ago into the present ones, under the depth prior (the height
+of the cameras over the ground gives the scale). An estimate, good enough to warp references by and to space memories;
+nothing is scored against it.
+"""
+
+import numpy as np
+from numba import njit
+
+from fsd.compression.budget import GRID_COLUMNS
+from fsd.compression.ego_warp import FORWARD_NODES_M, EgoWarp, forward_place
+from fsd.compression.history import MAX_AGE, MIN_AGE, History
+from fsd.compression.residual_kernels import EDGE, block_residual
+from fsd.data.ego import EgoSample
+
+_GROUND_BLOCKS, _FAR_BLOCKS = 18, 6
+"""Blocks of every camera that are looked at: on the ground, which tells speed, and far away, which tells turning."""
+
+_BLOCK_LIMIT = 64 * 24
+"""No block speaks louder than this: what moves by itself must not outvote the street."""
+
+_MAX_MPS, _MAX_RPS = 45.0, 0.8
+_SPEED_STEPS_MPS, _TURN_STEPS_RPS = (2.0, 0.3, 0.8), (0.1, 0.006, 0.025)
+"""Steps up and down, one size a tick in turn."""
+
+_PROBES_MPS = (0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 25.0, 30.0, 36.0)
+_BETTER = 0.995
+"""A motion replaces the present one only where it explains 0.5% more."""
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _misfit(
+    analysis: np.ndarray,
+    is_valid: np.ndarray,
+    slot: int,
+    then: int,
+    forward: np.ndarray,
+    rates: np.ndarray,
+    nodes_m: np.ndarray,
+    blocks: np.ndarray,
+    forward_m: float,
+    turn_rad: float,
+) -> int:
+    """Sum of the limited residuals of the chosen blocks of all cameras under a motion."""
+    node, part = forward_place(nodes_m, forward_m)
+    side_m = forward_m * turn_rad / 2
+    total = 0
+    for camera in range(is_valid.shape[1]):
+        if not (is_valid[slot, camera] and is_valid[then, camera]):
+            continue
+        for block in blocks[camera]:
+            if block < 0:
+                break
+            near, far = forward[camera, node, block], forward[camera, node + 1, block]
+            side, turn = rates[camera, 0, block], rates[camera, 1, block]
+            x = near[0] + part * (far[0] - near[0]) + side_m * side[0] + turn_rad * turn[0]
+            y = near[1] + part * (far[1] - near[1]) + side_m * side[1] + turn_rad * turn[1]
+            top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
+            shift_x, shift_y = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
+            residual = block_residual(
+                analysis[slot, camera], analysis[then, camera], top, left, top + shift_y, left + shift_x, 256, 0
+            )
+            total += min(residual, _BLOCK_LIMIT)
+    return total
+
+
+def _telling_blocks(warp: EgoWarp) -> np.ndarray:
+    """(8, 24) int64: for every camera ground blocks that move measurably, then far ones; -1 fills up at the end."""
+    chosen = np.full((warp.forward.shape[0], _GROUND_BLOCKS + _FAR_BLOCKS), -1, np.int64)
+    speed_px = np.hypot(warp.forward[:, 2, :, 0], warp.forward[:, 2, :, 1])  # pixels for half a metre
+    for camera in range(chosen.shape[0]):
+        ground = np.flatnonzero(warp.is_ground[camera] & (speed_px[camera] > 0.7) & (speed_px[camera] < 8))
+        far = np.flatnonzero(warp.is_far[camera])
+        picks = np.concatenate([_spread(ground, _GROUND_BLOCKS), _spread(far, _FAR_BLOCKS)])
+        chosen[camera, : len(picks)] = picks
+    return chosen
+
+
+def _spread(blocks: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the blocks, evenly over their order."""
+    return blocks[np.linspace(0, len(blocks) - 1, min(count, len(blocks))).astype(np.int64)] if len(blocks) else blocks
+
+
+class ImageOdometer:
+    """Follows speed and yaw rate from tick to tick."""
+
+    def __init__(self, warp: EgoWarp) -> None:
+        self._warp = warp
+        self._blocks = _telling_blocks(warp)
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to standing."""
+        self._speed_mps = self._yaw_rate_rps = 0.0
+        self._count = 0
+
+    def estimate(self, history: History) -> EgoSample | None:
+        """Motion at the present tick of the history; None where no camera can tell."""
+        here = history.is_valid[history.slot]
+        for age in range(MIN_AGE, MAX_AGE + 1):
+            then = history.slot_of_age(age)
+            if (here & history.is_valid[then]).any():
+                break
+        else:
+            return None
+        elapsed_s = (history.timestamp_ns[history.slot] - history.timestamp_ns[then]) / 1e9
+        turn_rps = _TURN_STEPS_RPS[self._count % len(_TURN_STEPS_RPS)]
+        speed_mps = _SPEED_STEPS_MPS[self._count % len(_SPEED_STEPS_MPS)]
+        probe_mps = _PROBES_MPS[self._count % len(_PROBES_MPS)]
+        self._count += 1
+        best = self._misfit(history, then, elapsed_s, self._speed_mps, self._yaw_rate_rps)
+        here_mps, here_rps = self._speed_mps, self._yaw_rate_rps
+        for mps, rps in (
+            (here_mps, here_rps - turn_rps),
+            (here_mps, here_rps + turn_rps),
+            (here_mps - speed_mps, here_rps),
+            (here_mps + speed_mps, here_rps),
+            (probe_mps, here_rps),
+            (probe_mps, 0.0),
+        ):
+            if not (0 <= mps <= _MAX_MPS and abs(rps) <= _MAX_RPS):
+                continue
+            misfit = self._misfit(history, then, elapsed_s, mps, rps)
+            if misfit < _BETTER * best:
+                best, self._speed_mps, self._yaw_rate_rps = misfit, mps, rps
+        return EgoSample(self._speed_mps, self._yaw_rate_rps)
+
+    def _misfit(self, history: History, then: int, elapsed_s: float, speed_mps: float, yaw_rate_rps: float) -> int:
+        return _misfit(
+            history.analysis,
+            history.is_valid,
+            history.slot,
+            then,
+            self._warp.forward,
+            self._warp.rates,
+            FORWARD_NODES_M,
+            self._blocks,
+            speed_mps * elapsed_s,
+            yaw_rate_rps * elapsed_s,
+        )

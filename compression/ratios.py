@@ -1,0 +1,58 @@
+"""The three compression ratios, defined once: pixels, tokens, memory. Always reported together, never mixed."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fsd.compression.budget import REFERENCE_PIXELS, Budget
+from fsd.compression.tick import MEMORY_SLOTS, RETINA_TOKENS
+from fsd.data.frames import CAMERAS, RATE_HZ
+
+DENSE_TOKEN_PX = 32
+"""What a dense network would make of the raw pictures: one token per 32 x 32 pixels."""
+
+MEMORY_SPAN_S = 60
+"""R_mem compares the memory with the raw bytes of the last minute."""
+
+
+@dataclass(frozen=True)
+class CompressionRatios:
+    """How much smaller what the network gets is than what the cameras gave.
+
+    Attributes:
+        r_px: raw luma pixels of a tick over luma pixels into the network.
+        r_tok: dense 32-pixel tokens of a tick over tokens attended to (retina, patches, memory).
+        r_mem: raw YUV 4:2:0 bytes of the last 60 s over bytes of memory.
+    """
+
+    r_px: float
+    r_tok: float
+    r_mem: float
+
+    def to_dict(self) -> dict[str, float]:
+        """JSON-ready, with the names that outputs use."""
+        return {"r_px": self.r_px, "r_tok": self.r_tok, "r_mem": self.r_mem}
+
+
+def compression_ratios(
+    budget: Budget,
+    slot_tokens: int,
+    slot_bytes: int,
+    raw_pixels: int = REFERENCE_PIXELS,
+    rate_hz: Fraction = RATE_HZ,
+) -> CompressionRatios:
+    """The ratios of a budget.
+
+    Args:
+        budget: of the compressor.
+        slot_tokens: tokens a memory slot gives.
+        slot_bytes: bytes a memory slot holds, keys and values together.
+        raw_pixels: luma pixels of all cameras in one tick; the reference rig's if not given.
+        rate_hz: ticks per second.
+    """
+    tokens = len(CAMERAS) * RETINA_TOKENS + budget.patch_count + MEMORY_SLOTS * slot_tokens
+    raw_bytes = Fraction(raw_pixels * 3, 2) * rate_hz * MEMORY_SPAN_S
+    return CompressionRatios(
+        r_px=raw_pixels / budget.pixels,
+        r_tok=raw_pixels / DENSE_TOKEN_PX**2 / tokens,
+        r_mem=float(raw_bytes / (MEMORY_SLOTS * slot_bytes)),
+    )

@@ -1,0 +1,237 @@
+"""What changed in one camera that ego motion and exposure do not explain, block by block, in whole numbers.
+
+Works on analysis images (120, 160) and predicted shifts; knows neither rig nor policy. Residuals are sums of absolute
+differences over the 64 pixels of a block. A gain in these loops is in 1/256, an offset in 1/256 grey levels.
+"""
+
+import numpy as np
+from numba import njit
+
+from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
+from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
+
+_kernel = njit(nogil=True, cache=True, error_model="numpy")
+
+EDGE = 8
+"""Analysis pixels across a block."""
+
+SUSPECTS = 16
+"""At most so many blocks a camera and tick are matched again, with other depths and by one pixel."""
+
+FLOOR_RATE = 16
+"""A noise floor forgets in about so many ticks."""
+
+_LAST_ROW, _LAST_COLUMN = ANALYSIS_ROWS - EDGE, ANALYSIS_COLUMNS - EDGE
+
+
+@_kernel
+def warp(reference: np.ndarray, shifts: np.ndarray, out: np.ndarray) -> None:
+    """Move every block of the reference to where its content should be now; clipped at the picture's edge."""
+    for block in range(shifts.shape[0]):
+        top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
+        y = min(max(top + shifts[block, 1], 0), _LAST_ROW)
+        x = min(max(left + shifts[block, 0], 0), _LAST_COLUMN)
+        for j in range(EDGE):
+            source, target = reference[y + j], out[top + j]
+            for i in range(EDGE):
+                target[left + i] = source[x + i]
+
+
+@_kernel
+def block_sums(image: np.ndarray, out: np.ndarray) -> None:
+    """(300,) int64 sums of the 64 pixels of every block."""
+    column = np.empty(ANALYSIS_COLUMNS, np.uint16)
+    for row in range(GRID_ROWS):
+        column[:] = 0
+        for j in range(EDGE):
+            line = image[EDGE * row + j]
+            for x in range(ANALYSIS_COLUMNS):
+                column[x] += np.uint16(line[x])
+        _fold_blocks(column, row, out)
+
+
+@_kernel
+def _fold_blocks(column: np.ndarray, row: int, out: np.ndarray) -> None:
+    for block in range(GRID_COLUMNS):
+        total = 0
+        for i in range(EDGE):
+            total += column[EDGE * block + i]
+        out[GRID_COLUMNS * row + block] = total
+
+
+@_kernel
+def fit_exposure(now: np.ndarray, before: np.ndarray) -> tuple[int, int]:
+    """Gain and offset (1/256) that turn the earlier block sums into the present ones.
+
+    The ratio of the spreads, not a regression of one on the other: that would read motion as a loss of contrast.
+    Blocks that do not fit are left out of a second pass, so that a new object does not pass for a new exposure.
+    """
+    n = now.shape[0]
+    gain, offset = 1.0, 0.0
+    limit = np.inf
+    for _ in range(3):
+        count, sum_now, sum_before = 0, 0.0, 0.0
+        for i in range(n):
+            if abs(now[i] - gain * before[i] - offset) <= limit:
+                count += 1
+                sum_now += now[i]
+                sum_before += before[i]
+        if count < n // 8:
+            break
+        mean_now, mean_before = sum_now / count, sum_before / count
+        spread_now, spread_before = 0.0, 0.0
+        for i in range(n):
+            if abs(now[i] - gain * before[i] - offset) <= limit:
+                spread_now += abs(now[i] - mean_now)
+                spread_before += abs(before[i] - mean_before)
+        # A flat picture (fog, a wall, the cover on) has no contrast to measure a gain by: then only an offset.
+        gain = 1.0 if spread_before < count * 64 or spread_now < count * 64 else spread_now / spread_before
+        gain = min(max(gain, 0.25), 4.0)
+        offset = mean_now - gain * mean_before
+        total = 0.0
+        for i in range(n):
+            total += abs(now[i] - gain * before[i] - offset)
+        limit = 2.0 * total / n + 64.0
+    return round(256 * gain), round(4 * offset)
+
+
+@_kernel
+def residuals(image: np.ndarray, warped: np.ndarray, gain: int, offset: int, out: np.ndarray) -> None:
+    """(300,) int64 sums of |image - exposure-corrected warped reference| of every block."""
+    column = np.empty(ANALYSIS_COLUMNS, np.uint16)
+    factor, shift = np.int32(gain), np.int32(offset + 128)
+    for row in range(GRID_ROWS):
+        column[:] = 0
+        for j in range(EDGE):
+            a, b = image[EDGE * row + j], warped[EDGE * row + j]
+            for x in range(ANALYSIS_COLUMNS):
+                value = (np.int32(b[x]) * factor + shift) >> np.int32(8)
+                value = min(max(value, np.int32(0)), np.int32(255))
+                column[x] += np.uint16(abs(np.int32(a[x]) - value))
+        _fold_blocks(column, row, out)
+
+
+@_kernel
+def block_residual(
+    image: np.ndarray, reference: np.ndarray, top: int, left: int, y: int, x: int, gain: int, offset: int
+) -> int:
+    """Residual of one block against the reference at (y, x), clipped to the picture."""
+    y, x = min(max(y, 0), _LAST_ROW), min(max(x, 0), _LAST_COLUMN)
+    factor, shift = np.int32(gain), np.int32(offset + 128)
+    total = 0
+    for j in range(EDGE):
+        a, b = image[top + j, left : left + EDGE], reference[y + j, x : x + EDGE]
+        for i in range(EDGE):
+            value = (np.int32(b[i]) * factor + shift) >> np.int32(8)
+            value = min(max(value, np.int32(0)), np.int32(255))
+            total += int(abs(np.int32(a[i]) - value))
+    return total
+
+
+@_kernel
+def _best_match(
+    image: np.ndarray,
+    reference: np.ndarray,
+    block: int,
+    shifts: np.ndarray,
+    far_shifts: np.ndarray,
+    gain: int,
+    offset: int,
+    best: int,
+) -> int:
+    """The smallest residual over other depths along the same motion (at infinity, half as near, half again as near)
+    and one pixel around: whatever a still world could explain is explained away."""
+    top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
+    far_x, far_y = far_shifts[block, 0], far_shifts[block, 1]
+    near_x, near_y = shifts[block, 0] - far_x, shifts[block, 1] - far_y
+    best_x, best_y = far_x + near_x, far_y + near_y
+    for depth in (0, 1, 3):
+        x, y = far_x + (near_x * depth) // 2, far_y + (near_y * depth) // 2
+        total = block_residual(image, reference, top, left, top + y, left + x, gain, offset)
+        if total < best:
+            best, best_x, best_y = total, x, y
+    x, y = best_x, best_y
+    for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        total = block_residual(image, reference, top, left, top + y + dy, left + x + dx, gain, offset)
+        best = min(best, total)
+    return best
+
+
+@_kernel
+def _detail(image: np.ndarray, block: int) -> int:
+    """Sum of the differences between neighbouring pixels: what half a pixel of misregistration costs."""
+    top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
+    total = 0
+    for j in range(EDGE):
+        for i in range(EDGE - 1):
+            total += int(abs(np.int32(image[top + j, left + i + 1]) - np.int32(image[top + j, left + i])))
+            total += int(abs(np.int32(image[top + i + 1, left + j]) - np.int32(image[top + i, left + j])))
+    return total
+
+
+@_kernel
+def surprise(
+    image: np.ndarray,
+    reference: np.ndarray,
+    shifts: np.ndarray,
+    far_shifts: np.ndarray,
+    gain: int,
+    offset: int,
+    residual: np.ndarray,
+    floor: np.ndarray,
+    spread: np.ndarray,
+    samples: int,
+    out: np.ndarray,
+) -> int:
+    """How far every block stands out of its own noise, and learn that noise.
+
+    A constant-false-alarm-rate detector over time: the floor of a block is the running mean of its residual, its spread
+    the running mean deviation. If the whole camera rises (a bump, a cut), floors rise with it for this tick.
+
+    Args:
+        image, reference: (120, 160) uint8, now and then.
+        shifts, far_shifts: (300, 2) int16 by the depth prior, and for content at infinity.
+        gain, offset: exposure, see `fit_exposure`.
+        residual: (300,) int64 of the depth prior; lowered in place where another depth explains more.
+        floor, spread: (300,) int64, in 1/16; updated.
+        samples: how many ticks the floors have seen; below `FLOOR_RATE` they learn faster.
+        out: (300,) int64, written: excess over the floor in 1/16 spreads, 0 … 4095.
+
+    Returns:
+        the rise of the whole camera in 1/256: 256 is as usual.
+    """
+    n = residual.shape[0]
+    if samples == 0:
+        for i in range(n):
+            floor[i], spread[i], out[i] = 16 * residual[i], 8 * residual[i], 0
+        return 256
+    total, expected = 0, n * 64
+    for i in range(n):
+        total += 16 * residual[i]
+        expected += floor[i]
+    rise = min(max((256 * (total + n * 64)) // expected, 256), 4096)
+    worst = np.full(SUSPECTS, -1, np.int64)
+    excess_of = np.zeros(SUSPECTS, np.int64)
+    for i in range(n):
+        out[i] = 0
+        excess = 16 * residual[i] - ((floor[i] + 2 * spread[i]) * rise >> 8) - 512
+        if excess > excess_of[SUSPECTS - 1]:
+            place = SUSPECTS - 1
+            while place > 0 and excess_of[place - 1] < excess:
+                excess_of[place], worst[place] = excess_of[place - 1], worst[place - 1]
+                place -= 1
+            excess_of[place], worst[place] = excess, i
+    for place in range(SUSPECTS):
+        i = int(worst[place])
+        if i >= 0:
+            residual[i] = _best_match(image, reference, i, shifts, far_shifts, gain, offset, residual[i])
+            excess = 16 * residual[i] - (floor[i] * rise >> 8)
+            noise = (spread[i] * rise >> 8) + 2 * _detail(image, i) + 256
+            out[i] = min(max(16 * excess // noise, 0), 4095)
+    rate = min(samples + 1, FLOOR_RATE)
+    for i in range(n):
+        value = min(16 * residual[i], 4 * floor[i] + 1024)  # one hazard must not deafen its block
+        deviation = abs(value - floor[i])
+        floor[i] += (value - floor[i]) // rate
+        spread[i] += (deviation - spread[i]) // rate
+    return rise
