@@ -119,7 +119,7 @@ def _decide(
             reasons[camera] |= SURPRISE
         if moved[camera] and not is_start:
             reasons[camera] |= DISTANCE
-        if is_phase or since[camera] >= gap:
+        if not is_start and (is_phase or since[camera] >= gap):
             reasons[camera] |= GAP
         if reasons[camera] == 0:
             continue
