@@ -40,17 +40,22 @@ def free_acceleration(speed: float, wanted: float) -> float:
 def follow_acceleration(
     speed: float, wanted: float, gap: float, closing: float, headway: float, standstill: float
 ) -> float:
-    """IDM behind something `gap` metres ahead that comes nearer at `closing` m/s."""
+    """IDM behind something `gap` metres ahead that comes nearer at `closing` m/s.
+
+    Tempered by the constant-acceleration heuristic: a short gap alone, such as after somebody cut in, is no reason for
+    an emergency stop. Source: A. Kesting, M. Treiber, D. Helbing, Enhanced intelligent driver model, Phil. Trans. R.
+    Soc. A 368 (2010), eq. 2.6.
+    """
     free = free_acceleration(speed, wanted)
+    gap = max(gap, 0.2)
+    brake = COMFORTABLE_BRAKE_MPS2
     desired = standstill + max(
         0.0, speed * headway + speed * closing / (2 * math.sqrt(ACCELERATION_MPS2 * COMFORTABLE_BRAKE_MPS2))
     )
-    held = min(free, max(free, 0.0) - ACCELERATION_MPS2 * (desired / max(gap, 0.2)) ** 2)
-    # IDM brakes late for things that stand: never less than what stops in time with constant braking.
-    if closing > 0.0 and gap > 0.0:
-        needed = closing * closing / (2 * max(gap - 0.6 * standstill, 0.3))
-        if needed > COMFORTABLE_BRAKE_MPS2:
-            held = min(held, -needed)
+    held = min(free, max(free, 0.0) - ACCELERATION_MPS2 * (desired / gap) ** 2)
+    heuristic = -max(closing, 0.0) ** 2 / (2 * max(gap - 0.5 * standstill, 0.2))
+    if held < heuristic:
+        held = 0.03 * held + 0.97 * (heuristic + brake * math.tanh((held - heuristic) / brake))
     return max(held, -HARDEST_BRAKE_MPS2)
 
 
@@ -105,6 +110,18 @@ def chosen_offset(
 
 
 @njit(cache=True)
+def gap_speed(vehicles: np.ndarray, lane_d: float, s: float, speed: float, time: float) -> float:
+    """Speed that lets whoever is beside or just ahead in the lane at `lane_d` get away; large if nobody is."""
+    slowest = 99.0
+    for row in range(len(vehicles)):
+        if abs(vehicles[row, 1] - lane_d) < 1.9:
+            apart = vehicles[row, 0] + vehicles[row, 2] * time - (s + 0.5 * (FRONT_M - REAR_M))
+            if -10.0 < apart < 14.0:
+                slowest = min(slowest, max(vehicles[row, 2] - 2.5, 0.5 * speed, 4.0))
+    return slowest
+
+
+@njit(cache=True)
 def lead_acceleration(
     vehicles: np.ndarray, s: float, d: float, wanted_d: float, speed: float, wanted_speed: float, time: float
 ) -> float:
@@ -122,8 +139,14 @@ def lead_acceleration(
         if max(now_d, soon_d) + half < low or min(now_d, soon_d) - half > high:
             continue
         gap = middle - vehicles[row, 4] - (s + FRONT_M)
-        if gap < 0.5 and abs(now_d - d) > half + HALF_WIDTH_M:
-            hardest = min(hardest, -3.0)  # still beside us: open a gap, no emergency
+        beside = abs(now_d - d) > half + HALF_WIDTH_M
+        if beside and abs(across) < 0.3:
+            # Ahead in the lane that we are about to enter: open a gap, no emergency.
+            calm = follow_acceleration(speed, wanted_speed, gap, speed - along, 0.5, 1.5)
+            hardest = min(hardest, max(calm, -1.8))
+            continue
+        if beside and gap < 0.5:
+            hardest = min(hardest, -3.0)
             continue
         # What comes towards us will be treated as standing where it is: it is not in our lane for long.
         closing = speed - max(along, 0.0)
@@ -195,6 +218,8 @@ def drive(
     x, y, heading, speed, s, d = ego[0], ego[1], ego[2], ego[3], ego[4], ego[5]
     wanted_d = chosen_offset(vehicles, source_d, target_d, s, d, speed, time)
     wanted_speed = profile[min(max(int((s + 0.25 * speed + 1.0) / STEP_M), 0), len(profile) - 1)]
+    if source_d != target_d and wanted_d == source_d:
+        wanted_speed = min(wanted_speed, gap_speed(vehicles, target_d, s, speed, time))
     acceleration = lead_acceleration(vehicles, s, d, wanted_d, speed, wanted_speed, time)
     acceleration = min(acceleration, conflict_acceleration(conflicts, profile, s, speed, wanted_speed, time))
     for row in range(len(stops)):

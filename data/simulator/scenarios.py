@@ -28,6 +28,7 @@ from fsd.data.simulator.traffic import Gaps
 from fsd.data.simulator.world import LaneChange, Setting, World
 
 QUIET = Gaps((4.0, 9.0), (12.0, 20.0), 0.5)
+SPARSE = Gaps((6.0, 10.0), (14.0, 24.0), 0.6)
 LIVELY = Gaps((2.8, 5.5), (8.0, 13.0), 0.35)
 PATIENT = Gaps((2.4, 4.2), (10.0, 14.0), 0.42)
 """Cross traffic that has to be waited for, with openings that come in time."""
@@ -108,7 +109,7 @@ def turns(seed: int, **more: object) -> World:
     layout = lay_out(rng, through_junctions(chosen, control), lanes, country)
     lane = {"left": 0, "right": lanes - 1, "straight": int(rng.integers(lanes))}[chosen[0]]
     world = _start(rng, seed, _settle(layout, lane, **more))
-    world.add_oncoming(QUIET if lanes == 2 else LIVELY)
+    world.add_oncoming(SPARSE if lanes == 2 or control == "signal" else LIVELY)
     for index in range(count):
         world.add_crossing(index, QUIET)
     return world
