@@ -5,6 +5,8 @@ it returns one memory slot; whoever runs it (engine, trainer, calibration) write
 gives the memory back at the next tick.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -91,29 +93,54 @@ class DrivingNetwork(nn.Module):
         proprio: Tensor,
         proprio_valid: Tensor,
     ) -> dict[str, Tensor]:
+        content = self.encode(retina, retina_meta, patches, patch_meta, camera_valid, camera_age_s)
+        body = self.body(ego, ego_valid, proprio, proprio_valid, command)
+        return self.decide(content, body, memory_k, memory_v, memory_pose, memory_valid, ego, ego_valid)
+
+    def encode(
+        self,
+        retina: Tensor,
+        retina_meta: Tensor,
+        patches: Tensor,
+        patch_meta: Tensor,
+        camera_valid: Tensor,
+        camera_age_s: Tensor,
+    ) -> "Content":
+        """The pictures of a tick as tokens; nearly all of the network's arithmetic, and none of its memory."""
         lead = retina.shape[:-4]
         retina_tokens = self.retina(normalise_pixels(retina.flatten(0, -4)))  # (B*N, 12, D)
         patch_tokens = self.patch(normalise_pixels(patches.flatten(0, -4)))  # (B*K, D)
         retina_tokens = retina_tokens.reshape(*lead, -1, self.config.width)
-        content = torch.cat([retina_tokens, patch_tokens.reshape(*lead, -1, self.config.width)], dim=-2)
+        tokens = torch.cat([retina_tokens, patch_tokens.reshape(*lead, -1, self.config.width)], dim=-2)
         meta = torch.cat([retina_meta.flatten(-3, -2), patch_meta], dim=-2)  # (…, N*12 + K, 8)
         camera = self.geometry.camera_one_hot(meta)
         gain, offset = self.geometry(meta, camera)
-        content = self.content_norm(content) * gain + offset
+        tokens = self.content_norm(tokens) * gain + offset
         # A lost camera loses its features, never its picture: normalisation statistics stay those of real pictures.
         of_camera = camera @ torch.stack([camera_valid, camera_age_s.clamp(0.0, MAX_AGE_S)], dim=-1)
         seen, age = of_camera[..., :1], of_camera[..., 1:]  # (…, N*12 + K, 1)
-        content = seen * content + (1.0 - seen) * self.missing_camera + age * self.camera_age
-
-        body = self.body(ego, ego_valid, proprio, proprio_valid, command).unsqueeze(-2)  # (…, 1, D)
-        queries = self.queries + body
-        tokens = torch.cat([content, body, queries], dim=-2)  # (…, L, D)
-        query_start = tokens.shape[-2] - self.queries.shape[0]
-        retina_count, patch_count = meta.shape[-2] - patch_meta.shape[-2], patch_meta.shape[-2]
+        tokens = seen * tokens + (1.0 - seen) * self.missing_camera + age * self.camera_age
         # Retina tokens are always there (a missing camera says so); patches only where one was sent.
+        retina_count = retina_tokens.shape[-2]
         unused = 1.0 - patch_meta[..., 7].clamp(0.0, 1.0) * seen[..., retina_count:, 0]
-        mask = functional.pad(unused * MASKED, (retina_count, tokens.shape[-2] - retina_count - patch_count))
-        mask = mask[..., None, None, :]
+        return Content(tokens, functional.pad(unused * MASKED, (retina_count, 0)), retina_count)
+
+    def decide(
+        self,
+        content: "Content",
+        body: Tensor,
+        memory_k: Tensor,
+        memory_v: Tensor,
+        memory_pose: Tensor,
+        memory_valid: Tensor,
+        ego: Tensor,
+        ego_valid: Tensor,
+    ) -> dict[str, Tensor]:
+        """Tokens, the car's body (…, D) and the memory to all outputs of the contract."""
+        body = body.unsqueeze(-2)
+        tokens = torch.cat([content.tokens, body, self.queries + body], dim=-2)  # (…, L, D)
+        query_start = tokens.shape[-2] - self.queries.shape[0]
+        mask = functional.pad(content.mask, (0, tokens.shape[-2] - content.mask.shape[-1]))[..., None, None, :]
 
         for joint in self.joint:
             tokens = joint(tokens, mask)
@@ -125,7 +152,9 @@ class DrivingNetwork(nn.Module):
         queries = self.final_norm(queries)
         scene, plan = queries[..., :SLOT_TOKENS, :], queries[..., SLOT_TOKENS:, :].flatten(-2)
         outputs = self.plan_head(plan, ego, ego_valid)
-        saliency = self.saliency_head(context[..., :retina_count, :]).unflatten(-2, (len(CAMERAS), RETINA_TOKENS))
+        saliency = self.saliency_head(context[..., : content.retina_count, :]).unflatten(
+            -2, (len(CAMERAS), RETINA_TOKENS)
+        )
         outputs["saliency"] = _tile(saliency, TOKEN_ROWS, TOKEN_COLUMNS, GRID_ROWS)
         outputs["new_k"] = self.to_key(scene)
         outputs["new_v"] = self.to_value(scene)
@@ -134,6 +163,17 @@ class DrivingNetwork(nn.Module):
         outputs["light"] = self.light_head(plan)
         outputs["occupancy"] = _tile(self.occupancy_head(scene), SCENE_ROWS, SCENE_COLUMNS, OCCUPANCY_ROWS)
         return outputs
+
+
+class Content(NamedTuple):
+    """What a tick's pictures became.
+
+    `tokens` (…, N*12 + K, D), `mask` (…, N*12 + K) to add to attention scores, `retina_count` how many come first.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    retina_count: int
 
 
 def _tile(cells: Tensor, rows: int, columns: int, height: int) -> Tensor:
