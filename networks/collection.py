@@ -1,0 +1,259 @@
+"""Drive in the simulator and record episodes to learn from, through the real compressor.
+
+The world and the compressor run at 36 Hz; pictures are drawn at every fourth tick and held in between, which is what a
+9 Hz camera would show and costs a quarter. What is recorded are the ticks with fresh pictures. The expert labels every
+recorded tick, whoever drives: the expert with bursts of steering noise, or (DAgger) the network itself.
+
+Source: S. Ross et al., A reduction of imitation learning and structured prediction to no-regret online learning (2011);
+noise injection as in M. Laskey et al., DART (2017).
+"""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from fsd.compression.budget import BUDGETS, Budget
+from fsd.compression.compressor import Compressor
+from fsd.data.clock import tick_time_ns
+from fsd.data.frames import FrameSet
+from fsd.data.rig import canonical_rig
+from fsd.data.simulator.environment import DrivingEnv
+from fsd.data.simulator.saliency import saliency_label
+from fsd.data.simulator.seeds import check_training_seed
+from fsd.networks.dataset import EpisodeWriter
+from fsd.networks.feeds import Step
+
+if TYPE_CHECKING:
+    from fsd.data.simulator.renderer import Renderer
+
+TRAINING_SCENARIOS = ("S1", "S2", "S3", "S4", "S5", "S6", "S7")
+"""S8 is out of range on purpose: a network is judged on it, never taught."""
+
+DRAW_EVERY_TICKS = 4
+LOST_M, LOST_RAD = 1.6, 0.47
+"""A network that is farther off than this is lost; what follows teaches nothing."""
+
+EXPERT_SHARE = 0.25
+"""Share of expert episodes in rounds that the network drives."""
+
+
+class Student(Protocol):
+    """Whoever drives in later rounds: the network under training."""
+
+    def reset(self) -> None:
+        """Forget the drive."""
+
+    def drive(self, step: Step) -> tuple[float, float, np.ndarray]:
+        """Curvature 1/m, acceleration m/s² and saliency (8, 15, 20) for one tick."""
+
+
+@dataclass(frozen=True)
+class CollectionConfig:
+    """One round of collection.
+
+    Attributes:
+        out: folder of all episodes; finished episodes are not made again, so a broken round goes on.
+        episodes: how many; first_seed: of the first, counting up; round_index: 0 for the expert's.
+        seconds: recorded length; warm_up_s: driven by the expert before it, at most, unrecorded.
+        width_px, height_px: of the rendered cameras.
+        weights: of the student; None lets the expert drive everything.
+    """
+
+    out: Path
+    episodes: int
+    first_seed: int = 0
+    round_index: int = 0
+    seconds: float = 9.0
+    warm_up_s: float = 18.0
+    width_px: int = 320
+    height_px: int = 240
+    budget: str = "B100"
+    weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_training_seed(self.first_seed)
+        check_training_seed(self.first_seed + self.episodes - 1)
+
+    def episode_name(self, index: int) -> str:
+        """Folder name: scenario, seed, round."""
+        scenario = TRAINING_SCENARIOS[index % len(TRAINING_SCENARIOS)]
+        return f"{scenario}-{self.first_seed + index:06d}-r{self.round_index}"
+
+
+def collect(config: CollectionConfig, workers: int, progress: Callable[[int, int], None] | None = None) -> int:
+    """Make the episodes that are missing.
+
+    Args:
+        config: what to make; workers: processes, one core and one renderer each.
+        progress: called as progress(done, total).
+
+    Returns:
+        Recorded ticks of the episodes made now.
+
+    Raises:
+        SimulatorError: no OpenGL here.
+    """
+    missing = [i for i in range(config.episodes) if not (config.out / config.episode_name(i) / "episode.json").exists()]
+    ticks = 0
+    # Spawned, not forked: an OpenGL context and torch's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (config,)) as pool:
+        pending = [pool.submit(_work, index) for index in missing]
+        for done, future in enumerate(as_completed(pending), start=1):
+            ticks += future.result()
+            if progress is not None:
+                progress(done, len(missing))
+    return ticks
+
+
+_worker: "Collector | None" = None
+
+
+def _start_worker(config: CollectionConfig) -> None:
+    global _worker
+    student: Student | None = None
+    if config.weights is not None:
+        from fsd.networks.student import TorchStudent
+
+        student = TorchStudent(config.weights)
+    from fsd.data.simulator.renderer import Renderer
+
+    _worker = Collector(config, Renderer(canonical_rig(config.width_px, config.height_px)), student)
+
+
+def _work(index: int) -> int:
+    assert _worker is not None
+    return _worker.episode(index)
+
+
+class Collector:
+    """Makes one episode after the other with one renderer and one compressor."""
+
+    def __init__(self, config: CollectionConfig, renderer: "Renderer", student: Student | None) -> None:
+        self._config, self._renderer, self._student = config, renderer, student
+        self._rig = canonical_rig(config.width_px, config.height_px)
+        self._budget: Budget = BUDGETS[config.budget]
+        self._compressor = Compressor(self._rig, self._budget)
+
+    def episode(self, index: int) -> int:
+        """Drive and write one episode; returns its recorded ticks."""
+        config = self._config
+        name = config.episode_name(index)
+        scenario, seed = name.split("-")[0], config.first_seed + index
+        rng = np.random.default_rng([seed, 9, config.round_index])
+        env = DrivingEnv(scenario, seed, self._renderer)
+        _warm_up(env, rng, config.warm_up_s)
+        student = self._student if rng.uniform() >= EXPERT_SHARE else None
+        if rng.uniform() < 0.6:
+            env.perturb(rng)
+        writer = EpisodeWriter(config.out / name, self._budget, DRAW_EVERY_TICKS)
+        outcome = self._drive(env, writer, rng, student)
+        writer.close(
+            {
+                "scenario": scenario,
+                "seed": seed,
+                "round": config.round_index,
+                "driver": "student" if student is not None else "expert",
+                "outcome": outcome,
+            }
+        )
+        return len(writer)
+
+    def _drive(self, env: DrivingEnv, writer: EpisodeWriter, rng: np.random.Generator, student: Student | None) -> str:
+        self._compressor.reset()
+        if student is not None:
+            student.reset()
+        noise = ControlNoise(rng)
+        saliency: np.ndarray | None = None
+        controls = (0.0, 0.0)
+        skipped_slots: list[int] = []
+        frame_set: FrameSet | None = None
+        for tick in range(round(self._config.seconds * 36)):
+            is_fresh = tick % DRAW_EVERY_TICKS == 0
+            frame_set = env.frame_set() if is_fresh or frame_set is None else held(frame_set, env.world.tick)
+            compressed = self._compressor.step(frame_set, env.ego(), saliency)
+            if not is_fresh:
+                writer.skip(compressed)
+                skipped_slots += [int(slot) for slot in compressed.commit_slots if slot >= 0]
+            else:
+                step = Step(compressed, env.ego(), env.command())
+                labels = env.expert_label()
+                writer.add(step, {**labels, "saliency": saliency_label(env.world, self._rig)})
+                expert = (float(labels["curvature"][0]), float(labels["acceleration"][0]))
+                if student is not None:
+                    commits = np.array([*compressed.commit_slots, *skipped_slots], np.int16)
+                    curvature, acceleration, saliency = student.drive(
+                        step._replace(tick=replace(compressed, commit_slots=commits))
+                    )
+                    controls = (curvature, acceleration)
+                    if is_lost(env):
+                        return "lost"
+                else:
+                    controls = noise.disturb(expert, env.world.ego.speed_mps)
+                skipped_slots.clear()
+            env.step(*controls)
+            if env.done:
+                return str(env.events.finish)
+        return "time"
+
+
+class ControlNoise:
+    """Bursts of wrong steering and throttle, so that the expert's labels show the way back."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._steer_left = self._throttle_left = 0
+        self._curvature = self._acceleration = 0.0
+
+    def disturb(self, controls: tuple[float, float], speed_mps: float) -> tuple[float, float]:
+        """What is applied in place of the expert's curvature and acceleration."""
+        rng = self._rng
+        self._steer_left, self._throttle_left = self._steer_left - 1, self._throttle_left - 1
+        if self._steer_left < -8 and rng.uniform() < 0.07:
+            self._steer_left = int(rng.integers(3, 9))
+            self._curvature = float(rng.normal(0, 0.05)) / (1 + 0.12 * speed_mps)
+        if self._throttle_left < -8 and rng.uniform() < 0.04:
+            self._throttle_left = int(rng.integers(4, 12))
+            self._acceleration = float(rng.normal(0.3, 1.2))
+        return (
+            controls[0] + (self._curvature if self._steer_left > 0 else 0.0),
+            controls[1] + (self._acceleration if self._throttle_left > 0 else 0.0),
+        )
+
+
+def held(frame_set: FrameSet, tick: int) -> FrameSet:
+    """The same pictures, one tick older."""
+    timestamp_ns = tick_time_ns(tick)
+    return FrameSet(
+        tick,
+        timestamp_ns,
+        frame_set.frames,
+        frame_set.age_ns + (timestamp_ns - frame_set.timestamp_ns),
+        frame_set.is_valid,
+        np.zeros_like(frame_set.is_new),
+    )
+
+
+def is_lost(env: DrivingEnv) -> bool:
+    """Whether the car is out of the lanes that the route allows, or across the road."""
+    world = env.world
+    change = world.setting.lane_change
+    lanes = [world.lane_offset]
+    if change is not None:
+        lanes = [world.road.lane_offset(lane) for lane in (change.from_lane, change.to_lane)]
+    off_m = max(min(lanes) - world.d, world.d - max(lanes))
+    return off_m > LOST_M or abs(world.route_heading_error()) > LOST_RAD
+
+
+def _warm_up(env: DrivingEnv, rng: np.random.Generator, longest_s: float) -> None:
+    """Let the expert drive to somewhere on the route, without pictures."""
+    route_m = env.world.setting.goal_m - env.world.s
+    for _ in range(round(float(rng.uniform(0, longest_s)) * 36)):
+        if env.world.setting.goal_m - env.world.s < 0.25 * route_m:
+            return
+        env.step(*env.expert_controls())
