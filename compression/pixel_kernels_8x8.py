@@ -1,4 +1,4 @@
-"""Reading a whole picture of 1280x960, the size this system is built for: every cell of the fine grid is 8 x 8 pixels.
+"""Reading pictures of 1280x960, the size this system is built for: cells are 8 x 8 pixels, in patches 2 x 2.
 
 Same results as `pixel_kernels.py`, which handles any size and says what a cell is; this file is only faster.
 
@@ -150,3 +150,70 @@ def read_picture(
         _pack_means_of_16(luma_sums.view(np.uint64), packed)
         _means_of_16(u_sums.view(np.uint64), packed[4])
         _means_of_16(v_sums.view(np.uint64), packed[5])
+
+
+@_kernel
+def _fetch(plane: np.ndarray, top: int, left: int, height: int) -> int:
+    """Touch one byte of every row of a block, so that its cache misses overlap instead of following each other.
+
+    Halves the time to read a block that has left the cache. The sum only keeps the loads from being optimised away.
+    """
+    touched = 0
+    for y in range(top, top + height):
+        touched += plane[y, left]
+    return touched
+
+
+@_kernel
+def _mean_2x2(plane: np.ndarray, top: int, left: int, out: np.ndarray) -> None:
+    """Means of 2 x 2 pixels: chroma of the usual patch."""
+    span = 2 * out.shape[1]
+    for y in range(out.shape[0]):
+        a, b = plane[top + 2 * y, left : left + span], plane[top + 2 * y + 1, left : left + span]
+        line = out[y]
+        for x in range(line.shape[0]):
+            total = np.uint16(a[2 * x]) + np.uint16(a[2 * x + 1]) + np.uint16(b[2 * x]) + np.uint16(b[2 * x + 1])
+            line[x] = np.uint8((total + np.uint16(2)) >> np.uint16(2))
+
+
+@_kernel
+def _pack_2x2(plane: np.ndarray, top: int, left: int, packed: np.ndarray) -> None:
+    """Means of 2 x 2 pixels, space-to-depth in the same pass: luma of the usual patch into channels 0-3."""
+    _, h, w = packed.shape
+    for y in range(2 * h):
+        a, b = plane[top + 2 * y, left : left + 4 * w], plane[top + 2 * y + 1, left : left + 4 * w]
+        even, odd = packed[2 * (y % 2), y // 2], packed[2 * (y % 2) + 1, y // 2]
+        for x in range(w):
+            i = 4 * x
+            first = np.uint16(a[i]) + np.uint16(a[i + 1]) + np.uint16(b[i]) + np.uint16(b[i + 1])
+            second = np.uint16(a[i + 2]) + np.uint16(a[i + 3]) + np.uint16(b[i + 2]) + np.uint16(b[i + 3])
+            even[x] = np.uint8((first + np.uint16(2)) >> np.uint16(2))
+            odd[x] = np.uint8((second + np.uint16(2)) >> np.uint16(2))
+
+
+@_kernel
+def read_patches(
+    y_plane: np.ndarray,
+    u_plane: np.ndarray,
+    v_plane: np.ndarray,
+    blocks: np.ndarray,
+    first: int,
+    last: int,
+    patches: np.ndarray,
+) -> int:
+    """Means of 2 x 2 pixels of blocks[first:last] (row * 20 + column) of one camera into patches[first:last].
+
+    Args:
+        y_plane, u_plane, v_plane: uint8 planes of a 1280x960 picture, any row stride.
+        blocks: (K,) int16.
+        patches: (K, 6, 16, 16) uint8.
+    """
+    touched = 0
+    for i in range(first, last):
+        row, column = blocks[i] // 20, blocks[i] % 20
+        touched += _fetch(y_plane, 64 * row, 64 * column, 64)
+        touched += _fetch(u_plane, 32 * row, 32 * column, 32) + _fetch(v_plane, 32 * row, 32 * column, 32)
+        _pack_2x2(y_plane, 64 * row, 64 * column, patches[i, :4])
+        _mean_2x2(u_plane, 32 * row, 32 * column, patches[i, 4])
+        _mean_2x2(v_plane, 32 * row, 32 * column, patches[i, 5])
+    return touched
