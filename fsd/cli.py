@@ -20,6 +20,7 @@ COMMANDS = {
     "record": "drive in the simulator and record an eight-camera clip with ground truth",
     "compare": "differences of two replays in driving units, with an exit code for CI",
     "doctor": "what this machine has, what is missing for which command, and how to install it",
+    "profile": "measure latency, its tail and its causes, power, and whether a deadline and a power budget are met",
     "export": "turn weights into ONNX files, quantize them and prove that they agree",
 }
 EPILOG = """exit codes:

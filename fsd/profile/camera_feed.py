@@ -1,0 +1,210 @@
+"""Recordings played as live cameras: no frame is decoded before the moment it would have been captured.
+
+Replay decodes ahead; a car cannot. Here every camera has a phase within the frame period (rolling triggers, not one
+flash), workers decode each frame when its time has come, and a tick takes the newest frames captured until then. With
+`on_demand`, time stands still instead: a tick's frames are released all at once when the tick is asked for.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+
+from fsd.data.clip import Clip
+from fsd.data.clock import SECOND_NS, tick_time_ns
+from fsd.data.frames import CAMERAS, RATE_HZ, Frame, FrameSet
+from fsd.data.planes import frame_of
+from fsd.profile.packet_loop import PacketLoop
+
+PERIOD_NS = SECOND_NS / float(RATE_HZ)
+MAX_AGE_NS = 250_000_000
+MAX_PICTURES = 720
+"""Held in memory per camera: 20 s at 36 Hz, about 20 MB at 8 Mbit/s."""
+
+
+@dataclass(frozen=True)
+class CameraTiming:
+    """When the cameras capture.
+
+    Attributes:
+        skew: share of the frame period over which the cameras' triggers are spread; 0 triggers all at once. The first
+            camera (front_main) captures at the tick, the others before it.
+        jitter_ms: standard deviation of each capture time, cut at three of them; seeded.
+    """
+
+    skew: float = 1.0
+    jitter_ms: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.skew <= 1:
+            raise ValueError(f"skew is a share of the frame period between 0 and 1, got {self.skew}.")
+        if self.jitter_ms < 0 or self.jitter_ms * 6e6 > PERIOD_NS:
+            raise ValueError(f"jitter_ms must lie between 0 and {PERIOD_NS / 6e6:.1f}, got {self.jitter_ms}.")
+
+    def offsets_ns(self, ticks: int) -> np.ndarray:
+        """(ticks, 8) capture time of each camera's frame minus its tick time, at most 0."""
+        phases = -np.arange(len(CAMERAS)) / len(CAMERAS) * PERIOD_NS * self.skew
+        noise = np.random.default_rng(self.seed).normal(0.0, 1.0, (ticks, len(CAMERAS))).clip(-3, 3)
+        return np.minimum(phases + noise * self.jitter_ms * 1e6, 0.0).astype(np.int64)
+
+
+class _Camera:
+    """One camera's endless decoder and the frame that it shows."""
+
+    def __init__(self, index: int, loop: PacketLoop, size_px: tuple[int, int]) -> None:
+        self.index = index
+        self.shown: Frame | None = None
+        self._pictures: Iterator[av.VideoFrame] = iter(loop)
+        self._size_px = size_px
+
+    def advance(self, number: int, timestamp_ns: int) -> None:
+        """Decode the next picture and show it as frame `number`."""
+        self.shown = frame_of(next(self._pictures), number, timestamp_ns, self._size_px)
+
+
+class CameraFeed:
+    """Eight live cameras; use it as a context manager.
+
+    Times that leave this class count from tick 0. `frame_set` and `wait_for` belong to one consumer thread.
+
+    Args:
+        clip: opened recording; cameras that it lacks stay dark.
+        workers: decoder threads, sharing the cameras as replay does.
+        ticks: how many ticks will be asked for.
+        timing: of the captures; ignored with `on_demand`.
+        on_demand: decode a tick's frames when `release` says so, instead of by the clock.
+        log_decode: remember every decoding in `decode_log`: (thread, camera, start, end), `time.perf_counter_ns`.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        workers: int,
+        ticks: int,
+        timing: CameraTiming | None = None,
+        on_demand: bool = False,
+        log_decode: bool = False,
+    ) -> None:
+        self.decode_log: list[tuple[str, str, int, int]] = []
+        self._logs_decode = log_decode
+        self._offsets_ns = (timing or CameraTiming()).offsets_ns(ticks)
+        if on_demand:
+            self._offsets_ns[:] = 0
+        self._ticks = ticks
+        self._cameras = [
+            _Camera(index, PacketLoop(stream, MAX_PICTURES), (stream.width_px, stream.height_px))
+            for index, stream in enumerate(clip.streams)
+            if stream is not None
+        ]
+        shares = [self._cameras[first::workers] for first in range(workers)]
+        self._shares = [share for share in shares if share]
+        self._next_tick = [0] * len(self._shares)
+        self._arrived = threading.Condition()
+        self._released = [threading.Semaphore(0) for _ in self._shares] if on_demand else None
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+        self._last_index = np.full(len(CAMERAS), -1, np.int64)
+        self.start_ns = 0
+
+    def start(self, start_ns: int) -> None:
+        """Begin: tick 0 is at `start_ns` of `time.perf_counter_ns`, at least one frame period from now."""
+        self.start_ns = start_ns
+        for number, share in enumerate(self._shares):
+            thread = threading.Thread(
+                target=self._work, args=(number, share), name=f"profile-decode-{number}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def release(self) -> None:
+        """Let the workers decode the frames of one more tick (`on_demand` only)."""
+        assert self._released is not None
+        for semaphore in self._released:
+            semaphore.release()
+
+    def wait_for(self, tick: int, timeout_s: float) -> bool:
+        """Wait until every camera shows its frame of `tick` or a later one; False if some camera is late for it.
+
+        Raises:
+            Exception: what broke a worker.
+        """
+        with self._arrived:
+            is_there = self._arrived.wait_for(
+                lambda: min(self._next_tick) > tick or self._failure is not None, timeout_s
+            )
+        if self._failure is not None:
+            raise self._failure
+        return is_there
+
+    def frame_set(self, tick: int) -> FrameSet:
+        """What the cameras show now, as the frame set of `tick`."""
+        frames: list[Frame | None] = [None] * len(CAMERAS)
+        for camera in self._cameras:
+            frames[camera.index] = camera.shown
+        timestamp_ns = tick_time_ns(tick)
+        age_ns = np.array([-1 if f is None else max(0, timestamp_ns - f.timestamp_ns) for f in frames], np.int64)
+        index = np.array([-1 if f is None else f.index for f in frames], np.int64)
+        is_black = np.array([f is not None and f.is_black for f in frames])
+        is_new = index != self._last_index
+        self._last_index = index
+        is_valid = (age_ns >= 0) & (age_ns <= MAX_AGE_NS) & ~is_black
+        return FrameSet(tick, timestamp_ns, tuple(frames), age_ns, is_valid, is_new & (index >= 0))
+
+    def close(self) -> None:
+        """Stop the workers and wait for them."""
+        self._stop.set()
+        if self._released is not None:
+            self.release()
+        for thread in self._threads:
+            thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _work(self, number: int, share: Sequence[_Camera]) -> None:
+        try:
+            for tick in range(self._ticks):
+                if self._released is not None:
+                    self._released[number].acquire()
+                self._decode_tick(tick, share)
+                if self._stop.is_set():
+                    return
+                with self._arrived:
+                    self._next_tick[number] = tick + 1
+                    self._arrived.notify_all()
+        except BaseException as error:
+            self._failure = error
+            with self._arrived:
+                self._arrived.notify_all()
+
+    def _decode_tick(self, tick: int, share: Sequence[_Camera]) -> None:
+        """Decode this worker's frames of a tick, each not before it is captured, the earliest first."""
+        for camera in sorted(share, key=lambda camera: int(self._offsets_ns[tick, camera.index])):
+            captured_ns = tick_time_ns(tick) + int(self._offsets_ns[tick, camera.index])
+            if self._released is None:
+                _sleep_until(self.start_ns + captured_ns)
+            if self._stop.is_set():
+                return
+            decode_ns = time.perf_counter_ns()
+            camera.advance(tick, captured_ns)
+            if self._logs_decode:
+                thread = threading.current_thread().name.removeprefix("profile-")
+                self.decode_log.append((thread, CAMERAS[camera.index], decode_ns, time.perf_counter_ns()))
+
+
+def _sleep_until(time_ns: int) -> None:
+    remaining_ns = time_ns - time.perf_counter_ns()
+    if remaining_ns > 0:
+        time.sleep(remaining_ns / 1e9)

@@ -1,0 +1,56 @@
+"""Cold start: how long a fresh process takes from nothing to its first plan. Runs in a child of its own."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from fsd.data.errors import ClipError
+
+TIMEOUT_S = 120.0
+CHILD = "from fsd.profile.cold_start import report_first_plan; report_first_plan()"
+
+
+def measure_cold_start(clip: Path, model: Path | None, threads: int, workers: int) -> dict[str, Any]:
+    """Start a process and let it plan one tick.
+
+    Returns:
+        Milliseconds: `process` from the start of the process to its first plan, of which `imports` (with the start of
+        Python), `load` (open the recording, load the model) and `first_tick` (decode, compile or load kernels, plan).
+        The file cache is whatever it was: warm, if anything has run before.
+
+    Raises:
+        ClipError: the child failed; its message is repeated.
+    """
+    arguments = json.dumps([str(clip), None if model is None else str(model), threads, workers])
+    # -P: the current folder stays off the import path, where a folder named `compression` would hide Python's own.
+    command = [sys.executable, "-P", "-c", CHILD, arguments]
+    start_ns = time.monotonic_ns()
+    child = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    if child.returncode:
+        reason = child.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise ClipError(f"A fresh process could not plan one tick of {clip}: {reason[0]}")
+    times_ns = json.loads(child.stdout.splitlines()[-1])
+    return {
+        "process": (times_ns["planned"] - start_ns) / 1e6,
+        "imports": (times_ns["imported"] - start_ns) / 1e6,
+        "load": (times_ns["loaded"] - times_ns["imported"]) / 1e6,
+        "first_tick": (times_ns["planned"] - times_ns["loaded"]) / 1e6,
+    }
+
+
+def report_first_plan() -> None:
+    """The child: plan one tick, print when what was done. The monotonic clock is the same in parent and child."""
+    from fsd.data.clip import open_clip
+    from fsd.profile.profiled_engine import ProfiledEngine
+    from fsd.profile.scenarios import first_tick_ms
+
+    imported_ns = time.monotonic_ns()
+    clip, model, threads, workers = json.loads(sys.argv[1])
+    opened = open_clip(Path(clip))
+    engine = ProfiledEngine(None if model is None else Path(model), threads)
+    loaded_ns = time.monotonic_ns()
+    first_tick_ms(opened, engine, workers)
+    print(json.dumps({"imported": imported_ns, "loaded": loaded_ns, "planned": time.monotonic_ns()}))

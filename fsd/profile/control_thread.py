@@ -1,0 +1,98 @@
+"""The machine's own stalls: threads that do nothing but read the clock, one on every core, while nothing else runs.
+
+A gap between two readings is time that the machine (a hypervisor, an interrupt, another program) took from a thread
+that never asked for anything. No program on this machine can have a steadier tail than that. Spinning threads would
+take the cores from what is measured, so the control runs right before and right after it.
+"""
+
+import ctypes
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+STALL_MS = 0.5
+"""Gaps longer than this are stalls; a context switch and back takes a few hundredths."""
+
+MAX_STALLS = 100_000
+_CLOCK_MONOTONIC = 1
+
+_clock_gettime = ctypes.CDLL(None).clock_gettime
+_clock_gettime.argtypes = (ctypes.c_int, ctypes.c_void_p)
+_clock_gettime.restype = ctypes.c_int
+
+
+@dataclass(frozen=True, slots=True)
+class MachineStalls:
+    """What the control threads saw.
+
+    Attributes:
+        seconds: of watching, summed over threads; threads: how many watched.
+        stalls_ms: (n,) gaps longer than 0.5 ms, in order.
+    """
+
+    seconds: float
+    threads: int
+    stalls_ms: np.ndarray
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        count = len(self.stalls_ms)
+        return {
+            "watched_s": round(self.seconds, 3),
+            "threads": self.threads,
+            "stalls_over_ms": STALL_MS,
+            "stalls": count,
+            "stalls_per_s": round(count / self.seconds, 4) if self.seconds else None,
+            "longest_ms": round(float(self.stalls_ms.max()), 3) if count else 0.0,
+            "share_of_time_lost": round(float(self.stalls_ms.sum()) / 1e3 / self.seconds, 6) if self.seconds else None,
+        }
+
+
+def watch(seconds: float, threads: int | None = None) -> MachineStalls:
+    """Spin for `seconds` on `threads` threads (every core by default) and return the gaps in their time."""
+    threads = threads or os.cpu_count() or 1
+    _spin(0, np.zeros(2, np.int64), np.empty(1))  # compiled (or loaded from its cache) before it counts
+    found: list[np.ndarray] = []
+
+    def run() -> None:
+        gaps_ns = np.empty(MAX_STALLS)
+        count = _spin(int(seconds * 1e9), np.zeros(2, np.int64), gaps_ns)
+        found.append(gaps_ns[:count] / 1e6)
+
+    workers = [threading.Thread(target=run, name=f"control-{number}", daemon=True) for number in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return MachineStalls(seconds * threads, threads, np.concatenate(found))
+
+
+def together(parts: Sequence[MachineStalls]) -> MachineStalls:
+    """Several watches as one."""
+    return MachineStalls(
+        sum(part.seconds for part in parts),
+        max((part.threads for part in parts), default=0),
+        np.concatenate([part.stalls_ms for part in parts]) if parts else np.empty(0),
+    )
+
+
+@numba.njit(nogil=True)
+def _spin(duration_ns: int, clock: np.ndarray, gaps_ns: np.ndarray) -> int:
+    """Read the clock over and over; store gaps longer than the limit, return how many. `clock` is a timespec."""
+    count = 0
+    _clock_gettime(_CLOCK_MONOTONIC, clock.ctypes.data)
+    start_ns = clock[0] * 1_000_000_000 + clock[1]
+    last_ns = start_ns
+    while last_ns - start_ns < duration_ns and count < gaps_ns.size:
+        _clock_gettime(_CLOCK_MONOTONIC, clock.ctypes.data)
+        now_ns = clock[0] * 1_000_000_000 + clock[1]
+        if now_ns - last_ns > STALL_MS * 1e6:
+            gaps_ns[count] = now_ns - last_ns
+            count += 1
+        last_ns = now_ns
+    return count

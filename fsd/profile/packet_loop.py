@@ -1,0 +1,50 @@
+"""A camera that never ends: the packets of a recording, held in memory and decoded over and over.
+
+Profiles need minutes of video and clips last seconds; opening eight files again at every turn would be a stall that no
+car has. The decoder is the one that replay uses, with one thread; a turn starts at an I-frame as recordings do.
+"""
+
+from collections.abc import Iterator
+from typing import cast
+
+import av
+
+from fsd.data.camera_stream import CameraStream
+from fsd.data.errors import ClipError
+
+
+class PacketLoop:
+    """Iterates over decoded pictures for ever.
+
+    Args:
+        stream: camera of an opened clip.
+        max_pictures: how much of the recording to hold, in pictures.
+
+    Raises:
+        ClipError: there is not one packet in it.
+    """
+
+    def __init__(self, stream: CameraStream, max_pictures: int) -> None:
+        self._packets: list[av.Packet] = []
+        with av.open(str(stream.path)) as container:
+            video = container.streams.video[0]
+            self._codec = cast(av.VideoCodecContext, av.CodecContext.create(video.codec_context.codec.name, "r"))
+            self._codec.extradata = video.codec_context.extradata
+            for packet in container.demux(video):
+                if packet.size:
+                    self._packets.append(packet)
+                if len(self._packets) == max_pictures:
+                    break
+        if not self._packets:
+            raise ClipError(f"{stream.path} holds no pictures. Give a recording that does.")
+        # One worker serves several cameras: threads inside the codec would only fight with it.
+        self._codec.thread_count = 1
+
+    def __len__(self) -> int:
+        """Packets of one turn."""
+        return len(self._packets)
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        while True:
+            for packet in self._packets:
+                yield from self._codec.decode(packet)

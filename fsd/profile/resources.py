@@ -1,0 +1,117 @@
+"""Memory, processor time and energy while a scenario runs: read twice a second, in arrays that exist beforehand."""
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from fsd.profile.figures import Figure, measured
+from fsd.profile.power import EnergyMeter
+from fsd.profile.trend import slope
+
+INTERVAL_S = 0.5
+PAGE_BYTES = 4096
+
+
+class ResourceTrack:
+    """Watches this process; use it as a context manager around what is measured.
+
+    Args:
+        seconds: about how long that takes; room is made for twice as much.
+        meters: energy meters of this machine.
+    """
+
+    def __init__(self, seconds: float, meters: Sequence[EnergyMeter] = ()) -> None:
+        self._meters = list(meters)
+        room = int(2 * seconds / INTERVAL_S) + 60
+        # Column 0 is time, 1 resident memory, then one per meter. Full of NaN so that its pages exist already.
+        self._rows = np.full((room, 2 + len(self._meters)), np.nan)
+        self._count = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="profile-resources", daemon=True)
+        self.wall_s = 0.0
+        self.cpu_s = 0.0
+
+    def __enter__(self) -> Self:
+        self._read()
+        self._thread.start()
+        self._start_s, self._cpu_start_s = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cpu_s = time.process_time() - self._cpu_start_s
+        self.wall_s = time.perf_counter() - self._start_s
+        self._stop.set()
+        self._thread.join()
+        self._read()
+
+    @property
+    def times_s(self) -> np.ndarray:
+        """Times of the readings, seconds of `time.perf_counter`."""
+        return self._rows[: self._count, 0]
+
+    @property
+    def memory_bytes(self) -> np.ndarray:
+        """Resident memory at those times."""
+        return self._rows[: self._count, 1]
+
+    def energy(self, ticks: int) -> list[tuple[EnergyMeter, Figure, Figure]]:
+        """Per meter: joules a tick and average watts."""
+        found = []
+        for column, meter in enumerate(self._meters, start=2):
+            joules = float(self._rows[self._count - 1, column] - self._rows[0, column])
+            seconds = float(self.times_s[-1] - self.times_s[0])
+            source = f"{meter.name}, {meter.covers}"
+            found.append((meter, measured(joules / ticks, "J", source), measured(joules / seconds, "W", source)))
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: processor time, memory, and whether memory grew."""
+        growth = slope(self.times_s, self.memory_bytes)
+        return {
+            "wall_s": round(self.wall_s, 3),
+            "cpu_s": round(self.cpu_s, 3),
+            "cores_used": round(self.cpu_s / self.wall_s, 3) if self.wall_s else None,
+            "memory_mib": {
+                "start": round(float(self.memory_bytes[0]) / 2**20, 1),
+                "end": round(float(self.memory_bytes[-1]) / 2**20, 1),
+                "max": round(float(self.memory_bytes.max()) / 2**20, 1),
+            },
+            "memory_growth": None
+            if growth is None
+            else {
+                "kib_per_minute": growth.per_s * 60 / 1024,
+                "low_95": growth.low_per_s * 60 / 1024,
+                "high_95": growth.high_per_s * 60 / 1024,
+                "zero_within_noise": growth.is_zero_within_noise,
+                "samples": growth.samples,
+                "seconds": round(growth.seconds, 1),
+            },
+        }
+
+    def _watch(self) -> None:
+        while not self._stop.wait(INTERVAL_S):
+            if self._count < len(self._rows) - 1:
+                self._read()
+
+    def _read(self) -> None:
+        row = self._rows[self._count]
+        row[0] = time.perf_counter()
+        row[1] = resident_bytes()
+        for column, meter in enumerate(self._meters, start=2):
+            row[column] = meter.joules()
+        self._count += 1
+
+
+def resident_bytes(statm: Path = Path("/proc/self/statm")) -> float:
+    """Resident memory of this process; NaN where the system does not tell."""
+    try:
+        return int(statm.read_text().split()[1]) * float(PAGE_BYTES)
+    except (OSError, ValueError, IndexError):
+        return float("nan")

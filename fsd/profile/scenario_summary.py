@@ -1,0 +1,88 @@
+"""A scenario's samples as the figures of `summary.json`; docs/profile.md describes every field."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.profile.camera_feed import PERIOD_NS
+from fsd.profile.deadlines import check_deadline, interval_errors_ms
+from fsd.profile.figures import unavailable
+from fsd.profile.percentiles import describe
+from fsd.profile.samples import STAGES, TickSamples
+from fsd.profile.scenarios import ScenarioRun
+
+PACED = "constant-stream"
+
+
+def summarise(run: ScenarioRun, deadline_ms: float) -> dict[str, Any]:
+    """All figures of one scenario, JSON-ready."""
+    samples = run.samples
+    latency_ms = samples.latency_ms
+    summary: dict[str, Any] = {
+        "ticks": samples.ticks,
+        "planned": int(samples.is_planned.sum()),
+        "warm_up_ticks": run.warm_up_ticks,
+        "ticks_per_s": run.ticks_per_s,
+        "times_real_time": run.ticks_per_s / float(RATE_HZ),
+        "latency_ms": describe(latency_ms[samples.is_planned]),
+        "total_ms": describe(samples.total_ms[samples.is_planned]),
+        "stages_ms": _stages(samples),
+        "stage_check": _stage_check(samples),
+        "deadline": _deadline(latency_ms, deadline_ms),
+        "age_of_information_ms": _ages(samples),
+        "resources": run.resources.to_dict(),
+        "energy": _energy(run),
+    }
+    if run.name == PACED:
+        summary["jitter_ms"] = describe(np.abs(interval_errors_ms(samples.planned_ns, PERIOD_NS)))
+    return summary
+
+
+def _stages(samples: TickSamples) -> dict[str, dict[str, Any]]:
+    """Percentiles of each stage, and its share of all time, which adds up to 1 over the stages."""
+    total_ms = float(np.nansum(samples.total_ms))
+    return {
+        stage: describe(values) | {"share": float(values.sum()) / total_ms if total_ms else 0.0}
+        for stage in STAGES
+        if len(values := samples.stage_ms(stage))
+    }
+
+
+def _stage_check(samples: TickSamples) -> dict[str, Any]:
+    check = samples.check_stages()
+    return {"mean_gap": check.mean_gap, "worst_gap": check.worst_gap, "ok": check.is_ok}
+
+
+def _deadline(latency_ms: np.ndarray, deadline_ms: float) -> dict[str, Any]:
+    report = check_deadline(latency_ms, deadline_ms)
+    return asdict(report) | {"misses": report.misses}
+
+
+def _ages(samples: TickSamples) -> dict[str, Any]:
+    return {name: describe(ages) for camera, name in enumerate(CAMERAS) if len(ages := samples.age_ms(camera))}
+
+
+def _energy(run: ScenarioRun) -> dict[str, Any]:
+    planned = max(int(run.samples.is_planned.sum()), 1)
+    meters = run.resources.energy(planned)
+    if not meters:
+        why = "no energy meter on this machine"
+        return {
+            "joules_a_tick": unavailable("J", why).to_dict(),
+            "watts": unavailable("W", why).to_dict(),
+            "meters": {},
+        }
+    # Meters cover different parts (processor, graphics card): together they are the sum, each is kept as well.
+    source = "; ".join(watts.source for _, _, watts in meters)
+    joules = sum(figure.value or 0.0 for _, figure, _ in meters)
+    watts = sum(figure.value or 0.0 for _, _, figure in meters)
+    return {
+        "joules_a_tick": {"value": joules, "unit": "J", "tag": "measured", "source": source},
+        "watts": {"value": watts, "unit": "W", "tag": "measured", "source": source},
+        "meters": {
+            meter.name: {"joules_a_tick": joules_figure.to_dict(), "watts": watts_figure.to_dict()}
+            for meter, joules_figure, watts_figure in meters
+        },
+    }

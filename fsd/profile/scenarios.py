@@ -1,0 +1,258 @@
+"""The scenarios, in MLPerf Automotive's words: constant stream, single stream, flat out, and the model alone.
+
+Each runs the real path and leaves a `ScenarioRun`: samples and resources, no opinions.
+
+Source: MLPerf Automotive benchmark rules (MLCommons, 2025): single stream asks again as soon as the answer is there,
+constant stream asks at a fixed rate and counts latency from when it should have asked.
+"""
+
+import gc
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fsd.data.clip import Clip
+from fsd.data.clock import tick_time_ns
+from fsd.data.frame_source import FrameSource
+from fsd.data.frames import CAMERAS, FrameSet
+from fsd.profile.camera_feed import PERIOD_NS, CameraFeed, CameraTiming
+from fsd.profile.power import EnergyMeter
+from fsd.profile.profiled_engine import ProfiledEngine
+from fsd.profile.resources import ResourceTrack
+from fsd.profile.samples import TickSamples
+from fsd.profile.whole_path import StepTimes, WholePath
+
+DEFAULT_WARM_UP = 72
+PATIENCE_S = 10.0
+"""A tick on demand waits this long for its frames before the run is given up."""
+
+NO_AGES = np.full(len(CAMERAS), np.nan)
+
+
+@dataclass(frozen=True)
+class ScenarioRun:
+    """What one scenario left.
+
+    Attributes:
+        name: `constant-stream`, `single-stream`, `flat-out` or `model-only`.
+        warm_up_ticks: run before the samples, and not in them.
+        start_ns: `time.perf_counter_ns` of the first sample's due time.
+        decode_log: of `CameraFeed`, if it was asked for.
+    """
+
+    name: str
+    samples: TickSamples
+    resources: ResourceTrack
+    warm_up_ticks: int
+    start_ns: int
+    decode_log: Sequence[tuple[str, str, int, int]] = ()
+
+    @property
+    def ticks_per_s(self) -> float:
+        """Plans a second, from the first tick due to the last one written."""
+        done = self.samples.planned_ns
+        return len(done) / ((float(done[-1]) - self.start_ns) / 1e9) if len(done) else 0.0
+
+
+def constant_stream(
+    path: WholePath,
+    ticks: int,
+    workers: int,
+    timing: CameraTiming | None = None,
+    warm_up: int = DEFAULT_WARM_UP,
+    meters: Sequence[EnergyMeter] = (),
+    log_decode: bool = False,
+) -> ScenarioRun:
+    """36 ticks a second by the clock, whatever happens; a late loop drops to the newest tick.
+
+    Args:
+        ticks: to sample, after `warm_up` more.
+        workers: decoder threads.
+        timing: when the cameras capture within a tick.
+        log_decode: keep the times of every decoding, for a trace.
+    """
+    total = warm_up + ticks
+    samples = TickSamples(ticks)
+    path.reset()
+    with CameraFeed(path.clip, workers, total, timing, log_decode=log_decode) as feed:
+        resources = ResourceTrack(total * PERIOD_NS / 1e9, meters)
+        _settle_collector()
+        feed.start(time.perf_counter_ns() + int(2 * PERIOD_NS))
+        first_due_ns = feed.start_ns + tick_time_ns(warm_up)
+        tick = _paced(path, feed, samples, 0, warm_up, warm_up)
+        with resources:
+            _paced(path, feed, samples, tick, total, warm_up)
+    return ScenarioRun("constant-stream", samples, resources, warm_up, first_due_ns, feed.decode_log)
+
+
+def _paced(path: WholePath, feed: CameraFeed, samples: TickSamples, tick: int, end: int, warm_up: int) -> int:
+    """Run ticks from `tick` to `end` at their times; returns the tick to go on with."""
+    period_s = PERIOD_NS / 1e9
+    while tick < end:
+        due_ns = feed.start_ns + tick_time_ns(tick)
+        remaining_ns = due_ns - time.perf_counter_ns()
+        if remaining_ns > 0:
+            time.sleep(remaining_ns / 1e9)
+        awake_ns = time.perf_counter_ns()
+        feed.wait_for(tick, period_s)  # a camera later than a whole period is used as it is; its age tells
+        arrived_ns = time.perf_counter_ns()
+        frame_set = feed.frame_set(tick)
+        ego, command = path.car_at(frame_set)
+        synchronised_ns = time.perf_counter_ns()
+        step = path.step(frame_set, ego, command)
+        done_ns = time.perf_counter_ns()
+        if tick >= warm_up:
+            stages = _stages(due_ns, awake_ns, arrived_ns, synchronised_ns, step)
+            ages_ms = _ages_ms(frame_set, step.planned_ns - feed.start_ns)
+            samples.add(tick - warm_up, due_ns, step.planned_ns, done_ns, stages, ages_ms)
+        newest = int((time.perf_counter_ns() - feed.start_ns) // PERIOD_NS)
+        tick = max(tick + 1, newest)
+    return tick
+
+
+def single_stream(
+    path: WholePath,
+    ticks: int,
+    workers: int,
+    warm_up: int = DEFAULT_WARM_UP,
+    meters: Sequence[EnergyMeter] = (),
+) -> ScenarioRun:
+    """One tick after the other: nothing is decoded before it is asked for, and asking waits for the answer."""
+    total = warm_up + ticks
+    samples = TickSamples(ticks)
+    path.reset()
+    first_due_ns = 0
+    with CameraFeed(path.clip, workers, total, on_demand=True) as feed:
+        feed.start(time.perf_counter_ns())
+        resources = ResourceTrack(total * PERIOD_NS / 1e9, meters)
+        _settle_collector()
+        for tick in range(warm_up):
+            _on_demand(path, feed, tick)
+        with resources:
+            for tick in range(ticks):
+                due_ns, stages, step, frame_set = _on_demand(path, feed, warm_up + tick)
+                done_ns = time.perf_counter_ns()
+                first_due_ns = first_due_ns or due_ns
+                # The frame is taken to be captured when it is asked for.
+                ages = np.where(frame_set.age_ns >= 0, (step.planned_ns - due_ns) / 1e6, np.nan)
+                samples.add(tick, due_ns, step.planned_ns, done_ns, stages, ages)
+    return ScenarioRun("single-stream", samples, resources, warm_up, first_due_ns)
+
+
+def _on_demand(path: WholePath, feed: CameraFeed, tick: int) -> tuple[int, tuple[float, ...], StepTimes, FrameSet]:
+    due_ns = time.perf_counter_ns()
+    feed.release()
+    if not feed.wait_for(tick, PATIENCE_S):
+        raise TimeoutError(f"No pictures for tick {tick} within {PATIENCE_S:g} s.")
+    arrived_ns = time.perf_counter_ns()
+    frame_set = feed.frame_set(tick)
+    ego, command = path.car_at(frame_set)
+    synchronised_ns = time.perf_counter_ns()
+    step = path.step(frame_set, ego, command)
+    return due_ns, _stages(due_ns, due_ns, arrived_ns, synchronised_ns, step), step, frame_set
+
+
+def flat_out(
+    path: WholePath,
+    ticks: int,
+    workers: int,
+    warm_up: int = DEFAULT_WARM_UP,
+    meters: Sequence[EnergyMeter] = (),
+    record: bool = True,
+) -> ScenarioRun:
+    """As fast as it goes, decoding ahead: what `fsd replay` does, without the overlay. Short clips are repeated.
+
+    Args:
+        record: write samples; without, only the throughput is there, to tell what measuring costs.
+    """
+    samples = TickSamples(ticks)
+    resources = ResourceTrack(ticks * PERIOD_NS / 1e9, meters)
+    _settle_collector()
+    _replay(path, workers, warm_up, None)
+    start_ns = time.perf_counter_ns()
+    with resources:
+        _replay(path, workers, ticks, samples if record else None)
+    return ScenarioRun("flat-out", samples, resources, warm_up, start_ns)
+
+
+def _replay(path: WholePath, workers: int, ticks: int, samples: TickSamples | None) -> None:
+    done = 0
+    while done < ticks:
+        path.reset()
+        begun = done
+        with FrameSource(path.clip, workers=workers, max_ticks=ticks - done) as source:
+            while True:
+                due_ns, busy_ns = time.perf_counter_ns(), time.thread_time_ns()
+                frame_set = next(source, None)
+                if frame_set is None:
+                    break
+                # Waiting for the decoders costs no processor time of this thread; sorting out the frames does.
+                ego, command = path.car_at(frame_set)
+                merging_ns = time.thread_time_ns() - busy_ns
+                synchronised_ns = time.perf_counter_ns()
+                step = path.step(frame_set, ego, command)
+                done_ns = time.perf_counter_ns()
+                if samples is not None:
+                    decoded_ns = max(due_ns, synchronised_ns - merging_ns)
+                    stages = _stages(due_ns, due_ns, decoded_ns, synchronised_ns, step)
+                    samples.add(done, due_ns, step.planned_ns, done_ns, stages, NO_AGES)
+                done += 1
+        if done == begun:
+            raise RuntimeError("The recording has no tick to replay.")
+
+
+def model_only(engine: ProfiledEngine, path: WholePath, ticks: int, warm_up: int = DEFAULT_WARM_UP) -> ScenarioRun:
+    """The network alone, again and again on the last tick of the whole path: binding and inference, nothing else."""
+    assert path.last is not None, "the whole path runs first and leaves the tick to repeat"
+    compressed = path.last.compressed
+    samples = TickSamples(ticks)
+    for _ in range(warm_up):
+        engine.step(compressed)
+    start_ns = time.perf_counter_ns()
+    with ResourceTrack(ticks * 0.02) as resources:
+        for tick in range(ticks):
+            due_ns = time.perf_counter_ns()
+            engine.step(compressed)
+            done_ns = time.perf_counter_ns()
+            bind_ms = engine.bind_ms
+            infer_ms = (done_ns - due_ns) / 1e6 - bind_ms
+            samples.add(tick, due_ns, done_ns, done_ns, (0, 0, 0, 0, bind_ms, infer_ms, 0, 0), NO_AGES)
+    return ScenarioRun("model-only", samples, resources, warm_up, start_ns)
+
+
+def first_tick_ms(clip: Clip, engine: ProfiledEngine, workers: int) -> float:
+    """From nothing decoded to the first plan, in a process that has everything loaded."""
+    with WholePath(clip, engine) as path, CameraFeed(clip, workers, 1, on_demand=True) as feed:
+        feed.start(time.perf_counter_ns())
+        due_ns, _, step, _ = _on_demand(path, feed, 0)
+        return (step.planned_ns - due_ns) / 1e6
+
+
+def _stages(due_ns: int, awake_ns: int, arrived_ns: int, synchronised_ns: int, step: StepTimes) -> tuple[float, ...]:
+    """In the order of `STAGES`."""
+    return (
+        (awake_ns - due_ns) / 1e6,
+        (arrived_ns - awake_ns) / 1e6,
+        (synchronised_ns - arrived_ns) / 1e6,
+        step.compress_ms,
+        step.bind_ms,
+        step.infer_ms,
+        step.post_ms,
+        step.write_ms,
+    )
+
+
+def _ages_ms(frame_set: FrameSet, planned_ns: int) -> np.ndarray:
+    """(8,) from each frame's capture to the plan; both on the clock that starts with tick 0."""
+    return np.array(
+        [np.nan if frame is None else (planned_ns - frame.timestamp_ns) / 1e6 for frame in frame_set.frames]
+    )
+
+
+def _settle_collector() -> None:
+    """Move everything loaded so far out of the garbage collector's sight: else it looks at 100,000 objects every so
+    often, for 20 ms at a time, in the middle of a tick."""
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,84 @@
+"""A short run with every instrument on: pipeline stages, decoder threads and the runtime's operators on one clock.
+
+Its latencies are not reported: the runtime's profile slows the network down.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from fsd.data.clip import Clip
+from fsd.profile.camera_feed import CameraTiming
+from fsd.profile.profiled_engine import ProfiledEngine
+from fsd.profile.runtime_trace import OperatorEvent, clock_offset_ns, events_by_run
+from fsd.profile.samples import STAGES, TickSamples
+from fsd.profile.scenarios import ScenarioRun, constant_stream
+from fsd.profile.trace import ChromeTrace
+from fsd.profile.whole_path import WholePath
+
+TICK_TRACK = "tick"
+WARM_UP = 36
+
+
+@dataclass(frozen=True)
+class TracedRun:
+    """The trace, the operators of each sampled tick, and the network's inputs at the last one."""
+
+    trace: ChromeTrace
+    operator_runs: list[list[OperatorEvent]]
+    feeds: dict[str, np.ndarray]
+
+
+def trace_run(
+    clip: Clip,
+    model: Path | None,
+    threads: int,
+    workers: int,
+    ticks: int,
+    deadline_ms: float,
+    timing: CameraTiming | None = None,
+) -> TracedRun:
+    """Run `ticks` paced ticks with everything switched on."""
+    with TemporaryDirectory(prefix="fsd-trace-") as folder:
+        engine = ProfiledEngine(model, threads, operator_trace=Path(folder) / "operators")
+        with WholePath(clip, engine) as path:
+            run = constant_stream(path, ticks, workers, timing, warm_up=WARM_UP, log_decode=True)
+        offset_ns = clock_offset_ns()
+        file, wall_start_ns = engine.end_operator_trace()
+        runs = events_by_run(file)
+    trace = ChromeTrace("fsd profile")
+    _add_stages(trace, run.samples, deadline_ms)
+    for track, name, start_ns, end_ns in run.decode_log:
+        if end_ns >= run.start_ns:
+            trace.span(track, name, start_ns, end_ns)
+    sampled = runs[-int(run.samples.is_planned.sum()) :]
+    for events in sampled:
+        for event in events:
+            start_ns = wall_start_ns + event.start_us * 1000 - offset_ns
+            trace.span(TICK_TRACK, event.name, start_ns, start_ns + event.duration_us * 1000, {"operator": event.kind})
+    _add_memory(trace, run)
+    return TracedRun(trace, sampled, {name: array.copy() for name, array in engine.feeds.arrays.items()})
+
+
+def _add_stages(trace: ChromeTrace, samples: TickSamples, deadline_ms: float) -> None:
+    for tick in np.flatnonzero(samples.is_planned):
+        row = samples.row(int(tick))
+        due_ns, done_ns = int(row["due_ns"]), int(row["done_ns"])
+        latency_ms = (row["planned_ns"] - row["due_ns"]) / 1e6
+        trace.span(TICK_TRACK, f"tick {tick}", due_ns, done_ns, {"latency_ms": round(latency_ms, 3)})
+        start_ns = float(due_ns)
+        for stage in STAGES:
+            end_ns = start_ns + row[f"{stage}_ms"] * 1e6
+            if end_ns > start_ns:
+                trace.span(TICK_TRACK, stage, round(start_ns), min(round(end_ns), done_ns))
+            start_ns = end_ns
+        if latency_ms > deadline_ms:
+            trace.mark(TICK_TRACK, "deadline missed", due_ns + int(deadline_ms * 1e6))
+
+
+def _add_memory(trace: ChromeTrace, run: ScenarioRun) -> None:
+    for time_s, resident in zip(run.resources.times_s, run.resources.memory_bytes, strict=True):
+        if np.isfinite(resident):
+            trace.counter("memory MiB", int(time_s * 1e9), round(float(resident) / 2**20, 1))
