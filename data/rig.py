@@ -299,8 +299,9 @@ def _explain(path: Path, document: Any, message: str) -> str:
     place = place.rstrip("`").removeprefix("$").removeprefix(".")
     where = f"{path}: {place}: " if place else f"{path}: "
     if unknown := re.search(r"unknown field `(.+?)`", text):
-        close = difflib.get_close_matches(unknown[1], _field_names(), n=1, cutoff=0.5)
-        mend = f"Did you mean `{close[0]}`?" if close else "Remove it."
+        known = _fields_at(place)
+        close = difflib.get_close_matches(unknown[1], known, n=1, cutoff=0.5)
+        mend = f"Did you mean `{close[0]}`?" if close else f"Remove it; the fields here are {', '.join(known)}."
         return f"{where}unknown field `{unknown[1]}`. {mend}"
     if missing := re.search(r"missing required field `(.+?)`", text):
         return f"{where}`{missing[1]}` is missing. Add it."
@@ -312,9 +313,18 @@ def _explain(path: Path, document: Any, message: str) -> str:
     return f"{where}{text[:1].lower()}{text[1:]} (the value is {came!r}). Correct it."
 
 
-def _field_names() -> list[str]:
-    structs = (Rig, Camera, Pose, Pinhole, Fisheye, FTheta, ClockSpec, VehicleSpec)
-    return [name for struct in structs for name in struct.__struct_fields__] + ["model"]
+def _fields_at(place: str) -> list[str]:
+    """The fields that may stand at a place such as `cameras[2].intrinsics`."""
+    structs: dict[str, tuple[Any, ...]] = {
+        "cameras": (Camera,),
+        "intrinsics": (Pinhole, Fisheye, FTheta),
+        "ego_from_camera": (Pose,),
+        "clock": (ClockSpec,),
+        "vehicle": (VehicleSpec,),
+    }
+    last = re.sub(r"\[\d+\]$", "", place).rpartition(".")[2]
+    fields = [field for struct in structs.get(last, (Rig,)) for field in struct.__struct_fields__]
+    return list(dict.fromkeys(fields + ["model"] * (last == "intrinsics")))
 
 
 def _value_at(document: Any, place: str) -> Any:

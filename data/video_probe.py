@@ -66,7 +66,10 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
         stream = container.streams.best("video")
         if not isinstance(stream, av.VideoStream):
             kinds = ", ".join(sorted({other.type for other in container.streams})) or "nothing"
-            raise ClipError(f"{path} has no video stream (it has {kinds}). Give a video file, or remove this one.")
+            raise ClipError(
+                f"{path} has no video stream (it has {kinds}). It is no video, or was cut off; "
+                "copy it again, or remove it to run without this camera."
+            )
         # One codec thread per worker thread: automatic threading costs 10-25% more CPU, and frame threading delays
         # every picture by one frame per thread.
         stream.thread_type = "SLICE"

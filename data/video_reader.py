@@ -109,7 +109,8 @@ class VideoReader:
                     counters.overlap_frames += 1
                 else:
                     yield replace(decoded, time_s=time_s)
-            before = line
+            if not line.is_empty:
+                before = line
 
 
 class _TimeLine:
@@ -127,6 +128,10 @@ class _TimeLine:
         else:
             self._steps += 1
         self._last_s = time_s
+
+    @property
+    def is_empty(self) -> bool:
+        return self._last_s is None
 
     @property
     def period_s(self) -> Fraction:

@@ -1,0 +1,134 @@
+"""Ego motion and commands: causal for the network, interpolated only for scoring."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fsd.data.clip import open_clip
+from fsd.data.ego import COMMANDS, EgoSample, EgoTrack, load_commands, load_ego
+from fsd.data.errors import ClipError, ClockError
+
+START_NS = 1_763_000_000_000_000_000
+
+
+def write(path: Path, **columns: Any) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def times(count: int, step_ns: int = 100_000_000) -> pa.Array:
+    return pa.array([START_NS + step_ns * k for k in range(count)], pa.int64())
+
+
+def circle(folder: Path) -> EgoTrack:
+    """A turn to the left at 10 m/s and 0.5 rad/s, through the direction where the yaw jumps from pi to -pi."""
+    yaw = 3.0 + 0.05 * np.arange(20)
+    return load_ego(
+        write(
+            folder / "ego.parquet",
+            t_ns=times(20),
+            x=20 * np.sin(yaw),
+            y=-20 * np.cos(yaw),
+            qw=np.cos(yaw / 2),
+            qx=np.zeros(20),
+            qy=np.zeros(20),
+            qz=np.sin(yaw / 2),
+            v_mps=np.full(20, 10.0),
+            yaw_rate_rps=np.full(20, 0.5),
+        )
+    )
+
+
+def test_a_sample_is_the_newest_row_not_later_than_the_time(tmp_path: Path) -> None:
+    speeds = np.arange(5, dtype=np.float32)
+    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(5), v_mps=speeds, yaw_rate_rps=-speeds))
+    assert track.sample_at(START_NS - 1) is None
+    assert track.sample_at(START_NS) == EgoSample(0.0, 0.0)
+    assert track.sample_at(START_NS + 199_999_999) == EgoSample(1.0, -1.0)
+    assert track.sample_at(START_NS + 200_000_000) == EgoSample(2.0, -2.0)
+
+
+def test_a_row_older_than_half_a_second_says_nothing(tmp_path: Path) -> None:
+    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(1), v_mps=[3.0], yaw_rate_rps=[0.0]))
+    assert track.sample_at(START_NS + 500_000_000) is not None
+    assert track.sample_at(START_NS + 500_000_001) is None
+
+
+def test_what_was_not_recorded_gives_no_sample(tmp_path: Path) -> None:
+    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(2), v_mps=[3.0, float("nan")], x=[0.0, 1.0]))
+    assert track.sample_at(START_NS) is None  # there is no yaw rate
+    assert np.isnan(track.poses_at(np.array([START_NS]))[0, 2])
+
+
+def test_poses_are_interpolated_also_where_the_yaw_wraps(tmp_path: Path) -> None:
+    track = circle(tmp_path)
+    at_ns = START_NS + np.array([0, 250_000_000, 1_450_000_000, 1_900_000_000])
+    x, y, yaw, speed = track.poses_at(at_ns).T
+    true_yaw = 3.0 + 0.5e-9 * (at_ns - START_NS)
+    assert np.allclose(np.angle(np.exp(1j * (yaw - true_yaw))), 0, atol=1e-9)
+    assert np.all(np.abs(yaw) <= np.pi)
+    assert np.allclose(np.hypot(x, y), 20, atol=0.01)
+    assert np.allclose(speed, 10)
+
+
+def test_poses_outside_the_track_are_nan(tmp_path: Path) -> None:
+    poses = circle(tmp_path).poses_at(np.array([START_NS - 1, START_NS + 1_900_000_001]))
+    assert poses.shape == (2, 4)
+    assert np.isnan(poses).all()
+
+
+def test_a_command_holds_until_the_next(tmp_path: Path) -> None:
+    track = load_commands(write(tmp_path / "c.parquet", t_ns=times(3), command=["straight", "left", "none"]))
+    at = [START_NS - 1, START_NS, START_NS + 150_000_000, START_NS + 10**12]
+    assert [track.command_at(t_ns) for t_ns in at] == ["none", "straight", "left", "none"]
+
+
+def test_an_unknown_command_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.parquet", t_ns=times(2), command=["left", "fly"])
+    with pytest.raises(ClipError, match=r"row 1: unknown command 'fly'\. Use one of none, straight, left"):
+        load_commands(path)
+
+
+def test_times_that_do_not_rise_name_the_row(tmp_path: Path) -> None:
+    path = write(tmp_path / "e.parquet", t_ns=pa.array([5, 4], pa.int64()), v_mps=[1.0, 2.0])
+    with pytest.raises(ClockError, match=r"row 1: `t_ns` 4 does not rise above 5 .*Sort the rows"):
+        load_ego(path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"v_mps": [1.0]}, "needs a column `t_ns`"),
+        ({"t_ns": pa.array([], pa.int64())}, "at least one row"),
+        ({"t_ns": [1.5]}, "must be whole nanoseconds"),
+        ({"t_ns": [1], "v_mps": ["fast"]}, "column `v_mps` is string, not a number"),
+    ],
+)
+def test_columns_of_the_wrong_kind_say_so(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(ClipError, match=message):
+        load_ego(write(tmp_path / "e.parquet", **columns))
+
+
+def test_a_file_that_is_no_parquet_says_so(tmp_path: Path) -> None:
+    (tmp_path / "ego.parquet").write_text("no")
+    with pytest.raises(ClipError, match=r"ego\.parquet cannot be read as Parquet"):
+        load_ego(tmp_path / "ego.parquet")
+
+
+def test_a_clip_brings_its_ego_motion_and_commands(tools: Any, tmp_path: Path) -> None:
+    tools.write_video(tmp_path / "front_main.mp4", [0, 30])
+    circle(tmp_path)
+    write(tmp_path / "command.parquet", t_ns=times(1), command=["left"])
+    clip = open_clip(tmp_path)
+    assert clip.ego is not None
+    assert clip.commands is not None
+    assert clip.commands.command_at(START_NS) == "left"
+
+
+def test_the_commands_are_those_of_the_network() -> None:
+    contract = pytest.importorskip("fsd.networks.contract")
+    assert contract.COMMANDS == COMMANDS
