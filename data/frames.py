@@ -3,7 +3,7 @@
 These types cross every border of the program. Planes are views of the decoder's memory: read them, never write.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -64,3 +64,13 @@ class FrameSet:
     def frame_index(self) -> np.ndarray:
         """(8,) int64 index of each camera's frame in its recording; -1 where there is none."""
         return np.array([-1 if frame is None else frame.index for frame in self.frames], dtype=np.int64)
+
+    def held(self, tick: int, timestamp_ns: int) -> "FrameSet":
+        """The same pictures at a later tick: older, and not new."""
+        return replace(
+            self,
+            tick=tick,
+            timestamp_ns=timestamp_ns,
+            age_ns=self.age_ns + (timestamp_ns - self.timestamp_ns),
+            is_new=np.zeros_like(self.is_new),
+        )

@@ -175,7 +175,8 @@ class Collector:
         frame_set: FrameSet | None = None
         for tick in range(round(self._config.seconds * 36)):
             is_fresh = tick % DRAW_EVERY_TICKS == 0
-            frame_set = env.frame_set() if is_fresh or frame_set is None else held(frame_set, env.world.tick)
+            now = env.world.tick
+            frame_set = env.frame_set() if is_fresh or frame_set is None else frame_set.held(now, tick_time_ns(now))
             compressed = self._compressor.step(frame_set, env.ego(), saliency)
             if not is_fresh:
                 writer.skip(compressed)
@@ -224,19 +225,6 @@ class ControlNoise:
             controls[0] + (self._curvature if self._steer_left > 0 else 0.0),
             controls[1] + (self._acceleration if self._throttle_left > 0 else 0.0),
         )
-
-
-def held(frame_set: FrameSet, tick: int) -> FrameSet:
-    """The same pictures, one tick older."""
-    timestamp_ns = tick_time_ns(tick)
-    return FrameSet(
-        tick,
-        timestamp_ns,
-        frame_set.frames,
-        frame_set.age_ns + (timestamp_ns - frame_set.timestamp_ns),
-        frame_set.is_valid,
-        np.zeros_like(frame_set.is_new),
-    )
 
 
 def is_lost(env: DrivingEnv) -> bool:

@@ -7,7 +7,7 @@ from fsd.compression.budget import BUDGETS
 from fsd.data.errors import SimulatorError
 from fsd.data.rig import canonical_rig
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.networks.collection import CollectionConfig, Collector, ControlNoise, held, is_lost
+from fsd.networks.collection import CollectionConfig, Collector, ControlNoise, is_lost
 from fsd.networks.dataset import find_episodes
 
 
@@ -53,17 +53,3 @@ def test_an_episode_holds_what_the_network_would_have_seen(tmp_path: Path) -> No
     assert np.isfinite(rows["trajectory"]).all()
     assert rows["retina"].std() > 10
     assert (rows["commit_slots"][:, 0] >= 0).mean() > 0.5
-
-
-@pytest.mark.gl
-def test_held_pictures_grow_older(tmp_path: Path) -> None:
-    from fsd.data.simulator.renderer import Renderer
-
-    try:
-        env = DrivingEnv("S1", 3, Renderer(canonical_rig(64, 48)))
-    except SimulatorError as error:
-        pytest.skip(str(error))
-    fresh = env.frame_set()
-    later = held(fresh, fresh.tick + 3)
-    assert (later.age_ns == later.timestamp_ns - fresh.timestamp_ns).all()
-    assert not later.is_new.any()

@@ -1,0 +1,186 @@
+"""Who can drive the simulator: the network through the same pipeline as replay, and baselines that it must beat.
+
+A driver sees the environment's pictures (or, for baselines, its privileged state) and answers with a curvature and an
+acceleration for the next 1/36 s. It does not judge itself.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from fsd.data.clock import tick_time_ns
+from fsd.data.frames import CAMERAS, RATE_HZ, Frame, FrameSet
+from fsd.data.rig import Rig
+from fsd.data.simulator.environment import DrivingEnv
+from fsd.engine import Engine
+from fsd.pipeline import Pipeline, TickResult
+
+Controls = tuple[float, float]
+Distort = Callable[[FrameSet], FrameSet]
+
+SIDE_AND_REAR = ("left_pillar", "right_pillar", "left_repeater", "right_repeater", "rear")
+CRUISE_MPS = 8.0
+
+
+class Driver(Protocol):
+    """Drives one environment at a time."""
+
+    def reset(self, env: DrivingEnv) -> None:
+        """A new drive begins."""
+
+    def controls(self, env: DrivingEnv) -> Controls:
+        """Curvature 1/m and acceleration m/s² for this tick."""
+
+
+class ExpertDriver:
+    """The teacher, with privileged knowledge of the world."""
+
+    def reset(self, env: DrivingEnv) -> None:
+        pass
+
+    def controls(self, env: DrivingEnv) -> Controls:
+        return env.expert_controls()
+
+
+class ConstantVelocityDriver:
+    """Keeps the speed and the wheel as they were at the start."""
+
+    def reset(self, env: DrivingEnv) -> None:
+        self._curvature = env.world.ego.curvature
+
+    def controls(self, env: DrivingEnv) -> Controls:
+        return self._curvature, 0.0
+
+
+class StraightDriver:
+    """Drives straight ahead at a town speed."""
+
+    def reset(self, env: DrivingEnv) -> None:
+        pass
+
+    def controls(self, env: DrivingEnv) -> Controls:
+        return 0.0, CRUISE_MPS - env.world.ego.speed_mps
+
+
+class BlindSteeringDriver:
+    """Steers like the expert, slows for bends, and sees neither lights nor anybody else."""
+
+    def reset(self, env: DrivingEnv) -> None:
+        pass
+
+    def controls(self, env: DrivingEnv) -> Controls:
+        world = env.world
+        profile = world.profiles[world.lane]
+        wanted_mps = float(profile[min(int((world.s + 2.0) / 0.5), len(profile) - 1)])
+        return env.expert_controls()[0], float(np.clip(1.5 * (wanted_mps - world.ego.speed_mps), -4.0, 2.0))
+
+
+@dataclass(frozen=True)
+class Latency:
+    """When a plan takes effect: `none` at once, `fixed` after `fixed_ms`, `real` after the time it took to make."""
+
+    kind: str = "none"
+    fixed_ms: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str) -> "Latency":
+        """From `none`, `real` or `fixed:MS`.
+
+        Raises:
+            ValueError: anything else.
+        """
+        kind, _, number = text.partition(":")
+        if kind in ("none", "real") and not number:
+            return cls(kind)
+        try:
+            if kind == "fixed" and float(number) >= 0:
+                return cls("fixed", float(number))
+        except ValueError:
+            pass
+        raise ValueError(f"latency must be none, real or fixed:MILLISECONDS, got {text!r}.")
+
+    def ticks(self, took_ms: float) -> int:
+        """Whole ticks until a plan that took this long may act."""
+        delay_ms = {"none": 0.0, "fixed": self.fixed_ms, "real": took_ms}[self.kind]
+        return int(np.ceil(delay_ms * float(RATE_HZ) / 1000.0 - 1e-9))
+
+
+class NetworkDriver:
+    """The network behind the real compressor, tick by tick as in replay.
+
+    Args:
+        rig: that the environment's renderer draws.
+        model: ONNX file, None for the packaged one.
+        masked: cameras that are taken away.
+        distort: what is done to the pictures first; for positive controls.
+        draw_every_ticks: pictures are drawn at every so many ticks and held in between (1: every tick).
+        latency: when a plan takes effect.
+    """
+
+    def __init__(
+        self,
+        rig: Rig,
+        model: Path | None = None,
+        masked: tuple[str, ...] = (),
+        distort: Distort | None = None,
+        draw_every_ticks: int = 1,
+        latency: Latency | None = None,
+    ) -> None:
+        self.pipeline = Pipeline(rig, Engine(model))
+        self.last: TickResult | None = None
+        self._masked = np.array([name in masked for name in CAMERAS])
+        self._distort = distort
+        self._draw_every_ticks = draw_every_ticks
+        self._latency = latency or Latency()
+
+    def reset(self, env: DrivingEnv) -> None:
+        self.pipeline.reset()
+        self._frame_set: FrameSet | None = None
+        self._acting: Controls = (env.world.ego.curvature, 0.0)
+        self._coming: deque[tuple[int, Controls]] = deque()
+
+    def controls(self, env: DrivingEnv) -> Controls:
+        tick = env.world.tick
+        result = self.last = self.pipeline.step(self._look(env), env.ego(), env.command())
+        took_ms = result.compress_ms + result.infer_ms + result.post_ms
+        plan = (result.plan.curvature_per_m, result.plan.acceleration_mps2)
+        self._coming.append((tick + self._latency.ticks(took_ms), plan))
+        while self._coming and self._coming[0][0] <= tick:
+            self._acting = self._coming.popleft()[1]
+        return self._acting
+
+    def _look(self, env: DrivingEnv) -> FrameSet:
+        if self._frame_set is None or env.world.tick % self._draw_every_ticks == 0:
+            frame_set = env.frame_set()
+            if self._distort is not None:
+                frame_set = self._distort(frame_set)
+            self._frame_set = replace(frame_set, is_valid=frame_set.is_valid & ~self._masked)
+            return self._frame_set
+        return self._frame_set.held(env.world.tick, tick_time_ns(env.world.tick))
+
+
+def blurred(frame_set: FrameSet, cell_px: int = 32) -> FrameSet:
+    """Pictures of which only a coarse mosaic is left: a control that a judge worth its name must see fail."""
+
+    def mosaic(plane: np.ndarray, cell: int) -> np.ndarray:
+        rows, columns = plane.shape[0] // cell * cell, plane.shape[1] // cell * cell
+        means = plane[:rows, :columns].reshape(rows // cell, cell, columns // cell, cell).mean(axis=(1, 3))
+        coarse = np.repeat(np.repeat(means.astype(np.uint8), cell, 0), cell, 1)
+        pad = ((0, plane.shape[0] - rows), (0, plane.shape[1] - columns))
+        return np.pad(coarse, pad, mode="edge")
+
+    def blur(frame: Frame | None) -> Frame | None:
+        if frame is None:
+            return None
+        return replace(
+            frame,
+            y_plane=mosaic(frame.y_plane, cell_px),
+            u_plane=mosaic(frame.u_plane, cell_px // 2),
+            v_plane=mosaic(frame.v_plane, cell_px // 2),
+        )
+
+    return replace(frame_set, frames=tuple(blur(frame) for frame in frame_set.frames))
