@@ -53,7 +53,7 @@ def follow_acceleration(
         0.0, speed * headway + speed * closing / (2 * math.sqrt(ACCELERATION_MPS2 * COMFORTABLE_BRAKE_MPS2))
     )
     held = min(free, max(free, 0.0) - ACCELERATION_MPS2 * (desired / gap) ** 2)
-    heuristic = -max(closing, 0.0) ** 2 / (2 * max(gap - 0.5 * standstill, 0.2))
+    heuristic = -(max(closing, 0.0) ** 2) / (2 * max(gap - 0.5 * standstill, 0.2))
     if held < heuristic:
         held = 0.03 * held + 0.97 * (heuristic + brake * math.tanh((held - heuristic) / brake))
     return max(held, -HARDEST_BRAKE_MPS2)
@@ -61,18 +61,18 @@ def follow_acceleration(
 
 @njit(cache=True)
 def stop_acceleration(speed: float, wanted: float, distance: float) -> float:
-    """Come to a stand at a line `distance` metres ahead of the bumper."""
-    return follow_acceleration(speed, wanted, distance, speed, 0.5, 0.8)
+    """Come to a stand at a line `distance` metres ahead of the bumper, never much harder than that takes."""
+    needed = speed * speed / (2 * max(distance, 0.15))
+    return max(follow_acceleration(speed, wanted, distance, speed, 0.5, 0.8), -1.35 * needed - 0.7)
 
 
 @njit(cache=True)
-def travel_time(distance: float, speed: float, top_speed: float) -> float:
-    """Seconds to cover a distance, accelerating from `speed` up to `top_speed`; 0 if already there."""
+def travel_time(distance: float, speed: float, top_speed: float, rate: float) -> float:
+    """Seconds to cover a distance, accelerating at `rate` from `speed` up to `top_speed`; 0 if already there."""
     if distance <= 0.0:
         return 0.0
-    rate = 0.85 * ACCELERATION_MPS2
     if speed >= top_speed:
-        return distance / max(speed, 0.1)
+        return distance / max(0.35 * speed + 0.65 * top_speed, 0.1)
     ramp_time = (top_speed - speed) / rate
     ramp = speed * ramp_time + 0.5 * rate * ramp_time * ramp_time
     if ramp >= distance:
@@ -90,7 +90,7 @@ def gap_is_safe(vehicles: np.ndarray, lane_d: float, s: float, speed: float, tim
         apart = vehicles[row, 0] + along * time - (s + 0.5 * (FRONT_M - REAR_M))
         gap = abs(apart) - vehicles[row, 4] - 0.5 * (FRONT_M + REAR_M)
         if apart < 0.0:
-            wanted = 2.5 + 0.45 * speed + 2.6 * max(along - speed, 0.0)
+            wanted = 2.5 + 0.40 * speed + 2.2 * max(along - speed, 0.0)
         else:
             wanted = 1.5 + 0.30 * speed + 1.8 * max(speed - along, 0.0)
         if gap < wanted * strictness:
@@ -117,7 +117,7 @@ def gap_speed(vehicles: np.ndarray, lane_d: float, s: float, speed: float, time:
         if abs(vehicles[row, 1] - lane_d) < 1.9:
             apart = vehicles[row, 0] + vehicles[row, 2] * time - (s + 0.5 * (FRONT_M - REAR_M))
             if -10.0 < apart < 14.0:
-                slowest = min(slowest, max(vehicles[row, 2] - 2.5, 0.5 * speed, 4.0))
+                slowest = min(slowest, max(vehicles[row, 2] - 3.5, 0.5 * speed, 4.0))
     return slowest
 
 
@@ -166,14 +166,17 @@ def conflict_acceleration(
         if rear > end or conflicts[row, 4] <= time:
             continue
         cap = max(profile[min(int(begin / STEP_M), len(profile) - 1)], 3.0)
-        arrival, departure = travel_time(begin - front, speed, cap), travel_time(end - rear, speed, cap)
-        margin = 1.3 if front <= hold + 0.3 else 0.4
-        if time + departure + margin < conflicts[row, 3] or time + arrival > conflicts[row, 4] + 0.5 * margin:
+        arrival = travel_time(begin - front, speed, cap, ACCELERATION_MPS2)
+        departure = travel_time(end - rear, speed, cap, 0.8 * ACCELERATION_MPS2)
+        can_wait = front <= hold + 0.3 and speed * speed < 6.0 * max(hold + 0.3 - front, 0.1)
+        before, after = 1.3 if can_wait else 0.4, 0.8 if speed < 0.5 else 0.2
+        if time + departure + before < conflicts[row, 3] or time + arrival > conflicts[row, 4] + after:
             continue
-        if front <= hold + 0.6:
+        if can_wait:
             hardest = min(hardest, stop_acceleration(speed, wanted_speed, max(hold - front, 0.05)))
-        elif front < begin - 0.2:
-            hardest = min(hardest, stop_acceleration(speed, wanted_speed, begin - front))
+        elif speed * speed < 2 * HARDEST_BRAKE_MPS2 * (begin + 0.8 - front):
+            # Too late for the line, but not for the place itself; its edge leaves some room to nose in.
+            hardest = min(hardest, stop_acceleration(speed, wanted_speed, max(begin - 0.3 - front, 0.05)))
     return hardest
 
 

@@ -70,7 +70,7 @@ def gentle(rng: np.random.Generator) -> list[Piece]:
 def straight_on(rng: np.random.Generator) -> list[Piece]:
     """About 300 m with at most a slight bend: room for a change of lane."""
     slight = Curve(rng.uniform(250, 500), float(rng.choice((-1, 1))) * 0.12)
-    return [Straight(rng.uniform(90, 120)), slight, Straight(rng.uniform(120, 150))]
+    return [Straight(rng.uniform(100, 130)), slight, Straight(rng.uniform(140, 170))]
 
 
 def through_junctions(turns: list[str], control: str) -> Callable[[np.random.Generator], list[Piece]]:

@@ -13,10 +13,13 @@ from fsd.data.simulator.actors import Vehicle
 from fsd.data.simulator.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, travel_time
 from fsd.data.simulator.dynamics import FRONT_M, HALF_WIDTH_M, REAR_M
 from fsd.data.simulator.streams import Conflict, Stream
+from fsd.data.simulator.traffic import ego_clears
 from fsd.data.simulator.world import SIGHT_M, World
 
 BEHIND_M = 50.0
 NEVER_S = 99.0
+STARTING_MPS2 = 1.6
+"""How fast others are taken to gather speed."""
 
 
 @dataclass(frozen=True)
@@ -128,15 +131,18 @@ def _occupied(
         if stop.junction != conflict.junction or front > stop.stop_m + 0.8:
             continue
         control = world.road.junctions[stop.junction].control
-        if control == "signal" and signals[stop.junction][0 if stop.along else 1] != "green":
-            return None
+        if control == "signal":
+            if signals[stop.junction][0 if stop.along else 1] != "green":
+                return None
+            if not stop.along and ego_clears(world.road.junctions[stop.junction], world.s):
+                return None
         if control == "priority" and not stop.along:
             return None
     quickest = max(vehicle.speed_mps, 8.0)
-    arrival = travel_time(conflict.stream_begin_m - front, vehicle.speed_mps, quickest)
+    arrival = travel_time(conflict.stream_begin_m - front, vehicle.speed_mps, quickest, STARTING_MPS2)
     if vehicle.speed_mps > 1.0:
         return arrival, (conflict.stream_end_m - rear) / vehicle.speed_mps
-    return arrival, travel_time(conflict.stream_end_m - rear, vehicle.speed_mps, quickest) + 1.0
+    return arrival, travel_time(conflict.stream_end_m - rear, vehicle.speed_mps, quickest, STARTING_MPS2) + 1.0
 
 
 def _walkers(world: World) -> list[tuple[float, ...]]:

@@ -121,13 +121,15 @@ def lane_change(seed: int, **more: object) -> World:
     layout = lay_out(rng, straight_on, lanes=2, country=bool(rng.uniform() < 0.4))
     start_lane = int(rng.integers(2))
     from_m = layout.start_m + rng.uniform(15, 40)
-    change = LaneChange(from_m, from_m + 190.0, start_lane, 1 - start_lane)
+    change = LaneChange(from_m, from_m + 200.0, start_lane, 1 - start_lane)
     world = _start(rng, seed, _settle(layout, start_lane, lane_change=change, **more))
     world.ego.speed_mps = speed = float(rng.uniform(0.75, 0.95) * world.limit_mps)
     world.add_oncoming(QUIET)
     _other_lane(world, rng, change, speed)
     if rng.uniform() < 0.5:
-        world.traffic.add_on_road(layout.start_m + rng.uniform(25, 45), start_lane, speed, rng.uniform(0.75, 0.95) * speed)
+        world.traffic.add_on_road(
+            layout.start_m + rng.uniform(25, 45), start_lane, speed, rng.uniform(0.75, 0.95) * speed
+        )
     return world
 
 

@@ -12,7 +12,7 @@ from fsd.data.simulator.actors import Vehicle, random_paint, random_shape
 from fsd.data.simulator.driver import follow_acceleration, free_acceleration, stop_acceleration
 from fsd.data.simulator.dynamics import CENTRE_M, FRONT_M, REAR_M
 from fsd.data.simulator.path import STEP_M
-from fsd.data.simulator.road import Road
+from fsd.data.simulator.road import Junction, Road
 from fsd.data.simulator.road_speed import speed_profile
 from fsd.data.simulator.streams import Stream
 
@@ -29,6 +29,7 @@ class EgoView:
 
     x_m: float
     y_m: float
+    heading_rad: float
     speed_mps: float
     s: float
     d: float
@@ -200,17 +201,23 @@ class Traffic:
         """Do not drive into the ego car when it is ahead in the way."""
         speed, front = vehicle.speed_mps, vehicle.s + 0.5 * vehicle.length_m
         if vehicle.stream is None:
-            ego_s, ego_d, ego_speed = ego.s, ego.d, ego.speed_mps
-        else:
-            if math.hypot(vehicle.pose[0] - ego.x_m, vehicle.pose[1] - ego.y_m) > 35.0:
+            if abs(ego.d - vehicle.d) > 1.9 or ego.s + CENTRE_M < vehicle.s:
                 return 9.0
-            ego_s, ego_d = vehicle.path.project(ego.x_m, ego.y_m, vehicle.s, 10.0, 40.0)
-            ego_speed = 0.0
-        if abs(ego_d - vehicle.d) > 1.9 or ego_s + CENTRE_M < vehicle.s:
+            gap = ego.s - REAR_M - front
+            return follow_acceleration(speed, wanted, gap, speed - ego.speed_mps, _HEADWAY_S, _STANDSTILL_M)
+        if math.hypot(vehicle.pose[0] - ego.x_m, vehicle.pose[1] - ego.y_m) > 35.0:
             return 9.0
-        # On another stream the ego car may lie across; its length is then its reach in every direction.
-        gap = ego_s - (REAR_M if vehicle.stream is None else 1.5) - front
-        return follow_acceleration(speed, wanted, gap, speed - ego_speed, _HEADWAY_S, _STANDSTILL_M)
+        acceleration = 9.0
+        # The ego car may lie across: look at its tail, middle and nose. Where it has to give way, only its middle counts.
+        gives_way = any(self.road.junctions[stop.junction].control == "yield" for stop in vehicle.stream.stops)
+        for forward in (CENTRE_M,) if gives_way else (0.0, CENTRE_M, FRONT_M - 0.3):
+            x, y = ego.x_m + forward * math.cos(ego.heading_rad), ego.y_m + forward * math.sin(ego.heading_rad)
+            s, d = vehicle.path.project(x, y, vehicle.s, 10.0, 40.0)
+            if abs(d - vehicle.d) < 1.9 and s > vehicle.s:
+                gap = s - 1.5 - front
+                held = follow_acceleration(speed, wanted, gap, speed, _HEADWAY_S, _STANDSTILL_M)
+                acceleration = min(acceleration, held)
+        return acceleration
 
     def _stop_line(self, vehicle: Vehicle, front: float, ego: EgoView, signals: list[tuple[str, str]]) -> float | None:
         """The next line that this vehicle must stop at, or None."""
@@ -227,6 +234,8 @@ class Traffic:
                 colour = signals[index][0 if along else 1]
                 needed = vehicle.speed_mps**2 / (2 * max(distance, 0.1))
                 if colour == "red" or (colour == "yellow" and needed < 3.2):
+                    return stop_m
+                if not along and distance > 0.0 and needed < 4.0 and ego_clears(junction, ego.s):
                     return stop_m
                 if vehicle.stream is None and junction.turn == "left" and self._must_wait(index):
                     return stop_m
@@ -249,6 +258,11 @@ class Traffic:
                     if not past and until_m < 5.0 * vehicle.speed_mps:
                         return True
         return False
+
+
+def ego_clears(junction: Junction, ego_s: float) -> bool:
+    """Whether the ego car is still inside a junction; whoever has just got green lets it out."""
+    return junction.stop_m + 1.0 < ego_s + FRONT_M and ego_s - REAR_M < junction.exit_m
 
 
 def _advance(vehicle: Vehicle, dt_s: float) -> None:

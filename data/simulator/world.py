@@ -179,7 +179,7 @@ class World:
     @property
     def ego_view(self) -> EgoView:
         """What others see of the ego car."""
-        return EgoView(self.ego.x_m, self.ego.y_m, self.ego.speed_mps, self.s, self.d)
+        return EgoView(self.ego.x_m, self.ego.y_m, self.ego.heading_rad, self.ego.speed_mps, self.s, self.d)
 
     def step(self, curvature: float, acceleration_mps2: float) -> None:
         """One tick of 1/36 s: scripts, the ego car, the others."""
