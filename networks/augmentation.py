@@ -1,0 +1,134 @@
+"""Taking away and disturbing, so that the network leans on pictures and on no single source.
+
+Cameras, ego motion, command and memory are dropped; exposure and colour vary; where the car was is made uncertain,
+since odometry alone would teach it to go on as before. Works on batches of tensors with axes (clips, rows).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fsd.compression.tick import MEMORY_SLOTS
+from fsd.data.frames import CAMERAS
+from fsd.networks.contract import COMMANDS
+from fsd.networks.encoders import PIXEL_MEAN
+
+FRONT_CAMERAS = 3
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """How often and how much.
+
+    Attributes:
+        camera_dropout: share of clips that lose one to three cameras; front_only: that keep the front cameras alone;
+            one_front: that keep one front camera alone.
+        ego_dropout: share of clips without ego motion; speed_noise: relative error of the speed in the others.
+        command_dropout: share of clips whose command says "none".
+        memory_dropout: share of clips that start with nothing; slot_dropout: of slots lost otherwise.
+        odometry_scale: relative error of where slots were written; odometry_yaw_rad: error of their direction.
+        gain, offset: spread of contrast and brightness (in pixel values), alike in all cameras of a clip, with a
+            third as much on top for each camera; colour: of chroma.
+    """
+
+    camera_dropout: float = 0.2
+    front_only: float = 0.05
+    one_front: float = 0.03
+    ego_dropout: float = 0.3
+    speed_noise: float = 0.05
+    command_dropout: float = 0.03
+    memory_dropout: float = 0.2
+    slot_dropout: float = 0.1
+    odometry_scale: float = 0.2
+    odometry_yaw_rad: float = 0.03
+    gain: float = 0.15
+    offset: float = 8.0
+    colour: float = 0.15
+
+    def __post_init__(self) -> None:
+        for name in ("camera_dropout", "front_only", "one_front", "ego_dropout", "command_dropout", "memory_dropout"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is a share from 0 to 1, got {getattr(self, name)}.")
+
+
+def augment(batch: dict[str, Tensor], config: AugmentationConfig, generator: torch.Generator) -> dict[str, Tensor]:
+    """A disturbed copy of a batch: inputs of the contract, axes (B, T, …), on the generator's device."""
+    batch = dict(batch)
+    clips, rows = batch["retina"].shape[:2]
+    device = generator.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=device)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, device=device)
+
+    keep = camera_mask(config, uniform(clips, 2), uniform(clips, len(CAMERAS)))  # (B, N)
+    batch["camera_valid"] = batch["camera_valid"] * keep[:, None]
+    has_ego = (uniform(clips, 1, 1) >= config.ego_dropout).float()
+    batch["ego_valid"] = batch["ego_valid"] * has_ego
+    batch["ego"] = batch["ego"] * (1.0 + config.speed_noise * normal(clips, 1, 1)) * has_ego
+    has_command = uniform(clips, 1, 1) >= config.command_dropout
+    no_command = torch.zeros(len(COMMANDS), device=device)
+    no_command[COMMANDS.index("none")] = 1.0
+    batch["command"] = torch.where(has_command, batch["command"], no_command)
+
+    has_memory = (uniform(clips, 1, 1) >= config.memory_dropout).float()
+    has_slot = (uniform(clips, 1, MEMORY_SLOTS) >= config.slot_dropout).float()
+    batch["memory_valid"] = batch["memory_valid"] * has_memory * has_slot
+    batch["memory_pose"] = _blur_odometry(
+        batch["memory_pose"],
+        1.0 + config.odometry_scale * normal(clips, 1, 1),
+        config.odometry_yaw_rad * normal(clips, 1, 1),
+    )
+
+    # The same light in every row of a clip: it is one place at one time.
+    gain = 1.0 + config.gain * (normal(clips, 1) + normal(clips, len(CAMERAS)) / 3)
+    offset = config.offset * (normal(clips, 1) + normal(clips, len(CAMERAS)) / 3)
+    colour = 1.0 + config.colour * normal(clips, 1).expand_as(gain)
+    patch_camera = batch["patch_meta"][..., 0].long().clamp(min=0)  # (B, T, K)
+    every = torch.arange(len(CAMERAS), device=device).expand(clips, rows, -1)
+    for name, camera in (("retina", every), ("patches", patch_camera)):
+        of_image = [values[:, None].expand(-1, rows, -1).gather(2, camera) for values in (gain, offset, colour)]
+        batch[name] = _expose(batch[name], *of_image)
+    return batch
+
+
+def camera_mask(config: AugmentationConfig, choice: Tensor, order: Tensor) -> Tensor:
+    """(B, N) 1 for cameras kept, from uniform numbers `choice` (B, 2) and `order` (B, N)."""
+    kind, amount = choice[:, :1], choice[:, 1:]
+    rank = order.argsort(dim=1).argsort(dim=1)
+    lost = 1 + (3 * amount).long()
+    some = (rank >= lost).float()
+    front = torch.zeros_like(order)
+    front[:, :FRONT_CAMERAS] = 1.0
+    one = torch.zeros_like(order)
+    one[:, 0] = 1.0
+    edges = (config.camera_dropout, config.front_only, config.one_front)
+    keep = torch.ones_like(order)
+    keep = torch.where(kind < sum(edges), one, keep)
+    keep = torch.where(kind < sum(edges[:2]), front, keep)
+    return torch.where(kind < edges[0], some, keep)
+
+
+def _blur_odometry(pose: Tensor, scale: Tensor, yaw_rad: Tensor) -> Tensor:
+    """Scale and turn where the slots of (B, T, S, 6) lie: what imprecise odometry would have said."""
+    x, y, sin, cos = (pose[..., index] for index in range(4))
+    turn_sin, turn_cos = torch.sin(yaw_rad), torch.cos(yaw_rad)
+    moved = [
+        scale * (x * turn_cos - y * turn_sin),
+        scale * (x * turn_sin + y * turn_cos),
+        sin * turn_cos + cos * turn_sin,
+        cos * turn_cos - sin * turn_sin,
+    ]
+    return torch.cat([torch.stack(moved, dim=-1), pose[..., 4:]], dim=-1)
+
+
+def _expose(images: Tensor, gain: Tensor, offset: Tensor, colour: Tensor) -> Tensor:
+    """(B, T, M, 6, h, w) uint8 -> float, with gain, offset and colour (B, T, M); luma first, chroma last."""
+    gain, offset, colour = (values[..., None, None, None] for values in (gain, offset, colour))
+    centred = images.float() - PIXEL_MEAN
+    luma = (centred[..., :4, :, :] * gain + offset).clamp(-128.0, 127.0)
+    chroma = (centred[..., 4:, :, :] * gain * colour).clamp(-128.0, 127.0)
+    return torch.cat([luma, chroma], dim=-3) + PIXEL_MEAN

@@ -1,0 +1,73 @@
+"""A training run as one safetensors file: weights, their average, the optimiser's moments and the step reached.
+
+Written beside the old one and renamed, so that a crash while writing loses nothing.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from fsd.data.errors import ModelError
+
+HEADER_KEY = "fsd-checkpoint"
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a run had come: `step` done; `settings` are those it was started with, as JSON values."""
+
+    step: int
+    settings: Mapping[str, object]
+
+
+def save_checkpoint(
+    path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, position: Position
+) -> None:
+    """Write everything that a run needs to go on."""
+    tensors: dict[str, Tensor] = {}
+    for prefix, module in (("network", network), ("average", average)):
+        tensors |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
+    for name, parameter in network.named_parameters():
+        state = optimiser.state.get(parameter, {})
+        tensors |= {f"{moment}.{name}": state[moment] for moment in MOMENTS if moment in state}
+    content = save(
+        {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()},
+        metadata={HEADER_KEY: json.dumps({"step": position.step, "settings": dict(position.settings)})},
+    )
+    unfinished = path.with_suffix(".part")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)
+
+
+def load_checkpoint(path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> Position:
+    """Put everything back where `save_checkpoint` found it.
+
+    Raises:
+        ModelError: the file is damaged, or of another network.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})[HEADER_KEY])
+        tensors = load_file(path)
+        for prefix, module in (("network", network), ("average", average)):
+            part = {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
+            module.load_state_dict(part)
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"The checkpoint {path} cannot be used: {str(error).splitlines()[0]} Delete it to train from the start."
+        ) from error
+    step = int(header["step"])
+    for name, parameter in network.named_parameters():
+        moments = {moment: tensors[f"{moment}.{name}"] for moment in MOMENTS if f"{moment}.{name}" in tensors}
+        if moments:
+            placed = {moment: value.to(parameter.device).clone() for moment, value in moments.items()}
+            optimiser.state[parameter] = {"step": torch.tensor(float(step)), **placed}
+    return Position(step, header["settings"])

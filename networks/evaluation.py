@@ -1,0 +1,128 @@
+"""How well a network imitates on whole recorded episodes, its memory rolled out as at run time.
+
+Open loop: it answers, the recorded driver drives. Closed-loop driving is measured elsewhere.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fsd.compression.tick import MEMORY_SLOTS
+from fsd.networks.contract import (
+    KEY_SIZE,
+    OCCUPANCY_COLUMNS,
+    OCCUPANCY_ROWS,
+    PROPRIO_SIZE,
+    SLOT_TOKENS,
+    WAYPOINT_STEP_S,
+    input_shapes,
+)
+from fsd.networks.model import DrivingNetwork
+from fsd.networks.training_set import TrainingSet
+
+ROW_1S, ROW_3S = round(1 / WAYPOINT_STEP_S) - 1, round(3 / WAYPOINT_STEP_S) - 1
+WATCHED = ("trajectory", "curvature", "acceleration", "lead", "light", "occupancy")
+EPISODES_AT_ONCE = 16
+
+
+def evaluate(network: DrivingNetwork, episodes: TrainingSet, device: str = "cpu") -> dict[str, float]:
+    """Metrics over all rows of a set: metres, 1/m, m/s², shares.
+
+    Returns:
+        ade_3s_m, lateral_1s_m, along_3s_m, curvature_mae_per_m, curvature_correlation, acceleration_mae_mps2,
+        light_accuracy (rows with a light), lead_mae_m (rows with a lead), occupancy_f1, rows.
+    """
+    answers, labels = [], []
+    count = len(episodes.episodes)
+    was_training = network.training
+    network.eval()
+    for first in range(0, count, EPISODES_AT_ONCE):
+        rows, outputs = roll_out(network, episodes, range(first, min(first + EPISODES_AT_ONCE, count)), device)
+        recorded = episodes.read(rows)
+        labels.append({name: recorded[name] for name in WATCHED})
+        answers.append(outputs)
+    network.train(was_training)
+    joined = ({name: np.concatenate([part[name] for part in parts]) for name in WATCHED} for parts in (answers, labels))
+    return _metrics(*joined)
+
+
+def roll_out(
+    network: DrivingNetwork, episodes: TrainingSet, chosen: Sequence[int], device: str = "cpu"
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Run episodes side by side, row by row, each with its own memory.
+
+    Returns:
+        (R,) rows in the order they were run, and the watched outputs (R, …) at them.
+    """
+    keys = torch.zeros(len(chosen), MEMORY_SLOTS, SLOT_TOKENS, KEY_SIZE, device=device)
+    values = torch.zeros_like(keys)
+    begins = episodes.begins[list(chosen)]
+    lengths = np.array([episodes.episodes[index].ticks for index in chosen])
+    all_rows, outputs = [], []
+    for tick in range(int(lengths.max())):
+        running = np.flatnonzero(lengths > tick)
+        rows = begins[running] + tick
+        recorded = episodes.read(rows)
+        inputs = network_inputs(network, recorded, device)
+        is_written = torch.from_numpy(episodes.slot_row[rows] >= 0).to(device)
+        inputs["memory_valid"] = inputs["memory_valid"] * is_written
+        index = torch.from_numpy(running).to(device)
+        with torch.inference_mode():
+            answer = network(memory_k=keys[index], memory_v=values[index], **inputs)
+        for place, lane in enumerate(running):
+            slots = recorded["commit_slots"][place]
+            written = torch.from_numpy(slots[slots >= 0].astype(np.int64)).to(device)
+            keys[lane, written], values[lane, written] = answer["new_k"][place], answer["new_v"][place]
+        all_rows.append(rows)
+        outputs.append({name: answer[name].float().cpu().numpy() for name in WATCHED})
+    return np.concatenate(all_rows), {name: np.concatenate([part[name] for part in outputs]) for name in WATCHED}
+
+
+def network_inputs(network: DrivingNetwork, recorded: dict[str, np.ndarray], device: str) -> dict[str, Tensor]:
+    """The recorded inputs as tensors, and the ones that are never recorded as absent; without the memory."""
+    names = set(input_shapes(network.config.budget)) - {"memory_k", "memory_v", "proprio", "proprio_valid"}
+    inputs = {name: torch.from_numpy(recorded[name]).to(device) for name in names}
+    lead = recorded["ego"].shape[:-1]
+    inputs["proprio"] = torch.zeros(*lead, PROPRIO_SIZE, device=device)
+    inputs["proprio_valid"] = torch.zeros(*lead, 1, device=device)
+    return inputs
+
+
+def _metrics(answers: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> dict[str, float]:
+    offset = answers["trajectory"] - labels["trajectory"]
+    distance_m = np.hypot(offset[..., 0], offset[..., 1])
+    curvature, wanted = answers["curvature"][:, 0], labels["curvature"][:, 0]
+    light = labels["light"][:, 0]
+    has_light = light > 0
+    has_lead = labels["lead"][:, 1] > 0.5
+    cells = (len(offset), OCCUPANCY_ROWS, OCCUPANCY_COLUMNS)
+    claimed, occupied = answers["occupancy"].reshape(cells) > 0, labels["occupancy"] > 0
+    known = labels["occupancy"] >= 0
+    hits = float((claimed & occupied & known).sum())
+    return {
+        "ade_3s_m": _mean(distance_m[:, : ROW_3S + 1]),
+        "lateral_1s_m": _mean(np.abs(offset[:, ROW_1S, 1])),
+        "along_3s_m": _mean(np.abs(offset[:, ROW_3S, 0])),
+        "curvature_mae_per_m": _mean(np.abs(curvature - wanted)),
+        "curvature_correlation": _correlation(curvature, wanted),
+        "acceleration_mae_mps2": _mean(np.abs(answers["acceleration"] - labels["acceleration"])),
+        "light_accuracy": _mean((answers["light"].argmax(axis=1) == light)[has_light]),
+        "lead_mae_m": _mean(np.abs(answers["lead"][:, 0] - labels["lead"][:, 0])[has_lead]),
+        "occupancy_f1": 2 * hits / max(float((claimed & known).sum() + (occupied & known).sum()), 1.0),
+        "rows": float(len(offset)),
+    }
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean of what is known; NaN if nothing is."""
+    known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    known = np.isfinite(one) & np.isfinite(other)
+    if known.sum() < 2 or one[known].std() == 0 or other[known].std() == 0:
+        return float("nan")
+    return float(np.corrcoef(one[known], other[known])[0, 1])

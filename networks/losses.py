@@ -1,0 +1,122 @@
+"""What imitation costs: distance from the expert's plan and controls, and from what it should have noticed.
+
+Unknown labels (NaN, or -1 for classes) cost nothing. Scales learn from errors whose gradient is cut, so that being
+unsure never makes the plan itself lazy.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """What a unit of each error costs.
+
+    Attributes:
+        x, y, yaw, speed: per m, m, rad, m/s, one second ahead; a waypoint t seconds ahead weighs 1.5 / (0.5 + t) of it.
+        curvature: per 1/m; acceleration: per m/s².
+        scale: of the negative log-likelihood of all errors under the claimed scales.
+        lead, light, occupancy, saliency: of the auxiliary terms, each about 1 for an untrained network.
+    """
+
+    x: float = 0.15
+    y: float = 0.6
+    yaw: float = 2.0
+    speed: float = 0.2
+    curvature: float = 15.0
+    acceleration: float = 0.3
+    scale: float = 0.02
+    lead: float = 0.1
+    light: float = 0.2
+    occupancy: float = 0.3
+    saliency: float = 0.3
+
+
+OCCUPIED_WEIGHT, SALIENT_WEIGHT = 8.0, 4.0
+"""Cells with something in them are rare, and missing one is worse than seeing a ghost."""
+
+LEAD_SCALE_M = 30.0
+
+
+def imitation_loss(
+    outputs: dict[str, Tensor], labels: dict[str, Tensor], weights: LossWeights
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Mean loss over a batch, and its terms without their weights.
+
+    Args:
+        outputs: of the network; labels: as in `dataset.LABEL_SHAPES`; both with the same batch axes in front.
+    """
+    plan, scale = _plan_terms(outputs, labels, weights)
+    controls = {
+        "curvature": _known_mean(outputs["curvature"] - labels["curvature"]),
+        "acceleration": _known_mean(outputs["acceleration"] - labels["acceleration"]),
+    }
+    noticed = {
+        "lead": _lead(outputs["lead"], labels["lead"]),
+        "light": _light(outputs["light"], labels["light"]),
+        "occupancy": _cells(outputs["occupancy"], labels["occupancy"], OCCUPIED_WEIGHT),
+        "saliency": _cells(outputs["saliency"], labels["saliency"], SALIENT_WEIGHT),
+    }
+    terms = {"plan": plan, "scale": scale, **controls, **noticed}
+    total = plan + sum(getattr(weights, name) * term for name, term in terms.items() if name != "plan")
+    return total, terms
+
+
+def _plan_terms(outputs: dict[str, Tensor], labels: dict[str, Tensor], weights: LossWeights) -> tuple[Tensor, Tensor]:
+    error = outputs["trajectory"] - labels["trajectory"]
+    time_s = torch.arange(1, WAYPOINTS + 1, device=error.device) * WAYPOINT_STEP_S
+    costs = torch.tensor([weights.x, weights.y, weights.yaw, weights.speed], device=error.device)
+    plan = 4.0 * _known_mean(error * (1.5 / (0.5 + time_s))[:, None] * costs)
+    scale = torch.stack(
+        [
+            _known_mean(_laplace(outputs[name] - labels[name], outputs[f"{name}_scale"]), absolute=False)
+            for name in ("trajectory", "curvature", "acceleration")
+        ]
+    ).mean()
+    return plan, scale
+
+
+def _laplace(error: Tensor, scale: Tensor) -> Tensor:
+    """Negative log-likelihood of an error that is taken as given."""
+    return error.detach().abs() / scale + torch.log(scale)
+
+
+def _known_mean(values: Tensor, absolute: bool = True) -> Tensor:
+    """Mean over what is not NaN; 0 if nothing is known. Gradients of the unknown are zero, not NaN."""
+    known = ~torch.isnan(values)
+    values = torch.where(known, values, 0.0)
+    return (values.abs() if absolute else values).sum() / known.sum().clamp(min=1)
+
+
+def _lead(output: Tensor, label: Tensor) -> Tensor:
+    """Whether there is a lead (log-loss), and how far it is where there is one (relative to 30 m)."""
+    exists, distance = label[..., 1], label[..., 0]
+    is_known = ~torch.isnan(exists)
+    target = torch.where(is_known, exists, 0.0)
+    existence = functional.binary_cross_entropy_with_logits(output[..., 1], target, reduction="none")
+    there = is_known & (target > 0.5) & ~torch.isnan(distance)
+    far = (output[..., 0] - torch.where(there, distance, 0.0)).abs() / LEAD_SCALE_M
+    return _masked_mean(existence, is_known) + 2.0 * _masked_mean(far, there)
+
+
+def _light(output: Tensor, label: Tensor) -> Tensor:
+    label = label[..., 0].long()
+    return functional.cross_entropy(output.flatten(0, -2), label.flatten(), ignore_index=-1, reduction="sum") / (
+        label >= 0
+    ).sum().clamp(min=1)
+
+
+def _cells(output: Tensor, label: Tensor, positive_weight: float) -> Tensor:
+    """Log-loss of a grid of logits; cells that hold something weigh more."""
+    target = label.to(output.dtype).clamp(min=0)
+    loss = functional.binary_cross_entropy_with_logits(output, target, reduction="none")
+    return _masked_mean(loss * (1.0 + (positive_weight - 1.0) * target), label >= 0)
+
+
+def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)

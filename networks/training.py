@@ -1,0 +1,338 @@
+"""Learn to drive by imitation, from recorded episodes: rows drawn at random, each with its memory filled.
+
+A clip is a few rows of one episode that read each other's answers, so that gradients reach what is written to memory;
+older answers come from a cache. One process on a CPU, or one per device under `torchrun`. It does not know where
+episodes come from, and does not drive.
+
+Source: truncated recurrence with cached states as in Y. Wu et al., Memorizing Transformers (2022).
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from fsd.networks.augmentation import AugmentationConfig, augment
+from fsd.networks.checkpoint import Position, load_checkpoint, save_checkpoint
+from fsd.networks.config import NetworkConfig
+from fsd.networks.dataset import LABEL_SHAPES, Episode
+from fsd.networks.evaluation import evaluate, network_inputs
+from fsd.networks.losses import LossWeights, imitation_loss
+from fsd.networks.memory_cache import MemoryCache
+from fsd.networks.model import Content, DrivingNetwork
+from fsd.networks.training_log import TrainingLog
+from fsd.networks.training_set import TrainingSet
+from fsd.networks.weights import load_weights, save_weights, untrained
+
+PICTURE_INPUTS = ("retina", "retina_meta", "patches", "patch_meta", "camera_valid", "camera_age_s")
+BODY_INPUTS = ("ego", "ego_valid", "proprio", "proprio_valid", "command")
+CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of `train`.
+
+    Attributes:
+        out: folder of the run: checkpoint, weights, progress.
+        network: sizes, of a network that starts from nothing; initial: weights to start from instead.
+        steps: optimiser steps; clips, rows_per_clip: of a batch (a process's own batch, under `torchrun`).
+        hard_share: share of clips that end in a bend, braking or a red light.
+        learning_rate: highest; warm_up_steps: rising to it; then a cosine to `final_rate` of it.
+        average_decay: of the running average of the weights, which is what is kept.
+        bf16: pictures in bfloat16; memory and plan always in float32.
+        freeze_statistics: share of the steps, at the end, with fixed BatchNorm statistics.
+        validation_share: share of the episodes that is never learned from.
+        report_every, evaluate_every, checkpoint_every: in steps.
+        threads: of the CPU; device: `cpu` or `cuda`.
+    """
+
+    out: Path
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    initial: Path | None = None
+    steps: int = 10_000
+    clips: int = 10
+    rows_per_clip: int = 3
+    hard_share: float = 0.4
+    learning_rate: float = 1e-3
+    final_rate: float = 0.01
+    warm_up_steps: int = 200
+    weight_decay: float = 0.02
+    clip_norm: float = 1.0
+    average_decay: float = 0.999
+    bf16: bool = True
+    freeze_statistics: float = 0.1
+    validation_share: float = 0.05
+    report_every: int = 50
+    evaluate_every: int = 1000
+    checkpoint_every: int = 500
+    threads: int = 2
+    device: str = "cpu"
+    seed: int = 0
+    loss: LossWeights = field(default_factory=LossWeights)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+
+    def __post_init__(self) -> None:
+        for name in (
+            "steps",
+            "clips",
+            "rows_per_clip",
+            "report_every",
+            "evaluate_every",
+            "checkpoint_every",
+            "threads",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("hard_share", "final_rate", "freeze_statistics", "validation_share"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(f"{name} must be from 0 up to 1, got {getattr(self, name)}.")
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step."""
+        warm = min(1.0, (step + 1) / max(self.warm_up_steps, 1))
+        wave = 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
+        return self.learning_rate * warm * (self.final_rate + (1.0 - self.final_rate) * wave)
+
+
+@dataclass(frozen=True)
+class _Process:
+    """This process among those of a `torchrun`."""
+
+    rank: int
+    world: int
+
+    @classmethod
+    def join(cls, device: str) -> "_Process":
+        world = int(os.environ.get("WORLD_SIZE", "1"))
+        if world > 1 and not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        return cls(int(os.environ.get("RANK", "0")), world)
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+
+class ClipModule(nn.Module):
+    """Loss of a batch of clips: pictures of all rows at once, then row by row through the memory."""
+
+    def __init__(self, network: DrivingNetwork, weights: LossWeights, bf16: bool) -> None:
+        super().__init__()
+        self.network, self.weights, self.bf16 = network, weights, bf16
+
+    def forward(self, inputs: dict[str, Tensor], live: Tensor, labels: dict[str, Tensor]) -> dict[str, Tensor]:
+        """inputs (B, T, …) of the contract, live (B, T, 112) which earlier row of the clip a slot holds, -1 none.
+
+        Returns the loss, its terms, and `new_k`, `new_v` (B, T, 16, 64) without gradient.
+        """
+        network, rows = self.network, live.shape[1]
+        with torch.autocast(live.device.type, torch.bfloat16, enabled=self.bf16):
+            content = network.encode(**{name: inputs[name] for name in PICTURE_INPUTS})
+        tokens, mask = content.tokens.float(), content.mask.float()
+        body = network.body(**{name: inputs[name] for name in BODY_INPUTS})
+        answers: list[dict[str, Tensor]] = []
+        for row in range(rows):
+            keys, values = inputs["memory_k"][:, row], inputs["memory_v"][:, row]
+            for earlier, answer in enumerate(answers):
+                is_live = (live[:, row] == earlier)[:, :, None, None]
+                keys = torch.where(is_live, answer["new_k"][:, None], keys)
+                values = torch.where(is_live, answer["new_v"][:, None], values)
+            answers.append(
+                network.decide(
+                    Content(tokens[:, row], mask[:, row], content.retina_count),
+                    body[:, row],
+                    keys,
+                    values,
+                    inputs["memory_pose"][:, row],
+                    inputs["memory_valid"][:, row],
+                    inputs["ego"][:, row],
+                    inputs["ego_valid"][:, row],
+                )
+            )
+        outputs = {name: torch.stack([answer[name] for answer in answers], dim=1) for name in answers[0]}
+        loss, terms = imitation_loss(outputs, labels, self.weights)
+        kept = {name: outputs[name].detach() for name in ("new_k", "new_v")}
+        return {"loss": loss, **{name: term.detach() for name, term in terms.items()}, **kept}
+
+
+class Trainer:
+    """One process of a training run."""
+
+    def __init__(self, config: TrainConfig, episodes: Sequence[Episode]) -> None:
+        self.config, self.process = config, _Process.join(config.device)
+        torch.set_num_threads(config.threads)
+        config.out.mkdir(parents=True, exist_ok=True)
+        learned, held_out = split(episodes, config.validation_share, config.seed)
+        mine = learned[self.process.rank :: self.process.world]
+        self.training = TrainingSet(mine)
+        self.validation = TrainingSet(held_out) if held_out and self.process.is_first else None
+        self.cache = MemoryCache(config.out / f"cache-{self.process.rank}", len(self.training))
+
+        if config.initial is None:
+            self.network = untrained(config.network, config.seed)
+        else:
+            self.network = load_weights(config.initial)[0]
+        self.network.to(config.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = untrained(self.network.config, config.seed).to(config.device)
+        self.average.load_state_dict(self.network.state_dict())
+        self.optimiser = _optimiser(self.network, config)
+        module = ClipModule(self.network, config.loss, config.bf16)
+        self.module: nn.Module = module if self.process.world == 1 else DistributedDataParallel(module)
+        self.step = 0
+        checkpoint = config.out / CHECKPOINT
+        if checkpoint.exists():
+            self.step = load_checkpoint(checkpoint, self.network, self.average, self.optimiser).step
+        self.log = TrainingLog(config.out, self.step)
+
+    def run(self, progress: Callable[[int, dict[str, float]], None] | None = None) -> Path:
+        """Train to the end; returns the weights file. Told to go on, it starts where it was."""
+        config = self.config
+        sums: dict[str, float] = {}
+        started, first = time.perf_counter(), self.step
+        with ThreadPoolExecutor(1) as reader:
+            upcoming = reader.submit(self._read, self.step)
+            while self.step < config.steps:
+                rows, recorded = upcoming.result()
+                # The next rows come from disk while these are learned from.
+                upcoming = reader.submit(self._read, self.step + 1)
+                for name, value in self._learn(rows, recorded).items():
+                    sums[name] = sums.get(name, 0.0) + value
+                self.step += 1
+                if self.step % config.report_every == 0 or self.step == config.steps:
+                    done = self.step - first
+                    report = {name: value / config.report_every for name, value in sums.items()}
+                    report["rate"] = config.rate_at(self.step)
+                    report["rows_per_s"] = done * rows.size / (time.perf_counter() - started)
+                    sums.clear()
+                    self._report(report, progress)
+        return config.out / WEIGHTS
+
+    def _generator(self, step: int) -> np.random.Generator:
+        """The same numbers for the same seed and step, so that a run that broke goes on as it would have."""
+        return np.random.default_rng([self.config.seed, self.process.rank, step])
+
+    def _read(self, step: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Rows (B, T) of a step and what was recorded at them."""
+        config = self.config
+        rows = self.training.draw(self._generator(step), config.clips, config.rows_per_clip, config.hard_share)
+        return rows, self.training.read(rows)
+
+    def _learn(self, rows: np.ndarray, recorded: dict[str, np.ndarray]) -> dict[str, float]:
+        config = self.config
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.rate_at(self.step)
+        self.module.train()
+        if self.step >= (1.0 - config.freeze_statistics) * config.steps:
+            for part in self.network.modules():
+                if isinstance(part, nn.BatchNorm2d):
+                    part.eval()
+        inputs, live = self._with_memory(rows, recorded)
+        generator = torch.Generator(config.device)
+        generator.manual_seed(int(self._generator(self.step).integers(2**62)))
+        labels = {name: torch.from_numpy(recorded[name]).to(config.device) for name in LABEL_SHAPES}
+        results = self.module(augment(inputs, config.augmentation, generator), live, labels)
+        self.optimiser.zero_grad(set_to_none=True)
+        results["loss"].backward()
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+        self._update_average()
+        keys, values = (results.pop(name).flatten(0, 1).half().cpu().numpy() for name in ("new_k", "new_v"))
+        self.cache.write(rows.ravel(), keys, values)
+        return {name: float(value) for name, value in results.items()} | {"gradient_norm": float(norm)}
+
+    def _with_memory(self, rows: np.ndarray, recorded: dict[str, np.ndarray]) -> tuple[dict[str, Tensor], Tensor]:
+        """Inputs (B, T, …), memory from the cache, and which earlier row of the clip each slot (B, T, 112) holds."""
+        device = self.config.device
+        slot_row = self.training.slot_row[rows]
+        live = np.full(slot_row.shape, -1, np.int64)
+        for earlier in range(rows.shape[1]):
+            live[:, earlier + 1 :][slot_row[:, earlier + 1 :] == rows[:, earlier, None, None]] = earlier
+        keys, values, known = self.cache.read(slot_row)
+        inputs = network_inputs(self.network, recorded, device)
+        inputs["memory_k"] = torch.from_numpy(keys).to(device).float()
+        inputs["memory_v"] = torch.from_numpy(values).to(device).float()
+        inputs["memory_valid"] = inputs["memory_valid"] * torch.from_numpy(known | (live >= 0)).to(device)
+        return inputs, torch.from_numpy(live).to(device)
+
+    def _update_average(self) -> None:
+        # Young averages follow quickly: a fixed decay would keep the random start for thousands of steps.
+        decay = min(self.config.average_decay, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            for kept, current in zip(
+                self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+            ):
+                if kept.dtype.is_floating_point:
+                    kept.lerp_(current, 1.0 - decay)
+                else:
+                    kept.copy_(current)
+
+    def _report(self, report: dict[str, float], progress: Callable[[int, dict[str, float]], None] | None) -> None:
+        config = self.config
+        if not self.process.is_first:
+            return
+        at_end = self.step == config.steps
+        if self.validation is not None and (self.step % config.evaluate_every == 0 or at_end):
+            measured = evaluate(self.average, self.validation, config.device)
+            report |= {f"validation_{name}": value for name, value in measured.items()}
+        self.log.add(self.step, report)
+        if self.step % config.checkpoint_every == 0 or at_end:
+            settings = {name: str(value) for name, value in asdict(config).items()}
+            save_checkpoint(
+                config.out / CHECKPOINT, self.network, self.average, self.optimiser, Position(self.step, settings)
+            )
+            notes = {"step": self.step, "settings": settings, "metrics": self.log.latest}
+            save_weights(self.average, config.out / WEIGHTS, trained=True, notes=notes)
+        if progress is not None:
+            progress(self.step, report)
+
+
+def train(
+    config: TrainConfig,
+    episodes: Sequence[Episode],
+    progress: Callable[[int, dict[str, float]], None] | None = None,
+) -> Path:
+    """Train a network on episodes; returns its weights file (the running average of the weights).
+
+    A run that broke goes on from its checkpoint. Under `torchrun` every process learns from its own share of the
+    episodes, and gradients are averaged.
+
+    Args:
+        progress: called as progress(step, report) every `report_every` steps, in the first process only.
+    """
+    return Trainer(config, episodes).run(progress)
+
+
+def split(episodes: Sequence[Episode], share: float, seed: int) -> tuple[list[Episode], list[Episode]]:
+    """Episodes to learn from and to validate on: drawn once by the seed, alike in every process.
+
+    Episodes of one world stay together: the part of the folder name before the collection round decides.
+    """
+    worlds = sorted({_world(episode) for episode in episodes})
+    count = math.floor(share * len(worlds))
+    held_out = set(np.random.default_rng([seed, len(worlds)]).permutation(worlds)[:count].tolist())
+    return (
+        [episode for episode in episodes if _world(episode) not in held_out],
+        [episode for episode in episodes if _world(episode) in held_out],
+    )
+
+
+def _world(episode: Episode) -> str:
+    return episode.folder.name.rpartition("-r")[0] or episode.folder.name
+
+
+def _optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW; only matrices and kernels decay, not gains, biases and learned tokens."""
+    kernels = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    groups = [{"params": kernels, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))

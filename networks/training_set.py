@@ -1,0 +1,136 @@
+"""Recorded episodes as one long table of ticks, and which tick wrote what the memory holds at each of them.
+
+Small arrays are in memory, pictures stay on disk until a batch asks for them. Numpy only; it draws and gathers, and
+knows nothing of networks or losses.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fsd.compression.tick import MEMORY_SLOTS
+from fsd.data.errors import ClipError
+from fsd.networks.dataset import Episode
+
+ON_DISK = ("retina", "patches", "retina_meta", "saliency")
+HARD_CURVATURE_PER_M, HARD_BRAKE_MPS2 = 0.02, -1.0
+RED = 3
+"""Rows that ask for more than holding the lane: a bend, braking, a red light. They are rare, so they are drawn more."""
+
+
+class TrainingSet:
+    """Rows of all episodes, numbered through.
+
+    Attributes:
+        begins: (E + 1,) first row of each episode, and the number of rows.
+        slot_row: (R, 112) int32, the row whose answer each memory slot holds at a row; -1 where none does.
+        hard: (R,) bool, rows that ask for more than holding the lane.
+    """
+
+    def __init__(self, episodes: Sequence[Episode]) -> None:
+        """Open the episodes.
+
+        Raises:
+            ClipError: there are none, or one has arrays of unequal length.
+        """
+        if not episodes:
+            raise ClipError("There are no episodes to learn from. Collect some first.")
+        self.episodes = tuple(episodes)
+        self.begins = np.cumsum([0, *(episode.ticks for episode in episodes)])
+        self._tables = [_open(episode) for episode in episodes]
+        names = set.intersection(*(set(table) for table in self._tables))
+        self._on_disk = tuple(name for name in ON_DISK if name in names)
+        self._in_memory = {
+            name: np.concatenate([np.asarray(table.pop(name)) for table in self._tables])
+            for name in sorted(names - set(ON_DISK))
+        }
+        writers = [memory_writers(self._column("commit_slots", index)) for index in range(len(episodes))]
+        self.slot_row = np.concatenate(
+            [np.where(local >= 0, first + local, -1) for first, local in zip(self.begins[:-1], writers, strict=True)]
+        ).astype(np.int32)
+        self.hard = self._find_hard()
+
+    def __len__(self) -> int:
+        return int(self.begins[-1])
+
+    def episode_of(self, rows: np.ndarray) -> np.ndarray:
+        """Index of the episode of each row."""
+        return np.searchsorted(self.begins, rows, side="right") - 1
+
+    def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Every array at these rows: (…,) -> (…, *shape)."""
+        flat = rows.ravel()
+        found = {name: column[flat] for name, column in self._in_memory.items()}
+        episode = self.episode_of(flat)
+        local = flat - self.begins[episode]
+        for name in self._on_disk:
+            found[name] = np.stack([self._tables[e][name][row] for e, row in zip(episode, local, strict=True)])
+        return {name: column.reshape(*rows.shape, *column.shape[1:]) for name, column in found.items()}
+
+    def draw(self, rng: np.random.Generator, clips: int, rows_per_clip: int, hard_share: float) -> np.ndarray:
+        """(clips, rows_per_clip) rows, rising within a clip, each clip from one episode.
+
+        The last row of a clip is drawn first, `hard_share` of them among the hard rows; the ones before it are rows
+        whose answers it has in memory, so that a gradient can reach what was written.
+        """
+        hard = np.flatnonzero(self.hard)
+        drawn = np.empty((clips, rows_per_clip), np.int64)
+        for clip in range(clips):
+            last = int(rng.choice(hard)) if len(hard) and rng.uniform() < hard_share else int(rng.integers(len(self)))
+            drawn[clip] = self._clip_ending_at(rng, last, rows_per_clip)
+        return drawn
+
+    def _clip_ending_at(self, rng: np.random.Generator, last: int, count: int) -> np.ndarray:
+        begin = int(self.begins[self.episode_of(np.array(last))])
+        writers = np.unique(self.slot_row[last][self.slot_row[last] >= 0])
+        if len(writers) >= count - 1:
+            chosen = rng.choice(writers, count - 1, replace=False)
+        else:
+            last = max(last, min(begin + count - 1, len(self) - 1))
+            earlier = np.arange(begin, last)
+            chosen = rng.choice(earlier, count - 1, replace=len(earlier) < count - 1)
+        return np.sort(np.append(chosen, last))
+
+    def _column(self, name: str, episode: int) -> np.ndarray:
+        return self._in_memory[name][self.begins[episode] : self.begins[episode + 1]]
+
+    def _find_hard(self) -> np.ndarray:
+        columns = self._in_memory
+        with np.errstate(invalid="ignore"):
+            return (
+                (np.abs(columns["curvature"][:, 0]) > HARD_CURVATURE_PER_M)
+                | (columns["acceleration"][:, 0] < HARD_BRAKE_MPS2)
+                | (columns["light"][:, 0] == RED)
+            )
+
+
+def memory_writers(commit_slots: np.ndarray) -> np.ndarray:
+    """Which row of an episode wrote what each slot holds when a row reads it.
+
+    Args:
+        commit_slots: (R, C) slots written by each row, or by unrecorded ticks since the row before; -1 is none.
+
+    Returns:
+        (R, 112) row index, -1 where there is nothing to read. A slot that the row itself lists counts as nothing: if
+        an unrecorded tick wrote it, its pose is already new and its content is not.
+    """
+    writers = np.empty((len(commit_slots), MEMORY_SLOTS), np.int64)
+    current = np.full(MEMORY_SLOTS, -1)
+    for row, slots in enumerate(commit_slots):
+        written = slots[slots >= 0]
+        current[written] = -1
+        writers[row] = current
+        current[written] = row
+    return writers
+
+
+def _open(episode: Episode) -> dict[str, np.ndarray]:
+    table = {path.stem: np.load(path, mmap_mode="r") for path in sorted(episode.folder.glob("*.npy"))}
+    lengths = {name: len(column) for name, column in table.items()}
+    wrong = [name for name, length in lengths.items() if length != episode.ticks]
+    if wrong:
+        raise ClipError(
+            f"{episode.folder} says {episode.ticks} ticks, but {wrong[0]}.npy has {lengths[wrong[0]]}. "
+            "Delete the folder and collect the episode again."
+        )
+    return table
