@@ -126,7 +126,9 @@ class DrivingEnv:
             ego.heading_rad = heading + float(np.clip(rng.normal(0, turn_rad), -2.5 * turn_rad, 2.5 * turn_rad))
             ego.speed_mps = max(before[3] * float(rng.uniform(0.6, 1.15)), 0.0)
             world.locate()
-            if collision(world) is None and on_asphalt(world):
+            drift_m = 0.7 * ego.speed_mps * math.sin(world.route_heading_error())
+            recoverable = abs(world.d + drift_m) < world.road.half_width_m - 0.95
+            if recoverable and collision(world) is None and on_asphalt(world):
                 return
         ego.x_m, ego.y_m, ego.heading_rad, ego.speed_mps = before
         world.locate()
