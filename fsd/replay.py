@@ -21,6 +21,8 @@ from fsd.engine import Engine
 from fsd.networks.contract import COMMANDS
 from fsd.overlay import Overlay
 from fsd.pipeline import Pipeline
+from fsd.report.moments import Moments
+from fsd.report.replay_page import write_report
 from fsd.results import ResultTables
 from fsd.summary import RunRecord, write_summary
 
@@ -37,7 +39,8 @@ class ReplayConfig:
         max_ticks: stop after this many; None replays everything.
         max_age_ms: a camera whose newest frame is older is masked.
         command: route command for the whole clip, over the recorded ones; one of `COMMANDS`.
-        overlay: write `overlay.mp4`.
+        overlay: write `overlay.mp4`; report: write `report.html`.
+        latency_ms: what a plan is taken to cost in the latency-charged scores; None takes what was measured.
     """
 
     clip: Path
@@ -50,6 +53,8 @@ class ReplayConfig:
     max_age_ms: float = 250.0
     command: str | None = None
     overlay: bool = True
+    report: bool = True
+    latency_ms: float | None = None
 
     def __post_init__(self) -> None:
         if self.threads < 1 or self.decode_workers < 1:
@@ -60,6 +65,8 @@ class ReplayConfig:
             raise ValueError(f"max_ticks must be at least 1, got {self.max_ticks}.")
         if self.max_age_ms <= 0:
             raise ValueError(f"max_age_ms must be positive, got {self.max_age_ms}.")
+        if self.latency_ms is not None and not 0 <= self.latency_ms < float("inf"):
+            raise ValueError(f"latency_ms must be 0 or more, got {self.latency_ms}.")
         if self.command is not None and self.command not in COMMANDS:
             raise ValueError(f"command must be one of {', '.join(COMMANDS)}; got {self.command!r}.")
 
@@ -79,25 +86,43 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> dict[str, Any]:
     engine = Engine(config.model, threads=config.threads)
     try:
         config.out.mkdir(parents=True, exist_ok=True)
-        (config.out / "overlay.mp4").unlink(missing_ok=True)
+        for name in ("overlay.mp4", "report.html"):
+            (config.out / name).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
-    record = RunRecord(clip, engine.metadata)
+    record = RunRecord(clip, engine.metadata, config.latency_ms)
+    moments = Moments(clip, engine.metadata) if config.report else None
     write_summary(config.out, record.summary("running"))
     try:
-        _run(config, clip, engine, record, show_progress)
+        _run(config, clip, engine, record, moments, show_progress)
     except KeyboardInterrupt:
-        write_summary(config.out, record.summary("interrupted"))
+        _finish(config, clip, record.summary("interrupted"), moments)
         raise
     except BaseException as error:
-        write_summary(config.out, record.summary("failed", error))
+        try:
+            _finish(config, clip, record.summary("failed", error), moments)
+        except Exception as second:  # on a full disk nothing can be written; the first error is the one that matters
+            error.add_note(f"The summary or the report could not be written either: {second}")
         raise
     summary = record.summary("complete")
-    write_summary(config.out, summary)
+    _finish(config, clip, summary, moments)
     return summary
 
 
-def _run(config: ReplayConfig, clip: Clip, engine: Engine, record: RunRecord, show_progress: bool) -> None:
+def _finish(config: ReplayConfig, clip: Clip, summary: dict[str, Any], moments: Moments | None) -> None:
+    write_summary(config.out, summary)
+    if moments is not None:
+        write_report(config.out / "report.html", config.out, clip, moments)
+
+
+def _run(
+    config: ReplayConfig,
+    clip: Clip,
+    engine: Engine,
+    record: RunRecord,
+    moments: Moments | None,
+    show_progress: bool,
+) -> None:
     pipeline = Pipeline(clip.rig, engine)
     with ExitStack() as stack:
         tables = stack.enter_context(ResultTables(config.out, engine.metadata.trained, engine.budget.patch_count))
@@ -113,6 +138,8 @@ def _run(config: ReplayConfig, clip: Clip, engine: Engine, record: RunRecord, sh
             )
         )
         stack.callback(lambda: record.finish(source.report))
+        if moments is not None:
+            moments.expect(source.expected_ticks)
         progress = stack.enter_context(
             tqdm(total=source.expected_ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr)
         )
@@ -130,6 +157,8 @@ def _run(config: ReplayConfig, clip: Clip, engine: Engine, record: RunRecord, sh
             record.add(result, wait_ms, write_ms)
             if overlay is not None:
                 overlay.add(result, ego, command)
+            if moments is not None:
+                moments.add(result, ego, command)
             progress.update()
             waiting_since_ns = time.perf_counter_ns()
             write_ms = (waiting_since_ns - write_start_ns) / 1e6

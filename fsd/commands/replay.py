@@ -49,11 +49,20 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-overlay", dest="overlay", action="store_false", default=ReplayConfig.overlay, help="write no video"
     )
+    parser.add_argument(
+        "--no-report", dest="report", action="store_false", default=ReplayConfig.report, help="write no report.html"
+    )
+    parser.add_argument(
+        "--latency-ms",
+        type=float,
+        default=ReplayConfig.latency_ms,
+        help="latency of a plan in the latency-charged scores (what is measured)",
+    )
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Replay and print what came out."""
-    config = config_from(options, options.clip, _camera_map(options.cameras, options.clip))
+    config = config_from(options, options.clip, camera_map(options.cameras, options.clip))
     summary = replay(config)
     if not options.json:
         print_summary(summary, config)
@@ -78,6 +87,8 @@ def config_from(options: argparse.Namespace, clip: Path, cameras: dict[str, Path
             max_age_ms=options.max_age_ms,
             command=options.command,
             overlay=options.overlay,
+            report=options.report,
+            latency_ms=options.latency_ms,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -111,10 +122,16 @@ def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
         if "ade_3s_m" in scores:
             print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
     print(f"  plan hash    {summary['plan_hash']}")
-    print(f"  written      {config.out}/plan.parquet ticks.parquet summary.json{' overlay.mp4' * config.overlay}")
+    files = f"plan.parquet ticks.parquet summary.json{' overlay.mp4' * config.overlay}{' report.html' * config.report}"
+    print(f"  written      {config.out}/{files}")
 
 
-def _camera_map(pairs: list[str] | None, folder: Path) -> dict[str, Path] | None:
+def camera_map(pairs: list[str] | None, folder: Path) -> dict[str, Path] | None:
+    """`--cameras NAME=FILE …` as a mapping; files are looked for in `folder` first.
+
+    Raises:
+        UsageError: a pair without a name, a file, or the sign between them.
+    """
     if pairs is None:
         return None
     cameras: dict[str, Path] = {}

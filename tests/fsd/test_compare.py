@@ -83,3 +83,13 @@ def test_an_unknown_difference_is_refused_with_the_known_ones(a: Path, capsys: p
 def test_json_is_complete_even_over_tolerance(a: Path, swerving: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(a), str(swerving), "--tolerance", "0", "--json"]) == OVER_LIMIT
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["within_tolerance"] is False
+
+
+def test_the_page_shows_both_runs_and_asks_no_network(a: Path, swerving: Path, tmp_path: Path) -> None:
+    page = tmp_path / "differences.html"
+    compare(CompareConfig(a, swerving, {"path_m": 0.1}, page))
+    html = page.read_text()
+    assert "Over tolerance" in html
+    assert "tolerance 0.1" in html
+    assert str(swerving) in html
+    assert "http" not in html.replace("http-equiv", "")

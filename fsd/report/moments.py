@@ -1,0 +1,167 @@
+"""Keep the pictures of a few moments of a run while it lasts: the worst ones, spread over the drive.
+
+A moment's picture can only be drawn while its frames are in memory, so the worst tick of every stretch is held until
+the stretch is over and drawn if it belongs to the worst so far: one drawing a stretch, one set of frames held.
+"""
+
+import io
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from fsd.data.clip import Clip
+from fsd.data.ego import EgoSample, EgoTrack
+from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
+from fsd.networks.contract import WAYPOINT_STEP_S, ModelMetadata
+from fsd.overlay_picture import OverlayPainter, rgb_picture
+from fsd.pipeline import TickResult
+from fsd.scoring import HORIZONS_S, driven_waypoints
+
+MOMENTS = 6
+MIN_STRETCH_TICKS = int(RATE_HZ)
+STRETCHES = 24
+THUMBNAIL_PX = (240, 180)
+JPEG_QUALITY = 84
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One tick worth a look: `error` is why (see `Moments.measure`), `picture` the whole overlay as JPEG."""
+
+    tick: int
+    time_s: float
+    error: float
+    picture: bytes
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    error: float
+    result: TickResult
+    ego: EgoSample | None
+    command: str
+
+
+class Moments:
+    """Collects moments, and one small picture per camera.
+
+    Args:
+        clip: its driven path decides what is worst; without one it is the plan's own uncertainty.
+        metadata: of the model, for the pictures' header.
+
+    Attributes:
+        measure: what `Moment.error` is: `error` (mean distance to the driven path, m) or `uncertainty` (mean Laplace
+            scale of the planned positions, m).
+        thumbnails: camera -> JPEG of its first valid picture.
+    """
+
+    def __init__(self, clip: Clip, metadata: ModelMetadata) -> None:
+        self._painter = OverlayPainter(clip, metadata)
+        self._truth = None if clip.ego is None else _Truth(clip.ego)
+        self._stretch_ticks = MIN_STRETCH_TICKS
+        self._worst_of_stretch: _Candidate | None = None
+        self._ticks = 0
+        self._kept: list[Moment] = []
+        self.measure = "uncertainty" if self._truth is None else "error"
+        self.thumbnails: dict[str, bytes] = {}
+
+    def expect(self, ticks: int | None) -> None:
+        """Spread the moments over a run of so many ticks; None where nobody knows."""
+        self._stretch_ticks = max(MIN_STRETCH_TICKS, (ticks or 0) // STRETCHES)
+
+    def add(self, result: TickResult, ego: EgoSample | None, command: str) -> None:
+        """Look at one tick."""
+        self._take_thumbnails(result.frame_set)
+        error = self._error(result)
+        held = self._worst_of_stretch
+        if np.isfinite(error) and (held is None or error > held.error):
+            self._worst_of_stretch = _Candidate(error, _frozen(result), ego, command)
+        self._ticks += 1
+        if self._ticks % self._stretch_ticks == 0:
+            self._end_stretch()
+
+    def finished(self) -> list[Moment]:
+        """The worst moments, in the order of the drive."""
+        self._end_stretch()
+        return sorted(self._kept, key=lambda moment: moment.tick)
+
+    def _error(self, result: TickResult) -> float:
+        if self._truth is not None:
+            return self._truth.error_m(result.plan.timestamp_ns, result.plan.trajectory)
+        steps = round(HORIZONS_S[-1] / WAYPOINT_STEP_S)
+        return float(result.plan.trajectory_scale[:steps, :2].mean())
+
+    def _end_stretch(self) -> None:
+        held, self._worst_of_stretch = self._worst_of_stretch, None
+        if held is None:
+            return
+        least = min(self._kept, key=lambda moment: moment.error, default=None)
+        if len(self._kept) >= MOMENTS and least is not None:
+            if held.error <= least.error:
+                return
+            self._kept.remove(least)
+        picture = self._painter.picture(held.result, held.ego, held.command)
+        plan = held.result.plan
+        self._kept.append(Moment(plan.tick, float(plan.tick / RATE_HZ), held.error, _jpeg(picture)))
+
+    def _take_thumbnails(self, frame_set: FrameSet) -> None:
+        if len(self.thumbnails) == len(CAMERAS):
+            return
+        for name, frame, is_valid in zip(CAMERAS, frame_set.frames, frame_set.is_valid, strict=True):
+            if frame is not None and is_valid and name not in self.thumbnails:
+                height_px, width_px = frame.y_plane.shape
+                width = min(THUMBNAIL_PX[0], round(THUMBNAIL_PX[1] * width_px / height_px))
+                size = (max(1, width), max(1, round(width * height_px / width_px)))
+                self.thumbnails[name] = _jpeg(rgb_picture(frame, size))
+
+
+class _Truth:
+    """The driven path near the present tick; a whole drive's track would be searched through at every tick."""
+
+    def __init__(self, ego: EgoTrack) -> None:
+        self._ego = ego
+        self._near: EgoTrack | None = None
+        self._until_ns = -1
+
+    def error_m(self, timestamp_ns: int, trajectory: np.ndarray) -> float:
+        """Mean distance to the driven path over the longest horizon that was recorded; NaN if none was."""
+        if self._near is None or timestamp_ns > self._until_ns:
+            self._until_ns = timestamp_ns + 2 * 10**9
+            self._near = _cut(self._ego, timestamp_ns - 10**9, self._until_ns + 5 * 10**9)
+        driven = driven_waypoints(self._near, np.array([timestamp_ns]))[0, :, :2]
+        distance_m = np.linalg.norm(trajectory[:, :2] - driven, axis=-1)
+        for horizon_s in reversed(HORIZONS_S):
+            mean_m = float(distance_m[: round(horizon_s / WAYPOINT_STEP_S)].mean())
+            if np.isfinite(mean_m):
+                return mean_m
+        return float("nan")
+
+
+def _cut(ego: EgoTrack, from_ns: int, to_ns: int) -> EgoTrack:
+    rows = slice(
+        max(0, int(np.searchsorted(ego.timestamp_ns, from_ns)) - 1), int(np.searchsorted(ego.timestamp_ns, to_ns)) + 1
+    )
+    if rows.start >= len(ego.timestamp_ns):
+        rows = slice(len(ego.timestamp_ns) - 1, len(ego.timestamp_ns))
+    return EgoTrack(*(getattr(ego, field)[rows] for field in ego.__dataclass_fields__))
+
+
+def _frozen(result: TickResult) -> TickResult:
+    """The result with copies of what the compressor writes anew at every tick and a picture shows."""
+    compressed = result.compressed
+    return replace(
+        result,
+        compressed=replace(
+            compressed,
+            patch_camera=compressed.patch_camera.copy(),
+            patch_block=compressed.patch_block.copy(),
+            is_keyframe=compressed.is_keyframe.copy(),
+        ),
+    )
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "jpeg", quality=JPEG_QUALITY, optimize=True)
+    return buffer.getvalue()

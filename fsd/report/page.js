@@ -1,0 +1,44 @@
+// Values under the pointer, for every chart of the page. Without this script the page shows everything else.
+"use strict";
+for (const figure of document.querySelectorAll("[data-chart]")) {
+  const chart = JSON.parse(figure.dataset.chart);
+  const area = figure.querySelector(".area");
+  const cursor = figure.querySelector(".cursor");
+  const tip = figure.querySelector(".tip");
+  const first = chart.x[0];
+  const span = chart.x[chart.x.length - 1] - first || 1;
+  const show = (event) => {
+    const box = area.getBoundingClientRect();
+    const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+    const at = first + share * span;
+    let low = 0, high = chart.x.length - 1;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (chart.x[middle] <= at) low = middle; else high = middle;
+    }
+    const nearest = at - chart.x[low] < chart.x[high] - at ? low : high;
+    const left = ((chart.x[nearest] - first) / span) * 100;
+    const lines = chart.lines.map((line) => {
+      const value = line.values[nearest];
+      return `${line.name}  ${value === null ? "–" : `${value} ${chart.unit}`}`;
+    });
+    tip.textContent = [`${chart.x[nearest].toFixed(2)} ${chart.xUnit}`, ...lines].join("\n");
+    cursor.style.display = tip.style.display = "block";
+    cursor.style.left = `${left}%`;
+    tip.style.left = left < 55 ? `calc(${left}% + 10px)` : "auto";
+    tip.style.right = left < 55 ? "auto" : `calc(${100 - left}% + 10px)`;
+  };
+  const hide = () => { cursor.style.display = tip.style.display = "none"; };
+  area.addEventListener("pointermove", show);
+  area.addEventListener("pointerdown", show);
+  area.addEventListener("pointerleave", hide);
+}
+// Escape closes an enlarged picture; the arrow keys turn to the one beside it.
+document.addEventListener("keydown", (event) => {
+  const open = document.querySelector(".moment:target");
+  if (!open) return;
+  const links = open.querySelectorAll(".turn");
+  if (event.key === "Escape") location.hash = "#moments";
+  if (event.key === "ArrowLeft") location.hash = links[0].hash;
+  if (event.key === "ArrowRight") location.hash = links[1].hash;
+});
