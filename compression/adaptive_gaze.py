@@ -62,17 +62,19 @@ def _score(
     for camera in range(cameras):
         if is_valid[camera]:
             valid_bits |= 1 << camera
-    for i in range(prior.shape[0]):
-        if not is_valid[i // blocks]:
-            out[i] = -1
+    for camera in range(cameras):
+        first, last = camera * blocks, (camera + 1) * blocks
+        if not is_valid[camera]:
+            out[first:last] = -1
             continue
-        wanted = min(surprise[i] * by_surprise * (1000 + prior[i]) // (16 * 2000), max_surprise)
-        wish = saliency[i]
-        if wish == wish:  # not NaN
-            wanted += int(by_saliency * (wish / (1.0 + abs(wish)))) if abs(wish) < 1e30 else 0
-        if better[i] & valid_bits:
-            wanted = wanted * overlap // 256
-        out[i] = max(prior[i] + wanted + by_age * min(count - last_read[i], max_age), 0)
+        for i in range(first, last):
+            wanted = min(surprise[i] * by_surprise * (1000 + prior[i]) // 32000, max_surprise)
+            wish = saliency[i]
+            if abs(wish) < 1e30:  # neither NaN nor infinite
+                wanted += int(by_saliency * (wish / (1.0 + abs(wish))))
+            if better[i] & valid_bits:
+                wanted = wanted * overlap >> 8
+            out[i] = max(prior[i] + wanted + by_age * min(count - last_read[i], max_age), 0)
 
 
 class AdaptiveGaze:

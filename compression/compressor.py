@@ -5,6 +5,7 @@ does not depend on what the cameras show. Opens no file and does not know which 
 """
 
 import numpy as np
+from numba import njit
 
 from fsd.compression.adaptive_gaze import AdaptiveGaze
 from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS, PATCH_PX, Budget
@@ -64,6 +65,7 @@ class Compressor:
         self._patch_meta = np.zeros((budget.patch_count, META_SIZE), np.float32)
         self._patch_camera = np.empty(budget.patch_count, np.int16)
         self._patch_block = np.empty(budget.patch_count, np.int16)
+        self._patch_ends = np.empty(len(CAMERAS), np.int64)
         self._camera_valid = np.empty(len(CAMERAS), np.float32)
         self._camera_age_s = np.empty(len(CAMERAS), np.float32)
         self._block_meta = self.geometry.block_meta.reshape(-1, META_SIZE)
@@ -189,24 +191,52 @@ class Compressor:
         return sampler
 
     def _read_patches(self, frame_set: FrameSet, chosen: np.ndarray) -> None:
-        count = len(chosen)
-        np.floor_divide(chosen, BLOCKS, out=self._patch_camera[:count], casting="unsafe")
-        np.remainder(chosen, BLOCKS, out=self._patch_block[:count], casting="unsafe")
-        ends = np.searchsorted(chosen, np.arange(1, len(CAMERAS) + 1) * BLOCKS).tolist()
+        _label_patches(
+            chosen,
+            self._block_meta,
+            self._camera_age_s,
+            self._patches,
+            self._patch_meta,
+            self._patch_camera,
+            self._patch_block,
+            self._patch_ends,
+        )
         first = 0
-        for index, last in enumerate(ends):
+        for index, last in enumerate(self._patch_ends.tolist()):
             frame, sampler = frame_set.frames[index], self._samplers[index]
             if last > first and frame is not None and sampler is not None:
                 sampler.read_blocks(frame, self._patch_block, first, last, self._patches)
             first = last
-        self._patch_meta[:count] = self._block_meta[chosen]
-        self._patch_meta[:count, AGE] = self._camera_age_s[self._patch_camera[:count]]
-        self._patch_meta[:count, FILLED] = 1
-        if count < self.budget.patch_count:
-            self._patches[count:] = GREY
-            self._patch_meta[count:] = 0
-            self._patch_camera[count:] = -1
-            self._patch_block[count:] = -1
+
+
+@njit(nogil=True, cache=True)
+def _label_patches(
+    chosen: np.ndarray,
+    block_meta: np.ndarray,
+    camera_age_s: np.ndarray,
+    patches: np.ndarray,
+    patch_meta: np.ndarray,
+    patch_camera: np.ndarray,
+    patch_block: np.ndarray,
+    ends: np.ndarray,
+) -> None:
+    """Fill everything about the patches but their pixels, and where each camera's patches end."""
+    count, total = chosen.shape[0], patches.shape[0]
+    for i in range(count):
+        camera = chosen[i] // BLOCKS
+        patch_camera[i], patch_block[i] = camera, chosen[i] % BLOCKS
+        for j in range(META_SIZE):
+            patch_meta[i, j] = block_meta[chosen[i], j]
+        patch_meta[i, AGE], patch_meta[i, FILLED] = camera_age_s[camera], 1
+    for i in range(count, total):
+        patch_camera[i], patch_block[i] = -1, -1
+        patch_meta[i] = 0
+        patches[i] = GREY
+    end = 0
+    for camera in range(ends.shape[0]):
+        while end < count and patch_camera[end] == camera:
+            end += 1
+        ends[camera] = end
 
 
 def _check_planes(name: str, frame: Frame) -> None:

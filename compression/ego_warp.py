@@ -116,7 +116,6 @@ def block_shifts(
     forward_m: float,
     side_m: float,
     turn_rad: float,
-    scale: float,
     shifts: np.ndarray,
 ) -> None:
     """Whole-pixel shifts of one camera's blocks: content at p now was at p + shift before the motion.
@@ -125,14 +124,13 @@ def block_shifts(
         forward, rates: one camera's tables of `EgoWarp`.
         nodes_m: `FORWARD_NODES_M`.
         forward_m, side_m, turn_rad: the motion; backwards is taken as mirrored.
-        scale: 1 for the depth prior; less for everything further away. Turning does not depend on depth.
         shifts: (300, 2) int16, written.
     """
     node, part = forward_place(nodes_m, forward_m)
-    sign = -scale if forward_m < 0 else scale
+    sign = -1.0 if forward_m < 0 else 1.0
     for block in range(shifts.shape[0]):
         for axis in range(2):
             near, far = forward[node, block, axis], forward[node + 1, block, axis]
-            moved = sign * (near + part * (far - near)) + scale * side_m * rates[0, block, axis]
+            moved = sign * (near + part * (far - near)) + side_m * rates[0, block, axis]
             moved += turn_rad * rates[1, block, axis]
             shifts[block, axis] = np.int16(np.floor(min(max(moved, -200.0), 200.0) + 0.5))

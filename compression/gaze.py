@@ -74,31 +74,7 @@ def spread_order() -> np.ndarray:
 
 
 @njit(nogil=True, cache=True)
-def _take_best(keys: np.ndarray, count: int, taken: np.ndarray) -> int:
-    """Mark the `count` largest keys that are not below 0 and not yet taken. Keys are unique, so there is one answer."""
-    best = np.empty(count, np.int64)
-    held = 0
-    for i in range(keys.shape[0]):
-        key = keys[i]
-        if key < 0 or taken[i] or (held == count and (count == 0 or key < best[held - 1])):
-            continue
-        place = held if held < count else count - 1
-        while place > 0 and best[place - 1] < key:
-            best[place] = best[place - 1]
-            place -= 1
-        best[place] = key
-        held = min(held + 1, count)
-    if held == 0:
-        return 0
-    threshold = best[held - 1]
-    for i in range(keys.shape[0]):
-        if keys[i] >= threshold and not taken[i]:
-            taken[i] = True
-    return held
-
-
-@njit(nogil=True, cache=True)
-def _rank_camera(keys: np.ndarray, best: np.ndarray) -> int:
+def _rank(keys: np.ndarray, best: np.ndarray) -> int:
     """The largest keys that are not below 0, falling, as many as `best` holds; returns how many there are."""
     held, room = 0, best.shape[0]
     for i in range(keys.shape[0]):
@@ -137,7 +113,7 @@ def _spend(
     total = keys.shape[0]
     for camera in range(cameras):
         room = min(caps[camera], count)
-        held[camera] = _rank_camera(keys[camera * blocks : (camera + 1) * blocks], ranked[camera, :room])
+        held[camera] = _rank(keys[camera * blocks : (camera + 1) * blocks], ranked[camera, :room])
     left = count
     for _ in range(count):
         best_camera, best_key, best_is_floor = -1, np.int64(-1), False
@@ -156,6 +132,18 @@ def _spend(
 
 
 @njit(nogil=True, cache=True)
+def _take_best(keys: np.ndarray, count: int, taken: np.ndarray) -> None:
+    """Mark the `count` largest keys that are not below 0. Keys are unique, so there is one answer."""
+    best = np.empty(count, np.int64)
+    held = _rank(keys, best)
+    if held > 0:
+        threshold = best[held - 1]
+        for i in range(keys.shape[0]):
+            if keys[i] >= threshold:
+                taken[i] = True
+
+
+@njit(nogil=True, cache=True)
 def _choose(
     scores: np.ndarray,
     floors: np.ndarray,
@@ -171,24 +159,24 @@ def _choose(
     is_swept: np.ndarray,
     picked: np.ndarray,
 ) -> int:
-    total = scores.shape[0]
-    blocks = total // is_valid.shape[0]
-    newest = np.int64(-1)
-    for i in range(total):
-        taken[i] = False
-        newest = max(newest, last_read[i])
-        seen = is_valid[i // blocks]
-        keys[i] = scores[i] * total + order[i] if seen and scores[i] >= 0 else -1
+    total, cameras = scores.shape[0], is_valid.shape[0]
+    blocks = total // cameras
+    newest = last_read.max()
+    taken[:] = False
+    is_swept[:] = False
+    for camera in range(cameras):
+        for i in range(camera * blocks, (camera + 1) * blocks):
+            keys[i] = scores[i] * total + order[i] if is_valid[camera] and scores[i] >= 0 else -1
     _spend(keys, blocks, patch_count - sweep_count, floors, caps, block_of_order, taken)
     if sweep_count > 0:
-        for i in range(total):
-            is_swept[i] = taken[i]
-            keys[i] = (newest - last_read[i]) * total + order[i] if is_valid[i // blocks] else -1
-        _take_best(keys, sweep_count, taken)
+        for camera in range(cameras):
+            for i in range(camera * blocks, (camera + 1) * blocks):
+                is_free = is_valid[camera] and not taken[i]
+                keys[i] = (newest - last_read[i]) * total + order[i] if is_free else -1
+        _take_best(keys, sweep_count, is_swept)
     count = 0
     for i in range(total):
-        is_swept[i] = taken[i] and not is_swept[i] if sweep_count > 0 else False
-        if taken[i]:
+        if taken[i] or is_swept[i]:
             picked[count] = i
             count += 1
     return count

@@ -51,7 +51,7 @@ def _measure(
     """All cameras, one after the other: the result cannot depend on a number of threads."""
     length, cameras, rows, columns = analysis.shape
     blocks = out.shape[1]
-    shifts, far_shifts = np.empty((blocks, 2), np.int16), np.empty((blocks, 2), np.int16)
+    shifts = np.empty((blocks, 2), np.int16)
     warped = np.empty((rows, columns), np.uint8)
     sums_now, sums_then = np.empty(blocks, np.int64), np.empty(blocks, np.int64)
     residual = np.empty(blocks, np.int64)
@@ -65,9 +65,7 @@ def _measure(
             continue
         then = (slot - age) % length
         forward_m, side_m, turn_rad = motion_between(poses[then], poses[slot])
-        tables, turns = forward[camera], rates[camera]
-        block_shifts(tables, turns, nodes_m, forward_m, side_m, turn_rad, 1.0, shifts)
-        block_shifts(tables, turns, nodes_m, forward_m, side_m, turn_rad, 0.0, far_shifts)
+        block_shifts(forward[camera], rates[camera], nodes_m, forward_m, side_m, turn_rad, shifts)
         image, reference = analysis[slot, camera], analysis[then, camera]
         warp(reference, shifts, warped)
         block_sums(image, sums_now)
@@ -78,7 +76,8 @@ def _measure(
             image,
             reference,
             shifts,
-            far_shifts,
+            rates[camera, 1],
+            turn_rad,
             gain,
             offset,
             residual,

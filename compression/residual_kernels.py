@@ -18,23 +18,32 @@ EDGE = 8
 SUSPECTS = 16
 """At most so many blocks a camera and tick are matched again, with other depths and by one pixel."""
 
-FLOOR_RATE = 16
-"""A noise floor forgets in about so many ticks."""
+FLOOR_BITS = 4
+"""A noise floor forgets in about 2^4 ticks."""
 
 _LAST_ROW, _LAST_COLUMN = ANALYSIS_ROWS - EDGE, ANALYSIS_COLUMNS - EDGE
+_1, _2, _3, _4, _5, _6, _7 = (np.uint64(i) for i in range(1, 8))
+_STRIDE = np.uint64(ANALYSIS_COLUMNS)
 
 
 @_kernel
 def warp(reference: np.ndarray, shifts: np.ndarray, out: np.ndarray) -> None:
     """Move every block of the reference to where its content should be now; clipped at the picture's edge."""
-    for block in range(shifts.shape[0]):
-        top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
-        y = min(max(top + shifts[block, 1], 0), _LAST_ROW)
-        x = min(max(left + shifts[block, 0], 0), _LAST_COLUMN)
-        for j in range(EDGE):
-            source, target = reference[y + j], out[top + j]
-            for i in range(EDGE):
-                target[left + i] = source[x + i]
+    source, target = reference.reshape(-1), out.reshape(-1)
+    for row in range(GRID_ROWS):
+        for column in range(GRID_COLUMNS):
+            block = GRID_COLUMNS * row + column
+            y = min(max(EDGE * row + shifts[block, 1], 0), _LAST_ROW)
+            x = min(max(EDGE * column + shifts[block, 0], 0), _LAST_COLUMN)
+            p, q = np.uint64(y * ANALYSIS_COLUMNS + x), np.uint64(EDGE * (row * ANALYSIS_COLUMNS + column))
+            for _ in range(EDGE):
+                # All eight loads before all eight stores, so that the compiler can make one word of each: 4x faster.
+                a, b, c, d = source[p], source[p + _1], source[p + _2], source[p + _3]
+                e, f, g, h = source[p + _4], source[p + _5], source[p + _6], source[p + _7]
+                target[q], target[q + _1], target[q + _2], target[q + _3] = a, b, c, d
+                target[q + _4], target[q + _5], target[q + _6], target[q + _7] = e, f, g, h
+                p += _STRIDE
+                q += _STRIDE
 
 
 @_kernel
@@ -64,23 +73,24 @@ def fit_exposure(now: np.ndarray, before: np.ndarray) -> tuple[int, int]:
     """Gain and offset (1/256) that turn the earlier block sums into the present ones.
 
     The ratio of the spreads, not a regression of one on the other: that would read motion as a loss of contrast.
-    Blocks that do not fit are left out of a second pass, so that a new object does not pass for a new exposure.
+    Blocks that do not fit are left out of a second pass, so that a new object does not pass for a new exposure. Every
+    second block is enough.
     """
     n = now.shape[0]
     gain, offset = 1.0, 0.0
     limit = np.inf
     for _ in range(3):
         count, sum_now, sum_before = 0, 0.0, 0.0
-        for i in range(n):
+        for i in range(0, n, 2):
             if abs(now[i] - gain * before[i] - offset) <= limit:
                 count += 1
                 sum_now += now[i]
                 sum_before += before[i]
-        if count < n // 8:
+        if count < n // 16:
             break
         mean_now, mean_before = sum_now / count, sum_before / count
         spread_now, spread_before = 0.0, 0.0
-        for i in range(n):
+        for i in range(0, n, 2):
             if abs(now[i] - gain * before[i] - offset) <= limit:
                 spread_now += abs(now[i] - mean_now)
                 spread_before += abs(before[i] - mean_before)
@@ -89,9 +99,9 @@ def fit_exposure(now: np.ndarray, before: np.ndarray) -> tuple[int, int]:
         gain = min(max(gain, 0.25), 4.0)
         offset = mean_now - gain * mean_before
         total = 0.0
-        for i in range(n):
+        for i in range(0, n, 2):
             total += abs(now[i] - gain * before[i] - offset)
-        limit = 2.0 * total / n + 64.0
+        limit = 4.0 * total / n + 64.0
     return round(256 * gain), round(4 * offset)
 
 
@@ -118,14 +128,13 @@ def block_residual(
     """Residual of one block against the reference at (y, x), clipped to the picture."""
     y, x = min(max(y, 0), _LAST_ROW), min(max(x, 0), _LAST_COLUMN)
     factor, shift = np.int32(gain), np.int32(offset + 128)
-    total = 0
+    total = np.int32(0)
     for j in range(EDGE):
-        a, b = image[top + j, left : left + EDGE], reference[y + j, x : x + EDGE]
-        for i in range(EDGE):
-            value = (np.int32(b[i]) * factor + shift) >> np.int32(8)
+        for i in range(EDGE):  # unsigned indices: no check for negative ones, and the loop becomes wide instructions
+            value = (np.int32(reference[np.uint64(y + j), np.uint64(x + i)]) * factor + shift) >> np.int32(8)
             value = min(max(value, np.int32(0)), np.int32(255))
-            total += int(abs(np.int32(a[i]) - value))
-    return total
+            total += abs(np.int32(image[np.uint64(top + j), np.uint64(left + i)]) - value)
+    return int(total)
 
 
 @_kernel
@@ -134,7 +143,8 @@ def _best_match(
     reference: np.ndarray,
     block: int,
     shifts: np.ndarray,
-    far_shifts: np.ndarray,
+    turn_x: float,
+    turn_y: float,
     gain: int,
     offset: int,
     best: int,
@@ -142,7 +152,7 @@ def _best_match(
     """The smallest residual over other depths along the same motion (at infinity, half as near, half again as near)
     and one pixel around: whatever a still world could explain is explained away."""
     top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
-    far_x, far_y = far_shifts[block, 0], far_shifts[block, 1]
+    far_x, far_y = int(np.floor(turn_x + 0.5)), int(np.floor(turn_y + 0.5))
     near_x, near_y = shifts[block, 0] - far_x, shifts[block, 1] - far_y
     best_x, best_y = far_x + near_x, far_y + near_y
     for depth in (0, 1, 3):
@@ -174,7 +184,8 @@ def surprise(
     image: np.ndarray,
     reference: np.ndarray,
     shifts: np.ndarray,
-    far_shifts: np.ndarray,
+    turns: np.ndarray,
+    turn_rad: float,
     gain: int,
     offset: int,
     residual: np.ndarray,
@@ -190,11 +201,12 @@ def surprise(
 
     Args:
         image, reference: (120, 160) uint8, now and then.
-        shifts, far_shifts: (300, 2) int16 by the depth prior, and for content at infinity.
+        shifts: (300, 2) int16 by the depth prior.
+        turns: (300, 2) shifts per radian of turn; with `turn_rad`, the shift of content at infinity.
         gain, offset: exposure, see `fit_exposure`.
         residual: (300,) int64 of the depth prior; lowered in place where another depth explains more.
         floor, spread: (300,) int64, in 1/16; updated.
-        samples: how many ticks the floors have seen; below `FLOOR_RATE` they learn faster.
+        samples: how many ticks the floors have seen; young ones learn faster.
         out: (300,) int64, written: excess over the floor in 1/16 spreads, 0 … 4095.
 
     Returns:
@@ -224,14 +236,17 @@ def surprise(
     for place in range(SUSPECTS):
         i = int(worst[place])
         if i >= 0:
-            residual[i] = _best_match(image, reference, i, shifts, far_shifts, gain, offset, residual[i])
+            turn_x, turn_y = turn_rad * turns[i, 0], turn_rad * turns[i, 1]
+            residual[i] = _best_match(image, reference, i, shifts, turn_x, turn_y, gain, offset, residual[i])
             excess = 16 * residual[i] - (floor[i] * rise >> 8)
             noise = (spread[i] * rise >> 8) + 2 * _detail(image, i) + 256
             out[i] = min(max(16 * excess // noise, 0), 4095)
-    rate = min(samples + 1, FLOOR_RATE)
+    rate = FLOOR_BITS
+    while rate > 0 and samples < 1 << rate:
+        rate -= 1
     for i in range(n):
         value = min(16 * residual[i], 4 * floor[i] + 1024)  # one hazard must not deafen its block
         deviation = abs(value - floor[i])
-        floor[i] += (value - floor[i]) // rate
-        spread[i] += (deviation - spread[i]) // rate
+        floor[i] += (value - floor[i]) >> rate
+        spread[i] += (deviation - spread[i]) >> rate
     return rise
