@@ -40,7 +40,7 @@ def tail(series: dict[str, np.ndarray], limit_ms: float) -> str:
     most = max(len(values) for values in series.values())
     high = max(float(finite.max(initial=0.0)), limit_ms) * 1.05
     low = 10.0 ** np.floor(np.log10(1 / max(most, 10)))
-    marks = [(share, f"p{100 * (1 - share):g}") for share in (1.0, 0.5, 0.1, 0.01, 0.001, 0.0001) if share >= low]
+    marks = [(share, f"p{100 * (1 - share):g}") for share in (0.5, 0.1, 0.01, 0.001, 0.0001) if share >= low]
     chart = Chart(
         Axis("latency, ms", 0.0, high), Axis("slower than x", low, 1.0, is_log=True, ticks=marks), "Tail of latency"
     )
@@ -100,7 +100,7 @@ def roofline(operators: Sequence[dict[str, Any]], peaks: dict[str, Any]) -> str:
     intensities = [each["macs"] / each["bytes"] for each in working] or [1.0]
     rates = [each["macs"] / each["median_us"] / 1e3 for each in working] or [1.0]
     x_low, x_high = 10 ** np.floor(np.log10(min(intensities))), 10 ** np.ceil(np.log10(max(*intensities, 100)))
-    y_low, y_high = 10 ** np.floor(np.log10(min(rates))), 10 ** np.ceil(np.log10(peaks["int8_gmac_s"] * 1.05))
+    y_low, y_high = 10 ** np.floor(np.log10(min(rates))), 10 ** np.ceil(np.log10(peaks["int8_gmac_s"] * 1.5))
     chart = Chart(
         Axis("multiply-accumulates a byte", float(x_low), float(x_high), is_log=True),
         Axis("GMAC/s", float(y_low), float(y_high), is_log=True),
@@ -112,7 +112,7 @@ def roofline(operators: Sequence[dict[str, Any]], peaks: dict[str, Any]) -> str:
         roof = np.minimum(xs * peaks["copy_gb_s"], peaks[name])
         chart.line(xs.tolist(), roof.tolist(), f"line {css}")
         text = f"{name[:4].upper()} {peaks[name]:.0f} GMAC/s, {peaks['copy_gb_s']:.0f} GB/s"
-        chart.text(float(x_high), peaks[name] * 0.78, text, css=f"label t{css[1]}", anchor="end")
+        chart.text(float(x_high), peaks[name] * 1.15, text, css=f"label t{css[1]}", anchor="end")
     for is_int8, css in ((True, "dots s0"), (False, "dots s1")):
         mine = [(x, y) for x, y, each in zip(intensities, rates, working, strict=False) if each["is_int8"] == is_int8]
         chart.points([x for x, _ in mine], [y for _, y in mine], css, radius=2.5)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fsd.profile.energy_model import DeviceEstimate
+from fsd.profile.percentiles import samples_needed
 
 DEADLINE_RANKS = ("p99.9", "p99")
 """A deadline is judged at the first of these that the samples support; nothing lower says anything about a tail."""
@@ -30,13 +31,11 @@ def deadline_gate(scenario: str, figures: dict[str, Any], limit_ms: float) -> Ga
         figures: of the scenario, as `scenario_summary` makes them.
     """
     latency, deadline = figures["latency_ms"], figures["deadline"]
-    supported = [name for name in ("p50", "p90", "p99", "p99.9") if latency.get(name) is not None]
     count = latency["samples"]
-    if not supported:
-        return Gate(
-            "deadline-ms", limit_ms, False, f"{scenario}: {count} samples support no percentile; run more ticks"
-        )
-    name = supported[-1]
+    name = next((name for name in DEADLINE_RANKS if latency.get(name) is not None), None)
+    if name is None:
+        because = f"{scenario}: {count} samples say nothing about p99, which needs {samples_needed(99.0)}; use --ticks"
+        return Gate("deadline-ms", limit_ms, False, because)
     # Skipped ticks are above every limit: they push the percentile up by their share.
     allowed_misses = deadline["ticks"] * (1 - float(name[1:]) / 100)
     is_met = deadline["misses"] <= allowed_misses and latency[name] <= limit_ms

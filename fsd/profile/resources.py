@@ -14,6 +14,9 @@ from fsd.profile.power import EnergyMeter
 from fsd.profile.trend import slope
 
 INTERVAL_S = 0.5
+MIN_GROWTH_S = 60.0
+"""Allocators settle for a while; a slope over less than a minute says nothing about a leak."""
+
 PAGE_BYTES = 4096
 
 
@@ -73,7 +76,7 @@ class ResourceTrack:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: processor time, memory, and whether memory grew."""
-        growth = slope(self.times_s, self.memory_bytes)
+        growth = slope(self.times_s, self.memory_bytes) if self.wall_s >= MIN_GROWTH_S else None
         return {
             "wall_s": round(self.wall_s, 3),
             "cpu_s": round(self.cpu_s, 3),

@@ -132,8 +132,7 @@ def single_stream(
             _on_demand(path, feed, tick)
         with resources:
             for tick in range(ticks):
-                due_ns, stages, step, frame_set = _on_demand(path, feed, warm_up + tick)
-                done_ns = time.perf_counter_ns()
+                due_ns, done_ns, stages, step, frame_set = _on_demand(path, feed, warm_up + tick)
                 first_due_ns = first_due_ns or due_ns
                 # The frame is taken to be captured when it is asked for.
                 ages = np.where(frame_set.age_ns >= 0, (step.planned_ns - due_ns) / 1e6, np.nan)
@@ -141,7 +140,7 @@ def single_stream(
     return ScenarioRun("single-stream", samples, resources, warm_up, first_due_ns)
 
 
-def _on_demand(path: WholePath, feed: CameraFeed, tick: int) -> tuple[int, tuple[float, ...], StepTimes, FrameSet]:
+def _on_demand(path: WholePath, feed: CameraFeed, tick: int) -> tuple[int, int, tuple[float, ...], StepTimes, FrameSet]:
     due_ns = time.perf_counter_ns()
     feed.release()
     if not feed.wait_for(tick, PATIENCE_S):
@@ -151,7 +150,8 @@ def _on_demand(path: WholePath, feed: CameraFeed, tick: int) -> tuple[int, tuple
     ego, command = path.car_at(frame_set)
     synchronised_ns = time.perf_counter_ns()
     step = path.step(frame_set, ego, command)
-    return due_ns, _stages(due_ns, due_ns, arrived_ns, synchronised_ns, step), step, frame_set
+    done_ns = time.perf_counter_ns()
+    return due_ns, done_ns, _stages(due_ns, due_ns, arrived_ns, synchronised_ns, step), step, frame_set
 
 
 def flat_out(
@@ -226,7 +226,7 @@ def first_tick_ms(clip: Clip, engine: ProfiledEngine, workers: int) -> float:
     """From nothing decoded to the first plan, in a process that has everything loaded."""
     with WholePath(clip, engine) as path, CameraFeed(clip, workers, 1, on_demand=True) as feed:
         feed.start(time.perf_counter_ns())
-        due_ns, _, step, _ = _on_demand(path, feed, 0)
+        due_ns, _, _, step, _ = _on_demand(path, feed, 0)
         return (step.planned_ns - due_ns) / 1e6
 
 

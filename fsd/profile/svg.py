@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 42
+LEFT, RIGHT, TOP, BOTTOM = 76, 16, 14, 42
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def _print_notes(summary: Mapping[str, Any]) -> None:
         words = [f"stages add up within {check['mean_gap']:.2%}{'' if check['ok'] else ' (MORE THAN 1%)'}"]
         words.append(f"memory {resources['memory_mib']['max']} MiB")
         growth = resources["memory_growth"]
-        if growth and growth["seconds"] >= 60:
+        if growth:
             words.append(
                 f"growth {growth['kib_per_minute']:+.1f} KiB/min (95%: {growth['low_95']:+.1f} to "
                 f"{growth['high_95']:+.1f}, {'zero within noise' if growth['zero_within_noise'] else 'NOT zero'})"

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from fsd.engine import packaged_model
+from fsd.networks.contract import input_shapes
+from fsd.profile.budget_costs import budget_costs
 from fsd.profile.machine_peaks import MachinePeaks
 from fsd.profile.network_cost import Tensor, operator_cost
 from fsd.profile.onnx_bytes import Constant, Port, one_operator_model
@@ -48,13 +51,11 @@ def test_matrix_products_count_the_length_of_their_sums(
     assert operator_cost("x", kind, operands, [Tensor("float", result)]).macs == macs
 
 
-def test_the_driving_network_costs_what_pytorch_counts() -> None:
+def test_the_packaged_network_costs_what_pytorch_counts() -> None:
+    """Two per cent, since quantization may leave out a product with a constant."""
     torch = pytest.importorskip("torch", reason="PyTorch's FLOP counter is the judge")
-    pytest.importorskip("onnxscript", reason="the network is exported here")
     from torch.utils.flop_counter import FlopCounterMode
 
-    from fsd.export.onnx_export import export_onnx, serialise
-    from fsd.networks.contract import input_shapes
     from fsd.networks.model import DrivingNetwork
 
     network = DrivingNetwork().eval()
@@ -64,8 +65,17 @@ def test_the_driving_network_costs_what_pytorch_counts() -> None:
             **{name: torch.zeros((1, *shape), dtype=getattr(torch, kind)) for name, (shape, kind) in shapes.items()}
         )
     feeds = {name: np.zeros(shape, kind) for name, (shape, kind) in shapes.items()}
-    run = profiled_runs(serialise(export_onnx(network)), feeds, threads=1, runs=1, prepack=False)[-1]
-    assert count_cost("driving", run).macs == counter.get_total_flops() // 2
+    cost = count_cost("packaged", profiled_runs(packaged_model(), feeds, threads=1, runs=1, prepack=False)[-1])
+    assert cost.macs == pytest.approx(counter.get_total_flops() / 2, rel=0.02)
+    assert budget_costs()["B100"].macs == pytest.approx(cost.macs, rel=0.02)
+    assert cost.int8_macs > 0.9 * cost.macs
+
+
+def test_a_larger_budget_moves_more_bytes() -> None:
+    costs = list(budget_costs().values())
+    assert [cost.name for cost in costs] == ["B25", "B50", "B100", "B200", "B400"]
+    assert costs[0].bytes > costs[2].bytes
+    assert costs[0].macs > costs[1].macs
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fsd.profile.control_thread import MachineStalls, together, watch
+from fsd.profile.resources import ResourceTrack, resident_bytes
+
+
+def test_the_control_watches_with_every_thread_for_the_time_it_is_given() -> None:
+    seen = watch(0.05, threads=2)
+    assert seen.seconds == pytest.approx(0.1)
+    assert (seen.stalls_ms > 0.5).all()
+
+
+def test_several_watches_are_told_as_one() -> None:
+    stalls = together([MachineStalls(2.0, 2, np.array([1.0])), MachineStalls(2.0, 2, np.array([3.0, 4.0]))]).to_dict()
+    assert stalls["stalls"] == 3
+    assert stalls["longest_ms"] == 4.0
+    assert stalls["stalls_per_s"] == 0.75
+    assert stalls["share_of_time_lost"] == pytest.approx(0.002)
+
+
+def test_a_quiet_machine_has_no_stalls() -> None:
+    assert together([MachineStalls(1.0, 1, np.empty(0))]).to_dict()["longest_ms"] == 0.0
+
+
+class FakeMeter:
+    """Ten joules at every reading."""
+
+    name = "fake"
+    covers = "nothing"
+
+    def __init__(self) -> None:
+        self.total = 0.0
+
+    def joules(self) -> float:
+        self.total += 10.0
+        return self.total
+
+
+def test_energy_is_counted_from_the_first_to_the_last_reading() -> None:
+    with ResourceTrack(seconds=0.01, meters=[FakeMeter()]) as track:
+        np.ones(10).sum()
+    ((_, joules_a_tick, watts),) = track.energy(ticks=5)
+    assert joules_a_tick.value == pytest.approx(2.0)
+    assert joules_a_tick.tag == watts.tag == "measured"
+    assert "fake" in watts.source
+
+
+def test_processor_time_is_that_of_the_process() -> None:
+    with ResourceTrack(seconds=0.2) as track:
+        total = 0
+        for number in range(300_000):
+            total += number
+    figures = track.to_dict()
+    assert 0 < figures["cpu_s"] <= figures["wall_s"] * 64
+    assert figures["memory_growth"] is None  # too short to say
+
+
+def test_resident_memory_is_read_in_bytes(tmp_path: Path) -> None:
+    statm = tmp_path / "statm"
+    statm.write_text("900 256 30 1 0 80 0\n")
+    assert resident_bytes(statm) == 256 * 4096
+    assert np.isnan(resident_bytes(tmp_path / "absent"))

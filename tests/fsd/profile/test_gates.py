@@ -1,0 +1,67 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fsd.profile.deadlines import check_deadline
+from fsd.profile.devices import Device
+from fsd.profile.energy_model import estimate
+from fsd.profile.figures import measured, unavailable
+from fsd.profile.gates import deadline_gate, power_gate
+from fsd.profile.network_cost import NetworkCost, OperatorCost
+from fsd.profile.percentiles import describe
+
+NETWORK = NetworkCost("net", (OperatorCost("a", "QLinearConv", 10**9, 0, True),))
+
+
+def figures(latency_ms: np.ndarray, limit_ms: float) -> dict[str, Any]:
+    report = check_deadline(latency_ms, limit_ms)
+    return {
+        "latency_ms": describe(latency_ms[~np.isnan(latency_ms)]),
+        "deadline": {"ticks": report.ticks, "misses": report.misses, "longest_run": report.longest_run},
+    }
+
+
+def device(max_w: float) -> Device:
+    return Device("board", "Board", "board", 100.0, 10.0, 100.0, None, max_w, "a data sheet", "high")
+
+
+def test_a_deadline_is_judged_at_the_999th_percentile() -> None:
+    gate = deadline_gate("constant-stream", figures(np.full(10_000, 20.0), 27.78), 27.78)
+    assert gate.is_met
+    assert "p99.9 20.00 ms measured, n = 10000" in gate.because
+
+
+def test_with_fewer_samples_it_is_judged_at_the_99th_and_says_so() -> None:
+    gate = deadline_gate("constant-stream", figures(np.full(700, 20.0), 27.78), 27.78)
+    assert gate.is_met
+    assert "p99 20.00 ms" in gate.because
+    assert "p99.9 needs 6636 samples" in gate.because
+
+
+def test_too_few_samples_do_not_pass() -> None:
+    gate = deadline_gate("constant-stream", figures(np.full(100, 1.0), 27.78), 27.78)
+    assert not gate.is_met
+    assert "p99, which needs 662" in gate.because
+
+
+def test_skipped_ticks_break_a_deadline_that_the_planned_ones_keep() -> None:
+    latency_ms = np.full(10_000, 20.0)
+    latency_ms[:50] = np.nan
+    assert not deadline_gate("constant-stream", figures(latency_ms, 27.78), 27.78).is_met
+
+
+@pytest.mark.parametrize(("watts", "is_met"), [(250.0, True), (310.0, False)])
+def test_a_meter_decides_where_there_is_one(watts: float, is_met: bool) -> None:
+    answer = estimate(NETWORK, device(9999.0), 27.78, 300.0)
+    gate = power_gate(measured(watts, "W", "rapl").to_dict(), answer, 300.0)
+    assert gate.is_met is is_met
+    assert "measured" in gate.because
+
+
+@pytest.mark.parametrize(("max_w", "is_met"), [(72.0, True), (700.0, False)])
+def test_without_a_meter_the_pessimistic_model_decides_and_says_modelled(max_w: float, is_met: bool) -> None:
+    answer = estimate(NETWORK, device(max_w), 27.78, 300.0)
+    gate = power_gate(unavailable("W", "no meter").to_dict(), answer, 300.0)
+    assert gate.is_met is is_met
+    assert "modelled" in gate.because
