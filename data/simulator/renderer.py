@@ -24,6 +24,9 @@ CHUNK_M = 50.0
 DRAW_DISTANCE_M = 280.0
 """Chunks of the world beyond this are not drawn; the open ground always is."""
 
+QUALITIES = ("fast", "fine")
+"""fine: four samples a pixel, smooth textures, everything drawn. fast: a third of the time, for training and driving."""
+
 VEHICLE_SHAPES = ("sedan", "van", "truck")
 BRAKE_LAMP, HEADLAMP, LEFT_INDICATOR, RIGHT_INDICATOR = 1, 2, 4, 8
 
@@ -60,18 +63,21 @@ class Renderer:
 
     Args:
         rig: the cameras; all must be undistorted pinholes of one size, in canonical order.
-        samples: anti-aliasing samples per pixel, 0 (fastest) or 4.
+        quality: one of `QUALITIES`.
 
     Raises:
         SimulatorError: no OpenGL here; the message names the packages to install.
     """
 
-    def __init__(self, rig: Rig, samples: int = 0) -> None:
+    def __init__(self, rig: Rig, quality: str = "fast") -> None:
+        if quality not in QUALITIES:
+            raise ValueError(f"quality must be one of {', '.join(QUALITIES)}, got {quality!r}.")
         self.rig = rig
+        self._fine = quality == "fine"
+        samples = 4 if self._fine else 0
         self._check_rig(rig)
         self.width_px, self.height_px = rig.cameras[0].width_px, rig.cameras[0].height_px
         self.context = open_context()
-        self._samples = samples
         size = (self.width_px, self.height_px * len(rig.cameras))
         self._target = self.context.framebuffer(
             [self.context.renderbuffer(size, 4, samples=samples)],
@@ -82,6 +88,7 @@ class Renderer:
         self._projections = [_projection(camera.intrinsics, self.width_px, self.height_px) for camera in rig.cameras]
         self._nominal = [camera.ego_from_camera.matrix() for camera in rig.cameras]
         self._half_view = [_half_view(camera.intrinsics, self.width_px, self.height_px) for camera in rig.cameras]
+        self._reach = [self._draw_distances(camera.intrinsics) for camera in rig.cameras]
         self._build_programs()
         self._chunks: list[_Chunk] = []
         self._ground: Any = None
@@ -93,6 +100,16 @@ class Renderer:
             raise ValueError("The renderer draws the eight canonical cameras, in order and all of one size.")
         if any(not isinstance(camera.intrinsics, Pinhole) or camera.intrinsics.distortion for camera in rig.cameras):
             raise ValueError("The renderer draws undistorted pinhole cameras only; take `canonical_rig()`.")
+
+    def _draw_distances(self, lens: Any) -> list[float]:
+        """Per material, how far a camera has to see it: until it would be a pixel or two."""
+        reach = dict.fromkeys(MATERIALS, DRAW_DISTANCE_M)
+        if not self._fine:
+            scale = lens.fx_px * 320.0 / self.width_px
+            reach["props"] = min(max(0.45 * scale, 45.0), DRAW_DISTANCE_M)
+            reach["foliage"] = reach["shadow"] = min(max(0.8 * scale, 90.0), DRAW_DISTANCE_M)
+            reach["plain"] = reach["wall"] = min(max(1.1 * scale, 150.0), DRAW_DISTANCE_M)
+        return [reach[material] for material in MATERIALS]
 
     # Set-up -----------------------------------------------------------------------------------------------------------
 
@@ -110,7 +127,8 @@ class Renderer:
             name: program(vertex_shader=shaders.STATIC_VERTEX, fragment_shader=source)
             for name, source in fragments.items()
         }
-        self._programs["plain"] = program(vertex_shader=shaders.PLAIN_STATIC_VERTEX, fragment_shader=shaders.PLAIN)
+        for name in ("plain", "props"):
+            self._programs[name] = program(vertex_shader=shaders.PLAIN_STATIC_VERTEX, fragment_shader=shaders.PLAIN)
         self._programs["actor"] = program(vertex_shader=shaders.INSTANCE_VERTEX, fragment_shader=shaders.PLAIN)
         self._programs["lamp"] = program(vertex_shader=shaders.LAMP_VERTEX, fragment_shader=shaders.PLAIN)
         self._programs["actor_shadow"] = program(
@@ -166,7 +184,9 @@ class Renderer:
         noise = np.clip(0.5 + 0.36 * noise / noise.std() * 0.55, 0, 1)
         texture = self.context.texture((256, 256), 1, (noise * 255).astype(np.uint8).tobytes())
         texture.build_mipmaps()
-        texture.filter = (self.context.LINEAR_MIPMAP_NEAREST, self.context.LINEAR)
+        context = self.context
+        smooth = (context.LINEAR_MIPMAP_NEAREST, context.LINEAR)
+        texture.filter = smooth if self._fine else (context.NEAREST_MIPMAP_NEAREST, context.NEAREST)
         return texture
 
     # One world --------------------------------------------------------------------------------------------------------
@@ -269,7 +289,7 @@ class Renderer:
                 ego_from_camera = ego_from_camera.copy()
                 ego_from_camera[:3, :3] = mounting_error[index] @ ego_from_camera[:3, :3]
             self._draw_camera(index, world_from_ego @ ego_from_camera, counts)
-        if self._samples:
+        if self._fine:
             context.copy_framebuffer(self._resolved, self._target)
         self._resolved.read_into(self._rgba, components=4)
         return self._rgba
@@ -333,7 +353,7 @@ class Renderer:
                 program["eye"].value = position
         inverse = np.ascontiguousarray(np.linalg.inv(clip_from_world).T, dtype=np.float32).tobytes()
         self._programs["sky"]["world_from_clip"].write(inverse)
-        visible = self._visible(eye, world_from_camera[:3, 2], self._half_view[index])
+        visible = self._visible(eye, world_from_camera[:3, 2], index)
         for name in (*VEHICLE_SHAPES, "pedestrian", "lamp"):
             if counts[name]:
                 self._instances[name][0].render(instances=counts[name])
@@ -369,9 +389,9 @@ class Renderer:
         self.context.blend_func = moderngl.DEFAULT_BLENDING
         self.context.enable(moderngl.DEPTH_TEST)
 
-    def _visible(self, eye: np.ndarray, forward: np.ndarray, half_view: float) -> list[tuple[int, Any]]:
+    def _visible(self, eye: np.ndarray, forward: np.ndarray, index: int) -> list[tuple[int, Any]]:
         """Vertex arrays of the chunks inside a camera's field of view, by material, near ones first."""
-        bearing = math.atan2(forward[1], forward[0])
+        bearing, half_view, reach = math.atan2(forward[1], forward[0]), self._half_view[index], self._reach[index]
         # Inward normals of the view's left and right edge, in plan.
         left = np.array([math.sin(bearing + half_view), -math.cos(bearing + half_view)])
         right = np.array([-math.sin(bearing - half_view), math.cos(bearing - half_view)])
@@ -381,7 +401,8 @@ class Renderer:
             distance = math.hypot(*away)
             if distance - chunk.radius > DRAW_DISTANCE_M or min(away @ left, away @ right) < -chunk.radius:
                 continue
-            drawn += [(order, distance, array) for order, array in chunk.arrays]
+            near = distance - chunk.radius
+            drawn += [(order, distance, array) for order, array in chunk.arrays if near < reach[order]]
         drawn.sort(key=lambda entry: entry[:2])
         return [(order, array) for order, _, array in drawn]
 

@@ -12,8 +12,12 @@ from fsd.data.simulator.appearance import Colour, Light, Surfaces
 from fsd.data.simulator.road import CORNER_RADIUS_M, LANE_WIDTH_M, Junction, Road
 from fsd.data.simulator.scenery import Scenery
 
-MATERIALS = ("asphalt", "paint", "plain", "wall", "foliage", "ground", "shadow")
-"""In drawing order: what is near and large first, so that hidden pixels are not shaded twice; shadows last."""
+MATERIALS = ("asphalt", "paint", "plain", "wall", "props", "foliage", "ground", "shadow")
+"""In drawing order: what is near and large first, so that hidden pixels are not shaded twice; shadows last.
+
+`plain` is what has one colour (pavement, roofs); `props` too, but thin: posts, signs and trunks, not worth drawing far
+away.
+"""
 
 PAVEMENT_M = 2.2
 KERB_M = 0.13
@@ -94,7 +98,7 @@ class _SceneBuilder:
             clear_end = end - (_unmarked_m(junctions[index]) if index < len(junctions) else 0.0)
             for first, last, marked in ((begin, clear_begin, 0), (clear_begin, clear_end, 1), (clear_end, end, 0)):
                 if last - first > 0.01:
-                    s = np.append(np.arange(first, last - 0.5, 2.0), last)
+                    s = self._stations(first, last)
                     poses = path.poses(s)
                     self._ribbon(poses[:, :2], poses[:, 2], s, bool(marked))
         for junction in junctions:
@@ -102,12 +106,20 @@ class _SceneBuilder:
                 if name != junction.exit_arm:
                     self._side_road(junction, junction.arms[name])
 
+    def _stations(self, first: float, last: float) -> np.ndarray:
+        """Distances along the route at which its surface is cut: close together in bends only."""
+        s = [first]
+        while s[-1] < last:
+            curvature = abs(self.road.path.pose(s[-1] + 2.0)[3])
+            s.append(s[-1] + (2.0 if curvature > 0.002 else 8.0))
+        return np.append(s[:-1], last) if len(s) > 2 else np.array([first, last])
+
     def _side_road(self, junction: Junction, arm: np.ndarray) -> None:
         direction = (arm[-1] - arm[0]) / np.hypot(*(arm[-1] - arm[0]))
         length, unmarked = float(np.hypot(*(arm[-1] - arm[0]))), _unmarked_m(junction)
         for first, last, marked in ((0.0, unmarked, False), (unmarked, length, True)):
             if last > first:
-                s = np.append(np.arange(first, last - 0.5, 2.0), last)
+                s = np.append(np.arange(first, last - 0.5, 10.0), last)
                 heading = np.full(len(s), math.atan2(direction[1], direction[0]))
                 self._ribbon(arm[0] + s[:, None] * direction, heading, s, marked)
 
@@ -204,18 +216,18 @@ class _SceneBuilder:
             (near_x, near_y, _), (far_x, far_y, far_z) = _head_places(self.road, junction)
             edge = -(self.road.half_width_m + 0.75)
             x, y = _in_junction(junction, quarter, np.array([[near_x, near_y]]))[0]
-            self.parts["plain"].append(
+            self.parts["props"].append(
                 mesh.turned(mesh.box((0.02, -0.07, 0), (0.16, 0.07, 3.6), steel), x, y, 0, heading)
             )
             x, y = _in_junction(junction, quarter, np.array([[far_x, edge]]))[0]
             post = mesh.box((0.02, -0.09, 0), (0.2, 0.09, 5.75), steel)
             arm = mesh.box((0.04, -0.05, 5.6), (0.16, far_y - edge + 0.3, 5.72), steel, bottom=True)
-            self.parts["plain"] += [mesh.turned(part, x, y, 0, heading) for part in (post, arm)]
+            self.parts["props"] += [mesh.turned(part, x, y, 0, heading) for part in (post, arm)]
             for place_x, place_y, z in ((near_x, near_y, 3.0), (far_x, far_y, far_z)):
                 x, y = _in_junction(junction, quarter, np.array([[place_x, place_y]]))[0]
                 head = mesh.box((0.0, -0.2, -0.56), (0.16, 0.2, 0.56), (0.012, 0.012, 0.014), bottom=True)
                 board = mesh.box((0.1, -0.33, -0.72), (0.12, 0.33, 0.72), (0.02, 0.02, 0.022), bottom=True)
-                self.parts["plain"] += [mesh.turned(part, x, y, z, heading) for part in (head, board)]
+                self.parts["props"] += [mesh.turned(part, x, y, z, heading) for part in (head, board)]
 
     # Beside the road --------------------------------------------------------------------------------------------------
 
@@ -279,7 +291,7 @@ class _SceneBuilder:
             leaves = tree[:, 9] > 0.5
             tree[leaves, 6:9] *= leaf.astype(np.float32)
             self.parts["foliage"].append(tree[leaves])
-            self.parts["plain"].append(tree[~leaves])
+            self.parts["props"].append(tree[~leaves])
             self._soft_shadow(x, y, (1.6 if kind else 2.1) * scale, stretch * 3.2 * scale, 0.6 if sunny else 0.35)
 
     def add_posts(self, scenery: Scenery, light: Light) -> None:
@@ -291,9 +303,9 @@ class _SceneBuilder:
                 mesh.box((1.3, -0.12, 6.42), (2.0, 0.12, 6.5), (0.9, 0.78, 0.5), glow, bottom=True),
             ]
         )
-        self.parts["plain"] += [mesh.turned(lamp, x, y, 0, heading) for x, y, heading in scenery.lamps]
+        self.parts["props"] += [mesh.turned(lamp, x, y, 0, heading) for x, y, heading in scenery.lamps]
         boards = [_sign(kind) for kind in range(4)]
-        self.parts["plain"] += [mesh.turned(boards[int(k)], x, y, 0, heading) for x, y, heading, k in scenery.signs]
+        self.parts["props"] += [mesh.turned(boards[int(k)], x, y, 0, heading) for x, y, heading, k in scenery.signs]
 
     def add_ground(self) -> None:
         low, high = self.road.path.points[:, :2].min(0) - 1500.0, self.road.path.points[:, :2].max(0) + 1500.0

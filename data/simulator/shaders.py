@@ -1,40 +1,65 @@
 """GLSL 3.30 sources, one small program a material.
 
 One program each instead of one for all: Mesa's software driver runs both sides of every branch for every pixel.
-Lighting is per corner (all faces are flat); only what varies inside a face is computed per pixel. Colours are linear
-until `finish`, which adds air and exposure and ends in a square root for gamma (half the cost of `pow`).
+Lighting and air are per corner (faces are flat, and small but for the open ground); only what varies inside a face is
+computed per pixel. Colours are linear until `finish`, which ends in a square root for gamma (half the cost of `pow`).
 """
 
-_AIR = """
-uniform vec3 eye; uniform vec3 horizon; uniform float fog_density; uniform float exposure;
-vec3 finish(vec3 colour, vec3 position) {
-    float air = exp2(-length(position - eye) * fog_density);
-    return sqrt(clamp(mix(horizon, colour, air) * exposure, 0.0, 1.0));
-}
-"""
-
-STATIC_VERTEX = """
+_VERTEX = """
 #version 330
 uniform mat4 clip_from_world; uniform vec3 sun_direction; uniform vec3 sun; uniform vec3 ambient;
+uniform vec3 eye; uniform float fog_density;
 in vec3 position; in vec3 normal; in vec3 colour; in vec3 surface;
-out vec3 v_position; out vec3 v_light; out vec3 v_surface;
-void main() {
-    v_position = position;
-    v_surface = surface;
-    v_light = colour * (ambient * (0.8 + 0.2 * normal.z) + sun * max(dot(normal, sun_direction), 0.0));
-    gl_Position = clip_from_world * vec4(position, 1.0);
+out vec3 v_position; out vec3 v_light; out vec3 v_surface; out float v_air;
+vec3 lit(vec3 own, vec3 n) {
+    return own * (ambient * (0.8 + 0.2 * n.z) + sun * max(dot(n, sun_direction), 0.0));
+}
+void place(vec3 at) {
+    v_position = at;
+    v_air = exp2(-length(at - eye) * fog_density);
+    gl_Position = clip_from_world * vec4(at, 1.0);
 }
 """
 
-_FRAGMENT = "#version 330\nin vec3 v_position; in vec3 v_light; in vec3 v_surface; out vec4 pixel;\n" + _AIR
+STATIC_VERTEX = (
+    _VERTEX
+    + """
+void main() {
+    v_surface = surface;
+    v_light = lit(colour, normal);
+    place(position);
+}
+"""
+)
+
+PLAIN_STATIC_VERTEX = (
+    _VERTEX
+    + """
+void main() {
+    v_surface = surface;
+    v_light = surface.z > 0.5 ? 1.4 * colour : lit(colour, normal);
+    place(position);
+}
+"""
+)
+
+_FRAGMENT = """
+#version 330
+uniform vec3 horizon; uniform float exposure;
+in vec3 v_position; in vec3 v_light; in vec3 v_surface; in float v_air;
+out vec4 pixel;
+vec4 finish(vec3 colour, float air) {
+    return vec4(sqrt(clamp(mix(horizon, colour, air) * exposure, 0.0, 1.0)), 1.0);
+}
+"""
 
 GROUND = (
     _FRAGMENT
     + """
-uniform sampler2D noise; uniform vec3 ground;
+uniform sampler2D noise; uniform vec3 ground; uniform vec3 eye; uniform float fog_density;
 void main() {
     float grain = texture(noise, v_position.xy * 0.09).r + 0.7 * texture(noise, v_position.xy * 0.011).r;
-    pixel = vec4(finish(v_light * ground * (0.35 + 0.78 * grain), v_position), 1.0);
+    pixel = finish(v_light * ground * (0.35 + 0.78 * grain), exp2(-length(v_position - eye) * fog_density));
 }
 """
 )
@@ -61,7 +86,7 @@ void main() {
     vec3 colour = asphalt * (0.76 + 0.48 * grain) * track;
     colour = mix(colour, centre_paint, clamp(middle * worn, 0.0, 1.0));
     colour = mix(colour, paint, clamp(max(divider, side) * worn, 0.0, 1.0));
-    pixel = vec4(finish(v_light * colour, v_position), 1.0);
+    pixel = finish(v_light * colour, v_air);
 }
 """
 )
@@ -76,19 +101,15 @@ void main() {
     float there = mix(1.0, bar, v_surface.z);
     float worn = 1.0 - wear * clamp(2.0 * texture(noise, v_position.xy * 0.19).r - 0.5, 0.0, 1.2);
     vec3 bare = asphalt * v_light / 0.8;
-    pixel = vec4(finish(mix(bare, v_light, clamp(there * worn, 0.0, 1.0)), v_position), 1.0);
+    pixel = finish(mix(bare, v_light, clamp(there * worn, 0.0, 1.0)), v_air);
 }
 """
-)
-
-PLAIN_STATIC_VERTEX = STATIC_VERTEX.replace(
-    "v_light = colour *", "if (surface.z > 0.5) v_light = 1.4 * colour; else v_light = colour *"
 )
 
 PLAIN = (
     _FRAGMENT
     + """
-void main() { pixel = vec4(finish(v_light, v_position), 1.0); }
+void main() { pixel = finish(v_light, v_air); }
 """
 )
 
@@ -110,7 +131,7 @@ void main() {
     vec3 glass = mix(vec3(0.03, 0.04, 0.05), mix(zenith, horizon, 0.35) * 0.7, 0.15 + 0.55 * lot);
     glass = mix(glass, vec3(0.9, 0.62, 0.28), lamps * step(0.62, lot));
     float base = 1.0 - 0.25 * step(v_surface.y, 0.7) + 0.06 * step(fract(at.y), 0.06);
-    pixel = vec4(finish(mix(v_light * base, glass, window), v_position), 1.0);
+    pixel = finish(mix(v_light * base, glass, window), v_air);
 }
 """
 )
@@ -121,7 +142,7 @@ FOLIAGE = (
 uniform sampler2D noise;
 void main() {
     float leaf = texture(noise, v_position.xz * 0.31 + v_position.yx * 0.17).r;
-    pixel = vec4(finish(v_light * (0.3 + 1.4 * leaf), v_position), 1.0);
+    pixel = finish(v_light * (0.3 + 1.4 * leaf), v_air);
 }
 """
 )
@@ -131,45 +152,62 @@ SHADOW = (
     + """
 void main() {
     float from_middle = length(v_surface.xy);
-    float fade = exp2(-length(v_position - eye) * fog_density);
-    pixel = vec4(0.0, 0.0, 0.0, v_surface.z * (1.0 - smoothstep(0.45, 1.0, from_middle)) * fade);
+    pixel = vec4(0.0, 0.0, 0.0, v_surface.z * (1.0 - smoothstep(0.45, 1.0, from_middle)) * v_air);
 }
 """
 )
 
-INSTANCE_VERTEX = """
-#version 330
-uniform mat4 clip_from_world; uniform vec3 sun_direction; uniform vec3 sun; uniform vec3 ambient;
-in vec3 position; in vec3 normal; in vec3 colour; in vec3 surface;
+_INSTANCE = (
+    _VERTEX
+    + """
 in vec4 at;      // x, y, z, heading
 in vec4 paint;   // r, g, b, lamps as bits: 1 brake, 2 head, 4 left, 8 right
 in vec4 shape;   // scale x, y, z, phase of walking
-out vec3 v_position; out vec3 v_light; out vec3 v_surface;
-void main() {
+vec3 turned(vec3 p) {
     float c = cos(at.w), s = sin(at.w);
+    return vec3(c * p.x - s * p.y, s * p.x + c * p.y, p.z);
+}
+"""
+)
+
+INSTANCE_VERTEX = (
+    _INSTANCE
+    + """
+void main() {
     vec3 p = position * shape.xyz;
-    float swing = 0.34 * sin(shape.w) * surface.z;
-    p.x += swing * (0.86 - position.z) * step(position.z, 0.86);
-    v_position = vec3(c * p.x - s * p.y, s * p.x + c * p.y, p.z) + at.xyz;
-    vec3 n = vec3(c * normal.x - s * normal.y, s * normal.x + c * normal.y, normal.z);
-    vec3 own = mix(colour, colour * paint.rgb, surface.x);
-    v_light = own * (ambient * (0.8 + 0.2 * n.z) + sun * max(dot(n, sun_direction), 0.0));
+    p.x += 0.34 * sin(shape.w) * surface.z * max(0.86 - position.z, 0.0);
+    v_surface = surface;
+    v_light = lit(mix(colour, colour * paint.rgb, surface.x), turned(normal));
     int lamps = int(paint.w + 0.5), lamp = int(surface.y + 0.5);
     if (lamp == 1 && (lamps & 1) != 0) v_light = vec3(1.0, 0.03, 0.02);
     if (lamp == 2 && (lamps & 2) != 0) v_light = vec3(1.6, 1.55, 1.35);
-    if (lamp == 3 && (lamps & 4) != 0) v_light = vec3(1.3, 0.5, 0.02);
-    if (lamp == 4 && (lamps & 8) != 0) v_light = vec3(1.3, 0.5, 0.02);
-    v_surface = surface;
-    gl_Position = clip_from_world * vec4(v_position, 1.0);
+    if ((lamp == 3 && (lamps & 4) != 0) || (lamp == 4 && (lamps & 8) != 0)) v_light = vec3(1.3, 0.5, 0.02);
+    place(turned(p) + at.xyz);
 }
 """
-
-LAMP_VERTEX = INSTANCE_VERTEX.replace(
-    "int lamps = int(paint.w + 0.5), lamp = int(surface.y + 0.5);",
-    "v_light = paint.rgb; int lamps = 0, lamp = 0;",
 )
 
-INSTANCE_SHADOW_VERTEX = INSTANCE_VERTEX.replace("v_surface = surface;", "v_surface = vec3(surface.xy, 0.72);")
+LAMP_VERTEX = (
+    _INSTANCE
+    + """
+void main() {
+    v_surface = surface;
+    v_light = paint.rgb;
+    place(turned(position * shape.xyz) + at.xyz);
+}
+"""
+)
+
+INSTANCE_SHADOW_VERTEX = (
+    _INSTANCE
+    + """
+void main() {
+    v_surface = vec3(surface.xy, 0.72);
+    v_light = vec3(0.0);
+    place(turned(position * shape.xyz) + at.xyz);
+}
+"""
+)
 
 SKY_VERTEX = """
 #version 330
@@ -200,8 +238,8 @@ void main() {
     float wide = sunward * sunward; wide *= wide; wide *= wide;
     float tight = wide * wide; tight *= tight; tight *= tight; tight *= tight; tight *= tight;
     colour += sun * glare * (0.35 * wide + 6.0 * tight) * (1.0 - 0.7 * cover);
-    float bearing = atan(ray.y, ray.x) * 0.318;
-    float ridge = 0.012 + 0.055 * hills * texture(noise, vec2(bearing, 0.37)).r;
+    vec2 bearing = ray.xy * inversesqrt(dot(ray.xy, ray.xy) + 1e-6);
+    float ridge = 0.012 + 0.055 * hills * texture(noise, bearing * 0.31).r;
     colour = mix(colour, horizon * vec3(0.62, 0.68, 0.74), 0.75 * (1.0 - smoothstep(ridge - 0.002, ridge, ray.z)));
     pixel = vec4(sqrt(clamp(colour * exposure, 0.0, 1.0)), 1.0);
 }
