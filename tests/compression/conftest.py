@@ -71,7 +71,7 @@ class Street:
     Its walls stand 8 m away where the compressor's prior assumes 6, so that the prior is not the truth.
     """
 
-    WIDTH, HEIGHT, WALL_M = 320, 240, 8.0
+    WIDTH, HEIGHT, WALL_M = 160, 120, 8.0
 
     def __init__(self) -> None:
         self.rig = canonical_rig(self.WIDTH, self.HEIGHT)
