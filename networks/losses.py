@@ -72,25 +72,23 @@ def _plan_terms(outputs: dict[str, Tensor], labels: dict[str, Tensor], weights: 
     time_s = torch.arange(1, WAYPOINTS + 1, device=error.device) * WAYPOINT_STEP_S
     costs = torch.tensor([weights.x, weights.y, weights.yaw, weights.speed], device=error.device)
     plan = 4.0 * _known_mean(error * (1.5 / (0.5 + time_s))[:, None] * costs)
-    scale = torch.stack(
-        [
-            _known_mean(_laplace(outputs[name] - labels[name], outputs[f"{name}_scale"]), absolute=False)
-            for name in ("trajectory", "curvature", "acceleration")
-        ]
-    ).mean()
-    return plan, scale
+    likelihoods = [
+        _laplace(outputs[name] - labels[name], outputs[f"{name}_scale"])
+        for name in ("trajectory", "curvature", "acceleration")
+    ]
+    return plan, torch.stack(likelihoods).mean()
 
 
 def _laplace(error: Tensor, scale: Tensor) -> Tensor:
-    """Negative log-likelihood of an error that is taken as given."""
-    return error.detach().abs() / scale + torch.log(scale)
+    """Mean negative log-likelihood of errors that are taken as given; NaN is left out before it can reach a gradient."""
+    known = ~torch.isnan(error)
+    size = torch.where(known, error, 0.0).detach().abs()
+    return _masked_mean(size / scale + torch.log(scale), known)
 
 
-def _known_mean(values: Tensor, absolute: bool = True) -> Tensor:
-    """Mean over what is not NaN; 0 if nothing is known. Gradients of the unknown are zero, not NaN."""
-    known = ~torch.isnan(values)
-    values = torch.where(known, values, 0.0)
-    return (values.abs() if absolute else values).sum() / known.sum().clamp(min=1)
+def _known_mean(values: Tensor) -> Tensor:
+    """Mean size of what is not NaN; 0 if nothing is known."""
+    return _masked_mean(values.abs(), ~torch.isnan(values))
 
 
 def _lead(output: Tensor, label: Tensor) -> Tensor:

@@ -248,7 +248,7 @@ class Trainer:
         self._update_average()
         keys, values = (results.pop(name).flatten(0, 1).half().cpu().numpy() for name in ("new_k", "new_v"))
         self.cache.write(rows.ravel(), keys, values)
-        return {name: float(value) for name, value in results.items()} | {"gradient_norm": float(norm)}
+        return {name: float(value.detach()) for name, value in results.items()} | {"gradient_norm": float(norm)}
 
     def _with_memory(self, rows: np.ndarray, recorded: dict[str, np.ndarray]) -> tuple[dict[str, Tensor], Tensor]:
         """Inputs (B, T, …), memory from the cache, and which earlier row of the clip each slot (B, T, 112) holds."""

@@ -1,0 +1,89 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor  # noqa: E402
+
+from fsd.compression.budget import Budget  # noqa: E402
+from fsd.networks.augmentation import AugmentationConfig, augment, camera_mask  # noqa: E402
+from fsd.networks.contract import input_shapes  # noqa: E402
+
+NOTHING = AugmentationConfig(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+CLIPS, ROWS = 6, 3
+
+
+def batch() -> dict[str, Tensor]:
+    made = {}
+    generator = torch.Generator().manual_seed(1)
+    for name, (shape, dtype) in input_shapes(Budget("tiny", 30, 40, 6)).items():
+        size = (CLIPS, ROWS, *shape)
+        if dtype == "uint8":
+            made[name] = torch.randint(0, 256, size, generator=generator, dtype=torch.uint8)
+        else:
+            made[name] = torch.rand(size, generator=generator) + 0.1
+    for name in ("camera_valid", "memory_valid", "ego_valid"):
+        made[name] = torch.ones_like(made[name])
+    made["patch_meta"][..., 0] = torch.randint(-1, 8, made["patch_meta"].shape[:-1], generator=generator)
+    return made
+
+
+def run(config: AugmentationConfig, seed: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    before = batch()
+    return before, augment(before, config, torch.Generator().manual_seed(seed))
+
+
+def test_nothing_asked_for_changes_nothing() -> None:
+    before, after = run(NOTHING)
+    for name, value in before.items():
+        assert torch.allclose(after[name].float(), value.float(), atol=1e-5), name
+
+
+def test_pictures_of_lost_cameras_stay_as_they_are() -> None:
+    before, after = run(AugmentationConfig(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    assert torch.equal(after["retina"], before["retina"].float())
+    lost = (after["camera_valid"] == 0).sum(dim=-1)
+    assert ((lost >= 1) & (lost <= 3)).all()
+    assert torch.equal(after["camera_valid"][:, 0], after["camera_valid"][:, 1])  # a clip loses them for good
+
+
+def test_the_front_cameras_alone_are_the_first_three() -> None:
+    keep = camera_mask(AugmentationConfig(0, 1, 0), torch.rand(5, 2), torch.rand(5, 8))
+    assert keep.tolist() == [[1, 1, 1, 0, 0, 0, 0, 0]] * 5
+
+
+def test_dropped_ego_motion_leaves_no_number_behind() -> None:
+    _, after = run(AugmentationConfig(0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    assert after["ego"].abs().max() == 0
+    assert after["ego_valid"].max() == 0
+
+
+def test_a_dropped_command_says_none() -> None:
+    _, after = run(AugmentationConfig(0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0))
+    assert (after["command"] == torch.tensor([1.0, 0, 0, 0, 0, 0])).all()
+
+
+def test_a_dropped_memory_is_dropped_for_the_whole_clip() -> None:
+    _, after = run(AugmentationConfig(0, 0, 0, 0, 0, 0, 0.5, 0, 0, 0, 0, 0, 0))
+    share = after["memory_valid"].mean(dim=(1, 2))
+    assert set(share.tolist()) == {0.0, 1.0}
+
+
+def test_imprecise_odometry_keeps_directions_unit() -> None:
+    before = batch()
+    angle = torch.rand(CLIPS, ROWS, 112)
+    before["memory_pose"][..., 2], before["memory_pose"][..., 3] = torch.sin(angle), torch.cos(angle)
+    after = augment(before, AugmentationConfig(odometry_yaw_rad=0.2), torch.Generator().manual_seed(0))["memory_pose"]
+    assert torch.allclose(after[..., 2] ** 2 + after[..., 3] ** 2, torch.ones(CLIPS, ROWS, 112), atol=1e-5)
+    assert torch.equal(after[..., 4:], before["memory_pose"][..., 4:])
+    assert not torch.allclose(after[..., 0], before["memory_pose"][..., 0])
+
+
+def test_exposure_stays_within_what_a_byte_can_say() -> None:
+    _, after = run(AugmentationConfig(gain=1.0, offset=100.0))
+    for name in ("retina", "patches"):
+        assert after[name].min() >= 0
+        assert after[name].max() <= 256
+
+
+def test_a_share_above_one_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"ego_dropout is a share from 0 to 1, got 1.5"):
+        AugmentationConfig(ego_dropout=1.5)

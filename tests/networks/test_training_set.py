@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fsd.compression.budget import Budget
+from fsd.data.errors import ClipError
+from fsd.export.synthetic_clip import synthetic_steps
+from fsd.networks.dataset import Episode, EpisodeWriter, find_episodes
+from fsd.networks.training_set import TrainingSet, memory_writers
+
+BUDGET = Budget("tiny", 30, 40, 6)
+EVERY = 4
+
+
+def write_episode(folder: Path, ticks: int, seed: int, light: int = 0) -> None:
+    writer = EpisodeWriter(folder, BUDGET, EVERY)
+    for index, step in enumerate(synthetic_steps(BUDGET, ticks, seed)):
+        if index % EVERY:
+            writer.skip(step.tick)
+        else:
+            labels = {"curvature": np.array([seed]), "light": np.array([light]), "acceleration": np.zeros(1)}
+            writer.add(step, labels)
+    writer.close({"seed": seed})
+
+
+@pytest.fixture(scope="module")
+def episodes(tmp_path_factory: pytest.TempPathFactory) -> list[Episode]:
+    folder = tmp_path_factory.mktemp("episodes")
+    write_episode(folder / "S1-000000-r0", 80, seed=0)
+    write_episode(folder / "S1-000001-r0", 40, seed=0, light=3)
+    return find_episodes(folder, BUDGET)
+
+
+def test_rows_of_all_episodes_are_numbered_through(episodes: list[Episode]) -> None:
+    rows = TrainingSet(episodes)
+    assert len(rows) == 30
+    assert rows.begins.tolist() == [0, 20, 30]
+    assert rows.episode_of(np.array([0, 19, 20, 29])).tolist() == [0, 0, 1, 1]
+
+
+def test_reading_gives_the_recorded_arrays_with_the_axes_of_the_rows(episodes: list[Episode]) -> None:
+    rows = TrainingSet(episodes)
+    read = rows.read(np.array([[0, 5], [21, 29]]))
+    assert read["retina"].shape == (2, 2, 8, 6, 15, 20)
+    assert np.array_equal(read["retina"][1, 0], np.load(episodes[1].folder / "retina.npy")[1])
+    assert np.array_equal(read["memory_pose"][0, 1], np.load(episodes[0].folder / "memory_pose.npy")[5])
+
+
+def test_a_slot_is_read_from_the_row_that_wrote_it_last() -> None:
+    commits = np.array([[3, -1], [-1, -1], [3, 7], [-1, -1]])
+    writers = memory_writers(commits)
+    assert writers[:, 3].tolist() == [-1, 0, -1, 2]
+    assert writers[:, 7].tolist() == [-1, -1, -1, 2]
+    assert (np.delete(writers, [3, 7], axis=1) == -1).all()
+
+
+def test_memory_never_reaches_into_another_episode_or_the_future(episodes: list[Episode]) -> None:
+    rows = TrainingSet(episodes)
+    row, slot = np.nonzero(rows.slot_row >= 0)
+    writer = rows.slot_row[row, slot]
+    assert len(writer) > 100
+    assert (writer < row).all()
+    assert (rows.episode_of(writer) == rows.episode_of(row)).all()
+
+
+def test_a_drawn_clip_rises_within_one_episode_and_reads_itself(episodes: list[Episode]) -> None:
+    rows = TrainingSet(episodes)
+    drawn = rows.draw(np.random.default_rng(0), clips=200, rows_per_clip=3, hard_share=0.0)
+    assert (np.diff(drawn, axis=1) >= 0).all()
+    assert (rows.episode_of(drawn[:, :1]) == rows.episode_of(drawn)).all()
+    reads_itself = [bool(np.isin(clip[:-1], rows.slot_row[clip[-1]]).any()) for clip in drawn]
+    assert np.mean(reads_itself) > 0.8
+
+
+def test_hard_rows_are_drawn_as_often_as_asked(episodes: list[Episode]) -> None:
+    rows = TrainingSet(episodes)
+    assert rows.hard.sum() == 10  # the red light of the second episode
+    drawn = rows.draw(np.random.default_rng(0), clips=400, rows_per_clip=2, hard_share=0.9)
+    assert 0.85 < np.mean(rows.episode_of(drawn[:, -1]) == 1) < 0.97
+
+
+def test_the_same_generator_draws_the_same_rows(episodes: list[Episode]) -> None:
+    rows = TrainingSet(episodes)
+    one, other = (rows.draw(np.random.default_rng(7), 20, 3, 0.4) for _ in range(2))
+    assert np.array_equal(one, other)
+
+
+def test_no_episodes_is_an_error() -> None:
+    with pytest.raises(ClipError, match="no episodes to learn from"):
+        TrainingSet([])
+
+
+def test_a_cut_off_array_is_named(tmp_path: Path) -> None:
+    write_episode(tmp_path / "S1-000000-r0", 40, seed=0)
+    path = tmp_path / "S1-000000-r0" / "command.npy"
+    np.save(path, np.load(path)[:-1])
+    with pytest.raises(ClipError, match=r"says 10 ticks, but command.npy has 9"):
+        TrainingSet(find_episodes(tmp_path, BUDGET))
