@@ -80,7 +80,7 @@ def _plan_terms(outputs: dict[str, Tensor], labels: dict[str, Tensor], weights: 
 
 
 def _laplace(error: Tensor, scale: Tensor) -> Tensor:
-    """Mean negative log-likelihood of errors that are taken as given; NaN is left out before it can reach a gradient."""
+    """Mean negative log-likelihood of errors taken as given; NaN is left out before it can reach a gradient."""
     known = ~torch.isnan(error)
     size = torch.where(known, error, 0.0).detach().abs()
     return _masked_mean(size / scale + torch.log(scale), known)
