@@ -7,7 +7,8 @@ from numba import njit
 
 from fsd.data.simulator.dynamics import FRONT_M
 from fsd.data.simulator.expert import controls_for, planned_trajectory
-from fsd.data.simulator.perception import situation
+from fsd.data.simulator.perception import eye, situation
+from fsd.data.simulator.visibility import visible
 from fsd.data.simulator.world import World
 
 LIGHTS = ("none", "green", "yellow", "red")
@@ -27,7 +28,7 @@ def expert_label(world: World) -> dict[str, np.ndarray]:
         curvature, acceleration: (1,) 1/m and m/s², to be commanded now.
         lead: (2,) distance in metres from bumper to bumper and 1 where there is one, else 0, 0.
         light: () int64 index into `LIGHTS` of the light that the ego car faces within 60 m.
-        occupancy: (24, 16) 1 where a vehicle or a person stands, within sight.
+        occupancy: (24, 16) 1 where a vehicle or a person stands that can be seen.
     """
     now = situation(world)
     curvature, acceleration = controls_for(now)
@@ -62,23 +63,23 @@ def _light(world: World) -> str:
 
 
 def _occupancy(world: World) -> np.ndarray:
-    boxes = [(*v.pose, 0.5 * v.length_m, 0.5 * v.width_m) for v in world.traffic.vehicles]
-    boxes += [(p.x_m, p.y_m, p.heading_rad, 0.3, 0.3) for p in world.pedestrians]
+    vehicles = [(*v.pose, 0.5 * v.length_m, 0.5 * v.width_m) for v in world.traffic.vehicles]
+    people = [(p.x_m, p.y_m, p.heading_rad, 0.3, 0.3) for p in world.pedestrians]
     grid = np.zeros((GRID_ROWS, GRID_COLUMNS), dtype=np.float32)
-    if boxes:
-        ego = np.array([world.ego.x_m, world.ego.y_m, world.ego.heading_rad])
-        _fill(grid, np.array(boxes), ego, world.sight_m)
+    if vehicles or people:
+        boxes = np.array(vehicles + people)
+        blockers = np.concatenate([world.houses, boxes[: len(vehicles)]])
+        seen = visible(*eye(world), boxes, blockers, world.sight_m)
+        _fill(grid, boxes[seen], np.array([world.ego.x_m, world.ego.y_m, world.ego.heading_rad]))
     return grid
 
 
 @njit(cache=True)
-def _fill(grid: np.ndarray, boxes: np.ndarray, ego: np.ndarray, sight_m: float) -> None:
+def _fill(grid: np.ndarray, boxes: np.ndarray, ego: np.ndarray) -> None:
     """Mark the cells under each box, by points half a cell apart."""
     cos, sin = math.cos(ego[2]), math.sin(ego[2])
     for row in range(len(boxes)):
         dx, dy = boxes[row, 0] - ego[0], boxes[row, 1] - ego[1]
-        if dx * dx + dy * dy > sight_m * sight_m:
-            continue
         x, y, turn = dx * cos + dy * sin, -dx * sin + dy * cos, boxes[row, 2] - ego[2]
         c, s = math.cos(turn), math.sin(turn)
         along, across = boxes[row, 3], boxes[row, 4]

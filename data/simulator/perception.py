@@ -14,6 +14,7 @@ from fsd.data.simulator.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, travel_
 from fsd.data.simulator.dynamics import FRONT_M, HALF_WIDTH_M, REAR_M
 from fsd.data.simulator.streams import Conflict, Stream
 from fsd.data.simulator.traffic import ego_clears
+from fsd.data.simulator.visibility import EYE_AHEAD_M, visible
 from fsd.data.simulator.world import SIGHT_M, World
 
 BEHIND_M = 50.0
@@ -40,17 +41,36 @@ def situation(world: World) -> Situation:
     """The situation now."""
     ego = world.ego
     stops = _stops(world)
+    vehicles = seen_vehicles(world)
     source_d, target_d = _lanes(world)
     return Situation(
         route=world.road.path.points,
         profile=world.profiles[world.lane],
         source_d=source_d,
         target_d=target_d,
-        vehicles=_vehicles(world),
-        conflicts=np.array(_crossings(world) + _walkers(world), dtype=np.float64).reshape(-1, CONFLICT_COLUMNS),
+        vehicles=_vehicles(world, vehicles),
+        conflicts=np.array(_crossings(world, vehicles) + _walkers(world), dtype=np.float64).reshape(
+            -1, CONFLICT_COLUMNS
+        ),
         stops=np.array(stops, dtype=np.float64),
         ego=np.array([ego.x_m, ego.y_m, ego.heading_rad, ego.speed_mps, world.s, world.d]),
     )
+
+
+def seen_vehicles(world: World) -> list[Vehicle]:
+    """The vehicles within sight that no house hides."""
+    vehicles = world.traffic.vehicles
+    if not vehicles:
+        return []
+    boxes = np.array([(*vehicle.pose, 0.5 * vehicle.length_m, 0.5 * vehicle.width_m) for vehicle in vehicles])
+    seen = visible(*eye(world), boxes, world.houses, world.sight_m)
+    return [vehicle for vehicle, is_seen in zip(vehicles, seen, strict=True) if is_seen]
+
+
+def eye(world: World) -> tuple[float, float]:
+    """The middle of the cameras, in the world."""
+    ego = world.ego
+    return ego.x_m + EYE_AHEAD_M * math.cos(ego.heading_rad), ego.y_m + EYE_AHEAD_M * math.sin(ego.heading_rad)
 
 
 def _lanes(world: World) -> tuple[float, float]:
@@ -62,13 +82,10 @@ def _lanes(world: World) -> tuple[float, float]:
     return world.road.lane_offset(change.from_lane), target
 
 
-def _vehicles(world: World) -> np.ndarray:
+def _vehicles(world: World, seen: list[Vehicle]) -> np.ndarray:
     rows = []
     half_road = world.road.half_width_m + 1.0
-    x, y, sight = world.ego.x_m, world.ego.y_m, world.sight_m
-    for vehicle in world.traffic.vehicles:
-        if math.hypot(vehicle.pose[0] - x, vehicle.pose[1] - y) > sight:
-            continue
+    for vehicle in seen:
         if vehicle.stream is None:
             s, d, along, across = vehicle.s, vehicle.d, vehicle.speed_mps, vehicle.lateral_mps
         else:
@@ -100,18 +117,15 @@ def _stops(world: World) -> list[float]:
     return []
 
 
-def _crossings(world: World) -> list[tuple[float, ...]]:
+def _crossings(world: World, seen: list[Vehicle]) -> list[tuple[float, ...]]:
     rows: list[tuple[float, ...]] = []
-    signals, sight = world.signals, world.sight_m
-    x, y = world.ego.x_m, world.ego.y_m
+    signals = world.signals
     for stream in world.streams:
         for conflict in stream.conflicts:
             if world.s - REAR_M > conflict.end_m or conflict.begin_m - world.s > SIGHT_M:
                 continue
-            for vehicle in world.traffic.vehicles:
+            for vehicle in seen:
                 if vehicle.stream is not stream:
-                    continue
-                if math.hypot(vehicle.pose[0] - x, vehicle.pose[1] - y) > sight:
                     continue
                 window = _occupied(world, stream, conflict, vehicle, signals)
                 if window is not None:

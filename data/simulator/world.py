@@ -118,6 +118,12 @@ class World:
         """What stands beside the road."""
         return plant(np.random.default_rng([self.seed, 7]), self.road, self.setting.country)
 
+    @cached_property
+    def houses(self) -> np.ndarray:
+        """(n, 5) outlines of buildings: x, y, heading, half length, half depth."""
+        buildings = self.scenery.buildings
+        return np.column_stack([buildings[:, :3], 0.5 * buildings[:, 3:5]])
+
     # Setting the scene ------------------------------------------------------------------------------------------------
 
     def add_oncoming(self, gaps: Gaps) -> None:

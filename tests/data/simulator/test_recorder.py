@@ -25,7 +25,7 @@ def needs_gl() -> None:
 @pytest.mark.gl
 @pytest.mark.usefixtures("needs_gl")
 def test_a_recorded_drive_is_a_complete_native_clip(tmp_path: Path) -> None:
-    config = RecordConfig(tmp_path / "clip", seconds=0.25, seed=3, width_px=64, height_px=48, samples=0)
+    config = RecordConfig(tmp_path / "clip", seconds=0.25, seed=3, width_px=64, height_px=48, quality="fast")
     assert record(config) == 9
     clip = open_clip(config.out)
     assert not clip.rig_is_assumed
@@ -39,7 +39,7 @@ def test_a_recorded_drive_is_a_complete_native_clip(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("needs_gl")
 def test_progress_counts_every_tick(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    config = RecordConfig(tmp_path / "clip", seconds=0.1, width_px=32, height_px=32, samples=0)
+    config = RecordConfig(tmp_path / "clip", seconds=0.1, width_px=32, height_px=32, quality="fast")
     record(config, lambda done, total: seen.append((done, total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
