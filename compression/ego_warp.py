@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
+from fsd.compression.history import MAX_AGE, MIN_AGE
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
 from fsd.compression.token_geometry import BLOCKS, cell_pixels, ego_rays
 from fsd.data.camera_model import project
@@ -19,6 +20,9 @@ WALL_M, FAR_M = 6.0, 60.0
 
 FORWARD_NODES_M = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0])
 """Forward motions that shifts are tabulated for; between them they are interpolated, beyond the last held."""
+
+MAX_FLOW_PX = 6.0
+"""The reference is as old as it can be while the median block has moved less than this, in analysis pixels."""
 
 _TURN_RAD, _SIDE_M = 0.02, 0.05
 
@@ -98,8 +102,22 @@ def motion_between(earlier: np.ndarray, later: np.ndarray) -> tuple[float, float
     return dx * cos + dy * sin, dy * cos - dx * sin, turn_rad
 
 
+@njit(nogil=True, cache=True, error_model="numpy")
+def _reference_age(flow_px: float, is_valid: np.ndarray, slot: int, camera: int) -> int:
+    """Ticks back to the best reference that this camera has, given how far its picture moves in a tick; 0 for none."""
+    wanted = MAX_AGE if flow_px * MAX_AGE <= MAX_FLOW_PX else max(MIN_AGE, int(MAX_FLOW_PX / flow_px))
+    length = is_valid.shape[0]
+    for age in range(wanted, MIN_AGE - 1, -1):
+        if is_valid[(slot - age) % length, camera]:
+            return age
+    for age in range(wanted + 1, MAX_AGE + 1):
+        if is_valid[(slot - age) % length, camera]:
+            return age
+    return 0
+
+
 @njit(nogil=True, cache=True)
-def forward_place(nodes_m: np.ndarray, forward_m: float) -> tuple[int, float]:
+def _forward_place(nodes_m: np.ndarray, forward_m: float) -> tuple[int, float]:
     """Which two nodes a distance lies between, and how far from the first (0 … 1)."""
     distance = min(abs(forward_m), nodes_m[-1])
     node = 0
@@ -109,28 +127,74 @@ def forward_place(nodes_m: np.ndarray, forward_m: float) -> tuple[int, float]:
 
 
 @njit(nogil=True, cache=True)
-def block_shifts(
+def _camera_shifts(
     forward: np.ndarray,
     rates: np.ndarray,
     nodes_m: np.ndarray,
-    forward_m: float,
-    side_m: float,
-    turn_rad: float,
+    motion: tuple[float, float, float],
+    blocks: np.ndarray,
     shifts: np.ndarray,
 ) -> None:
-    """Whole-pixel shifts of one camera's blocks: content at p now was at p + shift before the motion.
-
-    Args:
-        forward, rates: one camera's tables of `EgoWarp`.
-        nodes_m: `FORWARD_NODES_M`.
-        forward_m, side_m, turn_rad: the motion; backwards is taken as mirrored.
-        shifts: (300, 2) int16, written.
-    """
-    node, part = forward_place(nodes_m, forward_m)
-    sign = -1.0 if forward_m < 0 else 1.0
-    for block in range(shifts.shape[0]):
+    """Whole-pixel shifts of some blocks of one camera: content at p now was at p + shift before the motion."""
+    forward_m, side_m, turn_rad = motion
+    node, part = _forward_place(nodes_m, forward_m)
+    sign = -1.0 if forward_m < 0 else 1.0  # backwards is taken as mirrored
+    for i in range(blocks.shape[0]):
+        block = blocks[i]
         for axis in range(2):
             near, far = forward[node, block, axis], forward[node + 1, block, axis]
             moved = sign * (near + part * (far - near)) + side_m * rates[0, block, axis]
             moved += turn_rad * rates[1, block, axis]
-            shifts[block, axis] = np.int16(np.floor(min(max(moved, -200.0), 200.0) + 0.5))
+            shifts[i, axis] = np.int16(np.floor(min(max(moved, -200.0), 200.0) + 0.5))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def reference_shifts(
+    is_valid: np.ndarray,
+    poses: np.ndarray,
+    slot: int,
+    forward: np.ndarray,
+    rates: np.ndarray,
+    nodes_m: np.ndarray,
+    pixels_per_m: np.ndarray,
+    pixels_per_rad: np.ndarray,
+    blocks: np.ndarray,
+    ages: np.ndarray,
+    turns_rad: np.ndarray,
+    shifts: np.ndarray,
+) -> None:
+    """For every camera its reference and the shifts to it.
+
+    Args:
+        is_valid, poses, slot: of `History`.
+        forward, rates, pixels_per_m, pixels_per_rad: of `EgoWarp`; nodes_m: `FORWARD_NODES_M`.
+        blocks: (300,) int64, 0 … 299.
+        ages: (8,) int64, written: age of the reference in ticks, 0 where there is none.
+        turns_rad: (8,) float64, written: left turn of the ego since the reference.
+        shifts: (8, 300, 2) int16, written where there is a reference.
+    """
+    length = is_valid.shape[0]
+    step_m, _, step_rad = motion_between(poses[(slot - 1) % length], poses[slot])
+    for camera in range(ages.shape[0]):
+        flow_px = abs(step_m) * pixels_per_m[camera] + abs(step_rad) * pixels_per_rad[camera]
+        ages[camera] = _reference_age(flow_px, is_valid, slot, camera) if is_valid[slot, camera] else 0
+        if ages[camera] > 0:
+            motion = motion_between(poses[(slot - ages[camera]) % length], poses[slot])
+            turns_rad[camera] = motion[2]
+            _camera_shifts(forward[camera], rates[camera], nodes_m, motion, blocks, shifts[camera])
+
+
+@njit(nogil=True, cache=True)
+def motion_shifts(
+    forward: np.ndarray,
+    rates: np.ndarray,
+    nodes_m: np.ndarray,
+    forward_m: float,
+    turn_rad: float,
+    blocks: np.ndarray,
+    shifts: np.ndarray,
+) -> None:
+    """Shifts of chosen blocks of every camera, (8, n) int64 into (8, n, 2) int16, under a motion along an arc."""
+    motion = (forward_m, forward_m * turn_rad / 2, turn_rad)
+    for camera in range(blocks.shape[0]):
+        _camera_shifts(forward[camera], rates[camera], nodes_m, motion, blocks[camera], shifts[camera])

@@ -7,12 +7,10 @@ nothing is scored against it.
 """
 
 import numpy as np
-from numba import njit
 
-from fsd.compression.budget import GRID_COLUMNS
-from fsd.compression.ego_warp import FORWARD_NODES_M, EgoWarp, forward_place
+from fsd.compression.ego_warp import FORWARD_NODES_M, EgoWarp, motion_shifts
 from fsd.compression.history import MAX_AGE, MIN_AGE, History
-from fsd.compression.residual_kernels import EDGE, block_residual
+from fsd.compression.residual_kernels import misfit
 from fsd.data.ego import EgoSample
 
 _GROUND_BLOCKS, _FAR_BLOCKS = 18, 6
@@ -26,44 +24,8 @@ _SPEED_STEPS_MPS, _TURN_STEPS_RPS = (2.0, 0.3, 0.8), (0.1, 0.006, 0.025)
 """Steps up and down, one size a tick in turn."""
 
 _PROBES_MPS = (0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 25.0, 30.0, 36.0)
-_BETTER = 0.995
-"""A motion replaces the present one only where it explains 0.5% more."""
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _misfit(
-    analysis: np.ndarray,
-    is_valid: np.ndarray,
-    slot: int,
-    then: int,
-    forward: np.ndarray,
-    rates: np.ndarray,
-    nodes_m: np.ndarray,
-    blocks: np.ndarray,
-    forward_m: float,
-    turn_rad: float,
-) -> int:
-    """Sum of the limited residuals of the chosen blocks of all cameras under a motion."""
-    node, part = forward_place(nodes_m, forward_m)
-    side_m = forward_m * turn_rad / 2
-    total = 0
-    for camera in range(is_valid.shape[1]):
-        if not (is_valid[slot, camera] and is_valid[then, camera]):
-            continue
-        for block in blocks[camera]:
-            if block < 0:
-                break
-            near, far = forward[camera, node, block], forward[camera, node + 1, block]
-            side, turn = rates[camera, 0, block], rates[camera, 1, block]
-            x = near[0] + part * (far[0] - near[0]) + side_m * side[0] + turn_rad * turn[0]
-            y = near[1] + part * (far[1] - near[1]) + side_m * side[1] + turn_rad * turn[1]
-            top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
-            shift_x, shift_y = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
-            residual = block_residual(
-                analysis[slot, camera], analysis[then, camera], top, left, top + shift_y, left + shift_x, 256, 0
-            )
-            total += min(residual, _BLOCK_LIMIT)
-    return total
+_BETTER, _MUCH_BETTER = 0.995, 0.95
+"""A near motion replaces the present one where it explains 0.5% more, a probe where it explains 5% more."""
 
 
 def _telling_blocks(warp: EgoWarp) -> np.ndarray:
@@ -89,6 +51,7 @@ class ImageOdometer:
     def __init__(self, warp: EgoWarp) -> None:
         self._warp = warp
         self._blocks = _telling_blocks(warp)
+        self._shifts = np.zeros((*self._blocks.shape, 2), np.int16)
         self.reset()
 
     def reset(self) -> None:
@@ -112,31 +75,29 @@ class ImageOdometer:
         self._count += 1
         best = self._misfit(history, then, elapsed_s, self._speed_mps, self._yaw_rate_rps)
         here_mps, here_rps = self._speed_mps, self._yaw_rate_rps
-        for mps, rps in (
-            (here_mps, here_rps - turn_rps),
-            (here_mps, here_rps + turn_rps),
-            (here_mps - speed_mps, here_rps),
-            (here_mps + speed_mps, here_rps),
-            (probe_mps, here_rps),
-            (probe_mps, 0.0),
+        for mps, rps, factor in (
+            (here_mps, here_rps - turn_rps, _BETTER),
+            (here_mps, here_rps + turn_rps, _BETTER),
+            (here_mps - speed_mps, here_rps, _BETTER),
+            (here_mps + speed_mps, here_rps, _BETTER),
+            (probe_mps, here_rps, _MUCH_BETTER),
+            (probe_mps, 0.0, _MUCH_BETTER),
         ):
             if not (0 <= mps <= _MAX_MPS and abs(rps) <= _MAX_RPS):
                 continue
-            misfit = self._misfit(history, then, elapsed_s, mps, rps)
-            if misfit < _BETTER * best:
-                best, self._speed_mps, self._yaw_rate_rps = misfit, mps, rps
+            tried = self._misfit(history, then, elapsed_s, mps, rps)
+            if tried < factor * best:
+                best, self._speed_mps, self._yaw_rate_rps = tried, mps, rps
         return EgoSample(self._speed_mps, self._yaw_rate_rps)
 
     def _misfit(self, history: History, then: int, elapsed_s: float, speed_mps: float, yaw_rate_rps: float) -> int:
-        return _misfit(
-            history.analysis,
-            history.is_valid,
-            history.slot,
-            then,
+        motion_shifts(
             self._warp.forward,
             self._warp.rates,
             FORWARD_NODES_M,
-            self._blocks,
             speed_mps * elapsed_s,
             yaw_rate_rps * elapsed_s,
+            self._blocks,
+            self._shifts,
         )
+        return misfit(history.analysis, history.is_valid, history.slot, then, self._blocks, self._shifts, _BLOCK_LIMIT)

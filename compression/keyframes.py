@@ -112,20 +112,23 @@ def _decide(
         is_attack = is_attack and since_attack[camera] >= min_gap
         # Each camera has its own phase, so that refreshes do not fall on one tick; the gap itself is a hard limit.
         is_phase = (count + camera * gap // cameras) % gap == 0
-        is_due = is_start or since[camera] >= gap
+        is_refresh = not is_start and (is_phase or since[camera] >= gap)
         if is_start:
             reasons[camera] |= START
         if is_attack and not is_start:
             reasons[camera] |= SURPRISE
         if moved[camera] and not is_start:
             reasons[camera] |= DISTANCE
-        if not is_start and (is_phase or since[camera] >= gap):
+        if is_refresh:
             reasons[camera] |= GAP
         if reasons[camera] == 0:
             continue
-        has_tokens = tokens[camera] >= TOKEN and tokens[cameras] >= TOKEN
-        if not has_tokens and not is_due:
+        # Distance leaves a reserve in both buckets, or a fast drive would leave nothing for a surprise.
+        own, shared = (1, 1) if is_attack or is_start else (2, 1 + cameras // 2)
+        has_tokens = tokens[camera] >= own * TOKEN and tokens[cameras] >= shared * TOKEN
+        if not has_tokens and not is_refresh:
             reasons[camera] = 0
+            since[camera] -= is_start  # a start that had no token is still to come
             continue
         since[camera] = 0
         if is_attack:  # only what was granted raises the level: a surprise that had no token may try again
@@ -140,7 +143,7 @@ class KeyframeScheduler:
 
     Fast attack: a surprise fires at the tick it is seen. Slow release: it raises the level that the next one must
     exceed, which then falls over `release_ticks`. Token buckets bound the rate whatever the cameras show; only the
-    first picture and the maximum gap fire without a token.
+    refresh at the maximum gap fires without a token.
 
     Attributes:
         reasons: (8,) int64, bits of why; 0 where there is no keyframe at this tick.

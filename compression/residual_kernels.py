@@ -250,3 +250,86 @@ def surprise(
         floor[i] += (value - floor[i]) >> rate
         spread[i] += (deviation - spread[i]) >> rate
     return rise
+
+
+@_kernel
+def measure(
+    analysis: np.ndarray,
+    slot: int,
+    ages: np.ndarray,
+    shifts: np.ndarray,
+    turns: np.ndarray,
+    turns_rad: np.ndarray,
+    floor: np.ndarray,
+    spread: np.ndarray,
+    samples: np.ndarray,
+    out: np.ndarray,
+    exposure: np.ndarray,
+) -> None:
+    """`surprise` of all cameras, one after the other: the result cannot depend on a number of threads.
+
+    Args:
+        analysis, slot: of `History`.
+        ages, shifts, turns_rad: of `ego_warp.reference_shifts`.
+        turns: (8, 300, 2) shifts per radian.
+        floor, spread, samples: (8, 300), (8, 300), (8,) int64, the noise floors; updated.
+        out: (8, 300) int64, written; 0 where there is no reference.
+        exposure: (8, 3) int64, written: rise, gain and offset, in 1/256.
+    """
+    length, cameras, rows, columns = analysis.shape
+    blocks = out.shape[1]
+    warped = np.empty((rows, columns), np.uint8)
+    sums_now, sums_then = np.empty(blocks, np.int64), np.empty(blocks, np.int64)
+    residual = np.empty(blocks, np.int64)
+    for camera in range(cameras):
+        if ages[camera] == 0:
+            out[camera] = 0
+            exposure[camera, 0], exposure[camera, 1], exposure[camera, 2] = 256, 256, 0
+            continue
+        image, reference = analysis[slot, camera], analysis[(slot - ages[camera]) % length, camera]
+        warp(reference, shifts[camera], warped)
+        block_sums(image, sums_now)
+        block_sums(warped, sums_then)
+        gain, offset = fit_exposure(sums_now, sums_then)
+        residuals(image, warped, gain, offset, residual)
+        rise = surprise(
+            image,
+            reference,
+            shifts[camera],
+            turns[camera],
+            turns_rad[camera],
+            gain,
+            offset,
+            residual,
+            floor[camera],
+            spread[camera],
+            samples[camera],
+            out[camera],
+        )
+        samples[camera] += 1
+        exposure[camera, 0], exposure[camera, 1], exposure[camera, 2] = rise, gain, offset
+
+
+@_kernel
+def misfit(
+    analysis: np.ndarray, is_valid: np.ndarray, slot: int, then: int, blocks: np.ndarray, shifts: np.ndarray, limit: int
+) -> int:
+    """Sum over chosen blocks of all cameras of their residuals under given shifts, none more than `limit`.
+
+    Args:
+        analysis, is_valid, slot: of `History`; `then` is the slot of the reference.
+        blocks: (8, n) int64; -1 ends a row.
+        shifts: (8, n, 2) int16.
+    """
+    total = 0
+    for camera in range(blocks.shape[0]):
+        if not (is_valid[slot, camera] and is_valid[then, camera]):
+            continue
+        image, reference = analysis[slot, camera], analysis[then, camera]
+        for i in range(blocks.shape[1]):
+            if blocks[camera, i] < 0:
+                break
+            top, left = EDGE * (blocks[camera, i] // GRID_COLUMNS), EDGE * (blocks[camera, i] % GRID_COLUMNS)
+            y, x = top + shifts[camera, i, 1], left + shifts[camera, i, 0]
+            total += min(block_residual(image, reference, top, left, y, x, 256, 0), limit)
+    return total

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from fsd.compression.batch import compress
 from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
+from fsd.compression.keyframes import SURPRISE
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import Frame, FrameSet
@@ -198,6 +199,14 @@ def test_an_exposure_step_adds_at_most_one_keyframe_a_camera(
         ticks = compress(street.rig, B100, variant, [EgoSample(speed_mps, 0.0)] * 40)
         counts.append(np.sum([tick.is_keyframe for tick in ticks], axis=0))
     assert (counts[1] - counts[0] <= 1).all()
+
+
+@pytest.mark.parametrize("gain", [0.7, 1.3])
+def test_an_exposure_step_surprises_no_camera(street: Any, moving: list[FrameSet], gain: float) -> None:
+    compressor = Compressor(street.rig, B100)
+    for tick in moving:
+        compressor.step(exposed(tick, gain) if tick.tick >= 20 else tick, EgoSample(12.0, 0.0), None)
+        assert not (compressor.telemetry().keyframe_reasons & SURPRISE).any()
 
 
 def test_a_change_anywhere_reaches_the_network_in_the_same_tick(made: Any) -> None:
