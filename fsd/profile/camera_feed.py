@@ -27,6 +27,10 @@ MAX_PICTURES = 720
 """Held in memory per camera: 20 s at 36 Hz, about 20 MB at 8 Mbit/s."""
 
 
+DECODER_DELAY = 36
+"""More packets than pictures that are wanted: decoders of B-frames give the first picture late."""
+
+
 @dataclass(frozen=True)
 class CameraTiming:
     """When the cameras capture.
@@ -98,7 +102,9 @@ class CameraFeed:
             self._offsets_ns[:] = 0
         self._ticks = ticks
         self._cameras = [
-            _Camera(index, PacketLoop(stream, MAX_PICTURES), (stream.width_px, stream.height_px))
+            _Camera(
+                index, PacketLoop(stream, min(MAX_PICTURES, ticks + DECODER_DELAY)), (stream.width_px, stream.height_px)
+            )
             for index, stream in enumerate(clip.streams)
             if stream is not None
         ]

@@ -45,12 +45,15 @@ def report_first_plan() -> None:
     """The child: plan one tick, print when what was done. The monotonic clock is the same in parent and child."""
     from fsd.data.clip import open_clip
     from fsd.profile.profiled_engine import ProfiledEngine
-    from fsd.profile.scenarios import first_tick_ms
+    from fsd.profile.scenarios import first_plan_ms
+    from fsd.profile.whole_path import WholePath
 
     imported_ns = time.monotonic_ns()
     clip, model, threads, workers = json.loads(sys.argv[1])
     opened = open_clip(Path(clip))
     engine = ProfiledEngine(None if model is None else Path(model), threads)
     loaded_ns = time.monotonic_ns()
-    first_tick_ms(opened, engine, workers)
-    print(json.dumps({"imported": imported_ns, "loaded": loaded_ns, "planned": time.monotonic_ns()}))
+    with WholePath(opened, engine) as path:
+        first_plan_ms(path, workers)
+        planned_ns = time.monotonic_ns()
+    print(json.dumps({"imported": imported_ns, "loaded": loaded_ns, "planned": planned_ns}))

@@ -1,0 +1,211 @@
+"""Eight cameras at 36 Hz by the clock: the tail of the latency, what measuring costs, and MLPerf LoadGen as a referee.
+
+1. The ceiling: the machine's own stalls (threads that only read the clock) and a bare decode of the same files.
+2. `constant-stream` over `--ticks` ticks of fastdecode streams: p99.9 from the intended time, longest run of misses.
+3. `profiler_overhead`: processor time a tick with the profiler's instruments, over that of a plain loop, in turns.
+4. `loadgen_p99_ratio`: p99 of the model, ours over LoadGen's SingleStream, of the same queries. Needs the package
+   `mlcommons-loadgen`; left out without.
+
+    python benchmarks/constant_stream.py [--quick] [--ticks N] [--workers N]
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from fsd.compression.compressor import Compressor
+from fsd.data.clip import Clip, open_clip
+from fsd.data.frame_source import FrameSource
+from fsd.data.frames import RATE_HZ
+from fsd.engine import Engine
+from fsd.pipeline import Pipeline
+from fsd.profile.control_thread import together, watch
+from fsd.profile.deadlines import check_deadline
+from fsd.profile.percentiles import percentile
+from fsd.profile.profiled_engine import ProfiledEngine
+from fsd.profile.samples import STAGES
+from fsd.profile.scenarios import constant_stream, flat_out
+from fsd.profile.whole_path import WholePath
+from fsd.results import ResultTables
+
+sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
+from _report import finish, spread
+from _streams import native_clip
+from ingest import bare_decode
+
+TICK_MS = float(1000 / RATE_HZ)
+STREAM_TICKS = 360
+
+
+def main() -> None:
+    """Measure and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="under a minute: too short for p99.9")
+    parser.add_argument("--ticks", type=int, default=None, help="of constant stream (default 10000, quick 360)")
+    parser.add_argument("--workers", type=int, default=2, help="decoder threads (default 2)")
+    arguments = parser.parse_args()
+    ticks = arguments.ticks or (360 if arguments.quick else 10_000)
+    clip = open_clip(native_clip("fastdecode", 72 if arguments.quick else STREAM_TICKS))
+    figures: dict[str, float] = {}
+    stalls = [watch(2.0)]
+    figures |= print_ceiling(clip, arguments.workers)
+    figures |= tail(clip, arguments.workers, ticks)
+    stalls.append(watch(2.0))
+    machine = together(stalls).to_dict()
+    print(
+        f"the machine itself, watched {machine['watched_s']:g} s: {machine['stalls']} stalls over "
+        f"{machine['stalls_over_ms']} ms, longest {machine['longest_ms']} ms"
+    )
+    figures["machine_longest_stall_ms"] = machine["longest_ms"]
+    figures |= overhead(clip, arguments.workers, repeats=3 if arguments.quick else 11)
+    figures |= loadgen(clip, queries=700 if arguments.quick else 5000)
+    finish("constant_stream", {name: round(value, 5) for name, value in figures.items()}, ticks)
+
+
+def print_ceiling(clip: Clip, workers: int) -> dict[str, float]:
+    """How much of a tick bare decoding needs."""
+    rates = []
+    for _ in range(3):
+        start_s = time.perf_counter()
+        pictures = bare_decode(clip, workers)
+        rates.append(pictures / (time.perf_counter() - start_s))
+    decode_ms = 8e3 / median(rates)
+    print(f"bare decode (ceiling) {spread(rates)} pictures/s: {decode_ms:.1f} of the {TICK_MS:.2f} ms of a tick")
+    return {"bare_decode_ms_per_tick": decode_ms}
+
+
+def tail(clip: Clip, workers: int, ticks: int) -> dict[str, float]:
+    """The paced run."""
+    with WholePath(clip, ProfiledEngine()) as path:
+        run = constant_stream(path, ticks, workers, warm_up=72)
+    samples = run.samples
+    planned = samples.latency_ms[samples.is_planned]
+    report = check_deadline(samples.latency_ms, TICK_MS)
+    figures: dict[str, float] = {"ticks": ticks, "longest_miss_run": report.longest_run, "missed": report.misses}
+    for rank in (50.0, 99.0, 99.9):
+        found = percentile(planned, rank)
+        if found.value is None:
+            print(f"constant-stream {found.name}: refused, needs {found.samples_needed} samples, got {found.samples}")
+        else:
+            print(f"constant-stream {found.name}: {found.value:.2f} ms (below {found.upper:.2f} with 99% confidence)")
+            figures[f"{found.name.replace('.', '')}_ms"] = found.value
+    means = ", ".join(f"{stage} {samples.stage_ms(stage).mean():.2f}" for stage in STAGES)
+    check = samples.check_stages()
+    print(
+        f"constant-stream missed {report.misses} of {ticks}, longest run {report.longest_run}, "
+        f"max {planned.max(initial=0.0):.1f} ms"
+    )
+    print(f"constant-stream stages, mean ms: {means}; they add up within {check.mean_gap:.2%}")
+    print(f"constant-stream {run.resources.cpu_s / run.resources.wall_s:.2f} cores used")
+    return figures
+
+
+def overhead(clip: Clip, workers: int, repeats: int) -> dict[str, float]:
+    """Processor time a tick of flat-out replay with and without the profiler, in turns.
+
+    Processor time, because other programs disturb it less than the wall clock does.
+    """
+    ticks = 72
+    with WholePath(clip, ProfiledEngine()) as path, _PlainLoop(clip, workers) as plain:
+        runs: dict[str, Callable[[], float]] = {
+            "profiled": lambda: flat_out(path, ticks, workers, warm_up=0).resources.cpu_s,
+            "plain": lambda: plain.cpu_s(ticks),
+        }
+        cpu_ms: dict[str, list[float]] = {name: [] for name in runs}
+        for repeat in range(repeats + 1):
+            for name in sorted(runs, reverse=bool(repeat % 2)):
+                took_ms = runs[name]() * 1e3 / ticks
+                if repeat:
+                    cpu_ms[name].append(took_ms)
+    ratios = [profiled / plain - 1 for profiled, plain in zip(cpu_ms["profiled"], cpu_ms["plain"], strict=True)]
+    print(f"processor time a tick, plain {spread(cpu_ms['plain'])} ms, profiled {spread(cpu_ms['profiled'])} ms")
+    print(f"profiler overhead {spread(ratios)}")
+    return {"profiler_overhead": median(ratios)}
+
+
+class _PlainLoop:
+    """The same work by a loop that measures nothing: no clock, no samples, no engine of the profiler's."""
+
+    def __init__(self, clip: Clip, workers: int) -> None:
+        self._clip, self._workers = clip, workers
+        self._pipeline = Pipeline(clip.rig, Engine())
+
+    def __enter__(self) -> "_PlainLoop":
+        self._stack = ExitStack()
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        metadata = self._pipeline.engine.metadata
+        self._tables = self._stack.enter_context(ResultTables(folder, metadata.trained, metadata.budget.patch_count))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def cpu_s(self, ticks: int) -> float:
+        """Processor time of `ticks` ticks."""
+        clip, pipeline, tables = self._clip, self._pipeline, self._tables
+        pipeline.reset()
+        start_s = time.process_time()
+        with FrameSource(clip, workers=self._workers, max_ticks=ticks) as source:
+            for frame_set in source:
+                ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
+                command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else "none"
+                tables.append(pipeline.step(frame_set, ego, command), 0.0, 0.0)
+        return time.process_time() - start_s
+
+
+def loadgen(clip: Clip, queries: int) -> dict[str, float]:
+    """LoadGen's SingleStream over the model; our clock watches the same queries."""
+    try:
+        import mlperf_loadgen as lg
+    except ImportError:
+        print("LoadGen: left out, install mlcommons-loadgen to compare")
+        return {}
+    engine = Engine()
+    with FrameSource(clip, max_ticks=1) as source:
+        tick = Compressor(clip.rig, engine.budget).step(next(source), None, None)
+    ours_ms: list[float] = []
+
+    def issue(samples: list[object]) -> None:
+        for sample in samples:
+            start_ns = time.perf_counter_ns()
+            engine.step(tick)
+            ours_ms.append((time.perf_counter_ns() - start_ns) / 1e6)
+            lg.QuerySamplesComplete([lg.QuerySampleResponse(sample.id, 0, 0)])  # type: ignore[attr-defined]
+
+    settings = lg.TestSettings()
+    settings.scenario, settings.mode = lg.TestScenario.SingleStream, lg.TestMode.PerformanceOnly
+    settings.min_query_count = settings.max_query_count = queries
+    settings.min_duration_ms = 0
+    with tempfile.TemporaryDirectory() as folder:
+        logs = lg.LogSettings()
+        logs.log_output.outdir = folder
+        logs.log_output.copy_summary_to_stdout = False
+        for _ in range(100):
+            engine.step(tick)
+        sut = lg.ConstructSUT(issue, lambda: None)
+        qsl = lg.ConstructQSL(1, 1, lambda samples: None, lambda samples: None)
+        lg.StartTestWithLogSettings(sut, qsl, settings, logs)
+        lg.DestroyQSL(qsl)
+        lg.DestroySUT(sut)
+        summary = (Path(folder) / "mlperf_log_summary.txt").read_text()
+    figures: dict[str, float] = {}
+    for rank, label in ((50.0, "50.00"), (90.0, "90.00"), (99.0, "99.00")):
+        match = re.search(rf"{re.escape(label)} percentile latency \(ns\)\s*:\s*(\d+)", summary)
+        ours = percentile(np.array(ours_ms), rank)
+        if match and ours.value is not None:
+            theirs_ms = int(match[1]) / 1e6
+            print(f"LoadGen {ours.name} {theirs_ms:.3f} ms, ours {ours.value:.3f} ms, n = {len(ours_ms)}")
+            figures[f"loadgen_{ours.name}_ratio"] = ours.value / theirs_ms
+    return figures
+
+
+if __name__ == "__main__":
+    main()

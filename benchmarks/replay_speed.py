@@ -1,0 +1,165 @@
+"""Flat-out replay of eight 1280x960 H.264 streams at 36 Hz, against real time, bare decode, and a naive script.
+
+Bare decode is the ceiling: the same files, the same number of threads, nothing done with the pictures. All kinds take
+turns in one process. The replay writes everything but the overlay video. The naive script does what a first draft does:
+every picture to RGB, resized with torch, the float network in PyTorch every tick.
+
+    python benchmarks/replay_speed.py [--quick] [--seconds S] [--repeats N] [--workers N]
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import av
+import numpy as np
+
+from fsd.data.clip import Clip, open_clip
+from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.replay import ReplayConfig, replay
+
+sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
+from _report import finish, spread
+from _streams import native_clip
+from ingest import bare_decode
+
+Run = Callable[[], float]
+"""Runs once and returns ticks a second."""
+
+ProcessorTimes = dict[str, list[float]]
+"""Per run: milliseconds of processor time a tick, which other programs disturb less than the wall clock."""
+
+
+def main() -> None:
+    """Measure in turns and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="under a minute: short streams, few repeats")
+    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default 10, quick 2)")
+    parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default 7, quick 2)")
+    parser.add_argument("--workers", type=int, default=2, help="decoder threads (default 2)")
+    parser.add_argument(
+        "--naive-ticks", type=int, default=None, help="ticks of the naive script (default 72, quick 12)"
+    )
+    arguments = parser.parse_args()
+    ticks = round((arguments.seconds or (2.0 if arguments.quick else 10.0)) * RATE_HZ)
+    repeats = arguments.repeats or (2 if arguments.quick else 7)
+    naive_ticks = arguments.naive_ticks or (12 if arguments.quick else 72)
+    clips = {kind: open_clip(native_clip(kind, ticks)) for kind in ("plain", "fastdecode")}
+    runs: dict[str, Run] = {}
+    for kind, clip in clips.items():
+        runs[f"bare decode, {kind}"] = lambda clip=clip: decoded_ticks_per_s(clip, arguments.workers)  # type: ignore[misc]
+        runs[f"replay, {kind}"] = lambda clip=clip: replayed_ticks_per_s(clip, arguments.workers)  # type: ignore[misc]
+    naive = naive_script(clips["plain"], naive_ticks)
+    if naive is not None:
+        runs["naive, plain"] = naive
+    rates, cpu_ms = in_turns(runs, repeats, {"naive, plain": naive_ticks}, ticks)
+    for name in sorted(rates):
+        print(
+            f"{name:<26} {spread(rates[name])} ticks/s, {median(rates[name]) / float(RATE_HZ):.2f}x real time, "
+            f"{median(cpu_ms[name]):.1f} ms of processor time a tick"
+        )
+    figures = {
+        "realtime_h264": median(rates["replay, plain"]) / float(RATE_HZ),
+        "realtime_fastdecode": median(rates["replay, fastdecode"]) / float(RATE_HZ),
+        "over_bare_decode": _ratio(rates, "replay, plain", "bare decode, plain"),
+        "over_bare_decode_fastdecode": _ratio(rates, "replay, fastdecode", "bare decode, fastdecode"),
+        "replay_cpu_ms_h264": median(cpu_ms["replay, plain"]),
+        "replay_cpu_ms_fastdecode": median(cpu_ms["replay, fastdecode"]),
+    }
+    if naive is not None:
+        figures["over_naive"] = _ratio(rates, "replay, plain", "naive, plain")
+    finish("replay_speed", {name: round(value, 4) for name, value in figures.items()}, repeats)
+
+
+def in_turns(
+    runs: dict[str, Run], repeats: int, ticks_of: dict[str, int], ticks: int
+) -> tuple[dict[str, list[float]], ProcessorTimes]:
+    """Ticks a second and processor time of every run, `repeats` times after one warm-up; the order turns each time.
+
+    Args:
+        ticks_of: how many ticks a run has, where that is not `ticks`.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    cpu_ms: ProcessorTimes = {name: [] for name in runs}
+    for repeat in range(repeats + 1):
+        for name in sorted(runs, reverse=bool(repeat % 2)):
+            start_s = time.process_time()
+            rate = runs[name]()
+            if repeat:
+                rates[name].append(rate)
+                cpu_ms[name].append((time.process_time() - start_s) * 1e3 / ticks_of.get(name, ticks))
+    return rates, cpu_ms
+
+
+def decoded_ticks_per_s(clip: Clip, workers: int) -> float:
+    """Bare decode, in ticks of eight pictures."""
+    start_s = time.perf_counter()
+    pictures = bare_decode(clip, workers)
+    return pictures / len(CAMERAS) / (time.perf_counter() - start_s)
+
+
+def replayed_ticks_per_s(clip: Clip, workers: int) -> float:
+    """`fsd replay --no-overlay`: from the first file opened to the last table closed, loading the model left out."""
+    with tempfile.TemporaryDirectory(prefix="fsd-replay-") as out:
+        config = ReplayConfig(clip=clip.path, out=Path(out), decode_workers=workers, overlay=False)
+        summary = replay(config, show_progress=False)
+    return float(summary["times_real_time"]) * float(RATE_HZ)
+
+
+def naive_script(clip: Clip, ticks: int) -> Run | None:
+    """The naive script, ready to run; None without PyTorch."""
+    try:
+        import torch
+        from torch.nn import functional
+    except ImportError:
+        print("naive: left out, PyTorch is not installed")
+        return None
+    from fsd.networks.contract import input_shapes
+    from fsd.networks.model import DrivingNetwork
+
+    network = DrivingNetwork().eval()
+    budget = network.config.budget
+    shapes = input_shapes(budget)
+    inputs = {name: torch.zeros((1, *shape), dtype=getattr(torch, dtype)) for name, (shape, dtype) in shapes.items()}
+    paths = [stream.path for stream in clip.streams if stream is not None]
+    retina_hw = (budget.base_height_px, budget.base_width_px)
+    crops = [(index % 8, 32 * (index // 8), 32 * (index % 5)) for index in range(budget.patch_count)]
+
+    def run() -> float:
+        containers = [av.open(str(path)) for path in paths]
+        videos = [container.decode(video=0) for container in containers]
+        start_s = time.perf_counter()
+        with torch.inference_mode():
+            for _ in range(ticks):
+                pictures = [next(video).to_ndarray(format="rgb24") for video in videos]
+                rgb = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()  # (8, 3, H, W)
+                small = functional.interpolate(rgb, retina_hw, mode="bilinear", antialias=True)
+                half = functional.interpolate(rgb, scale_factor=0.5, mode="bilinear", antialias=True)
+                inputs["retina"][0] = _packed(small)
+                inputs["patches"][0] = _packed(torch.stack([half[c, :, y : y + 32, x : x + 32] for c, y, x in crops]))
+                network(**inputs)
+        took_s = time.perf_counter() - start_s
+        for container in containers:
+            container.close()
+        return ticks / took_s
+
+    def _packed(rgb: "torch.Tensor") -> "torch.Tensor":
+        """(N, 3, H, W) -> (N, 6, H/2, W/2) uint8: four lumas and two averaged colours, as the network takes them."""
+        luma = rgb.mean(1, keepdim=True)
+        colours = functional.avg_pool2d(rgb[:, 1:], 2)
+        return torch.cat([functional.pixel_unshuffle(luma, 2), colours], 1).to(torch.uint8)
+
+    return run
+
+
+def _ratio(rates: dict[str, list[float]], name: str, reference: str) -> float:
+    """Median of the ratios of neighbouring turns."""
+    return median(a / b for a, b in zip(rates[name], rates[reference], strict=True))
+
+
+if __name__ == "__main__":
+    main()
