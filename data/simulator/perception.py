@@ -37,11 +37,11 @@ class Situation:
     ego: np.ndarray
 
 
-def situation(world: World) -> Situation:
-    """The situation now."""
+def situation(world: World, half_view_rad: float = math.pi) -> Situation:
+    """The situation now, as seen by somebody who looks no further than `half_view_rad` to either side."""
     ego = world.ego
     stops = _stops(world)
-    vehicles = seen_vehicles(world)
+    vehicles = seen_vehicles(world, half_view_rad)
     source_d, target_d = _lanes(world)
     return Situation(
         route=world.road.path.points,
@@ -57,13 +57,17 @@ def situation(world: World) -> Situation:
     )
 
 
-def seen_vehicles(world: World) -> list[Vehicle]:
-    """The vehicles within sight that no house hides."""
+def seen_vehicles(world: World, half_view_rad: float = math.pi) -> list[Vehicle]:
+    """The vehicles within sight and view that no house hides."""
     vehicles = world.traffic.vehicles
     if not vehicles:
         return []
     boxes = np.array([(*vehicle.pose, 0.5 * vehicle.length_m, 0.5 * vehicle.width_m) for vehicle in vehicles])
-    seen = visible(*eye(world), boxes, world.houses, world.sight_m)
+    x, y = eye(world)
+    seen = visible(x, y, boxes, world.houses, world.sight_m)
+    if half_view_rad < math.pi:
+        bearing = np.arctan2(boxes[:, 1] - y, boxes[:, 0] - x) - world.ego.heading_rad
+        seen &= np.abs((bearing + np.pi) % (2 * np.pi) - np.pi) <= half_view_rad
     return [vehicle for vehicle, is_seen in zip(vehicles, seen, strict=True) if is_seen]
 
 

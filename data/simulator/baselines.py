@@ -1,0 +1,61 @@
+"""Drivers without cameras, to compare with: what privileged knowledge, or the lack of it, is worth.
+
+None of them needs OpenGL. A baseline is a function of the environment that gives curvature and acceleration for a tick.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from fsd.data.simulator.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, drive
+from fsd.data.simulator.environment import DrivingEnv
+from fsd.data.simulator.expert import controls_for
+from fsd.data.simulator.perception import situation
+
+Controls = tuple[float, float]
+Baseline = Callable[[DrivingEnv], Controls]
+
+FRONT_HALF_VIEW_RAD = math.radians(55.0)
+"""Half the field of view of `front_wide`, the widest of the three front cameras."""
+
+STRAIGHT_MPS = 7.0
+
+
+def expert(env: DrivingEnv) -> Controls:
+    """The teacher: knows everything that could be seen."""
+    return env.expert_controls()
+
+
+def front_expert(env: DrivingEnv) -> Controls:
+    """The teacher with front cameras only: nobody beside or behind exists. Fails where all eight are needed."""
+    return controls_for(situation(env.world, FRONT_HALF_VIEW_RAD))
+
+
+def blind_steering(env: DrivingEnv) -> Controls:
+    """Knows road, lane and bends perfectly and nothing of lights, vehicles and people."""
+    world = env.world
+    ego = np.array([world.ego.x_m, world.ego.y_m, world.ego.heading_rad, world.ego.speed_mps, world.s, world.d])
+    lane_d = world.lane_offset
+    nobody, nothing = np.zeros((0, VEHICLE_COLUMNS)), np.zeros((0, CONFLICT_COLUMNS))
+    route, profile = world.road.path.points, world.profiles[world.lane]
+    return drive(route, profile, lane_d, lane_d, nobody, nothing, np.zeros(0), ego, 0.0)
+
+
+def constant_velocity(env: DrivingEnv) -> Controls:
+    """Goes on as it goes: no steering, no pedal."""
+    return 0.0, 0.0
+
+
+def straight(env: DrivingEnv) -> Controls:
+    """Straight on at a town speed."""
+    return 0.0, 1.5 * (STRAIGHT_MPS - env.world.ego.speed_mps)
+
+
+BASELINES: dict[str, Baseline] = {
+    "expert": expert,
+    "front_expert": front_expert,
+    "blind_steering": blind_steering,
+    "constant_velocity": constant_velocity,
+    "straight": straight,
+}
