@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -26,6 +26,9 @@ from fsd.report.replay_page import write_report
 from fsd.results import ResultTables
 from fsd.summary import RunRecord, write_summary
 
+if TYPE_CHECKING:
+    from fsd.mcap_writer import DriveMcap
+
 
 @dataclass(frozen=True)
 class ReplayConfig:
@@ -39,7 +42,8 @@ class ReplayConfig:
         max_ticks: stop after this many; None replays everything.
         max_age_ms: a camera whose newest frame is older is masked.
         command: route command for the whole clip, over the recorded ones; one of `COMMANDS`.
-        overlay: write `overlay.mp4`; report: write `report.html`.
+        overlay: write `overlay.mp4`; report: write `report.html`; mcap: write `drive.mcap`, where the `viewer` extra is
+            installed (the summary says so where it is not).
         latency_ms: what a plan is taken to cost in the latency-charged scores; None takes what was measured.
     """
 
@@ -54,6 +58,7 @@ class ReplayConfig:
     command: str | None = None
     overlay: bool = True
     report: bool = True
+    mcap: bool = True
     latency_ms: float | None = None
 
     def __post_init__(self) -> None:
@@ -86,7 +91,7 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> dict[str, Any]:
     engine = Engine(config.model, threads=config.threads)
     try:
         config.out.mkdir(parents=True, exist_ok=True)
-        for name in ("overlay.mp4", "report.html"):
+        for name in ("overlay.mp4", "report.html", "drive.mcap"):
             (config.out / name).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
@@ -138,6 +143,7 @@ def _run(
             )
         )
         stack.callback(lambda: record.finish(source.report))
+        viewer = _viewer_file(config, clip, engine, record, stack)
         if moments is not None:
             moments.expect(source.expected_ticks)
         progress = stack.enter_context(
@@ -159,6 +165,24 @@ def _run(
                 overlay.add(result, ego, command)
             if moments is not None:
                 moments.add(result, ego, command)
+            if viewer is not None:
+                viewer.add(result, ego, command, wait_ms)
             progress.update()
             waiting_since_ns = time.perf_counter_ns()
             write_ms = (waiting_since_ns - write_start_ns) / 1e6
+
+
+def _viewer_file(
+    config: ReplayConfig, clip: Clip, engine: Engine, record: RunRecord, stack: ExitStack
+) -> "DriveMcap | None":
+    """`drive.mcap`, or None; `record` is told which, and why."""
+    if not config.mcap:
+        return None
+    try:
+        from fsd.mcap_writer import DriveMcap
+    except ImportError as error:
+        record.viewer_file = {"file": None, "why": f"{error}; it comes with the extra `viewer` (see `fsd doctor`)"}
+        return None
+    viewer = stack.enter_context(DriveMcap(config.out / "drive.mcap", clip, engine.metadata))
+    record.viewer_file = {"file": "drive.mcap", "video": viewer.video}
+    return viewer

@@ -34,6 +34,7 @@ class RunRecord:
     """Collects what the summary needs: a few numbers a tick (about 500 bytes; 130 MB for two hours).
 
     `latency_ms` is what a plan is taken to cost in the latency-charged scores; None takes what was measured.
+    `viewer_file` is what the summary says about `drive.mcap`.
     """
 
     def __init__(self, clip: Clip, metadata: ModelMetadata, latency_ms: float | None = None) -> None:
@@ -52,6 +53,7 @@ class RunRecord:
         self._is_finite = True
         self._last: TickResult | None = None
         self._sync: SyncReport | None = None
+        self.viewer_file: dict[str, Any] | None = None
 
     def add(self, result: TickResult, wait_ms: float, write_ms: float) -> None:
         """Count one tick."""
@@ -102,6 +104,7 @@ class RunRecord:
             "cameras": self._sync.to_dict() if self._sync else None,
             "scores": scores,
             "latency_charged_scores": latency_charged_scores,
+            "viewer_file": self.viewer_file,
             "input_hash": last.input_hash.hex() if last else None,
             "plan_hash": last.plan_hash.hex() if last else None,
             "machine": {

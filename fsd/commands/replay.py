@@ -53,6 +53,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-report", dest="report", action="store_false", default=ReplayConfig.report, help="write no report.html"
     )
     parser.add_argument(
+        "--no-mcap", dest="mcap", action="store_false", default=ReplayConfig.mcap, help="write no drive.mcap"
+    )
+    parser.add_argument(
         "--latency-ms",
         type=float,
         default=ReplayConfig.latency_ms,
@@ -88,6 +91,7 @@ def config_from(options: argparse.Namespace, clip: Path, cameras: dict[str, Path
             command=options.command,
             overlay=options.overlay,
             report=options.report,
+            mcap=options.mcap,
             latency_ms=options.latency_ms,
         )
     except ValueError as error:
@@ -122,8 +126,15 @@ def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
         if "ade_3s_m" in scores:
             print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
     print(f"  plan hash    {summary['plan_hash']}")
-    files = f"plan.parquet ticks.parquet summary.json{' overlay.mp4' * config.overlay}{' report.html' * config.report}"
-    print(f"  written      {config.out}/{files}")
+    viewer = summary["viewer_file"] or {}
+    if viewer.get("why"):
+        print(f"  no mcap      {viewer['why']}")
+    encoded = sorted({how for how in viewer.get("video", {}).values() if how != "passed through"})
+    for how in encoded:
+        print(f"  mcap video   {', '.join(name for name, word in viewer['video'].items() if word == how)}: {how}")
+    wanted = {"overlay.mp4": config.overlay, "report.html": config.report, "drive.mcap": viewer.get("file")}
+    files = ["plan.parquet", "ticks.parquet", "summary.json", *(name for name, is_there in wanted.items() if is_there)]
+    print(f"  written      {config.out}/{' '.join(files)}")
 
 
 def camera_map(pairs: list[str] | None, folder: Path) -> dict[str, Path] | None:

@@ -1,0 +1,196 @@
+"""Compressed pictures for `drive.mcap`: the recording's own packets where a viewer can play them, new ones otherwise.
+
+A viewer decodes one message to one picture, so it takes H.264 or H.265 in Annex B form without B-frames, with the
+parameter sets before every key frame. Times are those of the frames that the replay showed, to the nanosecond.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import av
+import numpy as np
+
+from fsd.data.camera_stream import CameraStream
+from fsd.data.errors import ClipError
+from fsd.data.frames import RATE_HZ, Frame
+from fsd.data.video_probe import opened
+
+ANNEX_B = {"h264": ("h264_mp4toannexb", "h264"), "hevc": ("hevc_mp4toannexb", "h265")}
+"""Codec -> the bitstream filter that makes a message of a packet, and the viewer's name of the codec."""
+
+PROBED_PACKETS = 120
+"""Packets of each part that are looked at for B-frames before a camera is passed through."""
+
+MAX_ENCODED_PX = 960
+"""Cameras that must be encoded anew are made this wide at most; eight of full size cost more than the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoMessage:
+    """One picture as a viewer wants it: its time, the codec's name and its bytes."""
+
+    timestamp_ns: int
+    codec: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    index: int
+    time_s: Fraction | None
+    data: bytes
+
+
+def why_not_passed_through(stream: CameraStream) -> str | None:
+    """Why a camera's own packets cannot go into the file; None when they can."""
+    if stream.codec not in ANNEX_B:
+        return f"its codec is {stream.codec}"
+    for part in stream.parts:
+        with opened(part) as (container, video):
+            if video.codec_context.name != stream.codec:
+                return "its part files have different codecs"
+            if round(next(container.decode(video)).rotation / 90) % 4:
+                return "its pictures are turned by metadata"
+        with opened(part) as (container, video):
+            times: list[int | None] = []
+            for packet in container.demux(video):
+                if packet.size:
+                    times.append(packet.pts)
+                if len(times) == PROBED_PACKETS:
+                    break
+            known = [time for time in times if time is not None]
+            if any(later <= earlier for earlier, later in pairwise(known)):
+                return "it has B-frames"
+    return None
+
+
+class PassedVideo:
+    """The packets of one camera, unchanged but for their framing.
+
+    Args:
+        stream: for which `why_not_passed_through` said None.
+    """
+
+    scale = 1.0
+
+    def __init__(self, stream: CameraStream) -> None:
+        self._stream = stream
+        self._codec = ANNEX_B[stream.codec][1]
+        self._packets = _numbered(stream)
+        self._last_index = -1
+        self._last_ns = -(2**62)
+
+    def messages(self, frame: Frame) -> list[VideoMessage]:
+        """The packets up to a frame that is shown now, those of frames that were skipped before it included.
+
+        Raises:
+            ClipError: the packets do not go as far as the frame's index.
+        """
+        batch: list[_Packet] = []
+        while self._last_index < frame.index:
+            packet = next(self._packets, None)
+            if packet is None:
+                raise ClipError(f"{self._stream.name}: picture {frame.index} has no packet of its own.")
+            batch.append(packet)
+            self._last_index = packet.index
+        found = []
+        for packet in batch:
+            timestamp_ns = frame.timestamp_ns if packet.index == frame.index else self._skipped_ns(packet, batch, frame)
+            self._last_ns = max(timestamp_ns, self._last_ns + 1) if packet.index < frame.index else timestamp_ns
+            found.append(VideoMessage(self._last_ns, self._codec, packet.data))
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        self._packets.close()
+
+    def _skipped_ns(self, packet: _Packet, batch: list[_Packet], frame: Frame) -> int:
+        """The time of a frame that no tick showed; later pictures need its packet all the same."""
+        if self._stream.timestamps is not None:
+            return self._stream.timestamps.time_of(packet.index) or self._last_ns + 1
+        shown = batch[-1]
+        if packet.time_s is None or shown.time_s is None or packet.time_s >= shown.time_s:
+            return self._last_ns + 1
+        return frame.timestamp_ns - round((shown.time_s - packet.time_s) * 10**9)
+
+
+class EncodedVideo:
+    """One camera encoded anew: H.264 without B-frames, no wider than `MAX_ENCODED_PX`.
+
+    Attributes:
+        scale: pixels of the new picture per pixel of the old one.
+    """
+
+    def __init__(self, stream: CameraStream) -> None:
+        self.scale = min(1.0, MAX_ENCODED_PX / stream.width_px)
+        self._width = round(stream.width_px * self.scale) // 2 * 2
+        self._height = round(stream.height_px * self.scale) // 2 * 2
+        encoder = av.CodecContext.create("libx264", "w")
+        encoder.width, encoder.height = self._width, self._height
+        encoder.pix_fmt = "yuv420p"
+        encoder.time_base, encoder.framerate = 1 / RATE_HZ, RATE_HZ
+        encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "27", "g": "36", "bf": "0"}
+        encoder.thread_count = 1
+        self._encoder = encoder
+        self._count = 0
+
+    def messages(self, frame: Frame) -> list[VideoMessage]:
+        """The frame, encoded; zero latency gives one packet a picture."""
+        picture = _picture(frame).reformat(
+            width=self._width, height=self._height, format="yuv420p", interpolation="FAST_BILINEAR", threads=1
+        )
+        picture.pts, picture.time_base = self._count, 1 / RATE_HZ
+        self._count += 1
+        data = b"".join(bytes(packet) for packet in self._encoder.encode(picture))
+        return [VideoMessage(frame.timestamp_ns, "h264", data)] if data else []
+
+    def close(self) -> None:
+        """Nothing is kept back: every picture has left already."""
+
+
+def _picture(frame: Frame) -> av.VideoFrame:
+    """A frame as a picture of even size: the decoder's own where that is one, a copy of the planes otherwise."""
+    own = frame.picture
+    if (
+        isinstance(own, av.VideoFrame)
+        and own.format.name == "yuv420p"
+        and frame.y_plane.shape == (own.height, own.width)
+    ):
+        return own
+    height, width = frame.y_plane.shape[0] // 2 * 2, frame.y_plane.shape[1] // 2 * 2
+    planes = (
+        frame.y_plane[:height, :width],
+        frame.u_plane[: height // 2, : width // 2],
+        frame.v_plane[: height // 2, : width // 2],
+    )
+    packed = np.concatenate([plane.ravel() for plane in planes]).reshape(-1, width)
+    return av.VideoFrame.from_ndarray(packed, format="yuv420p")
+
+
+def _numbered(stream: CameraStream) -> Generator[_Packet, None, None]:
+    """All packets of a camera with the index of their picture, parts joined.
+
+    Where parts overlap, the first picture of the later part is the last one of the earlier part again. It must stay,
+    since the pictures after it build on it, so the packet that it repeats is left out in its place.
+    """
+    index, held = -1, None
+    for part, path in enumerate(stream.parts):
+        overlap = stream.overlap_frames if part else 0
+        with opened(path) as (container, video):
+            name = ANNEX_B[stream.codec][0]
+            to_annex_b = av.BitStreamFilterContext(name, video)
+            time_base = video.time_base or Fraction(1)
+            for place, packet in enumerate(packet for packet in container.demux(video) if packet.size):
+                time_s = None if packet.pts is None else packet.pts * time_base
+                data = b"".join(bytes(filtered) for filtered in to_annex_b.filter(packet))
+                if place < overlap:
+                    held = None if held is None else _Packet(held.index, held.time_s, data)
+                    continue
+                if held is not None:
+                    yield held
+                index += 1
+                held = _Packet(index, time_s, data)
+    if held is not None:
+        yield held
