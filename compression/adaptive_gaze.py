@@ -15,6 +15,11 @@ from fsd.compression.overlap import better_views
 from fsd.compression.token_geometry import TokenGeometry
 from fsd.data.rig import Rig
 
+LOOK_AHEAD_S = 1.25
+"""The fovea points to where the ego will be heading in this time; on an arc, that is where it will be in twice it."""
+
+_HEADINGS_RAD = np.linspace(-0.6, 0.6, 13)
+
 
 @dataclass(frozen=True)
 class GazeWeights:
@@ -92,9 +97,10 @@ class AdaptiveGaze:
     def __init__(self, rig: Rig, geometry: TokenGeometry, budget: Budget, weights: GazeWeights | None = None) -> None:
         self.weights = weights or GazeWeights()
         self._budget = budget
-        self._prior = foveal_prior(geometry.block_meta, geometry.has_camera).reshape(-1)
+        priors = [foveal_prior(geometry.block_meta, geometry.has_camera, heading) for heading in _HEADINGS_RAD]
+        self._priors = np.stack(priors).reshape(len(_HEADINGS_RAD), -1)
         self._better = better_views(rig, geometry.block_meta).reshape(-1)
-        self._no_saliency = np.zeros(self._prior.shape[0], np.float32)
+        self._no_saliency = np.zeros(self._priors.shape[1], np.float32)
 
     def reset(self) -> None:
         """Nothing to forget: the state is in the scene."""
@@ -103,8 +109,9 @@ class AdaptiveGaze:
         """Scores of all blocks, floors and caps of all cameras."""
         weights = self.weights
         saliency = self._no_saliency if scene.saliency is None else scene.saliency.reshape(-1)
+        heading = int(np.searchsorted(_HEADINGS_RAD, scene.yaw_rate_rps * LOOK_AHEAD_S - 0.05))
         _score(
-            self._prior,
+            self._priors[min(heading, len(_HEADINGS_RAD) - 1)],
             scene.surprise.reshape(-1),
             saliency,
             self._better,

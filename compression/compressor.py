@@ -114,9 +114,17 @@ class Compressor:
         surprise = self._residual.surprise
         keyframes.step(self._count, is_valid, surprise, self._residual.rise, odometer.travelled_m, odometer.turned_rad)
         self._memory.look(odometer, now_ns)
-        chosen = self.gaze.choose(
-            Scene(self._count, analysis, is_valid, surprise, keyframes.is_keyframe, self.gaze.last_read, saliency)
+        scene = Scene(
+            count=self._count,
+            analysis=analysis,
+            is_valid=is_valid,
+            surprise=surprise,
+            is_keyframe=keyframes.is_keyframe,
+            last_read=self.gaze.last_read,
+            yaw_rate_rps=odometer.yaw_rate_rps,
+            saliency=saliency,
         )
+        chosen = self.gaze.choose(scene)
         self._read_patches(frame_set, chosen)
         is_event = (keyframes.reasons & SURPRISE) != 0
         self._memory.commit(odometer, now_ns, int(keyframes.surprise[is_event].max(initial=0)))

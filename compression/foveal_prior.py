@@ -27,13 +27,23 @@ FULL = 1000
 """The prior of the most important direction; priors are whole numbers so that orderings are exact."""
 
 
-def foveal_prior(block_meta: np.ndarray, has_camera: np.ndarray) -> np.ndarray:
-    """(8, 300) int64 in 0 … 1000 from (8, 300, 8) block meta rows; 0 for cameras the rig does not have."""
+def foveal_prior(block_meta: np.ndarray, has_camera: np.ndarray, heading_rad: float = 0.0) -> np.ndarray:
+    """How much every block matters.
+
+    Args:
+        block_meta: (8, 300, 8) meta rows of `TokenGeometry`.
+        has_camera: (8,) bool.
+        heading_rad: where the ego is going, left positive: the fovea of the front cameras follows a curve.
+
+    Returns:
+        (8, 300) int64 in 0 … 1000; 0 for cameras the rig does not have.
+    """
+    ahead = np.array([np.cos(heading_rad), np.sin(heading_rad), 0.0])
     prior = np.zeros(block_meta.shape[:2], np.int64)
     for index in np.flatnonzero(has_camera):
         name = CAMERAS[index]
         ray = block_meta[index, :, 1:4].astype(np.float64)
-        axis = np.array([1.0, 0.0, 0.0]) if name.startswith("front") else ray.mean(axis=0)
+        axis = ahead if name.startswith("front") else ray.mean(axis=0)
         azimuth = np.arctan2(ray[:, 1], ray[:, 0]) - np.arctan2(axis[1], axis[0])
         azimuth = np.arctan2(np.sin(azimuth), np.cos(azimuth))
         elevation = np.arcsin(np.clip(ray[:, 2], -1, 1)) - _ELEVATION_RAD

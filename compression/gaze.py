@@ -28,6 +28,7 @@ class Scene:
         surprise: (8, 300) int64, see `ResidualDetector`.
         is_keyframe: (8,) bool.
         last_read: (2400,) int64, the count at which every block was last read, -1 before.
+        yaw_rate_rps: of the ego, left positive; 0 where nothing is known.
         saliency: (8, 15, 20) float32, what the network asked for after the last tick, or None.
     """
 
@@ -37,6 +38,7 @@ class Scene:
     surprise: np.ndarray
     is_keyframe: np.ndarray
     last_read: np.ndarray
+    yaw_rate_rps: float
     saliency: np.ndarray | None
 
 

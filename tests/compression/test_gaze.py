@@ -19,7 +19,7 @@ ANALYSIS = np.zeros((8, 120, 160), np.uint8)
 
 def look(gaze: Gaze, count: int, is_valid: np.ndarray) -> np.ndarray:
     nothing = np.zeros((8, BLOCKS), np.int64)
-    return gaze.choose(Scene(count, ANALYSIS, is_valid, nothing, ~is_valid, gaze.last_read, None)).copy()
+    return gaze.choose(Scene(count, ANALYSIS, is_valid, nothing, ~is_valid, gaze.last_read, 0.0, None)).copy()
 
 
 def longest_wait(gaze: Gaze, is_valid: np.ndarray) -> int:
