@@ -64,12 +64,24 @@ class _Camera:
     def __init__(self, index: int, loop: PacketLoop, size_px: tuple[int, int]) -> None:
         self.index = index
         self.shown: Frame | None = None
+        self.dropped = 0
+        self._loop = loop
         self._pictures: Iterator[av.VideoFrame] = iter(loop)
         self._size_px = size_px
+        self._resume_number = 0
 
     def advance(self, number: int, timestamp_ns: int) -> None:
-        """Decode the next picture and show it as frame `number`."""
+        """Decode the next picture and show it as frame `number`; nothing while that was dropped."""
+        if number < self._resume_number:
+            return
         self.shown = frame_of(next(self._pictures), number, timestamp_ns, self._size_px)
+
+    def drop(self, number: int, lag_ns: int) -> None:
+        """Catch up: leave frame `number` and what follows undecoded until the I-frame after now."""
+        if number >= self._resume_number:
+            dropped = self._loop.skip(at_least=int(lag_ns // PERIOD_NS))
+            self.dropped += dropped
+            self._resume_number = number + dropped
 
 
 class CameraFeed:
@@ -83,6 +95,8 @@ class CameraFeed:
         ticks: how many ticks will be asked for.
         timing: of the captures; ignored with `on_demand`.
         on_demand: decode a tick's frames when `release` says so, instead of by the clock.
+        max_lag_ns: a camera whose decoder is later than this drops on to the next I-frame; older pictures than the
+            stale limit are of no use to anybody.
         log_decode: remember every decoding in `decode_log`: (thread, camera, start, end), `time.perf_counter_ns`.
     """
 
@@ -94,7 +108,9 @@ class CameraFeed:
         timing: CameraTiming | None = None,
         on_demand: bool = False,
         log_decode: bool = False,
+        max_lag_ns: int = MAX_AGE_NS,
     ) -> None:
+        self._max_lag_ns = max_lag_ns
         self.decode_log: list[tuple[str, str, int, int]] = []
         self._logs_decode = log_decode
         self._offsets_ns = (timing or CameraTiming()).offsets_ns(ticks)
@@ -163,6 +179,11 @@ class CameraFeed:
         is_valid = (age_ns >= 0) & (age_ns <= MAX_AGE_NS) & ~is_black
         return FrameSet(tick, timestamp_ns, tuple(frames), age_ns, is_valid, is_new & (index >= 0))
 
+    @property
+    def dropped_frames(self) -> dict[str, int]:
+        """Per camera that dropped any: frames never decoded, because the decoder lagged too far."""
+        return {CAMERAS[camera.index]: camera.dropped for camera in self._cameras if camera.dropped}
+
     def close(self) -> None:
         """Stop the workers and wait for them."""
         self._stop.set()
@@ -204,6 +225,9 @@ class CameraFeed:
             if self._stop.is_set():
                 return
             decode_ns = time.perf_counter_ns()
+            lag_ns = decode_ns - self.start_ns - captured_ns
+            if self._released is None and lag_ns > self._max_lag_ns:
+                camera.drop(tick, lag_ns)
             camera.advance(tick, captured_ns)
             if self._logs_decode:
                 thread = threading.current_thread().name.removeprefix("profile-")

@@ -39,6 +39,7 @@ class PacketLoop:
             raise ClipError(f"{stream.path} holds no pictures. Give a recording that does.")
         # One worker serves several cameras: threads inside the codec would only fight with it.
         self._codec.thread_count = 1
+        self._next = 0
 
     def __len__(self) -> int:
         """Packets of one turn."""
@@ -46,5 +47,15 @@ class PacketLoop:
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         while True:
-            for packet in self._packets:
-                yield from self._codec.decode(packet)
+            packet = self._packets[self._next]
+            self._next = (self._next + 1) % len(self._packets)
+            yield from self._codec.decode(packet)
+
+    def skip(self, at_least: int) -> int:
+        """Drop packets, at least that many and on to the next I-frame; returns how many."""
+        dropped = 0
+        while dropped < at_least or not self._packets[self._next].is_keyframe:
+            self._next = (self._next + 1) % len(self._packets)
+            dropped += 1
+        self._codec.flush_buffers()
+        return dropped

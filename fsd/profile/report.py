@@ -133,6 +133,8 @@ def _notes(name: str, figures: Mapping[str, Any]) -> str:
         notes.append(
             f"growth {growth['kib_per_minute']:.1f} KiB/min (95%: {growth['low_95']:.1f} to {growth['high_95']:.1f})"
         )
+    if figures.get("dropped_frames"):
+        notes.append(f"decoders lagged and dropped {sum(figures['dropped_frames'].values())} frames")
     stalls = figures.get("machine_stalls")
     if name == PACED and stalls:
         notes.append(

@@ -36,6 +36,7 @@ def summarise(run: ScenarioRun, deadline_ms: float) -> dict[str, Any]:
         "energy": _energy(run),
     }
     if run.name == PACED:
+        summary["dropped_frames"] = dict(run.dropped_frames)
         summary["jitter_ms"] = describe(np.abs(interval_errors_ms(samples.planned_ns, PERIOD_NS)))
     return summary
 

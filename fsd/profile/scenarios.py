@@ -8,8 +8,8 @@ constant stream asks at a fixed rate and counts latency from when it should have
 
 import gc
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class ScenarioRun:
         warm_up_ticks: run before the samples, and not in them.
         start_ns: `time.perf_counter_ns` of the first sample's due time.
         decode_log: of `CameraFeed`, if it was asked for.
+        dropped_frames: per camera, warm-up included; see `CameraFeed`.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ScenarioRun:
     warm_up_ticks: int
     start_ns: int
     decode_log: Sequence[tuple[str, str, int, int]] = ()
+    dropped_frames: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ticks_per_s(self) -> float:
@@ -84,7 +86,9 @@ def constant_stream(
         tick = _paced(path, feed, samples, 0, warm_up, warm_up)
         with resources:
             _paced(path, feed, samples, tick, total, warm_up)
-    return ScenarioRun("constant-stream", samples, resources, warm_up, first_due_ns, feed.decode_log)
+    return ScenarioRun(
+        "constant-stream", samples, resources, warm_up, first_due_ns, feed.decode_log, feed.dropped_frames
+    )
 
 
 def _paced(path: WholePath, feed: CameraFeed, samples: TickSamples, tick: int, end: int, warm_up: int) -> int:

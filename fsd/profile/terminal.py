@@ -100,6 +100,8 @@ def _print_notes(summary: Mapping[str, Any]) -> None:
                 f"growth {growth['kib_per_minute']:+.1f} KiB/min (95%: {growth['low_95']:+.1f} to "
                 f"{growth['high_95']:+.1f}, {'zero within noise' if growth['zero_within_noise'] else 'NOT zero'})"
             )
+        if figures.get("dropped_frames"):
+            words.append(f"decoders lagged: {sum(figures['dropped_frames'].values())} FRAMES DROPPED")
         stalls = figures.get("machine_stalls")
         if stalls:
             words.append(

@@ -10,6 +10,9 @@ from fsd.data.frames import CAMERAS as CAMERA_ORDER
 from fsd.profile.camera_feed import PERIOD_NS, CameraFeed, CameraTiming
 from fsd.profile.packet_loop import PacketLoop
 
+NEVER = 10**12
+"""A busy machine may be seconds late; these tests are not about that."""
+
 
 def test_cameras_capture_one_after_the_other_and_the_first_at_the_tick() -> None:
     offsets = CameraTiming(skew=1.0).offsets_ns(3)
@@ -62,7 +65,7 @@ def test_on_demand_nothing_is_decoded_before_it_is_asked_for(small_clip: Path) -
 
 def test_by_the_clock_a_tick_shows_frames_captured_until_then(small_clip: Path) -> None:
     timing = CameraTiming(skew=1.0)
-    with CameraFeed(open_clip(small_clip), workers=2, ticks=4, timing=timing) as feed:
+    with CameraFeed(open_clip(small_clip), workers=2, ticks=4, timing=timing, max_lag_ns=NEVER) as feed:
         feed.start(time.perf_counter_ns() + int(2 * PERIOD_NS))
         assert feed.wait_for(3, timeout_s=30)
         frame_set = feed.frame_set(3)
@@ -74,7 +77,7 @@ def test_by_the_clock_a_tick_shows_frames_captured_until_then(small_clip: Path) 
 
 
 def test_no_frame_is_decoded_before_it_is_captured(small_clip: Path) -> None:
-    with CameraFeed(open_clip(small_clip), workers=2, ticks=5, log_decode=True) as feed:
+    with CameraFeed(open_clip(small_clip), workers=2, ticks=5, log_decode=True, max_lag_ns=NEVER) as feed:
         feed.start(time.perf_counter_ns() + int(2 * PERIOD_NS))
         assert feed.wait_for(4, timeout_s=30)
     offsets = CameraTiming().offsets_ns(5)
@@ -105,3 +108,25 @@ def test_a_broken_decoder_is_the_consumers_error(small_clip: Path, monkeypatch: 
         feed.release()
         with pytest.raises(RuntimeError, match="decoder broke"):
             feed.wait_for(0, timeout_s=10)
+
+
+def test_a_loop_drops_on_to_the_next_i_frame(small_clip: Path) -> None:
+    stream = open_clip(small_clip).streams[0]  # I-frames at 0 and 36 of 40 pictures
+    assert stream is not None
+    loop = PacketLoop(stream, max_pictures=1000)
+    pictures = iter(loop)
+    first = next(pictures).to_ndarray()
+    assert loop.skip(at_least=3) == 35
+    next(pictures)
+    assert loop.skip(at_least=3) == 3
+    np.testing.assert_array_equal(next(pictures).to_ndarray(), first)
+
+
+def test_a_decoder_that_lags_drops_frames_and_says_how_many(small_clip: Path) -> None:
+    with CameraFeed(open_clip(small_clip), workers=2, ticks=60) as feed:
+        feed.start(time.perf_counter_ns() - int(20 * PERIOD_NS))  # half a second behind from the start
+        assert feed.wait_for(59, timeout_s=30)
+        shown = feed.frame_set(59)
+    assert set(feed.dropped_frames) == set(CAMERA_ORDER)
+    assert min(feed.dropped_frames.values()) >= 20
+    assert all(frame is not None for frame in shown.frames)
