@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -43,24 +44,28 @@ def main() -> None:
     """Measure, verify, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="under a minute: short streams, few repeats")
-    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default 6, quick 2)")
+    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default 6, quick 1.5)")
     parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default 9, quick 3)")
     parser.add_argument("--workers", type=int, default=2, help="decoder threads (default 2)")
     arguments = parser.parse_args()
-    seconds = arguments.seconds or (2.0 if arguments.quick else 6.0)
+    seconds = arguments.seconds or (1.5 if arguments.quick else 6.0)
     repeats = arguments.repeats or (3 if arguments.quick else 9)
     figures: dict[str, float] = {}
     for kind in STREAMS:
         frames = round(seconds * RATE_HZ)
         clip = open_clip(streams(kind, frames))
-        bare_fps, ingest_fps = compare(clip, arguments.workers, repeats)
-        ratios = [ingest / bare for ingest, bare in zip(ingest_fps, bare_fps, strict=True)]
+        bare, ingested = compare(clip, arguments.workers, repeats)
+        bare_fps, ingest_fps = [rate.frames_per_s for rate in bare], [rate.frames_per_s for rate in ingested]
+        ratios = [a / b for a, b in zip(ingest_fps, bare_fps, strict=True)]
+        cpu_ratios = [b.cpu_ms_per_frame / a.cpu_ms_per_frame for a, b in zip(ingested, bare, strict=True)]
         print(f"{kind}: bare decode (ceiling) {spread(bare_fps)} frames/s, {float(8 * RATE_HZ):g} are needed")
         print(f"{kind}: frame sets            {spread(ingest_fps)} frames/s, {spread(ratios)} of the ceiling")
+        print(f"{kind}: by processor time, which other programs disturb less: {spread(cpu_ratios)} of the ceiling")
         wrong, checked = wrong_frames(clip, arguments.workers, frames)
         print(f"{kind}: {wrong} wrong of {checked} frames", flush=True)
         suffix = "" if kind == "plain" else f"_{kind}"
         figures[f"ingest_over_bare_decode{suffix}"] = round(median(ratios), 4)
+        figures[f"ingest_over_bare_decode_cpu{suffix}"] = round(median(cpu_ratios), 4)
         figures[f"bare_decode_frames_per_s{suffix}"] = round(median(bare_fps), 1)
         figures[f"ingest_frames_per_s{suffix}"] = round(median(ingest_fps), 1)
         figures["wrong_frames"] = figures.get("wrong_frames", 0) + wrong
@@ -68,21 +73,31 @@ def main() -> None:
     finish("ingest", figures, repeats)
 
 
-def compare(clip: Clip, workers: int, repeats: int) -> tuple[list[float], list[float]]:
-    """Frames per second of a bare decode and of frame sets, in turns, after one warm-up of each."""
-    bare_fps, ingest_fps = [], []
+@dataclass(frozen=True)
+class Rate:
+    """Speed of one pass over all files."""
+
+    frames_per_s: float
+    cpu_ms_per_frame: float
+
+
+def compare(clip: Clip, workers: int, repeats: int) -> tuple[list[Rate], list[Rate]]:
+    """A bare decode and frame sets, in turns, after one warm-up of each."""
+    measured: dict[str, list[Rate]] = {"bare": [], "ingest": []}
+    passes = {"bare": bare_decode, "ingest": ingest}
     for repeat in range(repeats + 1):
         # The order changes from turn to turn, so that a drift of the machine falls on both alike.
-        pair = {"bare": bare_decode, "ingest": ingest}
-        rates = {name: pair[name](clip, workers) for name in (sorted(pair) if repeat % 2 else sorted(pair)[::-1])}
-        if repeat:
-            bare_fps.append(rates["bare"])
-            ingest_fps.append(rates["ingest"])
-    return bare_fps, ingest_fps
+        for name in sorted(passes, reverse=bool(repeat % 2)):
+            start_s, start_cpu_s = time.perf_counter(), time.process_time()
+            frames = passes[name](clip, workers)
+            cpu_ms = (time.process_time() - start_cpu_s) * 1e3
+            if repeat:
+                measured[name].append(Rate(frames / (time.perf_counter() - start_s), cpu_ms / frames))
+    return measured["bare"], measured["ingest"]
 
 
-def bare_decode(clip: Clip, workers: int) -> float:
-    """Frames per second of `workers` threads that decode the files one after the other and drop the pictures."""
+def bare_decode(clip: Clip, workers: int) -> int:
+    """Decode the files one after the other in `workers` threads and drop the pictures; returns their number."""
     paths = [stream.path for stream in clip.streams if stream is not None]
     counts = [0] * workers
 
@@ -96,22 +111,19 @@ def bare_decode(clip: Clip, workers: int) -> float:
                     counts[worker] += len(packet.decode())
 
     threads = [threading.Thread(target=decode, args=(worker,)) for worker in range(workers)]
-    start = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(counts) / (time.perf_counter() - start)
+    return sum(counts)
 
 
-def ingest(clip: Clip, workers: int) -> float:
-    """Frames per second while iterating over the frame sets of the clip."""
-    start = time.perf_counter()
+def ingest(clip: Clip, workers: int) -> int:
+    """Iterate over the frame sets of the clip; returns the number of pictures decoded."""
     with FrameSource(clip, workers=workers) as source:
         for _ in source:
             pass
-    decoded = sum(counters.frames_decoded for counters in source.report.cameras.values())
-    return decoded / (time.perf_counter() - start)
+    return sum(counters.frames_decoded for counters in source.report.cameras.values())
 
 
 def wrong_frames(clip: Clip, workers: int, frames: int) -> tuple[int, int]:

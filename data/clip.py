@@ -115,7 +115,7 @@ def _format(path: Path, cameras: Mapping[str, Path] | None, rig: Rig | None, lay
 
 
 def _streams(layout: Layout, folder: Path, rig: Rig | None, notes: list[str]) -> dict[str, CameraStream]:
-    infos = {name: [probe(part) for part in parts] for name, parts in layout.videos.items()}
+    infos = {name: [probe(part, decodes=part is parts[0]) for part in parts] for name, parts in layout.videos.items()}
     overlap = 0
     in_parts = [parts for parts in layout.videos.values() if len(parts) > 1]
     if in_parts:
@@ -157,7 +157,7 @@ def _stream(
 ) -> CameraStream:
     first = infos[0]
     for info in infos[1:]:
-        if (info.width_px, info.height_px) != (first.width_px, first.height_px):
+        if sorted((info.width_px, info.height_px)) != sorted((first.width_px, first.height_px)):
             raise ClipError(
                 f"{info.path} is {info.width_px}x{info.height_px}, but {first.path} is {first.width_px}x"
                 f"{first.height_px}. The parts of one camera must have one size; remove or convert the odd one."

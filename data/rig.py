@@ -5,9 +5,7 @@ z up, origin on the ground under the rear axle), camera is OpenCV optical (x rig
 radians, pixels; whole pixel coordinates are pixel centres, so a picture spans -0.5 … width - 0.5.
 """
 
-import difflib
 import math
-import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +17,7 @@ import numpy as np
 from fsd.data.camera_names import canonical_name, known_names
 from fsd.data.errors import RigError
 from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.rig_errors import explain
 
 MAX_TRANSLATION_M = 20.0
 """No camera of a road vehicle sits further from the rear axle; larger numbers are millimetres or a world pose."""
@@ -262,6 +261,17 @@ class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return next((camera for camera in self.cameras if camera.name == name), None)
 
 
+_STRUCTS: dict[str, tuple[type[msgspec.Struct], ...]] = {
+    "": (Rig,),
+    "cameras": (Camera,),
+    "intrinsics": (Pinhole, Fisheye, FTheta),
+    "ego_from_camera": (Pose,),
+    "clock": (ClockSpec,),
+    "vehicle": (VehicleSpec,),
+}
+"""Field of `rig.json` -> what may stand there; for messages."""
+
+
 def load_rig(path: Path) -> Rig:
     """Read and check `rig.json`; camera names may be aliases.
 
@@ -278,7 +288,7 @@ def load_rig(path: Path) -> Rig:
     try:
         return msgspec.convert(document, Rig)
     except msgspec.ValidationError as error:
-        raise RigError(_explain(path, document, str(error))) from error
+        raise RigError(explain(path, document, str(error), _STRUCTS)) from error
 
 
 def save_rig(rig: Rig, path: Path) -> None:
@@ -291,49 +301,6 @@ def _use_canonical_names(document: Any) -> None:
     for camera in cameras if isinstance(cameras, list) else ():
         if isinstance(camera, dict) and isinstance(camera.get("name"), str):
             camera["name"] = canonical_name(camera["name"]) or camera["name"]
-
-
-def _explain(path: Path, document: Any, message: str) -> str:
-    """msgspec's message with the file, the field in plain form, the value that came, and the mend."""
-    text, _, place = message.partition(" - at `")
-    place = place.rstrip("`").removeprefix("$").removeprefix(".")
-    where = f"{path}: {place}: " if place else f"{path}: "
-    if unknown := re.search(r"unknown field `(.+?)`", text):
-        known = _fields_at(place)
-        close = difflib.get_close_matches(unknown[1], known, n=1, cutoff=0.5)
-        mend = f"Did you mean `{close[0]}`?" if close else f"Remove it; the fields here are {', '.join(known)}."
-        return f"{where}unknown field `{unknown[1]}`. {mend}"
-    if missing := re.search(r"missing required field `(.+?)`", text):
-        return f"{where}`{missing[1]}` is missing. Add it."
-    if text.startswith("Invalid value") and place.endswith("model"):
-        return f"{where}{_value_at(document, place)!r} is no lens model. Use 'pinhole', 'fisheye' or 'ftheta'."
-    if text.startswith("`"):  # one of our own checks, which names its field, the value and the mend
-        return f"{where}{text}."
-    came = _value_at(document, place)
-    return f"{where}{text[:1].lower()}{text[1:]} (the value is {came!r}). Correct it."
-
-
-def _fields_at(place: str) -> list[str]:
-    """The fields that may stand at a place such as `cameras[2].intrinsics`."""
-    structs: dict[str, tuple[Any, ...]] = {
-        "cameras": (Camera,),
-        "intrinsics": (Pinhole, Fisheye, FTheta),
-        "ego_from_camera": (Pose,),
-        "clock": (ClockSpec,),
-        "vehicle": (VehicleSpec,),
-    }
-    last = re.sub(r"\[\d+\]$", "", place).rpartition(".")[2]
-    fields = [field for struct in structs.get(last, (Rig,)) for field in struct.__struct_fields__]
-    return list(dict.fromkeys(fields + ["model"] * (last == "intrinsics")))
-
-
-def _value_at(document: Any, place: str) -> Any:
-    for name, index in re.findall(r"(\w+)|\[(\d+)\]", place):
-        try:
-            document = document[name] if name else document[int(index)]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return document
 
 
 def pinhole_for(width_px: int, height_px: int, hfov_deg: float) -> Pinhole:

@@ -77,15 +77,21 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
         yield container, stream
 
 
-def probe(path: Path) -> VideoInfo:
+def probe(path: Path, decodes: bool = True) -> VideoInfo:
     """Read a file's header and decode its first picture.
+
+    Args:
+        path: the file.
+        decodes: False reads the header alone, for the later parts of a recording; the size is then not rotated.
 
     Raises:
         ClipError: the file is missing, empty, damaged, without video, or nothing in it can be decoded.
     """
     with opened(path) as (container, stream):
         has_times = not container.format.flags & _NO_TIMESTAMPS
-        width_px, height_px = upright_size_px(_first_picture(path, container, stream))
+        width_px, height_px = stream.width, stream.height
+        if decodes:
+            width_px, height_px = upright_size_px(_first_picture(path, container, stream))
         return VideoInfo(
             path=path,
             codec=stream.codec_context.name,

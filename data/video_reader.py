@@ -202,7 +202,7 @@ class _PresentationOrder:
             return (heapq.heappop(pending) * self._time_base if pending else None), 0
         time = picture.pts
         if time is None:
-            return None, 0
+            return (heapq.heappop(pending) * self._time_base if pending else None), 0
         lost = 0
         while pending and pending[0] < time:
             heapq.heappop(pending)
