@@ -1,7 +1,6 @@
-"""Who can drive the simulator: the network through the same pipeline as replay, and baselines that it must beat.
+"""The network as a driver of the simulator, through the same pipeline as replay; baselines in the same form.
 
-A driver sees the environment's pictures (or, for baselines, its privileged state) and answers with a curvature and an
-acceleration for the next 1/36 s. It does not judge itself.
+A driver answers with a curvature and an acceleration for the next 1/36 s. It does not judge itself.
 """
 
 from collections import deque
@@ -15,15 +14,14 @@ import numpy as np
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS, RATE_HZ, Frame, FrameSet
 from fsd.data.rig import Rig
+from fsd.data.simulator.baselines import Baseline, Controls
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.engine import Engine
 from fsd.pipeline import Pipeline, TickResult
 
-Controls = tuple[float, float]
 Distort = Callable[[FrameSet], FrameSet]
 
 SIDE_AND_REAR = ("left_pillar", "right_pillar", "left_repeater", "right_repeater", "rear")
-CRUISE_MPS = 8.0
 
 
 class Driver(Protocol):
@@ -36,47 +34,18 @@ class Driver(Protocol):
         """Curvature 1/m and acceleration m/s² for this tick."""
 
 
-class ExpertDriver:
-    """The teacher, with privileged knowledge of the world."""
+class BaselineDriver:
+    """One of the simulator's drivers without cameras."""
+
+    def __init__(self, baseline: Baseline) -> None:
+        self._baseline = baseline
 
     def reset(self, env: DrivingEnv) -> None:
-        pass
+        """Baselines remember nothing."""
 
     def controls(self, env: DrivingEnv) -> Controls:
-        return env.expert_controls()
-
-
-class ConstantVelocityDriver:
-    """Keeps the speed and the wheel as they were at the start."""
-
-    def reset(self, env: DrivingEnv) -> None:
-        self._curvature = env.world.ego.curvature
-
-    def controls(self, env: DrivingEnv) -> Controls:
-        return self._curvature, 0.0
-
-
-class StraightDriver:
-    """Drives straight ahead at a town speed."""
-
-    def reset(self, env: DrivingEnv) -> None:
-        pass
-
-    def controls(self, env: DrivingEnv) -> Controls:
-        return 0.0, CRUISE_MPS - env.world.ego.speed_mps
-
-
-class BlindSteeringDriver:
-    """Steers like the expert, slows for bends, and sees neither lights nor anybody else."""
-
-    def reset(self, env: DrivingEnv) -> None:
-        pass
-
-    def controls(self, env: DrivingEnv) -> Controls:
-        world = env.world
-        profile = world.profiles[world.lane]
-        wanted_mps = float(profile[min(int((world.s + 2.0) / 0.5), len(profile) - 1)])
-        return env.expert_controls()[0], float(np.clip(1.5 * (wanted_mps - world.ego.speed_mps), -4.0, 2.0))
+        """What the baseline does in this state."""
+        return self._baseline(env)
 
 
 @dataclass(frozen=True)
@@ -138,12 +107,14 @@ class NetworkDriver:
         self._latency = latency or Latency()
 
     def reset(self, env: DrivingEnv) -> None:
+        """Forget the last drive."""
         self.pipeline.reset()
         self._frame_set: FrameSet | None = None
         self._acting: Controls = (env.world.ego.curvature, 0.0)
         self._coming: deque[tuple[int, Controls]] = deque()
 
     def controls(self, env: DrivingEnv) -> Controls:
+        """The newest plan that is ready at this tick, as its control pair."""
         tick = env.world.tick
         result = self.last = self.pipeline.step(self._look(env), env.ego(), env.command())
         took_ms = result.compress_ms + result.infer_ms + result.post_ms

@@ -1,0 +1,81 @@
+"""`fsd drive`: closed loop in the simulator, the network beside its baselines."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from fsd.data.errors import UsageError
+from fsd.drive import DRIVERS, DriveConfig, drive
+from fsd.drive_table import bootstrap, figures, paired_difference, table
+
+EXAMPLE = f"""example:
+  fsd drive --routes 3                          # a quick look: 3 routes of every scenario
+  fsd drive --routes 30 --drivers expert network blind_steering --out out/drive
+
+drivers: {", ".join(DRIVERS)}, network:CAMERA (with that camera lost)"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments; every default is `DriveConfig`'s."""
+    parser.epilog = EXAMPLE
+    default = DriveConfig()
+    parser.add_argument("--out", type=Path, default=default.out, help="folder for the results (%(default)s)")
+    parser.add_argument("--drivers", nargs="+", default=default.drivers, metavar="DRIVER", help="who drives")
+    parser.add_argument("--scenarios", nargs="+", default=default.scenarios, metavar="S", help="S1 … S8")
+    parser.add_argument("--routes", type=int, default=default.routes, help="of every scenario (%(default)s)")
+    parser.add_argument("--first-seed", type=int, default=default.first_seed, help="held-out seeds from (%(default)s)")
+    parser.add_argument("--model", type=Path, default=default.model, help="ONNX file (the packaged one)")
+    parser.add_argument("--latency", default=default.latency, help="none, real or fixed:MS (%(default)s)")
+    parser.add_argument(
+        "--draw-every", type=int, default=default.draw_every_ticks, help="draw cameras every N ticks (%(default)s)"
+    )
+    parser.add_argument("--workers", type=int, default=default.workers, help="processes (%(default)s)")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Drive and print the table."""
+    try:
+        config = DriveConfig(
+            out=options.out,
+            drivers=tuple(options.drivers),
+            scenarios=tuple(options.scenarios),
+            routes=options.routes,
+            first_seed=options.first_seed,
+            model=options.model,
+            latency=options.latency,
+            draw_every_ticks=options.draw_every,
+            workers=options.workers,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    with tqdm(unit="route", disable=None, file=sys.stderr) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        result = drive(config, progress)
+    if not options.json:
+        print("simulated driving; cameras drawn at", f"{36 / config.draw_every_ticks:g} Hz, latency {config.latency}")
+        print(table(result.scores, config.scenarios))
+        _print_differences(result.scores)
+        print(f"written  {config.out}/routes.json")
+    return {
+        "simulated": True,
+        "drivers": {name: figures(routes) for name, routes in result.scores.items()},
+        "out": str(config.out),
+    }
+
+
+def _print_differences(scores: dict[str, Any]) -> None:
+    if "network" not in scores:
+        return
+    own = bootstrap([score.driving_score for score in scores["network"].values()])
+    print(f"\nnetwork {own.mean:.3f} [{own.low:.3f}, {own.high:.3f}], 95% bootstrap over {own.routes} routes")
+    for name, routes in scores.items():
+        if name != "network":
+            gap = paired_difference(scores["network"], routes)
+            print(f"  minus {name:<20} {gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]")

@@ -1,0 +1,169 @@
+"""Closed loop: drivers on held-out roads of the simulator, side by side, judged by the field's measures.
+
+Routes are the same for every driver, so differences are paired. Everything here is simulation, and says so.
+"""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fsd.data.errors import OutputError
+from fsd.data.frames import CAMERAS
+from fsd.data.rig import canonical_rig
+from fsd.data.simulator.baselines import BASELINES
+from fsd.data.simulator.environment import DrivingEnv
+from fsd.data.simulator.metrics import DriveRecorder, RouteScore
+from fsd.data.simulator.scenarios import SCORED_SCENARIOS
+from fsd.data.simulator.seeds import EVALUATION_SEEDS, check_evaluation_seed
+from fsd.drivers import SIDE_AND_REAR, BaselineDriver, Driver, Latency, NetworkDriver, blurred
+
+NETWORKS: dict[str, Mapping[str, Any]] = {
+    "network": {},
+    "network_blackout": {"masked": CAMERAS},
+    "network_front_only": {"masked": SIDE_AND_REAR},
+    "network_blurred": {"distort": blurred},
+}
+DRIVERS = (*BASELINES, *NETWORKS)
+
+
+@dataclass(frozen=True)
+class DriveConfig:
+    """Settings of `fsd drive`.
+
+    Attributes:
+        out: folder for the results; drivers: names of `DRIVERS`, or `network:CAMERA` with that camera lost.
+        scenarios, routes: which, and how many seeds of each, counting up from `first_seed`.
+        model: ONNX file of the network drivers; None is the packaged one.
+        latency: `none`, `real` or `fixed:MS`.
+        draw_every_ticks: cameras are drawn at every so many ticks: 1 is 36 Hz, 4 is 9 Hz and four times as quick.
+        workers: processes, one route each.
+    """
+
+    out: Path = Path("out/drive")
+    drivers: tuple[str, ...] = ("expert", "network", "blind_steering", "constant_velocity", "network_blurred")
+    scenarios: tuple[str, ...] = SCORED_SCENARIOS
+    routes: int = 3
+    first_seed: int = EVALUATION_SEEDS.start
+    model: Path | None = None
+    latency: str = "none"
+    draw_every_ticks: int = 1
+    width_px: int = 320
+    height_px: int = 240
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        for name in self.drivers:
+            kind, _, camera = name.partition(":")
+            if kind not in DRIVERS or (camera and (kind != "network" or camera not in CAMERAS)):
+                raise ValueError(f"There is no driver {name!r}. Choose from {', '.join(DRIVERS)} or network:CAMERA.")
+        for name in self.scenarios:
+            if name not in SCORED_SCENARIOS:
+                raise ValueError(f"There is no scenario {name!r}. Choose from {', '.join(SCORED_SCENARIOS)}.")
+        if self.routes < 1 or self.workers < 1 or self.draw_every_ticks < 1:
+            raise ValueError("routes, workers and draw_every_ticks must be at least 1.")
+        check_evaluation_seed(self.first_seed)
+        check_evaluation_seed(self.first_seed + self.routes - 1)
+        Latency.parse(self.latency)
+
+
+@dataclass
+class DriveResult:
+    """Scores of every route: `scores[driver][(scenario, seed)]`."""
+
+    config: DriveConfig
+    scores: dict[str, dict[tuple[str, int], RouteScore]] = field(default_factory=dict)
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One flat row a driver and route, in a fixed order."""
+        return [
+            {"driver": driver, "scenario": scenario, "seed": seed, **asdict(score)}
+            for driver, routes in self.scores.items()
+            for (scenario, seed), score in sorted(routes.items())
+        ]
+
+
+def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = None) -> DriveResult:
+    """Let every driver drive every route.
+
+    Raises:
+        SimulatorError: a network driver needs pictures and there is no OpenGL here.
+        ModelError: the model cannot be used.
+    """
+    routes = [(scenario, config.first_seed + i) for scenario in config.scenarios for i in range(config.routes)]
+    jobs = [(driver, scenario, seed) for driver in config.drivers for scenario, seed in routes]
+    result = DriveResult(config, {driver: {} for driver in config.drivers})
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(config.workers, context, _start_worker, (config,)) as pool:
+        pending = {pool.submit(_work, *job): job for job in jobs}
+        for done, future in enumerate(as_completed(pending), start=1):
+            driver, scenario, seed = pending[future]
+            result.scores[driver][scenario, seed] = future.result()
+            if progress is not None:
+                progress(done, len(jobs))
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+        (config.out / "routes.json").write_text(json.dumps(result.to_rows(), indent=1) + "\n")
+    except OSError as error:
+        raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
+    return result
+
+
+class Garage:
+    """Makes drivers by name, once each, around one renderer."""
+
+    def __init__(self, config: DriveConfig) -> None:
+        self._config = config
+        self._drivers: dict[str, Driver] = {}
+        self._rig = canonical_rig(config.width_px, config.height_px)
+        self._renderer: Any = None
+
+    def run(self, name: str, scenario: str, seed: int) -> RouteScore:
+        """Drive one route and score it."""
+        driver = self._driver(name)
+        env = DrivingEnv(scenario, seed, self._renderer if isinstance(driver, NetworkDriver) else None)
+        driver.reset(env)
+        recorder = DriveRecorder(env)
+        while not env.done:
+            env.step(*driver.controls(env))
+            recorder.watch()
+        return recorder.score()
+
+    def _driver(self, name: str) -> Driver:
+        if name not in self._drivers:
+            self._drivers[name] = self._make(name)
+        return self._drivers[name]
+
+    def _make(self, name: str) -> Driver:
+        if name in BASELINES:
+            return BaselineDriver(BASELINES[name])
+        if self._renderer is None:
+            from fsd.data.simulator.renderer import Renderer
+
+            self._renderer = Renderer(self._rig)
+        kind, _, camera = name.partition(":")
+        options = {"masked": (camera,)} if camera else NETWORKS[kind]
+        config = self._config
+        return NetworkDriver(
+            self._rig,
+            config.model,
+            draw_every_ticks=config.draw_every_ticks,
+            latency=Latency.parse(config.latency),
+            **options,
+        )
+
+
+_garage: Garage | None = None
+
+
+def _start_worker(config: DriveConfig) -> None:
+    global _garage
+    _garage = Garage(config)
+
+
+def _work(driver: str, scenario: str, seed: int) -> RouteScore:
+    assert _garage is not None
+    return _garage.run(driver, scenario, seed)

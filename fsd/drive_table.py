@@ -1,0 +1,89 @@
+"""What routes add up to: means per driver and scenario, and paired differences with bootstrap intervals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fsd.data.simulator.metrics import RouteScore
+
+Routes = dict[tuple[str, int], RouteScore]
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95% bootstrap interval over routes."""
+
+    mean: float
+    low: float
+    high: float
+    routes: int
+
+
+def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
+    """Mean of values and the 2.5 and 97.5 percentiles of resampled means.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if not len(array):
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    drawn = np.random.default_rng(seed).integers(0, len(array), (RESAMPLES, len(array)))
+    means = array[drawn].mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Interval(float(array.mean()), float(low), float(high), len(array))
+
+
+def paired_difference(one: Routes, other: Routes) -> Interval:
+    """Driving score of one driver minus another's, route by route."""
+    shared = sorted(one.keys() & other.keys())
+    return bootstrap([one[route].driving_score - other[route].driving_score for route in shared])
+
+
+def figures(routes: Routes) -> dict[str, float]:
+    """What a driver's routes add up to; figures that no route supports are left out.
+
+    `driving_score`, `route_completion`, `pdms`, `collisions` (share of routes), `offroad_per_10km`,
+    `red_light_obeyed` (share of stop lines passed), `lane_offset_m`, `routes`.
+    """
+    scores = list(routes.values())
+    if not scores:
+        return {"routes": 0}
+    distance_km = sum(score.distance_m for score in scores) / 1000.0
+    lines = sum(score.stop_lines_met for score in scores)
+    found = {
+        "driving_score": float(np.mean([score.driving_score for score in scores])),
+        "route_completion": float(np.mean([score.route_completion for score in scores])),
+        "pdms": float(np.mean([score.pdms for score in scores])),
+        "collisions": float(np.mean([score.collided for score in scores])),
+        "lane_offset_m": float(np.mean([score.mean_lane_offset_m for score in scores])),
+        "routes": len(scores),
+    }
+    if distance_km > 0:
+        found["offroad_per_10km"] = 10.0 * sum(score.left_road for score in scores) / distance_km
+    if lines:
+        found["red_light_obeyed"] = 1.0 - sum(score.red_lights for score in scores) / lines
+    return found
+
+
+def of_scenario(routes: Routes, scenario: str) -> Routes:
+    """The routes of one scenario."""
+    return {route: score for route, score in routes.items() if route[0] == scenario}
+
+
+def table(scores: dict[str, Routes], scenarios: Sequence[str]) -> str:
+    """Driving scores by driver and scenario, and the rest of the figures, as text."""
+    width = max(len(name) for name in scores) + 2
+    lines = ["driving score".ljust(width) + "".join(name.rjust(7) for name in (*scenarios, "all"))]
+    for driver, routes in scores.items():
+        cells = [figures(of_scenario(routes, name)).get("driving_score", float("nan")) for name in scenarios]
+        cells.append(figures(routes).get("driving_score", float("nan")))
+        lines.append(driver.ljust(width) + "".join(f"{cell:7.2f}" for cell in cells))
+    names = ("route_completion", "pdms", "collisions", "offroad_per_10km", "red_light_obeyed", "lane_offset_m")
+    lines += ["", " " * width + "".join(name.rjust(18) for name in names)]
+    for driver, routes in scores.items():
+        found = figures(routes)
+        cells_text = [f"{found[name]:18.3f}" if name in found else "-".rjust(18) for name in names]
+        lines.append(driver.ljust(width) + "".join(cells_text))
+    return "\n".join(lines)
