@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from fsd.compression.budget import Budget
 from fsd.compression.foveal_prior import foveal_prior
 from fsd.compression.gaze import Scene
 from fsd.compression.overlap import better_views
@@ -18,7 +17,7 @@ from fsd.data.rig import Rig
 LOOK_AHEAD_S = 1.25
 """The fovea points to where the ego will be heading in this time; on an arc, that is where it will be in twice it."""
 
-_HEADINGS_RAD = np.linspace(-0.6, 0.6, 13)
+_HEADINGS, _HEADING_STEP_RAD = 6, 0.1
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,8 @@ class GazeWeights:
     """What a block's score is made of; a foveal prior of 1000 is the yardstick.
 
     Attributes:
-        surprise: score of a block that stands 1 usual deviation out of its noise, where the prior is 1000; half of it
-            where the prior is 0.
+        surprise: score of a block that stands 1 usual deviation out of its noise, about, where the prior is 1000; half
+            of it where the prior is 0.
         max_surprise: no block scores more by surprise alone.
         saliency: score of a saturated wish of the network.
         age: score per tick since the block was last read, up to `max_age_ticks`.
@@ -49,6 +48,22 @@ class GazeWeights:
 
 
 @njit(nogil=True, cache=True)
+def _share(
+    is_valid: np.ndarray,
+    is_keyframe: np.ndarray,
+    shares: tuple[int, int, int],
+    floors: np.ndarray,
+    caps: np.ndarray,
+) -> None:
+    """Turn the number of patches there are, `caps` on entry, into every camera's floor and cap."""
+    floor_share, cap_share, grant = shares
+    free, cameras = caps[0], max(is_valid.sum(), 1)
+    for camera in range(is_valid.shape[0]):
+        floors[camera] = free // floor_share * (grant if is_keyframe[camera] else 1)
+        caps[camera] = max(free * cap_share // 256, (2 * free + cameras - 1) // cameras, 1)
+
+
+@njit(nogil=True, cache=True)
 def _score(
     prior: np.ndarray,
     surprise: np.ndarray,
@@ -57,79 +72,66 @@ def _score(
     is_valid: np.ndarray,
     last_read: np.ndarray,
     count: int,
-    weights: tuple[int, ...],
+    weights: tuple[int, int, int, int, int, int],
     out: np.ndarray,
 ) -> None:
+    """Scores of all blocks, (8, 300) as all arrays here; -1 for cameras that are not valid."""
     by_surprise, max_surprise, by_saliency, by_age, max_age, overlap = weights
-    cameras = is_valid.shape[0]
-    blocks = prior.shape[0] // cameras
     valid_bits = 0
-    for camera in range(cameras):
+    for camera in range(is_valid.shape[0]):
         if is_valid[camera]:
             valid_bits |= 1 << camera
-    for camera in range(cameras):
-        first, last = camera * blocks, (camera + 1) * blocks
+    for camera in range(is_valid.shape[0]):
+        scores = out[camera]
         if not is_valid[camera]:
-            out[first:last] = -1
+            scores[:] = -1
             continue
-        for i in range(first, last):
-            wanted = min(surprise[i] * by_surprise * (1000 + prior[i]) // 32000, max_surprise)
-            wish = saliency[i]
-            if abs(wish) < 1e30:  # neither NaN nor infinite
-                wanted += int(by_saliency * (wish / (1.0 + abs(wish))))
-            if better[i] & valid_bits:
-                wanted = wanted * overlap >> 8
-            out[i] = max(prior[i] + wanted + by_age * min(count - last_read[i], max_age), 0)
+        base, new, wishes = prior[camera], surprise[camera], saliency[camera]
+        views, read = better[camera], last_read[camera]
+        for i in range(scores.shape[0]):  # without branches, so that it becomes wide instructions
+            wanted = min((new[i] * by_surprise * (1000 + base[i])) >> 15, max_surprise)
+            wish = wishes[i] if abs(wishes[i]) < np.float32(1e30) else np.float32(0)  # neither NaN nor infinite
+            wanted += np.int64(np.float32(by_saliency) * (wish / (np.float32(1) + abs(wish))))
+            wanted = (wanted * (overlap if (views[i] & valid_bits) != 0 else 256)) >> 8
+            scores[i] = max(base[i] + wanted + by_age * min(count - read[i], max_age), 0)
 
 
 class AdaptiveGaze:
-    """The gaze policy of DESIGN section 4.
+    """The policy that the compressor takes if not told otherwise.
 
     Args:
         rig, geometry: where blocks look.
-        budget: for the floors and caps.
         weights: what counts how much.
     """
 
     name = "adaptive"
     uses_sweep = True
 
-    def __init__(self, rig: Rig, geometry: TokenGeometry, budget: Budget, weights: GazeWeights | None = None) -> None:
-        self.weights = weights or GazeWeights()
-        self._budget = budget
-        priors = [foveal_prior(geometry.block_meta, geometry.has_camera, heading) for heading in _HEADINGS_RAD]
-        self._priors = np.stack(priors).reshape(len(_HEADINGS_RAD), -1)
-        self._better = better_views(rig, geometry.block_meta).reshape(-1)
-        self._no_saliency = np.zeros(self._priors.shape[1], np.float32)
+    def __init__(self, rig: Rig, geometry: TokenGeometry, weights: GazeWeights | None = None) -> None:
+        self.weights = w = weights or GazeWeights()
+        self._score_weights = (w.surprise, w.max_surprise, w.saliency, w.age, w.max_age_ticks, w.overlap)
+        self._shares = (w.floor_share, w.cap_share, w.grant)
+        headings_rad = [_HEADING_STEP_RAD * step for step in range(-_HEADINGS, _HEADINGS + 1)]
+        self._priors = [foveal_prior(geometry.block_meta, geometry.has_camera, heading) for heading in headings_rad]
+        self._better = better_views(rig, geometry.block_meta)
+        self._grid = self._better.shape
+        self._no_saliency = np.zeros(self._grid, np.float32)
 
     def reset(self) -> None:
         """Nothing to forget: the state is in the scene."""
 
     def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
         """Scores of all blocks, floors and caps of all cameras."""
-        weights = self.weights
-        saliency = self._no_saliency if scene.saliency is None else scene.saliency.reshape(-1)
-        heading = int(np.searchsorted(_HEADINGS_RAD, scene.yaw_rate_rps * LOOK_AHEAD_S - 0.05))
+        heading = round(scene.yaw_rate_rps * LOOK_AHEAD_S / _HEADING_STEP_RAD)
         _score(
-            self._priors[min(heading, len(_HEADINGS_RAD) - 1)],
-            scene.surprise.reshape(-1),
-            saliency,
+            self._priors[_HEADINGS + min(max(heading, -_HEADINGS), _HEADINGS)],
+            scene.surprise,
+            self._no_saliency if scene.saliency is None else scene.saliency.reshape(self._grid),
             self._better,
             scene.is_valid,
-            scene.last_read,
+            scene.last_read.reshape(self._grid),
             scene.count,
-            (
-                weights.surprise,
-                weights.max_surprise,
-                weights.saliency,
-                weights.age,
-                weights.max_age_ticks,
-                weights.overlap,
-            ),
-            scores,
+            self._score_weights,
+            scores.reshape(self._grid),
         )
-        free = int(caps[0])  # what `Gaze` has to give this tick, without the sweep
-        cameras = max(int(np.count_nonzero(scene.is_valid)), 1)
-        floors[:] = free // weights.floor_share
-        floors[scene.is_keyframe] *= weights.grant
-        caps[:] = max(free * weights.cap_share // 256, -(-2 * free // cameras), 1)
+        _share(scene.is_valid, scene.is_keyframe, self._shares, floors, caps)

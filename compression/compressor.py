@@ -50,7 +50,7 @@ class Compressor:
     ) -> None:
         self.rig, self.budget = rig, budget
         self.geometry = geometry = TokenGeometry(rig)
-        policy = policy or AdaptiveGaze(rig, geometry, budget)
+        policy = policy or AdaptiveGaze(rig, geometry)
         self.gaze = Gaze(budget, policy, int(geometry.has_camera.sum()))
         warp = EgoWarp(rig)
         self._history = History()

@@ -46,7 +46,7 @@ def _moved_pixels(camera: Camera, points: np.ndarray, forward_m: float, side_m: 
 
 
 def _camera_tables(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Shifts in analysis pixels: (8, 300, 2) by forward node, and (2, 300, 2) per metre sideways and radian left."""
+    """Shifts in analysis pixels: (8, 2, 300) by forward node, and (2, 2, 300) per metre sideways and radian left."""
     pixels = cell_pixels(camera, GRID_ROWS, GRID_COLUMNS)
     directions = ego_rays(camera, pixels)
     position = camera.ego_from_camera.matrix()[:3, 3]
@@ -54,7 +54,7 @@ def _camera_tables(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     scale = np.array([ANALYSIS_COLUMNS / camera.width_px, ANALYSIS_ROWS / camera.height_px])
 
     def shift(forward_m: float, side_m: float, turn_rad: float) -> np.ndarray:
-        return (_moved_pixels(camera, points, forward_m, side_m, turn_rad) - pixels) * scale
+        return ((_moved_pixels(camera, points, forward_m, side_m, turn_rad) - pixels) * scale).T
 
     forward = np.stack([shift(node, 0.0, 0.0) for node in FORWARD_NODES_M])
     for node in range(1, len(FORWARD_NODES_M)):  # behind the lens now: hold the last shift that exists
@@ -68,16 +68,16 @@ class EgoWarp:
     """Tables of a rig.
 
     Attributes:
-        forward: (8, 8, 300, 2) float32, camera, node of `FORWARD_NODES_M`, block, x and y in analysis pixels.
-        rates: (8, 2, 300, 2) float32, per metre to the left and per radian of left turn.
+        forward: (8, 8, 2, 300) float32, camera, node of `FORWARD_NODES_M`, x and y in analysis pixels, block.
+        rates: (8, 2, 2, 300) float32, per metre to the left and per radian of left turn.
         is_ground, is_far: (8, 300) bool, whether the prior takes a block for ground, or for as far as it goes.
         pixels_per_m, pixels_per_rad: (8,) float64, median speed of the picture, to choose the reference by.
     """
 
     def __init__(self, rig: Rig) -> None:
         cameras = len(CAMERAS)
-        self.forward = np.zeros((cameras, len(FORWARD_NODES_M), BLOCKS, 2), np.float32)
-        self.rates = np.zeros((cameras, 2, BLOCKS, 2), np.float32)
+        self.forward = np.zeros((cameras, len(FORWARD_NODES_M), 2, BLOCKS), np.float32)
+        self.rates = np.zeros((cameras, 2, 2, BLOCKS), np.float32)
         self.is_ground = np.zeros((cameras, BLOCKS), bool)
         self.is_far = np.zeros((cameras, BLOCKS), bool)
         for index, name in enumerate(CAMERAS):
@@ -89,8 +89,8 @@ class EgoWarp:
                 depth = prior_depth(directions, camera.ego_from_camera.matrix()[:3, 3])
                 self.is_ground[index] = np.abs(height_m + depth * directions[:, 2]) < 1e-6
                 self.is_far[index] = depth == FAR_M
-        self.pixels_per_m = np.median(np.hypot(*np.moveaxis(self.forward[:, 3].astype(np.float64), -1, 0)), axis=-1)
-        self.pixels_per_rad = np.median(np.hypot(*np.moveaxis(self.rates[:, 1].astype(np.float64), -1, 0)), axis=-1)
+        self.pixels_per_m = np.median(np.linalg.norm(self.forward[:, 3].astype(np.float64), axis=1), axis=-1)
+        self.pixels_per_rad = np.median(np.linalg.norm(self.rates[:, 1].astype(np.float64), axis=1), axis=-1)
 
 
 @njit(nogil=True, cache=True)
@@ -132,20 +132,20 @@ def _camera_shifts(
     rates: np.ndarray,
     nodes_m: np.ndarray,
     motion: tuple[float, float, float],
-    blocks: np.ndarray,
     shifts: np.ndarray,
 ) -> None:
-    """Whole-pixel shifts of some blocks of one camera: content at p now was at p + shift before the motion."""
-    forward_m, side_m, turn_rad = motion
-    node, part = _forward_place(nodes_m, forward_m)
-    sign = -1.0 if forward_m < 0 else 1.0  # backwards is taken as mirrored
-    for i in range(blocks.shape[0]):
-        block = blocks[i]
-        for axis in range(2):
-            near, far = forward[node, block, axis], forward[node + 1, block, axis]
-            moved = sign * (near + part * (far - near)) + side_m * rates[0, block, axis]
-            moved += turn_rad * rates[1, block, axis]
-            shifts[i, axis] = np.int16(np.floor(min(max(moved, -200.0), 200.0) + 0.5))
+    """Whole-pixel shifts of a camera's blocks, (2, 300) int16: content at p now was at p + shift before the motion."""
+    node, part = _forward_place(nodes_m, motion[0])
+    sign = -1.0 if motion[0] < 0 else 1.0  # backwards is taken as mirrored
+    by_near, by_far = np.float32(sign * (1 - part)), np.float32(sign * part)
+    by_side, by_turn = np.float32(motion[1]), np.float32(motion[2])
+    for axis in range(2):
+        near, far = forward[node, axis], forward[node + 1, axis]
+        side, turn, out = rates[0, axis], rates[1, axis], shifts[axis]
+        for block in range(out.shape[0]):
+            moved = by_near * near[block] + by_far * far[block] + by_side * side[block] + by_turn * turn[block]
+            moved = min(max(moved, np.float32(-200)), np.float32(200))
+            out[block] = np.int16(np.floor(moved + np.float32(0.5)))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -158,7 +158,6 @@ def reference_shifts(
     nodes_m: np.ndarray,
     pixels_per_m: np.ndarray,
     pixels_per_rad: np.ndarray,
-    blocks: np.ndarray,
     ages: np.ndarray,
     turns_rad: np.ndarray,
     shifts: np.ndarray,
@@ -168,10 +167,9 @@ def reference_shifts(
     Args:
         is_valid, poses, slot: of `History`.
         forward, rates, pixels_per_m, pixels_per_rad: of `EgoWarp`; nodes_m: `FORWARD_NODES_M`.
-        blocks: (300,) int64, 0 … 299.
         ages: (8,) int64, written: age of the reference in ticks, 0 where there is none.
         turns_rad: (8,) float64, written: left turn of the ego since the reference.
-        shifts: (8, 300, 2) int16, written where there is a reference.
+        shifts: (8, 2, 300) int16, written where there is a reference.
     """
     length = is_valid.shape[0]
     step_m, _, step_rad = motion_between(poses[(slot - 1) % length], poses[slot])
@@ -181,20 +179,14 @@ def reference_shifts(
         if ages[camera] > 0:
             motion = motion_between(poses[(slot - ages[camera]) % length], poses[slot])
             turns_rad[camera] = motion[2]
-            _camera_shifts(forward[camera], rates[camera], nodes_m, motion, blocks, shifts[camera])
+            _camera_shifts(forward[camera], rates[camera], nodes_m, motion, shifts[camera])
 
 
 @njit(nogil=True, cache=True)
 def motion_shifts(
-    forward: np.ndarray,
-    rates: np.ndarray,
-    nodes_m: np.ndarray,
-    forward_m: float,
-    turn_rad: float,
-    blocks: np.ndarray,
-    shifts: np.ndarray,
+    forward: np.ndarray, rates: np.ndarray, nodes_m: np.ndarray, forward_m: float, turn_rad: float, shifts: np.ndarray
 ) -> None:
-    """Shifts of chosen blocks of every camera, (8, n) int64 into (8, n, 2) int16, under a motion along an arc."""
+    """Shifts of all blocks of all cameras, (8, 2, 300) int16, under a motion along an arc."""
     motion = (forward_m, forward_m * turn_rad / 2, turn_rad)
-    for camera in range(blocks.shape[0]):
-        _camera_shifts(forward[camera], rates[camera], nodes_m, motion, blocks[camera], shifts[camera])
+    for camera in range(shifts.shape[0]):
+        _camera_shifts(forward[camera], rates[camera], nodes_m, motion, shifts[camera])

@@ -166,15 +166,18 @@ def _choose(
     newest = last_read.max()
     taken[:] = False
     is_swept[:] = False
+    for i in range(total):
+        keys[i] = scores[i] * total + order[i] if scores[i] >= 0 else -1
     for camera in range(cameras):
-        for i in range(camera * blocks, (camera + 1) * blocks):
-            keys[i] = scores[i] * total + order[i] if is_valid[camera] and scores[i] >= 0 else -1
+        if not is_valid[camera]:
+            keys[camera * blocks : (camera + 1) * blocks] = -1
     _spend(keys, blocks, patch_count - sweep_count, floors, caps, block_of_order, taken)
     if sweep_count > 0:
+        for i in range(total):
+            keys[i] = -1 if taken[i] else (newest - last_read[i]) * total + order[i]
         for camera in range(cameras):
-            for i in range(camera * blocks, (camera + 1) * blocks):
-                is_free = is_valid[camera] and not taken[i]
-                keys[i] = (newest - last_read[i]) * total + order[i] if is_free else -1
+            if not is_valid[camera]:
+                keys[camera * blocks : (camera + 1) * blocks] = -1
         _take_best(keys, sweep_count, is_swept)
     count = 0
     for i in range(total):

@@ -31,7 +31,7 @@ _BETTER, _MUCH_BETTER = 0.995, 0.95
 def _telling_blocks(warp: EgoWarp) -> np.ndarray:
     """(8, 24) int64: for every camera ground blocks that move measurably, then far ones; -1 fills up at the end."""
     chosen = np.full((warp.forward.shape[0], _GROUND_BLOCKS + _FAR_BLOCKS), -1, np.int64)
-    speed_px = np.hypot(warp.forward[:, 2, :, 0], warp.forward[:, 2, :, 1])  # pixels for half a metre
+    speed_px = np.linalg.norm(warp.forward[:, 2], axis=1)  # pixels for half a metre
     for camera in range(chosen.shape[0]):
         ground = np.flatnonzero(warp.is_ground[camera] & (speed_px[camera] > 0.7) & (speed_px[camera] < 8))
         far = np.flatnonzero(warp.is_far[camera])
@@ -51,7 +51,7 @@ class ImageOdometer:
     def __init__(self, warp: EgoWarp) -> None:
         self._warp = warp
         self._blocks = _telling_blocks(warp)
-        self._shifts = np.zeros((*self._blocks.shape, 2), np.int16)
+        self._shifts = np.zeros(warp.rates[:, 0].shape, np.int16)
         self.reset()
 
     def reset(self) -> None:
@@ -97,7 +97,6 @@ class ImageOdometer:
             FORWARD_NODES_M,
             speed_mps * elapsed_s,
             yaw_rate_rps * elapsed_s,
-            self._blocks,
             self._shifts,
         )
         return misfit(history.analysis, history.is_valid, history.slot, then, self._blocks, self._shifts, _BLOCK_LIMIT)

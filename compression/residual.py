@@ -30,10 +30,9 @@ class ResidualDetector:
         self.reference_age = np.zeros(cameras, np.int64)
         self._exposure = np.zeros((cameras, 3), np.int64)
         self.rise, self.gain, self.offset = self._exposure.T
-        self._blocks = np.arange(BLOCKS)
         self._turns = np.ascontiguousarray(warp.rates[:, 1])
         self._turns_rad = np.zeros(cameras)
-        self._shifts = np.zeros((cameras, BLOCKS, 2), np.int16)
+        self._shifts = np.zeros((cameras, 2, BLOCKS), np.int16)
         self._floor = np.zeros((cameras, BLOCKS), np.int64)
         self._spread = np.zeros((cameras, BLOCKS), np.int64)
         self._samples = np.zeros(cameras, np.int64)
@@ -58,7 +57,6 @@ class ResidualDetector:
             FORWARD_NODES_M,
             warp.pixels_per_m,
             warp.pixels_per_rad,
-            self._blocks,
             self.reference_age,
             self._turns_rad,
             self._shifts,

@@ -33,8 +33,8 @@ def warp(reference: np.ndarray, shifts: np.ndarray, out: np.ndarray) -> None:
     for row in range(GRID_ROWS):
         for column in range(GRID_COLUMNS):
             block = GRID_COLUMNS * row + column
-            y = min(max(EDGE * row + shifts[block, 1], 0), _LAST_ROW)
-            x = min(max(EDGE * column + shifts[block, 0], 0), _LAST_COLUMN)
+            y = min(max(EDGE * row + shifts[1, block], 0), _LAST_ROW)
+            x = min(max(EDGE * column + shifts[0, block], 0), _LAST_COLUMN)
             p, q = np.uint64(y * ANALYSIS_COLUMNS + x), np.uint64(EDGE * (row * ANALYSIS_COLUMNS + column))
             for _ in range(EDGE):
                 # All eight loads before all eight stores, so that the compiler can make one word of each: 4x faster.
@@ -153,7 +153,7 @@ def _best_match(
     and one pixel around: whatever a still world could explain is explained away."""
     top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
     far_x, far_y = int(np.floor(turn_x + 0.5)), int(np.floor(turn_y + 0.5))
-    near_x, near_y = shifts[block, 0] - far_x, shifts[block, 1] - far_y
+    near_x, near_y = shifts[0, block] - far_x, shifts[1, block] - far_y
     best_x, best_y = far_x + near_x, far_y + near_y
     for depth in (0, 1, 3):
         x, y = far_x + (near_x * depth) // 2, far_y + (near_y * depth) // 2
@@ -201,8 +201,8 @@ def surprise(
 
     Args:
         image, reference: (120, 160) uint8, now and then.
-        shifts: (300, 2) int16 by the depth prior.
-        turns: (300, 2) shifts per radian of turn; with `turn_rad`, the shift of content at infinity.
+        shifts: (2, 300) int16 by the depth prior.
+        turns: (2, 300) shifts per radian of turn; with `turn_rad`, the shift of content at infinity.
         gain, offset: exposure, see `fit_exposure`.
         residual: (300,) int64 of the depth prior; lowered in place where another depth explains more.
         floor, spread: (300,) int64, in 1/16; updated.
@@ -226,7 +226,7 @@ def surprise(
     excess_of = np.zeros(SUSPECTS, np.int64)
     for i in range(n):
         out[i] = 0
-        excess = 16 * residual[i] - ((floor[i] + 2 * spread[i]) * rise >> 8) - 512
+        excess = 16 * residual[i] - ((floor[i] + 3 * spread[i]) * rise >> 8) - 512
         if excess > excess_of[SUSPECTS - 1]:
             place = SUSPECTS - 1
             while place > 0 and excess_of[place - 1] < excess:
@@ -236,7 +236,7 @@ def surprise(
     for place in range(SUSPECTS):
         i = int(worst[place])
         if i >= 0:
-            turn_x, turn_y = turn_rad * turns[i, 0], turn_rad * turns[i, 1]
+            turn_x, turn_y = turn_rad * turns[0, i], turn_rad * turns[1, i]
             residual[i] = _best_match(image, reference, i, shifts, turn_x, turn_y, gain, offset, residual[i])
             excess = 16 * residual[i] - (floor[i] * rise >> 8)
             noise = (spread[i] * rise >> 8) + 2 * _detail(image, i) + 256
@@ -271,7 +271,7 @@ def measure(
     Args:
         analysis, slot: of `History`.
         ages, shifts, turns_rad: of `ego_warp.reference_shifts`.
-        turns: (8, 300, 2) shifts per radian.
+        turns: (8, 2, 300) shifts per radian.
         floor, spread, samples: (8, 300), (8, 300), (8,) int64, the noise floors; updated.
         out: (8, 300) int64, written; 0 where there is no reference.
         exposure: (8, 3) int64, written: rise, gain and offset, in 1/256.
@@ -319,7 +319,7 @@ def misfit(
     Args:
         analysis, is_valid, slot: of `History`; `then` is the slot of the reference.
         blocks: (8, n) int64; -1 ends a row.
-        shifts: (8, n, 2) int16.
+        shifts: (8, 2, 300) int16.
     """
     total = 0
     for camera in range(blocks.shape[0]):
@@ -327,9 +327,10 @@ def misfit(
             continue
         image, reference = analysis[slot, camera], analysis[then, camera]
         for i in range(blocks.shape[1]):
-            if blocks[camera, i] < 0:
+            block = blocks[camera, i]
+            if block < 0:
                 break
-            top, left = EDGE * (blocks[camera, i] // GRID_COLUMNS), EDGE * (blocks[camera, i] % GRID_COLUMNS)
-            y, x = top + shifts[camera, i, 1], left + shifts[camera, i, 0]
+            top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
+            y, x = top + shifts[camera, 1, block], left + shifts[camera, 0, block]
             total += min(block_residual(image, reference, top, left, y, x, 256, 0), limit)
     return total
