@@ -1,0 +1,117 @@
+"""From nothing to weights that drive: rounds of collecting and learning, each of which goes on where it broke.
+
+Round 0 is the expert's. In later rounds the network drives and the expert labels (DAgger), and training goes on from
+the weights before. Collection and training take turns: done at the same time they could not be repeated.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fsd.networks.collection import CollectionConfig, collect
+from fsd.networks.config import NetworkConfig
+from fsd.networks.dataset import find_episodes
+from fsd.networks.training import WEIGHTS, TrainConfig, train
+
+
+@dataclass(frozen=True)
+class Round:
+    """Episodes to collect before, steps to train after, and the highest learning rate of those."""
+
+    episodes: int
+    steps: int
+    learning_rate: float
+
+
+DEFAULT_ROUNDS = (Round(900, 2400, 1.5e-3), Round(300, 1200, 8e-4), Round(300, 2400, 8e-4))
+"""About two hours on two CPU cores, most of the first hour for pictures."""
+
+SEEDS_A_ROUND = 10_000
+
+
+@dataclass(frozen=True)
+class RecipeConfig:
+    """Settings of `fsd train`.
+
+    Attributes:
+        out: folder of the run: `episodes/` and a folder a round; started again, it goes on.
+        rounds: see `Round`; workers: processes that collect; threads: of training.
+        clips, rows_per_clip: of a training batch.
+        seed: of the network and of the batches; worlds are numbered from `first_seed` on.
+    """
+
+    out: Path = Path("runs/train")
+    rounds: tuple[Round, ...] = DEFAULT_ROUNDS
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    workers: int = 2
+    threads: int = 2
+    device: str = "cpu"
+    clips: int = 10
+    rows_per_clip: int = 3
+    seed: int = 0
+    first_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.rounds:
+            raise ValueError("A recipe needs at least one round.")
+
+
+Report = Callable[[str, int, int, dict[str, float]], None]
+
+
+def run_recipe(config: RecipeConfig, report: Report = lambda phase, done, total, figures: None) -> Path:
+    """Collect and train, round by round.
+
+    Args:
+        report: called as report(phase, done, total, figures) as things proceed.
+
+    Returns:
+        The final weights file.
+
+    Raises:
+        SimulatorError: no OpenGL here.
+    """
+    episodes = config.out / "episodes"
+    weights: Path | None = None
+    for index, this in enumerate(config.rounds):
+        _collect_round(
+            config, index, this, weights, lambda done, total, i=index: report(f"collect {i}", done, total, {})
+        )
+        settings = TrainConfig(
+            out=config.out / f"round-{index}",
+            network=config.network,
+            initial=weights,
+            steps=this.steps,
+            learning_rate=this.learning_rate,
+            clips=config.clips,
+            rows_per_clip=config.rows_per_clip,
+            threads=config.threads,
+            device=config.device,
+            seed=config.seed + index,
+        )
+        weights = train(
+            settings,
+            find_episodes(episodes, config.network.budget),
+            lambda step, figures, i=index, total=this.steps: report(f"train {i}", step, total, figures),
+        )
+    assert weights is not None
+    final = config.out / WEIGHTS
+    final.write_bytes(weights.read_bytes())
+    return final
+
+
+def _collect_round(
+    config: RecipeConfig, index: int, this: Round, weights: Path | None, progress: Callable[[int, int], None]
+) -> None:
+    """Collect in the first process of a `torchrun`; the others wait for it in training's first meeting."""
+    if int(os.environ.get("RANK", "0")) != 0:
+        return
+    collection = CollectionConfig(
+        config.out / "episodes",
+        this.episodes,
+        first_seed=config.first_seed + index * SEEDS_A_ROUND,
+        round_index=index,
+        budget=config.network.budget.name,
+    )
+    collect(replace(collection, weights=weights), config.workers, progress)
