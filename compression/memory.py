@@ -24,6 +24,10 @@ from fsd.compression.tick import (
 TIME_STRIDE_TICKS = 4
 NEAR_STEP_M, FAR_STEP_M = 1.0, 4.0
 EVENT_LIFE_NS = 60_000_000_000
+"""Events are kept for a minute."""
+
+EVENT_SPACING_NS = 500_000_000
+"""Surprises closer than this are one event: its slot keeps the moment that surprised most."""
 
 _TIME, _NEAR, _FAR, _EVENT = range(4)
 _FIRST = (0, TIME_SLOTS, TIME_SLOTS + NEAR_SLOTS, TIME_SLOTS + NEAR_SLOTS + FAR_SLOTS)
@@ -94,6 +98,8 @@ class OdometerMemory:
         self._next = [0, 0, 0, 0]
         self._ticks_since_commit = TIME_STRIDE_TICKS
         self._milestones = [-1, -1, -1, -1]
+        self._last_event: int | None = None
+        self._last_event_ns = 0
 
     def look(self, odometer: Odometer, now_ns: int) -> None:
         """Update `pose` and `valid` to what the network may attend to at this tick, before the tick's own commits."""
@@ -103,7 +109,8 @@ class OdometerMemory:
         """Decide which slots this tick writes. They become visible to `look` from the next tick on.
 
         The distance queues move only while odometry knows that the ego moves. An event needs `surprise` > 0; it takes
-        a free slot, or the least surprising one where that is less surprising (the older of equals).
+        a free slot, or the least surprising one where that is less surprising (the older of equals); within half a
+        second of the last event it may only take that event's slot.
         """
         self.commits[:] = -1
         self._ticks_since_commit += 1
@@ -114,7 +121,7 @@ class OdometerMemory:
             self._commit_by_distance(_NEAR, NEAR_STEP_M, odometer.travelled_m)
             self._commit_by_distance(_FAR, FAR_STEP_M, odometer.travelled_m)
         if surprise > 0:
-            self._commit_event(surprise)
+            self._commit_event(surprise, now_ns)
         for slot in self.commits.tolist():
             if slot >= 0:
                 self._slots[slot] = _place(odometer)
@@ -130,9 +137,13 @@ class OdometerMemory:
             self._milestones[queue] = milestone
             self._take_next(queue)
 
-    def _commit_event(self, surprise: int) -> None:
-        times_ns = self._times_ns[_FIRST[_EVENT] :]
-        slot = int(np.lexsort((times_ns, self._surprise))[0])  # free slots have surprise 0
+    def _commit_event(self, surprise: int, now_ns: int) -> None:
+        if self._last_event is not None and now_ns - self._last_event_ns < EVENT_SPACING_NS:
+            slot = self._last_event
+        else:
+            slot = int(np.lexsort((self._times_ns[_FIRST[_EVENT] :], self._surprise))[0])  # free ones have surprise 0
+            if self._surprise[slot] < surprise:
+                self._last_event, self._last_event_ns = slot, now_ns
         if self._surprise[slot] < surprise:
             self._surprise[slot] = surprise
             self.commits[_EVENT] = _FIRST[_EVENT] + slot

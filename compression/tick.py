@@ -36,13 +36,14 @@ class CompressedTick:
         retina_meta: (8, 12, 8) float32, one row of `META_SIZE` per retina token.
         patches: (K, 6, 16, 16) uint8, same packing. Unused patches are mid grey and have `filled` 0.
         patch_meta: (K, 8) float32.
-        patch_camera, patch_block: (K,) int16; block = row * 20 + column; -1 where unused.
+        patch_camera, patch_block: (K,) int16, rising; block = row * 20 + column; -1 where unused.
         camera_valid: (8,) float32, 1 or 0.
         camera_age_s: (8,) float32, 0 where invalid.
         memory_pose: (112, 6) float32.
         memory_valid: (112,) float32, 1 or 0: slots that the network may attend to at this tick.
         commit_slots: (4,) int16, the slots that this tick's `new_k`, `new_v` go into after inference; -1 unused.
-        is_keyframe: (8,) bool, cameras whose content was committed at this tick.
+        is_keyframe: (8,) bool, cameras with a keyframe at this tick: more gaze now and, where it is a surprise, a
+            commit to the event reservoir.
     """
 
     tick: int

@@ -92,12 +92,21 @@ def test_events_end_after_a_minute_and_make_room() -> None:
 
 def test_the_least_surprising_event_goes_first() -> None:
     memory, odometer = OdometerMemory(), Odometer()
-    for index in range(16):
-        memory.commit(odometer, index, surprise=10 + index)
-    memory.commit(odometer, 16, surprise=9)
+    for second in range(16):
+        memory.commit(odometer, second * 10**9, surprise=10 + second)
+    memory.commit(odometer, 16 * 10**9, surprise=9)
     assert memory.commits[3] == -1
-    memory.commit(odometer, 17, surprise=50)
+    memory.commit(odometer, 17 * 10**9, surprise=50)
     assert memory.commits[3] == 96
+
+
+def test_one_event_takes_one_slot_and_keeps_its_most_surprising_moment() -> None:
+    memory, odometer = OdometerMemory(), Odometer()
+    commits = []
+    for tick, surprise in enumerate([30, 20, 40, 10]):
+        memory.commit(odometer, tick * TICK_NS, surprise)
+        commits.append(int(memory.commits[3]))
+    assert commits == [96, -1, 96, -1]
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
