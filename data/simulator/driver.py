@@ -174,9 +174,9 @@ def conflict_acceleration(
             continue
         if can_wait:
             hardest = min(hardest, stop_acceleration(speed, wanted_speed, max(hold - front, 0.05)))
-        elif speed * speed < 2 * HARDEST_BRAKE_MPS2 * (begin + 0.8 - front):
-            # Too late for the line, but not for the place itself; its edge leaves some room to nose in.
-            hardest = min(hardest, stop_acceleration(speed, wanted_speed, max(begin - 0.3 - front, 0.05)))
+        elif speed * speed < 2 * HARDEST_BRAKE_MPS2 * (begin + 0.5 - front):
+            # Too late for the line, but not for the place itself.
+            hardest = min(hardest, stop_acceleration(speed, wanted_speed, max(begin - 0.8 - front, 0.05)))
     return hardest
 
 

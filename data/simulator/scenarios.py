@@ -30,8 +30,8 @@ from fsd.data.simulator.world import LaneChange, Setting, World
 QUIET = Gaps((4.0, 9.0), (12.0, 20.0), 0.5)
 SPARSE = Gaps((6.0, 10.0), (14.0, 24.0), 0.6)
 LIVELY = Gaps((2.8, 5.5), (8.0, 13.0), 0.35)
-PATIENT = Gaps((2.4, 4.2), (10.0, 14.0), 0.42)
-"""Cross traffic that has to be waited for, with openings that come in time."""
+WAVES = Gaps((1.8, 3.0), (1.8, 3.0), 0.0, busy_s=16.0, quiet_s=12.0)
+"""Cross traffic that has to be waited for; openings come in time."""
 
 
 def _generator(seed: int, scenario: int) -> np.random.Generator:
@@ -154,9 +154,11 @@ def cross_traffic(seed: int, **more: object) -> World:
     """S6: give way to cross traffic at a junction without lights; an opening must be seen to the left and right."""
     rng = _generator(seed, 6)
     turn = str(rng.choice(["straight", "left", "right"], p=[0.5, 0.2, 0.3]))
-    layout = lay_out(rng, through_junctions([turn], "yield"), lanes=1, country=bool(rng.uniform() < 0.5))
-    world = _start(rng, seed, _settle(layout, **more))
-    world.add_crossing(0, PATIENT, speeds=(8.0, 10.5))
+    lanes = int(rng.choice((1, 2)))
+    layout = lay_out(rng, through_junctions([turn], "yield"), lanes, country=bool(rng.uniform() < 0.5))
+    lane = {"left": 0, "right": lanes - 1, "straight": int(rng.integers(lanes))}[turn]
+    world = _start(rng, seed, _settle(layout, lane, **more))
+    world.add_crossing(0, replace(WAVES, phase_s=float(rng.uniform(0.0, 28.0))), speeds=(10.0, 12.0))
     return world
 
 

@@ -11,6 +11,9 @@ import numpy as np
 from fsd.data.simulator.path import STEP_M, Path
 from fsd.data.simulator.road import LANE_WIDTH_M, Junction, Road
 
+MERGED_M = 3.0
+"""A car whose rear is this far into a lane that it joins is in the lane."""
+
 _OPPOSITE = {"ahead": "back", "back": "ahead", "left": "right", "right": "left"}
 
 
@@ -113,7 +116,7 @@ def _stop(path: Path, road: Road, index: int, along: bool) -> StreamStop:
 def add_conflicts(stream: Stream, road: Road, index: int, ego_offset_m: float) -> None:
     """Find where a stream crosses the ego's lane inside (or just before) junction `index`."""
     junction = road.junctions[index]
-    reach_m = 0.5 * LANE_WIDTH_M + 0.75
+    reach_m = 0.5 * LANE_WIDTH_M + 1.1
     s = np.arange(junction.enter_m - 2.0, min(junction.exit_m + 6.0, road.length_m), 0.5)
     lane = road.path.poses(s, ego_offset_m)[:, :2]
     points = stream.path.points[:, :2]
@@ -126,11 +129,15 @@ def add_conflicts(stream: Stream, road: Road, index: int, ego_offset_m: float) -
     if not touching.any():
         return
     on_route, on_stream = np.flatnonzero(touching.any(axis=1)), np.flatnonzero(touching.any(axis=0))
+    begin_m, end_m = float(s[on_route[0]]), float(s[on_route[-1]])
+    if on_route[-1] == len(s) - 1:
+        # The ways become one: who comes from behind will follow the ego car, once it is well in the lane.
+        end_m = min(end_m, begin_m + MERGED_M)
     stream.conflicts.append(
         Conflict(
-            begin_m=float(s[on_route[0]]),
-            end_m=float(s[on_route[-1]]),
-            hold_m=_hold(junction),
+            begin_m=begin_m,
+            end_m=end_m,
+            hold_m=_hold(junction, stream, begin_m),
             stream_begin_m=float(chosen[on_stream[0]] * STEP_M),
             stream_end_m=float(chosen[on_stream[-1]] * STEP_M),
             junction=index,
@@ -138,6 +145,10 @@ def add_conflicts(stream: Stream, road: Road, index: int, ego_offset_m: float) -
     )
 
 
-def _hold(junction: Junction) -> float:
-    """Route distance of the ego's front bumper when it waits: the stop line."""
-    return junction.stop_m - 0.3
+def _hold(junction: Junction, stream: Stream, begin_m: float) -> float:
+    """Route distance of the ego's front bumper when it waits.
+
+    At the stop line; for a gap in oncoming traffic inside the junction, as one does, so that it can go when they stop.
+    """
+    line_m = junction.stop_m - 0.3
+    return max(line_m, begin_m - 1.5) if stream.kind == "oncoming" and junction.control != "yield" else line_m

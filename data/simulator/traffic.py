@@ -20,6 +20,9 @@ DECISION_TICKS = 3
 """Other drivers decide at 12 Hz."""
 
 _HEADWAY_S, _STANDSTILL_M = 1.3, 2.4
+_SURPRISED_MPS2 = 2.5
+"""Who has the right of way and finds somebody in it brakes no harder: it may not save a driver who did not look."""
+
 _FORGET_M = 190.0
 
 
@@ -37,15 +40,26 @@ class EgoView:
 
 @dataclass(frozen=True)
 class Gaps:
-    """Times between vehicles of a stream, in seconds: short ones, and a share of long ones."""
+    """Times between vehicles of a stream, in seconds: short ones, and a share of long ones.
+
+    With `quiet_s` above 0, vehicles come in waves, as from a light far away: `busy_s` of traffic, then `quiet_s` of
+    none; streams with equal gaps are quiet together. `phase_s` shifts the waves.
+    """
 
     short_s: tuple[float, float] = (2.6, 5.0)
     long_s: tuple[float, float] = (8.0, 14.0)
     long_share: float = 0.4
+    busy_s: float = 0.0
+    quiet_s: float = 0.0
+    phase_s: float = 0.0
 
-    def sample(self, rng: np.random.Generator) -> float:
-        """Draw the next gap."""
-        return float(rng.uniform(*(self.long_s if rng.uniform() < self.long_share else self.short_s)))
+    def next_arrival(self, time_s: float, rng: np.random.Generator) -> float:
+        """When the vehicle after one at `time_s` comes."""
+        arrival_s = time_s + float(rng.uniform(*(self.long_s if rng.uniform() < self.long_share else self.short_s)))
+        into_wave_s = (arrival_s + self.phase_s) % (self.busy_s + self.quiet_s) if self.quiet_s > 0 else 0.0
+        if into_wave_s > self.busy_s:
+            arrival_s += self.busy_s + self.quiet_s - into_wave_s + float(rng.uniform(0.0, 1.0))
+        return arrival_s
 
 
 @dataclass
@@ -116,14 +130,14 @@ class Traffic:
         """Let vehicles arrive on a stream from now on; those of the past are already under way."""
         limit = max(speed_mps)
         flow = Flow(stream, speed_profile(stream.path, 0.0, limit), gaps, speed_mps)
-        s = float(self.rng.uniform(5, 40))
-        while s < stream.path.length_m - 10.0:
+        # Who came in the past is already under way.
+        arrival_s = flow.next_s = gaps.next_arrival(-stream.path.length_m / limit, self.rng)
+        while arrival_s < 0.0:
+            s = -arrival_s * limit
+            arrival_s = flow.next_s = gaps.next_arrival(arrival_s, self.rng)
             in_box = any(stop.stop_m - 3.0 < s < stop.clear_m + 4.0 for stop in stream.stops)
-            if not in_box:
-                speed = float(self.rng.uniform(*speed_mps))
-                self.add_on_stream(stream, flow.profile, s, speed)
-            s += limit * gaps.sample(self.rng)
-        flow.next_s = gaps.sample(self.rng)
+            if not in_box and s < stream.path.length_m - 10.0:
+                self.add_on_stream(stream, flow.profile, s, float(self.rng.uniform(*speed_mps)))
         self.flows.append(flow)
 
     # One tick ---------------------------------------------------------------------------------------------------------
@@ -151,7 +165,7 @@ class Traffic:
         for flow in self.flows:
             if time_s < flow.next_s:
                 continue
-            flow.next_s = time_s + flow.gaps.sample(self.rng)
+            flow.next_s = flow.gaps.next_arrival(time_s, self.rng)
             x, y, _, _ = flow.stream.path.pose(2.0)
             distance = math.hypot(x - ego.x_m, y - ego.y_m)
             crowded = any(vehicle.stream is flow.stream and vehicle.s < 16.0 for vehicle in self.vehicles)
@@ -217,7 +231,7 @@ class Traffic:
                 gap = s - 1.5 - front
                 held = follow_acceleration(speed, wanted, gap, speed, _HEADWAY_S, _STANDSTILL_M)
                 acceleration = min(acceleration, held)
-        return acceleration
+        return max(acceleration, -_SURPRISED_MPS2) if gives_way else acceleration
 
     def _stop_line(self, vehicle: Vehicle, front: float, ego: EgoView, signals: list[tuple[str, str]]) -> float | None:
         """The next line that this vehicle must stop at, or None."""
