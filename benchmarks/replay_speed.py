@@ -1,8 +1,8 @@
 """Flat-out replay of eight 1280x960 H.264 streams at 36 Hz, against real time, bare decode, and a naive script.
 
 Bare decode is the ceiling: the same files, the same number of threads, nothing done with the pictures. All kinds take
-turns in one process. The replay writes tables, summary and report; no overlay video and no viewer file. The naive script does what a first draft does:
-every picture to RGB, resized with torch, the float network in PyTorch every tick.
+turns in one process. The replay writes tables, summary and report; no overlay video and no viewer file. The naive
+script does what a first draft does: every picture to RGB, resized with torch, the float network in PyTorch every tick.
 
     python benchmarks/replay_speed.py [--quick] [--seconds S] [--repeats N] [--workers N]
 """
@@ -103,7 +103,7 @@ def decoded_ticks_per_s(clip: Clip, workers: int) -> float:
 
 
 def replayed_ticks_per_s(clip: Clip, workers: int) -> float:
-    """`fsd replay --no-overlay --no-mcap`: from the first file opened to the last table closed, loading the model left out."""
+    """`fsd replay --no-overlay --no-mcap`, from the first file opened to the last table closed."""
     with tempfile.TemporaryDirectory(prefix="fsd-replay-") as out:
         config = ReplayConfig(clip=clip.path, out=Path(out), decode_workers=workers, overlay=False, mcap=False)
         summary = replay(config, show_progress=False)

@@ -16,6 +16,7 @@ EXAMPLE = """examples:
   fsd profile                                          the packaged clip, about two minutes
   fsd profile my_drive/ --deadline-ms 27.78 --budget-watts 300
   fsd profile my_drive/ --soak 30m                     memory growth, p99.9
+  fsd profile --onnx other.onnx --shape input=1,3,224,224
   fsd profile --compare before/summary.json after/summary.json
 
 exit code 7: a deadline or power budget is not met, or cannot be shown to be met"""
@@ -60,6 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="watch the machine's own stalls this long (%(default)s)",
     )
     parser.add_argument("--trace-ticks", type=int, default=config.trace_ticks, help="ticks in trace.json (%(default)s)")
+    parser.add_argument("--onnx", type=Path, metavar="FILE", help="profile any ONNX file alone, on random inputs")
+    parser.add_argument(
+        "--shape", nargs="+", metavar="NAME=SIZES", default=[], help="with --onnx: sizes that the file leaves open"
+    )
     parser.add_argument(
         "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="compare two summary.json instead of running"
     )
@@ -75,13 +80,21 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             print_comparison(comparison)
         return comparison
     config = _config_from(options)
-    from fsd.profile.profile import profile
-
-    summary = profile(config)
+    summary = _profile(config, options)
     if not options.json:
         print_profile(summary, config.out)
     is_met = all(gate["met"] for gate in summary["gates"])
     return {**summary, "exit_code": 0 if is_met else OVER_LIMIT}
+
+
+def _profile(config: ProfileConfig, options: argparse.Namespace) -> dict[str, Any]:
+    if options.onnx is not None:
+        from fsd.profile.any_model import profile_model, shape_of
+
+        return profile_model(options.onnx, dict(map(shape_of, options.shape)), config)
+    from fsd.profile.profile import profile
+
+    return profile(config)
 
 
 def _config_from(options: argparse.Namespace) -> ProfileConfig:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from fsd.data.errors import ClipError
+from fsd.profile.config import ProfileConfig
 
 TIMEOUT_S = 120.0
 CHILD = "from fsd.profile.cold_start import report_first_plan; report_first_plan()"
 
 
-def measure_cold_start(clip: Path, model: Path | None, threads: int, workers: int) -> dict[str, Any]:
-    """Start a process and let it plan one tick.
+def measure_cold_start(clip: Path, config: ProfileConfig) -> dict[str, Any]:
+    """Start a process and let it plan one tick of `clip` with the cameras, model and threads of `config`.
 
     Returns:
         Milliseconds: `process` from the start of the process to its first plan, of which `imports` (with the start of
@@ -24,7 +25,15 @@ def measure_cold_start(clip: Path, model: Path | None, threads: int, workers: in
     Raises:
         ClipError: the child failed; its message is repeated.
     """
-    arguments = json.dumps([str(clip), None if model is None else str(model), threads, workers])
+    arguments = json.dumps(
+        {
+            "clip": str(clip),
+            "cameras": None if config.cameras is None else {name: str(path) for name, path in config.cameras.items()},
+            "model": None if config.model is None else str(config.model),
+            "threads": config.threads,
+            "workers": config.decode_workers,
+        }
+    )
     # -P: the current folder stays off the import path, where a folder named `compression` would hide Python's own.
     command = [sys.executable, "-P", "-c", CHILD, arguments]
     start_ns = time.monotonic_ns()
@@ -49,11 +58,12 @@ def report_first_plan() -> None:
     from fsd.profile.whole_path import WholePath
 
     imported_ns = time.monotonic_ns()
-    clip, model, threads, workers = json.loads(sys.argv[1])
-    opened = open_clip(Path(clip))
-    engine = ProfiledEngine(None if model is None else Path(model), threads)
+    given = json.loads(sys.argv[1])
+    cameras = given["cameras"] and {name: Path(path) for name, path in given["cameras"].items()}
+    clip = open_clip(Path(given["clip"]), cameras)
+    engine = ProfiledEngine(given["model"] and Path(given["model"]), given["threads"])
     loaded_ns = time.monotonic_ns()
-    with WholePath(opened, engine) as path:
-        first_plan_ms(path, workers)
+    with WholePath(clip, engine) as path:
+        first_plan_ms(path, given["workers"])
         planned_ns = time.monotonic_ns()
     print(json.dumps({"imported": imported_ns, "loaded": loaded_ns, "planned": planned_ns}))

@@ -16,17 +16,15 @@ from typing import Any
 from fsd.data.clip import Clip, open_clip
 from fsd.data.errors import ClipError, OutputError
 from fsd.data.frames import CAMERAS
-from fsd.profile.budget_costs import budget_costs
 from fsd.profile.cold_start import measure_cold_start
 from fsd.profile.config import ProfileConfig
 from fsd.profile.control_thread import MachineStalls, together, watch
-from fsd.profile.devices import device, devices
-from fsd.profile.energy_model import Assumptions, DeviceEstimate, estimate
+from fsd.profile.energy_model import DeviceEstimate
 from fsd.profile.gates import Gate, deadline_gate, power_gate
 from fsd.profile.machine import describe_machine
-from fsd.profile.machine_peaks import MachinePeaks, measure_peaks
-from fsd.profile.network_cost import NetworkCost
-from fsd.profile.operators import OperatorTime, by_module, count_cost, time_operators
+from fsd.profile.machine_peaks import measure_peaks
+from fsd.profile.network_figures import estimate_all, largest_that_fits, network_figures
+from fsd.profile.operators import count_cost, time_operators
 from fsd.profile.power import EnergyMeter, find_meters
 from fsd.profile.profiled_engine import ProfiledEngine
 from fsd.profile.report import write_report
@@ -56,62 +54,84 @@ def profile(config: ProfileConfig, say: Say | None = None) -> dict[str, Any]:
 
     Raises:
         ClipError, ModelError, OutputError: what is asked for cannot be run or written.
+        KeyboardInterrupt: the paced run was interrupted; what it had sampled is written.
     """
-    say = say or _say
+    say = say or say_on_stderr
     with ExitStack() as stack:
         clip = open_clip(_clip_path(config, stack), config.cameras)
-        _make_folder(config.out)
+        make_folder(config.out)
         started_s = time.time()
         say("measuring the machine's peaks")
         peaks = measure_peaks(config.threads)
         meters, missing_meters = find_meters()
         say("cold start, in a process of its own")
-        cold_start_ms = measure_cold_start(clip.path, config.model, config.threads, config.decode_workers)
+        cold_start_ms = measure_cold_start(clip.path, config)
         engine = ProfiledEngine(config.model, config.threads)
         runs, stalls = _run_scenarios(config, clip, engine, meters, say)
         say(f"tracing {config.trace_ticks} ticks with the runtime's profile on")
-        traced = trace_run(
-            clip,
-            config.model,
-            config.threads,
-            config.decode_workers,
-            config.trace_ticks,
-            config.limit_ms,
-            config.timing(),
-        )
-        shapes = profiled_runs(engine.model, traced.feeds, config.threads, 1, prepack=False)[-1]
-        cost = count_cost(engine.metadata.name, shapes)
-        operators = time_operators(cost, traced.operator_runs, peaks)
-        scenarios = {run.name: summarise(run, config.limit_ms) for run in runs}
-        if stalls is not None:
-            scenarios[PACED]["machine_stalls"] = stalls.to_dict()
-        estimates = [estimate(cost, each, config.limit_ms, config.budget_watts) for each in devices().values()]
-        summary = {
-            "schema": SCHEMA,
-            "fsd_version": __version__,
-            "started_unix_s": round(started_s, 3),
-            "machine": describe_machine(),
-            "config": _config(config),
-            "clip": _clip(clip),
-            "model": _model(engine),
-            "network": _trained(engine),
-            "peaks": peaks.to_dict(),
-            "cold_start_ms": cold_start_ms,
-            "scenarios": scenarios,
-            "network_cost": _cost(cost, peaks, operators),
-            "modules": by_module(operators),
-            "operators": [each.to_dict() for each in operators],
-            "meters": {"found": [meter.name for meter in meters], "missing": missing_meters},
-            "devices": [each.to_dict() for each in estimates],
-            "assumptions": str(Assumptions()),
-            "largest_that_fits": _largest_that_fits(config),
-            "gates": [gate.to_dict() for gate in _gates(config, scenarios, estimates)],
-        }
-        write_samples(config.out / "samples.parquet", {run.name: run.samples for run in runs})
-        traced.trace.write(config.out / "trace.json")
-        write_summary(config.out, summary)
-        write_report(config.out / "report.html", summary, {run.name: run.samples for run in runs})
+        traced = trace_run(clip, config)
+    shapes = profiled_runs(engine.model, traced.feeds, config.threads, 1, prepack=False)[-1]
+    cost = count_cost(engine.metadata.name, shapes)
+    estimates = estimate_all(cost, config.limit_ms, config.budget_watts)
+    scenarios = {run.name: summarise(run, config.limit_ms) for run in runs}
+    if stalls is not None:
+        scenarios[PACED]["machine_stalls"] = stalls.to_dict()
+    was_interrupted = any(run.was_interrupted for run in runs)
+    summary = {
+        "schema": SCHEMA,
+        "fsd_version": __version__,
+        "status": "interrupted" if was_interrupted else "complete",
+        "started_unix_s": round(started_s, 3),
+        "machine": describe_machine(),
+        "config": _config(config),
+        "clip": _clip(clip),
+        "model": _model(engine),
+        "network": _trained(engine),
+        "peaks": peaks.to_dict(),
+        "cold_start_ms": cold_start_ms,
+        "scenarios": scenarios,
+        **network_figures(cost, time_operators(cost, traced.operator_runs, peaks), peaks, estimates),
+        "largest_that_fits": largest_that_fits(config.limit_ms, config.budget_watts),
+        "meters": {"found": [meter.name for meter in meters], "missing": missing_meters},
+        "gates": [gate.to_dict() for gate in judge(config, scenarios, estimates)],
+    }
+    samples = {run.name: run.samples for run in runs}
+    write_samples(config.out / "samples.parquet", samples)
+    traced.trace.write(config.out / "trace.json")
+    write_summary(config.out, summary)
+    write_report(config.out / "report.html", summary, samples)
+    if was_interrupted:
+        raise KeyboardInterrupt
     return summary
+
+
+def judge(config: ProfileConfig, scenarios: dict[str, Any], estimates: list[DeviceEstimate]) -> list[Gate]:
+    """Answer the gates that the configuration asks for, on the paced scenario if it was run."""
+    gates = []
+    judged = PACED if PACED in scenarios else next(iter(scenarios))
+    if config.deadline_ms is not None:
+        gates.append(deadline_gate(judged, scenarios[judged], config.deadline_ms))
+    if config.budget_watts is not None:
+        chosen = next(each for each in estimates if each.device.name == config.device)
+        gates.append(power_gate(scenarios[judged]["energy"]["watts"], chosen, config.budget_watts))
+    return gates
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder for the results.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot write to {out}: {error.strerror}. Name another folder with --out.") from error
+
+
+def say_on_stderr(line: str) -> None:
+    """Tell a person what begins now."""
+    print(f"fsd profile: {line}", file=sys.stderr, flush=True)
 
 
 def _run_scenarios(
@@ -125,6 +145,8 @@ def _run_scenarios(
             say(f"constant-stream: {config.paced_ticks} ticks at 36 Hz ({config.paced_ticks / 36:.0f} s)")
             watched = [watch(config.control_s)] if config.control_s else []
             runs.append(constant_stream(path, config.paced_ticks, workers, config.timing(), warm_up, meters))
+            if runs[-1].was_interrupted:
+                return runs, together(watched) if watched else None
             watched += [watch(config.control_s)] if config.control_s else []
             stalls = together(watched) if watched else None
         if "single-stream" in config.scenarios:
@@ -134,49 +156,8 @@ def _run_scenarios(
             say(f"flat-out: {config.ticks} ticks")
             runs.append(flat_out(path, config.ticks, workers, warm_up, meters))
         say(f"model-only: {config.ticks} ticks")
-        runs.append(model_only(engine, path, config.ticks, warm_up))
+        runs.append(model_only(engine, path, config.ticks, warm_up, meters))
     return runs, stalls
-
-
-def _gates(config: ProfileConfig, scenarios: dict[str, Any], estimates: list[DeviceEstimate]) -> list[Gate]:
-    gates = []
-    judged = PACED if PACED in scenarios else config.scenarios[0]
-    if config.deadline_ms is not None:
-        gates.append(deadline_gate(judged, scenarios[judged], config.deadline_ms))
-    if config.budget_watts is not None:
-        chosen = next(each for each in estimates if each.device.name == config.device)
-        gates.append(power_gate(scenarios[judged]["energy"]["watts"], chosen, config.budget_watts))
-    return gates
-
-
-def _largest_that_fits(config: ProfileConfig) -> dict[str, Any]:
-    """Per device: the budget profile with the most pixels that fits, modelled, and the tick rate that it leaves."""
-    found: dict[str, Any] = {}
-    for name in devices():
-        found[name] = None
-        for budget, cost in budget_costs().items():
-            answer = estimate(cost, device(name), config.limit_ms, config.budget_watts)
-            if answer.fits == "yes":
-                found[name] = {"budget": budget, "max_rate_hz": round(answer.max_rate_hz, 1), "tag": "modelled"}
-                break
-    return found
-
-
-def _cost(cost: NetworkCost, peaks: MachinePeaks, operators: list[OperatorTime]) -> dict[str, Any]:
-    """The network on this machine's roofline."""
-    operator_s = sum(each.median_us for each in operators) / 1e6
-    best_s = cost.int8_macs / peaks.int8_gmac_s / 1e9 + cost.float_macs / peaks.fp32_gmac_s / 1e9
-    return {
-        "macs": cost.macs,
-        "int8_macs": cost.int8_macs,
-        "float_macs": cost.float_macs,
-        "bytes": cost.bytes,
-        "operators": len(cost.operators),
-        "macs_per_byte": cost.macs / cost.bytes,
-        "operator_ms": operator_s * 1e3,
-        "gmac_s": cost.macs / operator_s / 1e9,
-        "share_of_peak": best_s / operator_s,
-    }
 
 
 def _clip_path(config: ProfileConfig, stack: ExitStack) -> Path:
@@ -188,20 +169,9 @@ def _clip_path(config: ProfileConfig, stack: ExitStack) -> Path:
     return stack.enter_context(package_files.as_file(packaged))
 
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot write to {out}: {error.strerror}. Name another folder with --out.") from error
-
-
 def _config(config: ProfileConfig) -> dict[str, Any]:
-    fields = asdict(config)
-    return {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in fields.items()
-        if name not in ("clip", "out", "cameras", "model")
-    }
+    """Settings without paths, which say nothing about speed and something about the machine's owner."""
+    return {name: value for name, value in asdict(config).items() if name not in ("clip", "out", "cameras", "model")}
 
 
 def _clip(clip: Clip) -> dict[str, Any]:
@@ -226,7 +196,3 @@ def _model(engine: ProfiledEngine) -> dict[str, Any]:
 
 def _trained(engine: ProfiledEngine) -> str:
     return "trained" if engine.metadata.trained else "untrained: random weights, the plan means nothing"
-
-
-def _say(line: str) -> None:
-    print(f"fsd profile: {line}", file=sys.stderr, flush=True)

@@ -72,9 +72,10 @@ class TickSamples:
         row[_STAGE0:_AGE0] = stages_ms
         row[_AGE0:] = age_ms
 
-    def cut(self, ticks: int) -> None:
-        """Forget the room after `ticks`: the run ended early."""
-        self._rows = self._rows[:ticks]
+    def cut_after_last_plan(self) -> None:
+        """Forget the room after the last plan: the run ended early."""
+        planned = np.flatnonzero(self.is_planned)
+        self._rows = self._rows[: int(planned[-1]) + 1 if len(planned) else 0]
 
     @property
     def is_planned(self) -> np.ndarray:

@@ -40,6 +40,7 @@ class ScenarioRun:
         start_ns: `time.perf_counter_ns` of the first sample's due time.
         decode_log: of `CameraFeed`, if it was asked for.
         dropped_frames: per camera, warm-up included; see `CameraFeed`.
+        was_interrupted: by Ctrl-C; the samples are those until then.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ScenarioRun:
     start_ns: int
     decode_log: Sequence[tuple[str, str, int, int]] = ()
     dropped_frames: Mapping[str, int] = field(default_factory=dict)
+    was_interrupted: bool = False
 
     @property
     def ticks_per_s(self) -> float:
@@ -84,10 +86,22 @@ def constant_stream(
         feed.start(time.perf_counter_ns() + int(2 * PERIOD_NS))
         first_due_ns = feed.start_ns + tick_time_ns(warm_up)
         tick = _paced(path, feed, samples, 0, warm_up, warm_up)
+        was_interrupted = False
         with resources:
-            _paced(path, feed, samples, tick, total, warm_up)
+            try:
+                _paced(path, feed, samples, tick, total, warm_up)
+            except KeyboardInterrupt:  # half an hour of samples is not thrown away
+                samples.cut_after_last_plan()
+                was_interrupted = True
     return ScenarioRun(
-        "constant-stream", samples, resources, warm_up, first_due_ns, feed.decode_log, feed.dropped_frames
+        "constant-stream",
+        samples,
+        resources,
+        warm_up,
+        first_due_ns,
+        feed.decode_log,
+        feed.dropped_frames,
+        was_interrupted,
     )
 
 
@@ -207,7 +221,13 @@ def _replay(path: WholePath, workers: int, ticks: int, samples: TickSamples | No
             raise RuntimeError("The recording has no tick to replay.")
 
 
-def model_only(engine: ProfiledEngine, path: WholePath, ticks: int, warm_up: int = DEFAULT_WARM_UP) -> ScenarioRun:
+def model_only(
+    engine: ProfiledEngine,
+    path: WholePath,
+    ticks: int,
+    warm_up: int = DEFAULT_WARM_UP,
+    meters: Sequence[EnergyMeter] = (),
+) -> ScenarioRun:
     """The network alone, again and again on the last tick of the whole path: binding and inference, nothing else."""
     assert path.last is not None, "the whole path runs first and leaves the tick to repeat"
     compressed = path.last.compressed
@@ -215,7 +235,7 @@ def model_only(engine: ProfiledEngine, path: WholePath, ticks: int, warm_up: int
     for _ in range(warm_up):
         engine.step(compressed)
     start_ns = time.perf_counter_ns()
-    with ResourceTrack(ticks * 0.02) as resources:
+    with ResourceTrack(ticks * PERIOD_NS / 1e9, meters) as resources:
         for tick in range(ticks):
             due_ns = time.perf_counter_ns()
             engine.step(compressed)

@@ -136,7 +136,7 @@ def _print_power(summary: Mapping[str, Any]) -> None:
     for reason in summary["meters"]["missing"]:
         print(f"  {reason}")
     print("other devices, all modelled (pessimistic ends decide):")
-    print(f"  {'':<28}{'ms a tick':>18}{'J a tick':>18}{'W at 36 Hz':>16}  fits  largest that fits")
+    print(f"  {'':<28}{'ms a tick':>18}{'J a tick':>18}{'W at 36 Hz':>16}  fits  largest budget that fits")
     for each in summary["devices"]:
         largest = summary["largest_that_fits"][each["device"]]
         fitting = "none" if largest is None else f"{largest['budget']} up to {largest['max_rate_hz']:g} Hz"

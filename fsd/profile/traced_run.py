@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from fsd.data.clip import Clip
-from fsd.profile.camera_feed import CameraTiming
+from fsd.profile.config import ProfileConfig
 from fsd.profile.profiled_engine import ProfiledEngine
 from fsd.profile.runtime_trace import OperatorEvent, clock_offset_ns, events_by_run
 from fsd.profile.samples import STAGES, TickSamples
@@ -31,25 +31,19 @@ class TracedRun:
     feeds: dict[str, np.ndarray]
 
 
-def trace_run(
-    clip: Clip,
-    model: Path | None,
-    threads: int,
-    workers: int,
-    ticks: int,
-    deadline_ms: float,
-    timing: CameraTiming | None = None,
-) -> TracedRun:
-    """Run `ticks` paced ticks with everything switched on."""
+def trace_run(clip: Clip, config: ProfileConfig) -> TracedRun:
+    """Run a few paced ticks with everything switched on."""
     with TemporaryDirectory(prefix="fsd-trace-") as folder:
-        engine = ProfiledEngine(model, threads, operator_trace=Path(folder) / "operators")
+        engine = ProfiledEngine(config.model, config.threads, operator_trace=Path(folder) / "operators")
         with WholePath(clip, engine) as path:
-            run = constant_stream(path, ticks, workers, timing, warm_up=WARM_UP, log_decode=True)
+            run = constant_stream(
+                path, config.trace_ticks, config.decode_workers, config.timing(), warm_up=WARM_UP, log_decode=True
+            )
         offset_ns = clock_offset_ns()
         file, wall_start_ns = engine.end_operator_trace()
         runs = events_by_run(file)
     trace = ChromeTrace("fsd profile")
-    _add_stages(trace, run.samples, deadline_ms)
+    _add_stages(trace, run.samples, config.limit_ms)
     for track, name, start_ns, end_ns in run.decode_log:
         if end_ns >= run.start_ns:
             trace.span(track, name, start_ns, end_ns)

@@ -12,7 +12,7 @@ import pytest
 from fsd.cli import main
 from fsd.data.clip import open_clip
 from fsd.data.errors import UsageError
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, FrameSet
 from fsd.profile.compare_runs import compare_runs
 from fsd.profile.config import ProfileConfig, seconds_of
 from fsd.profile.profile import profile
@@ -20,7 +20,7 @@ from fsd.profile.profiled_engine import ProfiledEngine
 from fsd.profile.samples import STAGES
 from fsd.profile.scenarios import constant_stream, flat_out, single_stream
 from fsd.profile.terminal import print_comparison, print_profile
-from fsd.profile.whole_path import WholePath
+from fsd.profile.whole_path import StepTimes, WholePath
 
 ROOT = Path(__file__).resolve().parents[3]
 TICKS = 80
@@ -172,6 +172,24 @@ def test_scenarios_run_longer_than_the_recording(scenario: Any, small_clip: Path
         run = scenario(path, 60, 2, warm_up=2)
     assert run.samples.ticks == 60
     assert run.samples.is_planned.sum() > 5
+
+
+def test_an_interrupted_run_keeps_its_samples(small_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = WholePath.step
+    ticks: list[int] = []
+
+    def interrupted(path: WholePath, frame_set: FrameSet, *car: Any) -> StepTimes:
+        ticks.append(frame_set.tick)
+        if frame_set.tick >= 10:
+            raise KeyboardInterrupt
+        return step(path, frame_set, *car)
+
+    monkeypatch.setattr(WholePath, "step", interrupted)
+    with WholePath(open_clip(small_clip), ProfiledEngine()) as path:
+        run = constant_stream(path, 1000, 2, warm_up=2)
+    assert run.was_interrupted
+    assert 1 <= run.samples.ticks <= 8
+    assert run.samples.is_planned[-1]
 
 
 def test_a_clip_with_one_camera_can_be_profiled(small_clip: Path) -> None:

@@ -62,3 +62,9 @@ def test_latencies_of_one_scenario_can_be_read_back(tmp_path: Path) -> None:
     )
     assert read_latencies(tmp_path / "samples.parquet", "constant-stream").tolist() == [8.0, 9.0]
     assert len(read_latencies(tmp_path / "samples.parquet", "single-stream")) == 0
+
+
+def test_a_run_that_ended_early_forgets_the_ticks_after_its_last_plan() -> None:
+    samples = run_of([8.0, None, 9.0, None, None])
+    samples.cut_after_last_plan()
+    assert samples.ticks == 3
