@@ -29,7 +29,7 @@ from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera
 from fsd.mcap_calibration import Calibration
 from fsd.mcap_video import VideoMessage
-from fsd.overlay_picture import ribbon_edges
+from fsd.overlay_drawing import ribbon_edges
 from fsd.plan import Plan
 
 WORLD, EGO = "world", "ego"

@@ -10,7 +10,7 @@ from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.frames import RATE_HZ
 from fsd.networks.contract import ModelMetadata
-from fsd.overlay_layout import HEIGHT_PX, WIDTH_PX
+from fsd.overlay_layout import OverlayConfig
 from fsd.overlay_picture import OverlayPainter
 from fsd.pipeline import TickResult
 from fsd.video_writer import VideoWriter
@@ -21,15 +21,19 @@ class Overlay:
 
     Args:
         path: of the video; clip: for the calibration; metadata: of the model, for the header.
+        config: what to show, where, and from when to when.
     """
 
-    def __init__(self, path: Path, clip: Clip, metadata: ModelMetadata) -> None:
-        self._painter = OverlayPainter(clip, metadata)
-        self._video = VideoWriter(path, WIDTH_PX, HEIGHT_PX, RATE_HZ)
+    def __init__(self, path: Path, clip: Clip, metadata: ModelMetadata, config: OverlayConfig | None = None) -> None:
+        self._config = config or OverlayConfig()
+        self._painter = OverlayPainter(clip, metadata, self._config)
+        layout = self._painter.layout
+        self._video = VideoWriter(path, layout.width_px, layout.height_px, RATE_HZ)
 
     def add(self, result: TickResult, ego: EgoSample | None, command: str) -> None:
-        """Draw one tick."""
-        self._video.write(np.asarray(self._painter.picture(result, ego, command)))
+        """Draw one tick, if it is to be shown."""
+        if self._config.shows(float(result.plan.tick / RATE_HZ)):
+            self._video.write(np.asarray(self._painter.picture(result, ego, command)))
 
     def close(self) -> None:
         """End the video."""

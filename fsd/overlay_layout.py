@@ -1,11 +1,56 @@
-"""Where each camera sits in the overlay picture. Pixels only; knows neither frames nor plans."""
+"""Where each camera sits in the overlay picture, and what a person may choose about it.
 
-from collections.abc import Collection
+Pixels only; knows neither frames nor plans. Everything is laid out on 1280x720 and scaled to the height asked for.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-WIDTH_PX, HEIGHT_PX = 1280, 720
+from fsd.data.frames import CAMERAS
+
+BASE_WIDTH_PX, BASE_HEIGHT_PX = 1280, 720
 HEADER_PX = 40
+HEIGHTS_PX = (720, 1080, 1440)
 FRONT_CAMERAS = ("front_main", "front_wide", "front_narrow")
+LAYOUTS = ("surround", "focus")
+WIDE_ASPECT = 1.55
+"""Pictures wider than this are laid out as 16:9, others as 4:3."""
+
+
+@dataclass(frozen=True)
+class OverlayConfig:
+    """What a person may choose about the overlay video.
+
+    Attributes:
+        layout: `surround` (all cameras around the front one) or `focus` (one large picture, the others small); None
+            takes `surround` for three cameras and more.
+        cameras: which to show; None shows all. The first one with a view to the front is the large one.
+        from_s, to_s: the part of the recording to show; None is its end.
+        height_px: 720, 1080 or 1440; the width is 16/9 of it.
+    """
+
+    layout: str | None = None
+    cameras: tuple[str, ...] | None = None
+    from_s: float = 0.0
+    to_s: float | None = None
+    height_px: int = BASE_HEIGHT_PX
+
+    def __post_init__(self) -> None:
+        if self.layout is not None and self.layout not in LAYOUTS:
+            raise ValueError(f"There is no layout {self.layout!r}. Use one of {', '.join(LAYOUTS)}.")
+        unknown = [name for name in self.cameras or () if name not in CAMERAS]
+        if unknown:
+            raise ValueError(f"There is no camera called {', '.join(unknown)}. The cameras are {', '.join(CAMERAS)}.")
+        if self.cameras is not None and not self.cameras:
+            raise ValueError("The overlay needs at least one camera.")
+        if self.height_px not in HEIGHTS_PX:
+            raise ValueError(f"The overlay's height must be one of {HEIGHTS_PX}, got {self.height_px}.")
+        if self.from_s < 0 or (self.to_s is not None and self.to_s <= self.from_s):
+            raise ValueError(f"The overlay must end after it begins, got from {self.from_s} to {self.to_s} s.")
+
+    def shows(self, time_s: float) -> bool:
+        """Whether this moment of the recording is in the video."""
+        return self.from_s <= time_s and (self.to_s is None or time_s < self.to_s)
 
 
 @dataclass(frozen=True)
@@ -17,49 +62,120 @@ class Box:
     width: int
     height: int
 
+    def scaled(self, factor: float) -> "Box":
+        """The same place on a larger canvas; neighbours stay neighbours."""
+        x, y = round(self.x * factor), round(self.y * factor)
+        right, bottom = round((self.x + self.width) * factor), round((self.y + self.height) * factor)
+        return Box(x, y, right - x, bottom - y)
+
 
 @dataclass(frozen=True)
 class Layout:
-    """`tiles`: camera -> box; `main`: the camera the plan is drawn into, or None; `birdseye`: box of the inset."""
+    """The whole canvas.
 
+    Attributes:
+        width_px, height_px, header_px: of the canvas and of the line of text at its top.
+        unit: pixels of this canvas per pixel of 1280x720; fonts and lines grow with it.
+        tiles: camera -> box; main: the camera that the plan is drawn into, or None.
+        fills: whether the main picture is cut to fill its box instead of fitted into it.
+        birdseye, gauges: boxes; the former may lie on the main picture.
+    """
+
+    width_px: int
+    height_px: int
+    header_px: int
+    unit: float
     tiles: dict[str, Box]
     main: str | None
+    fills: bool
     birdseye: Box
+    gauges: Box
 
 
-def choose_layout(present: Collection[str]) -> Layout:
-    """Surround view for a rig, one large picture for a dash-cam.
+def choose_layout(sizes: Mapping[str, tuple[int, int]], config: OverlayConfig | None = None) -> Layout:
+    """Lay out a clip.
 
     Args:
-        present: canonical names of the cameras that the clip has.
+        sizes: canonical name -> (width, height) of the cameras that the clip has.
+        config: what was chosen.
     """
-    main = next((name for name in FRONT_CAMERAS if name in present), None)
-    if len(present) <= 2:
-        return _large(present, main)
-    return _surround(main)
+    config = config or OverlayConfig()
+    shown = [name for name in config.cameras or sizes if name in sizes] or list(sizes)
+    main = next((name for name in shown if name in FRONT_CAMERAS), None)
+    if config.cameras is None:
+        main = next((name for name in FRONT_CAMERAS if name in shown), None)
+    big = main or shown[0]
+    aspects = sorted(sizes[name][0] / sizes[name][1] for name in shown)
+    is_wide = aspects[len(aspects) // 2] > WIDE_ASPECT
+    layout = config.layout or ("surround" if len(shown) > 2 and config.cameras is None else "focus")
+    if layout == "focus":
+        tiles, birdseye, gauges = _focus(big, [name for name in shown if name != big], is_wide)
+    else:
+        tiles, birdseye, gauges = _surround_wide(big) if is_wide else _surround(big)
+        if config.cameras is not None:
+            tiles = {name: box for name, box in tiles.items() if name in shown}
+    factor = config.height_px / BASE_HEIGHT_PX
+    return Layout(
+        width_px=round(BASE_WIDTH_PX * factor),
+        height_px=config.height_px,
+        header_px=round(HEADER_PX * factor),
+        unit=factor,
+        tiles={name: box.scaled(factor) for name, box in tiles.items()},
+        main=main,
+        fills=layout == "focus",
+        birdseye=birdseye.scaled(factor),
+        gauges=gauges.scaled(factor),
+    )
 
 
-def _large(present: Collection[str], main: str | None) -> Layout:
-    big = main or next(iter(present))
-    tiles = {big: Box(0, HEADER_PX, 900, HEIGHT_PX - HEADER_PX)}
-    others = [name for name in present if name != big]
-    for row, name in enumerate(others):
-        tiles[name] = Box(900, HEADER_PX + 240 * row, 380, 240)
-    top = HEADER_PX + 240 * len(others)
-    return Layout(tiles, main, Box(900, top, 380, HEIGHT_PX - top))
+Places = tuple[dict[str, Box], Box, Box]
 
 
-def _surround(main: str | None) -> Layout:
-    """Big front picture, the left cameras left of it, the right ones right, the rest in a strip below."""
-    big = main or "front_main"
+def _others(big: str) -> list[str]:
+    return [*[name for name in FRONT_CAMERAS if name != big][:2], "rear"]
+
+
+def _surround(big: str) -> Places:
+    """4:3: the front picture in the middle, left cameras left, right cameras right, the rest in a row below."""
+    top = HEADER_PX
     tiles = {
-        big: Box(320, HEADER_PX, 640, 480),
-        "left_pillar": Box(0, HEADER_PX, 320, 240),
-        "left_repeater": Box(0, HEADER_PX + 240, 320, 240),
-        "right_pillar": Box(960, HEADER_PX, 320, 240),
-        "right_repeater": Box(960, HEADER_PX + 240, 320, 240),
+        big: Box(320, top, 640, 480),
+        "left_pillar": Box(0, top, 320, 240),
+        "left_repeater": Box(0, top + 240, 320, 240),
+        "right_pillar": Box(960, top, 320, 240),
+        "right_repeater": Box(960, top + 240, 320, 240),
     }
-    strip = [name for name in FRONT_CAMERAS if name != big] + ["rear"]
-    for column, name in enumerate(strip):
-        tiles[name] = Box(267 * column, HEADER_PX + 480, 267, 200)
-    return Layout(tiles, main, Box(801, HEADER_PX + 480, 479, 200))
+    for column, name in enumerate(name for name in _others(big) if name not in tiles):
+        tiles[name] = Box(267 * column, top + 480, 267, 200)
+    return tiles, Box(804, top + 8, 148, 216), Box(801, top + 480, 479, 200)
+
+
+def _surround_wide(big: str) -> Places:
+    """16:9: the same order, with the gauges as a line at the bottom."""
+    top = HEADER_PX
+    tiles = {
+        big: Box(320, top, 640, 360),
+        "left_pillar": Box(0, top, 320, 180),
+        "left_repeater": Box(0, top + 180, 320, 180),
+        "right_pillar": Box(960, top, 320, 180),
+        "right_repeater": Box(960, top + 180, 320, 180),
+    }
+    edges = (0, 427, 853, 1280)
+    for column, name in enumerate(name for name in _others(big) if name not in tiles):
+        tiles[name] = Box(edges[column], top + 360, edges[column + 1] - edges[column], 240)
+    return tiles, Box(820, top + 8, 132, 192), Box(0, top + 600, 1280, 80)
+
+
+def _focus(big: str, others: list[str], is_wide: bool) -> Places:
+    """One large picture with the gauges below it; bird's-eye view and the other cameras at its right."""
+    top = HEADER_PX
+    tiles = {big: Box(0, top, 960, 600)}
+    columns = 2 if len(others) > 2 else 1
+    rows = -(-len(others) // columns)
+    tile_width = 320 // columns
+    tile_height = min(round(tile_width * (9 / 16 if is_wide else 3 / 4)), 400 // max(1, rows))
+    first = BASE_HEIGHT_PX - rows * tile_height
+    for place, name in enumerate(others):
+        row, column = divmod(place, columns)
+        tiles[name] = Box(960 + column * tile_width, first + row * tile_height, tile_width, tile_height)
+    return tiles, Box(960, top, 320, first - top), Box(0, top + 600, 960, 80)

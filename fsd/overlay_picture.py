@@ -1,193 +1,115 @@
 """One picture of one tick: all cameras, what the compressor looked at, and the plan in the picture and from above.
 
-Draws; writes no file. The overlay video and the report's moments are made of these pictures.
+Puts the parts together; writes no file. The overlay video and the report's moments are made of these pictures.
 """
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
-from fsd.data import camera_model
+from fsd.compression.budget import Budget
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
-from fsd.data.frames import CAMERAS, RATE_HZ, Frame
-from fsd.data.rig import Camera
+from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.driven_path import DrivenPath
 from fsd.networks.contract import ModelMetadata
-from fsd.overlay_layout import HEADER_PX, HEIGHT_PX, WIDTH_PX, Box, choose_layout
+from fsd.overlay_drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, camera_picture, draw_gaze, draw_plan, fitted
+from fsd.overlay_gauges import Fonts, birdseye, draw_gauges, fitting_range_m
+from fsd.overlay_layout import Box, OverlayConfig, choose_layout
 from fsd.pipeline import TickResult
 from fsd.plan import Plan
-
-INK, DIM, PANEL = (236, 240, 244), (138, 148, 160), (18, 21, 26)
-PLAN, GAZE, WARNING = (64, 200, 255), (255, 196, 64), (255, 92, 92)
-PATH_HALF_WIDTH_M = 0.9
-BIRDSEYE_AHEAD_M, BIRDSEYE_BEHIND_M = 40.0, 8.0
-# Video luma runs from 16 to 235 and chroma from 16 to 240 (BT.601/709 limited range); screens want 0 to 255.
-_LUMA_LUT = [min(255, max(0, round((value - 16) * 255 / 219))) for value in range(256)]
-_CHROMA_LUT = [min(255, max(0, round((value - 128) * 255 / 224 + 128))) for value in range(256)]
 
 
 class OverlayPainter:
     """Draws ticks of one clip.
 
     Args:
-        clip: for the calibration; metadata: of the model, for the header.
+        clip: for the calibration and the driven path; metadata: of the model, for the header.
+        config: what to show where.
     """
 
-    def __init__(self, clip: Clip, metadata: ModelMetadata) -> None:
+    def __init__(self, clip: Clip, metadata: ModelMetadata, config: OverlayConfig | None = None) -> None:
         self._clip = clip
         self._metadata = metadata
-        present = [name for name, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None]
-        self._present = frozenset(present)
-        self._layout = choose_layout(present)
-        self._fonts = {size: ImageFont.load_default(size) for size in (11, 13, 16, 20)}
+        sizes = {stream.name: (stream.width_px, stream.height_px) for stream in clip.streams if stream is not None}
+        self._present = frozenset(sizes)
+        self.layout = choose_layout(sizes, config)
+        self._unit = self.layout.unit
+        self._fonts = Fonts(self._unit)
+        self._driven = None if clip.ego is None else DrivenPath(clip.ego)
+        spec = metadata.budget
+        budget = Budget(spec.name, spec.base_height_px, spec.base_width_px, spec.patch_count)
+        self._facts = f"{budget.name}, pixels {budget.r_px:.0f}:1, {metadata.precision}"
+        self._range_m = 0
 
     def picture(self, result: TickResult, ego: EgoSample | None, command: str) -> Image.Image:
-        """The picture of one tick, RGB, `WIDTH_PX` x `HEIGHT_PX`."""
-        canvas = Image.new("RGB", (WIDTH_PX, HEIGHT_PX), PANEL)
-        for name, box in self._layout.tiles.items():
-            canvas.paste(self._tile(name, box, result), (box.x, box.y))
-        self._draw_header(ImageDraw.Draw(canvas), result.plan, ego, command)
-        inset = self._layout.birdseye
-        canvas.paste(self._birdseye(inset, result.plan), (inset.x, inset.y))
+        """The picture of one tick, RGB, of the layout's size."""
+        layout, plan = self.layout, result.plan
+        driven = None if self._driven is None else self._driven.waypoints(plan.timestamp_ns)
+        canvas = Image.new("RGB", (layout.width_px, layout.height_px), PANEL)
+        for name, box in layout.tiles.items():
+            canvas.paste(self._tile(name, box, result, driven), (box.x, box.y))
+        inset = layout.birdseye
+        self._range_m = fitting_range_m(plan, self._range_m)
+        above = birdseye((inset.width, inset.height), self._range_m, plan, driven, self._fonts, self._unit)
+        canvas.paste(above, (inset.x, inset.y))
+        draw = ImageDraw.Draw(canvas)
+        self._draw_header(draw, plan)
+        patches, slots = (result.compressed.patch_camera >= 0).sum(), int(result.compressed.memory_valid.sum())
+        facts = (
+            f"command {command.replace('_', ' ')} · {self._facts}",
+            f"gaze {patches} patches · memory {slots} of {len(result.compressed.memory_valid)} slots",
+        )
+        draw_gauges(draw, layout.gauges, plan, ego, facts, self._fonts, self._unit)
         return canvas
 
-    def _tile(self, name: str, box: Box, result: TickResult) -> Image.Image:
-        tile = Image.new("RGB", (box.width, box.height), (8, 9, 11))
+    def _tile(self, name: str, box: Box, result: TickResult, driven: np.ndarray | None) -> Image.Image:
+        tile = Image.new("RGB", (box.width, box.height), DARK)
         index = CAMERAS.index(name)
         frame = result.frame_set.frames[index]
-        state = ""
+        is_main = name == self.layout.main
         if frame is None:
-            state = "no frame yet" if name in self._present else "no camera"
+            note = "no frame yet" if name in self._present else "no camera"
         else:
             height_px, width_px = frame.y_plane.shape
-            scale = min(box.width / width_px, box.height / height_px)
-            size = (max(1, round(width_px * scale)), max(1, round(height_px * scale)))
-            left, top = (box.width - size[0]) // 2, (box.height - size[1]) // 2
-            picture = rgb_picture(frame, size)
-            if not result.frame_set.is_valid[index]:
-                state = "black" if frame.is_black else "stale"
-            self._draw_gaze(ImageDraw.Draw(picture), size, index, result)
+            view = fitted(width_px, height_px, box.width, box.height, self.layout.fills and is_main)
+            picture = camera_picture(frame, view)
+            blocks = result.compressed.patch_block[result.compressed.patch_camera == index]
+            draw_gaze(picture, view, (width_px, height_px), blocks, self._unit)
             camera = self._clip.rig.camera(name)
-            if name == self._layout.main and camera is not None:
-                picture = _draw_plan(picture, camera, scale, result.plan)
-            tile.paste(picture, (left, top))
-        draw = ImageDraw.Draw(tile)
-        label = name.replace("_", " ") + (f"  {state}" if state else "")
-        font = self._fonts[13]
-        draw.rectangle((0, 0, 10 + draw.textlength(label, font), 18), fill=PANEL)
-        draw.text((5, 2), label, fill=WARNING if state else INK, font=font)
-        draw.rectangle((0, 0, box.width - 1, box.height - 1), outline=PANEL)
+            if is_main and camera is not None:
+                draw_plan(picture, view, camera, result.plan, driven, self._unit)
+            tile.paste(picture, ((box.width - view.width) // 2, (box.height - view.height) // 2))
+            trouble = "black" if frame.is_black else "stale"
+            note = "" if result.frame_set.is_valid[index] else trouble
+        age_ms = result.frame_set.age_ns[index] / 1e6 if frame is not None else 0.0
+        self._label(tile, name, note, age_ms, bool(result.compressed.is_keyframe[index]))
         return tile
 
-    def _draw_gaze(self, draw: ImageDraw.ImageDraw, size: tuple[int, int], index: int, result: TickResult) -> None:
-        compressed = result.compressed
-        for block in compressed.patch_block[compressed.patch_camera == index]:
-            row, column = divmod(int(block), GRID_COLUMNS)
-            x0, x1 = column * size[0] / GRID_COLUMNS, (column + 1) * size[0] / GRID_COLUMNS
-            y0, y1 = row * size[1] / GRID_ROWS, (row + 1) * size[1] / GRID_ROWS
-            draw.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=GAZE)
-        if compressed.is_keyframe[index]:
-            draw.rectangle((size[0] - 12, 6, size[0] - 6, 12), fill=GAZE)
+    def _label(self, tile: Image.Image, name: str, note: str, age_ms: float, is_keyframe: bool) -> None:
+        """Name, age of the picture, what is wrong with it, and a mark when it was committed to memory."""
+        draw, font, unit = ImageDraw.Draw(tile, "RGBA"), self._fonts[12], self._unit
+        words = [(name.replace("_", " "), INK)]
+        if note:
+            words.append((note, WARNING))
+        elif age_ms >= 0.5:
+            words.append((f"{age_ms:.0f} ms", DIM))
+        x, gap = 7 * unit, 7 * unit
+        width = sum(draw.textlength(text, font) + gap for text, _ in words)
+        draw.rectangle((0, 0, x + width, 19 * unit), fill=(*PANEL, 205))
+        for text, colour in words:
+            draw.text((x, 3 * unit), text, fill=colour, font=font)
+            x += draw.textlength(text, font) + gap
+        edge = (*GAZE, 255) if is_keyframe else (*PANEL, 255)
+        line = max(1, round((2 if is_keyframe else 1) * unit))
+        draw.rectangle((0, 0, tile.width - 1, tile.height - 1), outline=edge, width=line)
 
-    def _draw_header(self, draw: ImageDraw.ImageDraw, plan: Plan, ego: EgoSample | None, command: str) -> None:
-        spec = self._metadata.budget
-        seconds = float(plan.tick / RATE_HZ)
-        draw.text((12, 9), f"{seconds:7.2f} s   tick {plan.tick}", fill=INK, font=self._fonts[20])
-        speed = f"{ego.speed_mps * 3.6:.0f} km/h" if ego else "speed unknown"
-        words = (self._clip.name, speed, f"command {command.replace('_', ' ')}", spec.name, self._metadata.precision)
-        middle = "   ".join(words)
-        draw.text((260, 12), middle, fill=DIM, font=self._fonts[16])
+    def _draw_header(self, draw: ImageDraw.ImageDraw, plan: Plan) -> None:
+        unit, width = self._unit, self.layout.width_px
+        minutes, seconds = divmod(float(plan.tick / RATE_HZ), 60)
+        draw.text((14 * unit, 9 * unit), f"{minutes:02.0f}:{seconds:05.2f}", fill=INK, font=self._fonts[20])
+        draw.text((118 * unit, 12 * unit), f"{self._clip.name}", fill=DIM, font=self._fonts[16])
         if not self._metadata.trained:
-            text = "UNTRAINED NETWORK: the plan means nothing yet"
-            font = self._fonts[16]
-            width = draw.textlength(text, font)
-            draw.rectangle((WIDTH_PX - width - 24, 6, WIDTH_PX - 8, HEADER_PX - 8), fill=WARNING)
-            draw.text((WIDTH_PX - width - 16, 11), text, fill=PANEL, font=font)
-
-    def _birdseye(self, box: Box, plan: Plan) -> Image.Image:
-        """The plan from above, driving direction to the right in a wide box and upwards in a tall one."""
-        image = Image.new("RGB", (box.width, box.height), PANEL)
-        draw = ImageDraw.Draw(image)
-        wide = box.width > box.height
-        length_px = box.width if wide else box.height
-        scale = length_px / (BIRDSEYE_AHEAD_M + BIRDSEYE_BEHIND_M)
-
-        def place(x_m: float, y_m: float) -> tuple[float, float]:
-            along = (x_m + BIRDSEYE_BEHIND_M) * scale
-            if wide:
-                return along, box.height / 2 - y_m * scale
-            return box.width / 2 - y_m * scale, box.height - along
-
-        for distance_m in range(0, int(BIRDSEYE_AHEAD_M), 10):
-            draw.line((*place(distance_m, -30), *place(distance_m, 30)), fill=(36, 41, 49))
-            draw.text(place(distance_m, -8 if wide else 11), f"{distance_m} m", fill=DIM, font=self._fonts[11])
-        draw.polygon([place(-1, -0.95), place(-1, 0.95), place(3.7, 0.95), place(3.7, -0.95)], outline=INK)
-        path = [place(0.0, 0.0), *(place(float(x), float(y)) for x, y in plan.trajectory[:, :2])]
-        draw.line(path, fill=PLAN, width=3, joint="curve")
-        for x, y in path[1:]:
-            draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=INK)
-        lines = (
-            f"curvature {plan.curvature_per_m:+.4f} 1/m",
-            f"acceleration {plan.acceleration_mps2:+.2f} m/s²",
-            "health " + plan.health if len(plan.health) < 44 else "health " + plan.health[:42] + "…",
-        )
-        for row, text in enumerate(lines):
-            colour = INK if row < 2 or plan.health == "ok" else WARNING
-            draw.text((8, 6 + 17 * row), text, fill=colour, font=self._fonts[13])
-        return image
-
-
-def rgb_picture(frame: Frame, size: tuple[int, int]) -> Image.Image:
-    """One frame as an RGB picture of `size` (width, height), area-averaged from its planes."""
-    planes = []
-    for plane, lut in ((frame.y_plane, _LUMA_LUT), (frame.u_plane, _CHROMA_LUT), (frame.v_plane, _CHROMA_LUT)):
-        picture = Image.fromarray(np.ascontiguousarray(plane))
-        if picture.size != size:
-            is_smaller = picture.width >= size[0]
-            picture = picture.resize(size, Image.Resampling.BOX if is_smaller else Image.Resampling.BILINEAR)
-        planes.append(picture.point(lut))
-    return Image.merge("YCbCr", planes).convert("RGB")
-
-
-def _draw_plan(picture: Image.Image, camera: Camera, scale: float, plan: Plan) -> Image.Image:
-    """Lay the planned path on the road of a camera picture, as a ribbon of the car's width."""
-    left, right = ribbon_edges(plan.trajectory)
-    points = np.concatenate([left, right[::-1]])
-    camera_from_ego = np.linalg.inv(camera.ego_from_camera.matrix())
-    corners = points @ camera_from_ego[:3, :3].T + camera_from_ego[:3, 3]
-    pixels, _ = camera_model.project(camera, corners)
-    half = len(left)
-    is_ahead = (corners[:half, 2] > 0.5) & (corners[half:, 2][::-1] > 0.5)
-    if is_ahead.sum() < 2:
-        return picture
-    edges_left, edges_right = pixels[:half][is_ahead] * scale, pixels[half:][::-1][is_ahead] * scale
-    ribbon = Image.new("L", picture.size, 0)
-    # Far outside the picture the drawing library would overflow; the ribbon is cut there anyway.
-    outline = np.clip(np.concatenate([edges_left, edges_right[::-1]]), -4000, 4000)
-    ImageDraw.Draw(ribbon).polygon([tuple(point) for point in outline], fill=110)
-    picture = Image.composite(Image.new("RGB", picture.size, PLAN), picture, ribbon)
-    draw = ImageDraw.Draw(picture)
-    for edge in (edges_left, edges_right):
-        draw.line([tuple(point) for point in np.clip(edge, -4000, 4000)], fill=PLAN, width=2)
-    return picture
-
-
-def ribbon_edges(trajectory: np.ndarray, spacing_m: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Left and right edge of the swept path on the ground, ego frame.
-
-    Args:
-        trajectory: (P, 4) x m, y m, yaw rad, v m/s.
-
-    Returns:
-        Two (M, 3) arrays from the front bumper on, about one point every `spacing_m`.
-    """
-    knots = np.concatenate([np.zeros((1, 2)), trajectory[:, :2].astype(np.float64)])
-    steps = np.linalg.norm(np.diff(knots, axis=0), axis=1)
-    travelled = np.concatenate([[0.0], np.cumsum(steps)])
-    samples = np.linspace(0.0, travelled[-1], max(2, int(travelled[-1] / spacing_m) + 1))
-    centre = np.stack([np.interp(samples, travelled, knots[:, axis]) for axis in (0, 1)], axis=1)
-    tangent = np.gradient(centre, axis=0)
-    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-6)
-    normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1) * PATH_HALF_WIDTH_M
-    ground = np.zeros((len(centre), 1))
-    return np.hstack([centre + normal, ground]), np.hstack([centre - normal, ground])
+            text, font = "UNTRAINED NETWORK: the plan means nothing yet", self._fonts[15]
+            left = width - draw.textlength(text, font) - 24 * unit
+            draw.rounded_rectangle((left, 7 * unit, width - 8 * unit, 33 * unit), radius=5 * unit, fill=WARNING)
+            draw.text((left + 8 * unit, 11 * unit), text, fill=PANEL, font=font)

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from fsd.data.frame_source import FrameSource
 from fsd.engine import Engine
 from fsd.networks.contract import COMMANDS
 from fsd.overlay import Overlay
+from fsd.overlay_layout import OverlayConfig
 from fsd.pipeline import Pipeline
 from fsd.report.moments import Moments
 from fsd.report.replay_page import write_report
@@ -44,6 +45,7 @@ class ReplayConfig:
         command: route command for the whole clip, over the recorded ones; one of `COMMANDS`.
         overlay: write `overlay.mp4`; report: write `report.html`; mcap: write `drive.mcap`, where the `viewer` extra is
             installed (the summary says so where it is not).
+        overlay_config: what the overlay shows, where, and from when to when.
         latency_ms: what a plan is taken to cost in the latency-charged scores; None takes what was measured.
     """
 
@@ -59,6 +61,7 @@ class ReplayConfig:
     overlay: bool = True
     report: bool = True
     mcap: bool = True
+    overlay_config: OverlayConfig = field(default_factory=OverlayConfig)
     latency_ms: float | None = None
 
     def __post_init__(self) -> None:
@@ -133,7 +136,9 @@ def _run(
         tables = stack.enter_context(ResultTables(config.out, engine.metadata.trained, engine.budget.patch_count))
         overlay = None
         if config.overlay:
-            overlay = stack.enter_context(Overlay(config.out / "overlay.mp4", clip, engine.metadata))
+            overlay = stack.enter_context(
+                Overlay(config.out / "overlay.mp4", clip, engine.metadata, config.overlay_config)
+            )
         source = stack.enter_context(
             FrameSource(
                 clip,

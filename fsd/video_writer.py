@@ -8,6 +8,8 @@ from typing import Self
 import av
 import numpy as np
 
+_BT709, _LIMITED_RANGE = 1, 1  # AVCOL_SPC_BT709 (and _PRI_, _TRC_), AVCOL_RANGE_MPEG
+
 
 class VideoWriter:
     """Writes rgb24 pictures at a constant rate.
@@ -23,12 +25,19 @@ class VideoWriter:
         self._stream = self._container.add_stream("libx264", rate=rate_hz)
         self._stream.width, self._stream.height = width_px, height_px
         self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"preset": "veryfast", "crf": "23", "g": str(round(rate_hz))}
-        self._stream.codec_context.thread_count = 1
+        self._stream.options = {"preset": "veryfast", "crf": "21", "g": str(round(rate_hz))}
+        codec = self._stream.codec_context
+        codec.thread_count = 1
+        # Players take untagged HD video for BT.709 while swscale's default is BT.601: colours would shift.
+        codec.colorspace, codec.color_primaries, codec.color_trc = _BT709, _BT709, _BT709
+        codec.color_range = _LIMITED_RANGE
 
     def write(self, image: np.ndarray) -> None:
         """Append one (H, W, 3) uint8 picture."""
-        self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
+            format="yuv420p", src_color_range="JPEG", dst_color_range="MPEG", dst_colorspace="ITU709", threads=1
+        )
+        self._container.mux(self._stream.encode(picture))
 
     def close(self) -> None:
         """Flush the encoder and end the file."""

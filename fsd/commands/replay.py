@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from fsd.data.errors import UsageError
+from fsd.overlay_layout import HEIGHTS_PX, LAYOUTS, OverlayConfig
 from fsd.replay import ReplayConfig, replay
 
 EXAMPLE = """example:
   fsd replay my_drive/ --out out
-  fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out"""
+  fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out
+  fsd replay my_drive/ --from 12 --to 20 --layout focus --overlay-height 1080 --out post"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +50,24 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--command", default=ReplayConfig.command, help="route command for the whole clip")
     parser.add_argument(
         "--no-overlay", dest="overlay", action="store_false", default=ReplayConfig.overlay, help="write no video"
+    )
+    overlay = parser.add_argument_group("overlay video")
+    overlay.add_argument("--from", dest="from_s", type=float, default=OverlayConfig.from_s, help="first second shown")
+    overlay.add_argument("--to", dest="to_s", type=float, default=OverlayConfig.to_s, help="end of what is shown, s")
+    overlay.add_argument("--layout", choices=LAYOUTS, default=OverlayConfig.layout, help="of the pictures")
+    overlay.add_argument(
+        "--overlay-cameras",
+        nargs="+",
+        metavar="NAME",
+        default=OverlayConfig.cameras,
+        help="cameras to show (all); the first front camera is the large one",
+    )
+    overlay.add_argument(
+        "--overlay-height",
+        type=int,
+        choices=HEIGHTS_PX,
+        default=OverlayConfig.height_px,
+        help="lines of the video (%(default)s)",
     )
     parser.add_argument(
         "--no-report", dest="report", action="store_false", default=ReplayConfig.report, help="write no report.html"
@@ -92,6 +112,13 @@ def config_from(options: argparse.Namespace, clip: Path, cameras: dict[str, Path
             overlay=options.overlay,
             report=options.report,
             mcap=options.mcap,
+            overlay_config=OverlayConfig(
+                layout=options.layout,
+                cameras=None if options.overlay_cameras is None else tuple(options.overlay_cameras),
+                from_s=options.from_s,
+                to_s=options.to_s,
+                height_px=options.overlay_height,
+            ),
             latency_ms=options.latency_ms,
         )
     except ValueError as error:

@@ -76,7 +76,7 @@ def _tiles(result: dict[str, Any]) -> str:
     for horizon in ("3s", "2s", "1s"):
         key = f"ade_{horizon}_m"
         if all(key in (run["scores"] or {}) for run in (a, b)):
-            tiles.append(_both(f"plan error, ADE@{horizon}", a, b, lambda run, key=key: run["scores"][key], "m"))  # type: ignore[misc]
+            tiles.append(_both(f"plan error, ADE@{horizon}", a, b, lambda run, key=key: run["scores"][key], "m"))
             break
     return f"<div class=tiles>{''.join(tiles)}</div>"
 

@@ -11,12 +11,14 @@ import numpy as np
 from PIL import Image
 
 from fsd.data.clip import Clip
-from fsd.data.ego import EgoSample, EgoTrack
+from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
+from fsd.driven_path import DrivenPath
 from fsd.networks.contract import WAYPOINT_STEP_S, ModelMetadata
-from fsd.overlay_picture import OverlayPainter, rgb_picture
+from fsd.overlay_drawing import rgb_picture
+from fsd.overlay_picture import OverlayPainter
 from fsd.pipeline import TickResult
-from fsd.scoring import HORIZONS_S, driven_waypoints
+from fsd.scoring import HORIZONS_S
 
 MOMENTS = 6
 MIN_STRETCH_TICKS = int(RATE_HZ)
@@ -58,12 +60,12 @@ class Moments:
 
     def __init__(self, clip: Clip, metadata: ModelMetadata) -> None:
         self._painter = OverlayPainter(clip, metadata)
-        self._truth = None if clip.ego is None else _Truth(clip.ego)
+        self._driven = None if clip.ego is None else DrivenPath(clip.ego)
         self._stretch_ticks = MIN_STRETCH_TICKS
         self._worst_of_stretch: _Candidate | None = None
         self._ticks = 0
         self._kept: list[Moment] = []
-        self.measure = "uncertainty" if self._truth is None else "error"
+        self.measure = "uncertainty" if self._driven is None else "error"
         self.thumbnails: dict[str, bytes] = {}
 
     def expect(self, ticks: int | None) -> None:
@@ -87,10 +89,14 @@ class Moments:
         return sorted(self._kept, key=lambda moment: moment.tick)
 
     def _error(self, result: TickResult) -> float:
-        if self._truth is not None:
-            return self._truth.error_m(result.plan.timestamp_ns, result.plan.trajectory)
-        steps = round(HORIZONS_S[-1] / WAYPOINT_STEP_S)
-        return float(result.plan.trajectory_scale[:steps, :2].mean())
+        """Mean distance to the driven path over the longest horizon that was recorded (NaN if none), or uncertainty."""
+        plan = result.plan
+        if self._driven is None:
+            return float(plan.trajectory_scale[: round(HORIZONS_S[-1] / WAYPOINT_STEP_S), :2].mean())
+        driven = self._driven.waypoints(plan.timestamp_ns)
+        distance_m = np.linalg.norm(plan.trajectory[:, :2] - driven[:, :2], axis=-1)
+        means_m = [float(distance_m[: round(horizon_s / WAYPOINT_STEP_S)].mean()) for horizon_s in HORIZONS_S]
+        return next((mean_m for mean_m in reversed(means_m) if np.isfinite(mean_m)), float("nan"))
 
     def _end_stretch(self) -> None:
         held, self._worst_of_stretch = self._worst_of_stretch, None
@@ -116,37 +122,6 @@ class Moments:
                 self.thumbnails[name] = _jpeg(rgb_picture(frame, size))
 
 
-class _Truth:
-    """The driven path near the present tick; a whole drive's track would be searched through at every tick."""
-
-    def __init__(self, ego: EgoTrack) -> None:
-        self._ego = ego
-        self._near: EgoTrack | None = None
-        self._until_ns = -1
-
-    def error_m(self, timestamp_ns: int, trajectory: np.ndarray) -> float:
-        """Mean distance to the driven path over the longest horizon that was recorded; NaN if none was."""
-        if self._near is None or timestamp_ns > self._until_ns:
-            self._until_ns = timestamp_ns + 2 * 10**9
-            self._near = _cut(self._ego, timestamp_ns - 10**9, self._until_ns + 5 * 10**9)
-        driven = driven_waypoints(self._near, np.array([timestamp_ns]))[0, :, :2]
-        distance_m = np.linalg.norm(trajectory[:, :2] - driven, axis=-1)
-        for horizon_s in reversed(HORIZONS_S):
-            mean_m = float(distance_m[: round(horizon_s / WAYPOINT_STEP_S)].mean())
-            if np.isfinite(mean_m):
-                return mean_m
-        return float("nan")
-
-
-def _cut(ego: EgoTrack, from_ns: int, to_ns: int) -> EgoTrack:
-    rows = slice(
-        max(0, int(np.searchsorted(ego.timestamp_ns, from_ns)) - 1), int(np.searchsorted(ego.timestamp_ns, to_ns)) + 1
-    )
-    if rows.start >= len(ego.timestamp_ns):
-        rows = slice(len(ego.timestamp_ns) - 1, len(ego.timestamp_ns))
-    return EgoTrack(*(getattr(ego, field)[rows] for field in ego.__dataclass_fields__))
-
-
 def _frozen(result: TickResult) -> TickResult:
     """The result with copies of what the compressor writes anew at every tick and a picture shows."""
     compressed = result.compressed
@@ -157,6 +132,7 @@ def _frozen(result: TickResult) -> TickResult:
             patch_camera=compressed.patch_camera.copy(),
             patch_block=compressed.patch_block.copy(),
             is_keyframe=compressed.is_keyframe.copy(),
+            memory_valid=compressed.memory_valid.copy(),
         ),
     )
 

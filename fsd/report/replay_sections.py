@@ -8,6 +8,7 @@ import numpy as np
 from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import Rig
+from fsd.health_words import health_words
 from fsd.report.charts import Mark, Series, bars, heat_picture, in_buckets, line_chart, stacked_bar, strips
 from fsd.report.moments import Moment
 from fsd.report.page import data_uri, section, table, text
@@ -288,7 +289,7 @@ def faults(summary: dict[str, Any], figures: RunFigures) -> str:
     items = [f"<li>{text(fault)}</li>" for fault in report.get("faults", [])]
     ticks = summary["ticks"]
     rows = [
-        [text(cause), str(count), f"{count / ticks:.1%}"]
+        [text(health_words(cause)), str(count), f"{count / ticks:.1%}"]
         for cause, count in sorted(summary["health"].items(), key=lambda pair: -pair[1])
         if cause != "ok"
     ]
@@ -298,7 +299,7 @@ def faults(summary: dict[str, Any], figures: RunFigures) -> str:
     if items:
         parts.append(f"<ul class=faults>{''.join(items)}</ul>")
     if rows:
-        parts.append(table(["plans made without", "ticks", "share"], rows))
+        parts.append(table(["plans made with", "ticks", "share"], rows))
         lost = [
             (WORDS[name], in_buckets(~figures.is_valid[:, index]))
             for index, name in enumerate(CAMERAS)

@@ -78,7 +78,7 @@ def test_the_report_shows_what_was_run_and_what_came_out(report: str, replayed: 
     assert summary["plan_hash"] in words
     assert f"{summary['scores']['network']['ade_1s_m']:.2f}" in words
     assert "masked" in words
-    assert "missing=right_repeater" in words
+    assert "no right repeater" in words
 
 
 def test_an_untrained_network_is_said_first(report: str) -> None:
