@@ -36,8 +36,8 @@ class GazeWeights:
         grant: a keyframe multiplies its camera's floor by this.
     """
 
-    surprise: int = 100
-    max_surprise: int = 2000
+    surprise: int = 200
+    max_surprise: int = 2500
     saliency: int = 300
     age: int = 4
     max_age_ticks: int = 60

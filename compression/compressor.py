@@ -106,6 +106,7 @@ class Compressor:
             )
         self._last_timestamp_ns = now_ns
         is_valid = frame_set.is_valid & self.geometry.has_camera
+        is_valid &= [frame is not None for frame in frame_set.frames]
         analysis = self._history.advance(now_ns, is_valid)
         self._look_at_cameras(frame_set, is_valid, analysis)
         self._move(now_ns, ego)
