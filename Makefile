@@ -23,10 +23,10 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# What a user of the wheel gets: no torch.
+# What a user of the wheel gets, and the viewer file: no torch.
 $(VENV)/.run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e .
+	$(BIN)/pip install -q -c constraints.txt -e '.[viewer]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt

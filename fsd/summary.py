@@ -15,7 +15,7 @@ import numpy as np
 
 from fsd.baseline_plans import Plans
 from fsd.compression.budget import Budget
-from fsd.compression.tick import MEMORY_SLOTS
+from fsd.compression.ratios import compression_ratios
 from fsd.data.clip import Clip
 from fsd.data.frame_source import SyncReport
 from fsd.data.frames import CAMERAS, RATE_HZ
@@ -27,7 +27,6 @@ from fsd.version import __version__
 
 TICK_MS = float(1000 / RATE_HZ)
 PERCENTILES = (50, 90, 99)
-REFERENCE_BYTES_60S = 8 * 1280 * 960 * 3 // 2 * 36 * 60
 
 
 class RunRecord:
@@ -151,13 +150,15 @@ class RunRecord:
     def _compression(self) -> dict[str, Any]:
         spec = self._metadata.budget
         budget = Budget(spec.name, spec.base_height_px, spec.base_width_px, spec.patch_count)
-        memory_bytes = 2 * 4 * MEMORY_SLOTS * SLOT_TOKENS * KEY_SIZE
+        # Keys and values of every token, float32.
+        ratios = compression_ratios(budget, slot_tokens=SLOT_TOKENS, slot_bytes=2 * 4 * SLOT_TOKENS * KEY_SIZE)
         return {
             "budget": budget.name,
             "pixels_a_tick": budget.pixels,
             "bytes_a_tick": budget.input_bytes,
-            "r_px": round(budget.r_px, 2),
-            "r_mem_60s": round(REFERENCE_BYTES_60S / memory_bytes),
+            "r_px": round(ratios.r_px, 2),
+            "r_tok": round(ratios.r_tok, 2),
+            "r_mem_60s": round(ratios.r_mem),
             "reference": "8 x 1280x960 YUV 4:2:0 at 36 Hz",
             "keyframes": {name: int(n) for name, n in zip(CAMERAS, self._keyframes, strict=True)},
         }

@@ -26,8 +26,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if not options.json:
         print_summary(summary, config)
         print("\nLook at it:")
+        if config.report:
+            print(f"  report   any browser: {config.out / 'report.html'}")
         if config.overlay:
             print(f"  video    any player: {config.out / 'overlay.mp4'}")
+        if (summary["viewer_file"] or {}).get("file"):
+            print(f"  viewer   Foxglove: {config.out / 'drive.mcap'}")
         print(
             f"  plan     python -c \"import pyarrow.parquet as pq; print(pq.read_table('{config.out}/plan.parquet'))\""
         )

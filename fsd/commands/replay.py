@@ -146,7 +146,7 @@ def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
         )
     print(
         f"  compression  {compression['budget']}: R_px {compression['r_px']}:1, "
-        f"R_mem {compression['r_mem_60s']}:1 over 60 s (of {compression['reference']})"
+        f"R_tok {compression['r_tok']}:1, R_mem {compression['r_mem_60s']}:1 over 60 s (of {compression['reference']})"
     )
     print("  joules/tick  unavailable (replay reads no power meter)")
     for planner, scores in (summary["scores"] or {}).items():
