@@ -37,8 +37,8 @@ class LossWeights:
     saliency: float = 0.3
 
 
-OCCUPIED_WEIGHT, SALIENT_WEIGHT = 8.0, 4.0
-"""Cells with something in them are rare, and missing one is worse than seeing a ghost."""
+OCCUPIED_WEIGHT, SALIENT_WEIGHT, LIGHT_WEIGHT = 8.0, 4.0, 3.0
+"""Cells with something in them, and rows with a light, are rare; missing one is worse than seeing a ghost."""
 
 LEAD_SCALE_M = 30.0
 
@@ -103,10 +103,11 @@ def _lead(output: Tensor, label: Tensor) -> Tensor:
 
 
 def _light(output: Tensor, label: Tensor) -> Tensor:
+    """Log-loss of the light that the car faces; rows that face one weigh more, being few."""
     label = label[..., 0].long()
-    return functional.cross_entropy(output.flatten(0, -2), label.flatten(), ignore_index=-1, reduction="sum") / (
-        label >= 0
-    ).sum().clamp(min=1)
+    is_known = label >= 0
+    loss = functional.cross_entropy(output.movedim(-1, 1), label.clamp(min=0), reduction="none")
+    return _masked_mean(loss * torch.where(label > 0, LIGHT_WEIGHT, 1.0), is_known)
 
 
 def _cells(output: Tensor, label: Tensor, positive_weight: float) -> Tensor:

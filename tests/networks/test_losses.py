@@ -79,3 +79,12 @@ def test_an_occupied_cell_missed_costs_more_than_a_ghost() -> None:
     predicted["occupancy"] = torch.full_like(predicted["occupancy"], -2.0)
     missed = imitation_loss(predicted, labels, LossWeights())[1]["occupancy"]
     assert float(missed) > 4 * float(ghost)
+
+
+def test_a_light_that_is_faced_weighs_more_than_none() -> None:
+    labels, predicted = unknown(), outputs()
+    costs = []
+    for light in (0, 3):
+        labels["light"] = torch.full_like(labels["light"], light)
+        costs.append(float(imitation_loss(predicted, labels, LossWeights())[1]["light"]))
+    assert costs[1] == pytest.approx(3 * costs[0])
