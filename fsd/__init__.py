@@ -1,1 +1,76 @@
-"""Cameras to a driving plan: engine, pipeline, replay, profile and the command line."""
+"""Cameras to a driving plan: engine, pipeline, replay, profile and the command line.
+
+`from fsd import Clip, Pipeline, replay_clip` works, and loads only what is asked for; docs/api.md has examples.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fsd.compare import CompareConfig
+    from fsd.compare import compare as compare_runs
+    from fsd.compression.compressor import Compressor
+    from fsd.data.clip import Clip
+    from fsd.data.clip import open_clip
+    from fsd.data.clip_writer import ClipWriter
+    from fsd.data.errors import FsdError
+    from fsd.data.frame_source import FrameSource
+    from fsd.data.rig import Rig
+    from fsd.data.rig import load_rig
+    from fsd.engine import Engine
+    from fsd.pipeline import Pipeline
+    from fsd.plan import Plan
+    from fsd.replay import ReplayConfig
+    from fsd.replay import replay as replay_clip
+    from fsd.version import __version__
+
+__all__ = [
+    "Clip",
+    "ClipWriter",
+    "CompareConfig",
+    "Compressor",
+    "Engine",
+    "FrameSource",
+    "FsdError",
+    "Pipeline",
+    "Plan",
+    "ReplayConfig",
+    "Rig",
+    "__version__",
+    "compare_runs",
+    "load_rig",
+    "open_clip",
+    "replay_clip",
+]
+
+# Name -> where it lives. Functions named like their module (`replay`, `compare`) have another name here: a module that
+# was imported takes the place of its name in this package.
+_PLACES = {
+    "Clip": ("fsd.data.clip", "Clip"),
+    "ClipWriter": ("fsd.data.clip_writer", "ClipWriter"),
+    "CompareConfig": ("fsd.compare", "CompareConfig"),
+    "Compressor": ("fsd.compression.compressor", "Compressor"),
+    "Engine": ("fsd.engine", "Engine"),
+    "FrameSource": ("fsd.data.frame_source", "FrameSource"),
+    "FsdError": ("fsd.data.errors", "FsdError"),
+    "Pipeline": ("fsd.pipeline", "Pipeline"),
+    "Plan": ("fsd.plan", "Plan"),
+    "ReplayConfig": ("fsd.replay", "ReplayConfig"),
+    "Rig": ("fsd.data.rig", "Rig"),
+    "__version__": ("fsd.version", "__version__"),
+    "compare_runs": ("fsd.compare", "compare"),
+    "load_rig": ("fsd.data.rig", "load_rig"),
+    "open_clip": ("fsd.data.clip", "open_clip"),
+    "replay_clip": ("fsd.replay", "replay"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'fsd' has no attribute {name!r}; it has {', '.join(sorted(_PLACES))}")
+    module, attribute = _PLACES[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

@@ -63,7 +63,8 @@ def test_init_files_hold_a_docstring_and_little_else() -> None:
             body = ast.parse(init.read_text()).body
             assert body, f"{init} is empty"
             assert isinstance(body[0], ast.Expr), f"{init} has no docstring"
-            assert len(body) == 1, f"{init} holds code"
+            if init != ROOT / "fsd" / "__init__.py":  # the public names, loaded when they are asked for
+                assert len(body) == 1, f"{init} holds code"
 
 
 def test_run_time_dependencies_are_light() -> None:

@@ -1,0 +1,46 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fsd
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    script = "import sys; import fsd; print([m for m in ('numpy', 'av', 'onnxruntime', 'pyarrow') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", sorted(fsd._PLACES))
+def test_every_public_name_can_be_imported(name: str) -> None:
+    assert getattr(fsd, name) is not None
+    assert name in dir(fsd)
+
+
+def test_type_checkers_are_told_the_same_names() -> None:
+    tree = ast.parse(Path(str(fsd.__file__)).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    told = {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert told == fsd._PLACES
+    assert sorted(told) == sorted(fsd.__all__)
+
+
+def test_no_public_name_is_hidden_by_a_module() -> None:
+    """`import fsd.replay` sets the attribute `replay` of the package: no function of that name could be relied on."""
+    folder = Path(str(fsd.__file__)).parent
+    assert not {path.stem for path in folder.glob("*.py")} & set(fsd._PLACES)
+
+
+def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
+    with pytest.raises(ImportError):
+        from fsd import Pipelines  # type: ignore[attr-defined]  # noqa: F401
+    with pytest.raises(AttributeError, match="Pipeline"):
+        _ = fsd.Pipelines  # type: ignore[attr-defined]
