@@ -153,73 +153,83 @@ def read_picture(
 
 
 @_kernel
-def _fetch_block(y_plane: np.ndarray, u_plane: np.ndarray, v_plane: np.ndarray, block: int) -> int:
-    """Touch one byte of every row of a block, so that its cache misses overlap instead of following each other.
+def _fetch_block(y_words: np.ndarray, u_words: np.ndarray, v_words: np.ndarray, row: int, column: int) -> int:
+    """Touch every cache line of a block, so that its misses overlap instead of following each other.
 
     The sum only keeps the loads from being optimised away.
     """
-    row, column = block // 20, block % 20
-    touched = 0
+    touched = np.uint64(0)
     for y in range(64):
-        touched += y_plane[64 * row + y, 64 * column]
+        touched += y_words[64 * row + y, 8 * column]
     for y in range(32):
-        touched += u_plane[32 * row + y, 32 * column]
-        touched += v_plane[32 * row + y, 32 * column]
-    return touched
+        touched += u_words[32 * row + y, 4 * column] + v_words[32 * row + y, 4 * column]
+    return int(touched)
 
 
 @_kernel
-def _mean_2x2(plane: np.ndarray, top: int, left: int, out: np.ndarray) -> None:
-    """Means of 2 x 2 pixels: chroma of the usual patch."""
-    span = 2 * out.shape[1]
-    for y in range(out.shape[0]):
-        a, b = plane[top + 2 * y, left : left + span], plane[top + 2 * y + 1, left : left + span]
-        line = out[y]
+def _quads_2x2(a: np.uint64, b: np.uint64) -> np.uint64:
+    """Means of 2 x 2 pixels of two words, one above the other: four bytes, each in a lane of 16 bits."""
+    total = (a & _EVEN_BYTES) + ((a >> _8) & _EVEN_BYTES) + (b & _EVEN_BYTES) + ((b >> _8) & _EVEN_BYTES)
+    return ((total + np.uint64(0x0002000200020002)) >> np.uint64(2)) & _EVEN_BYTES
+
+
+@_kernel
+def _pack_block(words: np.ndarray, top: int, left: int, pairs: np.ndarray) -> None:
+    """Luma of a patch: means of 2 x 2 pixels, space-to-depth in the same pass.
+
+    Args:
+        words: (960, 160) uint64, the plane.
+        top, left: of the block, in rows and words.
+        pairs: (6, 16, 8) uint16, the patch as pairs of pixels; channels 0-3 are written.
+    """
+    for y in range(32):
+        upper, lower = words[top + 2 * y, left : left + 8], words[top + 2 * y + 1, left : left + 8]
+        even, odd = pairs[2 * (y % 2), y // 2], pairs[2 * (y % 2) + 1, y // 2]
+        for x in range(even.shape[0]):
+            quads = _quads_2x2(upper[x], lower[x])
+            joined = (quads | (quads >> np.uint64(24))) & np.uint64(0xFFFFFFFF)  # bytes: even, even, odd, odd
+            even[x] = np.uint16(joined)
+            odd[x] = np.uint16(joined >> _16)
+
+
+@_kernel
+def _shrink_block(words: np.ndarray, top: int, left: int, fours: np.ndarray) -> None:
+    """Chroma of a patch: means of 2 x 2 pixels of (480, 80) uint64 words into (16, 4) uint32, four pixels each."""
+    for y in range(16):
+        upper, lower = words[top + 2 * y, left : left + 4], words[top + 2 * y + 1, left : left + 4]
+        line = fours[y]
         for x in range(line.shape[0]):
-            total = np.uint16(a[2 * x]) + np.uint16(a[2 * x + 1]) + np.uint16(b[2 * x]) + np.uint16(b[2 * x + 1])
-            line[x] = np.uint8((total + np.uint16(2)) >> np.uint16(2))
-
-
-@_kernel
-def _pack_2x2(plane: np.ndarray, top: int, left: int, packed: np.ndarray) -> None:
-    """Means of 2 x 2 pixels, space-to-depth in the same pass: luma of the usual patch into channels 0-3."""
-    _, h, w = packed.shape
-    for y in range(2 * h):
-        a, b = plane[top + 2 * y, left : left + 4 * w], plane[top + 2 * y + 1, left : left + 4 * w]
-        even, odd = packed[2 * (y % 2), y // 2], packed[2 * (y % 2) + 1, y // 2]
-        for x in range(w):
-            i = 4 * x
-            first = np.uint16(a[i]) + np.uint16(a[i + 1]) + np.uint16(b[i]) + np.uint16(b[i + 1])
-            second = np.uint16(a[i + 2]) + np.uint16(a[i + 3]) + np.uint16(b[i + 2]) + np.uint16(b[i + 3])
-            even[x] = np.uint8((first + np.uint16(2)) >> np.uint16(2))
-            odd[x] = np.uint8((second + np.uint16(2)) >> np.uint16(2))
+            quads = _quads_2x2(upper[x], lower[x])
+            halves = (quads | (quads >> _8)) & _EVEN_PAIRS
+            line[x] = np.uint32(halves | (halves >> _16))
 
 
 @_kernel
 def read_patches(
-    y_plane: np.ndarray,
-    u_plane: np.ndarray,
-    v_plane: np.ndarray,
+    y_words: np.ndarray,
+    u_words: np.ndarray,
+    v_words: np.ndarray,
     blocks: np.ndarray,
     first: int,
     last: int,
-    patches: np.ndarray,
+    pairs: np.ndarray,
+    fours: np.ndarray,
 ) -> int:
     """Means of 2 x 2 pixels of blocks[first:last] (row * 20 + column) of one camera into patches[first:last].
 
     Args:
-        y_plane, u_plane, v_plane: uint8 planes of a 1280x960 picture, any row stride.
+        y_words, u_words, v_words: as in `read_picture`.
         blocks: (K,) int16.
-        patches: (K, 6, 16, 16) uint8.
+        pairs, fours: (K, 6, 16, 8) uint16 and (K, 6, 16, 4) uint32, two views of the patches; written.
     """
-    touched = 0
+    touched = np.uint64(0)
     for i in range(first, last):
-        if i == first:
-            touched += _fetch_block(y_plane, u_plane, v_plane, blocks[i])
-        if i + 1 < last:  # the next block's misses run while this one is computed
-            touched += _fetch_block(y_plane, u_plane, v_plane, blocks[i + 1])
         row, column = blocks[i] // 20, blocks[i] % 20
-        _pack_2x2(y_plane, 64 * row, 64 * column, patches[i, :4])
-        _mean_2x2(u_plane, 32 * row, 32 * column, patches[i, 4])
-        _mean_2x2(v_plane, 32 * row, 32 * column, patches[i, 5])
-    return touched
+        if i == first:
+            touched += _fetch_block(y_words, u_words, v_words, row, column)
+        if i + 1 < last:  # the next block's misses run while this one is computed
+            touched += _fetch_block(y_words, u_words, v_words, blocks[i + 1] // 20, blocks[i + 1] % 20)
+        _pack_block(y_words, 64 * row, 8 * column, pairs[i])
+        _shrink_block(u_words, 32 * row, 4 * column, fours[i, 4])
+        _shrink_block(v_words, 32 * row, 4 * column, fours[i, 5])
+    return int(touched)

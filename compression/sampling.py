@@ -106,7 +106,9 @@ class PictureSampler:
         """
         y, u, v = frame.y_plane, frame.u_plane, frame.v_plane
         if self._luma_shape == _REFERENCE_SHAPE:
-            pixel_kernels_8x8.read_patches(y, u, v, blocks, first, last, patches)
+            words = y.view(np.uint64), u.view(np.uint64), v.view(np.uint64)
+            pairs, fours = patches.view(np.uint16), patches.view(np.uint32)
+            pixel_kernels_8x8.read_patches(*words, blocks, first, last, pairs, fours)
         else:
             grids = self._patch_luma, self._patch_chroma
             pixel_kernels.read_patches(y, u, v, *grids, blocks, first, last, patches)
