@@ -18,6 +18,7 @@ from fsd.data.simulator.visibility import EYE_AHEAD_M, visible
 from fsd.data.simulator.world import SIGHT_M, World
 
 BEHIND_M = 50.0
+LIGHT_SIGHT_M = 60.0
 NEVER_S = 99.0
 STARTING_MPS2 = 1.6
 """How fast others are taken to gather speed."""
@@ -113,7 +114,7 @@ def _stops(world: World) -> list[float]:
         distance = junction.stop_m - (world.s + FRONT_M)
         if distance < -0.5:
             continue
-        if distance > SIGHT_M - 15.0 or junction.control != "signal":
+        if distance > LIGHT_SIGHT_M or junction.control != "signal":
             return []
         colour = signals[index][0]
         needed = world.ego.speed_mps**2 / (2 * max(distance, 0.1))

@@ -158,7 +158,7 @@ def cross_traffic(seed: int, **more: object) -> World:
     layout = lay_out(rng, through_junctions([turn], "yield"), lanes, country=bool(rng.uniform() < 0.5))
     lane = {"left": 0, "right": lanes - 1, "straight": int(rng.integers(lanes))}[turn]
     world = _start(rng, seed, _settle(layout, lane, **more))
-    world.add_crossing(0, replace(WAVES, phase_s=float(rng.uniform(0.0, 28.0))), speeds=(10.0, 12.0))
+    world.add_crossing(0, replace(WAVES, phase_s=float(rng.uniform(0.0, 28.0))), speeds=(9.0, 11.5))
     return world
 
 

@@ -23,7 +23,7 @@ from fsd.data.simulator.traffic import EgoView, Gaps, Traffic
 COMMAND_AHEAD_M = 70.0
 """A turn is commanded from this far before the junction: farther than the plan's four seconds reach."""
 
-SIGHT_M = 80.0
+SIGHT_M = 95.0
 """Nobody takes notice of what is farther away, or deeper in fog than 1.3 optical depths."""
 
 YIELD_SPEED_MPS = 3.0
