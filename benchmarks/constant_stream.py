@@ -10,12 +10,14 @@
 """
 
 import argparse
+import gc
 import re
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -31,7 +33,7 @@ from fsd.profile.control_thread import together, watch
 from fsd.profile.deadlines import check_deadline
 from fsd.profile.percentiles import percentile
 from fsd.profile.profiled_engine import ProfiledEngine
-from fsd.profile.samples import STAGES
+from fsd.profile.samples import STAGES, TickSamples
 from fsd.profile.scenarios import constant_stream, flat_out
 from fsd.profile.whole_path import WholePath
 from fsd.results import ResultTables
@@ -127,8 +129,20 @@ def overhead(clip: Clip, workers: int, repeats: int) -> dict[str, float]:
                     cpu_ms[name].append(took_ms)
     ratios = [profiled / plain - 1 for profiled, plain in zip(cpu_ms["profiled"], cpu_ms["plain"], strict=True)]
     print(f"processor time a tick, plain {spread(cpu_ms['plain'])} ms, profiled {spread(cpu_ms['profiled'])} ms")
-    print(f"profiler overhead {spread(ratios)}")
-    return {"profiler_overhead": median(ratios)}
+    instruments_us = _instruments_us()
+    print(f"profiler overhead {spread(ratios)}; its instruments alone cost {instruments_us:.1f} us a tick")
+    return {"profiler_overhead": median(ratios), "instruments_us_per_tick": instruments_us}
+
+
+def _instruments_us(ticks: int = 20_000) -> float:
+    """What the clock readings and the row of one tick cost, without anything to measure between them."""
+    samples, ages_ms = TickSamples(ticks), np.zeros(8)
+    start_ns = time.perf_counter_ns()
+    for tick in range(ticks):
+        readings = [time.perf_counter_ns() for _ in range(9)]
+        stages_ms = tuple((after - before) / 1e6 for before, after in pairwise(readings))
+        samples.add(tick, readings[0], readings[7], readings[8], stages_ms, ages_ms)
+    return (time.perf_counter_ns() - start_ns) / ticks / 1e3
 
 
 class _PlainLoop:
@@ -152,6 +166,8 @@ class _PlainLoop:
         """Processor time of `ticks` ticks."""
         clip, pipeline, tables = self._clip, self._pipeline, self._tables
         pipeline.reset()
+        gc.collect()  # as the profiler does before it begins
+        gc.freeze()
         start_s = time.process_time()
         with FrameSource(clip, workers=self._workers, max_ticks=ticks) as source:
             for frame_set in source:
