@@ -7,6 +7,7 @@ episodes come from, and does not drive.
 Source: truncated recurrence with cached states as in Y. Wu et al., Memorizing Transformers (2022).
 """
 
+import hashlib
 import math
 import os
 import time
@@ -171,7 +172,7 @@ class Trainer:
         self.config, self.process = config, _Process.join(config.device)
         torch.set_num_threads(config.threads)
         config.out.mkdir(parents=True, exist_ok=True)
-        learned, held_out = split(episodes, config.validation_share, config.seed)
+        learned, held_out = split(episodes, config.validation_share)
         mine = learned[self.process.rank :: self.process.world]
         self.training = TrainingSet(mine)
         self.validation = TrainingSet(held_out) if held_out and self.process.is_first else None
@@ -312,17 +313,20 @@ def train(
     return Trainer(config, episodes).run(progress)
 
 
-def split(episodes: Sequence[Episode], share: float, seed: int) -> tuple[list[Episode], list[Episode]]:
-    """Episodes to learn from and to validate on: drawn once by the seed, alike in every process.
+def split(episodes: Sequence[Episode], share: float) -> tuple[list[Episode], list[Episode]]:
+    """Episodes to learn from and to validate on.
 
-    Episodes of one world stay together: the part of the folder name before the collection round decides.
+    A world's name alone decides (the folder's, before the collection round), so that a world held out once is held
+    out in every later round, in every process, whatever else was collected.
     """
-    worlds = sorted({_world(episode) for episode in episodes})
-    count = math.floor(share * len(worlds))
-    held_out = set(np.random.default_rng([seed, len(worlds)]).permutation(worlds)[:count].tolist())
+
+    def is_held_out(episode: Episode) -> bool:
+        digest = hashlib.sha256(_world(episode).encode()).digest()
+        return int.from_bytes(digest[:4], "big") < share * 2**32
+
     return (
-        [episode for episode in episodes if _world(episode) not in held_out],
-        [episode for episode in episodes if _world(episode) in held_out],
+        [episode for episode in episodes if not is_held_out(episode)],
+        [episode for episode in episodes if is_held_out(episode)],
     )
 
 

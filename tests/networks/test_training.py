@@ -69,7 +69,7 @@ def config(tiny_config: NetworkConfig, tmp_path: Path) -> TrainConfig:
         report_every=10,
         evaluate_every=20,
         checkpoint_every=20,
-        validation_share=0.25,
+        validation_share=0.4,
         threads=1,
         augmentation=PLAIN,
     )
@@ -142,15 +142,25 @@ def test_answers_are_cached_and_read_by_later_batches(config: TrainConfig, episo
     assert after["memory_k"].abs().max() > 0
 
 
-def test_validation_worlds_are_never_learned_from(episodes: list[Episode]) -> None:
-    learned, held_out = split(episodes, 0.25, seed=3)
-    assert len(held_out) == 1
-    assert not {episode.folder for episode in learned} & {episode.folder for episode in held_out}
-    assert split(episodes, 0.25, seed=3) == (learned, held_out)
+def worlds(count: int, collection_round: int = 0) -> list[Episode]:
+    return [Episode(Path(f"S1-{seed:06d}-r{collection_round}"), {}) for seed in range(count)]
+
+
+def test_a_share_of_the_worlds_is_held_out() -> None:
+    learned, held_out = split(worlds(400), 0.25)
+    assert len(learned) + len(held_out) == 400
+    assert 70 < len(held_out) < 130
+
+
+def test_a_world_held_out_once_is_never_learned_from() -> None:
+    _, held_out = split(worlds(50), 0.25)
+    later, _ = split(worlds(400) + worlds(400, collection_round=1), 0.25)
+    names = {episode.folder.name.rpartition("-r")[0] for episode in held_out}
+    assert not names & {episode.folder.name.rpartition("-r")[0] for episode in later}
 
 
 def test_evaluation_rolls_memory_out_over_every_row(config: TrainConfig, episodes: list[Episode]) -> None:
-    network, _ = load_weights(train(config, episodes))
+    network, _ = load_weights(train(replace(config, steps=60), episodes))
     metrics = evaluate(network, TrainingSet(episodes))
     assert metrics["rows"] == 48
     assert metrics["curvature_correlation"] > 0.8
