@@ -10,13 +10,11 @@ if TYPE_CHECKING:
     from fsd.compare import CompareConfig
     from fsd.compare import compare as compare_runs
     from fsd.compression.compressor import Compressor
-    from fsd.data.clip import Clip
-    from fsd.data.clip import open_clip
+    from fsd.data.clip import Clip, open_clip
     from fsd.data.clip_writer import ClipWriter
     from fsd.data.errors import FsdError
     from fsd.data.frame_source import FrameSource
-    from fsd.data.rig import Rig
-    from fsd.data.rig import load_rig
+    from fsd.data.rig import Rig, load_rig
     from fsd.engine import Engine
     from fsd.pipeline import Pipeline
     from fsd.plan import Plan

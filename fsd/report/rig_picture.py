@@ -71,6 +71,6 @@ def _wedge(x_m: float, y_m: float, yaw_rad: float, half_rad: float, length_m: fl
 
 
 def _label(name: str, x_m: float, y_m: float, yaw_rad: float, length_m: float) -> str:
-    at_m = length_m - 1.5
+    at_m = length_m - 1.9
     x, y = x_m + at_m * math.cos(yaw_rad), -(y_m + at_m * math.sin(yaw_rad))
     return f"<text x={x:.2f} y={y:.2f}>{text(name.replace('_', ' '))}</text>"

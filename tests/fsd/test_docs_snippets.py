@@ -1,0 +1,83 @@
+"""Every snippet of the documentation runs as it is written, one after the other, beside a folder `my_drive`."""
+
+import re
+import shlex
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from fsd.cli import main
+from fsd.data.frames import CAMERAS
+from fsd.data.rig import canonical_rig
+from fsd.report.rig_picture import rig_picture
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = ("tutorial.md", "rig.md", "api.md")
+INSTALLING = ("git ", "python3 -m venv", "pip ")
+"""Lines that set up a machine and need a network; the test environment is what they make."""
+
+
+def snippets(page: str) -> list[tuple[str, str]]:
+    """(language, content) of every fenced block of code."""
+    found = re.findall(r"^```(\w+)\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    return [(language, content) for language, content in found if language in ("python", "sh")]
+
+
+@pytest.fixture
+def dash_cam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder `my_drive` with two short dash-cam videos, and the present folder beside it."""
+    (tmp_path / "my_drive").mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (72, 200, 3), dtype=np.uint8)
+    for name, rate in (("front_main", 30), ("rear", 25)):
+        with av.open(str(tmp_path / "my_drive" / f"{name}.mp4"), "w") as container:
+            stream = container.add_stream("libx264", rate=Fraction(rate))
+            stream.width, stream.height, stream.pix_fmt = 128, 72, "yuv420p"
+            for index in range(rate * 2 // 3):
+                image = np.ascontiguousarray(noise[:, index : index + 128])
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode(None))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_snippet_runs(page: str, dash_cam: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = snippets(page)
+    assert found
+    for language, content in found:
+        if language == "python":
+            exec(compile(content, f"docs/{page}", "exec"), {"__name__": "__main__"})
+            continue
+        for line in content.splitlines():
+            words = shlex.split(line, comments=True)
+            if not words or line.startswith(INSTALLING):
+                continue
+            assert words[0] == "fsd", f"{page}: {line} is neither an fsd command nor a step of the installation"
+            assert main(words[1:]) == 0, line
+    capsys.readouterr()
+
+
+def test_the_tutorial_leaves_the_files_that_it_names(dash_cam: Path) -> None:
+    for language, content in snippets("tutorial.md"):
+        if language == "sh" and "fsd replay my_drive --out out/my_drive" in content:
+            assert main(shlex.split(content)[1:]) == 0
+    named = re.findall(r"^\| `([\w.]+)`", (DOCS / "tutorial.md").read_text(), re.MULTILINE)
+    assert {"report.html", "overlay.mp4", "drive.mcap"} <= set(named)
+    for name in named:
+        assert (dash_cam / "out" / "my_drive" / name).exists(), name
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+def test_every_link_inside_the_documentation_leads_somewhere(page: str) -> None:
+    text = (DOCS / page).read_text()
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        if "://" not in target:
+            assert (DOCS / target).exists(), f"{page}: {target}"
+
+
+def test_the_picture_of_the_cameras_is_that_of_the_rig() -> None:
+    drawn = set(re.findall(r"d='(M[^']*)'", rig_picture(canonical_rig(), CAMERAS)))
+    assert drawn <= set(re.findall(r"d='(M[^']*)'", (DOCS / "rig_cameras.svg").read_text()))
