@@ -48,7 +48,7 @@ class DrivingEnv:
 
         load_world(renderer, self.world)
         rng = np.random.default_rng([self.seed, 8])
-        self._mounting_error = sample_mounting_error(rng, self.world.setting.mounting_error_deg)
+        self._mounting_error = sample_mounting_error(rng, self.world.setting.conditions.mounting_error_deg)
 
     # What the car senses ----------------------------------------------------------------------------------------------
 

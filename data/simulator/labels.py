@@ -37,7 +37,7 @@ def expert_label(world: World) -> dict[str, np.ndarray]:
         "curvature": np.array([curvature], dtype=np.float32),
         "acceleration": np.array([acceleration], dtype=np.float32),
         "lead": _lead(now.vehicles, world.s, world.d),
-        "light": np.int64(LIGHTS.index(_light(world))),
+        "light": np.array(LIGHTS.index(_light(world)), dtype=np.int64),
         "occupancy": _occupancy(world),
     }
 
@@ -56,7 +56,7 @@ def _lead(vehicles: np.ndarray, s: float, d: float) -> np.ndarray:
 def _light(world: World) -> str:
     for junction, colours in zip(world.road.junctions, world.signals, strict=True):
         ahead_m = junction.stop_m - (world.s + FRONT_M)
-        if -1.0 < ahead_m:
+        if ahead_m > -1.0:
             near = ahead_m < min(LIGHT_SIGHT_M, world.sight_m)
             return colours[0] if near and junction.control == "signal" else "none"
     return "none"

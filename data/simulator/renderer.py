@@ -25,7 +25,7 @@ DRAW_DISTANCE_M = 280.0
 """Chunks of the world beyond this are not drawn; the open ground always is."""
 
 QUALITIES = ("fast", "fine")
-"""fine: four samples a pixel, smooth textures, everything drawn. fast: a third of the time, for training and driving."""
+"""fine: four samples a pixel, smooth textures, everything drawn. fast: a third of the time, to train and to drive."""
 
 VEHICLE_SHAPES = ("sedan", "van", "truck")
 BRAKE_LAMP, HEADLAMP, LEFT_INDICATOR, RIGHT_INDICATOR = 1, 2, 4, 8

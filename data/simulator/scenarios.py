@@ -25,7 +25,7 @@ from fsd.data.simulator.scripts import CutIn, HardStop, StepOut
 from fsd.data.simulator.seeds import check_seed
 from fsd.data.simulator.signals import SignalPlan
 from fsd.data.simulator.traffic import Gaps
-from fsd.data.simulator.world import LaneChange, Setting, World
+from fsd.data.simulator.world import Conditions, LaneChange, Setting, World
 
 QUIET = Gaps((4.0, 9.0), (12.0, 20.0), 0.5)
 SPARSE = Gaps((6.0, 10.0), (14.0, 24.0), 0.6)
@@ -34,12 +34,16 @@ WAVES = Gaps((1.8, 3.0), (1.8, 3.0), 0.0, busy_s=16.0, quiet_s=12.0)
 """Cross traffic that has to be waited for; openings come in time."""
 
 
+NORMAL = Conditions()
+STEADY = Conditions(exposure_steps=False)
+
+
 def _generator(seed: int, scenario: int) -> np.random.Generator:
     return np.random.default_rng([seed, 1, scenario])
 
 
-def _settle(layout: Layout, lane: int = 0, **more: object) -> Setting:
-    return replace(Setting(layout.road, layout.country, layout.start_m, layout.goal_m, lane), **more)  # type: ignore[arg-type]
+def _settle(layout: Layout, lane: int, conditions: Conditions, change: LaneChange | None = None) -> Setting:
+    return Setting(layout.road, layout.country, layout.start_m, layout.goal_m, lane, change, conditions)
 
 
 def _start(rng: np.random.Generator, seed: int, setting: Setting) -> World:
@@ -49,12 +53,12 @@ def _start(rng: np.random.Generator, seed: int, setting: Setting) -> World:
     return world
 
 
-def curves(seed: int, **more: object) -> World:
+def curves(seed: int, conditions: Conditions = NORMAL) -> World:
     """S1: bends of all radii, town or country, one or two lanes; sometimes somebody slower ahead."""
     rng = _generator(seed, 1)
     lanes = int(rng.choice((1, 1, 2)))
     layout = lay_out(rng, winding, lanes, country=bool(rng.uniform() < 0.5))
-    world = _start(rng, seed, _settle(layout, int(rng.integers(lanes)), **more))
+    world = _start(rng, seed, _settle(layout, int(rng.integers(lanes)), conditions))
     world.add_oncoming(QUIET)
     if rng.uniform() < 0.3:
         lane = world.setting.lane
@@ -62,12 +66,12 @@ def curves(seed: int, **more: object) -> World:
     return world
 
 
-def hard_stops(seed: int, **more: object) -> World:
+def hard_stops(seed: int, conditions: Conditions = NORMAL) -> World:
     """S2: a car ahead that brakes hard, to a stand or nearly, once or twice without warning."""
     rng = _generator(seed, 2)
     lanes = int(rng.choice((1, 1, 2)))
     layout = lay_out(rng, gentle, lanes, country=bool(rng.uniform() < 0.4))
-    world = _start(rng, seed, _settle(layout, int(rng.integers(lanes)), **more))
+    world = _start(rng, seed, _settle(layout, int(rng.integers(lanes)), conditions))
     world.add_oncoming(QUIET)
     lane, speed = world.setting.lane, world.ego.speed_mps
     ahead = layout.start_m + 6.5 + 1.2 * speed + rng.uniform(0, 10)
@@ -82,13 +86,13 @@ def hard_stops(seed: int, **more: object) -> World:
     return world
 
 
-def lights(seed: int, **more: object) -> World:
+def lights(seed: int, conditions: Conditions = NORMAL) -> World:
     """S3: one or two junctions with lights, straight on, with traffic across and sometimes somebody ahead."""
     rng = _generator(seed, 3)
     lanes = int(rng.choice((1, 1, 2)))
     turns = ["straight"] * int(rng.integers(1, 3))
     layout = lay_out(rng, through_junctions(turns, "signal"), lanes, country=False)
-    world = _start(rng, seed, _settle(layout, int(rng.integers(lanes)), **more))
+    world = _start(rng, seed, _settle(layout, int(rng.integers(lanes)), conditions))
     world.add_oncoming(LIVELY)
     for index in range(len(turns)):
         world.add_crossing(index, LIVELY)
@@ -98,7 +102,7 @@ def lights(seed: int, **more: object) -> World:
     return world
 
 
-def turns(seed: int, **more: object) -> World:
+def turns(seed: int, conditions: Conditions = NORMAL) -> World:
     """S4: commanded turns, with lights or with right of way, waiting for oncoming traffic where it has the right."""
     rng = _generator(seed, 4)
     lanes = int(rng.choice((1, 1, 2)))
@@ -108,21 +112,21 @@ def turns(seed: int, **more: object) -> World:
     country = control == "priority" and bool(rng.uniform() < 0.5)
     layout = lay_out(rng, through_junctions(chosen, control), lanes, country)
     lane = {"left": 0, "right": lanes - 1, "straight": int(rng.integers(lanes))}[chosen[0]]
-    world = _start(rng, seed, _settle(layout, lane, **more))
+    world = _start(rng, seed, _settle(layout, lane, conditions))
     world.add_oncoming(SPARSE if lanes == 2 or control == "signal" else LIVELY)
     for index in range(count):
         world.add_crossing(index, QUIET)
     return world
 
 
-def lane_change(seed: int, **more: object) -> World:
+def lane_change(seed: int, conditions: Conditions = NORMAL) -> World:
     """S5: a commanded change of lane; in the other lane somebody sits in the blind spot or comes fast from behind."""
     rng = _generator(seed, 5)
     layout = lay_out(rng, straight_on, lanes=2, country=bool(rng.uniform() < 0.4))
     start_lane = int(rng.integers(2))
     from_m = layout.start_m + rng.uniform(15, 40)
     change = LaneChange(from_m, from_m + 200.0, start_lane, 1 - start_lane)
-    world = _start(rng, seed, _settle(layout, start_lane, lane_change=change, **more))
+    world = _start(rng, seed, _settle(layout, start_lane, conditions, change))
     world.ego.speed_mps = speed = float(rng.uniform(0.75, 0.95) * world.limit_mps)
     world.add_oncoming(QUIET)
     _other_lane(world, rng, change, speed)
@@ -150,25 +154,25 @@ def _other_lane(world: World, rng: np.random.Generator, change: LaneChange, spee
         vehicle.profile = np.maximum(vehicle.profile, min(speed + faster, 1.35 * world.limit_mps))
 
 
-def cross_traffic(seed: int, **more: object) -> World:
+def cross_traffic(seed: int, conditions: Conditions = NORMAL) -> World:
     """S6: give way to cross traffic at a junction without lights; an opening must be seen to the left and right."""
     rng = _generator(seed, 6)
     turn = str(rng.choice(["straight", "left", "right"], p=[0.5, 0.2, 0.3]))
     lanes = int(rng.choice((1, 2)))
     layout = lay_out(rng, through_junctions([turn], "yield"), lanes, country=bool(rng.uniform() < 0.5))
     lane = {"left": 0, "right": lanes - 1, "straight": int(rng.integers(lanes))}[turn]
-    world = _start(rng, seed, _settle(layout, lane, **more))
+    world = _start(rng, seed, _settle(layout, lane, conditions))
     world.add_crossing(0, replace(WAVES, phase_s=float(rng.uniform(0.0, 28.0))), speeds=(9.0, 11.5))
     return world
 
 
-def people_and_cut_ins(seed: int, **more: object) -> World:
+def people_and_cut_ins(seed: int, conditions: Conditions = NORMAL) -> World:
     """S7: people who step off the kerb, cars that cut in, and people who only look as if they would."""
     rng = _generator(seed, 7)
     cuts_in = rng.uniform() < 0.45
     lanes = 2 if cuts_in else int(rng.choice((1, 1, 2)))
     layout = lay_out(rng, gentle, lanes, country=False)
-    world = _start(rng, seed, _settle(layout, int(rng.integers(lanes)), **more))
+    world = _start(rng, seed, _settle(layout, int(rng.integers(lanes)), conditions))
     world.add_oncoming(QUIET)
     if cuts_in:
         speed = world.ego.speed_mps = float(rng.uniform(0.7, 0.95) * world.limit_mps)
@@ -215,9 +219,8 @@ def out_of_range(seed: int) -> World:
     """S8: one of S1 to S4 in conditions beyond all others: dense fog or glare, hardly any paint, crooked cameras."""
     rng = _generator(seed, 8)
     base = (curves, hard_stops, lights, turns)[int(rng.integers(4))]
-    weather = str(rng.choice(["fog", "low_sun"]))
-    wear = float(rng.uniform(0.75, 1.0))
-    return base(seed, weather=weather, wear=wear, mounting_error_deg=1.0, severe=True)
+    weather, wear = str(rng.choice(["fog", "low_sun"])), float(rng.uniform(0.75, 1.0))
+    return base(seed, Conditions(weather, wear, mounting_error_deg=1.0, severe=True))
 
 
 def tour(seed: int) -> World:
@@ -232,7 +235,7 @@ def tour(seed: int) -> World:
         return chosen
 
     layout = lay_out(rng, pieces, lanes=1, country=False)
-    world = _start(rng, seed, _settle(layout, exposure_steps=False))
+    world = _start(rng, seed, _settle(layout, 0, STEADY))
     world.add_oncoming(LIVELY)
     for index in range(len(layout.road.junctions)):
         world.add_crossing(index, LIVELY)
@@ -250,11 +253,11 @@ def demo(seed: int) -> World:
     side = float(rng.choice((-1, 1)))
 
     def pieces(rng: np.random.Generator) -> list[Piece]:
-        way = [Straight(24.0), Curve(42.0, 0.9 * side), Straight(30.0), Crossing(turn), Straight(40.0)]
+        way: list[Piece] = [Straight(24.0), Curve(42.0, 0.9 * side), Straight(30.0), Crossing(turn), Straight(40.0)]
         return [*way, bend(rng), Straight(60.0)]
 
     layout = lay_out(rng, pieces, lanes=1, country=False, start_m=36.0)
-    world = World(seed, _settle(layout, exposure_steps=False), start_speed_mps=7.5)
+    world = World(seed, _settle(layout, 0, STEADY), start_speed_mps=7.5)
     plan = SignalPlan(green_s=9.0, cross_green_s=8.0)
     red_left_s = float(rng.uniform(2.6, 3.6))
     world.signal_plans = [replace(plan, offset_s=plan.cycle_s - red_left_s)]

@@ -2,7 +2,7 @@
 
 from fsd.data.errors import SimulatorError
 
-TRAINING_SEEDS = range(0, 100_000)
+TRAINING_SEEDS = range(100_000)
 EVALUATION_SEEDS = range(100_000, 200_000)
 UNUSED_FROM = 900_000
 """Seeds from here on stay unused, for judges whom nobody has seen."""

@@ -30,8 +30,7 @@ def time_to_collision(world: World) -> float:
             turn_rate = vehicle.speed_mps * vehicle.path.points[at, 3]
             half = (0.5 * vehicle.length_m, 0.5 * vehicle.width_m)
             others.append((*vehicle.pose, vehicle.speed_mps, turn_rate, *half))
-    for person in world.pedestrians:
-        others.append((person.x_m, person.y_m, person.heading_rad, person.speed_mps, 0.0, 0.25, 0.25))
+    others += [(p.x_m, p.y_m, p.heading_rad, p.speed_mps, 0.0, 0.25, 0.25) for p in world.pedestrians]
     if not others:
         return NEVER_S
     ego = world.ego

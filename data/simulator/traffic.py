@@ -222,7 +222,7 @@ class Traffic:
         if math.hypot(vehicle.pose[0] - ego.x_m, vehicle.pose[1] - ego.y_m) > 35.0:
             return 9.0
         acceleration = 9.0
-        # The ego car may lie across: look at its tail, middle and nose. Where it has to give way, only its middle counts.
+        # The ego car may lie across: look at its tail, middle and nose; where it has to give way, at its middle only.
         gives_way = any(self.road.junctions[stop.junction].control == "yield" for stop in vehicle.stream.stops)
         for forward in (CENTRE_M,) if gives_way else (0.0, CENTRE_M, FRONT_M - 0.3):
             x, y = ego.x_m + forward * math.cos(ego.heading_rad), ego.y_m + forward * math.sin(ego.heading_rad)

@@ -48,12 +48,23 @@ class LaneChange:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What a scenario fixes before anything moves.
+class Conditions:
+    """What it looks like where a scenario does not leave it to chance.
 
-    The drive starts at route distance `start_m` and is complete at `goal_m`. `weather` and `wear` are drawn if None;
-    `severe` asks for fog and glare beyond what is otherwise drawn.
+    `weather` and `wear` (of the paint, 0-1) are drawn if None; `mounting_error_deg` is the standard deviation of the
+    cameras' rotations; `severe` asks for fog and glare beyond what is otherwise drawn.
     """
+
+    weather: str | None = None
+    wear: float | None = None
+    mounting_error_deg: float = 0.25
+    exposure_steps: bool = True
+    severe: bool = False
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is fixed before anything moves: the road, from where (`start_m`) to where (`goal_m`), and in which lane."""
 
     road: Road
     country: bool
@@ -61,11 +72,7 @@ class Setting:
     goal_m: float
     lane: int = 0
     lane_change: LaneChange | None = None
-    weather: str | None = None
-    wear: float | None = None
-    mounting_error_deg: float = 0.25
-    exposure_steps: bool = True
-    severe: bool = False
+    conditions: Conditions = Conditions()
 
 
 class World:
@@ -86,7 +93,9 @@ class World:
         rng = np.random.default_rng([seed, 3])
         self.signal_plans: list[SignalPlan] = [sample_signal(rng) for _ in self.road.junctions]
         look = np.random.default_rng([seed, 5])
-        self.light: Light = sample_light(look, setting.weather, setting.exposure_steps, setting.severe)
+        self.light: Light = sample_light(
+            look, setting.conditions.weather, setting.conditions.exposure_steps, setting.conditions.severe
+        )
         self.sight_m = min(SIGHT_M, 1.3 / self.light.fog_density)
         self.pedestrians: list[Pedestrian] = []
         self.scripts: list[Callable[[World], None]] = []
@@ -111,7 +120,9 @@ class World:
     @cached_property
     def surfaces(self) -> Surfaces:
         """Road and ground of this drive."""
-        return sample_surfaces(np.random.default_rng([self.seed, 6]), self.setting.country, self.setting.wear)
+        return sample_surfaces(
+            np.random.default_rng([self.seed, 6]), self.setting.country, self.setting.conditions.wear
+        )
 
     @cached_property
     def scenery(self) -> Scenery:
