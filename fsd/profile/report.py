@@ -21,9 +21,11 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
   max-width: 1080px; padding: 24px; }
 h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 32px 0 8px; }
 h3 { font-size: 15px; margin: 12px 0 4px; }
-p, small { color: var(--dim); } .ok { color: var(--s2); } .bad-word { color: var(--bad); font-weight: 600; }
-.grid2 { display: grid; grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); gap: 16px; }
-.card { background: var(--card); border-radius: 8px; padding: 12px 16px; overflow-x: auto; }
+p, small, li { color: var(--dim); } li { font-size: 13px; }
+.ok { color: var(--s2); } .bad-word { color: var(--bad); font-weight: 600; }
+.grid2 .card { margin: 0; }
+.grid2 { margin: 0 0 16px; display: grid; grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); gap: 16px; }
+.card { margin: 0 0 16px; background: var(--card); border-radius: 8px; padding: 12px 16px; overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { text-align: right; padding: 3px 10px 3px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } th { color: var(--dim); font-weight: 500; }
@@ -180,20 +182,23 @@ def _power(summary: Mapping[str, Any]) -> str:
     rows = "".join(
         f"<tr><td>{escape(each['title'])}</td><td>{_range(each['infer_ms'])}</td>"
         f"<td>{_range(each['joules_a_tick'])}</td><td>{_range(each['watts'])}</td><td>{each['fits']}</td>"
-        f"<td>{_fitting(summary['largest_that_fits'][each['device']])}</td>"
-        f'<td class="wide"><small>{escape(each["covers"])}; {escape(each["confidence"])}: '
-        f"{escape(each['source'])}</small></td></tr>"
+        f"<td>{_fitting(summary['largest_that_fits'][each['device']])}</td></tr>"
+        for each in summary["devices"]
+    )
+    sources = "".join(
+        f"<li>{escape(each['title'])} ({escape(each['covers'])}; confidence {escape(each['confidence'])}): "
+        f"{escape(each['source'])}.</li>"
         for each in summary["devices"]
     )
     missing = "; ".join(summary["meters"]["missing"])
     return _section(
         "Power and other devices",
         f"<p>Meters here: {escape(', '.join(summary['meters']['found']) or 'none')}. {escape(missing)}.</p>"
-        '<div class="card"><table><tr><th>device</th><th>ms a tick, modelled</th><th>J a tick, modelled</th>'
-        "<th>W at 36 Hz, modelled</th><th>fits</th><th>largest that fits, modelled</th><th>covers; confidence</th></tr>"
-        f"{rows}</table></div><small>Modelled with {escape(summary['assumptions'])}; power linear in utilisation, and "
-        "at the maker's maximum where idle power is not published. `open` means that the range of the assumptions "
-        "decides.</small>",
+        '<div class="card"><h3>All figures modelled</h3><table><tr><th>device</th><th>ms a tick</th><th>J a tick</th>'
+        f"<th>W at 36 Hz</th><th>fits</th><th>largest budget that fits</th></tr>{rows}</table></div>"
+        f"<small>Modelled with {escape(summary['assumptions'])}; power linear in utilisation, and at the maker's "
+        "maximum where idle power is not published. `open` means that the range of the assumptions decides.</small>"
+        f"<ul>{sources}</ul>",
     )
 
 
