@@ -4,21 +4,17 @@ Decides files, clocks, sizes and the rig; frames come from `FrameSource`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 
 from fsd.data.camera_names import canonical_name, fov_deg_in_name
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip_layout import Layout, find_videos, mapped_videos
-from fsd.data.clock import MAX_GAP_NS, Timestamps, floor_ns, has_timestamp_column, load_timestamps
+from fsd.data.clip_streams import camera_streams
 from fsd.data.ego import CommandTrack, EgoTrack, load_commands, load_ego
 from fsd.data.errors import ClipError, RigError
 from fsd.data.frames import CAMERAS
-from fsd.data.part_overlap import overlap_frames
 from fsd.data.rig import Rig, assumed_rig, load_rig
-from fsd.data.video_probe import VideoInfo, probe
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ def open_clip(path: Path, cameras: Mapping[str, Path] | None = None) -> Clip:
     rig_path = path / "rig.json"
     rig = load_rig(rig_path) if path.is_dir() and rig_path.exists() else None
     notes = list(layout.notes)
-    streams = _streams(layout, folder, rig, notes)
+    streams = camera_streams(layout, folder, rig, notes)
     if rig is None:
         sizes = {name: (stream.width_px, stream.height_px) for name, stream in streams.items()}
         fov_deg = {name: fov for name, label in layout.labels.items() if (fov := fov_deg_in_name(label))}
@@ -112,128 +108,6 @@ def _format(path: Path, cameras: Mapping[str, Path] | None, rig: Rig | None, lay
     if rig is not None:
         return "native"
     return "parts" if any(len(parts) > 1 for parts in layout.videos.values()) else "folder"
-
-
-def _streams(layout: Layout, folder: Path, rig: Rig | None, notes: list[str]) -> dict[str, CameraStream]:
-    infos = {name: [probe(part, decodes=part is parts[0]) for part in parts] for name, parts in layout.videos.items()}
-    overlap = 0
-    in_parts = [parts for parts in layout.videos.values() if len(parts) > 1]
-    if in_parts:
-        overlap, note = overlap_frames(in_parts)
-        notes.append(note)
-    streams = {}
-    for name in CAMERAS:
-        if name in infos:
-            timestamps = _find_timestamps(name, infos[name], folder, notes)
-            streams[name] = _stream(name, infos[name], timestamps, overlap, rig, notes)
-    return _on_one_clock(streams, notes)
-
-
-def _find_timestamps(name: str, infos: list[VideoInfo], folder: Path, notes: list[str]) -> Timestamps | None:
-    first = infos[0].path
-    for candidate in (
-        first.with_name(f"{first.stem}.timestamps.parquet"),
-        first.with_name(f"{name}.timestamps.parquet"),
-        folder / f"{name}.timestamps.parquet",
-    ):
-        if candidate.exists():
-            return load_timestamps(candidate)
-    table = first.with_suffix(".csv")
-    if not table.exists():
-        return None
-    if not has_timestamp_column(table):
-        notes.append(f"{table.name} has no column `timestamp_ns` and is not used.")
-        return None
-    return load_timestamps(table)
-
-
-def _stream(
-    name: str,
-    infos: list[VideoInfo],
-    timestamps: Timestamps | None,
-    overlap: int,
-    rig: Rig | None,
-    notes: list[str],
-) -> CameraStream:
-    first = infos[0]
-    for info in infos[1:]:
-        if sorted((info.width_px, info.height_px)) != sorted((first.width_px, first.height_px)):
-            raise ClipError(
-                f"{info.path} is {info.width_px}x{info.height_px}, but {first.path} is {first.width_px}x"
-                f"{first.height_px}. The parts of one camera must have one size; remove or convert the odd one."
-            )
-    has_times = all(info.has_times for info in infos)
-    rate_hz = first.rate_hz
-    if not has_times and timestamps is None:
-        source = "the video's header"
-        if rig is not None:
-            rate_hz, source = rig.clock.rate, "rig.json"
-        notes.append(f"{first.path.name} carries no times: {float(rate_hz):g} frames/s are assumed, from {source}.")
-    if timestamps is not None:
-        start_ns: int | None = int(timestamps.timestamp_ns[0])
-        end_ns: int | None = int(timestamps.timestamp_ns[-1])
-    else:
-        start_ns, end_ns = _header_span_ns(infos, overlap, rate_hz)
-    return CameraStream(
-        name=name,
-        parts=tuple(info.path for info in infos),
-        width_px=first.width_px,
-        height_px=first.height_px,
-        codec=first.codec,
-        rate_hz=rate_hz,
-        has_times=has_times,
-        timestamps=timestamps,
-        overlap_frames=overlap if len(infos) > 1 else 0,
-        parts_continue=_parts_continue(infos),
-        start_ns=start_ns,
-        end_ns=end_ns,
-    )
-
-
-def _parts_continue(infos: list[VideoInfo]) -> bool:
-    """Whether the container times of every part go on from the part before."""
-    for before, after in pairwise(infos):
-        if before.start_s is None or before.duration_s is None or after.start_s is None:
-            return False
-        if after.start_s < before.start_s + before.duration_s / 2:
-            return False
-    return True
-
-
-def _header_span_ns(infos: list[VideoInfo], overlap: int, rate_hz: Fraction) -> tuple[int | None, int | None]:
-    first, last = infos[0], infos[-1]
-    if first.start_s is None or any(info.duration_s is None for info in infos):
-        return None, None
-    start_s = first.start_s
-    if len(infos) > 1 and _parts_continue(infos):
-        end_s = (last.start_s or Fraction(0)) + (last.duration_s or Fraction(0))
-    else:
-        total_s = sum((info.duration_s or Fraction(0) for info in infos), Fraction(0))
-        end_s = start_s + total_s - overlap * (len(infos) - 1) / rate_hz
-    return floor_ns(start_s), floor_ns(max(start_s, end_s - 1 / rate_hz))
-
-
-def _on_one_clock(streams: dict[str, CameraStream], notes: list[str]) -> dict[str, CameraStream]:
-    """Put cameras that only have container times on the clock of those with timestamp files."""
-    filed = [stream for stream in streams.values() if stream.timestamps is not None]
-    others = [name for name, stream in streams.items() if stream.timestamps is None]
-    if not filed or not others:
-        return streams
-    first_ns = min(stream.start_ns or 0 for stream in filed)
-    if first_ns < MAX_GAP_NS:
-        return streams  # both count from the start of the recording
-    shift_ns = first_ns - min(streams[name].start_ns or 0 for name in others)
-    notes.append(f"No timestamps file for {', '.join(others)}: their times are taken to start with the other cameras'.")
-    shifted = dict(streams)
-    for name in others:
-        stream = streams[name]
-        shifted[name] = replace(
-            stream,
-            shift_ns=shift_ns,
-            start_ns=None if stream.start_ns is None else stream.start_ns + shift_ns,
-            end_ns=None if stream.end_ns is None else stream.end_ns + shift_ns,
-        )
-    return shifted
 
 
 def _check_rig_fits(path: Path, rig: Rig, streams: Mapping[str, CameraStream]) -> None:

@@ -178,7 +178,13 @@ class _Video:
         frame.time_base = _TIME_BASE
         is_key = index == 0 or index % self._gop == self._stagger
         frame.pict_type = av.video.frame.PictureType.I if is_key else av.video.frame.PictureType.NONE
-        self._container.mux(self._stream.encode(frame))
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except (av.FFmpegError, OSError) as error:
+            raise ClipError(
+                f"{self._camera.name} cannot be written to {self._folder}: {error}. "
+                "Check the free space, and that the encoder takes this picture size (H.264 needs even sizes)."
+            ) from error
 
     def _from_rgb(self, image: np.ndarray) -> av.VideoFrame:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:

@@ -1,4 +1,4 @@
-"""One decoder thread: several cameras, a block of ticks at a time, never more than a few blocks ahead.
+"""One decoder thread: several cameras, a block of ticks at a time, never more than one block ahead.
 
 Does not know the other workers; `FrameSource` brings their blocks together.
 """
@@ -14,9 +14,6 @@ from fsd.data.clock import tick_time_ns
 from fsd.data.frames import Frame
 
 T = TypeVar("T")
-
-BLOCKS_AHEAD = 2
-"""A worker fills one block while another waits to be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ class DecodeWorker:
         self._first_ns: queue.SimpleQueue[list[int] | _Failure] = queue.SimpleQueue()
         self._start_ns: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._blocks: queue.SimpleQueue[Block | _Failure] = queue.SimpleQueue()
-        self._room = threading.Semaphore(BLOCKS_AHEAD)
+        self._room = threading.Semaphore(1)  # one block is being made, or waits to be taken
         # A daemon: a consumer that never closes its source must not keep the program alive.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -104,7 +101,7 @@ class DecodeWorker:
             out = self._blocks
             start_ns = self._start_ns.get()
             while not self._stop.is_set() and self._tick != self._end_tick:
-                self._room.acquire()  # before the work, so that a waiting worker holds no frames
+                self._room.acquire()  # before the work, so that a waiting worker has not decoded yet another block
                 block = self._make_block(start_ns)
                 self._blocks.put(block)
                 if block.next_ns is None:

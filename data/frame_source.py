@@ -13,7 +13,7 @@ from typing import Self
 from fsd.data.camera_cursor import CameraCursor, Stopped
 from fsd.data.clip import Clip
 from fsd.data.clock import MAX_GAP_NS, SECOND_NS, tick_count, tick_time_ns
-from fsd.data.decode_worker import BLOCKS_AHEAD, Block, DecodeWorker
+from fsd.data.decode_worker import Block, DecodeWorker
 from fsd.data.errors import ClipError, ClockError
 from fsd.data.frame_merger import FrameMerger
 from fsd.data.frames import CAMERAS, Frame, FrameSet
@@ -31,7 +31,9 @@ class FrameSource:
     Args:
         clip: opened recording.
         workers: decoder threads, shared by the cameras.
-        lookahead_ticks: how many ticks to decode ahead of the consumer; memory grows with it.
+        lookahead_ticks: how many ticks to decode ahead of the consumer, who takes as many at a time; at most
+            2 * lookahead_ticks + 2 frames of a camera are held. Longer runs of one camera decode faster (4 ticks
+            against 1: 5%), since the decoder's pictures stay in the cache.
         max_age_ns: a camera whose frame is older than this is not valid.
         start_tick: first tick to hand out; recordings are still read from the front.
         max_ticks: how many to hand out at most; None is all.
@@ -74,7 +76,7 @@ class FrameSource:
                 [CameraCursor(self._streams[i], counters[i], self._stop) for i in group],
                 start_tick,
                 self._end_tick,
-                max(1, lookahead_ticks // BLOCKS_AHEAD),
+                lookahead_ticks,
                 self._stop,
             )
             for number, group in enumerate(self._groups)
@@ -174,8 +176,11 @@ class FrameSource:
         frames: list[Frame | None] = [None] * len(CAMERAS)
         for group, block in zip(self._groups, self._blocks, strict=True):
             if block is not None:
-                for camera, frame in zip(group, block.rows[min(row, len(block.rows) - 1)], strict=True):
+                at = min(row, len(block.rows) - 1)
+                for camera, frame in zip(group, block.rows[at], strict=True):
                     frames[camera] = frame
+                if at < len(block.rows) - 1:
+                    block.rows[at] = ()  # let go of the frames as soon as the consumer does
         return frames
 
     def _known_ticks(self, start_ns: int) -> int | None:

@@ -80,7 +80,7 @@ def _rotated(picture: av.VideoFrame, quarter_turns: int) -> av.VideoFrame:
 
 
 def _is_black(y_plane: np.ndarray) -> bool:
-    step = max(1, min(y_plane.shape) // 60)  # 4800 samples of a 4:3 picture: 10 us, and enough for nearly all
+    step = max(1, min(y_plane.shape) // 30)  # 1200 samples of a 4:3 picture decide nearly always
     if _bright_per_mille(y_plane[::step, ::step]) > 10:
         return False
     return _bright_per_mille(y_plane) <= 1  # a few hot pixels are not a picture

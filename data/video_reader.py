@@ -6,7 +6,7 @@ counted in `CameraCounters`.
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -88,11 +88,13 @@ class VideoReader:
         stream, counters = self._stream, self._counters
         size_px = (stream.width_px, stream.height_px)
         before = _TimeLine(1 / stream.rate_hz)
+        lost = 0
         for part, path in enumerate(stream.parts):
             overlap = stream.overlap_frames if part else 0
             line = _TimeLine(1 / stream.rate_hz)
             offset_s = None if part and not stream.parts_continue else Fraction(0)
-            for place, decoded in enumerate(_decode(path, counters)):
+            file = _File(path, counters)
+            for decoded in file:
                 counters.frames_decoded += 1
                 counters.resized_frames += upright_size_px(decoded.picture) != size_px
                 time_s = decoded.time_s if stream.has_times else None
@@ -105,10 +107,16 @@ class VideoReader:
                     time_s = line.next_s
                 if time_s is not None:
                     line.add(time_s)
-                if place < overlap:
+                lost += decoded.lost_before
+                shared_and_lost = min(overlap, decoded.lost_before)
+                overlap, lost = overlap - shared_and_lost, lost - shared_and_lost
+                if overlap:
+                    overlap -= 1
                     counters.overlap_frames += 1
                 else:
-                    yield replace(decoded, time_s=time_s)
+                    yield _Decoded(decoded.picture, time_s, lost)
+                    lost = 0
+            lost += file.lost_at_end
             if not line.is_empty:
                 before = line
 
@@ -144,23 +152,36 @@ class _TimeLine:
         return Fraction(0) if self._last_s is None else self._last_s + self.period_s
 
 
-def _decode(path: Path, counters: CameraCounters) -> Iterator[_Decoded]:
-    """Every picture of one file that can be decoded, in presentation order, with its container time."""
-    with opened(path) as (container, stream):
-        order = _PresentationOrder(container, stream)
-        for packet in _packets(container, stream, counters):
-            if packet is not None:
-                order.sent(packet)
-            try:
-                pictures = stream.codec_context.decode(packet)
-            except av.FFmpegError:
-                counters.corrupt_packets += 1
-                continue
-            for picture in pictures:
-                time_s, lost = order.came(picture)
-                counters.lost_frames += lost
-                counters.corrupt_frames += picture.is_corrupt
-                yield _Decoded(picture, time_s, lost)
+class _File:
+    """Every picture of one file that can be decoded, in presentation order, with its container time.
+
+    `lost_at_end` says, once the iteration has ended, how many pictures should have come after the last one.
+    """
+
+    def __init__(self, path: Path, counters: CameraCounters) -> None:
+        self._path = path
+        self._counters = counters
+        self.lost_at_end = 0
+
+    def __iter__(self) -> Iterator[_Decoded]:
+        counters = self._counters
+        with opened(self._path) as (container, stream):
+            order = _PresentationOrder(container, stream)
+            for packet in _packets(container, stream, counters):
+                if packet is not None:
+                    order.sent(packet)
+                try:
+                    pictures = stream.codec_context.decode(packet)
+                except av.FFmpegError:
+                    counters.corrupt_packets += 1
+                    continue
+                for picture in pictures:
+                    time_s, lost = order.came(picture)
+                    counters.lost_frames += lost
+                    counters.corrupt_frames += picture.is_corrupt
+                    yield _Decoded(picture, time_s, lost)
+            self.lost_at_end = order.outstanding
+            counters.lost_frames += self.lost_at_end
 
 
 def _packets(
@@ -210,3 +231,8 @@ class _PresentationOrder:
         if pending and pending[0] == time:
             heapq.heappop(pending)
         return time * self._time_base, 0 if self._hides_frames else lost
+
+    @property
+    def outstanding(self) -> int:
+        """How many packets have given no picture yet."""
+        return 0 if self._hides_frames else len(self._pending)

@@ -138,3 +138,9 @@ def test_pictures_of_the_wrong_size_or_kind_are_refused(tools: Any, tmp_path: Pa
 def test_an_encoder_that_does_not_exist_says_so(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match="cannot be written with encoder 'h2650'"):
         ClipWriter(tmp_path / "clip", small_rig(1), codec="h2650")
+
+
+def test_a_size_the_encoder_does_not_take_says_so(tools: Any, tmp_path: Path) -> None:
+    rig = Rig(name="odd", cameras=canonical_rig(127, 95).cameras[:1])
+    with pytest.raises(ClipError, match=r"front_main cannot be written.*needs even sizes"):
+        ClipWriter(tmp_path / "clip", rig).write([np.zeros((95, 127, 3), np.uint8)], 0)

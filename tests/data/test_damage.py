@@ -39,6 +39,22 @@ def test_pictures_the_decoder_refuses_keep_their_place_in_the_timestamps_file(to
     assert (counters.corrupt_packets, counters.lost_frames, counters.frames_decoded) == (3, 3, 27)
 
 
+def test_pictures_lost_at_a_joint_do_not_shift_the_next_part(tools: Any, tmp_path: Path) -> None:
+    for part in range(3):
+        tools.write_video(
+            tmp_path / f"rear_{part}.mp4", [30 * k for k in range(10)], codec="mjpeg", first_number=9 * part
+        )
+    times_ns = [UNIX_NS + 30_000_000 * k for k in range(28)]
+    tools.write_timestamps(tmp_path / "rear.timestamps.parquet", times_ns)
+    clip = open_clip(tmp_path)
+    spoil_packets(tmp_path / "rear_0.mp4", {8, 9})  # the last two: 8 and 9
+    spoil_packets(tmp_path / "rear_2.mp4", {0, 1, 5})  # the shared 18, then 19 and 23
+    shown = tools.replay(clip)
+    frames = [(times_ns[k], k) for k in range(28) if k not in (8, 9, 19, 23)]
+    assert np.array_equal(shown.numbers, tools.expected_numbers({"rear": frames}))
+    assert np.array_equal(shown.indices, shown.numbers)
+
+
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1"])
 def test_decoding_goes_on_after_damage_in_the_middle(tools: Any, tmp_path: Path, codec: str) -> None:
     options = {"libx264": {"g": "10"}, "libx265": {"g": "10"}, "libsvtav1": {"g": "10"}}[codec]

@@ -44,8 +44,7 @@ def test_memory_is_bounded_however_slow_the_consumer_is(three_cameras: Clip, loo
                 time.sleep(0.05)  # the workers have long filled their queues
             if frame_set.tick % 5 == 3:
                 most = max(most, live_frames() - before)
-    # The block in hand is half the lookahead; and every camera has a frame that shows now.
-    assert most <= 3 * (lookahead_ticks + lookahead_ticks // 2 + 2)
+    assert most <= 3 * (2 * lookahead_ticks + 2)
 
 
 def test_all_frames_are_let_go_at_the_end(three_cameras: Clip) -> None:
