@@ -3,7 +3,7 @@
 Knows scores only; how they are spent (floors, caps, sweep) is in `gaze.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numba import njit
@@ -45,6 +45,16 @@ class GazeWeights:
     floor_share: int = 24
     cap_share: int = 102
     grant: int = 2
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if getattr(self, field.name) < 0:
+                raise ValueError(f"{field.name} must not be negative, got {getattr(self, field.name)}.")
+        if self.floor_share < 1 or not 1 <= self.cap_share <= 256 or self.overlap > 256:
+            raise ValueError(
+                "floor_share must be at least 1, cap_share 1 … 256 and overlap at most 256, "
+                f"got {self.floor_share}, {self.cap_share} and {self.overlap}."
+            )
 
 
 @njit(nogil=True, cache=True)

@@ -14,7 +14,7 @@ from fsd.compression.foveal_prior import foveal_prior
 from fsd.compression.gaze import Gaze, GazePolicy, Scene
 from fsd.compression.history import History
 from fsd.compression.image_odometry import ImageOdometer
-from fsd.compression.keyframes import SURPRISE, KeyframeConfig, KeyframeScheduler
+from fsd.compression.keyframes import KeyframeConfig, KeyframeScheduler
 from fsd.compression.memory import OdometerMemory
 from fsd.compression.odometry import Odometer
 from fsd.compression.residual import ResidualDetector
@@ -127,8 +127,7 @@ class Compressor:
         )
         chosen = self.gaze.choose(scene)
         self._read_patches(frame_set, chosen)
-        is_event = (keyframes.reasons & SURPRISE) != 0
-        self._memory.commit(odometer, now_ns, int(keyframes.surprise[is_event].max(initial=0)))
+        self._memory.commit(odometer, now_ns, keyframes.event)
         self._count += 1
         return CompressedTick(
             tick=frame_set.tick,

@@ -89,7 +89,9 @@ def _decide(
     level: np.ndarray,
     tokens: np.ndarray,
     reasons: np.ndarray,
-) -> None:
+) -> int:
+    """Write why each camera has a keyframe, and return the largest surprise that was granted one."""
+    event = 0
     surprise_floor, min_gap, release, bucket, refill, shared_bucket, shared_refill = limits
     cameras = reasons.shape[0]
     tokens[cameras] = min(tokens[cameras] + TOKEN // shared_refill, shared_bucket * TOKEN)
@@ -134,8 +136,11 @@ def _decide(
         if is_attack:  # only what was granted raises the level: a surprise that had no token may try again
             level[camera] = surprise[camera]
             since_attack[camera] = 0
+        if reasons[camera] & SURPRISE:
+            event = max(event, surprise[camera])
         tokens[camera] = max(tokens[camera] - TOKEN, 0)
         tokens[cameras] = max(tokens[cameras] - TOKEN, 0)
+    return event
 
 
 class KeyframeScheduler:
@@ -149,6 +154,7 @@ class KeyframeScheduler:
         reasons: (8,) int64, bits of why; 0 where there is no keyframe at this tick.
         is_keyframe: (8,) bool.
         surprise: (8,) int64 of this tick, see `camera_surprise`.
+        event: the largest surprise that fired at this tick, 0 where none did.
     """
 
     def __init__(self, prior: np.ndarray, config: KeyframeConfig | None = None) -> None:
@@ -185,6 +191,7 @@ class KeyframeScheduler:
         self.reasons[:] = 0
         self.is_keyframe[:] = False
         self.surprise[:] = 0
+        self.event = 0
         self._since[:] = -1
         self._since_attack[:] = self.config.min_gap_ticks
         self._level[:] = 0
@@ -217,7 +224,7 @@ class KeyframeScheduler:
             turned_rad - self._last_turned_rad >= config.turn_rad,
             out=self._moved,
         )
-        _decide(
+        self.event = _decide(
             count,
             is_valid,
             self.surprise,

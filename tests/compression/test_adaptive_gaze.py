@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fsd.compression.adaptive_gaze import AdaptiveGaze
+from fsd.compression.adaptive_gaze import AdaptiveGaze, GazeWeights
 from fsd.compression.budget import BUDGETS
 from fsd.compression.gaze import Gaze, Scene
 from fsd.compression.overlap import better_views
@@ -122,3 +122,11 @@ def test_age_moves_the_gaze_around() -> None:
     gaze = fresh()
     seen = {place for count in range(60) for place in look(gaze, count)}
     assert len(seen) > 2 * 48
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"), [({"age": -1}, "age must not be negative"), ({"overlap": 300}, "overlap at most 256")]
+)
+def test_impossible_weights_are_refused(wrong: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GazeWeights(**wrong)
