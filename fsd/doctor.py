@@ -111,8 +111,9 @@ def install_line(extra: str) -> str:
     except (importlib.metadata.PackageNotFoundError, ValueError):
         origin = {}
     url = str(origin.get("url", ""))
-    if origin.get("dir_info", {}).get("editable") and url.startswith("file://"):
-        return f"{call} install -e {shlex.quote(url.removeprefix('file://') + wanted)}"
+    if url.startswith("file://"):  # from a folder: the index may know another package of this name
+        editable = "-e " if origin.get("dir_info", {}).get("editable") else ""
+        return f"{call} install {editable}{shlex.quote(url.removeprefix('file://') + wanted)}"
     return f"{call} install {shlex.quote('fsd' + wanted)}"
 
 
@@ -175,6 +176,7 @@ def _gl() -> Finding:
         return Finding("gl", True, done.stdout.strip().splitlines()[-1])
     why = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
     lacks_package = _version("moderngl") is None
+    why = why.partition(": ")[2] or why  # without the name of the exception
     return Finding("gl", False, why.partition(". ")[0], install_line("sim") if lacks_package else SYSTEM_GL)
 
 

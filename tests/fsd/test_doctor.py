@@ -65,11 +65,14 @@ def test_a_machine_that_cannot_replay_has_an_exit_code(monkeypatch: pytest.Monke
     assert main(["doctor"]) == 1
 
 
-def test_an_editable_installation_is_mended_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    origin = {"url": "file:///home/me/fsd", "dir_info": {"editable": True}}
+@pytest.mark.parametrize(("is_editable", "words"), [(True, "install -e "), (False, "install ")])
+def test_an_installation_from_a_folder_is_mended_from_there(
+    monkeypatch: pytest.MonkeyPatch, is_editable: bool, words: str
+) -> None:
+    origin = {"url": "file:///home/me/fsd", "dir_info": {"editable": is_editable}}
     distribution = SimpleNamespace(read_text=lambda name: json.dumps(origin))
     monkeypatch.setattr(importlib.metadata, "distribution", lambda name: distribution)
-    assert install_line("sim").endswith("install -e '/home/me/fsd[sim]'")
+    assert install_line("sim").endswith(f"{words}'/home/me/fsd[sim]'")
 
 
 def test_an_installation_from_a_wheel_is_mended_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
