@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from fsd.data.simulator.actors import SHAPES, Vehicle
-from fsd.data.simulator.renderer import BRAKE_LAMP, HEADLAMP, LEFT_INDICATOR, RIGHT_INDICATOR, Actors, Renderer
+from fsd.data.simulator.instances import BRAKE_LAMP, HEADLAMP, LEFT_INDICATOR, RIGHT_INDICATOR, Actors
+from fsd.data.simulator.renderer import Renderer
 from fsd.data.simulator.world import World
 
 _SHAPE_INDEX = {name: index for index, name in enumerate(SHAPES)}

@@ -14,12 +14,21 @@ from fsd.data.frames import CAMERAS
 from fsd.data.rig import Pinhole, Rig
 from fsd.data.simulator import mesh, models, shaders
 from fsd.data.simulator.appearance import Light, Surfaces
+from fsd.data.simulator.instances import (
+    INSTANCE_FLOATS,
+    MAX_INSTANCES,
+    VEHICLE_SHAPES,
+    Actors,
+    instance_tables,
+    lamp_table,
+)
+from fsd.data.simulator.noise import tileable_noise
 from fsd.data.simulator.opengl import open_context
 from fsd.data.simulator.road import Road
 from fsd.data.simulator.scene import MATERIALS, build_scene, signal_heads
 from fsd.data.simulator.scenery import Scenery
+from fsd.data.simulator.view import half_view, pose_matrix, projection
 
-NEAR_M, FAR_M = 0.2, 1800.0
 CHUNK_M = 50.0
 DRAW_DISTANCE_M = 280.0
 """Chunks of the world beyond this are not drawn; the open ground always is."""
@@ -27,28 +36,8 @@ DRAW_DISTANCE_M = 280.0
 QUALITIES = ("fast", "fine")
 """fine: four samples a pixel, smooth textures, everything drawn. fast: a third of the time, to train and to drive."""
 
-VEHICLE_SHAPES = ("sedan", "van", "truck")
-BRAKE_LAMP, HEADLAMP, LEFT_INDICATOR, RIGHT_INDICATOR = 1, 2, 4, 8
-
-_LAMP_COLOURS = {"red": (1.5, 0.04, 0.03), "yellow": (1.4, 0.75, 0.03), "green": (0.06, 1.25, 0.45)}
-_LAMP_HEIGHT_M = {"red": 0.36, "yellow": 0.0, "green": -0.36}
 _LAYOUT = ("3f 3f 3f 3f", "position", "normal", "colour", "surface")
 _INSTANCE_LAYOUT = ("4f 4f 4f /i", "at", "paint", "shape")
-
-
-@dataclass(frozen=True)
-class Actors:
-    """Everything that moves, for one picture.
-
-    Attributes:
-        vehicles: (n, 9) x, y, heading, shape (index of `VEHICLE_SHAPES`), r, g, b, lamps (bits), scale.
-        pedestrians: (n, 7) x, y, heading, r, g, b, phase of walking in radians.
-        signals: per junction the colours of (the route's phase, the crossing road's phase).
-    """
-
-    vehicles: np.ndarray
-    pedestrians: np.ndarray
-    signals: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +64,7 @@ class Renderer:
         self.rig = rig
         self._fine = quality == "fine"
         samples = 4 if self._fine else 0
-        self._check_rig(rig)
+        lenses = self._pinholes(rig)
         self.width_px, self.height_px = rig.cameras[0].width_px, rig.cameras[0].height_px
         self.context = open_context()
         size = (self.width_px, self.height_px * len(rig.cameras))
@@ -85,23 +74,26 @@ class Renderer:
         )
         self._resolved = self.context.framebuffer([self.context.renderbuffer(size, 4)]) if samples else self._target
         self._rgba = np.zeros((len(rig.cameras), self.height_px, self.width_px, 4), dtype=np.uint8)
-        self._projections = [_projection(camera.intrinsics, self.width_px, self.height_px) for camera in rig.cameras]
+        self._projections = [projection(lens, self.width_px, self.height_px) for lens in lenses]
+        self._half_view = [half_view(lens, self.width_px) for lens in lenses]
+        self._reach = [self._draw_distances(lens) for lens in lenses]
         self._nominal = [camera.ego_from_camera.matrix() for camera in rig.cameras]
-        self._half_view = [_half_view(camera.intrinsics, self.width_px, self.height_px) for camera in rig.cameras]
-        self._reach = [self._draw_distances(camera.intrinsics) for camera in rig.cameras]
         self._build_programs()
         self._chunks: list[_Chunk] = []
         self._ground: Any = None
 
     @staticmethod
-    def _check_rig(rig: Rig) -> None:
+    def _pinholes(rig: Rig) -> list[Pinhole]:
+        """The lenses, if this rig can be drawn."""
         sizes = {(camera.width_px, camera.height_px) for camera in rig.cameras}
         if tuple(camera.name for camera in rig.cameras) != CAMERAS or len(sizes) != 1:
             raise ValueError("The renderer draws the eight canonical cameras, in order and all of one size.")
-        if any(not isinstance(camera.intrinsics, Pinhole) or camera.intrinsics.distortion for camera in rig.cameras):
+        lenses = [camera.intrinsics for camera in rig.cameras if isinstance(camera.intrinsics, Pinhole)]
+        if len(lenses) != len(CAMERAS) or any(lens.distortion for lens in lenses):
             raise ValueError("The renderer draws undistorted pinhole cameras only; take `canonical_rig()`.")
+        return lenses
 
-    def _draw_distances(self, lens: Any) -> list[float]:
+    def _draw_distances(self, lens: Pinhole) -> list[float]:
         """Per material, how far a camera has to see it: until it would be a pixel or two."""
         reach = dict.fromkeys(MATERIALS, DRAW_DISTANCE_M)
         if not self._fine:
@@ -155,7 +147,7 @@ class Renderer:
 
     def _instanced(self, program: str, shape: np.ndarray) -> tuple[Any, Any]:
         vertices = self.context.buffer(np.ascontiguousarray(shape, dtype=np.float32).tobytes())
-        instances = self.context.buffer(reserve=256 * 12 * 4, dynamic=True)
+        instances = self.context.buffer(reserve=MAX_INSTANCES * INSTANCE_FLOATS * 4, dynamic=True)
         content = [(vertices, *self._used(program, *_LAYOUT)), (instances, *self._used(program, *_INSTANCE_LAYOUT))]
         return self.context.vertex_array(self._programs[program], content), instances
 
@@ -171,20 +163,10 @@ class Renderer:
         return (" ".join(formats) + (f" {step}" if step else ""), *kept)
 
     def _noise_texture(self) -> Any:
-        """Tileable smooth noise with four octaves: the grain of asphalt, grass, leaves and clouds."""
-        rng = np.random.default_rng(20)
-        noise = np.zeros((256, 256))
-        for cells, weight in ((8, 0.30), (32, 0.28), (64, 0.22), (256, 0.20)):
-            coarse = rng.uniform(0, 1, (cells, cells))
-            spread = np.kron(coarse, np.ones((256 // cells, 256 // cells)))
-            for axis in range(2):
-                for _ in range(256 // cells // 2):
-                    spread = 0.25 * (np.roll(spread, 1, axis) + np.roll(spread, -1, axis)) + 0.5 * spread
-            noise += weight * (spread - spread.mean()) / max(spread.std(), 1e-6)
-        noise = np.clip(0.5 + 0.36 * noise / noise.std() * 0.55, 0, 1)
-        texture = self.context.texture((256, 256), 1, (noise * 255).astype(np.uint8).tobytes())
+        """The grain of asphalt, grass, leaves and clouds."""
+        context, noise = self.context, tileable_noise()
+        texture = context.texture(noise.shape, 1, noise.tobytes())
         texture.build_mipmaps()
-        context = self.context
         smooth = (context.LINEAR_MIPMAP_NEAREST, context.LINEAR)
         texture.filter = smooth if self._fine else (context.NEAREST_MIPMAP_NEAREST, context.NEAREST)
         return texture
@@ -282,7 +264,7 @@ class Renderer:
         context.enable(moderngl.DEPTH_TEST)
         self._set("exposure", self._light.exposure_at(time_s))
         counts = self._upload(actors, ego_pose)
-        world_from_ego = _pose_matrix(*ego_pose)
+        world_from_ego = pose_matrix(*ego_pose)
         for index in range(len(self.rig.cameras)):
             ego_from_camera = self._nominal[index]
             if mounting_error is not None:
@@ -295,47 +277,11 @@ class Renderer:
         return self._rgba
 
     def _upload(self, actors: Actors, ego_pose: tuple[float, float, float]) -> dict[str, int]:
-        vehicles, pedestrians = actors.vehicles, actors.pedestrians
-        tables: dict[str, np.ndarray] = {}
-        for index, name in enumerate(VEHICLE_SHAPES):
-            rows = vehicles[vehicles[:, 3] == index] if len(vehicles) else vehicles
-            table = np.zeros((len(rows), 12), dtype=np.float32)
-            if len(rows):
-                table[:, [0, 1, 3]] = rows[:, :3]
-                table[:, 4:8] = rows[:, 4:8]
-                table[:, 8:11] = rows[:, 8:9]
-            tables[name] = table
-        walkers = np.zeros((len(pedestrians), 12), dtype=np.float32)
-        shade = np.zeros((len(vehicles) + len(pedestrians), 12), dtype=np.float32)
-        if len(pedestrians):
-            walkers[:, [0, 1, 3]] = pedestrians[:, :3]
-            walkers[:, 4:7] = pedestrians[:, 3:6]
-            walkers[:, 8:11] = 1.0
-            walkers[:, 11] = pedestrians[:, 6]
-            shade[len(vehicles) :, [0, 1, 3]] = pedestrians[:, :3]
-            shade[len(vehicles) :, 8:11] = (0.45, 0.45, 1.0)
-        if len(vehicles):
-            half = np.array([(2.85, 1.3), (3.1, 1.4), (4.5, 1.7)])[vehicles[:, 3].astype(int)]
-            shade[: len(vehicles), [0, 1, 3]] = vehicles[:, :3]
-            shade[: len(vehicles), 8:10] = half
-            shade[: len(vehicles), 10] = 1.0
-        tables |= {"pedestrian": walkers, "shadow": shade, "lamp": self._lamp_table(actors, ego_pose)}
+        tables = instance_tables(actors) | {"lamp": lamp_table(actors.signals, self._heads, ego_pose)}
         for name, table in tables.items():
             if len(table):
-                self._instances[name][1].write(np.ascontiguousarray(table[:256]).tobytes())
-        return {name: min(len(table), 256) for name, table in tables.items()}
-
-    def _lamp_table(self, actors: Actors, ego_pose: tuple[float, float, float]) -> np.ndarray:
-        rows = []
-        for junction, along, x, y, z, heading in self._heads:
-            if math.hypot(x - ego_pose[0], y - ego_pose[1]) > 160.0:
-                continue
-            lit = actors.signals[junction][0 if along else 1]
-            for colour, height in _LAMP_HEIGHT_M.items():
-                paint = _LAMP_COLOURS[colour] if colour == lit else (0.025, 0.025, 0.025)
-                size = 1.25 if colour == lit else 1.0
-                rows.append((x, y, z + height, heading, *paint, 0.0, 1.0, size, size, 0.0))
-        return np.array(rows, dtype=np.float32).reshape(-1, 12)
+                self._instances[name][1].write(table[:MAX_INSTANCES].tobytes())
+        return {name: min(len(table), MAX_INSTANCES) for name, table in tables.items()}
 
     def _draw_camera(self, index: int, world_from_camera: np.ndarray, counts: dict[str, int]) -> None:
         import moderngl
@@ -405,23 +351,3 @@ class Renderer:
             drawn += [(order, distance, array) for order, array in chunk.arrays if near < reach[order]]
         drawn.sort(key=lambda entry: entry[:2])
         return [(order, array) for order, _, array in drawn]
-
-
-def _projection(lens: Any, width_px: int, height_px: int) -> np.ndarray:
-    """(4, 4) clip from optical camera frame. Row 0 of the picture is drawn at the bottom, where read-back begins."""
-    matrix = np.zeros((4, 4))
-    matrix[0, 0], matrix[0, 2] = 2 * lens.fx_px / width_px, 2 * (lens.cx_px + 0.5) / width_px - 1
-    matrix[1, 1], matrix[1, 2] = 2 * lens.fy_px / height_px, 2 * (lens.cy_px + 0.5) / height_px - 1
-    matrix[2, 2], matrix[2, 3] = (FAR_M + NEAR_M) / (FAR_M - NEAR_M), -2 * FAR_M * NEAR_M / (FAR_M - NEAR_M)
-    matrix[3, 2] = 1.0
-    return matrix
-
-
-def _half_view(lens: Any, width_px: int, height_px: int) -> float:
-    """Half the widest horizontal angle of view, with room for the camera's pitch."""
-    return math.atan(0.5 * width_px / lens.fx_px) + 0.08
-
-
-def _pose_matrix(x_m: float, y_m: float, heading_rad: float) -> np.ndarray:
-    cos, sin = math.cos(heading_rad), math.sin(heading_rad)
-    return np.array([[cos, -sin, 0, x_m], [sin, cos, 0, y_m], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=np.float64)

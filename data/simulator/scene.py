@@ -7,10 +7,11 @@ import math
 
 import numpy as np
 
-from fsd.data.simulator import mesh, models
+from fsd.data.simulator import mesh
 from fsd.data.simulator.appearance import Colour, Light, Surfaces
 from fsd.data.simulator.road import CORNER_RADIUS_M, LANE_WIDTH_M, Junction, Road
 from fsd.data.simulator.scenery import Scenery
+from fsd.data.simulator.scenery_mesh import GROUND_M, KERB_M, scenery_meshes
 
 MATERIALS = ("asphalt", "paint", "plain", "wall", "props", "foliage", "ground", "shadow")
 """In drawing order: what is near and large first, so that hidden pixels are not shaded twice; shadows last.
@@ -20,13 +21,6 @@ away.
 """
 
 PAVEMENT_M = 2.2
-KERB_M = 0.13
-
-_DOWN_M = -0.10
-"""Level of the open ground; the road lies above it."""
-
-_SHADE_M = KERB_M + 0.015
-"""Shadows are drawn just above the pavement, so that they fall on it as well as on the road."""
 
 
 def build_scene(road: Road, scenery: Scenery, surfaces: Surfaces, light: Light, country: bool) -> dict[str, np.ndarray]:
@@ -35,11 +29,9 @@ def build_scene(road: Road, scenery: Scenery, surfaces: Surfaces, light: Light, 
     builder.add_roads()
     for junction in road.junctions:
         builder.add_junction(junction)
-    builder.add_buildings(scenery.buildings, light)
-    builder.add_trees(scenery.trees, light)
-    builder.add_posts(scenery, light)
     builder.add_ground()
-    return {material: mesh.join(builder.parts[material]) for material in MATERIALS}
+    beside = scenery_meshes(scenery, light)
+    return {material: mesh.join([*builder.parts[material], *beside.get(material, [])]) for material in MATERIALS}
 
 
 _NO_LINES_D = 100.0
@@ -139,7 +131,7 @@ class _SceneBuilder:
         self.parts["asphalt"].append(mesh.quads(self._strip(line, normal, (half, 0), (-half, 0)), (1, 1, 1), surface))
         for side in (1, -1):
             if self.country:
-                bands = [((half, 0.0), (half + 1.6, _DOWN_M - 0.02), (0.20, 0.17, 0.12))]
+                bands = [((half, 0.0), (half + 1.6, GROUND_M - 0.02), (0.20, 0.17, 0.12))]
             else:
                 pavement = self.surfaces.pavement
                 kerb, rim = _scaled(pavement, 0.85), _scaled(pavement, 1.25)
@@ -147,7 +139,7 @@ class _SceneBuilder:
                     ((half, 0.0), (half, KERB_M), kerb),
                     ((half, KERB_M), (half + 0.16, KERB_M), rim),
                     ((half + 0.16, KERB_M), (half + PAVEMENT_M, KERB_M), pavement),
-                    ((half + PAVEMENT_M, KERB_M), (half + PAVEMENT_M, _DOWN_M), pavement),
+                    ((half + PAVEMENT_M, KERB_M), (half + PAVEMENT_M, GROUND_M), pavement),
                 ]
             for inner, outer, colour in bands:
                 first, second = (outer, inner) if side > 0 else ((-inner[0], inner[1]), (-outer[0], outer[1]))
@@ -177,7 +169,7 @@ class _SceneBuilder:
     def _corner(self, junction: Junction, quarter: int, angle: np.ndarray) -> None:
         pavement = self.surfaces.pavement
         if self.country:
-            rings = [(CORNER_RADIUS_M, 0.0), (CORNER_RADIUS_M - 1.6, _DOWN_M - 0.02)]
+            rings = [(CORNER_RADIUS_M, 0.0), (CORNER_RADIUS_M - 1.6, GROUND_M - 0.02)]
             colours: list[Colour] = [(0.20, 0.17, 0.12)]
         else:
             rings = [(CORNER_RADIUS_M, 0.0), (CORNER_RADIUS_M, KERB_M), (CORNER_RADIUS_M - 0.16, KERB_M)]
@@ -229,115 +221,11 @@ class _SceneBuilder:
                 board = mesh.box((0.1, -0.33, -0.72), (0.12, 0.33, 0.72), (0.02, 0.02, 0.022), bottom=True)
                 self.parts["props"] += [mesh.turned(part, x, y, z, heading) for part in (head, board)]
 
-    # Beside the road --------------------------------------------------------------------------------------------------
-
-    def add_buildings(self, buildings: np.ndarray, light: Light) -> None:
-        sun = np.array(light.sun_direction)
-        reach = -sun[:2] / max(sun[2], 0.35)
-        for x, y, heading, length, depth, height, roof, red, green, blue, style in buildings:
-            cos, sin = math.cos(heading), math.sin(heading)
-            outline = np.array([[-length, -depth], [length, -depth], [length, depth], [-length, depth]]) / 2
-            outline = outline @ np.array([[cos, sin], [-sin, cos]]) + [x, y]
-            colour = (red, green, blue)
-            for side in range(4):
-                a, b = outline[side], outline[(side + 1) % 4]
-                width = float(np.hypot(*(b - a)))
-                corners = [[*a, _DOWN_M], [*b, _DOWN_M], [*b, height], [*a, height]]
-                uv = [[0, 0, style], [width, 0, style], [width, height, style], [0, height, style]]
-                self.parts["wall"].append(mesh.quads(np.array([corners]), colour, np.array([uv])))
-                outward = np.array([b[1] - a[1], a[0] - b[0]]) / width
-                if outward @ reach > 0 and light.sun[0] > 0.3:
-                    far = min(height + 0.5 * roof, 14.0) * reach
-                    shadow = [[*corner, _SHADE_M] for corner in (a, b, b + far, a + far)]
-                    self.parts["shadow"].append(mesh.quads(np.array([shadow]), (0, 0, 0), (0, 0, 0.42)))
-            self._roof(outline, height, roof, colour, style)
-
-    def _roof(self, outline: np.ndarray, height: float, roof: float, colour: tuple, style: float) -> None:
-        a, b, c, d = (np.array([*corner, height]) for corner in outline)
-        if roof == 0.0:
-            self.parts["plain"].append(mesh.quads(np.array([[a, b, c, d]]), tuple(0.5 * v for v in colour)))
-            return
-        tile = ((0.20, 0.075, 0.045), (0.10, 0.095, 0.095), (0.15, 0.10, 0.07))[int(style * 2.999)]
-        ridge = [(a + d) / 2 + [0, 0, roof], (b + c) / 2 + [0, 0, roof]]
-        over = 0.12
-        low = [corner + over * (corner - other) / 8 for corner, other in ((a, d), (b, c), (c, b), (d, a))]
-        slopes = np.array([[low[0], low[1], ridge[1], ridge[0]], [low[2], low[3], ridge[0], ridge[1]]])
-        self.parts["plain"].append(mesh.quads(slopes, tile))
-        gables = np.array([[b, c, ridge[1]], [d, a, ridge[0]]])
-        self.parts["plain"].append(mesh.triangles(gables, tuple(0.8 * v for v in colour)))
-
-    def _soft_shadow(self, x: float, y: float, radius: float, stretch: np.ndarray, depth: float) -> None:
-        along = np.hypot(*stretch)
-        direction = stretch / along if along > 1e-6 else np.array([1.0, 0.0])
-        side = np.array([-direction[1], direction[0]])
-        middle = np.array([x, y]) + 0.5 * stretch
-        u, v = direction * (radius + 0.5 * along), side * radius
-        corners = [
-            [*(middle - u - v), _SHADE_M],
-            [*(middle + u - v), _SHADE_M],
-            [*(middle + u + v), _SHADE_M],
-            [*(middle - u + v), _SHADE_M],
-        ]
-        uv = [[-1, -1, depth], [1, -1, depth], [1, 1, depth], [-1, 1, depth]]
-        self.parts["shadow"].append(mesh.quads(np.array([corners]), (0, 0, 0), np.array([uv])))
-
-    def add_trees(self, trees: np.ndarray, light: Light) -> None:
-        shapes = {0: models.round_tree(), 1: models.conifer()}
-        sunny = light.sun[0] > 0.3
-        stretch = -np.array(light.sun_direction[:2]) / max(light.sun_direction[2], 0.35) if sunny else np.zeros(2)
-        for x, y, scale, kind, shade in trees:
-            tree = mesh.turned(shapes[int(kind)], x, y, _DOWN_M, 2.4 * x + y, scale)
-            leaf = np.array((0.035, 0.085, 0.03) if kind else (0.075, 0.145, 0.035)) * shade
-            leaves = tree[:, 9] > 0.5
-            tree[leaves, 6:9] *= leaf.astype(np.float32)
-            self.parts["foliage"].append(tree[leaves])
-            self.parts["props"].append(tree[~leaves])
-            self._soft_shadow(x, y, (1.6 if kind else 2.1) * scale, stretch * 3.2 * scale, 0.6 if sunny else 0.35)
-
-    def add_posts(self, scenery: Scenery, light: Light) -> None:
-        steel, glow = (0.16, 0.165, 0.17), (0, 0, 1.0 if light.lamps_lit else 0.0)
-        lamp = mesh.join(
-            [
-                mesh.box((-0.06, -0.06, 0), (0.06, 0.06, 6.6), steel),
-                mesh.box((0.0, -0.04, 6.5), (1.9, 0.04, 6.6), steel, bottom=True),
-                mesh.box((1.3, -0.12, 6.42), (2.0, 0.12, 6.5), (0.9, 0.78, 0.5), glow, bottom=True),
-            ]
-        )
-        self.parts["props"] += [mesh.turned(lamp, x, y, 0, heading) for x, y, heading in scenery.lamps]
-        boards = [_sign(kind) for kind in range(4)]
-        self.parts["props"] += [mesh.turned(boards[int(k)], x, y, 0, heading) for x, y, heading, k in scenery.signs]
-
     def add_ground(self) -> None:
         low, high = self.road.path.points[:, :2].min(0) - 1500.0, self.road.path.points[:, :2].max(0) + 1500.0
         x, y = (np.linspace(low[axis], high[axis], 13) for axis in range(2))
         x0, y0 = (grid.ravel() for grid in np.meshgrid(x[:-1], y[:-1]))
         x1, y1 = (grid.ravel() for grid in np.meshgrid(x[1:], y[1:]))
-        z = np.full(len(x0), _DOWN_M)
+        z = np.full(len(x0), GROUND_M)
         corners = np.stack([np.stack([a, b, z], 1) for a, b in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], axis=1)
         self.parts["ground"].append(mesh.quads(corners, (1, 1, 1)))
-
-
-def _sign(kind: int) -> np.ndarray:
-    """A traffic sign on its post, facing -x: give way, direction, speed or warning."""
-    post = mesh.box((0.0, -0.03, 0), (0.06, 0.03, 2.5), (0.3, 0.3, 0.31))
-    red, white, blue, yellow = (0.55, 0.02, 0.02), (0.8, 0.8, 0.8), (0.02, 0.10, 0.40), (0.75, 0.5, 0.03)
-
-    def triangle(size: float, x: float, colour: tuple, down: bool) -> np.ndarray:
-        up = -1.0 if down else 1.0
-        corners = [
-            [x, size, 2.2 - up * 0.58 * size],
-            [x, -size, 2.2 - up * 0.58 * size],
-            [x, 0, 2.2 + up * 1.15 * size],
-        ]
-        return mesh.triangles(np.array([corners if up > 0 else corners[::-1]]), colour)
-
-    if kind == 1:
-        return mesh.join([post, mesh.box((-0.04, -0.75, 1.9), (0.0, 0.75, 2.5), blue, bottom=True)])
-    if kind == 2:
-        outer, inner = (
-            mesh.disc((-0.02, 0, 2.25), 0.36, "-x", red, sides=14),
-            mesh.disc((-0.03, 0, 2.25), 0.27, "-x", white),
-        )
-        return mesh.join([post, outer, inner])
-    inner_colour = white if kind == 0 else yellow
-    return mesh.join([post, triangle(0.46, -0.02, red, kind == 0), triangle(0.31, -0.03, inner_colour, kind == 0)])
