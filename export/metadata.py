@@ -6,7 +6,7 @@ Metadata is the last thing written: tools that rewrite a graph drop it.
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from fsd.data.errors import ModelError
 from fsd.export.onnx_export import serialise
