@@ -45,7 +45,11 @@ def score_run(
     charged: dict[str, Any] = {}
     for name, plans in planners.items():
         carried = carried_forward(plans.trajectory, tick_times_ns, poses, in_force)
-        charged[name] = displacement_errors(carried, driven) | heading_errors(carried, driven)
+        charged[name] = (
+            displacement_errors(carried, driven)
+            | heading_errors(carried, driven)
+            | latency_costs(plans.trajectory, carried, driven)
+        )
     return plain, charged
 
 
@@ -102,6 +106,22 @@ def heading_errors(planned: np.ndarray, driven: np.ndarray) -> dict[str, float]:
         if known.any():
             figures[f"ahe_{label}_rad"] = float(error_rad[known, :steps].mean())
             figures[f"fhe_{label}_rad"] = float(error_rad[known, steps - 1].mean())
+    return figures
+
+
+def latency_costs(planned: np.ndarray, carried: np.ndarray, driven: np.ndarray) -> dict[str, float]:
+    """How much ADE latency adds at each horizon, in metres, over the ticks where both figures are known.
+
+    The charged scores alone do not say it: they lack the first ticks, when no plan is ready yet.
+
+    Args:
+        planned: (T, 16, 2+) each tick's own plan; carried: the one in force; driven: where the car went.
+    """
+    own_m, carried_m = (np.linalg.norm(plans[..., :2] - driven[..., :2], axis=-1) for plans in (planned, carried))
+    figures: dict[str, float] = {}
+    for label, steps, known in _supported(own_m + carried_m):
+        if known.any():
+            figures[f"latency_cost_{label}_m"] = float((carried_m - own_m)[known, :steps].mean())
     return figures
 
 

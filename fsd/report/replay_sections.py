@@ -84,8 +84,9 @@ def _plan_error_tile(summary: dict[str, Any]) -> str:
         key = f"ade_{horizon}_m"
         if key in scores.get("network", {}):
             others = f"constant velocity {scores['constant_velocity'][key]:.2f}"
-            if key in charged.get("network", {}):
-                others = f"latency-charged {charged['network'][key]:.2f} · {others}"
+            cost_m = charged.get("network", {}).get(f"latency_cost_{horizon}_m")
+            if cost_m is not None:
+                others = f"{others} · latency adds {cost_m:.3f}"
             return headline(f"plan error, ADE@{horizon}", f"{scores['network'][key]:.2f}<small> m</small>", others)
     return headline("plan error", "–", "no driven path recorded long enough to compare with")
 

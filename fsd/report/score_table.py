@@ -18,6 +18,7 @@ FIGURES = (
     ("heading@3s", "ahe_3s_rad", DEGREES, "°"),
     ("curvature", "curvature_mae_per_m", 1.0, "1/m"),
     ("acceleration", "acceleration_mae_mps2", 1.0, "m/s²"),
+    ("latency adds @3s", "latency_cost_3s_m", 1.0, "m"),
     ("jitter@1s", "jitter_1s_m", 1.0, "m"),
     ("jitter@3s", "jitter_3s_m", 1.0, "m"),
 )
@@ -33,7 +34,7 @@ def score_section(summary: dict[str, Any]) -> str:
     for name, key, factor, unit in FIGURES:
         plain = [_cell(scores[planner].get(key), factor, unit) for planner in PLANNERS]
         late = [_cell(charged[planner].get(key), factor, unit) for planner in PLANNERS]
-        if any(cell != "–" for cell in plain):
+        if any(cell != "–" for cell in (*plain, *late)):
             rows.append([_best(name, scores, key), *plain, *late])
     if not rows:
         return ""

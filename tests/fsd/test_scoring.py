@@ -206,6 +206,8 @@ def test_without_latency_the_charged_scores_are_the_plain_ones() -> None:
     plans = Plans(driven_waypoints(ego, times_ns) + 0.3, np.zeros(60), np.zeros(60))
     plain, charged = score_run(ego, times_ns, plans, 0.0)
     for planner, figures in charged.items():
+        costs = [figures.pop(f"latency_cost_{horizon}_m") for horizon in ("1s", "2s", "3s")]
+        assert costs == pytest.approx([0, 0, 0], abs=1e-9)
         assert figures == pytest.approx({name: plain[planner][name] for name in figures}, abs=1e-9)
 
 
@@ -224,6 +226,14 @@ def test_latency_costs_a_planner_that_does_not_see_the_bend() -> None:
     at = [score_run(ego, times_ns, plans, ms)[1]["network"]["ade_2s_m"] for ms in (0.0, 50.0, 150.0, 500.0)]
     assert at == sorted(at)
     assert at[-1] > 1.5 * at[0]
+
+
+def test_the_cost_of_latency_counts_only_ticks_that_have_both_scores() -> None:
+    """The bend begins late: without the first ticks the charged mean alone would look better than the plain one."""
+    ego, times_ns = drive(speed_mps=20, curvature=0.03, acceleration=-3.0), ticks(100)
+    plain, charged = score_run(ego, times_ns, constant_velocity(ego, times_ns), 400.0)
+    assert charged["network"]["ticks_3s"] < plain["network"]["ticks_3s"]
+    assert charged["network"]["latency_cost_3s_m"] > 0
 
 
 def test_a_plan_too_old_to_reach_the_horizon_supports_no_figure() -> None:
