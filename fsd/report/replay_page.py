@@ -1,6 +1,6 @@
 """`report.html` of one replay: what was run, what came out, the worst moments, and what the compressor did.
 
-Puts sections together; each section is made in `replay_sections.py` or `score_table.py`.
+Puts sections together; the sections are made in `replay_sections.py`, `run_sections.py` and `score_table.py`.
 """
 
 import datetime
@@ -10,6 +10,7 @@ from typing import Any
 from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS
 from fsd.report import replay_sections as sections
+from fsd.report import run_sections
 from fsd.report.moments import Moments
 from fsd.report.page import page, text, write_page
 from fsd.report.run_figures import run_figures
@@ -36,10 +37,10 @@ def write_report(path: Path, folder: Path, clip: Clip, moments: Moments) -> None
         sections.error_over_time(figures, kept),
         sections.worst_moments(kept, moments.measure),
         score_section(summary),
-        sections.compressor(summary, figures, moments.thumbnails),
-        sections.timing(summary, figures),
-        sections.faults(summary, figures),
-        sections.what_was_run(summary, clip.rig, present_cameras(clip)),
+        run_sections.compressor(summary, figures, moments.thumbnails),
+        run_sections.timing(summary, figures),
+        run_sections.faults(summary, figures),
+        run_sections.what_was_run(summary, clip.rig, present_cameras(clip)),
         _footer(summary),
     ]
     write_page(path, page(f"{summary['clip']['name']} · fsd replay", "\n".join(body)))
