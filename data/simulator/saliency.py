@@ -8,6 +8,7 @@ import numpy as np
 from fsd.data.camera_model import project
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import Rig
+from fsd.data.simulator.perception import seen_vehicles
 from fsd.data.simulator.scene import signal_heads
 from fsd.data.simulator.world import World
 
@@ -46,7 +47,7 @@ def saliency_label(world: World, rig: Rig) -> np.ndarray:
 
 def _boxes_in_ego(world: World) -> np.ndarray:
     """(n, 8, 3) corners in the ego frame of everything near."""
-    boxes = [(*v.pose, 0.5 * v.length_m, 0.5 * v.width_m, 0.0, 1.5) for v in world.traffic.vehicles]
+    boxes = [(*v.pose, 0.5 * v.length_m, 0.5 * v.width_m, 0.0, 1.5) for v in seen_vehicles(world)]
     boxes += [(p.x_m, p.y_m, p.heading_rad, 0.3, 0.3, 0.0, 1.75) for p in world.pedestrians]
     for junction, is_route, x, y, z, heading in signal_heads(world.road):
         # The heads that the ego car reads: those of its own approach, while it is before the line.
