@@ -7,6 +7,7 @@ the weights before. Collection and training take turns: done at the same time th
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from fsd.networks.collection import CollectionConfig, collect
@@ -60,7 +61,11 @@ class RecipeConfig:
 Report = Callable[[str, int, int, dict[str, float]], None]
 
 
-def run_recipe(config: RecipeConfig, report: Report = lambda phase, done, total, figures: None) -> Path:
+def _silent(phase: str, done: int, total: int, figures: dict[str, float]) -> None:
+    """The report of whoever wants none."""
+
+
+def run_recipe(config: RecipeConfig, report: Report = _silent) -> Path:
     """Collect and train, round by round.
 
     Args:
@@ -75,9 +80,7 @@ def run_recipe(config: RecipeConfig, report: Report = lambda phase, done, total,
     episodes = config.out / "episodes"
     weights: Path | None = None
     for index, this in enumerate(config.rounds):
-        _collect_round(
-            config, index, this, weights, lambda done, total, i=index: report(f"collect {i}", done, total, {})
-        )
+        _collect_round(config, index, this, weights, partial(_collected, report, index))
         settings = TrainConfig(
             out=config.out / f"round-{index}",
             network=config.network,
@@ -90,15 +93,20 @@ def run_recipe(config: RecipeConfig, report: Report = lambda phase, done, total,
             device=config.device,
             seed=config.seed + index,
         )
-        weights = train(
-            settings,
-            find_episodes(episodes, config.network.budget),
-            lambda step, figures, i=index, total=this.steps: report(f"train {i}", step, total, figures),
-        )
+        found = find_episodes(episodes, config.network.budget)
+        weights = train(settings, found, partial(_trained, report, index, this.steps))
     assert weights is not None
     final = config.out / WEIGHTS
     final.write_bytes(weights.read_bytes())
     return final
+
+
+def _collected(report: Report, index: int, done: int, total: int) -> None:
+    report(f"collect {index}", done, total, {})
+
+
+def _trained(report: Report, index: int, total: int, step: int, figures: dict[str, float]) -> None:
+    report(f"train {index}", step, total, figures)
 
 
 def _collect_round(
