@@ -12,6 +12,9 @@ from numba import njit
 
 _kernel = njit(nogil=True, cache=True, error_model="numpy")
 
+_STRIP = 24
+"""Rows of cells that are summed before they are used."""
+
 _EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
 _EVEN_PAIRS = np.uint64(0x0000FFFF0000FFFF)
 _PAIR = np.uint64(0xFFFF)
@@ -118,8 +121,6 @@ def read_picture(
     y_words: np.ndarray,
     u_words: np.ndarray,
     v_words: np.ndarray,
-    luma_sums: np.ndarray,
-    chroma_sums: np.ndarray,
     group: int,
     analysis: np.ndarray,
     packed: np.ndarray,
@@ -128,28 +129,39 @@ def read_picture(
 
     Args:
         y_words, u_words, v_words: (960, 160), (480, 80), (480, 80) uint64, the planes as words of eight pixels.
-        luma_sums, chroma_sums: (120, 160) and (2, 60, 80) uint16 scratch.
         group: cells across one base pixel: 1, 2 or 4.
         analysis: (120, 160) uint8, written.
         packed: (6, 60 / group, 80 / group) uint8, written.
     """
-    u_sums, v_sums = chroma_sums[0], chroma_sums[1]
-    _sums_8x8(y_words, luma_sums)
-    _means(luma_sums, analysis)
-    _sums_8x8(u_words, u_sums)
-    _sums_8x8(v_words, v_sums)
+    # Strip by strip, so that the sums stay in the first-level cache between being made and being used.
+    sums = np.empty((_STRIP, 160), np.uint16)
+    pairs, quads = sums.view(np.uint32), sums.view(np.uint64)
+    rows = _STRIP // group // 2
+    for strip in range(120 // _STRIP):
+        first = strip * _STRIP
+        _sums_8x8(y_words[8 * first : 8 * (first + _STRIP)], sums)
+        _means(sums, analysis[first : first + _STRIP])
+        part = packed[:, strip * rows : (strip + 1) * rows]
+        if group == 1:
+            _pack_means(pairs, part)
+        elif group == 2:
+            _pack_means_of_4(quads, part)
+        else:
+            _pack_means_of_16(quads, part)
+    _read_chroma(u_words, group, packed[4])
+    _read_chroma(v_words, group, packed[5])
+
+
+@_kernel
+def _read_chroma(words: np.ndarray, group: int, out: np.ndarray) -> None:
+    sums = np.empty((60, 80), np.uint16)
+    _sums_8x8(words, sums)
     if group == 1:
-        _pack_means(luma_sums.view(np.uint32), packed)
-        _means(u_sums, packed[4])
-        _means(v_sums, packed[5])
+        _means(sums, out)
     elif group == 2:
-        _pack_means_of_4(luma_sums.view(np.uint64), packed)
-        _means_of_4(u_sums.view(np.uint32), packed[4])
-        _means_of_4(v_sums.view(np.uint32), packed[5])
+        _means_of_4(sums.view(np.uint32), out)
     else:
-        _pack_means_of_16(luma_sums.view(np.uint64), packed)
-        _means_of_16(u_sums.view(np.uint64), packed[4])
-        _means_of_16(v_sums.view(np.uint64), packed[5])
+        _means_of_16(sums.view(np.uint64), out)
 
 
 @_kernel

@@ -52,8 +52,6 @@ class PictureSampler:
         self._base_sums = self._luma_sums if group else np.empty(base, np.uint32)
         self._chroma_sums = np.empty(chroma_cells, np.uint32)
         self._base_image = np.empty(base, np.uint8)
-        self._narrow_luma_sums = np.empty(fine, np.uint16)
-        self._narrow_chroma_sums = np.empty((2, ANALYSIS_ROWS // 2, ANALYSIS_COLUMNS // 2), np.uint16)
 
     def fits(self, frame: Frame) -> bool:
         """Whether all planes have the size and type that this sampler was made for."""
@@ -77,8 +75,6 @@ class PictureSampler:
                 frame.y_plane.view(np.uint64),
                 frame.u_plane.view(np.uint64),
                 frame.v_plane.view(np.uint64),
-                self._narrow_luma_sums,
-                self._narrow_chroma_sums,
                 self._group,
                 analysis,
                 retina,
