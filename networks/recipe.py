@@ -5,6 +5,7 @@ the weights before. Collection and training take turns: done at the same time th
 """
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -29,6 +30,7 @@ DEFAULT_ROUNDS = (Round(900, 2400, 1.5e-3), Round(300, 1200, 8e-4), Round(300, 2
 """About two hours on two CPU cores, most of the first hour for pictures."""
 
 SEEDS_A_ROUND = 10_000
+POLL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,14 @@ def _trained(report: Report, index: int, total: int, step: int, figures: dict[st
 def _collect_round(
     config: RecipeConfig, index: int, this: Round, weights: Path | None, progress: Callable[[int, int], None]
 ) -> None:
-    """Collect in the first process of a `torchrun`; the others wait for it in training's first meeting."""
+    """Collect in the first process of a `torchrun`; the others wait until its marker file is there.
+
+    A file, not a barrier: collecting takes longer than a barrier's time limit, and machines share the folder anyway.
+    """
+    marker = config.out / f"collected-{index}"
     if int(os.environ.get("RANK", "0")) != 0:
+        while not marker.exists():
+            time.sleep(POLL_S)
         return
     collection = CollectionConfig(
         config.out / "episodes",
@@ -123,3 +131,5 @@ def _collect_round(
         budget=config.network.budget.name,
     )
     collect(replace(collection, weights=weights), config.workers, progress)
+    config.out.mkdir(parents=True, exist_ok=True)
+    marker.touch()

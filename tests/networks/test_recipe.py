@@ -33,3 +33,19 @@ def test_later_rounds_are_driven_by_the_weights_before(tmp_path: Path, monkeypat
 def test_a_recipe_without_a_round_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one round"):
         RecipeConfig(rounds=())
+
+
+def test_the_other_processes_of_a_torchrun_wait_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    naps: list[float] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        (tmp_path / "collected-0").touch()
+
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(recipe.time, "sleep", nap)
+    monkeypatch.setattr(recipe, "find_episodes", lambda folder, budget: [])
+    monkeypatch.setattr(recipe, "collect", lambda *args: pytest.fail("only the first process collects"))
+    monkeypatch.setattr(recipe, "train", lambda config, episodes, progress: Path(__file__))
+    run_recipe(RecipeConfig(tmp_path, rounds=(Round(2, 3, 1e-3),)))
+    assert len(naps) == 1
