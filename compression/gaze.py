@@ -60,7 +60,7 @@ class GazePolicy(Protocol):
 
         Args:
             scene: this tick.
-            scores: (2400,) int64, how much every block is wanted; the highest are read, negative ones never.
+            scores: (2400,) int64 below 2^50, how much every block is wanted; the highest are read, negative ones never.
             floors: (8,) int64, at least so many patches for a camera, if it has that many blocks wanted; 0 on entry.
             caps: (8,) int64, at most so many; on entry all patches that can be given (none are kept for the sweep).
         """
@@ -104,7 +104,8 @@ def _spend(
 ) -> None:
     """Give `count` patches to the best blocks: every camera its floor first, then the best of all below their caps.
 
-    `keys` are unique (score * blocks + order), so there is one answer whatever the order of the loops.
+    `keys` are unique (score times the number of blocks, plus order), so there is one answer, in whatever order they
+    are looked through.
     """
     cameras = floors.shape[0]
     most = 0
@@ -116,7 +117,6 @@ def _spend(
     for camera in range(cameras):
         room = min(caps[camera], count)
         held[camera] = _rank(keys[camera * blocks : (camera + 1) * blocks], ranked[camera, :room])
-    left = count
     for _ in range(count):
         best_camera, best_key, best_is_floor = -1, np.int64(-1), False
         for camera in range(cameras):
@@ -129,7 +129,6 @@ def _spend(
         if best_camera < 0:
             break
         given[best_camera] += 1
-        left -= 1
         taken[block_of_order[best_key % total]] = True
 
 
@@ -161,6 +160,7 @@ def _choose(
     is_swept: np.ndarray,
     picked: np.ndarray,
 ) -> int:
+    """Spend the budget; writes the chosen blocks, rising, into `picked` and returns how many there are."""
     total, cameras = scores.shape[0], is_valid.shape[0]
     blocks = total // cameras
     newest = last_read.max()
@@ -191,7 +191,7 @@ class Gaze:
     """Spends a budget: a policy's best blocks, then the oldest ones.
 
     Args:
-        budget: `patch_count` patches, of which `sweep_patches` go to the blocks that were not read for longest.
+        budget: `patch_count` patches, of which `sweep_count` go to the blocks that were not read for longest.
         policy: says what is wanted.
         camera_count: how many cameras the rig has.
 

@@ -12,6 +12,9 @@ LENGTH = 10
 MIN_AGE, MAX_AGE = 4, 9
 """A reference is 4 to 9 ticks old: differences over one tick are noise, over more the warp fails."""
 
+PAUSE_NS = 500_000_000
+"""A longer gap between ticks is a pause."""
+
 
 class History:
     """Ring of analysis images.
@@ -37,7 +40,12 @@ class History:
         self.slot = LENGTH - 1
 
     def advance(self, timestamp_ns: int, is_valid: np.ndarray) -> np.ndarray:
-        """Begin a tick; returns the (8, 120, 160) images to fill for its valid cameras."""
+        """Begin a tick; returns the (8, 120, 160) images to fill for its valid cameras.
+
+        After a pause nothing before it is a reference: nobody knows how the ego moved meanwhile.
+        """
+        if timestamp_ns - self.timestamp_ns[self.slot] > PAUSE_NS:
+            self.is_valid[:] = False
         self.slot = (self.slot + 1) % LENGTH
         self.timestamp_ns[self.slot] = timestamp_ns
         self.is_valid[self.slot] = is_valid

@@ -1,5 +1,6 @@
 """Residual: ego motion and exposure explain the street away, and what remains is what is new."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,12 @@ def test_a_camera_that_was_away_has_no_reference_and_no_surprise(street: Any) ->
     last = watch(street, frame_sets, EgoSample(0.0, 0.0))[-1]
     assert last.reference_age_ticks[0] == 0
     assert not last.block_surprise[0].any()
+
+
+def test_after_a_pause_there_is_no_reference(street: Any) -> None:
+    frame_sets = straight(street, 8, 0.0)
+    frame_sets.append(replace(frame_sets[-1], tick=8, timestamp_ns=frame_sets[-1].timestamp_ns + 600_000_000))
+    assert watch(street, frame_sets, EgoSample(0.0, 0.0))[-1].reference_age_ticks[0] == 0
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (0.7, 0.0), (1.3, -10.0), (1.0, 25.0)])
