@@ -37,7 +37,7 @@ def lay_out(
     pieces: Callable[[np.random.Generator], list[Piece]],
     lanes: int,
     country: bool,
-    start_m: float = 15.0,
+    start_m: float = 20.0,
 ) -> Layout:
     """Draw pieces until they make a road that does not run into itself, and add the tail.
 

@@ -80,6 +80,7 @@ class Renderer:
         self._nominal = [camera.ego_from_camera.matrix() for camera in rig.cameras]
         self._build_programs()
         self._chunks: list[_Chunk] = []
+        self._loaded: list[Any] = []
         self._ground: Any = None
 
     @staticmethod
@@ -175,9 +176,9 @@ class Renderer:
 
     def load(self, road: Road, scenery: Scenery, surfaces: Surfaces, light: Light, country: bool) -> None:
         """Upload a standing world; replaces the one before."""
-        for chunk in self._chunks:
-            for _, array in chunk.arrays:
-                array.release()
+        for held in self._loaded:
+            held.release()
+        self._loaded = []
         scene = build_scene(road, scenery, surfaces, light, country)
         self._light = light
         self._ground = self._vertex_array("ground", scene.pop("ground"))
@@ -187,7 +188,9 @@ class Renderer:
 
     def _vertex_array(self, material: str, vertices: np.ndarray) -> Any:
         buffer = self.context.buffer(np.ascontiguousarray(vertices, dtype=np.float32).tobytes())
-        return self.context.vertex_array(self._programs[material], [(buffer, *self._used(material, *_LAYOUT))])
+        array = self.context.vertex_array(self._programs[material], [(buffer, *self._used(material, *_LAYOUT))])
+        self._loaded += [array, buffer]  # moderngl frees nothing by itself
+        return array
 
     def _cut(self, scene: dict[str, np.ndarray]) -> list[_Chunk]:
         """Sort all triangles into squares of the map, so that a camera draws only the squares that it can see."""
@@ -235,6 +238,10 @@ class Renderer:
         apart = 0.15 if surfaces.centre_line == "double" else 0.0
         dashed = float(surfaces.centre_line == "dashed")
         self._set("centre", (apart, surfaces.dash_m, surfaces.dash_period_m, dashed))
+
+    def release(self) -> None:
+        """Free everything on the graphics card; the renderer cannot be used afterwards."""
+        self.context.release()
 
     # One picture ------------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,20 @@ def _start(rng: np.random.Generator, seed: int, setting: Setting) -> World:
     return world
 
 
+def _add_company(world: World, rng: np.random.Generator) -> None:
+    """Others who do not matter, but are there: in the next lane, slower or overtaking, and sometimes right behind."""
+    lane, speed = world.setting.lane, world.ego.speed_mps
+    if world.road.lanes == 2:
+        at = world.s - 45.0
+        for _ in range(int(rng.integers(0, 4))):
+            at += rng.uniform(14, 45)
+            pace = float(rng.uniform(0.6, 1.1)) * world.limit_mps
+            world.traffic.add_on_road(max(at, 1.0), 1 - lane, min(pace, speed + 2.0), pace)
+            at = max(at, 1.0)
+    if rng.uniform() < 0.3 and world.s > 14.0:
+        world.traffic.add_on_road(world.s - rng.uniform(10.0, 13.0), lane, speed, world.limit_mps, "sedan")
+
+
 def curves(seed: int, conditions: Conditions = NORMAL) -> World:
     """S1: bends of all radii, town or country, one or two lanes; sometimes somebody slower ahead."""
     rng = _generator(seed, 1)
@@ -60,6 +74,7 @@ def curves(seed: int, conditions: Conditions = NORMAL) -> World:
     layout = lay_out(rng, winding, lanes, country=bool(rng.uniform() < 0.5))
     world = _start(rng, seed, _settle(layout, int(rng.integers(lanes)), conditions))
     world.add_oncoming(QUIET)
+    _add_company(world, rng)
     if rng.uniform() < 0.3:
         lane = world.setting.lane
         world.traffic.add_on_road(layout.start_m + rng.uniform(18, 40), lane, world.ego.speed_mps, rng.uniform(5, 9))
@@ -81,8 +96,7 @@ def hard_stops(seed: int, conditions: Conditions = NORMAL) -> World:
         at += rng.uniform(45, 85)
         to = 0.0 if rng.uniform() < 0.7 else rng.uniform(1.5, 3.0)
         world.scripts.append(HardStop(lead, at, rng.uniform(4.5, 7.5), to, rng.uniform(1.5, 4.0)))
-    if rng.uniform() < 0.4:
-        world.traffic.add_on_road(layout.start_m - rng.uniform(12, 20), lane, speed, world.limit_mps)
+    _add_company(world, rng)
     return world
 
 
@@ -96,6 +110,7 @@ def lights(seed: int, conditions: Conditions = NORMAL) -> World:
     world.add_oncoming(LIVELY)
     for index in range(len(turns)):
         world.add_crossing(index, LIVELY)
+    _add_company(world, rng)
     if rng.uniform() < 0.35:
         lane = world.setting.lane
         world.traffic.add_on_road(layout.start_m + rng.uniform(14, 30), lane, world.ego.speed_mps, rng.uniform(6, 9))
