@@ -7,7 +7,8 @@ parameter sets before every key frame. Times are those of the frames that the re
 from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
+from pathlib import Path
 
 import av
 import numpy as np
@@ -48,21 +49,28 @@ def why_not_passed_through(stream: CameraStream) -> str | None:
     if stream.codec not in ANNEX_B:
         return f"its codec is {stream.codec}"
     for part in stream.parts:
-        with opened(part) as (container, video):
-            if video.codec_context.name != stream.codec:
-                return "its part files have different codecs"
-            if round(next(container.decode(video)).rotation / 90) % 4:
-                return "its pictures are turned by metadata"
-        with opened(part) as (container, video):
-            times: list[int | None] = []
-            for packet in container.demux(video):
-                if packet.size:
-                    times.append(packet.pts)
-                if len(times) == PROBED_PACKETS:
-                    break
-            known = [time for time in times if time is not None]
-            if any(later <= earlier for earlier, later in pairwise(known)):
-                return "it has B-frames"
+        try:
+            why = _why_not_part(part, stream.codec)
+        except (av.FFmpegError, StopIteration):
+            why = "its file is damaged"
+        if why is not None:
+            return why
+    return None
+
+
+def _why_not_part(part: Path, codec: str) -> str | None:
+    with opened(part) as (container, video):
+        if video.codec_context.name != codec:
+            return "its part files have different codecs"
+        if round(next(container.decode(video)).rotation / 90) % 4:
+            return "its pictures are turned by metadata"
+    with opened(part) as (container, video):
+        packets = list(islice((packet for packet in container.demux(video) if packet.size), PROBED_PACKETS))
+        if any(packet.is_discard for packet in packets):
+            return "an edit list hides some of its pictures"
+        times = [packet.pts for packet in packets if packet.pts is not None]
+        if any(later <= earlier for earlier, later in pairwise(times)):
+            return "it has B-frames"
     return None
 
 
@@ -90,7 +98,10 @@ class PassedVideo:
         """
         batch: list[_Packet] = []
         while self._last_index < frame.index:
-            packet = next(self._packets, None)
+            try:
+                packet = next(self._packets, None)
+            except av.FFmpegError as error:
+                raise ClipError(f"{self._stream.name}: its packets break off ({error}).") from error
             if packet is None:
                 raise ClipError(f"{self._stream.name}: picture {frame.index} has no packet of its own.")
             batch.append(packet)

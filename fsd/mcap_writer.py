@@ -126,15 +126,8 @@ class DriveMcap:
         rig = self._clip.rig
         cameras = [camera for camera in rig.cameras if camera.name in self.video]
         self._put("/tf_static", messages.mounting(cameras, now_ns), now_ns)
-        for index, video in self._videos.items():
-            name = CAMERAS[index]
-            camera = rig.camera(name)
-            if camera is not None:
-                values = calibration_of(camera, video.scale)
-                self._put(f"/camera/{name}/calibration", messages.calibration(name, values, now_ns), now_ns)
-                if values.fit_error_px > 0.5:
-                    words = f"{name}: calibration is a fit, up to {values.fit_error_px:.1f} pixels off"
-                    self._put("/log", messages.log(words, True, now_ns), now_ns)
+        for index in self._videos:
+            self._put_calibration(index, now_ns)
         path = self._driven_path()
         if len(path):
             self._put("/driven", messages.driven_scene(path, now_ns), now_ns)
@@ -142,6 +135,17 @@ class DriveMcap:
             self._put("/tf", messages.ego_pose(0.0, 0.0, 0.0, now_ns), now_ns)
         rig_json = msgspec.json.format(msgspec.json.encode(rig), indent=2)
         self._writer.add_attachment(now_ns, now_ns, "rig.json", "application/json", rig_json)
+
+    def _put_calibration(self, index: int, now_ns: int) -> None:
+        name = CAMERAS[index]
+        camera = self._clip.rig.camera(name)
+        if camera is None:
+            return
+        values = calibration_of(camera, self._videos[index].scale)
+        self._put(f"/camera/{name}/calibration", messages.calibration(name, values, now_ns), now_ns)
+        if values.fit_error_px > 0.5:
+            words = f"{name}: calibration is a fit, up to {values.fit_error_px:.1f} pixels off"
+            self._put("/log", messages.log(words, True, now_ns), now_ns)
 
     def _driven_path(self) -> np.ndarray:
         ego = self._clip.ego
@@ -167,6 +171,7 @@ class DriveMcap:
                 self._videos[index] = EncodedVideo(stream)
                 self.video[name] = f"passed through, then encoded anew: {error}"
                 found = self._videos[index].messages(frame)
+                self._put_calibration(index, frame.timestamp_ns)
             for message in found:
                 self._put(f"/camera/{name}/video", messages.video(name, message), message.timestamp_ns)
 

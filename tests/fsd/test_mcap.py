@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import shutil
 from collections import defaultdict
 from collections.abc import Callable
 from fractions import Fraction
@@ -238,6 +239,39 @@ def test_a_codec_that_viewers_do_not_play_is_encoded_anew(tmp_path: Path) -> Non
     options = {"qscale": "5", "strict": "unofficial"}
     clip = one_camera(tmp_path / "clip", "mjpeg", options, [tick_time_ns(tick) for tick in range(4)])
     assert why_not_passed_through(open_clip(clip).streams[0]) == "its codec is mjpeg"  # type: ignore[arg-type]
+
+
+def test_a_file_that_breaks_off_gives_what_it_has(small_clip: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "clip"
+    shutil.copytree(small_clip, clip)
+    with av.open(str(clip / "rear.mp4")) as source, av.open(str(clip / "rear.ts"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    (clip / "rear.mp4").unlink()
+    whole = (clip / "rear.ts").read_bytes()
+    (clip / "rear.ts").write_bytes(whole[: len(whole) // 2])
+    summary = replayed(clip, tmp_path / "out")
+    assert summary["status"] == "complete"
+    messages = read(tmp_path / "out" / "drive.mcap")
+    assert 0 < len(messages["/camera/rear/video"]) < TICKS
+    assert len(messages["/camera/front_main/video"]) == TICKS
+
+
+def test_when_packets_do_not_go_as_far_as_the_pictures_the_camera_is_encoded(
+    small_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from itertools import islice
+
+    from fsd import mcap_video
+
+    numbered = mcap_video._numbered
+    monkeypatch.setattr(mcap_video, "_numbered", lambda stream: (packet for packet in islice(numbered(stream), 10)))
+    summary = replayed(small_clip, tmp_path)
+    assert summary["viewer_file"]["video"]["rear"].startswith("passed through, then encoded anew")
+    assert len(read(tmp_path / "drive.mcap")["/camera/rear/video"]) == TICKS
 
 
 def test_without_the_extra_the_replay_says_so_and_goes_on(
