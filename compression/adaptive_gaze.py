@@ -57,11 +57,11 @@ class GazeWeights:
             )
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _share(
     is_valid: np.ndarray,
     is_keyframe: np.ndarray,
-    shares: tuple[int, int, int],
+    shares: np.ndarray,
     floors: np.ndarray,
     caps: np.ndarray,
 ) -> None:
@@ -73,7 +73,7 @@ def _share(
         caps[camera] = max(free * cap_share // 256, (2 * free + cameras - 1) // cameras, 1)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _score(
     prior: np.ndarray,
     surprise: np.ndarray,
@@ -82,7 +82,7 @@ def _score(
     is_valid: np.ndarray,
     last_read: np.ndarray,
     count: int,
-    weights: tuple[int, int, int, int, int, int],
+    weights: np.ndarray,
     out: np.ndarray,
 ) -> None:
     """Scores of all blocks, (8, 300) as all arrays here; -1 for cameras that are not valid."""
@@ -119,8 +119,9 @@ class AdaptiveGaze:
 
     def __init__(self, rig: Rig, geometry: TokenGeometry, weights: GazeWeights | None = None) -> None:
         self.weights = w = weights or GazeWeights()
-        self._score_weights = (w.surprise, w.max_surprise, w.saliency, w.age, w.max_age_ticks, w.overlap)
-        self._shares = (w.floor_share, w.cap_share, w.grant)
+        # Arrays, not tuples: numba looks at every element of a tuple at every call.
+        self._score_weights = np.array([w.surprise, w.max_surprise, w.saliency, w.age, w.max_age_ticks, w.overlap])
+        self._shares = np.array([w.floor_share, w.cap_share, w.grant])
         headings_rad = [_HEADING_STEP_RAD * step for step in range(-_HEADINGS, _HEADINGS + 1)]
         self._priors = [foveal_prior(geometry.block_meta, geometry.has_camera, heading) for heading in headings_rad]
         self._better = better_views(rig, geometry.block_meta)

@@ -217,7 +217,7 @@ class Compressor:
             first = last
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _label_patches(
     chosen: np.ndarray,
     block_meta: np.ndarray,

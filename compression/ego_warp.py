@@ -93,7 +93,7 @@ class EgoWarp:
         self.pixels_per_rad = np.median(np.linalg.norm(self.rates[:, 1].astype(np.float64), axis=1), axis=-1)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def motion_between(earlier: np.ndarray, later: np.ndarray) -> tuple[float, float, float]:
     """Forward m, left m and left turn rad from one pose (x, y, yaw) to another, in the frame of the earlier."""
     dx, dy, turn_rad = later[0] - earlier[0], later[1] - earlier[1], later[2] - earlier[2]
@@ -116,7 +116,7 @@ def _reference_age(flow_px: float, is_valid: np.ndarray, slot: int, camera: int)
     return 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _forward_place(nodes_m: np.ndarray, forward_m: float) -> tuple[int, float]:
     """Which two nodes a distance lies between, and how far from the first (0 … 1)."""
     distance = min(abs(forward_m), nodes_m[-1])
@@ -126,7 +126,7 @@ def _forward_place(nodes_m: np.ndarray, forward_m: float) -> tuple[int, float]:
     return node, (distance - nodes_m[node]) / (nodes_m[node + 1] - nodes_m[node])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _camera_shifts(
     forward: np.ndarray,
     rates: np.ndarray,
@@ -182,7 +182,7 @@ def reference_shifts(
             _camera_shifts(forward[camera], rates[camera], nodes_m, motion, shifts[camera])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def motion_shifts(
     forward: np.ndarray, rates: np.ndarray, nodes_m: np.ndarray, forward_m: float, turn_rad: float, shifts: np.ndarray
 ) -> None:

@@ -62,7 +62,7 @@ class KeyframeConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def camera_surprise(surprise: np.ndarray, rise: np.ndarray, prior: np.ndarray, out: np.ndarray) -> None:
     """One number a camera, (8,) int64: its surprising blocks weighted by where they are, plus the rise of the whole.
 
@@ -76,12 +76,14 @@ def camera_surprise(surprise: np.ndarray, rise: np.ndarray, prior: np.ndarray, o
         out[camera] = total + max(0, rise[camera] - 768) * 4
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _decide(
     count: int,
     is_valid: np.ndarray,
     surprise: np.ndarray,
-    moved: np.ndarray,
+    travelled: np.ndarray,
+    last_travelled: np.ndarray,
+    steps: np.ndarray,
     max_gaps: np.ndarray,
     limits: np.ndarray,
     since: np.ndarray,
@@ -89,8 +91,13 @@ def _decide(
     level: np.ndarray,
     tokens: np.ndarray,
     reasons: np.ndarray,
+    is_keyframe: np.ndarray,
 ) -> int:
-    """Write why each camera has a keyframe, and return the largest surprise that was granted one."""
+    """Write why each camera has a keyframe, and return the largest surprise that was granted one.
+
+    `travelled` (2,) holds metres and radians so far, `last_travelled` (8, 2) those at each camera's last keyframe, and
+    `steps` (2,) how much of either makes a picture new.
+    """
     event = 0
     surprise_floor, min_gap, release, bucket, refill, shared_bucket, shared_refill = limits
     cameras = reasons.shape[0]
@@ -98,6 +105,7 @@ def _decide(
     for turn in range(cameras):
         camera = (turn + count) % cameras  # nobody is always first at the shared bucket
         reasons[camera] = 0
+        is_keyframe[camera] = False
         tokens[camera] = min(tokens[camera] + TOKEN // refill, bucket * TOKEN)
         if not is_valid[camera]:
             since[camera] = -1  # the first picture after an absence is a start
@@ -119,7 +127,9 @@ def _decide(
             reasons[camera] |= START
         if is_attack and not is_start:
             reasons[camera] |= SURPRISE
-        if moved[camera] and not is_start:
+        has_moved = travelled[0] - last_travelled[camera, 0] >= steps[0]
+        has_turned = travelled[1] - last_travelled[camera, 1] >= steps[1]
+        if (has_moved or has_turned) and not is_start:
             reasons[camera] |= DISTANCE
         if is_refresh:
             reasons[camera] |= GAP
@@ -132,6 +142,8 @@ def _decide(
             reasons[camera] = 0
             since[camera] -= is_start  # a start that had no token is still to come
             continue
+        is_keyframe[camera] = True
+        last_travelled[camera] = travelled
         since[camera] = 0
         if is_attack:  # only what was granted raises the level: a surprise that had no token may try again
             level[camera] = surprise[camera]
@@ -181,9 +193,9 @@ class KeyframeScheduler:
         self._since_attack = np.zeros(cameras, np.int64)
         self._level = np.zeros(cameras, np.int64)
         self._tokens = np.zeros(cameras + 1, np.int64)
-        self._moved = np.zeros(cameras, bool)
-        self._last_m = np.zeros(cameras)
-        self._last_turned_rad = np.zeros(cameras)
+        self._travelled = np.zeros(2)
+        self._last_travelled = np.zeros((cameras, 2))
+        self._steps = np.array([config.distance_m, config.turn_rad])
         self.reset()
 
     def reset(self) -> None:
@@ -197,8 +209,7 @@ class KeyframeScheduler:
         self._level[:] = 0
         self._tokens[:-1] = self.config.bucket * TOKEN
         self._tokens[-1] = self.config.shared_bucket * TOKEN
-        self._last_m[:] = 0
-        self._last_turned_rad[:] = 0
+        self._last_travelled[:] = 0
 
     def step(
         self,
@@ -218,17 +229,14 @@ class KeyframeScheduler:
             travelled_m, turned_rad: path length and sum of |turns| since the start.
         """
         camera_surprise(surprise, rise, self._prior, self.surprise)
-        config = self.config
-        np.logical_or(
-            travelled_m - self._last_m >= config.distance_m,
-            turned_rad - self._last_turned_rad >= config.turn_rad,
-            out=self._moved,
-        )
+        self._travelled[0], self._travelled[1] = travelled_m, turned_rad
         self.event = _decide(
             count,
             is_valid,
             self.surprise,
-            self._moved,
+            self._travelled,
+            self._last_travelled,
+            self._steps,
             self._max_gaps,
             self._limits,
             self._since,
@@ -236,7 +244,5 @@ class KeyframeScheduler:
             self._level,
             self._tokens,
             self.reasons,
+            self.is_keyframe,
         )
-        np.not_equal(self.reasons, 0, out=self.is_keyframe)
-        self._last_m[self.is_keyframe] = travelled_m
-        self._last_turned_rad[self.is_keyframe] = turned_rad

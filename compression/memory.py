@@ -34,7 +34,7 @@ _FIRST = (0, TIME_SLOTS, TIME_SLOTS + NEAR_SLOTS, TIME_SLOTS + NEAR_SLOTS + FAR_
 _LENGTH = (TIME_SLOTS, NEAR_SLOTS, FAR_SLOTS, EVENT_SLOTS)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _look(
     slots: np.ndarray,
     times_ns: np.ndarray,
