@@ -118,8 +118,8 @@ def timing(summary: dict[str, Any], figures: RunFigures) -> str:
 
 
 def _cut_at(values: np.ndarray) -> float:
-    """Where a latency chart ends: the first tick compiles and loads, and would flatten all others."""
-    return max(float(np.percentile(values, 99)) * 1.5, 40.0)
+    """Where a latency chart ends: the first ticks compile and load, and would flatten all others."""
+    return max(float(np.percentile(values, 90)) * 2, 40.0)
 
 
 def _clipped(values: np.ndarray) -> np.ndarray:
