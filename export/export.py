@@ -15,7 +15,8 @@ from fsd.export.calibration import Clip, calibrate
 from fsd.export.metadata import write_model
 from fsd.export.onnx_export import DEFAULT_OPSET, export_onnx
 from fsd.export.parity import ParityReport, compare
-from fsd.export.quantize import RECIPES, activations_of, quantize, quantized_nodes
+from fsd.export.quantize import activations_of, quantize, quantized_nodes
+from fsd.export.recipes import RECIPES
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
 from fsd.networks.feeds import Step

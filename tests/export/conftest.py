@@ -12,7 +12,8 @@ import onnx
 from fsd.compression.budget import Budget
 from fsd.export.calibration import Calibration, calibrate
 from fsd.export.onnx_export import export_onnx
-from fsd.export.quantize import RECIPES, activations_of, quantize, quantized_nodes
+from fsd.export.quantize import activations_of, quantize, quantized_nodes
+from fsd.export.recipes import RECIPES
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
 from fsd.networks.feeds import Step

@@ -5,7 +5,8 @@ from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
 from fsd.export.onnx_export import serialise, tensor_shapes
 from fsd.export.ort_session import open_session
-from fsd.export.quantize import RECIPES, quantize, quantized_nodes
+from fsd.export.quantize import quantize, quantized_nodes
+from fsd.export.recipes import RECIPES
 from fsd.networks.contract import input_shapes, output_shapes
 from fsd.networks.model import DrivingNetwork
 

@@ -1,0 +1,99 @@
+"""FP32 ONNX to FP16: weights and arithmetic in half precision, inputs and outputs as the contract has them.
+
+A pass of our own, since the precision of every node has to be known: the geometry of tokens and memory and the plan's
+integration stay in float (half precision resolves 6 cm at 100 m). It does not judge accuracy; `parity.py` does.
+"""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from fsd.data.errors import ModelError
+
+FLOAT_MODULES = ("plan_head", "geometry", "body", "recall.pose_", "lead")
+"""Modules that stay in float: metres, seconds and rays, of very different size."""
+
+_CARRIED_FLOAT_ATTRIBUTES = frozenset({"Constant", "ConstantOfShape"})
+
+
+def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The FP16 model; casts stand at the border between halves and floats, and at the outputs.
+
+    Raises:
+        ModelError: the graph has a node whose precision cannot be changed.
+    """
+    source = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    halves = _Halves(source)
+    converted = onnx.ModelProto()
+    converted.CopyFrom(source)
+    graph = converted.graph
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    for node in source.graph.node:
+        graph.node.extend(halves.convert(node))
+    graph.node.extend(halves.outputs(source))
+    used = {name for node in graph.node for name in node.input}
+    graph.initializer.extend(entry for name, entry in halves.constants.items() if name in used)
+    onnx.checker.check_model(converted, full_check=True)
+    return onnx.shape_inference.infer_shapes(converted, strict_mode=True)
+
+
+class _Halves:
+    """Which tensors are halves by now, the casts made so far, and the constants in both precisions."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        graph = model.graph
+        typed = [*graph.input, *graph.output, *graph.value_info]
+        self.is_float = {value.name: value.type.tensor_type.elem_type == TensorProto.FLOAT for value in typed}
+        self.constants = {entry.name: entry for entry in graph.initializer}
+        self.is_float |= {name: entry.data_type == TensorProto.FLOAT for name, entry in self.constants.items()}
+        self.results = {output.name for output in graph.output}
+        self.is_half: set[str] = set()
+        self.renamed: dict[str, str] = {}
+        self.made: set[str] = set()
+
+    def convert(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """The node at its precision, after the casts that its inputs need."""
+        if node.op_type in _CARRIED_FLOAT_ATTRIBUTES or any(a.HasField("g") for a in node.attribute):
+            raise ModelError(f"The node `{node.name}` ({node.op_type}) cannot be turned to half precision.")
+        half = not node.name.startswith(FLOAT_MODULES)
+        changed = onnx.NodeProto()
+        changed.CopyFrom(node)
+        casts: list[onnx.NodeProto] = []
+        for index, name in enumerate(node.input):
+            changed.input[index] = self._at(name, half, casts) if name else ""
+        for index, name in enumerate(node.output):
+            if half and self.is_float.get(name, False):
+                stored = f"{name}_half" if name in self.results else name
+                self.renamed[name] = changed.output[index] = stored
+                self.is_half.add(name)
+        if node.op_type == "Cast" and half:
+            for attribute in changed.attribute:
+                if attribute.name == "to" and attribute.i == TensorProto.FLOAT:
+                    attribute.i = TensorProto.FLOAT16
+        return [*casts, changed]
+
+    def outputs(self, model: onnx.ModelProto) -> list[onnx.NodeProto]:
+        """Casts back to the contract's floats."""
+        return [
+            helper.make_node("Cast", [self.renamed[output.name]], [output.name], f"{output.name}/Cast", to=1)
+            for output in model.graph.output
+            if output.name in self.is_half
+        ]
+
+    def _at(self, name: str, half: bool, casts: list[onnx.NodeProto]) -> str:
+        """The name of a tensor at this precision; a cast is added where there is none yet."""
+        stored = self.renamed.get(name, name)
+        if not self.is_float.get(name, False) or (name in self.is_half) == half:
+            return stored
+        wanted = f"{name}_as_{'half' if half else 'float'}"
+        if name in self.constants:
+            with np.errstate(over="ignore"):  # the next line says so, with the constant's name
+                value = numpy_helper.to_array(self.constants[name]).astype(np.float16)
+            if not np.isfinite(value).all():
+                raise ModelError(f"The constant `{name}` holds a number that half precision cannot.")
+            self.constants[wanted] = numpy_helper.from_array(value, wanted)
+        elif wanted not in self.made:
+            self.made.add(wanted)
+            to = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+            casts.append(helper.make_node("Cast", [stored], [wanted], f"{name}/Cast_to_{to}", to=to))
+        return wanted

@@ -1,0 +1,78 @@
+"""The pictures' bytes at the quantized network's door: (pixel - 128) / 64 is itself a quantization, so nothing is lost.
+
+A calibrated scale instead would put the first convolution in float (ONNX Runtime, 2x slower) or round every pixel.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from fsd.data.errors import ModelError
+from fsd.networks.encoders import PIXEL_MEAN, PIXEL_SCALE
+
+PICTURES = 2
+"""How often the network scales pixels: once for the retina, once for the patches."""
+
+SCALE, ZERO_POINT = "pixel_scale", "pixel_zero_point"
+
+
+def feed_bytes(model: onnx.ModelProto) -> None:
+    """Let the first convolution of each trunk dequantize the picture's own bytes (asymmetric uint8 recipes).
+
+    Cast -> Sub -> Mul -> QuantizeLinear -> DequantizeLinear becomes one DequantizeLinear with the scale and zero
+    point that those say, which is exact.
+
+    Raises:
+        ModelError: the pattern is not there, so the file would be slow without a warning.
+    """
+    graph = model.graph
+    chains = _expect(list(_chains(model)))
+    for chain in chains:
+        for dequantizer in [node for node in graph.node if chain[0].output[0] in node.input]:
+            dequantizer.input[:] = [chain[-1].input[0], SCALE, ZERO_POINT]
+    for node in {node.output[0]: node for chain in chains for node in chain}.values():
+        graph.node.remove(node)
+    _add_constants(model, np.array(PIXEL_MEAN, np.uint8))
+
+
+def round_no_pixel(model: onnx.ModelProto) -> None:
+    """Give each picture's Q/DQ pairs the scale 1/64 and zero point 0 (symmetric int8 recipes): pixel - 128, exactly.
+
+    Raises:
+        ModelError: the pattern is not there.
+    """
+    for chain in _expect(list(_chains(model))):
+        quantizer = chain[0]
+        for node in model.graph.node:
+            if node is quantizer or quantizer.output[0] in node.input:
+                node.input[1:] = [SCALE, ZERO_POINT]
+    _add_constants(model, np.array(0, np.int8))
+
+
+def _chains(model: onnx.ModelProto) -> Iterator[list[onnx.NodeProto]]:
+    """QuantizeLinear, Mul, Sub, Cast: every quantizer of a scaled picture, with what leads to it."""
+    producer = {output: node for node in model.graph.node for output in node.output}
+    for quantizer in [node for node in model.graph.node if node.op_type == "QuantizeLinear"]:
+        chain = [quantizer]
+        while chain[-1].op_type != "Cast" and chain[-1].input and chain[-1].input[0] in producer:
+            chain.append(producer[chain[-1].input[0]])
+        if [node.op_type for node in chain] == ["QuantizeLinear", "Mul", "Sub", "Cast"]:
+            yield chain
+
+
+def _expect(chains: list[list[onnx.NodeProto]]) -> list[list[onnx.NodeProto]]:
+    if len(chains) != PICTURES:
+        raise ModelError(f"Expected {PICTURES} pictures scaled as (pixel - mean) * scale, found {len(chains)}.")
+    return chains
+
+
+def _add_constants(model: onnx.ModelProto, zero_point: np.ndarray) -> None:
+    """Add the pixels' scale and zero point; drop what nothing reads any more."""
+    graph = model.graph
+    graph.initializer.append(numpy_helper.from_array(np.array(PIXEL_SCALE, np.float32), SCALE))
+    graph.initializer.append(numpy_helper.from_array(zero_point, ZERO_POINT))
+    used = {name for node in graph.node for name in node.input}
+    for initializer in [entry for entry in graph.initializer if entry.name not in used]:
+        graph.initializer.remove(initializer)
