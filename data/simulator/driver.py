@@ -116,7 +116,7 @@ def gap_speed(vehicles: np.ndarray, lane_d: float, s: float, speed: float, time:
     for row in range(len(vehicles)):
         if abs(vehicles[row, 1] - lane_d) < 1.9:
             apart = vehicles[row, 0] + vehicles[row, 2] * time - (s + 0.5 * (FRONT_M - REAR_M))
-            if -10.0 < apart < 14.0:
+            if -18.0 < apart < 14.0:
                 slowest = min(slowest, max(vehicles[row, 2] - 3.5, 0.5 * speed, 4.0))
     return slowest
 
