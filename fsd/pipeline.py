@@ -11,6 +11,7 @@ import numpy as np
 
 from fsd.compression.compressor import Compressor
 from fsd.compression.tick import CompressedTick
+from fsd.data.clock import tick_time_ns
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, FrameSet
 from fsd.data.rig import Rig
@@ -18,6 +19,8 @@ from fsd.engine import Engine
 from fsd.plan import Plan
 
 HASH_BYTES = 16
+WARM_UP_TICKS = 14
+"""More than the compressor's oldest reference (9 ticks), so that comparing with it is warm too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,19 @@ class Pipeline:
         self._saliency: np.ndarray | None = None
         self._input_hash = bytes(HASH_BYTES)
         self._plan_hash = bytes(HASH_BYTES)
+
+    def warm_up(self, frame_set: FrameSet) -> None:
+        """Compile and touch everything that a tick needs, then forget it; frame sets like this one will follow.
+
+        The compressor's kernels are compiled at their first use on a machine: up to half a minute that is no latency.
+        """
+        for later in range(WARM_UP_TICKS):
+            tick = frame_set.tick + later
+            offset_ns = tick_time_ns(tick) - tick_time_ns(frame_set.tick)
+            # An ego sample and a later one without: both kinds of odometry.
+            ego = EgoSample(5.0, 0.1) if later % 2 else None
+            self.step(frame_set.held(tick, frame_set.timestamp_ns + offset_ns), ego)
+        self.reset()
 
     def step(self, frame_set: FrameSet, ego: EgoSample | None = None, command: str = "none") -> TickResult:
         """Plan for one tick. Ticks must come in order; the recurrent state assumes that they are consecutive."""

@@ -135,7 +135,8 @@ def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
     if clip["missing_cameras"]:
         print(f"  masked       {', '.join(clip['missing_cameras'])} (no video)")
     for note in clip["notes"]:
-        print(f"  note         {note}")
+        if not note.startswith("No video for"):  # said above
+            print(f"  note         {note}")
     for fault in (summary["cameras"] or {}).get("faults", ()):
         print(f"  counted      {fault}")
     print(f"  speed        {summary['times_real_time']:.2f}x real time, everything written")
