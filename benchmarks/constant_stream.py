@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -156,7 +156,9 @@ class _PlainLoop:
         self._stack = ExitStack()
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         metadata = self._pipeline.engine.metadata
-        self._tables = self._stack.enter_context(ResultTables(folder, metadata.trained, metadata.budget.patch_count))
+        self._tables = self._stack.enter_context(
+            closing(ResultTables(folder, metadata.trained, metadata.budget.patch_count))
+        )
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -14,8 +14,10 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ModelError
+from fsd.execution_provider import open_on
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS, ModelMetadata, input_shapes, output_shapes
 from fsd.networks.feeds import Feeds, Step
+from fsd.networks.model_digest import check_digest
 from fsd.networks.model_metadata import budget_of, check_tensors, from_properties
 
 PACKAGED_MODEL = "b100_int8.onnx"
@@ -52,21 +54,24 @@ class Engine:
         non_finite_ticks: how many ticks since the last reset held, or gave, a number that was not finite.
     """
 
-    def __init__(self, model: Path | None = None, threads: int = 1) -> None:
-        """Load a model; None loads the packaged one.
+    def __init__(self, model: Path | None = None, threads: int = 1, device: str = "cpu") -> None:
+        """Load a model; None loads the packaged one. `device` is one of `execution_provider.PROVIDERS`.
 
         Raises:
-            ModelError: the file is missing, damaged, or does not keep this program's contract.
+            ModelError: the file is missing, damaged, or does not keep this program's contract; or the device is not
+                there, or would leave part of the network to the CPU.
         """
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}.")
         self.model = packaged_model() if model is None else Path(model)
-        self._session = _open(self.model, threads)
+        self.device = device
+        self._session = _open(self.model, threads, device)
         self.metadata: ModelMetadata = from_properties(
             self._session.get_modelmeta().custom_metadata_map, str(self.model)
         )
         self.budget = budget_of(self.metadata)
         origin = str(self.model)
+        check_digest(self.model.read_bytes(), self.metadata.model_sha256, origin)
         check_tensors(origin, "input", input_shapes(self.budget), _signature(self._session.get_inputs()))
         check_tensors(origin, "output", output_shapes(), _signature(self._session.get_outputs()))
 
@@ -175,7 +180,7 @@ def _is_finite(*arrays: np.ndarray) -> bool:
     return all(bool(np.isfinite(array.sum())) for array in arrays)
 
 
-def _open(model: Path, threads: int) -> onnxruntime.InferenceSession:
+def _open(model: Path, threads: int, device: str) -> onnxruntime.InferenceSession:
     if not model.is_file():
         raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `--model` out.")
     options = onnxruntime.SessionOptions()
@@ -185,9 +190,13 @@ def _open(model: Path, threads: int) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        return open_on(device, str(model), options)
     except _LOAD_ERRORS as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if "xternal data path" in reason:
+            raise ModelError(
+                f"{model} wants data from outside its folder; it is refused. Save the model as one file."
+            ) from error
         raise ModelError(f"{model} cannot be loaded by ONNX Runtime: {reason} Export or copy it again.") from error
 
 

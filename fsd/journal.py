@@ -6,8 +6,7 @@ its last whole batch. `read_table` reads either.
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -58,14 +57,6 @@ class TableJournal:
             out.write_table(pa.Table.from_batches(batches, self._schema))
         unfinished.replace(self.parquet_path)
         self._journal_path.unlink()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _flush(self) -> None:
         if not self._rows:

@@ -6,8 +6,7 @@ health. Memory stays bounded: a message leaves with the tick it belongs to. Need
 
 import json
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -111,14 +110,6 @@ class DriveMcap:
             video.close()
         self._writer.finish()
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _begin(self, now_ns: int) -> None:
         """What holds for the whole drive: mounting, calibration, the driven path."""

@@ -1,8 +1,6 @@
 """The overlay video: one picture a tick, 36 a second."""
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -38,11 +36,3 @@ class Overlay:
     def close(self) -> None:
         """End the video."""
         self._video.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

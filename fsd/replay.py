@@ -7,7 +7,7 @@ and `summary.json` says how the run ended.
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,11 +134,13 @@ def _run(
 ) -> None:
     pipeline = Pipeline(clip.rig, engine)
     with ExitStack() as stack:
-        tables = stack.enter_context(ResultTables(config.out, engine.metadata.trained, engine.budget.patch_count))
+        tables = stack.enter_context(
+            closing(ResultTables(config.out, engine.metadata.trained, engine.budget.patch_count))
+        )
         overlay = None
         if config.overlay:
             overlay = stack.enter_context(
-                Overlay(config.out / "overlay.mp4", clip, engine.metadata, config.overlay_config)
+                closing(Overlay(config.out / "overlay.mp4", clip, engine.metadata, config.overlay_config))
             )
         source = stack.enter_context(
             FrameSource(
@@ -202,6 +204,6 @@ def _viewer_file(
     except ImportError as error:
         record.viewer_file = {"file": None, "why": f"{error}; it comes with the extra `viewer` (see `fsd doctor`)"}
         return None
-    viewer = stack.enter_context(DriveMcap(config.out / "drive.mcap", clip, engine.metadata))
+    viewer = stack.enter_context(closing(DriveMcap(config.out / "drive.mcap", clip, engine.metadata)))
     record.viewer_file = {"file": "drive.mcap", "video": viewer.video}
     return viewer

@@ -4,8 +4,7 @@ docs/outputs.md describes every column for people; a test holds the two together
 """
 
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -89,14 +88,6 @@ class ResultTables:
             self._plan.close()
         finally:
             self._ticks.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _file_metadata(trained: bool) -> dict[str, str]:

@@ -4,7 +4,7 @@ Runs `fsd.pipeline` and writes the tables that replay writes, into a folder that
 """
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,7 +57,7 @@ class WholePath:
         self._stack = ExitStack()
         folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="fsd-profile-")))
         self._tables = self._stack.enter_context(
-            ResultTables(folder, self.engine.metadata.trained, self.engine.budget.patch_count)
+            closing(ResultTables(folder, self.engine.metadata.trained, self.engine.budget.patch_count))
         )
         return self
 

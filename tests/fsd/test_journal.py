@@ -1,3 +1,4 @@
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ def row(tick: int) -> dict[str, object]:
 
 
 def test_a_finished_table_is_parquet_and_the_journal_is_gone(tmp_path: Path) -> None:
-    with TableJournal(tmp_path / "plan.parquet", SCHEMA, flush_rows=4) as journal:
+    with closing(TableJournal(tmp_path / "plan.parquet", SCHEMA, flush_rows=4)) as journal:
         for tick in range(10):
             journal.append(row(tick))
     table = pq.read_table(tmp_path / "plan.parquet")
@@ -30,7 +31,7 @@ def test_an_empty_table_is_still_a_table(tmp_path: Path) -> None:
 
 
 def test_an_exception_inside_keeps_the_rows_before_it(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), TableJournal(tmp_path / "plan.parquet", SCHEMA) as journal:
+    with pytest.raises(RuntimeError), closing(TableJournal(tmp_path / "plan.parquet", SCHEMA)) as journal:
         journal.append(row(0))
         raise RuntimeError
     assert read_table(tmp_path / "plan.parquet").num_rows == 1
@@ -49,7 +50,7 @@ def test_a_killed_run_leaves_its_whole_batches(tmp_path: Path, torn_bytes: int) 
 
 
 def test_a_table_longer_than_a_row_group_comes_back_whole(tmp_path: Path) -> None:
-    with TableJournal(tmp_path / "plan.parquet", SCHEMA, flush_rows=1) as journal:
+    with closing(TableJournal(tmp_path / "plan.parquet", SCHEMA, flush_rows=1)) as journal:
         for tick in range(250):
             journal.append(row(tick))
     assert read_table(tmp_path / "plan.parquet")["tick"].to_pylist() == list(range(250))
