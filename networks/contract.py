@@ -103,6 +103,7 @@ class ModelMetadata(msgspec.Struct, frozen=True):
         precision: `fp32`, `fp16` or `int8`; `target`: the runtime the file was quantized for.
         frames: coordinate conventions, for people.
         weights_sha256: of the safetensors weights file the model was exported from.
+        model_sha256: of the file's own content without its metadata (`model_digest.py`); empty in older files.
     """
 
     name: str
@@ -120,5 +121,6 @@ class ModelMetadata(msgspec.Struct, frozen=True):
     preprocessing: str = "YUV 4:2:0 as decoded, uint8, space-to-depth Y00 Y01 Y10 Y11 U V; scaled inside the network"
     quantization: dict[str, str] = {}
     weights_sha256: str = ""
+    model_sha256: str = ""
     licence: str = "MIT"
     version: int = METADATA_VERSION

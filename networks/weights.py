@@ -18,6 +18,9 @@ from fsd.networks.model import DrivingNetwork
 
 HEADER_KEY = "fsd"
 
+ZIP_MAGIC, PICKLE_MAGIC = b"PK\x03\x04", b"\x80"
+"""How `torch.save` files begin: a zip archive of pickles, or (before PyTorch 1.6) a bare pickle."""
+
 
 def save_weights(network: DrivingNetwork, path: Path, trained: bool, notes: dict[str, Any] | None = None) -> str:
     """Write the weights; returns the file's SHA-256. `notes` are JSON values for people (data, metrics, recipe)."""
@@ -56,6 +59,15 @@ def read_header(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise ModelError(f"There is no weights file {path}. Train one with `fsd train`.")
+    with path.open("rb") as opened:
+        start = opened.read(9)
+        # A safetensors file is a length of eight bytes, which may well begin with 0x80, and then JSON.
+        if start.startswith((ZIP_MAGIC, PICKLE_MAGIC)) and start[8:] != b"{":
+            raise ModelError(
+                f"{path} is a PyTorch pickle, which runs code when it is opened; only safetensors are read. Where you "
+                "trust it, convert it: `safetensors.torch.save_file(torch.load(file, weights_only=True), new_file)`, "
+                "or save with `fsd train`."
+            )
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -34,12 +34,6 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
         load_weights(tmp_path / "none.safetensors")
 
 
-def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
-    torch.save({"x": torch.zeros(1)}, tmp_path / "w.safetensors")
-    with pytest.raises(ModelError, match="not a readable safetensors file"):
-        load_weights(tmp_path / "w.safetensors")
-
-
 def test_a_truncated_file_is_refused(tiny_config: NetworkConfig, tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_weights(untrained(tiny_config), path, trained=False)
@@ -60,3 +54,11 @@ def test_weights_of_another_version_say_so(tiny_config: NetworkConfig, tmp_path:
     save_weights(network, tmp_path / "w.safetensors", trained=False)
     with pytest.raises(ModelError, match="does not fit the network of this version"):
         load_weights(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_a_pickle_is_refused_unopened_and_the_mend_is_named(tmp_path: Path, old_format: bool) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save({"w": torch.zeros(2)}, path, _use_new_zipfile_serialization=not old_format)
+    with pytest.raises(ModelError, match=r"PyTorch pickle.*safetensors\.torch\.save_file"):
+        load_weights(path)

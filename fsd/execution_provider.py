@@ -1,0 +1,85 @@
+"""Which hardware ONNX Runtime computes on, and the proof that it really does.
+
+ONNX Runtime drops to the CPU with no more than a warning, when a provider is missing or does not know an operator.
+Here both are errors.
+"""
+
+from collections import Counter
+from typing import Any
+
+import onnxruntime
+
+from fsd.data.errors import ModelError
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+"""`--device` -> ONNX Runtime's name."""
+
+_RECORD_ASSIGNMENT = "session.record_ep_graph_assignment_info"
+
+
+def provider_for(device: str) -> str:
+    """ONNX Runtime's provider for a device of `PROVIDERS`, if this installation has it.
+
+    Raises:
+        ValueError: there is no such device.
+        ModelError: the ONNX Runtime installed here was built without it.
+    """
+    if device not in PROVIDERS:
+        raise ValueError(f"device must be one of {', '.join(PROVIDERS)}; got {device!r}.")
+    provider, available = PROVIDERS[device], onnxruntime.get_available_providers()
+    if provider not in available:
+        raise ModelError(
+            f"The ONNX Runtime installed here has no {provider} (it has {', '.join(available)}). Install "
+            "`onnxruntime-gpu` in place of `onnxruntime` (never both) with the CUDA libraries it names, or leave "
+            "`--device` out."
+        )
+    return provider
+
+
+def open_on(device: str, model: bytes | str, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """A session that runs on this device from the first operator to the last.
+
+    Raises:
+        ModelError: the provider is missing, did not start, or left operators to the CPU; ONNX Runtime's own errors for
+            a file that does not load pass through.
+    """
+    provider = provider_for(device)
+    if device != "cpu":
+        options.add_session_config_entry(_RECORD_ASSIGNMENT, "1")
+    session = onnxruntime.InferenceSession(model, options, providers=[provider])
+    if device != "cpu":
+        session.disable_fallback()
+        check_assignment(session, provider)
+    return session
+
+
+def assignment(session: onnxruntime.InferenceSession) -> dict[str, Counter[str]]:
+    """Provider -> operators that it was given; the session must have been opened with the recording on."""
+    given: dict[str, Counter[str]] = {}
+    subgraphs: list[Any] = session.get_provider_graph_assignment_info()
+    for subgraph in subgraphs:
+        given.setdefault(subgraph.ep_name, Counter()).update(node.op_type for node in subgraph.get_nodes())
+    return given
+
+
+def check_assignment(session: onnxruntime.InferenceSession, provider: str) -> None:
+    """Refuse a session in which anything runs elsewhere than on `provider`.
+
+    Raises:
+        ModelError: names what runs elsewhere, or that the provider did not start.
+    """
+    if provider not in session.get_providers():
+        raise ModelError(
+            f"{provider} did not start: the session has only {', '.join(session.get_providers())}. Its libraries "
+            "or the driver are missing or of another version; ONNX Runtime prints which."
+        )
+    elsewhere = {name: operators for name, operators in assignment(session).items() if name != provider}
+    if elsewhere:
+        found = "; ".join(
+            f"{name}: {', '.join(f'{count} {operator}' for operator, count in operators.most_common(5))}"
+            for name, operators in elsewhere.items()
+        )
+        raise ModelError(
+            f"{provider} does not run the whole network; left over are {found}. A plan would wait for the copies "
+            "between. Use a file exported for this device (`fsd export --target`), or run on the CPU."
+        )

@@ -1,0 +1,58 @@
+from types import SimpleNamespace
+
+import onnxruntime
+import pytest
+
+from fsd.data.errors import ModelError
+from fsd.engine import Engine, packaged_model
+from fsd.execution_provider import PROVIDERS, assignment, check_assignment, provider_for
+
+
+def recorded_session() -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    return onnxruntime.InferenceSession(str(packaged_model()), options, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_a_device_that_is_not_there_is_an_error_and_not_the_cpu(device: str) -> None:
+    if PROVIDERS[device] in onnxruntime.get_available_providers():
+        pytest.skip(f"this ONNX Runtime has {PROVIDERS[device]}")
+    with pytest.raises(ModelError, match=rf"has no {PROVIDERS[device]}.*onnxruntime-gpu"):
+        Engine(device=device)
+
+
+def test_an_unknown_device_is_named_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="one of cpu, cuda, tensorrt; got 'tpu'"):
+        provider_for("tpu")
+
+
+def test_every_operator_is_accounted_for() -> None:
+    given = assignment(recorded_session())
+    assert set(given) == {"CPUExecutionProvider"}
+    assert sum(given["CPUExecutionProvider"].values()) > 100
+
+
+def test_a_whole_network_on_its_provider_passes() -> None:
+    check_assignment(recorded_session(), "CPUExecutionProvider")
+
+
+def test_a_provider_that_did_not_start_is_told() -> None:
+    with pytest.raises(ModelError, match="CUDAExecutionProvider did not start"):
+        check_assignment(recorded_session(), "CUDAExecutionProvider")
+
+
+def test_a_single_operator_left_to_the_cpu_is_told_by_its_type() -> None:
+    def subgraph(provider: str, *operators: str) -> SimpleNamespace:
+        nodes = [SimpleNamespace(op_type=operator) for operator in operators]
+        return SimpleNamespace(ep_name=provider, get_nodes=lambda: nodes)
+
+    session = SimpleNamespace(
+        get_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        get_provider_graph_assignment_info=lambda: [
+            subgraph("CUDAExecutionProvider", "Conv", "Relu"),
+            subgraph("CPUExecutionProvider", "Sin"),
+        ],
+    )
+    with pytest.raises(ModelError, match="left over are CPUExecutionProvider: 1 Sin"):
+        check_assignment(session, "CUDAExecutionProvider")
