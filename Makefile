@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # From Python 3.14 a root folder named `compression` on sys.path hides the standard library's.
 export PYTHONSAFEPATH := 1
 
-.PHONY: demo test check format links clean
+.PHONY: demo test check lint format links clean
 
 demo: $(VENV)/.run
 	$(BIN)/fsd demo --out out/demo
@@ -13,11 +13,12 @@ demo: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/pytest -n 2 -q
 
-check: $(VENV)/.dev links
+check: lint test
+
+lint: $(VENV)/.dev links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -q
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
