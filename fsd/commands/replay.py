@@ -1,15 +1,19 @@
 """`fsd replay`: arguments, and the few lines a person reads at the end."""
 
 import argparse
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fsd.data.errors import UsageError
+from fsd.data.errors import ClipError, UsageError
 from fsd.overlay_layout import HEIGHTS_PX, LAYOUTS, OverlayConfig
 from fsd.replay import ReplayConfig, replay
+from fsd.replay_many import Outcome, Shard, replay_many
 
 EXAMPLE = """example:
   fsd replay my_drive/ --out out
+  fsd replay monday/* --workers 2 --out out          # goes on where it was stopped
   fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out
   fsd replay my_drive/ --from 12 --to 20 --layout focus --overlay-height 1080 --out post"""
 
@@ -17,7 +21,9 @@ EXAMPLE = """example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments; every default is `ReplayConfig`'s."""
     parser.epilog = EXAMPLE
-    parser.add_argument("clip", type=Path, metavar="CLIP", help="clip folder, folder of videos, or one video")
+    parser.add_argument(
+        "clips", type=Path, nargs="+", metavar="CLIP", help="clip folder, folder of videos, or one video; or many"
+    )
     parser.add_argument(
         "--cameras",
         nargs="+",
@@ -26,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which video is which camera; files relative to CLIP or to here",
     )
     add_run_arguments(parser)
+    many = parser.add_argument_group("many recordings (each into a folder of its own below --out)")
+    many.add_argument("--workers", type=int, default=1, help="recordings at a time (%(default)s)")
+    many.add_argument("--shard", default="0/1", metavar="I/N", help="only every N-th, from the I-th on (%(default)s)")
+    many.add_argument("--again", action="store_true", help="replay what is complete, too")
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,11 +95,37 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Replay and print what came out."""
-    config = config_from(options, options.clip, camera_map(options.cameras, options.clip))
+    if len(options.clips) > 1:
+        return _run_many(options)
+    clip = options.clips[0]
+    config = config_from(options, clip, camera_map(options.cameras, clip))
     summary = replay(config)
     if not options.json:
         print_summary(summary, config)
     return summary
+
+
+def _run_many(options: argparse.Namespace) -> dict[str, Any]:
+    if options.cameras is not None:
+        raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
+    if options.workers < 1:
+        raise UsageError(f"--workers must be at least 1, got {options.workers}.")
+    try:
+        shard = Shard.parse(options.shard)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+    def tell(outcome: Outcome) -> None:
+        why = f": {outcome.error}" if outcome.error else f", {outcome.ticks} ticks"
+        print(f"{outcome.status:9} {outcome.clip}{why}", file=sys.stderr, flush=True)
+
+    template = config_from(options, options.clips[0])
+    outcomes = replay_many(options.clips, template, options.workers, shard, options.again, tell)
+    good = sum(outcome.is_good for outcome in outcomes)
+    if not options.json:
+        print(f"{good} of {len(outcomes)} recordings replayed into {options.out}")
+    code = 0 if good == len(outcomes) else ClipError.exit_code
+    return {"recordings": [asdict(outcome) for outcome in outcomes], "exit_code": code}
 
 
 def config_from(options: argparse.Namespace, clip: Path, cameras: dict[str, Path] | None = None) -> ReplayConfig:
