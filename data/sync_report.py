@@ -15,8 +15,9 @@ class CameraCounters:
 
     Attributes:
         frames_decoded: pictures that the decoder gave; frames_timed: those with a usable time; frames_shown: those
-            that appeared in at least one tick; black_frames: shown, but carrying nothing; frames_waiting: read, but
-            not due yet; frames_skipped: due, but never shown (complete once the iteration has ended).
+            that appeared in at least one tick; black_frames: shown, but carrying nothing; frozen_frames: shown, and
+            the same picture as the one before, in long runs; frames_waiting: read, but not due yet; frames_skipped: due,
+            but never shown (complete once the iteration has ended).
         ticks_repeated: ticks that showed the frame of the tick before; ticks_missing: before the first frame;
             ticks_stale: frame older than the limit.
         max_age_ns: oldest frame shown; mean_age_ns: over the ticks where the camera was valid.
@@ -35,6 +36,7 @@ class CameraCounters:
     frames_timed: int = 0
     frames_waiting: int = 0
     black_frames: int = 0
+    frozen_frames: int = 0
     ticks_repeated: int = 0
     ticks_missing: int = 0
     ticks_stale: int = 0
@@ -65,6 +67,7 @@ class CameraCounters:
 
 _FAULTS = {
     "black_frames": "{} black frames",
+    "frozen_frames": "{} frozen frames (the same picture again and again)",
     "ticks_stale": "{} ticks with a stale frame",
     "duplicate_times": "{} frames with the time of the frame before",
     "backwards_times": "{} frames with a time before that of an earlier frame, not shown",
