@@ -16,8 +16,8 @@ class CameraCounters:
     Attributes:
         frames_decoded: pictures that the decoder gave; frames_timed: those with a usable time; frames_shown: those
             that appeared in at least one tick; black_frames: shown, but carrying nothing; frozen_frames: shown, and
-            the same picture as the one before, in long runs; frames_waiting: read, but not due yet; frames_skipped: due,
-            but never shown (complete once the iteration has ended).
+            the same picture as the one before, in long runs; frames_waiting: read, but not due yet; frames_skipped:
+            due, but never shown (complete once the iteration has ended).
         ticks_repeated: ticks that showed the frame of the tick before; ticks_missing: before the first frame;
             ticks_stale: frame older than the limit.
         max_age_ns: oldest frame shown; mean_age_ns: over the ticks where the camera was valid.
