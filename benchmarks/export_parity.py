@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from fsd.data.clip import open_clip
-from fsd.export.export import ExportConfig, export
+from fsd.export.config import ExportConfig
+from fsd.export.export import export
 from fsd.export.ort_session import OnnxRunner, open_session
 from fsd.export.parity import ParityReport, compare
 from fsd.export.recorded_clip import RecordedClip
@@ -47,7 +48,9 @@ def main() -> None:
         written = export(config, clips)
         int8 = arguments.int8 or written.int8
         assert int8 is not None
-        report = compare(network, written.fp32, int8, clips, unoptimised_ticks=20 if arguments.quick else 100)
+        report = compare(
+            network, written.fp32, {"onnx_int8": int8}, clips, unoptimised_ticks=20 if arguments.quick else 100
+        )
         _print(report)
         errors_m = {}
         for name, path in (("fp32", written.fp32), ("int8", int8)):

@@ -1,84 +1,78 @@
-"""One call from weights to proven model files: FP32 ONNX, INT8 ONNX, metadata, and the parity report.
+"""One call from weights to proven model files: FP32, INT8 for each runtime, FP16, metadata, and the parity report.
 
 Ties the steps together and decides file names; every step is a module of its own.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import onnx
+
 from fsd.compression.budget import BUDGETS
-from fsd.data.errors import ModelError, OutputError
-from fsd.export.calibration import Clip, calibrate
+from fsd.data.errors import ModelError, OutputError, UsageError
+from fsd.export.calibration import Calibration, Clip, calibrate
+from fsd.export.config import ExportConfig
+from fsd.export.half_precision import to_half
+from fsd.export.locate import locate
 from fsd.export.metadata import write_model
-from fsd.export.onnx_export import DEFAULT_OPSET, export_onnx
+from fsd.export.onnx_export import export_onnx, simplify
 from fsd.export.parity import ParityReport, compare
+from fsd.export.parity_page import write_page
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
-from fsd.export.recipes import RECIPES
+from fsd.export.recipes import RECIPES, Recipe
+from fsd.export.sensitivity import QuantizationTrial, Sensitivity, choose_float_layers, measure
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
 from fsd.networks.feeds import Step
+from fsd.networks.model import DrivingNetwork
 from fsd.networks.model_metadata import describe
 from fsd.networks.weights import load_weights, untrained, weights_sha256
 
 SYNTHETIC_CLIPS, SYNTHETIC_TICKS = 4, 240
-
-
-@dataclass(frozen=True)
-class ExportConfig:
-    """Settings of `fsd export`.
-
-    Attributes:
-        weights: a safetensors file; None exports an untrained network, always the same one.
-        out: folder that the files go into; made if missing.
-        target: runtime that the INT8 file is for; a key of `RECIPES`.
-        int8: also write an INT8 file.
-        opset: ONNX operator set.
-        budget: of the untrained network; a weights file brings its own.
-        seed: of the untrained network.
-        calibration_every: one tick in so many is looked at for ranges; memory is written at every tick.
-        parity_ticks: length of the proof; 0 leaves it out.
-    """
-
-    weights: Path | None = None
-    out: Path = Path("exported")
-    target: str = "ort-cpu"
-    int8: bool = True
-    opset: int = DEFAULT_OPSET
-    budget: str = "B100"
-    seed: int = 0
-    calibration_every: int = 4
-    parity_ticks: int = 1000
-
-    def __post_init__(self) -> None:
-        if self.target not in RECIPES:
-            raise ValueError(f"There is no quantization recipe for {self.target!r}; use one of {', '.join(RECIPES)}.")
-        if self.budget not in BUDGETS:
-            raise ValueError(f"There is no budget {self.budget!r}; use one of {', '.join(BUDGETS)}.")
-        if self.calibration_every < 1:
-            raise ValueError(f"calibration_every must be at least 1, got {self.calibration_every}.")
-        if self.parity_ticks < 0:
-            raise ValueError(f"parity_ticks must not be negative, got {self.parity_ticks}.")
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export` wrote: `int8`, `calibration`, `parity` are None where not asked for."""
+    """What `export` wrote: the FP32 file, the `others` by their name in the report, and what was asked for besides."""
 
     fp32: Path
-    int8: Path | None
+    others: Mapping[str, Path]
     calibration: Path | None
     parity: Path | None
     report: ParityReport | None
+    sensitivity: Mapping[str, Sensitivity]
+
+    @property
+    def int8(self) -> Path | None:
+        """The first INT8 file, if there is one."""
+        return next((path for name, path in self.others.items() if name.startswith("onnx_int8")), None)
 
 
-def export(
-    config: ExportConfig,
-    clips: Sequence[Clip] | None = None,
-    progress: Callable[[str], None] = lambda message: None,
-) -> Exported:
+@dataclass(frozen=True)
+class _Source:
+    """The network and what is said about it in every file; `graph` is its FP32 ONNX."""
+
+    network: DrivingNetwork
+    trained: bool
+    weights_sha256: str
+    graph: onnx.ModelProto
+    folder: Path
+
+    def write(
+        self, graph: onnx.ModelProto, suffix: str, precision: str, target: str, notes: Mapping[str, str] | None = None
+    ) -> Path:
+        budget = self.network.config.budget
+        path = self.folder / f"{budget.name.lower()}_{suffix}.onnx"
+        name = budget.name.lower()
+        write_model(graph, describe(name, budget, self.trained, precision, target, self.weights_sha256, notes), path)
+        return path
+
+
+def export(config: ExportConfig, clips: Sequence[Clip] | None = None, progress: Say = lambda message: None) -> Exported:
     """Export, quantize and prove a network.
 
     Args:
@@ -89,60 +83,69 @@ def export(
     Raises:
         ModelError: the weights do not load, or the graph cannot be exported or quantized.
         OutputError: the folder cannot be written.
+        UsageError: the device is not there.
     """
-    if config.weights is None:
-        network, trained, sha256 = untrained(NetworkConfig(BUDGETS[config.budget]), config.seed), False, ""
-    else:
-        network, header = load_weights(config.weights)
-        trained, sha256 = bool(header["trained"]), weights_sha256(config.weights)
+    check_device(config.device)
+    network, trained, sha256 = _network(config)
     if clips is None:
-        if trained:
+        if trained and (config.int8 or config.parity_ticks):
             raise ModelError(
                 "A trained network must be calibrated on real drives: made-up ticks give ranges that no road keeps. "
                 "Name recordings with `--data`."
             )
         clips = synthetic_clips(network.config)
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"Cannot make the folder {config.out}: {error.strerror}. Choose another with `--out`."
-        ) from error
-
-    budget = network.config.budget
-    name = budget.name.lower()
+    _make_folder(config.out)
     progress("exporting")
-    model = export_onnx(network, config.opset)
-    fp32 = config.out / f"{name}_fp32.onnx"
-    write_model(model, describe(name, budget, trained, "fp32", "any", sha256), fp32)
-
-    int8 = ranges = None
+    graph = export_onnx(network, config.opset)
+    if config.simplify:
+        simpler = simplify(graph)
+        progress(f"simplified from {len(graph.graph.node)} to {len(simpler.graph.node)} nodes")
+        graph = simpler
+    source = _Source(network, trained, sha256, graph, config.out)
+    fp32 = source.write(graph, "fp32", "fp32", "any")
+    others: dict[str, Path] = {}
+    calibration_file, sensitivities = None, {}
     if config.int8:
-        recipe = RECIPES[config.target]
-        progress("calibrating")
-        tensors = activations_of(model, quantized_nodes(model))
-        calibration = calibrate(model, budget, tensors, clips, config.calibration_every)
-        ranges = config.out / f"{name}_calibration.json"
-        calibration.save(ranges)
-        progress("quantizing")
-        notes = {
-            **recipe.summary(),
-            "calibration": f"{calibration.ticks} ticks of {calibration.clips} rolled-out clips",
-        }
-        int8 = config.out / f"{name}_int8.onnx"
-        write_model(
-            quantize(model, calibration, recipe),
-            describe(name, budget, trained, "int8", recipe.target, sha256, notes),
-            int8,
-        )
+        calibration = _calibration(config, source, clips, progress)
+        calibration_file = config.out / f"{network.config.budget.name.lower()}_calibration.json"
+        calibration.save(calibration_file)
+        for target in config.targets:
+            name = "onnx_int8" if target == "ort-cpu" else f"onnx_int8_{target}"
+            others[name], sensitivity = _int8(config, source, calibration, RECIPES[target], clips, progress)
+            if sensitivity is not None:
+                sensitivities[target] = sensitivity
+    if config.half:
+        progress("halving")
+        notes = {"format": "FP16", "float": "plan head, token and memory geometry, car's sensors; inputs and outputs"}
+        others["onnx_fp16"] = source.write(to_half(graph), "fp16", "fp16", "any", notes)
+    if sensitivities:
+        content = {target: asdict(sensitivity) for target, sensitivity in sensitivities.items()}
+        (config.out / "sensitivity.json").write_text(json.dumps(content, indent=1) + "\n")
 
     report, parity = None, None
     if config.parity_ticks:
         progress("proving")
-        report = compare(network, fp32, int8, _first_ticks(clips, config.parity_ticks))
+        report = compare(network, fp32, others, _first_ticks(clips, config.parity_ticks), device=config.device)
+        report = replace(report, failures=_with_places(report, source, others, clips))
         parity = config.out / "parity.json"
         parity.write_text(json.dumps(report.to_dict(), indent=1) + "\n")
-    return Exported(fp32, int8, ranges, parity, report)
+        write_page(config.out / "parity.html", report, network.config.budget.name, trained, sensitivities)
+    return Exported(fp32, others, calibration_file, parity, report, sensitivities)
+
+
+def check_device(device: str) -> None:
+    """Whether PyTorch can compute there.
+
+    Raises:
+        UsageError: it cannot, or there is no such device.
+    """
+    import torch
+
+    kind = device.partition(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise UsageError(f"--device takes cpu, cuda or cuda:N, got {device!r}.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"--device {device}: PyTorch finds no CUDA GPU here. Leave `--device` out to use the CPU.")
 
 
 def synthetic_clips(config: NetworkConfig) -> list[Clip]:
@@ -151,6 +154,79 @@ def synthetic_clips(config: NetworkConfig) -> list[Clip]:
         list(synthetic_steps(config.budget, SYNTHETIC_TICKS, seed, missing_camera=7 if seed == 3 else None))
         for seed in range(SYNTHETIC_CLIPS)
     ]
+
+
+def _network(config: ExportConfig) -> tuple[DrivingNetwork, bool, str]:
+    """The network, whether it was trained, and its weights' hash."""
+    if config.weights is None:
+        return untrained(NetworkConfig(BUDGETS[config.budget]), config.seed), False, ""
+    network, header = load_weights(config.weights)
+    return network, bool(header["trained"]), weights_sha256(config.weights)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot make the folder {folder}: {error.strerror}. Choose another with `--out`.") from error
+
+
+def _calibration(config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: Say) -> Calibration:
+    """The ranges on file, or those of the float model on the first part of every clip."""
+    if config.calibration is not None:
+        return Calibration.load(config.calibration)
+    progress("calibrating")
+    tensors = activations_of(source.graph, quantized_nodes(source.graph))
+    parts = [_first_share(clip, config.fraction) for clip in clips]
+    return calibrate(source.graph, source.network.config.budget, tensors, parts, config.calibration_every)
+
+
+def _int8(
+    config: ExportConfig,
+    source: _Source,
+    calibration: Calibration,
+    recipe: Recipe,
+    clips: Sequence[Clip],
+    progress: Say,
+) -> tuple[Path, Sensitivity | None]:
+    """Write one runtime's INT8 file, mixed where a limit asks for it."""
+    progress(f"quantizing for {recipe.target}")
+    notes = {**recipe.summary(), "calibration": f"{calibration.ticks} ticks of {calibration.clips} rolled-out clips"}
+    sensitivity: Sensitivity | None = None
+    kept: list[str] = []
+    budget = source.network.config.budget
+    if config.sensitivity or config.mixed_m is not None:
+        trial = QuantizationTrial(source.graph, calibration, recipe, budget, clips, config.sensitivity_ticks)
+        sensitivity = measure(trial, progress)
+        if config.mixed_m is not None:
+            kept, left_m = choose_float_layers(trial, sensitivity, config.mixed_m)
+            notes["float_layers"] = ", ".join(kept) or "none beyond the recipe's"
+            notes["mixed"] = (
+                f"{left_m:.4f} m from float at 3 s over {trial.ticks} ticks, {sensitivity.all_m:.4f} m with every "
+                f"layer quantized; limit {config.mixed_m:g} m"
+            )
+    suffix = "int8" if recipe.target == "ort-cpu" else f"int8_{recipe.target}"
+    graph = quantize(source.graph, calibration, recipe, kept)
+    return source.write(graph, suffix, "int8", recipe.target, notes), sensitivity
+
+
+def _with_places(
+    report: ParityReport, source: _Source, others: Mapping[str, Path], clips: Iterable[Clip]
+) -> tuple[str, ...]:
+    """The failures, each with the layer where the files first part."""
+    return tuple(
+        f"{sentence} {locate(name, report.comparisons[name].worst_tick, source.network, source.graph, others, clips)}"
+        for name, sentence in zip(report.failed, report.failures, strict=True)
+    )
+
+
+def _first_share(clip: Clip, fraction: float) -> Clip:
+    """The first part of a clip; needs its length, unless all of it is asked for."""
+    if fraction == 1:
+        return clip
+    if not isinstance(clip, Sized):
+        raise UsageError("`--fraction` needs clips whose length is known beforehand.")
+    return islice(clip, max(round(len(clip) * fraction), 1))
 
 
 def _first_ticks(clips: Iterable[Clip], count: int) -> Iterator[Clip]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import onnx
+import onnxscript.optimizer
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +23,8 @@ from fsd.networks.model import DrivingNetwork
 from fsd.networks.model_metadata import check_tensors
 
 DEFAULT_OPSET = 20
+OPSETS = (18, 19, 20, 21, 22, 23)
+"""Tested. Torch's exporter knows none before 18: asked for 17 it writes 18."""
 SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 """Where torch's exporter notes which module a node came from: the only stable name it has."""
 
@@ -72,6 +75,20 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET) -> onnx.Mod
     onnx.checker.check_model(model, full_check=True)
     _check_graph(model, network)
     return model
+
+
+def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Fold constants and drop what changes nothing, until no node goes any more; the model given stays as it is."""
+    simpler, nodes = onnx.ModelProto(), None
+    simpler.CopyFrom(model)
+    with _quiet():
+        while nodes != len(simpler.graph.node):
+            nodes = len(simpler.graph.node)
+            simpler = onnxscript.optimizer.optimize(simpler)
+    _strip(simpler)
+    simpler = onnx.shape_inference.infer_shapes(simpler, strict_mode=True, data_prop=True)
+    onnx.checker.check_model(simpler, full_check=True)
+    return simpler
 
 
 def serialise(model: onnx.ModelProto) -> bytes:

@@ -4,7 +4,7 @@ Differences are told in decibels and in what a driver would notice: metres, 1/m,
 state, so an error that feeds on itself shows as growth. It judges numbers only, not driving.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,13 +27,17 @@ FP32_TOLERANCE_M = 1e-4
 INT8_MEAN_TOLERANCE_3S_M = 0.05
 """INT8 against FP32, mean over the drive: well under what steering corrects within the next tick."""
 
+FP16_MEAN_TOLERANCE_3S_M = 0.02
+"""FP16 against FP32: eleven bits of a 40 m plan are 2 cm."""
+
 UNOPTIMISED_TICKS = 100
 """How many ticks the sessions without ONNX Runtime's optimiser run: ten times slower, and they only have to agree."""
 
 REFERENCE = "pytorch"
 UNOPTIMISED = "_unoptimised"
-FP32_NAMES = ("onnx_fp32", "onnx_fp32" + UNOPTIMISED)
-INT8_NAMES = ("onnx_int8", "onnx_int8" + UNOPTIMISED)
+FP32 = "onnx_fp32"
+DRIFT_PARTS = 10
+"""The drive in so many parts: the mean distance in each shows whether an error grows."""
 
 
 class Runner(Protocol):
@@ -47,8 +51,9 @@ class Runner(Protocol):
 class TorchRunner:
     """The PyTorch network over a clip, memory included."""
 
-    def __init__(self, network: DrivingNetwork) -> None:
-        self.network, self.feeds = network.eval(), Feeds(network.config.budget)
+    def __init__(self, network: DrivingNetwork, device: str = "cpu") -> None:
+        self.network, self.feeds = network.eval().to(device), Feeds(network.config.budget)
+        self.device = torch.device(device)
         self._inputs = {name: torch.from_numpy(array) for name, array in self.feeds.arrays.items()}
 
     def reset(self) -> None:
@@ -58,7 +63,8 @@ class TorchRunner:
         """Outputs of one tick by name; the memory is written afterwards."""
         self.feeds.load(step)
         with torch.inference_mode():
-            outputs = {name: value.numpy() for name, value in self.network(**self._inputs).items()}
+            inputs = {name: value.to(self.device) for name, value in self._inputs.items()}
+            outputs = {name: value.cpu().numpy() for name, value in self.network(**inputs).items()}
         self.feeds.commit(step.tick.commit_slots, outputs["new_k"], outputs["new_v"])
         return outputs
 
@@ -75,6 +81,8 @@ class Comparison:
         anywhere_max_m: largest distance of any waypoint at any tick.
         curvature_mean_per_m, curvature_max_per_m, acceleration_mean_mps2, acceleration_max_mps2: of the control pair.
         growth: mean distance at 3 s in the last quarter of the drive over that in the first; 1 is no growth.
+        drift_m: mean distance at 3 s in each tenth of the drive.
+        worst_tick: where the largest distance was, counted over all clips.
     """
 
     reference: str
@@ -89,15 +97,21 @@ class Comparison:
     acceleration_mean_mps2: float
     acceleration_max_mps2: float
     growth: float
+    drift_m: tuple[float, ...]
+    worst_tick: int
 
 
 @dataclass(frozen=True)
 class ParityReport:
-    """`comparisons` by file and optimiser; `failures` are sentences, empty when all tolerances hold."""
+    """`comparisons` by file and optimiser; `failures` are sentences, empty when all tolerances hold.
+
+    `failed` names the comparisons behind them.
+    """
 
     ticks: int
     comparisons: dict[str, Comparison] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -111,21 +125,26 @@ class ParityReport:
 def compare(
     network: DrivingNetwork,
     fp32: Path,
-    int8: Path | None,
+    others: Mapping[str, Path],
     clips: Iterable[Clip],
     unoptimised_ticks: int = UNOPTIMISED_TICKS,
+    device: str = "cpu",
 ) -> ParityReport:
-    """Run everything side by side over clips: FP32 against PyTorch, INT8 against FP32, optimiser on and off.
+    """Run everything side by side over clips: FP32 against PyTorch, the rest against FP32, optimiser on and off.
+
+    Args:
+        others: INT8 and FP16 files by the name that they have in the report: `onnx_int8`, `onnx_fp16` …
+        device: where PyTorch computes.
 
     Raises:
         ModelError: the clips hold no tick.
     """
     budget = network.config.budget
-    runners: dict[str, Runner] = {REFERENCE: TorchRunner(network)}
-    files = [(name, fp32) for name in FP32_NAMES] + [(name, int8) for name in INT8_NAMES if int8 is not None]
-    for name, path in files:
-        runners[name] = OnnxRunner(open_session(path, optimise=not name.endswith(UNOPTIMISED)), budget)
-    pairs = {name: FP32_NAMES[0] if name in INT8_NAMES else REFERENCE for name in runners if name != REFERENCE}
+    runners: dict[str, Runner] = {REFERENCE: TorchRunner(network, device)}
+    for name, path in {FP32: fp32, **others}.items():
+        runners[name] = OnnxRunner(open_session(path), budget)
+        runners[name + UNOPTIMISED] = OnnxRunner(open_session(path, optimise=False), budget)
+    pairs = {name: REFERENCE if name.startswith(FP32) else FP32 for name in runners if name != REFERENCE}
     tallies = {name: _Tally() for name in pairs}
     ticks = 0
     for clip in clips:
@@ -141,18 +160,25 @@ def compare(
     if ticks == 0:
         raise ModelError("There is nothing to prove parity on: the clips given with `--data` hold no tick.")
     comparisons = {name: tally.finish(pairs[name]) for name, tally in tallies.items() if tally.ticks}
-    return ParityReport(ticks, comparisons, tuple(_failures(comparisons)))
+    found = dict(_failures(comparisons))
+    return ParityReport(ticks, comparisons, tuple(found.values()), tuple(found))
 
 
-def _failures(comparisons: dict[str, Comparison]) -> Iterable[str]:
+def _failures(comparisons: dict[str, Comparison]) -> Iterable[tuple[str, str]]:
+    """(name of the comparison, sentence) for each that is over its limit; a NaN is."""
     for name, result in comparisons.items():
-        if name in FP32_NAMES and not result.anywhere_max_m <= FP32_TOLERANCE_M:
-            yield f"{name} is up to {result.anywhere_max_m:.2g} m from PyTorch; {FP32_TOLERANCE_M:g} m is the limit."
-        if name in INT8_NAMES and not result.position_mean_m["3s"] <= INT8_MEAN_TOLERANCE_3S_M:
-            yield (
-                f"{name} is {result.position_mean_m['3s']:.3f} m from FP32 at 3 s on average; "
-                f"{INT8_MEAN_TOLERANCE_3S_M:g} m is the limit."
-            )
+        if result.reference == REFERENCE:
+            if not result.anywhere_max_m <= FP32_TOLERANCE_M:
+                limit = f"{FP32_TOLERANCE_M:g} m is the limit."
+                yield name, f"{name} is up to {result.anywhere_max_m:.2g} m from PyTorch; {limit}"
+        elif not result.position_mean_m["3s"] <= mean_limit_m(name):
+            mean_m = result.position_mean_m["3s"]
+            yield name, f"{name} is {mean_m:.3f} m from FP32 at 3 s on average; {mean_limit_m(name):g} m is the limit."
+
+
+def mean_limit_m(name: str) -> float:
+    """How far an INT8 or FP16 file may be from FP32 at 3 s on average."""
+    return FP16_MEAN_TOLERANCE_3S_M if name.startswith("onnx_fp16") else INT8_MEAN_TOLERANCE_3S_M
 
 
 class _Tally:
@@ -205,4 +231,8 @@ class _Tally:
             acceleration_mean_mps2=float(control[:, 1].mean()),
             acceleration_max_mps2=float(control[:, 1].max()),
             growth=float(late / max(early, 1e-12)),
+            drift_m=tuple(
+                float(part.mean()) for part in np.array_split(distance_m[:, rows["3s"]], DRIFT_PARTS) if part.size
+            ),
+            worst_tick=int(np.argmax(distance_m.max(axis=1))),
         )

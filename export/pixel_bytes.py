@@ -3,7 +3,7 @@
 A calibrated scale instead would put the first convolution in float (ONNX Runtime, 2x slower) or round every pixel.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -12,23 +12,30 @@ from onnx import numpy_helper
 from fsd.data.errors import ModelError
 from fsd.networks.encoders import PIXEL_MEAN, PIXEL_SCALE
 
-PICTURES = 2
-"""How often the network scales pixels: once for the retina, once for the patches."""
-
 SCALE, ZERO_POINT = "pixel_scale", "pixel_zero_point"
 
 
-def feed_bytes(model: onnx.ModelProto) -> None:
+def pictures_into(model: onnx.ModelProto, nodes: Collection[str]) -> int:
+    """How many scaled pictures (retina, patches) enter one of these nodes of the float model."""
+    producer = {output: node for node in model.graph.node for output in node.output}
+    entered = set()
+    for node in model.graph.node:
+        if node.name in nodes and _leads_from_bytes(node.input[0], producer, ["Mul", "Sub", "Cast"]):
+            entered.add(node.input[0])
+    return len(entered)
+
+
+def feed_bytes(model: onnx.ModelProto, pictures: int) -> None:
     """Let the first convolution of each trunk dequantize the picture's own bytes (asymmetric uint8 recipes).
 
     Cast -> Sub -> Mul -> QuantizeLinear -> DequantizeLinear becomes one DequantizeLinear with the scale and zero
     point that those say, which is exact.
 
     Raises:
-        ModelError: the pattern is not there, so the file would be slow without a warning.
+        ModelError: the pattern is not there `pictures` times, so the file would be slow without a warning.
     """
     graph = model.graph
-    chains = _expect(list(_chains(model)))
+    chains = _expect(list(_chains(model)), pictures)
     for chain in chains:
         for dequantizer in [node for node in graph.node if chain[0].output[0] in node.input]:
             dequantizer.input[:] = [chain[-1].input[0], SCALE, ZERO_POINT]
@@ -37,13 +44,13 @@ def feed_bytes(model: onnx.ModelProto) -> None:
     _add_constants(model, np.array(PIXEL_MEAN, np.uint8))
 
 
-def round_no_pixel(model: onnx.ModelProto) -> None:
+def round_no_pixel(model: onnx.ModelProto, pictures: int) -> None:
     """Give each picture's Q/DQ pairs the scale 1/64 and zero point 0 (symmetric int8 recipes): pixel - 128, exactly.
 
     Raises:
-        ModelError: the pattern is not there.
+        ModelError: the pattern is not there `pictures` times.
     """
-    for chain in _expect(list(_chains(model))):
+    for chain in _expect(list(_chains(model)), pictures):
         quantizer = chain[0]
         for node in model.graph.node:
             if node is quantizer or quantizer.output[0] in node.input:
@@ -55,16 +62,27 @@ def _chains(model: onnx.ModelProto) -> Iterator[list[onnx.NodeProto]]:
     """QuantizeLinear, Mul, Sub, Cast: every quantizer of a scaled picture, with what leads to it."""
     producer = {output: node for node in model.graph.node for output in node.output}
     for quantizer in [node for node in model.graph.node if node.op_type == "QuantizeLinear"]:
-        chain = [quantizer]
-        while chain[-1].op_type != "Cast" and chain[-1].input and chain[-1].input[0] in producer:
-            chain.append(producer[chain[-1].input[0]])
-        if [node.op_type for node in chain] == ["QuantizeLinear", "Mul", "Sub", "Cast"]:
+        if chain := _leads_from_bytes(quantizer.output[0], producer, ["QuantizeLinear", "Mul", "Sub", "Cast"]):
             yield chain
 
 
-def _expect(chains: list[list[onnx.NodeProto]]) -> list[list[onnx.NodeProto]]:
-    if len(chains) != PICTURES:
-        raise ModelError(f"Expected {PICTURES} pictures scaled as (pixel - mean) * scale, found {len(chains)}.")
+def _leads_from_bytes(
+    name: str, producer: Mapping[str, onnx.NodeProto], operators: Sequence[str]
+) -> list[onnx.NodeProto]:
+    """The nodes that made a tensor, last first, if they are exactly of these types; else none."""
+    chain: list[onnx.NodeProto] = []
+    for operator in operators:
+        node = producer.get(name)
+        if node is None or node.op_type != operator:
+            return []
+        chain.append(node)
+        name = node.input[0]
+    return chain
+
+
+def _expect(chains: list[list[onnx.NodeProto]], pictures: int) -> list[list[onnx.NodeProto]]:
+    if len(chains) != pictures:
+        raise ModelError(f"Expected {pictures} pictures scaled as (pixel - mean) * scale, found {len(chains)}.")
     return chains
 
 

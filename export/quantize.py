@@ -6,7 +6,7 @@ memory, and every head, where an error would be metres.
 """
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
-from fsd.export.pixel_bytes import feed_bytes, round_no_pixel
+from fsd.export.pixel_bytes import feed_bytes, pictures_into, round_no_pixel
 from fsd.export.qdq_rules import check_qdq
 from fsd.export.recipes import Recipe
 
@@ -58,13 +58,39 @@ def activations_of(model: onnx.ModelProto, nodes: Iterable[str]) -> list[str]:
     return list(names)
 
 
-def quantize(model: onnx.ModelProto, calibration: Calibration, recipe: Recipe) -> onnx.ModelProto:
-    """The INT8 model for one runtime.
+def layers_of(model: onnx.ModelProto) -> dict[str, list[str]]:
+    """Layer -> names of its nodes: a layer is a module with weights, and the sums and ReLUs that follow it.
+
+    Named as the network's modules; a convolution goes by the BatchNorm that was folded into it.
+    """
+    chosen = set(quantized_nodes(model))
+    constants = {initializer.name for initializer in model.graph.initializer}
+    layer_of_tensor: dict[str, str] = {}
+    layers: dict[str, list[str]] = {}
+    for node in model.graph.node:
+        # A residual sum belongs to the convolution that feeds it last.
+        sources = [layer_of_tensor[name] for name in node.input if name in layer_of_tensor]
+        has_weights = len(node.input) > 1 and node.input[1] in constants
+        layer = sources[-1] if sources else node.name.rpartition("/")[0]
+        if node.name in chosen:
+            layer = node.name.rpartition("/")[0] if has_weights else layer
+            layers.setdefault(layer, []).append(node.name)
+        layer_of_tensor.update(dict.fromkeys(node.output, layer))
+    return layers
+
+
+def quantize(
+    model: onnx.ModelProto, calibration: Calibration, recipe: Recipe, keep_float: Collection[str] = ()
+) -> onnx.ModelProto:
+    """The INT8 model for one runtime; the layers in `keep_float` (names of `layers_of`) stay as they are.
 
     Raises:
         ModelError: the calibration was made for another graph.
     """
-    nodes = quantized_nodes(model)
+    layers = layers_of(model)
+    kept = {node for layer in keep_float for node in layers[layer]}
+    nodes = [node for node in quantized_nodes(model) if node not in kept]
+    pictures = pictures_into(model, nodes)
     missing = [name for name in activations_of(model, nodes) if name not in calibration.ranges]
     if missing:
         raise ModelError(
@@ -98,9 +124,9 @@ def quantize(model: onnx.ModelProto, calibration: Calibration, recipe: Recipe) -
         )
         quantized = onnx.load(output)
     if recipe.symmetric:
-        round_no_pixel(quantized)
+        round_no_pixel(quantized, pictures)
     else:
-        feed_bytes(quantized)
+        feed_bytes(quantized, pictures)
     quantized.producer_name, quantized.producer_version = "fsd", ""
     del quantized.metadata_props[:]
     onnx.checker.check_model(quantized, full_check=True)

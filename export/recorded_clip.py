@@ -10,6 +10,7 @@ from pathlib import Path
 from fsd.compression.budget import Budget
 from fsd.compression.compressor import Compressor
 from fsd.data.clip import open_clip
+from fsd.data.errors import ClipError
 from fsd.data.frame_source import FrameSource
 from fsd.networks.feeds import Step
 
@@ -24,6 +25,14 @@ class RecordedClip:
     path: Path
     budget: Budget
     max_ticks: int | None = None
+
+    def __len__(self) -> int:
+        """Ticks of the recording, as its timestamps say."""
+        with FrameSource(open_clip(self.path), max_ticks=self.max_ticks) as frame_sets:
+            expected = frame_sets.expected_ticks
+        if expected is None:
+            raise ClipError(f"{self.path} does not say how long it is. Leave `--fraction` out.")
+        return expected
 
     def __iter__(self) -> Iterator[Step]:
         clip = open_clip(self.path)

@@ -2,19 +2,22 @@
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsd.data.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
-    from fsd.export.export import ExportConfig
+    from fsd.export.config import ExportConfig
     from fsd.export.parity import ParityReport
 
 EXAMPLE = """example:
   fsd export weights.safetensors --data clip/ another_clip/ --out exported
+  fsd export weights.safetensors --data clip/ --target ort-cpu trt --half --mixed 0.02
   fsd export --out exported          # the untrained network that the package ships"""
 OVER_LIMIT = 7
+WORST_LAYERS = 10
 _NEEDS = "`fsd export` needs PyTorch and ONNX: pip install 'fsd[export]'."
 
 
@@ -26,45 +29,90 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "weights", type=Path, nargs="?", default=None, help="safetensors file; without one, an untrained network"
     )
     parser.add_argument("--out", type=Path, default=unset, help="folder for the files")
-    parser.add_argument("--data", type=Path, nargs="+", metavar="CLIP", help="recordings to calibrate and to prove on")
-    parser.add_argument("--target", default=unset, help="runtime of the INT8 file: ort-cpu")
-    parser.add_argument("--int8", action=argparse.BooleanOptionalAction, default=unset, help="write an INT8 file too")
-    parser.add_argument("--opset", type=int, default=unset, help="ONNX operator set")
+    parser.add_argument("--format", default=unset, help="onnx")
+    parser.add_argument("--opset", type=int, default=unset, help="ONNX operator set, 18 to 23 (20)")
+    parser.add_argument("--simplify", action="store_true", default=unset, help="fold constants, drop idle nodes")
+    parser.add_argument("--dynamic", nargs="*", default=unset, metavar="AXIS", help="refused: every shape is fixed")
+    parser.add_argument("--half", action="store_true", default=unset, help="write an FP16 file too")
     parser.add_argument("--budget", default=unset, help="of the untrained network: B25 B50 B100 B200 B400")
     parser.add_argument("--seed", type=int, default=unset, help="of the untrained network")
-    parser.add_argument("--parity-ticks", type=int, default=unset, help="length of the proof; 0 leaves it out")
+    parser.add_argument("--check", type=Path, metavar="MODEL", help="only say whether MODEL comes from these weights")
+    int8 = parser.add_argument_group("INT8")
+    int8.add_argument("--int8", action=argparse.BooleanOptionalAction, default=unset, help="write INT8 files too (yes)")
+    int8.add_argument(
+        "--target", dest="targets", nargs="+", default=unset, help="runtimes of the INT8 files: ort-cpu openvino trt"
+    )
+    int8.add_argument("--data", type=Path, nargs="+", metavar="CLIP", help="recordings to calibrate and to prove on")
+    int8.add_argument("--fraction", type=float, default=unset, help="share of each clip to calibrate on (1.0)")
+    int8.add_argument(
+        "--calibration", type=Path, default=unset, metavar="JSON", help="of an earlier export; no new one"
+    )
+    int8.add_argument("--sensitivity", action="store_true", default=unset, help="measure every layer, in metres")
+    int8.add_argument(
+        "--mixed",
+        dest="mixed_m",
+        type=float,
+        default=unset,
+        metavar="METRES",
+        help="leave the worst layers in float until the plan is this close at 3 s",
+    )
+    proof = parser.add_argument_group("proof")
+    proof.add_argument("--parity-ticks", type=int, default=unset, help="length of the proof; 0 leaves it out")
+    proof.add_argument("--device", default=unset, help="where PyTorch computes: cpu, cuda, cuda:N (cpu)")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Export and say how well the files agree."""
     try:
-        from fsd.export.export import ExportConfig, export
+        from fsd.export.config import ExportConfig
+        from fsd.export.export import export
     except ModuleNotFoundError as error:
         raise ModelError(f"{_NEEDS} (missing: {error.name})") from error
     from fsd.compression.budget import BUDGETS
     from fsd.export.recorded_clip import RecordedClip
     from fsd.networks.weights import load_weights
 
+    if options.check is not None:
+        return _check(options)
     config = _config(options, ExportConfig)
     clips = None
     if options.data:
         budget = load_weights(config.weights)[0].config.budget if config.weights else BUDGETS[config.budget]
         clips = [RecordedClip(path, budget) for path in options.data]
+    elif config.fraction != 1:
+        raise UsageError("--fraction is the share of the clips given with `--data`; there are none.")
     written = export(config, clips, progress=lambda words: print(f"{words} …", file=sys.stderr))
+    int8 = written.others.get("onnx_int8", written.int8)
     result = {
         "fp32": str(written.fp32),
-        "int8": str(written.int8) if written.int8 else None,
+        "int8": str(int8) if int8 else None,
+        "files": {name: str(path) for name, path in written.others.items()},
         "parity": written.report.to_dict() if written.report else None,
+        "sensitivity": {target: asdict(found) for target, found in written.sensitivity.items()},
     }
     if not options.json:
-        print(f"written  {written.fp32}" + (f"  {written.int8}" if written.int8 else ""))
-        if written.report:
-            print(f"proof    {written.parity}")
+        print("written  " + "  ".join(str(path) for path in (written.fp32, *written.others.values())))
+        for target, sensitivity in written.sensitivity.items():
+            print(f"layers, {target}\n{sensitivity.table(WORST_LAYERS)}")
+        if written.report and written.parity:
+            print(f"proof    {written.parity} {written.parity.with_suffix('.html')}")
             _print_proof(written.report)
     failures = written.report.failures if written.report else ()
     for failure in failures:
         print(f"fsd: {failure}", file=sys.stderr)
     return {**result, "exit_code": OVER_LIMIT if failures else 0}
+
+
+def _check(options: argparse.Namespace) -> dict[str, Any]:
+    """`--check`: is the model file whole, and does it come from these weights?"""
+    from fsd.export.metadata import check_origin
+
+    if options.weights is None:
+        raise UsageError("--check needs the weights file as well: `fsd export WEIGHTS --check MODEL`.")
+    metadata = check_origin(options.check, options.weights)
+    if not options.json:
+        print(f"{options.check}: {metadata.precision} for {metadata.target}, whole, exported from {options.weights}")
+    return {"precision": metadata.precision, "target": metadata.target, "weights_sha256": metadata.weights_sha256}
 
 
 def _print_proof(report: "ParityReport") -> None:
@@ -79,6 +127,11 @@ def _print_proof(report: "ParityReport") -> None:
 def _config(options: argparse.Namespace, config: "type[ExportConfig]") -> "ExportConfig":
     names = config.__dataclass_fields__
     try:
-        return config(**{name: value for name, value in vars(options).items() if name in names})
+        given = {name: value for name, value in vars(options).items() if name in names}
+        for name in {"targets"} & given.keys():
+            given[name] = tuple(given[name])
+        if "dynamic" in given:
+            given["dynamic"] = tuple(given["dynamic"]) or ("shapes",)
+        return config(**given)
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -1,11 +1,15 @@
 import hashlib
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from fsd.data.errors import ModelError, OutputError
-from fsd.export.export import ExportConfig, export
+from fsd.data.errors import ModelError, OutputError, UsageError
+from fsd.export.config import ExportConfig
+from fsd.export.export import export
 from fsd.export.metadata import read_metadata
 from fsd.networks.feeds import Step
 from fsd.networks.model import DrivingNetwork
@@ -46,8 +50,89 @@ def test_a_folder_that_cannot_be_made_is_named(weights: Path, steps: list[Step],
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"target": "tpu"}, "no quantization recipe for 'tpu'"), ({"budget": "B7"}, "no budget 'B7'")],
+    [
+        ({"format": "engine"}, "trtexec --onnx=FILE"),
+        ({"format": "tflite"}, "The only format is `onnx`, got 'tflite'"),
+        ({"dynamic": ("batch",)}, "batch cannot be dynamic: all shapes of the contract are fixed"),
+        ({"opset": 17}, "opset must be one of 18, 19"),
+        ({"opset": 22, "targets": ("trt",)}, "INT8 for trt needs opset 20 or lower"),
+        ({"fraction": 0.0}, "fraction must be above 0"),
+        ({"mixed_m": -1.0}, "mixed_m must be a distance above 0 m"),
+        ({"int8": False, "sensitivity": True}, "leave `--no-int8` out"),
+        ({"targets": ("tpu",)}, "no quantization recipe for 'tpu'"),
+        ({"budget": "B7"}, "no budget 'B7'"),
+    ],
 )
-def test_settings_are_checked_at_the_door(change: dict[str, str], message: str) -> None:
+def test_settings_are_checked_at_the_door(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ExportConfig(**change)
+
+
+def test_one_calibration_serves_every_runtime_and_half_precision_comes_along(
+    weights: Path, steps: list[Step], tmp_path: Path
+) -> None:
+    first = export(ExportConfig(weights=weights, out=tmp_path / "a", parity_ticks=0), clips=[steps])
+    config = ExportConfig(
+        weights=weights,
+        out=tmp_path / "b",
+        targets=("ort-cpu", "openvino", "trt"),
+        half=True,
+        calibration=first.calibration,
+        parity_ticks=8,
+    )
+    written = export(config, clips=[steps])
+    assert first.int8 is not None
+    assert written.others["onnx_int8"].read_bytes() == first.int8.read_bytes()
+    targets = {name: read_metadata(path).target for name, path in written.others.items()}
+    assert targets == {
+        "onnx_int8": "ort-cpu",
+        "onnx_int8_openvino": "openvino",
+        "onnx_int8_trt": "trt",
+        "onnx_fp16": "any",
+    }
+    assert written.report is not None
+    assert {*targets} < {*written.report.comparisons}
+    assert written.report.passed
+
+
+def test_a_share_of_each_clip_is_calibrated_on(weights: Path, steps: list[Step], tmp_path: Path) -> None:
+    config = ExportConfig(weights=weights, out=tmp_path, fraction=0.5, parity_ticks=0)
+    written = export(config, clips=[steps, steps[:8]])
+    assert written.int8 is not None
+    notes = read_metadata(written.int8).quantization["calibration"]
+    assert notes == "6 ticks of 2 rolled-out clips"  # every fourth of 20 and of 4
+
+
+def test_the_page_stands_alone_and_says_the_verdict(weights: Path, steps: list[Step], tmp_path: Path) -> None:
+    export(ExportConfig(weights=weights, out=tmp_path, parity_ticks=10), clips=[steps])
+    page = (tmp_path / "parity.html").read_text()
+    assert "Every limit holds" in page
+    assert "onnx_int8_unoptimised" in page
+    assert not re.search(r"(?:src|href)=|https?://|@import|url\(", page)
+
+
+def test_layers_that_cost_too_much_stay_in_float_and_the_file_says_which(
+    weights: Path, steps: list[Step], tmp_path: Path
+) -> None:
+    config = ExportConfig(weights=weights, out=tmp_path, mixed_m=1.0, sensitivity_ticks=4, parity_ticks=0)
+    written = export(config, clips=[steps])
+    assert written.int8 is not None
+    assert read_metadata(written.int8).quantization["float_layers"] == "none beyond the recipe's"
+    measured = json.loads((tmp_path / "sensitivity.json").read_text())["ort-cpu"]
+    assert measured["effects"][0]["alone_m"] >= measured["effects"][-1]["alone_m"]
+
+
+def test_simplifying_changes_no_plan(weights: Path, steps: list[Step], tmp_path: Path) -> None:
+    written = export(
+        ExportConfig(weights=weights, out=tmp_path, simplify=True, int8=False, parity_ticks=8), clips=[steps]
+    )
+    assert written.report is not None
+    assert written.report.passed
+
+
+@pytest.mark.parametrize("device", ["cuda", "tpu"])
+def test_a_device_that_pytorch_lacks_is_refused(device: str, weights: Path, tmp_path: Path) -> None:
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA GPU")
+    with pytest.raises(UsageError, match="--device"):
+        export(ExportConfig(weights=weights, out=tmp_path, device=device))

@@ -28,7 +28,7 @@ def files(
 
 @pytest.fixture(scope="module")
 def report(network: DrivingNetwork, files: tuple[Path, Path], steps: list[Step]) -> ParityReport:
-    return compare(network, *files, [steps[:20], steps[:10]], unoptimised_ticks=5)
+    return compare(network, files[0], {"onnx_int8": files[1]}, [steps[:20], steps[:10]], unoptimised_ticks=5)
 
 
 def test_a_sound_export_passes(report: ParityReport) -> None:
@@ -66,7 +66,7 @@ def test_a_damaged_weight_fails_and_says_in_metres(
     weight = next(entry for entry in damaged.graph.initializer if entry.name == name)
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) + np.float32(0.05), name))
     write_model(damaged, describe("tiny", network.config.budget, False, "fp32", "x", ""), tmp_path / "damaged.onnx")
-    report = compare(network, tmp_path / "damaged.onnx", None, [steps[:5]], unoptimised_ticks=0)
+    report = compare(network, tmp_path / "damaged.onnx", {}, [steps[:5]], unoptimised_ticks=0)
     assert not report.passed
     assert "m from PyTorch" in report.failures[0]
 
@@ -80,9 +80,9 @@ def test_an_output_that_is_not_a_number_fails(
     weight = next(entry for entry in damaged.graph.initializer if entry.name == name)
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32("nan"), name))
     write_model(damaged, describe("tiny", network.config.budget, False, "fp32", "x", ""), tmp_path / "nan.onnx")
-    assert not compare(network, tmp_path / "nan.onnx", None, [steps[:3]], unoptimised_ticks=0).passed
+    assert not compare(network, tmp_path / "nan.onnx", {}, [steps[:3]], unoptimised_ticks=0).passed
 
 
 def test_nothing_to_compare_is_an_error(network: DrivingNetwork, files: tuple[Path, Path]) -> None:
     with pytest.raises(ModelError, match="nothing to prove parity on"):
-        compare(network, files[0], None, [])
+        compare(network, files[0], {}, [])

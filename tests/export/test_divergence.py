@@ -1,0 +1,71 @@
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from fsd.export.divergence import FLOAT_LIMIT_DB, QUANTIZED_LIMIT_DB, between_files, from_pytorch
+from fsd.export.locate import locate
+from fsd.networks.feeds import Feeds, Step
+from fsd.networks.model import DrivingNetwork
+
+DAMAGED = "look.0.output"
+
+
+@pytest.fixture(scope="module")
+def feeds(network: DrivingNetwork, steps: list[Step]) -> Feeds:
+    loaded = Feeds(network.config.budget)
+    loaded.load(steps[5])
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def damaged(fp32_model: onnx.ModelProto) -> onnx.ModelProto:
+    """The float model with one layer's weights doubled."""
+    model = onnx.ModelProto()
+    model.CopyFrom(fp32_model)
+    name = next(node for node in model.graph.node if node.name.startswith(f"{DAMAGED}/")).input[1]
+    weight = next(entry for entry in model.graph.initializer if entry.name == name)
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(2), name))
+    return model
+
+
+def test_the_damaged_layer_is_named_between_two_files(
+    fp32_model: onnx.ModelProto, damaged: onnx.ModelProto, feeds: Feeds
+) -> None:
+    found = between_files(fp32_model, damaged, feeds, FLOAT_LIMIT_DB)
+    assert found is not None
+    assert found.is_first
+    assert found.layer.startswith(f"{DAMAGED}/")
+
+
+def test_the_damaged_layer_is_named_against_pytorch(
+    network: DrivingNetwork, damaged: onnx.ModelProto, feeds: Feeds
+) -> None:
+    found = from_pytorch(network, damaged, feeds, FLOAT_LIMIT_DB)
+    assert found is not None
+    assert (found.layer, found.is_first) == (DAMAGED, True)
+
+
+def test_a_sound_export_has_no_first_layer(
+    network: DrivingNetwork, fp32_model: onnx.ModelProto, int8_model: onnx.ModelProto, feeds: Feeds
+) -> None:
+    for found in (
+        from_pytorch(network, fp32_model, feeds, FLOAT_LIMIT_DB),
+        between_files(fp32_model, int8_model, feeds, QUANTIZED_LIMIT_DB),
+    ):
+        assert found is not None
+        assert not found.is_first
+        assert "no layer stands out" in str(found)
+
+
+def test_the_sentence_names_tick_and_layer(
+    network: DrivingNetwork,
+    fp32_model: onnx.ModelProto,
+    damaged: onnx.ModelProto,
+    steps: list[Step],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "m.onnx"
+    onnx.save(damaged, path)
+    said = locate("onnx_int8_unoptimised", 4, network, fp32_model, {"onnx_int8": path}, [steps[:2], steps[:8]])
+    assert said.startswith("At tick 4, on the same inputs and memory, it first diverges at look.0.output/")
