@@ -15,6 +15,7 @@ from fsd.data.ego import CommandTrack, EgoTrack, load_commands, load_ego
 from fsd.data.errors import ClipError, RigError
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import Rig, assumed_rig, load_rig
+from fsd.data.steering import SteeringTrack, has_steering_column, load_steering
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Clip:
         streams: (8,) one per camera of `CAMERAS`; None where there is no video.
         ego, commands: what the car did and was told to do, where recorded.
         notes: sentences that say what was assumed.
+        steering: angle of the steering wheel, where a CSV file beside a video has it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Clip:
     ego: EgoTrack | None = None
     commands: CommandTrack | None = None
     notes: tuple[str, ...] = ()
+    steering: SteeringTrack | None = None
 
 
 def open_clip(path: Path, cameras: Mapping[str, Path] | None = None) -> Clip:
@@ -84,6 +87,7 @@ def open_clip(path: Path, cameras: Mapping[str, Path] | None = None) -> Clip:
         ego=load_ego(ego_path) if path.is_dir() and ego_path.exists() else None,
         commands=load_commands(command_path) if path.is_dir() and command_path.exists() else None,
         notes=tuple(notes),
+        steering=_steering(layout),
     )
 
 
@@ -98,6 +102,16 @@ def _layout(path: Path, folder: Path, cameras: Mapping[str, Path] | None) -> Lay
     if name is None:
         layout.notes.append(f"{path.name} names no camera; it is taken as front_main.")
     return layout
+
+
+def _steering(layout: Layout) -> SteeringTrack | None:
+    """The angles in the first CSV file that has them, front cameras first."""
+    for name in CAMERAS:
+        if name in layout.videos:
+            table = layout.videos[name][0].with_suffix(".csv")
+            if has_steering_column(table):
+                return load_steering(table)
+    return None
 
 
 def _format(path: Path, cameras: Mapping[str, Path] | None, rig: Rig | None, layout: Layout) -> str:

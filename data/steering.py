@@ -1,0 +1,118 @@
+"""The steering wheel over time (a CSV file beside the video), and what it means for the path of a car.
+
+A wheel angle becomes a curvature only through a steering ratio and a wheelbase, which no recording states here: they
+are figures of the car, given or assumed. It does not know pictures or networks.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fsd.data.clock import load_timestamps
+from fsd.data.ego import STALE_NS
+from fsd.data.errors import ClipError
+
+STEERING_COLUMN = "steering_angle_rad"
+
+
+@dataclass(frozen=True)
+class SteeringGeometry:
+    """The kinematic bicycle behind a steering wheel.
+
+    Attributes:
+        ratio: angle of the steering wheel over angle of the road wheels, constant.
+        wheelbase_m: from axle to axle.
+    """
+
+    ratio: float
+    wheelbase_m: float
+
+    def __post_init__(self) -> None:
+        for name in ("ratio", "wheelbase_m"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a number above 0, got {value}.")
+
+    def curvature_per_m(self, wheel_angle_rad: np.ndarray) -> np.ndarray:
+        """Curvature of the path of the rear axle, left positive: tan(wheel angle / ratio) / wheelbase."""
+        return np.tan(np.asarray(wheel_angle_rad) / self.ratio) / self.wheelbase_m
+
+    def wheel_angle_rad(self, curvature_per_m: np.ndarray) -> np.ndarray:
+        """The angle of the steering wheel that gives a curvature; the inverse of `curvature_per_m`."""
+        return np.arctan(np.asarray(curvature_per_m) * self.wheelbase_m) * self.ratio
+
+
+LINCOLN_MKZ = SteeringGeometry(ratio=14.8, wheelbase_m=2.85)
+"""Public figures of the car of the Udacity recordings of 2016; assumed, not measured on that car."""
+
+
+@dataclass(frozen=True)
+class SteeringTrack:
+    """Angle of the steering wheel (n,) in rad, left positive, at strictly rising times (n,); NaN where unknown."""
+
+    timestamp_ns: np.ndarray
+    angle_rad: np.ndarray
+
+    def __post_init__(self) -> None:
+        if np.shape(self.angle_rad) != np.shape(self.timestamp_ns):
+            raise ValueError(
+                f"`angle_rad` has shape {np.shape(self.angle_rad)}, not that of `timestamp_ns`, "
+                f"{np.shape(self.timestamp_ns)}."
+            )
+        if len(self.timestamp_ns) == 0 or np.any(np.diff(self.timestamp_ns) <= 0):
+            raise ValueError("`timestamp_ns` must have rows and rise strictly.")
+
+    def angle_at(self, t_ns: int) -> float:
+        """The newest row not later than `t_ns`; NaN if there is none or it is older than 0.5 s.
+
+        At a tick this is the row of the picture that is shown then, where the file has one row a picture.
+        """
+        row = int(np.searchsorted(self.timestamp_ns, t_ns, side="right")) - 1
+        if row < 0 or t_ns - int(self.timestamp_ns[row]) > STALE_NS:
+            return float("nan")
+        return float(self.angle_rad[row])
+
+
+def has_steering_column(path: Path) -> bool:
+    """Whether a CSV file beside a video holds times and angles of the steering wheel."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header = [name.strip() for name in next(csv.reader(file), [])]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+    return STEERING_COLUMN in header and "timestamp_ns" in header
+
+
+def load_steering(path: Path) -> SteeringTrack:
+    """Read `timestamp_ns` and `steering_angle_rad` of `<video>.csv`; an empty angle is unknown.
+
+    Raises:
+        ClipError: the file cannot be read, or an angle is not a number; names the row.
+        ClockError: the times do not rise strictly.
+    """
+    timestamps = load_timestamps(path)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = [row for row in csv.reader(file) if row]
+    header = [name.strip() for name in rows[0]]
+    if STEERING_COLUMN not in header:
+        raise ClipError(f"{path} has no column `{STEERING_COLUMN}` (it has {', '.join(header)}). Add it.")
+    column = header.index(STEERING_COLUMN)
+    return SteeringTrack(
+        timestamps.timestamp_ns,
+        np.array([_angle(path, index, row, column) for index, row in enumerate(rows[1:])], np.float64),
+    )
+
+
+def _angle(path: Path, index: int, row: list[str], column: int) -> float:
+    text = row[column].strip() if column < len(row) else ""
+    if not text:
+        return float("nan")
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ClipError(
+            f"{path} row {index}: `{STEERING_COLUMN}` is {text!r} and must be a number. Write radians, left positive, "
+            "or leave it empty where it is unknown."
+        ) from error

@@ -1,0 +1,156 @@
+"""Recorded clips to episodes: decoded, aligned and compressed at 36 Hz as in a replay, labelled by what was driven.
+
+A clip is cut in time, once: what comes before is for learning, what comes after for testing. Between the two lies a gap
+as long as a picture may be shown, the compressor starts anew behind it, and labels stop at it, so that no picture, no
+memory and no label is on both sides. It does not know how the network is trained.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fsd.compression.budget import Budget
+from fsd.compression.compressor import Compressor
+from fsd.data.clip import Clip
+from fsd.data.clock import SECOND_NS
+from fsd.data.errors import ClipError, OutputError, UsageError
+from fsd.data.frame_source import FrameSource
+from fsd.data.frames import RATE_HZ
+from fsd.data.steering import SteeringGeometry
+from fsd.networks.dataset import EpisodeWriter
+from fsd.networks.feeds import Step
+from fsd.networks.recorded_labels import RecordedLabels
+
+EVERY_TICKS = 4
+"""Recorded are as many ticks as of the simulator's drives: nine a second."""
+
+MAX_AGE_NS = 250_000_000
+"""A picture is shown for no longer than this, which is therefore the gap between the parts."""
+
+TRAINING_SHARE = 2 / 3
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """Where a clip is cut: ticks before `train_end` are for learning, those from `test_begin` on for testing."""
+
+    train_end: int
+    test_begin: int
+    train_until_ns: int
+
+    @classmethod
+    def at(cls, clip: Clip, train_until_s: float | None) -> "TimeSplit":
+        """Cut a clip at a time from its start; None is two thirds of it.
+
+        Raises:
+            UsageError: nothing would be left to learn from or to test on.
+        """
+        with FrameSource(clip, workers=1) as source:
+            ticks = source.expected_ticks
+        if train_until_s is None:
+            if ticks is None:
+                raise UsageError(f"{clip.path} does not say how long it is. Say where to cut it: `--train-until-s`.")
+            train_until_s = TRAINING_SHARE * max(ticks / float(RATE_HZ) - MAX_AGE_NS / SECOND_NS, 0.0)
+        train_until_ns = round(train_until_s * SECOND_NS)
+        split = cls(ticks_before(train_until_ns), ticks_before(train_until_ns + MAX_AGE_NS), train_until_ns)
+        if split.train_end < 1 or (ticks is not None and split.test_begin >= ticks):
+            length = "unknown" if ticks is None else f"{ticks / float(RATE_HZ):.3f} s"
+            raise UsageError(
+                f"{clip.path}: cut at {train_until_s:.3f} s nothing is left to learn from, or nothing to test on from "
+                f"{MAX_AGE_NS / SECOND_NS:.2f} s later (the clip's length: {length}). Choose another `--train-until-s`."
+            )
+        return split
+
+
+def ticks_before(time_ns: int) -> int:
+    """How many ticks of a clip are earlier than a time from its start; also the first tick that is not."""
+    return max(0, (time_ns - 1) * RATE_HZ.numerator // (RATE_HZ.denominator * SECOND_NS) + 1)
+
+
+@dataclass(frozen=True)
+class EpisodeMaker:
+    """Makes the two episodes of a clip, `out/train/<name>` and `out/test/<name>`; finished ones are kept.
+
+    Attributes:
+        out: folder of all episodes; budget: of the compressor; geometry: between steering wheel and curvature.
+        train_until_s: where clips are cut; None is after two thirds.
+    """
+
+    out: Path
+    budget: Budget
+    geometry: SteeringGeometry
+    train_until_s: float | None = None
+
+    def make(self, clip: Clip, name: str, progress: Callable[[int], None] | None = None) -> TimeSplit:
+        """Record both parts of a clip.
+
+        Args:
+            name: of the episodes; progress: called with every tick that was read.
+
+        Raises:
+            ClipError: there is nothing to learn from in it, or a part has no tick.
+            OutputError: an episode of that name was made from something else.
+        """
+        split = TimeSplit.at(clip, self.train_until_s)
+        self._record(clip, "train", name, split, progress)
+        self._record(clip, "test", name, split, progress)
+        return split
+
+    def _record(
+        self, clip: Clip, part: str, name: str, split: TimeSplit, progress: Callable[[int], None] | None
+    ) -> None:
+        starts_ns = [stream.start_ns for stream in clip.streams if stream is not None and stream.start_ns is not None]
+        is_training = part == "train"
+        # The last moment that a training label may know of is the one before the cut.
+        until_ns = min(starts_ns, default=0) + split.train_until_ns - 1 if is_training else None
+        labels = RecordedLabels(clip, self.geometry, until_ns)
+        first_tick = 0 if is_training else split.test_begin
+        facts: dict[str, Any] = {
+            "scenario": "recorded",
+            "clip": clip.name,
+            "part": part,
+            "first_tick": first_tick,
+            "train_until_s": split.train_until_ns / SECOND_NS,
+            "curvature_from": labels.curvature_from,
+            "steering_ratio": self.geometry.ratio,
+            "wheelbase_m": self.geometry.wheelbase_m,
+            "budget": self.budget.name,
+        }
+        folder = self.out / part / name
+        if _is_made(folder, facts):
+            return
+        writer = EpisodeWriter(folder, self.budget, EVERY_TICKS)
+        compressor = Compressor(clip.rig, self.budget)
+        ticks = split.train_end if is_training else None
+        with FrameSource(clip, 1, max_age_ns=MAX_AGE_NS, start_tick=first_tick, max_ticks=ticks) as source:
+            for index, frame_set in enumerate(source):
+                ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
+                compressed = compressor.step(frame_set, ego, None)
+                if index % EVERY_TICKS:
+                    writer.skip(compressed)
+                else:
+                    command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else "none"
+                    # No ego motion for the network: yaw rate over speed nearly is the label.
+                    writer.add(Step(compressed, None, command), labels.at(frame_set.timestamp_ns))
+                if progress is not None:
+                    progress(frame_set.tick)
+        if not len(writer):
+            raise ClipError(f"{clip.path} ends before its {part} part begins. Choose another `--train-until-s`.")
+        writer.close(facts)
+
+
+def _is_made(folder: Path, facts: dict[str, Any]) -> bool:
+    """Whether the episode is there already, made from the same."""
+    path = folder / "episode.json"
+    if not path.exists():
+        return False
+    found = json.loads(path.read_text())
+    other = [name for name, value in facts.items() if found.get(name) != value]
+    if other:
+        raise OutputError(
+            f"{folder} was made with {other[0]} = {found.get(other[0])!r}, now it is {facts[other[0]]!r}. "
+            "Choose another folder with `--out`, or delete this one."
+        )
+    return True
