@@ -91,3 +91,12 @@ def test_a_clip_with_times_alone_has_no_steering(tmp_path: Path, tools: Any) -> 
     tools.write_video(tmp_path / "drive.mp4", [0, 50])
     write_table(tmp_path / "drive.csv", f"0,{START_NS}", f"1,{START_NS + 50_000_000}", header="frame,timestamp_ns")
     assert open_clip(tmp_path).steering is None
+
+
+def test_the_udacity_drive_has_an_angle_for_every_picture(recordings: Path) -> None:
+    if not (recordings / "udacity_ch2").is_dir():
+        pytest.skip("no recording udacity_ch2 here")
+    steering = open_clip(recordings / "udacity_ch2").steering
+    assert steering is not None
+    assert np.isfinite(steering.angle_rad).sum() == 3600
+    assert steering.angle_at(START_NS) == -0.0169280299332

@@ -21,6 +21,7 @@ from fsd.networks.dataset import find_episodes  # noqa: E402
 from fsd.networks.recorded_episodes import MAX_AGE_NS, EpisodeMaker, TimeSplit, ticks_before  # noqa: E402
 from fsd.networks.recorded_fit import RESULT, RecordedFitConfig, fit_recordings  # noqa: E402
 from fsd.networks.training_set import TrainingSet  # noqa: E402
+from fsd.networks.weights import save_weights, untrained  # noqa: E402
 
 START_NS = 1_479_425_441_182_877_835
 CUT_S = 1.0
@@ -142,6 +143,20 @@ def test_a_fit_is_scored_on_the_part_it_never_saw_beside_zero_and_mean(
     mean_error = wheel["test"] - wheel["train"].mean()
     assert result["test"]["mean_rmse_rad"] == pytest.approx(np.sqrt(np.mean(mean_error**2)), rel=1e-5)
     assert np.isfinite(result["test"]["network_rmse_rad"])
+
+
+def test_a_fit_that_starts_from_weights_takes_their_sizes(tiny_config: NetworkConfig, tmp_path: Path) -> None:
+    initial = tmp_path / "initial.safetensors"
+    save_weights(untrained(tiny_config), initial, trained=True)
+    drive = write_drive(tmp_path / "drive")
+    result = fit_recordings(RecordedFitConfig((drive,), tmp_path / "run", initial=initial, steps=1, clips=1, threads=1))
+    assert (result["budget"], result["initial"]) == ("tiny", "initial.safetensors")
+
+
+def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="one process"):
+        fit_recordings(RecordedFitConfig((tmp_path,), tmp_path / "run"))
 
 
 @pytest.mark.slow
