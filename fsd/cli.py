@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "replay the packaged eight-camera clip and say how to look at the results",
     "record": "drive in the simulator and record an eight-camera clip with ground truth",
     "drive": "drive the simulator in closed loop, the network beside its baselines",
+    "compress": "show what the compressor keeps of a recording: keyframes, patches, ratios; needs no model",
     "compare": "differences of two replays in driving units, with an exit code for CI",
     "doctor": "what this machine has, what is missing for which command, and how to install it",
     "profile": "measure latency, its tail and its causes, power, and whether a deadline and a power budget are met",

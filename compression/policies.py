@@ -1,0 +1,61 @@
+"""The compressor's own gaze and the baselines it is measured against, by name, all within the same bytes a tick.
+
+A baseline is a gaze policy, or a gaze policy behind a frame selection, or another split of the same bytes.
+"""
+
+import math
+from collections.abc import Callable
+
+from fsd.compression.adaptive_gaze import AdaptiveGaze
+from fsd.compression.budget import PATCH_PX, Budget
+from fsd.compression.frame_selection import FrameSelection, SceneCuts, UniformSubsample, whole_set_ticks
+from fsd.compression.gaze import GazePolicy
+from fsd.compression.gaze_baselines import DownscaleOnly, FixedFoveation, RandomGaze
+from fsd.compression.token_baselines import RasterGaze, RunLengthGaze
+from fsd.compression.token_geometry import BLOCKS, TokenGeometry
+from fsd.data.frames import CAMERAS
+from fsd.data.rig import Rig
+
+POLICIES: dict[str, str] = {
+    "adaptive": "the compressor's own: prior, surprise after ego-warp, age, the network's wishes",
+    "fixed": "fixed foveation: the same blocks at every tick, plus the sweep",
+    "random": "other blocks at every tick, by a hash",
+    "downscale": "all bytes go to a larger base image, none to patches",
+    "subsample": "whole pictures, uniformly in time, as often as the bytes allow; held in between",
+    "scene-cut": "whole pictures of a camera when its content has changed; held in between",
+    "run-length": "blocks that differ from what they last showed, without ego-compensation",
+}
+
+_GAZES: dict[str, Callable[[TokenGeometry], GazePolicy]] = {
+    "fixed": FixedFoveation,
+    "random": lambda geometry: RandomGaze(),
+    "downscale": lambda geometry: DownscaleOnly(),
+    "subsample": lambda geometry: RasterGaze(),
+    "scene-cut": lambda geometry: RasterGaze(),
+    "run-length": lambda geometry: RunLengthGaze(),
+}
+
+
+def make_policy(name: str, rig: Rig) -> GazePolicy:
+    """The gaze of one of `POLICIES`, new for a drive."""
+    geometry = TokenGeometry(rig)
+    return _GAZES[name](geometry) if name in _GAZES else AdaptiveGaze(rig, geometry)
+
+
+def make_selection(name: str, camera_count: int, budget: Budget) -> FrameSelection | None:
+    """The frame selection before that gaze, new for a drive; None where every picture is shown."""
+    if name == "subsample":
+        return UniformSubsample(whole_set_ticks(camera_count, BLOCKS, budget.patch_count))
+    return SceneCuts() if name == "scene-cut" else None
+
+
+def spent_budget(name: str, budget: Budget) -> Budget:
+    """How the policy splits the budget's bytes: no tick costs more than one of `budget`.
+
+    `downscale` gives everything to a 4:3 base image, but for the one patch that a budget must have and that stays grey.
+    """
+    if name != "downscale":
+        return budget
+    base_pixels = (budget.pixels - PATCH_PX**2) // len(CAMERAS)
+    height = math.isqrt(base_pixels * 3 // 4) // 2 * 2
+    return Budget(f"{budget.name}-downscale", height, base_pixels // height // 2 * 2, 1)

@@ -1,0 +1,137 @@
+"""`fsd compress`: arguments, and the table a person reads."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from fsd.commands.replay import camera_map
+from fsd.compress import CompressConfig, compress
+from fsd.compression.policies import POLICIES
+from fsd.data.errors import UsageError
+
+EXAMPLE = """example:
+  fsd compress my_drive/ --out kept
+  fsd compress my_drive/ --out kept --budget B200 --policy fixed --max-ticks 360
+  fsd compress . --cameras front_main=dashcam.mp4 --budget 160x120+42 --mosaic-at 12.5"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments; every default is `CompressConfig`'s."""
+    listed = "\n".join(f"  {name:12} {words}" for name, words in POLICIES.items())
+    parser.epilog = f"policies:\n{listed}\n\n{EXAMPLE}"
+    parser.add_argument("clip", type=Path, metavar="CLIP", help="clip folder, folder of videos, or one video")
+    parser.add_argument(
+        "--cameras",
+        nargs="+",
+        metavar="NAME=FILE",
+        default=CompressConfig.cameras,
+        help="which video is which camera; files relative to CLIP or to here",
+    )
+    parser.add_argument("--out", type=Path, default=CompressConfig.out, help="folder for the results (%(default)s)")
+    parser.add_argument(
+        "--budget",
+        default=CompressConfig.budget,
+        help="B25, B50, B100, B200, B400 or WIDTHxHEIGHT+PATCHES (%(default)s)",
+    )
+    parser.add_argument(
+        "--policy", choices=POLICIES, default=CompressConfig.policy, help="what is worth a patch (%(default)s)"
+    )
+    parser.add_argument("--max-ticks", type=int, default=CompressConfig.max_ticks, help="stop after this many ticks")
+    parser.add_argument(
+        "--decode-workers", type=int, default=CompressConfig.decode_workers, help="threads that decode (%(default)s)"
+    )
+    parser.add_argument(
+        "--max-age-ms",
+        type=float,
+        default=CompressConfig.max_age_ms,
+        help="mask a camera whose newest frame is older (%(default)s)",
+    )
+    parser.add_argument(
+        "--mosaic-at", type=float, metavar="S", default=CompressConfig.mosaic_s, help="second shown (the middle)"
+    )
+    parser.add_argument(
+        "--no-ego",
+        dest="use_ego",
+        action="store_false",
+        default=CompressConfig.use_ego,
+        help="estimate motion from the pictures, as if no ego motion were recorded",
+    )
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Compress and print what was kept."""
+    try:
+        config = CompressConfig(
+            clip=options.clip,
+            out=options.out,
+            cameras=camera_map(options.cameras, options.clip),
+            budget=options.budget,
+            policy=options.policy,
+            max_ticks=options.max_ticks,
+            decode_workers=options.decode_workers,
+            max_age_ms=options.max_age_ms,
+            mosaic_s=options.mosaic_at,
+            use_ego=options.use_ego,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    summary = compress(config)
+    if not options.json:
+        print_summary(summary, config)
+    return summary
+
+
+def print_summary(summary: dict[str, Any], config: CompressConfig) -> None:
+    """The table a person reads after a run."""
+    clip, compression, gaze = summary["clip"], summary["compression"], summary["gaze"]
+    print(f"{clip['name']}: {summary['ticks']} ticks, {summary['drive_s']:.1f} s of driving at 36 Hz")
+    print(f"  gaze         {summary['policy']}: {POLICIES[summary['policy']]}")
+    if clip["missing_cameras"]:
+        print(f"  masked       {', '.join(clip['missing_cameras'])} (no video)")
+    for note in clip["notes"]:
+        if not note.startswith("No video for"):  # said above
+            print(f"  note         {note}")
+    motion = ", ".join(f"{source} at {ticks} ticks" for source, ticks in summary["odometry_ticks"].items())
+    print(f"  motion       {motion}")
+    print(
+        f"  compression  {compression['budget']}: R_px {compression['r_px']}:1, R_tok {compression['r_tok']}:1, "
+        f"R_mem {compression['r_mem_60s']}:1 over 60 s (of {compression['reference']})"
+    )
+    came_mb, went_mb = ((compression[f"bytes_{way}_a_second"] or 0) / 1e6 for way in ("in", "out"))
+    print(
+        f"  bytes        {came_mb:,.1f} MB/s in, {went_mb:,.1f} MB/s out; "
+        f"pixels {compression['r_px_of_this_recording']}:1 of this recording"
+    )
+    if summary["compress_ms"]:
+        times = summary["compress_ms"]
+        print(f"  time         p50 {times['p50']:.2f} ms, p99 {times['p99']:.2f} ms a tick (n = {times['samples']})")
+    print(f"  re-read      {_sweep_words(gaze)}")
+    for what, latency in summary["event_to_gaze"].items():
+        print(f"  latency      {what}: {_latency_words(latency)}")
+    print(f"\n  {'camera':16}{'keyframes/s':>12}{'surprise':>10}{'distance':>10}{'gap':>6}{'patches':>10}{'share':>8}")
+    keyframes, patches = summary["keyframes"], gaze["patches"]
+    whole = max(1, sum(patches.values()))
+    for name in clip["cameras"]:
+        reasons = keyframes["reasons"]
+        counts = f"{reasons['surprise'][name]:10}{reasons['distance'][name]:10}{reasons['gap'][name]:6}"
+        print(f"  {name:16}{keyframes['a_second'][name]:12.1f}{counts}{patches[name]:10}{patches[name] / whole:8.0%}")
+    print(f"\n  written      {config.out}/keep.parquet mosaic.png compress.html summary.json")
+
+
+def _sweep_words(gaze: dict[str, Any]) -> str:
+    if not sum(gaze["patches"].values()):
+        return "no patches: no block is read at full resolution"
+    return (
+        f"oldest block {gaze['oldest_block_ticks']} ticks (the sweep's bound is {gaze['sweep_bound_ticks']}), "
+        f"{gaze['swept_share']:.0%} of patches by the sweep"
+    )
+
+
+def _latency_words(latency: dict[str, Any]) -> str:
+    if not latency["read"]:
+        return f"{latency['events']} events, none read"
+    return (
+        f"{latency['events']} events, first patch after p50 {latency['p50_ticks']:.0f}, "
+        f"p99 {latency['p99_ticks']:.0f}, max {latency['max_ticks']} ticks ({latency['same_tick']} in the same tick, "
+        f"{latency['not_read_before_the_end']} not read before the end)"
+    )
