@@ -1,0 +1,25 @@
+from pathlib import Path
+
+import pytest
+
+from fsd.cli import main
+from fsd.data.clip import open_clip
+from fsd.data.errors import SimulatorError
+
+
+def test_a_length_that_cannot_be_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["record", str(tmp_path / "clip"), "--seconds", "0"]) == 2
+    assert "seconds must be more than 0" in capsys.readouterr().err
+
+
+@pytest.mark.gl
+def test_a_recorded_drive_can_be_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = tmp_path / "clip"
+    code = main(["record", str(clip), "--seconds", "0.2", "--seed", "3", "--width", "64", "--height", "48"])
+    if code == SimulatorError.exit_code:
+        pytest.skip(capsys.readouterr().err.strip())
+    assert code == 0
+    opened = open_clip(clip)
+    assert opened.ego is not None
+    assert all(stream is not None for stream in opened.streams)
+    assert "fsd replay" in capsys.readouterr().out
