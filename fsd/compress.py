@@ -112,10 +112,11 @@ def compress(config: CompressConfig, show_progress: bool = True) -> dict[str, An
             (config.out / name).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
-    record = CompressRecord(clip, budget, config.policy)
+    policy = make_policy(config.policy, clip.rig)
+    record = CompressRecord(clip, budget, config.policy, policy.uses_sweep)
     write_summary(config.out, record.summary("running"))
     try:
-        _run(config, clip, budget, record, show_progress)
+        _run(config, clip, Compressor(clip.rig, budget, policy), record, show_progress)
     except KeyboardInterrupt:
         _finish(config, clip, record, "interrupted")
         raise
@@ -137,8 +138,10 @@ def _finish(
     return summary
 
 
-def _run(config: CompressConfig, clip: Clip, budget: Budget, record: CompressRecord, show_progress: bool) -> None:
-    compressor = Compressor(clip.rig, budget, make_policy(config.policy, clip.rig))
+def _run(
+    config: CompressConfig, clip: Clip, compressor: Compressor, record: CompressRecord, show_progress: bool
+) -> None:
+    budget = compressor.budget
     camera_count = sum(stream is not None for stream in clip.streams)
     selection = make_selection(config.policy, camera_count, budget)
     last_read = np.full(ALL_BLOCKS, -1, np.int64)

@@ -39,8 +39,9 @@ class CompressRecord:
         thumbnails: camera -> JPEG of its first valid picture.
     """
 
-    def __init__(self, clip: Clip, budget: Budget, policy: str) -> None:
+    def __init__(self, clip: Clip, budget: Budget, policy: str, uses_sweep: bool) -> None:
         self._clip, self._budget, self._policy = clip, budget, policy
+        self._sweep_ticks = budget.sweep_ticks if uses_sweep else None
         self._wall_start_s = time.perf_counter()
         self._compress_ms = array("f")
         self._bytes_in = 0
@@ -120,7 +121,7 @@ class CompressRecord:
                 "patches": dict(zip(CAMERAS, self._patches.tolist(), strict=True)),
                 "swept_share": self._swept / max(1, int(self._patches.sum())),
                 "oldest_block_ticks": self._oldest_ticks,
-                "sweep_bound_ticks": self._budget.sweep_ticks,
+                "sweep_bound_ticks": self._sweep_ticks,
                 "blocks_never_read": dict(zip(CAMERAS, self._never_read.tolist(), strict=True)),
             },
             "keyframes": {

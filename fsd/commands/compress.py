@@ -121,10 +121,10 @@ def print_summary(summary: dict[str, Any], config: CompressConfig) -> None:
 def _sweep_words(gaze: dict[str, Any]) -> str:
     if not sum(gaze["patches"].values()):
         return "no patches: no block is read at full resolution"
-    return (
-        f"oldest block {gaze['oldest_block_ticks']} ticks (the sweep's bound is {gaze['sweep_bound_ticks']}), "
-        f"{gaze['swept_share']:.0%} of patches by the sweep"
-    )
+    oldest, bound = f"oldest block {gaze['oldest_block_ticks']} ticks", gaze["sweep_bound_ticks"]
+    if bound is None:
+        return f"{oldest}; this policy has no sweep"
+    return f"{oldest} (the sweep's bound is {bound}), {gaze['swept_share']:.0%} of patches by the sweep"
 
 
 def _latency_words(latency: dict[str, Any]) -> str:

@@ -116,11 +116,12 @@ def _tiles(summary: dict[str, Any]) -> str:
     )
     found.append(headline("event to gaze", value, f"{note} · {latency['events']} events"))
     gaze = summary["gaze"]
+    bound = gaze["sweep_bound_ticks"]
     found.append(
         headline(
             "longest without a read",
             f"{gaze['oldest_block_ticks']}<small> ticks</small>",
-            f"of a block; the sweep's bound is {gaze['sweep_bound_ticks']}",
+            f"of a block; {'no sweep bounds it' if bound is None else f'the sweep keeps it within {bound}'}",
         )
     )
     times = summary["compress_ms"]
@@ -148,10 +149,16 @@ def _mosaic(path: Path, summary: dict[str, Any]) -> str:
     )
 
 
+def _in_equal_stretches(values: np.ndarray) -> np.ndarray:
+    """At most 240 means for a strip, of stretches as equal as can be: of 1 and 2 ticks they would differ in shade."""
+    ticks_each = -(-len(values) // 240)
+    return in_buckets(values, -(-len(values) // ticks_each))
+
+
 def _keyframes(summary: dict[str, Any], keep: pa.Table) -> str:
     seen, keyframes = _seen(summary), summary["keyframes"]
     is_keyframe = list_column(keep, "is_keyframe")
-    over_time = [(WORDS[CAMERAS[index]], in_buckets(is_keyframe[:, index])) for index in seen]
+    over_time = [(WORDS[CAMERAS[index]], _in_equal_stretches(is_keyframe[:, index])) for index in seen]
     reasons = list(keyframes["reasons"])
     rows = [
         [
@@ -195,7 +202,9 @@ def _gaze(summary: dict[str, Any], keep: pa.Table, thumbnails: Mapping[str, byte
         )
     patches = np.stack([(camera == index).sum(axis=1) for index in seen], axis=1)
     most = max(1, int(patches.max()))
-    over_time = [(WORDS[CAMERAS[index]], in_buckets(patches[:, column] / most)) for column, index in enumerate(seen)]
+    over_time = [
+        (WORDS[CAMERAS[index]], _in_equal_stretches(patches[:, column] / most)) for column, index in enumerate(seen)
+    ]
     return section(
         "Gaze",
         f"<div class=heats>{''.join(cells)}</div>",
@@ -238,7 +247,9 @@ def _bar_words(place: int) -> str:
     if place + 1 == len(_LATENCY_BARS):
         return f"{first} ticks and more"
     last = _LATENCY_BARS[place + 1] - 1
-    return f"{first} ticks" if first == last else f"{first} to {last} ticks"
+    if first == last:
+        return "1 tick" if first == 1 else f"{first} ticks"
+    return f"{first} to {last} ticks"
 
 
 def _bytes(keep: pa.Table) -> str:

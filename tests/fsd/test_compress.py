@@ -120,6 +120,11 @@ def test_a_custom_budget_is_width_height_and_patches() -> None:
     assert (budget.base_width_px, budget.base_height_px, budget.patch_count) == (80, 60, 58)
 
 
+def test_a_policy_without_a_sweep_claims_no_bound(small_clip: Path, tmp_path: Path) -> None:
+    config = CompressConfig(small_clip, tmp_path, policy="run-length", max_ticks=3)
+    assert compress(config, show_progress=False)["gaze"]["sweep_bound_ticks"] is None
+
+
 @pytest.mark.parametrize("words", ["B7", "80x60", "81x60+4", "80x60+0"])
 def test_a_budget_that_cannot_be_is_refused(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compress", str(tmp_path), "--budget", words]) == 2
