@@ -1,8 +1,8 @@
 """Fit a network to recorded clips, and say how well it steers in the part of them that it never saw.
 
 Open loop: the recorded driver drives. The figure is the one that steering benchmarks use, the root mean square error of
-the steering wheel's angle, beside two predictors that look at nothing. A few minutes of video teach no driving; this
-shows that the path from a recording to a score works, and what it gives.
+the steering wheel's angle, beside two predictors that look at nothing. A few minutes of video are too little to learn
+driving from; this shows what they give.
 """
 
 import json
@@ -32,9 +32,9 @@ LEARNED = ("curvature", "acceleration", "trajectory")
 
 OPEN_LOOP = "Open loop: the recorded driver drives; no claim about driving."
 TOO_LITTLE = (
-    "So little real video is too little to learn steering from: neighbouring samples are nearly the same, so there are "
-    "far fewer independent ones than samples. Published systems reach 0.05 to 0.06 rad on the Udacity drive of 2016, "
-    "with about 30 times more video than two minutes."
+    "This is too little video to learn to steer from: neighbouring samples are nearly the same, so there are far fewer "
+    "independent ones than samples, and both parts are of the same drive. Published systems reach 0.05 to 0.06 rad on "
+    "the Udacity drive of 2016, with about 30 times more video than two minutes."
 )
 LITTLE_SAMPLES = 36_000
 """About an hour."""

@@ -133,7 +133,7 @@ def test_a_fit_is_scored_on_the_part_it_never_saw_beside_zero_and_mean(
     assert (config.out / result["weights"]).exists()
     assert result["steering"]["is_assumed"]
     assert result["learned"] == ["curvature"]
-    assert "too little to learn steering from" in result["caveat"]
+    assert "too little video to learn to steer from" in result["caveat"]
     assert (result["train"]["samples"], result["test"]["samples"]) == (9, 7)
     wheel = {
         part: LINCOLN_MKZ.wheel_angle_rad(rows_of(config.out / "episodes" / part, tiny_config)["curvature"])
