@@ -42,7 +42,13 @@ _LOAD_ERRORS = (
 )
 """ONNX Runtime's own classes for a bad file; they share no base but Exception."""
 
-_DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(float16)": "float16"}
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(uint8)": "uint8",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(double)": "float64",
+}
 
 
 class Engine:
@@ -65,15 +71,15 @@ class Engine:
             raise ValueError(f"threads must be at least 1, got {threads}.")
         self.model = packaged_model() if model is None else Path(model)
         self.device = device
-        self._session = _open(self.model, threads, device)
+        self._session = open_session(self.model, threads, device)
         self.metadata: ModelMetadata = from_properties(
             self._session.get_modelmeta().custom_metadata_map, str(self.model)
         )
         self.budget = budget_of(self.metadata)
         origin = str(self.model)
         check_digest(self.model.read_bytes(), self.metadata.model_sha256, origin)
-        check_tensors(origin, "input", input_shapes(self.budget), _signature(self._session.get_inputs()))
-        check_tensors(origin, "output", output_shapes(), _signature(self._session.get_outputs()))
+        check_tensors(origin, "input", input_shapes(self.budget), session_signature(self._session.get_inputs()))
+        check_tensors(origin, "output", output_shapes(), session_signature(self._session.get_outputs()))
 
         self._feeds = Feeds(self.budget)
         self._buffer, self._outputs = _output_views()
@@ -180,7 +186,12 @@ def _is_finite(*arrays: np.ndarray) -> bool:
     return all(bool(np.isfinite(array.sum())) for array in arrays)
 
 
-def _open(model: Path, threads: int, device: str) -> onnxruntime.InferenceSession:
+def open_session(model: Path, threads: int, device: str = "cpu") -> onnxruntime.InferenceSession:
+    """A session of threads that do not spin.
+
+    Raises:
+        ModelError: the file is missing or cannot be loaded.
+    """
     if not model.is_file():
         raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `--model` out.")
     options = onnxruntime.SessionOptions()
@@ -200,7 +211,7 @@ def _open(model: Path, threads: int, device: str) -> onnxruntime.InferenceSessio
         raise ModelError(f"{model} cannot be loaded by ONNX Runtime: {reason} Export or copy it again.") from error
 
 
-def _signature(tensors: list[onnxruntime.NodeArg]) -> dict[str, tuple[tuple[int, ...], str]]:
+def session_signature(tensors: list[onnxruntime.NodeArg]) -> dict[str, tuple[tuple[int, ...], str]]:
     """Name -> (shape, dtype); a dimension that is not a fixed number is -1."""
     return {
         tensor.name: (

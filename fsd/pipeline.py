@@ -84,7 +84,7 @@ class Pipeline:
         inferred_ns = time.perf_counter_ns()
         self._saliency = outputs["saliency"]
         plan = Plan.from_outputs(
-            frame_set.tick, frame_set.timestamp_ns, outputs, _health(frame_set, ego, self.engine.plan_source)
+            frame_set.tick, frame_set.timestamp_ns, outputs, health(frame_set, ego, self.engine.plan_source)
         )
         self._chain(compressed, plan)
         done_ns = time.perf_counter_ns()
@@ -118,7 +118,8 @@ class Pipeline:
         self._plan_hash = left.digest()
 
 
-def _health(frame_set: FrameSet, ego: EgoSample | None, plan_source: str) -> str:
+def health(frame_set: FrameSet, ego: EgoSample | None, plan_source: str) -> str:
+    """What a plan was based on, in the words of `Plan.health`."""
     causes: dict[str, list[str]] = {"missing": [], "stale": [], "black": []}
     for name, frame, is_valid in zip(CAMERAS, frame_set.frames, frame_set.is_valid, strict=True):
         if frame is None:

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from fsd.adapted_model import AdaptedModel
+from fsd.adapted_pipeline import AdaptedPipeline
 from fsd.data.clip import Clip, open_clip
 from fsd.data.errors import OutputError
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
 from fsd.engine import Engine
+from fsd.execution_provider import PROVIDERS
 from fsd.networks.contract import COMMANDS
 from fsd.overlay import Overlay
 from fsd.overlay_layout import OverlayConfig
@@ -40,6 +43,8 @@ class ReplayConfig:
         clip: folder or video file of the recording; out: folder for the results, made when missing.
         cameras: camera name -> video, where the names cannot be told from the files.
         model: ONNX file with fsd metadata; None is the packaged one.
+        adapter: `adapter.json` for a `model` without such metadata.
+        device: what the network runs on, one of `execution_provider.PROVIDERS`.
         threads: of the network; decode_workers: threads that decode, each serving several cameras.
         max_ticks: stop after this many; None replays everything.
         max_age_ms: a camera whose newest frame is older is masked.
@@ -54,6 +59,8 @@ class ReplayConfig:
     out: Path = Path("out")
     cameras: Mapping[str, Path] | None = None
     model: Path | None = None
+    adapter: Path | None = None
+    device: str = "cpu"
     threads: int = 1
     decode_workers: int = 2
     max_ticks: int | None = None
@@ -70,6 +77,10 @@ class ReplayConfig:
             raise ValueError(
                 f"threads and decode_workers must be at least 1, got {self.threads} and {self.decode_workers}."
             )
+        if self.adapter is not None and (self.model is None or self.device != "cpu"):
+            raise ValueError("adapter needs the model that it is for, and the device cpu.")
+        if self.device not in PROVIDERS:
+            raise ValueError(f"device must be one of {', '.join(PROVIDERS)}; got {self.device!r}.")
         if self.max_ticks is not None and self.max_ticks < 1:
             raise ValueError(f"max_ticks must be at least 1, got {self.max_ticks}.")
         if self.max_age_ms <= 0:
@@ -92,7 +103,7 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> dict[str, Any]:
         KeyboardInterrupt: likewise, on Ctrl-C.
     """
     clip = open_clip(config.clip, config.cameras)
-    engine = Engine(config.model, threads=config.threads)
+    engine = _engine(config)
     try:
         config.out.mkdir(parents=True, exist_ok=True)
         for name in ("overlay.mp4", "report.html", "drive.mcap"):
@@ -118,6 +129,13 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> dict[str, Any]:
     return summary
 
 
+def _engine(config: ReplayConfig) -> Engine | AdaptedModel:
+    """What plans: our engine, or another's model behind its adapter."""
+    if config.adapter is None or config.model is None:
+        return Engine(config.model, threads=config.threads, device=config.device)
+    return AdaptedModel(config.model, config.adapter, config.threads)
+
+
 def _finish(config: ReplayConfig, clip: Clip, summary: dict[str, Any], moments: Moments | None) -> None:
     write_summary(config.out, summary)
     if moments is not None:
@@ -127,12 +145,12 @@ def _finish(config: ReplayConfig, clip: Clip, summary: dict[str, Any], moments: 
 def _run(
     config: ReplayConfig,
     clip: Clip,
-    engine: Engine,
+    engine: Engine | AdaptedModel,
     record: RunRecord,
     moments: Moments | None,
     show_progress: bool,
 ) -> None:
-    pipeline = Pipeline(clip.rig, engine)
+    pipeline = AdaptedPipeline(engine) if isinstance(engine, AdaptedModel) else Pipeline(clip.rig, engine)
     with ExitStack() as stack:
         tables = stack.enter_context(
             closing(ResultTables(config.out, engine.metadata.trained, engine.budget.patch_count))
@@ -184,7 +202,7 @@ def _run(
             write_ms = (waiting_since_ns - write_start_ns) / 1e6
 
 
-def _warm_up(pipeline: Pipeline, frame_set: FrameSet, show_progress: bool) -> float:
+def _warm_up(pipeline: Pipeline | AdaptedPipeline, frame_set: FrameSet, show_progress: bool) -> float:
     """Get ready on the first frame set; returns the seconds it took."""
     start_s = time.perf_counter()
     if show_progress and sys.stderr.isatty():
@@ -194,7 +212,7 @@ def _warm_up(pipeline: Pipeline, frame_set: FrameSet, show_progress: bool) -> fl
 
 
 def _viewer_file(
-    config: ReplayConfig, clip: Clip, engine: Engine, record: RunRecord, stack: ExitStack
+    config: ReplayConfig, clip: Clip, engine: Engine | AdaptedModel, record: RunRecord, stack: ExitStack
 ) -> "DriveMcap | None":
     """`drive.mcap`, or None; `record` is told which, and why."""
     if not config.mcap:

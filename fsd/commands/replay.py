@@ -45,6 +45,12 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", type=Path, default=ReplayConfig.model, help="ONNX file with fsd metadata (the packaged one)"
     )
     parser.add_argument(
+        "--adapter", type=Path, default=ReplayConfig.adapter, help="adapter.json for a --model of somebody else"
+    )
+    parser.add_argument(
+        "--device", default=ReplayConfig.device, help="cpu, cuda or tensorrt; never falls back (%(default)s)"
+    )
+    parser.add_argument(
         "--threads", type=int, default=ReplayConfig.threads, help="threads of the network (%(default)s)"
     )
     parser.add_argument(
@@ -140,6 +146,8 @@ def config_from(options: argparse.Namespace, clip: Path, cameras: dict[str, Path
             out=options.out,
             cameras=cameras,
             model=options.model,
+            adapter=options.adapter,
+            device=options.device,
             threads=options.threads,
             decode_workers=options.decode_workers,
             max_ticks=options.max_ticks,
