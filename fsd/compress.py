@@ -208,6 +208,6 @@ def _write_mosaic(
     )
     picture = mosaic(frame_set, compressed, age_ticks, clip.name, facts)
     unfinished = config.out / "mosaic.png.part"
-    picture.save(unfinished, "png")
+    picture.save(unfinished, "png", compress_level=3)  # a third of the time of the usual 6, for 7% more bytes
     unfinished.replace(config.out / "mosaic.png")
     record.mosaic = {"tick": compressed.tick, "second": round(seconds, 3)}

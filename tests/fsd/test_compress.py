@@ -76,8 +76,8 @@ def test_motion_is_estimated_from_the_pictures_when_told_so(small_clip: Path, tm
     assert "ego" not in compress(config, show_progress=False)["odometry_ticks"]
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_no_policy_spends_more_than_the_budget(policy: str, small_clip: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("policy", ["downscale", "scene-cut"])
+def test_a_baseline_spends_no_more_than_the_budget(policy: str, small_clip: Path, tmp_path: Path) -> None:
     summary = compress(CompressConfig(small_clip, tmp_path, policy=policy, max_ticks=6), show_progress=False)
     assert summary["policy"] == policy
     assert 0 < summary["compression"]["bytes_a_tick"] <= BUDGETS["B100"].input_bytes
