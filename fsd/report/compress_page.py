@@ -126,8 +126,12 @@ def _tiles(summary: dict[str, Any]) -> str:
     )
     times = summary["compress_ms"]
     value = f"{times['p50']:.2f}<small> ms median</small>" if times else "–"
-    note = f"p99 {times['p99']:.2f} · n = {times['samples']}" if times else "the run was too short to tell"
-    found.append(headline("compressor's time", value, f"{note}, one thread"))
+    note = (
+        f"p99 {times['p99']:.2f} · n = {times['samples']} · decoders beside it"
+        if times
+        else "the run was too short to tell"
+    )
+    found.append(headline("compressor's time", value, note))
     return f"<div class=tiles>{''.join(found)}</div>"
 
 
