@@ -10,6 +10,8 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -76,6 +78,8 @@ def main() -> None:
             f"engine_overhead{suffix}": round(overhead, 4),
             f"share_of_peak{suffix}": round(share, 3),
         }
+        if "OpenVINO INT8" in middle:
+            figures[f"openvino_int8_tick_ms{suffix}"] = round(middle["OpenVINO INT8"], 3)
     finish("network_speed", figures, repeats)
 
 
@@ -102,6 +106,11 @@ def compare(
         "engine": lambda: engine.step(*step),
         "bare run": lambda: bare.run(None, bare_feeds),
     }
+    if find_spec("openvino"):
+        openvino = import_module("openvino")
+        options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+        compiled = openvino.Core().compile_model(str(model), "CPU", options)
+        runners["OpenVINO INT8"] = lambda: compiled(feeds.arrays)
     times_ms: dict[str, list[float]] = {name: [] for name in runners}
     for block in range(-1, -(-repeats // BLOCK)):
         for name, runner in runners.items():

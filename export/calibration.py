@@ -6,7 +6,7 @@ The result is plain numbers; each quantization recipe turns the same ranges into
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +23,19 @@ Clip = Iterable[Step]
 
 @dataclass(frozen=True)
 class Calibration:
-    """`ranges`: tensor name -> (lowest, highest) seen; `ticks`: how many ticks of how many `clips` were watched."""
+    """`ranges`: tensor name -> (lowest, highest) seen; `ticks`: how many ticks of how many `clips` were watched.
+
+    `weights_sha256` is of the network's weights file; empty for random weights.
+    """
 
     ranges: dict[str, tuple[float, float]]
     ticks: int
     clips: int
+    weights_sha256: str = ""
 
     def save(self, path: Path) -> None:
         """Write as JSON, so that another target can be emitted without running the clips again."""
-        path.write_text(json.dumps({"ranges": self.ranges, "ticks": self.ticks, "clips": self.clips}, sort_keys=True))
+        path.write_text(json.dumps(asdict(self), sort_keys=True))
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
@@ -39,7 +43,7 @@ class Calibration:
         try:
             content = json.loads(path.read_text())
             ranges = {name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()}
-            return cls(ranges, content["ticks"], content["clips"])
+            return cls(ranges, content["ticks"], content["clips"], content["weights_sha256"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(
                 f"{path} is not a calibration file ({error}). Calibrate again with `fsd export`."

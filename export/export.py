@@ -174,11 +174,18 @@ def _make_folder(folder: Path) -> None:
 def _calibration(config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: Say) -> Calibration:
     """The ranges on file, or those of the float model on the first part of every clip."""
     if config.calibration is not None:
-        return Calibration.load(config.calibration)
+        found = Calibration.load(config.calibration)
+        if found.weights_sha256 != source.weights_sha256:
+            raise ModelError(
+                f"{config.calibration} was made with other weights, whose ranges are not these. "
+                "Leave `--calibration` out."
+            )
+        return found
     progress("calibrating")
     tensors = activations_of(source.graph, quantized_nodes(source.graph))
     parts = [_first_share(clip, config.fraction) for clip in clips]
-    return calibrate(source.graph, source.network.config.budget, tensors, parts, config.calibration_every)
+    found = calibrate(source.graph, source.network.config.budget, tensors, parts, config.calibration_every)
+    return replace(found, weights_sha256=source.weights_sha256)
 
 
 def _int8(

@@ -136,3 +136,24 @@ def test_a_device_that_pytorch_lacks_is_refused(device: str, weights: Path, tmp_
         pytest.skip("this machine has a CUDA GPU")
     with pytest.raises(UsageError, match="--device"):
         export(ExportConfig(weights=weights, out=tmp_path, device=device))
+
+
+def test_a_calibration_of_other_weights_is_refused(
+    weights: Path, network: DrivingNetwork, steps: list[Step], tmp_path: Path
+) -> None:
+    made = export(ExportConfig(weights=weights, out=tmp_path / "a", parity_ticks=0), clips=[steps[:4]])
+    save_weights(network, tmp_path / "other.safetensors", trained=False, notes={"other": True})
+    config = ExportConfig(weights=tmp_path / "other.safetensors", out=tmp_path / "b", calibration=made.calibration)
+    with pytest.raises(ModelError, match="was made with other weights"):
+        export(config, clips=[steps[:4]])
+
+
+def test_exporting_twice_gives_the_same_bytes_in_every_file(weights: Path, steps: list[Step], tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        config = ExportConfig(
+            weights=weights, out=tmp_path / name, half=True, targets=("ort-cpu", "trt"), parity_ticks=0
+        )
+        export(config, clips=[steps[:8]])
+    first = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+    assert len(first) == 5
+    assert first == {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
