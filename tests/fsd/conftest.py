@@ -5,6 +5,7 @@ And result folders without a replay, for what only reads them.
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ def _write_run(folder: Path, ticks: int = 40, first_tick: int = 0, side_step_m: 
     ahead = np.arange(1, 17) * 2.5
     flat = np.zeros(16)
     with (
-        TableJournal(folder / "plan.parquet", plan_schema(trained=False)) as plans,
-        TableJournal(folder / "ticks.parquet", ticks_schema(trained=False, patch_count=4)) as rows,
+        closing(TableJournal(folder / "plan.parquet", plan_schema(trained=False))) as plans,
+        closing(TableJournal(folder / "ticks.parquet", ticks_schema(trained=False, patch_count=4))) as rows,
     ):
         for tick in range(first_tick, first_tick + ticks):
             step_m = side_step_m if tick == 20 else 0.0
