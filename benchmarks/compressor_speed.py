@@ -6,10 +6,11 @@ tick reads its planes from memory. Ego motion is given, so references are warped
 """
 
 import argparse
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
-from _report import finish, spread
 from numba import njit
 
 from fsd.compression.budget import BUDGETS
@@ -17,6 +18,9 @@ from fsd.compression.compressor import Compressor
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, Frame, FrameSet
 from fsd.data.rig import canonical_rig
+
+sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
+from _report import finish, spread
 
 HEIGHT_PX, WIDTH_PX = 960, 1280
 RING = 6
