@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from fsd.budget_figures import budget_figures
 from fsd.compression.budget import Budget
 from fsd.compression.keyframes import DISTANCE, GAP, START, SURPRISE
-from fsd.compression.ratios import compression_ratios
 from fsd.compression.telemetry import TickTelemetry
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import Clip
@@ -21,7 +21,6 @@ from fsd.data.frame_source import SyncReport
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
 from fsd.gaze_latency import EventDetector, GazeLatency
 from fsd.keep_table import bytes_in
-from fsd.networks.contract import KEY_SIZE, SLOT_TOKENS
 from fsd.overlay_drawing import rgb_picture
 from fsd.version import __version__
 
@@ -141,17 +140,9 @@ class CompressRecord:
 
     def _compression(self, drive_s: float) -> dict[str, Any]:
         budget = self._budget
-        slot_bytes = 2 * 4 * SLOT_TOKENS * KEY_SIZE  # keys and values of every token, float32
-        ratios = compression_ratios(budget, SLOT_TOKENS, slot_bytes)
         own_pixels = sum(stream.width_px * stream.height_px for stream in self._clip.streams if stream is not None)
         return {
-            "budget": budget.name,
-            "pixels_a_tick": budget.pixels,
-            "bytes_a_tick": budget.input_bytes,
-            "r_px": round(ratios.r_px, 2),
-            "r_tok": round(ratios.r_tok, 2),
-            "r_mem_60s": round(ratios.r_mem),
-            "reference": "8 x 1280x960 YUV 4:2:0 at 36 Hz",
+            **budget_figures(budget),
             "r_px_of_this_recording": round(own_pixels / budget.pixels, 2),
             "bytes_in_a_second": round(self._bytes_in / drive_s) if drive_s else None,
             "bytes_out_a_second": round(budget.input_bytes * RATE_HZ),

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from fsd.baseline_plans import Plans
-from fsd.compression.budget import Budget
-from fsd.compression.ratios import compression_ratios
+from fsd.budget_figures import budget_figures
 from fsd.data.clip import Clip
 from fsd.data.frame_source import SyncReport
 from fsd.data.frames import CAMERAS, RATE_HZ
-from fsd.networks.contract import KEY_SIZE, SLOT_TOKENS, WAYPOINTS, ModelMetadata
+from fsd.networks.contract import WAYPOINTS, ModelMetadata
+from fsd.networks.model_metadata import budget_of
 from fsd.pipeline import TickResult
 from fsd.results import STAGES
 from fsd.scoring import score_run
@@ -156,18 +156,8 @@ class RunRecord:
         }
 
     def _compression(self) -> dict[str, Any]:
-        spec = self._metadata.budget
-        budget = Budget(spec.name, spec.base_height_px, spec.base_width_px, spec.patch_count)
-        # Keys and values of every token, float32.
-        ratios = compression_ratios(budget, slot_tokens=SLOT_TOKENS, slot_bytes=2 * 4 * SLOT_TOKENS * KEY_SIZE)
         return {
-            "budget": budget.name,
-            "pixels_a_tick": budget.pixels,
-            "bytes_a_tick": budget.input_bytes,
-            "r_px": round(ratios.r_px, 2),
-            "r_tok": round(ratios.r_tok, 2),
-            "r_mem_60s": round(ratios.r_mem),
-            "reference": "8 x 1280x960 YUV 4:2:0 at 36 Hz",
+            **budget_figures(budget_of(self._metadata)),
             "keyframes": {name: int(n) for name, n in zip(CAMERAS, self._keyframes, strict=True)},
         }
 
