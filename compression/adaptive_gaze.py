@@ -28,7 +28,7 @@ class GazeWeights:
         surprise: score of a block that stands 1 usual deviation out of its noise, about, where the prior is 1000; half
             of it where the prior is 0.
         max_surprise: no block scores more by surprise alone.
-        saliency: score of a saturated wish of the network.
+        saliency: score of a saturated wish of the network; a wish below 0 asks for nothing.
         age: score per tick since the block was last read, up to `max_age_ticks`.
         overlap: what is left, in 1/256, of surprise and saliency where another camera sees the place better.
         floor_share, cap_share: of the patches that are not swept, at least 1/`floor_share` go to every valid camera,
@@ -38,7 +38,7 @@ class GazeWeights:
 
     surprise: int = 200
     max_surprise: int = 2500
-    saliency: int = 300
+    saliency: int = 800
     age: int = 4
     max_age_ticks: int = 60
     overlap: int = 96
@@ -100,8 +100,9 @@ def _score(
         views, read = better[camera], last_read[camera]
         for i in range(scores.shape[0]):  # without branches, so that it becomes wide instructions
             wanted = min((new[i] * by_surprise * (1000 + base[i])) >> 15, max_surprise)
-            wish = wishes[i] if abs(wishes[i]) < np.float32(1e30) else np.float32(0)  # neither NaN nor infinite
-            wanted += np.int64(np.float32(by_saliency) * (wish / (np.float32(1) + abs(wish))))
+            is_wish = np.float32(0) < wishes[i] < np.float32(1e30)  # neither NaN nor infinite
+            wish = wishes[i] if is_wish else np.float32(0)
+            wanted += np.int64(np.float32(by_saliency) * (wish / (np.float32(1) + wish)))
             wanted = (wanted * (overlap if (views[i] & valid_bits) != 0 else 256)) >> 8
             scores[i] = max(base[i] + wanted + by_age * min(count - read[i], max_age), 0)
 

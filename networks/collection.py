@@ -41,6 +41,12 @@ LOST_M, LOST_RAD = 1.6, 0.47
 EXPERT_SHARE = 0.25
 """Share of expert episodes in rounds that the network drives."""
 
+LOOK_SHARE = 0.8
+"""Share of expert episodes whose gaze is led by what matters, as a network's will be that has learned to see it."""
+
+MISSED, IMAGINED = 0.15, 0.01
+"""Share of blocks that matter and are not asked for, and of others that are, in such episodes."""
+
 
 class Student(Protocol):
     """Whoever drives in later rounds: the network under training."""
@@ -169,6 +175,7 @@ class Collector:
         if student is not None:
             student.reset()
         noise = ControlNoise(rng)
+        is_looking = student is None and rng.uniform() < LOOK_SHARE
         saliency: np.ndarray | None = None
         controls = (0.0, 0.0)
         skipped_slots: list[int] = []
@@ -183,8 +190,10 @@ class Collector:
                 skipped_slots += [int(slot) for slot in compressed.commit_slots if slot >= 0]
             else:
                 step = Step(compressed, env.ego(), env.command())
-                labels = env.expert_label()
-                writer.add(step, {**labels, "saliency": saliency_label(env.world, self._rig)})
+                labels = {**env.expert_label(), "saliency": saliency_label(env.world, self._rig)}
+                writer.add(step, labels)
+                if is_looking:
+                    saliency = wishes(labels["saliency"], rng)
                 expert = (float(labels["curvature"][0]), float(labels["acceleration"][0]))
                 if student is not None:
                     commits = np.array([*compressed.commit_slots, *skipped_slots], np.int16)
@@ -201,6 +210,12 @@ class Collector:
             if env.done:
                 return str(env.events.finish)
         return "time"
+
+
+def wishes(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(8, 15, 20) float32: saliency as an imperfect network would ask for what a label marks."""
+    is_marked = (label > 0) & (rng.uniform(size=label.shape) >= MISSED) | (rng.uniform(size=label.shape) < IMAGINED)
+    return np.where(is_marked, 3.0, -3.0).astype(np.float32)
 
 
 class ControlNoise:
