@@ -19,7 +19,7 @@ from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.data.simulator.seeds import EVALUATION_SEEDS, check_evaluation_seed
-from fsd.drivers import SIDE_AND_REAR, BaselineDriver, Driver, Latency, NetworkDriver, blurred
+from fsd.drivers import FOLLOW, SIDE_AND_REAR, BaselineDriver, Driver, Latency, NetworkDriver, blurred
 
 NETWORKS: dict[str, Mapping[str, Any]] = {
     "network": {},
@@ -35,10 +35,11 @@ class DriveConfig:
     """Settings of `fsd drive`.
 
     Attributes:
-        out: folder for the results; drivers: names of `DRIVERS`, or `network:CAMERA` with that camera lost.
+        out: folder for the results; drivers: names of `DRIVERS`, `network:CAMERA` with that camera lost, or
+            `NAME=FILE.onnx` for another model beside it (its own budget decides what the compressor sends).
         scenarios, routes: which, and how many seeds of each, counting up from `first_seed`.
         model: ONNX file of the network drivers; None is the packaged one.
-        latency: `none`, `real` or `fixed:MS`.
+        latency: `none`, `real` or `fixed:MS`; follow: `trajectory` (by the tracker) or `controls` (the network's own).
         draw_every_ticks: cameras are drawn at every so many ticks: 1 is 36 Hz, 4 is 9 Hz and four times as quick.
         workers: processes, one route each.
     """
@@ -50,16 +51,25 @@ class DriveConfig:
     first_seed: int = EVALUATION_SEEDS.start
     model: Path | None = None
     latency: str = "none"
+    follow: str = FOLLOW[0]
     draw_every_ticks: int = 1
     width_px: int = 320
     height_px: int = 240
     workers: int = 2
 
     def __post_init__(self) -> None:
+        if len(set(map(driver_name, self.drivers))) < len(self.drivers):
+            raise ValueError("Two drivers have the same name. Name models differently: NAME=FILE.onnx.")
+        if self.follow not in FOLLOW:
+            raise ValueError(f"follow must be one of {', '.join(FOLLOW)}, got {self.follow!r}.")
         for name in self.drivers:
+            if "=" in name:
+                continue
             kind, _, camera = name.partition(":")
             if kind not in DRIVERS or (camera and (kind != "network" or camera not in CAMERAS)):
-                raise ValueError(f"There is no driver {name!r}. Choose from {', '.join(DRIVERS)} or network:CAMERA.")
+                raise ValueError(
+                    f"There is no driver {name!r}. Choose from {', '.join(DRIVERS)}, network:CAMERA or NAME=FILE.onnx."
+                )
         for name in self.scenarios:
             if name not in SCORED_SCENARIOS:
                 raise ValueError(f"There is no scenario {name!r}. Choose from {', '.join(SCORED_SCENARIOS)}.")
@@ -68,6 +78,11 @@ class DriveConfig:
         check_evaluation_seed(self.first_seed)
         check_evaluation_seed(self.first_seed + self.routes - 1)
         Latency.parse(self.latency)
+
+
+def driver_name(spec: str) -> str:
+    """What a driver is called in the results: `fp32` of `fp32=other.onnx`, else the word itself."""
+    return spec.partition("=")[0]
 
 
 @dataclass
@@ -95,13 +110,13 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
     """
     routes = [(scenario, config.first_seed + i) for scenario in config.scenarios for i in range(config.routes)]
     jobs = [(driver, scenario, seed) for driver in config.drivers for scenario, seed in routes]
-    result = DriveResult(config, {driver: {} for driver in config.drivers})
+    result = DriveResult(config, {driver_name(driver): {} for driver in config.drivers})
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(config.workers, context, _start_worker, (config,)) as pool:
         pending = {pool.submit(_work, *job): job for job in jobs}
         for done, future in enumerate(as_completed(pending), start=1):
             driver, scenario, seed = pending[future]
-            result.scores[driver][scenario, seed] = future.result()
+            result.scores[driver_name(driver)][scenario, seed] = future.result()
             if progress is not None:
                 progress(done, len(jobs))
     try:
@@ -118,13 +133,13 @@ class Garage:
     def __init__(self, config: DriveConfig) -> None:
         self._config = config
         self._drivers: dict[str, Driver] = {}
-        self._rig = canonical_rig(config.width_px, config.height_px)
         self._renderer: Any = None
+        self.rig = canonical_rig(config.width_px, config.height_px)
 
     def run(self, name: str, scenario: str, seed: int) -> RouteScore:
         """Drive one route and score it."""
-        driver = self._driver(name)
-        env = DrivingEnv(scenario, seed, self._renderer if isinstance(driver, NetworkDriver) else None)
+        driver = self.driver(name)
+        env = DrivingEnv(scenario, seed, self.renderer if self.has_pictures(name) else None)
         driver.reset(env)
         recorder = DriveRecorder(env)
         while not env.done:
@@ -132,7 +147,22 @@ class Garage:
             recorder.watch()
         return recorder.score()
 
-    def _driver(self, name: str) -> Driver:
+    @staticmethod
+    def has_pictures(name: str) -> bool:
+        """Whether this driver sees through cameras."""
+        return name not in BASELINES
+
+    @property
+    def renderer(self) -> Any:
+        """The renderer that all drivers share, made when it is first needed."""
+        if self._renderer is None:
+            from fsd.data.simulator.renderer import Renderer
+
+            self._renderer = Renderer(self.rig)
+        return self._renderer
+
+    def driver(self, name: str) -> Driver:
+        """The driver of this name, as in `DriveConfig.drivers`."""
         if name not in self._drivers:
             self._drivers[name] = self._make(name)
         return self._drivers[name]
@@ -140,18 +170,18 @@ class Garage:
     def _make(self, name: str) -> Driver:
         if name in BASELINES:
             return BaselineDriver(BASELINES[name])
-        if self._renderer is None:
-            from fsd.data.simulator.renderer import Renderer
-
-            self._renderer = Renderer(self._rig)
-        kind, _, camera = name.partition(":")
-        options = {"masked": (camera,)} if camera else NETWORKS[kind]
         config = self._config
+        label, _, other = name.partition("=")
+        kind, _, camera = label.partition(":")
+        options: Mapping[str, Any] = {}
+        if not other:
+            options = {"masked": (camera,)} if camera else NETWORKS[kind]
         return NetworkDriver(
-            self._rig,
-            config.model,
+            self.rig,
+            Path(other) if other else config.model,
             draw_every_ticks=config.draw_every_ticks,
             latency=Latency.parse(config.latency),
+            follow=config.follow,
             **options,
         )
 

@@ -18,8 +18,13 @@ from fsd.data.simulator.baselines import Baseline, Controls
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.engine import Engine
 from fsd.pipeline import Pipeline, TickResult
+from fsd.plan import Plan
+from fsd.tracker import Tracker
 
 Distort = Callable[[FrameSet], FrameSet]
+
+FOLLOW = ("trajectory", "controls")
+"""What of a plan is followed: its path, by the tracker, or its own control pair."""
 
 SIDE_AND_REAR = ("left_pillar", "right_pillar", "left_repeater", "right_repeater", "rear")
 
@@ -88,6 +93,7 @@ class NetworkDriver:
         distort: what is done to the pictures first; for positive controls.
         draw_every_ticks: pictures are drawn at every so many ticks and held in between (1: every tick).
         latency: when a plan takes effect.
+        follow: one of `FOLLOW`.
     """
 
     def __init__(
@@ -98,6 +104,7 @@ class NetworkDriver:
         distort: Distort | None = None,
         draw_every_ticks: int = 1,
         latency: Latency | None = None,
+        follow: str = FOLLOW[0],
     ) -> None:
         self.pipeline = Pipeline(rig, Engine(model))
         self.last: TickResult | None = None
@@ -105,24 +112,34 @@ class NetworkDriver:
         self._distort = distort
         self._draw_every_ticks = draw_every_ticks
         self._latency = latency or Latency()
+        self._tracker = Tracker() if follow == "trajectory" else None
 
     def reset(self, env: DrivingEnv) -> None:
         """Forget the last drive."""
         self.pipeline.reset()
         self._frame_set: FrameSet | None = None
-        self._acting: Controls = (env.world.ego.curvature, 0.0)
-        self._coming: deque[tuple[int, Controls]] = deque()
+        self._acting: Plan | None = None
+        self._coming: deque[tuple[int, Plan]] = deque()
+        if self._tracker is not None:
+            self._tracker.reset()
 
     def controls(self, env: DrivingEnv) -> Controls:
-        """The newest plan that is ready at this tick, as its control pair."""
-        tick = env.world.tick
-        result = self.last = self.pipeline.step(self._look(env), env.ego(), env.command())
+        """What the newest plan that is ready at this tick means for wheel and pedals."""
+        tick, ego = env.world.tick, env.ego()
+        result = self.last = self.pipeline.step(self._look(env), ego, env.command())
         took_ms = result.compress_ms + result.infer_ms + result.post_ms
-        plan = (result.plan.curvature_per_m, result.plan.acceleration_mps2)
-        self._coming.append((tick + self._latency.ticks(took_ms), plan))
+        self._coming.append((tick + self._latency.ticks(took_ms), result.plan))
         while self._coming and self._coming[0][0] <= tick:
             self._acting = self._coming.popleft()[1]
-        return self._acting
+            if self._tracker is not None:
+                self._tracker.follow(self._acting)
+        if self._tracker is not None:
+            self._tracker.move(tick, ego.speed_mps, ego.yaw_rate_rps)
+        if self._acting is None:
+            return env.world.ego.curvature, 0.0
+        if self._tracker is not None:
+            return self._tracker.controls(ego.speed_mps)
+        return self._acting.curvature_per_m, self._acting.acceleration_mps2
 
     def _look(self, env: DrivingEnv) -> FrameSet:
         if self._frame_set is None or env.world.tick % self._draw_every_ticks == 0:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -28,9 +28,6 @@ from fsd.data.simulator.seeds import check_training_seed
 from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.feeds import Step
 
-if TYPE_CHECKING:
-    from fsd.data.simulator.renderer import Renderer
-
 TRAINING_SCENARIOS = ("S1", "S2", "S3", "S4", "S5", "S6", "S7")
 """S8 is out of range on purpose: a network is judged on it, never taught."""
 
@@ -43,6 +40,9 @@ EXPERT_SHARE = 0.25
 
 LOOK_SHARE = 0.8
 """Share of expert episodes whose gaze is led by what matters, as a network's will be that has learned to see it."""
+
+FINE_SHARE, FINE_SCALE = 0.25, 2
+"""Share of episodes of those rounds whose cameras are so many times finer, so that sharp patches are no surprise."""
 
 MISSED, IMAGINED = 0.15, 0.01
 """Share of blocks that matter and are not asked for, and of others that are, in such episodes."""
@@ -66,7 +66,7 @@ class CollectionConfig:
         out: folder of all episodes; finished episodes are not made again, so a broken round goes on.
         episodes: how many; first_seed: of the first, counting up; round_index: 0 for the expert's.
         seconds: recorded length; warm_up_s: driven by the expert before it, at most, unrecorded.
-        width_px, height_px: of the rendered cameras.
+        width_px, height_px: of the rendered cameras, but for `FINE_SHARE` of the episodes that a student drives.
         weights: of the student; None lets the expert drive everything.
     """
 
@@ -127,9 +127,7 @@ def _start_worker(config: CollectionConfig) -> None:
         from fsd.networks.student import TorchStudent
 
         student = TorchStudent(config.weights)
-    from fsd.data.simulator.renderer import Renderer
-
-    _worker = Collector(config, Renderer(canonical_rig(config.width_px, config.height_px)), student)
+    _worker = Collector(config, student)
 
 
 def _work(index: int) -> int:
@@ -137,14 +135,30 @@ def _work(index: int) -> int:
     return _worker.episode(index)
 
 
-class Collector:
-    """Makes one episode after the other with one renderer and one compressor."""
+class Eyes:
+    """Cameras of one size: their rig, a renderer for them, and the compressor behind."""
 
-    def __init__(self, config: CollectionConfig, renderer: "Renderer", student: Student | None) -> None:
-        self._config, self._renderer, self._student = config, renderer, student
-        self._rig = canonical_rig(config.width_px, config.height_px)
+    def __init__(self, width_px: int, height_px: int, budget: Budget) -> None:
+        from fsd.data.simulator.renderer import Renderer
+
+        self.rig = canonical_rig(width_px, height_px)
+        self.renderer = Renderer(self.rig)
+        self.compressor = Compressor(self.rig, budget)
+
+
+class Collector:
+    """Makes one episode after the other."""
+
+    def __init__(self, config: CollectionConfig, student: Student | None) -> None:
+        self._config, self._student = config, student
         self._budget: Budget = BUDGETS[config.budget]
-        self._compressor = Compressor(self._rig, self._budget)
+        self._eyes: dict[int, Eyes] = {}
+
+    def _eyes_of(self, scale: int) -> Eyes:
+        if scale not in self._eyes:
+            config = self._config
+            self._eyes[scale] = Eyes(scale * config.width_px, scale * config.height_px, self._budget)
+        return self._eyes[scale]
 
     def episode(self, index: int) -> int:
         """Drive and write one episode; returns its recorded ticks."""
@@ -152,26 +166,31 @@ class Collector:
         name = config.episode_name(index)
         scenario, seed = name.split("-")[0], config.first_seed + index
         rng = np.random.default_rng([seed, 9, config.round_index])
-        env = DrivingEnv(scenario, seed, self._renderer)
+        is_fine = config.round_index > 0 and rng.uniform() < FINE_SHARE
+        eyes = self._eyes_of(FINE_SCALE if is_fine else 1)
+        env = DrivingEnv(scenario, seed, eyes.renderer)
         _warm_up(env, rng, config.warm_up_s)
         student = self._student if rng.uniform() >= EXPERT_SHARE else None
         if rng.uniform() < 0.6:
             env.perturb(rng)
         writer = EpisodeWriter(config.out / name, self._budget, DRAW_EVERY_TICKS)
-        outcome = self._drive(env, writer, rng, student)
+        outcome = self._drive(env, eyes, writer, rng, student)
         writer.close(
             {
                 "scenario": scenario,
                 "seed": seed,
                 "round": config.round_index,
+                "width_px": eyes.rig.cameras[0].width_px,
                 "driver": "student" if student is not None else "expert",
                 "outcome": outcome,
             }
         )
         return len(writer)
 
-    def _drive(self, env: DrivingEnv, writer: EpisodeWriter, rng: np.random.Generator, student: Student | None) -> str:
-        self._compressor.reset()
+    def _drive(
+        self, env: DrivingEnv, eyes: Eyes, writer: EpisodeWriter, rng: np.random.Generator, student: Student | None
+    ) -> str:
+        eyes.compressor.reset()
         if student is not None:
             student.reset()
         noise = ControlNoise(rng)
@@ -184,13 +203,13 @@ class Collector:
             is_fresh = tick % DRAW_EVERY_TICKS == 0
             now = env.world.tick
             frame_set = env.frame_set() if is_fresh or frame_set is None else frame_set.held(now, tick_time_ns(now))
-            compressed = self._compressor.step(frame_set, env.ego(), saliency)
+            compressed = eyes.compressor.step(frame_set, env.ego(), saliency)
             if not is_fresh:
                 writer.skip(compressed)
                 skipped_slots += [int(slot) for slot in compressed.commit_slots if slot >= 0]
             else:
                 step = Step(compressed, env.ego(), env.command())
-                labels = {**env.expert_label(), "saliency": saliency_label(env.world, self._rig)}
+                labels = {**env.expert_label(), "saliency": saliency_label(env.world, eyes.rig)}
                 writer.add(step, labels)
                 if is_looking:
                     saliency = wishes(labels["saliency"], rng)

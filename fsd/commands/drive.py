@@ -10,12 +10,16 @@ from tqdm import tqdm
 from fsd.data.errors import UsageError
 from fsd.drive import DRIVERS, DriveConfig, drive
 from fsd.drive_table import bootstrap, figures, paired_difference, table
+from fsd.drive_video import film_extremes
+from fsd.drivers import FOLLOW
 
 EXAMPLE = f"""example:
   fsd drive --routes 3                          # a quick look: 3 routes of every scenario
-  fsd drive --routes 30 --drivers expert network blind_steering --out out/drive
+  fsd drive --routes 30 --drivers expert network fp32=exported/b100_fp32.onnx --out out/drive
+  fsd drive --scenarios S3 --drivers network --videos 2     # and see the two worst and the two best
 
-drivers: {", ".join(DRIVERS)}, network:CAMERA (with that camera lost)"""
+drivers: {", ".join(DRIVERS)},
+         network:CAMERA (with that camera lost), NAME=FILE.onnx (another model)"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--routes", type=int, default=default.routes, help="of every scenario (%(default)s)")
     parser.add_argument("--first-seed", type=int, default=default.first_seed, help="held-out seeds from (%(default)s)")
     parser.add_argument("--model", type=Path, default=default.model, help="ONNX file (the packaged one)")
+    parser.add_argument("--follow", choices=FOLLOW, default=default.follow, help="what of a plan (%(default)s)")
     parser.add_argument("--latency", default=default.latency, help="none, real or fixed:MS (%(default)s)")
     parser.add_argument(
         "--draw-every", type=int, default=default.draw_every_ticks, help="draw cameras every N ticks (%(default)s)"
     )
     parser.add_argument("--workers", type=int, default=default.workers, help="processes (%(default)s)")
+    parser.add_argument(
+        "--videos", type=int, default=0, help="of so many of the worst runs and of the best (%(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -46,6 +54,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             first_seed=options.first_seed,
             model=options.model,
             latency=options.latency,
+            follow=options.follow,
             draw_every_ticks=options.draw_every,
             workers=options.workers,
         )
@@ -63,10 +72,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         print(table(result.scores, config.scenarios))
         _print_differences(result.scores)
         print(f"written  {config.out}/routes.json")
+    videos = film_extremes(result, options.videos)
+    if not options.json:
+        for video in videos:
+            print(f"video    {video}")
     return {
         "simulated": True,
         "drivers": {name: figures(routes) for name, routes in result.scores.items()},
         "out": str(config.out),
+        "videos": [str(video) for video in videos],
     }
 
 

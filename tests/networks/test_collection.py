@@ -5,9 +5,8 @@ import pytest
 
 from fsd.compression.budget import BUDGETS
 from fsd.data.errors import SimulatorError
-from fsd.data.rig import canonical_rig
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.networks.collection import CollectionConfig, Collector, ControlNoise, is_lost
+from fsd.networks.collection import CollectionConfig, Collector, ControlNoise, is_lost, wishes
 from fsd.networks.dataset import find_episodes
 
 
@@ -39,17 +38,37 @@ def test_a_car_across_the_road_is_lost() -> None:
 
 @pytest.mark.gl
 def test_an_episode_holds_what_the_network_would_have_seen(tmp_path: Path) -> None:
-    from fsd.data.simulator.renderer import Renderer
-
     config = CollectionConfig(tmp_path, episodes=1, seconds=1.0, warm_up_s=1.0, width_px=64, height_px=48)
     try:
-        renderer = Renderer(canonical_rig(64, 48))
+        ticks = Collector(config, None).episode(0)
     except SimulatorError as error:
         pytest.skip(str(error))
-    ticks = Collector(config, renderer, None).episode(0)
     (episode,) = find_episodes(tmp_path, BUDGETS["B100"])
     rows = episode.read(0, ticks)
     assert ticks == 9
     assert np.isfinite(rows["trajectory"]).all()
     assert rows["retina"].std() > 10
     assert (rows["commit_slots"][:, 0] >= 0).mean() > 0.5
+
+
+@pytest.mark.gl
+def test_later_rounds_see_some_worlds_with_finer_cameras(tmp_path: Path) -> None:
+    config = CollectionConfig(
+        tmp_path, episodes=8, seconds=0.2, warm_up_s=0.0, width_px=64, height_px=48, round_index=1
+    )
+    try:
+        collector = Collector(config, None)
+        for index in range(config.episodes):
+            collector.episode(index)
+    except SimulatorError as error:
+        pytest.skip(str(error))
+    widths = [episode.facts["width_px"] for episode in find_episodes(tmp_path, BUDGETS["B100"])]
+    assert set(widths) == {64, 128}
+
+
+def test_wishes_are_mostly_where_something_matters() -> None:
+    label = np.zeros((8, 15, 20), np.int8)
+    label[:, 5:8] = 1
+    wished = wishes(label, np.random.default_rng(0)) > 0
+    assert 0.75 < wished[label > 0].mean() < 0.95
+    assert wished[label == 0].mean() < 0.03
