@@ -41,9 +41,9 @@ def thinned(values: np.ndarray, keep_peaks: bool, points: int = MAX_POINTS) -> n
     """(M,) at most `points` values: the mean, or the largest (`keep_peaks`), of equal stretches; NaN is left out."""
     if len(values) <= points:
         return values
-    stretches = np.array_split(values, points)
     take = np.max if keep_peaks else np.mean
-    return np.array([take(known) if len(known := part[np.isfinite(part)]) else np.nan for part in stretches])
+    parts = _stretches(values, points)
+    return np.array([take(known) if len(known := part[np.isfinite(part)]) else np.nan for part in parts])
 
 
 def nice_ticks(top: float, count: int = 4) -> list[float]:
@@ -169,9 +169,17 @@ def strips(rows: Sequence[tuple[str, np.ndarray]], rgb: tuple[int, int, int], du
 def in_buckets(values: np.ndarray, points: int = 240) -> np.ndarray:
     """(M,) means of at most `points` equal stretches of (T,) values, for a strip."""
     values = np.asarray(values, np.float64)
-    if len(values) <= points:
-        return values
-    return np.array([part.mean() for part in np.array_split(values, points)])
+    return values if len(values) <= points else np.array([part.mean() for part in _stretches(values, points)])
+
+
+def _stretches(values: np.ndarray, points: int) -> list[np.ndarray]:
+    """At most `points` parts of (T,) values, as equal as can be.
+
+    Cutting 396 ticks into 240 would mix parts of one and of two: a keyframe would have two shades in one strip, and a
+    line would be smooth on its left and rough on its right. So the length is chosen first, then the count.
+    """
+    each = -(-len(values) // points)
+    return np.array_split(values, len(values) // each)
 
 
 def _path(x: np.ndarray, y: np.ndarray) -> str:

@@ -153,16 +153,10 @@ def _mosaic(path: Path, summary: dict[str, Any]) -> str:
     )
 
 
-def _in_equal_stretches(values: np.ndarray) -> np.ndarray:
-    """At most 240 means for a strip, of stretches as equal as can be: of 1 and 2 ticks they would differ in shade."""
-    ticks_each = -(-len(values) // 240)
-    return in_buckets(values, -(-len(values) // ticks_each))
-
-
 def _keyframes(summary: dict[str, Any], keep: pa.Table) -> str:
     seen, keyframes = _seen(summary), summary["keyframes"]
     is_keyframe = list_column(keep, "is_keyframe")
-    over_time = [(WORDS[CAMERAS[index]], _in_equal_stretches(is_keyframe[:, index])) for index in seen]
+    over_time = [(WORDS[CAMERAS[index]], in_buckets(is_keyframe[:, index])) for index in seen]
     reasons = list(keyframes["reasons"])
     rows = [
         [
@@ -206,9 +200,7 @@ def _gaze(summary: dict[str, Any], keep: pa.Table, thumbnails: Mapping[str, byte
         )
     patches = np.stack([(camera == index).sum(axis=1) for index in seen], axis=1)
     most = max(1, int(patches.max()))
-    over_time = [
-        (WORDS[CAMERAS[index]], _in_equal_stretches(patches[:, column] / most)) for column, index in enumerate(seen)
-    ]
+    over_time = [(WORDS[CAMERAS[index]], in_buckets(patches[:, column] / most)) for column, index in enumerate(seen)]
     return section(
         "Gaze",
         f"<div class=heats>{''.join(cells)}</div>",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fsd.replay import ReplayConfig, replay
-from fsd.report.charts import Series, line_chart, nice_ticks, thinned
+from fsd.report.charts import Series, in_buckets, line_chart, nice_ticks, thinned
 from fsd.report.page import page, text
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -197,6 +197,21 @@ def test_long_series_keep_their_peaks_when_asked() -> None:
     assert thinned(values, keep_peaks=True, points=100).max() == 50
     assert thinned(values, keep_peaks=False, points=100).max() == pytest.approx(0.5)
     assert len(thinned(values, keep_peaks=True, points=100)) == 100
+
+
+@pytest.mark.parametrize("ticks", [240, 241, 396, 479, 480, 481, 721])
+def test_a_keyframe_has_one_shade_wherever_it_falls(ticks: int) -> None:
+    """A strip of 396 ticks once mixed parts of one tick and of two: the same keyframe was twice as bright in some."""
+    shades = np.array([in_buckets(lone).max() for lone in np.eye(ticks)])
+    usual = np.median(shades)
+    assert in_buckets(np.ones(ticks)).size <= 240
+    assert (shades != usual).mean() < 0.02  # a part that takes the ticks left over
+    assert shades.min() >= usual * 0.66
+
+
+def test_a_line_is_as_smooth_on_its_left_as_on_its_right() -> None:
+    ragged = np.tile([0.0, 1.0], 300)
+    assert thinned(ragged, keep_peaks=False) == pytest.approx(np.full(300, 0.5))
 
 
 @pytest.mark.parametrize("top", [0.0007, 0.3, 1.0, 7.2, 27.8, 1e5])
