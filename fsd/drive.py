@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsd.data.errors import OutputError
+from fsd.data.errors import ModelError, OutputError
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import canonical_rig
 from fsd.data.simulator.baselines import BASELINES
@@ -19,7 +19,9 @@ from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.data.simulator.seeds import EVALUATION_SEEDS, check_evaluation_seed
+from fsd.drive_journal import DriveJournal, file_digest
 from fsd.drivers import FOLLOW, SIDE_AND_REAR, BaselineDriver, Driver, Latency, NetworkDriver, blurred
+from fsd.engine import packaged_model
 
 NETWORKS: dict[str, Mapping[str, Any]] = {
     "network": {},
@@ -102,29 +104,69 @@ class DriveResult:
 
 
 def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = None) -> DriveResult:
-    """Let every driver drive every route.
+    """Let every driver drive every route; what `config.out` already holds of just these drives is not driven again.
 
     Raises:
         SimulatorError: a network driver needs pictures and there is no OpenGL here.
         ModelError: the model cannot be used.
     """
-    routes = [(scenario, config.first_seed + i) for scenario in config.scenarios for i in range(config.routes)]
-    jobs = [(driver, scenario, seed) for driver in config.drivers for scenario, seed in routes]
-    result = DriveResult(config, {driver_name(driver): {} for driver in config.drivers})
+    names = {driver_name(spec): spec for spec in config.drivers}
+    # Route by route, not driver by driver: whatever has been driven when a run breaks can be compared.
+    jobs = [
+        (driver, scenario, config.first_seed + index)
+        for index in range(config.routes)
+        for scenario in config.scenarios
+        for driver in names
+    ]
+    journal = DriveJournal(
+        config.out / "routes.jsonl", {driver: _settings(config, spec) for driver, spec in names.items()}
+    )
+    missing = [job for job in jobs if job not in journal.done]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(config.workers, context, _start_worker, (config,)) as pool:
-        pending = {pool.submit(_work, *job): job for job in jobs}
-        for done, future in enumerate(as_completed(pending), start=1):
-            driver, scenario, seed = pending[future]
-            result.scores[driver_name(driver)][scenario, seed] = future.result()
-            if progress is not None:
-                progress(done, len(jobs))
+    if missing:
+        with ProcessPoolExecutor(config.workers, context, _start_worker, (config,)) as pool:
+            pending = {pool.submit(_work, names[job[0]], *job[1:]): job for job in missing}
+            for done, future in enumerate(as_completed(pending), start=len(jobs) - len(missing) + 1):
+                journal.keep(pending[future], future.result())
+                if progress is not None:
+                    progress(done, len(jobs))
+    result = DriveResult(config, {driver: {} for driver in names})
+    for driver, scenario, seed in jobs:
+        result.scores[driver][scenario, seed] = journal.done[driver, scenario, seed]
     try:
         config.out.mkdir(parents=True, exist_ok=True)
         (config.out / "routes.json").write_text(json.dumps(result.to_rows(), indent=1) + "\n")
     except OSError as error:
         raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
     return result
+
+
+def _settings(config: DriveConfig, spec: str) -> dict[str, Any]:
+    """What decides how this driver drives a world."""
+    if not Garage.has_pictures(spec):
+        return {"driver": spec}
+    model = model_of(config, spec)
+    return {
+        "driver": driver_name(spec),
+        "model": file_digest(packaged_model() if model is None else model),
+        "latency": config.latency,
+        "follow": config.follow,
+        "draw_every_ticks": config.draw_every_ticks,
+        "size": (config.width_px, config.height_px),
+    }
+
+
+def model_of(config: DriveConfig, spec: str) -> Path | None:
+    """The model file of a network driver; None is the packaged one.
+
+    Raises:
+        ModelError: there is no such file.
+    """
+    _, _, other = spec.partition("=")
+    model = Path(other) if other else config.model
+    if model is not None and not model.is_file():
+        raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `--model` out.")
+    return model
 
 
 class Garage:
@@ -171,14 +213,11 @@ class Garage:
         if name in BASELINES:
             return BaselineDriver(BASELINES[name])
         config = self._config
-        label, _, other = name.partition("=")
-        kind, _, camera = label.partition(":")
-        options: Mapping[str, Any] = {}
-        if not other:
-            options = {"masked": (camera,)} if camera else NETWORKS[kind]
+        kind, _, camera = name.partition(":")
+        options: Mapping[str, Any] = {} if "=" in name else {"masked": (camera,)} if camera else NETWORKS[kind]
         return NetworkDriver(
             self.rig,
-            Path(other) if other else config.model,
+            model_of(config, name),
             draw_every_ticks=config.draw_every_ticks,
             latency=Latency.parse(config.latency),
             follow=config.follow,

@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsd.data.errors import SimulatorError
+from fsd.data.errors import ModelError, SimulatorError
 from fsd.data.frames import CAMERAS, Frame, FrameSet
 from fsd.drive import DriveConfig, Garage, drive
+from fsd.drive_journal import DriveJournal
 from fsd.drive_table import bootstrap, figures, paired_difference, table
 from fsd.drivers import Latency, blurred
 
@@ -20,6 +21,29 @@ def test_the_same_routes_are_driven_by_every_driver(tmp_path: Path) -> None:
     rows = json.loads((tmp_path / "routes.json").read_text())
     assert [row["driver"] for row in rows] == ["expert"] * 2 + ["straight"] * 2
     assert paired_difference(result.scores["expert"], result.scores["straight"]).mean > 0
+
+
+def test_a_drive_that_broke_goes_on_with_what_is_missing(tmp_path: Path) -> None:
+    config = DriveConfig(tmp_path, drivers=("expert", "straight"), scenarios=("S1",), routes=2, workers=1)
+    whole = drive(config)
+    kept = (tmp_path / "routes.jsonl").read_text().splitlines()
+    (tmp_path / "routes.jsonl").write_text("\n".join([*kept[:3], kept[3][:20]]))
+    counts: list[tuple[int, int]] = []
+    assert drive(config, lambda done, total: counts.append((done, total))).scores == whole.scores
+    assert counts == [(4, 4)]
+
+
+def test_routes_of_another_model_do_not_count(tmp_path: Path) -> None:
+    score = Garage(DriveConfig(drivers=("expert",), scenarios=("S1",))).run("expert", "S1", FIRST)
+    path = tmp_path / "routes.jsonl"
+    DriveJournal(path, {"network": {"model": "a"}}).keep(("network", "S1", FIRST), score)
+    assert DriveJournal(path, {"network": {"model": "a"}}).done == {("network", "S1", FIRST): score}
+    assert DriveJournal(path, {"network": {"model": "b"}}).done == {}
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no model file .*other\.onnx"):
+        drive(DriveConfig(tmp_path, drivers=(f"other={tmp_path}/other.onnx",), scenarios=("S1",), routes=1))
 
 
 def test_a_route_scores_the_same_twice() -> None:

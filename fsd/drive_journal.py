@@ -1,0 +1,74 @@
+"""Routes that have been driven, kept one a line as they end, so that a broken run goes on where it was.
+
+A line counts again only for the same driver, model, world and settings.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from fsd.data.errors import OutputError
+from fsd.data.simulator.metrics import RouteScore
+from fsd.version import __version__
+
+Job = tuple[str, str, int]
+"""Driver, scenario, seed."""
+
+
+class DriveJournal:
+    """`routes.jsonl` of a folder.
+
+    Args:
+        path: of the file; made with its folder when the first route is kept.
+        settings: of everything but driver, scenario and seed that decides how a drive goes, by driver.
+
+    Raises:
+        OutputError: it cannot be read or written.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, dict[str, Any]]) -> None:
+        self.path = path
+        self._keys = {driver: _digest(of_driver) for driver, of_driver in settings.items()}
+        self.done: dict[Job, RouteScore] = {}
+        names = {field.name for field in fields(RouteScore)}
+        for row in self._rows():
+            job = (row["driver"], row["scenario"], row["seed"])
+            if row["settings"] == self._keys.get(row["driver"]):
+                self.done[job] = RouteScore(**{name: value for name, value in row.items() if name in names})
+
+    def keep(self, job: Job, score: RouteScore) -> None:
+        """Append a route that has been driven."""
+        driver, scenario, seed = job
+        row = {"driver": driver, "scenario": scenario, "seed": seed, "settings": self._keys[driver], **asdict(score)}
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise OutputError(
+                f"Cannot write to {self.path.parent}: {error.strerror}. Name another folder with --out."
+            ) from error
+        self.done[job] = score
+
+    def _rows(self) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        rows = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                continue  # the line that was being written when a run broke
+        return rows
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest(settings: dict[str, Any]) -> str:
+    text = json.dumps({**settings, "fsd": __version__}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
