@@ -50,8 +50,8 @@ class RecipeConfig:
     workers: int = 2
     threads: int = 2
     device: str = "cpu"
-    clips: int = 10
-    rows_per_clip: int = 3
+    clips: int = 15
+    rows_per_clip: int = 2
     seed: int = 0
     first_seed: int = 0
 

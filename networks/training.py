@@ -46,7 +46,7 @@ class TrainConfig:
         out: folder of the run: checkpoint, weights, progress.
         network: sizes, of a network that starts from nothing; initial: weights to start from instead.
         steps: optimiser steps; clips, rows_per_clip: of a batch (a process's own batch, under `torchrun`).
-        hard_share: share of clips that end in a bend, braking or a red light.
+        hard_share: share of clips that end in a row that asks for more than holding the lane.
         learning_rate: highest; warm_up_steps: rising to it; then a cosine to `final_rate` of it.
         average_decay: of the running average of the weights, which is what is kept.
         bf16: pictures in bfloat16; memory and plan always in float32.
@@ -60,9 +60,9 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     initial: Path | None = None
     steps: int = 10_000
-    clips: int = 10
-    rows_per_clip: int = 3
-    hard_share: float = 0.4
+    clips: int = 15
+    rows_per_clip: int = 2
+    hard_share: float = 0.5
     learning_rate: float = 1e-3
     final_rate: float = 0.01
     warm_up_steps: int = 200

@@ -10,12 +10,16 @@ import numpy as np
 
 from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.errors import ClipError
+from fsd.networks.contract import COMMANDS
 from fsd.networks.dataset import Episode
 
 ON_DISK = ("retina", "patches", "retina_meta", "saliency")
 HARD_CURVATURE_PER_M, HARD_BRAKE_MPS2 = 0.02, -1.0
+START_MPS, START_MPS2 = 2.0, 0.5
 RED = 3
-"""Rows that ask for more than holding the lane: a bend, braking, a red light. They are rare, so they are drawn more."""
+LANE_COMMANDS = tuple(COMMANDS.index(name) for name in COMMANDS if name.startswith("lane"))
+"""Rows that ask for more than holding the lane: a bend, braking, a start, a red light, a change of lane. They are rare,
+so they are drawn more; a network that never learned to start stands for ever."""
 
 
 class TrainingSet:
@@ -100,7 +104,9 @@ class TrainingSet:
             return (
                 (np.abs(columns["curvature"][:, 0]) > HARD_CURVATURE_PER_M)
                 | (columns["acceleration"][:, 0] < HARD_BRAKE_MPS2)
+                | ((columns["ego"][:, 0] < START_MPS) & (columns["acceleration"][:, 0] > START_MPS2))
                 | (columns["light"][:, 0] == RED)
+                | (columns["command"][:, LANE_COMMANDS].sum(axis=1) > 0)
             )
 
 

@@ -1,0 +1,149 @@
+"""What the packaged network is worth behind the wheel: driving score on held-out simulated roads, beside its controls.
+
+Everything is simulated: our own worlds, drawn by our own renderer, and our own expert as the yardstick. Routes are the
+same for every driver. Three groups, each of which goes on where it broke (`--out`):
+
+    claim       the network, the expert, blind steering: all scenarios, `--routes` of each
+    eyes        front cameras only, on S5 and S6: all `--routes` of each
+    controls    all cameras masked, the positive control, one side or rear camera lost, other models (`--other`):
+                `--control-routes` of each scenario
+
+    python benchmarks/closed_loop.py --routes 25                  # 200 routes, about an hour on two cores
+    python benchmarks/closed_loop.py --quick                      # a minute, means nothing yet
+    python benchmarks/closed_loop.py --other fp32=b100_fp32.onnx dense=dense.onnx
+"""
+
+import argparse
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from _report import finish
+from tqdm import tqdm
+
+from fsd.data.simulator.metrics import RouteScore
+from fsd.drive import DriveConfig, DriveResult, drive, driver_name
+from fsd.drive_table import Routes, bootstrap, figures, of_scenario, paired_difference, table
+from fsd.drivers import FOLLOW, SIDE_AND_REAR
+
+ALL = ("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8")
+IN_RANGE = ALL[:7]
+NEED_EIGHT = ("S5", "S6")
+
+
+def main() -> None:
+    """Drive, print the tables and the closing line."""
+    options = _options()
+    base = DriveConfig(
+        out=options.out,
+        model=options.model,
+        draw_every_ticks=options.draw_every,
+        latency=options.latency,
+        follow=options.follow,
+        workers=options.workers,
+        scenarios=ALL,
+        routes=options.routes,
+    )
+    print(f"simulated; cameras {base.width_px}x{base.height_px} drawn at {36 / base.draw_every_ticks:g} Hz, ", end="")
+    print(f"plans followed as {base.follow}, latency {base.latency}")
+    claim = _drive("claim", replace(base, drivers=("network", "expert", "blind_steering")))
+    eyes = _drive("eyes", replace(base, drivers=("network", "network_front_only"), scenarios=NEED_EIGHT))
+    lost = tuple(f"network:{camera}" for camera in SIDE_AND_REAR)
+    few = replace(
+        base,
+        drivers=("network", "network_blackout", "network_blurred", *lost, *options.other),
+        routes=options.control_routes,
+    )
+    controls = _drive("controls", few)
+    for name, result in (("claim", claim), ("eyes", eyes), ("controls", controls)):
+        print(f"\n{name}\n{table(result.scores, result.config.scenarios)}")
+    found = _figures(claim.scores, eyes.scores, controls.scores, tuple(map(driver_name, options.other)))
+    _print_endings(claim.scores["network"])
+    print()
+    for name, value in found.items():
+        print(f"{name:32} {value:.4g}")
+    finish("closed_loop", found, samples=int(found["routes"]))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--routes", type=int, default=25, help="of every scenario, for the claim (%(default)s)")
+    parser.add_argument("--control-routes", type=int, default=6, help="of every scenario, for controls (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="one short look: 1 route of every scenario")
+    parser.add_argument("--model", type=Path, default=None, help="INT8 ONNX file (default: the packaged one)")
+    parser.add_argument("--other", nargs="*", default=[], metavar="NAME=FILE", help="other models among the controls")
+    parser.add_argument("--draw-every", type=int, default=4, help="draw cameras every N ticks (%(default)s)")
+    parser.add_argument("--latency", default="none", help="none, real or fixed:MS (%(default)s)")
+    parser.add_argument("--follow", choices=FOLLOW, default=FOLLOW[0], help="what of a plan (%(default)s)")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("out/closed_loop"), help="folder that keeps driven routes")
+    options = parser.parse_args()
+    if options.quick:
+        options.routes, options.control_routes = 1, 1
+    return options
+
+
+def _drive(name: str, config: DriveConfig) -> DriveResult:
+    with tqdm(desc=name, unit="route", disable=None, file=sys.stderr) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return drive(config, progress)
+
+
+def _figures(
+    claim: dict[str, Routes], eyes: dict[str, Routes], controls: dict[str, Routes], others: tuple[str, ...]
+) -> dict[str, float]:
+    """The figures of the closing line; what no route supports is left out."""
+    own, expert = claim["network"], claim["expert"]
+    in_range, out_of_range = _some(own, IN_RANGE), _some(own, ("S8",))
+    whole = figures(own)
+    found = {
+        "score_over_expert": _mean(in_range) / _mean(_some(expert, IN_RANGE)),
+        "score_over_expert_s8": _mean(out_of_range) / _mean(_some(expert, ("S8",))),
+        "driving_score": whole["driving_score"],
+        "route_completion": whole["route_completion"],
+        "offroad_per_10km": whole.get("offroad_per_10km", math.nan),
+        "score_over_blind_steering": paired_difference(own, claim["blind_steering"]).mean,
+        "red_light_obeyed": whole.get("red_light_obeyed", math.nan),
+        "hard_brake_safe": 1.0 - figures(_some(own, ("S2",)))["collisions"],
+        "blackout_score_ratio": _mean(controls["network_blackout"]) / max(_mean(controls["network"]), 1e-9),
+        "side_cameras_gain": paired_difference(eyes["network"], eyes["network_front_only"]).mean,
+        "positive_control_drop": paired_difference(controls["network"], controls["network_blurred"]).mean,
+    }
+    losses = [paired_difference(controls["network"], controls[f"network:{camera}"]).mean for camera in SIDE_AND_REAR]
+    found["worst_single_camera_loss"] = max(losses) / max(_mean(controls["network"]), 1e-9)
+    for other in others:
+        found[f"{other}_score_change"] = -paired_difference(controls["network"], controls[other]).mean
+    for scenario in ALL:
+        found[f"score_{scenario.lower()}"] = _mean(of_scenario(own, scenario))
+    interval = bootstrap([score.driving_score for score in own.values()])
+    found |= {"driving_score_low": interval.low, "driving_score_high": interval.high, "routes": len(own)}
+    return {name: value for name, value in found.items() if not math.isnan(value)}
+
+
+def _some(routes: Routes, scenarios: tuple[str, ...]) -> Routes:
+    return {route: score for route, score in routes.items() if route[0] in scenarios}
+
+
+def _mean(routes: Routes) -> float:
+    return figures(routes).get("driving_score", math.nan)
+
+
+def _print_endings(routes: Routes) -> None:
+    """How the network's drives ended, by scenario: where to look first."""
+    print("\nhow the network's drives ended")
+    for scenario in ALL:
+        count: dict[str, int] = {}
+        scores: list[RouteScore] = list(of_scenario(routes, scenario).values())
+        for score in scores:
+            count[score.finish] = count.get(score.finish, 0) + 1
+        endings = ", ".join(f"{name} {number}" for name, number in sorted(count.items(), key=lambda item: -item[1]))
+        print(f"  {scenario}  {endings}")
+
+
+if __name__ == "__main__":
+    main()
