@@ -28,9 +28,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera
 from fsd.mcap_calibration import Calibration
-from fsd.mcap_video import VideoMessage
-from fsd.overlay_drawing import ribbon_edges
+from fsd.overlay_drawing import doubt_edges, ribbon_edges
 from fsd.plan import Plan
+from fsd.viewer_video import VideoMessage
 
 WORLD, EGO = "world", "ego"
 PLAN = Color(r=0.10, g=0.55, b=1.0, a=0.55)
@@ -100,7 +100,7 @@ def plan_scene(plan: Plan, is_trained: bool) -> SceneUpdate:
     for near in range(len(left) - 1):
         corners = (left[near], right[near], left[near + 1], left[near + 1], right[near], right[near + 1])
         triangles += [_point(corner) for corner in corners]
-    doubt_left, doubt_right = _doubt(plan)
+    doubt_left, doubt_right = doubt_edges(plan)
     entity = SceneEntity(
         timestamp=stamp(plan.timestamp_ns),
         frame_id=EGO,
@@ -186,15 +186,6 @@ def _transform(
     rotation = transform.rotation
     rotation.w, rotation.x, rotation.y, rotation.z = float(qw), float(qx), float(qy), float(qz)
     return transform
-
-
-def _doubt(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
-    """Two (P, 3) lines at one sideways Laplace scale from the planned path."""
-    yaw, side_m = plan.trajectory[:, 2], plan.trajectory_scale[:, 1]
-    normal = np.stack([-np.sin(yaw), np.cos(yaw)], axis=1) * side_m[:, None]
-    ground = np.full((len(normal), 1), 0.02)
-    path = plan.trajectory[:, :2]
-    return np.hstack([path + normal, ground]), np.hstack([path - normal, ground])
 
 
 def _point(values: np.ndarray) -> Point3:

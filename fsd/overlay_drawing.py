@@ -167,6 +167,14 @@ def ribbon_edges(
     return np.hstack([centre + normal, ground]), np.hstack([centre - normal, ground])
 
 
+def doubt_edges(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    """Two (P, 3) lines on the ground, one sideways Laplace scale left and right of the planned waypoints, ego frame."""
+    yaw, side_m = plan.trajectory[:, 2], plan.trajectory_scale[:, 1]
+    normal = np.stack([-np.sin(yaw), np.cos(yaw)], axis=1) * side_m[:, None]
+    path, ground = plan.trajectory[:, :2], np.zeros((len(normal), 1))
+    return np.hstack([path + normal, ground]), np.hstack([path - normal, ground])
+
+
 def _knots(trajectory: np.ndarray) -> np.ndarray:
     """(P + 1,) metres travelled at the start and at every waypoint."""
     points = np.concatenate([np.zeros((1, 2)), trajectory[:, :2].astype(np.float64)])

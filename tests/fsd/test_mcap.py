@@ -23,8 +23,8 @@ from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import canonical_rig
-from fsd.mcap_video import why_not_passed_through
 from fsd.replay import ReplayConfig, replay
+from fsd.viewer_video import why_not_passed_through
 
 TICKS = 40
 Messages = dict[str, list[tuple[int, Any]]]
@@ -265,10 +265,10 @@ def test_when_packets_do_not_go_as_far_as_the_pictures_the_camera_is_encoded(
 ) -> None:
     from itertools import islice
 
-    from fsd import mcap_video
+    from fsd import viewer_video
 
-    numbered = mcap_video._numbered
-    monkeypatch.setattr(mcap_video, "_numbered", lambda stream: (packet for packet in islice(numbered(stream), 10)))
+    numbered = viewer_video._numbered
+    monkeypatch.setattr(viewer_video, "_numbered", lambda stream: (packet for packet in islice(numbered(stream), 10)))
     summary = replayed(small_clip, tmp_path)
     assert summary["viewer_file"]["video"]["rear"].startswith("passed through, then encoded anew")
     assert len(read(tmp_path / "drive.mcap")["/camera/rear/video"]) == TICKS

@@ -1,4 +1,4 @@
-"""Compressed pictures for `drive.mcap`: the recording's own packets where a viewer can play them, new ones otherwise.
+"""Compressed pictures for viewer files: the recording's own packets where a viewer can play them, new ones otherwise.
 
 A viewer decodes one message to one picture, so it takes H.264 or H.265 in Annex B form without B-frames, with the
 parameter sets before every key frame. Times are those of the frames that the replay showed, to the nanosecond.
@@ -14,6 +14,7 @@ import av
 import numpy as np
 
 from fsd.data.camera_stream import CameraStream
+from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
 from fsd.data.frames import RATE_HZ, Frame
 from fsd.data.video_probe import opened
@@ -72,6 +73,55 @@ def _why_not_part(part: Path, codec: str) -> str | None:
         if any(later <= earlier for earlier, later in pairwise(times)):
             return "it has B-frames"
     return None
+
+
+class ClipVideo:
+    """The pictures of all cameras of a clip, each passed through as long as that works and encoded anew otherwise.
+
+    Attributes:
+        how: camera -> `passed through`, `encoded anew: <why>`, or the one and then the other.
+    """
+
+    def __init__(self, clip: Clip) -> None:
+        self._streams = clip.streams
+        self.how: dict[str, str] = {}
+        self._videos: dict[int, PassedVideo | EncodedVideo] = {}
+        for index, stream in enumerate(clip.streams):
+            if stream is not None:
+                why = why_not_passed_through(stream)
+                self.how[stream.name] = "passed through" if why is None else f"encoded anew: {why}"
+                self._videos[index] = PassedVideo(stream) if why is None else EncodedVideo(stream)
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """Places of the cameras that the clip has, in camera order."""
+        return tuple(self._videos)
+
+    def scale(self, index: int) -> float:
+        """Pixels of the picture in the file per pixel of the camera; 1 unless it is encoded smaller."""
+        return self._videos[index].scale
+
+    def is_passed(self, index: int) -> bool:
+        """Whether the camera's own packets are used; once they are not, they never are again."""
+        return isinstance(self._videos[index], PassedVideo)
+
+    def messages(self, index: int, frame: Frame) -> list[VideoMessage]:
+        """What to write when this camera shows this frame for the first time."""
+        try:
+            return self._videos[index].messages(frame)
+        except ClipError as error:
+            # The decoder gave a picture that the packets do not have: go on with pictures of our own.
+            stream = self._streams[index]
+            assert stream is not None
+            self._videos[index].close()
+            self._videos[index] = EncodedVideo(stream)
+            self.how[stream.name] = f"passed through, then encoded anew: {error}"
+            return self._videos[index].messages(frame)
+
+    def close(self) -> None:
+        """Close all files."""
+        for video in self._videos.values():
+            video.close()
 
 
 class PassedVideo:
