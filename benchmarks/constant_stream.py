@@ -32,9 +32,9 @@ from fsd.pipeline import Pipeline
 from fsd.profile.control_thread import together, watch
 from fsd.profile.deadlines import check_deadline
 from fsd.profile.percentiles import percentile
-from fsd.profile.profiled_engine import ProfiledEngine
 from fsd.profile.samples import STAGES, TickSamples
 from fsd.profile.scenarios import constant_stream, flat_out
+from fsd.profile.subject import ProfiledEngine
 from fsd.profile.whole_path import WholePath
 from fsd.results import ResultTables
 

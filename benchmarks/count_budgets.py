@@ -16,7 +16,7 @@ from fsd.networks.contract import input_shapes
 from fsd.networks.model import DrivingNetwork
 from fsd.profile.network_cost import CONVOLUTIONS
 from fsd.profile.operators import count_cost
-from fsd.profile.runtime_trace import profiled_runs
+from fsd.profile.runtime_trace import shapes_run
 
 LAYERS = {*CONVOLUTIONS, "Gemm", "FusedGemm"}
 """Operators with weights, which quantization turns to 8 bits; matrix products of two activations stay in float."""
@@ -26,7 +26,7 @@ def count(budget: Budget) -> dict[str, int]:
     """Cost of one tick, from the float graph; 8-bit operands are a quarter of its bytes."""
     model = serialise(export_onnx(DrivingNetwork(NetworkConfig(budget=budget))))
     feeds = {name: np.zeros(shape, dtype) for name, (shape, dtype) in input_shapes(budget).items()}
-    cost = count_cost(budget.name, profiled_runs(model, feeds, threads=1, runs=1, prepack=False)[-1])
+    cost = count_cost(budget.name, shapes_run(model, feeds))
     layers = [each for each in cost.operators if each.kind in LAYERS]
     others = [each for each in cost.operators if each.kind not in LAYERS]
     return {

@@ -30,14 +30,16 @@ class AdaptedModel:
         metadata: what results say about the model; `budget` has as many pixels as the model takes, to within 1024.
     """
 
-    def __init__(self, model: Path, adapter: Path, threads: int = 1) -> None:
-        """Load both files.
+    def __init__(self, model: Path, adapter: Path, threads: int = 1, device: str = "cpu") -> None:
+        """Load both files; `device` is one of `execution_provider.PROVIDERS`.
 
         Raises:
-            ModelError: a file is missing or damaged, or the adapter does not fit the model: names the field.
+            ModelError: a file is missing or damaged, or the adapter does not fit the model: names the field; or the
+                device is not there, or would leave part of the model to the CPU.
         """
         self.model, self.adapter = Path(model), load_adapter(Path(adapter))
-        self._session = open_session(self.model, threads)
+        self.device = device
+        self._session = open_session(self.model, threads, device)
         self._inputs = session_signature(self._session.get_inputs())
         outputs = session_signature(self._session.get_outputs())
         problem = _misfit(self.adapter, self._inputs, outputs)

@@ -14,7 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ModelError
-from fsd.execution_provider import open_on
+from fsd.execution_provider import open_on, session_options
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS, ModelMetadata, input_shapes, output_shapes
 from fsd.networks.feeds import Feeds, Step
 from fsd.networks.model_digest import check_digest
@@ -194,14 +194,8 @@ def open_session(model: Path, threads: int, device: str = "cpu") -> onnxruntime.
     """
     if not model.is_file():
         raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `--model` out.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Spinning threads beside decoder threads halve the throughput of the whole program.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
     try:
-        return open_on(device, str(model), options)
+        return open_on(device, str(model), session_options(threads))
     except _LOAD_ERRORS as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if "xternal data path" in reason:

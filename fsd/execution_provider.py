@@ -1,20 +1,53 @@
-"""Which hardware ONNX Runtime computes on, and the proof that it really does.
+"""How ONNX Runtime runs a model here: threads that do not spin, on which hardware, and the proof that it really does.
 
 ONNX Runtime drops to the CPU with no more than a warning, when a provider is missing or does not know an operator.
 Here both are errors.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import onnxruntime
 
 from fsd.data.errors import ModelError
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
 """`--device` -> ONNX Runtime's name."""
 
+ON_THE_PROCESSOR = ("cpu", "openvino")
+"""Devices that are this machine's processor: what is measured of the one may be compared with the other."""
+
+_PACKAGES = {
+    "cuda": "`onnxruntime-gpu` in place of `onnxruntime` (never both) with the CUDA libraries it names",
+    "tensorrt": "`onnxruntime-gpu` in place of `onnxruntime` (never both), with TensorRT and CUDA",
+    "openvino": "`onnxruntime-openvino` in place of `onnxruntime` (never both)",
+}
+"""Which build of ONNX Runtime brings a device."""
+
+_OPTIONS: dict[str, Callable[[int], dict[str, str]]] = {
+    # ACCURACY: the file's own precision; OpenVINO would otherwise take bfloat16 where the processor has it.
+    "openvino": lambda threads: {"device_type": "CPU", "precision": "ACCURACY", "num_of_threads": str(threads)},
+}
+"""Provider options for a number of threads, where the session's own do not reach the provider."""
+
 _RECORD_ASSIGNMENT = "session.record_ep_graph_assignment_info"
+
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """Options of every session that this program runs: a fixed number of threads that do not spin."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads beside decoder threads halve the throughput of the whole program.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return options
 
 
 def provider_for(device: str) -> str:
@@ -30,8 +63,7 @@ def provider_for(device: str) -> str:
     if provider not in available:
         raise ModelError(
             f"The ONNX Runtime installed here has no {provider} (it has {', '.join(available)}). Install "
-            "`onnxruntime-gpu` in place of `onnxruntime` (never both) with the CUDA libraries it names, or leave "
-            "`--device` out."
+            f"{_PACKAGES[device]}, or leave `--device` out."
         )
     return provider
 
@@ -46,7 +78,8 @@ def open_on(device: str, model: bytes | str, options: onnxruntime.SessionOptions
     provider = provider_for(device)
     if device != "cpu":
         options.add_session_config_entry(_RECORD_ASSIGNMENT, "1")
-    session = onnxruntime.InferenceSession(model, options, providers=[provider])
+    settings = _OPTIONS[device](options.intra_op_num_threads) if device in _OPTIONS else {}
+    session = onnxruntime.InferenceSession(model, options, providers=[provider], provider_options=[settings])
     if device != "cpu":
         session.disable_fallback()
         check_assignment(session, provider)

@@ -77,8 +77,8 @@ class ReplayConfig:
             raise ValueError(
                 f"threads and decode_workers must be at least 1, got {self.threads} and {self.decode_workers}."
             )
-        if self.adapter is not None and (self.model is None or self.device != "cpu"):
-            raise ValueError("adapter needs the model that it is for, and the device cpu.")
+        if self.adapter is not None and self.model is None:
+            raise ValueError("adapter needs the model that it is for: give `--model` as well.")
         if self.device not in PROVIDERS:
             raise ValueError(f"device must be one of {', '.join(PROVIDERS)}; got {self.device!r}.")
         if self.max_ticks is not None and self.max_ticks < 1:
@@ -133,7 +133,7 @@ def _engine(config: ReplayConfig) -> Engine | AdaptedModel:
     """What plans: our engine, or another's model behind its adapter."""
     if config.adapter is None or config.model is None:
         return Engine(config.model, threads=config.threads, device=config.device)
-    return AdaptedModel(config.model, config.adapter, config.threads)
+    return AdaptedModel(config.model, config.adapter, config.threads, config.device)
 
 
 def _finish(config: ReplayConfig, clip: Clip, summary: dict[str, Any], moments: Moments | None) -> None:

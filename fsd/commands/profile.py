@@ -6,6 +6,7 @@ from typing import Any
 
 from fsd.commands.replay import camera_map
 from fsd.data.errors import UsageError
+from fsd.execution_provider import PROVIDERS
 from fsd.profile.config import SCENARIOS, ProfileConfig, seconds_of
 from fsd.profile.terminal import print_comparison, print_profile
 
@@ -16,6 +17,7 @@ EXAMPLE = """examples:
   fsd profile                                          the packaged clip, about two minutes
   fsd profile my_drive/ --deadline-ms 27.78 --budget-watts 300
   fsd profile my_drive/ --soak 30m                     memory growth, p99.9
+  fsd profile my_drive/ --model other.onnx --adapter other.json
   fsd profile --onnx other.onnx --shape input=1,3,224,224
   fsd profile --compare before/summary.json after/summary.json
 
@@ -31,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cameras", nargs="+", metavar="NAME=FILE", help="which video is which camera, as for replay")
     parser.add_argument(
         "--model", type=Path, default=config.model, help="ONNX file with fsd metadata (the packaged one)"
+    )
+    parser.add_argument(
+        "--adapter", type=Path, default=config.adapter, help="adapter.json for a --model of somebody else"
+    )
+    parser.add_argument(
+        "--device", default=config.device, help=f"{', '.join(PROVIDERS)}; never falls back (%(default)s)"
     )
     parser.add_argument("--threads", type=int, default=config.threads, help="threads of the network (%(default)s)")
     parser.add_argument(
@@ -52,7 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deadline-ms", type=float, default=config.deadline_ms, help="exit with 7 unless met")
     parser.add_argument("--budget-watts", type=float, default=config.budget_watts, help="exit with 7 unless met")
     parser.add_argument(
-        "--device", default=config.device, help="whose modelled watts gate, where there is no meter (%(default)s)"
+        "--power-device",
+        default=config.power_device,
+        metavar="NAME",
+        help="whose modelled watts gate, where there is no meter (%(default)s)",
     )
     parser.add_argument(
         "--control-s",
@@ -98,12 +109,18 @@ def _profile(config: ProfileConfig, options: argparse.Namespace) -> dict[str, An
 
 
 def _config_from(options: argparse.Namespace) -> ProfileConfig:
+    if options.onnx is not None and (options.model is not None or options.adapter is not None):
+        raise UsageError(
+            "--onnx takes a file alone, on random inputs; --model and --adapter run one on a recording. Use one of them."
+        )
     try:
         return ProfileConfig(
             clip=options.clip,
             out=options.out,
             cameras=camera_map(options.cameras, options.clip or Path(".")),
             model=options.model,
+            adapter=options.adapter,
+            device=options.device,
             threads=options.threads,
             decode_workers=options.decode_workers,
             scenarios=("constant-stream",) if options.soak else tuple(options.scenario),
@@ -115,7 +132,7 @@ def _config_from(options: argparse.Namespace) -> ProfileConfig:
             seed=options.seed,
             deadline_ms=options.deadline_ms,
             budget_watts=options.budget_watts,
-            device=options.device,
+            power_device=options.power_device,
             control_s=options.control_s,
             trace_ticks=options.trace_ticks,
         )

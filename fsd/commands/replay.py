@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fsd.data.errors import ClipError, UsageError
+from fsd.execution_provider import PROVIDERS
 from fsd.overlay_layout import HEIGHTS_PX, LAYOUTS, OverlayConfig
 from fsd.replay import ReplayConfig, replay
 from fsd.replay_many import Outcome, Shard, replay_many
@@ -48,7 +49,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--adapter", type=Path, default=ReplayConfig.adapter, help="adapter.json for a --model of somebody else"
     )
     parser.add_argument(
-        "--device", default=ReplayConfig.device, help="cpu, cuda or tensorrt; never falls back (%(default)s)"
+        "--device", default=ReplayConfig.device, help=f"{', '.join(PROVIDERS)}; never falls back (%(default)s)"
     )
     parser.add_argument(
         "--threads", type=int, default=ReplayConfig.threads, help="threads of the network (%(default)s)"

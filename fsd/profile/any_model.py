@@ -13,19 +13,21 @@ import numpy as np
 import onnxruntime as ort
 
 from fsd.data.errors import ModelError, UsageError
+from fsd.execution_provider import open_on, session_options
 from fsd.profile.config import ProfileConfig
 from fsd.profile.machine import describe_machine
 from fsd.profile.machine_peaks import measure_peaks
-from fsd.profile.network_figures import estimate_all, largest_that_fits, network_figures
-from fsd.profile.operators import count_cost, time_operators
+from fsd.profile.network_figures import estimate_all, highest_rates, network_figures
+from fsd.profile.operators import count_cost
 from fsd.profile.power import find_meters
 from fsd.profile.profile import SCHEMA, Say, judge, make_folder, say_on_stderr
 from fsd.profile.report import write_report
 from fsd.profile.resources import ResourceTrack
-from fsd.profile.runtime_trace import OperatorEvent, profiled_runs, session_options
+from fsd.profile.runtime_trace import OperatorEvent, profiled_runs, shapes_run
 from fsd.profile.samples import TickSamples, write_samples
 from fsd.profile.scenario_summary import summarise
 from fsd.profile.scenarios import NO_AGES, ScenarioRun
+from fsd.profile.subject import described
 from fsd.profile.trace import ChromeTrace
 from fsd.summary import write_summary
 from fsd.version import __version__
@@ -61,15 +63,15 @@ def profile_model(
     peaks = measure_peaks(config.threads)
     meters, missing_meters = find_meters()
     load_ns = time.perf_counter_ns()
-    session = _open(model, config.threads)
+    session = _open(model, config)
     load_ms = (time.perf_counter_ns() - load_ns) / 1e6
     feeds = _random_feeds(session, shapes, config.seed)
     say(f"model-only: {config.ticks} runs")
     first_ms = _first_run_ms(session, feeds, model)
     run = _measure(session, feeds, config, meters)
     say(f"tracing {config.trace_ticks} runs with the runtime's profile on")
-    operator_runs = profiled_runs(model, feeds, config.threads, config.trace_ticks)
-    cost = count_cost(model.stem, profiled_runs(model, feeds, config.threads, 1, prepack=False)[-1])
+    operator_runs = profiled_runs(model, feeds, config.threads, config.trace_ticks, config.device)
+    cost = count_cost(model.stem, shapes_run(model, feeds))
     estimates = estimate_all(cost, config.limit_ms, config.budget_watts)
     scenarios = {run.name: summarise(run, config.limit_ms)}
     summary = {
@@ -78,15 +80,21 @@ def profile_model(
         "status": "complete",
         "started_unix_s": round(started_s, 3),
         "machine": describe_machine(),
-        "config": {"threads": config.threads, "decode_workers": 0, "ticks": config.ticks, "seed": config.seed},
+        "config": {
+            "threads": config.threads,
+            "decode_workers": 0,
+            "device": config.device,
+            "ticks": config.ticks,
+            "seed": config.seed,
+        },
         "clip": {"name": "random inputs", "cameras": {}, "notes": []},
-        "model": {"name": model.stem, "file_bytes": model.stat().st_size, "inputs": _described(feeds)},
+        "model": {"name": model.stem, "file_bytes": model.stat().st_size, "inputs": described(feeds)},
         "network": "not one of ours; inputs are random",
         "peaks": peaks.to_dict(),
         "cold_start_ms": {"process": load_ms + first_ms, "imports": 0.0, "load": load_ms, "first_tick": first_ms},
         "scenarios": scenarios,
-        **network_figures(cost, time_operators(cost, operator_runs, peaks), peaks, estimates),
-        "largest_that_fits": largest_that_fits(config.limit_ms, config.budget_watts),
+        **network_figures(cost, operator_runs, config.device, peaks, estimates),
+        "largest_that_fits": highest_rates(estimates),
         "meters": {"found": [meter.name for meter in meters], "missing": missing_meters},
         "gates": [gate.to_dict() for gate in judge(config, scenarios, estimates)],
     }
@@ -114,11 +122,13 @@ def shape_of(text: str) -> tuple[str, tuple[int, ...]]:
     return name, shape
 
 
-def _open(model: Path, threads: int) -> ort.InferenceSession:
+def _open(model: Path, config: ProfileConfig) -> ort.InferenceSession:
     if not model.is_file():
         raise ModelError(f"There is no model file {model}.")
     try:
-        return ort.InferenceSession(str(model), session_options(threads), providers=["CPUExecutionProvider"])
+        return open_on(config.device, str(model), session_options(config.threads))
+    except ModelError:
+        raise
     except Exception as error:  # ONNX Runtime's classes for a bad file share no base but this
         raise ModelError(f"{model} cannot be loaded by ONNX Runtime: {str(error).splitlines()[0]}") from error
 
@@ -149,7 +159,7 @@ def _first_run_ms(session: ort.InferenceSession, feeds: dict[str, np.ndarray], m
         session.run(None, feeds)
     except Exception as error:
         raise ModelError(
-            f"{model} does not run on random inputs ({_described(feeds)}): {str(error).splitlines()[0]} Give the right "
+            f"{model} does not run on random inputs ({described(feeds)}): {str(error).splitlines()[0]} Give the right "
             "shapes with --shape."
         ) from error
     return (time.perf_counter_ns() - start_ns) / 1e6
@@ -181,7 +191,3 @@ def _trace(runs: list[list[OperatorEvent]]) -> ChromeTrace:
             end_us = event.start_us + event.duration_us
             trace.span("model", event.name, event.start_us * 1000, end_us * 1000, {"operator": event.kind})
     return trace
-
-
-def _described(feeds: Mapping[str, np.ndarray]) -> str:
-    return ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in feeds.items())

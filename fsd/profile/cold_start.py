@@ -15,7 +15,7 @@ CHILD = "from fsd.profile.cold_start import report_first_plan; report_first_plan
 
 
 def measure_cold_start(clip: Path, config: ProfileConfig) -> dict[str, Any]:
-    """Start a process and let it plan one tick of `clip` with the cameras, model and threads of `config`.
+    """Start a process and let it plan one tick of `clip` with the cameras, model, device and threads of `config`.
 
     Returns:
         Milliseconds: `process` from the start of the process to its first plan, of which `imports` (with the start of
@@ -30,6 +30,8 @@ def measure_cold_start(clip: Path, config: ProfileConfig) -> dict[str, Any]:
             "clip": str(clip),
             "cameras": None if config.cameras is None else {name: str(path) for name, path in config.cameras.items()},
             "model": None if config.model is None else str(config.model),
+            "adapter": None if config.adapter is None else str(config.adapter),
+            "device": config.device,
             "threads": config.threads,
             "workers": config.decode_workers,
         }
@@ -53,17 +55,18 @@ def measure_cold_start(clip: Path, config: ProfileConfig) -> dict[str, Any]:
 def report_first_plan() -> None:
     """The child: plan one tick, print when what was done. The monotonic clock is the same in parent and child."""
     from fsd.data.clip import open_clip
-    from fsd.profile.profiled_engine import ProfiledEngine
     from fsd.profile.scenarios import first_plan_ms
+    from fsd.profile.subject import open_subject
     from fsd.profile.whole_path import WholePath
 
     imported_ns = time.monotonic_ns()
     given = json.loads(sys.argv[1])
     cameras = given["cameras"] and {name: Path(path) for name, path in given["cameras"].items()}
     clip = open_clip(Path(given["clip"]), cameras)
-    engine = ProfiledEngine(given["model"] and Path(given["model"]), given["threads"])
+    model, adapter = (given[name] and Path(given[name]) for name in ("model", "adapter"))
+    subject = open_subject(model, adapter, given["threads"], given["device"])
     loaded_ns = time.monotonic_ns()
-    with WholePath(clip, engine) as path:
+    with WholePath(clip, subject) as path:
         first_plan_ms(path, given["workers"])
         planned_ns = time.monotonic_ns()
     print(json.dumps({"imported": imported_ns, "loaded": loaded_ns, "planned": planned_ns}))

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fsd.execution_provider import PROVIDERS
 from fsd.profile.camera_feed import PERIOD_NS, CameraTiming
-from fsd.profile.devices import device
+from fsd.profile.devices import device as power_device
 
 SCENARIOS = ("constant-stream", "single-stream", "flat-out")
 TICK_MS = PERIOD_NS / 1e6
@@ -20,14 +21,14 @@ class ProfileConfig:
     Attributes:
         clip: recording to run on; None is the packaged one. cameras: camera name -> video, as for replay.
         out: folder for the results.
-        model, threads, decode_workers: as for replay.
+        model, adapter, device, threads, decode_workers: as for replay.
         scenarios: which to run.
         ticks: samples per scenario; 720 are 20 s and support p99, p99.9 needs 6636. warm_up: ticks before them.
         soak_s: run the constant stream for this long instead of `ticks`.
         skew, jitter_ms, seed: when the cameras capture, see `CameraTiming`.
         deadline_ms: fail unless met; None counts misses of one tick and does not fail.
         budget_watts: fail unless met; None does not fail.
-        device: for which the modelled figures gate, where no meter is found.
+        power_device: for which the modelled figures gate, where no meter is found; a name of devices.json.
         control_s: how long to watch the machine's own stalls, before and after the constant stream.
         trace_ticks: in `trace.json`.
     """
@@ -36,6 +37,8 @@ class ProfileConfig:
     out: Path = Path("profile")
     cameras: Mapping[str, Path] | None = None
     model: Path | None = None
+    adapter: Path | None = None
+    device: str = "cpu"
     threads: int = 1
     decode_workers: int = 2
     scenarios: tuple[str, ...] = SCENARIOS
@@ -47,7 +50,7 @@ class ProfileConfig:
     seed: int = CameraTiming.seed
     deadline_ms: float | None = None
     budget_watts: float | None = None
-    device: str = "tesla_fsd_hw3"
+    power_device: str = "tesla_fsd_hw3"
     control_s: float = 2.0
     trace_ticks: int = 36
 
@@ -64,7 +67,14 @@ class ProfileConfig:
         unknown = [name for name in self.scenarios if name not in SCENARIOS]
         if unknown or not self.scenarios:
             raise ValueError(f"scenarios must be some of {', '.join(SCENARIOS)}; got {', '.join(unknown) or 'none'}.")
-        device(self.device)
+        if self.adapter is not None and self.model is None:
+            raise ValueError("adapter needs the model that it is for: give `--model` as well.")
+        if self.device not in PROVIDERS:
+            raise ValueError(
+                f"device must be one of {', '.join(PROVIDERS)}; got {self.device!r}. The device whose watts are "
+                "modelled is `--power-device`."
+            )
+        power_device(self.power_device)
         self.timing()
 
     def timing(self) -> CameraTiming:

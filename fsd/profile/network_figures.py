@@ -3,23 +3,34 @@
 from collections.abc import Sequence
 from typing import Any
 
+from fsd.execution_provider import ON_THE_PROCESSOR
 from fsd.profile.budget_costs import budget_costs
 from fsd.profile.devices import device, devices
 from fsd.profile.energy_model import Assumptions, DeviceEstimate, estimate
 from fsd.profile.machine_peaks import MachinePeaks
 from fsd.profile.network_cost import NetworkCost
-from fsd.profile.operators import OperatorTime, by_module
+from fsd.profile.operators import OperatorTime, by_module, providers_of, time_operators
+from fsd.profile.runtime_trace import OperatorEvent
 
 
 def network_figures(
     cost: NetworkCost,
-    operators: Sequence[OperatorTime],
+    runs: Sequence[Sequence[OperatorEvent]],
+    device_name: str,
     peaks: MachinePeaks,
     estimates: Sequence[DeviceEstimate],
 ) -> dict[str, Any]:
-    """Fields of `summary.json`; docs/profile.md describes them."""
+    """Fields of `summary.json`; docs/profile.md describes them.
+
+    Args:
+        runs: traced, on the device of this name in `execution_provider.PROVIDERS`.
+        peaks: of this machine's processor; a network that runs elsewhere is not held against them.
+    """
+    here = peaks if device_name in ON_THE_PROCESSOR else None
+    operators = time_operators(cost, runs, here)
     return {
-        "network_cost": _on_roofline(cost, peaks, operators),
+        "execution": {"device": device_name, "operators": providers_of(runs)},
+        "network_cost": _on_roofline(cost, here, operators),
         "modules": by_module(operators),
         "operators": [each.to_dict() for each in operators],
         "devices": [each.to_dict() for each in estimates],
@@ -48,9 +59,22 @@ def largest_that_fits(deadline_ms: float, budget_w: float | None) -> dict[str, A
     return found
 
 
-def _on_roofline(cost: NetworkCost, peaks: MachinePeaks, operators: Sequence[OperatorTime]) -> dict[str, Any]:
+def highest_rates(estimates: Sequence[DeviceEstimate]) -> dict[str, Any]:
+    """The same of a network that comes in one size: does it fit as it is, and up to which rate."""
+    return {
+        each.device.name: {"budget": "as it is", "max_rate_hz": round(each.max_rate_hz, 1), "tag": "modelled"}
+        if each.fits == "yes"
+        else None
+        for each in estimates
+    }
+
+
+def _on_roofline(cost: NetworkCost, peaks: MachinePeaks | None, operators: Sequence[OperatorTime]) -> dict[str, Any]:
     operator_s = sum(each.median_us for each in operators) / 1e6
-    best_s = cost.int8_macs / peaks.int8_gmac_s / 1e9 + cost.float_macs / peaks.fp32_gmac_s / 1e9
+    share = None
+    if peaks is not None and cost.macs and operator_s:
+        best_s = cost.int8_macs / peaks.int8_gmac_s / 1e9 + cost.float_macs / peaks.fp32_gmac_s / 1e9
+        share = best_s / operator_s
     return {
         "macs": cost.macs,
         "int8_macs": cost.int8_macs,
@@ -60,5 +84,5 @@ def _on_roofline(cost: NetworkCost, peaks: MachinePeaks, operators: Sequence[Ope
         "macs_per_byte": cost.macs / cost.bytes if cost.bytes else 0.0,
         "operator_ms": operator_s * 1e3,
         "gmac_s": cost.macs / operator_s / 1e9 if operator_s else 0.0,
-        "share_of_peak": best_s / operator_s if operator_s else 0.0,
+        "share_of_peak": share,
     }

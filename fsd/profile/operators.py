@@ -1,6 +1,6 @@
 """Where the network's time goes: a table by operator and by module, against the machine's measured peaks."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,8 @@ class OperatorTime:
         median_us: over the profiled runs.
         share: of the time of all operators.
         peak_share: the roofline's time for it over its measured time, 1 being perfect; None where it does no
-            multiplications. A value above 1 means that its operands came from a cache, not from memory.
+            multiplications, or where nobody measured the device's peaks. A value above 1 means that its operands came
+            from a cache, not from memory.
     """
 
     cost: OperatorCost
@@ -57,30 +58,36 @@ def count_cost(name: str, run: Sequence[OperatorEvent]) -> NetworkCost:
 
 
 def time_operators(
-    cost: NetworkCost, runs: Sequence[Sequence[OperatorEvent]], peaks: MachinePeaks
+    cost: NetworkCost, runs: Sequence[Sequence[OperatorEvent]], peaks: MachinePeaks | None
 ) -> list[OperatorTime]:
     """Join costs with times, in the order of execution.
 
     Args:
         cost: of the same model, counted without prepacking.
-        runs: profiled runs as it runs in earnest.
+        runs: profiled runs as it runs in earnest. What a device has fused is not in `cost`; such operators come last,
+            with their time and no cost of their own.
+        peaks: of the device that the runs are from; None if unknown.
     """
     durations: dict[str, list[int]] = defaultdict(list)
+    kinds: dict[str, str] = {}
     for run in runs:
         for event in run:
             durations[event.name].append(event.duration_us)
+            kinds[event.name] = event.kind
     median_us = {name: float(np.median(values)) for name, values in durations.items()}
     total_us = sum(median_us.values())
+    counted = [each for each in cost.operators if each.name in median_us]
+    known = {each.name for each in counted}
+    fused = [OperatorCost(name, kinds[name], 0, 0, False) for name in median_us if name not in known]
     return [
         OperatorTime(
             cost=each,
-            module=module_of(each.name, each.kind),
+            module=module_of(each.name, each.kind) if each.name in known else UNKNOWN_MODULE,
             median_us=median_us[each.name],
             share=median_us[each.name] / total_us if total_us else 0.0,
             peak_share=_peak_share(each, median_us[each.name], peaks),
         )
-        for each in cost.operators
-        if each.name in median_us
+        for each in counted + fused
     ]
 
 
@@ -105,6 +112,11 @@ def by_module(operators: Sequence[OperatorTime], depth: int = 1) -> list[dict[st
     ]
 
 
+def providers_of(runs: Sequence[Sequence[OperatorEvent]]) -> dict[str, int]:
+    """Execution provider -> operators that it ran in the last run, as the runtime's own profile tells."""
+    return dict(Counter(event.provider for event in runs[-1])) if runs else {}
+
+
 def module_of(node_name: str, kind: str = "") -> str:
     """The network's module behind a node, `<module path>/<operator>` as the exporter names them.
 
@@ -117,8 +129,8 @@ def module_of(node_name: str, kind: str = "") -> str:
     return module if separator and not module[:1].isupper() else TOP_MODULE
 
 
-def _peak_share(cost: OperatorCost, measured_us: float, peaks: MachinePeaks) -> float | None:
-    if not cost.macs or not measured_us:
+def _peak_share(cost: OperatorCost, measured_us: float, peaks: MachinePeaks | None) -> float | None:
+    if not cost.macs or not measured_us or peaks is None:
         return None
     rate_gmac_s = peaks.int8_gmac_s if cost.is_int8 else peaks.fp32_gmac_s
     best_us = max(cost.macs / rate_gmac_s, cost.bytes / peaks.copy_gb_s) / 1e3

@@ -23,21 +23,21 @@ from fsd.profile.energy_model import DeviceEstimate
 from fsd.profile.gates import Gate, deadline_gate, power_gate
 from fsd.profile.machine import describe_machine
 from fsd.profile.machine_peaks import measure_peaks
-from fsd.profile.network_figures import estimate_all, largest_that_fits, network_figures
-from fsd.profile.operators import count_cost, time_operators
+from fsd.profile.network_figures import estimate_all, highest_rates, largest_that_fits, network_figures
+from fsd.profile.operators import count_cost
 from fsd.profile.power import EnergyMeter, find_meters
-from fsd.profile.profiled_engine import ProfiledEngine
 from fsd.profile.report import write_report
-from fsd.profile.runtime_trace import profiled_runs
+from fsd.profile.runtime_trace import shapes_run
 from fsd.profile.samples import write_samples
 from fsd.profile.scenario_summary import PACED, summarise
 from fsd.profile.scenarios import ScenarioRun, constant_stream, flat_out, model_only, single_stream
+from fsd.profile.subject import Subject, open_subject
 from fsd.profile.traced_run import trace_run
 from fsd.profile.whole_path import WholePath
 from fsd.summary import write_summary
 from fsd.version import __version__
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the fields of `summary.json`; goes up when one changes its meaning."""
 
 Say = Callable[[str], None]
@@ -59,6 +59,8 @@ def profile(config: ProfileConfig, say: Say | None = None) -> dict[str, Any]:
     say = say or say_on_stderr
     with ExitStack() as stack:
         clip = open_clip(_clip_path(config, stack), config.cameras)
+        # Before anything that takes time: a model or a device that cannot be used is said at once.
+        subject = open_subject(config.model, config.adapter, config.threads, config.device)
         make_folder(config.out)
         started_s = time.time()
         say("measuring the machine's peaks")
@@ -66,12 +68,10 @@ def profile(config: ProfileConfig, say: Say | None = None) -> dict[str, Any]:
         meters, missing_meters = find_meters()
         say("cold start, in a process of its own")
         cold_start_ms = measure_cold_start(clip.path, config)
-        engine = ProfiledEngine(config.model, config.threads)
-        runs, stalls = _run_scenarios(config, clip, engine, meters, say)
+        runs, stalls = _run_scenarios(config, clip, subject, meters, say)
         say(f"tracing {config.trace_ticks} ticks with the runtime's profile on")
         traced = trace_run(clip, config)
-    shapes = profiled_runs(engine.model, traced.feeds, config.threads, 1, prepack=False)[-1]
-    cost = count_cost(engine.metadata.name, shapes)
+    cost = count_cost(subject.metadata.name, shapes_run(subject.model, traced.feeds))
     estimates = estimate_all(cost, config.limit_ms, config.budget_watts)
     scenarios = {run.name: summarise(run, config.limit_ms) for run in runs}
     if stalls is not None:
@@ -85,13 +85,15 @@ def profile(config: ProfileConfig, say: Say | None = None) -> dict[str, Any]:
         "machine": describe_machine(),
         "config": _config(config),
         "clip": _clip(clip),
-        "model": _model(engine),
-        "network": _trained(engine),
+        "model": _model(subject),
+        "network": _trained(subject),
         "peaks": peaks.to_dict(),
         "cold_start_ms": cold_start_ms,
         "scenarios": scenarios,
-        **network_figures(cost, time_operators(cost, traced.operator_runs, peaks), peaks, estimates),
-        "largest_that_fits": largest_that_fits(config.limit_ms, config.budget_watts),
+        **network_figures(cost, traced.operator_runs, config.device, peaks, estimates),
+        "largest_that_fits": highest_rates(estimates)
+        if config.adapter
+        else largest_that_fits(config.limit_ms, config.budget_watts),
         "meters": {"found": [meter.name for meter in meters], "missing": missing_meters},
         "gates": [gate.to_dict() for gate in judge(config, scenarios, estimates)],
     }
@@ -112,7 +114,7 @@ def judge(config: ProfileConfig, scenarios: dict[str, Any], estimates: list[Devi
     if config.deadline_ms is not None:
         gates.append(deadline_gate(judged, scenarios[judged], config.deadline_ms))
     if config.budget_watts is not None:
-        chosen = next(each for each in estimates if each.device.name == config.device)
+        chosen = next(each for each in estimates if each.device.name == config.power_device)
         gates.append(power_gate(scenarios[judged]["energy"]["watts"], chosen, config.budget_watts))
     return gates
 
@@ -135,12 +137,12 @@ def say_on_stderr(line: str) -> None:
 
 
 def _run_scenarios(
-    config: ProfileConfig, clip: Clip, engine: ProfiledEngine, meters: list[EnergyMeter], say: Say
+    config: ProfileConfig, clip: Clip, subject: Subject, meters: list[EnergyMeter], say: Say
 ) -> tuple[list[ScenarioRun], MachineStalls | None]:
     runs: list[ScenarioRun] = []
     stalls: MachineStalls | None = None
     workers, warm_up = config.decode_workers, config.warm_up
-    with WholePath(clip, engine) as path:
+    with WholePath(clip, subject) as path:
         if PACED in config.scenarios:
             say(f"constant-stream: {config.paced_ticks} ticks at 36 Hz ({config.paced_ticks / 36:.0f} s)")
             watched = [watch(config.control_s)] if config.control_s else []
@@ -156,7 +158,7 @@ def _run_scenarios(
             say(f"flat-out: {config.ticks} ticks")
             runs.append(flat_out(path, config.ticks, workers, warm_up, meters))
         say(f"model-only: {config.ticks} ticks")
-        runs.append(model_only(engine, path, config.ticks, warm_up, meters))
+        runs.append(model_only(path, config.ticks, warm_up, meters))
     return runs, stalls
 
 
@@ -171,7 +173,8 @@ def _clip_path(config: ProfileConfig, stack: ExitStack) -> Path:
 
 def _config(config: ProfileConfig) -> dict[str, Any]:
     """Settings without paths, which say nothing about speed and something about the machine's owner."""
-    return {name: value for name, value in asdict(config).items() if name not in ("clip", "out", "cameras", "model")}
+    paths = ("clip", "out", "cameras", "model", "adapter")
+    return {name: value for name, value in asdict(config).items() if name not in paths}
 
 
 def _clip(clip: Clip) -> dict[str, Any]:
@@ -183,16 +186,17 @@ def _clip(clip: Clip) -> dict[str, Any]:
     }
 
 
-def _model(engine: ProfiledEngine) -> dict[str, Any]:
-    metadata = engine.metadata
+def _model(subject: Subject) -> dict[str, Any]:
+    metadata = subject.metadata
     return {
         "name": metadata.name,
         "precision": metadata.precision,
         "budget": metadata.budget.name,
         "weights_sha256": metadata.weights_sha256,
-        "file_bytes": engine.model.stat().st_size,
+        "file_bytes": subject.model.stat().st_size,
+        **subject.description(),
     }
 
 
-def _trained(engine: ProfiledEngine) -> str:
-    return "trained" if engine.metadata.trained else "untrained: random weights, the plan means nothing"
+def _trained(subject: Subject) -> str:
+    return "trained" if subject.metadata.trained else "untrained: random weights, the plan means nothing"

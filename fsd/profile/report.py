@@ -11,6 +11,7 @@ from fsd.data.frames import RATE_HZ
 from fsd.profile import charts
 from fsd.profile.samples import TickSamples
 from fsd.profile.scenario_summary import PACED
+from fsd.profile.terminal import network_words, runs_on
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2230; --dim: #667085; --paper: #ffffff; --card: #f5f6f8; --rule: #d5d9e0;
@@ -161,11 +162,7 @@ def _network(summary: Mapping[str, Any]) -> str:
         f"<td>{each['share']:.1%}</td><td>{_percent(each['peak_share'])}</td></tr>"
         for each in slowest
     )
-    text = (
-        f"{cost['macs'] / 1e6:.0f} million multiply-accumulates ({cost['int8_macs'] / cost['macs']:.0%} in INT8), "
-        f"{cost['bytes'] / 1e6:.1f} MB moved, {cost['gmac_s']:.0f} GMAC/s reached: "
-        f"{cost['share_of_peak']:.0%} of this machine's measured peak."
-    )
+    text = f"{network_words(cost)}. Ran on {escape(runs_on(summary['execution']))}."
     module_table = f"<table><tr><th>module</th><th>ms</th><th>share</th><th>MMAC</th></tr>{modules}</table>"
     operator_table = (
         "<table><tr><th>operator</th><th>kind</th><th>µs</th><th>share</th><th>of roofline</th></tr>"

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from fsd.execution_provider import open_on, session_options
 from fsd.profile.network_cost import Tensor
 
 KERNEL_SUFFIX = "_kernel_time"
@@ -34,33 +35,44 @@ class OperatorEvent:
     provider: str
 
 
-def session_options(threads: int, prepack: bool = True) -> ort.SessionOptions:
-    """Options like the engine's: a fixed number of threads that do not spin.
+def traced_session(
+    model: Path | bytes, threads: int, device: str, prefix: Path, prepack: bool = True
+) -> ort.InferenceSession:
+    """A session like the engine's that writes the runtime's profile to a file whose name begins with `prefix`.
 
     Args:
+        device: one of `execution_provider.PROVIDERS`.
         prepack: let kernels rearrange weights, as they do in earnest. Rearranged weights vanish from the profile's
             shapes, so shapes are read from a session without.
     """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options = session_options(threads)
+    options.enable_profiling = True
+    options.profile_file_prefix = str(prefix)
     if not prepack:
         options.add_session_config_entry("session.disable_prepacking", "1")
-    return options
+    return open_on(device, str(model) if isinstance(model, Path) else model, options)
 
 
 def profiled_runs(
-    model: Path | bytes, feeds: Mapping[str, np.ndarray], threads: int, runs: int, prepack: bool = True
+    model: Path | bytes, feeds: Mapping[str, np.ndarray], threads: int, runs: int, device: str = "cpu"
 ) -> list[list[OperatorEvent]]:
     """The operator events of `runs` runs of a model, after a few to warm up."""
+    return _runs(model, feeds, threads, runs, device, prepack=True)
+
+
+def shapes_run(model: Path | bytes, feeds: Mapping[str, np.ndarray]) -> list[OperatorEvent]:
+    """One run whose events hold the shapes of all operands, weights included; its times mean nothing.
+
+    On the CPU, whose graph keeps its operators apart: what a network costs is the same everywhere.
+    """
+    return _runs(model, feeds, 1, 1, "cpu", prepack=False)[-1]
+
+
+def _runs(
+    model: Path | bytes, feeds: Mapping[str, np.ndarray], threads: int, runs: int, device: str, prepack: bool
+) -> list[list[OperatorEvent]]:
     with TemporaryDirectory() as folder:
-        options = session_options(threads, prepack)
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "operators")
-        source = str(model) if isinstance(model, Path) else model
-        session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        session = traced_session(model, threads, device, Path(folder) / "operators", prepack)
         for _ in range(WARM_UP_RUNS + runs):
             session.run(None, dict(feeds))
         return events_by_run(Path(session.end_profiling()))[WARM_UP_RUNS:]

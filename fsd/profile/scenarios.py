@@ -10,6 +10,7 @@ import gc
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,6 @@ from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS, FrameSet
 from fsd.profile.camera_feed import PERIOD_NS, CameraFeed, CameraTiming
 from fsd.profile.power import EnergyMeter
-from fsd.profile.profiled_engine import ProfiledEngine
 from fsd.profile.resources import ResourceTrack
 from fsd.profile.samples import TickSamples
 from fsd.profile.whole_path import StepTimes, WholePath
@@ -28,6 +28,41 @@ PATIENCE_S = 60.0
 """A tick on demand waits this long for its frames before the run is given up."""
 
 NO_AGES = np.full(len(CAMERAS), np.nan)
+
+
+class TickTimes(NamedTuple):
+    """One planned tick by the clock, `time.perf_counter_ns`.
+
+    `awake_ns`: somebody looked at it; `arrived_ns`: its pictures were there; `synchronised_ns`: its frame set was;
+    `done_ns`: all was written, read by the loop itself so that the stages can be checked against it.
+    """
+
+    frame_set: FrameSet
+    due_ns: int
+    awake_ns: int
+    arrived_ns: int
+    synchronised_ns: int
+    step: StepTimes
+    done_ns: int
+
+    @property
+    def stages_ms(self) -> tuple[float, ...]:
+        """In the order of `STAGES`."""
+        step = self.step
+        return (
+            (self.awake_ns - self.due_ns) / 1e6,
+            (self.arrived_ns - self.awake_ns) / 1e6,
+            (self.synchronised_ns - self.arrived_ns) / 1e6,
+            step.compress_ms,
+            step.bind_ms,
+            step.infer_ms,
+            step.post_ms,
+            step.write_ms,
+        )
+
+    def into(self, samples: TickSamples, row: int, ages_ms: np.ndarray) -> None:
+        """Write the sample; `ages_ms` (8,) from each frame's capture to the plan."""
+        samples.add(row, self.due_ns, self.step.planned_ns, self.done_ns, self.stages_ms, ages_ms)
 
 
 @dataclass(frozen=True)
@@ -116,15 +151,9 @@ def _paced(path: WholePath, feed: CameraFeed, samples: TickSamples, tick: int, e
         awake_ns = time.perf_counter_ns()
         feed.wait_for(tick, period_s)  # a camera later than a whole period is used as it is; its age tells
         arrived_ns = time.perf_counter_ns()
-        frame_set = feed.frame_set(tick)
-        ego, command = path.car_at(frame_set)
-        synchronised_ns = time.perf_counter_ns()
-        step = path.step(frame_set, ego, command)
-        done_ns = time.perf_counter_ns()
+        times = _plan(path, feed.frame_set(tick), due_ns, awake_ns, arrived_ns)
         if tick >= warm_up:
-            stages = _stages(due_ns, awake_ns, arrived_ns, synchronised_ns, step)
-            ages_ms = _ages_ms(frame_set, step.planned_ns - feed.start_ns)
-            samples.add(tick - warm_up, due_ns, step.planned_ns, done_ns, stages, ages_ms)
+            times.into(samples, tick - warm_up, _ages_ms(times.frame_set, times.step.planned_ns - feed.start_ns))
         newest = int((time.perf_counter_ns() - feed.start_ns) // PERIOD_NS)
         tick = max(tick + 1, newest)
     return tick
@@ -150,26 +179,29 @@ def single_stream(
             _on_demand(path, feed, tick)
         with resources:
             for tick in range(ticks):
-                due_ns, done_ns, stages, step, frame_set = _on_demand(path, feed, warm_up + tick)
-                first_due_ns = first_due_ns or due_ns
+                times = _on_demand(path, feed, warm_up + tick)
+                first_due_ns = first_due_ns or times.due_ns
                 # The frame is taken to be captured when it is asked for.
-                ages = np.where(frame_set.age_ns >= 0, (step.planned_ns - due_ns) / 1e6, np.nan)
-                samples.add(tick, due_ns, step.planned_ns, done_ns, stages, ages)
+                age_ms = (times.step.planned_ns - times.due_ns) / 1e6
+                times.into(samples, tick, np.where(times.frame_set.age_ns >= 0, age_ms, np.nan))
     return ScenarioRun("single-stream", samples, resources, warm_up, first_due_ns)
 
 
-def _on_demand(path: WholePath, feed: CameraFeed, tick: int) -> tuple[int, int, tuple[float, ...], StepTimes, FrameSet]:
+def _on_demand(path: WholePath, feed: CameraFeed, tick: int) -> TickTimes:
     due_ns = time.perf_counter_ns()
     feed.release()
     if not feed.wait_for(tick, PATIENCE_S):
         raise TimeoutError(f"No pictures for tick {tick} within {PATIENCE_S:g} s.")
     arrived_ns = time.perf_counter_ns()
-    frame_set = feed.frame_set(tick)
+    return _plan(path, feed.frame_set(tick), due_ns, due_ns, arrived_ns)
+
+
+def _plan(path: WholePath, frame_set: FrameSet, due_ns: int, awake_ns: int, arrived_ns: int) -> TickTimes:
+    """What every scenario does once a tick's pictures are there."""
     ego, command = path.car_at(frame_set)
     synchronised_ns = time.perf_counter_ns()
     step = path.step(frame_set, ego, command)
-    done_ns = time.perf_counter_ns()
-    return due_ns, done_ns, _stages(due_ns, due_ns, arrived_ns, synchronised_ns, step), step, frame_set
+    return TickTimes(frame_set, due_ns, awake_ns, arrived_ns, synchronised_ns, step, time.perf_counter_ns())
 
 
 def flat_out(
@@ -207,22 +239,17 @@ def _replay(path: WholePath, workers: int, ticks: int, samples: TickSamples | No
                 if frame_set is None:
                     break
                 # Waiting for the decoders costs no processor time of this thread; sorting out the frames does.
-                ego, command = path.car_at(frame_set)
                 merging_ns = time.thread_time_ns() - busy_ns
-                synchronised_ns = time.perf_counter_ns()
-                step = path.step(frame_set, ego, command)
-                done_ns = time.perf_counter_ns()
+                decoded_ns = max(due_ns, time.perf_counter_ns() - merging_ns)
+                times = _plan(path, frame_set, due_ns, due_ns, decoded_ns)
                 if samples is not None:
-                    decoded_ns = max(due_ns, synchronised_ns - merging_ns)
-                    stages = _stages(due_ns, due_ns, decoded_ns, synchronised_ns, step)
-                    samples.add(done, due_ns, step.planned_ns, done_ns, stages, NO_AGES)
+                    times.into(samples, done, NO_AGES)
                 done += 1
         if done == begun:
             raise RuntimeError("The recording has no tick to replay.")
 
 
 def model_only(
-    engine: ProfiledEngine,
     path: WholePath,
     ticks: int,
     warm_up: int = DEFAULT_WARM_UP,
@@ -230,17 +257,17 @@ def model_only(
 ) -> ScenarioRun:
     """The network alone, again and again on the last tick of the whole path: binding and inference, nothing else."""
     assert path.last is not None, "the whole path runs first and leaves the tick to repeat"
-    compressed = path.last.compressed
+    subject, last = path.subject, path.last
     samples = TickSamples(ticks)
     for _ in range(warm_up):
-        engine.step(compressed)
+        subject.again(last)
     start_ns = time.perf_counter_ns()
     with ResourceTrack(ticks * PERIOD_NS / 1e9, meters) as resources:
         for tick in range(ticks):
             due_ns = time.perf_counter_ns()
-            engine.step(compressed)
+            subject.again(last)
             done_ns = time.perf_counter_ns()
-            bind_ms = engine.bind_ms
+            bind_ms = subject.bind_ms
             infer_ms = (done_ns - due_ns) / 1e6 - bind_ms
             samples.add(tick, due_ns, done_ns, done_ns, (0, 0, 0, 0, bind_ms, infer_ms, 0, 0), NO_AGES)
     return ScenarioRun("model-only", samples, resources, warm_up, start_ns)
@@ -251,22 +278,8 @@ def first_plan_ms(path: WholePath, workers: int) -> float:
     path.reset()
     with CameraFeed(path.clip, workers, 1, on_demand=True) as feed:
         feed.start(time.perf_counter_ns())
-        due_ns, _, _, step, _ = _on_demand(path, feed, 0)
-        return (step.planned_ns - due_ns) / 1e6
-
-
-def _stages(due_ns: int, awake_ns: int, arrived_ns: int, synchronised_ns: int, step: StepTimes) -> tuple[float, ...]:
-    """In the order of `STAGES`."""
-    return (
-        (awake_ns - due_ns) / 1e6,
-        (arrived_ns - awake_ns) / 1e6,
-        (synchronised_ns - arrived_ns) / 1e6,
-        step.compress_ms,
-        step.bind_ms,
-        step.infer_ms,
-        step.post_ms,
-        step.write_ms,
-    )
+        times = _on_demand(path, feed, 0)
+        return (times.step.planned_ns - times.due_ns) / 1e6
 
 
 def _ages_ms(frame_set: FrameSet, planned_ns: int) -> np.ndarray:

@@ -44,6 +44,7 @@ def _print_head(summary: Mapping[str, Any]) -> None:
     virtual = ", virtual" if machine["is_virtual"] else ""
     print(f"{summary['model']['name']} on {summary['clip']['name']}; network {summary['network']}")
     print(f"  machine      {machine['processor']}, {machine['cores']} cores{virtual}")
+    print(f"  runs on      {runs_on(summary['execution'])}")
     print(
         f"  roofline     {peaks['int8_gmac_s']:.0f} GMAC/s INT8, {peaks['fp32_gmac_s']:.0f} FP32, copy "
         f"{peaks['copy_gb_s']:.0f} GB/s, measured with {peaks['threads']} thread(s)"
@@ -122,12 +123,26 @@ def _print_notes(summary: Mapping[str, Any]) -> None:
 
 def _print_network(summary: Mapping[str, Any]) -> None:
     cost = summary["network_cost"]
-    print(
-        f"\nnetwork: {cost['macs'] / 1e6:.0f} MMAC a tick ({cost['int8_macs'] / cost['macs']:.0%} INT8), "
-        f"{cost['bytes'] / 1e6:.1f} MB moved, {cost['gmac_s']:.0f} GMAC/s = {cost['share_of_peak']:.0%} of the peak"
-    )
+    print(f"\nnetwork: {network_words(cost)}")
     for row in summary["modules"][:8]:
         print(f"  {row['module']:<28}{row['ms']:8.3f} ms {row['share']:7.1%} {row['mmacs']:9.1f} MMAC")
+
+
+def runs_on(execution: Mapping[str, Any]) -> str:
+    """Where the operators ran, as the runtime's own profile tells."""
+    counts = ", ".join(f"{name} {count} operator(s)" for name, count in execution["operators"].items())
+    return f"--device {execution['device']}: {counts or 'no operator was traced'}"
+
+
+def network_words(cost: Mapping[str, Any]) -> str:
+    """Size of a network, and how near it comes to the measured peak, where that is known."""
+    words = f"{cost['macs'] / 1e6:.3g} million multiply-accumulates a tick"
+    if cost["macs"]:
+        words += f" ({cost['int8_macs'] / cost['macs']:.0%} INT8)"
+    words += f", {cost['bytes'] / 1e6:.3g} MB moved, {cost['gmac_s']:.3g} GMAC/s"
+    if cost["share_of_peak"] is not None:
+        words += f" = {cost['share_of_peak']:.0%} of this machine's measured peak"
+    return words
 
 
 def _print_power(summary: Mapping[str, Any]) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 
 from fsd.data.clip import Clip
 from fsd.profile.config import ProfileConfig
-from fsd.profile.profiled_engine import ProfiledEngine
 from fsd.profile.runtime_trace import OperatorEvent, clock_offset_ns, events_by_run
 from fsd.profile.samples import STAGES, TickSamples
 from fsd.profile.scenarios import ScenarioRun, constant_stream
+from fsd.profile.subject import open_subject
 from fsd.profile.trace import ChromeTrace
 from fsd.profile.whole_path import WholePath
 
@@ -34,13 +34,14 @@ class TracedRun:
 def trace_run(clip: Clip, config: ProfileConfig) -> TracedRun:
     """Run a few paced ticks with everything switched on."""
     with TemporaryDirectory(prefix="fsd-trace-") as folder:
-        engine = ProfiledEngine(config.model, config.threads, operator_trace=Path(folder) / "operators")
-        with WholePath(clip, engine) as path:
+        prefix = Path(folder) / "operators"
+        subject = open_subject(config.model, config.adapter, config.threads, config.device, prefix)
+        with WholePath(clip, subject) as path:
             run = constant_stream(
                 path, config.trace_ticks, config.decode_workers, config.timing(), warm_up=WARM_UP, log_decode=True
             )
         offset_ns = clock_offset_ns()
-        file, wall_start_ns = engine.end_operator_trace()
+        file, wall_start_ns = subject.end_operator_trace()
         runs = events_by_run(file)
     trace = ChromeTrace("fsd profile")
     _add_stages(trace, run.samples, config.limit_ms)
@@ -53,7 +54,7 @@ def trace_run(clip: Clip, config: ProfileConfig) -> TracedRun:
             start_ns = wall_start_ns + event.start_us * 1000 - offset_ns
             trace.span(TICK_TRACK, event.name, start_ns, start_ns + event.duration_us * 1000, {"operator": event.kind})
     _add_memory(trace, run)
-    return TracedRun(trace, sampled, {name: array.copy() for name, array in engine.feeds.arrays.items()})
+    return TracedRun(trace, sampled, {name: array.copy() for name, array in subject.inputs.items()})
 
 
 def _add_stages(trace: ChromeTrace, samples: TickSamples, deadline_ms: float) -> None:

@@ -1,6 +1,6 @@
 """One tick of the whole path under the clock: from a frame set to a plan that is written.
 
-Runs `fsd.pipeline` and writes the tables that replay writes, into a folder that is thrown away.
+Runs the pipeline of replay and writes the tables that replay writes, into a folder that is thrown away.
 """
 
 import time
@@ -16,8 +16,8 @@ from fsd.data.clock import tick_count, tick_time_ns
 from fsd.data.ego import EgoSample
 from fsd.data.frames import FrameSet
 from fsd.networks.contract import COMMANDS
-from fsd.pipeline import Pipeline, TickResult
-from fsd.profile.profiled_engine import ProfiledEngine
+from fsd.pipeline import TickResult
+from fsd.profile.subject import Subject
 from fsd.results import ResultTables
 
 
@@ -42,10 +42,10 @@ class WholePath:
     The recording's ego motion and commands repeat with its pictures.
     """
 
-    def __init__(self, clip: Clip, engine: ProfiledEngine) -> None:
+    def __init__(self, clip: Clip, subject: Subject) -> None:
         self.clip = clip
-        self.engine = engine
-        self.pipeline = Pipeline(clip.rig, engine)
+        self.subject = subject
+        self.pipeline = subject.pipeline(clip.rig)
         self.last: TickResult | None = None
         streams = [stream for stream in clip.streams if stream is not None]
         starts = [stream.start_ns for stream in streams if stream.start_ns is not None]
@@ -57,7 +57,7 @@ class WholePath:
         self._stack = ExitStack()
         folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="fsd-profile-")))
         self._tables = self._stack.enter_context(
-            closing(ResultTables(folder, self.engine.metadata.trained, self.engine.budget.patch_count))
+            closing(ResultTables(folder, self.subject.metadata.trained, self.subject.budget.patch_count))
         )
         return self
 
@@ -83,7 +83,7 @@ class WholePath:
         planned_ns = time.perf_counter_ns()
         self._tables.append(result, 0.0, 0.0)
         written_ns = time.perf_counter_ns()
-        bind_ms = self.engine.bind_ms
+        bind_ms = self.subject.bind_ms
         return StepTimes(
             planned_ns=planned_ns,
             compress_ms=result.compress_ms,

@@ -14,8 +14,14 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from fsd.adapted_model import AdaptedModel, picture_values  # noqa: E402
 from fsd.adapted_plan import plan_arrays, roll_out  # noqa: E402
 from fsd.adapter import Adapter, ImageInput, Outputs, Scalar, Steering, Waypoints, load_adapter  # noqa: E402
+from fsd.cli import main  # noqa: E402
 from fsd.data.errors import ModelError  # noqa: E402
-from fsd.data.frames import Frame  # noqa: E402
+from fsd.data.frames import Frame, FrameSet  # noqa: E402
+from fsd.data.rig import canonical_rig  # noqa: E402
+from fsd.profile.config import SCENARIOS, ProfileConfig  # noqa: E402
+from fsd.profile.profile import profile  # noqa: E402
+from fsd.profile.subject import ProfiledModel  # noqa: E402
+from fsd.profile.terminal import print_profile  # noqa: E402
 from fsd.replay import ReplayConfig, replay  # noqa: E402
 
 PATH = {
@@ -137,6 +143,60 @@ def test_a_recurrent_steering_model_keeps_its_state_and_hears_speed_and_command(
     assert plans["curvature_per_m"] == pytest.approx(np.tan(wheel_rad / 15.0) / 2.8, rel=1e-4)
     assert plans["v_mps"][3] == pytest.approx([10.0] * 16, abs=1e-3)
     assert all(y[-1] > 0 for y in plans["y_m"])
+
+
+@pytest.mark.parametrize(("content", "inputs"), [(PATH, "image"), (STEERING, "memory_in")])
+def test_a_model_of_somebody_else_is_profiled_in_every_scenario(
+    content: dict[str, Any],
+    inputs: str,
+    small_clip: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = request.getfixturevalue("path_model" if content is PATH else "steering_model")
+    config = ProfileConfig(
+        clip=small_clip,
+        out=tmp_path / "out",
+        model=model,
+        adapter=written(tmp_path, content),
+        ticks=12,
+        warm_up=2,
+        control_s=0.0,
+        trace_ticks=3,
+        budget_watts=300,
+    )
+    summary = profile(config, say=lambda line: None)
+    assert list(summary["scenarios"]) == [*SCENARIOS, "model-only"]
+    assert all(figures["planned"] > 0 for figures in summary["scenarios"].values())
+    assert (summary["model"]["name"], summary["model"]["adapter"]) == (content["name"], content["name"])
+    assert inputs in summary["model"]["inputs"]
+    assert list(summary["execution"]["operators"]) == ["CPUExecutionProvider"]
+    assert {each["kind"] for each in summary["operators"]} >= {"ReduceMean"}
+    assert summary["devices"][0]["watts"]["tag"] == "modelled"
+    assert summary["largest_that_fits"]["tesla_fsd_hw3"]["budget"] == "as it is"
+    assert {"trace.json", "samples.parquet", "report.html"} <= {path.name for path in config.out.iterdir()}
+    print_profile(summary, config.out)
+    assert f"{content['name']} on small" in capsys.readouterr().out
+
+
+def test_profiling_hands_the_recurrent_state_on_from_tick_to_tick(steering_model: Path, tmp_path: Path) -> None:
+    subject = ProfiledModel(steering_model, written(tmp_path, STEERING))
+    frame_set = FrameSet(0, 0, (None,) * 8, np.full(8, -1), np.zeros(8, bool), np.zeros(8, bool))
+    last = subject.pipeline(canonical_rig()).step(frame_set)
+    for _ in range(3):
+        subject.again(last)
+    assert subject.inputs["memory_in"] == pytest.approx([4.0])
+
+
+def test_profiling_an_adapter_without_its_model_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", "--adapter", "other.json"]) == 2
+    assert "give `--model` as well" in capsys.readouterr().err
+
+
+def test_a_file_alone_takes_no_adapter(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", "--onnx", "other.onnx", "--adapter", "other.json"]) == 2
+    assert "--onnx takes a file alone" in capsys.readouterr().err
 
 
 def test_an_answer_that_is_not_finite_becomes_a_plan_to_stop(small_clip: Path, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 from types import SimpleNamespace
 
+import numpy as np
 import onnxruntime
 import pytest
 
 from fsd.data.errors import ModelError
 from fsd.engine import Engine, packaged_model
 from fsd.execution_provider import PROVIDERS, assignment, check_assignment, provider_for
+from fsd.export.synthetic_clip import synthetic_steps
 
 
 def recorded_session() -> onnxruntime.InferenceSession:
@@ -14,16 +16,28 @@ def recorded_session() -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(packaged_model()), options, providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
-def test_a_device_that_is_not_there_is_an_error_and_not_the_cpu(device: str) -> None:
+@pytest.mark.parametrize(
+    ("device", "package"),
+    [("cuda", "onnxruntime-gpu"), ("tensorrt", "onnxruntime-gpu"), ("openvino", "onnxruntime-openvino")],
+)
+def test_a_device_that_is_not_there_is_an_error_and_not_the_cpu(device: str, package: str) -> None:
     if PROVIDERS[device] in onnxruntime.get_available_providers():
         pytest.skip(f"this ONNX Runtime has {PROVIDERS[device]}")
-    with pytest.raises(ModelError, match=rf"has no {PROVIDERS[device]}.*onnxruntime-gpu"):
+    with pytest.raises(ModelError, match=rf"has no {PROVIDERS[device]}.*{package}"):
         Engine(device=device)
 
 
+@pytest.mark.skipif(
+    PROVIDERS["openvino"] not in onnxruntime.get_available_providers(), reason="needs onnxruntime-openvino"
+)
+def test_openvino_runs_the_whole_packaged_network() -> None:
+    engine = Engine(device="openvino")
+    step = next(synthetic_steps(engine.budget, 1))
+    assert np.isfinite(engine.step(*step)["trajectory"]).all()
+
+
 def test_an_unknown_device_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="one of cpu, cuda, tensorrt; got 'tpu'"):
+    with pytest.raises(ValueError, match="one of cpu, cuda, tensorrt, openvino; got 'tpu'"):
         provider_for("tpu")
 
 

@@ -10,7 +10,7 @@ from fsd.profile.machine_peaks import MachinePeaks
 from fsd.profile.network_cost import Tensor, operator_cost
 from fsd.profile.onnx_bytes import Constant, Port, one_operator_model
 from fsd.profile.operators import by_module, count_cost, module_of, time_operators
-from fsd.profile.runtime_trace import profiled_runs
+from fsd.profile.runtime_trace import profiled_runs, shapes_run
 
 PEAKS = MachinePeaks(1, 30.0, 100.0, 400.0, "Conv 3x3", "QLinearConv 3x3")
 
@@ -23,7 +23,7 @@ def convolution() -> bytes:
 
 def test_a_convolution_counts_a_product_per_output_and_weight() -> None:
     feeds = {"x": np.zeros((1, 8, 10, 12), np.float32)}
-    cost = count_cost("one", profiled_runs(convolution(), feeds, threads=1, runs=1, prepack=False)[-1])
+    cost = count_cost("one", shapes_run(convolution(), feeds))
     assert cost.macs == cost.float_macs == 16 * 10 * 12 * 8 * 9
 
 
@@ -65,7 +65,7 @@ def test_the_packaged_network_costs_what_pytorch_counts() -> None:
             **{name: torch.zeros((1, *shape), dtype=getattr(torch, kind)) for name, (shape, kind) in shapes.items()}
         )
     feeds = {name: np.zeros(shape, kind) for name, (shape, kind) in shapes.items()}
-    cost = count_cost("packaged", profiled_runs(packaged_model(), feeds, threads=1, runs=1, prepack=False)[-1])
+    cost = count_cost("packaged", shapes_run(packaged_model(), feeds))
     assert cost.macs == pytest.approx(counter.get_total_flops() / 2, rel=0.02)
     assert budget_costs()["B100"].macs == pytest.approx(cost.macs, rel=0.02)
     assert cost.int8_macs > 0.9 * cost.macs
@@ -96,7 +96,7 @@ def test_node_names_tell_the_module(node: str, module: str) -> None:
 
 def test_shares_of_all_operators_add_up_to_one() -> None:
     feeds = {"x": np.zeros((1, 8, 10, 12), np.float32)}
-    cost = count_cost("one", profiled_runs(convolution(), feeds, 1, 1, prepack=False)[-1])
+    cost = count_cost("one", shapes_run(convolution(), feeds))
     operators = time_operators(cost, profiled_runs(convolution(), feeds, 1, 5), PEAKS)
     assert sum(each.share for each in operators) == pytest.approx(1.0)
     assert sum(row["share"] for row in by_module(operators)) == pytest.approx(1.0, abs=1e-3)

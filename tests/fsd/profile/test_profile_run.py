@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,9 +17,9 @@ from fsd.data.frames import CAMERAS, FrameSet
 from fsd.profile.compare_runs import compare_runs
 from fsd.profile.config import ProfileConfig, seconds_of
 from fsd.profile.profile import profile
-from fsd.profile.profiled_engine import ProfiledEngine
 from fsd.profile.samples import STAGES
 from fsd.profile.scenarios import constant_stream, flat_out, single_stream
+from fsd.profile.subject import ProfiledEngine
 from fsd.profile.terminal import print_comparison, print_profile
 from fsd.profile.whole_path import StepTimes, WholePath
 
@@ -223,9 +224,25 @@ def test_a_bad_duration_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> 
     assert "90s, 30m or 1h" in capsys.readouterr().err
 
 
-def test_an_unknown_device_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["profile", "--device", "abacus"]) == 2
-    assert "tesla_fsd_hw3" in capsys.readouterr().err
+@pytest.mark.parametrize(("option", "known"), [("--device", "cpu, cuda"), ("--power-device", "tesla_fsd_hw3")])
+def test_an_unknown_device_is_a_usage_error(option: str, known: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", option, "abacus"]) == 2
+    assert known in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_a_model_error_and_not_the_cpu(
+    small_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    assert main(["profile", str(small_clip), "--device", "cuda", "--out", str(tmp_path)]) == 4
+    assert "has no CUDAExecutionProvider" in capsys.readouterr().err
+
+
+def test_the_summary_says_where_every_operator_ran(summary: dict[str, Any]) -> None:
+    execution = summary["execution"]
+    assert execution["device"] == "cpu"
+    assert execution["operators"] == {"CPUExecutionProvider": len(summary["operators"])}
 
 
 def test_a_missed_gate_exits_with_seven(
