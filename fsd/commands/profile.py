@@ -111,7 +111,7 @@ def _profile(config: ProfileConfig, options: argparse.Namespace) -> dict[str, An
 def _config_from(options: argparse.Namespace) -> ProfileConfig:
     if options.onnx is not None and (options.model is not None or options.adapter is not None):
         raise UsageError(
-            "--onnx takes a file alone, on random inputs; --model and --adapter run one on a recording. Use one of them."
+            "--onnx takes a file alone, on random inputs; --model and --adapter run one on a recording. Use one."
         )
     try:
         return ProfileConfig(

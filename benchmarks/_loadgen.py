@@ -1,0 +1,49 @@
+"""MLPerf LoadGen's SingleStream as a referee: it times the queries itself, and picks the percentiles itself.
+
+Needs the package `mlcommons-loadgen` (extra `benchmarks`). Knows nothing of what a query does.
+"""
+
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+LABELS = {50.0: "50.00", 90.0: "90.00", 99.0: "99.00", 99.9: "99.90"}
+"""Rank -> how LoadGen's summary names it."""
+
+
+def single_stream_ms(query: Callable[[], object], queries: int) -> dict[float, float]:
+    """LoadGen's latency percentiles by rank, in milliseconds, of `queries` queries one after the other.
+
+    Raises:
+        ImportError: the package is not installed.
+        RuntimeError: LoadGen wrote no percentile.
+    """
+    import mlperf_loadgen as lg
+
+    def issue(samples: list[lg.QuerySample]) -> None:
+        for sample in samples:
+            query()
+            lg.QuerySamplesComplete([lg.QuerySampleResponse(sample.id, 0, 0)])
+
+    settings = lg.TestSettings()
+    settings.scenario, settings.mode = lg.TestScenario.SingleStream, lg.TestMode.PerformanceOnly
+    settings.min_query_count = settings.max_query_count = queries
+    settings.min_duration_ms = 0
+    with tempfile.TemporaryDirectory() as folder:
+        logs = lg.LogSettings()
+        logs.log_output.outdir = folder
+        logs.log_output.copy_summary_to_stdout = False
+        system = lg.ConstructSUT(issue, lambda: None)
+        library = lg.ConstructQSL(1, 1, lambda samples: None, lambda samples: None)
+        lg.StartTestWithLogSettings(system, library, settings, logs)
+        lg.DestroyQSL(library)
+        lg.DestroySUT(system)
+        summary = (Path(folder) / "mlperf_log_summary.txt").read_text()
+    found = {
+        rank: re.search(rf"{label} percentile latency \(ns\)\s*:\s*(\d+)", summary) for rank, label in LABELS.items()
+    }
+    percentiles_ms = {rank: int(match[1]) / 1e6 for rank, match in found.items() if match}
+    if not percentiles_ms:
+        raise RuntimeError(f"LoadGen's summary holds no percentile:\n{summary}")
+    return percentiles_ms
