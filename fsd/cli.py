@@ -22,6 +22,7 @@ COMMANDS = {
     "compress": "show what the compressor keeps of a recording: keyframes, patches, ratios; needs no model",
     "compare": "differences of two replays in driving units, with an exit code for CI",
     "doctor": "what this machine has, what is missing for which command, and how to install it",
+    "completion": "print the script with which bash, zsh or fish completes commands, options and files",
     "profile": "measure latency, its tail and its causes, power, and whether a deadline and a power budget are met",
     "train": "collect drives in the simulator and learn to drive from them",
     "export": "turn weights into ONNX files, quantize them and prove that they agree",

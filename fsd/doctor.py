@@ -28,8 +28,9 @@ GL_PROBE = (
 GL_TIMEOUT_S = 60
 
 EXTRAS = {
-    "run": ("numpy", "av", "onnxruntime", "numba", "pyarrow", "msgspec", "pillow", "tqdm"),
+    "run": ("numpy", "av", "onnxruntime", "numba", "pyarrow", "msgspec", "pillow", "tqdm", "shtab"),
     "viewer": ("mcap", "mcap-protobuf-support", "foxglove-schemas-protobuf"),
+    "rerun": ("rerun-sdk",),
     "sim": ("moderngl",),
     "train": ("torch", "safetensors"),
     "export": ("onnx", "onnxscript"),
@@ -43,11 +44,13 @@ NEEDS = {
     "compress": ("run", "codecs"),
     "compare": ("run",),
     "doctor": (),
+    "completion": ("run",),
     "record": ("run", "codecs", "sim", "gl"),
     "drive": ("run", "model", "sim", "gl"),
     "train": ("run", "train", "sim", "gl"),
     "export": ("run", "train", "export"),
     "drive.mcap of a replay": ("run", "viewer"),
+    "drive.rrd of a replay (--rerun)": ("run", "rerun"),
 }
 """Command (or part of one) -> what it needs, by name of `Finding`."""
 

@@ -4,6 +4,7 @@ Runs flat out. Ctrl-C, a full disk or a broken file end the run early; what was 
 and `summary.json` says how the run ended.
 """
 
+import importlib.util
 import sys
 import time
 from collections.abc import Mapping
@@ -17,11 +18,14 @@ from tqdm import tqdm
 from fsd.adapted_model import AdaptedModel
 from fsd.adapted_pipeline import AdaptedPipeline
 from fsd.data.clip import Clip, open_clip
-from fsd.data.errors import OutputError
+from fsd.data.errors import OutputError, UsageError
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
+from fsd.doctor import install_line
+from fsd.energy_count import energy_count
 from fsd.engine import Engine
 from fsd.execution_provider import PROVIDERS
+from fsd.foxglove_layout import LAYOUT_FILE
 from fsd.networks.contract import COMMANDS
 from fsd.overlay import Overlay
 from fsd.overlay_layout import OverlayConfig
@@ -33,6 +37,7 @@ from fsd.summary import RunRecord, write_summary
 
 if TYPE_CHECKING:
     from fsd.mcap_writer import DriveMcap
+    from fsd.rerun_writer import DriveRerun
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class ReplayConfig:
         max_age_ms: a camera whose newest frame is older is masked.
         command: route command for the whole clip, over the recorded ones; one of `COMMANDS`.
         overlay: write `overlay.mp4`; report: write `report.html`; mcap: write `drive.mcap`, where the `viewer` extra is
-            installed (the summary says so where it is not).
+            installed (the summary says so where it is not); rerun: write `drive.rrd`, which needs the `rerun` extra.
         overlay_config: what the overlay shows, where, and from when to when.
         latency_ms: what a plan is taken to cost in the latency-charged scores; None takes what was measured.
     """
@@ -69,6 +74,7 @@ class ReplayConfig:
     overlay: bool = True
     report: bool = True
     mcap: bool = True
+    rerun: bool = False
     overlay_config: OverlayConfig = field(default_factory=OverlayConfig)
     latency_ms: float | None = None
 
@@ -98,15 +104,17 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> dict[str, Any]:
         The content of `summary.json`.
 
     Raises:
-        ClipError, ModelError: nothing could be computed.
+        ClipError, ModelError, UsageError: nothing could be computed.
         FsdError: the run broke off; what was computed is in `config.out`.
         KeyboardInterrupt: likewise, on Ctrl-C.
     """
+    if config.rerun:
+        _check_rerun()
     clip = open_clip(config.clip, config.cameras)
     engine = _engine(config)
     try:
         config.out.mkdir(parents=True, exist_ok=True)
-        for name in ("overlay.mp4", "report.html", "drive.mcap"):
+        for name in ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"):
             (config.out / name).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
@@ -169,7 +177,9 @@ def _run(
             )
         )
         stack.callback(lambda: record.finish(source.report))
-        viewer = _viewer_file(config, clip, engine, record, stack)
+        viewers = [
+            viewer for open_viewer in (_mcap, _rerun) if (viewer := open_viewer(config, clip, engine, record, stack))
+        ]
         if moments is not None:
             moments.expect(source.expected_ticks)
         progress = stack.enter_context(
@@ -181,6 +191,7 @@ def _run(
         for frame_set in source:
             if not is_warm:
                 record.warm_up_s = _warm_up(pipeline, frame_set, show_progress)
+                record.energy = energy_count()
                 waiting_since_ns, is_warm = time.perf_counter_ns(), True
             wait_ms = (time.perf_counter_ns() - waiting_since_ns) / 1e6
             ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
@@ -195,7 +206,7 @@ def _run(
                 overlay.add(result, ego, command)
             if moments is not None:
                 moments.add(result, ego, command)
-            if viewer is not None:
+            for viewer in viewers:
                 viewer.add(result, ego, command, wait_ms)
             progress.update()
             waiting_since_ns = time.perf_counter_ns()
@@ -211,7 +222,7 @@ def _warm_up(pipeline: Pipeline | AdaptedPipeline, frame_set: FrameSet, show_pro
     return time.perf_counter() - start_s
 
 
-def _viewer_file(
+def _mcap(
     config: ReplayConfig, clip: Clip, engine: Engine | AdaptedModel, record: RunRecord, stack: ExitStack
 ) -> "DriveMcap | None":
     """`drive.mcap`, or None; `record` is told which, and why."""
@@ -223,5 +234,24 @@ def _viewer_file(
         record.viewer_file = {"file": None, "why": f"{error}; it comes with the extra `viewer` (see `fsd doctor`)"}
         return None
     viewer = stack.enter_context(closing(DriveMcap(config.out / "drive.mcap", clip, engine.metadata)))
-    record.viewer_file = {"file": "drive.mcap", "video": viewer.video}
+    record.viewer_file = {"file": "drive.mcap", "layout": LAYOUT_FILE, "video": viewer.video}
     return viewer
+
+
+def _rerun(
+    config: ReplayConfig, clip: Clip, engine: Engine | AdaptedModel, record: RunRecord, stack: ExitStack
+) -> "DriveRerun | None":
+    """`drive.rrd`, if it was asked for."""
+    if not config.rerun:
+        return None
+    from fsd.rerun_writer import DriveRerun
+
+    viewer = stack.enter_context(closing(DriveRerun(config.out / "drive.rrd", clip, engine.metadata)))
+    record.rerun_file = {"file": "drive.rrd", "video": viewer.video}
+    return viewer
+
+
+def _check_rerun() -> None:
+    """Whoever asks for `drive.rrd` wants it: without the package nothing is begun."""
+    if importlib.util.find_spec("rerun") is None:
+        raise UsageError(f"`--rerun` needs the package rerun-sdk, 170 MB to download:\n  {install_line('rerun')}")

@@ -19,9 +19,11 @@ from fsd.budget_figures import budget_figures
 from fsd.data.clip import Clip
 from fsd.data.frame_source import SyncReport
 from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.energy_count import EnergyCount
 from fsd.networks.contract import WAYPOINTS, ModelMetadata
 from fsd.networks.model_metadata import budget_of
 from fsd.pipeline import TickResult
+from fsd.profile.figures import Figure, unavailable
 from fsd.results import STAGES
 from fsd.scoring import score_run
 from fsd.version import __version__
@@ -34,7 +36,8 @@ class RunRecord:
     """Collects what the summary needs: 28 bytes a tick (7 MB for two hours), and 264 more where plans can be scored.
 
     `latency_ms` is what a plan is taken to cost in the latency-charged scores; None takes what was measured.
-    `viewer_file` is what the summary says about `drive.mcap`; `warm_up_s` went into compiling before the first tick.
+    `viewer_file` and `rerun_file` are what the summary says about `drive.mcap` and `drive.rrd`; `warm_up_s` went into
+    compiling before the first tick; `energy` counts from there on.
     """
 
     def __init__(self, clip: Clip, metadata: ModelMetadata, latency_ms: float | None = None) -> None:
@@ -55,10 +58,14 @@ class RunRecord:
         self._last: TickResult | None = None
         self._sync: SyncReport | None = None
         self.viewer_file: dict[str, Any] | None = None
+        self.rerun_file: dict[str, Any] | None = None
+        self.energy: EnergyCount | None = None
         self.warm_up_s = 0.0
 
     def add(self, result: TickResult, wait_ms: float, write_ms: float) -> None:
         """Count one tick."""
+        if self.energy is not None:
+            self.energy.tick()
         self._stages.extend((wait_ms, result.compress_ms, result.infer_ms, result.post_ms, write_ms))
         self._tick_times_ns.append(result.plan.timestamp_ns)
         if self._clip.ego is not None:
@@ -72,6 +79,9 @@ class RunRecord:
     def finish(self, sync: SyncReport) -> None:
         """Take the decoder's and clock's counters at the end of the run, however it ended."""
         self._sync = sync
+
+    def _joules(self, ticks: int) -> Figure:
+        return unavailable("J", "the run has no tick") if self.energy is None else self.energy.a_tick(ticks)
 
     def summary(self, status: str, error: BaseException | None = None) -> dict[str, Any]:
         """The content of `summary.json`; `status` is running, complete, interrupted or failed."""
@@ -102,12 +112,13 @@ class RunRecord:
             "stages_ms": self._stage_summary(),
             "deadline": self._deadline(),
             "compression": self._compression(),
-            "joules_a_tick": {"value": None, "tag": "unavailable", "why": "replay reads no power meter"},
+            "joules_a_tick": self._joules(ticks).to_dict(),
             "health": dict(self._health),
             "cameras": self._sync.to_dict() if self._sync else None,
             "scores": scores,
             "latency_charged_scores": latency_charged_scores,
             "viewer_file": self.viewer_file,
+            "rerun_file": self.rerun_file,
             "input_hash": last.input_hash.hex() if last else None,
             "plan_hash": last.plan_hash.hex() if last else None,
             "machine": {

@@ -4,7 +4,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fsd.commands.replay import camera_map
+from fsd.commands.recording_options import (
+    add_cameras_option,
+    add_reading_options,
+    camera_map,
+    print_assumptions,
+    print_length,
+    print_ratios,
+)
 from fsd.compress import CompressConfig, compress
 from fsd.compression.policies import POLICIES
 from fsd.data.errors import UsageError
@@ -20,14 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listed = "\n".join(f"  {name:12} {words}" for name, words in POLICIES.items())
     parser.epilog = f"policies:\n{listed}\n\n{EXAMPLE}"
     parser.add_argument("clip", type=Path, metavar="CLIP", help="clip folder, folder of videos, or one video")
-    parser.add_argument(
-        "--cameras",
-        nargs="+",
-        metavar="NAME=FILE",
-        default=CompressConfig.cameras,
-        help="which video is which camera; files relative to CLIP or to here",
-    )
-    parser.add_argument("--out", type=Path, default=CompressConfig.out, help="folder for the results (%(default)s)")
+    add_cameras_option(parser)
+    add_reading_options(parser, CompressConfig)
     parser.add_argument(
         "--budget",
         default=CompressConfig.budget,
@@ -35,16 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--policy", choices=POLICIES, default=CompressConfig.policy, help="what is worth a patch (%(default)s)"
-    )
-    parser.add_argument("--max-ticks", type=int, default=CompressConfig.max_ticks, help="stop after this many ticks")
-    parser.add_argument(
-        "--decode-workers", type=int, default=CompressConfig.decode_workers, help="threads that decode (%(default)s)"
-    )
-    parser.add_argument(
-        "--max-age-ms",
-        type=float,
-        default=CompressConfig.max_age_ms,
-        help="mask a camera whose newest frame is older (%(default)s)",
     )
     parser.add_argument(
         "--mosaic-at", type=float, metavar="S", default=CompressConfig.mosaic_s, help="second shown (the middle)"
@@ -84,19 +75,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def print_summary(summary: dict[str, Any], config: CompressConfig) -> None:
     """The table a person reads after a run."""
     clip, compression, gaze = summary["clip"], summary["compression"], summary["gaze"]
-    print(f"{clip['name']}: {summary['ticks']} ticks, {summary['drive_s']:.1f} s of driving at 36 Hz")
+    print_length(summary)
     print(f"  gaze         {summary['policy']}: {POLICIES[summary['policy']]}")
-    if clip["missing_cameras"]:
-        print(f"  masked       {', '.join(clip['missing_cameras'])} (no video)")
-    for note in clip["notes"]:
-        if not note.startswith("No video for"):  # said above
-            print(f"  note         {note}")
+    print_assumptions(clip)
     motion = ", ".join(f"{source} at {ticks} ticks" for source, ticks in summary["odometry_ticks"].items())
     print(f"  motion       {motion}")
-    print(
-        f"  compression  {compression['budget']}: R_px {compression['r_px']}:1, R_tok {compression['r_tok']}:1, "
-        f"R_mem {compression['r_mem_60s']}:1 over 60 s (of {compression['reference']})"
-    )
+    print_ratios(compression)
     came_mb, went_mb = ((compression[f"bytes_{way}_a_second"] or 0) / 1e6 for way in ("in", "out"))
     print(
         f"  bytes        {came_mb:,.1f} MB/s in, {went_mb:,.1f} MB/s out; "

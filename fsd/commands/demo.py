@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fsd.commands.replay import add_run_arguments, config_from, print_summary
+from fsd.foxglove_layout import LAYOUT_FILE
 from fsd.replay import replay
 
 EXAMPLE = """example:
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if config.overlay:
             print(f"  video    any player: {config.out / 'overlay.mp4'}")
         if (summary["viewer_file"] or {}).get("file"):
-            print(f"  viewer   Foxglove: {config.out / 'drive.mcap'}")
+            print(f"  viewer   Foxglove: {config.out / 'drive.mcap'}, layout {LAYOUT_FILE} beside it")
         print(
             f"  plan     python -c \"import pyarrow.parquet as pq; print(pq.read_table('{config.out}/plan.parquet'))\""
         )

@@ -6,8 +6,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fsd.commands.recording_options import (
+    add_cameras_option,
+    add_reading_options,
+    camera_map,
+    print_assumptions,
+    print_length,
+    print_ratios,
+)
 from fsd.data.errors import ClipError, UsageError
+from fsd.data.frames import CAMERAS
 from fsd.execution_provider import PROVIDERS
+from fsd.foxglove_layout import LAYOUT_FILE
+from fsd.networks.contract import COMMANDS
 from fsd.overlay_layout import HEIGHTS_PX, LAYOUTS, OverlayConfig
 from fsd.replay import ReplayConfig, replay
 from fsd.replay_many import Outcome, Shard, replay_many
@@ -25,13 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "clips", type=Path, nargs="+", metavar="CLIP", help="clip folder, folder of videos, or one video; or many"
     )
-    parser.add_argument(
-        "--cameras",
-        nargs="+",
-        metavar="NAME=FILE",
-        default=None,
-        help="which video is which camera; files relative to CLIP or to here",
-    )
+    add_cameras_option(parser)
     add_run_arguments(parser)
     many = parser.add_argument_group("many recordings (each into a folder of its own below --out)")
     many.add_argument("--workers", type=int, default=1, help="recordings at a time (%(default)s)")
@@ -41,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what every replaying command takes."""
-    parser.add_argument("--out", type=Path, default=ReplayConfig.out, help="folder for the results (%(default)s)")
+    add_reading_options(parser, ReplayConfig)
     parser.add_argument(
         "--model", type=Path, default=ReplayConfig.model, help="ONNX file with fsd metadata (the packaged one)"
     )
@@ -49,22 +54,17 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--adapter", type=Path, default=ReplayConfig.adapter, help="adapter.json for a --model of somebody else"
     )
     parser.add_argument(
-        "--device", default=ReplayConfig.device, help=f"{', '.join(PROVIDERS)}; never falls back (%(default)s)"
+        "--device",
+        choices=tuple(PROVIDERS),
+        default=ReplayConfig.device,
+        help="what the network runs on; never falls back (%(default)s)",
     )
     parser.add_argument(
         "--threads", type=int, default=ReplayConfig.threads, help="threads of the network (%(default)s)"
     )
     parser.add_argument(
-        "--decode-workers", type=int, default=ReplayConfig.decode_workers, help="threads that decode (%(default)s)"
+        "--command", choices=COMMANDS, default=ReplayConfig.command, help="route command for the whole clip"
     )
-    parser.add_argument("--max-ticks", type=int, default=ReplayConfig.max_ticks, help="stop after this many ticks")
-    parser.add_argument(
-        "--max-age-ms",
-        type=float,
-        default=ReplayConfig.max_age_ms,
-        help="mask a camera whose newest frame is older (%(default)s)",
-    )
-    parser.add_argument("--command", default=ReplayConfig.command, help="route command for the whole clip")
     parser.add_argument(
         "--no-overlay", dest="overlay", action="store_false", default=ReplayConfig.overlay, help="write no video"
     )
@@ -75,6 +75,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     overlay.add_argument(
         "--overlay-cameras",
         nargs="+",
+        choices=CAMERAS,
         metavar="NAME",
         default=OverlayConfig.cameras,
         help="cameras to show (all); the first front camera is the large one",
@@ -91,6 +92,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--no-mcap", dest="mcap", action="store_false", default=ReplayConfig.mcap, help="write no drive.mcap"
+    )
+    parser.add_argument(
+        "--rerun", action="store_true", default=ReplayConfig.rerun, help="write drive.rrd, too (extra `rerun`)"
     )
     parser.add_argument(
         "--latency-ms",
@@ -157,6 +161,7 @@ def config_from(options: argparse.Namespace, clip: Path, cameras: dict[str, Path
             overlay=options.overlay,
             report=options.report,
             mcap=options.mcap,
+            rerun=options.rerun,
             overlay_config=OverlayConfig(
                 layout=options.layout,
                 cameras=None if options.overlay_cameras is None else tuple(options.overlay_cameras),
@@ -174,14 +179,10 @@ def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
     """The few lines a person reads after a replay."""
     clip, compression = summary["clip"], summary["compression"]
     plan_ms = summary["stages_ms"].get("plan", {})
-    print(f"{clip['name']}: {summary['ticks']} ticks, {summary['drive_s']:.1f} s of driving at 36 Hz")
+    print_length(summary)
     print(f"  network      {summary['model']['name']} ({summary['model']['precision']}), {summary['network']}")
     print(f"  cameras      {', '.join(clip['cameras'])}")
-    if clip["missing_cameras"]:
-        print(f"  masked       {', '.join(clip['missing_cameras'])} (no video)")
-    for note in clip["notes"]:
-        if not note.startswith("No video for"):  # said above
-            print(f"  note         {note}")
+    print_assumptions(clip)
     for fault in (summary["cameras"] or {}).get("faults", ()):
         print(f"  counted      {fault}")
     print(f"  speed        {summary['times_real_time']:.2f}x real time, everything written")
@@ -190,11 +191,10 @@ def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
             f"  latency      compress + network p50 {plan_ms['p50']:.1f} ms, p99 {plan_ms['p99']:.1f} ms "
             f"(n = {plan_ms['samples']}); over {summary['deadline']['tick_ms']} ms: {summary['deadline']['ticks_over']}"
         )
-    print(
-        f"  compression  {compression['budget']}: R_px {compression['r_px']}:1, "
-        f"R_tok {compression['r_tok']}:1, R_mem {compression['r_mem_60s']}:1 over 60 s (of {compression['reference']})"
-    )
-    print("  joules/tick  unavailable (replay reads no power meter)")
+    print_ratios(compression)
+    joules = summary["joules_a_tick"]
+    words = "unavailable" if joules["value"] is None else f"{joules['value']:.2f} {joules['tag']}"
+    print(f"  joules/tick  {words} ({joules['source']})")
     for planner, scores in (summary["scores"] or {}).items():
         if "ade_3s_m" in scores:
             print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
@@ -205,26 +205,12 @@ def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
     encoded = sorted({how for how in viewer.get("video", {}).values() if how != "passed through"})
     for how in encoded:
         print(f"  mcap video   {', '.join(name for name, word in viewer['video'].items() if word == how)}: {how}")
-    wanted = {"overlay.mp4": config.overlay, "report.html": config.report, "drive.mcap": viewer.get("file")}
+    wanted = {
+        "overlay.mp4": config.overlay,
+        "report.html": config.report,
+        "drive.mcap": viewer.get("file"),
+        LAYOUT_FILE: viewer.get("file"),
+        "drive.rrd": config.rerun,
+    }
     files = ["plan.parquet", "ticks.parquet", "summary.json", *(name for name, is_there in wanted.items() if is_there)]
     print(f"  written      {config.out}/{' '.join(files)}")
-
-
-def camera_map(pairs: list[str] | None, folder: Path) -> dict[str, Path] | None:
-    """`--cameras NAME=FILE …` as a mapping; files are looked for in `folder` first.
-
-    Raises:
-        UsageError: a pair without a name, a file, or the sign between them.
-    """
-    if pairs is None:
-        return None
-    cameras: dict[str, Path] = {}
-    for pair in pairs:
-        name, separator, file = pair.partition("=")
-        if not separator or not name or not file:
-            raise UsageError(
-                f"--cameras takes NAME=FILE pairs, got {pair!r}. Write for example front_main=dashcam.mp4."
-            )
-        inside = folder / file
-        cameras[name] = inside if inside.exists() else Path(file)
-    return cameras

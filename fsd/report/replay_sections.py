@@ -57,9 +57,7 @@ def tiles(summary: dict[str, Any]) -> str:
     )
     found.append(headline("compression", f"<span class=three>{figures}</span>", f"of {text(compression['reference'])}"))
     value = "–" if joules["value"] is None else f"{joules['value']:.2f}<small> J</small>"
-    found.append(
-        headline("joules a tick", value, f"{joules['tag']}: {joules['why']}" if joules.get("why") else joules["tag"])
-    )
+    found.append(headline("joules a tick", value, f"{joules['tag']}: {joules['source']}"))
     found.append(
         headline(
             "speed",

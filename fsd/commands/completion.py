@@ -1,0 +1,74 @@
+"""`fsd completion`: the script with which a shell completes commands, options, choices and files on Tab."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from fsd.cli import build_parser
+
+INSTALL = {
+    "bash": (
+        "mkdir -p ~/.local/share/bash-completion/completions && "
+        "fsd completion bash > ~/.local/share/bash-completion/completions/fsd",
+        'without the package bash-completion, in ~/.bashrc: eval "$(fsd completion bash)"',
+    ),
+    "zsh": (
+        "mkdir -p ~/.zfunc && fsd completion zsh > ~/.zfunc/_fsd",
+        "once, in ~/.zshrc: fpath+=(~/.zfunc); autoload -Uz compinit && compinit",
+    ),
+    "fish": (
+        "mkdir -p ~/.config/fish/completions && fsd completion fish > ~/.config/fish/completions/fsd.fish",
+        "nothing more",
+    ),
+}
+"""Shell -> the line that installs its script, and what else that shell needs."""
+
+
+def _install_lines(shell: str) -> str:
+    line, more = INSTALL[shell]
+    return f"  {shell:5} {line}\n        ({more})"
+
+
+EXAMPLE = "example, once for the shell that you use:\n" + "\n".join(map(_install_lines, INSTALL))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One argument, the shell."""
+    parser.epilog = EXAMPLE
+    parser.add_argument("shell", nargs="?", choices=tuple(INSTALL), help="whose script; without it, how to install one")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Print the script, or how to install one."""
+    if options.shell is None:
+        if not options.json:
+            print("\n".join(map(_install_lines, INSTALL)))
+        return {"install": {shell: line for shell, (line, _) in INSTALL.items()}}
+    script = completion_script(options.shell)
+    if not options.json:
+        print(script)
+        if sys.stdout.isatty():
+            print(f"\nTo install it:\n{_install_lines(options.shell)}", file=sys.stderr)
+    return {"shell": options.shell, "script": script}
+
+
+def completion_script(shell: str) -> str:
+    """What `shell` has to load; made of the very parsers that read the command line."""
+    import shtab
+
+    parser = build_parser("all")
+    _complete_files(parser)
+    return shtab.complete(parser, shell=shell)
+
+
+def _complete_files(parser: argparse.ArgumentParser) -> None:
+    """Mark what takes a file or a folder, in this parser and in those of its commands."""
+    import shtab
+
+    for action in parser._actions:  # argparse has no public list of them
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                _complete_files(command)
+        elif action.type is Path or action.metavar == "NAME=FILE":
+            action.complete = shtab.DIRECTORY if action.dest == "out" else shtab.FILE  # type: ignore[attr-defined]
