@@ -11,15 +11,33 @@ from fsd.export.parity import Comparison, ParityReport
 from fsd.export.sensitivity import Sensitivity
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
-table { border-collapse: collapse; margin: 0.5rem 0 1.5rem; font-variant-numeric: tabular-nums }
-th, td { padding: 0.2rem 0.9rem 0.2rem 0; text-align: right; border-bottom: 1px solid #d8dee4 }
-th:first-child, td:first-child { text-align: left } .scroll { overflow-x: auto }
-.good { color: #1a7f37 } .bad { color: #b3261e } svg { background: #f6f8fa } rect { fill: #3565c4 }
-.note { color: #57606a }
-@media (prefers-color-scheme: dark) {
-  body { background: #14171b; color: #dfe3e8 } th, td { border-color: #30363d } svg { background: #1d2127 }
-  .good { color: #56d364 } .bad { color: #ff8d85 } rect { fill: #7aa2f7 } .note { color: #99a2ad } }
+:root { color-scheme: light dark; --page: #f4f6f8; --card: #fff; --ink: #15202b; --soft: #5a6876; --line: #e2e7ec;
+  --bar: #1668dc; --track: #eef1f4; --good: #137a46; --bad: #c62f37 }
+@media (prefers-color-scheme: dark) { :root { --page: #0c1117; --card: #141b23; --ink: #e6edf4; --soft: #93a3b3;
+  --line: #243040; --bar: #5aa2ff; --track: #202b38; --good: #4cc38a; --bad: #ff7b78 } }
+* { box-sizing: border-box }
+body { margin: 0; background: var(--page); color: var(--ink); -webkit-text-size-adjust: 100%;
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif }
+main { max-width: 1120px; margin: 0 auto; padding: 36px 20px 48px }
+h1 { font-size: clamp(26px, 5vw, 38px); line-height: 1.15; letter-spacing: -0.02em; margin: 0 0 6px }
+h2 { font-size: 20px; margin: 0 0 10px } p { margin: 0 0 12px } .note { color: var(--soft) }
+section, .verdict { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 20px 22px;
+  margin: 16px 0 }
+.verdict { border-left: 5px solid var(--bad) } .verdict.good { border-left-color: var(--good) }
+.verdict b { color: var(--bad) } .verdict.good b { color: var(--good) } .verdict p, .verdict ul { margin: 0 }
+.verdict ul { padding-left: 20px; overflow-wrap: anywhere }
+.scroll { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-size: 14px }
+th, td { padding: 7px 0 7px 18px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap;
+  font-variant-numeric: tabular-nums }
+th { color: var(--soft); font-size: 13px; font-weight: 600 } tr:last-child td { border-bottom: 0 }
+th:first-child, td:first-child { text-align: left; padding: 7px 0; position: sticky; left: 0;
+  background: var(--card) }
+.drifts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); gap: 18px 32px;
+  font-size: 14px }
+.drifts p { margin: 0 } .drifts svg { display: block; width: 100%; margin-top: 4px; background: var(--track);
+  border-radius: 6px }
+rect { fill: var(--bar) } details { padding: 4px 0 } summary { cursor: pointer }
+@media (max-width: 640px) { main { padding: 24px 12px } section, .verdict { padding: 16px } }
 """
 BAR_PX, CHART_HEIGHT_PX = 30, 60
 
@@ -33,20 +51,20 @@ def write_page(
     network = f"{name}, {'trained' if trained else 'untrained: random weights'}"
     path.write_text(
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>Parity of {escape(name)}</title>'
-        f"<style>{STYLE}</style></head><body>\n<h1>Do the files drive like the network?</h1>\n"
-        f"<p>{escape(network)}; {report.ticks} recurrent ticks, every file on its own memory.</p>\n"
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>Parity of {escape(name)}</title>'
+        f"<style>{STYLE}</style></head><body><main>\n<h1>Do the files drive like the network?</h1>\n"
+        f'<p class="note">{escape(network)}; {report.ticks} recurrent ticks, every file on its own memory.</p>\n'
         + "\n".join(sections)
-        + "\n</body></html>\n",
+        + "\n</main></body></html>\n",
         encoding="utf-8",
     )
 
 
 def _verdict(report: ParityReport) -> str:
     if report.passed:
-        return '<p class="good"><b>Yes.</b> Every limit holds.</p>'
+        return '<div class="verdict good"><p><b>Yes.</b> Every limit holds.</p></div>'
     failures = "".join(f"<li>{escape(failure)}</li>" for failure in report.failures)
-    return f'<p class="bad"><b>No.</b></p><ul class="bad">{failures}</ul>'
+    return f'<div class="verdict"><p><b>No.</b></p><ul>{failures}</ul></div>'
 
 
 def _distances(report: ParityReport) -> str:
@@ -56,17 +74,17 @@ def _distances(report: ParityReport) -> str:
     rows = []
     for name, result in report.comparisons.items():
         pairs = [(result.position_mean_m[label], result.position_max_m[label]) for label in horizons]
-        numbers = [f"{value:.2g}" for pair in pairs for value in pair]
-        rows.append([name, result.reference, str(result.ticks), *numbers, f"{result.anywhere_max_m:.2g}"])
-    return "<h2>How far apart the planned paths are</h2>" + _table(head, rows)
+        numbers = [_number(value) for pair in pairs for value in pair]
+        rows.append([name, result.reference, str(result.ticks), *numbers, _number(result.anywhere_max_m)])
+    return _section("How far apart the planned paths are", _table(head, rows))
 
 
 def _control(report: ParityReport) -> str:
     head = ["file", "curvature mean, 1/m", "max", "acceleration mean, m/s²", "max"]
     rows = [
-        [name, *(f"{value:.2g}" for value in _control_numbers(result))] for name, result in report.comparisons.items()
+        [name, *(_number(value) for value in _control_numbers(result))] for name, result in report.comparisons.items()
     ]
-    return "<h2>Steering and pedals</h2>" + _table(head, rows)
+    return _section("Steering and pedals", _table(head, rows))
 
 
 def _control_numbers(result: Comparison) -> tuple[float, ...]:
@@ -79,12 +97,13 @@ def _control_numbers(result: Comparison) -> tuple[float, ...]:
 
 
 def _drift(report: ParityReport) -> str:
-    parts = ['<h2>Does the difference grow?</h2><p class="note">Mean distance at 3 s in each tenth of the drive.</p>']
+    parts = []
     for name, result in report.comparisons.items():
         highest = max(result.drift_m, default=0.0)
-        label = f"{name}: growth {result.growth:.2f}, up to {highest:.2g} m"
-        parts.append(f"<p>{escape(label)}<br>{_bars(result.drift_m, highest, label)}</p>")
-    return "".join(parts)
+        label = f"{name}: growth {result.growth:.2f}, up to {_number(highest)} m"
+        parts.append(f"<p>{escape(label)}{_bars(result.drift_m, highest, label)}</p>")
+    note = '<p class="note">Mean distance at 3 s in each tenth of the drive; every chart ends at its own highest.</p>'
+    return _section("Does the difference grow?", f'{note}<div class="drifts">{"".join(parts)}</div>')
 
 
 def _bars(values: Sequence[float], highest: float, label: str) -> str:
@@ -95,28 +114,38 @@ def _bars(values: Sequence[float], highest: float, label: str) -> str:
         height = share * (CHART_HEIGHT_PX - 4)
         bars += (
             f'<rect x="{index * BAR_PX + 2}" y="{CHART_HEIGHT_PX - height:.1f}" width="{BAR_PX - 4}" '
-            f'height="{height:.1f}"><title>{value:.2g} m</title></rect>'
+            f'height="{height:.1f}"><title>{_number(value)} m</title></rect>'
         )
-    size = f'width="{max(len(values), 1) * BAR_PX}" height="{CHART_HEIGHT_PX}"'
-    return f'<svg {size} role="img" aria-label="{escape(label)}">{bars}</svg>'
+    size = f'viewBox="0 0 {max(len(values), 1) * BAR_PX} {CHART_HEIGHT_PX}" height="{CHART_HEIGHT_PX}"'
+    return f'<svg {size} preserveAspectRatio="none" role="img" aria-label="{escape(label)}">{bars}</svg>'
 
 
 def _outputs(report: ParityReport) -> str:
-    parts = ["<h2>Output by output</h2>"]
+    parts = []
     for name, result in report.comparisons.items():
-        rows = [[output, f"{result.max_abs[output]:.2g}", f"{result.sqnr_db[output]:.1f}"] for output in result.max_abs]
+        rows = [[output, _number(result.max_abs[output]), f"{result.sqnr_db[output]:.1f}"] for output in result.max_abs]
         head = [name, "max difference, own unit", "signal over difference, dB"]
         parts.append(f"<details><summary>{escape(name)}</summary>{_table(head, rows)}</details>")
-    return "".join(parts)
+    return _section("Output by output", "".join(parts))
 
 
 def _layers(target: str, sensitivity: Sensitivity) -> str:
     rows = [[effect.layer, f"{effect.alone_m:.4f}", f"{effect.spared_m:.4f}"] for effect in sensitivity.effects]
-    title = (
-        f"<h2>What each layer costs ({escape(target)})</h2><p>Mean distance from the float plan at 3 s over "
-        f"{sensitivity.ticks} ticks; {sensitivity.all_m:.4f} m with every layer quantized.</p>"
+    note = (
+        f'<p class="note">Mean distance from the float plan at 3 s over {sensitivity.ticks} ticks; '
+        f"{sensitivity.all_m:.4f} m with every layer quantized.</p>"
     )
-    return title + _table(["layer", "nothing but it quantized, m", "everything but it, m"], rows)
+    table = _table(["layer", "nothing but it quantized, m", "everything but it, m"], rows)
+    return _section(f"What each layer costs ({target})", note + table)
+
+
+def _section(heading: str, content: str) -> str:
+    return f"<section><h2>{escape(heading)}</h2>{content}</section>"
+
+
+def _number(value: float) -> str:
+    """Two figures, always two: 0.10 beside 0.093, so that a column can be read down."""
+    return f"{value:#.2g}".rstrip(".")
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
