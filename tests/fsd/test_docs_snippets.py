@@ -9,15 +9,26 @@ import av
 import numpy as np
 import pytest
 
-from fsd.cli import main
+from fsd.cli import build_parser, main
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import canonical_rig
+from fsd.data.rig import canonical_rig, load_rig
 from fsd.report.rig_picture import rig_picture
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = ("tutorial.md", "rig.md", "api.md")
+PAGES = ("tutorial.md", "rig.md", "api.md", "compress.md")
 INSTALLING = ("git ", "python3 -m venv", "pip ")
 """Lines that set up a machine and need a network; the test environment is what they make."""
+
+
+def printed_commands() -> list[tuple[str, str]]:
+    """(page, command line) of everything that a page prints as a command of ours."""
+    blocks = [
+        (path.name, block)
+        for path in sorted(DOCS.glob("*.md"))
+        for block in re.findall(r"^```\w*\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
+    ]
+    lines = [(page, line.removeprefix("$ ")) for page, block in blocks for line in block.splitlines()]
+    return [(page, line) for page, line in lines if line.startswith("fsd ")]
 
 
 def snippets(page: str) -> list[tuple[str, str]]:
@@ -68,6 +79,23 @@ def test_the_tutorial_leaves_the_files_that_it_names(dash_cam: Path) -> None:
     assert {"report.html", "overlay.mp4", "drive.mcap"} <= set(named)
     for name in named:
         assert (dash_cam / "out" / "my_drive" / name).exists(), name
+
+
+def test_every_printed_command_is_understood() -> None:
+    """Those that would take minutes are not run above; they must at least be commands."""
+    parser, found = build_parser("all"), printed_commands()
+    assert {"profile.md", "compress.md", "tutorial.md"} <= {page for page, _ in found}
+    for page, line in found:
+        try:
+            parser.parse_args(shlex.split(line, comments=True)[1:])
+        except SystemExit:
+            pytest.fail(f"{page}: {line}")
+
+
+def test_the_rig_that_the_clip_format_shows_is_one(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"^```json\n(.*?)^```", (DOCS / "clip_format.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "rig.json").write_text(shown)
+    assert load_rig(tmp_path / "rig.json").camera("front_main") is not None
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
