@@ -89,13 +89,18 @@ def _both(name: str, a: dict[str, Any], b: dict[str, Any], value: Any, unit: str
 def _curves(comparison: Comparison, result: dict[str, Any]) -> str:
     times_ns = comparison.a.timestamp_ns[comparison.rows_a]
     time_s = (times_ns - times_ns[0]) * 1e-9
-    charts = []
+    parts, same = [], []
     for name, values in comparison.differences.items():
         limit = result["tolerance"].get(name)
+        if limit is None and not np.any(values):
+            same.append(NAMES[name])
+            continue
         bound = None if limit is None else (float(limit), f"tolerance {limit:g}")
         series = [Series(NAMES[name], "network", np.asarray(values))]
-        charts.append(line_chart(time_s, series, UNITS[name], limit=bound, keep_peaks=True))
-    return section("Differences over time", *charts, intro="Absolute differences of the two plans of each tick.")
+        parts.append(line_chart(time_s, series, UNITS[name], limit=bound, keep_peaks=True))
+    if same:
+        parts.append(f"<p class=caption>The same at every tick: {', '.join(same)}.</p>")
+    return section("Differences over time", *parts, intro="Absolute differences of the two plans of each tick.")
 
 
 def _differences(result: dict[str, Any]) -> str:

@@ -93,3 +93,10 @@ def test_the_page_shows_both_runs_and_asks_no_network(a: Path, swerving: Path, t
     assert "tolerance 0.1" in html
     assert str(swerving) in html
     assert "http" not in html.replace("http-equiv", "")
+
+
+def test_what_is_the_same_at_every_tick_is_said_and_not_drawn(a: Path, swerving: Path, tmp_path: Path) -> None:
+    compare(CompareConfig(a, swerving, page=tmp_path / "page.html"))
+    html = (tmp_path / "page.html").read_text()
+    assert "The same at every tick: heading, speed, curvature, acceleration." in html
+    assert html.count("<figure class=chart") == 1
