@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fsd.commands.replay import camera_map
+from fsd.commands.recording_options import camera_map
 from fsd.data.errors import UsageError
 from fsd.execution_provider import PROVIDERS
 from fsd.profile.config import SCENARIOS, ProfileConfig, seconds_of

@@ -2,18 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from fsd.data.errors import UsageError
 
-
-class ReadingDefaults(Protocol):
-    """The config class of a command, which knows the defaults."""
-
-    out: Path
-    max_ticks: int | None
-    decode_workers: int
-    max_age_ms: float
+if TYPE_CHECKING:
+    from fsd.compress import CompressConfig
+    from fsd.replay import ReplayConfig
 
 
 def add_cameras_option(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +22,7 @@ def add_cameras_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_reading_options(parser: argparse.ArgumentParser, config: ReadingDefaults) -> None:
+def add_reading_options(parser: argparse.ArgumentParser, config: "type[ReplayConfig | CompressConfig]") -> None:
     """Declare where results go and how the recording is read; every default is the config's."""
     parser.add_argument("--out", type=Path, default=config.out, help="folder for the results (%(default)s)")
     parser.add_argument("--max-ticks", type=int, default=config.max_ticks, help="stop after this many ticks")
