@@ -4,7 +4,8 @@ Differences are told in decibels and in what a driver would notice: metres, 1/m,
 state, so an error that feeds on itself shows as growth. It judges numbers only, not driving.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,6 +39,19 @@ UNOPTIMISED = "_unoptimised"
 FP32 = "onnx_fp32"
 DRIFT_PARTS = 10
 """The drive in so many parts: the mean distance in each shows whether an error grows."""
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """PyTorch on one thread meanwhile: more of them spin while they wait, and beside other work two threads took 150 ms
+    of processor time for a tick that takes one thread 14.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Runner(Protocol):
@@ -147,16 +161,17 @@ def compare(
     pairs = {name: REFERENCE if name.startswith(FP32) else FP32 for name in runners if name != REFERENCE}
     tallies = {name: _Tally() for name in pairs}
     ticks = 0
-    for clip in clips:
-        for runner in runners.values():
-            runner.reset()
-        for step in clip:
-            if ticks == unoptimised_ticks:
-                runners = {name: runner for name, runner in runners.items() if not name.endswith(UNOPTIMISED)}
-            outputs = {name: runner.step(step) for name, runner in runners.items()}
-            for name in outputs.keys() & pairs.keys():
-                tallies[name].add(outputs[name], outputs[pairs[name]])
-            ticks += 1
+    with one_torch_thread():
+        for clip in clips:
+            for runner in runners.values():
+                runner.reset()
+            for step in clip:
+                if ticks == unoptimised_ticks:
+                    runners = {name: runner for name, runner in runners.items() if not name.endswith(UNOPTIMISED)}
+                outputs = {name: runner.step(step) for name, runner in runners.items()}
+                for name in outputs.keys() & pairs.keys():
+                    tallies[name].add(outputs[name], outputs[pairs[name]])
+                ticks += 1
     if ticks == 0:
         raise ModelError("There is nothing to prove parity on: the clips given with `--data` hold no tick.")
     comparisons = {name: tally.finish(pairs[name]) for name, tally in tallies.items() if tally.ticks}

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     except ModuleNotFoundError as error:
         raise ModelError(f"{_NEEDS} (missing: {error.name})") from error
     from fsd.compression.budget import BUDGETS
-    from fsd.export.recorded_clip import RecordedClip
+    from fsd.export.recorded_clip import KEEP_BYTES, RecordedClip
     from fsd.networks.weights import load_weights
 
     if options.check is not None:
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     clips = None
     if options.data:
         budget = load_weights(config.weights)[0].config.budget if config.weights else BUDGETS[config.budget]
-        clips = [RecordedClip(path, budget) for path in options.data]
+        clips = [RecordedClip(path, budget, keep_bytes=KEEP_BYTES // len(options.data)) for path in options.data]
     elif config.fraction != 1:
         raise UsageError("--fraction is the share of the clips given with `--data`; there are none.")
     written = export(config, clips, progress=lambda words: print(f"{words} …", file=sys.stderr))
