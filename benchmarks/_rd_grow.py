@@ -1,0 +1,120 @@
+"""A trained network for another base image, so that it computes the same as before its fine-tuning begins.
+
+All layers but the retina's first do not know the size of the base image and are copied. A larger base gets layers in
+front that begin as exact area means (a base image of half the size, from one of the whole size); a smaller one gets a
+first layer that sees the enlarged image. What training makes of the new pixels then starts from what the network knew.
+
+Source: T. Chen, I. Goodfellow, J. Shlens, Net2Net: Accelerating learning via knowledge transfer, ICLR 2016.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from fsd.compression.budget import Budget
+from fsd.networks.encoders import IMAGE_CHANNELS, ConvUnit, normalise_pixels
+from fsd.networks.model import DrivingNetwork
+from fsd.networks.weights import untrained
+
+_LUMA = 4
+"""Channels 0-3 of a packed image are its luma pixels Y00 Y01 Y10 Y11, the others U and V."""
+
+
+def with_base(network: DrivingNetwork, budget: Budget, seed: int = 0) -> DrivingNetwork:
+    """A network for `budget` that starts from the weights of one for an 80x60 base.
+
+    Exact (the same answers for the same 80x60 picture) where the base is 80x60 times or divided by a power of two;
+    for others the first layer is copied and sees a picture of another scale.
+    """
+    grown = untrained(replace(network.config, budget=budget), seed)
+    trunk = [layer for layer in grown.retina.trunk if isinstance(layer, ConvUnit)]
+    (stem,) = [layer for layer in network.retina.trunk if isinstance(layer, ConvUnit)]
+    state = {name: value for name, value in network.state_dict().items() if not name.startswith("retina.trunk.")}
+    missing = grown.load_state_dict(state, strict=False)
+    assert not missing.unexpected_keys
+    blocks = len(network.retina.trunk) - 1
+    for old, new in zip(network.retina.trunk[-blocks:], grown.retina.trunk[-blocks:], strict=True):
+        new.load_state_dict(old.state_dict())
+    with torch.no_grad():
+        _copy_stem(stem, trunk)
+    return grown.eval()
+
+
+def _copy_stem(stem: ConvUnit, layers: list[ConvUnit]) -> None:
+    last = layers[-1]
+    last[1].load_state_dict(stem[1].state_dict())
+    if last[0].stride == (1, 1):
+        last[0].weight.copy_(_on_enlarged(stem[0].weight))
+    elif len(layers) == 1:
+        last[0].weight.copy_(stem[0].weight)
+    else:
+        for index, layer in enumerate(layers[:-1]):
+            _make_halving(layer, is_first=index == 0)
+        last[0].weight.zero_()
+        last[0].weight[:, : 2 * IMAGE_CHANNELS] = _signed(stem[0].weight)
+
+
+def _make_halving(layer: ConvUnit, is_first: bool) -> None:
+    """Let the first 12 channels of a stride-2 layer be the packed image of half the size, and its negative.
+
+    Two of each, since ReLU lets only what is positive through. The other channels keep their random start.
+    """
+    kernel = torch.zeros(IMAGE_CHANNELS, IMAGE_CHANNELS, 3, 3)
+    for row in range(2):
+        for column in range(2):  # a stride-2 kernel's taps 1 and 2 are the two source pixels of its output
+            kernel[2 * row + column, :_LUMA, row + 1, column + 1] = 1.0 / _LUMA
+            for chroma in range(_LUMA, IMAGE_CHANNELS):
+                kernel[chroma, chroma, row + 1, column + 1] = 0.25
+    kernel = kernel if is_first else _signed(kernel)
+    convolution, norm = layer[0], layer[1]
+    kept = 2 * IMAGE_CHANNELS
+    convolution.weight[:kept] = 0.0
+    convolution.weight[:kept:2, : kernel.shape[1]] = kernel
+    convolution.weight[1:kept:2, : kernel.shape[1]] = -kernel
+    norm.weight[:kept] = (1.0 + norm.eps) ** 0.5
+
+
+def _signed(kernel: Tensor) -> Tensor:
+    """A kernel over pairs of channels, each the positive and the negative part of one."""
+    return torch.stack([kernel, -kernel], dim=2).flatten(1, 2)
+
+
+def _on_enlarged(kernel: Tensor) -> Tensor:
+    """The stride-1 kernel that gives on an image what a stride-2 one gives on the image enlarged twice.
+
+    Enlarged, the four luma pixels of a packed pixel become the lumas of four packed pixels, and its chroma theirs.
+    """
+    folded = torch.zeros_like(kernel)
+    places = ((0, 1), (1, 0), (1, 1))  # tap of the stride-2 kernel -> tap of the new one, and which half of it
+    for i, (row, low) in enumerate(places):
+        for j, (column, right) in enumerate(places):
+            folded[:, 2 * low + right, row, column] += kernel[:, :_LUMA, i, j].sum(dim=1)
+            folded[:, _LUMA:, row, column] += kernel[:, _LUMA:, i, j]
+    return folded
+
+
+def settle_statistics(network: DrivingNetwork, retina: Tensor) -> None:
+    """Give the new layers in front the statistics of real pictures without changing what they compute.
+
+    Batch normalisation in training then begins as what it is in evaluation.
+
+    Args:
+        network: of `with_base`.
+        retina: (M, 6, h, w) uint8 base images, some hundred.
+    """
+    layers = [layer for layer in network.retina.trunk if isinstance(layer, ConvUnit)]
+    features = normalise_pixels(retina)
+    with torch.no_grad():
+        for layer in layers[:-1]:
+            before = layer[0](features)
+            _settle(layer[1], before.mean(dim=(0, 2, 3)), before.var(dim=(0, 2, 3), correction=0))
+            features = layer(features)
+
+
+def _settle(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    kept = 2 * IMAGE_CHANNELS
+    norm.running_mean.copy_(mean)  # type: ignore[union-attr]
+    norm.running_var.copy_(variance)  # type: ignore[union-attr]
+    norm.weight[:kept] = torch.sqrt(variance[:kept] + norm.eps)
+    norm.bias[:kept] = mean[:kept]

@@ -1,0 +1,217 @@
+"""From everything that was measured to results, a table and curves. Runs nothing."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from _rd_bjontegaard import bd_rate
+from _rd_errors import ErrorTable, error_tables, interval, loss, resampled_drives, summarise
+from _rd_evaluate import DrivePlans
+from _rd_plot import Curve, Panel
+from _rd_variants import Variant
+
+from fsd.compression.budget import REFERENCE_PIXELS
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
+
+MAIN_HORIZON_S = 3
+OURS, REFERENCE = "adaptive", "dense"
+BLIND = "constant velocity"
+"""A plan that goes straight on at the present speed: what looking at nothing costs."""
+
+BOOTSTRAP_CURVES = 400
+"""Resampled curves of a BD-rate's interval."""
+
+Results = dict[str, Any]
+
+
+def driving_results(variants: Sequence[Variant], drives: Sequence[DrivePlans]) -> Results:
+    """Errors of all variants against the expert and the dense network, losses and BD-rates."""
+    names = [variant.name for variant in variants]
+    plans = [np.concatenate([drive.plans, _straight_on(drive)[None]]) for drive in drives]
+    scenarios = [drive.scenario for drive in drives]
+    dense = names.index(REFERENCE)
+    truths = {"expert": [drive.expert for drive in drives], "dense": [drive.plans[dense] for drive in drives]}
+    tables = {truth: error_tables(plans, rows, scenarios) for truth, rows in truths.items()}
+    drawn = resampled_drives(len(drives))
+    rows = {
+        name: {truth: summarise(tables[truth], index, drawn) for truth in tables}
+        for index, name in enumerate([*names, BLIND])
+    }
+    for variant in variants:
+        rows[variant.name] |= {
+            "bytes": variant.budget.input_bytes,
+            "pixels": variant.budget.pixels,
+            "r_px": variant.budget.r_px,
+            "series": variant.series,
+            "network": variant.network,
+        }
+    main = tables["expert"][MAIN_HORIZON_S]
+    return {
+        "drives": len(drives),
+        "ticks": int(sum(len(drive.expert) for drive in drives)),
+        "scenarios": sorted(set(scenarios)),
+        "variants": rows,
+        "losses": _losses(names, tables["expert"], drawn),
+        "bd_rates": {truth: _bd_rates(variants, tables[truth][MAIN_HORIZON_S], drawn) for truth in tables},
+        "lowest_error": names[int(main.mean[: len(names)].argmin())],
+    }
+
+
+def _straight_on(drive: DrivePlans) -> np.ndarray:
+    """(R, 16, 4) plans that keep the present speed and heading."""
+    plan = np.zeros((len(drive.speed_mps), WAYPOINTS, 4), np.float32)
+    plan[..., 0] = drive.speed_mps[:, None] * np.arange(1, WAYPOINTS + 1) * WAYPOINT_STEP_S
+    plan[..., 3] = drive.speed_mps[:, None]
+    return plan
+
+
+def _losses(names: Sequence[str], tables: Mapping[int, ErrorTable], drawn: np.ndarray) -> dict[str, Results]:
+    """Of every variant and horizon: against the dense network, and against the best of all (its error, hindsight)."""
+    found: dict[str, Results] = {}
+    for horizon_s, table in tables.items():
+        by_drive = table.by_drive[: len(names)]
+        references = {"dense": by_drive[names.index(REFERENCE)], "best": by_drive[by_drive.mean(axis=1).argmin()]}
+        for index, name in enumerate(names):
+            found.setdefault(name, {})[f"ade_{horizon_s}s"] = {
+                against: loss(by_drive[index], reference, drawn) for against, reference in references.items()
+            }
+    return found
+
+
+def _bd_rates(variants: Sequence[Variant], table: ErrorTable, drawn: np.ndarray) -> dict[str, Results]:
+    """Bytes of our curve against every other with the shared encoder (and the downscaled one), at equal error."""
+    curves = series_of(variants)
+    by_drive = table.by_drive
+    found = {}
+    for name, members in curves.items():
+        if name == OURS or len(members) < 2:
+            continue
+        sides = [(np.array([variants[i].budget.input_bytes for i in side]), side) for side in (curves[OURS], members)]
+
+        def rate_of(picked: np.ndarray, sides: list[tuple[np.ndarray, list[int]]] = sides) -> Any:
+            (ours_bytes, ours), (their_bytes, theirs) = sides
+            mean = by_drive[:, picked].mean(axis=1)
+            return bd_rate(ours_bytes, mean[ours], their_bytes, mean[theirs])
+
+        whole = rate_of(np.arange(by_drive.shape[1]))
+        low, high = interval(np.array([rate_of(picked).rate for picked in drawn[:BOOTSTRAP_CURVES]]))
+        found[name] = {"rate": whole.rate, "kind": whole.kind, "shared_range": whole.shared, "low": low, "high": high}
+    return found
+
+
+def series_of(variants: Sequence[Variant]) -> dict[str, list[int]]:
+    """Curves: names of series and their variants' places, by rising bytes."""
+    found: dict[str, list[int]] = {}
+    for index, variant in enumerate(variants):
+        found.setdefault(variant.series, []).append(index)
+    return {name: sorted(members, key=lambda i: variants[i].budget.input_bytes) for name, members in found.items()}
+
+
+def panels(variants: Sequence[Variant], results: Results) -> list[Panel]:
+    """The curves of both truths; the blind plan is left out of the axes, the table has it."""
+    made = []
+    for truth, title in (("expert", "Error against the expert"), ("dense", "Distance from the dense network's plan")):
+        curves = []
+        for name, members in series_of(variants).items():
+            if truth == "dense" and name == REFERENCE:
+                continue
+            found = [results["variants"][variants[i].name][truth][f"ade_{MAIN_HORIZON_S}s_m"] for i in members]
+            curves.append(
+                Curve(
+                    name,
+                    tuple(float(variants[i].budget.input_bytes) for i in members),
+                    tuple(row["mean"] for row in found),
+                    tuple(row["low"] for row in found),
+                    tuple(row["high"] for row in found),
+                    is_level=name == REFERENCE,
+                    is_main=name == OURS,
+                )
+            )
+        made.append(Panel(title, f"ADE over {MAIN_HORIZON_S} s, m; bars: 95% over drives", tuple(curves)))
+    return made
+
+
+def driving_table(results: Results) -> str:
+    """One row a variant, by series and bytes."""
+    lines = [
+        f"{'variant':<28}{'kB/tick':>8}{'R_px':>7}{'ADE 1s':>8}{'2s':>7}{'3s':>7} {'95% of 3s':>15}{'P95':>7}"
+        f"{'worst scenario':>16}{'vs dense':>10}{'loss 3s':>9}"
+    ]
+    rows = results["variants"]
+    for name, row in sorted(rows.items(), key=lambda item: (item[1].get("series", "~"), item[1].get("bytes", 0))):
+        main = row["expert"]["ade_3s_m"]
+        lost = results["losses"].get(name, {}).get("ade_3s", {}).get("dense", {}).get("loss", math.nan)
+        size = f"{row['bytes'] / 1000:8.1f}{row['r_px']:7.1f}" if "bytes" in row else " " * 15
+        lines.append(
+            f"{name:<28}{size}{row['expert']['ade_1s_m']['mean']:8.3f}{row['expert']['ade_2s_m']['mean']:7.3f}"
+            f"{main['mean']:7.3f} {main['low']:7.3f}-{main['high']:<7.3f}{main['p95']:7.2f}"
+            f"{main['worst_scenario']:>9} {main['worst_scenario_mean']:6.2f}{row['dense']['ade_3s_m']['mean']:10.3f}"
+            f"{lost:9.1%}"
+        )
+    lines.append("")
+    for truth, rates in results["bd_rates"].items():
+        for name, rate in rates.items():
+            word = {"overlap": "", "at_most": "at most ", "at_least": "at least "}[rate["kind"]]
+            lines.append(
+                f"BD-rate of {OURS} against {name} ({truth}): {word}{rate['rate']:+.1%} "
+                f"[{rate['low']:+.1%}, {rate['high']:+.1%}], common range of errors {rate['shared_range']:.0%}"
+            )
+    return "\n".join(lines)
+
+
+def hazard_table(results: Results) -> str:
+    """One row a policy."""
+    lines = [f"{'policy':<18}{'recall':>8}{'same tick':>11}{'p50':>6}{'p99':>6}{'worst':>7}{'never':>7}{'events':>8}"]
+    for name, row in results["policies"].items():
+        waits = row["latency_ticks"]["all"]
+        cells = "".join(
+            f"{waits[key]:{width}.0f}" if waits[key] is not None else "never".rjust(width)
+            for key, width in (("p50", 6), ("p99", 6), ("worst", 7))
+        )
+        lines.append(
+            f"{name:<18}{row['recall']:8.3f}{row['recall_same_tick']:11.3f}{cells}{waits['never']:7d}{waits['events']:8d}"
+        )
+    return "\n".join(lines)
+
+
+def recordings_table(results: Mapping[str, Results]) -> str:
+    """One row a clip and variant."""
+    lines = []
+    for clip, found in results.items():
+        lines.append(f"{clip}: {found['ticks']} ticks, {found['cameras']} cameras, {found['news']} new blocks")
+        lines.append(f"  {'variant':<24}{'kB/tick':>8}{'PSNR dB':>9}{'news in 9 ticks':>17}{'same tick':>11}")
+        for name, row in found["variants"].items():
+            lines.append(
+                f"  {name:<24}{row['bytes'] / 1000:8.1f}{row['psnr_db']:9.2f}{row['news_recall']:17.3f}"
+                f"{row['news_recall_same_tick']:11.3f}"
+            )
+    return "\n".join(lines)
+
+
+def headline(results: Results) -> dict[str, float]:
+    """The figures of the last line; those that were not measured are left out."""
+    from fsd.budget_figures import budget_figures
+    from fsd.compression.budget import BUDGETS
+
+    b100 = BUDGETS["B100"]
+    found: dict[str, float] = {"r_px_b100": REFERENCE_PIXELS / b100.pixels}
+    found["r_mem_60s"] = float(budget_figures(b100)["r_mem_60s"])
+    driving = results.get("driving")
+    if driving:
+        for name in ("B100", "B200"):
+            found[f"ade3_loss_{name.lower()}"] = driving["losses"][name]["ade_3s"]["dense"]["loss"]
+        rates = driving["bd_rates"]["expert"]
+        for figure, name in (("bd_rate_uniform", "subsample"), ("bd_rate_fixed_foveation", "fixed")):
+            if name in rates:
+                found[figure] = rates[name]["rate"]
+    if "closed_loop" in results:
+        found["score_loss_b100"] = results["closed_loop"]["score_loss"]["b100"]["loss"]
+    hazards = results.get("hazards", {}).get("policies", {})
+    ours = hazards.get("adaptive+network") or hazards.get("adaptive")
+    if ours:
+        found["hazard_recall"] = ours["recall"]
+        for name in ("p99", "worst"):
+            waited = ours["latency_ticks"]["all"][name]
+            found[f"hazard_latency_{name}_ticks"] = math.inf if waited is None else waited
+    return {name: round(value, 4) for name, value in found.items()}
