@@ -154,10 +154,16 @@ def heat_picture(values: np.ndarray, rgb: tuple[int, int, int], top: float | Non
     return data_uri(buffer.getvalue(), "png")
 
 
-def strips(rows: Sequence[tuple[str, np.ndarray]], rgb: tuple[int, int, int], duration_s: float, note: str = "") -> str:
-    """One strip per name along time: (name, (M,) values in 0 … 1)."""
+def strips(
+    rows: Sequence[tuple[str, np.ndarray]],
+    rgb: tuple[int, int, int],
+    duration_s: float,
+    note: str = "",
+    top: float = 1.0,
+) -> str:
+    """One strip per name along time: (name, (M,) values in 0 … `top`, which is the full colour)."""
     lines = "".join(
-        f"<span>{text(name)}</span><img alt='' src='{heat_picture(values[None, :], rgb, top=1.0)}'>"
+        f"<span>{text(name)}</span><img alt='' src='{heat_picture(values[None, :], rgb, top)}'>"
         for name, values in rows
     )
     ends = (
@@ -166,10 +172,17 @@ def strips(rows: Sequence[tuple[str, np.ndarray]], rgb: tuple[int, int, int], du
     return f"<div class=strips>{lines}{ends}</div>"
 
 
-def in_buckets(values: np.ndarray, points: int = 240) -> np.ndarray:
-    """(M,) means of at most `points` equal stretches of (T,) values, for a strip."""
+def in_buckets(values: np.ndarray, points: int = 240, keep_peaks: bool = False) -> np.ndarray:
+    """(M,) means, or largest values, of at most `points` equal stretches of (T,) values, for a strip."""
     values = np.asarray(values, np.float64)
-    return values if len(values) <= points else np.array([part.mean() for part in _stretches(values, points)])
+    if len(values) <= points:
+        return values
+    return np.array([part.max() if keep_peaks else part.mean() for part in _stretches(values, points)])
+
+
+def most_of(rows: Sequence[tuple[str, np.ndarray]]) -> float:
+    """The largest value of all strips, 1 where there is none: their common full colour."""
+    return max((float(values.max()) for _, values in rows if len(values)), default=0.0) or 1.0
 
 
 def _stretches(values: np.ndarray, points: int) -> list[np.ndarray]:

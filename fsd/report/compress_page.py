@@ -14,7 +14,7 @@ from fsd.compression.policies import POLICIES
 from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.journal import read_table
-from fsd.report.charts import Series, bars, heat_picture, in_buckets, line_chart, strips
+from fsd.report.charts import Series, bars, heat_picture, in_buckets, line_chart, most_of, strips
 from fsd.report.page import data_uri, page, section, table, text, write_page
 from fsd.report.replay_sections import headline
 from fsd.report.rig_picture import rig_picture
@@ -157,6 +157,7 @@ def _keyframes(summary: dict[str, Any], keep: pa.Table) -> str:
     seen, keyframes = _seen(summary), summary["keyframes"]
     is_keyframe = list_column(keep, "is_keyframe")
     over_time = [(WORDS[CAMERAS[index]], in_buckets(is_keyframe[:, index])) for index in seen]
+    most = most_of(over_time)
     reasons = list(keyframes["reasons"])
     rows = [
         [
@@ -170,7 +171,7 @@ def _keyframes(summary: dict[str, Any], keep: pa.Table) -> str:
     memory = summary["memory"]
     return section(
         "Keyframes",
-        strips(over_time, KEYFRAME_RGB, float(_time_s(keep)[-1]), "share of ticks"),
+        strips(over_time, KEYFRAME_RGB, float(_time_s(keep)[-1]), f"full colour: {most:.0%} of ticks", most),
         table(["camera", "keyframes", "a second", *reasons], rows),
         f"<p class=caption>A keyframe may have several reasons. Memory: {memory['commits']} commits, "
         f"{memory['slots_filled']} of 112 slots filled at the end.</p>",
@@ -199,13 +200,13 @@ def _gaze(summary: dict[str, Any], keep: pa.Table, thumbnails: Mapping[str, byte
             "</figcaption></figure>"
         )
     patches = np.stack([(camera == index).sum(axis=1) for index in seen], axis=1)
-    most = max(1, int(patches.max()))
-    over_time = [(WORDS[CAMERAS[index]], in_buckets(patches[:, column] / most)) for column, index in enumerate(seen)]
+    over_time = [(WORDS[CAMERAS[index]], in_buckets(patches[:, column])) for column, index in enumerate(seen)]
+    most = most_of(over_time)
     return section(
         "Gaze",
         f"<div class=heats>{''.join(cells)}</div>",
         "<h3>Patches over time</h3>",
-        strips(over_time, GAZE_RGB, float(_time_s(keep)[-1]), f"full colour: {most} patches a tick"),
+        strips(over_time, GAZE_RGB, float(_time_s(keep)[-1]), f"full colour: {most:.0f} patches a tick", most),
         intro=f"How often each of the {GRID_COLUMNS}x{GRID_ROWS} blocks was read at full resolution. "
         f"{summary['gaze']['swept_share']:.0%} of the patches were read for their age alone.",
     )

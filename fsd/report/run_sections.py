@@ -9,7 +9,7 @@ from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import Rig
 from fsd.health_words import health_words
-from fsd.report.charts import Series, bars, heat_picture, in_buckets, line_chart, stacked_bar, strips
+from fsd.report.charts import Series, bars, heat_picture, in_buckets, line_chart, most_of, stacked_bar, strips
 from fsd.report.page import data_uri, section, table, text
 from fsd.report.rig_picture import rig_picture
 from fsd.report.run_figures import RunFigures
@@ -40,8 +40,8 @@ def compressor(summary: dict[str, Any], figures: RunFigures, thumbnails: Mapping
         )
     per_second = figures.is_keyframe.sum(axis=0) / max(duration_s, 1 / 36)
     gaze_rows = [(WORDS[CAMERAS[index]], in_buckets(figures.patches[:, index])) for index in seen]
-    most = max(float(values.max()) for _, values in gaze_rows) or 1.0
     keyframe_rows = [(WORDS[CAMERAS[index]], in_buckets(figures.is_keyframe[:, index])) for index in seen]
+    most_gaze, most_keyframes = most_of(gaze_rows), most_of(keyframe_rows)
     age = [
         (
             WORDS[CAMERAS[index]],
@@ -61,9 +61,9 @@ def compressor(summary: dict[str, Any], figures: RunFigures, thumbnails: Mapping
         f"<div class=heats>{''.join(cells)}</div>",
         "<div class=columns>",
         "<div><h3>Gaze over time</h3>",
-        strips([(name, values / most) for name, values in gaze_rows], GAZE_RGB, duration_s, "patches a tick"),
+        strips(gaze_rows, GAZE_RGB, duration_s, f"full colour: {most_gaze:.0f} patches a tick", most_gaze),
         "</div><div><h3>Keyframes over time</h3>",
-        strips(keyframe_rows, KEYFRAME_RGB, duration_s, "share of ticks"),
+        strips(keyframe_rows, KEYFRAME_RGB, duration_s, f"full colour: {most_keyframes:.0%} of ticks", most_keyframes),
         "</div><div><h3>Keyframes a second</h3>",
         bars([(WORDS[CAMERAS[i]], float(per_second[i]), f"{per_second[i]:.1f}") for i in seen], "keyframe"),
         "</div><div><h3>Age of the shown frame</h3>",
@@ -144,7 +144,7 @@ def faults(summary: dict[str, Any], figures: RunFigures) -> str:
     if rows:
         parts.append(table(["plans made with", "ticks", "share"], rows))
         lost = [
-            (WORDS[name], in_buckets(~figures.is_valid[:, index]))
+            (WORDS[name], in_buckets(~figures.is_valid[:, index], keep_peaks=True))
             for index, name in enumerate(CAMERAS)
             if not figures.is_valid[:, index].all()
         ]

@@ -209,6 +209,12 @@ def test_a_keyframe_has_one_shade_wherever_it_falls(ticks: int) -> None:
     assert shades.min() >= usual * 0.66
 
 
+def test_one_lost_picture_in_an_hour_still_shows() -> None:
+    lost = np.zeros(36 * 3600, bool)
+    lost[77_777] = True
+    assert in_buckets(lost, keep_peaks=True).max() == 1
+
+
 def test_a_line_is_as_smooth_on_its_left_as_on_its_right() -> None:
     ragged = np.tile([0.0, 1.0], 300)
     assert thinned(ragged, keep_peaks=False) == pytest.approx(np.full(300, 0.5))
