@@ -41,7 +41,7 @@ class ExportConfig:
         calibration_every: one tick in so many is looked at for ranges; memory is written at every tick.
         sensitivity: measure every layer; over `sensitivity_ticks` rolled-out ticks.
         mixed_m: leave layers in float until the mean distance at 3 s is at most this; None quantizes all.
-        parity_ticks: length of the proof; 0 leaves it out.
+        parity_ticks: length of the proof; 0 leaves it out (`--no-parity`).
     """
 
     weights: Path | None = None

@@ -126,7 +126,8 @@ def export(config: ExportConfig, clips: Sequence[Clip] | None = None, progress: 
     if config.parity_ticks:
         progress("proving")
         report = compare(network, fp32, others, _first_ticks(clips, config.parity_ticks), device=config.device)
-        report = replace(report, failures=_with_places(report, source, others, clips))
+        failures = _with_places(report, source, others, clips)
+        report = replace(report, failures=failures, notes=_coverage(report, config))
         parity = config.out / "parity.json"
         parity.write_text(json.dumps(report.to_dict(), indent=1) + "\n")
         write_page(config.out / "parity.html", report, network.config.budget.name, trained, sensitivities)
@@ -224,6 +225,16 @@ def _with_places(
     return tuple(
         f"{sentence} {locate(name, report.comparisons[name].worst_tick, source.network, source.graph, others, clips)}"
         for name, sentence in zip(report.failed, report.failures, strict=True)
+    )
+
+
+def _coverage(report: ParityReport, config: ExportConfig) -> tuple[str, ...]:
+    """What the proof leaves open, in sentences."""
+    if report.ticks >= config.parity_ticks:
+        return ()
+    return (
+        f"The clips hold {report.ticks} ticks, {config.parity_ticks} were asked for: growth over a longer drive is not "
+        "shown. Give longer recordings with `--data`.",
     )
 
 

@@ -119,13 +119,14 @@ class Comparison:
 class ParityReport:
     """`comparisons` by file and optimiser; `failures` are sentences, empty when all tolerances hold.
 
-    `failed` names the comparisons behind them.
+    `failed` names the comparisons behind them; `notes` say what the proof does not cover.
     """
 
     ticks: int
     comparisons: dict[str, Comparison] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

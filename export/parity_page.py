@@ -46,7 +46,14 @@ def write_page(
     path: Path, report: ParityReport, name: str, trained: bool, sensitivities: Mapping[str, Sensitivity]
 ) -> None:
     """Write `parity.html`."""
-    sections = [_verdict(report), _distances(report), _control(report), _drift(report), _outputs(report)]
+    sections = [
+        _verdict(report),
+        _notes(report),
+        _distances(report),
+        _control(report),
+        _drift(report),
+        _outputs(report),
+    ]
     sections += [_layers(target, sensitivity) for target, sensitivity in sensitivities.items()]
     network = f"{name}, {'trained' if trained else 'untrained: random weights'}"
     path.write_text(
@@ -65,6 +72,10 @@ def _verdict(report: ParityReport) -> str:
         return '<div class="verdict good"><p><b>Yes.</b> Every limit holds.</p></div>'
     failures = "".join(f"<li>{escape(failure)}</li>" for failure in report.failures)
     return f'<div class="verdict"><p><b>No.</b></p><ul>{failures}</ul></div>'
+
+
+def _notes(report: ParityReport) -> str:
+    return "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes)
 
 
 def _distances(report: ParityReport) -> str:

@@ -57,7 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave the worst layers in float until the plan is this close at 3 s",
     )
     proof = parser.add_argument_group("proof")
-    proof.add_argument("--parity-ticks", type=int, default=unset, help="length of the proof; 0 leaves it out")
+    proof.add_argument("--parity-ticks", type=_ticks, default=unset, help="length of the proof (1000)")
+    proof.add_argument(
+        "--no-parity", dest="parity_ticks", action="store_const", const=0, default=unset, help="write unproven files"
+    )
     proof.add_argument("--device", default=unset, help="where PyTorch computes: cpu, cuda, cuda:N (cpu)")
 
 
@@ -97,10 +100,21 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if written.report and written.parity:
             print(f"proof    {written.parity} {written.parity.with_suffix('.html')}")
             _print_proof(written.report)
+            for note in written.report.notes:
+                print(f"  note: {note}")
+        else:
+            print("proof    none; leave `--no-parity` out to have one")
     failures = written.report.failures if written.report else ()
     for failure in failures:
         print(f"fsd: {failure}", file=sys.stderr)
     return {**result, "exit_code": OVER_LIMIT if failures else 0}
+
+
+def _ticks(text: str) -> int:
+    """A number of ticks to prove over; leaving the proof out takes `--no-parity`, so that nobody does it unawares."""
+    if (ticks := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {ticks}; `--no-parity` leaves the proof out")
+    return ticks
 
 
 def _check(options: argparse.Namespace) -> dict[str, Any]:

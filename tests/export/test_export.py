@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from fsd.cli import build_parser, main
 from fsd.data.errors import ModelError, OutputError, UsageError
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
@@ -27,6 +28,21 @@ def test_export_writes_proven_files_that_know_where_they_come_from(
     assert metadata.weights_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert "10 ticks of 1 rolled-out clips" in metadata.quantization["calibration"]
     assert json.loads(written.parity.read_text())["passed"] is True
+
+
+def test_a_proof_over_fewer_ticks_than_asked_for_says_so(weights: Path, steps: list[Step], tmp_path: Path) -> None:
+    written = export(ExportConfig(weights=weights, out=tmp_path, int8=False, parity_ticks=10), clips=[steps[:4]])
+    assert written.report is not None
+    assert "hold 4 ticks, 10 were asked for" in written.report.notes[0]
+    assert "10 were asked for" in (tmp_path / "parity.html").read_text()
+
+
+def test_the_proof_can_be_refused_only_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "--parity-ticks", "0"])
+    assert "`--no-parity` leaves the proof out" in capsys.readouterr().err
+    options = build_parser("export").parse_args(["export", "--no-parity"])
+    assert options.parity_ticks == 0
 
 
 def test_fp32_alone_needs_no_calibration(weights: Path, tmp_path: Path) -> None:
