@@ -105,7 +105,9 @@ def test_the_video_shows_the_seconds_that_were_asked_for(small_clip: Path, tmp_p
 
 
 def test_a_wrong_overlay_option_is_a_usage_error(small_clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["replay", str(small_clip), "--overlay-cameras", "nose"]) == 2
+    with pytest.raises(SystemExit) as stop:
+        main(["replay", str(small_clip), "--overlay-cameras", "nose"])
+    assert stop.value.code == 2
     assert "front_main" in capsys.readouterr().err
 
 
