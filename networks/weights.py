@@ -5,6 +5,7 @@ A file says which sizes it was made for and whether it was trained; `weights_sha
 
 import hashlib
 import json
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from fsd.networks.config import NetworkConfig
 from fsd.networks.model import DrivingNetwork
 
 HEADER_KEY = "fsd"
+PACKAGED_WEIGHTS = "b100.safetensors"
 
 ZIP_MAGIC, PICKLE_MAGIC = b"PK\x03\x04", b"\x80"
 """How `torch.save` files begin: a zip archive of pickles, or (before PyTorch 1.6) a bare pickle."""
@@ -79,6 +81,20 @@ def read_header(path: Path) -> dict[str, Any]:
             f"{path} is a safetensors file, but not one that fsd wrote: its header has no `{HEADER_KEY}` entry."
         ) from error
     return header
+
+
+def packaged_weights() -> Path:
+    """The trained weights that came with the installation; `MODEL_CARD.md` beside them says how they were made.
+
+    Raises:
+        ModelError: this installation has none.
+    """
+    path = Path(str(resources.files("fsd.networks").joinpath(PACKAGED_WEIGHTS)))
+    if not path.is_file():
+        raise ModelError(
+            f"This installation has no packaged weights ({PACKAGED_WEIGHTS}). Install fsd again, or train: `fsd train`."
+        )
+    return path
 
 
 def weights_sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import canonical_rig
+from fsd.engine import packaged_model
 from fsd.journal import TableJournal
 from fsd.results import plan_schema, ticks_schema
 
@@ -80,6 +82,18 @@ def _write_run(folder: Path, ticks: int = 40, first_tick: int = 0, side_step_m: 
     }
     (folder / "summary.json").write_text(json.dumps(content | summary))
     return folder
+
+
+@pytest.fixture(scope="session")
+def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packaged model, said to be untrained."""
+    onnx = pytest.importorskip("onnx")
+    from fsd.export.metadata import read_metadata, write_model
+
+    path = tmp_path_factory.mktemp("model") / "untrained.onnx"
+    metadata = msgspec.structs.replace(read_metadata(packaged_model()), trained=False)
+    write_model(onnx.load(packaged_model()), metadata, path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -61,9 +61,9 @@ def replayed(clip: Path, out: Path, **settings: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def out(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def out(small_clip: Path, untrained_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mcap")
-    replayed(small_clip, folder)
+    replayed(small_clip, folder, model=untrained_model)
     return folder
 
 

@@ -49,13 +49,13 @@ def outline(html: str) -> Outline:
 
 
 @pytest.fixture(scope="module")
-def replayed(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def replayed(small_clip: Path, untrained_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A replay of a clip whose name is an attack, with its report."""
     clip = tmp_path_factory.mktemp("report") / "<script>alert('x')"
     shutil.copytree(small_clip, clip)
     (clip / "right_repeater.mp4").unlink()
     out = clip.parent / "out"
-    replay(ReplayConfig(clip=clip, out=out, overlay=False), show_progress=False)
+    replay(ReplayConfig(clip=clip, out=out, overlay=False, model=untrained_model), show_progress=False)
     return out
 
 

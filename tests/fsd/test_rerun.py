@@ -188,8 +188,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def logged(small_clip: Path, out: Path) -> Logs:
-    return recorded(small_clip, out)
+def logged(small_clip: Path, untrained_model: Path, out: Path) -> Logs:
+    return recorded(small_clip, out, model=untrained_model)
 
 
 def test_every_camera_has_every_picture_at_its_own_nanosecond(logged: Logs, small_clip: Path) -> None:
