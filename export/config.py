@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsd.compression.budget import BUDGETS
-from fsd.export.onnx_export import DEFAULT_OPSET, OPSETS
+from fsd.export.onnx_export import BATCH_AXIS, DEFAULT_OPSET, OPSETS
 from fsd.export.recipes import RECIPES
 
 OTHER_FORMATS = {
@@ -32,7 +32,7 @@ class ExportConfig:
         int8: also write INT8 files; half: also write an FP16 file, inputs and outputs as they are.
         opset: ONNX operator set.
         simplify: fold constants and drop what changes nothing, until no node goes any more.
-        dynamic: axes of free size; none can be, the contract is static.
+        dynamic: axes of free size, in an FP32 file of its own; `batch` is the only one there is.
         device: where PyTorch computes in the proof, `cpu` or `cuda[:n]`.
         budget: of the untrained network; a weights file brings its own.
         seed: of the untrained network.
@@ -71,10 +71,11 @@ class ExportConfig:
         for target in self.targets:
             if target not in RECIPES:
                 raise ValueError(f"There is no quantization recipe for {target!r}; use one of {', '.join(RECIPES)}.")
-        if self.dynamic:
+        fixed = [axis for axis in self.dynamic if axis != BATCH_AXIS]
+        if fixed:
             raise ValueError(
-                f"{', '.join(self.dynamic)} cannot be dynamic: all shapes of the contract are fixed, one tick of one "
-                "car at a time, so that memory is bound once and latency does not jump. Export once for every budget."
+                f"{', '.join(fixed)} cannot be dynamic: the network is built for one budget's shapes. Export once for "
+                f"every budget; `--dynamic {BATCH_AXIS}` writes a file for many cars at a time."
             )
         if self.opset not in OPSETS:
             raise ValueError(f"opset must be one of {', '.join(map(str, OPSETS))} (tested), got {self.opset}.")

@@ -18,8 +18,8 @@ from fsd.export.config import ExportConfig
 from fsd.export.half_precision import to_half
 from fsd.export.locate import locate
 from fsd.export.metadata import write_model
-from fsd.export.onnx_export import export_onnx, simplify
-from fsd.export.parity import ParityReport, compare
+from fsd.export.onnx_export import BATCH_AXIS, export_onnx, simplify
+from fsd.export.parity import FP32_BATCH, ParityReport, compare
 from fsd.export.parity_page import write_page
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES, Recipe
@@ -118,6 +118,11 @@ def export(config: ExportConfig, clips: Sequence[Clip] | None = None, progress: 
         progress("halving")
         notes = {"format": "FP16", "float": "plan head, token and memory geometry, car's sensors; inputs and outputs"}
         others["onnx_fp16"] = source.write(to_half(graph), "fp16", "fp16", "any", notes)
+    if BATCH_AXIS in config.dynamic:
+        progress("exporting with a free batch")
+        notes = {"batch": "first axis of every input and output, of any size; not for `fsd replay`, which runs one car"}
+        batched = export_onnx(network, config.opset, free_batch=True)
+        others[FP32_BATCH] = source.write(batched, "fp32_batch", "fp32", "any", notes)
     if sensitivities:
         content = {target: asdict(sensitivity) for target, sensitivity in sensitivities.items()}
         (config.out / "sensitivity.json").write_text(json.dumps(content, indent=1) + "\n")

@@ -1,6 +1,7 @@
-"""The PyTorch network as one static ONNX file: batch-free, named as the contract says, the same bytes every time.
+"""The PyTorch network as one ONNX file: named as the contract says, static and batch-free unless a batch is asked for.
 
-Knows the graph, not its precision: quantization is another step, and metadata is written last of all.
+The same bytes every time. It knows the graph, not its precision: quantization is another step, and metadata is written
+last of all.
 """
 
 import ast
@@ -25,6 +26,7 @@ from fsd.networks.model_metadata import check_tensors
 DEFAULT_OPSET = 20
 OPSETS = (18, 19, 20, 21, 22, 23)
 """Tested. Torch's exporter knows none before 18: asked for 17 it writes 18."""
+BATCH_AXIS, MAX_BATCH = "batch", 4096
 SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 """Where torch's exporter notes which module a node came from: the only stable name it has."""
 
@@ -44,8 +46,11 @@ class ContractModule(nn.Module):
         return tuple(outputs[name] for name in output_shapes())
 
 
-def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET) -> onnx.ModelProto:
+def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET, free_batch: bool = False) -> onnx.ModelProto:
     """Export a network in evaluation mode; nodes are named after its modules, and no source path is left inside.
+
+    Args:
+        free_batch: every input and output gets a first axis of free size, `BATCH_AXIS`: many cars in one run.
 
     Raises:
         ModelError: the exported graph does not keep the contract, or uses an operator that has no static shape.
@@ -54,6 +59,12 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET) -> onnx.Mod
     feeds = Feeds(budget)
     feeds.load(next(synthetic_steps(budget, 1)))
     sample = tuple(torch.from_numpy(array.copy()) for array in feeds.arrays.values())
+    axes = None
+    if free_batch:
+        # Two rows: the exporter would take a batch of one for a constant.
+        sample = tuple(torch.stack([tensor, tensor]) for tensor in sample)
+        batch = torch.export.Dim(BATCH_AXIS, min=1, max=MAX_BATCH)
+        axes = (tuple({0: batch} for _ in sample),)
     module = ContractModule(network.eval()).eval()
     with _quiet():
         program = torch.onnx.export(
@@ -65,6 +76,7 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET) -> onnx.Mod
             output_names=list(output_shapes()),
             optimize=True,
             external_data=False,
+            dynamic_shapes=axes,
             verbose=False,  # it prints emoji otherwise
         )
     assert program is not None
@@ -73,7 +85,7 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET) -> onnx.Mod
     _strip(model)
     model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     onnx.checker.check_model(model, full_check=True)
-    _check_graph(model, network)
+    _check_graph(model, network, free_batch)
     return model
 
 
@@ -107,9 +119,14 @@ def tensor_shapes(values: Iterator[onnx.ValueInfoProto]) -> dict[str, tuple[tupl
     return found
 
 
-def _check_graph(model: onnx.ModelProto, network: DrivingNetwork) -> None:
-    check_tensors("The exported graph", "input", input_shapes(network.config.budget), tensor_shapes(model.graph.input))
-    check_tensors("The exported graph", "output", output_shapes(), tensor_shapes(model.graph.output))
+def _check_graph(model: onnx.ModelProto, network: DrivingNetwork, free_batch: bool) -> None:
+    lead = (-1,) if free_batch else ()
+    for kind, wanted, came in (
+        ("input", input_shapes(network.config.budget), model.graph.input),
+        ("output", output_shapes(), model.graph.output),
+    ):
+        expected = {name: ((*lead, *shape), dtype) for name, (shape, dtype) in wanted.items()}
+        check_tensors("The exported graph", kind, expected, tensor_shapes(came))
     forbidden = sorted({node.op_type for node in model.graph.node} & FORBIDDEN_OPERATORS)
     if forbidden:
         raise ModelError(

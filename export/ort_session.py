@@ -42,3 +42,20 @@ class OnnxRunner:
         outputs = dict(zip(self.names, self.session.run(None, self.feeds.arrays), strict=True))
         self.feeds.commit(step.tick.commit_slots, outputs["new_k"], outputs["new_v"])
         return outputs
+
+
+class BatchRunner(OnnxRunner):
+    """Runs a model with a free batch over a clip: each tick beside the one before it, so that mixed rows would show."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, budget: Budget) -> None:
+        super().__init__(session, budget)
+        self._before = {name: array.copy() for name, array in self.feeds.arrays.items()}
+
+    def step(self, step: Step) -> dict[str, np.ndarray]:
+        """Outputs of the tick's own row."""
+        self.feeds.load(step)
+        rows = {name: np.stack([array, self._before[name]]) for name, array in self.feeds.arrays.items()}
+        self._before = {name: both[0] for name, both in rows.items()}
+        outputs = {name: both[0] for name, both in zip(self.names, self.session.run(None, rows), strict=True)}
+        self.feeds.commit(step.tick.commit_slots, outputs["new_k"], outputs["new_v"])
+        return outputs

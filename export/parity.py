@@ -15,7 +15,7 @@ import torch
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Clip
-from fsd.export.ort_session import OnnxRunner, open_session
+from fsd.export.ort_session import BatchRunner, OnnxRunner, open_session
 from fsd.networks.contract import WAYPOINT_STEP_S, output_shapes
 from fsd.networks.feeds import Feeds, Step
 from fsd.networks.model import DrivingNetwork
@@ -37,6 +37,7 @@ UNOPTIMISED_TICKS = 100
 REFERENCE = "pytorch"
 UNOPTIMISED = "_unoptimised"
 FP32 = "onnx_fp32"
+FP32_BATCH = FP32 + "_batch"
 DRIFT_PARTS = 10
 """The drive in so many parts: the mean distance in each shows whether an error grows."""
 
@@ -148,7 +149,7 @@ def compare(
     """Run everything side by side over clips: FP32 against PyTorch, the rest against FP32, optimiser on and off.
 
     Args:
-        others: INT8 and FP16 files by the name that they have in the report: `onnx_int8`, `onnx_fp16` …
+        others: INT8, FP16 and batch files by the name that they have in the report: `onnx_int8`, `onnx_fp16` …
         device: where PyTorch computes.
 
     Raises:
@@ -157,8 +158,9 @@ def compare(
     budget = network.config.budget
     runners: dict[str, Runner] = {REFERENCE: TorchRunner(network, device)}
     for name, path in {FP32: fp32, **others}.items():
-        runners[name] = OnnxRunner(open_session(path), budget)
-        runners[name + UNOPTIMISED] = OnnxRunner(open_session(path, optimise=False), budget)
+        runner = BatchRunner if name == FP32_BATCH else OnnxRunner
+        runners[name] = runner(open_session(path), budget)
+        runners[name + UNOPTIMISED] = runner(open_session(path, optimise=False), budget)
     pairs = {name: REFERENCE if name.startswith(FP32) else FP32 for name in runners if name != REFERENCE}
     tallies = {name: _Tally() for name in pairs}
     ticks = 0

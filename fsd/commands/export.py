@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", default=unset, help="onnx")
     parser.add_argument("--opset", type=int, default=unset, help="ONNX operator set, 18 to 23 (20)")
     parser.add_argument("--simplify", action="store_true", default=unset, help="fold constants, drop idle nodes")
-    parser.add_argument("--dynamic", nargs="*", default=unset, metavar="AXIS", help="refused: every shape is fixed")
+    parser.add_argument(
+        "--dynamic", nargs="*", default=unset, metavar="AXIS", help="batch: an FP32 file for many cars at a time, too"
+    )
     parser.add_argument("--half", action="store_true", default=unset, help="write an FP16 file too")
     parser.add_argument("--budget", default=unset, help="of the untrained network: B25 B50 B100 B200 B400")
     parser.add_argument("--seed", type=int, default=unset, help="of the untrained network")

@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 
 from fsd.cli import build_parser, main
 from fsd.data.errors import ModelError, OutputError, UsageError
+from fsd.engine import Engine
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
 from fsd.export.metadata import read_metadata
@@ -28,6 +30,21 @@ def test_export_writes_proven_files_that_know_where_they_come_from(
     assert metadata.weights_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert "10 ticks of 1 rolled-out clips" in metadata.quantization["calibration"]
     assert json.loads(written.parity.read_text())["passed"] is True
+
+
+def test_a_free_batch_is_a_file_of_its_own_and_proven(weights: Path, steps: list[Step], tmp_path: Path) -> None:
+    config = ExportConfig(weights=weights, out=tmp_path, int8=False, dynamic=("batch",), parity_ticks=12)
+    written = export(config, clips=[steps])
+    batched = onnx.load(written.others["onnx_fp32_batch"])
+    dimensions = {
+        value.name: value.type.tensor_type.shape.dim for value in (*batched.graph.input, *batched.graph.output)
+    }
+    assert {dimension[0].dim_param for dimension in dimensions.values()} == {"batch"}
+    assert all(size.dim_value for dimension in dimensions.values() for size in dimension[1:])
+    assert written.report is not None
+    assert written.report.comparisons["onnx_fp32_batch"].anywhere_max_m < 1e-4
+    with pytest.raises(ModelError, match=r"`retina` as uint8\[-1, 8, 6"):
+        Engine(written.others["onnx_fp32_batch"])
 
 
 def test_a_proof_over_fewer_ticks_than_asked_for_says_so(weights: Path, steps: list[Step], tmp_path: Path) -> None:
@@ -69,7 +86,7 @@ def test_a_folder_that_cannot_be_made_is_named(weights: Path, steps: list[Step],
     [
         ({"format": "engine"}, "trtexec --onnx=FILE"),
         ({"format": "tflite"}, "The only format is `onnx`, got 'tflite'"),
-        ({"dynamic": ("batch",)}, "batch cannot be dynamic: all shapes of the contract are fixed"),
+        ({"dynamic": ("height", "batch")}, "height cannot be dynamic: the network is built for one budget's shapes"),
         ({"opset": 17}, "opset must be one of 18, 19"),
         ({"opset": 22, "targets": ("trt",)}, "INT8 for trt needs opset 20 or lower"),
         ({"fraction": 0.0}, "fraction must be above 0"),
