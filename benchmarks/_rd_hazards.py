@@ -6,9 +6,9 @@ file; what is there is not driven again.
 Definitions. A hazard *appears* at the first tick at which it is seen within 40 m (`_rd_hazard_truth`). Its *onset* is
 the first tick at which it is seen and has begun to be dangerous: it walks out, cuts in, brakes. A patch *shows* it if
 the patch's block held it when the picture was taken. Latency is the number of ticks from either moment to the first
-patch of a picture taken since, 0 in the same tick. *Recall* is the share of hazard ticks (seen, since the onset) at which
-the newest picture of it in a patch is at most `BOUND_TICKS` old; `same_tick` is the stricter share with a patch of this
-tick.
+patch of a picture taken since, 0 in the same tick. *Recall* is the share of hazard ticks (seen, since the onset) at
+which the newest picture of it in a patch is at most `BOUND_TICKS` old; `same_tick` is the stricter share with a patch
+of this tick.
 """
 
 import json

@@ -136,7 +136,7 @@ def _x_axis(least: float, most: float, x_of: Place) -> str:
     middle = (_LEFT + WIDTH - _RIGHT) / 2
     return (
         f'{ticks}<path d="M{_LEFT} {_TOP}V{HEIGHT - _BOTTOM}H{WIDTH - _RIGHT}" fill="none" stroke="#888"/>'
-        f'<text x="{middle:.0f}" y="{HEIGHT - 14}" text-anchor="middle">kB into the network, a tick (the worst one)</text>'
+        f'<text x="{middle:.0f}" y="{HEIGHT - 14}" text-anchor="middle">kB into the network in the worst tick</text>'
     )
 
 

@@ -7,8 +7,8 @@ read.
 
 Sources: D. Marin et al., Token Pooling in Vision Transformers, 2021 (tokens that are alike are replaced by their mean);
 T. Ronen et al., Vision Transformers with Mixed-Resolution Tokenization, 2023 (rectangles of several sizes become tokens
-of one size, cut where the picture asks for it). Theirs choose by features of a network that has seen all pixels; here the
-bytes into the network are what is compared, so the choice is by the pixels themselves.
+of one size, cut where the picture asks for it). Theirs choose by features of a network that has seen all pixels; here
+the bytes into the network are what is compared, so the choice is by the pixels themselves.
 """
 
 from dataclasses import replace

@@ -18,7 +18,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,8 @@ def main() -> None:
     weights, is_trained = _weights(options)
     _print_ceiling(options, is_trained)
     run = _Run(options.work, weights, sizes, options.workers, options.threads)
-    results: dict[str, Any] = {"sizes": vars(sizes) | {"hazard_speeds_mps": list(sizes.hazard_speeds_mps)}}
-    results |= {"weights_are_trained": is_trained, "scene_cuts_by_pyscenedetect": has_pyscenedetect()}
+    results = _earlier(options.work)
+    results |= {"sizes": asdict(sizes), "weights_are_trained": is_trained, "pyscenedetect": has_pyscenedetect()}
     if "collect" in options.stages:
         collect(run.collecting, options.workers, _bar("drives to learn from"))
     if "train" in options.stages:
@@ -94,6 +94,13 @@ def main() -> None:
     (options.work / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     print(f"written  {options.work}/results.json")
     finish("rate_distortion", figures, results.get("driving", {}).get("drives", 0))
+
+
+def _earlier(work: Path) -> dict[str, Any]:
+    """Results of the stages that ran in this folder before; a stage that runs again replaces its own."""
+    path = work / "results.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,7 @@ class _Run:
         evaluate(config, self.workers, _bar("held-out drives"))
         found = driving_results(variants, read_plans(config))
         caption = (
-            f"{found['drives']} simulated held-out drives, the expert driving, {found['ticks']} plans of every variant. "
+            f"{found['drives']} simulated held-out drives, the expert driving; {found['ticks']} plans a variant. "
             f"Cameras drawn at {WIDTH_PX}x{HEIGHT_PX}, 9 Hz."
         )
         (out / "rate_distortion.svg").write_text(draw(panels(variants, found), caption))

@@ -12,12 +12,16 @@ from fsd.compression.foveal_prior import foveal_prior
 from fsd.compression.gaze import Scene
 from fsd.compression.overlap import better_views
 from fsd.compression.token_geometry import TokenGeometry
+from fsd.compression.watch import watch_blocks
 from fsd.data.rig import Rig
 
 LOOK_AHEAD_S = 1.25
 """The fovea points to where the ego will be heading in this time; on an arc, that is where it will be in twice it."""
 
 _HEADINGS, _HEADING_STEP_RAD = 6, 0.1
+
+_DUE = 8192
+"""More than all else together can score: prior 1000, surprise 2500, wishes 800, age 240, by the usual weights."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class GazeWeights:
         floor_share, cap_share: of the patches that are not swept, at least 1/`floor_share` go to every valid camera,
             and at most `cap_share`/256 to any.
         grant: a keyframe multiplies its camera's floor by this.
+        watch_ticks: the blocks of the watch (`watch.py`) are read again after so many ticks; 0 keeps no watch.
+        watch_share: or after more, so that the watch takes at most 1/`watch_share` of the patches that are not swept.
     """
 
     surprise: int = 200
@@ -45,15 +51,20 @@ class GazeWeights:
     floor_share: int = 24
     cap_share: int = 102
     grant: int = 2
+    watch_ticks: int = 3
+    watch_share: int = 6
 
     def __post_init__(self) -> None:
         for field in fields(self):
             if getattr(self, field.name) < 0:
                 raise ValueError(f"{field.name} must not be negative, got {getattr(self, field.name)}.")
-        if self.floor_share < 1 or not 1 <= self.cap_share <= 256 or self.overlap > 256:
+        if self.floor_share < 1 or self.watch_share < 1:
             raise ValueError(
-                "floor_share must be at least 1, cap_share 1 … 256 and overlap at most 256, "
-                f"got {self.floor_share}, {self.cap_share} and {self.overlap}."
+                f"floor_share and watch_share must be at least 1, got {self.floor_share} and {self.watch_share}."
+            )
+        if not 1 <= self.cap_share <= 256 or self.overlap > 256:
+            raise ValueError(
+                f"cap_share must be 1 … 256 and overlap at most 256, got {self.cap_share} and {self.overlap}."
             )
 
 
@@ -81,11 +92,16 @@ def _score(
     better: np.ndarray,
     is_valid: np.ndarray,
     last_read: np.ndarray,
+    watch: np.ndarray,
     count: int,
+    watch_ticks: int,
     weights: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Scores of all blocks, (8, 300) as all arrays here; -1 for cameras that are not valid."""
+    """Scores of all blocks, (8, 300) as all arrays here; -1 for cameras that are not valid.
+
+    `watch` holds what a block of the watch scores on top once it was not read for `watch_ticks`.
+    """
     by_surprise, max_surprise, by_saliency, by_age, max_age, overlap = weights
     valid_bits = 0
     for camera in range(is_valid.shape[0]):
@@ -97,14 +113,15 @@ def _score(
             scores[:] = -1
             continue
         base, new, wishes = prior[camera], surprise[camera], saliency[camera]
-        views, read = better[camera], last_read[camera]
+        views, read, due = better[camera], last_read[camera], watch[camera]
         for i in range(scores.shape[0]):  # without branches, so that it becomes wide instructions
             wanted = min((new[i] * by_surprise * (1000 + base[i])) >> 15, max_surprise)
             is_wish = np.float32(0) < wishes[i] < np.float32(1e30)  # neither NaN nor infinite
             wish = wishes[i] if is_wish else np.float32(0)
             wanted += np.int64(np.float32(by_saliency) * (wish / (np.float32(1) + wish)))
             wanted = (wanted * (overlap if (views[i] & valid_bits) != 0 else 256)) >> 8
-            scores[i] = max(base[i] + wanted + by_age * min(count - read[i], max_age), 0)
+            age = count - read[i]
+            scores[i] = max(base[i] + wanted + by_age * min(age, max_age), 0) + (due[i] if age >= watch_ticks else 0)
 
 
 class AdaptiveGaze:
@@ -126,6 +143,8 @@ class AdaptiveGaze:
         headings_rad = [_HEADING_STEP_RAD * step for step in range(-_HEADINGS, _HEADINGS + 1)]
         self._priors = [foveal_prior(geometry.block_meta, geometry.has_camera, heading) for heading in headings_rad]
         self._better = better_views(rig, geometry.block_meta)
+        self._watch = watch_blocks(rig) * np.int64(_DUE if w.watch_ticks else 0)
+        self._watch_count = int((self._watch > 0).sum())
         self._grid = self._better.shape
         self._no_saliency = np.zeros(self._grid, np.float32)
 
@@ -135,6 +154,8 @@ class AdaptiveGaze:
     def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
         """Scores of all blocks, floors and caps of all cameras."""
         heading = round(scene.yaw_rate_rps * LOOK_AHEAD_S / _HEADING_STEP_RAD)
+        free = max(int(caps[0]), 1)
+        watch_ticks = max(self.weights.watch_ticks, -(-self._watch_count * self.weights.watch_share // free))
         _score(
             self._priors[_HEADINGS + min(max(heading, -_HEADINGS), _HEADINGS)],
             scene.surprise,
@@ -142,7 +163,9 @@ class AdaptiveGaze:
             self._better,
             scene.is_valid,
             scene.last_read.reshape(self._grid),
+            self._watch,
             scene.count,
+            watch_ticks,
             self._score_weights,
             scores.reshape(self._grid),
         )

@@ -1,0 +1,87 @@
+"""Errors, losses, variants and the plot: the arithmetic between plans and the last line."""
+
+import json
+import xml.etree.ElementTree as ET
+from collections import Counter
+
+import numpy as np
+import pytest
+from _rd_collect import variants_of_drive
+from _rd_errors import ade_m, error_tables, loss, resampled_drives
+from _rd_evaluate import DrivePlans
+from _rd_plot import draw
+from _rd_report import BLIND, driving_results, driving_table, headline, panels
+from _rd_variants import DENSE, RATES, all_variants, network_plans
+
+VARIANTS = all_variants()
+
+
+def drives(count: int = 4) -> list[DrivePlans]:
+    """Plans that are the worse the fewer bytes they had, and those of our policy better than others at equal bytes."""
+    rng = np.random.default_rng(0)
+    made = []
+    for index in range(count):
+        expert = rng.normal(0, 5, (6, 16, 4)).astype(np.float32)
+        offset = np.array([1000 / v.budget.input_bytes**0.6 * (1 if v.policy == "adaptive" else 2) for v in VARIANTS])
+        plans = expert[None] + offset[:, None, None, None] * [1, 0, 0, 0]
+        made.append(DrivePlans(f"S{index % 2 + 1}", index, plans.astype(np.float32), expert, np.full(6, 8.0)))
+    return made
+
+
+def test_displacement_is_averaged_over_the_waypoints_until_the_horizon() -> None:
+    plan = np.zeros((16, 4))
+    plan[:, 1] = np.arange(16)
+    assert ade_m(plan, np.zeros((16, 4)), 1) == pytest.approx(np.mean([0, 1, 2, 3]))
+    assert ade_m(plan, np.zeros((16, 4)), 3) == pytest.approx(np.mean(np.arange(12)))
+
+
+def test_a_loss_is_paired_by_drive() -> None:
+    reference = np.array([1.0, 10.0, 100.0])
+    found = loss(1.1 * reference, reference, resampled_drives(3))
+    assert found["loss"] == pytest.approx(0.1)
+    assert (found["low"], found["high"]) == (pytest.approx(0.1), pytest.approx(0.1))
+
+
+def test_the_worst_scenario_is_named() -> None:
+    plans = [np.ones((1, 2, 16, 4)) * size for size in (1.0, 5.0)]
+    table = error_tables(plans, [np.zeros((2, 16, 4))] * 2, ["S1", "S2"])[1]
+    assert table.worst_scenario()[0] == ("S2", pytest.approx(5 * 2**0.5))
+
+
+def test_variants_have_unique_names_and_all_policies_cost_the_same_at_a_rate() -> None:
+    assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
+    for rate in RATES:
+        costs = {v.budget.input_bytes for v in VARIANTS if v.name.endswith(rate.name) and v.series != "downscale"}
+        assert costs == {rate.input_bytes}
+        assert all(v.budget.input_bytes <= rate.input_bytes for v in VARIANTS if v.name == f"downscale/{rate.name}")
+    assert DENSE.r_px == pytest.approx(16.0, rel=0.01)
+
+
+def test_every_network_is_planned_for_and_every_variant_is_learned_from_as_often() -> None:
+    plans = {plan.name: plan for plan in network_plans()}
+    assert {variant.network for variant in VARIANTS} == {*plans, "given"}
+    drawn = Counter(v.name for index in range(35) for v in variants_of_drive(plans["shared"], index))
+    assert set(drawn.values()) <= {2, 3}
+    assert len(drawn) == 35
+    assert len(variants_of_drive(plans["base160"], 0)) == 1
+
+
+def test_results_hold_every_variant_and_the_losses_are_against_the_dense_network() -> None:
+    results = driving_results(VARIANTS, drives())
+    assert results["losses"]["dense"]["ade_3s"]["dense"]["loss"] == 0.0
+    assert results["losses"]["B100"]["ade_3s"]["dense"]["loss"] > 0.0
+    assert results["bd_rates"]["expert"]["fixed"]["rate"] < -0.5
+    assert BLIND in results["variants"]
+    figures = headline({"driving": results})
+    assert {"ade3_loss_b100", "ade3_loss_b200", "bd_rate_uniform", "r_px_b100", "r_mem_60s"} <= set(figures)
+    assert "hazard_recall" not in figures
+    json.dumps(results, allow_nan=False)
+
+
+def test_the_table_has_a_row_for_every_variant_and_the_plot_is_well_formed() -> None:
+    results = driving_results(VARIANTS, drives())
+    table = driving_table(results)
+    assert all(variant.name in table for variant in VARIANTS)
+    picture = draw(panels(VARIANTS, results), "a caption & more")
+    assert "nan" not in picture
+    assert len(ET.fromstring(picture).findall(".//{http://www.w3.org/2000/svg}polyline")) >= 2 * 9
