@@ -95,6 +95,7 @@ def profile_model(
         "scenarios": scenarios,
         **network_figures(cost, operator_runs, config.device, peaks, estimates),
         "largest_that_fits": highest_rates(estimates),
+        "validation": [],  # runs flat out, while the model answers for 36 Hz
         "meters": {"found": [meter.name for meter in meters], "missing": missing_meters},
         "gates": [gate.to_dict() for gate in judge(config, scenarios, estimates)],
     }

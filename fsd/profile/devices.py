@@ -21,6 +21,7 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bandwidth_gb_s: memory, 1e9 bytes a second.
         idle_w: None where the maker does not say; max_w: the maker's limit.
         source: document and year; confidence: how directly it says so.
+        known_as: patterns of the name by which drivers know it, to tell that a meter measures just this device.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     confidence: Literal["high", "medium", "low"]
     remark: str = ""
+    known_as: tuple[str, ...] = ()
 
 
 class _Table(msgspec.Struct):

@@ -22,11 +22,13 @@ class Ina3221Meter:
 
     Args:
         rails: label -> (file with mV, file with mA).
+        hardware: name of the module or board.
     """
 
     name = "ina3221"
 
-    def __init__(self, rails: dict[str, Rail]) -> None:
+    def __init__(self, rails: dict[str, Rail], hardware: str = "") -> None:
+        self.hardware = hardware
         self.covers = f"module rails {', '.join(rails)}"
         self._rails = list(rails.values())
         self._integral = PowerIntegral(self.watts)
@@ -57,9 +59,17 @@ def find_ina3221(sysfs: Path) -> Ina3221Meter | str:
     if not rails:
         return "no ina3221 chip under hwmon (it is on NVIDIA Jetson boards)"
     try:
-        return Ina3221Meter(_whole_module(rails))
+        return Ina3221Meter(_whole_module(rails), _module_name(sysfs))
     except (OSError, ValueError) as error:
         return f"the rails cannot be read ({error})"
+
+
+def _module_name(sysfs: Path) -> str:
+    """`NVIDIA Jetson AGX Orin Developer Kit` or the like; empty where the device tree is not there."""
+    try:
+        return (sysfs / "firmware" / "devicetree" / "base" / "model").read_text().strip("\0\n ")
+    except OSError:
+        return ""
 
 
 def _whole_module(rails: dict[str, Rail]) -> dict[str, Rail]:

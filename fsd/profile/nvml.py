@@ -1,6 +1,6 @@
 """NVML: the energy counter of NVIDIA graphics cards, straight from the driver's library.
 
-No Python package is needed: the four calls go through ctypes. Covers the boards, not the computer around them.
+No Python package is needed: the few calls go through ctypes. Covers the boards, not the computer around them.
 
 Source: NVIDIA NVML API Reference (nvmlDeviceGetTotalEnergyConsumption, millijoules since the driver was loaded, from
 Volta on; nvmlDeviceGetPowerUsage, milliwatts).
@@ -28,6 +28,7 @@ class NvmlMeter:
 
     def __init__(self, library: Any, boards: list[ctypes.c_void_p]) -> None:
         self.covers = f"{len(boards)} NVIDIA board{'s' * (len(boards) > 1)}; not the processor, not the computer around"
+        self.hardware = _board_name(library, boards[0]) if len(boards) == 1 else ""
         self._sources = [_board_joules(library, board) for board in boards]
         self._start_j = [source() for source in self._sources]
 
@@ -57,6 +58,12 @@ def find_nvml(load: Callable[[str], Any] = ctypes.CDLL) -> NvmlMeter | str:
         return NvmlMeter(library, boards)
     except OSError as error:
         return str(error)
+
+
+def _board_name(library: Any, board: ctypes.c_void_p) -> str:
+    name = ctypes.create_string_buffer(96)
+    is_told = library.nvmlDeviceGetName(board, name, ctypes.c_uint(len(name))) == SUCCESS
+    return name.value.decode(errors="replace") if is_told else ""
 
 
 def _board_joules(library: Any, board: ctypes.c_void_p) -> Callable[[], float]:

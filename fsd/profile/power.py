@@ -17,10 +17,13 @@ class EnergyMeter(Protocol):
     Attributes:
         name: `rapl`, `nvml`, `ina3221`.
         covers: what the figure includes, for people: "CPU packages and DRAM", "whole GPU board".
+        hardware: the maker's name of the one device that is measured, as its driver tells; empty where nobody tells, or
+            where there are several.
     """
 
     name: str
     covers: str
+    hardware: str
 
     def joules(self) -> float:
         """Energy since the meter was opened. Read it about once a second: counters wrap, sampled power is summed."""

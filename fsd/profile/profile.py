@@ -33,6 +33,7 @@ from fsd.profile.scenario_summary import PACED, summarise
 from fsd.profile.scenarios import ScenarioRun, constant_stream, flat_out, model_only, single_stream
 from fsd.profile.subject import Subject, open_subject
 from fsd.profile.traced_run import trace_run
+from fsd.profile.validation import validate
 from fsd.profile.whole_path import WholePath
 from fsd.summary import write_summary
 from fsd.version import __version__
@@ -94,6 +95,9 @@ def profile(config: ProfileConfig, say: Say | None = None) -> dict[str, Any]:
         "largest_that_fits": highest_rates(estimates)
         if config.adapter
         else largest_that_fits(config.limit_ms, config.budget_watts),
+        "validation": validate(config.device, meters, scenarios[PACED]["energy"], estimates)
+        if PACED in scenarios
+        else [],
         "meters": {"found": [meter.name for meter in meters], "missing": missing_meters},
         "gates": [gate.to_dict() for gate in judge(config, scenarios, estimates)],
     }

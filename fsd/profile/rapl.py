@@ -17,6 +17,7 @@ class RaplMeter:
     """
 
     name = "rapl"
+    hardware = ""  # the processor's model name says nothing about a device of the table
 
     def __init__(self, zones: list[Path]) -> None:
         names = [(zone / "name").read_text().strip() for zone in zones]

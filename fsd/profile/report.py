@@ -11,7 +11,7 @@ from fsd.data.frames import RATE_HZ
 from fsd.profile import charts
 from fsd.profile.samples import TickSamples
 from fsd.profile.scenario_summary import PACED
-from fsd.profile.terminal import network_words, runs_on
+from fsd.profile.terminal import network_words, runs_on, validation_words
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2230; --dim: #667085; --paper: #ffffff; --card: #f5f6f8; --rule: #d5d9e0;
@@ -187,7 +187,7 @@ def _power(summary: Mapping[str, Any]) -> str:
         f"{escape(each['source'])}.</li>"
         for each in summary["devices"]
     )
-    missing = "; ".join(summary["meters"]["missing"])
+    missing = "; ".join([*summary["meters"]["missing"], *map(validation_words, summary["validation"])])
     return _section(
         "Power and other devices",
         f"<p>Meters here: {escape(', '.join(summary['meters']['found']) or 'none')}. {escape(missing)}.</p>"

@@ -134,6 +134,15 @@ def runs_on(execution: Mapping[str, Any]) -> str:
     return f"--device {execution['device']}: {counts or 'no operator was traced'}"
 
 
+def validation_words(entry: Mapping[str, Any]) -> str:
+    """One device of the table held against this machine's meter."""
+    low_w, high_w = entry["modelled_low_w"], entry["modelled_high_w"]
+    return (
+        f"{entry['hardware']}: {entry['measured_w']:.3g} W measured ({entry['meter']}), {low_w:.3g} to {high_w:.3g} W "
+        f"modelled: {'agrees' if entry['agrees'] else 'DOES NOT AGREE'}"
+    )
+
+
 def network_words(cost: Mapping[str, Any]) -> str:
     """Size of a network, and how near it comes to the measured peak, where that is known."""
     words = f"{cost['macs'] / 1e6:.3g} million multiply-accumulates a tick"
@@ -150,6 +159,8 @@ def _print_power(summary: Mapping[str, Any]) -> None:
     print(f"\njoules a tick here: {_figure(judged['joules_a_tick'])}")
     for reason in summary["meters"]["missing"]:
         print(f"  {reason}")
+    for line in map(validation_words, summary["validation"]):
+        print(f"  {line}")
     print("other devices, all modelled (pessimistic ends decide):")
     print(f"  {'':<28}{'ms a tick':>18}{'J a tick':>18}{'W at 36 Hz':>16}  fits  largest budget that fits")
     for each in summary["devices"]:

@@ -30,6 +30,7 @@ class FakeMeter:
 
     name = "fake"
     covers = "nothing"
+    hardware = ""
 
     def __init__(self) -> None:
         self.total = 0.0

@@ -107,6 +107,12 @@ class FakeDriver:
         handle._obj.value = 100 + index.value  # type: ignore[attr-defined]
         return 0
 
+    def nvmlDeviceGetName(
+        self, board: ctypes.c_void_p, name: "ctypes.Array[ctypes.c_char]", size: ctypes.c_uint
+    ) -> int:
+        name.value = b"NVIDIA L4"
+        return 0
+
     def nvmlDeviceGetTotalEnergyConsumption(self, board: ctypes.c_void_p, energy: object) -> int:
         if board.value != 100:
             return 3  # not supported
@@ -122,6 +128,7 @@ def test_nvml_reads_the_energy_counter_where_there_is_one() -> None:
     driver = FakeDriver(boards=1)
     meter = find_nvml(lambda name: driver)
     assert isinstance(meter, NvmlMeter)
+    assert meter.hardware == "NVIDIA L4"
     driver.millijoules = 3500
     assert meter.joules() == pytest.approx(2.5)
 
@@ -130,6 +137,7 @@ def test_nvml_sums_the_power_of_older_boards() -> None:
     meter = find_nvml(lambda name: FakeDriver(boards=2))
     assert isinstance(meter, NvmlMeter)
     assert meter.covers.startswith("2 NVIDIA boards")
+    assert meter.hardware == ""  # the sum of two boards is no device of the table
     assert 0 <= meter.joules() < 70  # less than a second has passed
 
 

@@ -1,0 +1,63 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fsd.profile.devices import devices
+from fsd.profile.energy_model import DeviceEstimate, estimate
+from fsd.profile.ina3221 import find_ina3221
+from fsd.profile.network_cost import NetworkCost, OperatorCost
+from fsd.profile.validation import validate
+
+NETWORK = NetworkCost("net", (OperatorCost("a", "Conv", 10**9, 10**7, False),))
+
+
+class Meter:
+    name, covers = "nvml", "one board"
+
+    def __init__(self, hardware: str) -> None:
+        self.hardware = hardware
+
+    def joules(self) -> float:
+        return 0.0
+
+
+def energy(watts: float | None) -> dict[str, Any]:
+    return {"meters": {"nvml": {"watts": {"value": watts}}}} if watts is not None else {"meters": {}}
+
+
+@pytest.fixture
+def estimates() -> list[DeviceEstimate]:
+    return [estimate(NETWORK, device, 27.78) for device in devices().values()]
+
+
+@pytest.mark.parametrize(("watts", "agrees"), [(30.0, True), (500.0, False)])
+def test_measured_watts_are_held_against_the_device_that_was_measured(
+    watts: float, agrees: bool, estimates: list[DeviceEstimate]
+) -> None:
+    (entry,) = validate("cuda", [Meter("NVIDIA L4")], energy(watts), estimates)
+    assert (entry["device"], entry["agrees"]) == ("nvidia_l4", agrees)
+    assert entry["modelled_low_w"] < entry["modelled_high_w"] <= 72
+
+
+@pytest.mark.parametrize(
+    ("device", "hardware", "watts"),
+    [("cpu", "NVIDIA L4", 30.0), ("cuda", "NVIDIA L40S", 30.0), ("cuda", "", 30.0), ("cuda", "NVIDIA L4", None)],
+)
+def test_nothing_is_validated_by_a_meter_of_something_else(
+    device: str, hardware: str, watts: float | None, estimates: list[DeviceEstimate]
+) -> None:
+    assert validate(device, [Meter(hardware)], energy(watts), estimates) == []
+
+
+def test_a_jetson_tells_its_name(tmp_path: Path, estimates: list[DeviceEstimate]) -> None:
+    chip, tree = tmp_path / "class/hwmon/hwmon0", tmp_path / "firmware/devicetree/base"
+    chip.mkdir(parents=True)
+    tree.mkdir(parents=True)
+    for name, text in {"name": "ina3221", "in1_label": "VDD_IN", "in1_input": "5000", "curr1_input": "100"}.items():
+        (chip / name).write_text(text)
+    (tree / "model").write_text("NVIDIA Jetson AGX Orin Developer Kit\0")
+    meter = find_ina3221(tmp_path)
+    assert not isinstance(meter, str)
+    measured = {"meters": {"ina3221": {"watts": {"value": 20.0}}}}
+    assert validate("tensorrt", [meter], measured, estimates)[0]["device"] == "jetson_agx_orin_64gb"
