@@ -4,6 +4,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from fsd.cli import COMMANDS
 from fsd.doctor import Diagnosis, diagnose
 
 EXAMPLE = """example:
@@ -38,9 +39,8 @@ def _print(diagnosis: Diagnosis) -> None:
     for reason in diagnosis.no_meters:
         print(f"{'':15} {reason}")
     print()
-    if not diagnosis.blocked:
+    if not diagnosis.blocked.keys() & COMMANDS.keys():
         print("Every command can run.")
-        return
     for command, needs in diagnosis.blocked.items():
         print(f"{command}: cannot run, it lacks {', '.join(needs)}")
         for line in dict.fromkeys(diagnosis.findings[need].install for need in needs):

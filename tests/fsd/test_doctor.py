@@ -41,6 +41,16 @@ def test_a_missing_extra_blocks_its_commands_only(monkeypatch: pytest.MonkeyPatc
     assert "replay" not in blocked
 
 
+def test_an_extra_that_only_adds_a_file_blocks_no_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without(monkeypatch, "rerun-sdk")
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert "Every command can run." in text
+    assert "drive.rrd of a replay (--rerun): cannot run, it lacks rerun" in text
+
+
 def test_the_mend_is_one_line_to_copy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     without(monkeypatch, "onnxscript")
     main(["doctor"])
