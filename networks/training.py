@@ -287,7 +287,10 @@ class Trainer:
             report |= {f"validation_{name}": value for name, value in measured.items()}
         self.log.add(self.step, report)
         if self.step % config.checkpoint_every == 0 or at_end:
-            settings = {name: str(value) for name, value in asdict(config).items()}
+            # Without paths: a weights file is published, and where it was made is nobody's business.
+            settings = {
+                name: str(value) for name, value in asdict(config).items() if not isinstance(value, Path | None)
+            }
             save_checkpoint(
                 config.out / CHECKPOINT, self.network, self.average, self.optimiser, Position(self.step, settings)
             )

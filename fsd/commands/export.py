@@ -3,6 +3,7 @@
 import argparse
 import sys
 from dataclasses import asdict
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 EXAMPLE = """example:
   fsd export weights.safetensors --data clip/ another_clip/ --out exported
   fsd export weights.safetensors --data clip/ --target ort-cpu trt --half --mixed 0.02
-  fsd export --out exported          # the untrained network that the package ships"""
+  fsd export --out exported          # the trained network that the package ships, on the demo clip"""
 OVER_LIMIT = 7
 WORST_LAYERS = 10
 _NEEDS = "`fsd export` needs PyTorch and ONNX: pip install 'fsd[export]'."
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     unset = argparse.SUPPRESS
     parser.add_argument(
-        "weights", type=Path, nargs="?", default=None, help="safetensors file; without one, an untrained network"
+        "weights", type=Path, nargs="?", default=None, help="safetensors file; without one, the packaged weights"
     )
     parser.add_argument("--out", type=Path, default=unset, help="folder for the files")
     parser.add_argument("--format", default=unset, help="onnx")
@@ -36,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dynamic", nargs="*", default=unset, metavar="AXIS", help="batch: an FP32 file for many cars at a time, too"
     )
     parser.add_argument("--half", action="store_true", default=unset, help="write an FP16 file too")
-    parser.add_argument("--budget", default=unset, help="of the untrained network: B25 B50 B100 B200 B400")
-    parser.add_argument("--seed", type=int, default=unset, help="of the untrained network")
+    parser.add_argument("--budget", default=unset, help="an untrained network of B25 B50 B100 B200 B400")
+    parser.add_argument("--seed", type=int, default=unset, help="an untrained network of this seed")
     parser.add_argument("--check", type=Path, metavar="MODEL", help="only say whether MODEL comes from these weights")
     int8 = parser.add_argument_group("INT8")
     int8.add_argument("--int8", action=argparse.BooleanOptionalAction, default=unset, help="write INT8 files too (yes)")
@@ -75,10 +76,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise ModelError(f"{_NEEDS} (missing: {error.name})") from error
     from fsd.compression.budget import BUDGETS
     from fsd.export.recorded_clip import KEEP_BYTES, RecordedClip
-    from fsd.networks.weights import load_weights
+    from fsd.networks.weights import load_weights, packaged_weights
 
     if options.check is not None:
         return _check(options)
+    if options.weights is None and not {"budget", "seed"} & vars(options).keys():
+        options.weights = packaged_weights()
+        options.data = options.data or [Path(str(resources.files("fsd") / "demo_clip"))]
     config = _config(options, ExportConfig)
     clips = None
     if options.data:
