@@ -17,8 +17,9 @@ import numpy as np
 from numba import njit
 
 from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS, PATCH_PX, Budget
-from fsd.compression.compressor import GREY, Compressor
+from fsd.compression.compressor import Compressor
 from fsd.compression.gaze_baselines import DownscaleOnly
+from fsd.compression.picture_reader import GREY
 from fsd.compression.tick import META_SIZE, CompressedTick
 from fsd.compression.token_geometry import AGE, FILLED, ego_rays
 from fsd.data.ego import EgoSample

@@ -147,7 +147,7 @@ def driving_table(results: Results) -> str:
             f"{name:<28}{size}{row['expert']['ade_1s_m']['mean']:8.3f}{row['expert']['ade_2s_m']['mean']:7.3f}"
             f"{main['mean']:7.3f} {main['low']:7.3f}-{main['high']:<7.3f}{main['p95']:7.2f}"
             f"{main['worst_scenario']:>9} {main['worst_scenario_mean']:6.2f}{row['dense']['ade_3s_m']['mean']:10.3f}"
-            f"{lost:9.1%}"
+            + ("-".rjust(9) if math.isnan(lost) else f"{lost:9.1%}")
         )
     lines.append("")
     for truth, rates in results["bd_rates"].items():

@@ -17,18 +17,15 @@ from fsd.compression.image_odometry import ImageOdometer
 from fsd.compression.keyframes import KeyframeConfig, KeyframeScheduler
 from fsd.compression.memory import OdometerMemory
 from fsd.compression.odometry import Odometer
+from fsd.compression.picture_reader import GREY, PictureReader
 from fsd.compression.residual import ResidualDetector
-from fsd.compression.sampling import PictureSampler
 from fsd.compression.telemetry import TickTelemetry
 from fsd.compression.tick import META_SIZE, CompressedTick
 from fsd.compression.token_geometry import AGE, BLOCKS, FILLED, TokenGeometry
 from fsd.data.ego import EgoSample
-from fsd.data.errors import ClipError, ClockError
-from fsd.data.frames import CAMERAS, Frame, FrameSet
+from fsd.data.errors import ClockError
+from fsd.data.frames import CAMERAS, FrameSet
 from fsd.data.rig import Rig
-
-GREY = 128
-"""What missing pictures and unused patches are filled with."""
 
 
 class Compressor:
@@ -58,7 +55,7 @@ class Compressor:
         self._residual = ResidualDetector(warp)
         self._keyframes = KeyframeScheduler(foveal_prior(geometry.block_meta, geometry.has_camera), keyframes)
         self._memory = OdometerMemory()
-        self._samplers: list[PictureSampler | None] = [None] * len(CAMERAS)
+        self._reader = PictureReader(budget)
         self._retina = np.empty((len(CAMERAS), 6, budget.base_height_px // 2, budget.base_width_px // 2), np.uint8)
         self._retina_meta = self.geometry.retina_meta.copy()
         self._patches = np.empty((budget.patch_count, 6, PATCH_PX // 2, PATCH_PX // 2), np.uint8)
@@ -78,7 +75,14 @@ class Compressor:
 
     def reset(self) -> None:
         """Forget the drive."""
-        for part in (self._history, self._odometer, self._image_odometer, self._residual, self._keyframes):
+        for part in (
+            self._history,
+            self._odometer,
+            self._image_odometer,
+            self._residual,
+            self._keyframes,
+            self._reader,
+        ):
             part.reset()
         self._memory.reset()
         self.gaze.reset()
@@ -126,7 +130,7 @@ class Compressor:
             saliency=saliency,
         )
         chosen = self.gaze.choose(scene)
-        self._read_patches(frame_set, chosen)
+        self._read_patches(chosen)
         self._memory.commit(odometer, now_ns, keyframes.event)
         self._count += 1
         return CompressedTick(
@@ -183,22 +187,10 @@ class Compressor:
         self._camera_age_s *= self._camera_valid
         self._retina_meta[:, :, AGE] = self._camera_age_s[:, None]
         self._retina_meta[:, :, FILLED] = self._camera_valid[:, None]
-        for index, frame in enumerate(frame_set.frames):
-            if is_valid[index] and frame is not None:
-                self._sampler(index, frame).read_whole(frame, analysis[index], self._retina[index])
-            else:
-                self._retina[index] = GREY
+        before = self._history.analysis[self._history.slot_of_age(1)]
+        self._reader.read(frame_set.frames, is_valid, analysis, before, self._retina)
 
-    def _sampler(self, index: int, frame: Frame) -> PictureSampler:
-        sampler = self._samplers[index]
-        if sampler is None or not sampler.fits(frame):
-            _check_planes(CAMERAS[index], frame)
-            sampler = self._samplers[index] = PictureSampler(
-                frame.y_plane.shape[0], frame.y_plane.shape[1], self.budget
-            )
-        return sampler
-
-    def _read_patches(self, frame_set: FrameSet, chosen: np.ndarray) -> None:
+    def _read_patches(self, chosen: np.ndarray) -> None:
         _label_patches(
             chosen,
             self._block_meta,
@@ -209,12 +201,7 @@ class Compressor:
             self._patch_block,
             self._patch_ends,
         )
-        first = 0
-        for index, last in enumerate(self._patch_ends.tolist()):
-            frame, sampler = frame_set.frames[index], self._samplers[index]
-            if last > first and frame is not None and sampler is not None:
-                sampler.read_blocks(frame, self._patch_block, first, last, self._patches)
-            first = last
+        self._reader.read_blocks(self._patch_block, self._patch_ends, self._patches)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -245,18 +232,3 @@ def _label_patches(
         while end < count and patch_camera[end] == camera:
             end += 1
         ends[camera] = end
-
-
-def _check_planes(name: str, frame: Frame) -> None:
-    height, width = frame.y_plane.shape
-    chroma = ((height + 1) // 2, (width + 1) // 2)
-    for plane_name, plane, shape in (
-        ("y_plane", frame.y_plane, (height, width)),
-        ("u_plane", frame.u_plane, chroma),
-        ("v_plane", frame.v_plane, chroma),
-    ):
-        if plane.dtype != np.uint8 or plane.shape != shape or plane.strides[1] != 1:
-            raise ClipError(
-                f"{name}: `{plane_name}` is {plane.shape} {plane.dtype}, expected {shape} uint8 with pixels side by "
-                "side (planar YUV 4:2:0, 8 bit). Decode to yuv420p."
-            )

@@ -153,6 +153,29 @@ def read_picture(
 
 
 @_kernel
+def read_pictures(
+    y_words: tuple[np.ndarray, ...],
+    u_words: tuple[np.ndarray, ...],
+    v_words: tuple[np.ndarray, ...],
+    cameras: np.ndarray,
+    group: int,
+    analysis: np.ndarray,
+    packed: np.ndarray,
+) -> None:
+    """`read_picture` for some of eight cameras, one after the other.
+
+    Args:
+        y_words, u_words, v_words: eight planes each, all of one memory layout.
+        cameras: (n,) int64, whose to read.
+        group: cells across one base pixel.
+        analysis, packed: (8, 120, 160) and (8, 6, 60 / group, 80 / group) uint8, written for these cameras.
+    """
+    for i in range(cameras.shape[0]):
+        c = cameras[i]
+        read_picture(y_words[c], u_words[c], v_words[c], group, analysis[c], packed[c])
+
+
+@_kernel
 def _read_chroma(words: np.ndarray, group: int, out: np.ndarray) -> None:
     sums = np.empty((60, 80), np.uint16)
     _sums_8x8(words, sums)
@@ -245,3 +268,23 @@ def read_patches(
         _shrink_block(u_words, 32 * row, 4 * column, fours[i, 4])
         _shrink_block(v_words, 32 * row, 4 * column, fours[i, 5])
     return int(touched)
+
+
+@_kernel
+def read_all_patches(
+    y_words: tuple[np.ndarray, ...],
+    u_words: tuple[np.ndarray, ...],
+    v_words: tuple[np.ndarray, ...],
+    cameras: np.ndarray,
+    blocks: np.ndarray,
+    ends: np.ndarray,
+    pairs: np.ndarray,
+    fours: np.ndarray,
+) -> int:
+    """`read_patches` for some of eight cameras; `ends` (8,) int64 says where each camera's patches end."""
+    touched = 0
+    for i in range(cameras.shape[0]):
+        c = cameras[i]
+        first = ends[c - 1] if c > 0 else 0
+        touched += read_patches(y_words[c], u_words[c], v_words[c], blocks, first, ends[c], pairs, fours)
+    return touched

@@ -28,6 +28,8 @@ class PictureSampler:
         height_px, width_px: luma size of the pictures.
         budget: for the size of the base image.
 
+    `group` is how many cells of the fine grid are a base pixel across; 0 where the grids do not nest.
+
     Raises:
         ClipError: the picture is too large for exact sums.
     """
@@ -37,7 +39,7 @@ class PictureSampler:
         self._chroma_shape = chroma_shape = ((height_px + 1) // 2, (width_px + 1) // 2)
         base = budget.base_height_px, budget.base_width_px
         _check_size(luma_shape, base)
-        self._group = group = _nested_group(luma_shape, base)
+        self.group = group = _nested_group(luma_shape, base)
         self._is_reference_size = luma_shape == _REFERENCE_SHAPE and group in (1, 2, 4)
         fine, half_base = (ANALYSIS_ROWS, ANALYSIS_COLUMNS), (base[0] // 2, base[1] // 2)
         chroma_cells = (half_base[0] * max(group, 1), half_base[1] * max(group, 1))
@@ -62,6 +64,12 @@ class PictureSampler:
             and y.dtype == u.dtype == v.dtype == np.uint8
         )
 
+    def words(self, frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """The planes as uint64 words of eight pixels, where the faster kernels can read whole pictures and blocks."""
+        if not self._is_reference_size:
+            return None
+        return frame.y_plane.view(np.uint64), frame.u_plane.view(np.uint64), frame.v_plane.view(np.uint64)
+
     def read_whole(self, frame: Frame, analysis: np.ndarray, retina: np.ndarray) -> None:
         """Read every pixel once.
 
@@ -70,20 +78,14 @@ class PictureSampler:
             analysis: (120, 160) uint8, written: area mean of the luma.
             retina: (6, base_h / 2, base_w / 2) uint8, written: the base image, packed.
         """
-        if self._is_reference_size:
-            pixel_kernels_8x8.read_picture(
-                frame.y_plane.view(np.uint64),
-                frame.u_plane.view(np.uint64),
-                frame.v_plane.view(np.uint64),
-                self._group,
-                analysis,
-                retina,
-            )
+        words = self.words(frame)
+        if words is not None:
+            pixel_kernels_8x8.read_picture(*words, self.group, analysis, retina)
             return
-        group, line = self._group or 1, self._line
+        group, line = self.group or 1, self._line
         pixel_kernels.cell_sums(frame.y_plane, self._fine_luma, self._columns, self._luma_sums)
         pixel_kernels.group_means(self._luma_sums, 1, self._fine_luma, line[:ANALYSIS_COLUMNS], analysis)
-        if not self._group:
+        if not self.group:
             pixel_kernels.cell_sums(frame.y_plane, self._base_luma, self._columns, self._base_sums)
         base = self._base_image
         pixel_kernels.group_means(self._base_sums, group, self._base_luma, line[: base.shape[1]], base)

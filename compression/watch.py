@@ -1,8 +1,8 @@
 """The watch: the fewest blocks by which everybody who stands on the street ahead, near enough to matter, is in view.
 
-Surprise finds what moves against the street, but beside the car the street itself moves too fast to tell. So a few blocks
-are read so often, whatever they show, that nobody in them goes unseen for longer than some ticks. Calibrated rays only:
-it sees no pixels and knows no budget.
+Surprise finds what moves against the street, but beside the car the street itself moves too fast to tell. So a few
+blocks are read so often, whatever they show, that nobody in them goes unseen for longer than some ticks. It knows the
+calibrated rays; no pixels, no budget.
 """
 
 import numpy as np
@@ -35,8 +35,8 @@ _CORNERS_M = np.array(
 def watch_blocks(rig: Rig) -> np.ndarray:
     """(8, 300) bool: the watch of a rig.
 
-    Places are covered greedily, the block that holds most of them first (J. E. Johnson, Approximation algorithms for
-    combinatorial problems, 1974: at most ln n times as many blocks as are needed); places that no camera shows are left.
+    Places are covered greedily, the block that holds most of them first (D. S. Johnson, Approximation algorithms for
+    combinatorial problems, 1974); places that no camera shows are left.
     """
     places = _places()
     held = np.zeros((len(CAMERAS), BLOCKS, len(places)), bool)

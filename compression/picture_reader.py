@@ -1,0 +1,157 @@
+"""All cameras' pictures of a tick, read at once: analysis images, base images, and patches.
+
+Knows frames and sizes; which camera is valid and which block is worth a patch is decided elsewhere. Pictures of the
+reference size go through one call of the kernels for all cameras: between the calls of a camera each, the interpreter
+would find its own data pushed out of the cache by 1.8 MB of pixels.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fsd.compression import pixel_kernels_8x8
+from fsd.compression.budget import Budget
+from fsd.compression.sampling import PictureSampler
+from fsd.data.errors import ClipError
+from fsd.data.frames import CAMERAS, Frame
+
+GREY = 128
+"""What missing pictures and unused patches are filled with."""
+
+Words = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class PictureReader:
+    """Reads the cameras of one drive, tick by tick, for one budget."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._samplers: list[PictureSampler | None] = [None] * len(CAMERAS)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the drive; the next pictures are new ones."""
+        self._shown: list[Frame | None] = [None] * len(CAMERAS)
+        self._words: list[Words | None] = [None] * len(CAMERAS)
+
+    def read(
+        self,
+        frames: Sequence[Frame | None],
+        is_valid: np.ndarray,
+        analysis: np.ndarray,
+        before: np.ndarray,
+        retina: np.ndarray,
+    ) -> None:
+        """Read every pixel of the new pictures once.
+
+        A picture that was shown at the last tick too is not read again: its results are still there.
+
+        Args:
+            frames: one a camera; is_valid: (8,) bool, whose to read.
+            analysis: (8, 120, 160) uint8, written for valid cameras: area mean of the luma.
+            before: likewise, as it was written at the last tick.
+            retina: (8, 6, base_h / 2, base_w / 2) uint8, as it was left at the last tick; written: the base images,
+                packed, and grey for cameras that are not valid.
+
+        Raises:
+            ClipError: a picture is too large, or its planes do not fit each other.
+        """
+        together: list[int] = []
+        for index, (frame, is_shown) in enumerate(zip(frames, is_valid.tolist(), strict=True)):
+            if frame is None or not is_shown:
+                self._shown[index] = self._words[index] = None
+                retina[index] = GREY
+            elif frame is self._shown[index]:
+                analysis[index] = before[index]
+            else:
+                sampler = self._sampler(index, frame)
+                self._shown[index] = frame
+                self._words[index] = words = sampler.words(frame)
+                if words is None:
+                    sampler.read_whole(frame, analysis[index], retina[index])
+                else:
+                    together.append(index)
+        if not together:
+            return
+        planes = self._alike(together)
+        group = self._samplers[together[0]].group  # type: ignore[union-attr]
+        if planes is not None:
+            pixel_kernels_8x8.read_pictures(*planes, np.array(together), group, analysis, retina)
+            return
+        for index in together:
+            pixel_kernels_8x8.read_picture(*self._words[index], group, analysis[index], retina[index])
+
+    def read_blocks(self, patch_block: np.ndarray, ends: np.ndarray, patches: np.ndarray) -> None:
+        """Resample blocks of the pictures that were read last.
+
+        Args:
+            patch_block: (K,) int16, row * 20 + column, the first camera's first.
+            ends: (8,) int64, where each camera's patches end.
+            patches: (K, 6, 16, 16) uint8, written.
+        """
+        together: list[int] = []
+        first = 0
+        for index, last in enumerate(ends.tolist()):
+            frame, sampler = self._shown[index], self._samplers[index]
+            if last > first and frame is not None and sampler is not None:
+                if self._words[index] is None:
+                    sampler.read_blocks(frame, patch_block, first, last, patches)
+                else:
+                    together.append(index)
+            first = last
+        if not together:
+            return
+        views = patches.view(np.uint16), patches.view(np.uint32)
+        planes = self._alike(together)
+        if planes is not None:
+            pixel_kernels_8x8.read_all_patches(*planes, np.array(together), patch_block, ends, *views)
+            return
+        for index in together:
+            begin = int(ends[index - 1]) if index else 0
+            words = self._words[index]
+            pixel_kernels_8x8.read_patches(*words, patch_block, begin, int(ends[index]), *views)
+
+    def _sampler(self, index: int, frame: Frame) -> PictureSampler:
+        sampler = self._samplers[index]
+        if sampler is None or not sampler.fits(frame):
+            _check_planes(CAMERAS[index], frame)
+            sampler = self._samplers[index] = PictureSampler(*frame.y_plane.shape, self._budget)
+        return sampler
+
+    def _alike(self, cameras: Sequence[int]) -> tuple[tuple[np.ndarray, ...], ...] | None:
+        """All luma planes, all u, all v, eight of each, in words; None where cameras differ in memory layout.
+
+        Kernels are compiled for a layout; places of other cameras hold the first one's planes, to have always eight.
+        """
+        words = [self._words[index] for index in cameras]
+        model = words[0]
+        assert model is not None
+        filled: list[Words] = [model] * len(CAMERAS)
+        layout = _layout(model)
+        for index, planes in zip(cameras, words, strict=True):
+            assert planes is not None
+            if planes is not model and _layout(planes) != layout:
+                return None
+            filled[index] = planes
+        return tuple(zip(*filled, strict=True))
+
+
+def _layout(words: Words) -> tuple[int, int, int]:
+    """What a kernel is compiled for: rows with or without padding between them, aligned or not, read-only or not."""
+    y, u, v = words
+    return y.flags.num, u.flags.num, v.flags.num
+
+
+def _check_planes(name: str, frame: Frame) -> None:
+    height, width = frame.y_plane.shape
+    chroma = ((height + 1) // 2, (width + 1) // 2)
+    for plane_name, plane, shape in (
+        ("y_plane", frame.y_plane, (height, width)),
+        ("u_plane", frame.u_plane, chroma),
+        ("v_plane", frame.v_plane, chroma),
+    ):
+        if plane.dtype != np.uint8 or plane.shape != shape or plane.strides[1] != 1:
+            raise ClipError(
+                f"{name}: `{plane_name}` is {plane.shape} {plane.dtype}, expected {shape} uint8 with pixels side by "
+                "side (planar YUV 4:2:0, 8 bit). Decode to yuv420p."
+            )
