@@ -8,12 +8,13 @@ Source: T. Chen, I. Goodfellow, J. Shlens, Net2Net: Accelerating learning via kn
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from fsd.compression.budget import Budget
-from fsd.networks.encoders import IMAGE_CHANNELS, ConvUnit, normalise_pixels
+from fsd.networks.encoders import IMAGE_CHANNELS, ConvUnit, ResidualUnit, normalise_pixels
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.weights import untrained
 
@@ -28,34 +29,48 @@ def with_base(network: DrivingNetwork, budget: Budget, seed: int = 0) -> Driving
     for others the first layer is copied and sees a picture of another scale.
     """
     grown = untrained(replace(network.config, budget=budget), seed)
-    trunk = [layer for layer in grown.retina.trunk if isinstance(layer, ConvUnit)]
-    (stem,) = [layer for layer in network.retina.trunk if isinstance(layer, ConvUnit)]
+    layers = [_ConvAndNorm.of(layer) for layer in grown.retina.trunk if isinstance(layer, ConvUnit)]
+    (stem,) = [_ConvAndNorm.of(layer) for layer in network.retina.trunk if isinstance(layer, ConvUnit)]
     state = {name: value for name, value in network.state_dict().items() if not name.startswith("retina.trunk.")}
     missing = grown.load_state_dict(state, strict=False)
     assert not missing.unexpected_keys
-    blocks = len(network.retina.trunk) - 1
-    for old, new in zip(network.retina.trunk[-blocks:], grown.retina.trunk[-blocks:], strict=True):
+    blocks = [layer for layer in network.retina.trunk if isinstance(layer, ResidualUnit)]
+    for old, new in zip(blocks, list(grown.retina.trunk)[-len(blocks) :], strict=True):
         new.load_state_dict(old.state_dict())
     with torch.no_grad():
-        _copy_stem(stem, trunk)
+        _copy_stem(stem, layers)
     return grown.eval()
 
 
-def _copy_stem(stem: ConvUnit, layers: list[ConvUnit]) -> None:
+class _ConvAndNorm(NamedTuple):
+    """What a `ConvUnit` holds, by name."""
+
+    conv: nn.Conv2d
+    norm: nn.BatchNorm2d
+
+    @classmethod
+    def of(cls, unit: ConvUnit) -> "_ConvAndNorm":
+        conv, norm = unit[0], unit[1]
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        return cls(conv, norm)
+
+
+def _copy_stem(stem: _ConvAndNorm, layers: list[_ConvAndNorm]) -> None:
     last = layers[-1]
-    last[1].load_state_dict(stem[1].state_dict())
-    if last[0].stride == (1, 1):
-        last[0].weight.copy_(_on_enlarged(stem[0].weight))
+    last.norm.load_state_dict(stem.norm.state_dict())
+    if last.conv.stride == (1, 1):
+        last.conv.weight.copy_(_on_enlarged(stem.conv.weight))
     elif len(layers) == 1:
-        last[0].weight.copy_(stem[0].weight)
+        last.conv.weight.copy_(stem.conv.weight)
     else:
         for index, layer in enumerate(layers[:-1]):
             _make_halving(layer, is_first=index == 0)
-        last[0].weight.zero_()
-        last[0].weight[:, : 2 * IMAGE_CHANNELS] = _signed(stem[0].weight)
+        last.conv.weight.zero_()
+        last.conv.weight[:, : 2 * IMAGE_CHANNELS] = _signed(stem.conv.weight)
 
 
-def _make_halving(layer: ConvUnit, is_first: bool) -> None:
+def _make_halving(layer: _ConvAndNorm, is_first: bool) -> None:
     """Let the first 12 channels of a stride-2 layer be the packed image of half the size, and its negative.
 
     Two of each, since ReLU lets only what is positive through. The other channels keep their random start.
@@ -67,12 +82,11 @@ def _make_halving(layer: ConvUnit, is_first: bool) -> None:
             for chroma in range(_LUMA, IMAGE_CHANNELS):
                 kernel[chroma, chroma, row + 1, column + 1] = 0.25
     kernel = kernel if is_first else _signed(kernel)
-    convolution, norm = layer[0], layer[1]
     kept = 2 * IMAGE_CHANNELS
-    convolution.weight[:kept] = 0.0
-    convolution.weight[:kept:2, : kernel.shape[1]] = kernel
-    convolution.weight[1:kept:2, : kernel.shape[1]] = -kernel
-    norm.weight[:kept] = (1.0 + norm.eps) ** 0.5
+    layer.conv.weight[:kept] = 0.0
+    layer.conv.weight[:kept:2, : kernel.shape[1]] = kernel
+    layer.conv.weight[1:kept:2, : kernel.shape[1]] = -kernel
+    layer.norm.weight[:kept] = (1.0 + layer.norm.eps) ** 0.5
 
 
 def _signed(kernel: Tensor) -> Tensor:
@@ -107,14 +121,17 @@ def settle_statistics(network: DrivingNetwork, retina: Tensor) -> None:
     features = normalise_pixels(retina)
     with torch.no_grad():
         for layer in layers[:-1]:
-            before = layer[0](features)
-            _settle(layer[1], before.mean(dim=(0, 2, 3)), before.var(dim=(0, 2, 3), correction=0))
+            conv, norm = _ConvAndNorm.of(layer)
+            before = conv(features)
+            _settle(norm, before.mean(dim=(0, 2, 3)), before.var(dim=(0, 2, 3), correction=0))
             features = layer(features)
 
 
 def _settle(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
     kept = 2 * IMAGE_CHANNELS
-    norm.running_mean.copy_(mean)  # type: ignore[union-attr]
-    norm.running_var.copy_(variance)  # type: ignore[union-attr]
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
     norm.weight[:kept] = torch.sqrt(variance[:kept] + norm.eps)
     norm.bias[:kept] = mean[:kept]

@@ -77,7 +77,7 @@ class NewsDetector:
         is_news = np.zeros((len(CAMERAS), BLOCKS), bool)
         if len(self._past) > MIN_AGE:
             before, was_there = self._past.pop(0)
-            for camera in np.flatnonzero(is_there & was_there):
+            for camera in np.flatnonzero(is_there & was_there).tolist():
                 residual = unexplained(images[camera], before[camera], _REACH_X, _REACH_Y)
                 is_news[camera] = residual >= NEWS_GREY_LEVELS
         return is_news.reshape(-1)

@@ -154,7 +154,7 @@ def _cut_into(sums: np.ndarray, count: int) -> np.ndarray:
         cut[i] = (i, 0, sums.shape[2] - 1, 0, sums.shape[3] - 1)
         gain[i], axis[i], at[i] = _best_cut(sums[i], cut[i, 1], cut[i, 2], cut[i, 3], cut[i, 4])
     while held < count:
-        worst = gain[:held].argmax()
+        worst = int(gain[:held].argmax())
         if gain[worst] < 0:  # single blocks only
             break
         cut[held] = cut[worst]

@@ -24,7 +24,7 @@ from _rd_variants import RATES, SHARED_POLICIES, Lane, Variant, pictures_shown
 from PIL import Image
 
 from fsd.compression.budget import GRID_COLUMNS, PATCH_PX
-from fsd.compression.frame_selection import SceneCuts
+from fsd.compression.frame_selection import FrameSelection, SceneCuts
 from fsd.compression.policies import spent_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import open_clip
@@ -61,8 +61,10 @@ def measure_clip(path: Path, rates: Sequence[int], max_ticks: int | None) -> dic
     clip = open_clip(path)
     lanes = [Lane(variant, clip.rig) for variant in measured_variants(rates)]
     detector, watch = NewsDetector(), NewsWatch(len(lanes))
-    quality = [[0.0, 0] for _ in lanes]
-    selections = {"ours": SceneCuts(), **({"pyscenedetect": PySceneCuts()} if has_pyscenedetect() else {})}
+    quality = [[0.0, 0.0] for _ in lanes]  # squared error, pixels
+    selections: dict[str, FrameSelection] = {"ours": SceneCuts()}
+    if has_pyscenedetect():
+        selections["pyscenedetect"] = PySceneCuts()
     cuts = dict.fromkeys(selections, 0)
     ticks = 0
     with FrameSource(clip, workers=1, max_ticks=max_ticks) as source:
@@ -95,7 +97,7 @@ def measure_clip(path: Path, rates: Sequence[int], max_ticks: int | None) -> dic
     }
 
 
-def _psnr(squared_error: float, pixels: int) -> float:
+def _psnr(squared_error: float, pixels: float) -> float:
     return 10.0 * math.log10(255.0**2 / max(squared_error / pixels, 1e-9)) if pixels else math.nan
 
 
@@ -114,7 +116,7 @@ def given_luma(tick: CompressedTick, camera: int, rectangles: Sequence[tuple[int
     `rectangles` say what patches cover where they are more than a block each.
     """
     canvas = np.asarray(_enlarged(unpacked_luma(tick.retina[camera]), _WIDTH, _HEIGHT)).copy()
-    for index in np.flatnonzero(tick.patch_camera == camera):
+    for index in np.flatnonzero(tick.patch_camera == camera).tolist():
         if rectangles:
             top, bottom, left, right = rectangles[index][1]
         else:

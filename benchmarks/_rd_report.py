@@ -34,7 +34,7 @@ def driving_results(variants: Sequence[Variant], drives: Sequence[DrivePlans]) -
     truths = {"expert": [drive.expert for drive in drives], "dense": [drive.plans[dense] for drive in drives]}
     tables = {truth: error_tables(plans, rows, scenarios) for truth, rows in truths.items()}
     drawn = resampled_drives(len(drives))
-    rows = {
+    rows: dict[str, Results] = {
         name: {truth: summarise(tables[truth], index, drawn) for truth in tables}
         for index, name in enumerate([*names, BLIND])
     }
