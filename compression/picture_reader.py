@@ -6,6 +6,7 @@ would find its own data pushed out of the cache by 1.8 MB of pixels.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from fsd.compression.budget import Budget
 from fsd.compression.sampling import PictureSampler
 from fsd.data.errors import ClipError
 from fsd.data.frames import CAMERAS, Frame
+
+_kernels: Any = pixel_kernels_8x8  # the compiled kernels' types do not know unpacked arguments
 
 GREY = 128
 """What missing pictures and unused patches are filled with."""
@@ -76,10 +79,12 @@ class PictureReader:
         planes = self._alike(together)
         group = self._samplers[together[0]].group  # type: ignore[union-attr]
         if planes is not None:
-            pixel_kernels_8x8.read_pictures(*planes, np.array(together), group, analysis, retina)
+            _kernels.read_pictures(*planes, np.array(together), group, analysis, retina)
             return
         for index in together:
-            pixel_kernels_8x8.read_picture(*self._words[index], group, analysis[index], retina[index])
+            words = self._words[index]
+            assert words is not None
+            _kernels.read_picture(*words, group, analysis[index], retina[index])
 
     def read_blocks(self, patch_block: np.ndarray, ends: np.ndarray, patches: np.ndarray) -> None:
         """Resample blocks of the pictures that were read last.
@@ -104,18 +109,20 @@ class PictureReader:
         views = patches.view(np.uint16), patches.view(np.uint32)
         planes = self._alike(together)
         if planes is not None:
-            pixel_kernels_8x8.read_all_patches(*planes, np.array(together), patch_block, ends, *views)
+            _kernels.read_all_patches(*planes, np.array(together), patch_block, ends, *views)
             return
         for index in together:
             begin = int(ends[index - 1]) if index else 0
             words = self._words[index]
-            pixel_kernels_8x8.read_patches(*words, patch_block, begin, int(ends[index]), *views)
+            assert words is not None
+            _kernels.read_patches(*words, patch_block, begin, int(ends[index]), *views)
 
     def _sampler(self, index: int, frame: Frame) -> PictureSampler:
         sampler = self._samplers[index]
         if sampler is None or not sampler.fits(frame):
             _check_planes(CAMERAS[index], frame)
-            sampler = self._samplers[index] = PictureSampler(*frame.y_plane.shape, self._budget)
+            height_px, width_px = frame.y_plane.shape
+            sampler = self._samplers[index] = PictureSampler(height_px, width_px, self._budget)
         return sampler
 
     def _alike(self, cameras: Sequence[int]) -> tuple[tuple[np.ndarray, ...], ...] | None:

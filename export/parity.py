@@ -158,9 +158,9 @@ def compare(
     budget = network.config.budget
     runners: dict[str, Runner] = {REFERENCE: TorchRunner(network, device)}
     for name, path in {FP32: fp32, **others}.items():
-        runner = BatchRunner if name == FP32_BATCH else OnnxRunner
-        runners[name] = runner(open_session(path), budget)
-        runners[name + UNOPTIMISED] = runner(open_session(path, optimise=False), budget)
+        kind = BatchRunner if name == FP32_BATCH else OnnxRunner
+        runners[name] = kind(open_session(path), budget)
+        runners[name + UNOPTIMISED] = kind(open_session(path, optimise=False), budget)
     pairs = {name: REFERENCE if name.startswith(FP32) else FP32 for name in runners if name != REFERENCE}
     tallies = {name: _Tally() for name in pairs}
     ticks = 0

@@ -2,6 +2,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +33,13 @@ def steps() -> list[Step]:
 
 def run(engine: Engine, steps: list[Step]) -> list[np.ndarray]:
     return [engine.step(*step)["trajectory"].copy() for step in steps]
+
+
+def save(model: Any, path: Path) -> None:
+    """Write a changed copy of the packaged model, with its digest."""
+    from fsd.export.metadata import read_metadata, write_model
+
+    write_model(model, read_metadata(packaged_model()), path)
 
 
 def test_running_the_packaged_model_imports_neither_torch_nor_onnx() -> None:
@@ -130,7 +138,7 @@ def test_not_a_number_never_leaves_even_if_the_model_makes_it(steps: list[Step],
     weight = next(entry for entry in model.graph.initializer if entry.name == name)
     values = onnx.numpy_helper.to_array(weight) * np.float32("nan")
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
-    onnx.save(model, tmp_path / "m.onnx")
+    save(model, tmp_path / "m.onnx")
     engine = Engine(tmp_path / "m.onnx")
     outputs = engine.step(*steps[0])
     assert engine.plan_source == "stop"
@@ -172,7 +180,7 @@ def test_a_model_whose_graph_is_not_what_its_metadata_says_is_refused(tmp_path: 
     model.graph.input[10].name = "speed"
     for node in model.graph.node:
         node.input[:] = ["speed" if name == "ego" else name for name in node.input]
-    onnx.save(model, tmp_path / "m.onnx")
+    save(model, tmp_path / "m.onnx")
     with pytest.raises(ModelError, match="missing ego, unknown speed"):
         Engine(tmp_path / "m.onnx")
 
