@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions for the exporter's own runs: one thread that does not spin, the CPU, any optimiser level."""
+"""ONNX Runtime sessions for the exporter's own runs: one thread, the CPU, any optimiser level."""
 
 from pathlib import Path
 
@@ -11,14 +11,11 @@ from fsd.export.onnx_export import serialise
 from fsd.networks.feeds import Feeds, Step
 
 
-def open_session(
-    model: onnx.ModelProto | Path, threads: int = 1, optimise: bool = True
-) -> onnxruntime.InferenceSession:
+def open_session(model: onnx.ModelProto | Path, optimise: bool = True) -> onnxruntime.InferenceSession:
     """A session over a model in memory or in a file."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL

@@ -1,6 +1,7 @@
 """The pictures' bytes at the quantized network's door: (pixel - 128) / 64 is itself a quantization, so nothing is lost.
 
-A calibrated scale instead would put the first convolution in float (ONNX Runtime, 2x slower) or round every pixel.
+A calibrated scale instead would put the first convolution in float (ONNX Runtime, 2x slower) or round every pixel. So
+would a bias that was quantized for another scale: the quantizer has to know the bytes' range beforehand.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,16 +14,18 @@ from fsd.data.errors import ModelError
 from fsd.networks.encoders import PIXEL_MEAN, PIXEL_SCALE
 
 SCALE, ZERO_POINT = "pixel_scale", "pixel_zero_point"
+BYTE_RANGE = ((0 - PIXEL_MEAN) * PIXEL_SCALE, (255 - PIXEL_MEAN) * PIXEL_SCALE)
+"""What the bytes 0 to 255 stand for; over 255 steps it is exactly `PIXEL_SCALE`."""
 
 
-def pictures_into(model: onnx.ModelProto, nodes: Collection[str]) -> int:
-    """How many scaled pictures (retina, patches) enter one of these nodes of the float model."""
+def pictures_into(model: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
+    """The scaled pictures (retina, patches) that enter one of these nodes of the float model, by tensor name."""
     producer = {output: node for node in model.graph.node for output in node.output}
-    entered = set()
+    entered: dict[str, None] = {}
     for node in model.graph.node:
         if node.name in nodes and _leads_from_bytes(node.input[0], producer, ["Mul", "Sub", "Cast"]):
-            entered.add(node.input[0])
-    return len(entered)
+            entered[node.input[0]] = None
+    return list(entered)
 
 
 def feed_bytes(model: onnx.ModelProto, pictures: int) -> None:

@@ -17,7 +17,7 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
-from fsd.export.pixel_bytes import feed_bytes, pictures_into, round_no_pixel
+from fsd.export.pixel_bytes import BYTE_RANGE, feed_bytes, pictures_into, round_no_pixel
 from fsd.export.qdq_rules import check_qdq
 from fsd.export.recipes import Recipe
 
@@ -96,12 +96,13 @@ def quantize(
         raise ModelError(
             f"The calibration lacks {len(missing)} tensors of this graph (first: {missing[0]}). Calibrate this model."
         )
+    watched = dict(calibration.ranges)
+    if not recipe.symmetric:
+        # Biases are quantized with their input's scale, and a bias of another scale keeps a convolution in float.
+        watched |= dict.fromkeys(pictures, BYTE_RANGE)
     ranges = TensorsData(
         CalibrationMethod.MinMax,
-        {
-            name: TensorData(lowest=np.float32(low), highest=np.float32(high))
-            for name, (low, high) in calibration.ranges.items()
-        },
+        {name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in watched.items()},
     )
     source = onnx.ModelProto()
     source.CopyFrom(model)
@@ -124,9 +125,9 @@ def quantize(
         )
         quantized = onnx.load(output)
     if recipe.symmetric:
-        round_no_pixel(quantized, pictures)
+        round_no_pixel(quantized, len(pictures))
     else:
-        feed_bytes(quantized, pictures)
+        feed_bytes(quantized, len(pictures))
     quantized.producer_name, quantized.producer_version = "fsd", ""
     del quantized.metadata_props[:]
     onnx.checker.check_model(quantized, full_check=True)

@@ -188,7 +188,7 @@ def _is_finite(*arrays: np.ndarray) -> bool:
 
 
 def open_session(model: Path, threads: int, device: str = "cpu") -> onnxruntime.InferenceSession:
-    """A session of threads that do not spin.
+    """A session as `session_options` has it.
 
     Raises:
         ModelError: the file is missing or cannot be loaded.

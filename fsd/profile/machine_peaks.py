@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
+from fsd.execution_provider import open_on, session_options
 from fsd.profile.onnx_bytes import Constant, Port, one_operator_model
 
 COPY_BYTES = 128 * 2**20
@@ -84,10 +84,7 @@ def _copy_gb_s(threads: int, repeats: int) -> float:
 
 
 def _best_gmac_s(model: bytes, macs: int, threads: int, repeats: int) -> float:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_on("cpu", model, session_options(threads))
     feed = session.get_inputs()[0]
     dtype = np.float32 if "float" in feed.type else np.uint8
     values = np.ones(feed.shape, dtype)

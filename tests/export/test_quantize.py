@@ -1,5 +1,9 @@
+from pathlib import Path
+
+import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
@@ -103,3 +107,20 @@ def test_a_graph_without_module_names_is_refused(fp32_model: onnx.ModelProto) ->
 def test_the_file_loads_with_and_without_the_optimiser(int8_model: onnx.ModelProto) -> None:
     for optimise in (True, False):
         assert open_session(int8_model, optimise=optimise).get_inputs()
+
+
+def test_every_convolution_runs_on_integers_also_where_biases_are_not_zero(
+    fp32_model: onnx.ModelProto, calibration: Calibration, tmp_path: Path
+) -> None:
+    biased = onnx.ModelProto()
+    biased.CopyFrom(fp32_model)
+    rng = np.random.default_rng(0)
+    convolutions = [node for node in biased.graph.node if node.op_type == "Conv"]
+    for node in convolutions:
+        channels = next(entry.dims[0] for entry in biased.graph.initializer if entry.name == node.input[1])
+        bias = numpy_helper.from_array(rng.normal(size=channels).astype(np.float32), f"{node.name}.bias")
+        biased.graph.initializer.append(bias)
+        node.input[2:] = [bias.name]
+    kinds = fused_operators(quantize(biased, calibration, RECIPES["ort-cpu"]), str(tmp_path))
+    assert kinds.count("QLinearConv") == len(convolutions)
+    assert not {"Conv", "FusedConv", "NhwcFusedConv"} & set(kinds)

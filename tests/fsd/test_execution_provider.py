@@ -6,7 +6,7 @@ import pytest
 
 from fsd.data.errors import ModelError
 from fsd.engine import Engine, packaged_model
-from fsd.execution_provider import PROVIDERS, assignment, check_assignment, provider_for
+from fsd.execution_provider import PROVIDERS, SPIN_US, assignment, check_assignment, provider_for, session_options
 from fsd.export.synthetic_clip import synthetic_steps
 
 
@@ -34,6 +34,20 @@ def test_openvino_runs_the_whole_packaged_network() -> None:
     engine = Engine(device="openvino")
     step = next(synthetic_steps(engine.budget, 1))
     assert np.isfinite(engine.step(*step)["trajectory"]).all()
+
+
+@pytest.mark.parametrize(
+    ("version", "threads", "may_spin"), [("1.31.1", 1, "0"), ("1.25.0", 2, "0"), ("1.31.1", 2, "1")]
+)
+def test_threads_look_out_for_more_only_where_that_can_be_bounded(
+    version: str, threads: int, may_spin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onnxruntime.__version__", version)
+    options = session_options(threads)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == may_spin
+    if may_spin == "1":
+        assert options.get_session_config_entry("session.intra_op.spin_duration_us") == str(SPIN_US)
+        assert options.get_session_config_entry("session.force_spinning_stop") == "1"
 
 
 def test_an_unknown_device_is_named_with_the_known_ones() -> None:
