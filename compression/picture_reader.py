@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from fsd.compression import pixel_kernels_8x8
+from fsd.compression import patch_kernels_2x2, pixel_kernels_8x8
 from fsd.compression.budget import Budget
 from fsd.compression.sampling import PictureSampler
 from fsd.data.errors import ClipError
 from fsd.data.frames import CAMERAS, Frame
 
-_kernels: Any = pixel_kernels_8x8  # the compiled kernels' types do not know unpacked arguments
+# The compiled kernels' types do not know unpacked arguments.
+_kernels: Any = pixel_kernels_8x8
+_patch_kernels: Any = patch_kernels_2x2
 
 GREY = 128
 """What missing pictures and unused patches are filled with."""
@@ -109,13 +111,13 @@ class PictureReader:
         views = patches.view(np.uint16), patches.view(np.uint32)
         planes = self._alike(together)
         if planes is not None:
-            _kernels.read_all_patches(*planes, np.array(together), patch_block, ends, *views)
+            _patch_kernels.read_all_patches(*planes, np.array(together), patch_block, ends, *views)
             return
         for index in together:
             begin = int(ends[index - 1]) if index else 0
             words = self._words[index]
             assert words is not None
-            _kernels.read_patches(*words, patch_block, begin, int(ends[index]), *views)
+            _patch_kernels.read_patches(*words, patch_block, begin, int(ends[index]), *views)
 
     def _sampler(self, index: int, frame: Frame) -> PictureSampler:
         sampler = self._samplers[index]

@@ -9,7 +9,7 @@ starts where cell 2i of 2w starts. A base size that does not divide the fine gri
 
 import numpy as np
 
-from fsd.compression import pixel_kernels, pixel_kernels_8x8
+from fsd.compression import patch_kernels_2x2, pixel_kernels, pixel_kernels_8x8
 from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS, PATCH_PX, Budget
 from fsd.compression.pixel_kernels import make_grid
 from fsd.data.errors import ClipError
@@ -106,7 +106,7 @@ class PictureSampler:
         if self._luma_shape == _REFERENCE_SHAPE:
             words = y.view(np.uint64), u.view(np.uint64), v.view(np.uint64)
             pairs, fours = patches.view(np.uint16), patches.view(np.uint32)
-            pixel_kernels_8x8.read_patches(*words, blocks, first, last, pairs, fours)
+            patch_kernels_2x2.read_patches(*words, blocks, first, last, pairs, fours)
         else:
             grids = self._patch_luma, self._patch_chroma
             pixel_kernels.read_patches(y, u, v, *grids, blocks, first, last, patches)
