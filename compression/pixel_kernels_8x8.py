@@ -7,14 +7,10 @@ the fewer lines are under way at once. Views of other word sizes are made once a
 more than the arithmetic.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
 from numba import njit
-from numba.core import cgutils, types
-from numba.extending import intrinsic
+
+from fsd.compression.byte_sums import WIDE, byte_summer
 
 _kernel = njit(nogil=True, cache=True, error_model="numpy")
 
@@ -26,78 +22,7 @@ _EVEN_PAIRS = np.uint64(0x0000FFFF0000FFFF)
 _PAIR = np.uint64(0xFFFF)
 _6, _8, _10, _16, _32, _40 = (np.uint64(bits) for bits in (6, 8, 10, 16, 32, 40))
 
-_WIDE = 8
-"""Words that are summed side by side: a cache line."""
-
-_SAD = {"avx512bw": ("llvm.x86.avx512.psad.bw.512", 8), "avx2": ("llvm.x86.avx2.psad.bw", 4)}
-"""Instructions that add up the eight bytes of every word, by the processor's feature, and the words they take."""
-
-
-def _vector_sums(builder: Any, rows: list[Any], name: str, words: int) -> Any:
-    """Sums of the bytes of `words` words each, over all rows, by an instruction of the processor."""
-    wide, byte = ir.VectorType(ir.IntType(64), words), ir.VectorType(ir.IntType(8), 8 * words)
-    sad = cgutils.get_or_insert_function(builder.module, ir.FunctionType(wide, [byte, byte]), name)
-    sums = [builder.call(sad, [builder.bitcast(row, byte), ir.Constant(byte, None)]) for row in rows]
-    return _total(builder, sums)
-
-
-def _lane_sums(builder: Any, rows: list[Any], words: int) -> Any:
-    """The same on any processor, in four 16-bit lanes a word: sixteen bytes never carry into the next lane."""
-    wide = ir.VectorType(ir.IntType(64), words)
-
-    def constant(value: int) -> Any:
-        return ir.Constant(wide, [int(value)] * words)
-
-    def folded(value: Any, bits: int, mask: int) -> Any:
-        high = builder.and_(builder.lshr(value, constant(bits)), constant(mask))
-        return builder.add(builder.and_(value, constant(mask)), high)
-
-    lanes = _total(builder, [folded(row, 8, int(_EVEN_BYTES)) for row in rows])
-    return folded(folded(lanes, 16, int(_EVEN_PAIRS)), 32, 0xFFFFFFFF)
-
-
-def _total(builder: Any, values: list[Any]) -> Any:
-    total = values[0]
-    for value in values[1:]:
-        total = builder.add(total, value)
-    return total
-
-
-def cell_adder(is_portable: bool = False) -> Callable[..., None]:
-    """An intrinsic add(words, row, column, out, y): sums of 8 rows of 8 words each, from [row, column] on.
-
-    They go to out[y, column: column + 8], uint16. Takes the processor's own instruction where it has one that is known
-    here, unless `is_portable`. Against four-lane arithmetic in Python code it saves a third of the time of a picture.
-    """
-
-    @intrinsic
-    def add(typing: Any, words: Any, row: Any, column: Any, out: Any, y: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            source, target = (context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 3))
-            features = context.codegen().magic_tuple()[2].split(",")
-            known = [_SAD[name] for name in _SAD if f"+{name}" in features and not is_portable]
-            width = known[0][1] if known else _WIDE
-            wide, short = ir.VectorType(ir.IntType(64), width), ir.VectorType(ir.IntType(16), width)
-            for part in range(0, _WIDE, width):
-                column_now = builder.add(arguments[2], ir.Constant(ir.IntType(64), part))
-                rows = []
-                for step in range(8):
-                    place = [builder.add(arguments[1], ir.Constant(ir.IntType(64), step)), column_now]
-                    at = cgutils.get_item_pointer(context, builder, signature.args[0], source, place, wraparound=False)
-                    rows.append(builder.load(builder.bitcast(at, wide.as_pointer()), align=1))
-                sums = _vector_sums(builder, rows, *known[0]) if known else _lane_sums(builder, rows, width)
-                place = [arguments[4], column_now]
-                at = cgutils.get_item_pointer(context, builder, signature.args[3], target, place, wraparound=False)
-                builder.store(builder.trunc(sums, short), builder.bitcast(at, short.as_pointer()), align=1)
-            return context.get_dummy_value()
-
-        return types.void(words, types.uint64, types.uint64, out, types.uint64), generate
-
-    added: Callable[..., None] = add
-    return added
-
-
-_add_cells = cell_adder()
+_add_cells = byte_summer()
 
 
 @_kernel
@@ -109,7 +34,7 @@ def _sums_8x8(words: np.ndarray, out: np.ndarray) -> None:
         out: (h, w) uint16, at most 64 * 255.
     """
     for y in range(out.shape[0]):
-        for x in range(0, out.shape[1], 8):
+        for x in range(0, out.shape[1], WIDE):
             _add_cells(words, np.uint64(8 * y), np.uint64(x), out, np.uint64(y))
 
 

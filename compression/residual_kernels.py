@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
+from fsd.compression.byte_sums import byte_summer
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
 
 _kernel = njit(nogil=True, cache=True, error_model="numpy")
@@ -22,6 +23,11 @@ FLOOR_BITS = 4
 """A noise floor forgets in about 2^4 ticks."""
 
 _LAST_ROW, _LAST_COLUMN = ANALYSIS_ROWS - EDGE, ANALYSIS_COLUMNS - EDGE
+_WORDS = (0, 8, 12)
+"""Where eight words begin that together are the twenty of a row of blocks; the last overlap."""
+
+_add_bytes, _add_differences = byte_summer(), byte_summer(images=2)
+
 _1, _2, _3, _4, _5, _6, _7 = (np.uint64(i) for i in range(1, 8))
 _STRIDE = np.uint64(ANALYSIS_COLUMNS)
 
@@ -48,24 +54,11 @@ def warp(reference: np.ndarray, shifts: np.ndarray, out: np.ndarray) -> None:
 
 @_kernel
 def block_sums(image: np.ndarray, out: np.ndarray) -> None:
-    """(300,) int64 sums of the 64 pixels of every block."""
-    column = np.empty(ANALYSIS_COLUMNS, np.uint16)
+    """(15, 20) uint16 sums of the 64 pixels of every block of a (120, 160) uint8 image without gaps."""
+    words = image.view(np.uint64)
     for row in range(GRID_ROWS):
-        column[:] = 0
-        for j in range(EDGE):
-            line = image[EDGE * row + j]
-            for x in range(ANALYSIS_COLUMNS):
-                column[x] += np.uint16(line[x])
-        _fold_blocks(column, row, out)
-
-
-@_kernel
-def _fold_blocks(column: np.ndarray, row: int, out: np.ndarray) -> None:
-    for block in range(GRID_COLUMNS):
-        total = 0
-        for i in range(EDGE):
-            total += column[EDGE * block + i]
-        out[GRID_COLUMNS * row + block] = total
+        for left in _WORDS:
+            _add_bytes(words, np.uint64(EDGE * row), np.uint64(left), out, np.uint64(row))
 
 
 @_kernel
@@ -107,18 +100,22 @@ def fit_exposure(now: np.ndarray, before: np.ndarray) -> tuple[int, int]:
 
 @_kernel
 def residuals(image: np.ndarray, warped: np.ndarray, gain: int, offset: int, out: np.ndarray) -> None:
-    """(300,) int64 sums of |image - exposure-corrected warped reference| of every block."""
-    column = np.empty(ANALYSIS_COLUMNS, np.uint16)
-    factor, shift = np.int32(gain), np.int32(offset + 128)
+    """(15, 20) uint16 sums of |image - exposure-corrected warped reference| of every block; corrects it in place.
+
+    Images are (120, 160) uint8 without gaps.
+    """
+    # (b * gain + offset + 128) >> 8 in 16 bits: what of gain and offset is below 256 first, then the rest.
+    fine, coarse = np.uint16(gain & 255), np.uint16(gain >> 8)
+    rest, whole = np.uint16((offset + 128) & 255), np.int16((offset + 128) >> 8)
+    pixels = warped.reshape(-1)
+    for i in range(pixels.shape[0]):
+        b = np.uint16(pixels[i])
+        value = np.int16(np.uint16(np.uint16(b * fine + rest) >> np.uint16(8)) + np.uint16(b * coarse)) + whole
+        pixels[i] = np.uint8(min(max(np.int16(value), np.int16(0)), np.int16(255)))
+    words, others = image.view(np.uint64), warped.view(np.uint64)
     for row in range(GRID_ROWS):
-        column[:] = 0
-        for j in range(EDGE):
-            a, b = image[EDGE * row + j], warped[EDGE * row + j]
-            for x in range(ANALYSIS_COLUMNS):
-                value = (np.int32(b[x]) * factor + shift) >> np.int32(8)
-                value = min(max(value, np.int32(0)), np.int32(255))
-                column[x] += np.uint16(abs(np.int32(a[x]) - value))
-        _fold_blocks(column, row, out)
+        for left in _WORDS:
+            _add_differences(words, others, np.uint64(EDGE * row), np.uint64(left), out, np.uint64(row))
 
 
 @_kernel
@@ -279,7 +276,7 @@ def measure(
     length, cameras, rows, columns = analysis.shape
     blocks = out.shape[1]
     warped = np.empty((rows, columns), np.uint8)
-    sums_now, sums_then = np.empty(blocks, np.int64), np.empty(blocks, np.int64)
+    sums_now, sums_then = np.empty((GRID_ROWS, GRID_COLUMNS), np.uint16), np.empty((GRID_ROWS, GRID_COLUMNS), np.uint16)
     residual = np.empty(blocks, np.int64)
     for camera in range(cameras):
         if ages[camera] == 0:
@@ -290,8 +287,9 @@ def measure(
         warp(reference, shifts[camera], warped)
         block_sums(image, sums_now)
         block_sums(warped, sums_then)
-        gain, offset = fit_exposure(sums_now, sums_then)
-        residuals(image, warped, gain, offset, residual)
+        gain, offset = fit_exposure(sums_now.reshape(-1), sums_then.reshape(-1))
+        residuals(image, warped, gain, offset, sums_then)
+        residual[:] = sums_then.reshape(-1)
         rise = surprise(
             image,
             reference,

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba import njit
 
 from fsd.compression.budget import BUDGETS, Budget
-from fsd.compression.pixel_kernels_8x8 import cell_adder
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS, PictureSampler
 from fsd.data.errors import ClipError
 
@@ -100,22 +98,3 @@ def test_brightest_picture_does_not_overflow(made: Any, budget: Budget, height: 
 def test_a_picture_too_large_to_be_exact_is_refused() -> None:
     with pytest.raises(ClipError, match="Scale the video down"):
         PictureSampler(16384, 16384, BUDGETS["B400"])
-
-
-@pytest.mark.parametrize("is_portable", [False, True])
-def test_sums_of_cells_are_exact_with_and_without_the_processors_own_instruction(is_portable: bool) -> None:
-    add = cell_adder(is_portable)
-
-    @njit
-    def sums(words: np.ndarray, out: np.ndarray) -> None:
-        for y in range(out.shape[0]):
-            for x in range(0, out.shape[1], 8):
-                add(words, np.uint64(8 * y), np.uint64(x), out, np.uint64(y))
-
-    rng = np.random.default_rng(2)
-    for plane in (rng.integers(0, 256, (24, 192), dtype=np.uint8), np.full((24, 192), 255, np.uint8)):
-        strided = np.ascontiguousarray(np.pad(plane, ((0, 0), (0, 13))))[:, :192]
-        out = np.zeros((3, 24), np.uint16)
-        sums(strided.view(np.uint64), out)
-        expected = plane.reshape(3, 8, 24, 8).sum(axis=(1, 3))
-        np.testing.assert_array_equal(out, expected)

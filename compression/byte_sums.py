@@ -1,0 +1,113 @@
+"""Sums of bytes, eight by eight: what the processor has an instruction for, and Python code takes a dozen to say.
+
+An intrinsic of numba, for kernels that read much and compute little: what limits them is how many instructions a cache
+line takes. Knows bytes and words; not what they show. Numba caches a kernel by the date of its own file only: whoever
+changes this one must touch those that use it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+WIDE = 8
+"""Words of eight bytes that are summed side by side: a cache line."""
+
+_SAD = {"avx512bw": ("llvm.x86.avx512.psad.bw.512", 8), "avx2": ("llvm.x86.avx2.psad.bw", 4)}
+"""Instructions that sum the differences of every word's bytes, by the processor's feature, and how many words they take."""
+
+_LONG = ir.IntType(64)
+
+
+def byte_summer(images: int = 1, is_portable: bool = False) -> Callable[..., None]:
+    """An intrinsic add(words, …, row, column, out, y): out[y, column + i] = sum of 8 rows of word i, i < 8.
+
+    `words` (h, w) uint64 are planes of bytes; with two of them what is summed are the absolute differences of their
+    bytes. Rows begin at `row`, words at `column`; both, and y, are uint64, and nothing is checked. `out` is uint16.
+    Takes the processor's own instruction where it has one that is known here, unless `is_portable`.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        arrays = [
+            context.make_array(kind)(context, builder, value) if isinstance(kind, types.Array) else None
+            for kind, value in zip(signature.args, arguments, strict=True)
+        ]
+        row, column, y = arguments[images], arguments[images + 1], arguments[images + 3]
+        features = context.codegen().magic_tuple()[2].split(",")
+        known = [_SAD[name] for name in _SAD if f"+{name}" in features and not is_portable]
+        width = known[0][1] if known else WIDE
+
+        def pointer(index: int, place: list[Any], element: Any) -> Any:
+            kind = signature.args[index]
+            at = cgutils.get_item_pointer(context, builder, kind, arrays[index], place, wraparound=False)
+            return builder.bitcast(at, ir.VectorType(element, width).as_pointer())
+
+        for part in range(0, WIDE, width):
+            here = builder.add(column, _LONG(part))
+            rows = [
+                [
+                    builder.load(pointer(image, [builder.add(row, _LONG(step)), here], _LONG), align=1)
+                    for step in range(8)
+                ]
+                for image in range(images)
+            ]
+            sums = _by_instruction(builder, rows, *known[0]) if known else _by_lanes(builder, rows, width)
+            short = ir.IntType(16)
+            total = builder.trunc(sums, ir.VectorType(short, width))
+            builder.store(total, pointer(images + 2, [y, here], short), align=1)
+        return context.get_dummy_value()
+
+    # Numba reads an intrinsic's parameters from its code: one for each number of images.
+    if images == 1:
+
+        @intrinsic
+        def add(typing: Any, words: Any, row: Any, column: Any, out: Any, y: Any) -> Any:
+            return types.void(words, types.uint64, types.uint64, out, types.uint64), generate
+
+        one: Callable[..., None] = add
+        return one
+
+    @intrinsic
+    def differ(typing: Any, words: Any, others: Any, row: Any, column: Any, out: Any, y: Any) -> Any:
+        return types.void(words, others, types.uint64, types.uint64, out, types.uint64), generate
+
+    two: Callable[..., None] = differ
+    return two
+
+
+def _by_instruction(builder: Any, rows: list[list[Any]], name: str, words: int) -> Any:
+    """Sums of the bytes of every word over all rows, or of their differences from a second image's."""
+    wide, byte = ir.VectorType(_LONG, words), ir.VectorType(ir.IntType(8), 8 * words)
+    sad = cgutils.get_or_insert_function(builder.module, ir.FunctionType(wide, [byte, byte]), name)
+    sums = []
+    for step, row in enumerate(rows[0]):
+        other = builder.bitcast(rows[1][step], byte) if len(rows) > 1 else ir.Constant(byte, None)
+        sums.append(builder.call(sad, [builder.bitcast(row, byte), other]))
+    return _total(builder, sums)
+
+
+def _by_lanes(builder: Any, rows: list[list[Any]], words: int) -> Any:
+    """The same on any processor, in four 16-bit lanes a word: sixteen bytes never carry into the next lane."""
+    wide, byte = ir.VectorType(_LONG, words), ir.VectorType(ir.IntType(8), 8 * words)
+
+    def folded(value: Any, bits: int, mask: int) -> Any:
+        masks, shift = ir.Constant(wide, [mask] * words), ir.Constant(wide, [bits] * words)
+        return builder.add(builder.and_(value, masks), builder.and_(builder.lshr(value, shift), masks))
+
+    def difference(one: Any, other: Any) -> Any:
+        one, other = builder.bitcast(one, byte), builder.bitcast(other, byte)
+        is_more = builder.icmp_unsigned(">", one, other)
+        return builder.bitcast(builder.select(is_more, builder.sub(one, other), builder.sub(other, one)), wide)
+
+    values = [difference(*pair) for pair in zip(*rows, strict=True)] if len(rows) > 1 else rows[0]
+    lanes = _total(builder, [folded(value, 8, 0x00FF00FF00FF00FF) for value in values])
+    return folded(folded(lanes, 16, 0x0000FFFF0000FFFF), 32, 0xFFFFFFFF)
+
+
+def _total(builder: Any, values: list[Any]) -> Any:
+    total = values[0]
+    for value in values[1:]:
+        total = builder.add(total, value)
+    return total
