@@ -16,7 +16,7 @@ WIDE = 8
 """Words of eight bytes that are summed side by side: a cache line."""
 
 _SAD = {"avx512bw": ("llvm.x86.avx512.psad.bw.512", 8), "avx2": ("llvm.x86.avx2.psad.bw", 4)}
-"""Instructions that sum the differences of every word's bytes, by the processor's feature, and how many words they take."""
+"""Instructions that sum the differences of every word's bytes: the processor's feature, name, width in words."""
 
 _LONG = ir.IntType(64)
 
