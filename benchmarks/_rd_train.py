@@ -23,7 +23,7 @@ from fsd.networks.training_set import TrainingSet
 from fsd.networks.weights import load_weights, save_weights
 
 LEARNING_RATE = 5e-4
-STATISTICS_ROWS = 48
+STATISTICS_ROWS = 20
 Progress = Callable[[int, dict[str, float]], None]
 
 

@@ -28,7 +28,7 @@ from _rd_collect import CollectConfig, collect
 from _rd_drives import HEIGHT_PX, WIDTH_PX
 from _rd_evaluate import EvaluateConfig, evaluate, read_plans
 from _rd_hazard_table import hazard_figures
-from _rd_hazard_worlds import SPEEDS_MPS
+from _rd_hazard_worlds import KINDS, SPEEDS_MPS
 from _rd_hazards import BOUND_TICKS, HazardConfig, drive_hazards, read_records, watched_variants
 from _rd_plot import draw
 from _rd_recordings import CLIPS, measure_recordings
@@ -53,6 +53,7 @@ class Sizes:
     drives: int = 96
     drive_s: float = 6.5
     hazard_repeats: int = 3
+    hazard_kinds: tuple[str, ...] = KINDS
     hazard_speeds_mps: tuple[float, ...] = SPEEDS_MPS
     hazard_ticks: int | None = None
     recording_ticks: int = 1500
@@ -62,8 +63,8 @@ class Sizes:
 
 SIZES = {
     "full": Sizes(),
-    "medium": Sizes(80, 4.5, 300, 48, 5.0, 2, SPEEDS_MPS, None, 400, (2,)),
-    "quick": Sizes(2, 0.5, 2, 2, 0.6, 1, (15.0,), 66, 20, (2,), clips=2),
+    "medium": Sizes(80, 4.5, 300, 48, 5.0, 2, recording_ticks=400, recording_rates=(2,)),
+    "quick": Sizes(2, 0.5, 2, 2, 0.3, 1, ("cut_in", "hard_brake"), (15.0,), 66, 12, (2,), clips=2),
 }
 
 
@@ -157,6 +158,7 @@ class _Run:
         config = HazardConfig(
             self.work / "hazards",
             self.sizes.hazard_repeats,
+            kinds=self.sizes.hazard_kinds,
             speeds_mps=self.sizes.hazard_speeds_mps,
             weights=self.weights if with_network else None,
             max_ticks=self.sizes.hazard_ticks,
