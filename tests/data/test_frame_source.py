@@ -27,7 +27,7 @@ def three_cameras(tools: Any, tmp_path: Path) -> Clip:
 
 def live_frames() -> int:
     gc.collect()
-    return sum(isinstance(thing, Frame) for thing in gc.get_objects())
+    return sum(type(thing) is Frame for thing in gc.get_objects())
 
 
 def decoder_threads() -> list[threading.Thread]:
