@@ -41,13 +41,12 @@ class TrainingSet:
             raise ClipError("There are no episodes to learn from. Collect some first.")
         self.episodes = tuple(episodes)
         self.begins = np.cumsum([0, *(episode.ticks for episode in episodes)])
-        self._tables = [_open(episode) for episode in episodes]
-        names = set.intersection(*(set(table) for table in self._tables))
-        self._on_disk = tuple(name for name in ON_DISK if name in names)
-        self._in_memory = {
-            name: np.concatenate([np.asarray(table.pop(name)) for table in self._tables])
-            for name in sorted(names - set(ON_DISK))
-        }
+        tables = [_load_small(episode) for episode in episodes]
+        self._on_disk = tuple(
+            name for name in ON_DISK if all((episode.folder / f"{name}.npy").exists() for episode in episodes)
+        )
+        names = set.intersection(*(set(table) for table in tables))
+        self._in_memory = {name: np.concatenate([table.pop(name) for table in tables]) for name in sorted(names)}
         writers = [memory_writers(self._column("commit_slots", index)) for index in range(len(episodes))]
         self.slot_row = np.concatenate(
             [np.where(local >= 0, first + local, -1) for first, local in zip(self.begins[:-1], writers, strict=True)]
@@ -68,7 +67,9 @@ class TrainingSet:
         episode = self.episode_of(flat)
         local = flat - self.begins[episode]
         for name in self._on_disk:
-            found[name] = np.stack([self._tables[e][name][row] for e, row in zip(episode, local, strict=True)])
+            found[name] = np.stack(
+                [_on_disk(self.episodes[e], name)[row] for e, row in zip(episode, local, strict=True)]
+            )
         return {name: column.reshape(*rows.shape, *column.shape[1:]) for name, column in found.items()}
 
     def draw(self, rng: np.random.Generator, clips: int, rows_per_clip: int, hard_share: float) -> np.ndarray:
@@ -130,13 +131,23 @@ def memory_writers(commit_slots: np.ndarray) -> np.ndarray:
     return writers
 
 
-def _open(episode: Episode) -> dict[str, np.ndarray]:
-    table = {path.stem: np.load(path, mmap_mode="r") for path in sorted(episode.folder.glob("*.npy"))}
-    lengths = {name: len(column) for name, column in table.items()}
-    wrong = [name for name, length in lengths.items() if length != episode.ticks]
-    if wrong:
-        raise ClipError(
-            f"{episode.folder} says {episode.ticks} ticks, but {wrong[0]}.npy has {lengths[wrong[0]]}. "
-            "Delete the folder and collect the episode again."
-        )
+def _load_small(episode: Episode) -> dict[str, np.ndarray]:
+    """All arrays of an episode but the pictures, whose lengths are only looked at."""
+    table: dict[str, np.ndarray] = {}
+    for path in sorted(episode.folder.glob("*.npy")):
+        is_picture = path.stem in ON_DISK
+        column = np.load(path, mmap_mode="r" if is_picture else None)
+        if len(column) != episode.ticks:
+            raise ClipError(
+                f"{episode.folder} says {episode.ticks} ticks, but {path.name} has {len(column)}. "
+                "Delete the folder and collect the episode again."
+            )
+        if not is_picture:
+            table[path.stem] = column
     return table
+
+
+def _on_disk(episode: Episode, name: str) -> np.ndarray:
+    """Opened for each reading: thousands of episodes kept open are more files than a process may have."""
+    column: np.ndarray = np.load(episode.folder / f"{name}.npy", mmap_mode="r")
+    return column
