@@ -19,7 +19,7 @@ START_MPS, START_MPS2 = 2.0, 0.5
 RED = 3
 LANE_COMMANDS = tuple(COMMANDS.index(name) for name in COMMANDS if name.startswith("lane"))
 """Rows that ask for more than holding the lane: a bend, braking, a start, a red light, a change of lane. They are rare,
-so they are drawn more; a network that never learned to start stands for ever."""
+so they are drawn more, each kind as often as the others; a network that never learned to start stands for ever."""
 
 
 class TrainingSet:
@@ -28,7 +28,7 @@ class TrainingSet:
     Attributes:
         begins: (E + 1,) first row of each episode, and the number of rows.
         slot_row: (R, 112) int32, the row whose answer each memory slot holds at a row; -1 where none does.
-        hard: (R,) bool, rows that ask for more than holding the lane.
+        hard: the rows that ask for more than holding the lane, by kind; a kind that there is none of is left out.
     """
 
     def __init__(self, episodes: Sequence[Episode]) -> None:
@@ -78,10 +78,13 @@ class TrainingSet:
         The last row of a clip is drawn first, `hard_share` of them among the hard rows; the ones before it are rows
         whose answers it has in memory, so that a gradient can reach what was written.
         """
-        hard = np.flatnonzero(self.hard)
+        kinds = list(self.hard.values())
         drawn = np.empty((clips, rows_per_clip), np.int64)
         for clip in range(clips):
-            last = int(rng.choice(hard)) if len(hard) and rng.uniform() < hard_share else int(rng.integers(len(self)))
+            if kinds and rng.uniform() < hard_share:
+                last = int(rng.choice(kinds[rng.integers(len(kinds))]))
+            else:
+                last = int(rng.integers(len(self)))
             drawn[clip] = self._clip_ending_at(rng, last, rows_per_clip)
         return drawn
 
@@ -99,16 +102,18 @@ class TrainingSet:
     def _column(self, name: str, episode: int) -> np.ndarray:
         return self._in_memory[name][self.begins[episode] : self.begins[episode + 1]]
 
-    def _find_hard(self) -> np.ndarray:
+    def _find_hard(self) -> dict[str, np.ndarray]:
         columns = self._in_memory
+        speed_mps, curvature, acceleration = (columns[name][:, 0] for name in ("ego", "curvature", "acceleration"))
         with np.errstate(invalid="ignore"):
-            return (
-                (np.abs(columns["curvature"][:, 0]) > HARD_CURVATURE_PER_M)
-                | (columns["acceleration"][:, 0] < HARD_BRAKE_MPS2)
-                | ((columns["ego"][:, 0] < START_MPS) & (columns["acceleration"][:, 0] > START_MPS2))
-                | (columns["light"][:, 0] == RED)
-                | (columns["command"][:, LANE_COMMANDS].sum(axis=1) > 0)
-            )
+            kinds = {
+                "bend": np.abs(curvature) > HARD_CURVATURE_PER_M,
+                "brake": acceleration < HARD_BRAKE_MPS2,
+                "start": (speed_mps < START_MPS) & (acceleration > START_MPS2),
+                "red": columns["light"][:, 0] == RED,
+                "lane": columns["command"][:, LANE_COMMANDS].sum(axis=1) > 0,
+            }
+        return {kind: np.flatnonzero(chosen) for kind, chosen in kinds.items() if chosen.any()}
 
 
 def memory_writers(commit_slots: np.ndarray) -> np.ndarray:

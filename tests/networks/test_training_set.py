@@ -75,9 +75,23 @@ def test_a_drawn_clip_rises_within_one_episode_and_reads_itself(episodes: list[E
 
 def test_hard_rows_are_drawn_as_often_as_asked(episodes: list[Episode]) -> None:
     rows = TrainingSet(episodes)
-    assert rows.hard.sum() == 10  # the red light of the second episode
+    assert {kind: len(found) for kind, found in rows.hard.items()} == {"red": 10}  # the light of the second episode
     drawn = rows.draw(np.random.default_rng(0), clips=400, rows_per_clip=2, hard_share=0.9)
     assert 0.85 < np.mean(rows.episode_of(drawn[:, -1]) == 1) < 0.97
+
+
+def test_rare_kinds_of_hard_rows_are_drawn_as_often_as_common_ones(episodes: list[Episode]) -> None:
+    rows = TrainingSet(episodes)
+    rows.hard = {"common": np.arange(9), "rare": np.array([len(rows) - 1])}
+    drawn = rows.draw(np.random.default_rng(0), clips=600, rows_per_clip=2, hard_share=0.99)
+    assert 0.4 < np.mean(drawn[:, -1] == len(rows) - 1) < 0.6
+
+
+def test_no_picture_file_is_kept_open(episodes: list[Episode]) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    rows = TrainingSet(episodes)
+    rows.read(np.arange(len(rows)))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_the_same_generator_draws_the_same_rows(episodes: list[Episode]) -> None:
