@@ -110,10 +110,14 @@ def collect(config: CollectionConfig, workers: int, progress: Callable[[int, int
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start_worker, (config,)) as pool:
         pending = [pool.submit(_work, index) for index in missing]
-        for done, future in enumerate(as_completed(pending), start=1):
-            ticks += future.result()
-            if progress is not None:
-                progress(done, len(missing))
+        try:
+            for done, future in enumerate(as_completed(pending), start=1):
+                ticks += future.result()
+                if progress is not None:
+                    progress(done, len(missing))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # told to stop: finish the episodes begun, and no others
+            raise
     return ticks
 
 
