@@ -90,6 +90,7 @@ class BatchRunner:
                 **memory,
                 ego=inputs["ego"],
                 ego_valid=inputs["ego_valid"],
+                command=inputs["command"],
             )
         return {name: answer[name].float().numpy() for name in ("trajectory", "saliency", "new_k", "new_v")}
 

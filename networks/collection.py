@@ -31,6 +31,9 @@ from fsd.networks.feeds import Step
 TRAINING_SCENARIOS = ("S1", "S2", "S3", "S4", "S5", "S6", "S7")
 """S8 is out of range on purpose: a network is judged on it, never taught."""
 
+STUDENT_SCENARIOS = ("S1", "S5", "S4", "S2", "S6", "S5", "S3", "S4", "S7", "S6", "S5")
+"""The same in rounds that the network drives: what is hardest to learn more often."""
+
 DRAW_EVERY_TICKS = 4
 LOST_M, LOST_RAD = 1.6, 0.47
 """A network that is farther off than this is lost; what follows teaches nothing."""
@@ -87,7 +90,8 @@ class CollectionConfig:
 
     def episode_name(self, index: int) -> str:
         """Folder name: scenario, seed, round."""
-        scenario = TRAINING_SCENARIOS[index % len(TRAINING_SCENARIOS)]
+        scenarios = STUDENT_SCENARIOS if self.round_index > 0 else TRAINING_SCENARIOS
+        scenario = scenarios[index % len(scenarios)]
         return f"{scenario}-{self.first_seed + index:06d}-r{self.round_index}"
 
 

@@ -95,7 +95,7 @@ class DrivingNetwork(nn.Module):
     ) -> dict[str, Tensor]:
         content = self.encode(retina, retina_meta, patches, patch_meta, camera_valid, camera_age_s)
         body = self.body(ego, ego_valid, proprio, proprio_valid, command)
-        return self.decide(content, body, memory_k, memory_v, memory_pose, memory_valid, ego, ego_valid)
+        return self.decide(content, body, memory_k, memory_v, memory_pose, memory_valid, ego, ego_valid, command)
 
     def encode(
         self,
@@ -135,6 +135,7 @@ class DrivingNetwork(nn.Module):
         memory_valid: Tensor,
         ego: Tensor,
         ego_valid: Tensor,
+        command: Tensor,
     ) -> dict[str, Tensor]:
         """Tokens, the car's body (…, D) and the memory to all outputs of the contract."""
         body = body.unsqueeze(-2)
@@ -151,7 +152,7 @@ class DrivingNetwork(nn.Module):
 
         queries = self.final_norm(queries)
         scene, plan = queries[..., :SLOT_TOKENS, :], queries[..., SLOT_TOKENS:, :].flatten(-2)
-        outputs = self.plan_head(plan, ego, ego_valid)
+        outputs = self.plan_head(plan, ego, ego_valid, command)
         saliency = self.saliency_head(context[..., : content.retina_count, :]).unflatten(
             -2, (len(CAMERAS), RETINA_TOKENS)
         )

@@ -3,12 +3,16 @@
 The network says which curvature and which mean acceleration it wants at fixed times; integrating them as a kinematic
 bicycle gives positions, headings and speeds that belong together, start at the car, and are finite and bounded
 whatever the features. An untrained head therefore says "go on about as you are".
+
+What a route command adds to curvature and acceleration has weights of its own for each command: a rare one, such as a
+change of lane, is otherwise drowned by what is common. Source: F. Codevilla et al., End-to-end driving via conditional
+imitation learning (2018), branched.
 """
 
 import torch
 from torch import Tensor, nn
 
-from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
+from fsd.networks.contract import COMMANDS, WAYPOINT_STEP_S, WAYPOINTS
 
 MAX_CURVATURE_PER_M = 0.25
 MAX_ACCELERATION_MPS2 = 8.0
@@ -45,6 +49,7 @@ class PlanHead(nn.Module):
         self.hidden = nn.Linear(features, hidden)
         self.curvatures = nn.Linear(hidden, KNOTS)
         self.accelerations = nn.Linear(hidden, KNOTS)
+        self.by_command = nn.Linear(hidden, len(COMMANDS) * 2 * KNOTS, bias=False)
         self.seen_speed = nn.Linear(hidden, 1)
         self.trajectory_scales = nn.Linear(hidden, 4 * WAYPOINTS)
         self.control_scales = nn.Linear(hidden, 2)
@@ -57,6 +62,7 @@ class PlanHead(nn.Module):
         ):
             nn.init.normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.by_command.weight)
 
         # Integration as constant matrices, knots to waypoints: static MatMuls in the exported graph, no loop.
         times = torch.arange(KNOTS) * WAYPOINT_STEP_S
@@ -77,11 +83,15 @@ class PlanHead(nn.Module):
         for name, value in constants.items():
             self.register_buffer(name, value.contiguous(), persistent=False)
 
-    def forward(self, features: Tensor, ego: Tensor, ego_valid: Tensor) -> dict[str, Tensor]:
-        """features (…, F), ego (…, 2), ego_valid (…, 1) -> the plan outputs of the contract."""
+    def forward(self, features: Tensor, ego: Tensor, ego_valid: Tensor, command: Tensor) -> dict[str, Tensor]:
+        """features (…, F), ego (…, 2), ego_valid (…, 1), command (…, C) one-hot -> the plan outputs of the contract."""
         hidden = torch.relu(self.hidden(features))
-        curvature = torch.tanh(CURVATURE_GAIN * self.curvatures(hidden)) * MAX_CURVATURE_PER_M  # (…, P + 1)
-        acceleration = torch.tanh(ACCELERATION_GAIN * self.accelerations(hidden)) * MAX_ACCELERATION_MPS2
+        branches = self.by_command(hidden).unflatten(-1, (len(COMMANDS), 2 * KNOTS))
+        added = (command.unsqueeze(-1) * branches).sum(dim=-2)  # (…, 2 (P + 1))
+        steering = self.curvatures(hidden) + added[..., :KNOTS]
+        pedals = self.accelerations(hidden) + added[..., KNOTS:]
+        curvature = torch.tanh(CURVATURE_GAIN * steering) * MAX_CURVATURE_PER_M  # (…, P + 1)
+        acceleration = torch.tanh(ACCELERATION_GAIN * pedals) * MAX_ACCELERATION_MPS2
         seen_speed = squareplus(self.seen_speed(hidden)) * SEEN_SPEED_GAIN
         speed_now = (ego_valid * ego[..., :1] + (1.0 - ego_valid) * seen_speed).clamp(0.0, MAX_SPEED_MPS)
         speed = squareplus(speed_now + acceleration * self.knot_times, STANDSTILL_SMOOTHNESS)

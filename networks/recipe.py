@@ -15,6 +15,7 @@ from fsd.networks.collection import CollectionConfig, collect
 from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import find_episodes
 from fsd.networks.training import WEIGHTS, TrainConfig, train
+from fsd.networks.weights import read_header
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,10 @@ def run_recipe(config: RecipeConfig, report: Report = _silent) -> Path:
             device=config.device,
             seed=config.seed + index,
         )
-        found = find_episodes(episodes, config.network.budget)
-        weights = train(settings, found, partial(_trained, report, index, this.steps))
+        weights = settings.out / WEIGHTS
+        if not _is_finished(weights, this.steps):
+            found = find_episodes(episodes, config.network.budget)
+            weights = train(settings, found, partial(_trained, report, index, this.steps))
     assert weights is not None
     final = config.out / WEIGHTS
     final.write_bytes(weights.read_bytes())
@@ -111,16 +114,27 @@ def _trained(report: Report, index: int, total: int, step: int, figures: dict[st
     report(f"train {index}", step, total, figures)
 
 
+def _is_finished(weights: Path, steps: int) -> bool:
+    """Whether a round has its last weights; opening every episode only to learn that would take minutes."""
+    return weights.exists() and read_header(weights)["notes"].get("step") == steps
+
+
 def _collect_round(
     config: RecipeConfig, index: int, this: Round, weights: Path | None, progress: Callable[[int, int], None]
 ) -> None:
-    """Collect in the first process of a `torchrun`; the others wait until its marker file is there.
+    """Collect in the first process of a `torchrun`; the others wait until its marker file says how many there are.
 
     A file, not a barrier: collecting takes longer than a barrier's time limit, and machines share the folder anyway.
     """
     marker = config.out / f"collected-{index}"
+
+    def is_done() -> bool:
+        return marker.exists() and marker.read_text() == str(this.episodes)
+
+    if is_done():
+        return
     if int(os.environ.get("RANK", "0")) != 0:
-        while not marker.exists():
+        while not is_done():
             time.sleep(POLL_S)
         return
     collection = CollectionConfig(
@@ -132,4 +146,4 @@ def _collect_round(
     )
     collect(replace(collection, weights=weights), config.workers, progress)
     config.out.mkdir(parents=True, exist_ok=True)
-    marker.touch()
+    marker.write_text(str(this.episodes))

@@ -157,6 +157,7 @@ class ClipModule(nn.Module):
                     inputs["memory_valid"][:, row],
                     inputs["ego"][:, row],
                     inputs["ego_valid"][:, row],
+                    inputs["command"][:, row],
                 )
             )
         outputs = {name: torch.stack([answer[name] for answer in answers], dim=1) for name in answers[0]}

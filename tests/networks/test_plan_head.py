@@ -4,6 +4,7 @@ torch = pytest.importorskip("torch")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
+from fsd.networks.contract import COMMANDS  # noqa: E402
 from fsd.networks.plan_head import (  # noqa: E402
     KNOTS,
     MAX_ACCELERATION_MPS2,
@@ -19,7 +20,7 @@ HEAD = PlanHead(8)
 def plan(features: torch.Tensor, speed_mps: float | None) -> dict[str, torch.Tensor]:
     valid = torch.tensor([[0.0 if speed_mps is None else 1.0]])
     with torch.no_grad():
-        return HEAD(features, torch.tensor([[speed_mps or 0.0, 0.0]]), valid)
+        return HEAD(features, torch.tensor([[speed_mps or 0.0, 0.0]]), valid, torch.eye(len(COMMANDS))[:1])
 
 
 def test_constant_speed_straight_ahead_is_a_line() -> None:
@@ -66,3 +67,13 @@ def test_a_stopped_plan_still_has_a_gradient_to_start() -> None:
     squareplus(speed, 0.1).backward()
     assert speed.grad is not None
     assert speed.grad > 0.001
+
+
+def test_each_command_learns_with_weights_of_its_own() -> None:
+    head = PlanHead(8)
+    outputs = head(torch.ones(1, 8), torch.zeros(1, 2), torch.ones(1, 1), torch.eye(len(COMMANDS))[4:5])
+    outputs["curvature"].sum().backward()
+    gradient = head.by_command.weight.grad
+    assert gradient is not None
+    touched = gradient.unflatten(0, (len(COMMANDS), -1)).abs().amax(dim=(1, 2)) > 0
+    assert touched.nonzero().ravel().tolist() == [4]

@@ -3,11 +3,15 @@ from pathlib import Path
 import pytest
 
 from fsd.networks import recipe
+from fsd.networks.config import NetworkConfig
 from fsd.networks.recipe import RecipeConfig, Round, run_recipe
 from fsd.networks.training import WEIGHTS
+from fsd.networks.weights import save_weights, untrained
 
 
-def test_later_rounds_are_driven_by_the_weights_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_rounds_are_driven_by_the_weights_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_config: NetworkConfig
+) -> None:
     calls: list[tuple[str, object]] = []
 
     def collect(config: object, workers: int, progress: object) -> int:
@@ -18,16 +22,29 @@ def test_later_rounds_are_driven_by_the_weights_before(tmp_path: Path, monkeypat
         calls.append(("train", config.initial))  # type: ignore[attr-defined]
         weights = config.out / WEIGHTS  # type: ignore[attr-defined]
         weights.parent.mkdir(parents=True)
-        weights.write_bytes(b"weights")
+        save_weights(untrained(tiny_config), weights, trained=True, notes={"step": 3})
         return weights
 
     monkeypatch.setattr(recipe, "collect", collect)
     monkeypatch.setattr(recipe, "train", train)
     monkeypatch.setattr(recipe, "find_episodes", lambda folder, budget: [])
-    final = run_recipe(RecipeConfig(tmp_path, rounds=(Round(2, 3, 1e-3), Round(2, 3, 1e-3))))
+    config = RecipeConfig(tmp_path, rounds=(Round(2, 3, 1e-3), Round(2, 3, 1e-3)))
+    final = run_recipe(config)
     first = tmp_path / "round-0" / WEIGHTS
     assert calls == [("collect", (None, 0)), ("train", None), ("collect", (first, 10_000)), ("train", first)]
-    assert final.read_bytes() == b"weights"
+    assert final.read_bytes() == (tmp_path / "round-1" / WEIGHTS).read_bytes()
+    run_recipe(config)
+    assert len(calls) == 4  # finished rounds are neither collected nor trained again
+
+
+def test_a_round_that_was_collected_is_not_collected_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected: list[int] = []
+    monkeypatch.setattr(recipe, "collect", lambda config, workers, progress: collected.append(config.episodes))
+    monkeypatch.setattr(recipe, "find_episodes", lambda folder, budget: [])
+    monkeypatch.setattr(recipe, "train", lambda config, episodes, progress: Path(__file__))
+    for episodes in (2, 2, 3):
+        run_recipe(RecipeConfig(tmp_path, rounds=(Round(episodes, 3, 1e-3),)))
+    assert collected == [2, 3]
 
 
 def test_a_recipe_without_a_round_is_refused() -> None:
@@ -40,7 +57,7 @@ def test_the_other_processes_of_a_torchrun_wait_for_the_first(tmp_path: Path, mo
 
     def nap(seconds: float) -> None:
         naps.append(seconds)
-        (tmp_path / "collected-0").touch()
+        (tmp_path / "collected-0").write_text("1" if len(naps) == 1 else "2")  # 1: of an earlier, smaller run
 
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr(recipe.time, "sleep", nap)
@@ -48,4 +65,4 @@ def test_the_other_processes_of_a_torchrun_wait_for_the_first(tmp_path: Path, mo
     monkeypatch.setattr(recipe, "collect", lambda *args: pytest.fail("only the first process collects"))
     monkeypatch.setattr(recipe, "train", lambda config, episodes, progress: Path(__file__))
     run_recipe(RecipeConfig(tmp_path, rounds=(Round(2, 3, 1e-3),)))
-    assert len(naps) == 1
+    assert len(naps) == 2
