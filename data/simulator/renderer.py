@@ -66,22 +66,20 @@ class Renderer:
         samples = 4 if self._fine else 0
         lenses = self._pinholes(rig)
         self.width_px, self.height_px = rig.cameras[0].width_px, rig.cameras[0].height_px
-        self.context = open_context()
-        size = (self.width_px, self.height_px * len(rig.cameras))
-        self._target = self.context.framebuffer(
-            [self.context.renderbuffer(size, 4, samples=samples)],
-            self.context.depth_renderbuffer(size, samples=samples),
-        )
-        self._resolved = self.context.framebuffer([self.context.renderbuffer(size, 4)]) if samples else self._target
         self._rgba = np.zeros((len(rig.cameras), self.height_px, self.width_px, 4), dtype=np.uint8)
         self._projections = [projection(lens, self.width_px, self.height_px) for lens in lenses]
         self._half_view = [half_view(lens, self.width_px) for lens in lenses]
         self._reach = [self._draw_distances(lens) for lens in lenses]
         self._nominal = [camera.ego_from_camera.matrix() for camera in rig.cameras]
-        self._build_programs()
         self._chunks: list[_Chunk] = []
         self._loaded: list[Any] = []
         self._ground: Any = None
+        # OpenGL draws into whichever context is current, and another renderer of this process may have been at work:
+        # whatever touches the graphics card says whose it is.
+        self.context = open_context()
+        with self.context:
+            self._build_targets(samples)
+            self._build_programs()
 
     @staticmethod
     def _pinholes(rig: Rig) -> list[Pinhole]:
@@ -105,6 +103,13 @@ class Renderer:
         return [reach[material] for material in MATERIALS]
 
     # Set-up -----------------------------------------------------------------------------------------------------------
+
+    def _build_targets(self, samples: int) -> None:
+        context, size = self.context, (self.width_px, self.height_px * len(self.rig.cameras))
+        self._target = context.framebuffer(
+            [context.renderbuffer(size, 4, samples=samples)], context.depth_renderbuffer(size, samples=samples)
+        )
+        self._resolved = context.framebuffer([context.renderbuffer(size, 4)]) if samples else self._target
 
     def _build_programs(self) -> None:
         program = self.context.program
@@ -176,15 +181,16 @@ class Renderer:
 
     def load(self, road: Road, scenery: Scenery, surfaces: Surfaces, light: Light, country: bool) -> None:
         """Upload a standing world; replaces the one before."""
-        for held in self._loaded:
-            held.release()
-        self._loaded = []
         scene = build_scene(road, scenery, surfaces, light, country)
         self._light = light
-        self._ground = self._vertex_array("ground", scene.pop("ground"))
-        self._chunks = self._cut(scene)
         self._heads = signal_heads(road)
-        self._set_look(surfaces, light, road, country)
+        with self.context:
+            for held in self._loaded:
+                held.release()
+            self._loaded = []
+            self._ground = self._vertex_array("ground", scene.pop("ground"))
+            self._chunks = self._cut(scene)
+            self._set_look(surfaces, light, road, country)
 
     def _vertex_array(self, material: str, vertices: np.ndarray) -> Any:
         buffer = self.context.buffer(np.ascontiguousarray(vertices, dtype=np.float32).tobytes())
@@ -263,6 +269,13 @@ class Renderer:
         Returns:
             (8, H, W, 4) uint8 RGBA, row 0 on top. The array is reused by the next call.
         """
+        with self.context:
+            self._draw(ego_pose, actors, time_s, mounting_error)
+        return self._rgba
+
+    def _draw(
+        self, ego_pose: tuple[float, float, float], actors: Actors, time_s: float, mounting_error: np.ndarray | None
+    ) -> None:
         import moderngl
 
         context = self.context
@@ -281,7 +294,6 @@ class Renderer:
         if self._fine:
             context.copy_framebuffer(self._resolved, self._target)
         self._resolved.read_into(self._rgba, components=4)
-        return self._rgba
 
     def _upload(self, actors: Actors, ego_pose: tuple[float, float, float]) -> dict[str, int]:
         tables = instance_tables(actors) | {"lamp": lamp_table(actors.signals, self._heads, ego_pose)}

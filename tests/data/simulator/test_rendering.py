@@ -27,6 +27,21 @@ def test_the_same_world_looks_the_same_twice(renderer: Any) -> None:
     assert np.array_equal(first, np.array(DrivingEnv("S4", 2, renderer).observe()))
 
 
+def test_a_renderer_draws_on_after_another_of_another_size_was_made(renderer: Any) -> None:
+    from fsd.data.simulator.renderer import Renderer
+
+    first = Renderer(canonical_rig(320, 240))
+    wanted = [np.array(DrivingEnv(scenario, seed, first).observe()) for scenario, seed in (("S4", 2), ("S1", 3))]
+    second = Renderer(canonical_rig(96, 72))
+    small = np.array(DrivingEnv("S4", 2, second).observe())
+    drives = [DrivingEnv("S4", 2, first), DrivingEnv("S4", 2, second)]
+    assert np.array_equal(drives[0].observe(), wanted[0])
+    assert np.array_equal(drives[1].observe(), small)
+    assert np.array_equal(DrivingEnv("S1", 3, first).observe(), wanted[1])
+    second.release()
+    assert np.array_equal(DrivingEnv("S4", 2, first).observe(), wanted[0])
+
+
 def test_the_sky_is_above_and_the_road_below(renderer: Any) -> None:
     world = build_world("tour", 5)
     load_world(renderer, world)
