@@ -27,8 +27,14 @@ class Round:
     learning_rate: float
 
 
-DEFAULT_ROUNDS = (Round(900, 2400, 1.5e-3), Round(300, 1200, 8e-4), Round(300, 2400, 8e-4))
-"""About two hours on two CPU cores, most of the first hour for pictures."""
+DEFAULT_ROUNDS = (
+    Round(750, 3000, 1.5e-3),
+    Round(300, 2500, 1e-3),
+    Round(300, 2500, 1e-3),
+    Round(300, 1500, 1e-3),
+    Round(300, 3500, 1e-3),
+)
+"""Two to three hours on two CPU cores, about a third of it for pictures."""
 
 SEEDS_A_ROUND = 10_000
 POLL_S = 1.0
