@@ -1,12 +1,14 @@
 """The command line `fsd`. Loads only what the chosen command needs, so that `--help` answers at once.
 
 Exit codes: 0 done; 1 unexpected failure; 2 wrong usage; 3 recording; 4 model; 5 simulator; 6 output folder;
-7 over a limit that was asked for (the result is complete); 130 interrupted (results until then are kept).
+7 over a limit that was asked for (the result is complete); 130 interrupted (results until then are kept);
+141 whoever read the output, such as `head`, had enough.
 """
 
 import argparse
 import importlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -71,16 +73,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         result = options.run(options)
+        if options.json:
+            print(json.dumps(result, allow_nan=False))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("fsd: interrupted; what was computed until now is kept.", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Python must not try to write the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except FsdError as error:
         if options.debug:
             raise
         print(f"fsd: {error}", file=sys.stderr)
         return error.exit_code
-    if options.json:
-        print(json.dumps(result, allow_nan=False))
     return int(result.get("exit_code", 0))
 
 

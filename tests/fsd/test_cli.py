@@ -71,3 +71,14 @@ def test_json_is_the_last_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_the_parser_of_all_commands_can_be_built() -> None:
     assert build_parser("all").parse_args(["replay", "clip"]).clips == [Path("clip")]
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    script = "import sys; from fsd.cli import main; sys.exit(main(['completion', 'bash']))"
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 141
