@@ -5,7 +5,6 @@ is always finite. It does not know where ticks come from or what a plan is used 
 """
 
 import math
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS, ModelMetadata, inp
 from fsd.networks.feeds import Feeds, Step
 from fsd.networks.model_digest import check_digest
 from fsd.networks.model_metadata import budget_of, check_tensors, from_properties
+from fsd.networks.packaged import packaged_file
 
 PACKAGED_MODEL = "b100_int8.onnx"
 
@@ -157,13 +157,7 @@ def packaged_model() -> Path:
     Raises:
         ModelError: this installation has none.
     """
-    path = Path(str(resources.files("fsd.networks").joinpath(PACKAGED_MODEL)))
-    if not path.is_file():
-        raise ModelError(
-            f"This installation has no packaged model ({PACKAGED_MODEL}). Install fsd again, or name a model with "
-            "`--model`."
-        )
-    return path
+    return packaged_file(PACKAGED_MODEL, "model", "name a model with `--model`")
 
 
 def write_stop_plan(outputs: dict[str, np.ndarray], speed_mps: float) -> None:

@@ -68,7 +68,7 @@ class TrainingSet:
         local = flat - self.begins[episode]
         for name in self._on_disk:
             found[name] = np.stack(
-                [_on_disk(self.episodes[e], name)[row] for e, row in zip(episode, local, strict=True)]
+                [_open_pictures(self.episodes[e], name)[row] for e, row in zip(episode, local, strict=True)]
             )
         return {name: column.reshape(*rows.shape, *column.shape[1:]) for name, column in found.items()}
 
@@ -152,7 +152,7 @@ def _load_small(episode: Episode) -> dict[str, np.ndarray]:
     return table
 
 
-def _on_disk(episode: Episode, name: str) -> np.ndarray:
+def _open_pictures(episode: Episode, name: str) -> np.ndarray:
     """Opened for each reading: thousands of episodes kept open are more files than a process may have."""
     column: np.ndarray = np.load(episode.folder / f"{name}.npy", mmap_mode="r")
     return column

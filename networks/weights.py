@@ -5,7 +5,6 @@ A file says which sizes it was made for and whether it was trained; `weights_sha
 
 import hashlib
 import json
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from safetensors.torch import load_file, save
 from fsd.data.errors import ModelError
 from fsd.networks.config import NetworkConfig
 from fsd.networks.model import DrivingNetwork
+from fsd.networks.packaged import packaged_file
 
 HEADER_KEY = "fsd"
 PACKAGED_WEIGHTS = "b100.safetensors"
@@ -89,12 +89,7 @@ def packaged_weights() -> Path:
     Raises:
         ModelError: this installation has none.
     """
-    path = Path(str(resources.files("fsd.networks").joinpath(PACKAGED_WEIGHTS)))
-    if not path.is_file():
-        raise ModelError(
-            f"This installation has no packaged weights ({PACKAGED_WEIGHTS}). Install fsd again, or train: `fsd train`."
-        )
-    return path
+    return packaged_file(PACKAGED_WEIGHTS, "weights", "train: `fsd train`")
 
 
 def weights_sha256(path: Path) -> str:
