@@ -32,7 +32,7 @@ COMMANDS = {
 EPILOG = """exit codes:
   0 done   1 unexpected failure   2 wrong usage   3 recording   4 model   5 simulator   6 output folder
   7 over a limit that was asked for, such as --tolerance
-  130 interrupted; what was computed until then is kept"""
+  130 interrupted; what was computed until then is kept   141 whoever read the output had enough"""
 
 
 def build_parser(chosen: str | None) -> argparse.ArgumentParser:

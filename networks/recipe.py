@@ -34,7 +34,7 @@ DEFAULT_ROUNDS = (
     Round(300, 1500, 1e-3),
     Round(300, 3500, 1e-3),
 )
-"""Two to three hours on two CPU cores, about a third of it for pictures."""
+"""About three hours on two CPU cores, the shorter part of it for pictures."""
 
 SEEDS_A_ROUND = 10_000
 POLL_S = 1.0
