@@ -26,6 +26,7 @@ WAYPOINTS, WAYPOINT_STEP_S = 16, 0.25
 
 LIGHTS = ("none", "green", "yellow", "red")
 OCCUPANCY_ROWS, OCCUPANCY_COLUMNS, OCCUPANCY_CELL_M = 24, 16, 2.5
+OCCUPANCY_BEHIND_M, OCCUPANCY_LEFT_M = 15.0, 20.0
 """Occupancy grid: x from -15 m to 45 m in 24 rows (row 0 behind), y from +20 m (left) to -20 m in 16 columns."""
 
 METADATA_KEY = "fsd"

@@ -40,6 +40,7 @@ class LossWeights:
 OCCUPIED_WEIGHT, SALIENT_WEIGHT, LIGHT_WEIGHT = 8.0, 4.0, 3.0
 """Cells with something in them, and rows with a light, are rare; missing one is worse than seeing a ghost."""
 
+CAR_CELLS = 4.0
 LEAD_SCALE_M = 30.0
 
 
@@ -59,7 +60,7 @@ def imitation_loss(
     noticed = {
         "lead": _lead(outputs["lead"], labels["lead"]),
         "light": _light(outputs["light"], labels["light"]),
-        "occupancy": _cells(outputs["occupancy"], labels["occupancy"], OCCUPIED_WEIGHT),
+        "occupancy": _cells(outputs["occupancy"], labels["occupancy"], _thing_weight(labels["occupancy"])),
         "saliency": _cells(outputs["saliency"], labels["saliency"], SALIENT_WEIGHT),
     }
     terms = {"plan": plan, "scale": scale, **controls, **noticed}
@@ -110,7 +111,14 @@ def _light(output: Tensor, label: Tensor) -> Tensor:
     return _masked_mean(loss * torch.where(label > 0, LIGHT_WEIGHT, 1.0), is_known)
 
 
-def _cells(output: Tensor, label: Tensor, positive_weight: float) -> Tensor:
+def _thing_weight(label: Tensor) -> Tensor:
+    """Weight of each cell (…, R, C): a person fills one cell, a car about four, and they count alike."""
+    grid = (label > 0).float().flatten(0, -3)[:, None]
+    around = functional.avg_pool2d(grid, 3, stride=1, padding=1) * 9.0
+    return (OCCUPIED_WEIGHT * (CAR_CELLS / around.clamp(min=1.0)).clamp(min=1.0))[:, 0].view_as(label)
+
+
+def _cells(output: Tensor, label: Tensor, positive_weight: Tensor | float) -> Tensor:
     """Log-loss of a grid of logits; cells that hold something weigh more."""
     target = label.to(output.dtype).clamp(min=0)
     loss = functional.binary_cross_entropy_with_logits(output, target, reduction="none")

@@ -46,7 +46,7 @@ class TrainConfig:
         out: folder of the run: checkpoint, weights, progress.
         network: sizes, of a network that starts from nothing; initial: weights to start from instead.
         steps: optimiser steps; clips, rows_per_clip: of a batch (a process's own batch, under `torchrun`).
-        hard_share: share of clips that end in a row that asks for more than holding the lane.
+        hard_share: share of clips that end in a row of `hard_rows`, each kind as often as the others.
         learning_rate: highest; warm_up_steps: rising to it; then a cosine to `final_rate` of it.
         average_decay: of the running average of the weights, which is what is kept.
         bf16: pictures in bfloat16; memory and plan always in float32.
@@ -62,7 +62,7 @@ class TrainConfig:
     steps: int = 10_000
     clips: int = 15
     rows_per_clip: int = 2
-    hard_share: float = 0.5
+    hard_share: float = 0.6
     learning_rate: float = 1e-3
     final_rate: float = 0.01
     warm_up_steps: int = 200

@@ -10,16 +10,10 @@ import numpy as np
 
 from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.errors import ClipError
-from fsd.networks.contract import COMMANDS
 from fsd.networks.dataset import Episode
+from fsd.networks.hard_rows import find_hard_rows
 
 ON_DISK = ("retina", "patches", "retina_meta", "saliency")
-HARD_CURVATURE_PER_M, HARD_BRAKE_MPS2 = 0.02, -1.0
-START_MPS, START_MPS2 = 2.0, 0.5
-RED = 3
-LANE_COMMANDS = tuple(COMMANDS.index(name) for name in COMMANDS if name.startswith("lane"))
-"""Rows that ask for more than holding the lane: a bend, braking, a start, a red light, a change of lane. They are rare,
-so they are drawn more, each kind as often as the others; a network that never learned to start stands for ever."""
 
 
 class TrainingSet:
@@ -51,7 +45,7 @@ class TrainingSet:
         self.slot_row = np.concatenate(
             [np.where(local >= 0, first + local, -1) for first, local in zip(self.begins[:-1], writers, strict=True)]
         ).astype(np.int32)
-        self.hard = self._find_hard()
+        self.hard = find_hard_rows(self._in_memory)
 
     def __len__(self) -> int:
         return int(self.begins[-1])
@@ -101,19 +95,6 @@ class TrainingSet:
 
     def _column(self, name: str, episode: int) -> np.ndarray:
         return self._in_memory[name][self.begins[episode] : self.begins[episode + 1]]
-
-    def _find_hard(self) -> dict[str, np.ndarray]:
-        columns = self._in_memory
-        speed_mps, curvature, acceleration = (columns[name][:, 0] for name in ("ego", "curvature", "acceleration"))
-        with np.errstate(invalid="ignore"):
-            kinds = {
-                "bend": np.abs(curvature) > HARD_CURVATURE_PER_M,
-                "brake": acceleration < HARD_BRAKE_MPS2,
-                "start": (speed_mps < START_MPS) & (acceleration > START_MPS2),
-                "red": columns["light"][:, 0] == RED,
-                "lane": columns["command"][:, LANE_COMMANDS].sum(axis=1) > 0,
-            }
-        return {kind: np.flatnonzero(chosen) for kind, chosen in kinds.items() if chosen.any()}
 
 
 def memory_writers(commit_slots: np.ndarray) -> np.ndarray:

@@ -88,3 +88,21 @@ def test_a_light_that_is_faced_weighs_more_than_none() -> None:
         labels["light"] = torch.full_like(labels["light"], light)
         costs.append(float(imitation_loss(predicted, labels, LossWeights())[1]["light"]))
     assert costs[1] == pytest.approx(3 * costs[0])
+
+
+def test_missing_a_person_costs_as_much_as_missing_a_car() -> None:
+    nothing = torch.zeros(LABEL_SHAPES["occupancy"][0])
+    person, car = nothing.clone(), nothing.clone()
+    person[10, 8] = 1
+    car[10:12, 7:9] = 1
+
+    def cost_of_missing(label: Tensor) -> float:
+        """Cost of an empty answer, above that of an empty answer to an empty road."""
+        labels = unknown()
+        costs = []
+        for grid in (label, nothing):
+            labels["occupancy"] = grid.expand(2, 3, *grid.shape)
+            costs.append(float(imitation_loss(outputs(-3.0), labels, LossWeights())[1]["occupancy"]))
+        return costs[0] - costs[1]
+
+    assert cost_of_missing(person) == pytest.approx(cost_of_missing(car), rel=0.02)

@@ -33,6 +33,7 @@ def test_the_constants_agree_with_the_contract() -> None:
     assert (expert.WAYPOINTS, expert.WAYPOINT_STEP_S) == (contract.WAYPOINTS, contract.WAYPOINT_STEP_S)
     assert labels.LIGHTS == contract.LIGHTS
     assert (labels.GRID_ROWS, labels.GRID_COLUMNS) == (contract.OCCUPANCY_ROWS, contract.OCCUPANCY_COLUMNS)
+    assert (labels.GRID_BEHIND_M, labels.GRID_LEFT_M) == (contract.OCCUPANCY_BEHIND_M, contract.OCCUPANCY_LEFT_M)
     assert labels.CELL_M == contract.OCCUPANCY_CELL_M
 
 
