@@ -6,7 +6,7 @@ The result is plain numbers; each quantization recipe turns the same ranges into
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +25,14 @@ Clip = Iterable[Step]
 class Calibration:
     """`ranges`: tensor name -> (lowest, highest) seen; `ticks`: how many ticks of how many `clips` were watched.
 
-    `weights_sha256` is of the network's weights file; empty for random weights.
+    `scales`: LayerNorm -> what each of its channels is divided by before, as in `smoothing`; the ranges are of the
+    network smoothed by them. `weights_sha256` is of the network's weights file; empty for random weights.
     """
 
     ranges: dict[str, tuple[float, float]]
     ticks: int
     clips: int
+    scales: dict[str, list[float]] = field(default_factory=dict)
     weights_sha256: str = ""
 
     def save(self, path: Path) -> None:
@@ -43,8 +45,9 @@ class Calibration:
         try:
             content = json.loads(path.read_text())
             ranges = {name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()}
-            return cls(ranges, content["ticks"], content["clips"], content["weights_sha256"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            scales = {name: [float(value) for value in scale] for name, scale in content["scales"].items()}
+            return cls(ranges, content["ticks"], content["clips"], scales, content["weights_sha256"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{path} is not a calibration file ({error}). Calibrate again with `fsd export`."
             ) from error

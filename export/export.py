@@ -24,6 +24,7 @@ from fsd.export.parity_page import write_page
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES, Recipe
 from fsd.export.sensitivity import QuantizationTrial, Sensitivity, choose_float_layers, measure
+from fsd.export.smoothing import measure_scales, smoothed
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
 from fsd.networks.feeds import Step
@@ -54,12 +55,13 @@ class Exported:
 
 @dataclass(frozen=True)
 class _Source:
-    """The network and what is said about it in every file; `graph` is its FP32 ONNX."""
+    """The network and what is said about it in every file; `graph` is its FP32 ONNX, `smooth` the one to quantize."""
 
     network: DrivingNetwork
     trained: bool
     weights_sha256: str
     graph: onnx.ModelProto
+    smooth: onnx.ModelProto
     folder: Path
 
     def write(
@@ -96,17 +98,13 @@ def export(config: ExportConfig, clips: Sequence[Clip] | None = None, progress: 
         clips = synthetic_clips(network.config)
     _make_folder(config.out)
     progress("exporting")
-    graph = export_onnx(network, config.opset)
-    if config.simplify:
-        simpler = simplify(graph)
-        progress(f"simplified from {len(graph.graph.node)} to {len(simpler.graph.node)} nodes")
-        graph = simpler
-    source = _Source(network, trained, sha256, graph, config.out)
+    graph = _graph(config, network, progress)
+    source = _Source(network, trained, sha256, graph, graph, config.out)
     fp32 = source.write(graph, "fp32", "fp32", "any")
     others: dict[str, Path] = {}
     calibration_file, sensitivities = None, {}
     if config.int8:
-        calibration = _calibration(config, source, clips, progress)
+        source, calibration = _calibration(config, source, clips, progress)
         calibration_file = config.out / f"{network.config.budget.name.lower()}_calibration.json"
         calibration.save(calibration_file)
         for target in config.targets:
@@ -177,8 +175,22 @@ def _make_folder(folder: Path) -> None:
         raise OutputError(f"Cannot make the folder {folder}: {error.strerror}. Choose another with `--out`.") from error
 
 
-def _calibration(config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: Say) -> Calibration:
-    """The ranges on file, or those of the float model on the first part of every clip."""
+def _graph(config: ExportConfig, network: DrivingNetwork, progress: Say) -> onnx.ModelProto:
+    graph = export_onnx(network, config.opset)
+    if not config.simplify:
+        return graph
+    simpler = simplify(graph)
+    progress(f"simplified from {len(graph.graph.node)} to {len(simpler.graph.node)} nodes")
+    return simpler
+
+
+def _calibration(
+    config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: Say
+) -> tuple[_Source, Calibration]:
+    """The scales and ranges on file, or those of the float model on the first part of every clip; and the source with
+    the graph smoothed by them.
+    """
+    network, every = source.network, config.calibration_every
     if config.calibration is not None:
         found = Calibration.load(config.calibration)
         if found.weights_sha256 != source.weights_sha256:
@@ -186,12 +198,15 @@ def _calibration(config: ExportConfig, source: _Source, clips: Sequence[Clip], p
                 f"{config.calibration} was made with other weights, whose ranges are not these. "
                 "Leave `--calibration` out."
             )
-        return found
+        return replace(source, smooth=_graph(config, smoothed(network, found.scales), progress)), found
+    progress("smoothing")
+    scales = measure_scales(network, (_first_share(clip, config.fraction) for clip in clips), every)
+    smooth = _graph(config, smoothed(network, scales), progress)
     progress("calibrating")
-    tensors = activations_of(source.graph, quantized_nodes(source.graph))
+    tensors = activations_of(smooth, quantized_nodes(smooth))
     parts = [_first_share(clip, config.fraction) for clip in clips]
-    found = calibrate(source.graph, source.network.config.budget, tensors, parts, config.calibration_every)
-    return replace(found, weights_sha256=source.weights_sha256)
+    found = calibrate(smooth, network.config.budget, tensors, parts, every)
+    return replace(source, smooth=smooth), replace(found, scales=scales, weights_sha256=source.weights_sha256)
 
 
 def _int8(
@@ -209,7 +224,7 @@ def _int8(
     kept: list[str] = []
     budget = source.network.config.budget
     if config.sensitivity or config.mixed_m is not None:
-        trial = QuantizationTrial(source.graph, calibration, recipe, budget, clips, config.sensitivity_ticks)
+        trial = QuantizationTrial(source.smooth, calibration, recipe, budget, clips, config.sensitivity_ticks)
         sensitivity = measure(trial, progress)
         if config.mixed_m is not None:
             kept, left_m = choose_float_layers(trial, sensitivity, config.mixed_m)
@@ -219,7 +234,7 @@ def _int8(
                 f"layer quantized; limit {config.mixed_m:g} m"
             )
     suffix = "int8" if recipe.target == "ort-cpu" else f"int8_{recipe.target}"
-    graph = quantize(source.graph, calibration, recipe, kept)
+    graph = quantize(source.smooth, calibration, recipe, kept)
     return source.write(graph, suffix, "int8", recipe.target, notes), sensitivity
 
 
@@ -227,10 +242,12 @@ def _with_places(
     report: ParityReport, source: _Source, others: Mapping[str, Path], clips: Iterable[Clip]
 ) -> tuple[str, ...]:
     """The failures, each with the layer where the files first part."""
-    return tuple(
-        f"{sentence} {locate(name, report.comparisons[name].worst_tick, source.network, source.graph, others, clips)}"
-        for name, sentence in zip(report.failed, report.failures, strict=True)
-    )
+
+    def place(name: str) -> str:
+        reference = source.smooth if name.startswith("onnx_int8") else source.graph
+        return locate(name, report.comparisons[name].worst_tick, source.network, reference, others, clips)
+
+    return tuple(f"{sentence} {place(name)}" for name, sentence in zip(report.failed, report.failures, strict=True))
 
 
 def _coverage(report: ParityReport, config: ExportConfig) -> tuple[str, ...]:

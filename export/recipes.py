@@ -35,6 +35,7 @@ class Recipe:
             "weights": f"{self.weight_type.name}, per channel"
             + (", float behind Q/DQ pairs" if self.symmetric else ""),
             "biases": "float" if self.symmetric else "int32",
+            "smoothing": "of channels that linear layers read from a LayerNorm (SmoothQuant)",
             "float": "Softmax, attention products, LayerNorm, token and memory geometry, memory, heads",
         }
 

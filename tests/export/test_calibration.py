@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -33,12 +34,16 @@ def test_every_clip_starts_with_an_empty_memory(
 
 
 def test_a_calibration_survives_its_file(calibration: Calibration, tmp_path: Path) -> None:
+    calibration = replace(calibration, scales={"joint.0.norm": [0.5, 2.0]}, weights_sha256="ab")
     calibration.save(tmp_path / "ranges.json")
     assert Calibration.load(tmp_path / "ranges.json") == calibration
 
 
-def test_a_damaged_calibration_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ranges.json").write_text("{}")
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", '{"ranges": {}, "ticks": 1, "clips": 1, "weights_sha256": "", "scales": []}']
+)
+def test_a_damaged_calibration_file_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "ranges.json").write_text(content)
     with pytest.raises(ModelError, match="not a calibration file"):
         Calibration.load(tmp_path / "ranges.json")
 

@@ -1,0 +1,98 @@
+"""Even out the channels that quantized layers read, without changing what the network computes.
+
+One scale for a whole activation spends most of its 256 steps on the few channels that are large. Where a LayerNorm
+feeds linear layers, a channel can be made smaller in the norm and its weights larger by as much: the same numbers come
+out, and weights have a scale for every row anyway.
+
+Source: G. Xiao et al., SmoothQuant, ICML 2023, equation 4.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fsd.data.errors import ModelError
+from fsd.export.calibration import Clip
+from fsd.export.parity import TorchRunner, one_torch_thread
+from fsd.networks.attention import MemoryAttention, Perceptron, TokenAttention
+from fsd.networks.model import DrivingNetwork
+
+MIGRATION = 0.5
+"""How much of a channel's size goes into the weights, as an exponent."""
+
+Scales = Mapping[str, Sequence[float]]
+"""Name of a LayerNorm -> what each of its channels is divided by."""
+
+
+def measure_scales(network: DrivingNetwork, clips: Iterable[Clip], every: int = 4) -> dict[str, list[float]]:
+    """Scales from the largest value of each channel over rolled-out clips, every `every`-th tick looked at."""
+    norms = _norms(network)
+    peaks = {name: torch.zeros(norm.normalized_shape) for name, (norm, _) in norms.items()}
+    watching = False
+
+    def watch(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def note(norm: nn.Module, inputs: object, output: Tensor) -> None:
+            if watching:
+                peaks[name] = torch.maximum(peaks[name], output.detach().abs().flatten(0, -2).amax(dim=0).cpu())
+
+        return note
+
+    runner = TorchRunner(network)
+    handles = [norm.register_forward_hook(watch(name)) for name, (norm, _) in norms.items()]
+    try:
+        with one_torch_thread():
+            for clip in clips:
+                runner.reset()
+                for index, step in enumerate(clip):
+                    watching = index % every == 0
+                    runner.step(step)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: _scale(peaks[name], readers).tolist() for name, (_, readers) in norms.items()}
+
+
+def smoothed(network: DrivingNetwork, scales: Scales) -> DrivingNetwork:
+    """A copy that computes the same with evener channels.
+
+    Raises:
+        ModelError: the scales are not of a network of this shape.
+    """
+    network = copy.deepcopy(network)
+    norms = _norms(network)
+    sizes = {name: norm.normalized_shape[0] for name, (norm, _) in norms.items()}
+    if {name: len(scale) for name, scale in scales.items()} != sizes:
+        raise ModelError(
+            "The calibration's smoothing scales do not fit this network. Calibrate again: leave `--calibration` out."
+        )
+    with torch.no_grad():
+        for name, (norm, readers) in norms.items():
+            scale = torch.tensor(scales[name], dtype=norm.weight.dtype, device=norm.weight.device)
+            norm.weight.div_(scale)
+            norm.bias.div_(scale)
+            for layer in readers:
+                layer.weight.mul_(scale)
+    return network
+
+
+def _norms(network: DrivingNetwork) -> dict[str, tuple[nn.LayerNorm, list[nn.Linear]]]:
+    """Every LayerNorm whose output only linear layers read, and those layers, by the norm's name."""
+    found = {}
+    for name, part in network.named_modules():
+        if isinstance(part, TokenAttention):
+            found[f"{name}.norm"] = (part.norm, [part.query, part.key, part.value])
+        elif isinstance(part, MemoryAttention):
+            found[f"{name}.norm"] = (part.norm, [part.query])
+        elif isinstance(part, Perceptron):
+            found[f"{name}.norm"] = (part.norm, [part.widen])
+    return found
+
+
+def _scale(peak: Tensor, readers: Sequence[nn.Linear]) -> Tensor:
+    """Per channel, peak ** m / weight ** (1 - m); channels that are never used keep theirs."""
+    heaviest = torch.stack([layer.weight.detach().abs().amax(dim=0).cpu() for layer in readers]).amax(dim=0)
+    is_used = (peak > 0) & (heaviest > 0)
+    scale = peak.clamp(min=1e-5) ** MIGRATION / heaviest.clamp(min=1e-5) ** (1.0 - MIGRATION)
+    return torch.where(is_used, scale, 1.0)
