@@ -29,7 +29,8 @@ def find_hard_rows(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Row numbers by kind; a kind that there is none of is left out.
 
     Kinds: `bend`; `brake` for whatever reason; `yield`, braking for neither a car ahead nor a red light, so for who
-    crosses or walks; `person`, one near ahead; `start`; `red` light; `lane`, a commanded change of lane.
+    crosses or walks; `person`, one near ahead; `yield to person`, both; `start`; `red` light; `lane`, a commanded change
+    of lane.
 
     Args:
         columns: recorded arrays (R, …) as in a `TrainingSet`.
@@ -38,11 +39,14 @@ def find_hard_rows(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     is_red = columns["light"][:, 0] == RED
     with np.errstate(invalid="ignore"):
         brakes = acceleration < BRAKE_MPS2
+        yields = brakes & ~is_red & ~(columns["lead"][:, 1] > 0.5)
+        has_person = _person_near(columns["occupancy"])
         kinds = {
             "bend": np.abs(curvature) > BEND_PER_M,
             "brake": brakes,
-            "yield": brakes & ~is_red & ~(columns["lead"][:, 1] > 0.5),
-            "person": _person_near(columns["occupancy"]),
+            "yield": yields,
+            "person": has_person,
+            "yield to person": yields & has_person,
             "start": (speed_mps < START_MPS) & (acceleration > START_MPS2),
             "red": is_red,
             "lane": columns["command"][:, LANE_COMMANDS].sum(axis=1) > 0,

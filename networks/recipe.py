@@ -33,8 +33,10 @@ DEFAULT_ROUNDS = (
     Round(300, 2500, 1e-3),
     Round(300, 1500, 1e-3),
     Round(300, 3500, 1e-3),
+    Round(300, 5500, 1e-3),
+    Round(200, 3000, 1e-3),
 )
-"""About three hours on two CPU cores, the shorter part of it for pictures."""
+"""About four and a half hours on two CPU cores, an hour of it for pictures."""
 
 SEEDS_A_ROUND = 10_000
 POLL_S = 1.0

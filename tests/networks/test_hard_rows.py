@@ -44,6 +44,15 @@ def test_a_person_is_told_from_a_car_and_from_somebody_far_away() -> None:
     assert find_hard_rows(columns)["person"].tolist() == [0]
 
 
+def test_braking_for_a_person_is_a_kind_of_its_own() -> None:
+    columns = rows()
+    columns["occupancy"][0:2, AHEAD_20_M, HERE] = 1
+    columns["acceleration"][1:3] = -2.0
+    found = find_hard_rows(columns)
+    assert (found["person"].tolist(), found["yield"].tolist()) == ([0, 1], [1, 2])
+    assert found["yield to person"].tolist() == [1]
+
+
 def test_bends_starts_and_lane_changes_are_hard() -> None:
     columns = rows()
     columns["curvature"][0] = -0.05
