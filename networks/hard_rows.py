@@ -29,8 +29,8 @@ def find_hard_rows(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Row numbers by kind; a kind that there is none of is left out.
 
     Kinds: `bend`; `brake` for whatever reason; `yield`, braking for neither a car ahead nor a red light, so for who
-    crosses or walks; `person`, one near ahead; `yield to person`, both; `start`; `red` light; `lane`, a commanded change
-    of lane.
+    crosses or walks; `person`, one near ahead; `yield to person`, both; `start`; `red` light; `lane`, a commanded
+    change of lane.
 
     Args:
         columns: recorded arrays (R, …) as in a `TrainingSet`.
