@@ -10,6 +10,7 @@ import numpy as np
 
 from fsd.networks.contract import (
     COMMANDS,
+    LIGHTS,
     OCCUPANCY_BEHIND_M,
     OCCUPANCY_CELL_M,
     OCCUPANCY_COLUMNS,
@@ -19,7 +20,7 @@ from fsd.networks.contract import (
 
 BEND_PER_M, BRAKE_MPS2 = 0.02, -1.0
 START_MPS, START_MPS2 = 2.0, 0.5
-RED = 3
+RED = LIGHTS.index("red")
 LANE_COMMANDS = tuple(COMMANDS.index(name) for name in COMMANDS if name.startswith("lane"))
 AHEAD_M, ASIDE_M = 35.0, 6.0
 """Something as small as a person matters this near."""

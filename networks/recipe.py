@@ -36,7 +36,7 @@ DEFAULT_ROUNDS = (
     Round(300, 5500, 1e-3),
     Round(200, 3000, 1e-3),
 )
-"""About four and a half hours on two CPU cores, an hour of it for pictures."""
+"""About four and a half hours on two CPU cores."""
 
 SEEDS_A_ROUND = 10_000
 POLL_S = 1.0
