@@ -24,7 +24,7 @@ from fsd.export.parity_page import write_page
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES, Recipe
 from fsd.export.sensitivity import QuantizationTrial, Sensitivity, choose_float_layers, measure
-from fsd.export.smoothing import measure_scales, smoothed
+from fsd.export.smoothing import Scales, measure_scales, smoothed
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
 from fsd.networks.feeds import Step
@@ -104,7 +104,15 @@ def export(config: ExportConfig, clips: Sequence[Clip] | None = None, progress: 
     others: dict[str, Path] = {}
     calibration_file, sensitivities = None, {}
     if config.int8:
-        source, calibration = _calibration(config, source, clips, progress)
+        calibration = _stored_calibration(config, source)
+        if calibration is not None:
+            source = _smoothed(config, source, calibration.scales, progress)
+        else:
+            progress("smoothing")
+            parts = (_first_share(clip, config.fraction) for clip in clips)
+            scales = measure_scales(network, parts, config.calibration_every)
+            source = _smoothed(config, source, scales, progress)
+            calibration = replace(_calibrated(config, source, clips, progress), scales=scales)
         calibration_file = config.out / f"{network.config.budget.name.lower()}_calibration.json"
         calibration.save(calibration_file)
         for target in config.targets:
@@ -184,29 +192,30 @@ def _graph(config: ExportConfig, network: DrivingNetwork, progress: Say) -> onnx
     return simpler
 
 
-def _calibration(
-    config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: Say
-) -> tuple[_Source, Calibration]:
-    """The scales and ranges on file, or those of the float model on the first part of every clip; and the source with
-    the graph smoothed by them.
-    """
-    network, every = source.network, config.calibration_every
-    if config.calibration is not None:
-        found = Calibration.load(config.calibration)
-        if found.weights_sha256 != source.weights_sha256:
-            raise ModelError(
-                f"{config.calibration} was made with other weights, whose ranges are not these. "
-                "Leave `--calibration` out."
-            )
-        return replace(source, smooth=_graph(config, smoothed(network, found.scales), progress)), found
-    progress("smoothing")
-    scales = measure_scales(network, (_first_share(clip, config.fraction) for clip in clips), every)
-    smooth = _graph(config, smoothed(network, scales), progress)
+def _stored_calibration(config: ExportConfig, source: _Source) -> Calibration | None:
+    """The calibration on file, if one was named; it must be of these weights."""
+    if config.calibration is None:
+        return None
+    found = Calibration.load(config.calibration)
+    if found.weights_sha256 != source.weights_sha256:
+        raise ModelError(
+            f"{config.calibration} was made with other weights, whose ranges are not these. Leave `--calibration` out."
+        )
+    return found
+
+
+def _smoothed(config: ExportConfig, source: _Source, scales: Scales, progress: Say) -> _Source:
+    """The source with a graph to quantize whose channels are evened out."""
+    return replace(source, smooth=_graph(config, smoothed(source.network, scales), progress))
+
+
+def _calibrated(config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: Say) -> Calibration:
+    """Ranges of the smoothed graph's activations while the float model drives through the first part of every clip."""
     progress("calibrating")
-    tensors = activations_of(smooth, quantized_nodes(smooth))
+    tensors = activations_of(source.smooth, quantized_nodes(source.smooth))
     parts = [_first_share(clip, config.fraction) for clip in clips]
-    found = calibrate(smooth, network.config.budget, tensors, parts, every)
-    return replace(source, smooth=smooth), replace(found, scales=scales, weights_sha256=source.weights_sha256)
+    found = calibrate(source.smooth, source.network.config.budget, tensors, parts, config.calibration_every)
+    return replace(found, weights_sha256=source.weights_sha256)
 
 
 def _int8(
