@@ -22,7 +22,9 @@ from fsd.scoring import HORIZONS_S
 
 MOMENTS = 6
 MIN_STRETCH_TICKS = int(RATE_HZ)
-STRETCHES = 24
+STRETCHES = 12
+LOOK_EVERY_TICKS = 4
+"""Plans change little within a ninth of a second."""
 THUMBNAIL_PX = (240, 180)
 JPEG_QUALITY = 84
 
@@ -75,10 +77,8 @@ class Moments:
     def add(self, result: TickResult, ego: EgoSample | None, command: str) -> None:
         """Look at one tick."""
         self._take_thumbnails(result.frame_set)
-        error = self._error(result)
-        held = self._worst_of_stretch
-        if np.isfinite(error) and (held is None or error > held.error):
-            self._worst_of_stretch = _Candidate(error, _frozen(result), ego, command)
+        if self._ticks % LOOK_EVERY_TICKS == 0:
+            self._compare(result, ego, command)
         self._ticks += 1
         if self._ticks % self._stretch_ticks == 0:
             self._end_stretch()
@@ -87,6 +87,12 @@ class Moments:
         """The worst moments, in the order of the drive."""
         self._end_stretch()
         return sorted(self._kept, key=lambda moment: moment.tick)
+
+    def _compare(self, result: TickResult, ego: EgoSample | None, command: str) -> None:
+        """Hold this tick if it is the worst of its stretch so far."""
+        error, held = self._error(result), self._worst_of_stretch
+        if np.isfinite(error) and (held is None or error > held.error):
+            self._worst_of_stretch = _Candidate(error, _frozen(result), ego, command)
 
     def _error(self, result: TickResult) -> float:
         """Mean distance to the driven path over the longest horizon that was recorded (NaN if none), or uncertainty."""

@@ -14,8 +14,15 @@ from fsd.engine import Engine
 from fsd.networks.contract import ModelMetadata
 from fsd.pipeline import TickResult
 from fsd.plan import Plan
-from fsd.report.moments import MOMENTS, Moments
+from fsd.report import moments as moments_module
+from fsd.report.moments import MOMENTS, STRETCHES, Moments
 from fsd.scoring import driven_waypoints
+
+
+@pytest.fixture
+def every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at every tick, so that tests need few of them."""
+    monkeypatch.setattr(moments_module, "LOOK_EVERY_TICKS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +87,22 @@ def collect(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet, errors_m: 
     return moments
 
 
+@pytest.mark.usefixtures("every_tick")
 def test_the_worst_tick_of_a_stretch_is_kept(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
     (first, second) = collect(clip, metadata, frame_set, [0.1, 0.9, 0.2, 0.3, 0.1, 0.5]).finished()
     assert (first.tick, second.tick) == (1, 5)
     assert first.error == pytest.approx(0.9, abs=1e-5)
 
 
+def test_most_ticks_cost_nothing(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+    moments = Moments(clip, metadata)
+    for tick, error_m in enumerate([0.1, 0.9, 0.9, 0.9, 0.2, 0.9]):
+        moments.add(result(clip, frame_set, tick, error_m), None, "none")
+    (moment,) = moments.finished()
+    assert moment.tick == 4
+
+
+@pytest.mark.usefixtures("every_tick")
 def test_only_the_worst_stretches_are_kept(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
     errors_m = [0.1] * 30
     for tick in (2, 5, 8, 11, 14, 17):
@@ -95,6 +112,7 @@ def test_only_the_worst_stretches_are_kept(clip: Clip, metadata: ModelMetadata, 
     assert len(moments) == MOMENTS
 
 
+@pytest.mark.usefixtures("every_tick")
 def test_a_stretch_costs_one_drawing_at_most(
     clip: Clip, metadata: ModelMetadata, frame_set: FrameSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,9 +143,10 @@ def test_a_picture_shows_the_patches_of_its_own_tick(clip: Clip, metadata: Model
 def test_moments_spread_over_a_long_run(clip: Clip, metadata: ModelMetadata) -> None:
     moments = Moments(clip, metadata)
     moments.expect(36 * 3600)
-    assert moments._stretch_ticks == 36 * 3600 // 24
+    assert moments._stretch_ticks == 36 * 3600 // STRETCHES
 
 
+@pytest.mark.usefixtures("every_tick")
 def test_without_a_driven_path_uncertainty_decides(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
     blind = replace(clip, ego=None)
     moments = Moments(blind, metadata)
