@@ -16,7 +16,7 @@ STALE_NS = 500_000_000
 """An ego row older than this says nothing about now."""
 
 COMMANDS = ("none", "straight", "left", "right", "lane_left", "lane_right")
-"""Route commands a recording may hold."""
+"""Route commands that a recording may hold; the network takes them one-hot in this order."""
 
 EGO_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz", "v_mps", "yaw_rate_rps")
 """Columns of `ego.parquet` that the program reads, besides `t_ns`; others are kept for people."""

@@ -19,9 +19,8 @@ from fsd.compression.tick import (
     TIME_SLOTS,
     CompressedTick,
 )
-from fsd.data.ego import EgoSample
+from fsd.data.ego import COMMANDS, EgoSample
 from fsd.data.frames import CAMERAS
-from fsd.networks.contract import COMMANDS
 from fsd.networks.feeds import Step
 
 TICK_S = 1 / 36

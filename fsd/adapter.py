@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from fsd.data.ego import COMMANDS
 from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS
-from fsd.networks.contract import COMMANDS
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Pixels = Annotated[int, msgspec.Meta(ge=1, le=8192)]

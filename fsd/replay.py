@@ -18,6 +18,7 @@ from tqdm import tqdm
 from fsd.adapted_model import AdaptedModel
 from fsd.adapted_pipeline import AdaptedPipeline
 from fsd.data.clip import Clip, open_clip
+from fsd.data.ego import COMMANDS
 from fsd.data.errors import OutputError, UsageError
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
@@ -26,7 +27,6 @@ from fsd.energy_count import energy_count
 from fsd.engine import Engine
 from fsd.execution_provider import PROVIDERS
 from fsd.foxglove_layout import LAYOUT_FILE
-from fsd.networks.contract import COMMANDS
 from fsd.overlay import Overlay
 from fsd.overlay_layout import OverlayConfig
 from fsd.pipeline import Pipeline

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from fsd.compression.tick import MEMORY_SLOTS
+from fsd.data.ego import COMMANDS
 from fsd.data.frames import CAMERAS
-from fsd.networks.contract import COMMANDS
 from fsd.networks.encoders import PIXEL_MEAN
 
 FRONT_CAMERAS = 3

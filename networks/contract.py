@@ -7,10 +7,8 @@ import msgspec
 
 from fsd.compression.budget import Budget
 from fsd.compression.tick import MEMORY_POSE_SIZE, MEMORY_SLOTS, META_SIZE, RETINA_TOKENS
+from fsd.data.ego import COMMANDS
 from fsd.data.frames import CAMERAS
-
-COMMANDS = ("none", "straight", "left", "right", "lane_left", "lane_right")
-"""Route commands, one-hot in this order."""
 
 EGO_SIZE = 2
 """Ego vector: speed m/s, yaw rate rad/s."""

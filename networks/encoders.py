@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.tick import META_SIZE
+from fsd.data.ego import COMMANDS
 from fsd.data.frames import CAMERAS
-from fsd.networks.contract import COMMANDS, EGO_SIZE, PROPRIO_SIZE
+from fsd.networks.contract import EGO_SIZE, PROPRIO_SIZE
 
 PIXEL_MEAN, PIXEL_SCALE = 128.0, 1.0 / 64.0
 """uint8 pixels enter as (pixel - 128) / 64: exactly one DequantizeLinear, so INT8 files keep the bytes as they are."""

@@ -10,9 +10,9 @@ import numpy as np
 
 from fsd.compression.budget import Budget
 from fsd.compression.tick import CompressedTick
-from fsd.data.ego import EgoSample
+from fsd.data.ego import COMMANDS, EgoSample
 from fsd.data.errors import ModelError
-from fsd.networks.contract import COMMANDS, input_shapes
+from fsd.networks.contract import input_shapes
 
 TICK_INPUTS = (
     "retina",

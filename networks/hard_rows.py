@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fsd.data.ego import COMMANDS
 from fsd.networks.contract import (
-    COMMANDS,
     LIGHTS,
     OCCUPANCY_BEHIND_M,
     OCCUPANCY_CELL_M,

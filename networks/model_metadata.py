@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import msgspec
 
 from fsd.compression.budget import Budget
+from fsd.data.ego import COMMANDS
 from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS
 from fsd.networks.contract import (
-    COMMANDS,
     METADATA_KEY,
     METADATA_VERSION,
     WAYPOINT_STEP_S,

@@ -12,7 +12,8 @@ imitation learning (2018), branched.
 import torch
 from torch import Tensor, nn
 
-from fsd.networks.contract import COMMANDS, WAYPOINT_STEP_S, WAYPOINTS
+from fsd.data.ego import COMMANDS
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
 
 MAX_CURVATURE_PER_M = 0.25
 MAX_ACCELERATION_MPS2 = 8.0

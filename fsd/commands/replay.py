@@ -14,11 +14,11 @@ from fsd.commands.recording_options import (
     print_length,
     print_ratios,
 )
+from fsd.data.ego import COMMANDS
 from fsd.data.errors import ClipError, UsageError
 from fsd.data.frames import CAMERAS
 from fsd.execution_provider import PROVIDERS
 from fsd.foxglove_layout import LAYOUT_FILE
-from fsd.networks.contract import COMMANDS
 from fsd.overlay_layout import HEIGHTS_PX, LAYOUTS, OverlayConfig
 from fsd.replay import ReplayConfig, replay
 from fsd.replay_many import Outcome, Shard, replay_many

@@ -13,9 +13,8 @@ from typing import Self
 
 from fsd.data.clip import Clip
 from fsd.data.clock import tick_count, tick_time_ns
-from fsd.data.ego import EgoSample
+from fsd.data.ego import COMMANDS, EgoSample
 from fsd.data.frames import FrameSet
-from fsd.networks.contract import COMMANDS
 from fsd.pipeline import TickResult
 from fsd.profile.subject import Subject
 from fsd.results import ResultTables

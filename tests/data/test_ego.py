@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fsd.data.clip import open_clip
-from fsd.data.ego import COMMANDS, EgoSample, EgoTrack, load_commands, load_ego
+from fsd.data.ego import EgoSample, EgoTrack, load_commands, load_ego
 from fsd.data.errors import ClipError, ClockError
 
 START_NS = 1_763_000_000_000_000_000
@@ -127,8 +127,3 @@ def test_a_clip_brings_its_ego_motion_and_commands(tools: Any, tmp_path: Path) -
     assert clip.ego is not None
     assert clip.commands is not None
     assert clip.commands.command_at(START_NS) == "left"
-
-
-def test_the_commands_are_those_of_the_network() -> None:
-    contract = pytest.importorskip("fsd.networks.contract")
-    assert contract.COMMANDS == COMMANDS

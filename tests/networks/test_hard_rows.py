@@ -1,6 +1,7 @@
 import numpy as np
 
-from fsd.networks.contract import COMMANDS, OCCUPANCY_COLUMNS, OCCUPANCY_ROWS
+from fsd.data.ego import COMMANDS
+from fsd.networks.contract import OCCUPANCY_COLUMNS, OCCUPANCY_ROWS
 from fsd.networks.hard_rows import RED, find_hard_rows
 
 AHEAD_20_M, HERE = 14, 8

@@ -4,7 +4,7 @@ torch = pytest.importorskip("torch")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from fsd.networks.contract import COMMANDS  # noqa: E402
+from fsd.data.ego import COMMANDS  # noqa: E402
 from fsd.networks.plan_head import (  # noqa: E402
     KNOTS,
     MAX_ACCELERATION_MPS2,
