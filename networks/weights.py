@@ -5,6 +5,7 @@ A file says which sizes it was made for and whether it was trained; `weights_sha
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,28 @@ def load_weights(path: Path) -> tuple[DrivingNetwork, dict[str, Any]]:
             "version of fsd that wrote it."
         ) from error
     return network.eval(), header
+
+
+def mean_weights(paths: Sequence[Path]) -> DrivingNetwork:
+    """The network whose weights are the mean of those in files of one size.
+
+    Source: P. Izmailov et al., Averaging weights leads to wider optima and better generalization (2018).
+
+    Raises:
+        ModelError: a file cannot be read, or they hold networks of different sizes.
+    """
+    networks = [load_weights(path)[0] for path in paths]
+    mean = networks[0]
+    for path, network in zip(paths, networks, strict=True):
+        if network.config != mean.config:
+            raise ModelError(f"{path} holds a network of other sizes than {paths[0]}. Average those of one run.")
+    states = [network.state_dict() for network in networks]
+    for name, last in (
+        networks[-1].state_dict().items()
+    ):  # counters of batches, which are no weights, stay the last one's
+        values = torch.stack([state[name] for state in states])
+        states[0][name].copy_(values.mean(dim=0) if last.is_floating_point() else last)
+    return mean
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from fsd.data.errors import ModelError, UsageError
 from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry
 
 EXAMPLE = """example:
-  fsd train --out runs/mine                                # the packaged recipe, about 4.5 hours on two cores
+  fsd train --out runs/mine                                # the packaged recipe, about 5.5 hours on two cores
   fsd train --out runs/tiny --rounds 20:100:0.001          # a quick try: 20 episodes, 100 steps
   torchrun --nproc-per-node 4 $(which fsd) train --device cuda --out runs/mine
   fsd train --clips my_drive --train-until-s 120 --out runs/recorded       # real video: fit, and score on the rest
@@ -27,7 +27,7 @@ _ONLY_RECORDED = {
     "steps": "--steps",
     "learning_rate": "--learning-rate",
 }
-_ONLY_SIMULATED = {"rounds": "--rounds", "workers": "--workers"}
+_ONLY_SIMULATED = {"rounds": "--rounds", "averaged_rounds": "--average", "workers": "--workers"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     simulated = parser.add_argument_group("from the simulator")
     simulated.add_argument(
         "--rounds", nargs="+", default=unset, metavar="EPISODES:STEPS:RATE", help="expert first, then DAgger"
+    )
+    simulated.add_argument(
+        "--average",
+        type=int,
+        default=unset,
+        dest="averaged_rounds",
+        metavar="N",
+        help="keep the mean of the last N rounds",
     )
     simulated.add_argument("--workers", type=int, default=unset, help="processes that collect")
     recorded = parser.add_argument_group("from recorded clips")

@@ -1,12 +1,13 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from fsd.networks import recipe
 from fsd.networks.config import NetworkConfig
 from fsd.networks.recipe import RecipeConfig, Round, run_recipe
 from fsd.networks.training import WEIGHTS
-from fsd.networks.weights import save_weights, untrained
+from fsd.networks.weights import load_weights, save_weights, untrained
 
 
 def test_later_rounds_are_driven_by_the_weights_before(
@@ -45,6 +46,34 @@ def test_a_round_that_was_collected_is_not_collected_again(tmp_path: Path, monke
     for episodes in (2, 2, 3):
         run_recipe(RecipeConfig(tmp_path, rounds=(Round(episodes, 3, 1e-3),)))
     assert collected == [2, 3]
+
+
+@pytest.mark.parametrize(("rounds", "averaged", "expected"), [(4, 3, (1, 2, 3)), (4, 2, (2, 3)), (2, 3, (1,))])
+def test_the_mean_of_the_last_rounds_is_kept(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_config: NetworkConfig,
+    rounds: int,
+    averaged: int,
+    expected: tuple[int, ...],
+) -> None:
+    """But never of the expert's round."""
+
+    def train(config: object, episodes: object, progress: object) -> Path:
+        weights = config.out / WEIGHTS  # type: ignore[attr-defined]
+        weights.parent.mkdir(parents=True)
+        save_weights(untrained(tiny_config, config.seed), weights, trained=True)  # type: ignore[attr-defined]
+        return weights
+
+    monkeypatch.setattr(recipe, "collect", lambda config, workers, progress: 1)
+    monkeypatch.setattr(recipe, "train", train)
+    monkeypatch.setattr(recipe, "find_episodes", lambda folder, budget: [])
+    final = run_recipe(RecipeConfig(tmp_path, rounds=(Round(2, 3, 1e-3),) * rounds, averaged_rounds=averaged))
+    network, header = load_weights(final)
+    name = next(iter(network.state_dict()))
+    mean = sum(untrained(tiny_config, seed).state_dict()[name] for seed in expected) / len(expected)
+    assert torch.allclose(network.state_dict()[name], mean)
+    assert header["trained"]
 
 
 def test_a_recipe_without_a_round_is_refused() -> None:
