@@ -24,7 +24,7 @@ from fsd.export.parity_page import write_page
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES, Recipe
 from fsd.export.sensitivity import QuantizationTrial, Sensitivity, choose_float_layers, measure
-from fsd.export.smoothing import Scales, measure_scales, smoothed
+from fsd.export.smoothing import measure_scales, smoothed
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
 from fsd.networks.feeds import Step
@@ -104,15 +104,10 @@ def export(config: ExportConfig, clips: Sequence[Clip] | None = None, progress: 
     others: dict[str, Path] = {}
     calibration_file, sensitivities = None, {}
     if config.int8:
-        calibration = _stored_calibration(config, source)
-        if calibration is not None:
-            source = _smoothed(config, source, calibration.scales, progress)
-        else:
-            progress("smoothing")
-            parts = (_first_share(clip, config.fraction) for clip in clips)
-            scales = measure_scales(network, parts, config.calibration_every)
-            source = _smoothed(config, source, scales, progress)
-            calibration = replace(_calibrated(config, source, clips, progress), scales=scales)
+        stored = _stored_calibration(config, source)
+        scales = _scales(config, source, clips, progress) if stored is None else stored.scales
+        source = replace(source, smooth=_graph(config, smoothed(network, scales), progress))
+        calibration = stored or _calibrated(config, source, scales, clips, progress)
         calibration_file = config.out / f"{network.config.budget.name.lower()}_calibration.json"
         calibration.save(calibration_file)
         for target in config.targets:
@@ -204,18 +199,22 @@ def _stored_calibration(config: ExportConfig, source: _Source) -> Calibration | 
     return found
 
 
-def _smoothed(config: ExportConfig, source: _Source, scales: Scales, progress: Say) -> _Source:
-    """The source with a graph to quantize whose channels are evened out."""
-    return replace(source, smooth=_graph(config, smoothed(source.network, scales), progress))
+def _scales(config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: Say) -> dict[str, list[float]]:
+    """What evens out the channels, from the float model on the first part of every clip."""
+    progress("smoothing")
+    parts = (_first_share(clip, config.fraction) for clip in clips)
+    return measure_scales(source.network, parts, config.calibration_every)
 
 
-def _calibrated(config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: Say) -> Calibration:
+def _calibrated(
+    config: ExportConfig, source: _Source, scales: dict[str, list[float]], clips: Sequence[Clip], progress: Say
+) -> Calibration:
     """Ranges of the smoothed graph's activations while the float model drives through the first part of every clip."""
     progress("calibrating")
     tensors = activations_of(source.smooth, quantized_nodes(source.smooth))
     parts = [_first_share(clip, config.fraction) for clip in clips]
     found = calibrate(source.smooth, source.network.config.budget, tensors, parts, config.calibration_every)
-    return replace(found, weights_sha256=source.weights_sha256)
+    return replace(found, scales=scales, weights_sha256=source.weights_sha256)
 
 
 def _int8(

@@ -95,14 +95,14 @@ def run_recipe(config: RecipeConfig, report: Report = _silent) -> Path:
         SimulatorError: no OpenGL here.
     """
     episodes = config.out / "episodes"
-    weights: Path | None = None
     by_round: list[Path] = []
     for index, this in enumerate(config.rounds):
-        _collect_round(config, index, this, weights, partial(_collected, report, index))
+        before = by_round[-1] if by_round else None
+        _collect_round(config, index, this, before, partial(_collected, report, index))
         settings = TrainConfig(
             out=config.out / f"round-{index}",
             network=config.network,
-            initial=weights,
+            initial=before,
             steps=this.steps,
             learning_rate=this.learning_rate,
             clips=config.clips,

@@ -63,17 +63,18 @@ def mean_weights(paths: Sequence[Path]) -> DrivingNetwork:
         ModelError: a file cannot be read, or they hold networks of different sizes.
     """
     networks = [load_weights(path)[0] for path in paths]
-    mean = networks[0]
+    last = networks[-1]
     for path, network in zip(paths, networks, strict=True):
-        if network.config != mean.config:
-            raise ModelError(f"{path} holds a network of other sizes than {paths[0]}. Average those of one run.")
+        if network.config != last.config:
+            raise ModelError(f"{path} holds a network of other sizes than {paths[-1]}. Average those of one run.")
     states = [network.state_dict() for network in networks]
-    for name, last in (
-        networks[-1].state_dict().items()
-    ):  # counters of batches, which are no weights, stay the last one's
-        values = torch.stack([state[name] for state in states])
-        states[0][name].copy_(values.mean(dim=0) if last.is_floating_point() else last)
-    return mean
+    mean = {
+        name: torch.stack([state[name] for state in states]).mean(dim=0)
+        for name, value in states[-1].items()
+        if value.is_floating_point()  # counters of batches are no weights; the last file's stay
+    }
+    last.load_state_dict(states[-1] | mean)
+    return last
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from fsd.networks.contract import ModelMetadata
 from fsd.pipeline import TickResult
 from fsd.plan import Plan
 from fsd.report import moments as moments_module
-from fsd.report.moments import MOMENTS, STRETCHES, Moments
+from fsd.report.moments import MOMENTS, Moments
 from fsd.scoring import driven_waypoints
 
 
@@ -143,7 +143,7 @@ def test_a_picture_shows_the_patches_of_its_own_tick(clip: Clip, metadata: Model
 def test_moments_spread_over_a_long_run(clip: Clip, metadata: ModelMetadata) -> None:
     moments = Moments(clip, metadata)
     moments.expect(36 * 3600)
-    assert moments._stretch_ticks == 36 * 3600 // STRETCHES
+    assert moments._stretch_ticks == 36 * 3600 // 12
 
 
 @pytest.mark.usefixtures("every_tick")
