@@ -5,6 +5,7 @@ Float: Softmax and the products around it (two silent traps of ONNX Runtime), La
 memory, and every head, where an error would be metres.
 """
 
+import math
 import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -77,6 +78,22 @@ def layers_of(model: onnx.ModelProto) -> dict[str, list[str]]:
             layers.setdefault(layer, []).append(node.name)
         layer_of_tensor.update(dict.fromkeys(node.output, layer))
     return layers
+
+
+def macs_of(model: onnx.ModelProto) -> dict[str, int]:
+    """Layer of `layers_of` -> multiply-accumulates with its weights in one tick."""
+    tensors = [*onnx.shape_inference.infer_shapes(model).graph.value_info, *model.graph.output]
+    sizes = {tensor.name: [axis.dim_value for axis in tensor.type.tensor_type.shape.dim] for tensor in tensors}
+    weights = {initializer.name: initializer.dims for initializer in model.graph.initializer}
+    nodes = {node.name: node for node in model.graph.node}
+
+    def macs(node: onnx.NodeProto) -> int:
+        if node.op_type not in ("Conv", "Gemm", "MatMul"):
+            return 0
+        factors, result = weights[node.input[1]], sizes[node.output[0]]
+        return math.prod(result) * math.prod(factors) // (factors[0] if node.op_type == "Conv" else result[-1])
+
+    return {layer: sum(macs(nodes[name]) for name in names) for layer, names in layers_of(model).items()}
 
 
 def quantize(

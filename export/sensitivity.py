@@ -1,6 +1,7 @@
 """Which layers of the network lose the plan when they are quantized, in metres, and which to leave in float.
 
-Every variant drives the same recorded ticks on its own memory. It knows what a layer costs in accuracy, not in time.
+Every variant drives the same recorded ticks on its own memory. What a layer costs in float is counted in
+multiply-accumulates, not timed, so that the choice is the same on every machine.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +16,7 @@ from fsd.compression.budget import Budget
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration, Clip
 from fsd.export.ort_session import OnnxRunner, open_session
-from fsd.export.quantize import layers_of, quantize
+from fsd.export.quantize import layers_of, macs_of, quantize
 from fsd.export.recipes import Recipe
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.networks.feeds import Step
@@ -111,27 +112,47 @@ def measure(trial: QuantizationTrial, say: Say = lambda words: None) -> Sensitiv
 
 
 def choose_float_layers(trial: QuantizationTrial, sensitivity: Sensitivity, limit_m: float) -> tuple[list[str], float]:
-    """Leave the worst layers in float, one after another, until the mean distance at 3 s is within `limit_m`.
+    """Leave layers in float, one after another, until the mean distance at 3 s is within `limit_m`.
+
+    The next one is the cheapest that reaches the limit, or else the one that gains most for what it costs; each is
+    tried together with those chosen before, since errors of two layers may add up or cancel.
 
     Returns:
-        The layers, worst first, and the distance that is left.
+        The layers as they were chosen, and the distance that is left.
 
     Raises:
-        ModelError: nothing is left to quantize before the limit holds.
+        ModelError: nothing is left to quantize, or no layer helps any more, before the limit holds.
     """
+    cost = _costs(trial)
     kept: list[str] = []
     left_m = sensitivity.all_m
-    for effect in sensitivity.effects:
-        if left_m <= limit_m:
-            return kept, left_m
-        kept.append(effect.layer)
-        left_m = trial.distance_m(kept)
-    if left_m <= limit_m and len(kept) < len(trial.layers):
-        return kept, left_m
-    raise ModelError(
-        f"No mix of layers keeps the plan within {limit_m:g} m of float at 3 s (all quantized: "
-        f"{sensitivity.all_m:.3f} m). Allow more with `--mixed`, or calibrate on more clips with `--data`."
-    )
+    with_m = {effect.layer: effect.spared_m for effect in sensitivity.effects}
+    while left_m > limit_m:
+        enough = [layer for layer in with_m if with_m[layer] <= limit_m]
+        if enough:
+            layer = min(enough, key=lambda layer: (cost[layer], layer))
+        else:
+            layer = max(with_m, key=lambda layer: ((left_m**2 - with_m[layer] ** 2) / cost[layer], layer))
+        if len(with_m) == 1 or with_m[layer] >= left_m:
+            raise ModelError(
+                f"No mix of layers keeps the plan within {limit_m:g} m of float at 3 s (all quantized: "
+                f"{sensitivity.all_m:.3f} m). Allow more with `--mixed`, or calibrate on more clips with `--data`."
+            )
+        left_m = with_m.pop(layer)
+        kept.append(layer)
+        if left_m > limit_m:
+            with_m = {other: trial.distance_m([*kept, other]) for other in with_m}
+    return kept, left_m
+
+
+def _costs(trial: QuantizationTrial) -> dict[str, float]:
+    """Layer -> what it costs in float, as a share of the network's multiply-accumulates.
+
+    A hundredth for each comes on top: the change from 8 bits and back, which a layer pays whatever its size. That share
+    is a guess that keeps many tiny layers from looking free; only the order of the layers depends on it.
+    """
+    macs = macs_of(trial.model)
+    return {layer: macs[layer] / sum(macs.values()) + 0.01 for layer in trial.layers}
 
 
 def _position(runner: OnnxRunner, step: Step, row: int) -> np.ndarray:

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=unset,
         metavar="METRES",
-        help="leave the worst layers in float until the plan is this close at 3 s",
+        help="leave the layers in float that gain most for their cost, until the plan is this close at 3 s",
     )
     proof = parser.add_argument_group("proof")
     proof.add_argument("--parity-ticks", type=_ticks, default=unset, help="length of the proof (1000)")

@@ -1,11 +1,16 @@
+from collections.abc import Iterable
+
 import onnx
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
-from fsd.export.quantize import layers_of, quantize, quantized_nodes
+from fsd.export.quantize import layers_of, macs_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES
 from fsd.export.sensitivity import LayerEffect, QuantizationTrial, Sensitivity, choose_float_layers
+from fsd.networks.contract import input_shapes
 from fsd.networks.feeds import Step
 from fsd.networks.model import DrivingNetwork
 
@@ -52,8 +57,8 @@ def test_the_ruined_layer_stands_out_and_sparing_it_heals_the_plan(trial: Quanti
     assert bad.spared_m < trial.distance_m()
 
 
-def test_the_worst_layers_stay_in_float_until_the_limit_holds(trial: QuantizationTrial) -> None:
-    effects = tuple(sorted([effect(trial, BAD_LAYER), effect(trial, "look.0.query")], key=lambda e: -e.alone_m))
+def test_the_ruined_layer_stays_in_float_until_the_limit_holds(trial: QuantizationTrial) -> None:
+    effects = (effect(trial, BAD_LAYER), effect(trial, "look.0.query"))
     sensitivity = Sensitivity(effects, trial.distance_m(), trial.ticks)
     limit_m = (effects[0].spared_m + sensitivity.all_m) / 2
     kept, left_m = choose_float_layers(trial, sensitivity, limit_m)
@@ -65,6 +70,73 @@ def test_a_limit_that_no_mix_holds_is_an_error(trial: QuantizationTrial) -> None
     sensitivity = Sensitivity((effect(trial, "look.0.query"),), trial.distance_m(), trial.ticks)
     with pytest.raises(ModelError, match="No mix of layers keeps the plan within 1e-09 m"):
         choose_float_layers(trial, sensitivity, 1e-9)
+
+
+class AddingUp(QuantizationTrial):
+    """Errors of the layers add up as squares: three layers, of which the last costs most to leave in float."""
+
+    def __init__(self, model: onnx.ModelProto, lost_m: dict[str, float]) -> None:
+        self.model, self.lost_m = model, lost_m
+        self.layers = list(layers_of(model))
+
+    def distance_m(self, keep_float: Iterable[str] = ()) -> float:
+        kept = set(keep_float)
+        return float(sum(lost_m**2 for layer, lost_m in self.lost_m.items() if layer not in kept) ** 0.5)
+
+    def sensitivity(self) -> Sensitivity:
+        return Sensitivity(
+            tuple(LayerEffect(layer, lost_m, self.distance_m([layer])) for layer, lost_m in self.lost_m.items()),
+            self.distance_m(),
+            1,
+        )
+
+
+CHEAP, MIDDLING, DEAR = "look.0.query", "joint.0.query", "retina.trunk.1.second.1"
+
+
+@pytest.mark.parametrize(
+    ("lost_m", "limit_m", "chosen"),
+    [
+        ({CHEAP: 0.02, MIDDLING: 0.01, DEAR: 0.03}, 0.032, [CHEAP]),  # the worst layer costs a tenth of the network
+        ({CHEAP: 0.02, MIDDLING: 0.02, DEAR: 0.02}, 0.03, [CHEAP]),
+        ({CHEAP: 0.02, MIDDLING: 0.02, DEAR: 0.02}, 0.021, [CHEAP, MIDDLING]),
+        ({CHEAP: 0.01, MIDDLING: 0.01, DEAR: 0.09}, 0.02, [DEAR]),  # the only one that reaches the limit
+        ({CHEAP: 0.01, MIDDLING: 0.01, DEAR: 0.01}, 0.1, []),
+    ],
+)
+def test_layers_are_chosen_by_what_they_gain_for_what_they_cost(
+    fp32_model: onnx.ModelProto, lost_m: dict[str, float], limit_m: float, chosen: list[str]
+) -> None:
+    trial = AddingUp(fp32_model, lost_m)
+    kept, left_m = choose_float_layers(trial, trial.sensitivity(), limit_m)
+    assert kept == chosen
+    assert left_m == trial.distance_m(chosen) <= limit_m
+
+
+def test_layers_that_make_it_worse_are_not_left_in_float(fp32_model: onnx.ModelProto) -> None:
+    class Worsening(AddingUp):
+        def distance_m(self, keep_float: Iterable[str] = ()) -> float:
+            return 0.05 + 0.01 * len(set(keep_float))
+
+    trial = Worsening(fp32_model, {CHEAP: 0.01, DEAR: 0.01})
+    with pytest.raises(ModelError, match="No mix of layers"):
+        choose_float_layers(trial, trial.sensitivity(), 0.04)
+
+
+def test_layers_cost_what_pytorch_counts(fp32_model: onnx.ModelProto, network: DrivingNetwork) -> None:
+    macs = macs_of(fp32_model)
+    with FlopCounterMode(display=False) as counter:
+        network(
+            **{
+                name: torch.zeros((1, *shape), dtype=getattr(torch, kind))
+                for name, (shape, kind) in input_shapes(network.config.budget).items()
+            }
+        )
+    counted = counter.get_flop_counts()
+    for layer in ("retina.to_token", "patch.to_token", "look.0.query"):
+        assert macs[layer] == sum(counted[f"DrivingNetwork.{layer}"].values()) / 2
+    trunk = sum(count for layer, count in macs.items() if layer.startswith("retina.trunk"))
+    assert trunk == sum(counted["DrivingNetwork.retina.trunk"].values()) / 2
 
 
 def test_no_ticks_is_an_error(fp32_model: onnx.ModelProto, calibration: Calibration, network: DrivingNetwork) -> None:
