@@ -9,31 +9,20 @@ pytest.importorskip("onnx")
 
 import onnx
 
-from fsd.compression.budget import Budget
 from fsd.export.calibration import Calibration, calibrate
 from fsd.export.onnx_export import export_onnx
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES
 from fsd.export.synthetic_clip import synthetic_steps
-from fsd.networks.config import NetworkConfig
 from fsd.networks.feeds import Step
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.weights import save_weights, untrained
+from tests.networks._tiny import TINY
 
 
 @pytest.fixture(scope="session")
 def network() -> DrivingNetwork:
-    return untrained(
-        NetworkConfig(
-            budget=Budget("tiny", 30, 40, 6),
-            width=32,
-            heads=2,
-            retina_channels=16,
-            patch_channels=(8, 16),
-            retina_blocks=1,
-            look_layers=1,
-        )
-    )
+    return untrained(TINY)
 
 
 @pytest.fixture(scope="session")

@@ -2,23 +2,15 @@
 
 import pytest
 
-from fsd.compression.budget import Budget
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
 from fsd.networks.feeds import Step
+from tests.networks._tiny import TINY
 
 
 @pytest.fixture(scope="session")
 def tiny_config() -> NetworkConfig:
-    return NetworkConfig(
-        budget=Budget("tiny", 30, 40, 6),
-        width=32,
-        heads=2,
-        retina_channels=16,
-        patch_channels=(8, 16),
-        retina_blocks=1,
-        look_layers=1,
-    )
+    return TINY
 
 
 @pytest.fixture(scope="session")

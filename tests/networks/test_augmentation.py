@@ -3,9 +3,9 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 
-from fsd.compression.budget import Budget  # noqa: E402
 from fsd.networks.augmentation import AugmentationConfig, augment, camera_mask  # noqa: E402
 from fsd.networks.contract import input_shapes  # noqa: E402
+from tests.networks._tiny import TINY  # noqa: E402
 
 NOTHING = AugmentationConfig(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 CLIPS, ROWS = 6, 3
@@ -14,7 +14,7 @@ CLIPS, ROWS = 6, 3
 def batch() -> dict[str, Tensor]:
     made = {}
     generator = torch.Generator().manual_seed(1)
-    for name, (shape, dtype) in input_shapes(Budget("tiny", 30, 40, 6)).items():
+    for name, (shape, dtype) in input_shapes(TINY.budget).items():
         size = (CLIPS, ROWS, *shape)
         if dtype == "uint8":
             made[name] = torch.randint(0, 256, size, generator=generator, dtype=torch.uint8)

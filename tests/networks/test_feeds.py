@@ -3,14 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fsd.compression.budget import Budget
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ModelError
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.contract import input_shapes
 from fsd.networks.feeds import Feeds
+from tests.networks._tiny import TINY
 
-BUDGET = Budget("tiny", 30, 40, 6)
+BUDGET = TINY.budget
 STEP = next(synthetic_steps(BUDGET, 1))
 
 

@@ -3,13 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsd.compression.budget import Budget
 from fsd.data.errors import ClipError
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.dataset import Episode, EpisodeWriter, find_episodes
 from fsd.networks.training_set import TrainingSet, memory_writers
+from tests.networks._tiny import TINY
 
-BUDGET = Budget("tiny", 30, 40, 6)
+BUDGET = TINY.budget
 EVERY = 4
 
 
