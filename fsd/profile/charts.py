@@ -1,6 +1,6 @@
-"""The charts of a profile's report: histogram, tail, timeline, stage waterfall, roofline."""
+"""The charts of a profile's report: histogram, tail, timeline, memory, stage waterfall, roofline."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -70,6 +70,19 @@ def timeline(latency_ms: np.ndarray, limit_ms: float, rate_hz: float) -> str:
     chart.points(seconds[late].tolist(), latency_ms[late].tolist(), "dots bad", radius=2.0)
     chart.points(seconds[skipped].tolist(), [high] * int(skipped.sum()), "dots bad", radius=2.5)
     chart.rule(y=limit_ms)
+    return chart.svg()
+
+
+def memory(timeline: Mapping[str, Sequence[float]]) -> str:
+    """Resident memory over the run; the scale does not begin at zero, and is a few MiB high at least."""
+    seconds, mib = timeline["seconds"], timeline["mib"]
+    middle, reach = 0.5 * (min(mib) + max(mib)), max(0.6 * (max(mib) - min(mib)), 2.0)
+    chart = Chart(
+        Axis("time, s", 0.0, max(seconds[-1], 1e-3)),
+        Axis("resident, MiB", middle - reach, middle + reach),
+        "Resident memory over time",
+    )
+    chart.line(seconds, mib, "line s0")
     return chart.svg()
 
 

@@ -11,7 +11,7 @@ from fsd.data.frames import RATE_HZ
 from fsd.profile import charts
 from fsd.profile.samples import TickSamples
 from fsd.profile.scenario_summary import PACED
-from fsd.profile.terminal import network_words, runs_on, validation_words
+from fsd.profile.terminal import growth_words, network_words, runs_on, validation_words
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2230; --dim: #667085; --paper: #ffffff; --card: #f5f6f8; --rule: #d5d9e0;
@@ -122,6 +122,9 @@ def _scenario(name: str, figures: Mapping[str, Any], samples: TickSamples, limit
         )
         table = f"<table><tr><th>camera</th><th>p50</th><th>p99</th><th>max</th></tr>{rows}</table>"
         parts.append(_card("Age of information, ms, from capture to plan", table))
+    growth = figures["resources"]["memory_growth"]
+    if growth:
+        parts.append(_card("Memory", charts.memory(growth["timeline"])))
     return _section(name, f'<div class="grid2">{"".join(parts)}</div>{_notes(name, figures)}')
 
 
@@ -133,9 +136,9 @@ def _notes(name: str, figures: Mapping[str, Any]) -> str:
     ]
     growth = resources["memory_growth"]
     if growth:
-        notes.append(
-            f"growth {growth['kib_per_minute']:.1f} KiB/min (95%: {growth['low_95']:.1f} to {growth['high_95']:.1f})"
-        )
+        notes.append(f"growth {growth_words(growth)}")
+        if growth["second_half"]:
+            notes.append(f"in the second half {growth_words(growth['second_half'])}")
     if figures.get("dropped_frames"):
         notes.append(f"decoders lagged and dropped {sum(figures['dropped_frames'].values())} frames")
     stalls = figures.get("machine_stalls")

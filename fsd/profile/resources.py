@@ -17,6 +17,8 @@ INTERVAL_S = 0.5
 MIN_GROWTH_S = 60.0
 """Allocators settle for a while; a slope over less than a minute says nothing about a leak."""
 
+TIMELINE_POINTS = 240
+
 PAGE_BYTES = 4096
 
 
@@ -76,7 +78,6 @@ class ResourceTrack:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: processor time, memory, and whether memory grew."""
-        growth = slope(self.times_s, self.memory_bytes) if self.wall_s >= MIN_GROWTH_S else None
         return {
             "wall_s": round(self.wall_s, 3),
             "cpu_s": round(self.cpu_s, 3),
@@ -86,16 +87,7 @@ class ResourceTrack:
                 "end": round(float(self.memory_bytes[-1]) / 2**20, 1),
                 "max": round(float(self.memory_bytes.max()) / 2**20, 1),
             },
-            "memory_growth": None
-            if growth is None
-            else {
-                "kib_per_minute": growth.per_s * 60 / 1024,
-                "low_95": growth.low_per_s * 60 / 1024,
-                "high_95": growth.high_per_s * 60 / 1024,
-                "zero_within_noise": growth.is_zero_within_noise,
-                "samples": growth.samples,
-                "seconds": round(growth.seconds, 1),
-            },
+            "memory_growth": memory_growth(self.times_s, self.memory_bytes),
         }
 
     def _watch(self) -> None:
@@ -110,6 +102,47 @@ class ResourceTrack:
         for column, meter in enumerate(self._meters, start=2):
             row[column] = meter.joules()
         self._count += 1
+
+
+def memory_growth(times_s: np.ndarray, memory_bytes: np.ndarray) -> dict[str, Any] | None:
+    """JSON-ready: how fast memory grew over all of a run, over its second half, and when.
+
+    Pools fill up once; a leak goes on: the second half alone, where it is a minute or more, tells the two apart.
+
+    Args:
+        times_s, memory_bytes: (T,) readings.
+
+    Returns:
+        None over less than a minute, or where the system does not tell.
+    """
+    whole = _growth_over(times_s, memory_bytes)
+    if whole is None:
+        return None
+    is_late = times_s >= 0.5 * (times_s[0] + times_s[-1])
+    shown = np.unique(np.linspace(0, len(times_s) - 1, TIMELINE_POINTS).astype(int))
+    return whole | {
+        "second_half": _growth_over(times_s[is_late], memory_bytes[is_late]),
+        "timeline": {
+            "seconds": np.round(times_s[shown] - times_s[0], 1).tolist(),
+            "mib": np.round(memory_bytes[shown] / 2**20, 2).tolist(),
+        },
+    }
+
+
+def _growth_over(times_s: np.ndarray, memory_bytes: np.ndarray) -> dict[str, Any] | None:
+    if times_s[-1] - times_s[0] < MIN_GROWTH_S or not np.isfinite(memory_bytes).all():
+        return None
+    found = slope(times_s, memory_bytes)
+    if found is None:
+        return None
+    return {
+        "kib_per_minute": found.per_s * 60 / 1024,
+        "low_95": found.low_per_s * 60 / 1024,
+        "high_95": found.high_per_s * 60 / 1024,
+        "zero_within_noise": found.is_zero_within_noise,
+        "samples": found.samples,
+        "seconds": round(found.seconds, 1),
+    }
 
 
 def resident_bytes(statm: Path = Path("/proc/self/statm")) -> float:

@@ -97,10 +97,9 @@ def _print_notes(summary: Mapping[str, Any]) -> None:
         words.append(f"memory {resources['memory_mib']['max']} MiB")
         growth = resources["memory_growth"]
         if growth:
-            words.append(
-                f"growth {growth['kib_per_minute']:+.1f} KiB/min (95%: {growth['low_95']:+.1f} to "
-                f"{growth['high_95']:+.1f}, {'zero within noise' if growth['zero_within_noise'] else 'NOT zero'})"
-            )
+            words.append(f"growth {growth_words(growth)}")
+            if growth["second_half"]:
+                words.append(f"in the second half {growth_words(growth['second_half'])}")
         if figures.get("dropped_frames"):
             words.append(f"decoders lagged: {sum(figures['dropped_frames'].values())} FRAMES DROPPED")
         stalls = figures.get("machine_stalls")
@@ -152,6 +151,14 @@ def network_words(cost: Mapping[str, Any]) -> str:
     if cost["share_of_peak"] is not None:
         words += f" = {cost['share_of_peak']:.0%} of this machine's measured peak"
     return words
+
+
+def growth_words(growth: Mapping[str, Any]) -> str:
+    """A slope of memory with its interval, and whether it is any."""
+    verdict = "zero within noise" if growth["zero_within_noise"] else "NOT zero"
+    return (
+        f"{growth['kib_per_minute']:+.1f} KiB/min (95%: {growth['low_95']:+.1f} to {growth['high_95']:+.1f}, {verdict})"
+    )
 
 
 def _print_power(summary: Mapping[str, Any]) -> None:

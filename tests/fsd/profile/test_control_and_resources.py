@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fsd.profile.charts import memory as memory_chart
 from fsd.profile.control_thread import MachineStalls, together, watch
-from fsd.profile.resources import ResourceTrack, resident_bytes
+from fsd.profile.resources import ResourceTrack, memory_growth, resident_bytes
 
 
 def test_the_control_watches_with_every_thread_for_the_time_it_is_given() -> None:
@@ -57,6 +58,47 @@ def test_processor_time_is_that_of_the_process() -> None:
     figures = track.to_dict()
     assert 0 < figures["cpu_s"] <= figures["wall_s"] * 64
     assert figures["memory_growth"] is None  # too short to say
+
+
+def readings(minutes: float) -> tuple[np.ndarray, np.ndarray]:
+    """Twice a second: 100 MiB and a page or two of noise."""
+    times_s = 50.0 + np.arange(0.0, minutes * 60, 0.5)
+    pages = np.random.default_rng(0).integers(0, 3, len(times_s))
+    return times_s, 100 * 2.0**20 + 4096.0 * pages
+
+
+def test_a_pool_that_fills_up_once_is_told_from_a_leak() -> None:
+    times_s, memory = readings(10)
+    filled = memory_growth(times_s, memory + np.where(times_s > 170.0, 5e6, 0.0))
+    leaking = memory_growth(times_s, memory + (times_s - 50.0) * 1000.0)
+    assert filled is not None
+    assert leaking is not None
+    assert not filled["zero_within_noise"]
+    assert filled["second_half"]["zero_within_noise"]
+    assert filled["second_half"]["seconds"] == pytest.approx(300.0, abs=1.0)
+    for part in (leaking, leaking["second_half"]):
+        assert not part["zero_within_noise"]
+        assert part["kib_per_minute"] == pytest.approx(1000 * 60 / 1024, rel=0.1)
+
+
+def test_the_timeline_shows_when_memory_grew() -> None:
+    times_s, memory = readings(10)
+    growth = memory_growth(times_s, memory + np.where(times_s > 170.0, 5e6, 0.0))
+    assert growth is not None
+    seconds, mib = np.array(growth["timeline"]["seconds"]), np.array(growth["timeline"]["mib"])
+    assert len(seconds) == len(mib) <= 240
+    assert (seconds[0], seconds[-1]) == (0.0, 599.5)
+    assert np.array_equal(mib > 102.0, seconds > 120.0)
+    assert "Resident memory over time" in memory_chart(growth["timeline"])
+
+
+def test_growth_over_a_short_run_or_one_that_nobody_measured_says_nothing() -> None:
+    times_s, memory = readings(1.5)
+    growth = memory_growth(times_s, memory)
+    assert growth is not None
+    assert growth["second_half"] is None
+    assert memory_growth(times_s[:100], memory[:100]) is None
+    assert memory_growth(times_s, np.full_like(memory, np.nan)) is None
 
 
 def test_resident_memory_is_read_in_bytes(tmp_path: Path) -> None:
