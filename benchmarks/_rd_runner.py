@@ -13,10 +13,10 @@ from _rd_variants import Lane
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import FrameSet
+from fsd.networks.clip_module import BODY_INPUTS, PICTURE_INPUTS
 from fsd.networks.contract import input_shapes
 from fsd.networks.feeds import Feeds, Step
 from fsd.networks.model import DrivingNetwork
-from fsd.networks.training import BODY_INPUTS, PICTURE_INPUTS
 
 
 @dataclass

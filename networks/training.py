@@ -1,10 +1,6 @@
 """Learn to drive by imitation, from recorded episodes: rows drawn at random, each with its memory filled.
 
-A clip is a few rows of one episode that read each other's answers, so that gradients reach what is written to memory;
-older answers come from a cache. One process on a CPU, or one per device under `torchrun`. It does not know where
-episodes come from, and does not drive.
-
-Source: truncated recurrence with cached states as in Y. Wu et al., Memorizing Transformers (2022).
+One process on a CPU, or one per device under `torchrun`. It does not know where episodes come from, and does not drive.
 """
 
 import hashlib
@@ -23,18 +19,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from fsd.networks.augmentation import AugmentationConfig, augment
 from fsd.networks.checkpoint import Position, load_checkpoint, save_checkpoint
+from fsd.networks.clip_module import ClipModule
 from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import LABEL_SHAPES, Episode
 from fsd.networks.evaluation import evaluate, network_inputs
-from fsd.networks.losses import LossWeights, imitation_loss
+from fsd.networks.losses import LossWeights
 from fsd.networks.memory_cache import MemoryCache
-from fsd.networks.model import Content, DrivingNetwork
 from fsd.networks.training_log import TrainingLog
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.weights import load_weights, save_weights, untrained
 
-PICTURE_INPUTS = ("retina", "retina_meta", "patches", "patch_meta", "camera_valid", "camera_age_s")
-BODY_INPUTS = ("ego", "ego_valid", "proprio", "proprio_valid", "command")
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
 
 
@@ -121,49 +115,6 @@ class _Process:
     @property
     def is_first(self) -> bool:
         return self.rank == 0
-
-
-class ClipModule(nn.Module):
-    """Loss of a batch of clips: pictures of all rows at once, then row by row through the memory."""
-
-    def __init__(self, network: DrivingNetwork, weights: LossWeights, bf16: bool) -> None:
-        super().__init__()
-        self.network, self.weights, self.bf16 = network, weights, bf16
-
-    def forward(self, inputs: dict[str, Tensor], live: Tensor, labels: dict[str, Tensor]) -> dict[str, Tensor]:
-        """inputs (B, T, …) of the contract, live (B, T, 112) which earlier row of the clip a slot holds, -1 none.
-
-        Returns the loss, its terms, and `new_k`, `new_v` (B, T, 16, 64) without gradient.
-        """
-        network, rows = self.network, live.shape[1]
-        with torch.autocast(live.device.type, torch.bfloat16, enabled=self.bf16):
-            content = network.encode(**{name: inputs[name] for name in PICTURE_INPUTS})
-        tokens, mask = content.tokens.float(), content.mask.float()
-        body = network.body(**{name: inputs[name] for name in BODY_INPUTS})
-        answers: list[dict[str, Tensor]] = []
-        for row in range(rows):
-            keys, values = inputs["memory_k"][:, row], inputs["memory_v"][:, row]
-            for earlier, answer in enumerate(answers):
-                is_live = (live[:, row] == earlier)[:, :, None, None]
-                keys = torch.where(is_live, answer["new_k"][:, None], keys)
-                values = torch.where(is_live, answer["new_v"][:, None], values)
-            answers.append(
-                network.decide(
-                    Content(tokens[:, row], mask[:, row], content.retina_count),
-                    body[:, row],
-                    keys,
-                    values,
-                    inputs["memory_pose"][:, row],
-                    inputs["memory_valid"][:, row],
-                    inputs["ego"][:, row],
-                    inputs["ego_valid"][:, row],
-                    inputs["command"][:, row],
-                )
-            )
-        outputs = {name: torch.stack([answer[name] for answer in answers], dim=1) for name in answers[0]}
-        loss, terms = imitation_loss(outputs, labels, self.weights)
-        kept = {name: outputs[name].detach() for name in ("new_k", "new_v")}
-        return {"loss": loss, **{name: term.detach() for name, term in terms.items()}, **kept}
 
 
 class Trainer:
