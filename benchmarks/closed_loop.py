@@ -19,13 +19,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from _report import finish
 from tqdm import tqdm
 
 from fsd.data.simulator.metrics import RouteScore
 from fsd.drive import DriveConfig, DriveResult, drive, driver_name
 from fsd.drive_table import Routes, bootstrap, figures, of_scenario, paired_difference, table
 from fsd.drivers import FOLLOW, SIDE_AND_REAR
+
+sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
+from _report import finish
 
 ALL = ("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8")
 IN_RANGE = ALL[:7]
