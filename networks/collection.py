@@ -31,7 +31,7 @@ from fsd.networks.feeds import Step
 TRAINING_SCENARIOS = ("S1", "S2", "S3", "S4", "S5", "S6", "S7")
 """S8 is out of range on purpose: a network is judged on it, never taught."""
 
-STUDENT_SCENARIOS = ("S1", "S6", "S4", "S7", "S5", "S2", "S6", "S7", "S4", "S3", "S5")
+STUDENT_SCENARIOS = ("S6", "S7", "S3", "S6", "S7", "S4", "S6", "S7", "S3", "S5", "S4", "S1", "S2")
 """The same in rounds that the network drives: what is hardest to learn more often."""
 
 DRAW_EVERY_TICKS = 4
