@@ -38,11 +38,18 @@ class Programs:
     """
 
     def __init__(self, context: Any, smooth: bool) -> None:
+        import moderngl
+
         self._context = context
         self._programs = {
             name: context.program(vertex_shader=vertex, fragment_shader=fragment)
             for name, (vertex, fragment) in _SOURCES.items()
         }
+        self._uniforms: dict[str, list[Any]] = {}
+        for program in self._programs.values():
+            for name in program:
+                if isinstance(program[name], moderngl.Uniform):
+                    self._uniforms.setdefault(name, []).append(program[name])
         noise = tileable_noise()
         self._noise = context.texture(noise.shape, 1, noise.tobytes())  # asphalt, grass, leaves and clouds
         self._noise.build_mipmaps()
@@ -56,12 +63,11 @@ class Programs:
 
     def set(self, name: str, value: Any) -> None:
         """Give a uniform to every program that has it: a number, a tuple, or the bytes of a matrix."""
-        for program in self._programs.values():
-            if name in program:
-                if isinstance(value, bytes):
-                    program[name].write(value)
-                else:
-                    program[name].value = value
+        for uniform in self._uniforms.get(name, ()):
+            if isinstance(value, bytes):
+                uniform.write(value)
+            else:
+                uniform.value = value
 
     def set_look(self, surfaces: Surfaces, light: Light, road: Road) -> None:
         """Give a world's light, weather, paint and wear to all programs."""
@@ -73,8 +79,7 @@ class Programs:
         self.set("hills", 0.0 if light.weather == "fog" else 1.0)
         self.set("lamps", 1.0 if light.lamps_lit else 0.0)
         for name in ("asphalt", "ground", "paint", "centre_paint"):
-            if name != "paint" or "paint" in self._programs["asphalt"]:
-                self.set(name, tuple(map(float, getattr(surfaces, name))))
+            self.set(name, tuple(map(float, getattr(surfaces, name))))
         self.set("wear", surfaces.wear)
         self.set("edge", float(surfaces.has_edge_line))
         self.set("lines", (road.half_width_m, float(road.lanes), surfaces.line_width_m, surfaces.wear))

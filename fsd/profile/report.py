@@ -136,9 +136,7 @@ def _notes(name: str, figures: Mapping[str, Any]) -> str:
     ]
     growth = resources["memory_growth"]
     if growth:
-        notes.append(f"growth {growth_words(growth)}")
-        if growth["second_half"]:
-            notes.append(f"in the second half {growth_words(growth['second_half'])}")
+        notes += growth_words(growth)
     if figures.get("dropped_frames"):
         notes.append(f"decoders lagged and dropped {sum(figures['dropped_frames'].values())} frames")
     stalls = figures.get("machine_stalls")

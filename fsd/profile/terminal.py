@@ -97,9 +97,7 @@ def _print_notes(summary: Mapping[str, Any]) -> None:
         words.append(f"memory {resources['memory_mib']['max']} MiB")
         growth = resources["memory_growth"]
         if growth:
-            words.append(f"growth {growth_words(growth)}")
-            if growth["second_half"]:
-                words.append(f"in the second half {growth_words(growth['second_half'])}")
+            words += growth_words(growth)
         if figures.get("dropped_frames"):
             words.append(f"decoders lagged: {sum(figures['dropped_frames'].values())} FRAMES DROPPED")
         stalls = figures.get("machine_stalls")
@@ -153,8 +151,15 @@ def network_words(cost: Mapping[str, Any]) -> str:
     return words
 
 
-def growth_words(growth: Mapping[str, Any]) -> str:
-    """A slope of memory with its interval, and whether it is any."""
+def growth_words(growth: Mapping[str, Any]) -> list[str]:
+    """How memory grew over all of a run, and over its second half where that is known."""
+    words = [f"growth {_slope_words(growth)}"]
+    if growth["second_half"]:
+        words.append(f"in the second half {_slope_words(growth['second_half'])}")
+    return words
+
+
+def _slope_words(growth: Mapping[str, Any]) -> str:
     verdict = "zero within noise" if growth["zero_within_noise"] else "NOT zero"
     return (
         f"{growth['kib_per_minute']:+.1f} KiB/min (95%: {growth['low_95']:+.1f} to {growth['high_95']:+.1f}, {verdict})"
