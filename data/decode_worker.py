@@ -1,4 +1,4 @@
-"""One decoder thread: several cameras, a block of ticks at a time, never more than one block ahead.
+"""One decoder thread: several cameras, a block of ticks at a time, a few blocks ahead of whoever takes them.
 
 Does not know the other workers; `FrameSource` brings their blocks together.
 """
@@ -44,7 +44,7 @@ class DecodeWorker:
         name: of the thread.
         cursors: its cameras.
         start_tick, end_tick: ticks wanted; `end_tick` (exclusive) is None for all.
-        block_ticks: ticks in a block.
+        block_ticks: ticks in a block; blocks_ahead: how many may be made before the first of them is taken.
         stop: set by the consumer when it leaves.
     """
 
@@ -55,6 +55,7 @@ class DecodeWorker:
         start_tick: int,
         end_tick: int | None,
         block_ticks: int,
+        blocks_ahead: int,
         stop: threading.Event,
     ) -> None:
         self._cursors = cursors
@@ -63,7 +64,7 @@ class DecodeWorker:
         self._first_ns: queue.SimpleQueue[list[int] | _Failure] = queue.SimpleQueue()
         self._start_ns: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._blocks: queue.SimpleQueue[Block | _Failure] = queue.SimpleQueue()
-        self._room = threading.Semaphore(1)  # one block is being made, or waits to be taken
+        self._room = threading.Semaphore(blocks_ahead)  # blocks that are being made, or wait to be taken
         # A daemon: a consumer that never closes its source must not keep the program alive.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 

@@ -21,6 +21,9 @@ from fsd.data.sync_report import CameraCounters, SyncReport
 
 __all__ = ["FrameSource", "SyncReport"]
 
+BLOCK_TICKS = 2
+"""A worker decodes one camera for so many ticks, then the next camera: its pictures stay in the cache meanwhile."""
+
 
 class FrameSource:
     """Iterates over the frame sets of a clip; use it as a context manager.
@@ -31,9 +34,9 @@ class FrameSource:
     Args:
         clip: opened recording.
         workers: decoder threads, shared by the cameras.
-        lookahead_ticks: how many ticks to decode ahead of the consumer, who takes as many at a time; at most
-            2 * lookahead_ticks + 2 frames of a camera are held. Longer runs of one camera decode faster (4 ticks
-            against 1: 5%), since the decoder's pictures stay in the cache.
+        lookahead_ticks: how many ticks each worker may decode ahead of the consumer; at most `lookahead_ticks` + 4
+            frames of a camera are held. Workers with room for a few blocks seldom wait for one another or for the
+            consumer: against blocks of four ticks and room for one, as many frames held, replay took a tenth less time.
         max_age_ns: a camera whose frame is older than this is not valid.
         start_tick: first tick to hand out; recordings are still read from the front.
         max_ticks: how many to hand out at most; None is all.
@@ -47,7 +50,7 @@ class FrameSource:
         self,
         clip: Clip,
         workers: int = 2,
-        lookahead_ticks: int = 4,
+        lookahead_ticks: int = 6,
         max_age_ns: int = 250_000_000,
         start_tick: int = 0,
         max_ticks: int | None = None,
@@ -70,13 +73,15 @@ class FrameSource:
         self.report = SyncReport(cameras={CAMERAS[i]: counters[i] for i in self._streams})
         self._merger = FrameMerger(self.report, max_age_ns)
         self._groups = self._shared_out(workers)
+        block_ticks = min(BLOCK_TICKS, lookahead_ticks)
         self._workers = [
             DecodeWorker(
                 f"decode-{number}",
                 [CameraCursor(self._streams[i], counters[i], self._stop) for i in group],
                 start_tick,
                 self._end_tick,
-                lookahead_ticks,
+                block_ticks,
+                lookahead_ticks // block_ticks,
                 self._stop,
             )
             for number, group in enumerate(self._groups)

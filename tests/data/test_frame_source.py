@@ -44,7 +44,7 @@ def test_memory_is_bounded_however_slow_the_consumer_is(three_cameras: Clip, loo
                 time.sleep(0.05)  # the workers have long filled their queues
             if frame_set.tick % 5 == 3:
                 most = max(most, live_frames() - before)
-    assert most <= 3 * (2 * lookahead_ticks + 2)
+    assert most <= 3 * (lookahead_ticks + 4)
 
 
 def test_all_frames_are_let_go_at_the_end(three_cameras: Clip) -> None:
