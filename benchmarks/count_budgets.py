@@ -14,7 +14,7 @@ from fsd.export.onnx_export import export_onnx, serialise
 from fsd.networks.config import NetworkConfig
 from fsd.networks.contract import input_shapes
 from fsd.networks.model import DrivingNetwork
-from fsd.profile.network_cost import CONVOLUTIONS
+from fsd.networks.network_cost import CONVOLUTIONS
 from fsd.profile.operators import count_cost
 from fsd.profile.runtime_trace import shapes_run
 

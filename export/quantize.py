@@ -5,7 +5,6 @@ Float: Softmax and the products around it (two silent traps of ONNX Runtime), La
 memory, and every head, where an error would be metres.
 """
 
-import math
 import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -21,6 +20,7 @@ from fsd.export.calibration import Calibration
 from fsd.export.pixel_bytes import BYTE_RANGE, feed_bytes, pictures_into, round_no_pixel
 from fsd.export.qdq_rules import check_qdq
 from fsd.export.recipes import Recipe
+from fsd.networks.network_cost import Tensor, operator_cost
 
 TRUNKS = ("retina", "patch")
 TRANSFORMER = ("joint", "recall", "look")
@@ -82,18 +82,17 @@ def layers_of(model: onnx.ModelProto) -> dict[str, list[str]]:
 
 def macs_of(model: onnx.ModelProto) -> dict[str, int]:
     """Layer of `layers_of` -> multiply-accumulates with its weights in one tick."""
-    tensors = [*onnx.shape_inference.infer_shapes(model).graph.value_info, *model.graph.output]
-    sizes = {tensor.name: [axis.dim_value for axis in tensor.type.tensor_type.shape.dim] for tensor in tensors}
-    weights = {initializer.name: initializer.dims for initializer in model.graph.initializer}
-    nodes = {node.name: node for node in model.graph.node}
-
-    def macs(node: onnx.NodeProto) -> int:
-        if node.op_type not in ("Conv", "Gemm", "MatMul"):
-            return 0
-        factors, result = weights[node.input[1]], sizes[node.output[0]]
-        return math.prod(result) * math.prod(factors) // (factors[0] if node.op_type == "Conv" else result[-1])
-
-    return {layer: sum(macs(nodes[name]) for name in names) for layer, names in layers_of(model).items()}
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    values = (*graph.value_info, *graph.output)
+    shapes = {each.name: tuple(axis.dim_value for axis in each.type.tensor_type.shape.dim) for each in values}
+    shapes |= {constant.name: tuple(constant.dims) for constant in graph.initializer}
+    layers = {node: layer for layer, nodes in layers_of(model).items() for node in nodes}
+    macs = dict.fromkeys(layers.values(), 0)
+    for node in graph.node:
+        if node.name in layers:
+            inputs, outputs = ([Tensor("float", shapes[name]) for name in names] for names in (node.input, node.output))
+            macs[layers[node.name]] += operator_cost(node.name, node.op_type, inputs, outputs).macs
+    return macs
 
 
 def quantize(

@@ -9,7 +9,7 @@ from importlib import resources
 
 import msgspec
 
-from fsd.profile.network_cost import NetworkCost, OperatorCost
+from fsd.networks.network_cost import NetworkCost, OperatorCost
 
 
 class BudgetCost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fsd.data.frames import RATE_HZ
+from fsd.networks.network_cost import NetworkCost
 from fsd.profile.devices import Device
 from fsd.profile.figures import Figure, modelled
-from fsd.profile.network_cost import NetworkCost
 
 Answer = Literal["yes", "no", "open"]
 PERIOD_S = float(1 / RATE_HZ)

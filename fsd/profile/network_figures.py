@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fsd.execution_provider import ON_THE_PROCESSOR
+from fsd.networks.network_cost import NetworkCost
 from fsd.profile.budget_costs import budget_costs
 from fsd.profile.devices import device, devices
 from fsd.profile.energy_model import Assumptions, DeviceEstimate, estimate
 from fsd.profile.machine_peaks import MachinePeaks
-from fsd.profile.network_cost import NetworkCost
 from fsd.profile.operators import OperatorTime, by_module, providers_of, time_operators
 from fsd.profile.runtime_trace import OperatorEvent
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fsd.networks.network_cost import NetworkCost, OperatorCost, operator_cost
 from fsd.profile.machine_peaks import MachinePeaks
-from fsd.profile.network_cost import NetworkCost, OperatorCost, operator_cost
 from fsd.profile.runtime_trace import OperatorEvent
 
 TOP_MODULE = "(network)"

@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime as ort
 
 from fsd.execution_provider import open_on, session_options
-from fsd.profile.network_cost import Tensor
+from fsd.networks.network_cost import Tensor
 
 KERNEL_SUFFIX = "_kernel_time"
 WARM_UP_RUNS = 3

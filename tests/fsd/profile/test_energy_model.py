@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsd.data.errors import UsageError
+from fsd.networks.network_cost import NetworkCost, OperatorCost
 from fsd.profile.devices import Device, device, devices
 from fsd.profile.energy_model import Assumptions, estimate
-from fsd.profile.network_cost import NetworkCost, OperatorCost
 
 EXACT = Assumptions(compute=(1.0, 1.0), bandwidth=(1.0, 1.0), start_us=(0.0, 0.0))
 

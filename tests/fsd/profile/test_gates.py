@@ -3,12 +3,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fsd.networks.network_cost import NetworkCost, OperatorCost
 from fsd.profile.deadlines import check_deadline
 from fsd.profile.devices import Device
 from fsd.profile.energy_model import estimate
 from fsd.profile.figures import measured, unavailable
 from fsd.profile.gates import deadline_gate, power_gate
-from fsd.profile.network_cost import NetworkCost, OperatorCost
 from fsd.profile.percentiles import describe
 
 NETWORK = NetworkCost("net", (OperatorCost("a", "QLinearConv", 10**9, 0, True),))

@@ -5,9 +5,9 @@ import pytest
 
 from fsd.engine import packaged_model
 from fsd.networks.contract import input_shapes
+from fsd.networks.network_cost import Tensor, operator_cost
 from fsd.profile.budget_costs import budget_costs
 from fsd.profile.machine_peaks import MachinePeaks
-from fsd.profile.network_cost import Tensor, operator_cost
 from fsd.profile.onnx_bytes import Constant, Port, one_operator_model
 from fsd.profile.operators import by_module, count_cost, module_of, time_operators
 from fsd.profile.runtime_trace import profiled_runs, shapes_run
