@@ -15,7 +15,7 @@ import numpy as np
 from _rd_drives import HEIGHT_PX, WIDTH_PX, expert_drive, training_route
 from _rd_variants import Lane, NetworkPlan, Variant, network_plans
 
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.collection import DRAW_EVERY_TICKS, LOOK_SHARE, wishes
 from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.feeds import Step

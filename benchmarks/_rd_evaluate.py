@@ -17,9 +17,9 @@ from _rd_drives import EVALUATION_SEED, HEIGHT_PX, WIDTH_PX, expert_drive
 from _rd_runner import BatchRunner
 from _rd_variants import Lane, Variant
 
-from fsd.data.rig import canonical_rig
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.data.simulator.seeds import check_evaluation_seed
+from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.weights import load_weights, weights_sha256
 
 

@@ -26,11 +26,11 @@ from _rd_variants import Lane, Variant, pictures_shown
 
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.data.ego import EgoSample
-from fsd.data.rig import canonical_rig
 from fsd.data.simulator.camera_view import draw_world, load_world
 from fsd.data.simulator.expert import expert_controls
 from fsd.data.simulator.referee import collision
 from fsd.data.simulator.yuv import frame_set_from_rgb
+from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.feeds import Step
 from fsd.networks.student import TorchStudent
 

@@ -10,7 +10,7 @@ import numpy as np
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from ingest import HEIGHT_PX, STREAMS, WIDTH_PX, texture

@@ -17,7 +17,7 @@ from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, Frame, FrameSet
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish, spread

@@ -14,7 +14,8 @@ from fsd.data.clip_streams import camera_streams
 from fsd.data.ego import CommandTrack, EgoTrack, load_commands, load_ego
 from fsd.data.errors import ClipError, RigError
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import Rig, assumed_rig, load_rig
+from fsd.data.rig import Rig, load_rig
+from fsd.data.standard_rigs import assumed_rig
 from fsd.data.steering import SteeringTrack, has_steering_column, load_steering
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from fsd.data.errors import ModelError, OutputError
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import canonical_rig
 from fsd.data.simulator.baselines import BASELINES
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.data.simulator.seeds import EVALUATION_SEEDS, check_evaluation_seed
+from fsd.data.standard_rigs import canonical_rig
 from fsd.drive_journal import DriveJournal, file_digest
 from fsd.drivers import FOLLOW, SIDE_AND_REAR, BaselineDriver, Driver, Latency, NetworkDriver, blurred
 from fsd.engine import packaged_model

@@ -21,10 +21,10 @@ from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.compressor import Compressor
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import FrameSet
-from fsd.data.rig import canonical_rig
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.saliency import saliency_label
 from fsd.data.simulator.seeds import check_training_seed
+from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.feeds import Step
 

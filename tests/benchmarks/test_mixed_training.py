@@ -14,7 +14,7 @@ from fsd.compression.budget import Budget
 from fsd.compression.compressor import Compressor
 from fsd.data.ego import EgoSample
 from fsd.data.frames import Frame, FrameSet
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import LABEL_SHAPES, Episode, EpisodeWriter
 from fsd.networks.feeds import Step

@@ -10,7 +10,7 @@ from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.compressor import Compressor
 from fsd.compression.token_geometry import TokenGeometry
 from fsd.data.frames import Frame, FrameSet
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 
 RIG = canonical_rig(640, 480)
 TICK_NS = 27_777_778

@@ -8,7 +8,7 @@ import pytest
 
 from fsd.compression.token_geometry import cell_pixels, ego_rays
 from fsd.data.frames import CAMERAS, Frame, FrameSet
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 
 
 class Made:

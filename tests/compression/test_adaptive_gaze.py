@@ -9,7 +9,7 @@ from fsd.compression.gaze import Gaze, Scene
 from fsd.compression.overlap import better_views
 from fsd.compression.token_geometry import BLOCKS, TokenGeometry
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 
 RIG = canonical_rig()
 GEOMETRY = TokenGeometry(RIG)

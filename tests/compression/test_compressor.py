@@ -14,7 +14,8 @@ from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ClipError, ClockError
 from fsd.data.frames import Frame, FrameSet
-from fsd.data.rig import Rig, canonical_rig
+from fsd.data.rig import Rig
+from fsd.data.standard_rigs import canonical_rig
 
 RIG = canonical_rig(320, 240)
 EGO = EgoSample(10.0, 0.05)

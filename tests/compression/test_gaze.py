@@ -11,7 +11,7 @@ from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.gaze import ALL_BLOCKS, Gaze, GazePolicy, Scene, spread_order
 from fsd.compression.gaze_baselines import DownscaleOnly, FixedFoveation, RandomGaze
 from fsd.compression.token_geometry import BLOCKS, TokenGeometry
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 
 GEOMETRY = TokenGeometry(canonical_rig())
 ANALYSIS = np.zeros((8, 120, 160), np.uint8)

@@ -20,7 +20,7 @@ from fsd.compression.keyframes import SURPRISE
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import Frame, FrameSet
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 
 B100 = BUDGETS["B100"]
 RIG = canonical_rig(80, 60)
@@ -118,7 +118,7 @@ from fsd.compression.batch import compress
 from fsd.compression.budget import BUDGETS
 from fsd.data.ego import EgoSample
 from fsd.data.frames import Frame, FrameSet
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 rng = np.random.default_rng(5)
 ages, all_valid = np.zeros(8, np.int64), np.ones(8, bool)
 state = hashlib.blake2b()

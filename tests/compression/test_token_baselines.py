@@ -9,7 +9,7 @@ from fsd.compression.gaze import ALL_BLOCKS, Gaze, GazePolicy, Scene
 from fsd.compression.policies import POLICIES, make_policy, make_selection, spent_budget
 from fsd.compression.token_baselines import RasterGaze, RunLengthGaze
 from fsd.compression.token_geometry import BLOCKS
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 
 WHOLE = Budget("whole", 8, 8, ALL_BLOCKS)
 """Enough patches for every block of all cameras at once."""

@@ -5,7 +5,8 @@ import pytest
 
 from fsd.compression.token_geometry import TokenGeometry
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import Rig, canonical_rig
+from fsd.data.rig import Rig
+from fsd.data.standard_rigs import canonical_rig
 
 
 @pytest.fixture(scope="module")

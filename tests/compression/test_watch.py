@@ -11,7 +11,8 @@ from fsd.compression.token_geometry import BLOCKS, TokenGeometry
 from fsd.compression.watch import watch_blocks
 from fsd.data.camera_model import project
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import Rig, canonical_rig
+from fsd.data.rig import Rig
+from fsd.data.standard_rigs import canonical_rig
 
 RIG = canonical_rig()
 GEOMETRY = TokenGeometry(RIG)

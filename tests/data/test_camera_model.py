@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from fsd.data.camera_model import project, rays, reach_rad
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import Camera, Fisheye, FTheta, Pinhole, Pose, canonical_rig
+from fsd.data.rig import Camera, Fisheye, FTheta, Pinhole, Pose
+from fsd.data.standard_rigs import canonical_rig
 
 small = st.floats(-1, 1)
 pinholes = st.builds(

@@ -9,7 +9,8 @@ import pytest
 from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError, RigError
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import FTheta, Pinhole, Rig, canonical_rig, save_rig
+from fsd.data.rig import FTheta, Pinhole, Rig, save_rig
+from fsd.data.standard_rigs import canonical_rig
 
 
 def names(folder: Path, **arguments: Any) -> list[str]:

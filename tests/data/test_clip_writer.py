@@ -13,7 +13,8 @@ from fsd.data.clock import tick_time_ns
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ClipError
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import Rig, canonical_rig
+from fsd.data.rig import Rig
+from fsd.data.standard_rigs import canonical_rig
 
 START_NS = 1_763_000_000_000_000_000
 

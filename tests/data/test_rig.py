@@ -1,4 +1,4 @@
-"""rig.json: round trip, the canonical rig, and errors that name the field, what came and the mend."""
+"""rig.json: round trip, and errors that name the field, what came and the mend."""
 
 import json
 import math
@@ -22,11 +22,10 @@ from fsd.data.rig import (
     Pinhole,
     Pose,
     Rig,
-    assumed_rig,
-    canonical_rig,
     load_rig,
     save_rig,
 )
+from fsd.data.standard_rigs import canonical_rig
 
 
 def load_edited(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> Rig:
@@ -55,31 +54,9 @@ def test_a_rig_survives_writing_and_reading(tmp_path: Path) -> None:
     assert rig.clock.rate == Fraction(30_000, 1001)
 
 
-def test_the_canonical_rig_has_the_eight_cameras_looking_where_they_should() -> None:
-    rig = canonical_rig()
-    assert tuple(camera.name for camera in rig.cameras) == CAMERAS
-    yaws_deg, pitches_deg = [], []
-    for camera in rig.cameras:
-        forward = camera.ego_from_camera.matrix()[:3, 2]
-        yaws_deg.append(round(math.degrees(math.atan2(forward[1], forward[0]))))
-        pitches_deg.append(math.degrees(math.asin(forward[2])))
-        right = camera.ego_from_camera.matrix()[:3, 0]
-        assert right[2] == pytest.approx(0)  # no roll
-    assert yaws_deg == [0, 0, 0, 60, -60, 145, -145, 180]
-    assert pitches_deg == pytest.approx([-2, -4, 0.5, -4, -4, -3, -3, -6])
-    assert rig.cameras[0].intrinsics.fx_px == pytest.approx(640 / math.tan(math.radians(25)))  # type: ignore[union-attr]
-    assert rig.camera("rear") is rig.cameras[7]
-
-
 def test_a_level_camera_that_looks_ahead_has_the_textbook_rotation() -> None:
     matrix = Pose.looking((1, 2, 3), 0, 0).matrix()
     assert np.allclose(matrix, [[0, 0, 1, 1], [-1, 0, 0, 2], [0, -1, 0, 3], [0, 0, 0, 1]])
-
-
-def test_an_assumed_rig_has_the_cameras_it_was_given_sizes_for() -> None:
-    rig = assumed_rig({"rear": (640, 480), "front_main": (1920, 1080)}, {"rear": 120})
-    assert [(camera.name, camera.width_px) for camera in rig.cameras] == [("front_main", 1920), ("rear", 640)]
-    assert isinstance(rig.cameras[1].intrinsics, FTheta)
 
 
 def test_a_rig_may_use_aliases_and_is_canonical_once_loaded(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from fsd.compression.budget import BUDGETS
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 from fsd.export.recorded_clip import RecordedClip
 from fsd.networks.feeds import Step
 

@@ -16,7 +16,7 @@ import pytest
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 from fsd.engine import packaged_model
 from fsd.journal import TableJournal
 from fsd.results import plan_schema, ticks_schema

@@ -17,7 +17,7 @@ from fsd.adapter import Adapter, ImageInput, Outputs, Scalar, Steering, Waypoint
 from fsd.cli import main  # noqa: E402
 from fsd.data.errors import ModelError  # noqa: E402
 from fsd.data.frames import Frame, FrameSet  # noqa: E402
-from fsd.data.rig import canonical_rig  # noqa: E402
+from fsd.data.standard_rigs import canonical_rig  # noqa: E402
 from fsd.profile.config import SCENARIOS, ProfileConfig  # noqa: E402
 from fsd.profile.profile import profile  # noqa: E402
 from fsd.profile.subject import ProfiledModel  # noqa: E402

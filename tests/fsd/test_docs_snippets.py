@@ -11,7 +11,8 @@ import pytest
 
 from fsd.cli import build_parser, main
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import canonical_rig, load_rig
+from fsd.data.rig import load_rig
+from fsd.data.standard_rigs import canonical_rig
 from fsd.report.rig_picture import rig_picture
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

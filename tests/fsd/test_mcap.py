@@ -22,7 +22,7 @@ from fsd.data.clip import open_clip
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 from fsd.replay import ReplayConfig, replay
 from fsd.viewer_video import why_not_passed_through
 

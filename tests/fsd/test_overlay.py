@@ -8,7 +8,7 @@ import pytest
 
 from fsd.cli import main
 from fsd.data.frames import CAMERAS, Frame
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 from fsd.health_words import health_words
 from fsd.overlay_drawing import GAZE, camera_picture, draw_gaze, draw_plan, fitted, rgb_picture, ribbon_edges
 from fsd.overlay_gauges import fitting_range_m

@@ -28,7 +28,7 @@ from fsd.cli import main
 from fsd.data.clock import tick_time_ns
 from fsd.data.errors import UsageError
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 from fsd.replay import ReplayConfig, replay
 from fsd.viewer_values import VALUES
 

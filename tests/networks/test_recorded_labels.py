@@ -8,7 +8,7 @@ import pytest
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoTrack
 from fsd.data.errors import ClipError
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 from fsd.data.steering import SteeringGeometry, SteeringTrack
 from fsd.networks.recorded_labels import FROM_EGO, FROM_STEERING, RecordedLabels, path_labels
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fsd.data.errors import SimulatorError
-from fsd.data.rig import canonical_rig
+from fsd.data.standard_rigs import canonical_rig
 
 
 @pytest.fixture(scope="session")

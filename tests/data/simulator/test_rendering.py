@@ -7,11 +7,11 @@ import pytest
 
 from fsd.data.camera_model import project
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import canonical_rig
 from fsd.data.simulator.camera_view import draw_world, load_world, sample_mounting_error, visible_actors
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.scenarios import build_world
 from fsd.data.simulator.scene import signal_heads
+from fsd.data.standard_rigs import canonical_rig
 
 pytestmark = pytest.mark.gl
 

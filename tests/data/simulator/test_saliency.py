@@ -2,9 +2,9 @@ import numpy as np
 
 from fsd.compression import budget
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import canonical_rig
 from fsd.data.simulator import saliency
 from fsd.data.simulator.environment import DrivingEnv
+from fsd.data.standard_rigs import canonical_rig
 
 
 def test_the_block_grid_is_the_compressors() -> None:

@@ -1,0 +1,65 @@
+"""Rigs for those who bring none: the eight canonical cameras, and a guess for videos that came without calibration."""
+
+import math
+from collections.abc import Mapping
+
+from fsd.data.frames import CAMERAS
+from fsd.data.rig import Camera, FTheta, Pinhole, Pose, Rig, VehicleSpec
+
+PINHOLE_LIMIT_DEG = 115.0
+"""Assumed lenses wider than this are equidistant: a pinhole would stretch the edges of the picture too far."""
+
+_MOUNTING = {
+    "front_main": ((1.8, 0.0, 1.45), 0.0, -2.0, 50.0),
+    "front_wide": ((1.8, 0.08, 1.45), 0.0, -4.0, 110.0),
+    "front_narrow": ((1.8, -0.08, 1.45), 0.0, 0.5, 28.0),
+    "left_pillar": ((1.1, 0.75, 1.35), 60.0, -4.0, 85.0),
+    "right_pillar": ((1.1, -0.75, 1.35), -60.0, -4.0, 85.0),
+    "left_repeater": ((2.3, 0.95, 1.0), 145.0, -3.0, 75.0),
+    "right_repeater": ((2.3, -0.95, 1.0), -145.0, -3.0, 75.0),
+    "rear": ((-0.8, 0.0, 1.1), 180.0, -6.0, 100.0),
+}
+"""Camera -> translation m, yaw deg (left positive), pitch deg (up positive), horizontal field of view deg."""
+
+
+def pinhole_for(width_px: int, height_px: int, hfov_deg: float) -> Pinhole:
+    """The undistorted lens with square pixels that spans `hfov_deg` over the picture's width."""
+    focal_px = width_px / 2 / math.tan(math.radians(hfov_deg) / 2)
+    return Pinhole(fx_px=focal_px, fy_px=focal_px, cx_px=(width_px - 1) / 2, cy_px=(height_px - 1) / 2)
+
+
+def _equidistant_for(width_px: int, height_px: int, hfov_deg: float) -> FTheta:
+    focal_px = width_px / math.radians(hfov_deg)
+    return FTheta(cx_px=(width_px - 1) / 2, cy_px=(height_px - 1) / 2, angle_to_radius_px=(0.0, focal_px))
+
+
+def _mounted(name: str, width_px: int, height_px: int, hfov_deg: float | None = None) -> Camera:
+    translation_m, yaw_deg, pitch_deg, usual_hfov_deg = _MOUNTING[name]
+    hfov_deg = usual_hfov_deg if hfov_deg is None else hfov_deg
+    lens = pinhole_for if hfov_deg <= PINHOLE_LIMIT_DEG else _equidistant_for
+    return Camera(
+        name=name,
+        width_px=width_px,
+        height_px=height_px,
+        intrinsics=lens(width_px, height_px, hfov_deg),
+        ego_from_camera=Pose.looking(translation_m, yaw_deg, pitch_deg),
+    )
+
+
+def canonical_rig(width_px: int = 1280, height_px: int = 960) -> Rig:
+    """The eight canonical cameras, all pinholes of this size: the simulator's rig and the default."""
+    cameras = tuple(_mounted(name, width_px, height_px) for name in CAMERAS)
+    vehicle = VehicleSpec(length_m=4.7, width_m=1.85, height_m=1.45, wheelbase_m=2.875, rear_overhang_m=0.95)
+    return Rig(name="canonical", cameras=cameras, vehicle=vehicle)
+
+
+def assumed_rig(sizes: Mapping[str, tuple[int, int]], hfov_deg: Mapping[str, float] | None = None) -> Rig:
+    """A rig for videos that came without one: canonical places, lenses from the picture's size and field of view.
+
+    Args:
+        sizes: canonical camera name -> (width, height) in pixels.
+        hfov_deg: canonical camera name -> horizontal field of view in degrees, where it is known.
+    """
+    known = hfov_deg or {}
+    names = [name for name in CAMERAS if name in sizes]
+    return Rig(name="assumed", cameras=tuple(_mounted(name, *sizes[name], known.get(name)) for name in names))
