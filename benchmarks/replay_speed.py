@@ -3,6 +3,7 @@
 Bare decode is the ceiling: the same files, the same number of threads, nothing done with the pictures. All kinds take
 turns in one process. The replay writes tables, summary and report; no overlay video and no viewer file. The naive
 script does what a first draft does: every picture to RGB, resized with torch, the float network in PyTorch every tick.
+A replay draws a dozen pictures for its report however long it is: short streams look slower than drives.
 
     python benchmarks/replay_speed.py [--quick] [--seconds S] [--repeats N] [--workers N]
 """
@@ -38,15 +39,15 @@ def main() -> None:
     """Measure in turns and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="under a minute: short streams, few repeats")
-    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default 10, quick 2)")
-    parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default 7, quick 2)")
+    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default 30, quick 2)")
+    parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default 5, quick 2)")
     parser.add_argument("--workers", type=int, default=2, help="decoder threads (default 2)")
     parser.add_argument(
         "--naive-ticks", type=int, default=None, help="ticks of the naive script (default 72, quick 12)"
     )
     arguments = parser.parse_args()
-    ticks = round((arguments.seconds or (2.0 if arguments.quick else 10.0)) * RATE_HZ)
-    repeats = arguments.repeats or (2 if arguments.quick else 7)
+    ticks = round((arguments.seconds or (2.0 if arguments.quick else 30.0)) * RATE_HZ)
+    repeats = arguments.repeats or (2 if arguments.quick else 5)
     naive_ticks = arguments.naive_ticks or (12 if arguments.quick else 72)
     clips = {kind: open_clip(native_clip(kind, ticks)) for kind in ("plain", "fastdecode")}
     runs: dict[str, Run] = {}
