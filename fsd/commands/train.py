@@ -11,7 +11,7 @@ from fsd.data.errors import ModelError, UsageError
 from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry
 
 EXAMPLE = """example:
-  fsd train --out runs/mine                                # the packaged recipe, about 7 hours on two cores
+  fsd train --out runs/mine                                # the packaged recipe, about 9 hours on two cores
   fsd train --out runs/tiny --rounds 20:100:0.001          # a quick try: 20 episodes, 100 steps
   torchrun --nproc-per-node 4 $(which fsd) train --device cuda --out runs/mine
   fsd train --clips my_drive --train-until-s 120 --out runs/recorded       # real video: fit, and score on the rest
