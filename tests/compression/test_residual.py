@@ -8,7 +8,7 @@ import pytest
 
 from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
-from fsd.compression.exposure_fit import fit_exposure
+from fsd.compression.residual_kernels import fit_exposure
 from fsd.compression.telemetry import TickTelemetry
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, FrameSet
