@@ -64,6 +64,7 @@ class AdaptedPipeline:
             compress_ms=(loaded_ns - start_ns) / 1e6,
             infer_ms=(inferred_ns - hashed_ns) / 1e6,
             post_ms=(done_ns - inferred_ns + hashed_ns - loaded_ns) / 1e6,
+            odometry="none" if ego is None else "ego",
         )
 
     def _contract_outputs(

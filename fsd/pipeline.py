@@ -28,7 +28,8 @@ class TickResult:
     """Everything one tick gave.
 
     `input_hash` chains over what entered the network, `plan_hash` over what came out: equal hashes at a tick mean that
-    this tick and all before it were the same bytes. `compressed` is valid until the next step.
+    this tick and all before it were the same bytes. `compressed` is valid until the next step. `odometry` is where
+    the tick's motion came from: "ego", "image" (estimated) or "none".
     """
 
     frame_set: FrameSet
@@ -39,6 +40,7 @@ class TickResult:
     compress_ms: float
     infer_ms: float
     post_ms: float
+    odometry: str
 
 
 class Pipeline:
@@ -97,6 +99,7 @@ class Pipeline:
             compress_ms=(compressed_ns - start_ns) / 1e6,
             infer_ms=(inferred_ns - compressed_ns) / 1e6,
             post_ms=(done_ns - inferred_ns) / 1e6,
+            odometry=self.compressor.odometry,
         )
 
     def _chain(self, compressed: CompressedTick, plan: Plan) -> None:

@@ -53,6 +53,7 @@ class RunRecord:
         self._trajectories = array("f")
         self._controls = array("f")
         self._health: Counter[str] = Counter()
+        self._odometry: Counter[str] = Counter()
         self._keyframes = np.zeros(len(CAMERAS), np.int64)
         self._is_finite = True
         self._last: TickResult | None = None
@@ -72,6 +73,7 @@ class RunRecord:
             self._trajectories.frombytes(result.plan.trajectory.tobytes())
             self._controls.extend((result.plan.curvature_per_m, result.plan.acceleration_mps2))
         self._health.update(result.plan.health.split(";"))
+        self._odometry[result.odometry] += 1
         self._keyframes += result.compressed.is_keyframe
         self._is_finite &= bool(np.isfinite(result.plan.trajectory).all())
         self._last = result
@@ -114,6 +116,7 @@ class RunRecord:
             "compression": self._compression(),
             "joules_a_tick": self._joules(ticks).to_dict(),
             "health": dict(self._health),
+            "odometry_ticks": dict(self._odometry),
             "cameras": self._sync.to_dict() if self._sync else None,
             "scores": scores,
             "latency_charged_scores": latency_charged_scores,

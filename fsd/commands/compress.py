@@ -15,6 +15,7 @@ from fsd.commands.recording_options import (
 from fsd.compress import CompressConfig, compress
 from fsd.compression.policies import POLICIES
 from fsd.data.errors import UsageError
+from fsd.health_words import motion_words
 
 EXAMPLE = """example:
   fsd compress my_drive/ --out kept
@@ -78,8 +79,7 @@ def print_summary(summary: dict[str, Any], config: CompressConfig) -> None:
     print_length(summary)
     print(f"  gaze         {summary['policy']}: {POLICIES[summary['policy']]}")
     print_assumptions(clip)
-    motion = ", ".join(f"{source} at {ticks} ticks" for source, ticks in summary["odometry_ticks"].items())
-    print(f"  motion       {motion}")
+    print(f"  motion       {motion_words(summary['odometry_ticks'])}")
     print_ratios(compression)
     came_mb, went_mb = ((compression[f"bytes_{way}_a_second"] or 0) / 1e6 for way in ("in", "out"))
     print(

@@ -19,6 +19,7 @@ from fsd.data.errors import ClipError, UsageError
 from fsd.data.frames import CAMERAS
 from fsd.execution_provider import PROVIDERS
 from fsd.foxglove_layout import LAYOUT_FILE
+from fsd.health_words import motion_words
 from fsd.overlay_layout import HEIGHTS_PX, LAYOUTS, OverlayConfig
 from fsd.replay import ReplayConfig, replay
 from fsd.replay_many import Outcome, Shard, replay_many
@@ -183,6 +184,8 @@ def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
     print(f"  network      {summary['model']['name']} ({summary['model']['precision']}), {summary['network']}")
     print(f"  cameras      {', '.join(clip['cameras'])}")
     print_assumptions(clip)
+    if set(summary["odometry_ticks"]) - {"ego"}:
+        print(f"  motion       {motion_words(summary['odometry_ticks'])}")
     for fault in (summary["cameras"] or {}).get("faults", ()):
         print(f"  counted      {fault}")
     print(f"  speed        {summary['times_real_time']:.2f}x real time, everything written")

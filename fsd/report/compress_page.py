@@ -13,6 +13,7 @@ from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.policies import POLICIES
 from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.health_words import motion_words
 from fsd.journal import read_table
 from fsd.report.charts import Series, bars, heat_picture, in_buckets, line_chart, most_of, strips
 from fsd.report.page import data_uri, page, section, table, text, write_page
@@ -71,7 +72,7 @@ def _header(summary: dict[str, Any]) -> str:
         f"{summary['drive_s']:.1f} s at 36 Hz",
         f"budget {summary['compression']['budget']}",
         f"{summary['policy']} gaze",
-        f"motion from {', '.join(summary['odometry_ticks'])}",
+        "motion recorded" if set(summary["odometry_ticks"]) <= {"ego"} else "motion estimated",
     )
     spans = "".join(f"<span>{text(fact)}</span>" for fact in facts)
     name = text(summary["clip"]["name"])
@@ -275,7 +276,7 @@ def _what_was_run(summary: dict[str, Any], clip: Clip) -> str:
         ("cameras", ", ".join(WORDS[name] for name in facts["cameras"])),
         ("masked", ", ".join(WORDS[name] for name in facts["missing_cameras"]) or "none"),
         ("rig", facts["rig"]),
-        ("motion", ", ".join(f"{source}: {ticks} ticks" for source, ticks in summary["odometry_ticks"].items())),
+        ("motion", motion_words(summary["odometry_ticks"])),
         ("budget", f"{compression['budget']}: {compression['bytes_a_tick'] / 1000:,.0f} kB a tick"),
         ("gaze", f"{summary['policy']}: {POLICIES[summary['policy']]}"),
     ]

@@ -8,7 +8,7 @@ import numpy as np
 from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import Rig
-from fsd.health_words import health_words
+from fsd.health_words import health_words, motion_words
 from fsd.report.charts import Series, bars, heat_picture, in_buckets, line_chart, most_of, stacked_bar, strips
 from fsd.report.page import data_uri, section, table, text
 from fsd.report.rig_picture import rig_picture
@@ -162,7 +162,7 @@ def what_was_run(summary: dict[str, Any], rig: Rig, present: Collection[str]) ->
         ("cameras", ", ".join(WORDS[name] for name in clip["cameras"])),
         ("masked", ", ".join(WORDS[name] for name in clip["missing_cameras"]) or "none"),
         ("rig", clip["rig"]),
-        ("ego motion", "recorded" if clip["has_ego"] else "not recorded"),
+        ("ego motion", motion_words(summary["odometry_ticks"])),
         ("model", f"{model['name']}, {model['precision']}"),
         ("weights", f"{str(model['weights_sha256'])[:16] or 'not named'}, {summary['network']}"),
         ("budget", f"{compression['budget']}: {compression['bytes_a_tick'] / 1000:,.0f} kB a tick"),

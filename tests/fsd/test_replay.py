@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from fsd.cli import main
 from fsd.data.errors import OutputError
 from fsd.journal import read_table
 from fsd.replay import ReplayConfig, replay
@@ -65,6 +66,7 @@ def test_the_summary_says_what_was_run(replayed: Path) -> None:
     assert summary["compression"]["r_px"] == pytest.approx(100.5, abs=0.1)
     assert summary["joules_a_tick"]["tag"] == "unavailable"
     assert summary["stages_ms"]["infer"]["samples"] == CLIP_TICKS
+    assert summary["odometry_ticks"] == {"ego": CLIP_TICKS}
 
 
 def test_constant_velocity_is_perfect_on_a_straight_drive(replayed: Path) -> None:
@@ -89,6 +91,20 @@ def test_a_missing_camera_is_masked_and_reported(small_clip: Path, tmp_path: Pat
     summary = quiet(clip, tmp_path / "out", overlay=False, max_ticks=5)
     assert summary["clip"]["missing_cameras"] == ["rear"]
     assert summary["health"]["missing=rear"] == 5
+
+
+def test_without_ego_motion_the_replay_says_where_the_motion_came_from(
+    small_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = tmp_path / "clip"
+    shutil.copytree(small_clip, clip)
+    (clip / "ego.parquet").unlink()
+    options = ["--out", str(tmp_path / "out"), "--max-ticks", "12", "--no-overlay", "--no-mcap"]
+    assert main(["replay", str(clip), *options]) == 0
+    printed = capsys.readouterr().out
+    ticks = json.loads((tmp_path / "out" / "summary.json").read_text())["odometry_ticks"]
+    assert set(ticks) == {"none", "image"}
+    assert f"motion       unknown at {ticks['none']} ticks, estimated from the pictures at {ticks['image']}" in printed
 
 
 def test_a_run_into_a_file_names_the_mend(small_clip: Path, tmp_path: Path) -> None:

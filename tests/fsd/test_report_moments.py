@@ -76,7 +76,9 @@ def result(clip: Clip, frame_set: FrameSet, tick: int, error_m: float, scale_m: 
             if name not in ("tick", "timestamp_ns", "patch_camera", "patch_block", "is_keyframe")
         },
     )
-    return TickResult(replace(frame_set, tick=tick, timestamp_ns=timestamp_ns), compressed, plan, b"", b"", 1, 1, 1)
+    return TickResult(
+        replace(frame_set, tick=tick, timestamp_ns=timestamp_ns), compressed, plan, b"", b"", 1, 1, 1, "ego"
+    )
 
 
 def collect(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet, errors_m: list[float]) -> Moments:
