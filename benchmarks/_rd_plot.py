@@ -9,7 +9,10 @@ WIDTH, HEIGHT = 620, 470
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 20, 48, 52
 _LEGEND_ROW_PX = 18
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c564b", "#000000", "#999933")
+COLOURS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
+    *("#7f7f7f", "#8c564b", "#000000", "#999933", "#6a3d9a", "#e31a5c"),
+)
 """Okabe and Ito's, told apart by people who do not see all colours; then a few more."""
 
 
@@ -31,12 +34,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves over common axes. `top`: errors above it are cut off, None shows all."""
+    """Curves over common axes."""
 
     title: str
     y_label: str
     curves: tuple[Curve, ...]
-    top: float | None = None
 
 
 def draw(panels: Sequence[Panel], caption: str) -> str:
@@ -70,15 +72,15 @@ def _panel(panel: Panel, colour: dict[str, str]) -> str:
     least = min((value for curve in points for value in curve.bytes), default=1.0) / 1.15
     most = max((value for curve in points for value in curve.bytes), default=10.0) * 1.15
     errors = [value for curve in panel.curves for value in (*curve.low, *curve.high) if math.isfinite(value)]
-    bottom, top = min(errors, default=0.0), panel.top or max(errors, default=1.0)
+    bottom, top = min(errors, default=0.0), max(errors, default=1.0)
     margin = 0.06 * (top - bottom or 1.0)
-    bottom, top = max(0.0, bottom - margin), top + (0.0 if panel.top else margin)
+    bottom, top = max(0.0, bottom - margin), top + margin
 
     def x_of(value: float) -> float:
         return _LEFT + (WIDTH - _LEFT - _RIGHT) * math.log(value / least) / math.log(most / least)
 
     def y_of(value: float) -> float:
-        return _TOP + (HEIGHT - _TOP - _BOTTOM) * (top - min(max(value, bottom), top)) / (top - bottom)
+        return _TOP + (HEIGHT - _TOP - _BOTTOM) * (top - value) / (top - bottom)
 
     parts = [f'<text x="{_LEFT}" y="24" font-size="15" font-weight="bold">{html.escape(panel.title)}</text>']
     parts += [_y_axis(bottom, top, y_of), _x_axis(least, most, x_of)]

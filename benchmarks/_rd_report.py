@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,20 @@ from _rd_bjontegaard import bd_rate
 from _rd_errors import ErrorTable, error_tables, interval, loss, resampled_drives, summarise
 from _rd_evaluate import DrivePlans
 from _rd_plot import Curve, Panel
-from _rd_variants import Variant
+from _rd_variants import RATES, Variant
 
 from fsd.compression.budget import REFERENCE_PIXELS
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
 
 MAIN_HORIZON_S = 3
 OURS, REFERENCE = "adaptive", "dense"
+MOST_BYTES = f"{OURS}/{RATES[-1].name}"
+LOSSES_SHOWN = ("B100", "B200", "packaged", *(f"{OURS}/{rate.name}" for rate in RATES))
 BLIND = "constant velocity"
 """A plan that goes straight on at the present speed: what looking at nothing costs."""
+
+CLOSE_UP = 1.5
+"""Series whose errors stay below so many times the lowest of all are shown closer up."""
 
 BOOTSTRAP_CURVES = 400
 """Resampled curves of a BD-rate's interval."""
@@ -67,11 +73,19 @@ def _straight_on(drive: DrivePlans) -> np.ndarray:
 
 
 def _losses(names: Sequence[str], tables: Mapping[int, ErrorTable], drawn: np.ndarray) -> dict[str, Results]:
-    """Of every variant and horizon: against the dense network, and against the best of all (its error, hindsight)."""
+    """Of every variant and horizon, against three references.
+
+    The dense network; the shared network with the most patches, which differs in nothing but bytes from our other
+    points; the best of all (found in hindsight, so its own luck counts against the others).
+    """
     found: dict[str, Results] = {}
     for horizon_s, table in tables.items():
         by_drive = table.by_drive[: len(names)]
-        references = {"dense": by_drive[names.index(REFERENCE)], "best": by_drive[by_drive.mean(axis=1).argmin()]}
+        references = {
+            "dense": by_drive[names.index(REFERENCE)],
+            "most_bytes": by_drive[names.index(MOST_BYTES)],
+            "best": by_drive[by_drive.mean(axis=1).argmin()],
+        }
         for index, name in enumerate(names):
             found.setdefault(name, {})[f"ade_{horizon_s}s"] = {
                 against: loss(by_drive[index], reference, drawn) for against, reference in references.items()
@@ -109,27 +123,41 @@ def series_of(variants: Sequence[Variant]) -> dict[str, list[int]]:
 
 
 def panels(variants: Sequence[Variant], results: Results) -> list[Panel]:
-    """The curves of both truths; the blind plan is left out of the axes, the table has it."""
-    made = []
-    for truth, title in (("expert", "Error against the expert"), ("dense", "Distance from the dense network's plan")):
-        curves = []
-        for name, members in series_of(variants).items():
-            if truth == "dense" and name == REFERENCE:
-                continue
-            found = [results["variants"][variants[i].name][truth][f"ade_{MAIN_HORIZON_S}s_m"] for i in members]
-            curves.append(
-                Curve(
-                    name,
-                    tuple(float(variants[i].budget.input_bytes) for i in members),
-                    tuple(row["mean"] for row in found),
-                    tuple(row["low"] for row in found),
-                    tuple(row["high"] for row in found),
-                    is_level=name == REFERENCE,
-                    is_main=name == OURS,
-                )
+    """The curves of both truths, and between them those with little error closer up, without their intervals.
+
+    The blind plan is left out of the axes, the table has it.
+    """
+    label = f"ADE over {MAIN_HORIZON_S} s, m"
+    expert, dense = (_curves(variants, results, truth) for truth in ("expert", "dense"))
+    close = CLOSE_UP * min(min(curve.errors) for curve in expert)
+    bare = [replace(curve, low=curve.errors, high=curve.errors) for curve in expert if max(curve.errors) < close]
+    return [
+        Panel("Error against the expert", f"{label}; bars: 95% over drives", tuple(expert)),
+        Panel("The same, closer", f"{label}; intervals as on the left", tuple(bare)),
+        Panel(
+            "Distance from the dense network's plan",
+            f"{label}; bars: 95% over drives",
+            tuple(curve for curve in dense if curve.name != REFERENCE),
+        ),
+    ]
+
+
+def _curves(variants: Sequence[Variant], results: Results, truth: str) -> list[Curve]:
+    curves = []
+    for name, members in series_of(variants).items():
+        found = [results["variants"][variants[i].name][truth][f"ade_{MAIN_HORIZON_S}s_m"] for i in members]
+        curves.append(
+            Curve(
+                name,
+                tuple(float(variants[i].budget.input_bytes) for i in members),
+                tuple(row["mean"] for row in found),
+                tuple(row["low"] for row in found),
+                tuple(row["high"] for row in found),
+                is_level=name == REFERENCE,
+                is_main=name == OURS,
             )
-        made.append(Panel(title, f"ADE over {MAIN_HORIZON_S} s, m; bars: 95% over drives", tuple(curves)))
-    return made
+        )
+    return curves
 
 
 def driving_table(results: Results) -> str:
@@ -149,7 +177,7 @@ def driving_table(results: Results) -> str:
             f"{main['worst_scenario']:>9} {main['worst_scenario_mean']:6.2f}{row['dense']['ade_3s_m']['mean']:10.3f}"
             + ("-".rjust(9) if math.isnan(lost) else f"{lost:9.1%}")
         )
-    lines.append("")
+    lines += ["", *_loss_lines(results), ""]
     for truth, rates in results["bd_rates"].items():
         for name, rate in rates.items():
             word = {"overlap": "", "at_most": "at most ", "at_least": "at least "}[rate["kind"]]
@@ -158,6 +186,23 @@ def driving_table(results: Results) -> str:
                 f"[{rate['low']:+.1%}, {rate['high']:+.1%}], common range of errors {rate['shared_range']:.0%}"
             )
     return "\n".join(lines)
+
+
+def _loss_lines(results: Results) -> list[str]:
+    """What fewer bytes cost, against each reference, with its paired interval over drives."""
+    titles = {
+        "dense": "against dense",
+        "most_bytes": f"against {MOST_BYTES}",
+        "best": f"against the best ({results['lowest_error']})",
+    }
+    lines = ["loss of ADE@3s".ljust(20) + "".join(title.rjust(34) for title in titles.values())]
+    for name in LOSSES_SHOWN:
+        cells = []
+        for reference in titles:
+            row = results["losses"][name]["ade_3s"][reference]
+            cells.append(f"{row['loss']:+.1%} [{row['low']:+.1%}, {row['high']:+.1%}]".rjust(34))
+        lines.append(name.ljust(20) + "".join(cells))
+    return lines
 
 
 def hazard_table(results: Results) -> str:

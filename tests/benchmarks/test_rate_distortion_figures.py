@@ -10,7 +10,7 @@ from _rd_collect import variants_of_drive
 from _rd_errors import ade_m, error_tables, loss, resampled_drives
 from _rd_evaluate import DrivePlans
 from _rd_plot import draw
-from _rd_report import BLIND, driving_results, driving_table, headline, panels
+from _rd_report import BLIND, MOST_BYTES, driving_results, driving_table, headline, panels
 from _rd_variants import DENSE, RATES, all_variants, network_plans
 
 VARIANTS = all_variants()
@@ -70,6 +70,8 @@ def test_results_hold_every_variant_and_the_losses_are_against_the_dense_network
     results = driving_results(VARIANTS, drives())
     assert results["losses"]["dense"]["ade_3s"]["dense"]["loss"] == 0.0
     assert results["losses"]["B100"]["ade_3s"]["dense"]["loss"] > 0.0
+    assert results["losses"][MOST_BYTES]["ade_3s"]["most_bytes"]["loss"] == 0.0
+    assert results["losses"]["adaptive/80x60+58"]["ade_3s"]["most_bytes"]["loss"] > 0.0
     assert results["bd_rates"]["expert"]["fixed"]["rate"] < -0.5
     assert BLIND in results["variants"]
     figures = headline({"driving": results})
