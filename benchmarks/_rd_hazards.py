@@ -40,7 +40,8 @@ WATCHED = ("adaptive", "adaptive+network", "fixed", "random", "run-length", "sub
 BOUND_TICKS = 9
 """A hazard must be shown this soon at worst; what is older no longer counts as known at full resolution."""
 
-FIRST_SEED = 150_000
+FIRST_SEED = 151_000
+"""Worlds that the gaze was not developed on."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Sizes:
 
 SIZES = {
     "full": Sizes(),
-    "medium": Sizes(80, 4.5, 300, 48, 5.0, 2, recording_ticks=400, recording_rates=(2,)),
+    "medium": Sizes(160, 4.5, 300, 96, 5.0, 2, recording_ticks=400, recording_rates=(2,)),
     "quick": Sizes(2, 0.5, 2, 2, 0.3, 1, ("cut_in", "hard_brake"), (15.0,), 66, 12, (2,), clips=2),
 }
 

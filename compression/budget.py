@@ -55,6 +55,15 @@ class Budget:
         return max(SWEEP_TICKS, -(-blocks // max(1, self.patch_count // 2)))
 
     @property
+    def sweep_patches(self) -> int:
+        """Patches a tick that go to the blocks that were not read for longest, however many cameras there are."""
+        return min(-(-8 * GRID_ROWS * GRID_COLUMNS // self.sweep_ticks), self.patch_count)
+
+    def sweep_bound_ticks(self, cameras: int) -> int:
+        """`sweep_ticks`, for so many cameras: fewer are read again sooner."""
+        return -(-cameras * GRID_ROWS * GRID_COLUMNS // self.sweep_patches)
+
+    @property
     def r_px(self) -> float:
         """Raw pixels of the reference rig over pixels into the network."""
         return REFERENCE_PIXELS / self.pixels

@@ -48,7 +48,7 @@ class Compressor:
         self.rig, self.budget = rig, budget
         self.geometry = geometry = TokenGeometry(rig)
         policy = policy or AdaptiveGaze(rig, geometry)
-        self.gaze = Gaze(budget, policy, int(geometry.has_camera.sum()))
+        self.gaze = Gaze(budget, policy)
         warp = EgoWarp(rig)
         self._history = History()
         self._odometer, self._image_odometer = Odometer(), ImageOdometer(warp)

@@ -193,10 +193,10 @@ class Gaze:
     Args:
         budget: `patch_count` patches, of which `sweep_count` go to the blocks that were not read for longest.
         policy: says what is wanted.
-        camera_count: how many cameras the rig has.
 
     The sweep's bound: a valid block waits behind every other block at most once, so with S sweep patches a tick it is
-    read within ceil(blocks / S) ticks in which its camera is valid, whatever the policy does.
+    read within ceil(blocks / S) ticks in which its camera is valid, whatever the policy does. S is made for eight
+    cameras; fewer are read again sooner.
 
     Attributes:
         last_read: (2400,) int64 tick count of the last read; -1 before the first.
@@ -205,12 +205,10 @@ class Gaze:
         picked: (K,) int64 the blocks of the last `choose`, rising; only the first `count` entries count.
     """
 
-    def __init__(self, budget: Budget, policy: GazePolicy, camera_count: int) -> None:
+    def __init__(self, budget: Budget, policy: GazePolicy) -> None:
         self.policy = policy
         self.patch_count = budget.patch_count
-        self.sweep_count = min(-(-camera_count * BLOCKS // budget.sweep_ticks), budget.patch_count)
-        if not policy.uses_sweep:
-            self.sweep_count = 0
+        self.sweep_count = budget.sweep_patches if policy.uses_sweep else 0
         self.last_read = np.empty(ALL_BLOCKS, np.int64)
         self.picked = np.empty(budget.patch_count, np.int64)
         self.count = 0

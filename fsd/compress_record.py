@@ -40,7 +40,8 @@ class CompressRecord:
 
     def __init__(self, clip: Clip, budget: Budget, policy: str, uses_sweep: bool) -> None:
         self._clip, self._budget, self._policy = clip, budget, policy
-        self._sweep_ticks = budget.sweep_ticks if uses_sweep else None
+        cameras = sum(stream is not None for stream in clip.streams)
+        self._sweep_ticks = budget.sweep_bound_ticks(cameras) if uses_sweep else None
         self._wall_start_s = time.perf_counter()
         self._compress_ms = array("f")
         self._bytes_in = 0

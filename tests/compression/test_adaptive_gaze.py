@@ -41,7 +41,7 @@ def look(
 
 
 def fresh(budget: str = "B100") -> Gaze:
-    return Gaze(BUDGETS[budget], AdaptiveGaze(RIG, GEOMETRY), 8)
+    return Gaze(BUDGETS[budget], AdaptiveGaze(RIG, GEOMETRY))
 
 
 def shares(chosen: list[tuple[int, int]]) -> np.ndarray:

@@ -34,7 +34,7 @@ def longest_wait(gaze: Gaze, is_valid: np.ndarray) -> int:
 
 @pytest.mark.parametrize("budget", BUDGETS.values(), ids=list(BUDGETS))
 def test_every_block_is_read_again_within_its_bound(budget: Budget) -> None:
-    gaze = Gaze(budget, FixedFoveation(GEOMETRY), 8)
+    gaze = Gaze(budget, FixedFoveation(GEOMETRY))
     assert longest_wait(gaze, np.ones((2 * budget.sweep_ticks, 8), bool)) <= budget.sweep_ticks
 
 
@@ -47,11 +47,18 @@ def test_the_bound_is_240_ticks_for_the_default_budget() -> None:
 def test_cameras_that_come_and_go_do_not_break_the_bound(seed: int, flicker: float) -> None:
     is_valid = np.random.default_rng(seed).random((700, 8)) < flicker
     is_valid[:, 0] = True
-    assert longest_wait(Gaze(BUDGETS["B100"], FixedFoveation(GEOMETRY), 8), is_valid) <= 240
+    assert longest_wait(Gaze(BUDGETS["B100"], FixedFoveation(GEOMETRY)), is_valid) <= 240
+
+
+def test_one_camera_alone_is_read_again_eight_times_as_soon() -> None:
+    is_valid = np.zeros((100, 8), bool)
+    is_valid[:, 0] = True
+    assert BUDGETS["B100"].sweep_bound_ticks(1) == 30
+    assert longest_wait(Gaze(BUDGETS["B100"], FixedFoveation(GEOMETRY)), is_valid) <= 30
 
 
 def test_missing_cameras_leave_their_share_to_the_others() -> None:
-    gaze = Gaze(BUDGETS["B100"], FixedFoveation(GEOMETRY), 8)
+    gaze = Gaze(BUDGETS["B100"], FixedFoveation(GEOMETRY))
     is_valid = np.array([True, True] + [False] * 6)
     chosen = look(gaze, 0, is_valid)
     assert len(chosen) == 58
@@ -61,7 +68,7 @@ def test_missing_cameras_leave_their_share_to_the_others() -> None:
 @pytest.mark.parametrize("policy", [FixedFoveation(GEOMETRY), RandomGaze(), DownscaleOnly()], ids=lambda p: p.name)
 @pytest.mark.parametrize("budget", [BUDGETS["B25"], BUDGETS["B400"], Budget("tiny", 8, 8, 1)], ids=lambda b: b.name)
 def test_never_more_patches_than_the_budget_and_none_twice(policy: GazePolicy, budget: Budget) -> None:
-    gaze = Gaze(budget, policy, 8)
+    gaze = Gaze(budget, policy)
     for count in range(30):
         chosen = look(gaze, count, np.random.default_rng(count).random(8) < 0.5)
         assert len(chosen) <= budget.patch_count
@@ -69,11 +76,11 @@ def test_never_more_patches_than_the_budget_and_none_twice(policy: GazePolicy, b
 
 
 def test_nothing_is_read_when_no_camera_is_valid() -> None:
-    assert len(look(Gaze(BUDGETS["B100"], FixedFoveation(GEOMETRY), 8), 0, np.zeros(8, bool))) == 0
+    assert len(look(Gaze(BUDGETS["B100"], FixedFoveation(GEOMETRY)), 0, np.zeros(8, bool))) == 0
 
 
 def test_fixed_foveation_looks_ahead_and_at_the_same_place() -> None:
-    gaze = Gaze(BUDGETS["B100"], FixedFoveation(GEOMETRY), 8)
+    gaze = Gaze(BUDGETS["B100"], FixedFoveation(GEOMETRY))
     first, second = (set(look(gaze, count, np.ones(8, bool)).tolist()) for count in range(2))
     always = first & second
     assert len(always) >= 48
@@ -82,7 +89,7 @@ def test_fixed_foveation_looks_ahead_and_at_the_same_place() -> None:
 
 
 def test_random_gaze_changes_with_every_tick_and_repeats_with_the_seed() -> None:
-    first, second = (Gaze(BUDGETS["B100"], RandomGaze(seed=5), 8) for _ in range(2))
+    first, second = (Gaze(BUDGETS["B100"], RandomGaze(seed=5)) for _ in range(2))
     picks = [look(first, count, np.ones(8, bool)) for count in range(4)]
     assert all(set(a) != set(b) for a, b in itertools.pairwise(picks))
     for count, pick in enumerate(picks):
@@ -90,7 +97,7 @@ def test_random_gaze_changes_with_every_tick_and_repeats_with_the_seed() -> None
 
 
 def test_downscale_only_reads_no_patch() -> None:
-    assert len(look(Gaze(BUDGETS["B100"], DownscaleOnly(), 8), 0, np.ones(8, bool))) == 0
+    assert len(look(Gaze(BUDGETS["B100"], DownscaleOnly()), 0, np.ones(8, bool))) == 0
 
 
 def test_ties_are_broken_by_unique_numbers() -> None:

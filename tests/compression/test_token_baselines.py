@@ -25,13 +25,13 @@ def grey(level: int = 100) -> np.ndarray:
 
 
 def test_run_length_sends_everything_once_and_then_nothing_that_repeats() -> None:
-    gaze = Gaze(WHOLE, RunLengthGaze(), 8)
+    gaze = Gaze(WHOLE, RunLengthGaze())
     assert len(look(gaze, 0, grey())) == ALL_BLOCKS
     assert [len(look(gaze, count, grey())) for count in range(1, 5)] == [0, 0, 0, 0]
 
 
 def test_run_length_sends_just_the_block_that_changed() -> None:
-    gaze, changed = Gaze(WHOLE, RunLengthGaze(), 8), grey()
+    gaze, changed = Gaze(WHOLE, RunLengthGaze()), grey()
     changed[2, 3 * 8 : 4 * 8, 5 * 8 : 6 * 8] = 160
     look(gaze, 0, grey())
     assert look(gaze, 1, changed).tolist() == [2 * BLOCKS + 3 * 20 + 5]
@@ -39,26 +39,26 @@ def test_run_length_sends_just_the_block_that_changed() -> None:
 
 
 def test_run_length_adds_up_a_slow_change_until_it_is_sent() -> None:
-    gaze = Gaze(WHOLE, RunLengthGaze(threshold=8), 8)
+    gaze = Gaze(WHOLE, RunLengthGaze(threshold=8))
     sent = [len(look(gaze, count, grey(100 + 3 * count))) for count in range(7)]
     assert sent == [ALL_BLOCKS, 0, 0, ALL_BLOCKS, 0, 0, ALL_BLOCKS]
 
 
 def test_run_length_keeps_waiting_blocks_against_what_they_last_showed() -> None:
-    gaze = Gaze(Budget("one", 8, 8, ALL_BLOCKS - 1), RunLengthGaze(), 8)
+    gaze = Gaze(Budget("one", 8, 8, ALL_BLOCKS - 1), RunLengthGaze())
     first = look(gaze, 0, grey())
     assert set(look(gaze, 1, grey()).tolist()) == set(range(ALL_BLOCKS)) - set(first.tolist())
 
 
 def test_run_length_has_no_ego_compensation_a_shift_of_the_picture_is_all_change() -> None:
     stripes = np.tile(np.where(np.arange(160) // 4 % 2, 200, 50).astype(np.uint8), (8, 120, 1))
-    gaze = Gaze(WHOLE, RunLengthGaze(), 8)
+    gaze = Gaze(WHOLE, RunLengthGaze())
     look(gaze, 0, stripes)
     assert len(look(gaze, 1, np.roll(stripes, 4, axis=2))) == ALL_BLOCKS
 
 
 def test_raster_shows_every_block_once_before_any_twice() -> None:
-    gaze = Gaze(BUDGETS["B25"], RasterGaze(), 8)
+    gaze = Gaze(BUDGETS["B25"], RasterGaze())
     reads = [look(gaze, count, grey()) for count in range(11)]
     assert len(np.unique(np.concatenate(reads[:10]))) == 10 * 234
     assert len(np.unique(np.concatenate(reads))) == ALL_BLOCKS

@@ -60,7 +60,7 @@ def test_a_rig_that_only_looks_back_has_no_watch() -> None:
 
 def waits(budget: str, weights: GazeWeights, ticks: int = 60) -> np.ndarray:
     """The longest time, in ticks, that every block waited while all blocks but those of the watch are news."""
-    gaze = Gaze(BUDGETS[budget], AdaptiveGaze(RIG, GEOMETRY, weights), 8)
+    gaze = Gaze(BUDGETS[budget], AdaptiveGaze(RIG, GEOMETRY, weights))
     surprise = np.where(WATCH, 0, 4095).astype(np.int64)
     last, longest = np.zeros(8 * BLOCKS, np.int64), np.zeros(8 * BLOCKS, np.int64)
     for count in range(ticks):
