@@ -25,8 +25,8 @@ RATES = tuple(Budget(f"80x60+{patches}", 60, 80, patches) for patches in (10, 26
 SHARED_POLICIES = ("adaptive", "fixed", "random", "subsample", "scene-cut", "run-length", "pooling")
 """Policies that feed the same encoder, by the same bytes."""
 
-DENSE = Budget("dense", 240, 320, 1)
-"""Every camera whole at 320x240 as base image, and the one patch that a budget must have."""
+DENSE = Budget("dense", 240, 320, BUDGETS["B100"].patch_count)
+"""Every camera whole at 320x240 as base image, and the patches of B100: all that B100 is given, and more."""
 
 DOWNSCALED = tuple(RATES[index] for index in (0, 2, 4))
 """Rates at which a larger base image alone is tried; each needs a network of its own."""

@@ -2,7 +2,7 @@
 
 One command, in stages that keep their results in a work folder; a run that was stopped goes on where it was.
 
-    python benchmarks/rate_distortion.py --weights weights.safetensors            # about two hours on two cores
+    python benchmarks/rate_distortion.py --weights weights.safetensors            # about three hours on two cores
     python benchmarks/rate_distortion.py --weights weights.safetensors --size medium
     python benchmarks/rate_distortion.py --quick                                  # the same path in under a minute
     python benchmarks/rate_distortion.py --weights … --closed-loop 5              # and 5 driven routes a scenario
@@ -201,9 +201,9 @@ class _Run:
 
 def _print_ceiling(options: argparse.Namespace, is_trained: bool) -> None:
     print(
-        f"ceiling: the dense network, every camera whole at {DENSE.base_width_px}x{DENSE.base_height_px} "
-        f"({DENSE.input_bytes / 1e6:.2f} MB a tick, R_px {DENSE.r_px:.0f}), fine-tuned from the same weights on the "
-        f"same moments. The simulator drew {WIDTH_PX}x{HEIGHT_PX}; ratios R_px are against 8 x 1280x960."
+        f"ceiling: the dense network, every camera whole at {DENSE.base_width_px}x{DENSE.base_height_px}, with the "
+        f"patches of B100 ({DENSE.input_bytes / 1e6:.2f} MB a tick, R_px {DENSE.r_px:.1f}), fine-tuned from the same "
+        f"weights on the same moments. The simulator drew {WIDTH_PX}x{HEIGHT_PX}; ratios R_px are against 8 x 1280x960."
     )
     if not is_trained:
         print("The weights are untrained: driving errors below say that the code runs, and nothing else.")

@@ -13,6 +13,8 @@ from _rd_plot import draw
 from _rd_report import BLIND, MOST_BYTES, driving_results, driving_table, headline, panels
 from _rd_variants import DENSE, RATES, all_variants, network_plans
 
+from fsd.compression.budget import BUDGETS
+
 VARIANTS = all_variants()
 
 
@@ -54,7 +56,8 @@ def test_variants_have_unique_names_and_all_policies_cost_the_same_at_a_rate() -
         costs = {v.budget.input_bytes for v in VARIANTS if v.name.endswith(rate.name) and v.series != "downscale"}
         assert costs == {rate.input_bytes}
         assert all(v.budget.input_bytes <= rate.input_bytes for v in VARIANTS if v.name == f"downscale/{rate.name}")
-    assert DENSE.r_px == pytest.approx(16.0, rel=0.01)
+    assert DENSE.r_px == pytest.approx(14.6, rel=0.01)
+    assert BUDGETS["B100"].patch_count == DENSE.patch_count
 
 
 def test_every_network_is_planned_for_and_every_variant_is_learned_from_as_often() -> None:
