@@ -133,11 +133,12 @@ def test_an_error_in_the_middle_keeps_what_was_computed(
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
 def test_a_stopped_run_leaves_readable_results(small_clip: Path, tmp_path: Path, sent: int, code: int) -> None:
-    """The clip is decoded over and over by a slow reader, so that the signal comes in the middle."""
+    """Ticks are slow, so that the signal comes in the middle. A shell's background jobs ignore SIGINT; this one does not."""
     script = (
-        "import sys, time\nimport fsd.replay\nfrom fsd.cli import main\n"
+        "import signal, sys, time\nimport fsd.replay\nfrom fsd.cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "append = fsd.replay.ResultTables.append\n"
-        "def slow(*args):\n    append(*args)\n    time.sleep(0.05)\n    print('tick', flush=True)\n"
+        "def slow(*args):\n    append(*args)\n    time.sleep(0.1)\n    print('tick', flush=True)\n"
         "fsd.replay.ResultTables.append = slow\n"
         f"sys.exit(main(['replay', {str(small_clip)!r}, '--out', {str(tmp_path)!r}]))"
     )
