@@ -133,7 +133,7 @@ def test_an_error_in_the_middle_keeps_what_was_computed(
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
 def test_a_stopped_run_leaves_readable_results(small_clip: Path, tmp_path: Path, sent: int, code: int) -> None:
-    """Ticks are slow, so that the signal comes in the middle. A shell's background jobs ignore SIGINT; this one does not."""
+    """Ticks are slow, so that the signal comes in the middle; unlike background jobs of a shell, it heeds SIGINT."""
     script = (
         "import signal, sys, time\nimport fsd.replay\nfrom fsd.cli import main\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
