@@ -11,6 +11,8 @@ PATCH_PX = 32
 GRID_ROWS, GRID_COLUMNS = 15, 20
 """Every camera, whatever its size, is cut into 15 x 20 blocks; at 1280x960 a block is 64x64 pixels."""
 
+_BLOCKS = 8 * GRID_ROWS * GRID_COLUMNS
+
 SWEEP_TICKS = 240
 """Any block is read again at full resolution within this many ticks, whatever happens (see `Budget.sweep_ticks`)."""
 
@@ -51,13 +53,12 @@ class Budget:
         240, or as many as it takes to leave half of a very small budget to what is worth looking at: the sweep of
         eight cameras in 240 ticks would eat all 10 patches of B200.
         """
-        blocks = 8 * GRID_ROWS * GRID_COLUMNS
-        return max(SWEEP_TICKS, -(-blocks // max(1, self.patch_count // 2)))
+        return max(SWEEP_TICKS, -(-_BLOCKS // max(1, self.patch_count // 2)))
 
     @property
     def sweep_patches(self) -> int:
         """Patches a tick that go to the blocks that were not read for longest, however many cameras there are."""
-        return min(-(-8 * GRID_ROWS * GRID_COLUMNS // self.sweep_ticks), self.patch_count)
+        return -(-_BLOCKS // self.sweep_ticks)
 
     def sweep_bound_ticks(self, cameras: int) -> int:
         """`sweep_ticks`, for so many cameras: fewer are read again sooner."""

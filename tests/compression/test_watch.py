@@ -87,7 +87,7 @@ def test_a_block_of_the_watch_waits_two_ticks_at_most_while_everything_else_is_n
 @pytest.mark.parametrize("name", ["B200", "B400"])
 def test_a_small_budget_spends_no_more_than_its_share_on_the_watch(name: str) -> None:
     budget = BUDGETS[name]
-    free = budget.patch_count - -(-8 * BLOCKS // budget.sweep_ticks)
+    free = budget.patch_count - budget.sweep_patches
     turn = -(-int(WATCH.sum()) * GazeWeights().watch_share // free)
     longest = waits(name, GazeWeights(), 3 * turn)[WATCH]
     assert longest.min() == turn
