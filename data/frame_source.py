@@ -21,7 +21,7 @@ from fsd.data.sync_report import CameraCounters, SyncReport
 
 __all__ = ["FrameSource", "SyncReport"]
 
-BLOCK_TICKS = 2
+BLOCK_TICKS = 4
 """A worker decodes one camera for so many ticks, then the next camera: its pictures stay in the cache meanwhile."""
 
 
@@ -34,9 +34,9 @@ class FrameSource:
     Args:
         clip: opened recording.
         workers: decoder threads, shared by the cameras.
-        lookahead_ticks: how many ticks each worker may decode ahead of the consumer; at most `lookahead_ticks` + 4
-            frames of a camera are held. Workers with room for a few blocks seldom wait for one another or for the
-            consumer: against blocks of four ticks and room for one, as many frames held, replay took a tenth less time.
+        lookahead_ticks: how many ticks each worker may decode ahead of the consumer, in blocks of up to `BLOCK_TICKS`;
+            at most `lookahead_ticks` + 6 frames of a camera are held. With room for two blocks, workers seldom wait
+            for one another or for the consumer.
         max_age_ns: a camera whose frame is older than this is not valid.
         start_tick: first tick to hand out; recordings are still read from the front.
         max_ticks: how many to hand out at most; None is all.
@@ -50,7 +50,7 @@ class FrameSource:
         self,
         clip: Clip,
         workers: int = 2,
-        lookahead_ticks: int = 6,
+        lookahead_ticks: int = 8,
         max_age_ns: int = 250_000_000,
         start_tick: int = 0,
         max_ticks: int | None = None,
