@@ -26,11 +26,12 @@ DONE = "collected.json"
 
 @dataclass(frozen=True)
 class CollectConfig:
-    """`drives` of `seconds` recorded seconds each, into `out`."""
+    """`drives` of `seconds` recorded seconds each, into `out`, compressed for `networks` (none named is all)."""
 
     out: Path
     drives: int
     seconds: float
+    networks: tuple[str, ...] = ()
 
 
 def variants_of_drive(plan: NetworkPlan, index: int) -> tuple[Variant, ...]:
@@ -63,7 +64,7 @@ def collect(config: CollectConfig, workers: int, progress: Callable[[int, int], 
 
 
 def _marker(config: CollectConfig, index: int) -> Path:
-    return config.out / "finished" / f"{index:06d}"
+    return config.out / "-".join(["finished", *config.networks]) / f"{index:06d}"
 
 
 _worker: "_Worker | None" = None
@@ -96,7 +97,7 @@ class _Worker:
         rng = np.random.default_rng([seed, 41])
         recordings = [
             (self._lane(variant), self._writer(plan, variant, scenario, seed, place))
-            for plan in network_plans()
+            for plan in network_plans(self._config.networks)
             for place, variant in enumerate(variants_of_drive(plan, index))
         ]
         is_looking = rng.uniform() < LOOK_SHARE

@@ -3,6 +3,7 @@
 Knows names and budgets, and which compressor each needs; nothing of drives, training or errors.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,13 +100,17 @@ def all_variants() -> tuple[Variant, ...]:
     )
 
 
-def network_plans() -> tuple[NetworkPlan, ...]:
-    """All networks to fine-tune."""
+def network_plans(names: Sequence[str] = ()) -> tuple[NetworkPlan, ...]:
+    """The networks to fine-tune, or those of them that are named."""
     by_network: dict[str, list[Variant]] = {}
     for variant in all_variants():
         if variant.network != "given" and variant.series != "adaptive-alone":
             by_network.setdefault(variant.network, []).append(variant)
-    return tuple(NetworkPlan(name, variants[0].budget, tuple(variants)) for name, variants in by_network.items())
+    return tuple(
+        NetworkPlan(name, variants[0].budget, tuple(variants))
+        for name, variants in by_network.items()
+        if not names or name in names
+    )
 
 
 def pictures_shown(tick: CompressedTick) -> np.ndarray:

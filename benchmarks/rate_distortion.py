@@ -75,7 +75,7 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     weights, is_trained = _weights(options)
     _print_ceiling(options, is_trained)
-    run = _Run(options.work, weights, sizes, options.workers, options.threads)
+    run = _Run(options.work, weights, sizes, options.workers, options.threads, tuple(options.networks))
     results = _earlier(options.work)
     results |= {"sizes": asdict(sizes), "weights_are_trained": is_trained, "pyscenedetect": has_pyscenedetect()}
     if "collect" in options.stages:
@@ -113,10 +113,11 @@ class _Run:
     sizes: Sizes
     workers: int
     threads: int
+    networks: tuple[str, ...] = ()
 
     @property
     def collecting(self) -> CollectConfig:
-        return CollectConfig(self.work / "episodes", self.sizes.training_drives, self.sizes.training_s)
+        return CollectConfig(self.work / "episodes", self.sizes.training_drives, self.sizes.training_s, self.networks)
 
     @property
     def tuning(self) -> FineTuneConfig:
@@ -126,7 +127,7 @@ class _Run:
 
     def train(self) -> dict[str, Any]:
         reports = {}
-        for plan in network_plans():
+        for plan in network_plans(self.networks):
             steps = self.tuning.steps_of(plan.name)
             with tqdm(total=steps, desc=f"fine-tune {plan.name}", disable=None, file=sys.stderr) as bar:
 
@@ -230,6 +231,13 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, default=None, help="safetensors of a B100 network, to start from")
     parser.add_argument("--work", type=Path, default=None, help="keeps results (out/rate_distortion, or -quick)")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="only these (all)")
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        default=(),
+        choices=[plan.name for plan in network_plans()],
+        help="collect for and fine-tune only these (all); --closed-loop needs b100 and dense",
+    )
     parser.add_argument("--closed-loop", type=int, default=0, metavar="ROUTES", help="drive so many of every scenario")
     parser.add_argument(
         "--recordings",

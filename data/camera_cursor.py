@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from fsd.data.camera_stream import CameraStream
 from fsd.data.errors import ClipError, FsdError
 from fsd.data.frames import Frame
+from fsd.data.frozen_camera import FrozenCamera
 from fsd.data.planes import frame_of
 from fsd.data.sync_report import CameraCounters
 from fsd.data.video_reader import Picture, VideoReader
@@ -29,6 +30,7 @@ class CameraCursor:
         self._stream = stream
         self._stop = stop
         self._counters = counters
+        self._frozen = FrozenCamera()
         self._pictures = iter(VideoReader(stream, counters))
         self._current: Picture | None = None
         self._frame: Frame | None = None
@@ -61,6 +63,7 @@ class CameraCursor:
         if self._frame is None and self._current is not None:
             shown, size_px = self._current, (self._stream.width_px, self._stream.height_px)
             self._frame = frame_of(shown.picture, shown.index, shown.timestamp_ns, size_px)
+            self._counters.frozen_frames += self._frozen.watch(self._frame)  # while the picture is in the cache
         return self._frame
 
     def _read(self) -> Picture | None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from fsd.data.frames import CAMERAS, Frame, FrameSet
-from fsd.data.frozen_camera import FrozenCamera
 from fsd.data.sync_report import SyncReport
 
 
@@ -20,7 +19,6 @@ class FrameMerger:
     def __init__(self, report: SyncReport, max_age_ns: int) -> None:
         self._report = report
         self._max_age_ns = max_age_ns
-        self._frozen = [FrozenCamera() for _ in CAMERAS]
         self._shown_before: list[Frame | None] = [None] * len(CAMERAS)
         self._age_sum_ns = [0] * len(CAMERAS)
         self._valid_ticks = [0] * len(CAMERAS)
@@ -56,7 +54,6 @@ class FrameMerger:
             age_ns = int(frame_set.age_ns[i])
             if frame_set.is_new[i]:
                 counters.frames_shown += 1
-                counters.frozen_frames += self._frozen[i].watch(frame)
             counters.ticks_repeated += int(not frame_set.is_new[i])
             counters.black_frames += int(frame.is_black and frame_set.is_new[i])
             counters.ticks_stale += int(age_ns > self._max_age_ns)

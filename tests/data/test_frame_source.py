@@ -145,6 +145,15 @@ def test_a_black_picture_is_counted_and_not_valid(tools: Any, tmp_path: Path) ->
     assert "1 black frames" in shown.report.faults()[0]
 
 
+def test_a_camera_that_hangs_is_counted(tools: Any, tmp_path: Path) -> None:
+    def hangs(number: int) -> np.ndarray:
+        seed = 10 if 10 <= number < 30 else number
+        return np.random.default_rng(seed).integers(16, 236, (96, 128)).astype(np.uint8)
+
+    tools.write_video(tmp_path / "rear.mp4", [30 * k for k in range(40)], options={"qp": "0"}, luma=hangs)
+    assert tools.replay(tmp_path).report.cameras["rear"].frozen_frames == 19
+
+
 def test_the_report_accounts_for_every_frame_and_tick(tools: Any, tmp_path: Path) -> None:
     tools.write_video(tmp_path / "front_main.mp4", [10 * k for k in range(200)])
     tools.write_video(tmp_path / "rear.mp4", [100 + 100 * k for k in range(15)])
