@@ -32,7 +32,9 @@ from fsd.profile.control_thread import together, watch
 from fsd.profile.deadlines import check_deadline
 from fsd.profile.percentiles import percentile
 from fsd.profile.samples import STAGES, TickSamples
+from fsd.profile.scenario_summary import summarise
 from fsd.profile.scenarios import constant_stream, first_plan_ms, flat_out, model_only
+from fsd.profile.stolen_time import stolen_words
 from fsd.profile.subject import ProfiledEngine
 from fsd.profile.whole_path import WholePath
 from fsd.results import ResultTables
@@ -107,6 +109,12 @@ def tail(clip: Clip, workers: int, ticks: int) -> dict[str, float]:
     )
     print(f"constant-stream stages, mean ms: {means}; they add up within {check.mean_gap:.2%}")
     print(f"constant-stream {run.resources.cpu_s / run.resources.wall_s:.2f} cores used")
+    summary = summarise(run, TICK_MS)
+    stolen = summary["resources"]["stolen"]
+    if stolen:
+        print(f"constant-stream: {stolen_words(summary) or 'the hypervisor took nothing'}")
+        figures |= {"stolen_share": stolen["share"]}
+        figures |= {f"{name}_beside_stolen": count for name, count in summary["deadline"]["beside_stolen_time"].items()}
     return figures
 
 

@@ -11,6 +11,7 @@ from fsd.data.frames import RATE_HZ
 from fsd.profile import charts
 from fsd.profile.samples import TickSamples
 from fsd.profile.scenario_summary import PACED
+from fsd.profile.stolen_time import stolen_words
 from fsd.profile.terminal import growth_words, network_words, runs_on, validation_words
 
 STYLE = """
@@ -139,6 +140,9 @@ def _notes(name: str, figures: Mapping[str, Any]) -> str:
         notes += growth_words(growth)
     if figures.get("dropped_frames"):
         notes.append(f"decoders lagged and dropped {sum(figures['dropped_frames'].values())} frames")
+    stolen = stolen_words(figures)
+    if stolen:
+        notes.append(stolen)
     stalls = figures.get("machine_stalls")
     if name == PACED and stalls:
         notes.append(

@@ -1,5 +1,6 @@
-"""Memory, processor time and energy while a scenario runs: read twice a second, in arrays that exist beforehand."""
+"""Memory, processor time, stolen time and energy while a scenario runs, read twice a second into arrays made before."""
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import numpy as np
 
 from fsd.profile.figures import Figure, measured
 from fsd.profile.power import EnergyMeter
+from fsd.profile.stolen_time import stolen_figures, stolen_s
 from fsd.profile.trend import slope
 
 INTERVAL_S = 0.5
@@ -33,8 +35,8 @@ class ResourceTrack:
     def __init__(self, seconds: float, meters: Sequence[EnergyMeter] = ()) -> None:
         self._meters = list(meters)
         room = int(2 * seconds / INTERVAL_S) + 60
-        # Column 0 is time, 1 resident memory, then one per meter. Full of NaN so that its pages exist already.
-        self._rows = np.full((room, 2 + len(self._meters)), np.nan)
+        # Column 0 is time, 1 memory, 2 stolen time, then one per meter. Full of NaN so that its pages exist already.
+        self._rows = np.full((room, 3 + len(self._meters)), np.nan)
         self._count = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="profile-resources", daemon=True)
@@ -66,10 +68,15 @@ class ResourceTrack:
         """Resident memory at those times."""
         return self._rows[: self._count, 1]
 
+    @property
+    def stolen_s(self) -> np.ndarray:
+        """Stolen processor seconds until those times, see `stolen_time`."""
+        return self._rows[: self._count, 2]
+
     def energy(self, ticks: int) -> list[tuple[EnergyMeter, Figure, Figure]]:
         """Per meter: joules a tick and average watts."""
         found = []
-        for column, meter in enumerate(self._meters, start=2):
+        for column, meter in enumerate(self._meters, start=3):
             joules = float(self._rows[self._count - 1, column] - self._rows[0, column])
             seconds = float(self.times_s[-1] - self.times_s[0])
             source = f"{meter.name}, {meter.covers}"
@@ -82,6 +89,7 @@ class ResourceTrack:
             "wall_s": round(self.wall_s, 3),
             "cpu_s": round(self.cpu_s, 3),
             "cores_used": round(self.cpu_s / self.wall_s, 3) if self.wall_s else None,
+            "stolen": stolen_figures(self.times_s, self.stolen_s, os.cpu_count() or 1),
             "memory_mib": {
                 "start": round(float(self.memory_bytes[0]) / 2**20, 1),
                 "end": round(float(self.memory_bytes[-1]) / 2**20, 1),
@@ -99,7 +107,8 @@ class ResourceTrack:
         row = self._rows[self._count]
         row[0] = time.perf_counter()
         row[1] = resident_bytes()
-        for column, meter in enumerate(self._meters, start=2):
+        row[2] = stolen_s()
+        for column, meter in enumerate(self._meters, start=3):
             row[column] = meter.joules()
         self._count += 1
 

@@ -12,6 +12,7 @@ from fsd.profile.figures import unavailable
 from fsd.profile.percentiles import describe
 from fsd.profile.samples import STAGES, TickSamples
 from fsd.profile.scenarios import ScenarioRun
+from fsd.profile.stolen_time import is_beside_theft
 
 PACED = "constant-stream"
 
@@ -30,7 +31,7 @@ def summarise(run: ScenarioRun, deadline_ms: float) -> dict[str, Any]:
         "total_ms": describe(samples.total_ms[samples.is_planned]),
         "stages_ms": _stages(samples),
         "stage_check": _stage_check(samples),
-        "deadline": _deadline(latency_ms, deadline_ms),
+        "deadline": _deadline(run, deadline_ms),
         "age_of_information_ms": _ages(samples),
         "resources": run.resources.to_dict(),
         "energy": _energy(run),
@@ -56,9 +57,24 @@ def _stage_check(samples: TickSamples) -> dict[str, Any]:
     return {"mean_gap": check.mean_gap, "worst_gap": check.worst_gap, "ok": check.is_ok}
 
 
-def _deadline(latency_ms: np.ndarray, deadline_ms: float) -> dict[str, Any]:
+def _deadline(run: ScenarioRun, deadline_ms: float) -> dict[str, Any]:
+    latency_ms = run.samples.latency_ms
     report = check_deadline(latency_ms, deadline_ms)
-    return asdict(report) | {"misses": report.misses}
+    found = asdict(report) | {"misses": report.misses}
+    if run.name == PACED:
+        found["beside_stolen_time"] = _beside_stolen_time(run, deadline_ms)
+    return found
+
+
+def _beside_stolen_time(run: ScenarioRun, deadline_ms: float) -> dict[str, int] | None:
+    """How many ticks, and how many misses, were due when the hypervisor took time; None where nobody knows."""
+    times_s, stolen_s, latency_ms = run.resources.times_s, run.resources.stolen_s, run.samples.latency_ms
+    if not np.isfinite(stolen_s).all():
+        return None
+    due_s = (run.start_ns + PERIOD_NS * np.arange(len(latency_ms))) / 1e9
+    is_beside = is_beside_theft(times_s, stolen_s, due_s)
+    is_miss = ~(latency_ms <= deadline_ms)  # a skipped tick is NaN
+    return {"ticks": int(is_beside.sum()), "misses": int((is_beside & is_miss).sum())}
 
 
 def _ages(samples: TickSamples) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fsd.profile.samples import STAGES
+from fsd.profile.stolen_time import stolen_words
 
 PERCENTILES = ("p50", "p90", "p99", "p99.9")
 
@@ -100,6 +101,9 @@ def _print_notes(summary: Mapping[str, Any]) -> None:
             words += growth_words(growth)
         if figures.get("dropped_frames"):
             words.append(f"decoders lagged: {sum(figures['dropped_frames'].values())} FRAMES DROPPED")
+        stolen = stolen_words(figures)
+        if stolen:
+            words.append(stolen)
         stalls = figures.get("machine_stalls")
         if stalls:
             words.append(

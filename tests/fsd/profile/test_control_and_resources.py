@@ -1,4 +1,6 @@
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ import pytest
 from fsd.profile.charts import memory as memory_chart
 from fsd.profile.control_thread import MachineStalls, together, watch
 from fsd.profile.resources import ResourceTrack, memory_growth, resident_bytes
+from fsd.profile.stolen_time import is_beside_theft, stolen_figures, stolen_s, stolen_words
 
 
 def test_the_control_watches_with_every_thread_for_the_time_it_is_given() -> None:
@@ -106,3 +109,43 @@ def test_resident_memory_is_read_in_bytes(tmp_path: Path) -> None:
     statm.write_text("900 256 30 1 0 80 0\n")
     assert resident_bytes(statm) == 256 * 4096
     assert np.isnan(resident_bytes(tmp_path / "absent"))
+
+
+def test_stolen_time_is_read_as_linux_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("cpu  100 0 50 900 3 0 1 250 0 0\ncpu0 50 0 25 450 1 0 1 125 0 0\n")
+    (tmp_path / "old").write_text("cpu  100 0 50 900\n")
+    assert stolen_s(tmp_path / "stat") == 250 / os.sysconf("SC_CLK_TCK")
+    assert np.isnan(stolen_s(tmp_path / "old"))
+    assert np.isnan(stolen_s(tmp_path / "nothing"))
+
+
+def test_stolen_time_is_a_share_of_all_cores() -> None:
+    times_s = np.array([10.0, 12.0, 20.0])
+    assert stolen_figures(times_s, np.array([5.0, 5.5, 6.0]), cores=2) == {"seconds": 1.0, "share": 0.05}
+    assert stolen_figures(times_s, np.full(3, np.nan), cores=2) is None
+
+
+def test_a_tick_is_beside_stolen_time_in_its_half_second_and_the_next() -> None:
+    times_s = np.arange(0.0, 3.1, 0.5)
+    stolen = np.array([1.0, 1.0, 1.0, 1.2, 1.2, 1.2, 1.2])  # between 1.0 and 1.5 s
+    at_s = np.array([0.9, 1.0, 1.4, 1.6, 1.99, 2.0, 9.0])
+    assert is_beside_theft(times_s, stolen, at_s).tolist() == [False, True, True, True, True, False, False]
+    assert not is_beside_theft(times_s[:1], stolen[:1], at_s).any()
+    assert not is_beside_theft(times_s, np.full(7, np.nan), at_s).any()
+
+
+def test_words_on_stolen_time_are_said_only_where_there_is_some() -> None:
+    figures: dict[str, Any] = {
+        "ticks": 200,
+        "resources": {"stolen": {"seconds": 3.5, "share": 0.0125}},
+        "deadline": {"misses": 8, "beside_stolen_time": {"ticks": 50, "misses": 6}},
+    }
+    words = stolen_words(figures)
+    assert words is not None
+    assert "3.50 s (1.25% of all cores' time), in or just before 25% of the ticks and 75% of the misses" in words
+    figures["deadline"] = {"misses": 0}
+    assert str(stolen_words(figures)).endswith("time)")
+    figures["resources"]["stolen"]["seconds"] = 0.0
+    assert stolen_words(figures) is None
+    figures["resources"]["stolen"] = None
+    assert stolen_words(figures) is None
