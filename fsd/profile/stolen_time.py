@@ -1,7 +1,7 @@
 """Processor time that the hypervisor gave to others while this machine wanted to run: what Linux counts as `steal`.
 
-It is read while a scenario runs, unlike the control threads, which run before and after it. A tick that was late in such
-a half second says little about the program.
+It is read during a scenario; the control threads run before and after it. A tick that was late in such a
+half second says little about the program.
 """
 
 import os
