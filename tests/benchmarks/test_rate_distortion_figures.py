@@ -63,6 +63,7 @@ def test_variants_have_unique_names_and_all_policies_cost_the_same_at_a_rate() -
 def test_every_network_is_planned_for_and_every_variant_is_learned_from_as_often() -> None:
     plans = {plan.name: plan for plan in network_plans()}
     assert {variant.network for variant in VARIANTS} == {*plans, "given"}
+    assert [plan.name for plan in network_plans(("b100", "dense"))] == ["b100", "dense"]
     drawn = Counter(v.name for index in range(35) for v in variants_of_drive(plans["shared"], index))
     assert set(drawn.values()) <= {2, 3}
     assert len(drawn) == 35
