@@ -190,13 +190,15 @@ class _Run:
 
     def closed_loop(self, routes: int) -> dict[str, Any]:
         weights = {
-            "b100": self.weights,
-            "b100_tuned": weights_of(self.tuning, "b100"),
+            "packaged": self.weights,
+            "b100": weights_of(self.tuning, "b100"),
             "dense": weights_of(self.tuning, "dense"),
         }
         found = closed_loop(weights, self.work / "drive", routes, self.workers, _bar("driven routes"))
         for name, row in found["figures"].items():
             print(f"driven {name:<12} score {row['driving_score']:.3f}, {row['routes']} routes")
+        for name, loss in found["score_loss"].items():
+            print(f"{name}: {loss['loss']:+.1%} [{loss['low']:+.1%}, {loss['high']:+.1%}] of the dense score missing")
         return found
 
 
