@@ -116,7 +116,9 @@ class ResourceTrack:
 def memory_growth(times_s: np.ndarray, memory_bytes: np.ndarray) -> dict[str, Any] | None:
     """JSON-ready: how fast memory grew over all of a run, over its second half, and when.
 
-    Pools fill up once; a leak goes on: the second half alone, where it is a minute or more, tells the two apart.
+    Pools fill up once; a leak goes on: the second half alone, where it is a minute or more, tells the two apart. An
+    allocator that gives pages back and takes them again moves in steps that a slope may take for growth; a leak raises
+    the peak, so the peaks of both halves are given too.
 
     Args:
         times_s, memory_bytes: (T,) readings.
@@ -131,6 +133,10 @@ def memory_growth(times_s: np.ndarray, memory_bytes: np.ndarray) -> dict[str, An
     shown = np.unique(np.linspace(0, len(times_s) - 1, TIMELINE_POINTS).astype(int))
     return whole | {
         "second_half": _growth_over(times_s[is_late], memory_bytes[is_late]),
+        "peak_mib": {
+            "first_half": round(float(memory_bytes[~is_late].max()) / 2**20, 3),
+            "second_half": round(float(memory_bytes[is_late].max()) / 2**20, 3),
+        },
         "timeline": {
             "seconds": np.round(times_s[shown] - times_s[0], 1).tolist(),
             "mib": np.round(memory_bytes[shown] / 2**20, 2).tolist(),

@@ -156,10 +156,12 @@ def network_words(cost: Mapping[str, Any]) -> str:
 
 
 def growth_words(growth: Mapping[str, Any]) -> list[str]:
-    """How memory grew over all of a run, and over its second half where that is known."""
+    """How memory grew over all of a run, over its second half where that is known, and what became of its peak."""
     words = [f"growth {_slope_words(growth)}"]
     if growth["second_half"]:
         words.append(f"in the second half {_slope_words(growth['second_half'])}")
+    peak = growth["peak_mib"]
+    words.append(f"its peak {(peak['second_half'] - peak['first_half']) * 1024:+.0f} KiB over that of the first half")
     return words
 
 

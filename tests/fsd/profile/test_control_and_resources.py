@@ -9,6 +9,7 @@ from fsd.profile.charts import memory as memory_chart
 from fsd.profile.control_thread import MachineStalls, together, watch
 from fsd.profile.resources import ResourceTrack, memory_growth, resident_bytes
 from fsd.profile.stolen_time import is_beside_theft, stolen_figures, stolen_s, stolen_words
+from fsd.profile.terminal import growth_words
 
 
 def test_the_control_watches_with_every_thread_for_the_time_it_is_given() -> None:
@@ -82,6 +83,9 @@ def test_a_pool_that_fills_up_once_is_told_from_a_leak() -> None:
     for part in (leaking, leaking["second_half"]):
         assert not part["zero_within_noise"]
         assert part["kib_per_minute"] == pytest.approx(1000 * 60 / 1024, rel=0.1)
+    assert leaking["peak_mib"]["second_half"] - leaking["peak_mib"]["first_half"] == pytest.approx(0.29, abs=0.01)
+    assert abs(filled["peak_mib"]["second_half"] - filled["peak_mib"]["first_half"]) <= 2 * 4096 / 2**20
+    assert any(words.startswith("its peak +2") and words.endswith("first half") for words in growth_words(leaking))
 
 
 def test_the_timeline_shows_when_memory_grew() -> None:
