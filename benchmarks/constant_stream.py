@@ -29,9 +29,8 @@ from fsd.data.frames import RATE_HZ
 from fsd.engine import Engine
 from fsd.pipeline import Pipeline
 from fsd.profile.control_thread import together, watch
-from fsd.profile.deadlines import check_deadline
 from fsd.profile.percentiles import percentile
-from fsd.profile.samples import STAGES, TickSamples
+from fsd.profile.samples import TickSamples
 from fsd.profile.scenario_summary import summarise
 from fsd.profile.scenarios import constant_stream, first_plan_ms, flat_out, model_only
 from fsd.profile.stolen_time import stolen_words
@@ -90,31 +89,32 @@ def tail(clip: Clip, workers: int, ticks: int) -> dict[str, float]:
     """The paced run."""
     with WholePath(clip, ProfiledEngine()) as path:
         run = constant_stream(path, ticks, workers, warm_up=72)
-    samples = run.samples
-    planned = samples.latency_ms[samples.is_planned]
-    report = check_deadline(samples.latency_ms, TICK_MS)
-    figures: dict[str, float] = {"ticks": ticks, "longest_miss_run": report.longest_run, "missed": report.misses}
-    for rank in (50.0, 99.0, 99.9):
-        found = percentile(planned, rank)
-        if found.value is None:
-            print(f"constant-stream {found.name}: refused, needs {found.samples_needed} samples, got {found.samples}")
-        else:
-            print(f"constant-stream {found.name}: {found.value:.2f} ms (below {found.upper:.2f} with 99% confidence)")
-            figures[f"{found.name.replace('.', '')}_ms"] = found.value
-    means = ", ".join(f"{stage} {samples.stage_ms(stage).mean():.2f}" for stage in STAGES)
-    check = samples.check_stages()
-    print(
-        f"constant-stream missed {report.misses} of {ticks}, longest run {report.longest_run}, "
-        f"max {planned.max(initial=0.0):.1f} ms"
-    )
-    print(f"constant-stream stages, mean ms: {means}; they add up within {check.mean_gap:.2%}")
-    print(f"constant-stream {run.resources.cpu_s / run.resources.wall_s:.2f} cores used")
     summary = summarise(run, TICK_MS)
-    stolen = summary["resources"]["stolen"]
-    if stolen:
+    latency, deadline, resources = summary["latency_ms"], summary["deadline"], summary["resources"]
+    figures: dict[str, float] = {
+        "ticks": ticks,
+        "longest_miss_run": deadline["longest_run"],
+        "missed": deadline["misses"],
+    }
+    for name in ("p50", "p99", "p99.9"):
+        if latency[name] is None:
+            print(f"constant-stream {name}: refused, {latency['refused'][name]}")
+        else:
+            upper_ms = latency[f"{name}_upper_99"]
+            print(f"constant-stream {name}: {latency[name]:.2f} ms (below {upper_ms:.2f} with 99% confidence)")
+            figures[f"{name.replace('.', '')}_ms"] = latency[name]
+    print(
+        f"constant-stream missed {deadline['misses']} of {ticks}, longest run {deadline['longest_run']}, "
+        f"max {latency['max']:.1f} ms"
+    )
+    means = ", ".join(f"{stage} {values['mean']:.2f}" for stage, values in summary["stages_ms"].items())
+    gap = summary["stage_check"]["mean_gap"]
+    print(f"constant-stream stages, mean ms: {means}; they add up within {gap:.2%}")
+    print(f"constant-stream {resources['cores_used']:.2f} cores used")
+    if resources["stolen"]:
         print(f"constant-stream: {stolen_words(summary) or 'the hypervisor took nothing'}")
-        figures |= {"stolen_share": stolen["share"]}
-        figures |= {f"{name}_beside_stolen": count for name, count in summary["deadline"]["beside_stolen_time"].items()}
+        figures |= {"stolen_share": resources["stolen"]["share"]}
+        figures |= {f"{name}_beside_stolen": count for name, count in deadline["beside_stolen_time"].items()}
     return figures
 
 

@@ -23,6 +23,8 @@ TIMELINE_POINTS = 240
 
 PAGE_BYTES = 4096
 
+_TIME, _MEMORY, _STOLEN, _METER0 = range(4)
+
 
 class ResourceTrack:
     """Watches this process; use it as a context manager around what is measured.
@@ -35,8 +37,8 @@ class ResourceTrack:
     def __init__(self, seconds: float, meters: Sequence[EnergyMeter] = ()) -> None:
         self._meters = list(meters)
         room = int(2 * seconds / INTERVAL_S) + 60
-        # Column 0 is time, 1 memory, 2 stolen time, then one per meter. Full of NaN so that its pages exist already.
-        self._rows = np.full((room, 3 + len(self._meters)), np.nan)
+        # One column per meter from `_METER0` on. Full of NaN so that its pages exist already.
+        self._rows = np.full((room, _METER0 + len(self._meters)), np.nan)
         self._count = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="profile-resources", daemon=True)
@@ -61,22 +63,22 @@ class ResourceTrack:
     @property
     def times_s(self) -> np.ndarray:
         """Times of the readings, seconds of `time.perf_counter`."""
-        return self._rows[: self._count, 0]
+        return self._rows[: self._count, _TIME]
 
     @property
     def memory_bytes(self) -> np.ndarray:
         """Resident memory at those times."""
-        return self._rows[: self._count, 1]
+        return self._rows[: self._count, _MEMORY]
 
     @property
     def stolen_s(self) -> np.ndarray:
         """Stolen processor seconds until those times, see `stolen_time`."""
-        return self._rows[: self._count, 2]
+        return self._rows[: self._count, _STOLEN]
 
     def energy(self, ticks: int) -> list[tuple[EnergyMeter, Figure, Figure]]:
         """Per meter: joules a tick and average watts."""
         found = []
-        for column, meter in enumerate(self._meters, start=3):
+        for column, meter in enumerate(self._meters, start=_METER0):
             joules = float(self._rows[self._count - 1, column] - self._rows[0, column])
             seconds = float(self.times_s[-1] - self.times_s[0])
             source = f"{meter.name}, {meter.covers}"
@@ -105,10 +107,10 @@ class ResourceTrack:
 
     def _read(self) -> None:
         row = self._rows[self._count]
-        row[0] = time.perf_counter()
-        row[1] = resident_bytes()
-        row[2] = stolen_s()
-        for column, meter in enumerate(self._meters, start=3):
+        row[_TIME] = time.perf_counter()
+        row[_MEMORY] = resident_bytes()
+        row[_STOLEN] = stolen_s()
+        for column, meter in enumerate(self._meters, start=_METER0):
             row[column] = meter.joules()
         self._count += 1
 

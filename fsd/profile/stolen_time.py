@@ -1,7 +1,7 @@
 """Processor time that the hypervisor gave to others while this machine wanted to run: what Linux counts as `steal`.
 
-It is read during a scenario; the control threads run before and after it. A tick that was late in such a
-half second says little about the program.
+It is read during a scenario, twice a second; the control threads run before and after it. A tick that is late when
+time is stolen need not be the program's fault.
 """
 
 import os
