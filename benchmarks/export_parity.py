@@ -34,7 +34,7 @@ from fsd.engine import packaged_model
 from fsd.export.config import ExportConfig
 from fsd.export.export import Exported, export
 from fsd.export.metadata import read_metadata
-from fsd.export.ort_session import OnnxRunner, open_session
+from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.parity import ParityReport, compare
 from fsd.export.recorded_clip import RecordedClip
 from fsd.networks.config import NetworkConfig
@@ -121,7 +121,7 @@ def _open_loop(
     budget = network.config.budget
     errors_m = {}
     for name, path in (("fp32", written.fp32), ("int8", int8)):
-        runner = OnnxRunner(open_session(path), budget)
+        runner = OnnxRunner(open_model(path), budget)
         errors_m[name] = np.mean([_ade_3s(runner, clip) for clip in drives.proof])
     change = errors_m["int8"] / errors_m["fp32"] - 1
     print(f"ADE over 3 s: FP32 {errors_m['fp32']:.3f} m, INT8 {errors_m['int8']:.3f} m, change {change:+.2%}")

@@ -24,12 +24,12 @@ from onnx import TensorProto, helper, numpy_helper
 from torch.utils.flop_counter import FlopCounterMode
 
 from fsd.engine import Engine, packaged_model
-from fsd.execution_provider import open_on, session_options
 from fsd.export.onnx_export import export_onnx, serialise
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
 from fsd.networks.feeds import Feeds, Step
 from fsd.networks.model import DrivingNetwork
+from fsd.networks.onnx_session import open_session
 from fsd.networks.weights import load_weights, untrained
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
@@ -92,8 +92,8 @@ def compare(
     """Milliseconds a tick of each runner, taking turns."""
     feeds = Feeds(network.config.budget)
     inputs = {name: torch.from_numpy(array) for name, array in feeds.arrays.items()}
-    float_session = open_on("cpu", serialise(fp32), session_options(threads))
-    int8_session = open_on("cpu", str(model), session_options(threads))
+    float_session = open_session(serialise(fp32), threads)
+    int8_session = open_session(model, threads)
 
     def eager() -> None:
         with torch.inference_mode():
@@ -179,7 +179,7 @@ def peak_int8_rate(threads: int, repeats: int) -> float:
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     ceiling = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    session = open_on("cpu", serialise(ceiling), session_options(threads))
+    session = open_session(serialise(ceiling), threads)
     picture = rng.integers(0, 256, shape).astype(np.uint8)
     seconds = []
     for _ in range(repeats + 2):

@@ -14,7 +14,7 @@ import onnx
 
 from fsd.compression.budget import Budget
 from fsd.data.errors import ModelError
-from fsd.export.ort_session import OnnxRunner, open_session
+from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.networks.feeds import Step
 
 Clip = Iterable[Step]
@@ -72,7 +72,7 @@ def calibrate(
         if name not in present
     )
     # Watching keeps the runtime from fusing and copies every tensor out; ticks that are not looked at run without.
-    runner, watching = OnnxRunner(open_session(model), budget), OnnxRunner(open_session(watched), budget)
+    runner, watching = OnnxRunner(open_model(model), budget), OnnxRunner(open_model(watched), budget)
     watching.feeds = runner.feeds
     lowest = dict.fromkeys(tensors, np.inf)
     highest = dict.fromkeys(tensors, -np.inf)

@@ -11,7 +11,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 
-from fsd.export.ort_session import open_session
+from fsd.export.onnx_runner import open_model
 from fsd.networks.feeds import Feeds
 from fsd.networks.model import DrivingNetwork
 
@@ -116,6 +116,6 @@ def _watch(model: onnx.ModelProto, names: list[str], feeds: Feeds) -> dict[str, 
         for name in dict.fromkeys(names)
         if name not in present
     )
-    session = open_session(watched, optimise=False)
+    session = open_model(watched, optimise=False)
     wanted = list(dict.fromkeys(names))
     return dict(zip(wanted, session.run(wanted, feeds.arrays), strict=True))

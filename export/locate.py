@@ -7,7 +7,7 @@ import onnx
 
 from fsd.export.calibration import Clip
 from fsd.export.divergence import FLOAT_LIMIT_DB, QUANTIZED_LIMIT_DB, between_files, from_pytorch
-from fsd.export.ort_session import OnnxRunner, open_session
+from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.parity import FP32
 from fsd.networks.feeds import Feeds
 from fsd.networks.model import DrivingNetwork
@@ -35,7 +35,7 @@ def locate(
 
 def _feeds_at(fp32: onnx.ModelProto, network: DrivingNetwork, clips: Iterable[Clip], wanted: int) -> Feeds:
     """The float model's inputs and memory at a tick."""
-    runner = OnnxRunner(open_session(fp32), network.config.budget)
+    runner = OnnxRunner(open_model(fp32), network.config.budget)
     tick = 0
     for clip in clips:
         runner.reset()

@@ -15,7 +15,7 @@ import torch
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Clip
-from fsd.export.ort_session import BatchRunner, OnnxRunner, open_session
+from fsd.export.onnx_runner import BatchRunner, OnnxRunner, open_model
 from fsd.networks.contract import WAYPOINT_STEP_S, output_shapes
 from fsd.networks.feeds import Feeds, Step
 from fsd.networks.model import DrivingNetwork
@@ -159,8 +159,8 @@ def compare(
     runners: dict[str, Runner] = {REFERENCE: TorchRunner(network, device)}
     for name, path in {FP32: fp32, **others}.items():
         kind = BatchRunner if name == FP32_BATCH else OnnxRunner
-        runners[name] = kind(open_session(path), budget)
-        runners[name + UNOPTIMISED] = kind(open_session(path, optimise=False), budget)
+        runners[name] = kind(open_model(path), budget)
+        runners[name + UNOPTIMISED] = kind(open_model(path, optimise=False), budget)
     pairs = {name: REFERENCE if name.startswith(FP32) else FP32 for name in runners if name != REFERENCE}
     tallies = {name: _Tally() for name in pairs}
     ticks = 0

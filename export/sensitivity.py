@@ -15,7 +15,7 @@ import onnx
 from fsd.compression.budget import Budget
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration, Clip
-from fsd.export.ort_session import OnnxRunner, open_session
+from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.quantize import layers_of, macs_of, quantize
 from fsd.export.recipes import Recipe
 from fsd.networks.contract import WAYPOINT_STEP_S
@@ -91,7 +91,7 @@ class QuantizationTrial:
 
     def _positions_m(self, model: onnx.ModelProto) -> np.ndarray:
         """(T, 2) where each plan is at 3 s."""
-        runner = OnnxRunner(open_session(model), self.budget)
+        runner = OnnxRunner(open_model(model), self.budget)
         row = round(HORIZON_S / WAYPOINT_STEP_S) - 1
         positions: list[np.ndarray] = []
         for drive in self.drives:

@@ -14,9 +14,9 @@ from fsd.compression.budget import PATCH_PX, Budget
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS, Frame, FrameSet
-from fsd.engine import open_session, session_signature
 from fsd.networks.contract import ModelMetadata
 from fsd.networks.model_metadata import describe
+from fsd.networks.onnx_session import open_session, session_signature
 
 MID_GREY = 128
 _SMALLEST_BASE_PX = 8
@@ -31,7 +31,7 @@ class AdaptedModel:
     """
 
     def __init__(self, model: Path, adapter: Path, threads: int = 1, device: str = "cpu") -> None:
-        """Load both files; `device` is one of `execution_provider.PROVIDERS`.
+        """Load both files; `device` is one of `onnx_session.PROVIDERS`.
 
         Raises:
             ModelError: a file is missing or damaged, or the adapter does not fit the model: names the field; or the

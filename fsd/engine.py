@@ -9,16 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
-from fsd.data.errors import ModelError
-from fsd.execution_provider import open_on, session_options
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS, ModelMetadata, input_shapes, output_shapes
 from fsd.networks.feeds import Feeds, Step
 from fsd.networks.model_digest import check_digest
 from fsd.networks.model_metadata import budget_of, check_tensors, from_properties
+from fsd.networks.onnx_session import open_session, session_signature
 from fsd.networks.packaged import packaged_file
 
 PACKAGED_MODEL = "b100_int8.onnx"
@@ -31,26 +29,6 @@ STOP_DECELERATION_MPS2 = 3.0
 _ALIGN = 16
 """Outputs start at multiples of this many floats (64 bytes, a cache line and a vector register)."""
 
-_LOAD_ERRORS = (
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-    RuntimeError,
-)
-"""ONNX Runtime's own classes for a bad file; they share no base but Exception."""
-
-_DTYPES = {
-    "tensor(float)": "float32",
-    "tensor(uint8)": "uint8",
-    "tensor(float16)": "float16",
-    "tensor(int64)": "int64",
-    "tensor(double)": "float64",
-}
-
 
 class Engine:
     """Runs a model tick by tick, keeping its memory.
@@ -62,7 +40,7 @@ class Engine:
     """
 
     def __init__(self, model: Path | None = None, threads: int = 1, device: str = "cpu") -> None:
-        """Load a model; None loads the packaged one. `device` is one of `execution_provider.PROVIDERS`.
+        """Load a model; None loads the packaged one. `device` is one of `onnx_session.PROVIDERS`.
 
         Raises:
             ModelError: the file is missing, damaged, or does not keep this program's contract; or the device is not
@@ -179,36 +157,6 @@ def _is_finite(*arrays: np.ndarray) -> bool:
     These arrays hold a few thousand numbers of at most some thousands, so the sum itself cannot overflow.
     """
     return all(math.isfinite(np.add.reduce(array, axis=None)) for array in arrays)
-
-
-def open_session(model: Path, threads: int, device: str = "cpu") -> onnxruntime.InferenceSession:
-    """A session as `session_options` has it.
-
-    Raises:
-        ModelError: the file is missing or cannot be loaded.
-    """
-    if not model.is_file():
-        raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `--model` out.")
-    try:
-        return open_on(device, str(model), session_options(threads))
-    except _LOAD_ERRORS as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if "xternal data path" in reason:
-            raise ModelError(
-                f"{model} wants data from outside its folder; it is refused. Save the model as one file."
-            ) from error
-        raise ModelError(f"{model} cannot be loaded by ONNX Runtime: {reason} Export or copy it again.") from error
-
-
-def session_signature(tensors: list[onnxruntime.NodeArg]) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Name -> (shape, dtype); a dimension that is not a fixed number is -1."""
-    return {
-        tensor.name: (
-            tuple(size if isinstance(size, int) else -1 for size in tensor.shape),
-            _DTYPES.get(tensor.type, tensor.type),
-        )
-        for tensor in tensors
-    }
 
 
 def _output_views() -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -25,8 +25,8 @@ from fsd.data.frames import FrameSet
 from fsd.doctor import install_line
 from fsd.energy_count import energy_count
 from fsd.engine import Engine
-from fsd.execution_provider import PROVIDERS
 from fsd.foxglove_layout import LAYOUT_FILE
+from fsd.networks.onnx_session import PROVIDERS
 from fsd.overlay import Overlay
 from fsd.overlay_layout import OverlayConfig
 from fsd.pipeline import Pipeline
@@ -49,7 +49,7 @@ class ReplayConfig:
         cameras: camera name -> video, where the names cannot be told from the files.
         model: ONNX file with fsd metadata; None is the packaged one.
         adapter: `adapter.json` for a `model` without such metadata.
-        device: what the network runs on, one of `execution_provider.PROVIDERS`.
+        device: what the network runs on, one of `onnx_session.PROVIDERS`.
         threads: of the network; decode_workers: threads that decode, each serving several cameras.
         max_ticks: stop after this many; None replays everything.
         max_age_ms: a camera whose newest frame is older is masked.

@@ -6,7 +6,7 @@ from typing import Any
 
 from fsd.commands.recording_options import camera_map
 from fsd.data.errors import UsageError
-from fsd.execution_provider import PROVIDERS
+from fsd.networks.onnx_session import PROVIDERS
 from fsd.profile.config import SCENARIOS, ProfileConfig, seconds_of
 from fsd.profile.terminal import print_comparison, print_profile
 

@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime as ort
 
 from fsd.data.errors import ModelError, UsageError
-from fsd.execution_provider import open_on, session_options
+from fsd.networks.onnx_session import open_session, session_signature
 from fsd.profile.config import ProfileConfig
 from fsd.profile.machine import describe_machine
 from fsd.profile.machine_peaks import measure_peaks
@@ -31,17 +31,6 @@ from fsd.profile.subject import described
 from fsd.profile.trace import ChromeTrace
 from fsd.summary import write_summary
 from fsd.version import __version__
-
-DTYPES = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(uint8)": np.uint8,
-    "tensor(int8)": np.int8,
-    "tensor(int32)": np.int32,
-    "tensor(int64)": np.int64,
-    "tensor(bool)": np.bool_,
-}
 
 
 def profile_model(
@@ -63,7 +52,7 @@ def profile_model(
     peaks = measure_peaks(config.threads)
     meters, missing_meters = find_meters()
     load_ns = time.perf_counter_ns()
-    session = _open(model, config)
+    session = open_session(model, config.threads, config.device)
     load_ms = (time.perf_counter_ns() - load_ns) / 1e6
     feeds = _random_feeds(session, shapes, config.seed)
     say(f"model-only: {config.ticks} runs")
@@ -123,32 +112,20 @@ def shape_of(text: str) -> tuple[str, tuple[int, ...]]:
     return name, shape
 
 
-def _open(model: Path, config: ProfileConfig) -> ort.InferenceSession:
-    if not model.is_file():
-        raise ModelError(f"There is no model file {model}.")
-    try:
-        return open_on(config.device, str(model), session_options(config.threads))
-    except ModelError:
-        raise
-    except Exception as error:  # ONNX Runtime's classes for a bad file share no base but this
-        raise ModelError(f"{model} cannot be loaded by ONNX Runtime: {str(error).splitlines()[0]}") from error
-
-
 def _random_feeds(
     session: ort.InferenceSession, shapes: Mapping[str, tuple[int, ...]], seed: int
 ) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    inputs = {each.name: each for each in session.get_inputs()}
+    inputs = session_signature(session.get_inputs())
     unknown = sorted(shapes.keys() - inputs.keys())
     if unknown:
         raise UsageError(f"The model has no input {', '.join(unknown)}. It has: {', '.join(inputs)}.")
     feeds: dict[str, np.ndarray] = {}
-    for name, each in inputs.items():
-        if each.type not in DTYPES:
-            raise ModelError(f"Input {name} is of type {each.type}, for which there are no random values.")
-        declared = tuple(size if isinstance(size, int) and size > 0 else 1 for size in each.shape)
-        shape, dtype = shapes.get(name, declared), DTYPES[each.type]
-        is_float = np.issubdtype(dtype, np.floating)
+    for name, (declared, dtype) in inputs.items():
+        if dtype.startswith("tensor("):
+            raise ModelError(f"Input {name} is of type {dtype}, for which there are no random values.")
+        shape = shapes.get(name, tuple(size if size > 0 else 1 for size in declared))
+        is_float = np.issubdtype(np.dtype(dtype), np.floating)
         values = rng.normal(size=shape) if is_float else rng.integers(0, 2, shape)
         feeds[name] = values.astype(dtype)
     return feeds

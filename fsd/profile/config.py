@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsd.execution_provider import PROVIDERS
+from fsd.networks.onnx_session import PROVIDERS
 from fsd.profile.camera_feed import PERIOD_NS, CameraTiming
 from fsd.profile.devices import device as power_device
 

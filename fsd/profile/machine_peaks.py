@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fsd.execution_provider import open_on, session_options
+from fsd.networks.onnx_session import open_session
 from fsd.profile.onnx_bytes import Constant, Port, one_operator_model
 
 COPY_BYTES = 128 * 2**20
@@ -84,7 +84,7 @@ def _copy_gb_s(threads: int, repeats: int) -> float:
 
 
 def _best_gmac_s(model: bytes, macs: int, threads: int, repeats: int) -> float:
-    session = open_on("cpu", model, session_options(threads))
+    session = open_session(model, threads)
     feed = session.get_inputs()[0]
     dtype = np.float32 if "float" in feed.type else np.uint8
     values = np.ones(feed.shape, dtype)

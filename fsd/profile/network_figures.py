@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fsd.execution_provider import ON_THE_PROCESSOR
 from fsd.networks.network_cost import NetworkCost
+from fsd.networks.onnx_session import CPU_DEVICES
 from fsd.profile.budget_costs import budget_costs
 from fsd.profile.devices import device, devices
 from fsd.profile.energy_model import Assumptions, DeviceEstimate, estimate
@@ -23,10 +23,10 @@ def network_figures(
     """Fields of `summary.json`; docs/profile.md describes them.
 
     Args:
-        runs: traced, on the device of this name in `execution_provider.PROVIDERS`.
+        runs: traced, on the device of this name in `onnx_session.PROVIDERS`.
         peaks: of this machine's processor; a network that runs elsewhere is not held against them.
     """
-    here = peaks if device_name in ON_THE_PROCESSOR else None
+    here = peaks if device_name in CPU_DEVICES else None
     operators = time_operators(cost, runs, here)
     return {
         "execution": {"device": device_name, "operators": providers_of(runs)},

@@ -13,10 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
-from fsd.execution_provider import open_on, session_options
 from fsd.networks.network_cost import Tensor
+from fsd.networks.onnx_session import open_session
 
 KERNEL_SUFFIX = "_kernel_time"
 WARM_UP_RUNS = 3
@@ -33,24 +32,6 @@ class OperatorEvent:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     provider: str
-
-
-def traced_session(
-    model: Path | bytes, threads: int, device: str, prefix: Path, prepack: bool = True
-) -> ort.InferenceSession:
-    """A session like the engine's that writes the runtime's profile to a file whose name begins with `prefix`.
-
-    Args:
-        device: one of `execution_provider.PROVIDERS`.
-        prepack: let kernels rearrange weights, as they do in earnest. Rearranged weights vanish from the profile's
-            shapes, so shapes are read from a session without.
-    """
-    options = session_options(threads)
-    options.enable_profiling = True
-    options.profile_file_prefix = str(prefix)
-    if not prepack:
-        options.add_session_config_entry("session.disable_prepacking", "1")
-    return open_on(device, str(model) if isinstance(model, Path) else model, options)
 
 
 def profiled_runs(
@@ -72,7 +53,7 @@ def _runs(
     model: Path | bytes, feeds: Mapping[str, np.ndarray], threads: int, runs: int, device: str, prepack: bool
 ) -> list[list[OperatorEvent]]:
     with TemporaryDirectory() as folder:
-        session = traced_session(model, threads, device, Path(folder) / "operators", prepack)
+        session = open_session(model, threads, device, profile_prefix=Path(folder) / "operators", prepack=prepack)
         for _ in range(WARM_UP_RUNS + runs):
             session.run(None, dict(feeds))
         return events_by_run(Path(session.end_profiling()))[WARM_UP_RUNS:]

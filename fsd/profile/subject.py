@@ -19,8 +19,8 @@ from fsd.data.rig import Rig
 from fsd.engine import Engine
 from fsd.networks.contract import ModelMetadata
 from fsd.networks.feeds import Feeds, Step
+from fsd.networks.onnx_session import open_session
 from fsd.pipeline import Pipeline, TickResult
-from fsd.profile.runtime_trace import traced_session
 
 
 class Subject(Protocol):
@@ -99,7 +99,7 @@ class ProfiledEngine(Engine):
         self._feeds: Feeds = _TimedFeeds(self.budget)
         self.threads = threads
         if operator_trace is not None:
-            self._session = traced_session(self.model, threads, device, operator_trace)
+            self._session = open_session(self.model, threads, device, profile_prefix=operator_trace)
         self._binding = self._bind()
 
     @property
@@ -145,7 +145,7 @@ class ProfiledModel(AdaptedModel):
         super().__init__(model, adapter, threads, device)
         self.threads = threads
         if operator_trace is not None:
-            self._session = traced_session(self.model, threads, device, operator_trace)
+            self._session = open_session(self.model, threads, device, profile_prefix=operator_trace)
 
     @property
     def inputs(self) -> Mapping[str, np.ndarray]:

@@ -4,7 +4,7 @@ import onnx
 import pytest
 
 from fsd.export.onnx_export import FORBIDDEN_OPERATORS, export_onnx, serialise, tensor_shapes
-from fsd.export.ort_session import OnnxRunner, open_session
+from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.parity import TorchRunner
 from fsd.networks.contract import input_shapes, output_shapes
 from fsd.networks.feeds import Step
@@ -51,7 +51,7 @@ def test_onnx_runtime_gives_what_pytorch_gives_over_recurrent_ticks(
     fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[Step], optimise: bool
 ) -> None:
     runner, reference = (
-        OnnxRunner(open_session(fp32_model, optimise=optimise), network.config.budget),
+        OnnxRunner(open_model(fp32_model, optimise=optimise), network.config.budget),
         TorchRunner(network),
     )
     for step in steps:

@@ -8,7 +8,7 @@ import pytest
 
 from fsd.export.calibration import Calibration
 from fsd.export.onnx_export import serialise
-from fsd.export.ort_session import OnnxRunner, open_session
+from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.quantize import quantize
 from fsd.export.recipes import RECIPES
 from fsd.networks.feeds import Feeds, Step
@@ -34,7 +34,7 @@ def trajectories(model: onnx.ModelProto, network: DrivingNetwork, steps: list[St
 
 @pytest.fixture(scope="module")
 def reference(fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[Step]) -> np.ndarray:
-    runner = OnnxRunner(open_session(fp32_model), network.config.budget)
+    runner = OnnxRunner(open_model(fp32_model), network.config.budget)
     return np.stack([runner.step(step)["trajectory"] for step in steps])
 
 

@@ -8,7 +8,7 @@ from onnx import numpy_helper
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
 from fsd.export.onnx_export import serialise, tensor_shapes
-from fsd.export.ort_session import open_session
+from fsd.export.onnx_runner import open_model
 from fsd.export.quantize import quantize, quantized_nodes
 from fsd.export.recipes import RECIPES
 from fsd.networks.contract import input_shapes, output_shapes
@@ -106,7 +106,7 @@ def test_a_graph_without_module_names_is_refused(fp32_model: onnx.ModelProto) ->
 
 def test_the_file_loads_with_and_without_the_optimiser(int8_model: onnx.ModelProto) -> None:
     for optimise in (True, False):
-        assert open_session(int8_model, optimise=optimise).get_inputs()
+        assert open_model(int8_model, optimise=optimise).get_inputs()
 
 
 def test_every_convolution_runs_on_integers_also_where_biases_are_not_zero(

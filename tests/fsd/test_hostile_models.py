@@ -36,7 +36,7 @@ def test_a_model_that_reads_outside_its_folder_is_refused(tmp_path: Path, locati
     (tmp_path / "secret").write_bytes(bytes(16))
     (folder / "link").symlink_to(tmp_path / "secret")
     model = reaching_outside(folder / "m.onnx", location.format(folder=tmp_path))
-    with pytest.raises(ModelError, match="wants data from outside its folder"):
+    with pytest.raises(ModelError, match="outside its folder"):
         Engine(model)
 
 

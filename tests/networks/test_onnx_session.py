@@ -1,3 +1,4 @@
+from importlib import resources
 from types import SimpleNamespace
 
 import numpy as np
@@ -6,8 +7,17 @@ import pytest
 
 from fsd.data.errors import ModelError
 from fsd.engine import Engine, packaged_model
-from fsd.execution_provider import PROVIDERS, SPIN_US, assignment, check_assignment, provider_for, session_options
 from fsd.export.synthetic_clip import synthetic_steps
+from fsd.networks.onnx_session import (
+    PROVIDERS,
+    SPIN_US,
+    assignment,
+    check_assignment,
+    integer_sums_are_exact,
+    open_session,
+    provider_for,
+    session_options,
+)
 
 
 def recorded_session() -> onnxruntime.InferenceSession:
@@ -84,3 +94,37 @@ def test_a_single_operator_left_to_the_cpu_is_told_by_its_type() -> None:
     )
     with pytest.raises(ModelError, match="left over are CPUExecutionProvider: 1 Sin"):
         check_assignment(session, "CUDAExecutionProvider")
+
+
+def saturating_product() -> bytes:
+    """255s times 127s over 64 terms: two neighbouring products do not fit into 16 bits."""
+    return (resources.files("fsd.networks") / "integer_sum_probe.onnx").read_bytes()
+
+
+def test_integer_sums_are_exact_on_every_processor() -> None:
+    (sums,) = open_session(saturating_product()).run(None, {"activations": np.full((1, 64), 255, np.uint8)})
+    assert (sums == 255 * 127 * 64).all()
+
+
+@pytest.mark.parametrize("is_exact", [True, False])
+def test_exact_sums_are_requested_only_where_the_fast_kernels_saturate(
+    is_exact: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requested = []
+
+    def recorded(threads: int, exact_sums: bool = False) -> onnxruntime.SessionOptions:
+        requested.append(exact_sums)
+        return session_options(threads, exact_sums)
+
+    monkeypatch.setattr("fsd.networks.onnx_session.integer_sums_are_exact", lambda: is_exact)
+    monkeypatch.setattr("fsd.networks.onnx_session.session_options", recorded)
+    open_session(saturating_product())
+    assert requested == [not is_exact]
+    assert session_options(1, exact_sums=True).get_session_config_entry("session.x64quantprecision") == "1"
+
+
+def test_the_probe_is_run_once_per_process() -> None:
+    integer_sums_are_exact()
+    before = integer_sums_are_exact.cache_info().misses
+    integer_sums_are_exact()
+    assert integer_sums_are_exact.cache_info().misses == before == 1

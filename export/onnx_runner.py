@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions for the exporter's own runs: one thread, the CPU, any optimiser level."""
+"""Runs an exported model over a clip, memory included, as the engine would: one thread, on the CPU."""
 
 from pathlib import Path
 
@@ -8,19 +8,14 @@ import onnxruntime
 
 from fsd.compression.budget import Budget
 from fsd.export.onnx_export import serialise
+from fsd.networks import onnx_session
 from fsd.networks.feeds import Feeds, Step
 
 
-def open_session(model: onnx.ModelProto | Path, optimise: bool = True) -> onnxruntime.InferenceSession:
+def open_model(model: onnx.ModelProto | Path, optimise: bool = True) -> onnxruntime.InferenceSession:
     """A session over a model in memory or in a file."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    levels = onnxruntime.GraphOptimizationLevel
-    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL
-    source = str(model) if isinstance(model, Path) else serialise(model)
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    source = model if isinstance(model, Path) else serialise(model)
+    return onnx_session.open_session(source, optimise=optimise)
 
 
 class OnnxRunner:

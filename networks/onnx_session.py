@@ -1,0 +1,241 @@
+"""Open ONNX Runtime sessions: the only module that does, so that threads, hardware and integer sums are decided once.
+
+ONNX Runtime falls back to the CPU with no more than a warning when a provider is missing or does not know an operator,
+and without VNNI its fast 8-bit kernels saturate. Here the first is an error, and the second is measured and avoided.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from fsd.data.errors import ModelError
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+"""Value of `--device` -> ONNX Runtime's name."""
+
+CPU_DEVICES = ("cpu", "openvino")
+"""Devices that run on this machine's CPU: figures measured on one may be compared with figures of the other."""
+
+SPIN_US = 50
+"""How long an idle thread looks for more work before it sleeps: about the gap between two parallel operators.
+
+Measured with two threads: an INT8 tick takes 3.5 ms if threads sleep at once and 2.2 ms with this setting (CPU time
+5.7 and 4.3 ms, since waking a thread costs more than waiting for it). ONNX Runtime's default spins for milliseconds,
+between ticks as well; beside decoder threads that halves the throughput of the whole program.
+"""
+
+_SPIN_DURATION_SINCE = (1, 26)
+"""The first ONNX Runtime with `spin_duration_us`; threads of older versions sleep at once."""
+
+_PACKAGES = {
+    "cuda": "`onnxruntime-gpu` in place of `onnxruntime` (never both) with the CUDA libraries it names",
+    "tensorrt": "`onnxruntime-gpu` in place of `onnxruntime` (never both), with TensorRT and CUDA",
+    "openvino": "`onnxruntime-openvino` in place of `onnxruntime` (never both)",
+}
+"""Device -> the build of ONNX Runtime that supports it."""
+
+_PROVIDER_OPTIONS: dict[str, Callable[[int], dict[str, str]]] = {
+    # ACCURACY keeps the file's own precision; OpenVINO would otherwise use bfloat16 where the CPU has it.
+    "openvino": lambda threads: {"device_type": "CPU", "precision": "ACCURACY", "num_of_threads": str(threads)},
+}
+"""Device -> options for a number of threads, where the session's own options do not reach the provider."""
+
+_LOAD_ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    RuntimeError,
+)
+"""What ONNX Runtime raises for a file that it cannot load; these classes share no base but Exception."""
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+}
+
+Signature = dict[str, tuple[tuple[int, ...], str]]
+"""Tensor name -> (shape, dtype); a dimension that is not a fixed number is -1."""
+
+
+def open_session(
+    model: Path | bytes,
+    threads: int = 1,
+    device: str = "cpu",
+    *,
+    optimise: bool = True,
+    profile_prefix: Path | None = None,
+    prepack: bool = True,
+) -> onnxruntime.InferenceSession:
+    """Open a model so that all of it runs on one device.
+
+    Args:
+        model: a file, or the bytes of one.
+        threads: of the network; they sleep between ticks.
+        device: one of `PROVIDERS`.
+        optimise: let ONNX Runtime rewrite the graph, as in production.
+        profile_prefix: write ONNX Runtime's own profile to a file whose name begins like this. It slows the network.
+        prepack: let kernels rearrange weights, as in production. Rearranged weights are missing from that profile.
+
+    Raises:
+        ValueError: there is no such device.
+        ModelError: the file is missing or cannot be loaded; the provider is missing, did not start, or left operators
+            to the CPU.
+    """
+    provider = provider_for(device)
+    origin = str(model) if isinstance(model, Path) else "The model"
+    if isinstance(model, Path) and not model.is_file():
+        raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `--model` out.")
+    options = session_options(threads, exact_sums=device == "cpu" and not integer_sums_are_exact())
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL
+    if profile_prefix is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile_prefix)
+    if not prepack:
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    if device != "cpu":
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    provider_options = _PROVIDER_OPTIONS[device](threads) if device in _PROVIDER_OPTIONS else {}
+    try:
+        session = onnxruntime.InferenceSession(
+            str(model) if isinstance(model, Path) else model,
+            options,
+            providers=[provider],
+            provider_options=[provider_options],
+        )
+    except _LOAD_ERRORS as error:
+        raise _load_error(origin, error) from error
+    if device != "cpu":
+        session.disable_fallback()
+        check_assignment(session, provider)
+    return session
+
+
+def session_options(threads: int, exact_sums: bool = False) -> onnxruntime.SessionOptions:
+    """Options that every session shares.
+
+    Args:
+        threads: a fixed number, asleep between ticks.
+        exact_sums: add 8-bit products without saturation, on a CPU whose fast kernels saturate.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    may_spin = threads > 1 and _runtime_version() >= _SPIN_DURATION_SINCE
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(may_spin)))
+    if may_spin:
+        options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+    if exact_sums:
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    options.log_severity_level = 3
+    return options
+
+
+@cache
+def integer_sums_are_exact() -> bool:
+    """Whether ONNX Runtime's fast 8-bit kernels add exactly on this CPU; measured once per process, in a millisecond.
+
+    Without VNNI they add two neighbouring uint8 x int8 products in 16 bits, which saturates: a product of 255s and 127s
+    over 64 terms gives 1,048,544 instead of 2,072,640.
+    """
+    model = resources.files("fsd.networks").joinpath("integer_sum_probe.onnx").read_bytes()
+    session = onnxruntime.InferenceSession(model, session_options(1), providers=[PROVIDERS["cpu"]])
+    (terms,) = session.get_inputs()[0].shape[1:]
+    (sums,) = session.run(None, {"activations": np.full((1, terms), 255, np.uint8)})
+    return bool((sums == 255 * 127 * terms).all())
+
+
+def provider_for(device: str) -> str:
+    """ONNX Runtime's provider for a device of `PROVIDERS`, if this installation has it.
+
+    Raises:
+        ValueError: there is no such device.
+        ModelError: the installed ONNX Runtime was built without it.
+    """
+    if device not in PROVIDERS:
+        raise ValueError(f"device must be one of {', '.join(PROVIDERS)}; got {device!r}.")
+    provider, available = PROVIDERS[device], onnxruntime.get_available_providers()
+    if provider not in available:
+        raise ModelError(
+            f"The installed ONNX Runtime has no {provider} (it has {', '.join(available)}). Install "
+            f"{_PACKAGES[device]}, or leave `--device` out."
+        )
+    return provider
+
+
+def assignment(session: onnxruntime.InferenceSession) -> dict[str, Counter[str]]:
+    """Provider -> the operators assigned to it; needs a session opened with `record_ep_graph_assignment_info`."""
+    assigned: dict[str, Counter[str]] = {}
+    subgraphs: list[Any] = session.get_provider_graph_assignment_info()
+    for subgraph in subgraphs:
+        assigned.setdefault(subgraph.ep_name, Counter()).update(node.op_type for node in subgraph.get_nodes())
+    return assigned
+
+
+def check_assignment(session: onnxruntime.InferenceSession, provider: str) -> None:
+    """Refuse a session in which any operator runs elsewhere than on `provider`.
+
+    Raises:
+        ModelError: names the operators that run elsewhere, or states that the provider did not start.
+    """
+    if provider not in session.get_providers():
+        raise ModelError(
+            f"{provider} did not start: the session has only {', '.join(session.get_providers())}. Its libraries "
+            "or the driver are missing or of another version; ONNX Runtime prints which."
+        )
+    elsewhere = {name: operators for name, operators in assignment(session).items() if name != provider}
+    if elsewhere:
+        found = "; ".join(
+            f"{name}: {', '.join(f'{count} {operator}' for operator, count in operators.most_common(5))}"
+            for name, operators in elsewhere.items()
+        )
+        raise ModelError(
+            f"{provider} does not run the whole network; left over are {found}. A plan would wait for copies between "
+            "the two. Use a file exported for this device (`fsd export --target`), or run on the CPU."
+        )
+
+
+def session_signature(tensors: list[onnxruntime.NodeArg]) -> Signature:
+    """Shapes and dtypes of a session's inputs or outputs, by name."""
+    return {
+        tensor.name: (
+            tuple(size if isinstance(size, int) else -1 for size in tensor.shape),
+            _DTYPES.get(tensor.type, tensor.type),
+        )
+        for tensor in tensors
+    }
+
+
+def _runtime_version() -> tuple[int, int]:
+    major, minor = onnxruntime.__version__.split(".")[:2]
+    return int(major), int(minor)
+
+
+def _load_error(origin: str, error: Exception) -> ModelError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if "xternal data path" in reason:
+        return ModelError(f"{origin} refers to data outside its folder, which is refused. Save the model as one file.")
+    return ModelError(f"{origin} cannot be loaded by ONNX Runtime: {reason} Export or copy it again.")
