@@ -6,8 +6,8 @@ from typing import Any
 
 from _rd_drives import HEIGHT_PX, WIDTH_PX
 
-from fsd.drive import DriveConfig, drive
-from fsd.drive_table import bootstrap, figures
+from fsd.drive.drive import DriveConfig, drive
+from fsd.drive.table import bootstrap, figures
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
 from fsd.networks.collection import DRAW_EVERY_TICKS

@@ -236,8 +236,8 @@ def recordings_table(results: Mapping[str, Results]) -> str:
 
 def headline(results: Results) -> dict[str, float]:
     """The figures of the last line; those that were not measured are left out."""
-    from fsd.budget_figures import budget_figures
     from fsd.compression.budget import BUDGETS
+    from fsd.outputs.budget_metrics import budget_figures
 
     b100 = BUDGETS["B100"]
     found: dict[str, float] = {"r_px_b100": REFERENCE_PIXELS / b100.pixels}

@@ -22,9 +22,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fsd.data.simulator.metrics import RouteScore
-from fsd.drive import DriveConfig, DriveResult, drive, driver_name
-from fsd.drive_table import Routes, bootstrap, figures, of_scenario, paired_difference, table
-from fsd.drivers import FOLLOW, SIDE_AND_REAR
+from fsd.drive.drive import DriveConfig, DriveResult, drive, driver_name
+from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR
+from fsd.drive.table import Routes, bootstrap, figures, of_scenario, paired_difference, table
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish

@@ -26,17 +26,17 @@ import numpy as np
 from fsd.data.clip import Clip, open_clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import RATE_HZ
-from fsd.engine import Engine
-from fsd.pipeline import Pipeline
+from fsd.meters.cpu_steal import stolen_words
+from fsd.outputs.tables import ResultTables
 from fsd.profile.control_thread import together, watch
-from fsd.profile.percentiles import percentile
+from fsd.profile.instrumented_model import ProfiledEngine
 from fsd.profile.samples import TickSamples
 from fsd.profile.scenario_summary import summarise
 from fsd.profile.scenarios import constant_stream, first_plan_ms, flat_out, model_only
-from fsd.profile.stolen_time import stolen_words
-from fsd.profile.subject import ProfiledEngine
-from fsd.profile.whole_path import WholePath
-from fsd.results import ResultTables
+from fsd.profile.stats.percentiles import percentile
+from fsd.profile.timed_pipeline import WholePath
+from fsd.runtime.engine import Engine
+from fsd.runtime.pipeline import Pipeline
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _loadgen import single_stream_ms

@@ -15,8 +15,8 @@ from fsd.networks.config import NetworkConfig
 from fsd.networks.contract import input_shapes
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.network_cost import CONVOLUTIONS
-from fsd.profile.operators import count_cost
-from fsd.profile.runtime_trace import shapes_run
+from fsd.profile.operators.operator_times import count_cost
+from fsd.profile.operators.runtime_trace import shapes_run
 
 LAYERS = {*CONVOLUTIONS, "Gemm", "FusedGemm"}
 """Operators with weights, which quantization turns to 8 bits; matrix products of two activations stay in float."""

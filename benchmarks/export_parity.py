@@ -28,9 +28,8 @@ from fsd.data.clip import open_clip
 from fsd.data.errors import ModelError, SimulatorError
 from fsd.data.simulator.record import RecordConfig, record
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
-from fsd.drive import DriveConfig, drive
-from fsd.drive_table import Routes, bootstrap, paired_difference
-from fsd.engine import packaged_model
+from fsd.drive.drive import DriveConfig, drive
+from fsd.drive.table import Routes, bootstrap, paired_difference
 from fsd.export.config import ExportConfig
 from fsd.export.export import Exported, export
 from fsd.export.metadata import read_metadata
@@ -40,7 +39,8 @@ from fsd.export.recorded_clip import RecordedClip
 from fsd.networks.config import NetworkConfig
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.weights import load_weights, packaged_weights, untrained, weights_sha256
-from fsd.scoring import displacement_errors, driven_waypoints
+from fsd.runtime.engine import packaged_model
+from fsd.scoring.plan_errors import displacement_errors, driven_waypoints
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish

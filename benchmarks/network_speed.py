@@ -23,7 +23,6 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch.utils.flop_counter import FlopCounterMode
 
-from fsd.engine import Engine, packaged_model
 from fsd.export.onnx_export import export_onnx, serialise
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
@@ -31,6 +30,7 @@ from fsd.networks.feeds import Feeds, Step
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.onnx_session import open_session
 from fsd.networks.weights import load_weights, untrained
+from fsd.runtime.engine import Engine, packaged_model
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish, spread

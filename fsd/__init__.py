@@ -7,19 +7,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fsd.compare import CompareConfig
-    from fsd.compare import compare as compare_runs
+    from fsd.compare.compare import CompareConfig
+    from fsd.compare.compare import compare as compare_runs
     from fsd.compression.compressor import Compressor
     from fsd.data.clip import Clip, open_clip
     from fsd.data.clip_writer import ClipWriter
     from fsd.data.errors import FsdError
     from fsd.data.frame_source import FrameSource
     from fsd.data.rig import Rig, load_rig
-    from fsd.engine import Engine
-    from fsd.pipeline import Pipeline
-    from fsd.plan import Plan
-    from fsd.replay import ReplayConfig
-    from fsd.replay import replay as replay_clip
+    from fsd.replay.replay import ReplayConfig
+    from fsd.replay.replay import replay as replay_clip
+    from fsd.runtime.engine import Engine
+    from fsd.runtime.pipeline import Pipeline
+    from fsd.runtime.plan import Plan
     from fsd.version import __version__
 
 __all__ = [
@@ -46,20 +46,20 @@ __all__ = [
 _PLACES = {
     "Clip": ("fsd.data.clip", "Clip"),
     "ClipWriter": ("fsd.data.clip_writer", "ClipWriter"),
-    "CompareConfig": ("fsd.compare", "CompareConfig"),
+    "CompareConfig": ("fsd.compare.compare", "CompareConfig"),
     "Compressor": ("fsd.compression.compressor", "Compressor"),
-    "Engine": ("fsd.engine", "Engine"),
+    "Engine": ("fsd.runtime.engine", "Engine"),
     "FrameSource": ("fsd.data.frame_source", "FrameSource"),
     "FsdError": ("fsd.data.errors", "FsdError"),
-    "Pipeline": ("fsd.pipeline", "Pipeline"),
-    "Plan": ("fsd.plan", "Plan"),
-    "ReplayConfig": ("fsd.replay", "ReplayConfig"),
+    "Pipeline": ("fsd.runtime.pipeline", "Pipeline"),
+    "Plan": ("fsd.runtime.plan", "Plan"),
+    "ReplayConfig": ("fsd.replay.replay", "ReplayConfig"),
     "Rig": ("fsd.data.rig", "Rig"),
     "__version__": ("fsd.version", "__version__"),
-    "compare_runs": ("fsd.compare", "compare"),
+    "compare_runs": ("fsd.compare.compare", "compare"),
     "load_rig": ("fsd.data.rig", "load_rig"),
     "open_clip": ("fsd.data.clip", "open_clip"),
-    "replay_clip": ("fsd.replay", "replay"),
+    "replay_clip": ("fsd.replay.replay", "replay"),
 }
 
 

@@ -184,7 +184,7 @@ def _gl() -> Finding:
 
 
 def _model() -> Finding:
-    from fsd.engine import Engine
+    from fsd.runtime.engine import Engine
 
     metadata = Engine().metadata
     state = "trained" if metadata.trained else "UNTRAINED: its plans mean nothing"
@@ -199,7 +199,7 @@ def _demo_clip() -> Finding:
 
 def _meters() -> tuple[list[str], list[str]]:
     try:
-        from fsd.profile.power import find_meters
+        from fsd.meters.power import find_meters
 
         meters, reasons = find_meters()
     except Exception as error:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fsd.compare import UNITS, CompareConfig, compare
+from fsd.compare.compare import UNITS, CompareConfig, compare
 from fsd.data.errors import UsageError
 
 OVER_LIMIT = 7

@@ -12,10 +12,10 @@ from fsd.commands.recording_options import (
     print_length,
     print_ratios,
 )
-from fsd.compress import CompressConfig, compress
+from fsd.compress.compress import CompressConfig, compress
 from fsd.compression.policies import POLICIES
 from fsd.data.errors import UsageError
-from fsd.health_words import motion_words
+from fsd.runtime.health import motion_words
 
 EXAMPLE = """example:
   fsd compress my_drive/ --out kept

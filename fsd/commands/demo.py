@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from fsd.commands.replay import add_run_arguments, config_from, print_summary
-from fsd.foxglove_layout import LAYOUT_FILE
-from fsd.replay import replay
+from fsd.replay.replay import replay
+from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 EXAMPLE = """example:
   fsd demo --out out/demo"""

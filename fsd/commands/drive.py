@@ -8,10 +8,10 @@ from typing import Any
 from tqdm import tqdm
 
 from fsd.data.errors import UsageError
-from fsd.drive import DRIVERS, DriveConfig, drive
-from fsd.drive_table import bootstrap, figures, paired_difference, table
-from fsd.drive_video import film_extremes
-from fsd.drivers import FOLLOW
+from fsd.drive.drive import DRIVERS, DriveConfig, drive
+from fsd.drive.drivers import FOLLOW
+from fsd.drive.table import bootstrap, figures, paired_difference, table
+from fsd.drive.video import film_extremes
 
 EXAMPLE = f"""example:
   fsd drive --routes 3                          # a quick look: 3 routes of every scenario

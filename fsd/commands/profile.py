@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Profile or compare, and print; a missed gate sets the exit code."""
     if options.compare:
-        from fsd.profile.compare_runs import compare_runs
+        from fsd.profile.compare_profiles import compare_runs
 
         comparison = compare_runs(*options.compare)
         if not options.json:

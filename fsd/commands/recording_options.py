@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from fsd.data.errors import UsageError
 
 if TYPE_CHECKING:
-    from fsd.compress import CompressConfig
-    from fsd.replay import ReplayConfig
+    from fsd.compress.compress import CompressConfig
+    from fsd.replay.replay import ReplayConfig
 
 
 def add_cameras_option(parser: argparse.ArgumentParser) -> None:

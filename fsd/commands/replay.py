@@ -17,12 +17,12 @@ from fsd.commands.recording_options import (
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import ClipError, UsageError
 from fsd.data.frames import CAMERAS
-from fsd.foxglove_layout import LAYOUT_FILE
-from fsd.health_words import motion_words
 from fsd.networks.onnx_session import PROVIDERS
-from fsd.overlay_layout import HEIGHTS_PX, LAYOUTS, OverlayConfig
-from fsd.replay import ReplayConfig, replay
-from fsd.replay_many import Outcome, Shard, replay_many
+from fsd.overlay.layout import HEIGHTS_PX, LAYOUTS, OverlayConfig
+from fsd.replay.batch import Outcome, Shard, replay_many
+from fsd.replay.replay import ReplayConfig, replay
+from fsd.runtime.health import motion_words
+from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 EXAMPLE = """example:
   fsd replay my_drive/ --out out

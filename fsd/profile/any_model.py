@@ -13,23 +13,23 @@ import numpy as np
 import onnxruntime as ort
 
 from fsd.data.errors import ModelError, UsageError
+from fsd.meters.machine import describe_machine
+from fsd.meters.power import find_meters
 from fsd.networks.onnx_session import open_session, session_signature
 from fsd.profile.config import ProfileConfig
-from fsd.profile.machine import describe_machine
-from fsd.profile.machine_peaks import measure_peaks
-from fsd.profile.network_figures import estimate_all, highest_rates, network_figures
-from fsd.profile.operators import count_cost
-from fsd.profile.power import find_meters
+from fsd.profile.instrumented_model import described
+from fsd.profile.operators.machine_peaks import measure_peaks
+from fsd.profile.operators.network_metrics import estimate_all, highest_rates, network_figures
+from fsd.profile.operators.operator_times import count_cost
+from fsd.profile.operators.runtime_trace import OperatorEvent, profiled_runs, shapes_run
 from fsd.profile.profile import SCHEMA, Say, judge, make_folder, say_on_stderr
 from fsd.profile.report import write_report
 from fsd.profile.resources import ResourceTrack
-from fsd.profile.runtime_trace import OperatorEvent, profiled_runs, shapes_run
 from fsd.profile.samples import TickSamples, write_samples
 from fsd.profile.scenario_summary import summarise
 from fsd.profile.scenarios import NO_AGES, ScenarioRun
-from fsd.profile.subject import described
 from fsd.profile.trace import ChromeTrace
-from fsd.summary import write_summary
+from fsd.replay.run_record import write_summary
 from fsd.version import __version__
 
 

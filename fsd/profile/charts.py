@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fsd.html.svg import Axis, Chart, thinned
 from fsd.profile.samples import STAGES, TickSamples
-from fsd.profile.svg import Axis, Chart, thinned
 
 MOST_POINTS = 3000
 BINS = 60

@@ -55,9 +55,9 @@ def measure_cold_start(clip: Path, config: ProfileConfig) -> dict[str, Any]:
 def report_first_plan() -> None:
     """The child: plan one tick, print when what was done. The monotonic clock is the same in parent and child."""
     from fsd.data.clip import open_clip
+    from fsd.profile.instrumented_model import open_subject
     from fsd.profile.scenarios import first_plan_ms
-    from fsd.profile.subject import open_subject
-    from fsd.profile.whole_path import WholePath
+    from fsd.profile.timed_pipeline import WholePath
 
     imported_ns = time.monotonic_ns()
     given = json.loads(sys.argv[1])

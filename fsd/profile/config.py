@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fsd.networks.onnx_session import PROVIDERS
 from fsd.profile.camera_feed import PERIOD_NS, CameraTiming
-from fsd.profile.devices import device as power_device
+from fsd.profile.energy.devices import device as power_device
 
 SCENARIOS = ("constant-stream", "single-stream", "flat-out")
 TICK_MS = PERIOD_NS / 1e6

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fsd.profile.energy_model import DeviceEstimate
-from fsd.profile.percentiles import samples_needed
+from fsd.profile.energy.energy_model import DeviceEstimate
+from fsd.profile.stats.percentiles import samples_needed
 
 DEADLINE_RANKS = ("p99.9", "p99")
 """A deadline is judged at the first of these that the samples support; nothing lower says anything about a tail."""

@@ -16,26 +16,26 @@ from typing import Any
 from fsd.data.clip import Clip, open_clip
 from fsd.data.errors import ClipError, OutputError
 from fsd.data.frames import CAMERAS
+from fsd.meters.machine import describe_machine
+from fsd.meters.power import EnergyMeter, find_meters
 from fsd.profile.cold_start import measure_cold_start
 from fsd.profile.config import ProfileConfig
 from fsd.profile.control_thread import MachineStalls, together, watch
-from fsd.profile.energy_model import DeviceEstimate
+from fsd.profile.energy.energy_model import DeviceEstimate
 from fsd.profile.gates import Gate, deadline_gate, power_gate
-from fsd.profile.machine import describe_machine
-from fsd.profile.machine_peaks import measure_peaks
-from fsd.profile.network_figures import estimate_all, highest_rates, largest_that_fits, network_figures
-from fsd.profile.operators import count_cost
-from fsd.profile.power import EnergyMeter, find_meters
+from fsd.profile.instrumented_model import Subject, open_subject
+from fsd.profile.operators.machine_peaks import measure_peaks
+from fsd.profile.operators.network_metrics import estimate_all, highest_rates, largest_that_fits, network_figures
+from fsd.profile.operators.operator_times import count_cost
+from fsd.profile.operators.runtime_trace import shapes_run
 from fsd.profile.report import write_report
-from fsd.profile.runtime_trace import shapes_run
 from fsd.profile.samples import write_samples
 from fsd.profile.scenario_summary import PACED, summarise
 from fsd.profile.scenarios import ScenarioRun, constant_stream, flat_out, model_only, single_stream
-from fsd.profile.subject import Subject, open_subject
+from fsd.profile.timed_pipeline import WholePath
 from fsd.profile.traced_run import trace_run
 from fsd.profile.validation import validate
-from fsd.profile.whole_path import WholePath
-from fsd.summary import write_summary
+from fsd.replay.run_record import write_summary
 from fsd.version import __version__
 
 SCHEMA = 2

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from fsd.profile.figures import Figure, measured
-from fsd.profile.power import EnergyMeter
-from fsd.profile.stolen_time import stolen_figures, stolen_s
-from fsd.profile.trend import slope
+from fsd.meters.cpu_steal import stolen_figures, stolen_s
+from fsd.meters.power import EnergyMeter
+from fsd.meters.quantity import Figure, measured
+from fsd.profile.stats.trend import slope
 
 INTERVAL_S = 0.5
 MIN_GROWTH_S = 60.0

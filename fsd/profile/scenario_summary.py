@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.meters.cpu_steal import is_beside_theft
+from fsd.meters.quantity import unavailable
 from fsd.profile.camera_feed import PERIOD_NS
-from fsd.profile.deadlines import check_deadline, interval_errors_ms
-from fsd.profile.figures import unavailable
-from fsd.profile.percentiles import describe
 from fsd.profile.samples import STAGES, TickSamples
 from fsd.profile.scenarios import ScenarioRun
-from fsd.profile.stolen_time import is_beside_theft
+from fsd.profile.stats.deadlines import check_deadline, interval_errors_ms
+from fsd.profile.stats.percentiles import describe
 
 PACED = "constant-stream"
 

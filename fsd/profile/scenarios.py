@@ -17,11 +17,11 @@ import numpy as np
 from fsd.data.clock import tick_time_ns
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS, FrameSet
+from fsd.meters.power import EnergyMeter
 from fsd.profile.camera_feed import PERIOD_NS, CameraFeed, CameraTiming
-from fsd.profile.power import EnergyMeter
 from fsd.profile.resources import ResourceTrack
 from fsd.profile.samples import TickSamples
-from fsd.profile.whole_path import StepTimes, WholePath
+from fsd.profile.timed_pipeline import StepTimes, WholePath
 
 DEFAULT_WARM_UP = 72
 PATIENCE_S = 60.0

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fsd.meters.cpu_steal import stolen_words
 from fsd.profile.samples import STAGES
-from fsd.profile.stolen_time import stolen_words
 
 PERCENTILES = ("p50", "p90", "p99", "p99.9")
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from fsd.data.clip import Clip
 from fsd.profile.config import ProfileConfig
-from fsd.profile.runtime_trace import OperatorEvent, clock_offset_ns, events_by_run
+from fsd.profile.instrumented_model import open_subject
+from fsd.profile.operators.runtime_trace import OperatorEvent, clock_offset_ns, events_by_run
 from fsd.profile.samples import STAGES, TickSamples
 from fsd.profile.scenarios import ScenarioRun, constant_stream
-from fsd.profile.subject import open_subject
+from fsd.profile.timed_pipeline import WholePath
 from fsd.profile.trace import ChromeTrace
-from fsd.profile.whole_path import WholePath
 
 TICK_TRACK = "tick"
 WARM_UP = 36

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from fsd.profile.energy_model import DeviceEstimate
-from fsd.profile.power import EnergyMeter
+from fsd.meters.power import EnergyMeter
+from fsd.profile.energy.energy_model import DeviceEstimate
 
 ACCELERATORS = ("cuda", "tensorrt")
 """Devices on which the network loads what these meters measure; on the processor it would leave them idle."""

@@ -31,7 +31,7 @@ def test_the_export_page_names_every_target() -> None:
 
 
 def test_the_example_adapter_is_valid(tmp_path: Path) -> None:
-    from fsd.adapter import load_adapter
+    from fsd.third_party.adapter import load_adapter
 
     example = re.search(r"^```json\n(.*?)^```", (DOCS / "adapter.md").read_text(), re.MULTILINE | re.DOTALL)
     assert example is not None

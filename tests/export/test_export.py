@@ -10,13 +10,13 @@ import torch
 
 from fsd.cli import build_parser, main
 from fsd.data.errors import ModelError, OutputError, UsageError
-from fsd.engine import Engine
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
 from fsd.export.metadata import read_metadata
 from fsd.networks.feeds import Step
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.weights import save_weights
+from fsd.runtime.engine import Engine
 
 
 def test_export_writes_proven_files_that_know_where_they_come_from(

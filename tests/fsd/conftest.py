@@ -17,9 +17,9 @@ from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS
 from fsd.data.standard_rigs import canonical_rig
-from fsd.engine import packaged_model
-from fsd.journal import TableJournal
-from fsd.results import plan_schema, ticks_schema
+from fsd.outputs.journal import TableJournal
+from fsd.outputs.tables import plan_schema, ticks_schema
+from fsd.runtime.engine import packaged_model
 
 CLIP_TICKS = 40
 

@@ -34,7 +34,7 @@ def test_type_checkers_are_told_the_same_names() -> None:
 
 
 def test_no_public_name_is_hidden_by_a_module() -> None:
-    """`import fsd.replay` sets the attribute `replay` of the package: no function of that name could be relied on."""
+    """Importing a submodule sets it as an attribute of the package, in place of any function of that name."""
     folder = Path(str(fsd.__file__)).parent
     assert not {path.stem for path in folder.glob("*.py")} & set(fsd._PLACES)
 

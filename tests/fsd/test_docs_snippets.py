@@ -13,7 +13,7 @@ from fsd.cli import build_parser, main
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import load_rig
 from fsd.data.standard_rigs import canonical_rig
-from fsd.report.rig_picture import rig_picture
+from fsd.replay.rig_picture import rig_picture
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = ("tutorial.md", "rig.md", "api.md", "compress.md")

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from fsd.engine import packaged_model
 from fsd.networks.contract import input_shapes
 from fsd.networks.network_cost import Tensor, operator_cost
-from fsd.profile.budget_costs import budget_costs
-from fsd.profile.machine_peaks import MachinePeaks
-from fsd.profile.onnx_bytes import Constant, Port, one_operator_model
-from fsd.profile.operators import by_module, count_cost, module_of, time_operators
-from fsd.profile.runtime_trace import profiled_runs, shapes_run
+from fsd.profile.energy.budget_costs import budget_costs
+from fsd.profile.operators.machine_peaks import MachinePeaks
+from fsd.profile.operators.onnx_bytes import Constant, Port, one_operator_model
+from fsd.profile.operators.operator_times import by_module, count_cost, module_of, time_operators
+from fsd.profile.operators.runtime_trace import profiled_runs, shapes_run
+from fsd.runtime.engine import packaged_model
 
 PEAKS = MachinePeaks(1, 30.0, 100.0, 400.0, "Conv 3x3", "QLinearConv 3x3")
 

@@ -6,7 +6,6 @@ import onnxruntime
 import pytest
 
 from fsd.data.errors import ModelError
-from fsd.engine import Engine, packaged_model
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.onnx_session import (
     PROVIDERS,
@@ -18,6 +17,7 @@ from fsd.networks.onnx_session import (
     provider_for,
     session_options,
 )
+from fsd.runtime.engine import Engine, packaged_model
 
 
 def recorded_session() -> onnxruntime.InferenceSession:

@@ -26,7 +26,7 @@ def one_camera_without_ego(folder: Path) -> Path:
 
 
 def eight_cameras_with_drops(folder: Path) -> Path:
-    """A native clip: every camera loses pictures of its own, the rear one ends early, a side one is black for a while."""
+    """A native clip: each camera loses other pictures, the rear one ends early, a side one is black for a while."""
     folder.mkdir()
     width_px, height_px = EIGHT_CAMERAS_PX
     save_rig(canonical_rig(width_px, height_px), folder / "rig.json")

@@ -14,8 +14,8 @@ from fsd.data.clip import open_clip
 from fsd.data.ego import EgoSample
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS
-from fsd.engine import Engine
-from fsd.pipeline import Pipeline
+from fsd.runtime.engine import Engine
+from fsd.runtime.pipeline import Pipeline
 
 INTEGER_FIELDS = (
     "retina",
@@ -50,8 +50,8 @@ class ReplayOutputs:
 class FixedGazeEngine(Engine):
     """The engine with a saliency that depends on the tick alone.
 
-    The compressor's choice of patches then does not depend on the last bit of a float, which differs between processors;
-    everything else of the loop, the memory included, is as in production.
+    The choice of patches then does not depend on the last bit of a float, which differs between processors; everything
+    else of the loop, the memory included, is as in production.
     """
 
     def step(self, tick: CompressedTick, ego: EgoSample | None = None, command: str = "none") -> dict[str, np.ndarray]:

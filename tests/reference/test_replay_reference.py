@@ -14,10 +14,25 @@ from tests.reference.recorded import kept_rows, load_reference
 
 LIMITS = {
     # Float sums in another order: a millimetre, and a millimetre per second.
-    "fp32": {"x_m": 1e-3, "y_m": 1e-3, "yaw_rad": 1e-3, "v_mps": 1e-3, "curvature_per_m": 1e-4, "acceleration_mps2": 1e-3},
-    # A float that lies on the edge between two INT8 steps is rounded the other way on another processor, and the
-    # memory carries that on.
-    "int8": {"x_m": 0.25, "y_m": 0.1, "yaw_rad": 0.03, "v_mps": 0.25, "curvature_per_m": 0.01, "acceleration_mps2": 0.25},
+    "fp32": {
+        "x_m": 1e-3,
+        "y_m": 1e-3,
+        "yaw_rad": 1e-3,
+        "v_mps": 1e-3,
+        "curvature_per_m": 1e-4,
+        "acceleration_mps2": 1e-3,
+    },
+    # A float on the edge between two INT8 steps is rounded the other way on another processor, and the memory carries
+    # that on. Measured: without ONNX Runtime's optimiser x differs by 0.10 m at most, with saturating sums, which must
+    # fail, by 0.32 m or more on both clips with eight cameras.
+    "int8": {
+        "x_m": 0.2,
+        "y_m": 0.15,
+        "yaw_rad": 0.02,
+        "v_mps": 0.1,
+        "curvature_per_m": 0.003,
+        "acceleration_mps2": 0.08,
+    },
 }
 """Largest difference anywhere, per field."""
 

@@ -8,7 +8,7 @@ from fsd.cli import main
 from fsd.data.errors import ModelError, UsageError
 from fsd.profile.any_model import profile_model, shape_of
 from fsd.profile.config import ProfileConfig
-from fsd.profile.onnx_bytes import Constant, Port, one_operator_model
+from fsd.profile.operators.onnx_bytes import Constant, Port, one_operator_model
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fsd.meters.cpu_steal import is_beside_theft, stolen_figures, stolen_s, stolen_words
 from fsd.profile.charts import memory as memory_chart
 from fsd.profile.control_thread import MachineStalls, together, watch
 from fsd.profile.resources import ResourceTrack, memory_growth, resident_bytes
-from fsd.profile.stolen_time import is_beside_theft, stolen_figures, stolen_s, stolen_words
 from fsd.profile.terminal import growth_words
 
 

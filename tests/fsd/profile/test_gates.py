@@ -3,13 +3,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fsd.meters.quantity import measured, unavailable
 from fsd.networks.network_cost import NetworkCost, OperatorCost
-from fsd.profile.deadlines import check_deadline
-from fsd.profile.devices import Device
-from fsd.profile.energy_model import estimate
-from fsd.profile.figures import measured, unavailable
+from fsd.profile.energy.devices import Device
+from fsd.profile.energy.energy_model import estimate
 from fsd.profile.gates import deadline_gate, power_gate
-from fsd.profile.percentiles import describe
+from fsd.profile.stats.deadlines import check_deadline
+from fsd.profile.stats.percentiles import describe
 
 NETWORK = NetworkCost("net", (OperatorCost("a", "QLinearConv", 10**9, 0, True),))
 

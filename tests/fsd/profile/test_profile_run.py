@@ -14,14 +14,14 @@ from fsd.cli import main
 from fsd.data.clip import open_clip
 from fsd.data.errors import UsageError
 from fsd.data.frames import CAMERAS, FrameSet
-from fsd.profile.compare_runs import compare_runs
+from fsd.profile.compare_profiles import compare_runs
 from fsd.profile.config import ProfileConfig, seconds_of
+from fsd.profile.instrumented_model import ProfiledEngine
 from fsd.profile.profile import profile
 from fsd.profile.samples import STAGES
 from fsd.profile.scenarios import constant_stream, flat_out, single_stream
-from fsd.profile.subject import ProfiledEngine
 from fsd.profile.terminal import print_comparison, print_profile
-from fsd.profile.whole_path import StepTimes, WholePath
+from fsd.profile.timed_pipeline import StepTimes, WholePath
 
 ROOT = Path(__file__).resolve().parents[3]
 TICKS = 80

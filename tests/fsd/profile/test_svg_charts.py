@@ -4,9 +4,9 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from fsd.html.svg import Axis, Chart, thinned
 from fsd.profile import charts
 from fsd.profile.samples import TickSamples
-from fsd.profile.svg import Axis, Chart, thinned
 
 
 def numbers(attribute: str) -> list[float]:

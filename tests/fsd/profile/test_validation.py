@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from fsd.meters.ina3221 import find_ina3221
 from fsd.networks.network_cost import NetworkCost, OperatorCost
-from fsd.profile.devices import devices
-from fsd.profile.energy_model import DeviceEstimate, estimate
-from fsd.profile.ina3221 import find_ina3221
+from fsd.profile.energy.devices import devices
+from fsd.profile.energy.energy_model import DeviceEstimate, estimate
 from fsd.profile.validation import validate
 
 NETWORK = NetworkCost("net", (OperatorCost("a", "Conv", 10**9, 10**7, False),))

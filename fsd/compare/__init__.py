@@ -1,0 +1,1 @@
+"""Two replays side by side."""

@@ -1,0 +1,1 @@
+"""What the compressor keeps of a recording."""

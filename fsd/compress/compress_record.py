@@ -1,0 +1,170 @@
+"""What a run of `fsd compress` adds up to: counters, ratios and latencies for its `summary.json`.
+
+docs/compress.md describes the fields. Nothing here grows with the drive but 4 bytes a tick.
+"""
+
+import io
+import time
+from array import array
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from fsd.compress.compression_log import bytes_in
+from fsd.compress.gaze_latency import EventDetector, GazeLatency
+from fsd.compression.budget import Budget
+from fsd.compression.keyframes import DISTANCE, GAP, START, SURPRISE
+from fsd.compression.telemetry import TickTelemetry
+from fsd.compression.tick import CompressedTick
+from fsd.data.clip import Clip
+from fsd.data.frame_source import SyncReport
+from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
+from fsd.outputs.budget_metrics import budget_figures
+from fsd.overlay.drawing import rgb_picture
+from fsd.version import __version__
+
+REASONS = {"start": START, "surprise": SURPRISE, "distance": DISTANCE, "gap": GAP}
+WARM_UP_TICKS = 14
+"""Not in the compressor's time: kernels compile, and until here not all of them have run."""
+_THUMBNAIL_PX = (240, 180)
+
+
+class CompressRecord:
+    """Collects what the summary and the page need.
+
+    Attributes:
+        mosaic: tick and second that `mosaic.png` shows; None while there is none.
+        thumbnails: camera -> JPEG of its first valid picture.
+    """
+
+    def __init__(self, clip: Clip, budget: Budget, policy: str, uses_sweep: bool) -> None:
+        self._clip, self._budget, self._policy = clip, budget, policy
+        cameras = sum(stream is not None for stream in clip.streams)
+        self._sweep_ticks = budget.sweep_bound_ticks(cameras) if uses_sweep else None
+        self._wall_start_s = time.perf_counter()
+        self._compress_ms = array("f")
+        self._bytes_in = 0
+        self._patches = np.zeros(len(CAMERAS), np.int64)
+        self._swept = 0
+        self._keyframes = np.zeros((len(REASONS), len(CAMERAS)), np.int64)
+        self._all_keyframes = np.zeros(len(CAMERAS), np.int64)
+        self._commits = 0
+        self._memory_slots = 0
+        self._odometry: Counter[str] = Counter()
+        self._oldest_ticks = 0
+        self._never_read = np.full(len(CAMERAS), -1, np.int64)
+        self._events, self._block_latency, self._keyframe_latency = EventDetector(), GazeLatency(), GazeLatency()
+        self._ticks = 0
+        self._sync: SyncReport | None = None
+        self.mosaic: dict[str, Any] | None = None
+        self.thumbnails: dict[str, bytes] = {}
+
+    def add(
+        self,
+        frame_set: FrameSet,
+        compressed: CompressedTick,
+        telemetry: TickTelemetry,
+        read: np.ndarray,
+        compress_ms: float,
+    ) -> None:
+        """Count one tick; `read` (n,) are its blocks, over all cameras."""
+        if self._ticks >= WARM_UP_TICKS:
+            self._compress_ms.append(compress_ms)
+        self._bytes_in += bytes_in(frame_set)
+        used = compressed.patch_camera[compressed.patch_camera >= 0]
+        self._patches += np.bincount(used, minlength=len(CAMERAS))
+        self._swept += int(telemetry.patch_is_swept.sum())
+        for row, bit in enumerate(REASONS.values()):
+            self._keyframes[row] += (telemetry.keyframe_reasons & bit) > 0
+        self._all_keyframes += compressed.is_keyframe
+        self._commits += int((compressed.commit_slots >= 0).sum())
+        self._memory_slots = int(compressed.memory_valid.sum())
+        self._odometry[telemetry.odometry] += 1
+        age_ticks = telemetry.block_age_ticks.reshape(len(CAMERAS), -1)
+        is_valid = compressed.camera_valid > 0
+        self._oldest_ticks = max(self._oldest_ticks, int(age_ticks[is_valid].max(initial=0)))
+        self._never_read = (age_ticks < 0).sum(axis=1)
+        self._block_latency.add(self._ticks, self._events.blocks(telemetry), read)
+        self._keyframe_latency.add(self._ticks, self._events.keyframes(telemetry), read)
+        self._ticks += 1
+        self._add_thumbnails(frame_set)
+
+    def finish(self, sync: SyncReport) -> None:
+        """Take the decoder's and clock's counters at the end of the run, however it ended."""
+        self._sync = sync
+
+    def summary(self, status: str, error: BaseException | None = None) -> dict[str, Any]:
+        """The content of `summary.json`; `status` is running, complete, interrupted or failed."""
+        clip, drive_s = self._clip, float(self._ticks / RATE_HZ)
+        has_video = [stream is not None for stream in clip.streams]
+        return {
+            "fsd_version": __version__,
+            "status": status,
+            "error": None if error is None else f"{type(error).__name__}: {error}",
+            "clip": {
+                "name": clip.name,
+                "format": clip.format,
+                "cameras": [name for name, there in zip(CAMERAS, has_video, strict=True) if there],
+                "missing_cameras": [name for name, there in zip(CAMERAS, has_video, strict=True) if not there],
+                "rig": "assumed" if clip.rig_is_assumed else clip.rig.name,
+                "has_ego": clip.ego is not None,
+                "notes": list(clip.notes),
+            },
+            "ticks": self._ticks,
+            "drive_s": drive_s,
+            "wall_s": time.perf_counter() - self._wall_start_s,
+            "policy": self._policy,
+            "odometry_ticks": dict(self._odometry),
+            "compression": self._compression(drive_s),
+            "gaze": {
+                "patches": dict(zip(CAMERAS, self._patches.tolist(), strict=True)),
+                "swept_share": self._swept / max(1, int(self._patches.sum())),
+                "oldest_block_ticks": self._oldest_ticks,
+                "sweep_bound_ticks": self._sweep_ticks,
+                "blocks_never_read": dict(zip(CAMERAS, self._never_read.tolist(), strict=True)),
+            },
+            "keyframes": {
+                "a_second": self._a_second(self._all_keyframes, drive_s),
+                "count": dict(zip(CAMERAS, self._all_keyframes.tolist(), strict=True)),
+                "reasons": {
+                    reason: dict(zip(CAMERAS, counts.tolist(), strict=True))
+                    for reason, counts in zip(REASONS, self._keyframes, strict=True)
+                },
+            },
+            "memory": {"commits": self._commits, "slots_filled": self._memory_slots},
+            "event_to_gaze": {"blocks": self._block_latency.to_dict(), "keyframes": self._keyframe_latency.to_dict()},
+            "compress_ms": self._compress_time(),
+            "mosaic": self.mosaic,
+            "cameras": self._sync.to_dict() if self._sync else None,
+        }
+
+    def _compression(self, drive_s: float) -> dict[str, Any]:
+        budget = self._budget
+        own_pixels = sum(stream.width_px * stream.height_px for stream in self._clip.streams if stream is not None)
+        return {
+            **budget_figures(budget),
+            "r_px_of_this_recording": round(own_pixels / budget.pixels, 2),
+            "bytes_in_a_second": round(self._bytes_in / drive_s) if drive_s else None,
+            "bytes_out_a_second": round(budget.input_bytes * RATE_HZ),
+        }
+
+    def _a_second(self, counts: np.ndarray, drive_s: float) -> dict[str, float]:
+        return {
+            name: round(int(count) / drive_s, 3) if drive_s else 0.0
+            for name, count in zip(CAMERAS, counts, strict=True)
+        }
+
+    def _compress_time(self) -> dict[str, float]:
+        values = np.array(self._compress_ms)
+        if not len(values):
+            return {}
+        return {f"p{p}": round(float(np.percentile(values, p)), 4) for p in (50, 99)} | {"samples": len(values)}
+
+    def _add_thumbnails(self, frame_set: FrameSet) -> None:
+        for index, name in enumerate(CAMERAS):
+            frame = frame_set.frames[index]
+            if name not in self.thumbnails and frame is not None and frame_set.is_valid[index]:
+                buffer = io.BytesIO()
+                rgb_picture(frame, _THUMBNAIL_PX).save(buffer, "jpeg", quality=84)
+                self.thumbnails[name] = buffer.getvalue()

@@ -1,0 +1,139 @@
+"""What the network really gets of one tick, as a picture: built from the `CompressedTick` alone, beside the source.
+
+The base image of every camera, enlarged, with the patches in their places at full resolution; blocks darken with the
+time since they were last read. Writes no file.
+"""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS, PATCH_PX, SWEEP_TICKS
+from fsd.compression.tick import CompressedTick
+from fsd.data.frames import CAMERAS, Frame, FrameSet
+from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, rgb_picture
+from fsd.overlay.gauges import Fonts
+
+WIDTH_PX, HEIGHT_PX = GRID_COLUMNS * PATCH_PX, GRID_ROWS * PATCH_PX
+"""A camera in the network's own pixels, 640x480: there a patch has its full resolution."""
+
+AGED, NEVER = (40, 44, 190), (120, 20, 60)
+AGED_ALPHA, NEVER_ALPHA = 95, 70
+_HEAD_PX, _LABEL_PX, _FOOT_PX, _GAP_PX = 60, 34, 56, 10
+
+
+def kept_picture(compressed: CompressedTick, camera: int) -> Image.Image:
+    """One camera as the network gets it, RGB of 640x480: base image enlarged, patches in their places."""
+    picture = rgb_picture(_unpacked(compressed.retina[camera]), (WIDTH_PX, HEIGHT_PX))
+    for index in np.flatnonzero(compressed.patch_camera == camera):
+        row, column = divmod(int(compressed.patch_block[index]), GRID_COLUMNS)
+        patch = rgb_picture(_unpacked(compressed.patches[index]), (PATCH_PX, PATCH_PX))
+        picture.paste(patch, (column * PATCH_PX, row * PATCH_PX))
+    return picture
+
+
+def age_tint(age_ticks: np.ndarray) -> Image.Image:
+    """(15, 20) ticks since the last read as a transparent picture of 640x480: clear at 0, reddish where never read."""
+    tint = np.zeros((*age_ticks.shape, 4), np.uint8)
+    tint[..., :3] = np.where((age_ticks < 0)[..., None], NEVER, AGED)
+    share = np.clip(age_ticks, 0, SWEEP_TICKS) / SWEEP_TICKS
+    tint[..., 3] = np.where(age_ticks < 0, NEVER_ALPHA, np.rint(share * AGED_ALPHA))
+    return Image.fromarray(tint, "RGBA").resize((WIDTH_PX, HEIGHT_PX), Image.Resampling.NEAREST)
+
+
+def mosaic(
+    frame_set: FrameSet, compressed: CompressedTick, age_ticks: np.ndarray, title: str, facts: str
+) -> Image.Image:
+    """Every camera that has a picture: source on the left, what is kept on the right.
+
+    Args:
+        frame_set, compressed: of the same tick.
+        age_ticks: (8, 15, 20) since each block was last read, -1 where it never was.
+        title, facts: for the headline.
+    """
+    shown = [index for index, frame in enumerate(frame_set.frames) if frame is not None]
+    heights = [round(WIDTH_PX * frame.y_plane.shape[0] / frame.y_plane.shape[1]) for frame in frame_set.frames if frame]
+    columns = min(2, max(1, len(shown)))
+    pair = (2 * WIDTH_PX + 2 * _GAP_PX, max(heights, default=HEIGHT_PX) + _LABEL_PX + _GAP_PX)
+    rows = -(-len(shown) // columns)
+    canvas = Image.new("RGB", (columns * pair[0] + _GAP_PX, _HEAD_PX + rows * pair[1] + _FOOT_PX), PANEL)
+    draw, fonts = ImageDraw.Draw(canvas), Fonts(1.0)
+    draw.text((_GAP_PX, 14), title, fill=INK, font=fonts[26])
+    draw.text((_GAP_PX + draw.textlength(title, fonts[26]) + 24, 21), facts, fill=DIM, font=fonts[18])
+    for place, index in enumerate(shown):
+        row, column = divmod(place, columns)
+        corner = (_GAP_PX + column * pair[0], _HEAD_PX + row * pair[1])
+        _draw_pair(canvas, corner, index, heights[place], frame_set, compressed, age_ticks[index], fonts)
+    _draw_legend(canvas, fonts)
+    return canvas
+
+
+def _draw_pair(
+    canvas: Image.Image,
+    corner: tuple[int, int],
+    index: int,
+    height: int,
+    frame_set: FrameSet,
+    compressed: CompressedTick,
+    age_ticks: np.ndarray,
+    fonts: Fonts,
+) -> None:
+    x, y = corner
+    draw, frame = ImageDraw.Draw(canvas), frame_set.frames[index]
+    patches = int((compressed.patch_camera == index).sum())
+    words = f"{CAMERAS[index].replace('_', ' ')}   {patches} patches"
+    draw.text((x, y + 5), words, fill=INK, font=fonts[18])
+    if compressed.is_keyframe[index]:
+        draw.text((x + WIDTH_PX + _GAP_PX, y + 5), "keyframe", fill=GAZE, font=fonts[18])
+    y += _LABEL_PX
+    if frame is not None:
+        canvas.paste(rgb_picture(frame, (WIDTH_PX, height)), (x, y))
+    x += WIDTH_PX + _GAP_PX
+    if not compressed.camera_valid[index]:
+        draw.rectangle((x, y, x + WIDTH_PX - 1, y + height - 1), fill=DARK)
+        draw.text((x + 12, y + 12), "masked: the network gets nothing", fill=WARNING, font=fonts[18])
+        return
+    kept = kept_picture(compressed, index).convert("RGBA")
+    kept.alpha_composite(age_tint(age_ticks))
+    canvas.paste(kept.convert("RGB").resize((WIDTH_PX, height), Image.Resampling.BICUBIC), (x, y))
+    step = height / GRID_ROWS
+    blocks = {int(block) for block in compressed.patch_block[compressed.patch_camera == index]}
+    for block in blocks:  # lines only around groups of patches: inside, the pixels speak
+        at_row, at_column = divmod(block, GRID_COLUMNS)
+        left, right = x + at_column * PATCH_PX, x + (at_column + 1) * PATCH_PX - 1
+        top, bottom = round(y + at_row * step), round(y + (at_row + 1) * step) - 1
+        for is_edge, line in (
+            (block - GRID_COLUMNS not in blocks, (left, top, right, top)),
+            (block + GRID_COLUMNS not in blocks, (left, bottom, right, bottom)),
+            (at_column == 0 or block - 1 not in blocks, (left, top, left, bottom)),
+            (at_column == GRID_COLUMNS - 1 or block + 1 not in blocks, (right, top, right, bottom)),
+        ):
+            if is_edge:
+                draw.line(line, fill=GAZE, width=2)
+
+
+def _draw_legend(canvas: Image.Image, fonts: Fonts) -> None:
+    """The colours of age, at the foot: they are mixed with grey here as with a picture above."""
+    draw, y = ImageDraw.Draw(canvas, "RGBA"), canvas.height - _FOOT_PX + 14
+    x = _GAP_PX
+    for words, colour, alpha in (
+        ("read at this tick", GAZE, -1),
+        ("just before", AGED, 0),
+        (f"{SWEEP_TICKS // 2} ticks ago", AGED, AGED_ALPHA // 2),
+        (f"{SWEEP_TICKS} ticks ago or more", AGED, AGED_ALPHA),
+        ("never", NEVER, NEVER_ALPHA),
+    ):
+        draw.rectangle((x, y, x + 28, y + 24), fill=(150, 150, 150))
+        if alpha < 0:
+            draw.rectangle((x, y, x + 28, y + 24), outline=colour, width=2)
+        else:
+            draw.rectangle((x, y, x + 28, y + 24), fill=(*colour, alpha))
+        draw.text((x + 38, y), words, fill=DIM, font=fonts[18])
+        x += 62 + round(draw.textlength(words, fonts[18]))
+
+
+def _unpacked(packed: np.ndarray) -> Frame:
+    """(6, h/2, w/2) space-to-depth YUV 4:2:0 as planes."""
+    luma = np.empty((packed.shape[1] * 2, packed.shape[2] * 2), np.uint8)
+    for channel in range(4):
+        luma[channel // 2 :: 2, channel % 2 :: 2] = packed[channel]
+    return Frame(luma, packed[4], packed[5], timestamp_ns=0, index=0)

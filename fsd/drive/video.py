@@ -1,0 +1,75 @@
+"""Videos of simulated drives: the overlay of replay, over a route driven once more.
+
+A route, a driver and a latency that is not measured give the same drive again, so that nothing has to be kept.
+"""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from fsd.data.camera_stream import CameraStream
+from fsd.data.clip import Clip
+from fsd.data.errors import OutputError
+from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.rig import Rig
+from fsd.data.simulator.environment import DrivingEnv
+from fsd.drive.drive import DriveResult, Garage, driver_name
+from fsd.drive.drivers import NetworkDriver
+from fsd.overlay.painter import OverlayPainter
+from fsd.overlay.video_writer import VideoWriter
+
+
+def film_extremes(result: DriveResult, count: int) -> list[Path]:
+    """Film the worst and the best routes of the first network driver; returns the videos.
+
+    Raises:
+        OutputError: the videos cannot be written.
+    """
+    config = result.config
+    garage = Garage(config)
+    spec = next((name for name in config.drivers if garage.has_pictures(name)), None)
+    if spec is None or count < 1:
+        return []
+    ranked = sorted((score.driving_score, *route) for route, score in result.scores[driver_name(spec)].items())
+    films = [("worst", *route) for route in ranked[:count]] + [("best", *route) for route in ranked[-count:][::-1]]
+    folder = config.out / "videos"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [
+            film(garage, spec, scenario, seed, folder / f"{kind}-{scenario}-{seed}.mp4")
+            for kind, _, scenario, seed in films
+        ]
+    except OSError as error:
+        raise OutputError(f"Cannot write to {folder}: {error.strerror}. Name another folder with --out.") from error
+
+
+def film(garage: Garage, spec: str, scenario: str, seed: int, path: Path) -> Path:
+    """Drive one route with one driver that has cameras, and write the overlay of every tick."""
+    driver = garage.driver(spec)
+    if not isinstance(driver, NetworkDriver):
+        raise ValueError(f"{spec} has no cameras to show.")
+    env = DrivingEnv(scenario, seed, garage.renderer)
+    driver.reset(env)
+    clip = _clip(garage.rig, f"simulated {scenario}, seed {seed}")
+    painter = OverlayPainter(clip, driver.pipeline.engine.metadata)
+    video = VideoWriter(path, painter.layout.width_px, painter.layout.height_px, Fraction(RATE_HZ))
+    try:
+        while not env.done:
+            ego, command = env.ego(), env.command()
+            controls = driver.controls(env)
+            assert driver.last is not None
+            video.write(np.asarray(painter.picture(driver.last, ego, command)))
+            env.step(*controls)
+    finally:
+        video.close()
+    return path
+
+
+def _clip(rig: Rig, name: str) -> Clip:
+    """What the overlay has to know of a drive that is no recording."""
+    streams = tuple(
+        None if camera is None else CameraStream(camera.name, (), camera.width_px, camera.height_px, "", RATE_HZ)
+        for camera in map(rig.camera, CAMERAS)
+    )
+    return Clip(name, Path(), "simulated", rig, False, streams)

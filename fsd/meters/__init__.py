@@ -1,0 +1,1 @@
+"""Power and energy meters, and what machine this is."""

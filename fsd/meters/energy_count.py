@@ -1,0 +1,54 @@
+"""Joules a tick of a run, from the meters of this machine; where there is none, why. Estimates nothing."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from fsd.meters.power import EnergyMeter, find_meters
+from fsd.meters.quantity import Figure, measured, unavailable
+
+READ_EVERY_S = 1.0
+"""Counters wrap and sampled power is summed between reads, so a meter wants to be read about so often."""
+
+
+class EnergyCount:
+    """Counts from its making on.
+
+    Args:
+        meters: of this machine; what they cover is added up.
+        clock_s: steady clock; a test passes its own.
+    """
+
+    def __init__(self, meters: Sequence[EnergyMeter], clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._meters = list(meters)
+        self._clock_s = clock_s
+        self._broken = ""
+        self._read_s = clock_s()
+        self._start_j = self._joules()
+
+    def tick(self) -> None:
+        """Call it at every tick; it reads the meters when it is time to."""
+        if self._meters and self._clock_s() - self._read_s >= READ_EVERY_S:
+            self._read_s = self._clock_s()
+            self._joules()
+
+    def a_tick(self, ticks: int) -> Figure:
+        """Joules a tick until now, over a number of ticks."""
+        if not self._meters:
+            return unavailable("J", "no energy meter on this machine")
+        spent_j = self._joules() - self._start_j
+        if self._broken or not ticks:
+            return unavailable("J", self._broken or "the run has no tick")
+        covers = "; ".join(f"{meter.name}, {meter.covers}" for meter in self._meters)
+        return measured(spent_j / ticks, "J", f"{covers}; flat out, everything written")
+
+    def _joules(self) -> float:
+        try:
+            return sum(meter.joules() for meter in self._meters)
+        except (OSError, ValueError) as error:  # a driver that goes away must not end a run
+            self._broken = f"a meter broke off ({error})"
+            return 0.0
+
+
+def energy_count() -> EnergyCount:
+    """Begin to count with what this machine has."""
+    return EnergyCount(find_meters()[0])

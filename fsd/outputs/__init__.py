@@ -1,0 +1,1 @@
+"""What runs write and how it is read back: tables, journal, run folder."""

@@ -1,0 +1,81 @@
+"""Read back what a replay wrote: `Run`, the summary and the plans of one output folder, finished or not."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fsd.data.errors import UsageError
+from fsd.outputs.journal import read_table
+from fsd.outputs.tables import STAGES, TRAJECTORY_COLUMNS
+
+
+@dataclass(frozen=True)
+class Run:
+    """One replay.
+
+    Attributes:
+        folder: where it was written; summary: content of `summary.json`.
+        plan, ticks: the two tables, row for row the same ticks.
+    """
+
+    folder: Path
+    summary: dict[str, Any]
+    plan: pa.Table
+    ticks: pa.Table
+
+    @property
+    def tick(self) -> np.ndarray:
+        """(T,) int64 tick numbers."""
+        return self.plan["tick"].to_numpy().astype(np.int64)
+
+    @property
+    def timestamp_ns(self) -> np.ndarray:
+        """(T,) int64 tick times."""
+        return self.plan["t_ns"].to_numpy()
+
+    @property
+    def trajectory(self) -> np.ndarray:
+        """(T, 16, 4) float64 x m, y m, yaw rad, v m/s."""
+        return np.stack([list_column(self.plan, name) for name in TRAJECTORY_COLUMNS], axis=-1).astype(np.float64)
+
+    @property
+    def plan_ms(self) -> np.ndarray:
+        """(T,) compressor + network + plan of each tick."""
+        return np.sum([self.ticks[f"{stage}_ms"].to_numpy() for stage in STAGES[1:4]], axis=0)
+
+
+def load_run(folder: Path) -> Run:
+    """Read the output folder of a replay, also of one that was stopped or killed.
+
+    Raises:
+        UsageError: it is no such folder, or its files are damaged or of another version.
+    """
+    try:
+        summary = json.loads((folder / "summary.json").read_text())
+        plan, ticks = read_table(folder / "plan.parquet"), read_table(folder / "ticks.parquet")
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name if error.filename else "its tables"
+        raise UsageError(
+            f"{folder} holds no replay: {missing} is missing. Give a folder that `fsd replay --out` wrote."
+        ) from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UsageError(f"{folder} cannot be read ({error}). Replay again into it.") from error
+    needed = {"t_ns", "plan_hash", *TRAJECTORY_COLUMNS} - set(plan.column_names)
+    if needed:
+        raise UsageError(f"{folder}/plan.parquet has no column {', '.join(sorted(needed))}. Replay again into it.")
+    # A killed run may have got one table a batch further than the other.
+    rows = min(plan.num_rows, ticks.num_rows)
+    return Run(folder, summary, plan.slice(0, rows), ticks.slice(0, rows))
+
+
+def list_column(table: pa.Table, name: str) -> np.ndarray:
+    """(T, n) array of a column of fixed-size lists."""
+    column = table[name].combine_chunks()
+    if isinstance(column, pa.ChunkedArray):  # a table without rows has no chunk
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    size = column.type.list_size
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(-1, size)

@@ -1,0 +1,138 @@
+"""The tables a replay writes, one row a tick: `plan.parquet` and `ticks.parquet`.
+
+docs/outputs.md describes every column for people; a test holds the two together.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fsd.data.frames import CAMERAS
+from fsd.networks.contract import LIGHTS, WAYPOINTS
+from fsd.outputs.journal import TableJournal
+from fsd.runtime.pipeline import TickResult
+from fsd.version import __version__
+
+TRAJECTORY_COLUMNS = ("x_m", "y_m", "yaw_rad", "v_mps")
+STAGES = ("wait", "compress", "infer", "post", "write")
+"""Disjoint parts of a tick in this order; `write` is of the tick before, since a row cannot time its own writing."""
+
+
+def _list(value: pa.DataType, size: int) -> pa.DataType:
+    return pa.list_(value, size)
+
+
+def plan_schema(trained: bool) -> pa.Schema:
+    """Columns of `plan.parquet`; the file's own metadata repeats whether the network was trained."""
+    waypoints = _list(pa.float32(), WAYPOINTS)
+    return pa.schema(
+        [
+            ("tick", pa.int32()),
+            ("t_ns", pa.int64()),
+            *[(name, waypoints) for name in TRAJECTORY_COLUMNS],
+            *[(f"{name}_scale", waypoints) for name in TRAJECTORY_COLUMNS],
+            ("curvature_per_m", pa.float32()),
+            ("curvature_scale_per_m", pa.float32()),
+            ("acceleration_mps2", pa.float32()),
+            ("acceleration_scale_mps2", pa.float32()),
+            ("lead_distance_m", pa.float32()),
+            ("lead_probability", pa.float32()),
+            ("light_probabilities", _list(pa.float32(), len(LIGHTS))),
+            ("health", pa.string()),
+            ("plan_hash", pa.string()),
+        ],
+        metadata=_file_metadata(trained),
+    )
+
+
+def ticks_schema(trained: bool, patch_count: int) -> pa.Schema:
+    """Columns of `ticks.parquet`."""
+    cameras = len(CAMERAS)
+    return pa.schema(
+        [
+            ("tick", pa.int32()),
+            ("t_ns", pa.int64()),
+            ("frame_index", _list(pa.int64(), cameras)),
+            ("age_ns", _list(pa.int64(), cameras)),
+            ("is_valid", _list(pa.uint8(), cameras)),
+            ("is_new", _list(pa.uint8(), cameras)),
+            ("is_keyframe", _list(pa.uint8(), cameras)),
+            ("memory_slots", pa.int16()),
+            ("commits", pa.int8()),
+            ("patch_camera", _list(pa.int16(), patch_count)),
+            ("patch_block", _list(pa.int16(), patch_count)),
+            *[(f"{stage}_ms", pa.float32()) for stage in STAGES],
+            ("input_hash", pa.string()),
+        ],
+        metadata=_file_metadata(trained),
+    )
+
+
+class ResultTables:
+    """Both tables of one run; `with` closes them whatever happened inside."""
+
+    def __init__(self, folder: Path, trained: bool, patch_count: int) -> None:
+        self._plan = TableJournal(folder / "plan.parquet", plan_schema(trained))
+        self._ticks = TableJournal(folder / "ticks.parquet", ticks_schema(trained, patch_count))
+
+    def append(self, result: TickResult, wait_ms: float, write_ms: float) -> None:
+        """Add the row of one tick to both tables."""
+        self._plan.append(_plan_row(result))
+        self._ticks.append(_tick_row(result, wait_ms, write_ms))
+
+    def close(self) -> None:
+        """Turn both journals into Parquet."""
+        try:
+            self._plan.close()
+        finally:
+            self._ticks.close()
+
+
+def _file_metadata(trained: bool) -> dict[str, str]:
+    return {"fsd_version": __version__, "network": "trained" if trained else "untrained"}
+
+
+def _plan_row(result: TickResult) -> dict[str, Any]:
+    plan = result.plan
+    row: dict[str, Any] = {"tick": plan.tick, "t_ns": plan.timestamp_ns}
+    for column, name in enumerate(TRAJECTORY_COLUMNS):
+        row[name] = plan.trajectory[:, column]
+        row[f"{name}_scale"] = plan.trajectory_scale[:, column]
+    for name in (
+        "curvature_per_m",
+        "curvature_scale_per_m",
+        "acceleration_mps2",
+        "acceleration_scale_mps2",
+        "lead_distance_m",
+        "lead_probability",
+        "light_probabilities",
+        "health",
+    ):
+        row[name] = getattr(plan, name)
+    row["plan_hash"] = result.plan_hash.hex()
+    return row
+
+
+def _tick_row(result: TickResult, wait_ms: float, write_ms: float) -> dict[str, Any]:
+    frame_set, compressed = result.frame_set, result.compressed
+    return {
+        "tick": frame_set.tick,
+        "t_ns": frame_set.timestamp_ns,
+        "frame_index": frame_set.frame_index,
+        "age_ns": frame_set.age_ns,
+        "is_valid": frame_set.is_valid.astype(np.uint8),
+        "is_new": frame_set.is_new.astype(np.uint8),
+        "is_keyframe": compressed.is_keyframe.astype(np.uint8),
+        "memory_slots": int(compressed.memory_valid.sum()),
+        "commits": int((compressed.commit_slots >= 0).sum()),
+        "patch_camera": compressed.patch_camera.copy(),
+        "patch_block": compressed.patch_block.copy(),
+        "wait_ms": wait_ms,
+        "compress_ms": result.compress_ms,
+        "infer_ms": result.infer_ms,
+        "post_ms": result.post_ms,
+        "write_ms": write_ms,
+        "input_hash": result.input_hash.hex(),
+    }

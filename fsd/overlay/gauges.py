@@ -1,0 +1,181 @@
+"""The instruments of the overlay: the plan from above with its uncertainty, speed, and the control pair as bars."""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from fsd.data.ego import EgoSample
+from fsd.networks.contract import WAYPOINT_STEP_S
+from fsd.overlay.drawing import DIM, DRIVEN, INK, PANEL, PLAN, SMOOTH, WARNING
+from fsd.overlay.layout import Box
+from fsd.runtime.health import health_words
+from fsd.runtime.plan import Plan
+
+RANGES_M = (24, 48, 96, 192)
+"""How far ahead the bird's-eye view may reach, m; an eighth of it more is shown behind the rear axle."""
+CAR_FRONT_M, CAR_REAR_M, CAR_HALF_M = 3.75, -0.95, 0.93
+CURVATURE_RANGE_PER_M, ACCELERATION_RANGE_MPS2 = 0.08, 4.0
+TRACK = (52, 59, 68)
+
+
+class Fonts:
+    """The built-in font at the sizes that are needed, grown with the canvas."""
+
+    def __init__(self, unit: float) -> None:
+        self._unit = unit
+        self._fonts: dict[int, ImageFont.FreeTypeFont | ImageFont.ImageFont] = {}
+
+    def __getitem__(self, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+        if size not in self._fonts:
+            self._fonts[size] = ImageFont.load_default(size * self._unit)
+        return self._fonts[size]
+
+
+def fitting_range_m(plan: Plan, now_m: int) -> int:
+    """How far the bird's-eye view should reach: grows at once, shrinks late, so that it does not flicker."""
+    reach_m = float(np.abs(plan.trajectory[:, 0]).max())
+    fitting = next((range_m for range_m in RANGES_M if range_m >= reach_m * 1.05), RANGES_M[-1])
+    return fitting if fitting > now_m or reach_m < 0.4 * now_m else now_m
+
+
+def birdseye(
+    size: tuple[int, int], ahead_m: int, plan: Plan, driven: np.ndarray | None, fonts: Fonts, unit: float
+) -> Image.Image:
+    """The plan from above, driving upwards: the path, its uncertainty as a band and ellipses each second.
+
+    Args:
+        size: (width, height); ahead_m: how far it reaches.
+        driven: (16, 2+) x m, y m in the ego frame, NaN where unknown.
+    """
+    width, height = size[0] * SMOOTH, size[1] * SMOOTH
+    behind_m = ahead_m / 8
+    scale = height / (ahead_m + behind_m)
+    image = Image.new("RGB", (width, height), PANEL)
+    draw = ImageDraw.Draw(image, "RGBA")
+
+    def place(points: np.ndarray) -> list[tuple[float, float]]:
+        x = width / 2 - points[:, 1] * scale
+        y = height - (points[:, 0] + behind_m) * scale
+        return list(zip(x.tolist(), y.tolist(), strict=True))
+
+    rings_m = range(ahead_m // 4, ahead_m, ahead_m // 4)
+    for distance_m in rings_m:
+        radius, (centre_x, centre_y) = distance_m * scale, place(np.zeros((1, 2)))[0]
+        around = (centre_x - radius, centre_y - radius, centre_x + radius, centre_y + radius)
+        draw.arc(around, 180, 360, fill=(*TRACK, 255), width=SMOOTH)
+    path = np.concatenate([np.zeros((1, 2)), plan.trajectory[:, :2]])
+    yaw = np.concatenate([[0.0], plan.trajectory[:, 2]])
+    side_m = np.concatenate([[0.0], plan.trajectory_scale[:, 1]])
+    normal = np.stack([-np.sin(yaw), np.cos(yaw)], axis=1) * side_m[:, None]
+    draw.polygon(place(np.concatenate([path + normal, (path - normal)[::-1]])), fill=(*PLAN, 60))
+    per_second = round(1 / WAYPOINT_STEP_S)
+    for step in range(per_second, len(path), per_second):
+        draw.polygon(place(_ellipse(path[step], yaw[step], plan.trajectory_scale[step - 1, :2])), fill=(*PLAN, 70))
+    if driven is not None:
+        known = driven[np.isfinite(driven[:, :2]).all(axis=1), :2]
+        if len(known):
+            line = place(np.concatenate([np.zeros((1, 2)), known]))
+            draw.line(line, fill=(*DRIVEN, 255), width=round(1.5 * unit * SMOOTH))
+    draw.line(place(path), fill=(*PLAN, 255), width=round(2.2 * unit * SMOOTH), joint="curve")
+    for x, y in place(path[per_second::per_second]):
+        radius = 2.2 * unit * SMOOTH
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=INK)
+    corners = np.array([[CAR_FRONT_M, CAR_HALF_M], [CAR_REAR_M, -CAR_HALF_M]])
+    (x0, y0), (x1, y1) = place(corners)
+    draw.rounded_rectangle((x0, y0, x1, y1), radius=0.4 * scale, fill=(*INK, 255))
+    image = image.resize(size, Image.Resampling.BOX)
+    draw = ImageDraw.Draw(image)
+    for distance_m in rings_m:
+        y = size[1] - (distance_m + behind_m) * scale / SMOOTH
+        draw.text((5 * unit, y), f"{distance_m} m", fill=DIM, font=fonts[10], anchor="ls")
+    return image
+
+
+def draw_gauges(
+    draw: ImageDraw.ImageDraw,
+    box: Box,
+    plan: Plan,
+    ego: EgoSample | None,
+    facts: tuple[str, ...],
+    fonts: Fonts,
+    unit: float,
+) -> None:
+    """Speed, steering and acceleration with their uncertainty, health, and some facts; in a line or in a block."""
+    draw.rectangle((box.x, box.y, box.x + box.width - 1, box.y + box.height - 1), fill=PANEL)
+    is_line = box.width > 5 * box.height
+    left, top = box.x + 16 * unit, box.y + 12 * unit
+    speed = f"{ego.speed_mps * 3.6:.0f}" if ego else "--"
+    draw.text((left, top), speed, fill=INK, font=fonts[44])
+    draw.text((left, top + 46 * unit), "km/h" if ego else "speed unknown", fill=DIM, font=fonts[13])
+    bars_x = box.x + (130 if is_line else 120) * unit
+    width = (220 if is_line else 330) * unit
+    step_x, step_y = (width + 40 * unit, 0.0) if is_line else (0.0, 44 * unit)
+    for place, (name, value, doubt, limit, words) in enumerate(
+        (
+            (
+                "steering",
+                -plan.curvature_per_m,  # left is positive and stands on the left
+                plan.curvature_scale_per_m,
+                CURVATURE_RANGE_PER_M,
+                _radius_words(plan.curvature_per_m),
+            ),
+            (
+                "acceleration",
+                plan.acceleration_mps2,
+                plan.acceleration_scale_mps2,
+                ACCELERATION_RANGE_MPS2,
+                f"{plan.acceleration_mps2:+.2f} m/s/s",
+            ),
+        )
+    ):
+        at = (bars_x + place * step_x, top + 2 * unit + place * step_y)
+        _bar(draw, at, width, name, (value, doubt, limit), words, fonts, unit)
+    facts_x, facts_y = (bars_x + 2 * step_x, top) if is_line else (left, top + 96 * unit)
+    longest = int((box.x + box.width - facts_x) / (6.6 * unit)) - 1
+    lines = [(text, DIM) for text in facts]
+    lines.append((health_words(plan.health), INK if plan.health == "ok" else WARNING))
+    for row, (text, colour) in enumerate(lines):
+        shown = text if len(text) <= longest else text[: longest - 1] + "…"
+        draw.text((facts_x, facts_y + row * 19 * unit), shown, fill=colour, font=fonts[13])
+
+
+def _radius_words(curvature_per_m: float) -> str:
+    if abs(curvature_per_m) < 1e-3:
+        return "straight"
+    return f"{'left' if curvature_per_m > 0 else 'right'}, radius {1 / abs(curvature_per_m):.0f} m"
+
+
+def _bar(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    width: float,
+    name: str,
+    reading: tuple[float, float, float],
+    words: str,
+    fonts: Fonts,
+    unit: float,
+) -> None:
+    """A bar from the middle: value, a lighter band of one scale around its end, range."""
+    value, doubt, limit = reading
+    x, y = at
+    draw.text((x, y), name, fill=DIM, font=fonts[13])
+    draw.text((x + width, y), words, fill=INK, font=fonts[13], anchor="ra")
+    top, bottom = y + 20 * unit, y + 27 * unit
+    middle = x + width / 2
+
+    def across(amount: float) -> float:
+        return middle + float(np.clip(amount / limit, -1, 1)) * width / 2
+
+    draw.rounded_rectangle((x, top, x + width, bottom), radius=3 * unit, fill=TRACK)
+    band = (across(value - doubt), top, across(value + doubt), bottom)
+    draw.rectangle(band, fill=tuple((a + b) // 2 for a, b in zip(PLAN, TRACK, strict=True)))
+    begin, end = sorted((middle, across(value)))
+    draw.rectangle((begin, top, end, bottom), fill=PLAN)
+    draw.rectangle((middle - unit, top - 2 * unit, middle + unit, bottom + 2 * unit), fill=INK)
+
+
+def _ellipse(centre: np.ndarray, yaw_rad: float, scale_m: np.ndarray) -> np.ndarray:
+    """(24, 2) outline of one Laplace scale around a waypoint, along and across its heading."""
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    along, across = scale_m[0] * np.cos(angle), scale_m[1] * np.sin(angle)
+    cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
+    return np.stack([centre[0] + cos * along - sin * across, centre[1] + sin * along + cos * across], axis=1)

@@ -1,0 +1,115 @@
+"""One picture of one tick: all cameras, what the compressor looked at, and the plan in the picture and from above.
+
+Puts the parts together; writes no file. The overlay video and the report's moments are made of these pictures.
+"""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from fsd.compression.budget import Budget
+from fsd.data.clip import Clip
+from fsd.data.ego import EgoSample
+from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.networks.contract import ModelMetadata
+from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, camera_picture, draw_gaze, draw_plan, fitted
+from fsd.overlay.gauges import Fonts, birdseye, draw_gauges, fitting_range_m
+from fsd.overlay.layout import Box, OverlayConfig, choose_layout
+from fsd.runtime.pipeline import TickResult
+from fsd.runtime.plan import Plan
+from fsd.scoring.driven_path import DrivenPath
+
+
+class OverlayPainter:
+    """Draws ticks of one clip.
+
+    Args:
+        clip: for the calibration and the driven path; metadata: of the model, for the header.
+        config: what to show where.
+    """
+
+    def __init__(self, clip: Clip, metadata: ModelMetadata, config: OverlayConfig | None = None) -> None:
+        self._clip = clip
+        self._metadata = metadata
+        sizes = {stream.name: (stream.width_px, stream.height_px) for stream in clip.streams if stream is not None}
+        self._present = frozenset(sizes)
+        self.layout = choose_layout(sizes, config)
+        self._unit = self.layout.unit
+        self._fonts = Fonts(self._unit)
+        self._driven = None if clip.ego is None else DrivenPath(clip.ego)
+        spec = metadata.budget
+        budget = Budget(spec.name, spec.base_height_px, spec.base_width_px, spec.patch_count)
+        self._facts = f"{budget.name}, pixels {budget.r_px:.0f}:1, {metadata.precision}"
+        self._range_m = 0
+
+    def picture(self, result: TickResult, ego: EgoSample | None, command: str) -> Image.Image:
+        """The picture of one tick, RGB, of the layout's size."""
+        layout, plan = self.layout, result.plan
+        driven = None if self._driven is None else self._driven.waypoints(plan.timestamp_ns)
+        canvas = Image.new("RGB", (layout.width_px, layout.height_px), PANEL)
+        for name, box in layout.tiles.items():
+            canvas.paste(self._tile(name, box, result, driven), (box.x, box.y))
+        inset = layout.birdseye
+        self._range_m = fitting_range_m(plan, self._range_m)
+        above = birdseye((inset.width, inset.height), self._range_m, plan, driven, self._fonts, self._unit)
+        canvas.paste(above, (inset.x, inset.y))
+        draw = ImageDraw.Draw(canvas)
+        self._draw_header(draw, plan)
+        patches, slots = (result.compressed.patch_camera >= 0).sum(), int(result.compressed.memory_valid.sum())
+        facts = (
+            f"command {command.replace('_', ' ')} · {self._facts}",
+            f"gaze {patches} patches · memory {slots} of {len(result.compressed.memory_valid)} slots",
+        )
+        draw_gauges(draw, layout.gauges, plan, ego, facts, self._fonts, self._unit)
+        return canvas
+
+    def _tile(self, name: str, box: Box, result: TickResult, driven: np.ndarray | None) -> Image.Image:
+        tile = Image.new("RGB", (box.width, box.height), DARK)
+        index = CAMERAS.index(name)
+        frame = result.frame_set.frames[index]
+        is_main = name == self.layout.main
+        if frame is None:
+            note = "no frame yet" if name in self._present else "no camera"
+        else:
+            height_px, width_px = frame.y_plane.shape
+            view = fitted(width_px, height_px, box.width, box.height, self.layout.fills and is_main)
+            picture = camera_picture(frame, view)
+            blocks = result.compressed.patch_block[result.compressed.patch_camera == index]
+            draw_gaze(picture, view, (width_px, height_px), blocks, self._unit)
+            camera = self._clip.rig.camera(name)
+            if is_main and camera is not None:
+                draw_plan(picture, view, camera, result.plan, driven, self._unit)
+            tile.paste(picture, ((box.width - view.width) // 2, (box.height - view.height) // 2))
+            trouble = "black" if frame.is_black else "stale"
+            note = "" if result.frame_set.is_valid[index] else trouble
+        age_ms = result.frame_set.age_ns[index] / 1e6 if frame is not None else 0.0
+        self._label(tile, name, note, age_ms, bool(result.compressed.is_keyframe[index]))
+        return tile
+
+    def _label(self, tile: Image.Image, name: str, note: str, age_ms: float, is_keyframe: bool) -> None:
+        """Name, age of the picture, what is wrong with it, and a mark when it was committed to memory."""
+        draw, font, unit = ImageDraw.Draw(tile, "RGBA"), self._fonts[12], self._unit
+        words = [(name.replace("_", " "), INK)]
+        if note:
+            words.append((note, WARNING))
+        elif age_ms >= 0.5:
+            words.append((f"{age_ms:.0f} ms", DIM))
+        x, gap = 7 * unit, 7 * unit
+        width = sum(draw.textlength(text, font) + gap for text, _ in words)
+        draw.rectangle((0, 0, x + width, 19 * unit), fill=(*PANEL, 205))
+        for text, colour in words:
+            draw.text((x, 3 * unit), text, fill=colour, font=font)
+            x += draw.textlength(text, font) + gap
+        edge = (*GAZE, 255) if is_keyframe else (*PANEL, 255)
+        line = max(1, round((2 if is_keyframe else 1) * unit))
+        draw.rectangle((0, 0, tile.width - 1, tile.height - 1), outline=edge, width=line)
+
+    def _draw_header(self, draw: ImageDraw.ImageDraw, plan: Plan) -> None:
+        unit, width = self._unit, self.layout.width_px
+        minutes, seconds = divmod(float(plan.tick / RATE_HZ), 60)
+        draw.text((14 * unit, 9 * unit), f"{minutes:02.0f}:{seconds:05.2f}", fill=INK, font=self._fonts[20])
+        draw.text((118 * unit, 12 * unit), f"{self._clip.name}", fill=DIM, font=self._fonts[16])
+        if not self._metadata.trained:
+            text, font = "UNTRAINED NETWORK: the plan means nothing yet", self._fonts[15]
+            left = width - draw.textlength(text, font) - 24 * unit
+            draw.rounded_rectangle((left, 7 * unit, width - 8 * unit, 33 * unit), radius=5 * unit, fill=WARNING)
+            draw.text((left + 8 * unit, 11 * unit), text, fill=PANEL, font=font)

@@ -1,0 +1,1 @@
+"""The analytic roofline and energy model of other devices."""

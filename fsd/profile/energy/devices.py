@@ -1,0 +1,62 @@
+"""The table of devices that the energy model knows: published rates, and who published them.
+
+A figure that the maker does not publish is null; a device without published dense rates is not in the table at all.
+"""
+
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+import msgspec
+
+from fsd.data.errors import UsageError
+
+
+class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One row of devices.json.
+
+    Attributes:
+        covers: what the watts include: module, board or card.
+        int8_tops, float_tops: dense rates in 1e12 operations a second; a multiply-accumulate is two. Float is FP16.
+        bandwidth_gb_s: memory, 1e9 bytes a second.
+        idle_w: None where the maker does not say; max_w: the maker's limit.
+        source: document and year; confidence: how directly it says so.
+        known_as: patterns of the name by which drivers know it, to tell that a meter measures just this device.
+    """
+
+    name: str
+    title: str
+    covers: str
+    int8_tops: float
+    float_tops: float
+    bandwidth_gb_s: float
+    idle_w: float | None
+    max_w: float
+    source: str
+    confidence: Literal["high", "medium", "low"]
+    remark: str = ""
+    known_as: tuple[str, ...] = ()
+
+
+class _Table(msgspec.Struct):
+    note: str
+    devices: tuple[Device, ...]
+
+
+@cache
+def devices() -> dict[str, Device]:
+    """Name -> device, in the order of the table."""
+    text = (resources.files("fsd.profile.energy") / "devices.json").read_bytes()
+    return {device.name: device for device in msgspec.json.decode(text, type=_Table).devices}
+
+
+def device(name: str) -> Device:
+    """Look a device up.
+
+    Raises:
+        UsageError: it is not in the table; lists those that are.
+    """
+    try:
+        return devices()[name]
+    except KeyError:
+        raise UsageError(f"There is no device {name!r} in the table. It has: {', '.join(devices())}.") from None

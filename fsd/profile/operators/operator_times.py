@@ -1,0 +1,137 @@
+"""Where the network's time goes: a table by operator and by module, against the machine's measured peaks."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fsd.networks.network_cost import NetworkCost, OperatorCost, operator_cost
+from fsd.profile.operators.machine_peaks import MachinePeaks
+from fsd.profile.operators.runtime_trace import OperatorEvent
+
+TOP_MODULE = "(network)"
+UNKNOWN_MODULE = "(fused by the runtime)"
+FUSED_PREFIX = "fused "
+RUNTIME_SUFFIXES = ("_nchwc",)
+RUNTIME_KINDS = {"ReorderInput", "ReorderOutput"}
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorTime:
+    """One operator: what it costs, how long it takes, and how near it comes to the machine's roofline.
+
+    Attributes:
+        module: of the network, from the node's name (`retina.trunk.0`).
+        median_us: over the profiled runs.
+        share: of the time of all operators.
+        peak_share: the roofline's time for it over its measured time, 1 being perfect; None where it does no
+            multiplications, or where nobody measured the device's peaks. A value above 1 means that its operands came
+            from a cache, not from memory.
+    """
+
+    cost: OperatorCost
+    module: str
+    median_us: float
+    share: float
+    peak_share: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "name": self.cost.name,
+            "kind": self.cost.kind,
+            "module": self.module,
+            "macs": self.cost.macs,
+            "bytes": self.cost.bytes,
+            "is_int8": self.cost.is_int8,
+            "median_us": round(self.median_us, 2),
+            "share": round(self.share, 5),
+            "peak_share": None if self.peak_share is None else round(self.peak_share, 4),
+        }
+
+
+def count_cost(name: str, run: Sequence[OperatorEvent]) -> NetworkCost:
+    """Cost of a network from one run of it whose profile holds all shapes (a session without prepacking)."""
+    return NetworkCost(name, tuple(operator_cost(each.name, each.kind, each.inputs, each.outputs) for each in run))
+
+
+def time_operators(
+    cost: NetworkCost, runs: Sequence[Sequence[OperatorEvent]], peaks: MachinePeaks | None
+) -> list[OperatorTime]:
+    """Join costs with times, in the order of execution.
+
+    Args:
+        cost: of the same model, counted without prepacking.
+        runs: profiled runs as it runs in earnest. What a device has fused is not in `cost`; such operators come last,
+            with their time and no cost of their own.
+        peaks: of the device that the runs are from; None if unknown.
+    """
+    durations: dict[str, list[int]] = defaultdict(list)
+    kinds: dict[str, str] = {}
+    for run in runs:
+        for event in run:
+            durations[event.name].append(event.duration_us)
+            kinds[event.name] = event.kind
+    median_us = {name: float(np.median(values)) for name, values in durations.items()}
+    total_us = sum(median_us.values())
+    counted = [each for each in cost.operators if each.name in median_us]
+    known = {each.name for each in counted}
+    fused = [OperatorCost(name, kinds[name], 0, 0, False) for name in median_us if name not in known]
+    return [
+        OperatorTime(
+            cost=each,
+            module=module_of(each.name, each.kind) if each.name in known else UNKNOWN_MODULE,
+            median_us=median_us[each.name],
+            share=median_us[each.name] / total_us if total_us else 0.0,
+            peak_share=_peak_share(each, median_us[each.name], peaks),
+        )
+        for each in counted + fused
+    ]
+
+
+def by_module(operators: Sequence[OperatorTime], depth: int = 1) -> list[dict[str, Any]]:
+    """Time and multiply-accumulates per module, slowest first; `depth` is how many parts of its path to keep."""
+    time_us: dict[str, float] = defaultdict(float)
+    macs: dict[str, int] = defaultdict(int)
+    share: dict[str, float] = defaultdict(float)
+    for each in operators:
+        module = ".".join(each.module.split(".")[:depth])
+        time_us[module] += each.median_us
+        macs[module] += each.cost.macs
+        share[module] += each.share
+    return [
+        {
+            "module": module,
+            "ms": round(time_us[module] / 1e3, 4),
+            "share": round(share[module], 4),
+            "mmacs": round(macs[module] / 1e6, 3),
+        }
+        for module in sorted(time_us, key=time_us.__getitem__, reverse=True)
+    ]
+
+
+def providers_of(runs: Sequence[Sequence[OperatorEvent]]) -> dict[str, int]:
+    """Execution provider -> operators that it ran in the last run, as the runtime's own profile tells."""
+    return dict(Counter(event.provider for event in runs[-1])) if runs else {}
+
+
+def module_of(node_name: str, kind: str = "") -> str:
+    """The network's module behind a node, `<module path>/<operator>` as the exporter names them.
+
+    Names that the runtime made up for its own nodes tell no module.
+    """
+    if kind in RUNTIME_KINDS or node_name.endswith(RUNTIME_SUFFIXES):
+        return UNKNOWN_MODULE
+    module, separator, _ = node_name.removeprefix(FUSED_PREFIX).lstrip("/").partition("/")
+    # `Slice_6/GatherSliceToSplitFusion` is a rewritten top-level node: operators begin with a capital, modules do not.
+    return module if separator and not module[:1].isupper() else TOP_MODULE
+
+
+def _peak_share(cost: OperatorCost, measured_us: float, peaks: MachinePeaks | None) -> float | None:
+    if not cost.macs or not measured_us or peaks is None:
+        return None
+    rate_gmac_s = peaks.int8_gmac_s if cost.is_int8 else peaks.fp32_gmac_s
+    best_us = max(cost.macs / rate_gmac_s, cost.bytes / peaks.copy_gb_s) / 1e3
+    return best_us / measured_us

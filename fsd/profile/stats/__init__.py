@@ -1,0 +1,1 @@
+"""Percentiles, trend, deadlines, and whether two samples differ."""

@@ -1,0 +1,1 @@
+"""Offline replay of recordings, and its report."""

@@ -1,0 +1,153 @@
+"""Replay many recordings: a process each, so that one that fails, or crashes its decoder, never costs the others.
+
+What is finished is not done again: a run that was stopped goes on where it was. Shards share a list between machines.
+"""
+
+import json
+import multiprocessing
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from fsd.data.errors import FsdError, UsageError
+from fsd.replay.replay import ReplayConfig, replay
+from fsd.version import __version__
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Every `count`-th recording from `index` on: `Shard(0, 4)` to `Shard(3, 4)` share a list between four machines."""
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise ValueError(f"A shard is i/n with i from 0 to n-1, got {self.index}/{self.count}.")
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """From `i/n`.
+
+        Raises:
+            ValueError: anything else.
+        """
+        index, slash, count = text.partition("/")
+        if not slash or not index.isdecimal() or not count.isdecimal():
+            raise ValueError(f"A shard is i/n such as 0/4, got {text!r}.")
+        return cls(int(index), int(count))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one recording ended: `complete`, `kept` (was complete before), `failed` or `crashed`, and why."""
+
+    clip: str
+    out: str
+    status: str
+    error: str | None = None
+    ticks: int = 0
+    plan_hash: str | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether its results are there and whole."""
+        return self.status in ("complete", "kept")
+
+
+def replay_many(
+    clips: Sequence[Path],
+    template: ReplayConfig,
+    workers: int = 1,
+    shard: Shard | None = None,
+    again: bool = False,
+    progress: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Replay recordings into a folder each, below `template.out`, and write `batch.json` there.
+
+    Args:
+        clips: recordings; template: settings of all of them; workers: recordings at a time.
+        shard: which of them are this machine's; None is all.
+        again: replay what is complete, too.
+        progress: told of every recording as it ends.
+
+    Raises:
+        UsageError: two recordings would write into one folder.
+    """
+    shard = shard or Shard()
+    configs = [
+        replace(template, clip=clip, out=template.out / name) for clip, name in zip(clips, _names(clips), strict=True)
+    ]
+    mine = configs[shard.index :: shard.count]
+    outcomes: dict[str, Outcome] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        pending = [pool.submit(_replay_apart, config, again) for config in mine]
+        for future in as_completed(pending):
+            outcome = future.result()
+            outcomes[outcome.clip] = outcome
+            progress(outcome)
+    ordered = [outcomes[str(config.clip)] for config in mine]
+    template.out.mkdir(parents=True, exist_ok=True)
+    name = "batch.json" if shard.count == 1 else f"batch-{shard.index}-of-{shard.count}.json"
+    (template.out / name).write_text(json.dumps([asdict(outcome) for outcome in ordered], indent=1) + "\n")
+    return ordered
+
+
+def _names(clips: Sequence[Path]) -> list[str]:
+    names = [clip.resolve().stem if clip.is_file() else clip.resolve().name for clip in clips]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"More than one recording is called {', '.join(twice)}; their results would go into one folder. "
+            "Replay them with separate --out folders, or rename them."
+        )
+    return names
+
+
+def _replay_apart(config: ReplayConfig, again: bool) -> Outcome:
+    before = _read_summary(config)
+    if not again and before.get("status") == "complete" and before.get("fsd_version") == __version__:
+        return _outcome(config, before, "kept")
+    (config.out / "summary.json").unlink(missing_ok=True)
+    process = multiprocessing.get_context("spawn").Process(target=_replay_quietly, args=(config,))
+    process.start()
+    process.join()
+    summary = _read_summary(config)
+    if process.exitcode == 0:
+        return _outcome(config, summary, "complete")
+    if (refusal := config.out / "error.txt").exists():
+        return Outcome(str(config.clip), str(config.out), "failed", refusal.read_text().strip())
+    if summary.get("status") in ("failed", "interrupted"):
+        return _outcome(config, summary, "failed")
+    return Outcome(str(config.clip), str(config.out), "crashed", f"the process ended with {process.exitcode}")
+
+
+def _replay_quietly(config: ReplayConfig) -> None:
+    refusal = config.out / "error.txt"
+    refusal.unlink(missing_ok=True)
+    try:
+        replay(config, show_progress=False)
+    except FsdError as error:
+        config.out.mkdir(parents=True, exist_ok=True)
+        refusal.write_text(f"{error}\n")
+        sys.exit(error.exit_code)
+
+
+def _read_summary(config: ReplayConfig) -> dict:
+    try:
+        return json.loads((config.out / "summary.json").read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _outcome(config: ReplayConfig, summary: dict, status: str) -> Outcome:
+    return Outcome(
+        str(config.clip),
+        str(config.out),
+        status,
+        summary.get("error"),
+        summary.get("ticks", 0),
+        summary.get("plan_hash"),
+    )

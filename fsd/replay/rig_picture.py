@@ -1,0 +1,76 @@
+"""The rig from above: the car, and where each camera looks. Geometry of the rig in, SVG out."""
+
+import math
+from collections.abc import Collection
+
+import numpy as np
+
+from fsd.data import camera_model
+from fsd.data.frames import CAMERAS
+from fsd.data.rig import Camera, Rig, VehicleSpec
+from fsd.html.page import text
+
+USUAL_VEHICLE = VehicleSpec(length_m=4.7, width_m=1.85, height_m=1.45, wheelbase_m=2.875, rear_overhang_m=0.95)
+WEDGE_M = {"front_narrow": 9.0, "front_main": 7.6, "front_wide": 6.2}
+USUAL_WEDGE_M = 5.4
+LABEL_SIDE = {"front_wide": 0.62, "front_main": -0.55}
+"""Where the name stands between the middle (0) and an edge (1 left, -1 right) of what the camera sees."""
+MARGIN_M = 0.4
+
+
+def rig_picture(rig: Rig, present: Collection[str]) -> str:
+    """An SVG of the rig, driving direction to the right; cameras without a video are dashed.
+
+    Args:
+        rig: described or assumed; present: names of the cameras that have a video.
+    """
+    vehicle = rig.vehicle or USUAL_VEHICLE
+    wedges, names = [], []
+    for index, name in enumerate(CAMERAS):
+        camera = rig.camera(name)
+        if camera is None:
+            continue
+        yaw_rad, half_rad = _looks(camera)
+        x_m, y_m, _ = camera.ego_from_camera.translation_m
+        length_m = WEDGE_M.get(name, USUAL_WEDGE_M)
+        here = "" if name in present else " absent"
+        wedges.append(f"<path class='wedge cam{index}{here}' d='{_wedge(x_m, y_m, yaw_rad, half_rad, length_m)}' />")
+        names.append(_label(name, x_m, y_m, yaw_rad + LABEL_SIDE.get(name, 0.0) * half_rad, length_m))
+    x_m, half_m = -vehicle.rear_overhang_m, vehicle.width_m / 2
+    size = f"width={vehicle.length_m:.2f} height={vehicle.width_m:.2f}"
+    car = (
+        f"<rect class=car x={x_m:.2f} y={-half_m:.2f} {size} rx=0.5 />"
+        f"<path class=glass d='M{x_m + 3.1:.2f} {-half_m + 0.2:.2f}l0.45 0.1v{vehicle.width_m - 0.6:.2f}l-0.45 0.1z' />"
+    )
+    reach = [camera.ego_from_camera.translation_m[0] for camera in rig.cameras]
+    front_m = max(reach) + max(WEDGE_M.values()) + MARGIN_M
+    rear_m, side_m = min(*reach, x_m) - USUAL_WEDGE_M - MARGIN_M, USUAL_WEDGE_M + 1.0 + MARGIN_M
+    view = f"{rear_m:.2f} {-side_m:.2f} {front_m - rear_m:.2f} {2 * side_m:.2f}"
+    drawn = "".join([*wedges, car, *names])
+    return f"<svg class=rig viewBox='{view}' role=img aria-label='cameras from above'>{drawn}</svg>"
+
+
+def _looks(camera: Camera) -> tuple[float, float]:
+    """Direction of the optical axis (left positive) and half the horizontal field of view, radians."""
+    middle = camera.height_px / 2
+    edges = camera_model.rays(camera, np.array([[-0.5, middle], [camera.width_px - 0.5, middle]]))
+    angle_rad = float(np.arccos(np.clip(edges[:, 2], -1, 1)).mean())
+    axis = camera.ego_from_camera.matrix()[:3, 2]
+    return math.atan2(axis[1], axis[0]), angle_rad
+
+
+def _wedge(x_m: float, y_m: float, yaw_rad: float, half_rad: float, length_m: float) -> str:
+    # SVG's y points down, ours left: driving to the right, left is up, so y changes its sign.
+    points = [
+        (x_m + length_m * math.cos(yaw_rad + side * half_rad), -(y_m + length_m * math.sin(yaw_rad + side * half_rad)))
+        for side in (1, -1)
+    ]
+    (ax, ay), (bx, by) = points
+    large = int(half_rad > math.pi / 2)
+    return f"M{x_m:.2f} {-y_m:.2f}L{ax:.2f} {ay:.2f}A{length_m:.2f} {length_m:.2f} 0 {large} 1 {bx:.2f} {by:.2f}Z"
+
+
+def _label(name: str, x_m: float, y_m: float, yaw_rad: float, length_m: float) -> str:
+    at_m = length_m - 1.9
+    x, y = x_m + at_m * math.cos(yaw_rad), -(y_m + at_m * math.sin(yaw_rad))
+    return f"<text x={x:.2f} y={y:.2f}>{text(name.replace('_', ' '))}</text>"

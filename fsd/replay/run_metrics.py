@@ -1,0 +1,111 @@
+"""What the report shows, as arrays: errors, gaze and keyframes over the ticks of one run.
+
+Reads a finished run and the driven path; knows nothing of HTML.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
+from fsd.data.ego import EgoTrack
+from fsd.data.frames import CAMERAS
+from fsd.networks.contract import WAYPOINT_STEP_S
+from fsd.outputs.run_folder import Run, list_column
+from fsd.scoring.baseline_plans import constant_velocity
+from fsd.scoring.plan_errors import HORIZONS_S, driven_waypoints
+
+
+@dataclass(frozen=True)
+class ErrorCurves:
+    """Mean distance to the driven path until `horizon_s` at every tick, m: (T,), NaN where unknown."""
+
+    horizon_s: float
+    network_m: np.ndarray
+    constant_velocity_m: np.ndarray
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """Arrays of one run.
+
+    Attributes:
+        time_s: (T,) since the first tick; plan_ms (T,) latency.
+        trajectory: (T, 16, 4) plans; uncertainty_m (T,) mean Laplace scale of the planned positions until 3 s.
+        poses: (T, 4) driven x m, y m, yaw rad, v m/s, NaN where unknown; None without a driven path.
+        errors: None without a driven path long enough.
+        gaze: (8, 15, 20) how often each block was read; patches (T, 8) patches per tick and camera.
+        blocks_never_read: (8,) of 300.
+        is_keyframe, is_valid: (T, 8) bool; age_ms (T, 8), NaN where there was no frame.
+        memory_slots: (T,) filled, of 112; is_ok (T,) health was `ok`.
+    """
+
+    time_s: np.ndarray
+    plan_ms: np.ndarray
+    trajectory: np.ndarray
+    uncertainty_m: np.ndarray
+    poses: np.ndarray | None
+    errors: ErrorCurves | None
+    gaze: np.ndarray
+    patches: np.ndarray
+    is_keyframe: np.ndarray
+    is_valid: np.ndarray
+    age_ms: np.ndarray
+    memory_slots: np.ndarray
+    is_ok: np.ndarray
+
+    @property
+    def blocks_never_read(self) -> np.ndarray:
+        """(8,) blocks of each camera that no patch ever showed."""
+        return (self.gaze == 0).sum(axis=(1, 2))
+
+
+def run_figures(run: Run, ego: EgoTrack | None) -> RunFigures:
+    """Work them out; `ego` is the driven path of the clip."""
+    times_ns, trajectory = run.timestamp_ns, run.trajectory
+    gaze, patches = _gaze(list_column(run.ticks, "patch_camera"), list_column(run.ticks, "patch_block"))
+    age_ns = list_column(run.ticks, "age_ns").astype(np.float64)
+    steps = round(HORIZONS_S[-1] / WAYPOINT_STEP_S)
+    scale = np.stack([list_column(run.plan, name)[:, :steps] for name in ("x_m_scale", "y_m_scale")])
+    poses = None if ego is None else ego.poses_at(times_ns)
+    if poses is not None and not np.isfinite(poses[:, :3]).all(axis=1).any():
+        poses = None
+    return RunFigures(
+        time_s=(times_ns - times_ns[0]) * 1e-9,
+        plan_ms=run.plan_ms,
+        trajectory=trajectory,
+        uncertainty_m=scale.mean(axis=(0, 2)),
+        poses=poses,
+        errors=None if ego is None else _errors(ego, times_ns, trajectory),
+        gaze=gaze,
+        patches=patches,
+        is_keyframe=list_column(run.ticks, "is_keyframe") > 0,
+        is_valid=list_column(run.ticks, "is_valid") > 0,
+        age_ms=np.where(age_ns < 0, np.nan, age_ns / 1e6),
+        memory_slots=run.ticks["memory_slots"].to_numpy(),
+        is_ok=np.array([health == "ok" for health in run.plan["health"].to_pylist()]),
+    )
+
+
+def _errors(ego: EgoTrack, times_ns: np.ndarray, trajectory: np.ndarray) -> ErrorCurves | None:
+    driven = driven_waypoints(ego, times_ns)[..., :2]
+    still = constant_velocity(ego, times_ns).trajectory
+    for horizon_s in reversed(HORIZONS_S):
+        steps = round(horizon_s / WAYPOINT_STEP_S)
+        network_m, still_m = (
+            np.linalg.norm(plans[:, :steps, :2] - driven[:, :steps], axis=-1).mean(axis=1)
+            for plans in (trajectory, still)
+        )
+        if np.isfinite(network_m).any():
+            return ErrorCurves(horizon_s, network_m, still_m)
+    return None
+
+
+def _gaze(camera: np.ndarray, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(8, 15, 20) reads of each block, and (T, 8) patches per tick and camera, from (T, K) columns."""
+    blocks = GRID_ROWS * GRID_COLUMNS
+    used = camera >= 0
+    flat = camera[used].astype(np.int64) * blocks + block[used]
+    gaze = np.bincount(flat, minlength=len(CAMERAS) * blocks).reshape(len(CAMERAS), GRID_ROWS, GRID_COLUMNS)
+    patches = np.stack([(camera == index).sum(axis=1) for index in range(len(CAMERAS))], axis=1)
+    return gaze, patches

@@ -1,1 +1,0 @@
-"""Pages for people: the report of a replay and the comparison of two, each one self-contained HTML file."""

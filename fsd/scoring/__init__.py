@@ -1,0 +1,1 @@
+"""How far plans are from what the car then did."""

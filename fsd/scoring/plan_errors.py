@@ -1,0 +1,184 @@
+"""How far plans are from what the car then did, beside planners that look at nothing.
+
+docs/metrics.md defines every figure and names its source. Knows nothing of how plans are made; needs the driven poses
+of the whole clip. Open-loop figures: they compare with one recorded drive, which is not the only good one.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fsd.data.ego import EgoTrack
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
+from fsd.scoring.baseline_plans import MIN_DISTANCE_M, WAYPOINT_TIMES_S, Plans, constant_velocity, hold_last, wrapped
+from fsd.scoring.latency_charge import carried_forward, plan_in_force
+
+HORIZONS_S = (1.0, 2.0, 3.0)
+
+
+def score_run(
+    ego: EgoTrack, tick_times_ns: np.ndarray, network: Plans, latency_ms: np.ndarray | float
+) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
+    """All figures of one replay.
+
+    Args:
+        ego: the driven track; tick_times_ns: (T,) int64; network: its plans.
+        latency_ms: from tick to plan, (T,) or one for all.
+
+    Returns:
+        Plain scores, and latency-charged scores: each planner -> figure -> value.
+    """
+    driven, poses = driven_waypoints(ego, tick_times_ns), ego.poses_at(tick_times_ns)
+    planners = {
+        "network": network,
+        "constant_velocity": constant_velocity(ego, tick_times_ns),
+        "hold_last": hold_last(ego, tick_times_ns),
+    }
+    plain = {
+        name: displacement_errors(plans.trajectory, driven)
+        | heading_errors(plans.trajectory, driven)
+        | control_errors(plans, driven, poses[:, 3])
+        | jitter(plans, tick_times_ns, poses)
+        for name, plans in planners.items()
+    }
+    in_force = plan_in_force(tick_times_ns, latency_ms)
+    charged: dict[str, Any] = {}
+    for name, plans in planners.items():
+        carried = carried_forward(plans.trajectory, tick_times_ns, poses, in_force)
+        charged[name] = (
+            displacement_errors(carried, driven)
+            | heading_errors(carried, driven)
+            | latency_costs(plans.trajectory, carried, driven)
+        )
+    return plain, charged
+
+
+def driven_waypoints(ego: EgoTrack, tick_times_ns: np.ndarray) -> np.ndarray:
+    """Where the car went, in the ego frame of each tick.
+
+    Returns:
+        (T, 16, 4) x m, y m, yaw rad, v m/s; NaN where the recording does not reach.
+    """
+    now = ego.poses_at(tick_times_ns)  # (T, 4)
+    steps_ns = np.rint(WAYPOINT_TIMES_S * 1e9).astype(np.int64)
+    later = ego.poses_at((tick_times_ns[:, None] + steps_ns).ravel()).reshape(len(tick_times_ns), WAYPOINTS, 4)
+    offset = later[..., :2] - now[:, None, :2]
+    cos, sin = np.cos(now[:, 2])[:, None], np.sin(now[:, 2])[:, None]
+    return np.stack(
+        [
+            cos * offset[..., 0] + sin * offset[..., 1],
+            -sin * offset[..., 0] + cos * offset[..., 1],
+            wrapped(later[..., 2] - now[:, None, 2]),
+            later[..., 3],
+        ],
+        axis=-1,
+    )
+
+
+def displacement_errors(planned: np.ndarray, driven: np.ndarray) -> dict[str, float]:
+    """ADE and FDE in metres at each horizon, over the ticks whose whole horizon was recorded.
+
+    Args:
+        planned: (T, 16, 2+) positions; driven: (T, 16, 2+), NaN where unknown.
+
+    Returns:
+        `ade_1s_m`, `fde_1s_m` … and `ticks_1s`: how many ticks each figure is a mean of; no figure without a tick.
+    """
+    distance_m = np.linalg.norm(planned[..., :2] - driven[..., :2], axis=-1)  # (T, 16)
+    figures: dict[str, float] = {}
+    for label, steps, known in _supported(distance_m):
+        figures[f"ticks_{label}"] = int(known.sum())
+        if known.any():
+            figures[f"ade_{label}_m"] = float(distance_m[known, :steps].mean())
+            figures[f"fde_{label}_m"] = float(distance_m[known, steps - 1].mean())
+    return figures
+
+
+def heading_errors(planned: np.ndarray, driven: np.ndarray) -> dict[str, float]:
+    """Mean and final absolute heading error in radians at each horizon: `ahe_1s_rad`, `fhe_1s_rad` …
+
+    Args:
+        planned, driven: (T, 16, 3+) x m, y m, yaw rad; NaN where unknown.
+    """
+    error_rad = np.abs(wrapped(planned[..., 2] - driven[..., 2]))
+    figures: dict[str, float] = {}
+    for label, steps, known in _supported(error_rad):
+        if known.any():
+            figures[f"ahe_{label}_rad"] = float(error_rad[known, :steps].mean())
+            figures[f"fhe_{label}_rad"] = float(error_rad[known, steps - 1].mean())
+    return figures
+
+
+def latency_costs(planned: np.ndarray, carried: np.ndarray, driven: np.ndarray) -> dict[str, float]:
+    """How much ADE latency adds at each horizon, in metres, over the ticks where both figures are known.
+
+    The charged scores alone do not say it: they lack the first ticks, when no plan is ready yet.
+
+    Args:
+        planned: (T, 16, 2+) each tick's own plan; carried: the one in force; driven: where the car went.
+    """
+    own_m, carried_m = (np.linalg.norm(plans[..., :2] - driven[..., :2], axis=-1) for plans in (planned, carried))
+    figures: dict[str, float] = {}
+    for label, steps, known in _supported(own_m + carried_m):
+        if known.any():
+            figures[f"latency_cost_{label}_m"] = float((carried_m - own_m)[known, :steps].mean())
+    return figures
+
+
+def driven_control(driven: np.ndarray, speed_mps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Curvature (1/m) and acceleration (m/s²) of the car over the 0.25 s after each tick.
+
+    Args:
+        driven: (T, 16, 4) as of `driven_waypoints`; speed_mps: (T,) at the tick.
+
+    Returns:
+        Two (T,) arrays; NaN where unknown, and no curvature below 1 m/s.
+    """
+    distance_m = np.hypot(driven[:, 0, 0], driven[:, 0, 1])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        curvature = np.where(distance_m > MIN_DISTANCE_M, driven[:, 0, 2] / distance_m, np.nan)
+    return curvature, (driven[:, 0, 3] - speed_mps) / WAYPOINT_STEP_S
+
+
+def control_errors(plans: Plans, driven: np.ndarray, speed_mps: np.ndarray) -> dict[str, float]:
+    """Mean absolute error of the control pair, each with the number of ticks behind it."""
+    curvature, acceleration = driven_control(driven, speed_mps)
+    return _mean("curvature_mae_per_m", "ticks_curvature", np.abs(plans.curvature_per_m - curvature)) | _mean(
+        "acceleration_mae_mps2", "ticks_acceleration", np.abs(plans.acceleration_mps2 - acceleration)
+    )
+
+
+def jitter(plans: Plans, tick_times_ns: np.ndarray, poses: np.ndarray) -> dict[str, float]:
+    """How much a plan contradicts the one of the tick before about the same places at the same times.
+
+    Returns:
+        `jitter_1s_m` … : mean distance up to a horizon, both plans in one frame by the driven poses;
+        `curvature_jitter_per_m`, `acceleration_jitter_mps2`: mean absolute step of the control pair.
+    """
+    before = carried_forward(plans.trajectory, tick_times_ns, poses, np.arange(len(poses)) - 1)
+    distance_m = np.linalg.norm(plans.trajectory[..., :2] - before[..., :2], axis=-1)
+    figures: dict[str, float] = {}
+    for label, steps, known in _supported(distance_m):
+        if known.any():
+            figures[f"jitter_{label}_m"] = float(distance_m[known, :steps].mean())
+    if len(poses) > 1:
+        figures["curvature_jitter_per_m"] = float(np.abs(np.diff(plans.curvature_per_m)).mean())
+        figures["acceleration_jitter_mps2"] = float(np.abs(np.diff(plans.acceleration_mps2)).mean())
+    return figures
+
+
+def _supported(errors: np.ndarray) -> list[tuple[str, int, np.ndarray]]:
+    """Per horizon: its label, its waypoints, and which ticks (T,) know the error at all of them."""
+    supported = []
+    for horizon_s in HORIZONS_S:
+        steps = round(horizon_s / WAYPOINT_STEP_S)
+        supported.append((f"{horizon_s:g}s", steps, np.isfinite(errors[:, :steps]).all(axis=1)))
+    return supported
+
+
+def _mean(name: str, count_name: str, errors: np.ndarray) -> dict[str, float]:
+    known = np.isfinite(errors)
+    figures: dict[str, float] = {count_name: int(known.sum())}
+    if known.any():
+        figures[name] = float(errors[known].mean())
+    return figures

@@ -1,0 +1,1 @@
+"""Third-party ONNX models behind an adapter."""

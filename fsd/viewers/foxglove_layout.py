@@ -1,0 +1,155 @@
+"""A layout for Foxglove that opens `drive.mcap` usefully: scene, cameras with gaze and plan, plots, state, messages.
+
+Knows the names of topics only. The format is the one that the app exports and imports ("Import from file…"): panels by
+id, where an id is the panel's type, `!` and a name, and a tree of splits. Lichtblick reads it too.
+
+Source: panel settings as in foxglove-sdk 0.30, `foxglove.layouts`; ids, tree and what a panel needs to show anything as
+in Lichtblick's layout schema (`suite-base/services/agent`).
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.viewers.viewer_values import VALUES
+
+LAYOUT_FILE = "drive_layout.json"
+FRONT_AND_REAR = ("front_main", "front_wide", "front_narrow", "rear")
+SIDES = ("left_pillar", "right_pillar", "left_repeater", "right_repeater")
+TICK_MS = f"{float(1000 / RATE_HZ):.2f}"
+"""As a series of a plot, a number is a horizontal line."""
+
+Node = str | dict[str, Any]
+"""A place in the tree: the id of a panel, or a split."""
+
+
+def write_layout(path: Path, topics: Collection[str]) -> None:
+    """Write the layout for a file that has these topics."""
+    path.write_text(json.dumps(foxglove_layout(topics), indent=1) + "\n", encoding="utf-8")
+
+
+def foxglove_layout(topics: Collection[str]) -> dict[str, Any]:
+    """The layout, JSON-ready; it names no topic that is not among `topics`."""
+    cameras = [name for name in CAMERAS if f"/camera/{name}/video" in topics]
+    panels: dict[str, dict[str, Any]] = {"3D!scene": _scene(cameras, topics)}
+    panels |= {f"Image!{name}": _image(name, topics) for name in cameras}
+    panels |= _plots(cameras) | _messages()
+    big = next(iter(cameras), None)
+    others = [[name for name in group if name in cameras and name != big] for group in (FRONT_AND_REAR, SIDES)]
+    pictures = [_row([f"Image!{name}" for name in row]) for row in others if row]
+    tabs = [
+        *([_tab("cameras", _column(pictures))] if pictures else []),
+        _tab("control", _row(["Plot!control", "Plot!latency"])),
+        _tab("compressor", _row(["Plot!patches", "Plot!memory"])),
+        _tab("ages", "Plot!ages"),
+        _tab("messages", _row(["RawMessages!health", "RosOut!log"])),
+    ]
+    panels["Tab!details"] = {"activeTabIdx": 0, "tabs": tabs}
+    top = _row(["3D!scene", *([f"Image!{big}"] if big else [])])
+    return {
+        "configById": panels,
+        "globalVariables": {},
+        "userNodes": {},
+        "playbackConfig": {"speed": 1},
+        "layout": _split("column", _split("column", top, "StateTransitions!health", 84), "Tab!details", 58),
+    }
+
+
+def _scene(cameras: Sequence[str], topics: Collection[str]) -> dict[str, Any]:
+    """The world around the car, from behind and above."""
+    shown: dict[str, dict[str, Any]] = {topic: {"visible": True} for topic in ("/plan", "/driven") if topic in topics}
+    for name in cameras:
+        if f"/camera/{name}/calibration" in topics:
+            shown[f"/camera/{name}/calibration"] = {"visible": True, "distance": 1.2, "color": "#7d8a9880"}
+    grid = {"layerId": "foxglove.Grid", "instanceId": "grid", "label": "10 m", "visible": True, "frameId": "world"}
+    return {
+        "foxglovePanelTitle": "Plan and driven path",
+        "followTf": "ego",
+        "followMode": "follow-pose",
+        "cameraState": {"perspective": True, "distance": 32, "phi": 62, "thetaOffset": 90, "targetOffset": [12, 0, 0]},
+        "scene": {"transforms": {"showLabel": False, "axisSize": 0.4}},
+        "layers": {"grid": grid | {"size": 400, "divisions": 40, "lineWidth": 1, "color": "#8080802e"}},
+        "topics": shown,
+    }
+
+
+def _image(name: str, topics: Collection[str]) -> dict[str, Any]:
+    """One camera with what the compressor read, and with the plan where the camera is calibrated."""
+    mode: dict[str, Any] = {"imageTopic": f"/camera/{name}/video"}
+    if f"/camera/{name}/gaze" in topics:
+        mode["annotations"] = {f"/camera/{name}/gaze": {"visible": True}}
+    panel: dict[str, Any] = {"foxglovePanelTitle": name.replace("_", " "), "imageMode": mode}
+    if f"/camera/{name}/calibration" in topics:
+        mode["calibrationTopic"] = f"/camera/{name}/calibration"
+        panel["topics"] = {"/plan": {"visible": True}}
+    return panel
+
+
+def _plots(cameras: Sequence[str]) -> dict[str, dict[str, Any]]:
+    ages = [(f"/health.{name}_age_ms", name.replace("_", " ")) for name in cameras]
+    patches = [(f"/health.{name}_patches", name.replace("_", " ")) for name in cameras]
+    stages = [(f"/timings.{field}", field.removesuffix("_ms")) for field in VALUES["timings"]]
+    control = [(f"/control.{name}", name) for name in ("curvature_per_m", "acceleration_mps2")]
+    memory = [(f"/health.{name}", name.replace("_", " ")) for name in ("memory_slots", "keyframes")]
+    return {
+        "Plot!control": _plot("Control", [*control, ("/ego.speed_mps", "speed_mps")]),
+        "Plot!latency": _plot("Latency, ms", [*stages, (TICK_MS, "one tick")]),
+        "Plot!ages": _plot("Age of the pictures, ms", ages),
+        "Plot!patches": _plot("Gaze: patches a camera", patches),
+        "Plot!memory": _plot("Memory slots, and cameras with a keyframe", memory),
+        "StateTransitions!health": {
+            "foxglovePanelTitle": "Health and route command",
+            "paths": [
+                {"value": value, "label": value[1:].partition(".")[2], "timestampMethod": "receiveTime"}
+                for value in ("/health.health", "/ego.command")
+            ],
+            "isSynced": True,
+        },
+    }
+
+
+def _plot(title: str, series: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "foxglovePanelTitle": title,
+        "paths": [
+            {"value": value, "label": label, "enabled": True, "timestampMethod": "receiveTime"}
+            for value, label in series
+        ],
+        "xAxisVal": "timestamp",
+        "isSynced": True,
+        "showLegend": True,
+        "legendDisplay": "floating",
+        "showXAxisLabels": True,
+        "showYAxisLabels": True,
+    }
+
+
+def _messages() -> dict[str, dict[str, Any]]:
+    return {
+        "RawMessages!health": {"foxglovePanelTitle": "Health", "topicPath": "/health", "diffEnabled": False},
+        "RosOut!log": {"foxglovePanelTitle": "Log", "topicToRender": "/log", "searchTerms": [], "minLogLevel": 1},
+    }
+
+
+def _tab(title: str, node: Node) -> dict[str, Any]:
+    return {"title": title, "layout": node}
+
+
+def _row(nodes: Sequence[Node]) -> Node:
+    return _shared("row", nodes)
+
+
+def _column(nodes: Sequence[Node]) -> Node:
+    return _shared("column", nodes)
+
+
+def _shared(direction: str, nodes: Sequence[Node]) -> Node:
+    """Nodes beside each other, with the same room each: a split has two sides, so they nest."""
+    first, *rest = nodes
+    return first if not rest else _split(direction, first, _shared(direction, rest), 100 / len(nodes))
+
+
+def _split(direction: str, first: Node, second: Node, percentage: float) -> dict[str, Any]:
+    return {"direction": direction, "first": first, "second": second, "splitPercentage": round(percentage, 2)}

@@ -1,0 +1,199 @@
+"""Foxglove messages made of our values: calibration, transforms, the plan as a scene, gaze as image annotations.
+
+Protobuf schemas come from `foxglove-schemas-protobuf` (the `viewer` extra). Builds messages; writes no file.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from foxglove_schemas_protobuf.CameraCalibration_pb2 import CameraCalibration
+from foxglove_schemas_protobuf.Color_pb2 import Color
+from foxglove_schemas_protobuf.CompressedVideo_pb2 import CompressedVideo
+from foxglove_schemas_protobuf.Event_pb2 import Event
+from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
+from foxglove_schemas_protobuf.FrameTransforms_pb2 import FrameTransforms
+from foxglove_schemas_protobuf.ImageAnnotations_pb2 import ImageAnnotations
+from foxglove_schemas_protobuf.LinePrimitive_pb2 import LinePrimitive
+from foxglove_schemas_protobuf.Log_pb2 import Log
+from foxglove_schemas_protobuf.Point2_pb2 import Point2
+from foxglove_schemas_protobuf.Point3_pb2 import Point3
+from foxglove_schemas_protobuf.PointsAnnotation_pb2 import PointsAnnotation
+from foxglove_schemas_protobuf.SceneEntity_pb2 import SceneEntity
+from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
+from foxglove_schemas_protobuf.TextAnnotation_pb2 import TextAnnotation
+from foxglove_schemas_protobuf.TextPrimitive_pb2 import TextPrimitive
+from foxglove_schemas_protobuf.TriangleListPrimitive_pb2 import TriangleListPrimitive
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
+from fsd.data.rig import Camera
+from fsd.overlay.drawing import doubt_edges, ribbon_edges
+from fsd.runtime.plan import Plan
+from fsd.viewers.mcap_calibration import Calibration
+from fsd.viewers.viewer_video import VideoMessage
+
+WORLD, EGO = "world", "ego"
+PLAN = Color(r=0.10, g=0.55, b=1.0, a=0.55)
+DOUBT = Color(r=0.10, g=0.55, b=1.0, a=0.35)
+DRIVEN = Color(r=0.25, g=0.85, b=0.45, a=0.9)
+GAZE = Color(r=1.0, g=0.72, b=0.15, a=0.95)
+WARNING = Color(r=1.0, g=0.36, b=0.36, a=1.0)
+
+
+def camera_frame(name: str) -> str:
+    """Name of a camera's coordinate frame."""
+    return f"camera/{name}"
+
+
+def stamp(timestamp_ns: int) -> Timestamp:
+    """Nanoseconds as protobuf writes them."""
+    seconds, nanos = divmod(timestamp_ns, 10**9)
+    return Timestamp(seconds=seconds, nanos=nanos)
+
+
+def video(name: str, message: VideoMessage) -> CompressedVideo:
+    """One compressed picture."""
+    return CompressedVideo(
+        timestamp=stamp(message.timestamp_ns), frame_id=camera_frame(name), format=message.codec, data=message.data
+    )
+
+
+def calibration(name: str, values: Calibration, timestamp_ns: int) -> CameraCalibration:
+    """How a camera sees."""
+    v = values
+    return CameraCalibration(
+        timestamp=stamp(timestamp_ns),
+        frame_id=camera_frame(name),
+        width=v.width_px,
+        height=v.height_px,
+        distortion_model=v.model,
+        D=v.distortion,
+        K=[v.fx_px, 0, v.cx_px, 0, v.fy_px, v.cy_px, 0, 0, 1],
+        R=[1, 0, 0, 0, 1, 0, 0, 0, 1],
+        P=[v.fx_px, 0, v.cx_px, 0, 0, v.fy_px, v.cy_px, 0, 0, 0, 1, 0],
+    )
+
+
+def mounting(cameras: Sequence[Camera], timestamp_ns: int) -> FrameTransforms:
+    """Where every camera sits on the car: `ego_from_camera`."""
+    found = FrameTransforms()
+    for camera in cameras:
+        qw, qx, qy, qz = camera.ego_from_camera.rotation_wxyz
+        found.transforms.append(_transform(EGO, camera_frame(camera.name), timestamp_ns, qw, qx, qy, qz))
+        x, y, z = camera.ego_from_camera.translation_m
+        translation = found.transforms[-1].translation
+        translation.x, translation.y, translation.z = x, y, z
+    return found
+
+
+def ego_pose(x_m: float, y_m: float, yaw_rad: float, timestamp_ns: int) -> FrameTransforms:
+    """Where the car is: `world_from_ego`."""
+    transform = _transform(WORLD, EGO, timestamp_ns, np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2))
+    transform.translation.x, transform.translation.y = x_m, y_m
+    return FrameTransforms(transforms=[transform])
+
+
+def plan_scene(plan: Plan, is_trained: bool) -> SceneUpdate:
+    """The planned path as a ribbon of the car's width, its sideways uncertainty as two lines, in the ego frame."""
+    left, right = ribbon_edges(plan.trajectory)
+    triangles: list[Point3] = []
+    for near in range(len(left) - 1):
+        corners = (left[near], right[near], left[near + 1], left[near + 1], right[near], right[near + 1])
+        triangles += [_point(corner) for corner in corners]
+    doubt_left, doubt_right = doubt_edges(plan)
+    entity = SceneEntity(
+        timestamp=stamp(plan.timestamp_ns),
+        frame_id=EGO,
+        id="plan",
+        frame_locked=True,
+        triangles=[TriangleListPrimitive(points=triangles, color=PLAN)],
+        lines=[_line(doubt_left, DOUBT, 0.05), _line(doubt_right, DOUBT, 0.05)],
+    )
+    if not is_trained:
+        text = TextPrimitive(billboard=True, font_size=0.8, color=WARNING, text="UNTRAINED NETWORK")
+        text.pose.position.z, text.pose.orientation.w = 2.6, 1.0
+        entity.texts.append(text)
+    return SceneUpdate(entities=[entity])
+
+
+def driven_scene(path: np.ndarray, timestamp_ns: int) -> SceneUpdate:
+    """The driven path, (n, 2) x m, y m in the world."""
+    points = np.concatenate([path, np.full((len(path), 1), 0.02)], axis=1)
+    entity = SceneEntity(
+        timestamp=stamp(timestamp_ns), frame_id=WORLD, id="driven", lines=[_line(points, DRIVEN, 0.15)]
+    )
+    return SceneUpdate(entities=[entity])
+
+
+def gaze(blocks: np.ndarray, is_keyframe: bool, width_px: int, height_px: int, timestamp_ns: int) -> ImageAnnotations:
+    """The blocks of one camera that were read at full resolution, and whether it was committed to memory.
+
+    Args:
+        blocks: (n,) block numbers, row * 20 + column; width_px, height_px: of the picture in the file.
+        timestamp_ns: of the picture that they lie on.
+    """
+    found = ImageAnnotations(timestamp=stamp(timestamp_ns))
+    if len(blocks):
+        block_width, block_height = width_px / GRID_COLUMNS, height_px / GRID_ROWS
+        corners = []
+        for block in blocks.tolist():
+            row, column = divmod(block, GRID_COLUMNS)
+            x0, x1 = column * block_width, (column + 1) * block_width
+            y0, y1 = row * block_height, (row + 1) * block_height
+            for x, y in ((x0, y0), (x1, y0), (x1, y0), (x1, y1), (x1, y1), (x0, y1), (x0, y1), (x0, y0)):
+                corners.append(Point2(x=x, y=y))
+        found.points.append(
+            PointsAnnotation(
+                timestamp=stamp(timestamp_ns),
+                type=PointsAnnotation.LINE_LIST,
+                points=corners,
+                outline_color=GAZE,
+                thickness=max(1.0, width_px / 640),
+            )
+        )
+    if is_keyframe:
+        found.texts.append(
+            TextAnnotation(
+                timestamp=stamp(timestamp_ns),
+                position=Point2(x=width_px * 0.01, y=height_px * 0.06),
+                text="keyframe",
+                font_size=height_px / 30,
+                text_color=GAZE,
+                background_color=Color(r=0, g=0, b=0, a=0.5),
+            )
+        )
+    return found
+
+
+def keyframe_event(cameras: Sequence[str], timestamp_ns: int) -> Event:
+    """Cameras that were committed to memory at one tick."""
+    event = Event(start_time=stamp(timestamp_ns), end_time=stamp(timestamp_ns))
+    event.metadata.add(key="kind", value="keyframe")
+    event.metadata.add(key="cameras", value=", ".join(cameras))
+    return event
+
+
+def log(message: str, is_warning: bool, timestamp_ns: int) -> Log:
+    """A line for people, in time."""
+    level = Log.WARNING if is_warning else Log.INFO
+    return Log(timestamp=stamp(timestamp_ns), level=level, message=message, name="fsd")
+
+
+def _transform(
+    parent: str, child: str, timestamp_ns: int, qw: float, qx: float, qy: float, qz: float
+) -> FrameTransform:
+    transform = FrameTransform(timestamp=stamp(timestamp_ns), parent_frame_id=parent, child_frame_id=child)
+    rotation = transform.rotation
+    rotation.w, rotation.x, rotation.y, rotation.z = float(qw), float(qx), float(qy), float(qz)
+    return transform
+
+
+def _point(values: np.ndarray) -> Point3:
+    return Point3(x=float(values[0]), y=float(values[1]), z=float(values[2]) + 0.01)
+
+
+def _line(points: np.ndarray, color: Color, thickness_m: float) -> LinePrimitive:
+    line = LinePrimitive(type=LinePrimitive.LINE_STRIP, thickness=thickness_m, color=color)
+    line.pose.orientation.w = 1.0
+    line.points.extend(_point(point) for point in points)
+    return line

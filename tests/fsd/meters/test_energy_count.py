@@ -1,0 +1,89 @@
+import json
+from pathlib import Path
+
+import pytest
+
+import fsd.meters.energy_count
+from fsd.meters.energy_count import READ_EVERY_S, EnergyCount
+from fsd.replay.replay import ReplayConfig, replay
+
+
+class Meter:
+    """Ten watts on a clock that a test turns; counts how often it is read."""
+
+    name = "rapl"
+    covers = "processor only"
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.reads = 0
+        self.error: OSError | None = None
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def joules(self) -> float:
+        self.reads += 1
+        if self.error is not None:
+            raise self.error
+        return 10 * self.now_s
+
+
+def test_joules_are_spread_over_the_ticks() -> None:
+    meter = Meter()
+    count = EnergyCount([meter], meter.clock)
+    meter.now_s += 2.0
+    figure = count.a_tick(40)
+    assert (figure.value, figure.tag) == (pytest.approx(0.5), "measured")
+    assert "rapl, processor only" in figure.source
+
+
+def test_a_meter_is_read_about_once_a_second() -> None:
+    meter = Meter()
+    count = EnergyCount([meter], meter.clock)
+    for _ in range(360):
+        meter.now_s += 1 / 36
+        count.tick()
+    assert 9 <= meter.reads <= 1 + 10 / READ_EVERY_S
+
+
+def test_meters_that_cover_different_parts_add_up() -> None:
+    meters = [Meter(), Meter()]
+    count = EnergyCount(meters, meters[0].clock)
+    for meter in meters:
+        meter.now_s += 1.0
+    assert count.a_tick(10).value == pytest.approx(2.0)
+
+
+def test_without_a_meter_there_is_no_figure() -> None:
+    figure = EnergyCount([]).a_tick(100)
+    assert (figure.value, figure.tag) == (None, "unavailable")
+
+
+def test_a_meter_that_goes_away_costs_the_figure_and_not_the_run() -> None:
+    meter = Meter()
+    count = EnergyCount([meter], meter.clock)
+    meter.error = OSError("device is lost")
+    meter.now_s += 5.0
+    count.tick()
+    meter.error = None
+    figure = count.a_tick(10)
+    assert figure.tag == "unavailable"
+    assert "device is lost" in figure.source
+
+
+def test_a_replay_reports_what_the_meter_gave(
+    small_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stepping(Meter):
+        def joules(self) -> float:
+            self.now_s += 3.6
+            return super().joules()
+
+    monkeypatch.setattr(fsd.meters.energy_count, "find_meters", lambda: ([Stepping()], []))
+    config = ReplayConfig(clip=small_clip, out=tmp_path, overlay=False, mcap=False, max_ticks=12)
+    summary = replay(config, show_progress=False)
+    assert summary["joules_a_tick"]["value"] == pytest.approx(3.0)
+    assert summary["joules_a_tick"]["tag"] == "measured"
+    assert json.loads((tmp_path / "summary.json").read_text())["joules_a_tick"] == summary["joules_a_tick"]
+    assert "measured: rapl, processor only" in (tmp_path / "report.html").read_text()

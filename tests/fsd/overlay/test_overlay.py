@@ -1,0 +1,194 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from fsd.cli import main
+from fsd.data.frames import CAMERAS, Frame
+from fsd.data.standard_rigs import canonical_rig
+from fsd.overlay.drawing import GAZE, camera_picture, draw_gaze, draw_plan, fitted, rgb_picture, ribbon_edges
+from fsd.overlay.gauges import fitting_range_m
+from fsd.overlay.layout import HEIGHTS_PX, OverlayConfig, choose_layout
+from fsd.replay.replay import ReplayConfig, replay
+from fsd.runtime.health import health_words
+from fsd.runtime.plan import Plan
+
+FOUR_THIRDS, WIDE = (1280, 960), (1920, 1080)
+
+
+def sizes(names: Sequence[str] = CAMERAS, size: tuple[int, int] = FOUR_THIRDS) -> dict[str, tuple[int, int]]:
+    return dict.fromkeys(names, size)
+
+
+def straight(reach_m: float = 40.0) -> Plan:
+    trajectory = np.zeros((16, 4), np.float32)
+    trajectory[:, 0] = np.linspace(reach_m / 16, reach_m, 16)
+    scale = np.full((16, 4), 0.4, np.float32)
+    return Plan(0, 0, trajectory, scale, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.full(4, 0.25), "ok")
+
+
+def grey_frame(height: int = 96, width: int = 128, value: int = 90) -> Frame:
+    chroma = np.full((height // 2, width // 2), 128, np.uint8)
+    return Frame(np.full((height, width), value, np.uint8), chroma, chroma, 0, 0)
+
+
+@pytest.mark.parametrize("names", [CAMERAS, CAMERAS[1:], CAMERAS[3:], CAMERAS[:1], CAMERAS[-1:], CAMERAS[:2]])
+@pytest.mark.parametrize("size", [FOUR_THIRDS, WIDE])
+@pytest.mark.parametrize("layout", [None, "surround", "focus"])
+def test_every_camera_has_a_tile_and_no_two_overlap(
+    names: tuple[str, ...], size: tuple[int, int], layout: str | None
+) -> None:
+    found = choose_layout(sizes(names, size), OverlayConfig(layout=layout))
+    assert set(names) <= set(found.tiles)
+    covered = np.zeros((found.height_px, found.width_px), int)
+    for box in (*found.tiles.values(), found.gauges):
+        assert box.y >= found.header_px
+        assert box.x + box.width <= found.width_px
+        assert box.y + box.height <= found.height_px
+        covered[box.y : box.y + box.height, box.x : box.x + box.width] += 1
+    assert covered.max() == 1
+
+
+@pytest.mark.parametrize("height_px", HEIGHTS_PX)
+def test_a_larger_canvas_has_the_same_layout(height_px: int) -> None:
+    small, large = choose_layout(sizes()), choose_layout(sizes(), OverlayConfig(height_px=height_px))
+    assert (large.width_px, large.height_px) == (height_px * 16 // 9, height_px)
+    for name, box in small.tiles.items():
+        assert large.tiles[name].x == pytest.approx(box.x * large.unit, abs=1)
+
+
+def test_the_plan_is_drawn_into_the_best_front_camera() -> None:
+    assert choose_layout(sizes()).main == "front_main"
+    assert choose_layout(sizes(CAMERAS[1:])).main == "front_wide"
+    assert choose_layout(sizes(("rear",))).main is None
+
+
+def test_chosen_cameras_are_the_only_ones_shown_and_the_first_front_one_is_large() -> None:
+    layout = choose_layout(sizes(), OverlayConfig(cameras=("rear", "front_wide", "front_main")))
+    assert set(layout.tiles) == {"rear", "front_wide", "front_main"}
+    assert layout.main == "front_wide"
+    assert max(layout.tiles, key=lambda name: layout.tiles[name].width) == "front_wide"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"layout": "grid"}, "surround, focus"),
+        ({"cameras": ("nose",)}, "no camera called nose"),
+        ({"height_px": 700}, "1080"),
+        ({"from_s": 3.0, "to_s": 2.0}, "end after it begins"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_refused_with_those_that_can(settings: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        OverlayConfig(**settings)
+
+
+def test_the_video_shows_the_seconds_that_were_asked_for(small_clip: Path, tmp_path: Path) -> None:
+    config = ReplayConfig(
+        clip=small_clip,
+        out=tmp_path,
+        report=False,
+        mcap=False,
+        overlay_config=OverlayConfig(from_s=0.5, to_s=0.75, layout="focus", height_px=1080),
+    )
+    summary = replay(config, show_progress=False)
+    assert summary["ticks"] == 40  # the network has a memory: all ticks are planned, some are shown
+    with av.open(str(tmp_path / "overlay.mp4")) as video:
+        pictures = list(video.decode(video=0))
+    assert len(pictures) == 9
+    assert (pictures[0].width, pictures[0].height) == (1920, 1080)
+    assert pictures[0].colorspace == 1  # BT.709, as players expect of HD
+
+
+def test_a_wrong_overlay_option_is_a_usage_error(small_clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["replay", str(small_clip), "--overlay-cameras", "nose"])
+    assert stop.value.code == 2
+    assert "front_main" in capsys.readouterr().err
+
+
+def test_limited_range_black_and_white_become_screen_black_and_white() -> None:
+    luma = np.full((8, 8), 16, np.uint8)
+    luma[:, 4:] = 235
+    chroma = np.full((4, 4), 128, np.uint8)
+    frame = Frame(luma, chroma, chroma, 0, 0)
+    own = av.VideoFrame.from_ndarray(np.concatenate([luma, np.full((4, 8), 128, np.uint8)]), format="yuv420p")
+    for picture in (rgb_picture(frame, (8, 8)), rgb_picture(replace(frame, picture=own), (8, 8))):
+        values = np.asarray(picture)
+        assert (values[:, 0] == 0).all()
+        assert (values[:, -1] >= 254).all()
+
+
+def test_a_picture_that_fills_its_box_is_cut_and_one_that_fits_is_whole() -> None:
+    fits, fills = fitted(128, 96, 160, 90, fills=False), fitted(128, 96, 160, 90, fills=True)
+    assert (fits.width, fits.height) == (120, 90)
+    assert (fills.width, fills.height) == (160, 90)
+    assert camera_picture(grey_frame(), fills).size == (160, 90)
+
+
+def test_gaze_tints_the_blocks_that_were_read_and_no_others() -> None:
+    view = fitted(128, 96, 128, 96, fills=False)
+    picture = camera_picture(grey_frame(), view)
+    before = np.asarray(picture).astype(int)
+    draw_gaze(picture, view, (128, 96), np.array([7 * 20 + 10]), unit=1.0)
+    changed = np.abs(np.asarray(picture) - before).sum(axis=2) > 0
+    rows, columns = np.nonzero(changed)
+    assert 44 <= rows.min() <= rows.max() <= 52
+    assert 63 <= columns.min() <= columns.max() <= 71
+    assert np.asarray(picture)[rows.min(), columns[0]][0] > GAZE[0] * 0.8
+
+
+def test_the_plan_lies_on_the_road_ahead() -> None:
+    rig = canonical_rig(128, 96)
+    view = fitted(128, 96, 128, 96, fills=False)
+    picture = camera_picture(grey_frame(), view)
+    before = np.asarray(picture).astype(int)
+    camera = rig.camera("front_main")
+    assert camera is not None
+    draw_plan(picture, view, camera, straight(), None, unit=1.0)
+    rows, columns = np.nonzero(np.abs(np.asarray(picture) - before).sum(axis=2) > 20)
+    assert rows.min() > 40  # below the horizon
+    assert columns.mean() == pytest.approx(64, abs=2)
+    assert np.ptp(columns[rows == rows.max()]) > np.ptp(columns[rows == rows.min()])
+
+
+def test_a_camera_that_looks_back_shows_no_plan() -> None:
+    view = fitted(128, 96, 128, 96, fills=False)
+    picture = camera_picture(grey_frame(), view)
+    before = np.asarray(picture).copy()
+    rear = canonical_rig(128, 96).camera("rear")
+    assert rear is not None
+    draw_plan(picture, view, rear, straight(), np.full((16, 4), np.nan), unit=1.0)
+    assert np.array_equal(np.asarray(picture), before)
+
+
+def test_a_straight_plan_gives_a_ribbon_of_the_cars_width() -> None:
+    left, right = ribbon_edges(straight().trajectory)
+    assert np.allclose(left[:, 1], 0.9)
+    assert np.allclose(right[:, 1], -0.9)
+
+
+def test_a_standing_plan_gives_a_finite_ribbon() -> None:
+    left, right = ribbon_edges(np.zeros((16, 4), np.float32))
+    assert np.isfinite(left).all()
+    assert np.isfinite(right).all()
+
+
+def test_the_birds_eye_view_grows_at_once_and_shrinks_late() -> None:
+    now_m = fitting_range_m(straight(10), 0)
+    assert now_m == 24
+    now_m = fitting_range_m(straight(40), now_m)
+    assert now_m == 48
+    assert fitting_range_m(straight(22), now_m) == 48
+    assert fitting_range_m(straight(10), now_m) == 24
+    assert fitting_range_m(straight(1000), now_m) == 192
+
+
+def test_health_reads_as_words() -> None:
+    assert health_words("ok") == "all there and fresh"
+    assert health_words("missing=rear,front_main;no_ego") == "no rear, front main; no ego motion"
+    assert health_words("plan=held") == "plan: held"

@@ -1,0 +1,72 @@
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fsd.cli import main
+from fsd.data.errors import UsageError
+from fsd.replay.batch import Shard, replay_many
+from fsd.replay.replay import ReplayConfig
+
+
+@pytest.fixture
+def drives(small_clip: Path, tmp_path: Path) -> list[Path]:
+    """Two good recordings around an empty one."""
+    folders = [tmp_path / name for name in ("monday", "broken", "tuesday")]
+    shutil.copytree(small_clip, folders[0])
+    folders[1].mkdir()
+    shutil.copytree(small_clip, folders[2])
+    return folders
+
+
+def template(tmp_path: Path) -> ReplayConfig:
+    return ReplayConfig(Path(), tmp_path / "out", max_ticks=3, overlay=False, report=False, mcap=False)
+
+
+def test_a_bad_recording_does_not_lose_the_others(drives: list[Path], tmp_path: Path) -> None:
+    outcomes = replay_many(drives, template(tmp_path), workers=2)
+    assert [outcome.status for outcome in outcomes] == ["complete", "failed", "complete"]
+    assert "broken" in str(outcomes[1].error)
+    assert outcomes[0].ticks == 3
+    assert [row["status"] for row in json.loads((tmp_path / "out" / "batch.json").read_text())][1] == "failed"
+
+
+def test_what_is_complete_is_kept_and_the_rest_is_done(drives: list[Path], tmp_path: Path) -> None:
+    replay_many(drives[:1], template(tmp_path))
+    summary = tmp_path / "out" / "monday" / "summary.json"
+    written = os.stat(summary).st_mtime_ns
+    outcomes = replay_many([drives[0], drives[2]], template(tmp_path))
+    assert [outcome.status for outcome in outcomes] == ["kept", "complete"]
+    assert os.stat(summary).st_mtime_ns == written
+    assert outcomes[0].plan_hash == outcomes[1].plan_hash
+
+
+def test_shards_share_the_list_without_overlap(drives: list[Path], tmp_path: Path) -> None:
+    done = [outcome.clip for i in range(2) for outcome in replay_many(drives, template(tmp_path), shard=Shard(i, 2))]
+    assert sorted(done) == sorted(map(str, drives))
+    assert (tmp_path / "out" / "batch-1-of-2.json").exists()
+
+
+def test_two_recordings_of_one_name_are_refused(small_clip: Path, tmp_path: Path) -> None:
+    twin = tmp_path / "other" / small_clip.name
+    shutil.copytree(small_clip, twin)
+    with pytest.raises(UsageError, match="separate --out"):
+        replay_many([small_clip, twin], template(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["2/2", "x/2", "1", "-1/2", "0/0"])
+def test_an_odd_shard_is_explained(text: str) -> None:
+    with pytest.raises(ValueError, match="shard is i/n"):
+        Shard.parse(text)
+
+
+def test_the_command_line_says_how_many_were_good(
+    drives: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--out", str(tmp_path / "out"), "--max-ticks", "3", "--no-overlay", "--no-report", "--no-mcap"]
+    assert main(["replay", *map(str, drives), *options]) == 3
+    printed = capsys.readouterr()
+    assert "2 of 3 recordings" in printed.out
+    assert "failed" in printed.err

@@ -1,0 +1,164 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fsd.compression.budget import BUDGETS
+from fsd.compression.tick import CompressedTick
+from fsd.data.clip import Clip, open_clip
+from fsd.data.ego import EgoTrack
+from fsd.data.frame_source import FrameSource
+from fsd.data.frames import FrameSet
+from fsd.networks.contract import ModelMetadata
+from fsd.replay import worst_ticks as moments_module
+from fsd.replay.worst_ticks import MOMENTS, Moments
+from fsd.runtime.engine import Engine
+from fsd.runtime.pipeline import TickResult
+from fsd.runtime.plan import Plan
+from fsd.scoring.plan_errors import driven_waypoints
+
+
+@pytest.fixture
+def every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at every tick, so that tests need few of them."""
+    monkeypatch.setattr(moments_module, "LOOK_EVERY_TICKS", 1)
+
+
+@pytest.fixture(scope="module")
+def clip(small_clip: Path) -> Clip:
+    """A clip whose driven path goes on for a minute."""
+    times_ns = np.arange(0, 60 * 10**9, 10**7)
+    still = np.zeros(len(times_ns))
+    ego = EgoTrack(times_ns, still + 10, still, times_ns * 1e-8, still, still)
+    return replace(open_clip(small_clip), ego=ego)
+
+
+@pytest.fixture(scope="module")
+def metadata() -> ModelMetadata:
+    return Engine().metadata
+
+
+@pytest.fixture(scope="module")
+def frame_set(clip: Clip) -> FrameSet:
+    with FrameSource(clip, max_ticks=1) as source:
+        return next(source)
+
+
+def result(clip: Clip, frame_set: FrameSet, tick: int, error_m: float, scale_m: float = 0.3) -> TickResult:
+    """A tick whose plan is `error_m` beside the driven path everywhere."""
+    timestamp_ns = frame_set.timestamp_ns + tick * 10**9 // 36
+    driven = driven_waypoints(clip.ego, np.array([timestamp_ns]))[0] if clip.ego else np.zeros((16, 4))
+    plan = Plan(
+        tick=tick,
+        timestamp_ns=timestamp_ns,
+        trajectory=(driven + np.array([0, error_m, 0, 0])).astype(np.float32),
+        trajectory_scale=np.full((16, 4), scale_m, np.float32),
+        curvature_per_m=0.0,
+        curvature_scale_per_m=0.0,
+        acceleration_mps2=0.0,
+        acceleration_scale_mps2=0.0,
+        lead_distance_m=0.0,
+        lead_probability=0.0,
+        light_probabilities=np.full(4, 0.25),
+        health="ok",
+    )
+    none, count = np.empty(0), BUDGETS["B100"].patch_count
+    compressed = CompressedTick(
+        tick=tick,
+        timestamp_ns=timestamp_ns,
+        patch_camera=np.full(count, -1, np.int16),
+        patch_block=np.full(count, -1, np.int16),
+        is_keyframe=np.zeros(8, bool),
+        **{
+            name: none
+            for name in CompressedTick.__dataclass_fields__
+            if name not in ("tick", "timestamp_ns", "patch_camera", "patch_block", "is_keyframe")
+        },
+    )
+    return TickResult(
+        replace(frame_set, tick=tick, timestamp_ns=timestamp_ns), compressed, plan, b"", b"", 1, 1, 1, "ego"
+    )
+
+
+def collect(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet, errors_m: list[float]) -> Moments:
+    moments = Moments(clip, metadata)
+    moments._stretch_ticks = 3
+    for tick, error_m in enumerate(errors_m):
+        moments.add(result(clip, frame_set, tick, error_m), None, "none")
+    return moments
+
+
+@pytest.mark.usefixtures("every_tick")
+def test_the_worst_tick_of_a_stretch_is_kept(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+    (first, second) = collect(clip, metadata, frame_set, [0.1, 0.9, 0.2, 0.3, 0.1, 0.5]).finished()
+    assert (first.tick, second.tick) == (1, 5)
+    assert first.error == pytest.approx(0.9, abs=1e-5)
+
+
+def test_most_ticks_cost_nothing(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+    moments = Moments(clip, metadata)
+    for tick, error_m in enumerate([0.1, 0.9, 0.9, 0.9, 0.2, 0.9]):
+        moments.add(result(clip, frame_set, tick, error_m), None, "none")
+    (moment,) = moments.finished()
+    assert moment.tick == 4
+
+
+@pytest.mark.usefixtures("every_tick")
+def test_only_the_worst_stretches_are_kept(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+    errors_m = [0.1] * 30
+    for tick in (2, 5, 8, 11, 14, 17):
+        errors_m[tick] = 1.0
+    moments = collect(clip, metadata, frame_set, errors_m).finished()
+    assert [moment.tick for moment in moments] == [2, 5, 8, 11, 14, 17]
+    assert len(moments) == MOMENTS
+
+
+@pytest.mark.usefixtures("every_tick")
+def test_a_stretch_costs_one_drawing_at_most(
+    clip: Clip, metadata: ModelMetadata, frame_set: FrameSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsd.overlay.painter import OverlayPainter
+
+    drawn: list[int] = []
+    picture = OverlayPainter.picture
+
+    def counted(self: OverlayPainter, tick: TickResult, *rest: object) -> object:
+        drawn.append(tick.plan.tick)
+        return picture(self, tick, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(OverlayPainter, "picture", counted)
+    collect(clip, metadata, frame_set, [0.01 * tick for tick in range(12)]).finished()
+    assert drawn == [2, 5, 8, 11]
+
+
+def test_a_picture_shows_the_patches_of_its_own_tick(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+    """The compressor writes its arrays anew at every tick; a moment is drawn later."""
+    moments = Moments(clip, metadata)
+    worst = result(clip, frame_set, 0, 1.0)
+    moments.add(worst, None, "none")
+    worst.compressed.patch_camera[:] = 3
+    assert moments._worst_of_stretch is not None
+    assert (moments._worst_of_stretch.result.compressed.patch_camera == -1).all()
+
+
+def test_moments_spread_over_a_long_run(clip: Clip, metadata: ModelMetadata) -> None:
+    moments = Moments(clip, metadata)
+    moments.expect(36 * 3600)
+    assert moments._stretch_ticks == 36 * 3600 // 12
+
+
+@pytest.mark.usefixtures("every_tick")
+def test_without_a_driven_path_uncertainty_decides(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+    blind = replace(clip, ego=None)
+    moments = Moments(blind, metadata)
+    for tick, scale_m in enumerate([0.2, 0.7, 0.3]):
+        moments.add(result(blind, frame_set, tick, 0.0, scale_m), None, "none")
+    (moment,) = moments.finished()
+    assert (moments.measure, moment.tick) == ("uncertainty", 1)
+
+
+def test_every_camera_gets_a_small_picture(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+    moments = collect(clip, metadata, frame_set, [0.1])
+    assert len(moments.thumbnails) == 8
+    assert all(picture.startswith(b"\xff\xd8") for picture in moments.thumbnails.values())

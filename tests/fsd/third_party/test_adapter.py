@@ -1,0 +1,323 @@
+"""Two models of somebody else, made here: a path from one colour picture, and steering from grey with a memory."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from fsd.cli import main  # noqa: E402
+from fsd.data.errors import ModelError  # noqa: E402
+from fsd.data.frames import Frame, FrameSet  # noqa: E402
+from fsd.data.standard_rigs import canonical_rig  # noqa: E402
+from fsd.profile.config import SCENARIOS, ProfileConfig  # noqa: E402
+from fsd.profile.instrumented_model import ProfiledModel  # noqa: E402
+from fsd.profile.profile import profile  # noqa: E402
+from fsd.profile.terminal import print_profile  # noqa: E402
+from fsd.replay.replay import ReplayConfig, replay  # noqa: E402
+from fsd.third_party.adapted_model import AdaptedModel, picture_values  # noqa: E402
+from fsd.third_party.adapted_plan import plan_arrays, roll_out  # noqa: E402
+from fsd.third_party.adapter import Adapter, ImageInput, Outputs, Scalar, Steering, Waypoints, load_adapter  # noqa: E402
+
+PATH = {
+    "name": "path net",
+    "images": [
+        {"name": "image", "camera": "front_main", "width_px": 64, "height_px": 48, "mean": [0.5], "std": [0.25]}
+    ],
+    "outputs": {"waypoints": {"name": "path", "points": 10, "step_s": 0.5, "columns": ["x_m", "y_m"]}},
+}
+STEERING = {
+    "name": "steering net",
+    "images": [
+        {"name": "view", "camera": "front_wide", "width_px": 32, "height_px": 20, "colour": "gray", "layout": "hwc"}
+    ],
+    "ego": [{"name": "speed", "quantities": ["speed_mps"], "scale": 0.1}],
+    "commands": [{"name": "turn", "values": {"none": [0, 0], "left": [1, 0], "right": [0, 1]}}],
+    "state": [{"output": "memory_out", "input": "memory_in"}],
+    "outputs": {
+        "steering": {"name": "wheel", "wheelbase_m": 2.8, "steering_ratio": 15.0},
+        "speed_mps": {"name": "wheel", "index": 1, "scale": 10.0},
+    },
+}
+
+
+def save(
+    path: Path, nodes: list[Any], inputs: dict[str, list[int]], outputs: dict[str, list[int]], **constants: np.ndarray
+) -> Path:
+    def values(shapes: dict[str, list[int]]) -> list[Any]:
+        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+
+    stored = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "g", values(inputs), values(outputs), stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.fixture(scope="module")
+def path_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """(1, 3, 48, 64) -> (1, 10, 2): straight on at 4 m a step, a little to the left where the picture is brighter."""
+    straight = np.stack([np.arange(1, 11) * 4.0, np.zeros(10)], axis=1).astype(np.float32)[None]
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["brightness"], keepdims=0),
+        helper.make_node("Mul", ["brightness", "aside"], ["moved"]),
+        helper.make_node("Add", ["straight", "moved"], ["path"]),
+    ]
+    aside = np.array([0.0, 0.1], np.float32)
+    shapes = {"image": [1, 3, 48, 64]}, {"path": [1, 10, 2]}
+    return save(tmp_path_factory.mktemp("path") / "m.onnx", nodes, *shapes, straight=straight, aside=aside)
+
+
+@pytest.fixture(scope="module")
+def steering_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """(20, 32, 1), speed, turn and a counter -> wheel angle (0.01 rad a tick driven, 0.5 by command) and speed."""
+    nodes = [
+        helper.make_node("ReduceMean", ["view"], ["grey"], keepdims=0),
+        helper.make_node("Mul", ["grey", "zero"], ["nothing"]),
+        helper.make_node("Add", ["memory_in", "one"], ["counted"]),
+        helper.make_node("Add", ["counted", "nothing"], ["memory_out"]),
+        helper.make_node("MatMul", ["turn", "by_command"], ["asked"]),
+        helper.make_node("Mul", ["memory_out", "hundredth"], ["drifting"]),
+        helper.make_node("Add", ["asked", "drifting"], ["angle"]),
+        helper.make_node("Concat", ["angle", "speed"], ["wheel"], axis=0),
+    ]
+    return save(
+        tmp_path_factory.mktemp("steering") / "m.onnx",
+        nodes,
+        {"view": [20, 32, 1], "speed": [1], "turn": [2], "memory_in": [1]},
+        {"wheel": [2], "memory_out": [1]},
+        zero=np.zeros(1, np.float32),
+        one=np.ones(1, np.float32),
+        hundredth=np.full(1, 0.01, np.float32),
+        by_command=np.array([[0.5], [-0.5]], np.float32),
+    )
+
+
+def written(folder: Path, content: dict[str, Any]) -> Path:
+    (folder / "adapter.json").write_text(json.dumps(content))
+    return folder / "adapter.json"
+
+
+def replayed(clip: Path, model: Path, content: dict[str, Any], folder: Path, **options: Any) -> tuple[Any, Any]:
+    """The summary, and the plan table as columns."""
+    import pyarrow.parquet
+
+    adapter = written(folder, content)
+    config = ReplayConfig(
+        clip=clip, out=folder / "out", model=model, adapter=adapter, max_ticks=12, mcap=False, **options
+    )
+    summary = replay(config, show_progress=False)
+    return summary, pyarrow.parquet.read_table(folder / "out" / "plan.parquet").to_pydict()
+
+
+def test_a_path_model_replays_with_every_result(small_clip: Path, path_model: Path, tmp_path: Path) -> None:
+    summary, plans = replayed(small_clip, path_model, PATH, tmp_path)
+    assert (summary["status"], summary["ticks"], summary["model"]["name"]) == ("complete", 12, "path net")
+    assert plans["x_m"][5][:4] == pytest.approx([2.0, 4.0, 6.0, 8.0], abs=1e-4)
+    assert plans["x_m"][5][-1] == pytest.approx(32.0, abs=1e-3)
+    assert summary["scores"] is not None
+    assert {"overlay.mp4", "report.html", "ticks.parquet"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_the_same_recording_gives_the_same_hash(small_clip: Path, path_model: Path, tmp_path: Path) -> None:
+    hashes = set()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        summary, _ = replayed(small_clip, path_model, PATH, tmp_path / name, overlay=False, report=False)
+        hashes.add((summary["input_hash"], summary["plan_hash"]))
+    assert len(hashes) == 1
+
+
+def test_a_recurrent_steering_model_keeps_its_state_and_hears_speed_and_command(
+    small_clip: Path, steering_model: Path, tmp_path: Path
+) -> None:
+    options = {"overlay": False, "report": False, "command": "left"}
+    _, plans = replayed(small_clip, steering_model, STEERING, tmp_path, **options)
+    wheel_rad = 0.5 + 0.01 * np.arange(1, 13)
+    assert plans["curvature_per_m"] == pytest.approx(np.tan(wheel_rad / 15.0) / 2.8, rel=1e-4)
+    assert plans["v_mps"][3] == pytest.approx([10.0] * 16, abs=1e-3)
+    assert all(y[-1] > 0 for y in plans["y_m"])
+
+
+@pytest.mark.parametrize(("content", "inputs"), [(PATH, "image"), (STEERING, "memory_in")])
+def test_a_model_of_somebody_else_is_profiled_in_every_scenario(
+    content: dict[str, Any],
+    inputs: str,
+    small_clip: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = request.getfixturevalue("path_model" if content is PATH else "steering_model")
+    config = ProfileConfig(
+        clip=small_clip,
+        out=tmp_path / "out",
+        model=model,
+        adapter=written(tmp_path, content),
+        ticks=12,
+        warm_up=2,
+        control_s=0.0,
+        trace_ticks=3,
+        budget_watts=300,
+    )
+    summary = profile(config, say=lambda line: None)
+    assert list(summary["scenarios"]) == [*SCENARIOS, "model-only"]
+    assert all(figures["planned"] > 0 for figures in summary["scenarios"].values())
+    assert (summary["model"]["name"], summary["model"]["adapter"]) == (content["name"], content["name"])
+    assert inputs in summary["model"]["inputs"]
+    assert list(summary["execution"]["operators"]) == ["CPUExecutionProvider"]
+    assert {each["kind"] for each in summary["operators"]} >= {"ReduceMean"}
+    assert summary["devices"][0]["watts"]["tag"] == "modelled"
+    assert summary["largest_that_fits"]["tesla_fsd_hw3"]["budget"] == "as it is"
+    assert {"trace.json", "samples.parquet", "report.html"} <= {path.name for path in config.out.iterdir()}
+    print_profile(summary, config.out)
+    assert f"{content['name']} on small" in capsys.readouterr().out
+
+
+def test_profiling_hands_the_recurrent_state_on_from_tick_to_tick(steering_model: Path, tmp_path: Path) -> None:
+    subject = ProfiledModel(steering_model, written(tmp_path, STEERING))
+    frame_set = FrameSet(0, 0, (None,) * 8, np.full(8, -1), np.zeros(8, bool), np.zeros(8, bool))
+    last = subject.pipeline(canonical_rig()).step(frame_set)
+    for _ in range(3):
+        subject.again(last)
+    assert subject.inputs["memory_in"] == pytest.approx([4.0])
+
+
+def test_profiling_an_adapter_without_its_model_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", "--adapter", "other.json"]) == 2
+    assert "give `--model` as well" in capsys.readouterr().err
+
+
+def test_a_file_alone_takes_no_adapter(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", "--onnx", "other.onnx", "--adapter", "other.json"]) == 2
+    assert "--onnx takes a file alone" in capsys.readouterr().err
+
+
+def test_an_answer_that_is_not_finite_becomes_a_plan_to_stop(small_clip: Path, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Div", ["mean", "zero"], ["infinite"]),
+        helper.make_node("Add", ["infinite", "flat"], ["path"]),
+    ]
+    constants = {"zero": np.zeros((), np.float32), "flat": np.zeros((1, 10, 2), np.float32)}
+    model = save(tmp_path / "nan.onnx", nodes, {"image": [1, 3, 48, 64]}, {"path": [1, 10, 2]}, **constants)
+    summary, _ = replayed(small_clip, model, PATH, tmp_path, overlay=False, report=False)
+    assert summary["plan_is_finite"] is True
+    assert summary["health"] == {"plan=stop": 12}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": []}, "`images` is empty"),
+        (
+            {"images": [{**PATH["images"][0], "camera": "bonnet"}]},
+            r"`images\[0\].camera` is 'bonnet'; use one of front_",
+        ),  # type: ignore[index]
+        (
+            {"images": [{**PATH["images"][0], "colour": "hsv"}]},
+            r"Invalid enum value 'hsv' - at `\$.images\[0\].colour`",
+        ),  # type: ignore[index]
+        ({"images": [{**PATH["images"][0], "mean": [0, 0]}]}, r"`images\[0\].mean` has 2 numbers; use 1 or 3"),  # type: ignore[index]
+        ({"imagse": []}, "unknown field `imagse`"),
+        ({"outputs": {}}, "neither `waypoints` nor `curvature_per_m` nor `steering`"),
+        ({"commands": [{"name": "c", "values": {"fly": [1]}}]}, "needs `none` and may have"),
+        ({"outputs": {"waypoints": {"name": "p", "points": 0, "step_s": 1}}}, r"Expected `int` >= 1 - at `\$.outputs"),
+    ],
+)
+def test_a_wrong_adapter_is_refused_with_the_field(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_adapter(written(tmp_path, {**PATH, **change}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"images": [{**PATH["images"][0], "name": "img"}]},
+            r"`images\[0\].name` is 'img', but the model's inputs are image",
+        ),  # type: ignore[index]
+        (
+            {"images": [{**PATH["images"][0], "width_px": 32}]},
+            r"`images\[0\].name` says 4608 numbers.*\[1, 3, 48, 64\]",
+        ),  # type: ignore[index]
+        ({"images": [{**PATH["images"][0], "layout": "nhwc"}]}, r"`images\[0\]` says \[1, 48, 64, 3\]"),  # type: ignore[index]
+        ({"state": [{"output": "path", "input": "image"}]}, r"`state\[0\]` pairs 'path'"),
+        (
+            {"outputs": {"waypoints": {"name": "path", "points": 11, "step_s": 0.5}}},
+            "`outputs.waypoints` needs 22 numbers",
+        ),
+        (
+            {"outputs": {"curvature_per_m": {"name": "k"}}},
+            "`outputs.curvature_per_m` is 'k', but the model's outputs are",
+        ),
+    ],
+)
+def test_an_adapter_for_another_model_is_refused_with_both_shapes(
+    change: dict[str, Any], message: str, path_model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        AdaptedModel(path_model, written(tmp_path, {**PATH, **change}))
+
+
+def test_an_input_that_nothing_feeds_is_named(steering_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="Nothing feeds the model's input turn"):
+        AdaptedModel(steering_model, written(tmp_path, {**STEERING, "commands": []}))
+
+
+def test_an_adapter_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="adapter needs the model"):
+        ReplayConfig(clip=tmp_path, adapter=tmp_path / "a.json")
+
+
+def test_pixels_arrive_in_order_scaled_and_named_by_colour() -> None:
+    height, width = 8, 16
+    # Saturated red in BT.601, limited range.
+    planes = [np.full(shape, value, np.uint8) for shape, value in (((8, 16), 81), ((4, 8), 90), ((4, 8), 240))]
+    frame = Frame(*planes, timestamp_ns=0, index=0)
+    rgb = picture_values(ImageInput("i", "rear", width, height), frame)
+    bgr = picture_values(ImageInput("i", "rear", width, height, colour="bgr", layout="nhwc"), frame)
+    assert rgb.shape == (3, height, width)
+    assert rgb[:, 4, 8] == pytest.approx([1.0, 0.0, 0.0], abs=0.03)
+    assert np.array_equal(rgb[::-1].transpose(1, 2, 0), bgr)
+
+
+def test_a_lost_camera_is_mid_grey() -> None:
+    assert picture_values(ImageInput("i", "rear", 4, 4, mean=(0.5,)), None) == pytest.approx(128 / 255 - 0.5, abs=1e-6)
+
+
+def test_a_short_path_to_the_right_goes_on_as_it_was() -> None:
+    waypoints = Waypoints("p", points=2, step_s=1.0, columns=("y_m", "x_m"), y_is_right=True)
+    adapter = Adapter("a", (), Outputs(waypoints=waypoints))
+    answer = {"p": np.array([[1.0, 5.0], [2.0, 10.0]], np.float32)}
+    trajectory, curvature, acceleration = plan_arrays(adapter, answer, speed_mps=5.0)
+    assert trajectory[-1, :2] == pytest.approx([20.0, -4.0])
+    assert trajectory[:, 3] == pytest.approx(np.hypot(5.0, 1.0))
+    assert curvature < 0
+    assert acceleration == pytest.approx(np.hypot(5.0, 1.0) - 5.0)
+
+
+def test_held_curvature_is_a_circle_and_braking_ends_in_standstill() -> None:
+    circle = roll_out(10.0, 0.05, 0.0)
+    assert np.hypot(circle[:, 0], circle[:, 1] - 20.0) == pytest.approx(20.0, abs=1e-3)
+    stop = roll_out(5.0, 0.0, -5.0)
+    assert stop[-1, 0] == pytest.approx(2.5, abs=0.01)
+    assert stop[-1, 3] == 0.0
+
+
+def test_a_steering_wheel_becomes_a_curvature() -> None:
+    outputs = Outputs(
+        steering=Steering("s", wheelbase_m=2.5, steering_ratio=10.0, scale=np.pi / 180),
+        acceleration_mps2=Scalar("s", 1),
+    )
+    _, curvature, acceleration = plan_arrays(
+        Adapter("a", (), outputs), {"s": np.array([90.0, -1.5], np.float32)}, speed_mps=8.0
+    )
+    assert curvature == pytest.approx(np.tan(np.radians(9.0)) / 2.5, rel=1e-5)
+    assert acceleration == -1.5
