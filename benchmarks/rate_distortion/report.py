@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from _rd_bjontegaard import bd_rate
-from _rd_errors import ErrorTable, error_tables, interval, loss, resampled_drives, summarise
-from _rd_evaluate import DrivePlans
-from _rd_plot import Curve, Panel
-from _rd_variants import RATES, Variant
 
 from fsd.compression.budget import REFERENCE_PIXELS
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
+from rate_distortion.bjontegaard import bd_rate
+from rate_distortion.errors import ErrorTable, error_tables, interval, loss, resampled_drives, summarise
+from rate_distortion.evaluate import DrivePlans
+from rate_distortion.plot import Curve, Panel
+from rate_distortion.variants import RATES, Variant
 
 MAIN_HORIZON_S = 3
 OURS, REFERENCE = "adaptive", "dense"

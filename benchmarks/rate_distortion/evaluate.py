@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from _rd_drives import EVALUATION_SEED, HEIGHT_PX, WIDTH_PX, expert_drive
-from _rd_runner import BatchRunner
-from _rd_variants import Lane, Variant
 
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.data.simulator.seeds import check_evaluation_seed
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.weights import load_weights, weights_sha256
+from rate_distortion.batch_runner import BatchRunner
+from rate_distortion.drives import EVALUATION_SEED, HEIGHT_PX, WIDTH_PX, expert_drive
+from rate_distortion.variants import Lane, Variant
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from _rd_runner import BatchRunner
-from _rd_train import MixedTrainer
-from _rd_variants import Lane, Variant, pictures_shown
 
 from fsd.compression.budget import Budget
 from fsd.compression.compressor import Compressor
@@ -21,6 +18,9 @@ from fsd.networks.feeds import Step
 from fsd.networks.student import TorchStudent
 from fsd.networks.training import TrainConfig
 from fsd.networks.weights import save_weights, untrained
+from rate_distortion.batch_runner import BatchRunner
+from rate_distortion.train import MixedTrainer
+from rate_distortion.variants import Lane, Variant, pictures_shown
 
 RIG = canonical_rig(80, 60)
 RATES = (Budget("few", 60, 80, 9), Budget("more", 60, 80, 12))

@@ -6,7 +6,6 @@ Reads the simulator's world and, once per hazard, its pictures; it knows nothing
 from dataclasses import dataclass
 
 import numpy as np
-from _rd_hazard_worlds import Hazard
 
 from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data.camera_model import project
@@ -19,6 +18,7 @@ from fsd.data.simulator.renderer import Renderer
 from fsd.data.simulator.visibility import visible
 from fsd.data.simulator.world import World
 from fsd.data.simulator.yuv import planes_from_rgb
+from rate_distortion.hazard_worlds import Hazard
 
 NEAR_M = 40.0
 """A hazard counts within this distance of the cameras."""

@@ -1,7 +1,7 @@
 """Fine-tuning of every network from the same weights, on the same moments, by the project's own trainer.
 
 The shared network learns from all policies and numbers of patches, one number a batch. Networks for other base images
-begin with what the given weights compute (`_rd_grow`).
+begin with what the given weights compute (`rate_distortion.grow`).
 """
 
 import json
@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from _rd_collect import CollectConfig, episode_folder
-from _rd_grow import settle_statistics, with_base
-from _rd_variants import NetworkPlan
 
 from fsd.networks.dataset import Episode
 from fsd.networks.memory_cache import MemoryCache
 from fsd.networks.training import WEIGHTS, TrainConfig, Trainer
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.weights import load_weights, save_weights
+from rate_distortion.collect import CollectConfig, episode_folder
+from rate_distortion.grow import settle_statistics, with_base
+from rate_distortion.variants import NetworkPlan
 
 LEARNING_RATE = 5e-4
 STATISTICS_ROWS = 20

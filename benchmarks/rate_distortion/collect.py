@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from _rd_drives import HEIGHT_PX, WIDTH_PX, expert_drive, training_route
-from _rd_variants import Lane, NetworkPlan, Variant, network_plans
 
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.collection import DRAW_EVERY_TICKS, LOOK_SHARE, wishes
 from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.feeds import Step
+from rate_distortion.drives import HEIGHT_PX, WIDTH_PX, expert_drive, training_route
+from rate_distortion.variants import Lane, NetworkPlan, Variant, network_plans
 
 SHARED_VARIANTS_A_DRIVE = 3
 DONE = "collected.json"

@@ -44,7 +44,7 @@ class HazardFigures:
 
 
 def hazard_figures(records: Sequence[dict[str, Any]], policy: str, bound_ticks: int) -> HazardFigures:
-    """Add up hazards; see `_rd_hazards` for what the records and the terms are."""
+    """Add up hazards; see `rate_distortion.hazards` for what the records and the terms are."""
     appearance: list[float] = []
     onset: list[float] = []
     too_short = ticks = recalled = same_tick = 0

@@ -3,7 +3,7 @@
 Drives every hazard world once at 36 Hz, all policies beside each other on the same pictures. A drive leaves one JSON
 file; what is there is not driven again.
 
-Definitions. A hazard *appears* at the first tick at which it is seen within 40 m (`_rd_hazard_truth`). Its *onset* is
+Definitions. A hazard *appears* at the first tick at which it is seen within 40 m (`rate_distortion.hazard_truth`). Its *onset* is
 the first tick at which it is seen and has begun to be dangerous: it walks out, cuts in, brakes. A patch *shows* it if
 the patch's block held it when the picture was taken. Latency is the number of ticks from either moment to the first
 patch of a picture taken since, 0 in the same tick. *Recall* is the share of hazard ticks (seen, since the onset) at
@@ -20,9 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _rd_hazard_truth import HazardWatch, Sight
-from _rd_hazard_worlds import KINDS, SPEEDS_MPS, HazardWorld, build_hazard_world
-from _rd_variants import Lane, Variant, pictures_shown
 
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.data.ego import EgoSample
@@ -33,6 +30,9 @@ from fsd.data.simulator.yuv import frame_set_from_rgb
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.feeds import Step
 from fsd.networks.student import TorchStudent
+from rate_distortion.hazard_truth import HazardWatch, Sight
+from rate_distortion.hazard_worlds import KINDS, SPEEDS_MPS, HazardWorld, build_hazard_world
+from rate_distortion.variants import Lane, Variant, pictures_shown
 
 WATCHED = ("adaptive", "adaptive+network", "fixed", "random", "run-length", "subsample", "scene-cut")
 """Policies that are measured; `adaptive+network` has the network's wishes fed back, tick by tick."""

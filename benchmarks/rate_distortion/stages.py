@@ -22,22 +22,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
-from _rd_closed_loop import closed_loop
-from _rd_collect import CollectConfig, collect
-from _rd_drives import HEIGHT_PX, WIDTH_PX
-from _rd_evaluate import EvaluateConfig, evaluate, read_plans
-from _rd_hazard_table import hazard_figures
-from _rd_hazard_worlds import KINDS, SPEEDS_MPS
-from _rd_hazards import BOUND_TICKS, HazardConfig, drive_hazards, read_records, watched_variants
-from _rd_plot import draw
-from _rd_recordings import CLIPS, measure_recordings
-from _rd_report import driving_results, driving_table, hazard_table, headline, panels, recordings_table
-from _rd_scene_cuts import has_pyscenedetect
-from _rd_train import FineTuneConfig, fine_tune, weights_of
-from _rd_variants import DENSE, all_variants, network_plans
 from _report import finish
 from tqdm import tqdm
+
+from rate_distortion.closed_loop import closed_loop
+from rate_distortion.collect import CollectConfig, collect
+from rate_distortion.drives import HEIGHT_PX, WIDTH_PX
+from rate_distortion.evaluate import EvaluateConfig, evaluate, read_plans
+from rate_distortion.hazard_metrics import hazard_figures
+from rate_distortion.hazard_worlds import KINDS, SPEEDS_MPS
+from rate_distortion.hazards import BOUND_TICKS, HazardConfig, drive_hazards, read_records, watched_variants
+from rate_distortion.plot import draw
+from rate_distortion.recordings import CLIPS, measure_recordings
+from rate_distortion.report import driving_results, driving_table, hazard_table, headline, panels, recordings_table
+from rate_distortion.scene_cuts import has_pyscenedetect
+from rate_distortion.train import FineTuneConfig, fine_tune, weights_of
+from rate_distortion.variants import DENSE, all_variants, network_plans
 
 STAGES = ("collect", "train", "evaluate", "hazards", "recordings")
 
@@ -276,7 +276,3 @@ def _weights(options: argparse.Namespace) -> tuple[Path, bool]:
     if options.weights is None and not path.exists():
         save_weights(untrained(NetworkConfig()), path, trained=False)
     return path, bool(read_header(path)["trained"])
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,7 @@ mean anything. What is measured is the compressor's own work, against the pictur
 
 - `psnr_db`: luma of what the network is given at a tick (the base image enlarged, this tick's patches in their places)
   against the picture at 640x480, mean over cameras. It rewards detail wherever it is, not where it matters.
-- `news_recall`: of the blocks that show something new (`_rd_news`: no motion explains them, and nothing was new there
+- `news_recall`: of the blocks that show something new (`rate_distortion.novelty`: no motion explains them, and nothing was new there
   in the nine ticks before), the share that a patch shows within nine ticks, and at the same tick.
 """
 
@@ -17,10 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _rd_news import NewsDetector, NewsWatch, area_mean
-from _rd_pooling import Rectangle
-from _rd_scene_cuts import PySceneCuts, has_pyscenedetect
-from _rd_variants import RATES, SHARED_POLICIES, Lane, Variant, pictures_shown
 from PIL import Image
 
 from fsd.compression.budget import GRID_COLUMNS, PATCH_PX
@@ -30,6 +26,10 @@ from fsd.compression.tick import CompressedTick
 from fsd.data.clip import open_clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
+from rate_distortion.novelty import NewsDetector, NewsWatch, area_mean
+from rate_distortion.pooling import Rectangle
+from rate_distortion.scene_cuts import PySceneCuts, has_pyscenedetect
+from rate_distortion.variants import RATES, SHARED_POLICIES, Lane, Variant, pictures_shown
 
 CLIPS = {
     "surround 1": "nvidia7cam/002b815b",

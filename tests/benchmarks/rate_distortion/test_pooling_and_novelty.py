@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from _rd_news import NewsDetector, NewsWatch
-from _rd_pooling import PoolingCompressor, rectangle_meta
-from _rd_recordings import given_luma, unpacked_luma
 
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.compressor import Compressor
 from fsd.compression.token_geometry import TokenGeometry
 from fsd.data.frames import Frame, FrameSet
 from fsd.data.standard_rigs import canonical_rig
+from rate_distortion.novelty import NewsDetector, NewsWatch
+from rate_distortion.pooling import PoolingCompressor, rectangle_meta
+from rate_distortion.recordings import given_luma, unpacked_luma
 
 RIG = canonical_rig(640, 480)
 TICK_NS = 27_777_778

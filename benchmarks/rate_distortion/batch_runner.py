@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from _rd_variants import Lane
 
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
@@ -17,6 +16,7 @@ from fsd.networks.clip_module import BODY_INPUTS, PICTURE_INPUTS
 from fsd.networks.contract import input_shapes
 from fsd.networks.feeds import Feeds, Step
 from fsd.networks.model import DrivingNetwork
+from rate_distortion.variants import Lane
 
 
 @dataclass

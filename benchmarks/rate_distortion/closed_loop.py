@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from _rd_drives import HEIGHT_PX, WIDTH_PX
-
 from fsd.drive.drive import DriveConfig, drive
 from fsd.drive.table import bootstrap, figures
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
 from fsd.networks.collection import DRAW_EVERY_TICKS
+from rate_distortion.drives import HEIGHT_PX, WIDTH_PX
 
 FIRST_SEED = 130_000
 """Routes that neither the open-loop drives nor anybody's training has seen."""

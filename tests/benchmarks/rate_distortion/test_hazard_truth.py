@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from _rd_hazard_truth import box_in_ego, boxes_in_pictures, held_blocks, outline
-from _rd_hazard_worlds import KINDS, SPEEDS_MPS, build_hazard_world
 
 from fsd.data.frames import CAMERAS
 from fsd.data.simulator.actors import Pedestrian
 from fsd.data.simulator.expert import expert_controls
 from fsd.data.standard_rigs import canonical_rig
+from rate_distortion.hazard_truth import box_in_ego, boxes_in_pictures, held_blocks, outline
+from rate_distortion.hazard_worlds import KINDS, SPEEDS_MPS, build_hazard_world
 
 RIG = canonical_rig(640, 480)
 

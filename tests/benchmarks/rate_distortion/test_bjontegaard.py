@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from _rd_bjontegaard import bd_rate, falling, pchip
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from rate_distortion.bjontegaard import bd_rate, falling, pchip
 
 EXACT = settings(deadline=None, derandomize=True, max_examples=60)
 steps = st.lists(st.floats(0.01, 3.0), min_size=3, max_size=6)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from _rd_grow import settle_statistics, with_base
 
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.networks.config import NetworkConfig
 from fsd.networks.contract import input_shapes
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.weights import untrained
+from rate_distortion.grow import settle_statistics, with_base
 
 SMALL = NetworkConfig(width=32, heads=2, retina_channels=32, retina_blocks=1)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from _rd_hazard_table import hazard_figures, latency
+
+from rate_distortion.hazard_metrics import hazard_figures, latency
 
 
 def record(shown: list[int], appears: int = 60, onset: int | None = 60, policy: str = "ours") -> dict[str, Any]:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from _rd_pooling import PoolingCompressor, Rectangle
-from _rd_scene_cuts import PySceneCuts, has_pyscenedetect
 
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.compressor import Compressor
@@ -19,6 +17,8 @@ from fsd.compression.token_geometry import BLOCKS
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
 from fsd.data.rig import Rig
+from rate_distortion.pooling import PoolingCompressor, Rectangle
+from rate_distortion.scene_cuts import PySceneCuts, has_pyscenedetect
 
 RATES = tuple(Budget(f"80x60+{patches}", 60, 80, patches) for patches in (10, 26, 58, 122, 234))
 """Patches a tick beside an 80x60 base image: 73 to 417 kB a tick; 58 is B100, 10 is B200."""

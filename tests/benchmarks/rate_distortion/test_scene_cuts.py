@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from _rd_scene_cuts import PySceneCuts, has_pyscenedetect
 
 from fsd.data.frames import Frame, FrameSet
+from rate_distortion.scene_cuts import PySceneCuts, has_pyscenedetect
 
 TICK_NS = 27_777_778
 

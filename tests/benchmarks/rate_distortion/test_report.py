@@ -6,14 +6,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from _rd_collect import variants_of_drive
-from _rd_errors import ade_m, error_tables, loss, resampled_drives
-from _rd_evaluate import DrivePlans
-from _rd_plot import draw
-from _rd_report import BLIND, MOST_BYTES, driving_results, driving_table, headline, panels
-from _rd_variants import DENSE, RATES, all_variants, network_plans
 
 from fsd.compression.budget import BUDGETS
+from rate_distortion.collect import variants_of_drive
+from rate_distortion.errors import ade_m, error_tables, loss, resampled_drives
+from rate_distortion.evaluate import DrivePlans
+from rate_distortion.plot import draw
+from rate_distortion.report import BLIND, MOST_BYTES, driving_results, driving_table, headline, panels
+from rate_distortion.variants import DENSE, RATES, all_variants, network_plans
 
 VARIANTS = all_variants()
 
