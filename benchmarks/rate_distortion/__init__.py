@@ -1,1 +1,1 @@
-"""What compression costs in driving. `python benchmarks/rate_distortion` runs it; docs/rate_distortion.md explains it."""
+"""What compression costs in driving: run `python benchmarks/rate_distortion`, read docs/rate_distortion.md."""

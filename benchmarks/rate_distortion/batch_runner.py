@@ -1,6 +1,6 @@
-"""Variants that share weights and shapes, run side by side: one batch a tick, each with a memory of its own.
+"""Variants with the same weights and input shapes, run as one batch per tick, each with its own memory.
 
-Pictures in bfloat16 as in training, memory and plan in float32; the same for all that is compared.
+Image encoding runs in bfloat16 as in training; memory and plan are float32. This holds for every variant.
 """
 
 from collections.abc import Sequence
@@ -16,65 +16,66 @@ from fsd.networks.clip_module import BODY_INPUTS, PICTURE_INPUTS
 from fsd.networks.contract import input_shapes
 from fsd.networks.feeds import Feeds, Step
 from fsd.networks.model import DrivingNetwork
-from rate_distortion.variants import Lane
+from rate_distortion.variants import VariantCompressor
 
 
 @dataclass
-class _Seat:
-    """A lane's place in the batch: its inputs, its network's last wishes, slots written by ticks that were not run."""
+class _BatchMember:
+    """A variant's place in the batch: its inputs, its last saliency, memory slots committed by ticks without a plan."""
 
-    lane: Lane
+    compressor: VariantCompressor
     feeds: Feeds
     saliency: np.ndarray | None = None
-    late_slots: list[int] = field(default_factory=list)
+    pending_slots: list[int] = field(default_factory=list)
 
 
 class BatchRunner:
-    """Runs lanes of one budget shape through one network, at every tick that has fresh pictures.
+    """Runs variants of one budget shape through one network, at every tick that has fresh images.
 
-    Between those, lanes compress on, and what they commit to memory is written with the next answer, as in training.
+    Ticks in between are only compressed; what they commit to memory is written after the next plan, as in training.
     """
 
-    def __init__(self, network: DrivingNetwork, lanes: Sequence[Lane]) -> None:
-        self.lanes = tuple(lanes)
+    def __init__(self, network: DrivingNetwork, compressors: Sequence[VariantCompressor]) -> None:
         self._network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        budget = lanes[0].variant.budget
-        arrays = {name: np.zeros((len(lanes), *shape), dtype) for name, (shape, dtype) in input_shapes(budget).items()}
+        budget = compressors[0].variant.budget
+        arrays = {
+            name: np.zeros((len(compressors), *shape), dtype) for name, (shape, dtype) in input_shapes(budget).items()
+        }
         self._inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        self._seats = []
-        for index, lane in enumerate(lanes):
-            feeds = Feeds(lane.variant.budget)
+        self._members = []
+        for index, compressor in enumerate(compressors):
+            feeds = Feeds(compressor.variant.budget)
             feeds.arrays = {name: array[index] for name, array in arrays.items()}
-            self._seats.append(_Seat(lane, feeds))
+            self._members.append(_BatchMember(compressor, feeds))
 
     def reset(self) -> None:
         """Forget the drive."""
-        for seat in self._seats:
-            seat.lane.reset()
-            seat.feeds.reset()
-            seat.saliency = None
-            seat.late_slots.clear()
+        for member in self._members:
+            member.compressor.reset()
+            member.feeds.reset()
+            member.saliency = None
+            member.pending_slots.clear()
 
     def skip(self, frame_set: FrameSet, ego: EgoSample) -> None:
-        """A tick with held pictures: compressed, not planned for."""
-        for seat in self._seats:
-            tick = seat.lane.step(frame_set, ego, seat.saliency)
-            seat.late_slots += [int(slot) for slot in tick.commit_slots if slot >= 0]
+        """A tick with held images: it is compressed but gets no plan."""
+        for member in self._members:
+            tick = member.compressor.step(frame_set, ego, member.saliency)
+            member.pending_slots += [int(slot) for slot in tick.commit_slots if slot >= 0]
 
     def plan(self, frame_set: FrameSet, ego: EgoSample, command: str) -> np.ndarray:
-        """(lanes, 16, 4) float32 trajectories of a tick with fresh pictures."""
+        """(V, 16, 4) float32 trajectories of a tick with fresh images."""
         commits = []
-        for seat in self._seats:
-            tick = seat.lane.step(frame_set, ego, seat.saliency)
-            seat.feeds.load(Step(tick, ego, command))
-            # Their poses are already new and their content is not: the trainer does not read them either.
-            seat.feeds.arrays["memory_valid"][seat.late_slots] = 0.0
-            commits.append(_all_commits(tick, seat.late_slots))
-            seat.late_slots.clear()
+        for member in self._members:
+            tick = member.compressor.step(frame_set, ego, member.saliency)
+            member.feeds.load(Step(tick, ego, command))
+            # Their poses are new but their content is not yet; the trainer does not read them either.
+            member.feeds.arrays["memory_valid"][member.pending_slots] = 0.0
+            commits.append(_all_commits(tick, member.pending_slots))
+            member.pending_slots.clear()
         outputs = self._run()
-        for index, (seat, slots) in enumerate(zip(self._seats, commits, strict=True)):
-            seat.feeds.commit(slots, outputs["new_k"][index], outputs["new_v"][index])
-            seat.saliency = outputs["saliency"][index]
+        for index, (member, slots) in enumerate(zip(self._members, commits, strict=True)):
+            member.feeds.commit(slots, outputs["new_k"][index], outputs["new_v"][index])
+            member.saliency = outputs["saliency"][index]
         return outputs["trajectory"]
 
     def _run(self) -> dict[str, np.ndarray]:
@@ -84,7 +85,7 @@ class BatchRunner:
                 content = network.encode(**{name: inputs[name] for name in PICTURE_INPUTS})
             body = network.body(**{name: inputs[name] for name in BODY_INPUTS})
             memory = {name: inputs[name] for name in ("memory_k", "memory_v", "memory_pose", "memory_valid")}
-            answer = network.decide(
+            output = network.decide(
                 content._replace(tokens=content.tokens.float(), mask=content.mask.float()),
                 body,
                 **memory,
@@ -92,8 +93,8 @@ class BatchRunner:
                 ego_valid=inputs["ego_valid"],
                 command=inputs["command"],
             )
-        return {name: answer[name].float().numpy() for name in ("trajectory", "saliency", "new_k", "new_v")}
+        return {name: output[name].float().numpy() for name in ("trajectory", "saliency", "new_k", "new_v")}
 
 
-def _all_commits(tick: CompressedTick, late_slots: Sequence[int]) -> np.ndarray:
-    return np.array([*tick.commit_slots, *late_slots], np.int16)
+def _all_commits(tick: CompressedTick, pending_slots: Sequence[int]) -> np.ndarray:
+    return np.array([*tick.commit_slots, *pending_slots], np.int16)

@@ -12,21 +12,21 @@ from fsd.networks.collection import DRAW_EVERY_TICKS
 from rate_distortion.drives import HEIGHT_PX, WIDTH_PX
 
 FIRST_SEED = 130_000
-"""Routes that neither the open-loop drives nor anybody's training has seen."""
+"""Seeds from here on are used neither by the open-loop drives nor in any training."""
 
 
 def closed_loop(
     weights: Mapping[str, Path], out: Path, routes: int, workers: int, progress: Callable[[int, int], None] | None
 ) -> dict[str, Any]:
-    """Drive every scenario's routes with every network (as FP32 ONNX) and the expert.
+    """Drive the same routes with every network (as FP32 ONNX) and the expert.
 
     Args:
-        weights: of the drivers by name, `dense` among them.
-        routes: of every scenario.
+        weights: weights file of every network by name; one is `dense`.
+        routes: routes per scenario.
 
     Returns:
-        `figures` of every driver, and `score_loss` of every network but the dense one: the share of the dense network's
-        driving score that is missing, with its paired 95% interval over routes.
+        `routes`; `metrics` of every driver; `score_loss` of every network except the dense one: how much lower its
+        driving score is, as a share of the dense network's, with its paired 95% interval over routes.
     """
     drivers = ["expert"]
     for name, path in weights.items():
@@ -53,6 +53,6 @@ def closed_loop(
             losses[name] = {"loss": missing.mean * scale, "low": missing.low * scale, "high": missing.high * scale}
     return {
         "routes": len(dense),
-        "figures": {name: figures(routes_of) for name, routes_of in scores.items()},
+        "metrics": {name: figures(routes_of) for name, routes_of in scores.items()},
         "score_loss": losses,
     }

@@ -1,8 +1,8 @@
 """Drives to learn from: each is drawn once and compressed for every network that is fine-tuned.
 
-Rows of all networks are the same moments of the same drives. Of the many variants that the shared network reads, every
-drive is compressed by a few, in turn. Episodes are as `fsd.networks.dataset` writes them; drives that are there are not
-made again.
+All networks learn from the same moments of the same drives. The shared network reads many variants, so each drive is
+compressed by a few of them, in turn. Episodes have the format of `fsd.networks.dataset`. Finished drives are not made
+again.
 """
 
 import multiprocessing
@@ -18,15 +18,14 @@ from fsd.networks.collection import DRAW_EVERY_TICKS, LOOK_SHARE, wishes
 from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.feeds import Step
 from rate_distortion.drives import HEIGHT_PX, WIDTH_PX, expert_drive, training_route
-from rate_distortion.variants import Lane, NetworkPlan, Variant, network_plans
+from rate_distortion.variants import NetworkPlan, Variant, VariantCompressor, network_plans
 
-SHARED_VARIANTS_A_DRIVE = 3
-DONE = "collected.json"
+SHARED_VARIANTS_PER_DRIVE = 3
 
 
 @dataclass(frozen=True)
 class CollectConfig:
-    """`drives` of `seconds` recorded seconds each, into `out`, compressed for `networks` (none named is all)."""
+    """`drives` of `seconds` recorded seconds each, into `out`, compressed for `networks` (empty: for all)."""
 
     out: Path
     drives: int
@@ -35,8 +34,8 @@ class CollectConfig:
 
 
 def variants_of_drive(plan: NetworkPlan, index: int) -> tuple[Variant, ...]:
-    """Which of a network's variants compress a drive: a few of the shared network's, one of any other's, in turn."""
-    count = SHARED_VARIANTS_A_DRIVE if plan.name == "shared" else 1
+    """Which of a network's variants compress a drive, in turn: a few of the shared network's, one of any other's."""
+    count = SHARED_VARIANTS_PER_DRIVE if plan.name == "shared" else 1
     chosen = []
     for turn in range(index * count, (index + 1) * count):
         lap, place = divmod(turn, len(plan.variants))
@@ -46,12 +45,12 @@ def variants_of_drive(plan: NetworkPlan, index: int) -> tuple[Variant, ...]:
 
 
 def episode_folder(config: CollectConfig, plan: NetworkPlan, variant: Variant) -> Path:
-    """Episodes of equal shape lie together: a network's folder for every number of patches."""
+    """Episodes of equal shape share a folder: one per network and number of patches."""
     return config.out / plan.name / f"k{variant.budget.patch_count}"
 
 
 def collect(config: CollectConfig, workers: int, progress: Callable[[int, int], None] | None = None) -> None:
-    """Make the drives that are missing."""
+    """Record the drives that are missing."""
     config.out.mkdir(parents=True, exist_ok=True)
     missing = [index for index in range(config.drives) if not _marker(config, index).exists()]
     context = multiprocessing.get_context("spawn")
@@ -81,7 +80,7 @@ def _work(index: int) -> None:
 
 
 class _Worker:
-    """One renderer, and one compressor a variant, made when it is first asked for."""
+    """One renderer, and one compressor per variant, created on first use."""
 
     def __init__(self, config: CollectConfig) -> None:
         from fsd.data.simulator.renderer import Renderer
@@ -89,38 +88,38 @@ class _Worker:
         self._config = config
         self._rig = canonical_rig(WIDTH_PX, HEIGHT_PX)
         self._renderer = Renderer(self._rig)
-        self._lanes: dict[str, Lane] = {}
+        self._compressors: dict[str, VariantCompressor] = {}
 
     def drive(self, index: int) -> None:
-        """Drive, compress and write one episode a variant."""
+        """Drive, compress and write one episode per variant."""
         scenario, seed = training_route(index)
         rng = np.random.default_rng([seed, 41])
         recordings = [
-            (self._lane(variant), self._writer(plan, variant, scenario, seed, place))
+            (self._compressor(variant), self._writer(plan, variant, scenario, seed, place))
             for plan in network_plans(self._config.networks)
             for place, variant in enumerate(variants_of_drive(plan, index))
         ]
-        is_looking = rng.uniform() < LOOK_SHARE
+        has_request = rng.uniform() < LOOK_SHARE
         saliency: np.ndarray | None = None
         for tick in expert_drive(scenario, seed, self._renderer, self._rig, self._config.seconds, rng):
-            for lane, writer in recordings:
-                compressed = lane.step(tick.frame_set, tick.ego, saliency)
+            for compressor, writer in recordings:
+                compressed = compressor.step(tick.frame_set, tick.ego, saliency)
                 if tick.labels is None:
                     writer.skip(compressed)
                 else:
                     writer.add(Step(compressed, tick.ego, tick.command), tick.labels)
-            if tick.labels is not None and is_looking:
+            if tick.labels is not None and has_request:
                 saliency = wishes(tick.labels["saliency"], rng)
-        for lane, writer in recordings:
-            writer.close({"scenario": scenario, "seed": seed, "variant": lane.variant.name})
+        for compressor, writer in recordings:
+            writer.close({"scenario": scenario, "seed": seed, "variant": compressor.variant.name})
         marker = _marker(self._config, index)
         marker.parent.mkdir(exist_ok=True)
         marker.touch()
 
-    def _lane(self, variant: Variant) -> Lane:
-        lane = self._lanes.setdefault(variant.name, Lane(variant, self._rig))
-        lane.reset()
-        return lane
+    def _compressor(self, variant: Variant) -> VariantCompressor:
+        compressor = self._compressors.setdefault(variant.name, VariantCompressor(variant, self._rig))
+        compressor.reset()
+        return compressor
 
     def _writer(self, plan: NetworkPlan, variant: Variant, scenario: str, seed: int, place: int) -> EpisodeWriter:
         folder = episode_folder(self._config, plan, variant)

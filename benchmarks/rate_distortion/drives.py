@@ -1,8 +1,8 @@
-"""Drives of the simulator's expert, tick by tick: the same pictures for everything that is compared.
+"""Drives of the simulator's expert, tick by tick: every variant gets the same images.
 
-The world and the compressors run at 36 Hz; cameras are drawn at 9 Hz and held in between, as the packaged network was
-trained. The expert drives with bursts of steering noise, starting off its lane in half of the drives, so that a plan
-has something to correct. It compresses nothing.
+The world and the compressors run at 36 Hz; cameras are drawn at 9 Hz and held in between, as in the training of the
+packaged network. The expert's controls get bursts of noise, and half of the drives start off the lane, so that plans
+have something to correct. This module does not compress.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from fsd.data.simulator.saliency import saliency_label
 from fsd.networks.collection import DRAW_EVERY_TICKS, TRAINING_SCENARIOS, ControlNoise
 
 WIDTH_PX, HEIGHT_PX = 640, 480
-"""Of the drawn cameras: a patch of 32 pixels then has its full resolution, and a base image of 80x60 is a 64th."""
+"""Size of the drawn cameras: a 32x32 patch has their full resolution, an 80x60 base image a 64th of their pixels."""
 
 TRAINING_SEED, EVALUATION_SEED = 80_000, 120_000
 LONGEST_WARM_UP_S = 14.0
@@ -29,7 +29,7 @@ PERTURBED_SHARE = 0.5
 
 @dataclass(frozen=True)
 class DriveTick:
-    """One 36 Hz tick. `labels` only where `is_fresh`, when the cameras were drawn: expert's plan, and what matters."""
+    """One 36 Hz tick. `labels` (expert plan, saliency) only if `is_fresh`: the cameras were drawn."""
 
     is_fresh: bool
     frame_set: FrameSet
@@ -39,14 +39,14 @@ class DriveTick:
 
 
 def training_route(index: int) -> tuple[str, int]:
-    """Scenario and seed of a drive to learn from."""
+    """Scenario and seed of a training drive."""
     return TRAINING_SCENARIOS[index % len(TRAINING_SCENARIOS)], TRAINING_SEED + index
 
 
 def expert_drive(
     scenario: str, seed: int, renderer: Renderer, rig: Rig, seconds: float, rng: np.random.Generator
 ) -> Iterator[DriveTick]:
-    """Ticks of one drive, from somewhere on its route on, until the time or the drive is over."""
+    """Ticks of one drive: it starts at a random place on its route and ends after `seconds` or with the route."""
     env = DrivingEnv(scenario, seed, renderer)
     _drive_ahead(env, float(rng.uniform(0.0, LONGEST_WARM_UP_S)))
     if rng.uniform() < PERTURBED_SHARE:
@@ -70,7 +70,7 @@ def expert_drive(
 
 
 def _drive_ahead(env: DrivingEnv, seconds: float) -> None:
-    """Without pictures, and not so far that the route would be over soon."""
+    """Drive without drawing, but stop while at least 35% of the route remains."""
     route_m = env.world.setting.goal_m - env.world.s
     for _ in range(round(seconds * 36)):
         if env.world.setting.goal_m - env.world.s < 0.35 * route_m:

@@ -1,14 +1,15 @@
-"""From plans to figures: displacement errors, losses and their intervals, rate-distortion curves. Pure arithmetic.
+"""Displacement errors of plans, losses and their intervals. Pure arithmetic.
 
-An error is the mean distance between two plans over the waypoints of the first 1, 2 or 3 s (ADE). Drives are what is
-resampled, never ticks: neighbouring ticks are nearly the same.
+An error is the mean distance between two plans over the waypoints of the first 1, 2 or 3 s (ADE). Intervals resample
+drives, not ticks, because neighbouring ticks are nearly the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import bootstrap
 
 from fsd.networks.contract import WAYPOINT_STEP_S
 
@@ -17,7 +18,7 @@ RESAMPLES = 2000
 
 
 def ade_m(plans: np.ndarray, truth: np.ndarray, horizon_s: int) -> np.ndarray:
-    """(…,) mean distance in metres of (…, 16, 4) plans from a truth over the waypoints until a horizon."""
+    """(…,) mean distance in metres between (…, 16, 4) plans and a truth, over the waypoints up to a horizon."""
     count = round(horizon_s / WAYPOINT_STEP_S)
     offset = plans[..., :count, :2] - truth[..., :count, :2]
     return np.hypot(offset[..., 0], offset[..., 1]).mean(axis=-1)
@@ -27,7 +28,9 @@ def ade_m(plans: np.ndarray, truth: np.ndarray, horizon_s: int) -> np.ndarray:
 class ErrorTable:
     """Errors of all variants at one horizon, against one truth.
 
-    `by_tick` holds (V, R) arrays, one a drive; `by_drive` (V, D) their means; `scenario` (D,) names.
+    Attributes:
+        by_tick: one (V, R) array per drive, R ticks.
+        scenario: (D,) scenario of every drive.
     """
 
     by_tick: tuple[np.ndarray, ...]
@@ -40,7 +43,7 @@ class ErrorTable:
 
     @property
     def mean(self) -> np.ndarray:
-        """(V,) mean over drives, every drive counting the same."""
+        """(V,) mean over drives; every drive has the same weight."""
         return self.by_drive.mean(axis=1)
 
     @property
@@ -56,45 +59,50 @@ class ErrorTable:
         return [(names[index], float(row[index])) for row, index in zip(means, means.argmax(axis=1), strict=True)]
 
 
-def resampled_drives(count: int, seed: int = 0) -> np.ndarray:
-    """(`RESAMPLES`, count) indices of drives, drawn with replacement; the same for all variants, so pairs stay pairs.
+def interval(
+    statistic: Callable[..., Any], *samples: np.ndarray, resamples: int = RESAMPLES, is_vectorized: bool = True
+) -> tuple[float, float]:
+    """95% percentile bootstrap interval of a statistic of one or more (D,) samples.
+
+    The samples are paired: every resample takes the same drives from each. The seed is fixed, so all variants see the
+    same resamples.
+
+    Args:
+        statistic: maps the samples to a number; with `is_vectorized` it also takes `axis`.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
-    return np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
+    if len(samples[0]) < 2:  # SciPy refuses a single observation
+        value = float(statistic(*samples))
+        return value, value
+    found = bootstrap(
+        samples,
+        statistic,
+        paired=True,
+        vectorized=is_vectorized,
+        n_resamples=resamples,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return float(found.low), float(found.high)
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """2.5 and 97.5 percentiles of resampled figures; not-a-numbers are left out."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return float("nan"), float("nan")
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)
+def loss(by_drive: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """How much larger (D,) errors are than a reference's on the same drives, as a share, with its paired interval."""
+
+    def share(errors: np.ndarray, others: np.ndarray, axis: int = -1) -> Any:
+        return errors.mean(axis) / others.mean(axis) - 1.0
+
+    low, high = interval(share, by_drive, reference)
+    return {"loss": float(share(by_drive, reference)), "low": low, "high": high}
 
 
-def mean_interval(by_drive: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:
-    """95% interval of the mean of (D,) errors."""
-    return interval(by_drive[drawn].mean(axis=1))
-
-
-def loss(by_drive: np.ndarray, reference: np.ndarray, drawn: np.ndarray) -> dict[str, Any]:
-    """How much larger an error is than a reference's on the same drives, as a share, with its paired interval.
-
-    Args:
-        by_drive, reference: (D,) errors; drawn: of `resampled_drives`.
-    """
-    share = by_drive.mean() / reference.mean() - 1.0
-    low, high = interval(by_drive[drawn].mean(axis=1) / reference[drawn].mean(axis=1) - 1.0)
-    return {"loss": float(share), "low": low, "high": high}
-
-
-def summarise(tables: dict[int, ErrorTable], variant: int, drawn: np.ndarray) -> dict[str, Any]:
-    """All figures of one variant against one truth, by horizon."""
+def summarise(tables: dict[int, ErrorTable], variant: int) -> dict[str, Any]:
+    """All metrics of one variant against one truth, by horizon."""
     found: dict[str, Any] = {}
     for horizon_s, table in tables.items():
         scenario, worst = table.worst_scenario()[variant]
-        low, high = mean_interval(table.by_drive[variant], drawn)
+        low, high = interval(np.mean, table.by_drive[variant])
         found[f"ade_{horizon_s}s_m"] = {
             "mean": float(table.mean[variant]),
             "low": low,
@@ -109,7 +117,7 @@ def summarise(tables: dict[int, ErrorTable], variant: int, drawn: np.ndarray) ->
 def error_tables(
     plans: Sequence[np.ndarray], truths: Sequence[np.ndarray], scenarios: Sequence[str]
 ) -> dict[int, ErrorTable]:
-    """Errors by horizon of drives' plans (V, R, 16, 4) against truths (R, 16, 4)."""
+    """Errors by horizon of the drives' plans (V, R, 16, 4) against truths (R, 16, 4)."""
     return {
         horizon_s: ErrorTable(
             tuple(ade_m(drive, truth[None], horizon_s) for drive, truth in zip(plans, truths, strict=True)),

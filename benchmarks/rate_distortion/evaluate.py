@@ -1,7 +1,7 @@
-"""Held-out drives, planned for by every variant at once: the same pictures, each with its own compressor and memory.
+"""Held-out drives with plans by every variant: the same images, a compressor and a memory for each.
 
-The expert drives; plans are only written down. A drive leaves one file of plans; drives that are there are not driven
-again, unless the weights or the variants changed. It judges nothing.
+The expert drives; plans are only recorded. A drive leaves one file of plans. Finished drives are not repeated unless
+the weights or the variants changed. Errors are computed elsewhere.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.weights import load_weights, weights_sha256
 from rate_distortion.batch_runner import BatchRunner
 from rate_distortion.drives import EVALUATION_SEED, HEIGHT_PX, WIDTH_PX, expert_drive
-from rate_distortion.variants import Lane, Variant
+from rate_distortion.variants import Variant, VariantCompressor
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """`drives` of `seconds` each, over all scenarios in turn; `weights` of every network by name."""
+    """`drives` of `seconds` each, through the scenarios in turn; `weights` file of every network by name."""
 
     out: Path
     drives: int
@@ -35,7 +35,7 @@ class EvaluateConfig:
 
     @property
     def folder(self) -> Path:
-        """Named by all that the plans depend on."""
+        """The folder's name is a digest of everything that the plans depend on."""
         state = hashlib.sha256(f"{self.seconds}".encode())
         for name in sorted({variant.network for variant in self.variants}):
             state.update(f"{name}:{weights_sha256(self.weights[name])}".encode())
@@ -45,7 +45,7 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class DrivePlans:
-    """One drive. `plans` (V, R, 16, 4) in the order of the variants, `expert` (R, 16, 4), `speed_mps` (R,)."""
+    """One drive: `plans` (V, R, 16, 4) in the order of the variants, `expert` (R, 16, 4), `speed_mps` (R,)."""
 
     scenario: str
     seed: int
@@ -61,7 +61,7 @@ def route(index: int) -> tuple[str, int]:
 
 
 def evaluate(config: EvaluateConfig, workers: int, progress: Callable[[int, int], None] | None = None) -> None:
-    """Drive what is missing."""
+    """Run the drives that are missing."""
     folder = config.folder
     folder.mkdir(parents=True, exist_ok=True)
     about = {"variants": [variant.name for variant in config.variants], "seconds": config.seconds}
@@ -77,7 +77,7 @@ def evaluate(config: EvaluateConfig, workers: int, progress: Callable[[int, int]
 
 
 def read_plans(config: EvaluateConfig) -> list[DrivePlans]:
-    """All finished drives."""
+    """Plans of all finished drives."""
     folder = config.folder
     drives = []
     for index in range(config.drives):
@@ -107,7 +107,7 @@ def _work(index: int) -> None:
 
 
 class _Worker:
-    """One renderer, and all variants in batches of equal weights and shapes."""
+    """One renderer, and all variants in batches with equal weights and shapes."""
 
     def __init__(self, config: EvaluateConfig, folder: Path) -> None:
         import torch
@@ -125,12 +125,12 @@ class _Worker:
         networks = {name: load_weights(config.weights[name])[0] for name, _, _ in groups}
         self._order = [variant.name for variants in groups.values() for variant in variants]
         self._runners = [
-            BatchRunner(networks[key[0]], [Lane(variant, self._rig) for variant in variants])
+            BatchRunner(networks[key[0]], [VariantCompressor(variant, self._rig) for variant in variants])
             for key, variants in groups.items()
         ]
 
     def drive(self, index: int) -> None:
-        """Drive, plan and write."""
+        """Drive, plan with every variant, and write the plans."""
         scenario, seed = route(index)
         rng = np.random.default_rng([seed, 43])
         for runner in self._runners:

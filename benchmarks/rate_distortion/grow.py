@@ -1,8 +1,8 @@
-"""A trained network for another base image, so that it computes the same as before its fine-tuning begins.
+"""Resize a trained network to another base image so that it computes the same before fine-tuning begins.
 
-All layers but the retina's first do not know the size of the base image and are copied. A larger base gets layers in
-front that begin as exact area means (a base image of half the size, from one of the whole size); a smaller one gets a
-first layer that sees the enlarged image. What training makes of the new pixels then starts from what the network knew.
+Only the first layers of the retina depend on the size of the base image; all others are copied. A larger base gets
+extra layers in front that start as exact area means (they halve the image). A smaller one gets a first layer that acts
+as if the image were enlarged. Fine-tuning then starts from what the network already computes.
 
 Source: T. Chen, I. Goodfellow, J. Shlens, Net2Net: Accelerating learning via knowledge transfer, ICLR 2016.
 """
@@ -22,11 +22,11 @@ _LUMA = 4
 """Channels 0-3 of a packed image are its luma pixels Y00 Y01 Y10 Y11, the others U and V."""
 
 
-def with_base(network: DrivingNetwork, budget: Budget, seed: int = 0) -> DrivingNetwork:
+def resize_base(network: DrivingNetwork, budget: Budget, seed: int = 0) -> DrivingNetwork:
     """A network for `budget` that starts from the weights of one for an 80x60 base.
 
-    Exact (the same answers for the same 80x60 picture) where the base is 80x60 times or divided by a power of two;
-    for others the first layer is copied and sees a picture of another scale.
+    Exact (same outputs for the same 80x60 image) if the new base is 80x60 multiplied or divided by a power of two. For
+    other sizes the first layer is copied and receives an image of another scale.
     """
     grown = untrained(replace(network.config, budget=budget), seed)
     layers = [_ConvAndNorm.of(layer) for layer in grown.retina.trunk if isinstance(layer, ConvUnit)]
@@ -43,7 +43,7 @@ def with_base(network: DrivingNetwork, budget: Budget, seed: int = 0) -> Driving
 
 
 class _ConvAndNorm(NamedTuple):
-    """What a `ConvUnit` holds, by name."""
+    """The two layers of a `ConvUnit`."""
 
     conv: nn.Conv2d
     norm: nn.BatchNorm2d
@@ -71,13 +71,13 @@ def _copy_stem(stem: _ConvAndNorm, layers: list[_ConvAndNorm]) -> None:
 
 
 def _make_halving(layer: _ConvAndNorm, is_first: bool) -> None:
-    """Let the first 12 channels of a stride-2 layer be the packed image of half the size, and its negative.
+    """Make the first 12 channels of a stride-2 layer the packed image at half size, and its negative.
 
-    Two of each, since ReLU lets only what is positive through. The other channels keep their random start.
+    Both signs, because ReLU removes negative values. The other channels keep their random weights.
     """
     kernel = torch.zeros(IMAGE_CHANNELS, IMAGE_CHANNELS, 3, 3)
     for row in range(2):
-        for column in range(2):  # a stride-2 kernel's taps 1 and 2 are the two source pixels of its output
+        for column in range(2):  # taps 1 and 2 of a stride-2 kernel are the two source pixels of its output
             kernel[2 * row + column, :_LUMA, row + 1, column + 1] = 1.0 / _LUMA
             for chroma in range(_LUMA, IMAGE_CHANNELS):
                 kernel[chroma, chroma, row + 1, column + 1] = 0.25
@@ -90,14 +90,15 @@ def _make_halving(layer: _ConvAndNorm, is_first: bool) -> None:
 
 
 def _signed(kernel: Tensor) -> Tensor:
-    """A kernel over pairs of channels, each the positive and the negative part of one."""
+    """The same kernel over pairs of channels that hold the positive and the negative part of each input channel."""
     return torch.stack([kernel, -kernel], dim=2).flatten(1, 2)
 
 
 def _on_enlarged(kernel: Tensor) -> Tensor:
-    """The stride-1 kernel that gives on an image what a stride-2 one gives on the image enlarged twice.
+    """The stride-1 kernel that gives on an image what a stride-2 kernel gives on the image enlarged twice.
 
-    Enlarged, the four luma pixels of a packed pixel become the lumas of four packed pixels, and its chroma theirs.
+    In the enlarged image, each luma pixel of a packed pixel becomes all four lumas of one packed pixel, and all four
+    of those have the old chroma.
     """
     folded = torch.zeros_like(kernel)
     places = ((0, 1), (1, 0), (1, 1))  # tap of the stride-2 kernel -> tap of the new one, and which half of it
@@ -108,14 +109,14 @@ def _on_enlarged(kernel: Tensor) -> Tensor:
     return folded
 
 
-def settle_statistics(network: DrivingNetwork, retina: Tensor) -> None:
-    """Give the new layers in front the statistics of real pictures without changing what they compute.
+def calibrate_batch_norm(network: DrivingNetwork, retina: Tensor) -> None:
+    """Set the running statistics of the new first layers from real images without changing what the layers compute.
 
-    Batch normalisation in training then begins as what it is in evaluation.
+    Batch normalisation then starts in training with the same values as in evaluation.
 
     Args:
-        network: of `with_base`.
-        retina: (M, 6, h, w) uint8 base images, some hundred.
+        network: from `resize_base`; changed in place.
+        retina: (M, 6, h, w) uint8 base images; a few hundred are enough.
     """
     layers = [layer for layer in network.retina.trunk if isinstance(layer, ConvUnit)]
     features = normalise_pixels(retina)
@@ -123,11 +124,11 @@ def settle_statistics(network: DrivingNetwork, retina: Tensor) -> None:
         for layer in layers[:-1]:
             conv, norm = _ConvAndNorm.of(layer)
             before = conv(features)
-            _settle(norm, before.mean(dim=(0, 2, 3)), before.var(dim=(0, 2, 3), correction=0))
+            _calibrate(norm, before.mean(dim=(0, 2, 3)), before.var(dim=(0, 2, 3), correction=0))
             features = layer(features)
 
 
-def _settle(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+def _calibrate(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
     kept = 2 * IMAGE_CHANNELS
     assert norm.running_mean is not None
     assert norm.running_var is not None

@@ -1,4 +1,4 @@
-"""From records of single hazards to figures: latency percentiles and recall, by policy. Pure arithmetic."""
+"""Records of single hazards to metrics per policy: latency percentiles and recall. Pure arithmetic."""
 
 import math
 from collections.abc import Sequence
@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 
 SETTLED_TICKS = 54
-"""What is there before this tick of a drive did not appear: the recording began with it."""
+"""A hazard that is visible before this tick of a drive has no appearance: it was there when the recording began."""
 
 
 @dataclass(frozen=True)
-class HazardFigures:
-    """Of one policy.
+class HazardMetrics:
+    """Metrics of one policy.
 
-    Latencies are in ticks, one per event; inf where no patch showed the hazard although there was time to (more than
-    `bound` ticks). An event that ended sooner, unshown, is not counted but in `too_short`.
+    Attributes:
+        appearance_ticks, onset_ticks: latency of every event; inf if the hazard was seen for more than `bound_ticks`
+            ticks and no patch showed it.
+        too_short: events that ended sooner without being shown; they are counted only here.
+        hazard_ticks: ticks over which recall is computed.
+        recall, recall_same_tick: as `rate_distortion.hazards` defines them.
     """
 
     appearance_ticks: np.ndarray
@@ -28,11 +32,11 @@ class HazardFigures:
 
     @property
     def latency_ticks(self) -> np.ndarray:
-        """Of all appearances and all onsets."""
+        """Latencies of all appearances and all onsets."""
         return np.concatenate([self.appearance_ticks, self.onset_ticks])
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """The metrics as JSON values."""
         latencies = {"appearance": self.appearance_ticks, "onset": self.onset_ticks, "all": self.latency_ticks}
         return {
             "recall": self.recall,
@@ -43,8 +47,8 @@ class HazardFigures:
         }
 
 
-def hazard_figures(records: Sequence[dict[str, Any]], policy: str, bound_ticks: int) -> HazardFigures:
-    """Add up hazards; see `rate_distortion.hazards` for what the records and the terms are."""
+def hazard_metrics(records: Sequence[dict[str, Any]], policy: str, bound_ticks: int) -> HazardMetrics:
+    """Summarise hazards; `rate_distortion.hazards` defines the records and the terms."""
     appearance: list[float] = []
     onset: list[float] = []
     too_short = ticks = recalled = same_tick = 0
@@ -55,17 +59,17 @@ def hazard_figures(records: Sequence[dict[str, Any]], policy: str, bound_ticks: 
         for begin, latencies in ((record["appears"], appearance), (record["onset"], onset)):
             if begin is None or begin < SETTLED_TICKS:
                 continue
-            waited = latency(begin, seen, shown, bound_ticks)
-            if waited is None:
+            latency_ticks = latency(begin, seen, shown, bound_ticks)
+            if latency_ticks is None:
                 too_short += 1
             else:
-                latencies.append(waited)
+                latencies.append(latency_ticks)
         counted = np.array(record["dangerous"], bool) & (seen >= SETTLED_TICKS)
         ticks += int(counted.sum())
         same_tick += int((shown == seen)[counted].sum())
         recalled += int((seen - np.maximum.accumulate(shown) <= bound_ticks)[counted].sum())
     share = math.nan if ticks == 0 else 1.0 / ticks
-    return HazardFigures(np.array(appearance), np.array(onset), too_short, ticks, recalled * share, same_tick * share)
+    return HazardMetrics(np.array(appearance), np.array(onset), too_short, ticks, recalled * share, same_tick * share)
 
 
 def latency(begin: int, seen: np.ndarray, shown: np.ndarray, bound_ticks: int) -> float | None:
@@ -87,7 +91,7 @@ def latency(begin: int, seen: np.ndarray, shown: np.ndarray, bound_ticks: int) -
 
 
 def _percentiles(values: np.ndarray) -> dict[str, Any]:
-    """Nearest-rank percentiles, so that one infinite wait does not make them all infinite."""
+    """Nearest-rank percentiles: interpolation would turn one infinite latency into several."""
     if not len(values):
         return {"events": 0, "p50": None, "p99": None, "worst": None, "never": 0}
     ordered = np.sort(values)

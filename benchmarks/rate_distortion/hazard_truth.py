@@ -1,6 +1,6 @@
-"""What is true about a hazard at a tick: how far it is, whether a camera can see it, and which blocks hold it.
+"""The truth about a hazard at a tick: how far away it is, whether a camera sees it, and which blocks contain it.
 
-Reads the simulator's world and, once per hazard, its pictures; it knows nothing of compressors.
+Reads the simulator's world and, until the hazard has appeared, its images. It does not know compressors.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from fsd.data.simulator.yuv import planes_from_rgb
 from rate_distortion.hazard_worlds import Hazard
 
 NEAR_M = 40.0
-"""A hazard counts within this distance of the cameras."""
+"""A hazard counts only within this distance of the cameras."""
 
 SEEN_PIXELS, SEEN_GREY_LEVELS = 12, 10
-"""It has appeared when at least so many pixels of one camera would differ by this much without it."""
+"""A hazard has appeared once at least 12 pixels of one camera would differ by 10 grey levels without it."""
 
-HELD_SHARE = 0.25
-"""A block holds a hazard if its box fills a quarter of the block, or a quarter of the box is in the block."""
+MIN_SHARE = 0.25
+"""A block contains a hazard if its box fills a quarter of the block, or a quarter of the box is in the block."""
 
 _BEHIND_M = -2.0
 _HEIGHT_M = {"person": 1.75, "vehicle": 1.5}
@@ -36,23 +36,23 @@ _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (0, 1)
 
 
 @dataclass(frozen=True)
-class Sight:
+class HazardState:
     """One hazard at one tick.
 
     Attributes:
-        distance_m: from the cameras to the middle of its box.
-        is_seen: within 40 m, not behind the car, and in a clear line of sight; from its appearance in a picture on.
-        is_under_way: it has begun to be dangerous; stays so.
-        held: (8, 300) bool, blocks that hold it.
+        distance_m: from the cameras to the centre of its box.
+        is_seen: within 40 m, not behind the car, in a clear line of sight, and it has appeared in an image by now.
+        is_under_way: it has become dangerous at this tick or before.
+        blocks: (8, 300) bool, blocks that contain it.
     """
 
     distance_m: float
     is_seen: bool
     is_under_way: bool
-    held: np.ndarray
+    blocks: np.ndarray
 
 
-class HazardWatch:
+class HazardTracker:
     """Follows one hazard through a drive."""
 
     def __init__(self, world: World, hazard: Hazard, rig: Rig) -> None:
@@ -60,24 +60,24 @@ class HazardWatch:
         self._world, self._rig = world, rig
         self._has_appeared = self._is_under_way = False
 
-    def look(self, renderer: Renderer, luma: np.ndarray) -> Sight:
-        """The truth at the world's present tick.
+    def observe(self, renderer: Renderer, luma: np.ndarray) -> HazardState:
+        """The hazard's state at the world's current tick.
 
         Args:
-            renderer: that the world is loaded in; used only until the hazard has appeared.
-            luma: (8, H, W) uint8, what the cameras show now.
+            renderer: the world is loaded in it; used only until the hazard has appeared.
+            luma: (8, H, W) uint8 images of this tick.
         """
         self._is_under_way |= self.hazard.is_under_way()
         box = outline(self.hazard)
         corners = box_in_ego(self._world, box, self._height_m)
-        held = held_blocks(corners, self._rig)
+        blocks = blocks_with(corners, self._rig)
         x, y = eye(self._world)
         distance_m = float(np.hypot(box[0] - x, box[1] - y))
-        is_near = distance_m <= NEAR_M and corners[:, 0].max() > _BEHIND_M and bool(held.any())
+        is_near = distance_m <= NEAR_M and corners[:, 0].max() > _BEHIND_M and bool(blocks.any())
         is_clear = is_near and self._in_clear_view(box)
         if is_clear and not self._has_appeared:
-            self._has_appeared = self._changes_picture(renderer, luma, corners)
-        return Sight(distance_m, is_clear and self._has_appeared, self._is_under_way, held)
+            self._has_appeared = self._changes_image(renderer, luma, corners)
+        return HazardState(distance_m, is_clear and self._has_appeared, self._is_under_way, blocks)
 
     @property
     def _height_m(self) -> float:
@@ -89,8 +89,8 @@ class HazardWatch:
         blockers = np.concatenate([world.houses, np.array(vehicles, dtype=np.float64).reshape(-1, 5)])
         return bool(visible(*eye(world), box[None], blockers, world.sight_m)[0])
 
-    def _changes_picture(self, renderer: Renderer, luma: np.ndarray, corners: np.ndarray) -> bool:
-        """Whether the pictures would differ, inside the box, if the hazard were not there."""
+    def _changes_image(self, renderer: Renderer, luma: np.ndarray, corners: np.ndarray) -> bool:
+        """Whether the images inside the box would differ if the hazard were not there."""
         actor, world = self.hazard.actor, self._world
         actors: list = world.pedestrians if isinstance(actor, Pedestrian) else world.traffic.vehicles
         place = next(index for index, other in enumerate(actors) if other is actor)
@@ -98,7 +98,7 @@ class HazardWatch:
         without = planes_from_rgb(draw_world(renderer, world)).y
         actors.insert(place, actor)
         changed = np.abs(luma.astype(np.int16) - without) >= SEEN_GREY_LEVELS
-        for index, (left, top, right, bottom) in boxes_in_pictures(corners, self._rig).items():
+        for index, (left, top, right, bottom) in boxes_in_images(corners, self._rig).items():
             part = changed[index, int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))]
             if part.sum() >= SEEN_PIXELS:
                 return True
@@ -106,7 +106,7 @@ class HazardWatch:
 
 
 def outline(hazard: Hazard) -> np.ndarray:
-    """(5,) x, y, heading, half length, half width in the world."""
+    """(5,) x, y, heading, half length and half width in the world frame."""
     actor = hazard.actor
     if isinstance(actor, Pedestrian):
         return np.array([actor.x_m, actor.y_m, actor.heading_rad, _PERSON_HALF_M, _PERSON_HALF_M])
@@ -123,10 +123,10 @@ def box_in_ego(world: World, box: np.ndarray, height_m: float) -> np.ndarray:
     return np.stack([cos * x + sin * y, -sin * x + cos * y, local[:, 2]], axis=1)
 
 
-def boxes_in_pictures(corners: np.ndarray, rig: Rig) -> dict[int, tuple[float, float, float, float]]:
-    """Camera index -> left, top, right, bottom in pixels of (8, 3) ego corners, clipped to the picture.
+def boxes_in_images(corners: np.ndarray, rig: Rig) -> dict[int, tuple[float, float, float, float]]:
+    """Camera index -> left, top, right, bottom in pixels of a box of (8, 3) ego corners, clipped to the image.
 
-    A camera that has a corner beside or behind it is left out: the box is not what it shows of the thing.
+    Cameras with a corner beside or behind them are left out, because the projected corners do not bound the object.
     """
     found = {}
     for index, name in enumerate(CAMERAS):
@@ -147,22 +147,22 @@ def boxes_in_pictures(corners: np.ndarray, rig: Rig) -> dict[int, tuple[float, f
     return found
 
 
-def held_blocks(corners: np.ndarray, rig: Rig) -> np.ndarray:
-    """(8, 300) bool: blocks that hold a good part of a box, see `HELD_SHARE`."""
-    held = np.zeros((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), bool)
-    for index, (left, top, right, bottom) in boxes_in_pictures(corners, rig).items():
+def blocks_with(corners: np.ndarray, rig: Rig) -> np.ndarray:
+    """(8, 300) bool: blocks that contain enough of a box, see `MIN_SHARE`."""
+    found = np.zeros((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), bool)
+    for index, (left, top, right, bottom) in boxes_in_images(corners, rig).items():
         camera = rig.camera(CAMERAS[index])
         assert camera is not None
         width, height = camera.width_px / GRID_COLUMNS, camera.height_px / GRID_ROWS
         across = _overlaps(left / width, right / width, GRID_COLUMNS)
         along = _overlaps(top / height, bottom / height, GRID_ROWS)
-        shared = np.outer(along, across)  # in blocks
+        shared = np.outer(along, across)  # area in blocks
         box = (right - left) * (bottom - top) / (width * height)
-        held[index] = shared >= HELD_SHARE * min(1.0, box)
-    return held.reshape(len(CAMERAS), -1)
+        found[index] = shared >= MIN_SHARE * min(1.0, box)
+    return found.reshape(len(CAMERAS), -1)
 
 
 def _overlaps(low: float, high: float, cells: int) -> np.ndarray:
-    """(cells,) how much of each unit cell an interval covers."""
+    """(cells,) length of each unit cell that an interval covers."""
     first = np.arange(cells)
     return np.clip(np.minimum(high, first + 1) - np.maximum(low, first), 0.0, 1.0)

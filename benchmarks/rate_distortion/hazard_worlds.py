@@ -1,8 +1,8 @@
-"""Worlds in which somebody becomes dangerous at a known moment: the stage of the hazard measurement.
+"""Simulated worlds in which a person or a car becomes dangerous at a known moment.
 
-Four kinds: a person who steps off an open kerb, one who comes out from behind a parked van, a car that cuts in, a lead
-that brakes hard; each at a given ego speed, 5 to 30 m/s, which is faster than the scenarios drive. Built from the
-simulator's public parts; it draws nothing and judges nothing.
+Four kinds: a person steps off an open kerb, a person comes out from behind a parked van, a car cuts in, a lead car
+brakes hard. Each is built for an ego speed of 5 to 30 m/s; the scenarios drive more slowly. Uses the simulator's public
+parts. It does not draw or measure.
 """
 
 from collections.abc import Callable
@@ -24,17 +24,17 @@ KINDS = ("step_out", "from_behind", "cut_in", "hard_brake")
 SPEEDS_MPS = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0)
 
 WARM_UP_S = 1.7
-"""Driven before the first hazard: the compressor knows its surroundings by then."""
+"""Drive time before the first hazard, so that the compressor has seen its surroundings."""
 
 START_M = 20.0
 _TRAFFIC = Gaps((4.0, 9.0), (10.0, 18.0), 0.4)
 _COUNTRY_FROM_MPS = 14.0
-"""Nobody drives faster than this between houses."""
+"""Faster worlds are in the country: cars do not drive faster than this between houses."""
 
 
 @dataclass(frozen=True)
 class Hazard:
-    """Somebody to watch. `is_under_way` says whether it has begun to be dangerous, as the script knows it."""
+    """A person or car to track. `is_under_way` tells from its script whether it has become dangerous."""
 
     kind: str
     actor: Vehicle | Pedestrian
@@ -43,7 +43,7 @@ class Hazard:
 
 @dataclass(frozen=True)
 class HazardWorld:
-    """A world before its first tick, whom to watch in it, and how long it is worth driving."""
+    """A world before its first tick, the hazards in it, and how long to drive."""
 
     world: World
     hazards: tuple[Hazard, ...]
@@ -51,7 +51,7 @@ class HazardWorld:
 
 
 def build_hazard_world(kind: str, speed_mps: float, seed: int) -> HazardWorld:
-    """One drive with hazards of one kind, the ego car at `speed_mps`; the seed decides all else."""
+    """A world with hazards of one kind and the ego car at `speed_mps`; the seed decides everything else."""
     check_seed(seed)
     rng = np.random.default_rng([seed, 77, KINDS.index(kind), int(speed_mps)])
     lanes = 2 if kind in ("from_behind", "cut_in") else int(rng.choice((1, 2)))
@@ -78,7 +78,7 @@ def build_hazard_world(kind: str, speed_mps: float, seed: int) -> HazardWorld:
 
 
 def _long_road(length_m: float, speed_mps: float) -> Callable[[np.random.Generator], list[Piece]]:
-    """Straights and bends that can be taken at this speed."""
+    """Straights and curves that can be driven at this speed."""
     radius_m = max(60.0, speed_mps**2 / 1.6)
 
     def pieces(rng: np.random.Generator) -> list[Piece]:
@@ -103,7 +103,7 @@ def _person(world: World, rng: np.random.Generator, s: float, d: float) -> Pedes
 
 
 def _step_out(world: World, rng: np.random.Generator, s: float) -> Hazard:
-    """Off an open kerb, when the car is 12 to 36 m away."""
+    """A person steps off an open kerb when the car is 12 to 36 m away."""
     side = float(rng.choice((-1, 1)))
     person = _person(world, rng, s, side * (world.road.half_width_m + float(rng.uniform(0.4, 1.2))))
     away_m = float(rng.uniform(12.0, 36.0))
@@ -115,7 +115,7 @@ def _step_out(world: World, rng: np.random.Generator, s: float) -> Hazard:
 
 
 def _from_behind(world: World, rng: np.random.Generator, s: float) -> Hazard:
-    """From behind a van that is parked at the right kerb; in sight when the car is about 12 to 36 m away."""
+    """A person comes out from behind a van parked at the right kerb, visible when the car is about 12 to 36 m away."""
     edge = world.road.half_width_m
     van = world.traffic.add_on_road(s, 1, 0.0, 0.0, "van")
     van.commanded_mps2 = 0.0
@@ -131,7 +131,7 @@ def _from_behind(world: World, rng: np.random.Generator, s: float) -> Hazard:
 
 
 def _cut_in(world: World, rng: np.random.Generator, s: float) -> Hazard:
-    """From the neighbouring lane into the ego's, a little slower than it."""
+    """A slightly slower car changes from the neighbouring lane into the ego lane."""
     speed, other = world.ego.speed_mps, 1 - world.setting.lane
     gap_m = float(rng.uniform(4.0, 9.0) + 0.4 * speed)
     vehicle = world.traffic.add_on_road(world.s + FRONT_M + gap_m + 2.4, other, speed, speed)
@@ -142,7 +142,7 @@ def _cut_in(world: World, rng: np.random.Generator, s: float) -> Hazard:
 
 
 def _hard_brake(world: World, rng: np.random.Generator, s: float) -> Hazard:
-    """Somebody ahead in the lane brakes to a stand."""
+    """The car ahead in the ego lane brakes to a stop."""
     speed = world.ego.speed_mps
     gap_m = min(float(rng.uniform(0.7, 1.2)) * speed + 4.0, 34.0)
     lead = world.traffic.add_on_road(world.s + FRONT_M + gap_m + 2.4, world.setting.lane, speed, speed)
@@ -153,7 +153,7 @@ def _hard_brake(world: World, rng: np.random.Generator, s: float) -> Hazard:
 
 
 def _bystander(world: World, rng: np.random.Generator, s: float) -> None:
-    """Somebody on the pavement who stays there."""
+    """A person who stays on the pavement."""
     side = float(rng.choice((-1, 1)))
     person = _person(world, rng, s, side * (world.road.half_width_m + float(rng.uniform(0.8, 2.0))))
     if rng.uniform() < 0.6:

@@ -1,14 +1,14 @@
-"""Hazards whose truth is known: how long until a full-resolution patch shows them, and how often one does.
+"""Hazards with known truth: how long until a full-resolution patch shows them, and how often one does.
 
-Drives every hazard world once at 36 Hz, all policies beside each other on the same pictures. A drive leaves one JSON
-file; what is there is not driven again.
+Drives every hazard world once at 36 Hz, with all policies on the same images. A drive leaves one JSON file; finished
+drives are not repeated.
 
-Definitions. A hazard *appears* at the first tick at which it is seen within 40 m (`rate_distortion.hazard_truth`). Its *onset* is
-the first tick at which it is seen and has begun to be dangerous: it walks out, cuts in, brakes. A patch *shows* it if
-the patch's block held it when the picture was taken. Latency is the number of ticks from either moment to the first
-patch of a picture taken since, 0 in the same tick. *Recall* is the share of hazard ticks (seen, since the onset) at
-which the newest picture of it in a patch is at most `BOUND_TICKS` old; `same_tick` is the stricter share with a patch
-of this tick.
+Definitions. A hazard *appears* at the first tick at which it is seen within 40 m (`rate_distortion.hazard_truth`). Its
+*onset* is the first tick at which it is seen and has become dangerous: it walks out, cuts in or brakes. A patch *shows*
+it if the patch's block contained it when the image was taken. *Latency* is the number of ticks from either moment to
+the first patch from an image taken since then; 0 means the same tick. *Recall* is the share of hazard ticks (seen,
+since the onset) at which the newest image of it in a patch is at most `BOUND_TICKS` old; `recall_same_tick` requires an
+image of the tick itself.
 """
 
 import json
@@ -30,23 +30,23 @@ from fsd.data.simulator.yuv import frame_set_from_rgb
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.feeds import Step
 from fsd.networks.student import TorchStudent
-from rate_distortion.hazard_truth import HazardWatch, Sight
+from rate_distortion.hazard_truth import HazardState, HazardTracker
 from rate_distortion.hazard_worlds import KINDS, SPEEDS_MPS, HazardWorld, build_hazard_world
-from rate_distortion.variants import Lane, Variant, pictures_shown
+from rate_distortion.variants import Variant, VariantCompressor, image_ticks
 
-WATCHED = ("adaptive", "adaptive+network", "fixed", "random", "run-length", "subsample", "scene-cut")
-"""Policies that are measured; `adaptive+network` has the network's wishes fed back, tick by tick."""
+HAZARD_POLICIES = ("adaptive", "adaptive+network", "fixed", "random", "run-length", "subsample", "scene-cut")
+"""Policies that are measured; `adaptive+network` gets the network's saliency of the tick before."""
 
 BOUND_TICKS = 9
-"""A hazard must be shown this soon at worst; what is older no longer counts as known at full resolution."""
+"""An image in a patch that is older than this no longer counts as recall."""
 
 FIRST_SEED = 151_000
-"""Worlds that the gaze was not developed on."""
+"""Seeds from here on were not used to develop the gaze."""
 
 
 @dataclass(frozen=True)
 class HazardConfig:
-    """What to drive: `repeats` worlds of every kind and speed; `weights` of the network whose wishes are fed back."""
+    """`repeats` worlds of every kind and speed; `weights` of the network whose saliency is fed back, if any."""
 
     out: Path
     repeats: int
@@ -69,14 +69,14 @@ class HazardConfig:
         ]
 
 
-def watched_variants(budget: Budget, has_network: bool) -> list[Variant]:
-    """The policies that are measured, all at one budget."""
-    names = [name for name in WATCHED if has_network or not name.endswith("+network")]
+def hazard_variants(budget: Budget, has_network: bool) -> list[Variant]:
+    """The measured policies, all at one budget."""
+    names = [name for name in HAZARD_POLICIES if has_network or not name.endswith("+network")]
     return [Variant(name, name, name.partition("+")[0], budget, "", name.endswith("+network")) for name in names]
 
 
 def drive_hazards(config: HazardConfig, workers: int, progress: Callable[[int, int], None] | None = None) -> None:
-    """Drive what is missing."""
+    """Run the drives that are missing."""
     config.out.mkdir(parents=True, exist_ok=True)
     missing = [job for job in config.jobs if not _file(config, job).exists()]
     context = multiprocessing.get_context("spawn")
@@ -89,7 +89,7 @@ def drive_hazards(config: HazardConfig, workers: int, progress: Callable[[int, i
 
 
 def read_records(config: HazardConfig) -> list[dict[str, Any]]:
-    """All hazards of all finished drives."""
+    """Records of all hazards of all finished drives."""
     files = [_file(config, job) for job in config.jobs]
     return [record for file in files if file.exists() for record in json.loads(file.read_text())]
 
@@ -112,7 +112,7 @@ def _work(job: tuple[str, float, int]) -> None:
 
 
 class _Worker:
-    """One renderer, and the network if there are weights."""
+    """One renderer, one compressor per policy, and the network if there are weights."""
 
     def __init__(self, config: HazardConfig) -> None:
         from fsd.data.simulator.renderer import Renderer
@@ -121,81 +121,82 @@ class _Worker:
         self._rig = canonical_rig(config.width_px, config.height_px)
         self._renderer = Renderer(self._rig)
         self._network = TorchStudent(config.weights) if config.weights is not None else None
-        self._lanes = [
-            Lane(variant, self._rig) for variant in watched_variants(config.budget, self._network is not None)
+        self._compressors = [
+            VariantCompressor(variant, self._rig)
+            for variant in hazard_variants(config.budget, self._network is not None)
         ]
 
     def drive(self, job: tuple[str, float, int]) -> None:
-        """Drive one world and write what was seen of its hazards."""
+        """Drive one world and write the records of its hazards."""
         kind, speed_mps, seed = job
         stage = build_hazard_world(*job)
         load_world(self._renderer, stage.world)
-        watches = [HazardWatch(stage.world, hazard, self._rig) for hazard in stage.hazards]
-        sights, taken = self._run(stage, watches)
+        trackers = [HazardTracker(stage.world, hazard, self._rig) for hazard in stage.hazards]
+        states, taken = self._run(stage, trackers)
         records = [
             {"kind": kind, "speed_mps": speed_mps, "seed": seed, "weather": stage.world.light.weather}
-            | hazard_record([tick[index] for tick in sights], taken)
-            for index in range(len(watches))
+            | hazard_record([tick[index] for tick in states], taken)
+            for index in range(len(trackers))
         ]
         unfinished = _file(self._config, job).with_suffix(".part")
         unfinished.write_text(json.dumps(records) + "\n")
         unfinished.replace(_file(self._config, job))
 
     def _run(
-        self, stage: HazardWorld, watches: Sequence[HazardWatch]
-    ) -> tuple[list[list[Sight]], dict[str, list[np.ndarray]]]:
+        self, stage: HazardWorld, trackers: Sequence[HazardTracker]
+    ) -> tuple[list[list[HazardState]], dict[str, list[np.ndarray]]]:
         world = stage.world
-        for lane in self._lanes:
-            lane.reset()
+        for compressor in self._compressors:
+            compressor.reset()
         if self._network is not None:
             self._network.reset()
-        sights: list[list[Sight]] = []
-        taken: dict[str, list[np.ndarray]] = {lane.variant.name: [] for lane in self._lanes}
+        states: list[list[HazardState]] = []
+        taken: dict[str, list[np.ndarray]] = {compressor.variant.name: [] for compressor in self._compressors}
         saliency: np.ndarray | None = None
         for _ in range(min(int(stage.seconds * 36), self._config.max_ticks or 10**6)):
             frame_set = frame_set_from_rgb(draw_world(self._renderer, world), world.tick)
             luma = np.stack([frame.y_plane for frame in frame_set.frames if frame is not None])
-            sights.append([watch.look(self._renderer, luma) for watch in watches])
+            states.append([tracker.observe(self._renderer, luma) for tracker in trackers])
             ego = EgoSample(world.ego.speed_mps, world.ego.yaw_rate_rps)
-            for lane in self._lanes:
-                tick = lane.step(frame_set, ego, saliency)
-                taken[lane.variant.name].append(pictures_shown(tick))
-                if lane.variant.feeds_back and self._network is not None:
+            for compressor in self._compressors:
+                tick = compressor.step(frame_set, ego, saliency)
+                taken[compressor.variant.name].append(image_ticks(tick))
+                if compressor.variant.feeds_back and self._network is not None:
                     saliency = self._network.drive(Step(tick, ego, world.command))[2].copy()
             world.step(*expert_controls(world))
             if collision(world) is not None:
                 break
-        return sights, taken
+        return states, taken
 
 
-def hazard_record(sights: Sequence[Sight], taken: dict[str, list[np.ndarray]]) -> dict[str, Any]:
-    """What one drive says about one hazard, JSON-ready.
+def hazard_record(states: Sequence[HazardState], taken: dict[str, list[np.ndarray]]) -> dict[str, Any]:
+    """The record of one hazard in one drive, as JSON values.
 
     Args:
-        sights: the truth at every tick, the world's ticks counting from 0.
-        taken: policy -> at every tick, (2400,) tick at which the picture in the block's patch was taken, -1 for none.
+        states: the hazard's state at every tick of the world, from tick 0.
+        taken: policy -> for every tick, (2400,) tick at which the image in the block's patch was taken, -1 for none.
 
     Returns:
-        `appears`, `onset` (ticks or None), `distance_m` at either; `ticks`: since the appearance, those at which the
-        hazard was seen; `dangerous`: whether it was under way at each; `shown`: policy -> at each, when the newest
-        picture was taken in which a patch of that tick shows it, -1 for none.
+        `appears`, `onset`: ticks or None. `distance_m`: at these ticks. `ticks`: those since the appearance at which
+        the hazard was seen. `dangerous`: for each of them, whether the hazard was under way. `shown`: policy -> for each of
+        them, the tick of the newest image of the hazard in a patch, -1 for none.
     """
-    appears = next((tick for tick, sight in enumerate(sights) if sight.is_seen), None)
+    appears = next((tick for tick, state in enumerate(states) if state.is_seen), None)
     if appears is None:
         return {"appears": None, "onset": None, "ticks": [], "dangerous": [], "shown": {}}
-    ticks = [tick for tick in range(appears, len(sights)) if sights[tick].is_seen]
-    onset = next((tick for tick in ticks if sights[tick].is_under_way), None)
+    ticks = [tick for tick in range(appears, len(states)) if states[tick].is_seen]
+    onset = next((tick for tick in ticks if states[tick].is_under_way), None)
     return {
         "appears": appears,
         "onset": onset,
-        "distance_m": [round(sights[tick].distance_m, 1) for tick in (appears, onset) if tick is not None],
+        "distance_m": [round(states[tick].distance_m, 1) for tick in (appears, onset) if tick is not None],
         "ticks": ticks,
-        "dangerous": [int(sights[tick].is_under_way) for tick in ticks],
-        "shown": {name: [_newest(by_tick[tick], sights) for tick in ticks] for name, by_tick in taken.items()},
+        "dangerous": [int(states[tick].is_under_way) for tick in ticks],
+        "shown": {name: [_newest(by_tick[tick], states) for tick in ticks] for name, by_tick in taken.items()},
     }
 
 
-def _newest(taken: np.ndarray, sights: Sequence[Sight]) -> int:
-    """When the newest picture was taken that shows the hazard in a patch, where the hazard was then; -1 for none."""
+def _newest(taken: np.ndarray, states: Sequence[HazardState]) -> int:
+    """Tick of the newest image of which a patch contains the hazard where it was then; -1 for none."""
     times = np.unique(taken[taken >= 0])[::-1].tolist()
-    return next((then for then in times if sights[then].held.reshape(-1)[taken == then].any()), -1)
+    return next((then for then in times if states[then].blocks.reshape(-1)[taken == then].any()), -1)

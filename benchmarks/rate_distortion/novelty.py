@@ -1,6 +1,6 @@
-"""What is new in a picture, whatever moved: blocks that no motion explains, found by exhaustive search.
+"""What is new in an image: blocks that no motion explains, found by exhaustive search.
 
-Shares neither ego motion, nor depth prior, nor noise floors with the gaze that is judged by it.
+Independent of the gaze that it judges: no ego motion, no depth prior, no noise floors.
 """
 
 import math
@@ -14,59 +14,59 @@ from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
 from fsd.compression.token_geometry import BLOCKS
 from fsd.data.frames import CAMERAS, FrameSet
 
-NEWS_GREY_LEVELS = 14.0
-"""More than this is left of a pixel, on average over a block, after its best match four ticks ago."""
+NOVELTY_GREY_LEVELS = 14.0
+"""A block is novel if its best match four ticks ago leaves at least this mean absolute difference per pixel."""
 
 BOUND_TICKS = 9
-"""A new block should be shown this soon."""
+"""A novel block should be shown within this many ticks."""
 
 _REACH_X, _REACH_Y = 8, 5
-"""Matches are searched this far, in analysis pixels of 160x120: an eighth of a block's width is one of them."""
+"""Range of the search in pixels of the 160x120 analysis image; a block is 8 of them wide."""
 
 
-class NewsWatch:
-    """Counts, for several policies, which new blocks a patch shows, and how soon. Knows blocks and ticks only."""
+class NoveltyRecall:
+    """Counts, for several policies, how many novel blocks a patch shows, and how soon. Knows only blocks and ticks."""
 
     def __init__(self, policies: int, blocks: int = len(CAMERAS) * BLOCKS) -> None:
-        self.news = 0
+        self.novel_blocks = 0
         self._since = np.full((policies, blocks), -1, np.int64)
         self._last_new = np.full(blocks, -BOUND_TICKS - 1, np.int64)
         self._same_tick, self._in_time = np.zeros(policies, np.int64), np.zeros(policies, np.int64)
 
-    def step(self, tick: int, is_news: np.ndarray, shown: np.ndarray) -> None:
+    def step(self, tick: int, is_novel: np.ndarray, shown: np.ndarray) -> None:
         """Add a tick.
 
         Args:
-            tick: rising.
-            is_news: (blocks,) bool.
-            shown: (policies, blocks) tick at which the picture was taken that a patch of the block shows, -1 for none.
+            tick: rises from call to call.
+            is_novel: (blocks,) bool.
+            shown: (policies, blocks) tick at which the image in the block's patch was taken, -1 for none.
         """
-        is_event = is_news & (tick - self._last_new > BOUND_TICKS)
-        self._last_new[is_news] = tick
-        self.news += int(is_event.sum())
+        is_event = is_novel & (tick - self._last_new > BOUND_TICKS)
+        self._last_new[is_novel] = tick
+        self.novel_blocks += int(is_event.sum())
         self._since[:, is_event] = tick
-        is_answered = (self._since >= 0) & (shown >= self._since)
-        self._same_tick += (is_answered & is_event).sum(axis=1)
-        self._in_time += is_answered.sum(axis=1)
-        self._since[is_answered | (tick - self._since >= BOUND_TICKS)] = -1
+        is_recalled = (self._since >= 0) & (shown >= self._since)
+        self._same_tick += (is_recalled & is_event).sum(axis=1)
+        self._in_time += is_recalled.sum(axis=1)
+        self._since[is_recalled | (tick - self._since >= BOUND_TICKS)] = -1
 
-    def figures(self, policy: int) -> dict[str, float]:
-        """Shares of the new blocks; NaN where nothing was new."""
-        count = self.news or math.nan
+    def metrics(self, policy: int) -> dict[str, float]:
+        """Shares of the novel blocks that the policy showed; NaN if there were none."""
+        count = self.novel_blocks or math.nan
         return {
-            "news_recall_same_tick": float(self._same_tick[policy] / count),
-            "news_recall": float(self._in_time[policy] / count),
+            "novelty_recall_same_tick": float(self._same_tick[policy] / count),
+            "novelty_recall": float(self._in_time[policy] / count),
         }
 
 
-class NewsDetector:
-    """Finds what no motion explains."""
+class NoveltyDetector:
+    """Finds blocks that no motion explains."""
 
     def __init__(self) -> None:
         self._past: list[tuple[np.ndarray, np.ndarray]] = []
 
     def find(self, frame_set: FrameSet) -> np.ndarray:
-        """(8 * 300,) bool: new blocks of this tick."""
+        """(8 * 300,) bool: novel blocks of this tick."""
         images = np.zeros((len(CAMERAS), ANALYSIS_ROWS, ANALYSIS_COLUMNS), np.uint8)
         is_there = np.zeros(len(CAMERAS), bool)
         for camera, frame in enumerate(frame_set.frames):
@@ -74,20 +74,20 @@ class NewsDetector:
                 images[camera] = area_mean(frame.y_plane, ANALYSIS_ROWS, ANALYSIS_COLUMNS)
                 is_there[camera] = True
         self._past.append((images, is_there))
-        is_news = np.zeros((len(CAMERAS), BLOCKS), bool)
+        is_novel = np.zeros((len(CAMERAS), BLOCKS), bool)
         if len(self._past) > MIN_AGE:
             before, was_there = self._past.pop(0)
             for camera in np.flatnonzero(is_there & was_there).tolist():
                 residual = unexplained(images[camera], before[camera], _REACH_X, _REACH_Y)
-                is_news[camera] = residual >= NEWS_GREY_LEVELS
-        return is_news.reshape(-1)
+                is_novel[camera] = residual >= NOVELTY_GREY_LEVELS
+        return is_novel.reshape(-1)
 
 
 @njit(cache=True)
 def unexplained(image: np.ndarray, before: np.ndarray, reach_x: int, reach_y: int) -> np.ndarray:
-    """(300,) mean absolute difference of every 8 x 8 block to its best match in the picture before.
+    """(300,) mean absolute difference between every 8x8 block and its best match in the earlier image.
 
-    Each candidate is compared with its mean brightness taken away, so that exposure explains nothing and costs nothing.
+    The difference in mean brightness is removed first, so that a change of exposure is not novel.
     """
     rows, columns = image.shape[0] // 8, image.shape[1] // 8
     best = np.full(rows * columns, np.inf)

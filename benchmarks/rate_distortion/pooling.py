@@ -1,14 +1,13 @@
-"""Token pooling at equal bytes: alike neighbours share a patch, and every block of every camera is in one.
+"""Token pooling at equal bytes: similar neighbouring blocks share a patch, and every block of every camera is in one.
 
-Each camera's 15 x 20 blocks are cut into rectangles, where cutting explains most of what the blocks have not in common,
-until there are as many rectangles as the budget has patches. A rectangle becomes one patch of 32 x 32 pixels by
-area means: one block keeps its full resolution, a wall of twenty is pooled. No prior, no motion, no memory of what was
-read.
+Each camera's 15 x 20 blocks are cut into rectangles, each time where the cut removes most of the variance, until there
+are as many rectangles as the budget has patches. Area means turn a rectangle into one 32x32 patch: a single block keeps
+its full resolution, a uniform area of twenty blocks is pooled. There is no prior, no motion, and no history of reads.
 
-Sources: D. Marin et al., Token Pooling in Vision Transformers, 2021 (tokens that are alike are replaced by their mean);
+Sources: D. Marin et al., Token Pooling in Vision Transformers, 2021 (similar tokens are replaced by their mean);
 T. Ronen et al., Vision Transformers with Mixed-Resolution Tokenization, 2023 (rectangles of several sizes become tokens
-of one size, cut where the picture asks for it). Theirs choose by features of a network that has seen all pixels; here
-the bytes into the network are what is compared, so the choice is by the pixels themselves.
+of one size, cut according to the image). Both choose by features of a network that has read all pixels. Here bytes into
+the network are compared, so the choice is made from the pixels.
 """
 
 from dataclasses import replace
@@ -27,14 +26,14 @@ from fsd.data.frames import CAMERAS, Frame, FrameSet
 from fsd.data.rig import Camera, Rig
 
 Rectangle = tuple[int, int, int, int]
-"""Block rows from, to, and block columns from, to; the ends are not included."""
+"""First and last block row, first and last block column; the last ones are excluded."""
 
 
 class PoolingCompressor:
-    """Stands where a `Compressor` stands; base image, memory and keyframes are the compressor's own.
+    """Has the interface of a `Compressor`, which also provides the base image, memory and keyframes.
 
-    `rectangles` are the last tick's, as (camera, rectangle), in the order of its patches; `patch_block` of a tick names
-    only patches that are one block.
+    `rectangles` holds (camera, rectangle) of the last tick in the order of its patches. `patch_block` of a tick is set
+    only for patches that are a single block.
     """
 
     def __init__(self, rig: Rig, budget: Budget) -> None:
@@ -45,7 +44,7 @@ class PoolingCompressor:
         self._meta: dict[tuple[int, Rectangle], np.ndarray] = {}
 
     def step(self, frame_set: FrameSet, ego: EgoSample | None, saliency: np.ndarray | None) -> CompressedTick:
-        """As `Compressor.step`; `saliency` is not looked at."""
+        """As `Compressor.step`; `saliency` is ignored."""
         tick = self._inner.step(frame_set, ego, None)
         count = self.budget.patch_count
         patches = np.full((count, 6, PATCH_PX // 2, PATCH_PX // 2), GREY, np.uint8)
@@ -90,7 +89,7 @@ class PoolingCompressor:
 
 
 def rectangle_meta(camera: Camera, index: int, rectangle: Rectangle) -> np.ndarray:
-    """(8,) meta row of a rectangle of blocks: its middle's ray, and how wide and high it is seen."""
+    """(8,) meta row of a rectangle of blocks: camera, ray of its centre, and its angular width and height."""
     top, bottom, left, right = rectangle
     x = np.array([(left + right) / 2, left, right, (left + right) / 2, (left + right) / 2])
     y = np.array([(top + bottom) / 2, (top + bottom) / 2, (top + bottom) / 2, top, bottom])
@@ -117,25 +116,33 @@ def _integrals(luma: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True)
-def _unlike(sums: np.ndarray, top: int, bottom: int, left: int, right: int) -> float:
-    """Sum of squared differences from the mean over a rectangle, in blocks."""
+def _squared_deviation(sums: np.ndarray, top: int, bottom: int, left: int, right: int) -> float:
+    """Sum of squared differences from the mean over a rectangle; a block has weight 1."""
     total = sums[:, bottom, right] - sums[:, top, right] - sums[:, bottom, left] + sums[:, top, left]
     return max(total[1] - total[0] * total[0] / ((bottom - top) * (right - left)), 0.0)
 
 
 @njit(cache=True)
 def _best_cut(sums: np.ndarray, top: int, bottom: int, left: int, right: int) -> tuple[float, int, int]:
-    """How much the better of the two cuts through the middle explains, its axis (0 rows, 1 columns) and where."""
-    whole = _unlike(sums, top, bottom, left, right)
+    """The better of the two cuts through the middle: deviation removed, axis (0 rows, 1 columns), and position."""
+    whole = _squared_deviation(sums, top, bottom, left, right)
     best, axis, at = -1.0, 0, 0
     if bottom - top > 1:
         middle = (top + bottom) // 2
-        gain = whole - _unlike(sums, top, middle, left, right) - _unlike(sums, middle, bottom, left, right)
+        gain = (
+            whole
+            - _squared_deviation(sums, top, middle, left, right)
+            - _squared_deviation(sums, middle, bottom, left, right)
+        )
         if gain > best:
             best, axis, at = gain, 0, middle
     if right - left > 1:
         middle = (left + right) // 2
-        gain = whole - _unlike(sums, top, bottom, left, middle) - _unlike(sums, top, bottom, middle, right)
+        gain = (
+            whole
+            - _squared_deviation(sums, top, bottom, left, middle)
+            - _squared_deviation(sums, top, bottom, middle, right)
+        )
         if gain > best:
             best, axis, at = gain, 1, middle
     return best, axis, at
@@ -143,9 +150,9 @@ def _best_cut(sums: np.ndarray, top: int, bottom: int, left: int, right: int) ->
 
 @njit(cache=True)
 def _cut_into(sums: np.ndarray, count: int) -> np.ndarray:
-    """(n, 5) picture, rows from, to, columns from, to; n is `count` or as many as there are blocks.
+    """(n, 5) image, first and last row, first and last column; n is `count`, or the number of blocks if that is less.
 
-    Never fewer rectangles than pictures: with fewer patches the first pictures have theirs.
+    Starts with one rectangle per image, so with fewer patches than images the last images have none.
     """
     cut = np.zeros((count, 5), np.int64)
     gain, axis, at = np.full(count, -1.0), np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -155,7 +162,7 @@ def _cut_into(sums: np.ndarray, count: int) -> np.ndarray:
         gain[i], axis[i], at[i] = _best_cut(sums[i], cut[i, 1], cut[i, 2], cut[i, 3], cut[i, 4])
     while held < count:
         worst = int(gain[:held].argmax())
-        if gain[worst] < 0:  # single blocks only
+        if gain[worst] < 0:  # only single blocks are left
             break
         cut[held] = cut[worst]
         if axis[worst] == 0:
@@ -170,7 +177,7 @@ def _cut_into(sums: np.ndarray, count: int) -> np.ndarray:
 
 @njit(cache=True)
 def _area_means(plane: np.ndarray, top: int, bottom: int, left: int, right: int, out: np.ndarray) -> None:
-    """Rounded means of the cells of a part of a plane; a part smaller than the target repeats its pixels."""
+    """Rounded means over the cells of part of a plane; pixels are repeated if the part is smaller than `out`."""
     height, width = out.shape
     for y in range(height):
         y0 = top + y * (bottom - top) // height

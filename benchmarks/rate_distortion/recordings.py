@@ -1,13 +1,13 @@
-"""Real video: what each policy keeps of it, at equal bytes. No driving error here.
+"""Real video: what each policy keeps of it, at equal bytes. No driving error.
 
-These recordings have no plans to compare with, and a network that was trained in a simulator says nothing about real
-streets (it steers worse than driving straight), so neither its error nor its distance from a dense network's plan would
-mean anything. What is measured is the compressor's own work, against the pictures:
+These recordings have no plans to compare with, and a network trained in a simulator is meaningless on real streets (it
+steers worse than driving straight). So neither its error nor its distance from a dense network's plan is measured, only
+the compressor's own work, against the images:
 
-- `psnr_db`: luma of what the network is given at a tick (the base image enlarged, this tick's patches in their places)
-  against the picture at 640x480, mean over cameras. It rewards detail wherever it is, not where it matters.
-- `news_recall`: of the blocks that show something new (`rate_distortion.novelty`: no motion explains them, and nothing was new there
-  in the nine ticks before), the share that a patch shows within nine ticks, and at the same tick.
+- `psnr_db`: luma of the network's input at a tick (the base image enlarged, this tick's patches in their places)
+  against the image at 640x480, mean over cameras. It rewards all detail alike, important or not.
+- `novelty_recall`: of the blocks that are novel (`rate_distortion.novelty`) and were not in the nine ticks before, the
+  share that a patch shows within nine ticks; `novelty_recall_same_tick`: at the same tick.
 """
 
 import json
@@ -26,10 +26,10 @@ from fsd.compression.tick import CompressedTick
 from fsd.data.clip import open_clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
-from rate_distortion.novelty import NewsDetector, NewsWatch, area_mean
+from rate_distortion.novelty import NoveltyDetector, NoveltyRecall, area_mean
 from rate_distortion.pooling import Rectangle
 from rate_distortion.scene_cuts import PySceneCuts, has_pyscenedetect
-from rate_distortion.variants import RATES, SHARED_POLICIES, Lane, Variant, pictures_shown
+from rate_distortion.variants import RATES, SHARED_POLICIES, Variant, VariantCompressor, image_ticks
 
 CLIPS = {
     "surround 1": "nvidia7cam/002b815b",
@@ -38,14 +38,14 @@ CLIPS = {
     "highway 1": "udacity_clips/solidWhiteRight.mp4",
     "highway 2": "udacity_clips/test_video.mp4",
 }
-"""Where they are in the folder of recordings; those that are missing are left out, and the table says so."""
+"""Name -> path in the folder of recordings; missing clips are left out, and the output names them."""
 
 PSNR_EVERY_TICKS = 9
 _HEIGHT, _WIDTH = 480, 640
 
 
-def measured_variants(rates: Sequence[int]) -> list[Variant]:
-    """All policies at some of the rates, without a network."""
+def recording_variants(rates: Sequence[int]) -> list[Variant]:
+    """All policies at the rates with these indices, without a network."""
     chosen = [RATES[index] for index in rates]
     shared = [
         Variant(f"{policy}/{rate.name}", policy, policy, rate, "") for policy in SHARED_POLICIES for rate in chosen
@@ -57,11 +57,11 @@ def measured_variants(rates: Sequence[int]) -> list[Variant]:
 
 
 def measure_clip(path: Path, rates: Sequence[int], max_ticks: int | None) -> dict[str, Any]:
-    """All policies on one clip: figures by variant, how much was new, and how many cuts two detectors found."""
+    """All policies on one clip: metrics by variant, number of novel blocks, and cuts found by the two detectors."""
     clip = open_clip(path)
-    lanes = [Lane(variant, clip.rig) for variant in measured_variants(rates)]
-    detector, watch = NewsDetector(), NewsWatch(len(lanes))
-    quality = [[0.0, 0.0] for _ in lanes]  # squared error, pixels
+    compressors = [VariantCompressor(variant, clip.rig) for variant in recording_variants(rates)]
+    detector, recall = NoveltyDetector(), NoveltyRecall(len(compressors))
+    quality = [[0.0, 0.0] for _ in compressors]  # squared error, pixels
     selections: dict[str, FrameSelection] = {"ours": SceneCuts()}
     if has_pyscenedetect():
         selections["pyscenedetect"] = PySceneCuts()
@@ -69,30 +69,30 @@ def measure_clip(path: Path, rates: Sequence[int], max_ticks: int | None) -> dic
     ticks = 0
     with FrameSource(clip, workers=1, max_ticks=max_ticks) as source:
         for frame_set in source:
-            is_news = detector.find(frame_set)
+            is_novel = detector.find(frame_set)
             for name, selection in selections.items():
                 cuts[name] += int(selection.select(frame_set).is_new.sum())
             ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
-            truth = _pictures(frame_set) if ticks % PSNR_EVERY_TICKS == PSNR_EVERY_TICKS - 1 else {}
+            truth = _images(frame_set) if ticks % PSNR_EVERY_TICKS == PSNR_EVERY_TICKS - 1 else {}
             shown = []
-            for lane, sums in zip(lanes, quality, strict=True):
-                tick = lane.step(frame_set, ego, None)
-                shown.append(pictures_shown(tick))
-                for camera, picture in truth.items():
-                    given = given_luma(tick, camera, lane.rectangles)
-                    sums[0] += float(((given.astype(np.float32) - picture) ** 2).sum())
-                    sums[1] += picture.size
-            watch.step(frame_set.tick, is_news, np.stack(shown))
+            for compressor, sums in zip(compressors, quality, strict=True):
+                tick = compressor.step(frame_set, ego, None)
+                shown.append(image_ticks(tick))
+                for camera, image in truth.items():
+                    given = given_luma(tick, camera, compressor.rectangles)
+                    sums[0] += float(((given.astype(np.float32) - image) ** 2).sum())
+                    sums[1] += image.size
+            recall.step(frame_set.tick, is_novel, np.stack(shown))
             ticks += 1
     return {
         "ticks": ticks,
         "cameras": sum(stream is not None for stream in clip.streams),
-        "news": watch.news,
-        "pictures_shown_by_scene_cuts": cuts,
+        "novel_blocks": recall.novel_blocks,
+        "images_shown_by_scene_cuts": cuts,
         "variants": {
-            lane.variant.name: {"psnr_db": _psnr(*sums), "bytes": lane.variant.budget.input_bytes}
-            | watch.figures(index)
-            for index, (lane, sums) in enumerate(zip(lanes, quality, strict=True))
+            compressor.variant.name: {"psnr_db": _psnr(*sums), "bytes": compressor.variant.budget.input_bytes}
+            | recall.metrics(index)
+            for index, (compressor, sums) in enumerate(zip(compressors, quality, strict=True))
         },
     }
 
@@ -101,7 +101,7 @@ def _psnr(squared_error: float, pixels: float) -> float:
     return 10.0 * math.log10(255.0**2 / max(squared_error / pixels, 1e-9)) if pixels else math.nan
 
 
-def _pictures(frame_set: FrameSet) -> dict[int, np.ndarray]:
+def _images(frame_set: FrameSet) -> dict[int, np.ndarray]:
     """Valid cameras' luma at 640x480, as float."""
     return {
         camera: area_mean(frame.y_plane, _HEIGHT, _WIDTH).astype(np.float32)
@@ -111,9 +111,9 @@ def _pictures(frame_set: FrameSet) -> dict[int, np.ndarray]:
 
 
 def given_luma(tick: CompressedTick, camera: int, rectangles: Sequence[tuple[int, Rectangle]] = ()) -> np.ndarray:
-    """(480, 640) uint8: a camera as the network is given it at this tick; smooth where only the base image is.
+    """(480, 640) uint8 luma of a camera as the network receives it at this tick; smooth where there is no patch.
 
-    `rectangles` say what patches cover where they are more than a block each.
+    `rectangles`: what the patches cover, if they can be larger than one block.
     """
     canvas = np.asarray(_enlarged(unpacked_luma(tick.retina[camera]), _WIDTH, _HEIGHT)).copy()
     for index in np.flatnonzero(tick.patch_camera == camera).tolist():
@@ -143,11 +143,11 @@ def unpacked_luma(packed: np.ndarray) -> np.ndarray:
 def measure_recordings(
     folder: Path, out: Path, rates: Sequence[int], max_ticks: int | None
 ) -> dict[str, dict[str, Any]]:
-    """All clips that are there; each leaves a file in `out` and is not measured again."""
+    """Measure the clips that exist; each leaves a file in `out` and is not measured again."""
     out.mkdir(parents=True, exist_ok=True)
     found: dict[str, dict[str, Any]] = {}
     for name, where in CLIPS.items():
-        result = out / f"{name.replace(' ', '_')}-{max_ticks}-{'_'.join(map(str, rates))}.json"
+        result = out / f"{name.replace(' ', '_')}-{max_ticks}-{'_'.join(map(str, rates))}-v2.json"
         if not result.exists() and (folder / where).exists():
             result.write_text(json.dumps(measure_clip(folder / where, rates, max_ticks), indent=1) + "\n")
         if result.exists():

@@ -1,4 +1,4 @@
-"""From everything that was measured to results, a table and curves. Runs nothing."""
+"""Measurements to results, tables and curves. Runs nothing."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ import numpy as np
 
 from fsd.compression.budget import REFERENCE_PIXELS
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
-from rate_distortion.bjontegaard import bd_rate
-from rate_distortion.errors import ErrorTable, error_tables, interval, loss, resampled_drives, summarise
+from rate_distortion.bjontegaard import BdRate, bd_rate
+from rate_distortion.errors import ErrorTable, error_tables, interval, loss, summarise
 from rate_distortion.evaluate import DrivePlans
 from rate_distortion.plot import Curve, Panel
 from rate_distortion.variants import RATES, Variant
@@ -20,13 +20,13 @@ OURS, REFERENCE = "adaptive", "dense"
 MOST_BYTES = f"{OURS}/{RATES[-1].name}"
 LOSSES_SHOWN = ("B100", "B200", "packaged", *(f"{OURS}/{rate.name}" for rate in RATES))
 BLIND = "constant velocity"
-"""A plan that goes straight on at the present speed: what looking at nothing costs."""
+"""A plan that keeps the present speed and heading: the error without any pictures."""
 
 CLOSE_UP = 1.5
-"""Series whose errors stay below so many times the lowest of all are shown closer up."""
+"""Series whose errors all stay below this multiple of the lowest error appear in the close-up panel."""
 
 BOOTSTRAP_CURVES = 400
-"""Resampled curves of a BD-rate's interval."""
+"""Resamples for the interval of a BD-rate; fewer than for an error, because each one fits two curves."""
 
 Results = dict[str, Any]
 
@@ -39,10 +39,8 @@ def driving_results(variants: Sequence[Variant], drives: Sequence[DrivePlans]) -
     dense = names.index(REFERENCE)
     truths = {"expert": [drive.expert for drive in drives], "dense": [drive.plans[dense] for drive in drives]}
     tables = {truth: error_tables(plans, rows, scenarios) for truth, rows in truths.items()}
-    drawn = resampled_drives(len(drives))
     rows: dict[str, Results] = {
-        name: {truth: summarise(tables[truth], index, drawn) for truth in tables}
-        for index, name in enumerate([*names, BLIND])
+        name: {truth: summarise(tables[truth], index) for truth in tables} for index, name in enumerate([*names, BLIND])
     }
     for variant in variants:
         rows[variant.name] |= {
@@ -58,8 +56,8 @@ def driving_results(variants: Sequence[Variant], drives: Sequence[DrivePlans]) -
         "ticks": int(sum(len(drive.expert) for drive in drives)),
         "scenarios": sorted(set(scenarios)),
         "variants": rows,
-        "losses": _losses(names, tables["expert"], drawn),
-        "bd_rates": {truth: _bd_rates(variants, tables[truth][MAIN_HORIZON_S], drawn) for truth in tables},
+        "losses": _losses(names, tables["expert"]),
+        "bd_rates": {truth: _bd_rates(variants, tables[truth][MAIN_HORIZON_S]) for truth in tables},
         "lowest_error": names[int(main.mean[: len(names)].argmin())],
     }
 
@@ -72,11 +70,11 @@ def _straight_on(drive: DrivePlans) -> np.ndarray:
     return plan
 
 
-def _losses(names: Sequence[str], tables: Mapping[int, ErrorTable], drawn: np.ndarray) -> dict[str, Results]:
-    """Of every variant and horizon, against three references.
+def _losses(names: Sequence[str], tables: Mapping[int, ErrorTable]) -> dict[str, Results]:
+    """Loss of every variant at every horizon, against three references.
 
-    The dense network; the shared network with the most patches, which differs in nothing but bytes from our other
-    points; the best of all (found in hindsight, so its own luck counts against the others).
+    `dense`: the dense network. `most_bytes`: the shared network with the most patches, which differs from our other
+    points only in bytes. `best`: the variant with the lowest error, chosen afterwards, so chance favours it.
     """
     found: dict[str, Results] = {}
     for horizon_s, table in tables.items():
@@ -88,34 +86,43 @@ def _losses(names: Sequence[str], tables: Mapping[int, ErrorTable], drawn: np.nd
         }
         for index, name in enumerate(names):
             found.setdefault(name, {})[f"ade_{horizon_s}s"] = {
-                against: loss(by_drive[index], reference, drawn) for against, reference in references.items()
+                against: loss(by_drive[index], reference) for against, reference in references.items()
             }
     return found
 
 
-def _bd_rates(variants: Sequence[Variant], table: ErrorTable, drawn: np.ndarray) -> dict[str, Results]:
-    """Bytes of our curve against every other with the shared encoder (and the downscaled one), at equal error."""
+def _bd_rates(variants: Sequence[Variant], table: ErrorTable) -> dict[str, Results]:
+    """Bytes of our curve against every other curve, at equal error."""
     curves = series_of(variants)
     by_drive = table.by_drive
+    every_drive = np.arange(by_drive.shape[1])
     found = {}
     for name, members in curves.items():
         if name == OURS or len(members) < 2:
             continue
-        sides = [(np.array([variants[i].budget.input_bytes for i in side]), side) for side in (curves[OURS], members)]
 
-        def rate_of(picked: np.ndarray, sides: list[tuple[np.ndarray, list[int]]] = sides) -> Any:
-            (ours_bytes, ours), (their_bytes, theirs) = sides
+        def rate_of(picked: np.ndarray, members: list[int] = members) -> BdRate:
             mean = by_drive[:, picked].mean(axis=1)
-            return bd_rate(ours_bytes, mean[ours], their_bytes, mean[theirs])
+            sides = (side for places in (curves[OURS], members) for side in (_bytes(variants, places), mean[places]))
+            return bd_rate(*sides)
 
-        whole = rate_of(np.arange(by_drive.shape[1]))
-        low, high = interval(np.array([rate_of(picked).rate for picked in drawn[:BOOTSTRAP_CURVES]]))
+        whole = rate_of(every_drive)
+        low, high = interval(
+            lambda picked, rate_of=rate_of: rate_of(picked).rate,
+            every_drive,
+            resamples=BOOTSTRAP_CURVES,
+            is_vectorized=False,
+        )
         found[name] = {"rate": whole.rate, "kind": whole.kind, "shared_range": whole.shared, "low": low, "high": high}
     return found
 
 
+def _bytes(variants: Sequence[Variant], places: Sequence[int]) -> np.ndarray:
+    return np.array([variants[place].budget.input_bytes for place in places])
+
+
 def series_of(variants: Sequence[Variant]) -> dict[str, list[int]]:
-    """Curves: names of series and their variants' places, by rising bytes."""
+    """Name of every series -> indices of its variants, by rising bytes."""
     found: dict[str, list[int]] = {}
     for index, variant in enumerate(variants):
         found.setdefault(variant.series, []).append(index)
@@ -123,9 +130,9 @@ def series_of(variants: Sequence[Variant]) -> dict[str, list[int]]:
 
 
 def panels(variants: Sequence[Variant], results: Results) -> list[Panel]:
-    """The curves of both truths, and between them those with little error closer up, without their intervals.
+    """The curves against both truths, and between them a close-up of those with low errors, without intervals.
 
-    The blind plan is left out of the axes, the table has it.
+    The constant-velocity plan is only in the table: it would stretch the axes.
     """
     label = f"ADE over {MAIN_HORIZON_S} s, m"
     expert, dense = (_curves(variants, results, truth) for truth in ("expert", "dense"))
@@ -133,7 +140,7 @@ def panels(variants: Sequence[Variant], results: Results) -> list[Panel]:
     bare = [replace(curve, low=curve.errors, high=curve.errors) for curve in expert if max(curve.errors) < close]
     return [
         Panel("Error against the expert", f"{label}; bars: 95% over drives", tuple(expert)),
-        Panel("The same, closer", f"{label}; intervals as on the left", tuple(bare)),
+        Panel("The same, close-up", f"{label}; intervals as on the left", tuple(bare)),
         Panel(
             "Distance from the dense network's plan",
             f"{label}; bars: 95% over drives",
@@ -161,7 +168,7 @@ def _curves(variants: Sequence[Variant], results: Results, truth: str) -> list[C
 
 
 def driving_table(results: Results) -> str:
-    """One row a variant, by series and bytes."""
+    """One row per variant, by series and bytes."""
     lines = [
         f"{'variant':<28}{'kB/tick':>8}{'R_px':>7}{'ADE 1s':>8}{'2s':>7}{'3s':>7} {'95% of 3s':>15}{'P95':>7}"
         f"{'worst scenario':>16}{'vs dense':>10}{'loss 3s':>9}"
@@ -180,16 +187,16 @@ def driving_table(results: Results) -> str:
     lines += ["", *_loss_lines(results), ""]
     for truth, rates in results["bd_rates"].items():
         for name, rate in rates.items():
-            word = {"overlap": "", "at_most": "at most ", "at_least": "at least "}[rate["kind"]]
+            bound = {"overlap": "", "at_most": "at most ", "at_least": "at least "}[rate["kind"]]
             lines.append(
-                f"BD-rate of {OURS} against {name} ({truth}): {word}{rate['rate']:+.1%} "
-                f"[{rate['low']:+.1%}, {rate['high']:+.1%}], common range of errors {rate['shared_range']:.0%}"
+                f"BD-rate of {OURS} against {name} ({truth}): {bound}{rate['rate']:+.1%} "
+                f"[{rate['low']:+.1%}, {rate['high']:+.1%}], shared range of errors {rate['shared_range']:.0%}"
             )
     return "\n".join(lines)
 
 
 def _loss_lines(results: Results) -> list[str]:
-    """What fewer bytes cost, against each reference, with its paired interval over drives."""
+    """Loss against each reference, with its paired interval over drives."""
     titles = {
         "dense": "against dense",
         "most_bytes": f"against {MOST_BYTES}",
@@ -206,36 +213,38 @@ def _loss_lines(results: Results) -> list[str]:
 
 
 def hazard_table(results: Results) -> str:
-    """One row a policy."""
+    """One row per policy."""
     lines = [f"{'policy':<18}{'recall':>8}{'same tick':>11}{'p50':>6}{'p99':>6}{'worst':>7}{'never':>7}{'events':>8}"]
     for name, row in results["policies"].items():
-        waits = row["latency_ticks"]["all"]
+        latency = row["latency_ticks"]["all"]
         cells = "".join(
-            f"{waits[key]:{width}.0f}" if waits[key] is not None else "never".rjust(width)
+            f"{latency[key]:{width}.0f}" if latency[key] is not None else "never".rjust(width)
             for key, width in (("p50", 6), ("p99", 6), ("worst", 7))
         )
         lines.append(
-            f"{name:<18}{row['recall']:8.3f}{row['recall_same_tick']:11.3f}{cells}{waits['never']:7d}{waits['events']:8d}"
+            f"{name:<18}{row['recall']:8.3f}{row['recall_same_tick']:11.3f}{cells}{latency['never']:7d}{latency['events']:8d}"
         )
     return "\n".join(lines)
 
 
 def recordings_table(results: Mapping[str, Results]) -> str:
-    """One row a clip and variant."""
+    """One row per clip and variant."""
     lines = []
     for clip, found in results.items():
-        lines.append(f"{clip}: {found['ticks']} ticks, {found['cameras']} cameras, {found['news']} new blocks")
-        lines.append(f"  {'variant':<24}{'kB/tick':>8}{'PSNR dB':>9}{'news in 9 ticks':>17}{'same tick':>11}")
+        lines.append(
+            f"{clip}: {found['ticks']} ticks, {found['cameras']} cameras, {found['novel_blocks']} novel blocks"
+        )
+        lines.append(f"  {'variant':<24}{'kB/tick':>8}{'PSNR dB':>9}{'novel in 9 ticks':>17}{'same tick':>11}")
         for name, row in found["variants"].items():
             lines.append(
-                f"  {name:<24}{row['bytes'] / 1000:8.1f}{row['psnr_db']:9.2f}{row['news_recall']:17.3f}"
-                f"{row['news_recall_same_tick']:11.3f}"
+                f"  {name:<24}{row['bytes'] / 1000:8.1f}{row['psnr_db']:9.2f}{row['novelty_recall']:17.3f}"
+                f"{row['novelty_recall_same_tick']:11.3f}"
             )
     return "\n".join(lines)
 
 
-def headline(results: Results) -> dict[str, float]:
-    """The figures of the last line; those that were not measured are left out."""
+def final_metrics(results: Results) -> dict[str, float]:
+    """The metrics of the last line, without those that were not measured."""
     from fsd.compression.budget import BUDGETS
     from fsd.outputs.budget_metrics import budget_figures
 
@@ -247,9 +256,9 @@ def headline(results: Results) -> dict[str, float]:
         for name in ("B100", "B200"):
             found[f"ade3_loss_{name.lower()}"] = driving["losses"][name]["ade_3s"]["dense"]["loss"]
         rates = driving["bd_rates"]["expert"]
-        for figure, name in (("bd_rate_uniform", "subsample"), ("bd_rate_fixed_foveation", "fixed")):
+        for metric, name in (("bd_rate_uniform", "subsample"), ("bd_rate_fixed_foveation", "fixed")):
             if name in rates:
-                found[figure] = rates[name]["rate"]
+                found[metric] = rates[name]["rate"]
     if "closed_loop" in results:
         found["score_loss_b100"] = results["closed_loop"]["score_loss"]["b100"]["loss"]
     hazards = results.get("hazards", {}).get("policies", {})
@@ -257,6 +266,6 @@ def headline(results: Results) -> dict[str, float]:
     if ours:
         found["hazard_recall"] = ours["recall"]
         for name in ("p99", "worst"):
-            waited = ours["latency_ticks"]["all"][name]
-            found[f"hazard_latency_{name}_ticks"] = math.inf if waited is None else waited
+            latency = ours["latency_ticks"]["all"][name]
+            found[f"hazard_latency_{name}_ticks"] = math.inf if latency is None else latency
     return {name: round(value, 4) for name, value in found.items()}

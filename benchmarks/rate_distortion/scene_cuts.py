@@ -1,7 +1,7 @@
 """Scene cuts by PySceneDetect, as a frame selection; needs `pip install scenedetect opencv-python-headless`.
 
-Its content detector compares consecutive pictures in hue, saturation and value, as it does for films. Ours
-(`fsd.compression.frame_selection.SceneCuts`) compares with the picture that is held, by luma alone.
+Its content detector compares consecutive images in hue, saturation and value. Ours
+(`fsd.compression.frame_selection.SceneCuts`) compares with the held image, in luma only.
 
 Source: B. Castellano, PySceneDetect, https://www.scenedetect.com, ContentDetector with its default threshold.
 """
@@ -15,7 +15,7 @@ from fsd.compression.frame_selection import MIN_SCENE_TICKS
 from fsd.data.frames import CAMERAS, Frame, FrameSet
 
 _ROWS, _COLUMNS = 120, 160
-"""Pictures are looked at in this size at most; PySceneDetect shrinks to about 256 columns itself."""
+"""Images are reduced to about this size; PySceneDetect itself reduces to about 256 columns."""
 
 
 def has_pyscenedetect() -> bool:
@@ -28,19 +28,19 @@ def has_pyscenedetect() -> bool:
 
 
 class PySceneCuts:
-    """A new picture of a camera at every cut that PySceneDetect finds in its new pictures; held in between."""
+    """A camera shows a new image at every cut that PySceneDetect finds, and holds it in between."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the drive; the next pictures are shown."""
+        """Forget the drive; the next images are shown."""
         self._detectors: list[Any] = [None] * len(CAMERAS)
         self._held: list[Frame | None] = [None] * len(CAMERAS)
         self._shown_ns = np.zeros(len(CAMERAS), np.int64)
 
     def select(self, frame_set: FrameSet) -> FrameSet:
-        """New pictures of the cameras with a cut, held ones with their true age of the others."""
+        """New images for cameras with a cut; for the others the held image with its true age."""
         frames, age_ns, is_new = list(frame_set.frames), frame_set.age_ns.copy(), frame_set.is_new.copy()
         for camera, frame in enumerate(frame_set.frames):
             if frame is None or not frame_set.is_valid[camera]:
@@ -71,7 +71,7 @@ class PySceneCuts:
 
 
 def _bgr(frame: Frame) -> np.ndarray:
-    """(h, w, 3) uint8 of every few pixels (BT.601, limited range)."""
+    """(h, w, 3) uint8 BGR of every `step`-th pixel (BT.601, limited range)."""
     step = max(1, frame.y_plane.shape[0] // _ROWS // 2 * 2)
     y = frame.y_plane[::step, ::step].astype(np.float32) - 16.0
     half = max(1, step // 2)

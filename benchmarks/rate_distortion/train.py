@@ -1,7 +1,7 @@
-"""Fine-tuning of every network from the same weights, on the same moments, by the project's own trainer.
+"""Fine-tune every network from the same weights, on the same moments, with the project's own trainer.
 
-The shared network learns from all policies and numbers of patches, one number a batch. Networks for other base images
-begin with what the given weights compute (`rate_distortion.grow`).
+The shared network learns from all policies and numbers of patches; a batch has one number of patches. Networks for
+other base images start by computing what the given weights compute (`rate_distortion.grow`).
 """
 
 import json
@@ -19,7 +19,7 @@ from fsd.networks.training import WEIGHTS, TrainConfig, Trainer
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.weights import load_weights, save_weights
 from rate_distortion.collect import CollectConfig, episode_folder
-from rate_distortion.grow import settle_statistics, with_base
+from rate_distortion.grow import calibrate_batch_norm, resize_base
 from rate_distortion.variants import NetworkPlan
 
 LEARNING_RATE = 5e-4
@@ -29,10 +29,10 @@ Progress = Callable[[int, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class FineTuneConfig:
-    """Settings of all fine-tunings.
+    """Settings of all fine-tuning runs.
 
-    `weights` to start from, into `out`/network; `steps` of a network, with `shared` and `dense` given more by their own
-    factors: one has many policies to learn, the other the most new pixels.
+    Each network starts from `weights`, is written to `out`/network and gets `steps`. Two get more, by their factors:
+    `shared` learns many policies, and `dense` has the most new pixels.
     """
 
     out: Path
@@ -51,17 +51,17 @@ class FineTuneConfig:
 
 
 def weights_of(config: FineTuneConfig, network: str) -> Path:
-    """The weights file of a network; `given` are the weights as they came."""
+    """The weights file of a network; `given` is the file that all start from."""
     return config.weights if network == "given" else config.out / network / WEIGHTS
 
 
 def fine_tune(
     config: FineTuneConfig, plan: NetworkPlan, drives: CollectConfig, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Train one network, or go on with it, or do nothing where it is finished; returns what its training says.
+    """Train one network, resume its training, or return the report of a finished one.
 
     Returns:
-        `steps`, `rows` that were learned from, `validation_ade_3s_m` by step.
+        `steps`; `rows`: recorded ticks in the training data; `validation_ade_3s_m` by step.
     """
     out = config.out / plan.name
     finished = out / "finished.json"
@@ -101,9 +101,9 @@ def fine_tune(
 
 
 class MixedTrainer(Trainer):
-    """The project's trainer over several sets of episodes that differ in their number of patches, one set a batch.
+    """The project's trainer for several sets of episodes with different numbers of patches; one set per batch.
 
-    Validation is on the first set.
+    Validation uses the first set.
     """
 
     def __init__(self, config: TrainConfig, groups: Sequence[Sequence[Episode]]) -> None:
@@ -136,27 +136,28 @@ def _learned(episodes: Sequence[Episode], validation_share: float) -> list[Episo
 
 
 def _groups(plan: NetworkPlan, drives: CollectConfig) -> list[list[Episode]]:
-    """Finished episodes of a network, one list for every number of patches."""
+    """Finished episodes of a network, one list per number of patches."""
     groups = []
     for folder in sorted({episode_folder(drives, plan, variant) for variant in plan.variants}):
         found = [Episode(path.parent, json.loads(path.read_text())) for path in sorted(folder.glob("*/episode.json"))]
         if found:
             groups.append(found)
     if not groups:
-        raise SystemExit(f"There are no drives to fine-tune `{plan.name}` on. Run the stage `collect` first.")
+        raise SystemExit(f"No drives to fine-tune `{plan.name}` on were found. Run the stage `collect` first.")
     return groups
 
 
 def _initial(config: FineTuneConfig, plan: NetworkPlan, groups: Sequence[Sequence[Episode]]) -> Path:
-    """The given weights, made to fit the plan's base image; as a file, for the trainer."""
+    """Write the given weights, resized for the plan's base image, to a file for the trainer."""
     network, header = load_weights(config.weights)
     base = network.config.budget
     if (base.base_height_px, base.base_width_px) != (60, 80):
         raise SystemExit(
-            f"{config.weights} is for a base image of {base.base_width_px}x{base.base_height_px}, not 80x60."
+            f"{config.weights} has a base image of {base.base_width_px}x{base.base_height_px}; expected 80x60. "
+            "Name the weights of a B100 network with --weights."
         )
-    grown = with_base(network, plan.budget)
-    settle_statistics(grown, torch.from_numpy(_some_retinas(groups)))
+    grown = resize_base(network, plan.budget)
+    calibrate_batch_norm(grown, torch.from_numpy(_some_retinas(groups)))
     path = config.out / plan.name / "initial.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     save_weights(grown, path, trained=bool(header["trained"]), notes={"from": config.weights.name})
@@ -164,7 +165,7 @@ def _initial(config: FineTuneConfig, plan: NetworkPlan, groups: Sequence[Sequenc
 
 
 def _some_retinas(groups: Sequence[Sequence[Episode]]) -> np.ndarray:
-    """(M, 6, h, w) base images from all over the episodes."""
+    """(M, 6, h, w) base images of random ticks of the episodes."""
     episodes = [episode for group in groups for episode in group]
     rng = np.random.default_rng(5)
     rows = []

@@ -1,6 +1,6 @@
 """What is compared: every policy at every rate with one encoder, the named profiles, and the dense network.
 
-Knows names and budgets, and which compressor each needs; nothing of drives, training or errors.
+Knows names, budgets, and the compressor of each variant; it does not know drives, training or errors.
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ from rate_distortion.pooling import PoolingCompressor, Rectangle
 from rate_distortion.scene_cuts import PySceneCuts, has_pyscenedetect
 
 RATES = tuple(Budget(f"80x60+{patches}", 60, 80, patches) for patches in (10, 26, 58, 122, 234))
-"""Patches a tick beside an 80x60 base image: 73 to 417 kB a tick; 58 is B100, 10 is B200."""
+"""An 80x60 base image and 10 to 234 patches, 73 to 417 kB per tick; 58 patches are B100, 10 are B200."""
 
 SHARED_POLICIES = ("adaptive", "fixed", "random", "subsample", "scene-cut", "run-length", "pooling")
-"""Policies that feed the same encoder, by the same bytes."""
+"""Policies that feed the same encoder with the same number of bytes."""
 
 DENSE = Budget("dense", 240, 320, BUDGETS["B100"].patch_count)
-"""Every camera whole at 320x240 as base image, and the patches of B100: all that B100 is given, and more."""
+"""Every camera at 320x240 as base image plus the patches of B100: the input of B100 and more."""
 
 DOWNSCALED = tuple(RATES[index] for index in (0, 2, 4))
-"""Rates at which a larger base image alone is tried; each needs a network of its own."""
+"""Rates at which a larger base image without patches is tried; each needs its own network."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,12 @@ class Variant:
     """One way to spend bytes.
 
     Attributes:
-        name: unique; series: the curve it is a point of.
-        policy: of `SHARED_POLICIES`, or `downscale`; budget: what it spends, base image included.
+        name: unique.
+        series: name of the curve that it is a point of.
+        policy: one of `SHARED_POLICIES`, or `downscale`.
+        budget: base image and patches.
         network: name of the weights that read it.
-        feeds_back: whether the network's wishes lead the gaze.
+        feeds_back: whether the gaze receives the network's saliency.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """A network to fine-tune: for the base image of `budget`, on what these variants send."""
+    """A network to fine-tune: for the base image of `budget`, on the output of these variants."""
 
     name: str
     budget: Budget
@@ -62,7 +64,7 @@ class NetworkPlan:
 
 
 def shared_variants() -> tuple[Variant, ...]:
-    """All that the shared network reads; `adaptive-alone` is ours without the network's wishes."""
+    """All variants of the shared network; `adaptive-alone` is ours without the network's saliency."""
     names = [(policy, policy, policy == "adaptive") for policy in SHARED_POLICIES] + [
         ("adaptive-alone", "adaptive", False)
     ]
@@ -74,7 +76,7 @@ def shared_variants() -> tuple[Variant, ...]:
 
 
 def profile_variants() -> tuple[Variant, ...]:
-    """The named budgets; B25 and B50 have the same base image, and so the same network."""
+    """The named budgets; B25 and B50 have the same base image and share a network."""
     networks = {"B25": "base160", "B50": "base160", "B100": "b100", "B200": "b200", "B400": "b400"}
     return tuple(
         Variant(name, "profiles", "adaptive", BUDGETS[name], network, True) for name, network in networks.items()
@@ -90,7 +92,7 @@ def downscale_variants() -> tuple[Variant, ...]:
 
 
 def all_variants() -> tuple[Variant, ...]:
-    """Everything that is evaluated; `packaged` is B100 with the weights as they were given."""
+    """Everything that is evaluated; `packaged` is B100 with the given weights, not fine-tuned."""
     return (
         *shared_variants(),
         *profile_variants(),
@@ -101,7 +103,7 @@ def all_variants() -> tuple[Variant, ...]:
 
 
 def network_plans(names: Sequence[str] = ()) -> tuple[NetworkPlan, ...]:
-    """The networks to fine-tune, or those of them that are named."""
+    """The networks to fine-tune; all if no names are given."""
     by_network: dict[str, list[Variant]] = {}
     for variant in all_variants():
         if variant.network != "given" and variant.series != "adaptive-alone":
@@ -113,10 +115,10 @@ def network_plans(names: Sequence[str] = ()) -> tuple[NetworkPlan, ...]:
     )
 
 
-def pictures_shown(tick: CompressedTick) -> np.ndarray:
-    """(8 * 300,) int64: the tick at which the picture was taken that a patch of the block shows, -1 where none does.
+def image_ticks(tick: CompressedTick) -> np.ndarray:
+    """(8 * 300,) int64: for every block, the tick at which the image in its patch was taken; -1 without a patch.
 
-    Held pictures are older than the tick; patches that cover more than their block do not count.
+    Held images are older than the tick. Patches that cover more than one block do not count.
     """
     taken = np.full(len(CAMERAS) * BLOCKS, -1, np.int64)
     used = tick.patch_block >= 0
@@ -126,8 +128,8 @@ def pictures_shown(tick: CompressedTick) -> np.ndarray:
     return taken
 
 
-class Lane:
-    """The compressor of one variant on its way through a drive."""
+class VariantCompressor:
+    """Frame selection and compressor of one variant."""
 
     def __init__(self, variant: Variant, rig: Rig) -> None:
         self.variant = variant
@@ -143,7 +145,7 @@ class Lane:
 
     @property
     def rectangles(self) -> list[tuple[int, Rectangle]]:
-        """What the last tick's patches cover where they are more than one block, see `PoolingCompressor`."""
+        """What the patches of the last tick cover; empty unless the variant pools, see `PoolingCompressor`."""
         return self._compressor.rectangles if isinstance(self._compressor, PoolingCompressor) else []
 
     def reset(self) -> None:
@@ -153,6 +155,6 @@ class Lane:
             self._selection.reset()
 
     def step(self, frame_set: FrameSet, ego: EgoSample | None, saliency: np.ndarray | None) -> CompressedTick:
-        """Compress one tick; `saliency` is passed on only where the variant feeds it back. Valid until the next."""
+        """Compress one tick; the result is valid until the next call. `saliency` is used only if `feeds_back`."""
         shown = frame_set if self._selection is None else self._selection.select(frame_set)
         return self._compressor.step(shown, ego, saliency if self.variant.feeds_back else None)
