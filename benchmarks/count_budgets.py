@@ -42,7 +42,7 @@ def main() -> None:
     """Write the table."""
     table = {budget.name: count(budget) for budget in sorted(BUDGETS.values(), key=lambda budget: -budget.pixels)}
     path = Path(str(fsd.profile.__path__[0])) / "budget_costs.json"
-    path.write_text(json.dumps(table, indent=2) + "\n")
+    path.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
     figures = {f"{name}_mmacs": round((row["int8_macs"] + row["float_macs"]) / 1e6, 1) for name, row in table.items()}
     print(json.dumps({"benchmark": "count_budgets", "figures": figures, "samples": 1}))
 

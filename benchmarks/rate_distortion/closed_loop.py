@@ -1,6 +1,6 @@
 """Driving score of B100 against the dense network, in closed loop, by `fsd drive` on the same held-out routes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ from fsd.export.config import ExportConfig
 from fsd.export.export import export
 from fsd.networks.collection import DRAW_EVERY_TICKS
 from rate_distortion.drives import HEIGHT_PX, WIDTH_PX
+from rate_distortion.worker_pool import ProgressCallback
 
 FIRST_SEED = 130_000
 """Seeds from here on are used neither by the open-loop drives nor in any training."""
 
 
 def closed_loop(
-    weights: Mapping[str, Path], out: Path, routes: int, workers: int, progress: Callable[[int, int], None] | None
+    weights: Mapping[str, Path], out: Path, routes: int, workers: int, progress: ProgressCallback | None
 ) -> dict[str, Any]:
     """Drive the same routes with every network (as FP32 ONNX) and the expert.
 

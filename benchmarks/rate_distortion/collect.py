@@ -5,10 +5,8 @@ compressed by a few of them, in turn. Episodes have the format of `fsd.networks.
 again.
 """
 
-import multiprocessing
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.feeds import Step
 from rate_distortion.drives import HEIGHT_PX, WIDTH_PX, expert_drive, training_route
 from rate_distortion.variants import NetworkPlan, Variant, VariantCompressor, network_plans
+from rate_distortion.worker_pool import ProgressCallback, run_jobs
 
 SHARED_VARIANTS_PER_DRIVE = 3
 
@@ -49,34 +48,15 @@ def episode_folder(config: CollectConfig, plan: NetworkPlan, variant: Variant) -
     return config.out / plan.name / f"k{variant.budget.patch_count}"
 
 
-def collect(config: CollectConfig, workers: int, progress: Callable[[int, int], None] | None = None) -> None:
+def collect(config: CollectConfig, workers: int, progress: ProgressCallback | None = None) -> None:
     """Record the drives that are missing."""
     config.out.mkdir(parents=True, exist_ok=True)
     missing = [index for index in range(config.drives) if not _marker(config, index).exists()]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (config,)) as pool:
-        pending = [pool.submit(_work, index) for index in missing]
-        for done, future in enumerate(as_completed(pending), start=1):
-            future.result()
-            if progress is not None:
-                progress(done, len(missing))
+    run_jobs(partial(_Worker, config), missing, workers, progress)
 
 
 def _marker(config: CollectConfig, index: int) -> Path:
     return config.out / "-".join(["finished", *config.networks]) / f"{index:06d}"
-
-
-_worker: "_Worker | None" = None
-
-
-def _start_worker(config: CollectConfig) -> None:
-    global _worker
-    _worker = _Worker(config)
-
-
-def _work(index: int) -> None:
-    assert _worker is not None
-    _worker.drive(index)
 
 
 class _Worker:

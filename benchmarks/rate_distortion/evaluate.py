@@ -6,10 +6,9 @@ the weights or the variants changed. Errors are computed elsewhere.
 
 import hashlib
 import json
-import multiprocessing
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from fsd.networks.weights import load_weights, weights_sha256
 from rate_distortion.batch_runner import BatchRunner
 from rate_distortion.drives import EVALUATION_SEED, HEIGHT_PX, WIDTH_PX, expert_drive
 from rate_distortion.variants import Variant, VariantCompressor
+from rate_distortion.worker_pool import ProgressCallback, run_jobs
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,14 @@ def route(index: int) -> tuple[str, int]:
     return SCORED_SCENARIOS[index % len(SCORED_SCENARIOS)], seed
 
 
-def evaluate(config: EvaluateConfig, workers: int, progress: Callable[[int, int], None] | None = None) -> None:
+def evaluate(config: EvaluateConfig, workers: int, progress: ProgressCallback | None = None) -> None:
     """Run the drives that are missing."""
     folder = config.folder
     folder.mkdir(parents=True, exist_ok=True)
     about = {"variants": [variant.name for variant in config.variants], "seconds": config.seconds}
-    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
+    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     missing = [index for index in range(config.drives) if not _file(folder, index).exists()]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (config, folder)) as pool:
-        pending = [pool.submit(_work, index) for index in missing]
-        for done, future in enumerate(as_completed(pending), start=1):
-            future.result()
-            if progress is not None:
-                progress(done, len(missing))
+    run_jobs(partial(_Worker, config, folder), missing, workers, progress)
 
 
 def read_plans(config: EvaluateConfig) -> list[DrivePlans]:
@@ -91,19 +85,6 @@ def read_plans(config: EvaluateConfig) -> list[DrivePlans]:
 def _file(folder: Path, index: int) -> Path:
     scenario, seed = route(index)
     return folder / f"{scenario}-{seed}.npz"
-
-
-_worker: "_Worker | None" = None
-
-
-def _start_worker(config: EvaluateConfig, folder: Path) -> None:
-    global _worker
-    _worker = _Worker(config, folder)
-
-
-def _work(index: int) -> None:
-    assert _worker is not None
-    _worker.drive(index)
 
 
 class _Worker:

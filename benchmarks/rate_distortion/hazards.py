@@ -12,10 +12,9 @@ image of the tick itself.
 """
 
 import json
-import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from fsd.networks.student import TorchStudent
 from rate_distortion.hazard_truth import HazardState, HazardTracker
 from rate_distortion.hazard_worlds import KINDS, SPEEDS_MPS, HazardWorld, build_hazard_world
 from rate_distortion.variants import Variant, VariantCompressor, image_ticks
+from rate_distortion.worker_pool import ProgressCallback, run_jobs
 
 HAZARD_POLICIES = ("adaptive", "adaptive+network", "fixed", "random", "run-length", "subsample", "scene-cut")
 """Policies that are measured; `adaptive+network` gets the network's saliency of the tick before."""
@@ -75,40 +75,21 @@ def hazard_variants(budget: Budget, has_network: bool) -> list[Variant]:
     return [Variant(name, name, name.partition("+")[0], budget, "", name.endswith("+network")) for name in names]
 
 
-def drive_hazards(config: HazardConfig, workers: int, progress: Callable[[int, int], None] | None = None) -> None:
+def drive_hazards(config: HazardConfig, workers: int, progress: ProgressCallback | None = None) -> None:
     """Run the drives that are missing."""
     config.out.mkdir(parents=True, exist_ok=True)
     missing = [job for job in config.jobs if not _file(config, job).exists()]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (config,)) as pool:
-        pending = [pool.submit(_work, job) for job in missing]
-        for done, future in enumerate(as_completed(pending), start=1):
-            future.result()
-            if progress is not None:
-                progress(done, len(missing))
+    run_jobs(partial(_Worker, config), missing, workers, progress)
 
 
 def read_records(config: HazardConfig) -> list[dict[str, Any]]:
     """Records of all hazards of all finished drives."""
     files = [_file(config, job) for job in config.jobs]
-    return [record for file in files if file.exists() for record in json.loads(file.read_text())]
+    return [record for file in files if file.exists() for record in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def _file(config: HazardConfig, job: tuple[str, float, int]) -> Path:
     return config.out / f"{job[0]}-{job[1]:02.0f}-{job[2]}.json"
-
-
-_worker: "_Worker | None" = None
-
-
-def _start_worker(config: HazardConfig) -> None:
-    global _worker
-    _worker = _Worker(config)
-
-
-def _work(job: tuple[str, float, int]) -> None:
-    assert _worker is not None
-    _worker.drive(job)
 
 
 class _Worker:
@@ -139,7 +120,7 @@ class _Worker:
             for index in range(len(trackers))
         ]
         unfinished = _file(self._config, job).with_suffix(".part")
-        unfinished.write_text(json.dumps(records) + "\n")
+        unfinished.write_text(json.dumps(records) + "\n", encoding="utf-8")
         unfinished.replace(_file(self._config, job))
 
     def _run(
@@ -178,8 +159,8 @@ def hazard_record(states: Sequence[HazardState], taken: dict[str, list[np.ndarra
 
     Returns:
         `appears`, `onset`: ticks or None. `distance_m`: at these ticks. `ticks`: those since the appearance at which
-        the hazard was seen. `dangerous`: for each of them, whether the hazard was under way. `shown`: policy -> for each of
-        them, the tick of the newest image of the hazard in a patch, -1 for none.
+        the hazard was seen. `dangerous`: for each of them, whether the hazard was under way. `shown`: policy -> for
+        each of them, the tick of the newest image of the hazard in a patch, -1 for none.
     """
     appears = next((tick for tick, state in enumerate(states) if state.is_seen), None)
     if appears is None:

@@ -149,7 +149,9 @@ def measure_recordings(
     for name, where in CLIPS.items():
         result = out / f"{name.replace(' ', '_')}-{max_ticks}-{'_'.join(map(str, rates))}-v2.json"
         if not result.exists() and (folder / where).exists():
-            result.write_text(json.dumps(measure_clip(folder / where, rates, max_ticks), indent=1) + "\n")
+            result.write_text(
+                json.dumps(measure_clip(folder / where, rates, max_ticks), indent=1) + "\n", encoding="utf-8"
+            )
         if result.exists():
-            found[name] = json.loads(result.read_text())
+            found[name] = json.loads(result.read_text(encoding="utf-8"))
     return found

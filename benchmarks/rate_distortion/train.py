@@ -24,7 +24,7 @@ from rate_distortion.variants import NetworkPlan
 
 LEARNING_RATE = 5e-4
 STATISTICS_ROWS = 20
-Progress = Callable[[int, dict[str, float]], None]
+StepCallback = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def weights_of(config: FineTuneConfig, network: str) -> Path:
 
 
 def fine_tune(
-    config: FineTuneConfig, plan: NetworkPlan, drives: CollectConfig, progress: Progress | None = None
+    config: FineTuneConfig, plan: NetworkPlan, drives: CollectConfig, progress: StepCallback | None = None
 ) -> dict[str, Any]:
     """Train one network, resume its training, or return the report of a finished one.
 
@@ -66,7 +66,7 @@ def fine_tune(
     out = config.out / plan.name
     finished = out / "finished.json"
     if finished.exists():
-        found: dict[str, Any] = json.loads(finished.read_text())
+        found: dict[str, Any] = json.loads(finished.read_text(encoding="utf-8"))
         return found
     groups = _groups(plan, drives)
     steps = config.steps_of(plan.name)
@@ -96,7 +96,7 @@ def fine_tune(
             if "validation_ade_3s_m" in row
         },
     }
-    finished.write_text(json.dumps(report, indent=2) + "\n")
+    finished.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
 
 
@@ -139,7 +139,10 @@ def _groups(plan: NetworkPlan, drives: CollectConfig) -> list[list[Episode]]:
     """Finished episodes of a network, one list per number of patches."""
     groups = []
     for folder in sorted({episode_folder(drives, plan, variant) for variant in plan.variants}):
-        found = [Episode(path.parent, json.loads(path.read_text())) for path in sorted(folder.glob("*/episode.json"))]
+        found = [
+            Episode(path.parent, json.loads(path.read_text(encoding="utf-8")))
+            for path in sorted(folder.glob("*/episode.json"))
+        ]
         if found:
             groups.append(found)
     if not groups:
