@@ -1,4 +1,4 @@
-"""Hazard worlds do what they promise, and boxes land in the blocks that show them. No OpenGL."""
+"""Hazard worlds contain their hazards, and boxes land in the blocks that show them. No OpenGL."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from fsd.data.frames import CAMERAS
 from fsd.data.simulator.actors import Pedestrian
 from fsd.data.simulator.expert import expert_controls
 from fsd.data.standard_rigs import canonical_rig
-from rate_distortion.hazard_truth import box_in_ego, boxes_in_pictures, held_blocks, outline
+from rate_distortion.hazard_truth import blocks_with, box_in_ego, boxes_in_images, outline
 from rate_distortion.hazard_worlds import KINDS, SPEEDS_MPS, build_hazard_world
 
 RIG = canonical_rig(640, 480)
@@ -20,29 +20,29 @@ def upright(x_m: float, y_m: float, height_m: float = 1.75, half_m: float = 0.3)
     )
 
 
-def test_somebody_ahead_is_in_the_front_cameras_and_not_in_the_rear() -> None:
-    found = boxes_in_pictures(upright(20.0, 0.0), RIG)
+def test_a_person_ahead_is_in_the_front_cameras_only() -> None:
+    found = boxes_in_images(upright(20.0, 0.0), RIG)
     assert {CAMERAS[index] for index in found} == {"front_main", "front_wide", "front_narrow"}
     left, top, right, bottom = found[0]
     assert (left + right) / 2 == pytest.approx(320, abs=3)
     assert bottom > 240 > top
 
 
-def test_somebody_to_the_left_is_held_by_the_left_pillar() -> None:
-    held = held_blocks(upright(8.0, 8.0), RIG)
-    assert held[CAMERAS.index("left_pillar")].any()
-    assert not held[CAMERAS.index("right_pillar")].any()
+def test_a_person_to_the_left_is_in_the_left_pillar_camera() -> None:
+    blocks = blocks_with(upright(8.0, 8.0), RIG)
+    assert blocks[CAMERAS.index("left_pillar")].any()
+    assert not blocks[CAMERAS.index("right_pillar")].any()
 
 
-def test_a_far_person_is_held_by_few_blocks_and_a_near_van_by_many() -> None:
+def test_a_far_person_is_in_few_blocks_and_a_near_van_in_many() -> None:
     narrow = CAMERAS.index("front_main")
-    assert 1 <= held_blocks(upright(38.0, 0.0), RIG)[narrow].sum() <= 4
-    assert held_blocks(upright(12.0, 0.0, 2.0, 1.0), RIG)[narrow].sum() > 10
+    assert 1 <= blocks_with(upright(38.0, 0.0), RIG)[narrow].sum() <= 4
+    assert blocks_with(upright(12.0, 0.0, 2.0, 1.0), RIG)[narrow].sum() > 10
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("speed_mps", [SPEEDS_MPS[0], SPEEDS_MPS[-1]])
-def test_every_hazard_gets_under_way_ahead_of_the_car_at_the_promised_speed(kind: str, speed_mps: float) -> None:
+def test_every_hazard_starts_ahead_of_the_car_at_the_given_speed(kind: str, speed_mps: float) -> None:
     stage = build_hazard_world(kind, speed_mps, 90_001)
     world = stage.world
     assert world.ego.speed_mps == speed_mps

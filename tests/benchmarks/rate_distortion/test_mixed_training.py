@@ -1,4 +1,4 @@
-"""Fine-tuning on several numbers of patches, and running them side by side: same network, one memory each."""
+"""Fine-tuning on several numbers of patches, and running variants in one batch: same network, separate memories."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from fsd.networks.training import TrainConfig
 from fsd.networks.weights import save_weights, untrained
 from rate_distortion.batch_runner import BatchRunner
 from rate_distortion.train import MixedTrainer
-from rate_distortion.variants import Lane, Variant, pictures_shown
+from rate_distortion.variants import Variant, VariantCompressor, image_ticks
 
 RIG = canonical_rig(80, 60)
 RATES = (Budget("few", 60, 80, 9), Budget("more", 60, 80, 12))
@@ -32,8 +32,8 @@ def tick_of(tick: int) -> FrameSet:
     rng = np.random.default_rng(tick)
     frames = []
     for _ in range(8):
-        planes = (rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((60, 80), (30, 40), (30, 40)))
-        frames.append(Frame(*planes, tick * TICK_NS, tick))
+        pcompressors = (rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((60, 80), (30, 40), (30, 40)))
+        frames.append(Frame(*pcompressors, tick * TICK_NS, tick))
     everywhere = np.ones(8, bool)
     return FrameSet(tick, tick * TICK_NS, tuple(frames), np.zeros(8, np.int64), everywhere, everywhere)
 
@@ -65,7 +65,7 @@ def episode(folder: Path, budget: Budget) -> Episode:
     return Episode(folder, json.loads((folder / "episode.json").read_text()))
 
 
-def test_one_network_learns_from_sets_of_other_shapes_each_with_its_own_memory(tmp_path: Path, weights: Path) -> None:
+def test_one_network_learns_from_sets_of_different_shapes_with_separate_memories(tmp_path: Path, weights: Path) -> None:
     groups = [[episode(tmp_path / rate.name / f"S1-{i}-r0", rate) for i in range(2)] for rate in RATES]
     settings = TrainConfig(
         tmp_path / "run",
@@ -84,7 +84,7 @@ def test_one_network_learns_from_sets_of_other_shapes_each_with_its_own_memory(t
     assert (tmp_path / "run" / "weights.safetensors").exists()
 
 
-def test_a_run_that_stopped_goes_on_with_the_same_draws(tmp_path: Path, weights: Path) -> None:
+def test_a_resumed_run_draws_the_same_rows(tmp_path: Path, weights: Path) -> None:
     groups = [[episode(tmp_path / rate.name / "S1-0-r0", rate)] for rate in RATES]
     settings: dict[str, Any] = {"initial": weights, "clips": 2, "rows_per_clip": 2, "threads": 1, "steps": 6}
     trainer = MixedTrainer(TrainConfig(tmp_path / "one", **settings), groups)
@@ -93,33 +93,33 @@ def test_a_run_that_stopped_goes_on_with_the_same_draws(tmp_path: Path, weights:
     assert np.array_equal(trainer._read(3)[0], again._read(3)[0])
 
 
-def test_variants_in_a_batch_plan_as_they_would_alone(weights: Path) -> None:
+def test_variants_in_a_batch_plan_as_alone(weights: Path) -> None:
     chosen = [variant for variant in variants() if variant.budget is RATES[0]]
     network = TorchStudent(weights)._network
-    together = BatchRunner(network, [Lane(variant, RIG) for variant in chosen])
-    apart = [BatchRunner(network, [Lane(variant, RIG)]) for variant in chosen]
+    batch = BatchRunner(network, [VariantCompressor(variant, RIG) for variant in chosen])
+    apart = [BatchRunner(network, [VariantCompressor(variant, RIG)]) for variant in chosen]
     for tick in range(8):
         if tick % 2:
-            for runner in (together, *apart):
+            for runner in (batch, *apart):
                 runner.skip(tick_of(tick), EGO)
             continue
-        plans = together.plan(tick_of(tick), EGO, "none")
+        plans = batch.plan(tick_of(tick), EGO, "none")
         alone = np.concatenate([runner.plan(tick_of(tick), EGO, "none") for runner in apart])
         np.testing.assert_allclose(plans, alone, rtol=2e-2, atol=2e-2)  # bfloat16 in batches of other sizes
 
 
 def test_a_reset_forgets_the_drive(weights: Path) -> None:
-    lane = [Lane(variants()[0], RIG)]
-    runner = BatchRunner(TorchStudent(weights)._network, lane)
+    compressor = [VariantCompressor(variants()[0], RIG)]
+    runner = BatchRunner(TorchStudent(weights)._network, compressor)
     first = [runner.plan(tick_of(tick), EGO, "none").copy() for tick in range(3)]
     runner.reset()
     again = [runner.plan(tick_of(tick), EGO, "none").copy() for tick in range(3)]
     np.testing.assert_array_equal(np.stack(first), np.stack(again))
 
 
-def test_held_pictures_are_shown_with_the_tick_they_were_taken_at() -> None:
-    lane = Lane(Variant("subsample", "subsample", "subsample", Budget("held", 60, 80, 58), ""), RIG)
-    taken = [pictures_shown(lane.step(tick_of(tick), EGO, None)) for tick in range(5)]
+def test_held_images_keep_the_tick_at_which_they_were_taken() -> None:
+    compressor = VariantCompressor(Variant("subsample", "subsample", "subsample", Budget("held", 60, 80, 58), ""), RIG)
+    taken = [image_ticks(compressor.step(tick_of(tick), EGO, None)) for tick in range(5)]
     assert {int(value) for value in np.unique(taken[4])} == {-1, 0}
-    fresh = Lane(variants()[0], RIG)
-    assert {int(value) for value in np.unique(pictures_shown(fresh.step(tick_of(7), EGO, None)))} == {-1, 7}
+    fresh = VariantCompressor(variants()[0], RIG)
+    assert {int(value) for value in np.unique(image_ticks(fresh.step(tick_of(7), EGO, None)))} == {-1, 7}

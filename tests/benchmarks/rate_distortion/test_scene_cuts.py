@@ -1,4 +1,4 @@
-"""PySceneDetect as a frame selection: a cut shows a new picture, anything else holds the old one at its true age."""
+"""PySceneDetect as a frame selection: a cut shows a new image; otherwise the old one is held at its true age."""
 
 import numpy as np
 import pytest
@@ -20,9 +20,9 @@ def tick_of(tick: int, seed: int, height: int = 120, width: int = 160) -> FrameS
     return FrameSet(tick, tick * TICK_NS, (frame,) * 8, np.zeros(8, np.int64), everywhere, everywhere.copy())
 
 
-@pytest.mark.skipif(not has_pyscenedetect(), reason="PySceneDetect is an extra of this benchmark")
+@pytest.mark.skipif(not has_pyscenedetect(), reason="PySceneDetect is not installed; it is optional")
 @pytest.mark.parametrize(("height", "width"), [(120, 160), (480, 640), (720, 1280)])
-def test_a_cut_shows_a_new_picture_and_what_stays_is_held(height: int, width: int) -> None:
+def test_a_cut_shows_a_new_image_and_others_are_held(height: int, width: int) -> None:
     cuts = PySceneCuts()
     shown = [cuts.select(tick_of(tick, seed=int(tick >= 30), height=height, width=width)) for tick in range(45)]
     first = [frame_set.frames[0] for frame_set in shown]
