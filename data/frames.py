@@ -12,6 +12,9 @@ import numpy as np
 RATE_HZ = Fraction(36)
 """Ticks per second of the whole system, exact."""
 
+MAX_AGE_NS = 250_000_000
+"""A camera whose newest frame is older than this is masked, in training as in replay."""
+
 CAMERAS = (
     "front_main",
     "front_wide",

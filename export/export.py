@@ -14,11 +14,11 @@ import onnx
 from fsd.compression.budget import BUDGETS
 from fsd.data.errors import ModelError, OutputError, UsageError
 from fsd.export.calibration import Calibration, Clip, calibrate
-from fsd.export.config import ExportConfig
+from fsd.export.config import BATCH_AXIS, ExportConfig
 from fsd.export.half_precision import to_half
 from fsd.export.locate import locate
 from fsd.export.metadata import write_model
-from fsd.export.onnx_export import BATCH_AXIS, export_onnx, simplify
+from fsd.export.onnx_export import export_onnx, simplify
 from fsd.export.parity import FP32_BATCH, ParityReport, compare
 from fsd.export.parity_page import write_page
 from fsd.export.quantize import activations_of, quantize, quantized_nodes

@@ -7,15 +7,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fsd.compare.compare import CompareConfig
     from fsd.compare.compare import compare as compare_runs
+    from fsd.compare.config import CompareConfig
     from fsd.compression.compressor import Compressor
     from fsd.data.clip import Clip, open_clip
     from fsd.data.clip_writer import ClipWriter
     from fsd.data.errors import FsdError
     from fsd.data.frame_source import FrameSource
     from fsd.data.rig import Rig, load_rig
-    from fsd.replay.replay import ReplayConfig
+    from fsd.replay.config import ReplayConfig
     from fsd.replay.replay import replay as replay_clip
     from fsd.runtime.engine import Engine
     from fsd.runtime.pipeline import Pipeline
@@ -46,14 +46,14 @@ __all__ = [
 _PLACES = {
     "Clip": ("fsd.data.clip", "Clip"),
     "ClipWriter": ("fsd.data.clip_writer", "ClipWriter"),
-    "CompareConfig": ("fsd.compare.compare", "CompareConfig"),
+    "CompareConfig": ("fsd.compare.config", "CompareConfig"),
     "Compressor": ("fsd.compression.compressor", "Compressor"),
     "Engine": ("fsd.runtime.engine", "Engine"),
     "FrameSource": ("fsd.data.frame_source", "FrameSource"),
     "FsdError": ("fsd.data.errors", "FsdError"),
     "Pipeline": ("fsd.runtime.pipeline", "Pipeline"),
     "Plan": ("fsd.runtime.plan", "Plan"),
-    "ReplayConfig": ("fsd.replay.replay", "ReplayConfig"),
+    "ReplayConfig": ("fsd.replay.config", "ReplayConfig"),
     "Rig": ("fsd.data.rig", "Rig"),
     "__version__": ("fsd.version", "__version__"),
     "compare_runs": ("fsd.compare.compare", "compare"),

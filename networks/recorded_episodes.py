@@ -17,7 +17,7 @@ from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
 from fsd.data.errors import ClipError, OutputError, UsageError
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import RATE_HZ
+from fsd.data.frames import MAX_AGE_NS, RATE_HZ
 from fsd.data.steering import SteeringGeometry
 from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.feeds import Step
@@ -25,9 +25,6 @@ from fsd.networks.recorded_labels import RecordedLabels
 
 EVERY_TICKS = 4
 """Recorded are as many ticks as of the simulator's drives: nine a second."""
-
-MAX_AGE_NS = 250_000_000
-"""A picture is shown for no longer than this, which is therefore the gap between the parts."""
 
 TRAINING_SHARE = 2 / 3
 

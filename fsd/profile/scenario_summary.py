@@ -8,13 +8,12 @@ import numpy as np
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.meters.cpu_steal import is_beside_theft
 from fsd.meters.quantity import unavailable
-from fsd.profile.camera_feed import PERIOD_NS
+from fsd.profile.camera_timing import PERIOD_NS
+from fsd.profile.config import PACED
 from fsd.profile.samples import STAGES, TickSamples
 from fsd.profile.scenarios import ScenarioRun
 from fsd.profile.stats.deadlines import check_deadline, interval_errors_ms
 from fsd.profile.stats.percentiles import describe
-
-PACED = "constant-stream"
 
 
 def summarise(run: ScenarioRun, deadline_ms: float) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Engine:
     """
 
     def __init__(self, model: Path | None = None, threads: int = 1, device: str = "cpu") -> None:
-        """Load a model; None loads the packaged one. `device` is one of `onnx_session.PROVIDERS`.
+        """Load a model; None loads the packaged one. `device` is one of `devices.PROVIDERS`.
 
         Raises:
             ModelError: the file is missing, damaged, or does not keep this program's contract; or the device is not

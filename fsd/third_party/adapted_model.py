@@ -31,7 +31,7 @@ class AdaptedModel:
     """
 
     def __init__(self, model: Path, adapter: Path, threads: int = 1, device: str = "cpu") -> None:
-        """Load both files; `device` is one of `onnx_session.PROVIDERS`.
+        """Load both files; `device` is one of `devices.PROVIDERS`.
 
         Raises:
             ModelError: a file is missing or damaged, or the adapter does not fit the model: names the field; or the

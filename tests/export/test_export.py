@@ -8,7 +8,8 @@ import onnx
 import pytest
 import torch
 
-from fsd.cli import build_parser, main
+from fsd.cli import main
+from fsd.commands.parser import build_parser
 from fsd.data.errors import ModelError, OutputError, UsageError
 from fsd.export.config import ExportConfig
 from fsd.export.export import export

@@ -5,7 +5,8 @@ import torch
 
 from fsd.networks import recipe
 from fsd.networks.config import NetworkConfig
-from fsd.networks.recipe import RecipeConfig, Round, run_recipe
+from fsd.networks.recipe import run_recipe
+from fsd.networks.train_options import RecipeConfig, Round
 from fsd.networks.training import WEIGHTS
 from fsd.networks.weights import load_weights, save_weights, untrained
 

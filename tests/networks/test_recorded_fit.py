@@ -19,7 +19,8 @@ from fsd.data.steering import LINCOLN_MKZ  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.dataset import find_episodes  # noqa: E402
 from fsd.networks.recorded_episodes import MAX_AGE_NS, EpisodeMaker, TimeSplit, ticks_before  # noqa: E402
-from fsd.networks.recorded_fit import RESULT, RecordedFitConfig, fit_recordings  # noqa: E402
+from fsd.networks.recorded_fit import RESULT, fit_recordings  # noqa: E402
+from fsd.networks.train_options import RecordedFitConfig  # noqa: E402
 from fsd.networks.training_set import TrainingSet  # noqa: E402
 from fsd.networks.weights import save_weights, untrained  # noqa: E402
 

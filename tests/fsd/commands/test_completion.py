@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fsd.cli import COMMANDS, main
+from fsd.cli import main
 from fsd.commands.completion import INSTALL, completion_script
+from fsd.commands.parser import COMMANDS
 from fsd.compression.policies import POLICIES
 from fsd.data.frames import CAMERAS
 from fsd.overlay.layout import LAYOUTS

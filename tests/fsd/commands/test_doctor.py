@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 import fsd.doctor
-from fsd.cli import COMMANDS, main
-from fsd.doctor import EXTRAS, NEEDS, Finding, diagnose, install_line
+from fsd.cli import main
+from fsd.commands.parser import COMMANDS
+from fsd.doctor import EXTRAS, NEEDS, Finding, diagnose
+from fsd.version import install_line
 
 FOUND = Finding("gl", True, "software")
 

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fsd.cli import main
-from fsd.compress.compress import CompressConfig, compress, parse_budget
+from fsd.compress.compress import compress
 from fsd.compress.compression_log import keep_schema
+from fsd.compress.config import CompressConfig, parse_budget
 from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.compression.policies import POLICIES

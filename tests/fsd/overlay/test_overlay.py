@@ -12,7 +12,8 @@ from fsd.data.standard_rigs import canonical_rig
 from fsd.overlay.drawing import GAZE, camera_picture, draw_gaze, draw_plan, fitted, rgb_picture, ribbon_edges
 from fsd.overlay.gauges import fitting_range_m
 from fsd.overlay.layout import HEIGHTS_PX, OverlayConfig, choose_layout
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 from fsd.runtime.health import health_words
 from fsd.runtime.plan import Plan
 

@@ -7,7 +7,8 @@ import pytest
 from fsd.data.clip import open_clip
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS as CAMERA_ORDER
-from fsd.profile.camera_feed import PERIOD_NS, CameraFeed, CameraTiming
+from fsd.profile.camera_feed import CameraFeed
+from fsd.profile.camera_timing import PERIOD_NS, CameraTiming
 from fsd.profile.packet_loop import PacketLoop
 
 NEVER = 10**12

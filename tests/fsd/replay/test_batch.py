@@ -7,8 +7,8 @@ import pytest
 
 from fsd.cli import main
 from fsd.data.errors import UsageError
-from fsd.replay.batch import Shard, replay_many
-from fsd.replay.replay import ReplayConfig
+from fsd.replay.batch import replay_many
+from fsd.replay.config import ReplayConfig, Shard
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from fsd.profile.config import SCENARIOS, ProfileConfig  # noqa: E402
 from fsd.profile.instrumented_model import ProfiledModel  # noqa: E402
 from fsd.profile.profile import profile  # noqa: E402
 from fsd.profile.terminal import print_profile  # noqa: E402
-from fsd.replay.replay import ReplayConfig, replay  # noqa: E402
+from fsd.replay.config import ReplayConfig  # noqa: E402
+from fsd.replay.replay import replay  # noqa: E402
 from fsd.third_party.adapted_model import AdaptedModel, picture_values  # noqa: E402
 from fsd.third_party.adapted_plan import plan_arrays, roll_out  # noqa: E402
 from fsd.third_party.adapter import Adapter, ImageInput, Outputs, Scalar, Steering, Waypoints, load_adapter  # noqa: E402
