@@ -8,7 +8,6 @@ from fsd.commands.arguments import add_options, config_from
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import UsageError
 from fsd.profile.config import PACED, ProfileConfig
-from fsd.profile.terminal import print_comparison, print_profile
 
 EXAMPLE = """examples:
   fsd profile                                          the packaged clip, about two minutes
@@ -50,6 +49,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Profile or compare, and print; a missed limit sets the exit code."""
     if options.compare:
         from fsd.profile.compare_profiles import compare_runs
+        from fsd.profile.terminal import print_comparison
 
         comparison = compare_runs(*options.compare)
         if not options.json:
@@ -64,6 +64,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         )
     summary = _profile(config, options)
     if not options.json:
+        from fsd.profile.terminal import print_profile
+
         print_profile(summary, config.out)
     is_met = all(gate["met"] for gate in summary["gates"])
     return {**summary, "exit_code": DONE if is_met else OVER_LIMIT}
