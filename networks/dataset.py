@@ -22,6 +22,7 @@ import numpy as np
 from fsd.compression.budget import Budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.errors import ClipError
+from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS
 from fsd.networks.contract import OCCUPANCY_COLUMNS, OCCUPANCY_ROWS, WAYPOINTS, input_shapes
 from fsd.networks.feeds import Feeds, Step
@@ -98,7 +99,7 @@ class EpisodeWriter:
         for name, rows in self._rows.items():
             np.save(unfinished / f"{name}.npy", np.stack(rows))
         about = {"ticks": len(self), "every_ticks": self._every_ticks, "budget": self._budget.name, **facts}
-        (unfinished / "episode.json").write_text(json.dumps(about, indent=2) + "\n")
+        write_text(unfinished / "episode.json", json.dumps(about, indent=2) + "\n")
         shutil.rmtree(self.folder, ignore_errors=True)
         unfinished.rename(self.folder)
 
@@ -142,4 +143,4 @@ def find_episodes(folder: Path, budget: Budget) -> list[Episode]:
 
 def _finished(folder: Path) -> Iterator[Episode]:
     for path in sorted(folder.glob("*/episode.json")):
-        yield Episode(path.parent, json.loads(path.read_text()))
+        yield Episode(path.parent, json.loads(path.read_text(encoding="utf-8")))

@@ -146,7 +146,7 @@ def _is_made(folder: Path, facts: dict[str, Any]) -> bool:
     path = folder / "episode.json"
     if not path.exists():
         return False
-    found = json.loads(path.read_text())
+    found = json.loads(path.read_text(encoding="utf-8"))
     other = [name for name, value in facts.items() if found.get(name) != value]
     if other:
         raise OutputError(

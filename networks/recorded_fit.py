@@ -16,6 +16,7 @@ import numpy as np
 
 from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError, UsageError
+from fsd.data.files import write_text
 from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry
 from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import find_episodes
@@ -139,7 +140,7 @@ def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> dict[
         report(f"score {part}", 1, 1, {})
     is_little = len(sets["train"]) < LITTLE_SAMPLES
     result["caveat"] = f"{OPEN_LOOP} {TOO_LITTLE}" if is_little else OPEN_LOOP
-    (config.out / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    write_text(config.out / RESULT, json.dumps(result, indent=2) + "\n")
     return result
 
 

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from fsd.data.files import replacing
+
 JOURNAL_SUFFIX = ".arrows"
 
 
@@ -46,8 +48,11 @@ class TableJournal:
         self._flush()
         self._writer.close()
         self._file.close()
-        unfinished = self.parquet_path.with_suffix(".parquet.part")
-        with pyarrow.ipc.open_stream(self._journal_path) as stream, pq.ParquetWriter(unfinished, self._schema) as out:
+        with (
+            replacing(self.parquet_path) as unfinished,
+            pyarrow.ipc.open_stream(self._journal_path) as stream,
+            pq.ParquetWriter(unfinished, self._schema) as out,
+        ):
             batches: list[pa.RecordBatch] = []
             for batch in stream:
                 batches.append(batch)
@@ -55,7 +60,6 @@ class TableJournal:
                     out.write_table(pa.Table.from_batches(batches))
                     batches.clear()
             out.write_table(pa.Table.from_batches(batches, self._schema))
-        unfinished.replace(self.parquet_path)
         self._journal_path.unlink()
 
     def _flush(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fsd.data.clip import Clip
+from fsd.data.files import write_text
 from fsd.data.frame_source import SyncReport
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.meters.energy_count import EnergyCount
@@ -196,14 +197,12 @@ class RunRecord:
 
 def write_summary(folder: Path, summary: dict[str, Any]) -> None:
     """Write `summary.json` in one step: a reader sees the old one or the new one, never half."""
-    unfinished = folder / "summary.json.part"
-    unfinished.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
-    unfinished.replace(folder / "summary.json")
+    write_text(folder / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
 
 
 def _processor() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:

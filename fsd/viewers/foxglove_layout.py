@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.viewers.viewer_values import VALUES
 
@@ -27,7 +28,7 @@ Node = str | dict[str, Any]
 
 def write_layout(path: Path, topics: Collection[str]) -> None:
     """Write the layout for a file that has these topics."""
-    path.write_text(json.dumps(foxglove_layout(topics), indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(foxglove_layout(topics), indent=1) + "\n")
 
 
 def foxglove_layout(topics: Collection[str]) -> dict[str, Any]:
