@@ -27,6 +27,7 @@ from _rd_variants import Lane, Variant, pictures_shown
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.data.ego import EgoSample
 from fsd.data.files import write_text
+from fsd.data.frames import RATE_HZ
 from fsd.data.simulator.camera_view import draw_world, load_world
 from fsd.data.simulator.expert import expert_controls
 from fsd.data.simulator.referee import collision
@@ -151,7 +152,7 @@ class _Worker:
         sights: list[list[Sight]] = []
         taken: dict[str, list[np.ndarray]] = {lane.variant.name: [] for lane in self._lanes}
         saliency: np.ndarray | None = None
-        for _ in range(min(int(stage.seconds * 36), self._config.max_ticks or 10**6)):
+        for _ in range(min(int(stage.seconds * RATE_HZ), self._config.max_ticks or 10**6)):
             frame_set = frame_set_from_rgb(draw_world(self._renderer, world), world.tick)
             luma = np.stack([frame.y_plane for frame in frame_set.frames if frame is not None])
             sights.append([watch.look(self._renderer, luma) for watch in watches])

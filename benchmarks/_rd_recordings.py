@@ -23,14 +23,14 @@ from _rd_scene_cuts import PySceneCuts, has_pyscenedetect
 from _rd_variants import RATES, SHARED_POLICIES, Lane, Variant, pictures_shown
 from PIL import Image
 
-from fsd.compression.budget import GRID_COLUMNS, PATCH_PX
+from fsd.compression.budget import PATCH_PX
 from fsd.compression.frame_selection import FrameSelection, SceneCuts
 from fsd.compression.policies import spent_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import open_clip
 from fsd.data.files import write_text
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import FrameSet
+from fsd.data.frames import GRID_COLUMNS, FrameSet
 
 CLIPS = {
     "surround 1": "nvidia7cam/002b815b",

@@ -45,7 +45,7 @@ class ClipWriter:
         codec: str = "libx264",
         options: Mapping[str, str] | None = None,
         crf: int = 23,
-        gop: int = 36,
+        gop: int = int(RATE_HZ),
     ) -> None:
         self.path = path
         self.rig = rig

@@ -23,7 +23,7 @@ from fsd.compression.budget import Budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.errors import ClipError
 from fsd.data.files import write_text
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.contract import OCCUPANCY_COLUMNS, OCCUPANCY_ROWS, WAYPOINTS, input_shapes
 from fsd.networks.feeds import Feeds, Step
 
@@ -40,7 +40,10 @@ LABEL_SHAPES: dict[str, tuple[tuple[int, ...], str]] = {
     "lead": ((2,), "float32"),  # distance m (NaN: none), 1 or 0 whether there is one
     "light": ((1,), "int8"),  # index into contract.LIGHTS; -1 unknown
     "occupancy": ((OCCUPANCY_ROWS, OCCUPANCY_COLUMNS), "int8"),  # 1, 0, or -1 unknown
-    "saliency": ((len(CAMERAS), 15, 20), "int8"),  # 1 where something that matters is seen, 0, or -1 unknown
+    "saliency": (
+        (len(CAMERAS), GRID_ROWS, GRID_COLUMNS),
+        "int8",
+    ),  # 1 where something that matters is seen, 0, or -1 unknown
 }
 
 

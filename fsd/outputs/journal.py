@@ -14,6 +14,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from fsd.data.files import replacing
+from fsd.data.frames import RATE_HZ
 
 JOURNAL_SUFFIX = ".arrows"
 
@@ -27,7 +28,7 @@ class TableJournal:
         flush_rows: rows a batch; at 36 Hz, 36 rows lose at most one second of a killed run.
     """
 
-    def __init__(self, parquet_path: Path, schema: pa.Schema, flush_rows: int = 36) -> None:
+    def __init__(self, parquet_path: Path, schema: pa.Schema, flush_rows: int = int(RATE_HZ)) -> None:
         self.parquet_path = parquet_path
         self._journal_path = parquet_path.with_suffix(JOURNAL_SUFFIX)
         self._schema = schema

@@ -17,7 +17,7 @@ import numpy as np
 from fsd.data.clip import Clip
 from fsd.data.files import write_text
 from fsd.data.frame_source import SyncReport
-from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.frames import CAMERAS, RATE_HZ, TICK_MS
 from fsd.meters.energy_count import EnergyCount
 from fsd.meters.quantity import Figure, unavailable
 from fsd.networks.contract import WAYPOINTS, ModelMetadata
@@ -29,7 +29,6 @@ from fsd.scoring.baseline_plans import Plans
 from fsd.scoring.plan_errors import score_run
 from fsd.version import __version__
 
-TICK_MS = float(1000 / RATE_HZ)
 PERCENTILES = (50, 90, 99)
 
 
