@@ -16,9 +16,9 @@ import numpy as np
 
 from fsd.data.clock import tick_time_ns
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import CAMERAS, FrameSet
+from fsd.data.frames import CAMERAS, TICK_NS, FrameSet
 from fsd.meters.power import EnergyMeter
-from fsd.profile.camera_feed import PERIOD_NS, CameraFeed, CameraTiming
+from fsd.profile.camera_feed import CameraFeed, CameraTiming
 from fsd.profile.resources import ResourceTrack
 from fsd.profile.samples import TickSamples
 from fsd.profile.timed_pipeline import StepTimes, WholePath
@@ -116,9 +116,9 @@ def constant_stream(
     first_plan_ms(path, workers)  # kernels that have to be compiled first would make the clock run ahead of the warm-up
     path.reset()
     with CameraFeed(path.clip, workers, total, timing, log_decode=log_decode) as feed:
-        resources = ResourceTrack(total * PERIOD_NS / 1e9, meters)
+        resources = ResourceTrack(total * TICK_NS / 1e9, meters)
         _settle_collector()
-        feed.start(time.perf_counter_ns() + int(2 * PERIOD_NS))
+        feed.start(time.perf_counter_ns() + int(2 * TICK_NS))
         first_due_ns = feed.start_ns + tick_time_ns(warm_up)
         tick = _paced(path, feed, samples, 0, warm_up, warm_up)
         was_interrupted = False
@@ -142,7 +142,7 @@ def constant_stream(
 
 def _paced(path: WholePath, feed: CameraFeed, samples: TickSamples, tick: int, end: int, warm_up: int) -> int:
     """Run ticks from `tick` to `end` at their times; returns the tick to go on with."""
-    period_s = PERIOD_NS / 1e9
+    period_s = TICK_NS / 1e9
     while tick < end:
         due_ns = feed.start_ns + tick_time_ns(tick)
         remaining_ns = due_ns - time.perf_counter_ns()
@@ -154,7 +154,7 @@ def _paced(path: WholePath, feed: CameraFeed, samples: TickSamples, tick: int, e
         times = _plan(path, feed.frame_set(tick), due_ns, awake_ns, arrived_ns)
         if tick >= warm_up:
             times.into(samples, tick - warm_up, _ages_ms(times.frame_set, times.step.planned_ns - feed.start_ns))
-        newest = int((time.perf_counter_ns() - feed.start_ns) // PERIOD_NS)
+        newest = int((time.perf_counter_ns() - feed.start_ns) // TICK_NS)
         tick = max(tick + 1, newest)
     return tick
 
@@ -173,7 +173,7 @@ def single_stream(
     first_due_ns = 0
     with CameraFeed(path.clip, workers, total, on_demand=True) as feed:
         feed.start(time.perf_counter_ns())
-        resources = ResourceTrack(total * PERIOD_NS / 1e9, meters)
+        resources = ResourceTrack(total * TICK_NS / 1e9, meters)
         _settle_collector()
         for tick in range(warm_up):
             _on_demand(path, feed, tick)
@@ -218,7 +218,7 @@ def flat_out(
         record: write samples; without, only the throughput is there, to tell what measuring costs.
     """
     samples = TickSamples(ticks)
-    resources = ResourceTrack(ticks * PERIOD_NS / 1e9, meters)
+    resources = ResourceTrack(ticks * TICK_NS / 1e9, meters)
     _settle_collector()
     _replay(path, workers, warm_up, None)
     start_ns = time.perf_counter_ns()
@@ -262,7 +262,7 @@ def model_only(
     for _ in range(warm_up):
         subject.again(last)
     start_ns = time.perf_counter_ns()
-    with ResourceTrack(ticks * PERIOD_NS / 1e9, meters) as resources:
+    with ResourceTrack(ticks * TICK_NS / 1e9, meters) as resources:
         for tick in range(ticks):
             due_ns = time.perf_counter_ns()
             subject.again(last)
