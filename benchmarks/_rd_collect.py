@@ -84,7 +84,7 @@ class _Worker:
     """One renderer, and one compressor a variant, made when it is first asked for."""
 
     def __init__(self, config: CollectConfig) -> None:
-        from fsd.data.simulator.renderer import Renderer
+        from fsd.data.simulator.rendering.renderer import Renderer
 
         self._config = config
         self._rig = canonical_rig(WIDTH_PX, HEIGHT_PX)

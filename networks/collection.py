@@ -22,7 +22,7 @@ from fsd.compression.compressor import Compressor
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import FrameSet
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.data.simulator.saliency import saliency_label
+from fsd.data.simulator.expert.saliency import saliency_label
 from fsd.data.simulator.seeds import check_training_seed
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.dataset import EpisodeWriter
@@ -147,7 +147,7 @@ class Eyes:
     """Cameras of one size: their rig, a renderer for them, and the compressor behind."""
 
     def __init__(self, width_px: int, height_px: int, budget: Budget) -> None:
-        from fsd.data.simulator.renderer import Renderer
+        from fsd.data.simulator.rendering.renderer import Renderer
 
         self.rig = canonical_rig(width_px, height_px)
         self.renderer = Renderer(self.rig)

@@ -15,8 +15,8 @@ from fsd.data.errors import ModelError, OutputError
 from fsd.data.frames import CAMERAS
 from fsd.data.simulator.baselines import BASELINES
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.data.simulator.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
+from fsd.data.simulator.scoring.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.seeds import EVALUATION_SEEDS, check_evaluation_seed
 from fsd.data.standard_rigs import canonical_rig
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR, BaselineDriver, Driver, Latency, NetworkDriver, blurred
@@ -198,7 +198,7 @@ class Garage:
     def renderer(self) -> Any:
         """The renderer that all drivers share, made when it is first needed."""
         if self._renderer is None:
-            from fsd.data.simulator.renderer import Renderer
+            from fsd.data.simulator.rendering.renderer import Renderer
 
             self._renderer = Renderer(self.rig)
         return self._renderer
