@@ -11,7 +11,7 @@ import numpy as np
 
 from fsd.data.errors import SimulatorError
 from fsd.data.simulator.roads.layouts import (
-    Layout,
+    RoadLayout,
     bend,
     gentle,
     lay_out,
@@ -42,7 +42,7 @@ def _generator(seed: int, scenario: int) -> np.random.Generator:
     return np.random.default_rng([seed, 1, scenario])
 
 
-def _settle(layout: Layout, lane: int, conditions: Conditions, change: LaneChange | None = None) -> Setting:
+def _settle(layout: RoadLayout, lane: int, conditions: Conditions, change: LaneChange | None = None) -> Setting:
     return Setting(layout.road, layout.country, layout.start_m, layout.goal_m, lane, change, conditions)
 
 

@@ -143,7 +143,7 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
 
 def _settings(config: DriveConfig, spec: str) -> dict[str, Any]:
     """What decides how this driver drives a world."""
-    if not Garage.has_pictures(spec):
+    if not DriverPool.has_pictures(spec):
         return {"driver": spec}
     model = model_of(config, spec)
     return {
@@ -169,7 +169,7 @@ def model_of(config: DriveConfig, spec: str) -> Path | None:
     return model
 
 
-class Garage:
+class DriverPool:
     """Makes drivers by name, once each, around one renderer."""
 
     def __init__(self, config: DriveConfig) -> None:
@@ -225,14 +225,14 @@ class Garage:
         )
 
 
-_garage: Garage | None = None
+_pool: DriverPool | None = None
 
 
 def _start_worker(config: DriveConfig) -> None:
-    global _garage
-    _garage = Garage(config)
+    global _pool
+    _pool = DriverPool(config)
 
 
 def _work(driver: str, scenario: str, seed: int) -> RouteScore:
-    assert _garage is not None
-    return _garage.run(driver, scenario, seed)
+    assert _pool is not None
+    return _pool.run(driver, scenario, seed)

@@ -82,8 +82,8 @@ def test_a_larger_budget_moves_more_bytes() -> None:
     ("node", "module"),
     [
         ("retina.trunk.0/Conv", "retina.trunk.0"),
-        ("fused joint.0.perceptron.widen/Gemm", "joint.0.perceptron.widen"),
-        ("look.0/MatMul/MatmulTransposeFusion//MatMulScaleFusion/", "look.0"),
+        ("fused joint_blocks.0.perceptron.widen/Gemm", "joint_blocks.0.perceptron.widen"),
+        ("cross_attention.0/MatMul/MatmulTransposeFusion//MatMulScaleFusion/", "cross_attention.0"),
         ("retina.stem/Conv_token_4", "retina.stem"),
         ("Slice_6/GatherSliceToSplitFusion", "(network)"),
         ("Concat_3", "(network)"),

@@ -16,7 +16,7 @@ _ATTEMPTS = 200
 
 
 @dataclass(frozen=True)
-class Layout:
+class RoadLayout:
     """A road and where on it a drive goes."""
 
     road: Road
@@ -38,7 +38,7 @@ def lay_out(
     lanes: int,
     country: bool,
     start_m: float = 20.0,
-) -> Layout:
+) -> RoadLayout:
     """Draw pieces until they make a road that does not run into itself, and add the tail.
 
     Raises:
@@ -47,7 +47,7 @@ def lay_out(
     for _ in range(_ATTEMPTS):
         road = build_road([*pieces(rng), Straight(TAIL_M)], lanes)
         if road is not None:
-            return Layout(road, country, start_m, road.length_m - TAIL_M)
+            return RoadLayout(road, country, start_m, road.length_m - TAIL_M)
     raise SimulatorError("No road could be laid out for this seed; take another one.")
 
 

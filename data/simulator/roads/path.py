@@ -50,7 +50,7 @@ def project_on_path(
     return best * STEP_M + along, left
 
 
-class Path:
+class RoutePath:
     """A curve as (N, 4) float64 points x, y, heading (unwrapped), curvature, every `STEP_M`."""
 
     def __init__(self, points: np.ndarray) -> None:
@@ -58,7 +58,7 @@ class Path:
         self.length_m = (len(self.points) - 1) * STEP_M
 
     @classmethod
-    def through(cls, vertices: np.ndarray) -> "Path":
+    def through(cls, vertices: np.ndarray) -> "RoutePath":
         """The path along (M, 2) vertices, resampled; the vertices must be dense where it bends."""
         steps = np.hypot(*np.diff(vertices, axis=0).T)
         keep = np.concatenate([[True], steps > 1e-6])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fsd.data.simulator.roads.path import STEP_M, Path
+from fsd.data.simulator.roads.path import STEP_M, RoutePath
 
 LANE_WIDTH_M = 3.5
 VERGE_M = 0.5
@@ -102,7 +102,7 @@ class Road:
     `in_junction` (len(path.points),) bool marks the points inside junction boxes.
     """
 
-    path: Path
+    path: RoutePath
     lanes: int
     junctions: tuple[Junction, ...]
     in_junction: np.ndarray = field(repr=False)
@@ -145,10 +145,10 @@ class _Tracer:
             self.s += step
             self.rows.append((self.s, self.x, self.y, self.heading, curvature))
 
-    def path(self) -> Path:
+    def path(self) -> RoutePath:
         rows = np.array(self.rows)
         s = np.arange(0.0, rows[-1, 0], STEP_M)
-        return Path(np.stack([np.interp(s, rows[:, 0], rows[:, column]) for column in range(1, 5)], axis=1))
+        return RoutePath(np.stack([np.interp(s, rows[:, 0], rows[:, column]) for column in range(1, 5)], axis=1))
 
 
 def build_road(pieces: Sequence[Piece], lanes: int) -> Road | None:
@@ -183,7 +183,7 @@ def build_road(pieces: Sequence[Piece], lanes: int) -> Road | None:
 
 
 def _junction(
-    path: Path, half_m: float, piece: Crossing, enter_m: float, exit_m: float, x: float, y: float, heading: float
+    path: RoutePath, half_m: float, piece: Crossing, enter_m: float, exit_m: float, x: float, y: float, heading: float
 ) -> Junction:
     centre = np.array([x + half_m * math.cos(heading), y + half_m * math.sin(heading)])
     arms = {}

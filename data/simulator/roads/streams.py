@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fsd.data.simulator.roads.path import STEP_M, Path
+from fsd.data.simulator.roads.path import STEP_M, RoutePath
 from fsd.data.simulator.roads.road import LANE_WIDTH_M, Junction, Road
 
 MERGED_M = 3.0
@@ -48,7 +48,7 @@ class Stream:
     """
 
     kind: str
-    path: Path
+    path: RoutePath
     stops: tuple[StreamStop, ...] = ()
     joins_m: float = math.inf
     joins_route_m: float = 0.0
@@ -56,10 +56,10 @@ class Stream:
     conflicts: list[Conflict] = field(default_factory=list)
 
 
-def _offset_right(centre_line: np.ndarray, offset_m: float) -> Path:
+def _offset_right(centre_line: np.ndarray, offset_m: float) -> RoutePath:
     """The lane centre line `offset_m` to the right of a road's centre line given in driving direction."""
-    path = Path.through(centre_line)
-    return Path.through(path.poses(np.arange(0.0, path.length_m, STEP_M), -offset_m)[:, :2])
+    path = RoutePath.through(centre_line)
+    return RoutePath.through(path.poses(np.arange(0.0, path.length_m, STEP_M), -offset_m)[:, :2])
 
 
 def oncoming_streams(road: Road, lane: int) -> list[Stream]:
@@ -104,7 +104,7 @@ def crossing_streams(road: Road, index: int, lane: int) -> list[Stream]:
     return streams
 
 
-def _stop(path: Path, road: Road, index: int, along: bool) -> StreamStop:
+def _stop(path: RoutePath, road: Road, index: int, along: bool) -> StreamStop:
     """Where this path passes a junction's stop line and leaves its box."""
     junction = road.junctions[index]
     x, y = junction.centre_m

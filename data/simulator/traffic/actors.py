@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsd.data.simulator.roads.path import Path
+from fsd.data.simulator.roads.path import RoutePath
 from fsd.data.simulator.roads.streams import Stream
 
 SHAPES = {"sedan": (4.56, 1.84), "van": (5.0, 2.0), "truck": (7.6, 2.4)}
@@ -35,7 +35,7 @@ class Vehicle:
     `commanded_mps2`, if not None, replaces its own decision (a script brakes it). `blind` vehicles ignore the ego car.
     """
 
-    path: Path
+    path: RoutePath
     profile: np.ndarray
     s: float
     d: float

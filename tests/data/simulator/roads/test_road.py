@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd.data.simulator.roads.path import STEP_M, Path
+from fsd.data.simulator.roads.path import STEP_M, RoutePath
 from fsd.data.simulator.roads.road import Crossing, Curve, Road, Straight, build_road
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
@@ -67,5 +67,5 @@ def test_projecting_a_pose_gives_its_place_back(s_m: float, d_m: float) -> None:
 
 def test_a_path_through_points_on_a_circle_has_its_curvature() -> None:
     angle = np.linspace(0, 2, 400)
-    path = Path.through(30.0 * np.stack([np.cos(angle), np.sin(angle)], axis=1))
+    path = RoutePath.through(30.0 * np.stack([np.cos(angle), np.sin(angle)], axis=1))
     assert path.points[10:-10, 3] == pytest.approx(1 / 30, rel=0.02)

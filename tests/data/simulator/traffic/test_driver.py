@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd.data.simulator.roads.path import Path
+from fsd.data.simulator.roads.path import RoutePath
 from fsd.data.simulator.traffic.driver import drive, follow_acceleration, gap_is_safe, stop_acceleration
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=60)
@@ -40,7 +40,7 @@ def test_a_stop_line_is_not_crossed_when_there_is_room_to_brake(speed: float, ex
 @given(st.floats(-2.5, 2.5), st.floats(-0.2, 0.2), st.floats(3, 12))
 def test_steering_finds_the_lane_again(d: float, turn: float, speed: float) -> None:
     s = np.arange(0, 300, 0.5)
-    route = Path(np.stack([s, 0 * s, 0 * s, 0 * s], axis=1)).points
+    route = RoutePath(np.stack([s, 0 * s, 0 * s, 0 * s], axis=1)).points
     none = (np.zeros((0, 6)), np.zeros((0, 5)), np.zeros(0))
     x, y, heading = 10.0, d - 1.75, turn
     for _ in range(36 * 8):

@@ -26,7 +26,7 @@ AHEAD_M, ASIDE_M = 35.0, 6.0
 """Something as small as a person matters this near."""
 
 
-def find_hard_rows(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def find_hard_examples(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Row numbers by kind; a kind that there is none of is left out.
 
     Kinds: `bend`; `brake` for whatever reason; `yield`, braking for neither a car ahead nor a red light, so for who

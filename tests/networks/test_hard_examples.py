@@ -2,7 +2,7 @@ import numpy as np
 
 from fsd.data.ego import COMMANDS
 from fsd.networks.contract import OCCUPANCY_COLUMNS, OCCUPANCY_ROWS
-from fsd.networks.hard_rows import RED, find_hard_rows
+from fsd.networks.hard_examples import RED, find_hard_examples
 
 AHEAD_20_M, HERE = 14, 8
 """Row of the grid 20 m ahead, column of the own lane."""
@@ -22,7 +22,7 @@ def rows(count: int = 8) -> dict[str, np.ndarray]:
 
 
 def test_an_empty_straight_road_is_not_hard() -> None:
-    assert find_hard_rows(rows()) == {}
+    assert find_hard_examples(rows()) == {}
 
 
 def test_braking_counts_as_yielding_only_without_a_car_ahead_and_a_red_light() -> None:
@@ -30,7 +30,7 @@ def test_braking_counts_as_yielding_only_without_a_car_ahead_and_a_red_light() -
     columns["acceleration"][1:4] = -2.0
     columns["lead"][2] = 15.0, 1.0
     columns["light"][3] = RED
-    found = find_hard_rows(columns)
+    found = find_hard_examples(columns)
     assert found["brake"].tolist() == [1, 2, 3]
     assert found["yield"].tolist() == [1]
 
@@ -42,14 +42,14 @@ def test_a_person_is_told_from_a_car_and_from_somebody_far_away() -> None:
     columns["occupancy"][2, AHEAD_20_M + 8, HERE] = 1  # 40 m ahead
     columns["occupancy"][3, AHEAD_20_M, 0] = 1  # 19 m to the left
     columns["occupancy"][4, 0, HERE] = 1  # behind
-    assert find_hard_rows(columns)["person"].tolist() == [0]
+    assert find_hard_examples(columns)["person"].tolist() == [0]
 
 
 def test_braking_for_a_person_is_a_kind_of_its_own() -> None:
     columns = rows()
     columns["occupancy"][0:2, AHEAD_20_M, HERE] = 1
     columns["acceleration"][1:3] = -2.0
-    found = find_hard_rows(columns)
+    found = find_hard_examples(columns)
     assert (found["person"].tolist(), found["yield"].tolist()) == ([0, 1], [1, 2])
     assert found["yield to person"].tolist() == [1]
 
@@ -59,7 +59,7 @@ def test_bends_starts_and_lane_changes_are_hard() -> None:
     columns["curvature"][0] = -0.05
     columns["ego"][1, 0], columns["acceleration"][1] = 0.5, 1.0
     columns["command"][2, COMMANDS.index("lane_left")] = 1
-    found = find_hard_rows(columns)
+    found = find_hard_examples(columns)
     assert {kind: numbers.tolist() for kind, numbers in found.items()} == {"bend": [0], "start": [1], "lane": [2]}
 
 
@@ -67,4 +67,4 @@ def test_unknown_labels_are_not_hard() -> None:
     columns = rows()
     columns["curvature"][:] = np.nan
     columns["acceleration"][:] = np.nan
-    assert find_hard_rows(columns) == {}
+    assert find_hard_examples(columns) == {}
