@@ -15,8 +15,8 @@ from fsd.data.ego import EgoSample
 from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.data.rig import Rig
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.data.simulator.renderer import Renderer
-from fsd.data.simulator.saliency import saliency_label
+from fsd.data.simulator.expert.saliency import saliency_label
+from fsd.data.simulator.rendering.renderer import Renderer
 from fsd.networks.collection import DRAW_EVERY_TICKS, TRAINING_SCENARIOS, ControlNoise
 
 WIDTH_PX, HEIGHT_PX = 640, 480

@@ -113,7 +113,7 @@ class _Worker:
     def __init__(self, config: EvaluateConfig, folder: Path) -> None:
         import torch
 
-        from fsd.data.simulator.renderer import Renderer
+        from fsd.data.simulator.rendering.renderer import Renderer
 
         torch.set_num_threads(1)
         self._config, self._folder = config, folder

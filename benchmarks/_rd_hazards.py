@@ -28,10 +28,10 @@ from fsd.compression.budget import BUDGETS, Budget
 from fsd.data.ego import EgoSample
 from fsd.data.files import write_text
 from fsd.data.frames import RATE_HZ
-from fsd.data.simulator.camera_view import draw_world, load_world
-from fsd.data.simulator.expert import expert_controls
-from fsd.data.simulator.referee import collision
-from fsd.data.simulator.yuv import frame_set_from_rgb
+from fsd.data.simulator.expert.expert import expert_controls
+from fsd.data.simulator.rendering.camera_view import draw_world, load_world
+from fsd.data.simulator.rendering.yuv import frame_set_from_rgb
+from fsd.data.simulator.scoring.referee import collision
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.feeds import Step
 from fsd.networks.student import TorchStudent
@@ -117,7 +117,7 @@ class _Worker:
     """One renderer, and the network if there are weights."""
 
     def __init__(self, config: HazardConfig) -> None:
-        from fsd.data.simulator.renderer import Renderer
+        from fsd.data.simulator.rendering.renderer import Renderer
 
         self._config = config
         self._rig = canonical_rig(config.width_px, config.height_px)

@@ -13,7 +13,7 @@ from _rd_variants import Lane
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import FrameSet
-from fsd.networks.clip_module import BODY_INPUTS, PICTURE_INPUTS
+from fsd.networks.clip_module import EGO_INPUTS, PICTURE_INPUTS
 from fsd.networks.contract import input_shapes
 from fsd.networks.feeds import Feeds, Step
 from fsd.networks.model import DrivingNetwork
@@ -82,11 +82,11 @@ class BatchRunner:
         with torch.inference_mode():
             with torch.autocast("cpu", torch.bfloat16):
                 content = network.encode(**{name: inputs[name] for name in PICTURE_INPUTS})
-            body = network.body(**{name: inputs[name] for name in BODY_INPUTS})
+            ego_tokens = network.ego_encoder(**{name: inputs[name] for name in EGO_INPUTS})
             memory = {name: inputs[name] for name in ("memory_k", "memory_v", "memory_pose", "memory_valid")}
             answer = network.decide(
                 content._replace(tokens=content.tokens.float(), mask=content.mask.float()),
-                body,
+                ego_tokens,
                 **memory,
                 ego=inputs["ego"],
                 ego_valid=inputs["ego_valid"],

@@ -22,7 +22,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fsd.data.frames import RATE_HZ
-from fsd.data.simulator.metrics import RouteScore
+from fsd.data.simulator.scoring.metrics import RouteScore
 from fsd.drive.drive import DriveConfig, DriveResult, drive, driver_name
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR
 from fsd.drive.table import Routes, bootstrap, figures, of_scenario, paired_difference, table

@@ -49,7 +49,7 @@ def make_selection(name: str, camera_count: int, budget: Budget) -> FrameSelecti
     return SceneCuts() if name == "scene-cut" else None
 
 
-def spent_budget(name: str, budget: Budget) -> Budget:
+def policy_budget(name: str, budget: Budget) -> Budget:
     """How the policy splits the budget's bytes: no tick costs more than one of `budget`.
 
     `downscale` gives everything to a 4:3 base image, but for the one patch that a budget must have and that stays grey.

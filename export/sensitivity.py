@@ -22,7 +22,7 @@ from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.networks.feeds import Step
 
 HORIZON_S = 3
-Say = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ class QuantizationTrial:
         return np.array(positions)
 
 
-def measure(trial: QuantizationTrial, say: Say = lambda words: None) -> Sensitivity:
+def measure(trial: QuantizationTrial, progress: ProgressCallback = lambda words: None) -> Sensitivity:
     """Try every layer alone, and every layer spared."""
     effects = []
     for index, layer in enumerate(trial.layers):
-        say(f"layer {index + 1} of {len(trial.layers)}: {layer}")
+        progress(f"layer {index + 1} of {len(trial.layers)}: {layer}")
         others = [other for other in trial.layers if other != layer]
         effects.append(LayerEffect(layer, trial.distance_m(others), trial.distance_m([layer])))
     effects.sort(key=lambda effect: (-effect.alone_m, effect.layer))

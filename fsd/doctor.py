@@ -21,7 +21,7 @@ from fsd.version import __version__
 SYSTEM_GL = "sudo apt-get install libegl1 libgl1-mesa-dri"
 CODECS = ("h264", "hevc", "libdav1d", "vp9", "mjpeg")
 GL_PROBE = (
-    "from fsd.data.simulator.opengl import open_context\n"
+    "from fsd.data.simulator.rendering.opengl import open_context\n"
     "info = open_context().info\n"
     "print(info['GL_RENDERER'], '|', info['GL_VERSION'])"
 )

@@ -134,7 +134,7 @@ class PatchEncoder(nn.Module):
         return self.to_token(self.trunk(image).flatten(1))
 
 
-class TokenGeometry(nn.Module):
+class GeometryEncoder(nn.Module):
     """What a token's metadata row says, as a gain and an offset of its features.
 
     A gain as well as an offset, since the same picture means another thing at another place: a marking seen at the
@@ -172,7 +172,7 @@ class TokenGeometry(nn.Module):
         return 1.0 + self.gain(hidden), self.offset(hidden)
 
 
-class BodyEncoder(nn.Module):
+class EgoEncoder(nn.Module):
     """The car's own sensors and the route command to one token.
 
     A vector that is not valid is zero with its flag down, whatever it holds, and the network must do without.

@@ -22,6 +22,14 @@ from fsd.networks.packaged import packaged_file
 HEADER_KEY = "fsd"
 PACKAGED_WEIGHTS = "b100.safetensors"
 
+RENAMED_MODULES = {
+    "body": "ego_encoder",
+    "joint": "joint_blocks",
+    "recall": "memory_attention",
+    "look": "cross_attention",
+}
+"""Names of modules in files written before version 0.1. The packaged file keeps them: models record its digest."""
+
 ZIP_MAGIC, PICKLE_MAGIC = b"PK\x03\x04", b"\x80"
 """How `torch.save` files begin: a zip archive of pickles, or (before PyTorch 1.6) a bare pickle."""
 
@@ -46,13 +54,18 @@ def load_weights(path: Path) -> tuple[DrivingNetwork, dict[str, Any]]:
     header = read_header(path)
     try:
         network = DrivingNetwork(NetworkConfig.from_dict(header["config"]))
-        network.load_state_dict(load_file(path))
+        network.load_state_dict({_current_name(name): tensor for name, tensor in load_file(path).items()})
     except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         raise ModelError(
             f"{path} does not fit the network of this version: {str(error).splitlines()[0]} Train again, or use the "
             "version of fsd that wrote it."
         ) from error
     return network.eval(), header
+
+
+def _current_name(name: str) -> str:
+    module, dot, rest = name.partition(".")
+    return RENAMED_MODULES.get(module, module) + dot + rest
 
 
 def mean_weights(paths: Sequence[Path]) -> DrivingNetwork:

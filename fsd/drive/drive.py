@@ -16,8 +16,8 @@ from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS
 from fsd.data.simulator.baselines import BASELINES
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.data.simulator.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
+from fsd.data.simulator.scoring.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.seeds import EVALUATION_SEEDS, check_evaluation_seed
 from fsd.data.standard_rigs import canonical_rig
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR, BaselineDriver, Driver, Latency, NetworkDriver, blurred
@@ -144,7 +144,7 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
 
 def _settings(config: DriveConfig, spec: str) -> dict[str, Any]:
     """What decides how this driver drives a world."""
-    if not Garage.has_pictures(spec):
+    if not DriverPool.has_pictures(spec):
         return {"driver": spec}
     model = model_of(config, spec)
     return {
@@ -170,7 +170,7 @@ def model_of(config: DriveConfig, spec: str) -> Path | None:
     return model
 
 
-class Garage:
+class DriverPool:
     """Makes drivers by name, once each, around one renderer."""
 
     def __init__(self, config: DriveConfig) -> None:
@@ -199,7 +199,7 @@ class Garage:
     def renderer(self) -> Any:
         """The renderer that all drivers share, made when it is first needed."""
         if self._renderer is None:
-            from fsd.data.simulator.renderer import Renderer
+            from fsd.data.simulator.rendering.renderer import Renderer
 
             self._renderer = Renderer(self.rig)
         return self._renderer
@@ -226,14 +226,14 @@ class Garage:
         )
 
 
-_garage: Garage | None = None
+_pool: DriverPool | None = None
 
 
 def _start_worker(config: DriveConfig) -> None:
-    global _garage
-    _garage = Garage(config)
+    global _pool
+    _pool = DriverPool(config)
 
 
 def _work(driver: str, scenario: str, seed: int) -> RouteScore:
-    assert _garage is not None
-    return _garage.run(driver, scenario, seed)
+    assert _pool is not None
+    return _pool.run(driver, scenario, seed)

@@ -8,7 +8,7 @@ from fsd.export.locate import locate
 from fsd.networks.feeds import Feeds, Step
 from fsd.networks.model import DrivingNetwork
 
-DAMAGED = "look.0.output"
+DAMAGED = "cross_attention.0.output"
 
 
 @pytest.fixture(scope="module")
@@ -68,4 +68,4 @@ def test_the_sentence_names_tick_and_layer(
     path = tmp_path_factory.mktemp("damaged") / "m.onnx"
     onnx.save(damaged, path)
     said = locate("onnx_int8_unoptimised", 4, network, fp32_model, {"onnx_int8": path}, [steps[:2], steps[:8]])
-    assert said.startswith("At tick 4, on the same inputs and memory, it first diverges at look.0.output/")
+    assert said.startswith("At tick 4, on the same inputs and memory, it first diverges at cross_attention.0.output/")
