@@ -15,9 +15,9 @@ import onnx
 from fsd.compression.budget import Budget
 from fsd.data.errors import ModelError
 from fsd.export.onnx_runner import OnnxRunner, open_model
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
-Clip = Iterable[Step]
+Clip = Iterable[TickInput]
 """One drive, tick by tick from its start; the memory is emptied before it."""
 
 

@@ -15,7 +15,7 @@ import onnxruntime as ort
 from fsd.compression.budget import Budget
 from fsd.data.rig import Rig
 from fsd.networks.contract import ModelMetadata
-from fsd.networks.feeds import Feeds, Step
+from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.onnx_session import open_session
 from fsd.runtime.engine import Engine
 from fsd.runtime.pipeline import Pipeline, TickResult
@@ -78,12 +78,12 @@ def open_subject(
     return ProfiledModel(model, adapter, threads, device, operator_trace)
 
 
-class _TimedFeeds(Feeds):
+class _TimedFeeds(InputBuffers):
     """Inputs that remember how long the last tick took to copy in."""
 
     load_ns = 0
 
-    def load(self, step: Step) -> None:
+    def load(self, step: TickInput) -> None:
         start_ns = time.perf_counter_ns()
         super().load(step)
         self.load_ns = time.perf_counter_ns() - start_ns
@@ -96,7 +96,7 @@ class ProfiledEngine(Engine):
         self, model: Path | None = None, threads: int = 1, device: str = "cpu", operator_trace: Path | None = None
     ) -> None:
         super().__init__(model, threads, device)
-        self._feeds: Feeds = _TimedFeeds(self.budget)
+        self._feeds: InputBuffers = _TimedFeeds(self.budget)
         self.threads = threads
         if operator_trace is not None:
             self._session = open_session(self.model, threads, device, profile_prefix=operator_trace)

@@ -13,7 +13,7 @@ import onnxruntime
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS, ModelMetadata, input_shapes, output_shapes
-from fsd.networks.feeds import Feeds, Step
+from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model_digest import check_digest
 from fsd.networks.model_metadata import budget_of, check_tensors, from_properties
 from fsd.networks.onnx_session import open_session, session_signature
@@ -60,7 +60,7 @@ class Engine:
         check_tensors(origin, "input", input_shapes(self.budget), session_signature(self._session.get_inputs()))
         check_tensors(origin, "output", output_shapes(), session_signature(self._session.get_outputs()))
 
-        self._feeds = Feeds(self.budget)
+        self._feeds = InputBuffers(self.budget)
         self._buffer, self._outputs = _output_views()
         self._last_finite = np.zeros_like(self._buffer)
         self._binding = self._bind()
@@ -77,7 +77,7 @@ class Engine:
         Raises:
             ModelError: the tick was compressed to another budget than the model's, or the command is unknown.
         """
-        self._feeds.load(Step(tick, ego, command))
+        self._feeds.load(TickInput(tick, ego, command))
         # Asked of the input as well: inside the network, rounding to integers would hide a NaN in a plausible plan.
         usable = _is_finite(tick.memory_pose, tick.retina_meta, tick.patch_meta)
         if usable:
