@@ -125,7 +125,7 @@ def compare(
 def engine_overhead(model: Path, threads: int, steps: list[TickInput], pairs: int) -> tuple[float, float, float]:
     """What `Engine.step` costs over `session.run` of its own session on its own inputs: share, and its 95% interval."""
     engine = Engine(model, threads)
-    session, feeds = engine._session, engine._feeds
+    session, feeds = engine._session, engine._buffers
     rng = np.random.default_rng(0)
     cpu_ns: dict[str, list[int]] = {"engine": [], "bare": []}
     for pair in range(-20, pairs):

@@ -143,7 +143,7 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
 
 def _settings(config: DriveConfig, spec: str) -> dict[str, Any]:
     """What decides how this driver drives a world."""
-    if not Garage.has_pictures(spec):
+    if not DriverPool.has_cameras(spec):
         return {"driver": spec}
     model = model_of(config, spec)
     return {
@@ -169,8 +169,8 @@ def model_of(config: DriveConfig, spec: str) -> Path | None:
     return model
 
 
-class Garage:
-    """Makes drivers by name, once each, around one renderer."""
+class DriverPool:
+    """Creates drivers by name, once each, all with one renderer."""
 
     def __init__(self, config: DriveConfig) -> None:
         self._config = config
@@ -181,7 +181,7 @@ class Garage:
     def run(self, name: str, scenario: str, seed: int) -> RouteScore:
         """Drive one route and score it."""
         driver = self.driver(name)
-        env = DrivingEnv(scenario, seed, self.renderer if self.has_pictures(name) else None)
+        env = DrivingEnv(scenario, seed, self.renderer if self.has_cameras(name) else None)
         driver.reset(env)
         recorder = DriveRecorder(env)
         while not env.done:
@@ -190,13 +190,13 @@ class Garage:
         return recorder.score()
 
     @staticmethod
-    def has_pictures(name: str) -> bool:
-        """Whether this driver sees through cameras."""
+    def has_cameras(name: str) -> bool:
+        """Whether this driver uses cameras."""
         return name not in BASELINES
 
     @property
     def renderer(self) -> Any:
-        """The renderer that all drivers share, made when it is first needed."""
+        """The renderer that all drivers share, created at its first use."""
         if self._renderer is None:
             from fsd.data.simulator.renderer import Renderer
 
@@ -225,14 +225,14 @@ class Garage:
         )
 
 
-_garage: Garage | None = None
+_pool: DriverPool | None = None
 
 
 def _start_worker(config: DriveConfig) -> None:
-    global _garage
-    _garage = Garage(config)
+    global _pool
+    _pool = DriverPool(config)
 
 
 def _work(driver: str, scenario: str, seed: int) -> RouteScore:
-    assert _garage is not None
-    return _garage.run(driver, scenario, seed)
+    assert _pool is not None
+    return _pool.run(driver, scenario, seed)

@@ -130,7 +130,7 @@ def test_without_any_finite_plan_the_car_stands(engine: Engine, steps: list[Tick
 
 def test_nothing_is_committed_from_an_answer_that_is_not_finite(engine: Engine, steps: list[TickInput]) -> None:
     engine.step(*broken(steps[0]))
-    assert not engine._feeds.arrays["memory_k"].any()
+    assert not engine.inputs["memory_k"].any()
 
 
 def test_not_a_number_never_leaves_even_if_the_model_makes_it(steps: list[TickInput], tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_not_a_number_never_leaves_even_if_the_model_makes_it(steps: list[TickIn
 
 def test_reset_recovers_from_a_poisoned_memory(engine: Engine, steps: list[TickInput]) -> None:
     expected = run(engine, steps)
-    engine._feeds.arrays["memory_v"][:] = np.nan
+    engine.inputs["memory_v"][:] = np.nan
     run(engine, steps)
     engine.reset()
     assert np.array_equal(run(engine, steps), expected)

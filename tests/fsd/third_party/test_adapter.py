@@ -14,15 +14,13 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from fsd.cli import main  # noqa: E402
 from fsd.data.errors import ModelError  # noqa: E402
 from fsd.data.frames import Frame, FrameSet  # noqa: E402
-from fsd.data.standard_rigs import canonical_rig  # noqa: E402
 from fsd.profile.config import SCENARIOS, ProfileConfig  # noqa: E402
-from fsd.profile.instrumented_model import ProfiledModel  # noqa: E402
 from fsd.profile.profile import profile  # noqa: E402
 from fsd.profile.terminal import print_profile  # noqa: E402
 from fsd.replay.replay import ReplayConfig, replay  # noqa: E402
-from fsd.third_party.adapted_model import AdaptedModel, picture_values  # noqa: E402
-from fsd.third_party.adapted_plan import plan_arrays, roll_out  # noqa: E402
 from fsd.third_party.adapter import Adapter, ImageInput, Outputs, Scalar, Steering, Waypoints, load_adapter  # noqa: E402
+from fsd.third_party.adapter_planner import AdapterPlanner, image_values  # noqa: E402
+from fsd.third_party.plan_conversion import plan_arrays, roll_out  # noqa: E402
 
 PATH = {
     "name": "path net",
@@ -181,12 +179,12 @@ def test_a_model_of_somebody_else_is_profiled_in_every_scenario(
 
 
 def test_profiling_hands_the_recurrent_state_on_from_tick_to_tick(steering_model: Path, tmp_path: Path) -> None:
-    subject = ProfiledModel(steering_model, written(tmp_path, STEERING))
+    planner = AdapterPlanner(steering_model, written(tmp_path, STEERING))
     frame_set = FrameSet(0, 0, (None,) * 8, np.full(8, -1), np.zeros(8, bool), np.zeros(8, bool))
-    last = subject.pipeline(canonical_rig()).step(frame_set)
+    planner.step(frame_set)
     for _ in range(3):
-        subject.again(last)
-    assert subject.inputs["memory_in"] == pytest.approx([4.0])
+        planner.rerun_last()
+    assert planner.inputs["memory_in"] == pytest.approx([4.0])
 
 
 def test_profiling_an_adapter_without_its_model_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -263,12 +261,12 @@ def test_an_adapter_for_another_model_is_refused_with_both_shapes(
     change: dict[str, Any], message: str, path_model: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match=message):
-        AdaptedModel(path_model, written(tmp_path, {**PATH, **change}))
+        AdapterPlanner(path_model, written(tmp_path, {**PATH, **change}))
 
 
 def test_an_input_that_nothing_feeds_is_named(steering_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="Nothing feeds the model's input turn"):
-        AdaptedModel(steering_model, written(tmp_path, {**STEERING, "commands": []}))
+        AdapterPlanner(steering_model, written(tmp_path, {**STEERING, "commands": []}))
 
 
 def test_an_adapter_without_a_model_is_refused(tmp_path: Path) -> None:
@@ -281,15 +279,15 @@ def test_pixels_arrive_in_order_scaled_and_named_by_colour() -> None:
     # Saturated red in BT.601, limited range.
     planes = [np.full(shape, value, np.uint8) for shape, value in (((8, 16), 81), ((4, 8), 90), ((4, 8), 240))]
     frame = Frame(*planes, timestamp_ns=0, index=0)
-    rgb = picture_values(ImageInput("i", "rear", width, height), frame)
-    bgr = picture_values(ImageInput("i", "rear", width, height, colour="bgr", layout="nhwc"), frame)
+    rgb = image_values(ImageInput("i", "rear", width, height), frame)
+    bgr = image_values(ImageInput("i", "rear", width, height, colour="bgr", layout="nhwc"), frame)
     assert rgb.shape == (3, height, width)
     assert rgb[:, 4, 8] == pytest.approx([1.0, 0.0, 0.0], abs=0.03)
     assert np.array_equal(rgb[::-1].transpose(1, 2, 0), bgr)
 
 
 def test_a_lost_camera_is_mid_grey() -> None:
-    assert picture_values(ImageInput("i", "rear", 4, 4, mean=(0.5,)), None) == pytest.approx(128 / 255 - 0.5, abs=1e-6)
+    assert image_values(ImageInput("i", "rear", 4, 4, mean=(0.5,)), None) == pytest.approx(128 / 255 - 0.5, abs=1e-6)
 
 
 def test_a_short_path_to_the_right_goes_on_as_it_was() -> None:
