@@ -1,6 +1,6 @@
 """Cameras to a driving plan: planners, replay, profile, closed-loop drives and the command line.
 
-`from fsd import open_clip, open_planner, replay_clip` works, and loads only what is asked for; docs/api.md has examples.
+`from fsd import open_clip, open_planner` loads only the modules of these names; docs/api.md has examples.
 """
 
 import importlib

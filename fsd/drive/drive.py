@@ -1,6 +1,6 @@
-"""Closed loop: drivers on held-out roads of the simulator, side by side, judged by the field's measures.
+"""Closed loop: drivers on held-out roads of the simulator, scored with the measures of driving benchmarks.
 
-Routes are the same for every driver, so differences are paired. Everything here is simulation, and says so.
+Routes are the same for every driver, so differences are paired. All of this is simulation.
 """
 
 import json
@@ -42,7 +42,7 @@ class DriveConfig:
         scenarios, routes: which, and how many seeds of each, counting up from `first_seed`.
         model: ONNX file of the network drivers; None is the packaged one.
         latency: `none`, `real` or `fixed:MS`; follow: `trajectory` (by the tracker) or `controls` (the network's own).
-        draw_every_ticks: cameras are drawn at every so many ticks: 1 is 36 Hz, 4 is 9 Hz and four times as quick.
+        draw_every_ticks: render the cameras every this many ticks: 1 is 36 Hz, 4 is 9 Hz and four times as fast.
         workers: processes, one route each.
     """
 
@@ -83,7 +83,7 @@ class DriveConfig:
 
 
 def driver_name(spec: str) -> str:
-    """What a driver is called in the results: `fp32` of `fp32=other.onnx`, else the word itself."""
+    """A driver's name in the results: `fp32` of `fp32=other.onnx`, else the whole text."""
     return spec.partition("=")[0]
 
 
@@ -95,7 +95,7 @@ class DriveResult:
     scores: dict[str, dict[tuple[str, int], RouteScore]] = field(default_factory=dict)
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """One flat row a driver and route, in a fixed order."""
+        """One flat row per driver and route, in a fixed order."""
         return [
             {"driver": driver, "scenario": scenario, "seed": seed, **asdict(score)}
             for driver, routes in self.scores.items()
@@ -104,14 +104,14 @@ class DriveResult:
 
 
 def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = None) -> DriveResult:
-    """Let every driver drive every route; what `config.out` already holds of just these drives is not driven again.
+    """Drive every route with every driver; routes that `config.out` already holds for the same settings are skipped.
 
     Raises:
-        SimulatorError: a network driver needs pictures and there is no OpenGL here.
+        SimulatorError: a network driver needs images and this machine has no OpenGL.
         ModelError: the model cannot be used.
     """
     names = {driver_name(spec): spec for spec in config.drivers}
-    # Route by route, not driver by driver: whatever has been driven when a run breaks can be compared.
+    # Route by route, not driver by driver, so that the results of an interrupted run can be compared.
     jobs = [
         (driver, scenario, config.first_seed + index)
         for index in range(config.routes)
@@ -135,14 +135,14 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
         result.scores[driver][scenario, seed] = journal.done[driver, scenario, seed]
     try:
         config.out.mkdir(parents=True, exist_ok=True)
-        (config.out / "routes.json").write_text(json.dumps(result.to_rows(), indent=1) + "\n")
+        (config.out / "routes.json").write_text(json.dumps(result.to_rows(), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
     return result
 
 
 def _settings(config: DriveConfig, spec: str) -> dict[str, Any]:
-    """What decides how this driver drives a world."""
+    """The settings that determine how this driver drives a route."""
     if not DriverPool.has_cameras(spec):
         return {"driver": spec}
     model = model_of(config, spec)

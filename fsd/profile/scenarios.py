@@ -1,9 +1,9 @@
 """The scenarios, in MLPerf Automotive's words: constant stream, single stream, flat out, and the model alone.
 
-Each runs the real path and leaves a `ScenarioRun`: samples and resources, no opinions.
+Each runs the production code and returns a `ScenarioRun`: samples and resources.
 
-Source: MLPerf Automotive benchmark rules (MLCommons, 2025): single stream asks again as soon as the answer is there,
-constant stream asks at a fixed rate and counts latency from when it should have asked.
+Source: MLPerf Automotive benchmark rules (MLCommons, 2025): single stream sends the next query when the last one is
+done; constant stream sends queries at a fixed rate and counts latency from the time at which each was due.
 """
 
 import gc
@@ -25,7 +25,7 @@ from fsd.profile.timed_pipeline import StepTimes, TimedPipeline
 
 DEFAULT_WARM_UP = 72
 PATIENCE_S = 60.0
-"""A tick on demand waits this long for its frames before the run is given up."""
+"""How long a tick on demand waits for its frames before the run is aborted."""
 
 NO_AGES = np.full(len(CAMERAS), np.nan)
 
@@ -33,8 +33,8 @@ NO_AGES = np.full(len(CAMERAS), np.nan)
 class TickTimes(NamedTuple):
     """One planned tick by the clock, `time.perf_counter_ns`.
 
-    `awake_ns`: somebody looked at it; `arrived_ns`: its pictures were there; `synchronised_ns`: its frame set was;
-    `done_ns`: all was written, read by the loop itself so that the stages can be checked against it.
+    `awake_ns`: the loop woke up; `arrived_ns`: the images were decoded; `synchronised_ns`: the frame set was ready;
+    `done_ns`: all was written. The loop reads `done_ns` itself, so that the stages can be checked against it.
     """
 
     frame_set: FrameSet
@@ -67,15 +67,15 @@ class TickTimes(NamedTuple):
 
 @dataclass(frozen=True)
 class ScenarioRun:
-    """What one scenario left.
+    """The result of one scenario.
 
     Attributes:
         name: `constant-stream`, `single-stream`, `flat-out` or `model-only`.
-        warm_up_ticks: run before the samples, and not in them.
+        warm_up_ticks: run before the samples and not among them.
         start_ns: `time.perf_counter_ns` of the first sample's due time.
         decode_log: of `CameraFeed`, if it was asked for.
         dropped_frames: per camera, warm-up included; see `CameraFeed`.
-        was_interrupted: by Ctrl-C; the samples are those until then.
+        was_interrupted: by Ctrl-C; the samples end there.
     """
 
     name: str
@@ -89,7 +89,7 @@ class ScenarioRun:
 
     @property
     def ticks_per_s(self) -> float:
-        """Plans a second, from the first tick due to the last one written."""
+        """Plans per second, from the first due time to the last plan."""
         done = self.samples.planned_ns
         return len(done) / ((float(done[-1]) - self.start_ns) / 1e9) if len(done) else 0.0
 
@@ -103,7 +103,7 @@ def constant_stream(
     meters: Sequence[EnergyMeter] = (),
     log_decode: bool = False,
 ) -> ScenarioRun:
-    """36 ticks a second by the clock, whatever happens; a late loop drops to the newest tick.
+    """36 ticks per second by the clock; a late loop skips to the newest tick.
 
     Args:
         ticks: to sample, after `warm_up` more.
@@ -113,9 +113,7 @@ def constant_stream(
     """
     total = warm_up + ticks
     samples = TickSamples(ticks)
-    first_plan_ms(
-        pipeline, workers
-    )  # kernels that have to be compiled first would make the clock run ahead of the warm-up
+    first_plan_ms(pipeline, workers)  # compiling kernels would otherwise use up the warm-up
     pipeline.reset()
     with CameraFeed(pipeline.clip, workers, total, timing, log_decode=log_decode) as feed:
         resources = ResourceTrack(total * PERIOD_NS / 1e9, meters)
@@ -127,7 +125,7 @@ def constant_stream(
         with resources:
             try:
                 _paced(pipeline, feed, samples, tick, total, warm_up)
-            except KeyboardInterrupt:  # half an hour of samples is not thrown away
+            except KeyboardInterrupt:  # keep the samples of a long run
                 samples.cut_after_last_plan()
                 was_interrupted = True
     return ScenarioRun(
@@ -151,7 +149,7 @@ def _paced(pipeline: TimedPipeline, feed: CameraFeed, samples: TickSamples, tick
         if remaining_ns > 0:
             time.sleep(remaining_ns / 1e9)
         awake_ns = time.perf_counter_ns()
-        feed.wait_for(tick, period_s)  # a camera later than a whole period is used as it is; its age tells
+        feed.wait_for(tick, period_s)  # a camera later than a period is used as it is, and its age shows it
         arrived_ns = time.perf_counter_ns()
         times = _plan(pipeline, feed.frame_set(tick), due_ns, awake_ns, arrived_ns)
         if tick >= warm_up:
@@ -168,7 +166,7 @@ def single_stream(
     warm_up: int = DEFAULT_WARM_UP,
     meters: Sequence[EnergyMeter] = (),
 ) -> ScenarioRun:
-    """One tick after the other: nothing is decoded before it is asked for, and asking waits for the answer."""
+    """One tick after the other, each decoded on demand once the tick before it is done."""
     total = warm_up + ticks
     samples = TickSamples(ticks)
     pipeline.reset()
@@ -199,7 +197,7 @@ def _on_demand(pipeline: TimedPipeline, feed: CameraFeed, tick: int) -> TickTime
 
 
 def _plan(pipeline: TimedPipeline, frame_set: FrameSet, due_ns: int, awake_ns: int, arrived_ns: int) -> TickTimes:
-    """What every scenario does once a tick's pictures are there."""
+    """Plan one tick whose images are decoded; shared by all scenarios."""
     ego, command = pipeline.car_at(frame_set)
     synchronised_ns = time.perf_counter_ns()
     step = pipeline.step(frame_set, ego, command)
@@ -214,10 +212,10 @@ def flat_out(
     meters: Sequence[EnergyMeter] = (),
     record: bool = True,
 ) -> ScenarioRun:
-    """As fast as it goes, decoding ahead: what `fsd replay` does, without the overlay. Short clips are repeated.
+    """As fast as possible, decoding ahead: what `fsd replay` does, without the overlay. Short clips are repeated.
 
     Args:
-        record: write samples; without, only the throughput is there, to tell what measuring costs.
+        record: write samples; False measures only throughput, which shows the cost of recording them.
     """
     samples = TickSamples(ticks)
     resources = ResourceTrack(ticks * PERIOD_NS / 1e9, meters)
@@ -240,7 +238,7 @@ def _replay(pipeline: TimedPipeline, workers: int, ticks: int, samples: TickSamp
                 frame_set = next(source, None)
                 if frame_set is None:
                     break
-                # Waiting for the decoders costs no processor time of this thread; sorting out the frames does.
+                # Waiting for the decoders takes no CPU time of this thread; merging the frames does.
                 merging_ns = time.thread_time_ns() - busy_ns
                 decoded_ns = max(due_ns, time.perf_counter_ns() - merging_ns)
                 times = _plan(pipeline, frame_set, due_ns, due_ns, decoded_ns)
@@ -290,7 +288,6 @@ def _ages_ms(frame_set: FrameSet, planned_ns: int) -> np.ndarray:
 
 
 def _settle_collector() -> None:
-    """Move everything loaded so far out of the garbage collector's sight: else it looks at 100,000 objects every so
-    often, for 20 ms at a time, in the middle of a tick."""
+    """Exclude all loaded objects from garbage collection, which would scan 100,000 of them for 20 ms within a tick."""
     gc.collect()
     gc.freeze()

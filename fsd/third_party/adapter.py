@@ -1,4 +1,4 @@
-"""`adapter.json`: how another ONNX model's inputs and outputs map to this program's recordings and plans.
+"""`adapter.json`: how a third-party model's inputs and outputs map to this program's recordings and plans.
 
 Reads the file and checks it, alone and against a model's signature; `adapter_planner.py` runs the model.
 docs/adapter.md describes every field.
@@ -25,7 +25,7 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ImageInput(_Strict, frozen=True):
-    """One camera's picture: value = (pixel * scale - mean) / std, by channel.
+    """One camera's image: value = (pixel * scale - mean) / std, by channel.
 
     `camera` is canonical; a camera that the recording lacks is mid grey. The batch axis of 1 is part of the model.
     """

@@ -43,12 +43,12 @@ def test_the_command_is_one_hot() -> None:
 
 
 def test_an_unknown_command_names_the_known_ones() -> None:
-    with pytest.raises(ModelError, match="no route command 'up'; use one of none, straight"):
+    with pytest.raises(ModelError, match=r"'up'.*straight"):
         InputBuffers(BUDGET).load(STEP._replace(command="up"))
 
 
 def test_a_tick_of_another_budget_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"`retina` of shape .* the compressor sent"):
+    with pytest.raises(ModelError, match="`retina`"):
         InputBuffers(replace(BUDGET, base_height_px=60)).load(STEP)
 
 

@@ -87,12 +87,12 @@ def test_no_buffer_moves_from_tick_to_tick(engine: Engine, steps: list[TickInput
 
 def test_a_tick_of_another_budget_is_refused_with_both_shapes(engine: Engine) -> None:
     step = next(synthetic_steps(Budget("other", 60, 80, 10), 1))
-    with pytest.raises(ModelError, match=r"`patches` of shape \(58, 6, 16, 16\) .* sent \(10, 6, 16, 16\)"):
+    with pytest.raises(ModelError, match=r"`patches`.*\(58, 6, 16, 16\).*\(10, 6, 16, 16\)"):
         engine.step(*step)
 
 
 def broken(step: TickInput) -> TickInput:
-    """The same tick with a pose that is no number, as a fault of the host would give."""
+    """The same tick with a memory pose that is not finite."""
     return step._replace(tick=replace(step.tick, memory_pose=np.full_like(step.tick.memory_pose, np.nan)))
 
 
@@ -155,15 +155,15 @@ def test_reset_recovers_from_a_poisoned_memory(engine: Engine, steps: list[TickI
     assert np.array_equal(run(engine, steps), expected)
 
 
-def test_a_missing_model_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no model file .*fsd export"):
+def test_a_missing_model_names_the_file_and_the_command_that_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.onnx.*fsd export"):
         Engine(tmp_path / "none.onnx")
 
 
 def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(packaged_model().read_bytes()[:5000])
-    with pytest.raises(ModelError, match="cannot be loaded by ONNX Runtime"):
+    with pytest.raises(ModelError, match=r"m\.onnx"):
         Engine(path)
 
 
@@ -172,7 +172,7 @@ def test_a_model_that_carries_no_metadata_is_refused(tmp_path: Path) -> None:
     model = onnx.load(packaged_model())
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "m.onnx")
-    with pytest.raises(ModelError, match="carries no `fsd` metadata"):
+    with pytest.raises(ModelError, match=r"m\.onnx.*`fsd`"):
         Engine(tmp_path / "m.onnx")
 
 
@@ -183,10 +183,10 @@ def test_a_model_whose_graph_is_not_what_its_metadata_says_is_refused(tmp_path: 
     for node in model.graph.node:
         node.input[:] = ["speed" if name == "ego" else name for name in node.input]
     save(model, tmp_path / "m.onnx")
-    with pytest.raises(ModelError, match="missing ego, unknown speed"):
+    with pytest.raises(ModelError, match=r"ego.*speed"):
         Engine(tmp_path / "m.onnx")
 
 
 def test_a_thread_count_below_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="threads"):
         Engine(threads=0)
