@@ -33,7 +33,7 @@ from fsd.data.simulator.rendering.camera_view import draw_world, load_world
 from fsd.data.simulator.rendering.yuv import frame_set_from_rgb
 from fsd.data.simulator.scoring.referee import collision
 from fsd.data.standard_rigs import canonical_rig
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.student import TorchStudent
 
 WATCHED = ("adaptive", "adaptive+network", "fixed", "random", "run-length", "subsample", "scene-cut")
@@ -161,7 +161,7 @@ class _Worker:
                 tick = lane.step(frame_set, ego, saliency)
                 taken[lane.variant.name].append(pictures_shown(tick))
                 if lane.variant.feeds_back and self._network is not None:
-                    saliency = self._network.drive(Step(tick, ego, world.command))[2].copy()
+                    saliency = self._network.drive(TickInput(tick, ego, world.command))[2].copy()
             world.step(*expert_controls(world))
             if collision(world) is not None:
                 break

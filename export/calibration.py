@@ -16,9 +16,9 @@ from fsd.compression.budget import Budget
 from fsd.data.errors import ModelError
 from fsd.data.files import write_text
 from fsd.export.onnx_runner import OnnxRunner, open_model
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
-Clip = Iterable[Step]
+Clip = Iterable[TickInput]
 """One drive, tick by tick from its start; the memory is emptied before it."""
 
 

@@ -28,7 +28,7 @@ from fsd.export.sensitivity import ProgressCallback, QuantizationTrial, Sensitiv
 from fsd.export.smoothing import measure_scales, smoothed
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.model_metadata import describe
 from fsd.networks.weights import load_weights, untrained, weights_sha256
@@ -292,7 +292,7 @@ def _first_ticks(clips: Iterable[Clip], count: int) -> Iterator[Clip]:
         if left == 0:
             return
 
-        def head(clip: Clip = clip) -> Iterator[Step]:
+        def head(clip: Clip = clip) -> Iterator[TickInput]:
             nonlocal left
             for step in islice(clip, left):
                 left -= 1

@@ -22,13 +22,15 @@ from fsd.compression.tick import (
 from fsd.data.clock import SECOND_NS
 from fsd.data.ego import COMMANDS, EgoSample
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, RATE_HZ, TICK_S
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
 QUEUES = ((4, 0, TIME_SLOTS), (6, TIME_SLOTS, NEAR_SLOTS), (24, TIME_SLOTS + NEAR_SLOTS, FAR_SLOTS))
 """A commit every so many ticks, into a ring that starts at a slot and has a size: time, near and far queue."""
 
 
-def synthetic_steps(budget: Budget, count: int, seed: int = 0, missing_camera: int | None = None) -> Iterator[Step]:
+def synthetic_steps(
+    budget: Budget, count: int, seed: int = 0, missing_camera: int | None = None
+) -> Iterator[TickInput]:
     """`count` ticks of a smooth drive; the same for the same seed."""
     rng = np.random.default_rng(seed)
     cameras = len(CAMERAS)
@@ -64,7 +66,7 @@ def synthetic_steps(budget: Budget, count: int, seed: int = 0, missing_camera: i
                 commit_slots[queue] = start + (tick // every) % size
         if tick % 50 == 10:
             commit_slots[3] = MEMORY_SLOTS - EVENT_SLOTS + (tick // 50) % EVENT_SLOTS
-        yield Step(
+        yield TickInput(
             CompressedTick(
                 tick=tick,
                 timestamp_ns=tick * SECOND_NS // RATE_HZ,

@@ -26,7 +26,7 @@ from fsd.data.simulator.expert.saliency import saliency_label
 from fsd.data.simulator.seeds import check_training_seed
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.dataset import EpisodeWriter
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
 TRAINING_SCENARIOS = ("S1", "S2", "S3", "S4", "S5", "S6", "S7")
 """S8 is out of range on purpose: a network is judged on it, never taught."""
@@ -57,7 +57,7 @@ class Student(Protocol):
     def reset(self) -> None:
         """Forget the drive."""
 
-    def drive(self, step: Step) -> tuple[float, float, np.ndarray]:
+    def drive(self, step: TickInput) -> tuple[float, float, np.ndarray]:
         """Curvature 1/m, acceleration m/s² and saliency (8, 15, 20) for one tick."""
 
 
@@ -221,7 +221,7 @@ class Collector:
                 writer.skip(compressed)
                 skipped_slots += [int(slot) for slot in compressed.commit_slots if slot >= 0]
             else:
-                step = Step(compressed, env.ego(), env.command())
+                step = TickInput(compressed, env.ego(), env.command())
                 labels = {**env.expert_label(), "saliency": saliency_label(env.world, setup.rig)}
                 writer.add(step, labels)
                 if is_looking:

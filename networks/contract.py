@@ -4,6 +4,7 @@ No torch here: the engine, the exporter and the trainer all read this one page. 
 """
 
 import msgspec
+import numpy as np
 
 from fsd.compression.budget import Budget
 from fsd.compression.tick import MEMORY_POSE_SIZE, MEMORY_SLOTS, META_SIZE, RETINA_TOKENS
@@ -20,7 +21,10 @@ SLOT_TOKENS, KEY_SIZE = 16, 64
 """A memory slot: 16 tokens, as keys and values of 64 numbers shared by all heads."""
 
 WAYPOINTS, WAYPOINT_STEP_S = 16, 0.25
+WAYPOINT_TIMES_S = np.arange(1, WAYPOINTS + 1) * WAYPOINT_STEP_S
 """The trajectory: ego pose at 0.25, 0.50 … 4.00 s after the tick."""
+
+WAYPOINT_TIMES_S.setflags(write=False)
 
 LIGHTS = ("none", "green", "yellow", "red")
 OCCUPANCY_ROWS, OCCUPANCY_COLUMNS, OCCUPANCY_CELL_M = 24, 16, 2.5

@@ -25,7 +25,7 @@ from fsd.data.errors import ClipError
 from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.contract import OCCUPANCY_COLUMNS, OCCUPANCY_ROWS, WAYPOINTS, input_shapes
-from fsd.networks.feeds import Feeds, Step
+from fsd.networks.input_buffers import InputBuffers, TickInput
 
 MAX_COMMITS_A_ROW = 8
 """Commits of the ticks between two recorded ones are kept with the later one."""
@@ -65,14 +65,14 @@ class EpisodeWriter:
         self.folder, self._budget, self._every_ticks = folder, budget, every_ticks
         self._shapes = episode_shapes(budget)
         self._rows: dict[str, list[np.ndarray]] = {name: [] for name in self._shapes}
-        self._feeds = Feeds(budget)
+        self._feeds = InputBuffers(budget)
         self._pending_slots: list[int] = []
 
     def skip(self, tick: CompressedTick) -> None:
         """A tick that is not recorded: only its memory commits count, with the next recorded tick."""
         self._pending_slots += [int(slot) for slot in tick.commit_slots if slot >= 0]
 
-    def add(self, step: Step, labels: Mapping[str, np.ndarray]) -> None:
+    def add(self, step: TickInput, labels: Mapping[str, np.ndarray]) -> None:
         """Record one tick with its labels; a label that is left out is unknown."""
         self._feeds.load(step)
         self.skip(step.tick)

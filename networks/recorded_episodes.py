@@ -20,7 +20,7 @@ from fsd.data.frame_source import FrameSource
 from fsd.data.frames import MAX_FRAME_AGE_MS, MAX_FRAME_AGE_NS, RATE_HZ
 from fsd.data.steering import SteeringGeometry
 from fsd.networks.dataset import EpisodeWriter
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.recorded_labels import RecordedLabels
 
 EVERY_TICKS = 4
@@ -130,7 +130,7 @@ class EpisodeMaker:
                 else:
                     command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else "none"
                     # No ego motion for the network: yaw rate over speed nearly is the label.
-                    writer.add(Step(compressed, None, command), labels.at(frame_set.timestamp_ns))
+                    writer.add(TickInput(compressed, None, command), labels.at(frame_set.timestamp_ns))
                 if progress is not None:
                     progress(frame_set.tick)
         if not len(writer):

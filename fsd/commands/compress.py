@@ -15,7 +15,7 @@ from fsd.commands.recording_options import (
 from fsd.compress.compress import CompressConfig, compress
 from fsd.compression.policies import POLICIES
 from fsd.data.errors import UsageError
-from fsd.runtime.health import motion_words
+from fsd.runtime.health import describe_odometry
 
 EXAMPLE = """example:
   fsd compress my_drive/ --out kept
@@ -79,7 +79,7 @@ def print_summary(summary: dict[str, Any], config: CompressConfig) -> None:
     print_length(summary)
     print(f"  gaze         {summary['policy']}: {POLICIES[summary['policy']]}")
     print_assumptions(clip)
-    print(f"  motion       {motion_words(summary['odometry_ticks'])}")
+    print(f"  motion       {describe_odometry(summary['odometry_ticks'])}")
     print_ratios(compression)
     came_mb, went_mb = ((compression[f"bytes_{way}_a_second"] or 0) / 1e6 for way in ("in", "out"))
     print(

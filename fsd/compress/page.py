@@ -20,7 +20,7 @@ from fsd.outputs.run_folder import list_column
 from fsd.replay.replay_sections import headline
 from fsd.replay.rig_picture import rig_picture
 from fsd.replay.run_sections import GAZE_RGB, KEYFRAME_RGB, WORDS
-from fsd.runtime.health import motion_words
+from fsd.runtime.health import describe_odometry
 
 _MOSAIC_WIDTH_PX = 2000
 _LATENCY_BARS = (0, 1, 2, 3, 5, 9, 18, 36, 72, 240)
@@ -276,7 +276,7 @@ def _what_was_run(summary: dict[str, Any], clip: Clip) -> str:
         ("cameras", ", ".join(WORDS[name] for name in facts["cameras"])),
         ("masked", ", ".join(WORDS[name] for name in facts["missing_cameras"]) or "none"),
         ("rig", facts["rig"]),
-        ("motion", motion_words(summary["odometry_ticks"])),
+        ("motion", describe_odometry(summary["odometry_ticks"])),
         ("budget", f"{compression['budget']}: {compression['bytes_a_tick'] / 1000:,.0f} kB a tick"),
         ("gaze", f"{summary['policy']}: {POLICIES[summary['policy']]}"),
     ]

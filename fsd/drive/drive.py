@@ -1,6 +1,6 @@
-"""Closed loop: drivers on held-out roads of the simulator, side by side, judged by the field's measures.
+"""Closed loop: drivers on held-out roads of the simulator, scored with the measures of driving benchmarks.
 
-Routes are the same for every driver, so differences are paired. Everything here is simulation, and says so.
+Routes are the same for every driver, so differences are paired. All of this is simulation.
 """
 
 import json
@@ -43,7 +43,7 @@ class DriveConfig:
         scenarios, routes: which, and how many seeds of each, counting up from `first_seed`.
         model: ONNX file of the network drivers; None is the packaged one.
         latency: `none`, `real` or `fixed:MS`; follow: `trajectory` (by the tracker) or `controls` (the network's own).
-        draw_every_ticks: cameras are drawn at every so many ticks: 1 is 36 Hz, 4 is 9 Hz and four times as quick.
+        draw_every_ticks: render the cameras every this many ticks: 1 is 36 Hz, 4 is 9 Hz and four times as fast.
         workers: processes, one route each.
     """
 
@@ -84,7 +84,7 @@ class DriveConfig:
 
 
 def driver_name(spec: str) -> str:
-    """What a driver is called in the results: `fp32` of `fp32=other.onnx`, else the word itself."""
+    """A driver's name in the results: `fp32` of `fp32=other.onnx`, else the whole text."""
     return spec.partition("=")[0]
 
 
@@ -96,7 +96,7 @@ class DriveResult:
     scores: dict[str, dict[tuple[str, int], RouteScore]] = field(default_factory=dict)
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """One flat row a driver and route, in a fixed order."""
+        """One flat row per driver and route, in a fixed order."""
         return [
             {"driver": driver, "scenario": scenario, "seed": seed, **asdict(score)}
             for driver, routes in self.scores.items()
@@ -105,14 +105,14 @@ class DriveResult:
 
 
 def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = None) -> DriveResult:
-    """Let every driver drive every route; what `config.out` already holds of just these drives is not driven again.
+    """Drive every route with every driver; routes that `config.out` already holds for the same settings are skipped.
 
     Raises:
-        SimulatorError: a network driver needs pictures and there is no OpenGL here.
+        SimulatorError: a network driver needs images and this machine has no OpenGL.
         ModelError: the model cannot be used.
     """
     names = {driver_name(spec): spec for spec in config.drivers}
-    # Route by route, not driver by driver: whatever has been driven when a run breaks can be compared.
+    # Route by route, not driver by driver, so that the results of an interrupted run can be compared.
     jobs = [
         (driver, scenario, config.first_seed + index)
         for index in range(config.routes)
@@ -143,8 +143,8 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
 
 
 def _settings(config: DriveConfig, spec: str) -> dict[str, Any]:
-    """What decides how this driver drives a world."""
-    if not DriverPool.has_pictures(spec):
+    """The settings that determine how this driver drives a route."""
+    if not DriverPool.has_cameras(spec):
         return {"driver": spec}
     model = model_of(config, spec)
     return {
@@ -171,7 +171,7 @@ def model_of(config: DriveConfig, spec: str) -> Path | None:
 
 
 class DriverPool:
-    """Makes drivers by name, once each, around one renderer."""
+    """Creates drivers by name, once each, all with one renderer."""
 
     def __init__(self, config: DriveConfig) -> None:
         self._config = config
@@ -182,7 +182,7 @@ class DriverPool:
     def run(self, name: str, scenario: str, seed: int) -> RouteScore:
         """Drive one route and score it."""
         driver = self.driver(name)
-        env = DrivingEnv(scenario, seed, self.renderer if self.has_pictures(name) else None)
+        env = DrivingEnv(scenario, seed, self.renderer if self.has_cameras(name) else None)
         driver.reset(env)
         recorder = DriveRecorder(env)
         while not env.done:
@@ -191,13 +191,13 @@ class DriverPool:
         return recorder.score()
 
     @staticmethod
-    def has_pictures(name: str) -> bool:
-        """Whether this driver sees through cameras."""
+    def has_cameras(name: str) -> bool:
+        """Whether this driver uses cameras."""
         return name not in BASELINES
 
     @property
     def renderer(self) -> Any:
-        """The renderer that all drivers share, made when it is first needed."""
+        """The renderer that all drivers share, created at its first use."""
         if self._renderer is None:
             from fsd.data.simulator.rendering.renderer import Renderer
 
