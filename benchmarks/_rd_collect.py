@@ -16,9 +16,9 @@ from _rd_drives import HEIGHT_PX, WIDTH_PX, expert_drive, training_route
 from _rd_variants import Lane, NetworkPlan, Variant, network_plans
 
 from fsd.data.standard_rigs import canonical_rig
-from fsd.networks.collection import DRAW_EVERY_TICKS, LOOK_SHARE, wishes
+from fsd.networks.collection import DRAW_EVERY_TICKS, LOOK_SHARE, saliency_request
 from fsd.networks.dataset import EpisodeWriter
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
 SHARED_VARIANTS_A_DRIVE = 3
 DONE = "collected.json"
@@ -84,7 +84,7 @@ class _Worker:
     """One renderer, and one compressor a variant, made when it is first asked for."""
 
     def __init__(self, config: CollectConfig) -> None:
-        from fsd.data.simulator.renderer import Renderer
+        from fsd.data.simulator.rendering.renderer import Renderer
 
         self._config = config
         self._rig = canonical_rig(WIDTH_PX, HEIGHT_PX)
@@ -108,9 +108,9 @@ class _Worker:
                 if tick.labels is None:
                     writer.skip(compressed)
                 else:
-                    writer.add(Step(compressed, tick.ego, tick.command), tick.labels)
+                    writer.add(TickInput(compressed, tick.ego, tick.command), tick.labels)
             if tick.labels is not None and is_looking:
-                saliency = wishes(tick.labels["saliency"], rng)
+                saliency = saliency_request(tick.labels["saliency"], rng)
         for lane, writer in recordings:
             writer.close({"scenario": scenario, "seed": seed, "variant": lane.variant.name})
         marker = _marker(self._config, index)

@@ -12,8 +12,8 @@ from fsd.compression.frame_selection import FrameSelection, SceneCuts, UniformSu
 from fsd.compression.gaze import GazePolicy
 from fsd.compression.gaze_baselines import DownscaleOnly, FixedFoveation, RandomGaze
 from fsd.compression.token_baselines import RasterGaze, RunLengthGaze
-from fsd.compression.token_geometry import BLOCKS, TokenGeometry
-from fsd.data.frames import CAMERAS
+from fsd.compression.token_geometry import TokenGeometry
+from fsd.data.frames import BLOCKS, CAMERAS
 from fsd.data.rig import Rig
 
 POLICIES: dict[str, str] = {
@@ -49,7 +49,7 @@ def make_selection(name: str, camera_count: int, budget: Budget) -> FrameSelecti
     return SceneCuts() if name == "scene-cut" else None
 
 
-def spent_budget(name: str, budget: Budget) -> Budget:
+def policy_budget(name: str, budget: Budget) -> Budget:
     """How the policy splits the budget's bytes: no tick costs more than one of `budget`.
 
     `downscale` gives everything to a 4:3 base image, but for the one patch that a budget must have and that stays grey.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsd.data.frames import MAX_AGE_NS
+from fsd.data.frames import MAX_FRAME_AGE_MS
 from fsd.data.options import Options, option
 
 
@@ -51,5 +51,5 @@ class RecordingOptions(CameraOptions):
         None, "stop after this many ticks, 36 per second of recording", at_least=1, default_text="all"
     )
     max_age_ms: float = option(
-        MAX_AGE_NS / 1e6, "mask a camera while its newest image is older than this", unit="ms", above=0
+        MAX_FRAME_AGE_MS, "mask a camera while its newest image is older than this", unit="ms", above=0
     )

@@ -20,7 +20,7 @@ from fsd.data.errors import ModelError
 from fsd.export.config import BATCH_AXIS, DEFAULT_OPSET
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.contract import input_shapes, output_shapes
-from fsd.networks.feeds import Feeds
+from fsd.networks.input_buffers import InputBuffers
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.model_metadata import check_tensors
 
@@ -54,7 +54,7 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET, free_batch:
         ModelError: the exported graph does not keep the contract, or uses an operator that has no static shape.
     """
     budget = network.config.budget
-    feeds = Feeds(budget)
+    feeds = InputBuffers(budget)
     feeds.load(next(synthetic_steps(budget, 1)))
     sample = tuple(torch.from_numpy(array.copy()) for array in feeds.arrays.values())
     axes = None

@@ -24,7 +24,7 @@ from fsd.networks.network_cost import Tensor, operator_cost
 
 TRUNKS = ("retina", "patch")
 TRANSFORMER = ("joint", "recall", "look")
-FLOAT_LAYERS = ("recall.pose_",)
+FLOAT_LAYERS = ("memory_attention.pose_",)
 """Inside those, but kept in float: the memory's geometry, six numbers of very different size."""
 
 

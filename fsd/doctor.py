@@ -13,27 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 
-from fsd.version import __version__, install_line
+from fsd.extras import EXTRAS, install_line
+from fsd.version import __version__
 
 SYSTEM_GL = "sudo apt-get install libegl1 libgl1-mesa-dri"
 CODECS = ("h264", "hevc", "libdav1d", "vp9", "mjpeg")
 GL_PROBE = (
-    "from fsd.data.simulator.opengl import open_context\n"
+    "from fsd.data.simulator.rendering.opengl import open_context\n"
     "info = open_context().info\n"
     "print(info['GL_RENDERER'], '|', info['GL_VERSION'])"
 )
 GL_TIMEOUT_S = 60
-
-EXTRAS = {
-    "run": ("numpy", "av", "onnxruntime", "numba", "pyarrow", "msgspec", "pillow", "tqdm"),
-    "viewer": ("mcap", "mcap-protobuf-support", "foxglove-schemas-protobuf"),
-    "rerun": ("rerun-sdk",),
-    "sim": ("moderngl",),
-    "train": ("torch", "safetensors"),
-    "export": ("onnx", "onnxscript"),
-    "completion": ("shtab",),
-}
-"""Packages by the extra that brings them; `run` comes with the plain installation."""
 
 NEEDS = {
     "replay": ("run", "codecs", "model"),

@@ -13,12 +13,12 @@ from fsd.data.clock import tick_time_ns
 from fsd.data.frames import RATE_HZ
 from fsd.data.options import OptionError, Options, option
 from fsd.data.rig import VehicleSpec
-from fsd.data.simulator.camera_view import draw_world, load_world
-from fsd.data.simulator.expert import expert_controls
-from fsd.data.simulator.renderer import Renderer
+from fsd.data.simulator.expert.expert import expert_controls
+from fsd.data.simulator.rendering.camera_view import draw_world, load_world
+from fsd.data.simulator.rendering.renderer import Renderer
+from fsd.data.simulator.rendering.yuv import planes_from_rgb
 from fsd.data.simulator.scenarios import SCENARIOS, build_world
 from fsd.data.simulator.world import World
-from fsd.data.simulator.yuv import planes_from_rgb
 from fsd.data.standard_rigs import canonical_rig
 
 DEFAULT_SCENARIO = "tour"

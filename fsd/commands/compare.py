@@ -35,7 +35,7 @@ def _print(result: dict[str, Any], config: CompareConfig) -> None:
         model = run["model"]
         print(
             f"{label.upper()}  {run['folder']}: {run['clip']}, {model.get('name')} ({model.get('precision')}), "
-            f"{run['budget']}, {run['ticks']} ticks, plan p50 {run['plan_ms']['p50']:.1f} ms"
+            f"{run['budget'] or 'no compressor'}, {run['ticks']} ticks, plan p50 {run['plan_ms']['p50']:.1f} ms"
             + (f", ADE@3s {run['scores']['ade_3s_m']:.2f} m" if "ade_3s_m" in (run["scores"] or {}) else "")
         )
     extra = result["ticks_only_in_a"] + result["ticks_only_in_b"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from fsd.commands.parser import build_parser
 from fsd.data.errors import UsageError
-from fsd.version import install_line
+from fsd.extras import install_line
 
 INSTALL = {
     "bash": (

@@ -7,7 +7,7 @@ from fsd.commands.arguments import add_options, config_from
 from fsd.commands.recording_options import print_assumptions, print_length, print_ratios
 from fsd.compress.config import CompressConfig
 from fsd.compression.policies import POLICIES
-from fsd.runtime.health import motion_words
+from fsd.runtime.health import describe_odometry
 
 EXAMPLE = """examples:
   fsd compress my_drive/ --out kept
@@ -39,7 +39,7 @@ def print_summary(summary: dict[str, Any], config: CompressConfig) -> None:
     print_length(summary)
     print(f"  gaze         {summary['policy']}: {POLICIES[summary['policy']]}")
     print_assumptions(clip)
-    print(f"  motion       {motion_words(summary['odometry_ticks'])}")
+    print(f"  motion       {describe_odometry(summary['odometry_ticks'])}")
     print_ratios(compression)
     came_mb, went_mb = ((compression[f"bytes_{way}_a_second"] or 0) / 1e6 for way in ("in", "out"))
     print(

@@ -7,6 +7,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fsd.commands.arguments import add_options, config_from
+from fsd.data.frames import RATE_HZ
 from fsd.data.simulator.baselines import BASELINES
 from fsd.drive.drive import NETWORKS, DriveConfig, drive
 from fsd.drive.table import bootstrap, figures, paired_difference, table
@@ -43,7 +44,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
         result = drive(config, progress)
     if not options.json:
-        print("simulated driving; cameras drawn at", f"{36 / config.draw_every_ticks:g} Hz, latency {config.latency}")
+        print(
+            "simulated driving; cameras drawn at",
+            f"{float(RATE_HZ / config.draw_every_ticks):g} Hz, latency {config.latency}",
+        )
         print(table(result.scores, config.scenarios))
         _print_differences(result.scores)
         print(f"written  {config.out}/routes.json")

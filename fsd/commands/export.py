@@ -11,6 +11,7 @@ from fsd.commands.arguments import add_options, config_from, option_group
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import ModelError, UsageError
 from fsd.export.config import ExportConfig, ProofOptions
+from fsd.extras import install_line
 
 if TYPE_CHECKING:
     from fsd.export.parity import ParityReport
@@ -21,7 +22,6 @@ EXAMPLE = """examples:
   fsd export --out exported          # the packaged weights, on the demo clip
   fsd export weights.safetensors --check exported/b100_int8.onnx"""
 WORST_LAYERS = 10
-_NEEDS = "`fsd export` needs PyTorch and ONNX: pip install 'fsd[export]'."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     try:
         from fsd.export.export import export
     except ModuleNotFoundError as error:
-        raise ModelError(f"{_NEEDS} (missing: {error.name})") from error
+        raise ModelError(f"`fsd export` needs the package {error.name}:\n  {install_line('export')}") from error
     from fsd.compression.budget import BUDGETS
     from fsd.export.recorded_clip import KEEP_BYTES, RecordedClip
     from fsd.networks.weights import load_weights, packaged_weights

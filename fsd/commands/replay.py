@@ -10,7 +10,7 @@ from fsd.commands.arguments import add_options, config_from
 from fsd.commands.recording_options import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, UsageError
 from fsd.replay.config import BatchOptions, ReplayConfig
-from fsd.runtime.health import motion_words
+from fsd.runtime.health import describe_odometry
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 if TYPE_CHECKING:
@@ -72,14 +72,14 @@ def _print_outcome(outcome: "Outcome") -> None:
 
 def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
     """The few lines a person reads after a replay."""
-    clip, compression = summary["clip"], summary["compression"]
+    clip = summary["clip"]
     plan_ms = summary["stages_ms"].get("plan", {})
     print_length(summary)
     print(f"  network      {summary['model']['name']} ({summary['model']['precision']}), {summary['network']}")
     print(f"  cameras      {', '.join(clip['cameras'])}")
     print_assumptions(clip)
     if set(summary["odometry_ticks"]) - {"ego"}:
-        print(f"  motion       {motion_words(summary['odometry_ticks'])}")
+        print(f"  motion       {describe_odometry(summary['odometry_ticks'])}")
     for fault in (summary["cameras"] or {}).get("faults", ()):
         print(f"  counted      {fault}")
     print(f"  speed        {summary['times_real_time']:.2f}x real time, everything written")
@@ -88,7 +88,8 @@ def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
             f"  latency      compress + network p50 {plan_ms['p50']:.1f} ms, p99 {plan_ms['p99']:.1f} ms "
             f"(n = {plan_ms['samples']}); over {summary['deadline']['tick_ms']} ms: {summary['deadline']['ticks_over']}"
         )
-    print_ratios(compression)
+    if summary["compression"] is not None:
+        print_ratios(summary["compression"])
     joules = summary["joules_a_tick"]
     words = "unavailable" if joules["value"] is None else f"{joules['value']:.2f} {joules['tag']}"
     print(f"  joules/tick  {words} ({joules['source']})")

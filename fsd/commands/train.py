@@ -10,6 +10,7 @@ from tqdm import tqdm
 from fsd.commands.arguments import add_options, config_from, typed_name
 from fsd.data.errors import ModelError, UsageError
 from fsd.data.options import declared_options
+from fsd.extras import install_line
 from fsd.networks.train_options import RecipeConfig, RecordedFitConfig, TrainOptions
 
 EXAMPLE = """examples:
@@ -19,7 +20,6 @@ EXAMPLE = """examples:
   fsd train --clips my_drive --train-until-s 120 --out runs/recorded       # train on video, test on the rest of it
 
 then: fsd export runs/mine/weights.safetensors --data clip/ --out exported"""
-_NEEDS = "`fsd train` needs PyTorch, and without --clips moderngl: pip install 'fsd[train]'."
 _SHARED = tuple(field.name for field in fields(TrainOptions))
 
 
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     try:
         return _from_recordings(options) if is_recorded else _from_simulator(options)
     except ModuleNotFoundError as error:
-        raise ModelError(f"{_NEEDS} (missing: {error.name})") from error
+        raise ModelError(f"`fsd train` needs the package {error.name}:\n  {install_line('train')}") from error
 
 
 def _from_simulator(options: argparse.Namespace) -> dict[str, Any]:

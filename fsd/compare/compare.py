@@ -127,7 +127,7 @@ def _about(run: Run) -> dict[str, Any]:
         "clip": summary.get("clip", {}).get("name"),
         "model": summary.get("model", {}),
         "network": summary.get("network"),
-        "budget": summary.get("compression", {}).get("budget"),
+        "budget": (summary.get("compression") or {}).get("budget"),
         "ticks": len(run.tick),
         "plan_ms": {"p50": float(np.median(run.plan_ms)), "p99": float(np.percentile(run.plan_ms, 99))},
         "scores": (summary.get("scores") or {}).get("network"),

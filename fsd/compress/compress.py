@@ -17,13 +17,13 @@ from fsd.compress.compression_log import keep_row, keep_schema
 from fsd.compress.config import CompressConfig, parse_budget
 from fsd.compress.mosaic import mosaic
 from fsd.compress.page import write_compress_page
-from fsd.compression.budget import Budget
+from fsd.compression.budget import ALL_BLOCKS, Budget
 from fsd.compression.compressor import Compressor
-from fsd.compression.gaze import ALL_BLOCKS
-from fsd.compression.policies import make_policy, make_selection, spent_budget
+from fsd.compression.policies import make_policy, make_selection, policy_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import Clip, open_clip
 from fsd.data.errors import OutputError
+from fsd.data.files import replacing
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.outputs.journal import TableJournal
@@ -42,7 +42,7 @@ def compress(config: CompressConfig, show_progress: bool = True) -> dict[str, An
         KeyboardInterrupt: likewise, on Ctrl-C.
     """
     clip = open_clip(config.clip, config.cameras)
-    budget = spent_budget(config.policy, parse_budget(config.budget))
+    budget = policy_budget(config.policy, parse_budget(config.budget))
     try:
         config.out.mkdir(parents=True, exist_ok=True)
         for name in ("mosaic.png", "compress.html"):
@@ -144,7 +144,6 @@ def _write_mosaic(
         f"{budget.pixels:,} pixels a tick · left: the camera, right: what the network gets"
     )
     picture = mosaic(frame_set, compressed, age_ticks, clip.name, facts)
-    unfinished = config.out / "mosaic.png.part"
-    picture.save(unfinished, "png", compress_level=3)  # a third of the time of the usual 6, for 7% more bytes
-    unfinished.replace(config.out / "mosaic.png")
+    with replacing(config.out / "mosaic.png") as unfinished:
+        picture.save(unfinished, "png", compress_level=3)  # a third of the time of the usual 6, for 7% more bytes
     record.mosaic = {"tick": compressed.tick, "second": round(seconds, 3)}

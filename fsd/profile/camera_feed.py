@@ -16,9 +16,9 @@ import numpy as np
 
 from fsd.data.clip import Clip
 from fsd.data.clock import tick_time_ns
-from fsd.data.frames import CAMERAS, MAX_AGE_NS, Frame, FrameSet
+from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, TICK_NS, Frame, FrameSet
 from fsd.data.planes import frame_of
-from fsd.profile.camera_timing import PERIOD_NS, CameraTiming
+from fsd.profile.camera_timing import CameraTiming
 from fsd.profile.packet_loop import PacketLoop
 
 MAX_PICTURES = 720
@@ -50,7 +50,7 @@ class _Camera:
     def drop(self, number: int, lag_ns: int) -> None:
         """Catch up: leave frame `number` and what follows undecoded until the I-frame after now."""
         if number >= self._resume_number:
-            dropped = self._loop.skip(at_least=int(lag_ns // PERIOD_NS))
+            dropped = self._loop.skip(at_least=int(lag_ns // TICK_NS))
             self.dropped += dropped
             self._resume_number = number + dropped
 
@@ -79,7 +79,7 @@ class CameraFeed:
         timing: CameraTiming | None = None,
         on_demand: bool = False,
         log_decode: bool = False,
-        max_lag_ns: int = MAX_AGE_NS,
+        max_lag_ns: int = MAX_FRAME_AGE_NS,
     ) -> None:
         self._max_lag_ns = max_lag_ns
         self.decode_log: list[tuple[str, str, int, int]] = []
@@ -147,7 +147,7 @@ class CameraFeed:
         is_black = np.array([f is not None and f.is_black for f in frames])
         is_new = index != self._last_index
         self._last_index = index
-        is_valid = (age_ns >= 0) & (age_ns <= MAX_AGE_NS) & ~is_black
+        is_valid = (age_ns >= 0) & (age_ns <= MAX_FRAME_AGE_NS) & ~is_black
         return FrameSet(tick, timestamp_ns, tuple(frames), age_ns, is_valid, is_new & (index >= 0))
 
     @property

@@ -4,11 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsd.data.clock import SECOND_NS
-from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.frames import CAMERAS, TICK_NS
 from fsd.data.options import Options, option
-
-PERIOD_NS = SECOND_NS / float(RATE_HZ)
 
 
 @dataclass(frozen=True)
@@ -28,12 +25,12 @@ class CameraTiming(Options):
         at_most=1,
     )
     jitter_ms: float = option(
-        0.0, "standard deviation of random jitter on every capture time", unit="ms", at_least=0, at_most=PERIOD_NS / 6e6
+        0.0, "standard deviation of random jitter on every capture time", unit="ms", at_least=0, at_most=TICK_NS / 6e6
     )
     seed: int = option(0, "seed of the jitter", at_least=0)
 
     def offsets_ns(self, ticks: int) -> np.ndarray:
         """(ticks, 8) capture time of each camera's frame minus its tick time, at most 0."""
-        phases = -np.arange(len(CAMERAS)) / len(CAMERAS) * PERIOD_NS * self.skew
+        phases = -np.arange(len(CAMERAS)) / len(CAMERAS) * TICK_NS * self.skew
         noise = np.random.default_rng(self.seed).normal(0.0, 1.0, (ticks, len(CAMERAS))).clip(-3, 3)
         return np.minimum(phases + noise * self.jitter_ms * 1e6, 0.0).astype(np.int64)

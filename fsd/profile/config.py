@@ -4,15 +4,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from fsd.data.frames import TICK_MS, TICK_NS
 from fsd.data.options import Options, option, results_folder
 from fsd.data.recording_options import CameraOptions
-from fsd.profile.camera_timing import PERIOD_NS, CameraTiming
+from fsd.profile.camera_timing import CameraTiming
 from fsd.profile.energy.devices import devices
 from fsd.runtime.options import ModelOptions
 
 PACED = "constant-stream"
 SCENARIOS = (PACED, "single-stream", "flat-out")
-TICK_MS = PERIOD_NS / 1e6
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -102,4 +102,4 @@ class ProfileConfig(GateOptions, CameraTiming, ModelOptions, CameraOptions):
     @property
     def paced_ticks(self) -> int:
         """How many ticks of constant stream to sample."""
-        return self.ticks if self.soak_s is None else max(1, round(self.soak_s * 1e9 / PERIOD_NS))
+        return self.ticks if self.soak_s is None else max(1, round(self.soak_s * 1e9 / TICK_NS))

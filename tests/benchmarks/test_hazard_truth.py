@@ -6,8 +6,8 @@ from _rd_hazard_truth import box_in_ego, boxes_in_pictures, held_blocks, outline
 from _rd_hazard_worlds import KINDS, SPEEDS_MPS, build_hazard_world
 
 from fsd.data.frames import CAMERAS
-from fsd.data.simulator.actors import Pedestrian
-from fsd.data.simulator.expert import expert_controls
+from fsd.data.simulator.expert.expert import expert_controls
+from fsd.data.simulator.traffic.actors import Pedestrian
 from fsd.data.standard_rigs import canonical_rig
 
 RIG = canonical_rig(640, 480)

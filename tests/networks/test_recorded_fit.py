@@ -15,10 +15,11 @@ from fsd.cli import main  # noqa: E402
 from fsd.data.clip import open_clip  # noqa: E402
 from fsd.data.clock import tick_time_ns  # noqa: E402
 from fsd.data.errors import ClipError, OutputError, UsageError  # noqa: E402
+from fsd.data.frames import MAX_FRAME_AGE_NS  # noqa: E402
 from fsd.data.steering import LINCOLN_MKZ  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.dataset import find_episodes  # noqa: E402
-from fsd.networks.recorded_episodes import MAX_AGE_NS, EpisodeMaker, TimeSplit, ticks_before  # noqa: E402
+from fsd.networks.recorded_episodes import EpisodeMaker, TimeSplit, ticks_before  # noqa: E402
 from fsd.networks.recorded_fit import RESULT, fit_recordings  # noqa: E402
 from fsd.networks.train_options import RecordedFitConfig  # noqa: E402
 from fsd.networks.training_set import TrainingSet  # noqa: E402
@@ -68,7 +69,7 @@ def test_the_ticks_before_a_time_are_exactly_those_that_are_earlier(time_ns: int
 def test_the_test_part_begins_when_no_picture_of_the_training_part_is_shown_any_more(tmp_path: Path) -> None:
     split = TimeSplit.at(open_clip(write_drive(tmp_path / "drive")), CUT_S)
     assert tick_time_ns(split.train_end - 1) < CUT_S * 1e9
-    assert tick_time_ns(split.test_begin) - MAX_AGE_NS >= CUT_S * 1e9
+    assert tick_time_ns(split.test_begin) - MAX_FRAME_AGE_NS >= CUT_S * 1e9
 
 
 def test_what_comes_after_the_cut_changes_nothing_that_is_learned(

@@ -11,8 +11,8 @@ from fsd.data.clip import open_clip
 from fsd.data.errors import SimulatorError
 from fsd.data.frames import CAMERAS
 from fsd.data.options import OptionError
-from fsd.data.simulator.opengl import open_context
 from fsd.data.simulator.record import RecordConfig, record
+from fsd.data.simulator.rendering.opengl import open_context
 
 
 @pytest.fixture(scope="module")

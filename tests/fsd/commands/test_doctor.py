@@ -9,8 +9,8 @@ import pytest
 import fsd.doctor
 from fsd.cli import main
 from fsd.commands.parser import COMMANDS
-from fsd.doctor import EXTRAS, NEEDS, Finding, diagnose
-from fsd.version import install_line
+from fsd.doctor import NEEDS, Finding, diagnose
+from fsd.extras import EXTRAS, install_line
 
 FOUND = Finding("gl", True, "software")
 

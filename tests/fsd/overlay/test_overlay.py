@@ -15,7 +15,7 @@ from fsd.overlay.gauges import fitting_range_m
 from fsd.overlay.layout import HEIGHTS_PX, OverlayConfig, choose_layout
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
-from fsd.runtime.health import health_words
+from fsd.runtime.health import describe_health
 from fsd.runtime.plan import Plan
 
 FOUR_THIRDS, WIDE = (1280, 960), (1920, 1080)
@@ -193,6 +193,6 @@ def test_the_birds_eye_view_grows_at_once_and_shrinks_late() -> None:
 
 
 def test_health_reads_as_words() -> None:
-    assert health_words("ok") == "all there and fresh"
-    assert health_words("missing=rear,front_main;no_ego") == "no rear, front main; no ego motion"
-    assert health_words("plan=held") == "plan: held"
+    assert describe_health("ok") == "all there and fresh"
+    assert describe_health("missing=rear,front_main;no_ego") == "no rear, front main; no ego motion"
+    assert describe_health("plan=held") == "plan: held"

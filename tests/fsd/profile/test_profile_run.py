@@ -17,15 +17,20 @@ from fsd.data.frames import CAMERAS, FrameSet
 from fsd.data.options import OptionError
 from fsd.profile.compare_profiles import compare_runs
 from fsd.profile.config import ProfileConfig, seconds_of
-from fsd.profile.instrumented_model import ProfiledEngine
 from fsd.profile.profile import profile
 from fsd.profile.samples import STAGES
 from fsd.profile.scenarios import constant_stream, flat_out, single_stream
 from fsd.profile.terminal import print_comparison, print_profile
-from fsd.profile.timed_pipeline import StepTimes, WholePath
+from fsd.profile.timed_pipeline import StepTimes, TimedPipeline
+from fsd.third_party.open_planner import open_planner
 
 ROOT = Path(__file__).resolve().parents[3]
 TICKS = 80
+
+
+def timed_pipeline(recording: Path) -> TimedPipeline:
+    clip = open_clip(recording)
+    return TimedPipeline(clip, open_planner(clip.rig))
 
 
 @pytest.fixture(scope="module")
@@ -170,33 +175,33 @@ def test_comparing_something_else_names_the_mend(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scenario", [constant_stream, single_stream, flat_out])
 def test_scenarios_run_longer_than_the_recording(scenario: Any, small_clip: Path) -> None:
-    with WholePath(open_clip(small_clip), ProfiledEngine()) as path:
-        run = scenario(path, 60, 2, warm_up=2)
+    with timed_pipeline(small_clip) as pipeline:
+        run = scenario(pipeline, 60, 2, warm_up=2)
     assert run.samples.ticks == 60
     assert run.samples.is_planned.sum() > 5
 
 
 def test_an_interrupted_run_keeps_its_samples(small_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = WholePath.step
+    step = TimedPipeline.step
     ticks: list[int] = []
 
-    def interrupted(path: WholePath, frame_set: FrameSet, *car: Any) -> StepTimes:
+    def interrupted(pipeline: TimedPipeline, frame_set: FrameSet, *car: Any) -> StepTimes:
         ticks.append(frame_set.tick)
         if frame_set.tick >= 10:
             raise KeyboardInterrupt
-        return step(path, frame_set, *car)
+        return step(pipeline, frame_set, *car)
 
-    monkeypatch.setattr(WholePath, "step", interrupted)
-    with WholePath(open_clip(small_clip), ProfiledEngine()) as path:
-        run = constant_stream(path, 1000, 2, warm_up=2)
+    monkeypatch.setattr(TimedPipeline, "step", interrupted)
+    with timed_pipeline(small_clip) as pipeline:
+        run = constant_stream(pipeline, 1000, 2, warm_up=2)
     assert run.was_interrupted
     assert 1 <= run.samples.ticks <= 8
     assert run.samples.is_planned[-1]
 
 
 def test_a_clip_with_one_camera_can_be_profiled(small_clip: Path) -> None:
-    with WholePath(open_clip(small_clip / "rear.mp4"), ProfiledEngine()) as path:
-        run = single_stream(path, 5, 2, warm_up=1)
+    with timed_pipeline(small_clip / "rear.mp4") as pipeline:
+        run = single_stream(pipeline, 5, 2, warm_up=1)
     assert len(run.samples.age_ms(CAMERAS.index("rear"))) == 5
     assert len(run.samples.age_ms(0)) == 0
 
