@@ -25,7 +25,7 @@ from PIL import Image
 
 from fsd.compression.budget import PATCH_PX
 from fsd.compression.frame_selection import FrameSelection, SceneCuts
-from fsd.compression.policies import spent_budget
+from fsd.compression.policies import policy_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import open_clip
 from fsd.data.files import write_text
@@ -52,7 +52,7 @@ def measured_variants(rates: Sequence[int]) -> list[Variant]:
         Variant(f"{policy}/{rate.name}", policy, policy, rate, "") for policy in SHARED_POLICIES for rate in chosen
     ]
     return shared + [
-        Variant(f"downscale/{rate.name}", "downscale", "downscale", spent_budget("downscale", rate), "")
+        Variant(f"downscale/{rate.name}", "downscale", "downscale", policy_budget("downscale", rate), "")
         for rate in chosen
     ]
 

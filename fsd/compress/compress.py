@@ -22,7 +22,7 @@ from fsd.compress.mosaic import mosaic
 from fsd.compress.page import write_compress_page
 from fsd.compression.budget import ALL_BLOCKS, BUDGETS, Budget
 from fsd.compression.compressor import Compressor
-from fsd.compression.policies import POLICIES, make_policy, make_selection, spent_budget
+from fsd.compression.policies import POLICIES, make_policy, make_selection, policy_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import Clip, open_clip
 from fsd.data.errors import OutputError
@@ -105,7 +105,7 @@ def compress(config: CompressConfig, show_progress: bool = True) -> dict[str, An
         KeyboardInterrupt: likewise, on Ctrl-C.
     """
     clip = open_clip(config.clip, config.cameras)
-    budget = spent_budget(config.policy, parse_budget(config.budget))
+    budget = policy_budget(config.policy, parse_budget(config.budget))
     try:
         config.out.mkdir(parents=True, exist_ok=True)
         for name in ("mosaic.png", "compress.html"):

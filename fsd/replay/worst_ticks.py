@@ -129,18 +129,8 @@ class Moments:
 
 
 def _frozen(result: TickResult) -> TickResult:
-    """The result with copies of what the compressor writes anew at every tick and a picture shows."""
-    compressed = result.compressed
-    return replace(
-        result,
-        compressed=replace(
-            compressed,
-            patch_camera=compressed.patch_camera.copy(),
-            patch_block=compressed.patch_block.copy(),
-            is_keyframe=compressed.is_keyframe.copy(),
-            memory_valid=compressed.memory_valid.copy(),
-        ),
-    )
+    """The result with a compressed tick that the next step does not overwrite."""
+    return replace(result, compressed=result.compressed.copy())
 
 
 def _jpeg(picture: Image.Image) -> bytes:
