@@ -5,7 +5,6 @@ kept in memory as far as there is room, and only what lies beyond is decoded aga
 """
 
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,7 +57,7 @@ class RecordedClip:
             if made <= known:
                 continue
             if made == len(self._kept) + 1 and made * _bytes_of(step.tick) <= self.keep_bytes:
-                self._kept.append(deepcopy(step))
+                self._kept.append(step._replace(tick=step.tick.copy()))
             yield step
         self._is_whole = made == len(self._kept)
 

@@ -51,7 +51,7 @@ def _meta_rows(camera: Camera, index: int, rows: int, columns: int) -> np.ndarra
     return meta
 
 
-class TokenGeometry:
+class TokenRays:
     """Meta rows of all retina tokens and all blocks of a rig, with age and filled still 0.
 
     Attributes:
