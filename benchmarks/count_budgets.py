@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fsd.compression.budget import BUDGETS, Budget
+from fsd.data.files import write_text
 from fsd.export.onnx_export import export_onnx, serialise
 from fsd.networks.config import NetworkConfig
 from fsd.networks.contract import input_shapes
@@ -45,8 +46,7 @@ def count(budget: Budget) -> dict[str, int]:
 def main() -> None:
     """Write the table."""
     table = {budget.name: count(budget) for budget in sorted(BUDGETS.values(), key=lambda budget: -budget.pixels)}
-    path = Path(budget_costs.__file__).with_suffix(".json")
-    path.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    write_text(Path(budget_costs.__file__).with_suffix(".json"), json.dumps(table, indent=2) + "\n")
     metrics = {f"{name}_mmacs": round((row["int8_macs"] + row["float_macs"]) / 1e6, 1) for name, row in table.items()}
     finish("count_budgets", metrics, 1, "float graphs of all budget profiles")
 

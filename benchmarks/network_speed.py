@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from fsd.export.onnx_export import export_onnx, serialise
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
-from fsd.networks.feeds import Feeds, Step
+from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.onnx_session import open_session
 from fsd.networks.weights import load_weights, untrained
@@ -88,11 +88,11 @@ def main() -> None:
 
 
 def compare(
-    network: DrivingNetwork, fp32: onnx.ModelProto, model: Path, threads: int, steps: list[Step], repeats: int
+    network: DrivingNetwork, fp32: onnx.ModelProto, model: Path, threads: int, steps: list[TickInput], repeats: int
 ) -> dict[str, list[float]]:
     """Milliseconds per tick of each runner; they take turns."""
-    feeds = Feeds(network.config.budget)
-    inputs = {name: torch.from_numpy(array) for name, array in feeds.arrays.items()}
+    buffers = InputBuffers(network.config.budget)
+    inputs = {name: torch.from_numpy(array) for name, array in buffers.arrays.items()}
     float_session = open_session(serialise(fp32), threads)
     int8_session = open_session(model, threads)
 
@@ -101,20 +101,20 @@ def compare(
             network(**inputs)
 
     runners: dict[str, Callable[[], object]] = {
-        "FP32 ONNX": lambda: float_session.run(None, feeds.arrays),
-        "INT8 ONNX": lambda: int8_session.run(None, feeds.arrays),
+        "FP32 ONNX": lambda: float_session.run(None, buffers.arrays),
+        "INT8 ONNX": lambda: int8_session.run(None, buffers.arrays),
         "eager PyTorch": eager,
     }
     if find_spec("openvino"):
         openvino = import_module("openvino")
         options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
         compiled = openvino.Core().compile_model(str(model), "CPU", options)
-        runners["OpenVINO INT8"] = lambda: compiled(feeds.arrays)
+        runners["OpenVINO INT8"] = lambda: compiled(buffers.arrays)
     times_ms: dict[str, list[float]] = {name: [] for name in runners}
     for block in range(-1, -(-repeats // BLOCK)):
         for name, runner in runners.items():
             for tick in range(BLOCK + 1):
-                feeds.load(steps[(block * BLOCK + tick) % len(steps)])
+                buffers.load(steps[(block * BLOCK + tick) % len(steps)])
                 start_ns = time.perf_counter_ns()
                 runner()
                 # The first tick of a block finds the caches full of another network; the first block warms up.
@@ -123,21 +123,21 @@ def compare(
     return times_ms
 
 
-def engine_overhead(model: Path, threads: int, steps: list[Step], pairs: int) -> tuple[float, float, float]:
+def engine_overhead(model: Path, threads: int, steps: list[TickInput], pairs: int) -> tuple[float, float, float]:
     """CPU time of `Engine.step` over that of its own `session.run`, minus 1: ratio of medians and its 95% interval."""
     engine = Engine(model, threads)
-    session, feeds = engine._session, engine._feeds
+    session, buffers = engine._session, engine._buffers
     rng = np.random.default_rng(0)
     cpu_ns: dict[str, list[int]] = {"engine": [], "bare": []}
     for pair in range(-20, pairs):
         step = steps[pair % len(steps)]
         for name in rng.permutation(list(cpu_ns)):
-            feeds.load(step)
+            buffers.load(step)
             start_ns = time.process_time_ns()
             if name == "engine":
                 engine.step(*step)
             else:
-                session.run(None, feeds.arrays)
+                session.run(None, buffers.arrays)
             if pair >= 0:
                 cpu_ns[name].append(time.process_time_ns() - start_ns)
     samples = (np.array(cpu_ns["engine"]), np.array(cpu_ns["bare"]))
@@ -149,12 +149,12 @@ def engine_overhead(model: Path, threads: int, steps: list[Step], pairs: int) ->
     return float(share(*samples)), float(found.low), float(found.high)
 
 
-def multiply_accumulates(network: DrivingNetwork, step: Step) -> int:
+def multiply_accumulates(network: DrivingNetwork, step: TickInput) -> int:
     """Multiply-accumulates of one tick: convolutions and matrix products."""
-    feeds = Feeds(network.config.budget)
-    feeds.load(step)
+    buffers = InputBuffers(network.config.budget)
+    buffers.load(step)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network(**{name: torch.from_numpy(array) for name, array in feeds.arrays.items()})
+        network(**{name: torch.from_numpy(array) for name, array in buffers.arrays.items()})
     return counter.get_total_flops() // 2
 
 

@@ -4,7 +4,7 @@ Ties the steps together and decides file names; every step is a module of its ow
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -13,27 +13,27 @@ import onnx
 
 from fsd.compression.budget import BUDGETS
 from fsd.data.errors import ModelError, OutputError, UsageError
+from fsd.data.files import write_text
 from fsd.export.calibration import Calibration, Clip, calibrate
-from fsd.export.config import ExportConfig
+from fsd.export.config import BATCH_AXIS, ExportConfig
 from fsd.export.half_precision import to_half
 from fsd.export.locate import locate
 from fsd.export.metadata import write_model
-from fsd.export.onnx_export import BATCH_AXIS, export_onnx, simplify
+from fsd.export.onnx_export import export_onnx, simplify
 from fsd.export.parity import FP32_BATCH, ParityReport, compare
 from fsd.export.parity_page import write_page
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES, Recipe
-from fsd.export.sensitivity import QuantizationTrial, Sensitivity, choose_float_layers, measure
+from fsd.export.sensitivity import ProgressCallback, QuantizationTrial, Sensitivity, choose_float_layers, measure
 from fsd.export.smoothing import measure_scales, smoothed
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.model_metadata import describe
 from fsd.networks.weights import load_weights, untrained, weights_sha256
 
 SYNTHETIC_CLIPS, SYNTHETIC_TICKS = 4, 240
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ class _Source:
         return path
 
 
-def export(config: ExportConfig, clips: Sequence[Clip] | None = None, progress: Say = lambda message: None) -> Exported:
+def export(
+    config: ExportConfig, clips: Sequence[Clip] | None = None, progress: ProgressCallback = lambda message: None
+) -> Exported:
     """Export, quantize and prove a network.
 
     Args:
@@ -126,7 +128,7 @@ def export(config: ExportConfig, clips: Sequence[Clip] | None = None, progress: 
         others[FP32_BATCH] = source.write(batched, "fp32_batch", "fp32", "any", notes)
     if sensitivities:
         content = {target: asdict(sensitivity) for target, sensitivity in sensitivities.items()}
-        (config.out / "sensitivity.json").write_text(json.dumps(content, indent=1) + "\n")
+        write_text(config.out / "sensitivity.json", json.dumps(content, indent=1) + "\n")
 
     report, parity = None, None
     if config.parity_ticks:
@@ -135,7 +137,7 @@ def export(config: ExportConfig, clips: Sequence[Clip] | None = None, progress: 
         failures = _with_places(report, source, others, clips)
         report = replace(report, failures=failures, notes=_coverage(report, config))
         parity = config.out / "parity.json"
-        parity.write_text(json.dumps(report.to_dict(), indent=1) + "\n")
+        write_text(parity, json.dumps(report.to_dict(), indent=1) + "\n")
         write_page(config.out / "parity.html", report, network.config.budget.name, trained, sensitivities)
     return Exported(fp32, others, calibration_file, parity, report, sensitivities)
 
@@ -178,7 +180,7 @@ def _make_folder(folder: Path) -> None:
         raise OutputError(f"Cannot make the folder {folder}: {error.strerror}. Choose another with `--out`.") from error
 
 
-def _graph(config: ExportConfig, network: DrivingNetwork, progress: Say) -> onnx.ModelProto:
+def _graph(config: ExportConfig, network: DrivingNetwork, progress: ProgressCallback) -> onnx.ModelProto:
     graph = export_onnx(network, config.opset)
     if not config.simplify:
         return graph
@@ -199,7 +201,9 @@ def _stored_calibration(config: ExportConfig, source: _Source) -> Calibration | 
     return found
 
 
-def _scales(config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: Say) -> dict[str, list[float]]:
+def _scales(
+    config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: ProgressCallback
+) -> dict[str, list[float]]:
     """What evens out the channels, from the float model on the first part of every clip."""
     progress("smoothing")
     parts = (_first_share(clip, config.fraction) for clip in clips)
@@ -207,7 +211,11 @@ def _scales(config: ExportConfig, source: _Source, clips: Sequence[Clip], progre
 
 
 def _calibrated(
-    config: ExportConfig, source: _Source, scales: dict[str, list[float]], clips: Sequence[Clip], progress: Say
+    config: ExportConfig,
+    source: _Source,
+    scales: dict[str, list[float]],
+    clips: Sequence[Clip],
+    progress: ProgressCallback,
 ) -> Calibration:
     """Ranges of the smoothed graph's activations while the float model drives through the first part of every clip."""
     progress("calibrating")
@@ -223,7 +231,7 @@ def _int8(
     calibration: Calibration,
     recipe: Recipe,
     clips: Sequence[Clip],
-    progress: Say,
+    progress: ProgressCallback,
 ) -> tuple[Path, Sensitivity | None]:
     """Write one runtime's INT8 file, mixed where a limit asks for it."""
     progress(f"quantizing for {recipe.target}")
@@ -284,7 +292,7 @@ def _first_ticks(clips: Iterable[Clip], count: int) -> Iterator[Clip]:
         if left == 0:
             return
 
-        def head(clip: Clip = clip) -> Iterator[Step]:
+        def head(clip: Clip = clip) -> Iterator[TickInput]:
             nonlocal left
             for step in islice(clip, left):
                 left -= 1

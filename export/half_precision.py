@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fsd.data.errors import ModelError
 
-FLOAT_MODULES = ("plan_head", "geometry", "body", "recall.pose_", "lead")
+FLOAT_MODULES = ("plan_head", "geometry", "ego_encoder", "memory_attention.pose_", "lead")
 """Modules that stay in float: metres, seconds and rays, of very different size."""
 
 _CARRIED_FLOAT_ATTRIBUTES = frozenset({"Constant", "ConstantOfShape"})

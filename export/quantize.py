@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime.quantization import CalibrationMethod, QuantFormat, quantize_static
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.calibrate import TensorData, TensorsData, save_tensors_data
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
@@ -24,7 +24,7 @@ from fsd.networks.network_cost import Tensor, operator_cost
 
 TRUNKS = ("retina", "patch")
 TRANSFORMER = ("joint", "recall", "look")
-FLOAT_LAYERS = ("recall.pose_",)
+FLOAT_LAYERS = ("memory_attention.pose_",)
 """Inside those, but kept in float: the memory's geometry, six numbers of very different size."""
 
 
@@ -132,8 +132,8 @@ def quantize(
             None,
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            activation_type=recipe.activation_type,
-            weight_type=recipe.weight_type,
+            activation_type=QuantType[recipe.activation_type],
+            weight_type=QuantType[recipe.weight_type],
             nodes_to_quantize=nodes,
             op_types_to_quantize=["Conv", "Gemm", "MatMul", "Add", "Relu"],
             extra_options=recipe.quantizer_options(),

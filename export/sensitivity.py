@@ -19,10 +19,10 @@ from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.quantize import layers_of, macs_of, quantize
 from fsd.export.recipes import Recipe
 from fsd.networks.contract import WAYPOINT_STEP_S
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
 HORIZON_S = 3
-Say = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ class QuantizationTrial:
         return np.array(positions)
 
 
-def measure(trial: QuantizationTrial, say: Say = lambda words: None) -> Sensitivity:
+def measure(trial: QuantizationTrial, progress: ProgressCallback = lambda words: None) -> Sensitivity:
     """Try every layer alone, and every layer spared."""
     effects = []
     for index, layer in enumerate(trial.layers):
-        say(f"layer {index + 1} of {len(trial.layers)}: {layer}")
+        progress(f"layer {index + 1} of {len(trial.layers)}: {layer}")
         others = [other for other in trial.layers if other != layer]
         effects.append(LayerEffect(layer, trial.distance_m(others), trial.distance_m([layer])))
     effects.sort(key=lambda effect: (-effect.alone_m, effect.layer))
@@ -155,5 +155,5 @@ def _costs(trial: QuantizationTrial) -> dict[str, float]:
     return {layer: macs[layer] / sum(macs.values()) + 0.01 for layer in trial.layers}
 
 
-def _position(runner: OnnxRunner, step: Step, row: int) -> np.ndarray:
+def _position(runner: OnnxRunner, step: TickInput, row: int) -> np.ndarray:
     return runner.step(step)["trajectory"][row, :2].astype(np.float64)

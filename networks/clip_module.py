@@ -13,7 +13,7 @@ from fsd.networks.losses import LossWeights, imitation_loss
 from fsd.networks.model import Content, DrivingNetwork
 
 PICTURE_INPUTS = ("retina", "retina_meta", "patches", "patch_meta", "camera_valid", "camera_age_s")
-BODY_INPUTS = ("ego", "ego_valid", "proprio", "proprio_valid", "command")
+EGO_INPUTS = ("ego", "ego_valid", "proprio", "proprio_valid", "command")
 
 
 class ClipModule(nn.Module):
@@ -32,7 +32,7 @@ class ClipModule(nn.Module):
         with torch.autocast(live.device.type, torch.bfloat16, enabled=self.bf16):
             content = network.encode(**{name: inputs[name] for name in PICTURE_INPUTS})
         tokens, mask = content.tokens.float(), content.mask.float()
-        body = network.body(**{name: inputs[name] for name in BODY_INPUTS})
+        ego_tokens = network.ego_encoder(**{name: inputs[name] for name in EGO_INPUTS})
         answers: list[dict[str, Tensor]] = []
         for row in range(rows):
             keys, values = inputs["memory_k"][:, row], inputs["memory_v"][:, row]
@@ -43,7 +43,7 @@ class ClipModule(nn.Module):
             answers.append(
                 network.decide(
                     Content(tokens[:, row], mask[:, row], content.retina_count),
-                    body[:, row],
+                    ego_tokens[:, row],
                     keys,
                     values,
                     inputs["memory_pose"][:, row],

@@ -20,13 +20,13 @@ import numpy as np
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.compressor import Compressor
 from fsd.data.clock import tick_time_ns
-from fsd.data.frames import FrameSet
+from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.data.simulator.saliency import saliency_label
+from fsd.data.simulator.expert.saliency import saliency_label
 from fsd.data.simulator.seeds import check_training_seed
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.dataset import EpisodeWriter
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
 TRAINING_SCENARIOS = ("S1", "S2", "S3", "S4", "S5", "S6", "S7")
 """S8 is out of range on purpose: a network is judged on it, never taught."""
@@ -57,7 +57,7 @@ class Student(Protocol):
     def reset(self) -> None:
         """Forget the drive."""
 
-    def drive(self, step: Step) -> tuple[float, float, np.ndarray]:
+    def drive(self, step: TickInput) -> tuple[float, float, np.ndarray]:
         """Curvature 1/m, acceleration m/s² and saliency (8, 15, 20) for one tick."""
 
 
@@ -143,11 +143,11 @@ def _work(index: int) -> int:
     return _worker.episode(index)
 
 
-class Eyes:
+class CameraSetup:
     """Cameras of one size: their rig, a renderer for them, and the compressor behind."""
 
     def __init__(self, width_px: int, height_px: int, budget: Budget) -> None:
-        from fsd.data.simulator.renderer import Renderer
+        from fsd.data.simulator.rendering.renderer import Renderer
 
         self.rig = canonical_rig(width_px, height_px)
         self.renderer = Renderer(self.rig)
@@ -160,13 +160,13 @@ class Collector:
     def __init__(self, config: CollectionConfig, student: Student | None) -> None:
         self._config, self._student = config, student
         self._budget: Budget = BUDGETS[config.budget]
-        self._eyes: dict[int, Eyes] = {}
+        self._setups: dict[int, CameraSetup] = {}
 
-    def _eyes_of(self, scale: int) -> Eyes:
-        if scale not in self._eyes:
+    def _setup_of(self, scale: int) -> CameraSetup:
+        if scale not in self._setups:
             config = self._config
-            self._eyes[scale] = Eyes(scale * config.width_px, scale * config.height_px, self._budget)
-        return self._eyes[scale]
+            self._setups[scale] = CameraSetup(scale * config.width_px, scale * config.height_px, self._budget)
+        return self._setups[scale]
 
     def episode(self, index: int) -> int:
         """Drive and write one episode; returns its recorded ticks."""
@@ -175,20 +175,20 @@ class Collector:
         scenario, seed = name.split("-")[0], config.first_seed + index
         rng = np.random.default_rng([seed, 9, config.round_index])
         is_fine = config.round_index > 0 and rng.uniform() < FINE_SHARE
-        eyes = self._eyes_of(FINE_SCALE if is_fine else 1)
-        env = DrivingEnv(scenario, seed, eyes.renderer)
+        setup = self._setup_of(FINE_SCALE if is_fine else 1)
+        env = DrivingEnv(scenario, seed, setup.renderer)
         _warm_up(env, rng, config.warm_up_s)
         student = self._student if rng.uniform() >= EXPERT_SHARE else None
         if rng.uniform() < 0.6:
             env.perturb(rng)
         writer = EpisodeWriter(config.out / name, self._budget, DRAW_EVERY_TICKS)
-        outcome = self._drive(env, eyes, writer, rng, student)
+        outcome = self._drive(env, setup, writer, rng, student)
         writer.close(
             {
                 "scenario": scenario,
                 "seed": seed,
                 "round": config.round_index,
-                "width_px": eyes.rig.cameras[0].width_px,
+                "width_px": setup.rig.cameras[0].width_px,
                 "driver": "student" if student is not None else "expert",
                 "outcome": outcome,
             }
@@ -196,9 +196,14 @@ class Collector:
         return len(writer)
 
     def _drive(
-        self, env: DrivingEnv, eyes: Eyes, writer: EpisodeWriter, rng: np.random.Generator, student: Student | None
+        self,
+        env: DrivingEnv,
+        setup: CameraSetup,
+        writer: EpisodeWriter,
+        rng: np.random.Generator,
+        student: Student | None,
     ) -> str:
-        eyes.compressor.reset()
+        setup.compressor.reset()
         if student is not None:
             student.reset()
         noise = ControlNoise(rng)
@@ -207,20 +212,20 @@ class Collector:
         controls = (0.0, 0.0)
         skipped_slots: list[int] = []
         frame_set: FrameSet | None = None
-        for tick in range(round(self._config.seconds * 36)):
+        for tick in range(round(self._config.seconds * RATE_HZ)):
             is_fresh = tick % DRAW_EVERY_TICKS == 0
             now = env.world.tick
             frame_set = env.frame_set() if is_fresh or frame_set is None else frame_set.held(now, tick_time_ns(now))
-            compressed = eyes.compressor.step(frame_set, env.ego(), saliency)
+            compressed = setup.compressor.step(frame_set, env.ego(), saliency)
             if not is_fresh:
                 writer.skip(compressed)
                 skipped_slots += [int(slot) for slot in compressed.commit_slots if slot >= 0]
             else:
-                step = Step(compressed, env.ego(), env.command())
-                labels = {**env.expert_label(), "saliency": saliency_label(env.world, eyes.rig)}
+                step = TickInput(compressed, env.ego(), env.command())
+                labels = {**env.expert_label(), "saliency": saliency_label(env.world, setup.rig)}
                 writer.add(step, labels)
                 if is_looking:
-                    saliency = wishes(labels["saliency"], rng)
+                    saliency = saliency_request(labels["saliency"], rng)
                 expert = (float(labels["curvature"][0]), float(labels["acceleration"][0]))
                 if student is not None:
                     commits = np.array([*compressed.commit_slots, *skipped_slots], np.int16)
@@ -239,7 +244,7 @@ class Collector:
         return "time"
 
 
-def wishes(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def saliency_request(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(8, 15, 20) float32: saliency as an imperfect network would ask for what a label marks."""
     is_marked = (label > 0) & (rng.uniform(size=label.shape) >= MISSED) | (rng.uniform(size=label.shape) < IMAGINED)
     return np.where(is_marked, 3.0, -3.0).astype(np.float32)
@@ -283,7 +288,7 @@ def is_lost(env: DrivingEnv) -> bool:
 def _warm_up(env: DrivingEnv, rng: np.random.Generator, longest_s: float) -> None:
     """Let the expert drive to somewhere on the route, without pictures."""
     route_m = env.world.setting.goal_m - env.world.s
-    for _ in range(round(float(rng.uniform(0, longest_s)) * 36)):
+    for _ in range(round(float(rng.uniform(0, longest_s)) * RATE_HZ)):
         if env.world.setting.goal_m - env.world.s < 0.25 * route_m:
             return
         env.step(*env.expert_controls())

@@ -19,7 +19,7 @@ class NetworkConfig:
         width: features of a token (D).
         heads: attention heads; divides `width`.
         joint_layers: attention layers in which all tokens of the tick read each other.
-        look_layers: layers after the memory was read, in which only the scene and plan queries read all tokens.
+        cross_layers: layers after the memory was read, in which only the scene and plan queries read all tokens.
         mlp_ratio: hidden width of the transformer's two-layer perceptrons over `width`.
         retina_channels: features of the retina trunk on the 15 x 20 grid.
         patch_channels: features of the patch trunk at 8 x 8 and at 4 x 4.
@@ -31,7 +31,7 @@ class NetworkConfig:
     width: int = 128
     heads: int = 4
     joint_layers: int = 1
-    look_layers: int = 2
+    cross_layers: int = 2
     mlp_ratio: int = 2
     retina_channels: int = 64
     patch_channels: tuple[int, int] = (32, 64)
@@ -42,7 +42,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise ValueError(f"width must be a multiple of heads, got {self.width} and {self.heads}.")
-        for name in ("joint_layers", "look_layers", "mlp_ratio", "retina_blocks", "patch_blocks", "plan_queries"):
+        for name in ("joint_layers", "cross_layers", "mlp_ratio", "retina_blocks", "patch_blocks", "plan_queries"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
 
@@ -59,6 +59,8 @@ class NetworkConfig:
         """
         known = dict(values)
         try:
+            if "look_layers" in known:  # the name in files written before version 0.1
+                known["cross_layers"] = known.pop("look_layers")
             known["budget"] = Budget(**known["budget"])
             known["patch_channels"] = tuple(known["patch_channels"])
             return cls(**known)

@@ -9,10 +9,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.tick import META_SIZE
 from fsd.data.ego import COMMANDS
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.contract import EGO_SIZE, PROPRIO_SIZE
 
 PIXEL_MEAN, PIXEL_SCALE = 128.0, 1.0 / 64.0
@@ -135,7 +134,7 @@ class PatchEncoder(nn.Module):
         return self.to_token(self.trunk(image).flatten(1))
 
 
-class TokenGeometry(nn.Module):
+class GeometryEncoder(nn.Module):
     """What a token's metadata row says, as a gain and an offset of its features.
 
     A gain as well as an offset, since the same picture means another thing at another place: a marking seen at the
@@ -173,7 +172,7 @@ class TokenGeometry(nn.Module):
         return 1.0 + self.gain(hidden), self.offset(hidden)
 
 
-class BodyEncoder(nn.Module):
+class EgoEncoder(nn.Module):
     """The car's own sensors and the route command to one token.
 
     A vector that is not valid is zero with its flag down, whatever it holds, and the network must do without.

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.tick import RETINA_TOKENS
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.attention import MASKED, MemoryAttention, TokenAttention
 from fsd.networks.config import NetworkConfig
 from fsd.networks.contract import (
@@ -26,10 +25,10 @@ from fsd.networks.contract import (
 from fsd.networks.encoders import (
     CELL,
     MAX_AGE_S,
-    BodyEncoder,
+    EgoEncoder,
+    GeometryEncoder,
     PatchEncoder,
     RetinaEncoder,
-    TokenGeometry,
     normalise_pixels,
 )
 from fsd.networks.plan_head import PlanHead
@@ -52,17 +51,19 @@ class DrivingNetwork(nn.Module):
 
         self.retina = RetinaEncoder(image_hw, config.retina_channels, config.retina_blocks, width)
         self.patch = PatchEncoder(config.patch_channels, config.patch_blocks, width)
-        self.geometry = TokenGeometry(width)
+        self.geometry = GeometryEncoder(width)
         self.content_norm = nn.LayerNorm(width)
         self.missing_camera = nn.Parameter(torch.randn(width) * 0.1)
         self.camera_age = nn.Parameter(torch.zeros(width))
-        self.body = BodyEncoder(width)
+        self.ego_encoder = EgoEncoder(width)
         self.queries = nn.Parameter(torch.randn(SLOT_TOKENS + config.plan_queries, width) * 0.3)
 
         heads, mlp_ratio = config.heads, config.mlp_ratio
-        self.joint = nn.ModuleList(TokenAttention(width, heads, mlp_ratio) for _ in range(config.joint_layers))
-        self.recall = MemoryAttention(width, heads, mlp_ratio)
-        self.look = nn.ModuleList(TokenAttention(width, heads, mlp_ratio) for _ in range(config.look_layers))
+        self.joint_blocks = nn.ModuleList(TokenAttention(width, heads, mlp_ratio) for _ in range(config.joint_layers))
+        self.memory_attention = MemoryAttention(width, heads, mlp_ratio)
+        self.cross_attention = nn.ModuleList(
+            TokenAttention(width, heads, mlp_ratio) for _ in range(config.cross_layers)
+        )
         self.final_norm = nn.LayerNorm(width)
 
         self.plan_head = PlanHead(config.plan_queries * width)
@@ -94,8 +95,8 @@ class DrivingNetwork(nn.Module):
         proprio_valid: Tensor,
     ) -> dict[str, Tensor]:
         content = self.encode(retina, retina_meta, patches, patch_meta, camera_valid, camera_age_s)
-        body = self.body(ego, ego_valid, proprio, proprio_valid, command)
-        return self.decide(content, body, memory_k, memory_v, memory_pose, memory_valid, ego, ego_valid, command)
+        ego_token = self.ego_encoder(ego, ego_valid, proprio, proprio_valid, command)
+        return self.decide(content, ego_token, memory_k, memory_v, memory_pose, memory_valid, ego, ego_valid, command)
 
     def encode(
         self,
@@ -128,7 +129,7 @@ class DrivingNetwork(nn.Module):
     def decide(
         self,
         content: "Content",
-        body: Tensor,
+        ego_token: Tensor,
         memory_k: Tensor,
         memory_v: Tensor,
         memory_pose: Tensor,
@@ -137,18 +138,18 @@ class DrivingNetwork(nn.Module):
         ego_valid: Tensor,
         command: Tensor,
     ) -> dict[str, Tensor]:
-        """Tokens, the car's body (…, D) and the memory to all outputs of the contract."""
-        body = body.unsqueeze(-2)
-        tokens = torch.cat([content.tokens, body, self.queries + body], dim=-2)  # (…, L, D)
+        """From tokens, the ego token (…, D) and the memory to all outputs of the contract."""
+        ego_token = ego_token.unsqueeze(-2)
+        tokens = torch.cat([content.tokens, ego_token, self.queries + ego_token], dim=-2)  # (…, L, D)
         query_start = tokens.shape[-2] - self.queries.shape[0]
         mask = functional.pad(content.mask, (0, tokens.shape[-2] - content.mask.shape[-1]))[..., None, None, :]
 
-        for joint in self.joint:
-            tokens = joint(tokens, mask)
+        for block in self.joint_blocks:
+            tokens = block(tokens, mask)
         context, queries = tokens[..., :query_start, :], tokens[..., query_start:, :]
-        queries = self.recall(queries, memory_k, memory_v, memory_pose, memory_valid)
-        for look in self.look:
-            queries = look(torch.cat([context, queries], dim=-2), mask, query_start)
+        queries = self.memory_attention(queries, memory_k, memory_v, memory_pose, memory_valid)
+        for block in self.cross_attention:
+            queries = block(torch.cat([context, queries], dim=-2), mask, query_start)
 
         queries = self.final_norm(queries)
         scene, plan = queries[..., :SLOT_TOKENS, :], queries[..., SLOT_TOKENS:, :].flatten(-2)

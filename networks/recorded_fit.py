@@ -8,20 +8,22 @@ driving from; this shows what they give.
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError, UsageError
-from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry
+from fsd.data.files import write_text
+from fsd.data.frames import RATE_HZ
+from fsd.data.steering import SteeringGeometry
 from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import find_episodes
 from fsd.networks.evaluation import roll_out
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.recorded_episodes import EVERY_TICKS, EpisodeMaker
+from fsd.networks.train_options import RecordedFitConfig
 from fsd.networks.training import TrainConfig, train
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.weights import load_weights, read_header
@@ -46,39 +48,6 @@ def _silent(phase: str, done: int, total: int, figures: dict[str, float]) -> Non
     """The report of whoever wants none."""
 
 
-@dataclass(frozen=True)
-class RecordedFitConfig:
-    """Settings of `fsd train --clips`.
-
-    Attributes:
-        recordings: clips, each cut in time at `train_until_s` (None: after two thirds) into learning and testing.
-        out: folder of the run; started again with the same settings, it goes on.
-        geometry: of the steering; None assumes `LINCOLN_MKZ`, and the results say so.
-        network: sizes, of a network that starts from nothing; initial: weights to start from instead.
-        steps: optimiser steps; clips, rows_per_clip: of a batch; threads: of training.
-    """
-
-    recordings: tuple[Path, ...]
-    out: Path = Path("runs/recorded")
-    train_until_s: float | None = None
-    geometry: SteeringGeometry | None = None
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    initial: Path | None = None
-    steps: int = 300
-    learning_rate: float = 1e-3
-    clips: int = 10
-    rows_per_clip: int = 3
-    threads: int = 2
-    device: str = "cpu"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not self.recordings:
-            raise ValueError("There is no clip to learn from: name at least one.")
-        if self.train_until_s is not None and not self.train_until_s > 0:
-            raise ValueError(f"train_until_s must be above 0, got {self.train_until_s}.")
-
-
 def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> dict[str, Any]:
     """Record the clips as episodes, train on their first parts, score on their last parts.
 
@@ -94,7 +63,7 @@ def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> dict[
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("Learning from recordings runs in one process. Leave `torchrun` out.")
-    geometry = config.geometry or LINCOLN_MKZ
+    geometry = config.geometry
     network = config.network
     if config.initial is not None:
         network = NetworkConfig.from_dict(read_header(config.initial)["config"])
@@ -127,11 +96,11 @@ def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> dict[
         "curvature_from": sorted({str(episode.facts["curvature_from"]) for episode in sets["train"].episodes}),
         "learned": [name for name in LEARNED if np.isfinite(recorded[name]).any()],
         "train_until_s": [episode.facts["train_until_s"] for episode in sets["train"].episodes],
-        "steering": {**asdict(geometry), "is_assumed": config.geometry is None},
+        "steering": {**asdict(geometry), "is_assumed": config.is_geometry_assumed},
         "budget": network.budget.name,
         "initial": None if config.initial is None else config.initial.name,
         "steps": config.steps,
-        "samples_per_s": 36 / EVERY_TICKS,
+        "samples_per_s": float(RATE_HZ / EVERY_TICKS),
     }
     for part, episodes in sets.items():
         report(f"score {part}", 0, 1, {})
@@ -139,7 +108,7 @@ def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> dict[
         report(f"score {part}", 1, 1, {})
     is_little = len(sets["train"]) < LITTLE_SAMPLES
     result["caveat"] = f"{OPEN_LOOP} {TOO_LITTLE}" if is_little else OPEN_LOOP
-    (config.out / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    write_text(config.out / RESULT, json.dumps(result, indent=2) + "\n")
     return result
 
 
@@ -187,7 +156,7 @@ def _record(
         if episode.ticks < config.rows_per_clip:
             raise ClipError(
                 f"{episode.folder} has {episode.ticks} samples to learn from; {config.rows_per_clip} are needed, "
-                f"{36 / EVERY_TICKS:g} a second. Cut later with `--train-until-s`, or use a longer clip."
+                f"{float(RATE_HZ / EVERY_TICKS):g} a second. Cut later with `--train-until-s`, or use a longer clip."
             )
     if not np.isfinite(sets["train"].read(np.arange(len(sets["train"])))["curvature"]).any():
         raise ClipError(f"No sample of {folder / 'train'} has a known curvature. Cut later, or use another clip.")

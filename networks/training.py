@@ -40,7 +40,7 @@ class TrainConfig:
         out: folder of the run: checkpoint, weights, progress.
         network: sizes, of a network that starts from nothing; initial: weights to start from instead.
         steps: optimiser steps; clips, rows_per_clip: of a batch (a process's own batch, under `torchrun`).
-        hard_share: share of clips that end in a row of `hard_rows`, each kind as often as the others.
+        hard_share: share of clips that end in a row of `hard_examples`, each kind as often as the others.
         learning_rate: highest; warm_up_steps: rising to it; then a cosine to `final_rate` of it.
         average_decay: of the running average of the weights, which is what is kept.
         bf16: pictures in bfloat16; memory and plan always in float32.

@@ -11,7 +11,7 @@ import numpy as np
 from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.errors import ClipError
 from fsd.networks.dataset import Episode
-from fsd.networks.hard_rows import find_hard_rows
+from fsd.networks.hard_examples import find_hard_examples
 
 ON_DISK = ("retina", "patches", "retina_meta", "saliency")
 
@@ -45,7 +45,7 @@ class TrainingSet:
         self.slot_row = np.concatenate(
             [np.where(local >= 0, first + local, -1) for first, local in zip(self.begins[:-1], writers, strict=True)]
         ).astype(np.int32)
-        self.hard = find_hard_rows(self._in_memory)
+        self.hard = find_hard_examples(self._in_memory)
 
     def __len__(self) -> int:
         return int(self.begins[-1])

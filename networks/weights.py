@@ -14,12 +14,21 @@ import torch
 from safetensors.torch import load_file, save
 
 from fsd.data.errors import ModelError
+from fsd.data.files import write_bytes
 from fsd.networks.config import NetworkConfig
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.packaged import packaged_file
 
 HEADER_KEY = "fsd"
 PACKAGED_WEIGHTS = "b100.safetensors"
+
+RENAMED_MODULES = {
+    "body": "ego_encoder",
+    "joint": "joint_blocks",
+    "recall": "memory_attention",
+    "look": "cross_attention",
+}
+"""Names of modules in files written before version 0.1. The packaged file keeps them: models record its digest."""
 
 ZIP_MAGIC, PICKLE_MAGIC = b"PK\x03\x04", b"\x80"
 """How `torch.save` files begin: a zip archive of pickles, or (before PyTorch 1.6) a bare pickle."""
@@ -30,7 +39,7 @@ def save_weights(network: DrivingNetwork, path: Path, trained: bool, notes: dict
     header = {"config": network.config.to_dict(), "trained": trained, "notes": notes or {}}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = save(tensors, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
-    path.write_bytes(content)
+    write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
@@ -45,13 +54,18 @@ def load_weights(path: Path) -> tuple[DrivingNetwork, dict[str, Any]]:
     header = read_header(path)
     try:
         network = DrivingNetwork(NetworkConfig.from_dict(header["config"]))
-        network.load_state_dict(load_file(path))
+        network.load_state_dict({_current_name(name): tensor for name, tensor in load_file(path).items()})
     except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         raise ModelError(
             f"{path} does not fit the network of this version: {str(error).splitlines()[0]} Train again, or use the "
             "version of fsd that wrote it."
         ) from error
     return network.eval(), header
+
+
+def _current_name(name: str) -> str:
+    module, dot, rest = name.partition(".")
+    return RENAMED_MODULES.get(module, module) + dot + rest
 
 
 def mean_weights(paths: Sequence[Path]) -> DrivingNetwork:

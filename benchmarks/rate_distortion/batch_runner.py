@@ -12,9 +12,9 @@ import torch
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import FrameSet
-from fsd.networks.clip_module import BODY_INPUTS, PICTURE_INPUTS
+from fsd.networks.clip_module import EGO_INPUTS, PICTURE_INPUTS
 from fsd.networks.contract import input_shapes
-from fsd.networks.feeds import Feeds, Step
+from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
 from rate_distortion.variants import VariantCompressor
 
@@ -24,7 +24,7 @@ class _BatchMember:
     """A variant's place in the batch: its inputs, its last saliency, memory slots committed by ticks without a plan."""
 
     compressor: VariantCompressor
-    feeds: Feeds
+    buffers: InputBuffers
     saliency: np.ndarray | None = None
     pending_slots: list[int] = field(default_factory=list)
 
@@ -44,15 +44,15 @@ class BatchRunner:
         self._inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
         self._members = []
         for index, compressor in enumerate(compressors):
-            feeds = Feeds(compressor.variant.budget)
-            feeds.arrays = {name: array[index] for name, array in arrays.items()}
-            self._members.append(_BatchMember(compressor, feeds))
+            buffers = InputBuffers(compressor.variant.budget)
+            buffers.arrays = {name: array[index] for name, array in arrays.items()}
+            self._members.append(_BatchMember(compressor, buffers))
 
     def reset(self) -> None:
         """Forget the drive."""
         for member in self._members:
             member.compressor.reset()
-            member.feeds.reset()
+            member.buffers.reset()
             member.saliency = None
             member.pending_slots.clear()
 
@@ -67,14 +67,14 @@ class BatchRunner:
         commits = []
         for member in self._members:
             tick = member.compressor.step(frame_set, ego, member.saliency)
-            member.feeds.load(Step(tick, ego, command))
+            member.buffers.load(TickInput(tick, ego, command))
             # Their poses are new but their content is not yet; the trainer does not read them either.
-            member.feeds.arrays["memory_valid"][member.pending_slots] = 0.0
+            member.buffers.arrays["memory_valid"][member.pending_slots] = 0.0
             commits.append(_all_commits(tick, member.pending_slots))
             member.pending_slots.clear()
         outputs = self._run()
         for index, (member, slots) in enumerate(zip(self._members, commits, strict=True)):
-            member.feeds.commit(slots, outputs["new_k"][index], outputs["new_v"][index])
+            member.buffers.commit(slots, outputs["new_k"][index], outputs["new_v"][index])
             member.saliency = outputs["saliency"][index]
         return outputs["trajectory"]
 
@@ -83,11 +83,11 @@ class BatchRunner:
         with torch.inference_mode():
             with torch.autocast("cpu", torch.bfloat16):
                 content = network.encode(**{name: inputs[name] for name in PICTURE_INPUTS})
-            body = network.body(**{name: inputs[name] for name in BODY_INPUTS})
+            ego_tokens = network.ego_encoder(**{name: inputs[name] for name in EGO_INPUTS})
             memory = {name: inputs[name] for name in ("memory_k", "memory_v", "memory_pose", "memory_valid")}
             output = network.decide(
                 content._replace(tokens=content.tokens.float(), mask=content.mask.float()),
-                body,
+                ego_tokens,
                 **memory,
                 ego=inputs["ego"],
                 ego_valid=inputs["ego_valid"],

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from fsd.data.standard_rigs import canonical_rig
-from fsd.networks.collection import DRAW_EVERY_TICKS, LOOK_SHARE, wishes
+from fsd.networks.collection import DRAW_EVERY_TICKS, LOOK_SHARE, saliency_request
 from fsd.networks.dataset import EpisodeWriter
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from rate_distortion.drives import HEIGHT_PX, WIDTH_PX, expert_drive, training_route
 from rate_distortion.variants import NetworkPlan, Variant, VariantCompressor, network_plans
 from rate_distortion.worker_pool import ProgressCallback, run_jobs
@@ -63,7 +63,7 @@ class _Worker:
     """One renderer, and one compressor per variant, created on first use."""
 
     def __init__(self, config: CollectConfig) -> None:
-        from fsd.data.simulator.renderer import Renderer
+        from fsd.data.simulator.rendering.renderer import Renderer
 
         self._config = config
         self._rig = canonical_rig(WIDTH_PX, HEIGHT_PX)
@@ -87,9 +87,9 @@ class _Worker:
                 if tick.labels is None:
                     writer.skip(compressed)
                 else:
-                    writer.add(Step(compressed, tick.ego, tick.command), tick.labels)
+                    writer.add(TickInput(compressed, tick.ego, tick.command), tick.labels)
             if tick.labels is not None and has_request:
-                saliency = wishes(tick.labels["saliency"], rng)
+                saliency = saliency_request(tick.labels["saliency"], rng)
         for compressor, writer in recordings:
             writer.close({"scenario": scenario, "seed": seed, "variant": compressor.variant.name})
         marker = _marker(self._config, index)

@@ -22,6 +22,7 @@ from typing import Any
 
 from _report import finish
 
+from fsd.data.files import write_text
 from rate_distortion.drives import HEIGHT_PX, WIDTH_PX
 from rate_distortion.scene_cuts import has_pyscenedetect
 from rate_distortion.sizes import SIZES, Sizes
@@ -57,7 +58,7 @@ def main() -> None:
         results["closed_loop"] = stages.closed_loop(options.closed_loop)
     metrics = final_metrics(results)
     results["figures"] = metrics
-    (options.work / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_text(options.work / "results.json", json.dumps(results, indent=1) + "\n")
     print(f"written  {options.work}/results.json")
     drives = results.get("driving", {}).get("drives", 0)
     finish("rate_distortion", metrics, drives, f"simulated drives of {sizes.drive_s:g} s at {WIDTH_PX}x{HEIGHT_PX}")

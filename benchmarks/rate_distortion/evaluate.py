@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fsd.data.files import replacing, write_text
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.data.simulator.seeds import check_evaluation_seed
 from fsd.data.standard_rigs import canonical_rig
@@ -65,7 +66,7 @@ def evaluate(config: EvaluateConfig, workers: int, progress: ProgressCallback | 
     folder = config.folder
     folder.mkdir(parents=True, exist_ok=True)
     about = {"variants": [variant.name for variant in config.variants], "seconds": config.seconds}
-    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / "about.json", json.dumps(about, indent=1) + "\n")
     missing = [index for index in range(config.drives) if not _file(folder, index).exists()]
     run_jobs(partial(_Worker, config, folder), missing, workers, progress)
 
@@ -93,7 +94,7 @@ class _Worker:
     def __init__(self, config: EvaluateConfig, folder: Path) -> None:
         import torch
 
-        from fsd.data.simulator.renderer import Renderer
+        from fsd.data.simulator.rendering.renderer import Renderer
 
         torch.set_num_threads(1)
         self._config, self._folder = config, folder
@@ -131,7 +132,5 @@ class _Worker:
         place = [self._order.index(variant.name) for variant in self._config.variants]
         by_variant = np.stack(plans, axis=1)[place].astype(np.float32)
         path = _file(self._folder, index)
-        unfinished = path.with_suffix(".part")
-        with unfinished.open("wb") as file:
+        with replacing(path) as unfinished, unfinished.open("wb") as file:
             np.savez(file, plans=by_variant, expert=np.stack(expert), speed_mps=np.array(speed_mps))
-        unfinished.replace(path)

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data.camera_model import project
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Rig
-from fsd.data.simulator.actors import Pedestrian
-from fsd.data.simulator.camera_view import draw_world
-from fsd.data.simulator.perception import eye
-from fsd.data.simulator.renderer import Renderer
-from fsd.data.simulator.visibility import visible
+from fsd.data.simulator.expert.perception import eye
+from fsd.data.simulator.expert.visibility import visible
+from fsd.data.simulator.rendering.camera_view import draw_world
+from fsd.data.simulator.rendering.renderer import Renderer
+from fsd.data.simulator.rendering.yuv import planes_from_rgb
+from fsd.data.simulator.traffic.actors import Pedestrian
 from fsd.data.simulator.world import World
-from fsd.data.simulator.yuv import planes_from_rgb
 from rate_distortion.hazard_worlds import Hazard
 
 NEAR_M = 40.0

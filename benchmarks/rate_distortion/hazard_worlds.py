@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsd.data.simulator.actors import Pedestrian, Vehicle, random_paint
-from fsd.data.simulator.dynamics import FRONT_M
-from fsd.data.simulator.layouts import lay_out
-from fsd.data.simulator.road import Curve, Piece, Straight
-from fsd.data.simulator.road_speed import speed_profile
-from fsd.data.simulator.scripts import CutIn, HardStop, StepOut
+from fsd.data.simulator.roads.layouts import lay_out
+from fsd.data.simulator.roads.road import Curve, Piece, Straight
+from fsd.data.simulator.roads.road_speed import speed_profile
 from fsd.data.simulator.seeds import check_seed
-from fsd.data.simulator.traffic import Gaps
+from fsd.data.simulator.traffic.actors import Pedestrian, Vehicle, random_paint
+from fsd.data.simulator.traffic.dynamics import FRONT_M
+from fsd.data.simulator.traffic.scripts import CutIn, HardStop, StepOut
+from fsd.data.simulator.traffic.traffic import Gaps
 from fsd.data.simulator.world import Conditions, Setting, World
 
 KINDS = ("step_out", "from_behind", "cut_in", "hard_brake")

@@ -22,12 +22,14 @@ import numpy as np
 
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.data.ego import EgoSample
-from fsd.data.simulator.camera_view import draw_world, load_world
-from fsd.data.simulator.expert import expert_controls
-from fsd.data.simulator.referee import collision
-from fsd.data.simulator.yuv import frame_set_from_rgb
+from fsd.data.files import write_text
+from fsd.data.frames import RATE_HZ
+from fsd.data.simulator.expert.expert import expert_controls
+from fsd.data.simulator.rendering.camera_view import draw_world, load_world
+from fsd.data.simulator.rendering.yuv import frame_set_from_rgb
+from fsd.data.simulator.scoring.referee import collision
 from fsd.data.standard_rigs import canonical_rig
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.student import TorchStudent
 from rate_distortion.hazard_truth import HazardState, HazardTracker
 from rate_distortion.hazard_worlds import KINDS, SPEEDS_MPS, HazardWorld, build_hazard_world
@@ -96,7 +98,7 @@ class _Worker:
     """One renderer, one compressor per policy, and the network if there are weights."""
 
     def __init__(self, config: HazardConfig) -> None:
-        from fsd.data.simulator.renderer import Renderer
+        from fsd.data.simulator.rendering.renderer import Renderer
 
         self._config = config
         self._rig = canonical_rig(config.width_px, config.height_px)
@@ -119,9 +121,7 @@ class _Worker:
             | hazard_record([tick[index] for tick in states], taken)
             for index in range(len(trackers))
         ]
-        unfinished = _file(self._config, job).with_suffix(".part")
-        unfinished.write_text(json.dumps(records) + "\n", encoding="utf-8")
-        unfinished.replace(_file(self._config, job))
+        write_text(_file(self._config, job), json.dumps(records) + "\n")
 
     def _run(
         self, stage: HazardWorld, trackers: Sequence[HazardTracker]
@@ -134,7 +134,7 @@ class _Worker:
         states: list[list[HazardState]] = []
         taken: dict[str, list[np.ndarray]] = {compressor.variant.name: [] for compressor in self._compressors}
         saliency: np.ndarray | None = None
-        for _ in range(min(int(stage.seconds * 36), self._config.max_ticks or 10**6)):
+        for _ in range(min(int(stage.seconds * RATE_HZ), self._config.max_ticks or 10**6)):
             frame_set = frame_set_from_rgb(draw_world(self._renderer, world), world.tick)
             luma = np.stack([frame.y_plane for frame in frame_set.frames if frame is not None])
             states.append([tracker.observe(self._renderer, luma) for tracker in trackers])
@@ -143,7 +143,7 @@ class _Worker:
                 tick = compressor.step(frame_set, ego, saliency)
                 taken[compressor.variant.name].append(image_ticks(tick))
                 if compressor.variant.feeds_back and self._network is not None:
-                    saliency = self._network.drive(Step(tick, ego, world.command))[2].copy()
+                    saliency = self._network.drive(TickInput(tick, ego, world.command))[2].copy()
             world.step(*expert_controls(world))
             if collision(world) is not None:
                 break

@@ -11,8 +11,7 @@ from numba import njit
 from fsd.compression import pixel_kernels
 from fsd.compression.history import MIN_AGE
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
-from fsd.compression.token_geometry import BLOCKS
-from fsd.data.frames import CAMERAS, FrameSet
+from fsd.data.frames import BLOCKS, CAMERAS, FrameSet
 
 NOVELTY_GREY_LEVELS = 14.0
 """A block is novel if its best match four ticks ago leaves at least this mean absolute difference per pixel."""

@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fsd.compression.budget import GRID_COLUMNS, PATCH_PX
+from fsd.compression.budget import PATCH_PX
 from fsd.compression.frame_selection import FrameSelection, SceneCuts
-from fsd.compression.policies import spent_budget
+from fsd.compression.policies import policy_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import open_clip
+from fsd.data.files import write_text
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import FrameSet
+from fsd.data.frames import GRID_COLUMNS, FrameSet
 from rate_distortion.novelty import NoveltyDetector, NoveltyRecall, area_mean
 from rate_distortion.pooling import Rectangle
 from rate_distortion.scene_cuts import PySceneCuts, has_pyscenedetect
@@ -51,7 +52,7 @@ def recording_variants(rates: Sequence[int]) -> list[Variant]:
         Variant(f"{policy}/{rate.name}", policy, policy, rate, "") for policy in SHARED_POLICIES for rate in chosen
     ]
     return shared + [
-        Variant(f"downscale/{rate.name}", "downscale", "downscale", spent_budget("downscale", rate), "")
+        Variant(f"downscale/{rate.name}", "downscale", "downscale", policy_budget("downscale", rate), "")
         for rate in chosen
     ]
 
@@ -149,9 +150,7 @@ def measure_recordings(
     for name, where in CLIPS.items():
         result = out / f"{name.replace(' ', '_')}-{max_ticks}-{'_'.join(map(str, rates))}-v2.json"
         if not result.exists() and (folder / where).exists():
-            result.write_text(
-                json.dumps(measure_clip(folder / where, rates, max_ticks), indent=1) + "\n", encoding="utf-8"
-            )
+            write_text(result, json.dumps(measure_clip(folder / where, rates, max_ticks), indent=1) + "\n")
         if result.exists():
             found[name] = json.loads(result.read_text(encoding="utf-8"))
     return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fsd.compression.budget import REFERENCE_PIXELS
-from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
+from fsd.networks.contract import WAYPOINT_TIMES_S, WAYPOINTS
 from rate_distortion.bjontegaard import BdRate, bd_rate
 from rate_distortion.errors import ErrorTable, error_tables, interval, loss, summarise
 from rate_distortion.evaluate import DrivePlans
@@ -65,7 +65,7 @@ def driving_results(variants: Sequence[Variant], drives: Sequence[DrivePlans]) -
 def _straight_on(drive: DrivePlans) -> np.ndarray:
     """(R, 16, 4) plans that keep the present speed and heading."""
     plan = np.zeros((len(drive.speed_mps), WAYPOINTS, 4), np.float32)
-    plan[..., 0] = drive.speed_mps[:, None] * np.arange(1, WAYPOINTS + 1) * WAYPOINT_STEP_S
+    plan[..., 0] = drive.speed_mps[:, None] * WAYPOINT_TIMES_S
     plan[..., 3] = drive.speed_mps[:, None]
     return plan
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from fsd.data.files import write_text
 from rate_distortion.closed_loop import closed_loop
 from rate_distortion.collect import CollectConfig, collect
 from rate_distortion.drives import HEIGHT_PX, WIDTH_PX
@@ -74,7 +75,7 @@ class Stages:
             f"Cameras drawn at {WIDTH_PX}x{HEIGHT_PX}, 9 Hz."
         )
         plot = self.work / "rate_distortion.svg"
-        plot.write_text(draw(panels(variants, found), caption), encoding="utf-8")
+        write_text(plot, draw(panels(variants, found), caption))
         print(f"\n{driving_table(found)}\nwritten  {plot}\n")
         return found
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from fsd.data.files import write_text
 from fsd.networks.dataset import Episode
 from fsd.networks.memory_cache import MemoryCache
 from fsd.networks.training import WEIGHTS, TrainConfig, Trainer
@@ -96,7 +97,7 @@ def fine_tune(
             if "validation_ade_3s_m" in row
         },
     }
-    finished.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_text(finished, json.dumps(report, indent=2) + "\n")
     return report
 
 

@@ -11,11 +11,10 @@ import numpy as np
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.compressor import Compressor
 from fsd.compression.frame_selection import FrameSelection
-from fsd.compression.policies import make_policy, make_selection, spent_budget
+from fsd.compression.policies import make_policy, make_selection, policy_budget
 from fsd.compression.tick import CompressedTick
-from fsd.compression.token_geometry import BLOCKS
 from fsd.data.ego import EgoSample
-from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
+from fsd.data.frames import BLOCKS, CAMERAS, RATE_HZ, FrameSet
 from fsd.data.rig import Rig
 from rate_distortion.pooling import PoolingCompressor, Rectangle
 from rate_distortion.scene_cuts import PySceneCuts, has_pyscenedetect
@@ -86,7 +85,7 @@ def profile_variants() -> tuple[Variant, ...]:
 def downscale_variants() -> tuple[Variant, ...]:
     """Larger base images instead of patches."""
     return tuple(
-        Variant(f"downscale/{rate.name}", "downscale", "downscale", spent_budget("downscale", rate), f"down{index}")
+        Variant(f"downscale/{rate.name}", "downscale", "downscale", policy_budget("downscale", rate), f"down{index}")
         for index, rate in enumerate(DOWNSCALED)
     )
 

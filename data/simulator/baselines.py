@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fsd.data.simulator.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, drive
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.data.simulator.expert import controls_for
-from fsd.data.simulator.perception import situation
+from fsd.data.simulator.expert.expert import controls_for
+from fsd.data.simulator.expert.perception import situation
+from fsd.data.simulator.traffic.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, drive
 
 Controls = tuple[float, float]
 Baseline = Callable[[DrivingEnv], Controls]

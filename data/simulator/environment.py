@@ -11,14 +11,14 @@ import numpy as np
 from fsd.data.ego import EgoSample
 from fsd.data.errors import SimulatorError
 from fsd.data.frames import FrameSet
-from fsd.data.simulator.expert import expert_controls
-from fsd.data.simulator.labels import expert_label
-from fsd.data.simulator.referee import Events, Referee, collision, on_asphalt
+from fsd.data.simulator.expert.expert import expert_controls
+from fsd.data.simulator.expert.labels import expert_label
 from fsd.data.simulator.scenarios import build_world
+from fsd.data.simulator.scoring.referee import Events, Referee, collision, on_asphalt
 from fsd.data.simulator.world import World
 
 if TYPE_CHECKING:
-    from fsd.data.simulator.renderer import Renderer
+    from fsd.data.simulator.rendering.renderer import Renderer
 
 _IDLE_MPS = 0.2
 
@@ -44,7 +44,7 @@ class DrivingEnv:
             self._load(renderer)
 
     def _load(self, renderer: "Renderer") -> None:
-        from fsd.data.simulator.camera_view import load_world, sample_mounting_error
+        from fsd.data.simulator.rendering.camera_view import load_world, sample_mounting_error
 
         load_world(renderer, self.world)
         rng = np.random.default_rng([self.seed, 8])
@@ -62,12 +62,12 @@ class DrivingEnv:
 
     def frame_set(self) -> FrameSet:
         """The same pictures as the compressor takes them: YUV planes with the time of this tick."""
-        from fsd.data.simulator.yuv import frame_set_from_rgb
+        from fsd.data.simulator.rendering.yuv import frame_set_from_rgb
 
         return frame_set_from_rgb(self._draw(), self.world.tick)
 
     def _draw(self) -> np.ndarray:
-        from fsd.data.simulator.camera_view import draw_world
+        from fsd.data.simulator.rendering.camera_view import draw_world
 
         if self._renderer is None:
             raise SimulatorError("This environment has no renderer. Pass `renderer=Renderer(canonical_rig(320, 240))`.")

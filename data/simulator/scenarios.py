@@ -10,9 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from fsd.data.errors import SimulatorError
-from fsd.data.simulator.actors import Pedestrian, random_paint
-from fsd.data.simulator.layouts import (
-    Layout,
+from fsd.data.simulator.roads.layouts import (
+    RoadLayout,
     bend,
     gentle,
     lay_out,
@@ -20,11 +19,12 @@ from fsd.data.simulator.layouts import (
     through_junctions,
     winding,
 )
-from fsd.data.simulator.road import LANE_WIDTH_M, Crossing, Curve, Piece, Straight
-from fsd.data.simulator.scripts import CutIn, HardStop, StepOut
+from fsd.data.simulator.roads.road import LANE_WIDTH_M, Crossing, Curve, Piece, Straight
+from fsd.data.simulator.roads.signals import SignalPlan
 from fsd.data.simulator.seeds import check_seed
-from fsd.data.simulator.signals import SignalPlan
-from fsd.data.simulator.traffic import Gaps
+from fsd.data.simulator.traffic.actors import Pedestrian, random_paint
+from fsd.data.simulator.traffic.scripts import CutIn, HardStop, StepOut
+from fsd.data.simulator.traffic.traffic import Gaps
 from fsd.data.simulator.world import Conditions, LaneChange, Setting, World
 
 QUIET = Gaps((4.0, 9.0), (12.0, 20.0), 0.5)
@@ -42,7 +42,7 @@ def _generator(seed: int, scenario: int) -> np.random.Generator:
     return np.random.default_rng([seed, 1, scenario])
 
 
-def _settle(layout: Layout, lane: int, conditions: Conditions, change: LaneChange | None = None) -> Setting:
+def _settle(layout: RoadLayout, lane: int, conditions: Conditions, change: LaneChange | None = None) -> Setting:
     return Setting(layout.road, layout.country, layout.start_m, layout.goal_m, lane, change, conditions)
 
 

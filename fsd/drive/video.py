@@ -14,7 +14,7 @@ from fsd.data.errors import OutputError
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.rig import Rig
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.drive.drive import DriveResult, Garage, driver_name
+from fsd.drive.drive import DriveResult, DriverPool, driver_name
 from fsd.drive.drivers import NetworkDriver
 from fsd.overlay.painter import OverlayPainter
 from fsd.overlay.video_writer import VideoWriter
@@ -27,8 +27,8 @@ def film_extremes(result: DriveResult, count: int) -> list[Path]:
         OutputError: the videos cannot be written.
     """
     config = result.config
-    garage = Garage(config)
-    spec = next((name for name in config.drivers if garage.has_pictures(name)), None)
+    pool = DriverPool(config)
+    spec = next((name for name in config.drivers if pool.has_cameras(name)), None)
     if spec is None or count < 1:
         return []
     ranked = sorted((score.driving_score, *route) for route, score in result.scores[driver_name(spec)].items())
@@ -37,22 +37,22 @@ def film_extremes(result: DriveResult, count: int) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return [
-            film(garage, spec, scenario, seed, folder / f"{kind}-{scenario}-{seed}.mp4")
+            film(pool, spec, scenario, seed, folder / f"{kind}-{scenario}-{seed}.mp4")
             for kind, _, scenario, seed in films
         ]
     except OSError as error:
         raise OutputError(f"Cannot write to {folder}: {error.strerror}. Name another folder with --out.") from error
 
 
-def film(garage: Garage, spec: str, scenario: str, seed: int, path: Path) -> Path:
+def film(pool: DriverPool, spec: str, scenario: str, seed: int, path: Path) -> Path:
     """Drive one route with one driver that has cameras, and write the overlay of every tick."""
-    driver = garage.driver(spec)
+    driver = pool.driver(spec)
     if not isinstance(driver, NetworkDriver):
         raise ValueError(f"{spec} has no cameras to show.")
-    env = DrivingEnv(scenario, seed, garage.renderer)
+    env = DrivingEnv(scenario, seed, pool.renderer)
     driver.reset(env)
-    clip = _clip(garage.rig, f"simulated {scenario}, seed {seed}")
-    painter = OverlayPainter(clip, driver.pipeline.engine.metadata)
+    clip = _clip(pool.rig, f"simulated {scenario}, seed {seed}")
+    painter = OverlayPainter(clip, driver.planner.metadata)
     video = VideoWriter(path, painter.layout.width_px, painter.layout.height_px, Fraction(RATE_HZ))
     try:
         while not env.done:

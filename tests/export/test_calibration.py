@@ -6,14 +6,16 @@ import pytest
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration, calibrate
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 
 
 def test_ranges_come_from_a_memory_that_fills(
-    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[Step]
+    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput]
 ) -> None:
-    read_from_memory = next(node.input[0] for node in fp32_model.graph.node if node.name == "recall.output/Gemm")
+    read_from_memory = next(
+        node.input[0] for node in fp32_model.graph.node if node.name == "memory_attention.output/Gemm"
+    )
     budget = network.config.budget
     first = calibrate(fp32_model, budget, [read_from_memory], [steps[:1]], every=1)
     assert first.ranges[read_from_memory] == (0.0, 0.0)
@@ -24,7 +26,7 @@ def test_ranges_come_from_a_memory_that_fills(
 
 
 def test_every_clip_starts_with_an_empty_memory(
-    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[Step]
+    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput]
 ) -> None:
     budget = network.config.budget
     once = calibrate(fp32_model, budget, ["new_k"], [steps[:8]], every=1)
@@ -34,7 +36,7 @@ def test_every_clip_starts_with_an_empty_memory(
 
 
 def test_a_calibration_survives_its_file(calibration: Calibration, tmp_path: Path) -> None:
-    calibration = replace(calibration, scales={"joint.0.norm": [0.5, 2.0]}, weights_sha256="ab")
+    calibration = replace(calibration, scales={"joint_blocks.0.norm": [0.5, 2.0]}, weights_sha256="ab")
     calibration.save(tmp_path / "ranges.json")
     assert Calibration.load(tmp_path / "ranges.json") == calibration
 

@@ -11,15 +11,15 @@ from fsd.export.quantize import layers_of, macs_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES
 from fsd.export.sensitivity import LayerEffect, QuantizationTrial, Sensitivity, choose_float_layers
 from fsd.networks.contract import input_shapes
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 
-BAD_LAYER = "look.0.perceptron.widen"
+BAD_LAYER = "cross_attention.0.perceptron.widen"
 
 
 @pytest.fixture(scope="module")
 def trial(
-    fp32_model: onnx.ModelProto, calibration: Calibration, network: DrivingNetwork, steps: list[Step]
+    fp32_model: onnx.ModelProto, calibration: Calibration, network: DrivingNetwork, steps: list[TickInput]
 ) -> QuantizationTrial:
     """A network with one layer that quantization ruins: its input was calibrated a thousand times too wide."""
     node = next(node for node in fp32_model.graph.node if node.name.startswith(BAD_LAYER) and "Relu" not in node.name)
@@ -52,13 +52,13 @@ def test_a_layer_kept_in_float_has_no_quantizer(fp32_model: onnx.ModelProto, cal
 
 
 def test_the_ruined_layer_stands_out_and_sparing_it_heals_the_plan(trial: QuantizationTrial) -> None:
-    bad, sound = effect(trial, BAD_LAYER), effect(trial, "look.0.query")
+    bad, sound = effect(trial, BAD_LAYER), effect(trial, "cross_attention.0.query")
     assert bad.alone_m > 2 * sound.alone_m
     assert bad.spared_m < trial.distance_m()
 
 
 def test_the_ruined_layer_stays_in_float_until_the_limit_holds(trial: QuantizationTrial) -> None:
-    effects = (effect(trial, BAD_LAYER), effect(trial, "look.0.query"))
+    effects = (effect(trial, BAD_LAYER), effect(trial, "cross_attention.0.query"))
     sensitivity = Sensitivity(effects, trial.distance_m(), trial.ticks)
     limit_m = (effects[0].spared_m + sensitivity.all_m) / 2
     kept, left_m = choose_float_layers(trial, sensitivity, limit_m)
@@ -67,7 +67,7 @@ def test_the_ruined_layer_stays_in_float_until_the_limit_holds(trial: Quantizati
 
 
 def test_a_limit_that_no_mix_holds_is_an_error(trial: QuantizationTrial) -> None:
-    sensitivity = Sensitivity((effect(trial, "look.0.query"),), trial.distance_m(), trial.ticks)
+    sensitivity = Sensitivity((effect(trial, "cross_attention.0.query"),), trial.distance_m(), trial.ticks)
     with pytest.raises(ModelError, match="No mix of layers keeps the plan within 1e-09 m"):
         choose_float_layers(trial, sensitivity, 1e-9)
 
@@ -91,7 +91,7 @@ class AddingUp(QuantizationTrial):
         )
 
 
-CHEAP, MIDDLING, DEAR = "look.0.query", "joint.0.query", "retina.trunk.1.second.1"
+CHEAP, MIDDLING, DEAR = "cross_attention.0.query", "joint_blocks.0.query", "retina.trunk.1.second.1"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_layers_cost_what_pytorch_counts(fp32_model: onnx.ModelProto, network: D
             }
         )
     counted = counter.get_flop_counts()
-    for layer in ("retina.to_token", "patch.to_token", "look.0.query"):
+    for layer in ("retina.to_token", "patch.to_token", "cross_attention.0.query"):
         assert macs[layer] == sum(counted[f"DrivingNetwork.{layer}"].values()) / 2
     trunk = sum(count for layer, count in macs.items() if layer.startswith("retina.trunk"))
     assert trunk == sum(counted["DrivingNetwork.retina.trunk"].values()) / 2

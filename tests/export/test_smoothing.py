@@ -5,7 +5,7 @@ import torch
 from fsd.data.errors import ModelError
 from fsd.export.parity import TorchRunner
 from fsd.export.smoothing import measure_scales, smoothed
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 
 
@@ -14,11 +14,11 @@ def uneven(network: DrivingNetwork) -> DrivingNetwork:
     """The tiny network with one channel of a norm thirty times larger than the others, as trained networks have."""
     network = smoothed(network, {name: [1.0] * len(scale) for name, scale in measure_scales(network, []).items()})
     with torch.no_grad():
-        network.joint[0].norm.weight[3] *= 30.0
+        network.joint_blocks[0].norm.weight[3] *= 30.0
     return network
 
 
-def test_a_smoothed_network_computes_the_same(uneven: DrivingNetwork, steps: list[Step]) -> None:
+def test_a_smoothed_network_computes_the_same(uneven: DrivingNetwork, steps: list[TickInput]) -> None:
     scales = measure_scales(uneven, [steps[:12]])
     before, after = TorchRunner(uneven), TorchRunner(smoothed(uneven, scales))
     for step in steps[:12]:
@@ -27,13 +27,16 @@ def test_a_smoothed_network_computes_the_same(uneven: DrivingNetwork, steps: lis
             np.testing.assert_allclose(given[name], wanted[name], rtol=2e-3, atol=2e-4)
 
 
-def test_large_channels_shrink_and_their_weights_grow(uneven: DrivingNetwork, steps: list[Step]) -> None:
-    scales = measure_scales(uneven, [steps[:12]])["joint.0.norm"]
+def test_large_channels_shrink_and_their_weights_grow(uneven: DrivingNetwork, steps: list[TickInput]) -> None:
+    scales = measure_scales(uneven, [steps[:12]])["joint_blocks.0.norm"]
     others = np.delete(scales, 3)
     assert scales[3] > 3.0 * np.median(others)
     after = smoothed(uneven, measure_scales(uneven, [steps[:12]]))
     spread = [
-        float(net.joint[0].norm.weight.detach().abs().max() / net.joint[0].norm.weight.detach().abs().median())
+        float(
+            net.joint_blocks[0].norm.weight.detach().abs().max()
+            / net.joint_blocks[0].norm.weight.detach().abs().median()
+        )
         for net in (uneven, after)
     ]
     assert spread[1] < 0.5 * spread[0]
@@ -45,4 +48,4 @@ def test_channels_that_are_never_used_stay(network: DrivingNetwork) -> None:
 
 def test_scales_of_another_network_are_refused(network: DrivingNetwork) -> None:
     with pytest.raises(ModelError, match="do not fit this network"):
-        smoothed(network, {"joint.0.norm": [1.0, 2.0]})
+        smoothed(network, {"joint_blocks.0.norm": [1.0, 2.0]})

@@ -21,7 +21,7 @@ def test_a_width_that_heads_cannot_share_is_refused() -> None:
         NetworkConfig(width=100, heads=8)
 
 
-@pytest.mark.parametrize("name", ["joint_layers", "look_layers", "plan_queries"])
+@pytest.mark.parametrize("name", ["joint_layers", "cross_layers", "plan_queries"])
 def test_a_network_without_layers_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
         NetworkConfig(**{name: 0})

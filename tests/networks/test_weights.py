@@ -74,6 +74,6 @@ def test_a_pickle_is_refused_unopened_and_the_mend_is_named(tmp_path: Path, old_
 
 def test_networks_of_different_sizes_have_no_mean(tiny_config: NetworkConfig, tmp_path: Path) -> None:
     save_weights(untrained(tiny_config), tmp_path / "a.safetensors", trained=False)
-    save_weights(untrained(replace(tiny_config, look_layers=2)), tmp_path / "b.safetensors", trained=False)
+    save_weights(untrained(replace(tiny_config, cross_layers=2)), tmp_path / "b.safetensors", trained=False)
     with pytest.raises(ModelError, match="of other sizes"):
         mean_weights([tmp_path / "a.safetensors", tmp_path / "b.safetensors"])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fsd.data.frames import CAMERAS
-from fsd.data.simulator.actors import Pedestrian
-from fsd.data.simulator.expert import expert_controls
+from fsd.data.simulator.expert.expert import expert_controls
+from fsd.data.simulator.traffic.actors import Pedestrian
 from fsd.data.standard_rigs import canonical_rig
 from rate_distortion.hazard_truth import blocks_with, box_in_ego, boxes_in_images, outline
 from rate_distortion.hazard_worlds import KINDS, SPEEDS_MPS, build_hazard_world

@@ -5,7 +5,7 @@ import pytest
 
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.compressor import Compressor
-from fsd.compression.token_geometry import TokenGeometry
+from fsd.compression.token_rays import TokenRays
 from fsd.data.frames import Frame, FrameSet
 from fsd.data.standard_rigs import canonical_rig
 from rate_distortion.novelty import NoveltyDetector, NoveltyRecall
@@ -55,7 +55,7 @@ def test_a_whole_image_as_one_rectangle_is_as_wide_as_the_camera() -> None:
     assert camera is not None
     row = rectangle_meta(camera, 0, (0, 15, 0, 20))
     assert np.degrees(row[4]) == pytest.approx(50.0, abs=0.2)
-    assert row[1:4] == pytest.approx(TokenGeometry(RIG).block_meta[0, [149, 150], 1:4].mean(axis=0), abs=0.05)
+    assert row[1:4] == pytest.approx(TokenRays(RIG).block_meta[0, [149, 150], 1:4].mean(axis=0), abs=0.05)
 
 
 def test_small_rectangles_go_to_detailed_images(scene: list[np.ndarray]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from fsd.data.errors import SimulatorError
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.data.simulator.traffic import Gaps
+from fsd.data.simulator.traffic.traffic import Gaps
 
 
 def test_without_a_renderer_it_says_how_to_get_pictures() -> None:

@@ -59,7 +59,7 @@ def test_commands_are_known_and_given_before_they_matter(scenario: str) -> None:
     world = build_world(scenario, 11)
     commands = set()
     while world.s < world.setting.goal_m and world.tick < 4000:
-        from fsd.data.simulator.expert import expert_controls
+        from fsd.data.simulator.expert.expert import expert_controls
 
         commands.add(world.command)
         for junction in world.road.junctions:
