@@ -1,4 +1,4 @@
-"""Settings of `fsd export`, checked at the door; what cannot be done is refused with the reason."""
+"""Settings of `fsd export`, validated on construction."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +8,16 @@ from fsd.export.onnx_export import BATCH_AXIS, DEFAULT_OPSET, OPSETS
 from fsd.export.recipes import RECIPES
 
 OTHER_FORMATS = {
-    "engine": "TensorRT engines fit one GPU and one version: build yours from the ONNX file (`--target trt`, then "
+    "engine": "TensorRT engines fit one GPU and one version: build one from the ONNX file (`--target trt`, then "
     "`trtexec --onnx=FILE`)",
-    "openvino": "OpenVINO reads the ONNX file as it is (`--target openvino`)",
+    "openvino": "OpenVINO reads the ONNX file (`--target openvino`)",
     "torchscript": "PyTorch has retired TorchScript",
 }
-"""What people ask for, and what to do instead."""
+"""Formats that are not supported, and the alternatives."""
 
 
 LAST_SYMMETRIC_OPSET = 20
-"""ONNX Runtime 1.31 moves int8 pairs past reshapes as uint8 from opset 21 on, and then refuses its own graph."""
+"""From opset 21 on, ONNX Runtime 1.31 moves int8 pairs past reshapes as uint8, and then rejects the graph."""
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,23 @@ class ExportConfig:
     """Settings of `fsd export`.
 
     Attributes:
-        weights: a safetensors file; None exports an untrained network, always the same one.
-        out: folder that the files go into; made if missing.
+        weights: a safetensors file; None: an untrained network, the same for the same `seed`.
+        out: output folder; created if missing.
         format: `onnx`.
-        targets: runtimes that INT8 files are for, one file each; keys of `RECIPES`.
-        int8: also write INT8 files; half: also write an FP16 file, inputs and outputs as they are.
+        targets: runtimes for which INT8 files are written, one file each; keys of `RECIPES`.
+        int8: also write INT8 files; half: also write an FP16 file with float32 inputs and outputs.
         opset: ONNX operator set.
-        simplify: fold constants and drop what changes nothing, until no node goes any more.
-        dynamic: axes of free size, in an FP32 file of its own; `batch` is the only one there is.
-        device: where PyTorch computes in the proof, `cpu` or `cuda[:n]`.
-        budget: of the untrained network; a weights file brings its own.
-        seed: of the untrained network.
+        simplify: fold constants and remove redundant nodes until the graph no longer shrinks.
+        dynamic: axes of free size, in a separate FP32 file; only `batch` is supported.
+        device: device of PyTorch in the parity check, `cpu` or `cuda[:n]`.
+        budget: budget of the untrained network; a weights file has its own.
+        seed: seed of the untrained network.
         calibration: the calibration file of an earlier export of these weights; None calibrates.
-        fraction: the share of each clip, from its start, that is calibrated on.
-        calibration_every: one tick in so many is looked at for ranges; memory is written at every tick.
-        sensitivity: measure every layer; over `sensitivity_ticks` rolled-out ticks.
-        mixed_m: leave layers in float until the mean distance at 3 s is at most this; None quantizes all.
-        parity_ticks: length of the proof; 0 leaves it out (`--no-parity`).
+        fraction: the share of each clip, from its start, used for calibration.
+        calibration_every: ranges are measured at one tick in `calibration_every`; memory is written at every tick.
+        sensitivity: measure the effect of every layer, over `sensitivity_ticks` rolled-out ticks.
+        mixed_m: leave layers in float until the mean distance at 3 s is at most this; None: quantize all.
+        parity_ticks: length of the parity check; 0 skips it (`--no-parity`).
     """
 
     weights: Path | None = None
@@ -66,7 +66,7 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         if self.format != "onnx":
-            instead = OTHER_FORMATS.get(self.format, "ONNX Runtime, TensorRT and OpenVINO all read ONNX")
+            instead = OTHER_FORMATS.get(self.format, "ONNX Runtime, TensorRT and OpenVINO read ONNX")
             raise ValueError(f"The only format is `onnx`, got {self.format!r}: {instead}.")
         for target in self.targets:
             if target not in RECIPES:
@@ -74,15 +74,15 @@ class ExportConfig:
         fixed = [axis for axis in self.dynamic if axis != BATCH_AXIS]
         if fixed:
             raise ValueError(
-                f"{', '.join(fixed)} cannot be dynamic: the network is built for one budget's shapes. Export once for "
-                f"every budget; `--dynamic {BATCH_AXIS}` writes a file for many cars at a time."
+                f"{', '.join(fixed)} cannot be dynamic: the network is built for one budget's shapes. Export once per "
+                f"budget; `--dynamic {BATCH_AXIS}` writes a file with a free batch size."
             )
         if self.opset not in OPSETS:
             raise ValueError(f"opset must be one of {', '.join(map(str, OPSETS))} (tested), got {self.opset}.")
         if self.opset > LAST_SYMMETRIC_OPSET and any(RECIPES[target].symmetric for target in self.targets):
             raise ValueError(
                 f"INT8 for {', '.join(self.targets)} needs opset {LAST_SYMMETRIC_OPSET} or lower, got {self.opset}: "
-                "ONNX Runtime, on which the file is proven, does not load symmetric pairs of later ones."
+                "ONNX Runtime, which runs the parity check, does not load symmetric pairs of later opsets."
             )
         if self.budget not in BUDGETS:
             raise ValueError(f"There is no budget {self.budget!r}; use one of {', '.join(BUDGETS)}.")
@@ -98,4 +98,4 @@ class ExportConfig:
         if self.parity_ticks < 0:
             raise ValueError(f"parity_ticks must not be negative, got {self.parity_ticks}.")
         if not self.int8 and (self.sensitivity or self.mixed_m is not None or self.calibration is not None):
-            raise ValueError("--sensitivity, --mixed and --calibration are about INT8; leave `--no-int8` out.")
+            raise ValueError("--sensitivity, --mixed and --calibration need INT8 files. Leave `--no-int8` out.")

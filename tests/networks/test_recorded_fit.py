@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import msgspec
 import numpy as np
 import pytest
 
@@ -19,7 +20,7 @@ from fsd.data.steering import LINCOLN_MKZ  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.dataset import find_episodes  # noqa: E402
 from fsd.networks.recorded_episodes import MAX_AGE_NS, EpisodeMaker, TimeSplit, ticks_before  # noqa: E402
-from fsd.networks.recorded_fit import RESULT, RecordedFitConfig, fit_recordings  # noqa: E402
+from fsd.networks.recorded_fit import OPEN_LOOP, RESULT, RecordedFit, RecordedFitConfig, fit_recordings  # noqa: E402
 from fsd.networks.training_set import TrainingSet  # noqa: E402
 from fsd.networks.weights import save_weights, untrained  # noqa: E402
 
@@ -129,20 +130,20 @@ def test_a_fit_is_scored_on_the_part_it_never_saw_beside_zero_and_mean(
         (write_drive(tmp_path / "drive"),), tmp_path / "run", CUT_S, network=tiny_config, steps=3, clips=2, threads=1
     )
     result = fit_recordings(config)
-    assert result == json.loads((config.out / RESULT).read_text())
-    assert (config.out / result["weights"]).exists()
-    assert result["steering"]["is_assumed"]
-    assert result["learned"] == ["curvature"]
-    assert "too little video to learn to steer from" in result["caveat"]
-    assert (result["train"]["samples"], result["test"]["samples"]) == (9, 7)
+    assert result == msgspec.json.decode((config.out / RESULT).read_bytes(), type=RecordedFit)
+    assert (config.out / result.weights).exists()
+    assert result.is_steering_assumed
+    assert result.learned == ["curvature"]
+    assert result.caveat != OPEN_LOOP
+    assert (result.train.samples, result.test.samples) == (9, 7)
     wheel = {
         part: LINCOLN_MKZ.wheel_angle_rad(rows_of(config.out / "episodes" / part, tiny_config)["curvature"])
         for part in ("train", "test")
     }
-    assert result["test"]["zero_rmse_rad"] == pytest.approx(np.sqrt(np.mean(wheel["test"] ** 2)), rel=1e-5)
+    assert result.test.zero_rmse_rad == pytest.approx(np.sqrt(np.mean(wheel["test"] ** 2)), rel=1e-5)
     mean_error = wheel["test"] - wheel["train"].mean()
-    assert result["test"]["mean_rmse_rad"] == pytest.approx(np.sqrt(np.mean(mean_error**2)), rel=1e-5)
-    assert np.isfinite(result["test"]["network_rmse_rad"])
+    assert result.test.mean_rmse_rad == pytest.approx(np.sqrt(np.mean(mean_error**2)), rel=1e-5)
+    assert np.isfinite(result.test.network_rmse_rad)
 
 
 def test_a_fit_that_starts_from_weights_takes_their_sizes(tiny_config: NetworkConfig, tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_a_fit_that_starts_from_weights_takes_their_sizes(tiny_config: NetworkCo
     save_weights(untrained(tiny_config), initial, trained=True)
     drive = write_drive(tmp_path / "drive")
     result = fit_recordings(RecordedFitConfig((drive,), tmp_path / "run", initial=initial, steps=1, clips=1, threads=1))
-    assert (result["budget"], result["initial"]) == ("tiny", "initial.safetensors")
+    assert (result.budget, result.initial) == ("tiny", "initial.safetensors")
 
 
 def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +165,7 @@ def test_a_fit_learns_what_brightness_says(tiny_config: NetworkConfig, tmp_path:
     drive = write_drive(tmp_path / "drive", frames=100)
     settings = {"network": tiny_config, "learning_rate": 3e-3, "clips": 6, "threads": 1}
     result = fit_recordings(RecordedFitConfig((drive,), tmp_path / "run", 3.5, steps=40, **settings))  # type: ignore[arg-type]
-    assert result["test"]["network_rmse_rad"] < 0.7 * result["test"]["zero_rmse_rad"]
+    assert result.test.network_rmse_rad < 0.7 * result.test.zero_rmse_rad
 
 
 def test_too_few_samples_to_fill_a_clip_are_explained(tiny_config: NetworkConfig, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ def test_weights_come_back_as_they_were(tiny_config: NetworkConfig, tmp_path: Pa
     save_weights(network, tmp_path / "w.safetensors", trained=True, notes={"routes": 3})
     loaded, header = load_weights(tmp_path / "w.safetensors")
     assert loaded.config == tiny_config
-    assert header["trained"] is True
-    assert header["notes"] == {"routes": 3}
+    assert header.trained is True
+    assert header.notes == {"routes": 3}
     assert not loaded.training
     state = network.state_dict()
     assert all(torch.equal(state[name], value) for name, value in loaded.state_dict().items())
