@@ -51,8 +51,8 @@ def between_files(
     float_tensors = _float_tensors(reference) & _float_tensors(candidate)
     pairs = [(layer, names[layer], name) for layer, name in shared if {names[layer], name} <= float_tensors]
     expected = _watch(reference, [pair[1] for pair in pairs], feeds)
-    came = _watch(candidate, [pair[2] for pair in pairs], feeds)
-    return _first([(layer, expected[mine], came[other]) for layer, mine, other in pairs], limit_db)
+    actual = _watch(candidate, [pair[2] for pair in pairs], feeds)
+    return _first([(layer, expected[mine], actual[other]) for layer, mine, other in pairs], limit_db)
 
 
 def from_pytorch(network: DrivingNetwork, model: onnx.ModelProto, feeds: Feeds, limit_db: float) -> Divergence | None:
@@ -78,23 +78,23 @@ def from_pytorch(network: DrivingNetwork, model: onnx.ModelProto, feeds: Feeds, 
     floats = _float_tensors(model)
     last = {node.name.rpartition("/")[0]: node.output[0] for node in model.graph.node if node.output[0] in floats}
     pairs = [(layer, name) for layer, name in last.items() if layer in recorded]
-    came = _watch(model, [name for _, name in pairs], feeds)
-    same_shape = [(layer, name) for layer, name in pairs if recorded[layer].shape == came[name].shape]
-    return _first([(layer, recorded[layer], came[name]) for layer, name in same_shape], limit_db)
+    actual = _watch(model, [name for _, name in pairs], feeds)
+    same_shape = [(layer, name) for layer, name in pairs if recorded[layer].shape == actual[name].shape]
+    return _first([(layer, recorded[layer], actual[name]) for layer, name in same_shape], limit_db)
 
 
 def _first(triples: list[tuple[str, np.ndarray, np.ndarray]], limit_db: float) -> Divergence | None:
-    found = [(layer, _sqnr_db(expected, came)) for layer, expected, came in triples]
+    found = [(layer, _sqnr_db(expected, actual)) for layer, expected, actual in triples]
     for layer, sqnr_db in found:
         if not sqnr_db >= limit_db:
             return Divergence(layer, sqnr_db, is_first=True)
     return Divergence(*min(found, key=lambda pair: pair[1]), is_first=False) if found else None
 
 
-def _sqnr_db(expected: np.ndarray, came: np.ndarray) -> float:
+def _sqnr_db(expected: np.ndarray, actual: np.ndarray) -> float:
     """Signal over difference in dB; `SAME_DB` without a difference, also for two zero outputs."""
     wanted = expected.astype(np.float64)
-    noise = float(((came - wanted) ** 2).sum())
+    noise = float(((actual - wanted) ** 2).sum())
     if noise == 0:
         return SAME_DB
     return 10 * float(np.log10(max(float((wanted**2).sum()), 1e-30) / noise))

@@ -120,12 +120,12 @@ def tensor_shapes(values: Iterator[onnx.ValueInfoProto]) -> dict[str, tuple[tupl
 
 def _check_graph(model: onnx.ModelProto, network: DrivingNetwork, free_batch: bool) -> None:
     lead = (-1,) if free_batch else ()
-    for kind, wanted, came in (
+    for kind, wanted, actual in (
         ("input", input_shapes(network.config.budget), model.graph.input),
         ("output", output_shapes(), model.graph.output),
     ):
         expected = {name: ((*lead, *shape), dtype) for name, (shape, dtype) in wanted.items()}
-        check_tensors("The exported graph", kind, expected, tensor_shapes(came))
+        check_tensors("The exported graph", kind, expected, tensor_shapes(actual))
     forbidden = sorted({node.op_type for node in model.graph.node} & FORBIDDEN_OPERATORS)
     if forbidden:
         raise ModelError(

@@ -44,7 +44,7 @@ def quantized_nodes(model: onnx.ModelProto) -> list[str]:
         if of_trunk or of_transformer:
             chosen.append(node.name)
     if not chosen:
-        raise ModelError("The graph has no layer to quantize: its nodes are not named after the network's modules.")
+        raise ModelError("The graph has no layer to quantize: its nodes do not have the names of the network's modules.")
     return chosen
 
 
