@@ -18,7 +18,7 @@ from _rd_variants import Lane, NetworkPlan, Variant, network_plans
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.collection import DRAW_EVERY_TICKS, LOOK_SHARE, saliency_request
 from fsd.networks.dataset import EpisodeWriter
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
 SHARED_VARIANTS_A_DRIVE = 3
 DONE = "collected.json"
@@ -108,7 +108,7 @@ class _Worker:
                 if tick.labels is None:
                     writer.skip(compressed)
                 else:
-                    writer.add(Step(compressed, tick.ego, tick.command), tick.labels)
+                    writer.add(TickInput(compressed, tick.ego, tick.command), tick.labels)
             if tick.labels is not None and is_looking:
                 saliency = saliency_request(tick.labels["saliency"], rng)
         for lane, writer in recordings:

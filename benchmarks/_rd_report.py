@@ -13,7 +13,7 @@ from _rd_plot import Curve, Panel
 from _rd_variants import RATES, Variant
 
 from fsd.compression.budget import REFERENCE_PIXELS
-from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
+from fsd.networks.contract import WAYPOINT_TIMES_S, WAYPOINTS
 
 MAIN_HORIZON_S = 3
 OURS, REFERENCE = "adaptive", "dense"
@@ -67,7 +67,7 @@ def driving_results(variants: Sequence[Variant], drives: Sequence[DrivePlans]) -
 def _straight_on(drive: DrivePlans) -> np.ndarray:
     """(R, 16, 4) plans that keep the present speed and heading."""
     plan = np.zeros((len(drive.speed_mps), WAYPOINTS, 4), np.float32)
-    plan[..., 0] = drive.speed_mps[:, None] * np.arange(1, WAYPOINTS + 1) * WAYPOINT_STEP_S
+    plan[..., 0] = drive.speed_mps[:, None] * WAYPOINT_TIMES_S
     plan[..., 3] = drive.speed_mps[:, None]
     return plan
 

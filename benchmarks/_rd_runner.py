@@ -15,7 +15,7 @@ from fsd.data.ego import EgoSample
 from fsd.data.frames import FrameSet
 from fsd.networks.clip_module import EGO_INPUTS, IMAGE_INPUTS
 from fsd.networks.contract import input_shapes
-from fsd.networks.feeds import Feeds, Step
+from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
 
 
@@ -24,7 +24,7 @@ class _Seat:
     """A lane's place in the batch: its inputs, its network's last wishes, slots written by ticks that were not run."""
 
     lane: Lane
-    feeds: Feeds
+    feeds: InputBuffers
     saliency: np.ndarray | None = None
     late_slots: list[int] = field(default_factory=list)
 
@@ -43,7 +43,7 @@ class BatchRunner:
         self._inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
         self._seats = []
         for index, lane in enumerate(lanes):
-            feeds = Feeds(lane.variant.budget)
+            feeds = InputBuffers(lane.variant.budget)
             feeds.arrays = {name: array[index] for name, array in arrays.items()}
             self._seats.append(_Seat(lane, feeds))
 
@@ -66,7 +66,7 @@ class BatchRunner:
         commits = []
         for seat in self._seats:
             tick = seat.lane.step(frame_set, ego, seat.saliency)
-            seat.feeds.load(Step(tick, ego, command))
+            seat.feeds.load(TickInput(tick, ego, command))
             # Their poses are already new and their content is not: the trainer does not read them either.
             seat.feeds.arrays["memory_valid"][seat.late_slots] = 0.0
             commits.append(_all_commits(tick, seat.late_slots))

@@ -25,18 +25,17 @@ import numpy as np
 
 from fsd.data.clip import Clip, open_clip
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import RATE_HZ
+from fsd.data.frames import TICK_MS
 from fsd.meters.cpu_steal import stolen_words
 from fsd.outputs.tables import ResultTables
 from fsd.profile.control_thread import together, watch
-from fsd.profile.instrumented_model import ProfiledEngine
 from fsd.profile.samples import TickSamples
 from fsd.profile.scenario_summary import summarise
 from fsd.profile.scenarios import constant_stream, first_plan_ms, flat_out, model_only
 from fsd.profile.stats.percentiles import percentile
-from fsd.profile.timed_pipeline import WholePath
+from fsd.profile.timed_pipeline import TimedPipeline
 from fsd.runtime.engine import Engine
-from fsd.runtime.pipeline import Pipeline
+from fsd.runtime.network_planner import NetworkPlanner
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _loadgen import single_stream_ms
@@ -44,7 +43,6 @@ from _report import finish, spread
 from _streams import native_clip
 from ingest import bare_decode
 
-TICK_MS = float(1000 / RATE_HZ)
 STREAM_TICKS = 360
 
 
@@ -87,8 +85,8 @@ def print_ceiling(clip: Clip, workers: int) -> dict[str, float]:
 
 def tail(clip: Clip, workers: int, ticks: int) -> dict[str, float]:
     """The paced run."""
-    with WholePath(clip, ProfiledEngine()) as path:
-        run = constant_stream(path, ticks, workers, warm_up=72)
+    with TimedPipeline(clip, _packaged_planner(clip)) as pipeline:
+        run = constant_stream(pipeline, ticks, workers, warm_up=72)
     summary = summarise(run, TICK_MS)
     latency, deadline, resources = summary["latency_ms"], summary["deadline"], summary["resources"]
     figures: dict[str, float] = {
@@ -124,9 +122,9 @@ def overhead(clip: Clip, workers: int, repeats: int) -> dict[str, float]:
     Processor time, because other programs disturb it less than the wall clock does.
     """
     ticks = 72
-    with WholePath(clip, ProfiledEngine()) as path, _PlainLoop(clip, workers) as plain:
+    with TimedPipeline(clip, _packaged_planner(clip)) as pipeline, _PlainLoop(clip, workers) as plain:
         runs: dict[str, Callable[[], float]] = {
-            "profiled": lambda: flat_out(path, ticks, workers, warm_up=0).resources.cpu_s,
+            "profiled": lambda: flat_out(pipeline, ticks, workers, warm_up=0).resources.cpu_s,
             "plain": lambda: plain.cpu_s(ticks),
         }
         cpu_ms: dict[str, list[float]] = {name: [] for name in runs}
@@ -153,20 +151,21 @@ def _instruments_us(ticks: int = 20_000) -> float:
     return (time.perf_counter_ns() - start_ns) / ticks / 1e3
 
 
+def _packaged_planner(clip: Clip) -> NetworkPlanner:
+    return NetworkPlanner(clip.rig, Engine())
+
+
 class _PlainLoop:
-    """The same work by a loop that measures nothing: no clock, no samples, no engine of the profiler's."""
+    """The same work in a loop that measures nothing: no clock, no samples."""
 
     def __init__(self, clip: Clip, workers: int) -> None:
         self._clip, self._workers = clip, workers
-        self._pipeline = Pipeline(clip.rig, Engine())
+        self._planner = _packaged_planner(clip)
 
     def __enter__(self) -> "_PlainLoop":
         self._stack = ExitStack()
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        metadata = self._pipeline.engine.metadata
-        self._tables = self._stack.enter_context(
-            closing(ResultTables(folder, metadata.trained, metadata.budget.patch_count))
-        )
+        self._tables = self._stack.enter_context(closing(ResultTables(folder, self._planner.metadata)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -174,8 +173,8 @@ class _PlainLoop:
 
     def cpu_s(self, ticks: int) -> float:
         """Processor time of `ticks` ticks."""
-        clip, pipeline, tables = self._clip, self._pipeline, self._tables
-        pipeline.reset()
+        clip, planner, tables = self._clip, self._planner, self._tables
+        planner.reset()
         gc.collect()  # as the profiler does before it begins
         gc.freeze()
         start_s = time.process_time()
@@ -183,7 +182,7 @@ class _PlainLoop:
             for frame_set in source:
                 ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
                 command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else "none"
-                tables.append(pipeline.step(frame_set, ego, command), 0.0, 0.0)
+                tables.append(planner.step(frame_set, ego, command), 0.0, 0.0)
         return time.process_time() - start_s
 
 
@@ -199,19 +198,18 @@ def loadgen(clip: Clip, queries: int, turns: int) -> dict[str, float]:
         print("LoadGen: left out, install mlcommons-loadgen (extra `benchmarks`) to compare")
         return {}
     figures: dict[str, float] = {}
-    with WholePath(clip, ProfiledEngine()) as path:
-        first_plan_ms(path, workers=1)
-        subject, last = path.subject, path.last
-        assert last is not None
+    with TimedPipeline(clip, _packaged_planner(clip)) as pipeline:
+        first_plan_ms(pipeline, workers=1)
+        planner = pipeline.planner
         ours_ms: list[float] = []
 
         def timed() -> None:
             start_ns = time.perf_counter_ns()
-            subject.again(last)
+            planner.rerun_last()
             ours_ms.append((time.perf_counter_ns() - start_ns) / 1e6)
 
         for _ in range(100):
-            subject.again(last)
+            planner.rerun_last()
         for rank, theirs_ms in single_stream_ms(timed, queries).items():
             ours = percentile(np.array(ours_ms), rank)
             if ours.value is not None:
@@ -219,8 +217,8 @@ def loadgen(clip: Clip, queries: int, turns: int) -> dict[str, float]:
                 figures[f"loadgen_{ours.name.replace('.', '')}_ratio"] = ours.value / theirs_ms
         ratios = []
         for _ in range(turns):
-            theirs_ms = single_stream_ms(lambda: subject.again(last), queries // turns)[50.0]
-            run = model_only(path, queries // turns, warm_up=0)
+            theirs_ms = single_stream_ms(planner.rerun_last, queries // turns)[50.0]
+            run = model_only(pipeline, queries // turns, warm_up=0)
             ratios.append(float(np.median(run.samples.latency_ms)) / theirs_ms)
     print(f"p50 of `model-only` over LoadGen's, {turns} turns of {queries // turns} each: {spread(ratios)}")
     return figures | {"loadgen_p50_in_turns_ratio": median(ratios)}

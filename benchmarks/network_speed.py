@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from fsd.export.onnx_export import export_onnx, serialise
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
-from fsd.networks.feeds import Feeds, Step
+from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.onnx_session import open_session
 from fsd.networks.weights import load_weights, untrained
@@ -87,10 +87,10 @@ def main() -> None:
 
 
 def compare(
-    network: DrivingNetwork, fp32: onnx.ModelProto, model: Path, threads: int, steps: list[Step], repeats: int
+    network: DrivingNetwork, fp32: onnx.ModelProto, model: Path, threads: int, steps: list[TickInput], repeats: int
 ) -> dict[str, list[float]]:
     """Milliseconds a tick of each runner, taking turns."""
-    feeds = Feeds(network.config.budget)
+    feeds = InputBuffers(network.config.budget)
     inputs = {name: torch.from_numpy(array) for name, array in feeds.arrays.items()}
     float_session = open_session(serialise(fp32), threads)
     int8_session = open_session(model, threads)
@@ -122,10 +122,10 @@ def compare(
     return times_ms
 
 
-def engine_overhead(model: Path, threads: int, steps: list[Step], pairs: int) -> tuple[float, float, float]:
+def engine_overhead(model: Path, threads: int, steps: list[TickInput], pairs: int) -> tuple[float, float, float]:
     """What `Engine.step` costs over `session.run` of its own session on its own inputs: share, and its 95% interval."""
     engine = Engine(model, threads)
-    session, feeds = engine._session, engine._feeds
+    session, feeds = engine._session, engine._buffers
     rng = np.random.default_rng(0)
     cpu_ns: dict[str, list[int]] = {"engine": [], "bare": []}
     for pair in range(-20, pairs):
@@ -145,9 +145,9 @@ def engine_overhead(model: Path, threads: int, steps: list[Step], pairs: int) ->
     return float(np.median(mine) / np.median(bare)) - 1, float(low), float(high)
 
 
-def multiply_accumulates(network: DrivingNetwork, step: Step) -> int:
+def multiply_accumulates(network: DrivingNetwork, step: TickInput) -> int:
     """Multiply-accumulates of one tick, convolutions and matrix products."""
-    feeds = Feeds(network.config.budget)
+    feeds = InputBuffers(network.config.budget)
     feeds.load(step)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(**{name: torch.from_numpy(array) for name, array in feeds.arrays.items()})

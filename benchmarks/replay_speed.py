@@ -21,7 +21,8 @@ import numpy as np
 
 from fsd.data.clip import Clip, open_clip
 from fsd.data.frames import CAMERAS, RATE_HZ
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish, spread

@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto, helper
 
 from fsd.export.onnx_runner import open_model
-from fsd.networks.feeds import Feeds
+from fsd.networks.input_buffers import InputBuffers
 from fsd.networks.model import DrivingNetwork
 
 FLOAT_LIMIT_DB = 60.0
@@ -43,7 +43,7 @@ class Divergence:
 
 
 def between_files(
-    reference: onnx.ModelProto, candidate: onnx.ModelProto, feeds: Feeds, limit_db: float
+    reference: onnx.ModelProto, candidate: onnx.ModelProto, feeds: InputBuffers, limit_db: float
 ) -> Divergence | None:
     """Compare the outputs of nodes with the same name in both files; None if there are none."""
     names = {node.name: node.output[0] for node in reference.graph.node}
@@ -55,7 +55,9 @@ def between_files(
     return _first([(layer, expected[mine], actual[other]) for layer, mine, other in pairs], limit_db)
 
 
-def from_pytorch(network: DrivingNetwork, model: onnx.ModelProto, feeds: Feeds, limit_db: float) -> Divergence | None:
+def from_pytorch(
+    network: DrivingNetwork, model: onnx.ModelProto, feeds: InputBuffers, limit_db: float
+) -> Divergence | None:
     """Compare the outputs of PyTorch's modules with those of the nodes named after them."""
     recorded: dict[str, np.ndarray] = {}
 
@@ -106,7 +108,7 @@ def _float_tensors(model: onnx.ModelProto) -> set[str]:
     return {value.name for value in values if value.type.tensor_type.elem_type == TensorProto.FLOAT}
 
 
-def _watch(model: onnx.ModelProto, names: list[str], feeds: Feeds) -> dict[str, np.ndarray]:
+def _watch(model: onnx.ModelProto, names: list[str], feeds: InputBuffers) -> dict[str, np.ndarray]:
     """Values of tensors inside a model; without graph optimisation, which would remove some of them."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)

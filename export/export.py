@@ -13,12 +13,13 @@ import onnx
 
 from fsd.compression.budget import BUDGETS
 from fsd.data.errors import ModelError, OutputError, UsageError
+from fsd.data.files import write_text
 from fsd.export.calibration import Calibration, Clip, calibrate
-from fsd.export.config import ExportConfig
+from fsd.export.config import BATCH_AXIS, ExportConfig
 from fsd.export.half_precision import to_half
 from fsd.export.locate import locate
 from fsd.export.metadata import write_model
-from fsd.export.onnx_export import BATCH_AXIS, export_onnx, simplify
+from fsd.export.onnx_export import export_onnx, simplify
 from fsd.export.parity import FP32_BATCH, ParityReport, compare
 from fsd.export.parity_page import write_page
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
@@ -27,7 +28,7 @@ from fsd.export.sensitivity import ProgressCallback, QuantizationTrial, Sensitiv
 from fsd.export.smoothing import measure_scales, smoothed
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.model_metadata import describe
 from fsd.networks.weights import load_weights, untrained, weights_sha256
@@ -127,7 +128,7 @@ def export(
         others[FP32_BATCH] = source.write(batched, "fp32_batch", "fp32", "any", notes)
     if sensitivities:
         content = {target: asdict(sensitivity) for target, sensitivity in sensitivities.items()}
-        (config.out / "sensitivity.json").write_text(json.dumps(content, indent=1) + "\n")
+        write_text(config.out / "sensitivity.json", json.dumps(content, indent=1) + "\n")
 
     report, parity = None, None
     if config.parity_ticks:
@@ -136,7 +137,7 @@ def export(
         failures = _with_places(report, source, others, clips)
         report = replace(report, failures=failures, notes=_coverage(report, config))
         parity = config.out / "parity.json"
-        parity.write_text(json.dumps(report.to_dict(), indent=1) + "\n")
+        write_text(parity, json.dumps(report.to_dict(), indent=1) + "\n")
         write_page(config.out / "parity.html", report, network.config.budget.name, trained, sensitivities)
     return Exported(fp32, others, calibration_file, parity, report, sensitivities)
 
@@ -291,7 +292,7 @@ def _first_ticks(clips: Iterable[Clip], count: int) -> Iterator[Clip]:
         if left == 0:
             return
 
-        def head(clip: Clip = clip) -> Iterator[Step]:
+        def head(clip: Clip = clip) -> Iterator[TickInput]:
             nonlocal left
             for step in islice(clip, left):
                 left -= 1

@@ -9,7 +9,7 @@ from fsd.export.calibration import Clip
 from fsd.export.divergence import FLOAT_LIMIT_DB, QUANTIZED_LIMIT_DB, between_files, from_pytorch
 from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.parity import FP32
-from fsd.networks.feeds import Feeds
+from fsd.networks.input_buffers import InputBuffers
 from fsd.networks.model import DrivingNetwork
 
 
@@ -33,7 +33,7 @@ def locate(
     return f"At tick {worst_tick}, on the same inputs and memory, {found}."
 
 
-def _feeds_at(fp32: onnx.ModelProto, network: DrivingNetwork, clips: Iterable[Clip], wanted: int) -> Feeds:
+def _feeds_at(fp32: onnx.ModelProto, network: DrivingNetwork, clips: Iterable[Clip], wanted: int) -> InputBuffers:
     """The float model's inputs and memory at a tick."""
     runner = OnnxRunner(open_model(fp32), network.config.budget)
     tick = 0

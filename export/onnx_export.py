@@ -16,16 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from fsd.data.errors import ModelError
+from fsd.export.config import BATCH_AXIS, DEFAULT_OPSET
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.contract import input_shapes, output_shapes
-from fsd.networks.feeds import Feeds
+from fsd.networks.input_buffers import InputBuffers
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.model_metadata import check_tensors
 
-DEFAULT_OPSET = 20
-OPSETS = (18, 19, 20, 21, 22, 23)
-"""Tested opsets. Torch's exporter supports none before 18: for 17 it writes 18."""
-BATCH_AXIS, MAX_BATCH = "batch", 4096
+MAX_BATCH = 4096
 SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 """Property in which torch's exporter records the module of a node: its only stable name."""
 
@@ -55,7 +53,7 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET, free_batch:
         ModelError: the graph does not fit the contract, or uses an operator without static output shapes.
     """
     budget = network.config.budget
-    feeds = Feeds(budget)
+    feeds = InputBuffers(budget)
     feeds.load(next(synthetic_steps(budget, 1)))
     sample = tuple(torch.from_numpy(array.copy()) for array in feeds.arrays.values())
     axes = None

@@ -9,7 +9,7 @@ import onnxruntime
 from fsd.compression.budget import Budget
 from fsd.export.onnx_export import serialise
 from fsd.networks import onnx_session
-from fsd.networks.feeds import Feeds, Step
+from fsd.networks.input_buffers import InputBuffers, TickInput
 
 
 def open_model(model: onnx.ModelProto | Path, optimise: bool = True) -> onnxruntime.InferenceSession:
@@ -22,13 +22,13 @@ class OnnxRunner:
     """Runs a model over a clip, memory included; each call of `step` is one tick."""
 
     def __init__(self, session: onnxruntime.InferenceSession, budget: Budget) -> None:
-        self.session, self.feeds = session, Feeds(budget)
+        self.session, self.feeds = session, InputBuffers(budget)
         self.names = [output.name for output in session.get_outputs()]
 
     def reset(self) -> None:
         self.feeds.reset()
 
-    def step(self, step: Step) -> dict[str, np.ndarray]:
+    def step(self, step: TickInput) -> dict[str, np.ndarray]:
         """Outputs of one tick by name; then writes the memory slots named by the compressor."""
         self.feeds.load(step)
         outputs = dict(zip(self.names, self.session.run(None, self.feeds.arrays), strict=True))
@@ -43,7 +43,7 @@ class BatchRunner(OnnxRunner):
         super().__init__(session, budget)
         self._before = {name: array.copy() for name, array in self.feeds.arrays.items()}
 
-    def step(self, step: Step) -> dict[str, np.ndarray]:
+    def step(self, step: TickInput) -> dict[str, np.ndarray]:
         """Outputs of the current tick's row."""
         self.feeds.load(step)
         rows = {name: np.stack([array, self._before[name]]) for name, array in self.feeds.arrays.items()}

@@ -17,7 +17,7 @@ from fsd.data.errors import ModelError
 from fsd.export.calibration import Clip
 from fsd.export.onnx_runner import BatchRunner, OnnxRunner, open_model
 from fsd.networks.contract import WAYPOINT_STEP_S, output_shapes
-from fsd.networks.feeds import Feeds, Step
+from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
 
 HORIZONS_S = (1, 2, 3)
@@ -63,21 +63,21 @@ class Runner(Protocol):
 
     def reset(self) -> None: ...
 
-    def step(self, step: Step) -> dict[str, np.ndarray]: ...
+    def step(self, step: TickInput) -> dict[str, np.ndarray]: ...
 
 
 class TorchRunner:
     """The PyTorch network over a clip, memory included."""
 
     def __init__(self, network: DrivingNetwork, device: str = "cpu") -> None:
-        self.network, self.feeds = network.eval().to(device), Feeds(network.config.budget)
+        self.network, self.feeds = network.eval().to(device), InputBuffers(network.config.budget)
         self.device = torch.device(device)
         self._inputs = {name: torch.from_numpy(array) for name, array in self.feeds.arrays.items()}
 
     def reset(self) -> None:
         self.feeds.reset()
 
-    def step(self, step: Step) -> dict[str, np.ndarray]:
+    def step(self, step: TickInput) -> dict[str, np.ndarray]:
         """Outputs of one tick by name; then writes the memory."""
         self.feeds.load(step)
         with torch.inference_mode():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime.quantization import CalibrationMethod, QuantFormat, quantize_static
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.calibrate import TensorData, TensorsData, save_tensors_data
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
@@ -44,7 +44,7 @@ def quantized_nodes(model: onnx.ModelProto) -> list[str]:
         if of_trunk or of_transformer:
             chosen.append(node.name)
     if not chosen:
-        raise ModelError("The graph has no layer to quantize: its nodes do not have the names of the network's modules.")
+        raise ModelError("The graph has no layer to quantize: its nodes lack the names of the network's modules.")
     return chosen
 
 
@@ -133,8 +133,8 @@ def quantize(
             None,
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            activation_type=recipe.activation_type,
-            weight_type=recipe.weight_type,
+            activation_type=QuantType[recipe.activation_type],
+            weight_type=QuantType[recipe.weight_type],
             nodes_to_quantize=nodes,
             op_types_to_quantize=["Conv", "Gemm", "MatMul", "Add", "Relu"],
             extra_options=recipe.quantizer_options(),

@@ -1,12 +1,10 @@
 """INT8 recipes per runtime: integer types, symmetry, and placement of the Q/DQ pairs.
 
-Values only; `quantize.py` applies them. There is no single INT8 file, because the network runs 2-3x slower with the
-recipe of another runtime (docs/export.md).
+Values only, without ONNX Runtime; `quantize.py` applies them. There is no single INT8 file, because the network runs
+2-3x slower with the recipe of another runtime (docs/export.md).
 """
 
 from dataclasses import dataclass
-
-from onnxruntime.quantization import QuantType
 
 
 @dataclass(frozen=True)
@@ -15,15 +13,15 @@ class Recipe:
 
     Attributes:
         target: the runtime's name, as in `--target`.
-        activation_type, weight_type: ONNX Runtime's names of the integer types.
+        activation_type, weight_type: members of ONNX Runtime's `QuantType`.
         symmetric: explicit quantization as TensorRT 10 and 11 and OpenVINO read it: zero points of 0, float biases,
             float weights each behind a Q/DQ pair, one consumer per pair. False: ONNX Runtime's own form with any zero
             point, int8 weights, int32 biases and shared pairs.
     """
 
     target: str
-    activation_type: QuantType
-    weight_type: QuantType
+    activation_type: str
+    weight_type: str
     symmetric: bool
 
     def summary(self) -> dict[str, str]:
@@ -31,9 +29,8 @@ class Recipe:
         symmetry = "symmetric" if self.symmetric else "asymmetric"
         return {
             "format": "QDQ",
-            "activations": f"{self.activation_type.name}, {symmetry}, per tensor",
-            "weights": f"{self.weight_type.name}, per channel"
-            + (", float behind Q/DQ pairs" if self.symmetric else ""),
+            "activations": f"{self.activation_type}, {symmetry}, per tensor",
+            "weights": f"{self.weight_type}, per channel" + (", float behind Q/DQ pairs" if self.symmetric else ""),
             "biases": "float" if self.symmetric else "int32",
             "smoothing": "of channels that linear layers read from a LayerNorm (SmoothQuant)",
             "float": "Softmax, attention products, LayerNorm, token and memory geometry, memory, heads",
@@ -54,8 +51,8 @@ class Recipe:
 RECIPES = {
     recipe.target: recipe
     for recipe in (
-        Recipe("ort-cpu", QuantType.QUInt8, QuantType.QInt8, symmetric=False),
-        Recipe("openvino", QuantType.QInt8, QuantType.QInt8, symmetric=True),
-        Recipe("trt", QuantType.QInt8, QuantType.QInt8, symmetric=True),
+        Recipe("ort-cpu", "QUInt8", "QInt8", symmetric=False),
+        Recipe("openvino", "QInt8", "QInt8", symmetric=True),
+        Recipe("trt", "QInt8", "QInt8", symmetric=True),
     )
 }

@@ -5,7 +5,6 @@ later ticks are decoded again in each pass.
 """
 
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from fsd.compression.tick import CompressedTick
 from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError
 from fsd.data.frame_source import FrameSource
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
 KEEP_BYTES = 2**30
 """Memory limit for the ticks of all recordings of an export: 6,000 ticks at B100, 1,700 at B25."""
@@ -34,7 +33,7 @@ class RecordedClip:
     budget: Budget
     max_ticks: int | None = None
     keep_bytes: int = KEEP_BYTES
-    _kept: list[Step] = field(default_factory=list, repr=False)
+    _kept: list[TickInput] = field(default_factory=list, repr=False)
     _is_whole: bool = field(default=False, repr=False)
 
     def __len__(self) -> int:
@@ -45,7 +44,7 @@ class RecordedClip:
             raise ClipError(f"The length of {self.path} is unknown. Leave `--fraction` out.")
         return expected
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[TickInput]:
         known = len(self._kept)
         yield from self._kept[:known]
         if self._is_whole:
@@ -57,18 +56,18 @@ class RecordedClip:
             if made <= known:
                 continue
             if made == len(self._kept) + 1 and made * _bytes_of(step.tick) <= self.keep_bytes:
-                self._kept.append(deepcopy(step))
+                self._kept.append(step._replace(tick=step.tick.copy()))
             yield step
         self._is_whole = made == len(self._kept)
 
-    def _compressed(self) -> Iterator[Step]:
+    def _compressed(self) -> Iterator[TickInput]:
         clip = open_clip(self.path)
         compressor = Compressor(clip.rig, self.budget)
         with FrameSource(clip, max_ticks=self.max_ticks) as frame_sets:
             for frame_set in frame_sets:
                 ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
                 command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else "none"
-                yield Step(compressor.step(frame_set, ego, None), ego, command)
+                yield TickInput(compressor.step(frame_set, ego, None), ego, command)
 
 
 def _bytes_of(tick: CompressedTick) -> int:

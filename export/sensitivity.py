@@ -19,7 +19,7 @@ from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.quantize import layers_of, macs_of, quantize
 from fsd.export.recipes import Recipe
 from fsd.networks.contract import WAYPOINT_STEP_S
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
 HORIZON_S = 3
 ProgressCallback = Callable[[str], None]
@@ -155,5 +155,5 @@ def _costs(trial: QuantizationTrial) -> dict[str, float]:
     return {layer: macs[layer] / sum(macs.values()) + 0.01 for layer in trial.layers}
 
 
-def _position(runner: OnnxRunner, step: Step, row: int) -> np.ndarray:
+def _position(runner: OnnxRunner, step: TickInput, row: int) -> np.ndarray:
     return runner.step(step)["trajectory"][row, :2].astype(np.float64)

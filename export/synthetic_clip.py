@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS, Budget
+from fsd.compression.budget import Budget
 from fsd.compression.tick import (
     EVENT_SLOTS,
     FAR_SLOTS,
@@ -19,16 +19,18 @@ from fsd.compression.tick import (
     TIME_SLOTS,
     CompressedTick,
 )
+from fsd.data.clock import SECOND_NS
 from fsd.data.ego import COMMANDS, EgoSample
-from fsd.data.frames import CAMERAS
-from fsd.networks.feeds import Step
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, RATE_HZ, TICK_S
+from fsd.networks.input_buffers import TickInput
 
-TICK_S = 1 / 36
 QUEUES = ((4, 0, TIME_SLOTS), (6, TIME_SLOTS, NEAR_SLOTS), (24, TIME_SLOTS + NEAR_SLOTS, FAR_SLOTS))
 """(period in ticks, first slot, size) of the time, near and far queues; each is a ring of slots."""
 
 
-def synthetic_steps(budget: Budget, count: int, seed: int = 0, missing_camera: int | None = None) -> Iterator[Step]:
+def synthetic_steps(
+    budget: Budget, count: int, seed: int = 0, missing_camera: int | None = None
+) -> Iterator[TickInput]:
     """`count` ticks of a smooth drive; the same for the same seed."""
     rng = np.random.default_rng(seed)
     cameras = len(CAMERAS)
@@ -64,10 +66,10 @@ def synthetic_steps(budget: Budget, count: int, seed: int = 0, missing_camera: i
                 commit_slots[queue] = start + (tick // every) % size
         if tick % 50 == 10:
             commit_slots[3] = MEMORY_SLOTS - EVENT_SLOTS + (tick // 50) % EVENT_SLOTS
-        yield Step(
+        yield TickInput(
             CompressedTick(
                 tick=tick,
-                timestamp_ns=tick * 1_000_000_000 // 36,
+                timestamp_ns=tick * SECOND_NS // RATE_HZ,
                 retina=retina,
                 retina_meta=retina_meta,
                 patches=patches,

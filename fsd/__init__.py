@@ -1,25 +1,27 @@
-"""Cameras to a driving plan: engine, pipeline, replay, profile and the command line.
+"""Cameras to a driving plan: planners, replay, profile, closed-loop drives and the command line.
 
-`from fsd import Clip, Pipeline, replay_clip` works, and loads only what is asked for; docs/api.md has examples.
+`from fsd import open_clip, open_planner` loads only the modules of these names; docs/api.md has examples.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fsd.compare.compare import CompareConfig
     from fsd.compare.compare import compare as compare_runs
+    from fsd.compare.config import CompareConfig
     from fsd.compression.compressor import Compressor
     from fsd.data.clip import Clip, open_clip
     from fsd.data.clip_writer import ClipWriter
     from fsd.data.errors import FsdError
     from fsd.data.frame_source import FrameSource
     from fsd.data.rig import Rig, load_rig
-    from fsd.replay.replay import ReplayConfig
+    from fsd.replay.config import ReplayConfig
     from fsd.replay.replay import replay as replay_clip
     from fsd.runtime.engine import Engine
-    from fsd.runtime.pipeline import Pipeline
+    from fsd.runtime.network_planner import NetworkPlanner
     from fsd.runtime.plan import Plan
+    from fsd.runtime.planner import Planner, StepResult
+    from fsd.third_party.open_planner import open_planner
     from fsd.version import __version__
 
 __all__ = [
@@ -30,14 +32,17 @@ __all__ = [
     "Engine",
     "FrameSource",
     "FsdError",
-    "Pipeline",
+    "NetworkPlanner",
     "Plan",
+    "Planner",
     "ReplayConfig",
     "Rig",
+    "StepResult",
     "__version__",
     "compare_runs",
     "load_rig",
     "open_clip",
+    "open_planner",
     "replay_clip",
 ]
 
@@ -46,19 +51,22 @@ __all__ = [
 _PLACES = {
     "Clip": ("fsd.data.clip", "Clip"),
     "ClipWriter": ("fsd.data.clip_writer", "ClipWriter"),
-    "CompareConfig": ("fsd.compare.compare", "CompareConfig"),
+    "CompareConfig": ("fsd.compare.config", "CompareConfig"),
     "Compressor": ("fsd.compression.compressor", "Compressor"),
     "Engine": ("fsd.runtime.engine", "Engine"),
     "FrameSource": ("fsd.data.frame_source", "FrameSource"),
     "FsdError": ("fsd.data.errors", "FsdError"),
-    "Pipeline": ("fsd.runtime.pipeline", "Pipeline"),
+    "NetworkPlanner": ("fsd.runtime.network_planner", "NetworkPlanner"),
     "Plan": ("fsd.runtime.plan", "Plan"),
-    "ReplayConfig": ("fsd.replay.replay", "ReplayConfig"),
+    "Planner": ("fsd.runtime.planner", "Planner"),
+    "ReplayConfig": ("fsd.replay.config", "ReplayConfig"),
     "Rig": ("fsd.data.rig", "Rig"),
+    "StepResult": ("fsd.runtime.planner", "StepResult"),
     "__version__": ("fsd.version", "__version__"),
     "compare_runs": ("fsd.compare.compare", "compare"),
     "load_rig": ("fsd.data.rig", "load_rig"),
     "open_clip": ("fsd.data.clip", "open_clip"),
+    "open_planner": ("fsd.third_party.open_planner", "open_planner"),
     "replay_clip": ("fsd.replay.replay", "replay"),
 }
 

@@ -20,13 +20,13 @@ import numpy as np
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.compressor import Compressor
 from fsd.data.clock import tick_time_ns
-from fsd.data.frames import FrameSet
+from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.expert.saliency import saliency_label
 from fsd.data.simulator.seeds import check_training_seed
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.dataset import EpisodeWriter
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
 TRAINING_SCENARIOS = ("S1", "S2", "S3", "S4", "S5", "S6", "S7")
 """Without S8, whose conditions are out of the training range: it is for evaluation only."""
@@ -57,7 +57,7 @@ class Student(Protocol):
     def reset(self) -> None:
         """Empty the memory."""
 
-    def drive(self, step: Step) -> tuple[float, float, np.ndarray]:
+    def drive(self, step: TickInput) -> tuple[float, float, np.ndarray]:
         """Curvature 1/m, acceleration m/s² and saliency (8, 15, 20) for one tick."""
 
 
@@ -212,7 +212,7 @@ class Collector:
         controls = (0.0, 0.0)
         skipped_slots: list[int] = []
         frame_set: FrameSet | None = None
-        for tick in range(round(self._config.seconds * 36)):
+        for tick in range(round(self._config.seconds * RATE_HZ)):
             is_fresh = tick % DRAW_EVERY_TICKS == 0
             now = env.world.tick
             frame_set = env.frame_set() if is_fresh or frame_set is None else frame_set.held(now, tick_time_ns(now))
@@ -221,7 +221,7 @@ class Collector:
                 writer.skip(compressed)
                 skipped_slots += [int(slot) for slot in compressed.commit_slots if slot >= 0]
             else:
-                step = Step(compressed, env.ego(), env.command())
+                step = TickInput(compressed, env.ego(), env.command())
                 labels = {**env.expert_label(), "saliency": saliency_label(env.world, setup.rig)}
                 writer.add(step, labels)
                 if is_looking:
@@ -288,7 +288,7 @@ def is_lost(env: DrivingEnv) -> bool:
 def _warm_up(env: DrivingEnv, rng: np.random.Generator, longest_s: float) -> None:
     """Let the expert drive to a random place on the route, without rendering."""
     route_m = env.world.setting.goal_m - env.world.s
-    for _ in range(round(float(rng.uniform(0, longest_s)) * 36)):
+    for _ in range(round(float(rng.uniform(0, longest_s)) * RATE_HZ)):
         if env.world.setting.goal_m - env.world.s < 0.25 * route_m:
             return
         env.step(*env.expert_controls())

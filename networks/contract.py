@@ -4,11 +4,12 @@ No torch here: the engine, the exporter and the trainer all use this module. Sha
 """
 
 import msgspec
+import numpy as np
 
 from fsd.compression.budget import Budget
 from fsd.compression.tick import MEMORY_POSE_SIZE, MEMORY_SLOTS, META_SIZE, RETINA_TOKENS
 from fsd.data.ego import COMMANDS
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 
 EGO_SIZE = 2
 """Ego vector: speed m/s, yaw rate rad/s."""
@@ -20,7 +21,10 @@ SLOT_TOKENS, KEY_SIZE = 16, 64
 """A memory slot: 16 tokens, as keys and values of 64 numbers shared by all heads."""
 
 WAYPOINTS, WAYPOINT_STEP_S = 16, 0.25
+WAYPOINT_TIMES_S = np.arange(1, WAYPOINTS + 1) * WAYPOINT_STEP_S
 """The trajectory: ego pose at 0.25, 0.50 … 4.00 s after the tick."""
+
+WAYPOINT_TIMES_S.setflags(write=False)
 
 LIGHTS = ("none", "green", "yellow", "red")
 OCCUPANCY_ROWS, OCCUPANCY_COLUMNS, OCCUPANCY_CELL_M = 24, 16, 2.5
@@ -68,7 +72,7 @@ def output_shapes() -> dict[str, tuple[tuple[int, ...], str]]:
         "curvature_scale": ((1,), "float32"),
         "acceleration": ((1,), "float32"),
         "acceleration_scale": ((1,), "float32"),
-        "saliency": ((len(CAMERAS), 15, 20), "float32"),
+        "saliency": ((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), "float32"),
         "new_k": ((SLOT_TOKENS, KEY_SIZE), "float32"),
         "new_v": ((SLOT_TOKENS, KEY_SIZE), "float32"),
         "lead": ((2,), "float32"),  # distance m, logit that there is one

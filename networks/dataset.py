@@ -22,9 +22,10 @@ import numpy as np
 from fsd.compression.budget import Budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.errors import ClipError
-from fsd.data.frames import CAMERAS
+from fsd.data.files import write_text
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.contract import OCCUPANCY_COLUMNS, OCCUPANCY_ROWS, WAYPOINTS, input_shapes
-from fsd.networks.feeds import Feeds, Step
+from fsd.networks.input_buffers import InputBuffers, TickInput
 
 MAX_COMMITS_PER_ROW = 8
 """Commits of unrecorded ticks are stored with the next recorded tick."""
@@ -39,7 +40,7 @@ LABEL_SHAPES: dict[str, tuple[tuple[int, ...], str]] = {
     "lead": ((2,), "float32"),  # distance m (NaN: none), 1 or 0 whether there is one
     "light": ((1,), "int8"),  # index into contract.LIGHTS; -1 unknown
     "occupancy": ((OCCUPANCY_ROWS, OCCUPANCY_COLUMNS), "int8"),  # 1, 0, or -1 unknown
-    "saliency": ((len(CAMERAS), 15, 20), "int8"),  # 1 on relevant objects, 0, or -1 unknown
+    "saliency": ((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), "int8"),  # 1 on relevant objects, 0, or -1 unknown
 }
 
 
@@ -61,14 +62,14 @@ class EpisodeWriter:
         self.folder, self._budget, self._every_ticks = folder, budget, every_ticks
         self._shapes = episode_shapes(budget)
         self._rows: dict[str, list[np.ndarray]] = {name: [] for name in self._shapes}
-        self._feeds = Feeds(budget)
+        self._feeds = InputBuffers(budget)
         self._pending_slots: list[int] = []
 
     def skip(self, tick: CompressedTick) -> None:
         """Take note of a tick that is not recorded: its memory commits are stored with the next recorded tick."""
         self._pending_slots += [int(slot) for slot in tick.commit_slots if slot >= 0]
 
-    def add(self, step: Step, labels: Mapping[str, np.ndarray]) -> None:
+    def add(self, step: TickInput, labels: Mapping[str, np.ndarray]) -> None:
         """Record one tick with its labels; missing labels are stored as unknown."""
         self._feeds.load(step)
         self.skip(step.tick)
@@ -98,7 +99,7 @@ class EpisodeWriter:
         for name, rows in self._rows.items():
             np.save(unfinished / f"{name}.npy", np.stack(rows))
         about = {"ticks": len(self), "every_ticks": self._every_ticks, "budget": self._budget.name, **facts}
-        (unfinished / "episode.json").write_text(json.dumps(about, indent=2) + "\n")
+        write_text(unfinished / "episode.json", json.dumps(about, indent=2) + "\n")
         shutil.rmtree(self.folder, ignore_errors=True)
         unfinished.rename(self.folder)
 
@@ -142,4 +143,4 @@ def find_episodes(folder: Path, budget: Budget) -> list[Episode]:
 
 def _finished(folder: Path) -> Iterator[Episode]:
     for path in sorted(folder.glob("*/episode.json")):
-        yield Episode(path.parent, json.loads(path.read_text()))
+        yield Episode(path.parent, json.loads(path.read_text(encoding="utf-8")))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
+from fsd.networks.contract import WAYPOINT_TIMES_S
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def imitation_loss(
 
 def _plan_terms(outputs: dict[str, Tensor], labels: dict[str, Tensor], weights: LossWeights) -> tuple[Tensor, Tensor]:
     error = outputs["trajectory"] - labels["trajectory"]
-    time_s = torch.arange(1, WAYPOINTS + 1, device=error.device) * WAYPOINT_STEP_S
+    time_s = torch.tensor(WAYPOINT_TIMES_S, dtype=torch.float32, device=error.device)
     costs = torch.tensor([weights.x, weights.y, weights.yaw, weights.speed], device=error.device)
     plan = 4.0 * _known_mean(error * (1.5 / (0.5 + time_s))[:, None] * costs)
     likelihoods = [

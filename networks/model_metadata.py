@@ -14,8 +14,7 @@ from fsd.data.frames import CAMERAS
 from fsd.networks.contract import (
     METADATA_KEY,
     METADATA_VERSION,
-    WAYPOINT_STEP_S,
-    WAYPOINTS,
+    WAYPOINT_TIMES_S,
     BudgetSpec,
     ModelMetadata,
     TensorSpec,
@@ -49,7 +48,7 @@ def describe(
         cameras=CAMERAS,
         inputs=specs(input_shapes(budget)),
         outputs=specs(output_shapes()),
-        waypoint_times_s=tuple((index + 1) * WAYPOINT_STEP_S for index in range(WAYPOINTS)),
+        waypoint_times_s=tuple(WAYPOINT_TIMES_S.tolist()),
         commands=COMMANDS,
         quantization=dict(quantization or {}),
         weights_sha256=weights_sha256,
@@ -94,11 +93,10 @@ def check(metadata: ModelMetadata, origin: str) -> None:
         budget = budget_of(metadata)
     except ValueError as error:
         raise ModelError(f"{origin} was built for an invalid budget: {error}") from error
-    waypoint_times_s = tuple((index + 1) * WAYPOINT_STEP_S for index in range(WAYPOINTS))
     _expect(origin, "metadata version", METADATA_VERSION, metadata.version)
     _expect(origin, "cameras", CAMERAS, metadata.cameras)
     _expect(origin, "route commands", COMMANDS, metadata.commands)
-    _expect(origin, "waypoint times", waypoint_times_s, metadata.waypoint_times_s)
+    _expect(origin, "waypoint times", tuple(WAYPOINT_TIMES_S.tolist()), metadata.waypoint_times_s)
     for kind, expected, found in (
         ("input", input_shapes(budget), metadata.inputs),
         ("output", output_shapes(), metadata.outputs),

@@ -16,17 +16,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from fsd.data.errors import ModelError
-
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-}
-"""Value of `--device` -> ONNX Runtime's name."""
-
-CPU_DEVICES = ("cpu", "openvino")
-"""Devices that run on this machine's CPU: figures measured on one may be compared with figures of the other."""
+from fsd.networks.devices import PROVIDERS
 
 SPIN_US = 50
 """How long an idle thread looks for more work before it sleeps: about the gap between two parallel operators.

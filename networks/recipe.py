@@ -8,73 +8,19 @@ of the last rounds' weights, since each round forgets a little of the earlier on
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from fsd.data.files import write_bytes, write_text
 from fsd.networks.collection import CollectionConfig, collect
-from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import find_episodes
+from fsd.networks.train_options import RecipeConfig, Round
 from fsd.networks.training import WEIGHTS, TrainConfig, train
 from fsd.networks.weights import mean_weights, read_header, save_weights
 
-
-@dataclass(frozen=True)
-class Round:
-    """Episodes to collect, then steps to train, and their peak learning rate."""
-
-    episodes: int
-    steps: int
-    learning_rate: float
-
-
-DEFAULT_ROUNDS = (
-    Round(750, 3000, 1.5e-3),
-    Round(300, 2500, 1e-3),
-    Round(300, 2500, 1e-3),
-    Round(300, 1500, 1e-3),
-    Round(300, 3500, 1e-3),
-    Round(300, 5500, 1e-3),
-    Round(200, 3000, 1e-3),
-    Round(250, 4000, 1e-3),
-    Round(1000, 6000, 1e-3),
-    Round(1000, 6000, 1e-3),
-)
-"""About nine hours on two CPU cores."""
-
 SEEDS_PER_ROUND = 10_000
 POLL_S = 1.0
-
-
-@dataclass(frozen=True)
-class RecipeConfig:
-    """Settings of `fsd train`.
-
-    Attributes:
-        out: folder of the run: `episodes/` and one folder per round; an interrupted run resumes.
-        rounds: see `Round`; workers: collecting processes; threads: training threads.
-        clips, rows_per_clip: size of a training batch.
-        averaged_rounds: the final weights are the mean over this many last rounds; round 0 only counts if it is alone.
-        seed: seed of the network and of the batches; worlds have seeds from `first_seed` on.
-    """
-
-    out: Path = Path("runs/train")
-    rounds: tuple[Round, ...] = DEFAULT_ROUNDS
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    workers: int = 2
-    threads: int = 2
-    device: str = "cpu"
-    clips: int = 15
-    rows_per_clip: int = 2
-    averaged_rounds: int = 1
-    seed: int = 0
-    first_seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not self.rounds:
-            raise ValueError("A recipe needs at least one round.")
-        if self.averaged_rounds < 1:
-            raise ValueError(f"averaged_rounds must be at least 1, got {self.averaged_rounds}.")
 
 
 Report = Callable[[str, int, int, dict[str, float]], None]
@@ -124,7 +70,7 @@ def run_recipe(config: RecipeConfig, report: Report = _silent) -> Path:
 def _finish(final: Path, rounds: Sequence[Path]) -> Path:
     """Write the mean of these rounds' weights."""
     if len(rounds) == 1:
-        final.write_bytes(rounds[0].read_bytes())
+        write_bytes(final, rounds[0].read_bytes())
     else:
         notes = {"mean_of": {path.parent.name: read_header(path).notes for path in rounds}}
         save_weights(mean_weights(rounds), final, trained=True, notes=notes)
@@ -154,7 +100,7 @@ def _collect_round(
     marker = config.out / f"collected-{index}"
 
     def is_done() -> bool:
-        return marker.exists() and marker.read_text() == str(this.episodes)
+        return marker.exists() and marker.read_text(encoding="utf-8") == str(this.episodes)
 
     if is_done():
         return
@@ -171,4 +117,4 @@ def _collect_round(
     )
     collect(replace(collection, weights=weights), config.workers, progress)
     config.out.mkdir(parents=True, exist_ok=True)
-    marker.write_text(str(this.episodes))
+    write_text(marker, str(this.episodes))

@@ -6,20 +6,21 @@ steering wheel's angle, beside two constant predictors. A few minutes of video a
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError, UsageError
-from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry
+from fsd.data.files import write_bytes
+from fsd.data.frames import RATE_HZ
+from fsd.data.steering import SteeringGeometry
 from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import find_episodes
 from fsd.networks.evaluation import roll_out
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.recorded_episodes import EVERY_TICKS, EpisodeMaker
+from fsd.networks.train_options import RecordedFitConfig
 from fsd.networks.training import TrainConfig, train
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.weights import load_weights, read_header
@@ -42,39 +43,6 @@ Report = Callable[[str, int, int, dict[str, float]], None]
 
 def _silent(phase: str, done: int, total: int, metrics: dict[str, float]) -> None:
     """Report nothing."""
-
-
-@dataclass(frozen=True)
-class RecordedFitConfig:
-    """Settings of `fsd train --clips`.
-
-    Attributes:
-        recordings: clips, each split at `train_until_s` (None: after two thirds) into a training and a test part.
-        out: folder of the run; an interrupted run with the same settings resumes.
-        geometry: steering geometry; None assumes `LINCOLN_MKZ`, and the results say so.
-        network: sizes for random initial weights; initial: weights to start from instead.
-        steps: optimiser steps; clips, rows_per_clip: size of a batch; threads: training threads.
-    """
-
-    recordings: tuple[Path, ...]
-    out: Path = Path("runs/recorded")
-    train_until_s: float | None = None
-    geometry: SteeringGeometry | None = None
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    initial: Path | None = None
-    steps: int = 300
-    learning_rate: float = 1e-3
-    clips: int = 10
-    rows_per_clip: int = 3
-    threads: int = 2
-    device: str = "cpu"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not self.recordings:
-            raise ValueError("There is no clip to train on. Name at least one.")
-        if self.train_until_s is not None and not self.train_until_s > 0:
-            raise ValueError(f"train_until_s must be above 0, got {self.train_until_s}.")
 
 
 class SteeringScores(msgspec.Struct, frozen=True):
@@ -129,7 +97,7 @@ def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> Recor
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("Training on recordings runs in one process. Start it without `torchrun`.")
-    geometry = config.geometry or LINCOLN_MKZ
+    geometry = config.geometry
     network = config.network
     if config.initial is not None:
         network = NetworkConfig.from_dict(read_header(config.initial).config)
@@ -169,16 +137,16 @@ def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> Recor
         learned=[name for name in LEARNED if np.isfinite(recorded[name]).any()],
         train_until_s=[episode.facts["train_until_s"] for episode in sets["train"].episodes],
         steering=geometry,
-        is_steering_assumed=config.geometry is None,
+        is_steering_assumed=config.is_geometry_assumed,
         budget=network.budget.name,
         initial=None if config.initial is None else config.initial.name,
         steps=config.steps,
-        samples_per_s=36 / EVERY_TICKS,
+        samples_per_s=float(RATE_HZ / EVERY_TICKS),
         caveat=f"{OPEN_LOOP} {TOO_LITTLE}" if is_little else OPEN_LOOP,
         train=scores["train"],
         test=scores["test"],
     )
-    (config.out / RESULT).write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    write_bytes(config.out / RESULT, msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     return result
 
 
@@ -223,7 +191,7 @@ def _record(
         if episode.ticks < config.rows_per_clip:
             raise ClipError(
                 f"{episode.folder} has {episode.ticks} training samples; {config.rows_per_clip} are needed, at "
-                f"{36 / EVERY_TICKS:g} per second. Split later with `--train-until-s`, or use a longer clip."
+                f"{float(RATE_HZ / EVERY_TICKS):g} per second. Split later (`--train-until-s`), or use a longer clip."
             )
     if not np.isfinite(sets["train"].read(np.arange(len(sets["train"])))["curvature"]).any():
         raise ClipError(f"No sample of {folder / 'train'} has a known curvature. Split later, or use another clip.")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fsd.networks.feeds import Feeds, Step
+from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.weights import load_weights
 
 
@@ -16,14 +16,14 @@ class TorchStudent:
         torch.set_num_threads(1)
         network, _ = load_weights(weights)
         self._network = network.eval()
-        self._feeds = Feeds(network.config.budget)
+        self._feeds = InputBuffers(network.config.budget)
         self._inputs = {name: torch.from_numpy(array)[None] for name, array in self._feeds.arrays.items()}
 
     def reset(self) -> None:
         """Empty the memory."""
         self._feeds.reset()
 
-    def drive(self, step: Step) -> tuple[float, float, np.ndarray]:
+    def drive(self, step: TickInput) -> tuple[float, float, np.ndarray]:
         """Curvature 1/m, acceleration m/s² and saliency (8, 15, 20) for one tick; writes the committed memory slots."""
         self._feeds.load(step)
         with torch.inference_mode():

@@ -11,6 +11,7 @@ import numpy as np
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import RATE_HZ
+from fsd.data.options import OptionError, Options, option
 from fsd.data.rig import VehicleSpec
 from fsd.data.simulator.expert.expert import expert_controls
 from fsd.data.simulator.rendering.camera_view import draw_world, load_world
@@ -24,35 +25,32 @@ DEFAULT_SCENARIO = "tour"
 
 
 @dataclass(frozen=True)
-class RecordConfig:
-    """Settings of `fsd record`: output folder, seconds, seed, image size, scenario.
+class RecordConfig(Options):
+    """Settings of a recorded drive. `crf` is the quality of the videos, from 0 (best) to 51."""
 
-    `crf` is the videos' quality (0 best, 51 worst); `skip_s` seconds are driven before the recording starts;
-    `quality` of the rendering is fine or fast.
-    """
-
-    out: Path
-    seconds: float = 20.0
-    seed: int = 0
-    width_px: int = 640
-    height_px: int = 480
-    scenario: str | None = None
-    crf: int = 23
-    skip_s: float = 0.0
-    quality: str = "fine"
+    out: Path = option(help="folder for the recording, created if missing", flag="", metavar="CLIP")
+    seconds: float = option(20.0, "length of the drive", unit="s", above=0, at_most=3600)
+    seed: int = option(0, "seed of the world, its traffic and its light", at_least=0)
+    width_px: int = option(640, "width of every camera's images", unit="px", at_least=32, at_most=2048, flag="--width")
+    height_px: int = option(
+        480, "height of every camera's images", unit="px", at_least=32, at_most=2048, flag="--height"
+    )
+    scenario: str | None = option(
+        None,
+        "traffic scenario to drive",
+        choices=tuple(SCENARIOS),
+        metavar="NAME",
+        default_text=f"{DEFAULT_SCENARIO}, a drive through the town",
+    )
+    crf: int = option(23, "quality of the videos", at_least=0, at_most=51, is_argument=False)
+    skip_s: float = option(0.0, "time driven before the recording begins", unit="s", at_least=0, is_argument=False)
+    quality: str = option("fine", "quality of the rendering", choices=("fine", "fast"), is_argument=False)
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds <= 3600:
-            raise ValueError(f"seconds must be more than 0 and at most 3600, got {self.seconds:g}.")
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative, got {self.seed}.")
+        super().__post_init__()
         for name, value in (("width_px", self.width_px), ("height_px", self.height_px)):
-            if not 32 <= value <= 2048 or value % 2:
-                raise ValueError(f"{name} must be an even number of pixels from 32 to 2048, got {value}.")
-        if self.scenario is not None and self.scenario not in SCENARIOS:
-            raise ValueError(f"scenario must be one of {', '.join(SCENARIOS)}, got {self.scenario!r}.")
-        if self.skip_s < 0:
-            raise ValueError(f"skip_s must not be negative, got {self.skip_s:g}.")
+            if value % 2:
+                raise OptionError(name, f"must be even, got {value}")
 
     @property
     def ticks(self) -> int:

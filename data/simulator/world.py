@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from fsd.data.frames import TICK_S
 from fsd.data.simulator.roads.appearance import Light, Surfaces, sample_light, sample_surfaces
 from fsd.data.simulator.roads.road import Road
 from fsd.data.simulator.roads.road_speed import speed_profile
@@ -17,7 +18,7 @@ from fsd.data.simulator.roads.scenery import Scenery, plant
 from fsd.data.simulator.roads.signals import SignalPlan, sample_signal
 from fsd.data.simulator.roads.streams import Stream, add_conflicts, crossing_streams, oncoming_streams
 from fsd.data.simulator.traffic.actors import Pedestrian
-from fsd.data.simulator.traffic.dynamics import FRONT_M, TICK_S, EgoState
+from fsd.data.simulator.traffic.dynamics import FRONT_M, EgoState
 from fsd.data.simulator.traffic.traffic import EgoView, Gaps, Traffic
 
 COMMAND_AHEAD_M = 70.0

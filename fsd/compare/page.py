@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fsd.compare.compare import UNITS, Comparison
+from fsd.compare.compare import Comparison
+from fsd.compare.config import UNITS
 from fsd.html.charts import Series, line_chart
 from fsd.html.page import page, section, table, text, write_page
 from fsd.replay.replay_sections import headline
@@ -128,7 +129,7 @@ def _runs(a: dict[str, Any], b: dict[str, Any]) -> str:
         row("clip", lambda run: run["clip"]),
         row("model", lambda run: f"{run['model'].get('name')} {run['model'].get('precision')}"),
         row("weights", lambda run: str(run["model"].get("weights_sha256", ""))[:16] or "–"),
-        row("budget", lambda run: run["budget"]),
+        row("budget", lambda run: run["budget"] or "no compressor"),
         row("status", lambda run: run["status"]),
         row("ticks", lambda run: run["ticks"]),
         row("plan latency p99, ms", lambda run: f"{run['plan_ms']['p99']:.2f}"),

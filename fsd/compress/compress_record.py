@@ -22,11 +22,10 @@ from fsd.data.frame_source import SyncReport
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
 from fsd.outputs.budget_metrics import budget_figures
 from fsd.overlay.drawing import rgb_picture
+from fsd.runtime.planner import WARM_UP_TICKS
 from fsd.version import __version__
 
 REASONS = {"start": START, "surprise": SURPRISE, "distance": DISTANCE, "gap": GAP}
-WARM_UP_TICKS = 14
-"""Not in the compressor's time: kernels compile, and until here not all of them have run."""
 _THUMBNAIL_PX = (240, 180)
 
 

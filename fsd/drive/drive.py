@@ -1,6 +1,6 @@
-"""Closed loop: drivers on held-out roads of the simulator, side by side, judged by the field's measures.
+"""Closed loop: drivers on held-out roads of the simulator, scored with the measures of driving benchmarks.
 
-Routes are the same for every driver, so differences are paired. Everything here is simulation, and says so.
+Routes are the same for every driver, so differences are paired. All of this is simulation.
 """
 
 import json
@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from fsd.data.errors import ModelError, OutputError
+from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS
+from fsd.data.options import OptionError, Options, option, results_folder
 from fsd.data.simulator.baselines import BASELINES
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
@@ -33,57 +35,58 @@ DRIVERS = (*BASELINES, *NETWORKS)
 
 
 @dataclass(frozen=True)
-class DriveConfig:
-    """Settings of `fsd drive`.
+class DriveConfig(Options):
+    """Settings of a closed-loop evaluation."""
 
-    Attributes:
-        out: folder for the results; drivers: names of `DRIVERS`, `network:CAMERA` with that camera lost, or
-            `NAME=FILE.onnx` for another model beside it (its own budget decides what the compressor sends).
-        scenarios, routes: which, and how many seeds of each, counting up from `first_seed`.
-        model: ONNX file of the network drivers; None is the packaged one.
-        latency: `none`, `real` or `fixed:MS`; follow: `trajectory` (by the tracker) or `controls` (the network's own).
-        draw_every_ticks: cameras are drawn at every so many ticks: 1 is 36 Hz, 4 is 9 Hz and four times as quick.
-        workers: processes, one route each.
-    """
-
-    out: Path = Path("out/drive")
-    drivers: tuple[str, ...] = ("expert", "network", "blind_steering", "constant_velocity", "network_blurred")
-    scenarios: tuple[str, ...] = SCORED_SCENARIOS
-    routes: int = 3
-    first_seed: int = EVALUATION_SEEDS.start
-    model: Path | None = None
-    latency: str = "none"
-    follow: str = FOLLOW[0]
-    draw_every_ticks: int = 1
-    width_px: int = 320
-    height_px: int = 240
-    workers: int = 2
+    out: Path = results_folder("out/drive")
+    drivers: tuple[str, ...] = option(
+        ("expert", "network", "blind_steering", "constant_velocity", "network_blurred"),
+        "drivers to evaluate on the same routes; listed below",
+        metavar="DRIVER",
+    )
+    scenarios: tuple[str, ...] = option(
+        SCORED_SCENARIOS, "traffic scenarios to drive", choices=SCORED_SCENARIOS, metavar="NAME"
+    )
+    routes: int = option(3, "routes per scenario", at_least=1)
+    first_seed: int = option(
+        EVALUATION_SEEDS.start, "seed of the first route; the others count up from it, all held out from training"
+    )
+    model: Path | None = option(None, "ONNX file of the network that drives", default_text="the packaged network")
+    latency: str = option(
+        "none",
+        "delay before a plan takes effect: none, real (the time it took to compute), or fixed:MS",
+        metavar="LATENCY",
+    )
+    follow: str = option(
+        FOLLOW[0], "part of a plan that is driven: its trajectory, by a tracker, or its own controls", choices=FOLLOW
+    )
+    draw_every_ticks: int = option(
+        1, "draw the cameras at every N-th tick only: 1 is 36 Hz, 4 is 9 Hz and faster", at_least=1, flag="--draw-every"
+    )
+    width_px: int = option(320, "width of every camera's images", unit="px", at_least=1, is_argument=False)
+    height_px: int = option(240, "height of every camera's images", unit="px", at_least=1, is_argument=False)
+    workers: int = option(2, "processes; each drives one route at a time", at_least=1)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(set(map(driver_name, self.drivers))) < len(self.drivers):
-            raise ValueError("Two drivers have the same name. Name models differently: NAME=FILE.onnx.")
-        if self.follow not in FOLLOW:
-            raise ValueError(f"follow must be one of {', '.join(FOLLOW)}, got {self.follow!r}.")
+            raise OptionError("drivers", "has two drivers of the same name. Name models differently: NAME=FILE.onnx")
         for name in self.drivers:
             if "=" in name:
                 continue
             kind, _, camera = name.partition(":")
             if kind not in DRIVERS or (camera and (kind != "network" or camera not in CAMERAS)):
-                raise ValueError(
-                    f"There is no driver {name!r}. Choose from {', '.join(DRIVERS)}, network:CAMERA or NAME=FILE.onnx."
+                raise OptionError(
+                    "drivers",
+                    f"has no driver {name!r}. Choose from {', '.join(DRIVERS)}, network:CAMERA or NAME=FILE.onnx",
                 )
-        for name in self.scenarios:
-            if name not in SCORED_SCENARIOS:
-                raise ValueError(f"There is no scenario {name!r}. Choose from {', '.join(SCORED_SCENARIOS)}.")
-        if self.routes < 1 or self.workers < 1 or self.draw_every_ticks < 1:
-            raise ValueError("routes, workers and draw_every_ticks must be at least 1.")
         check_evaluation_seed(self.first_seed)
         check_evaluation_seed(self.first_seed + self.routes - 1)
         Latency.parse(self.latency)
 
 
 def driver_name(spec: str) -> str:
-    """What a driver is called in the results: `fp32` of `fp32=other.onnx`, else the word itself."""
+    """A driver's name in the results: `fp32` of `fp32=other.onnx`, else the whole text."""
     return spec.partition("=")[0]
 
 
@@ -95,7 +98,7 @@ class DriveResult:
     scores: dict[str, dict[tuple[str, int], RouteScore]] = field(default_factory=dict)
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """One flat row a driver and route, in a fixed order."""
+        """One flat row per driver and route, in a fixed order."""
         return [
             {"driver": driver, "scenario": scenario, "seed": seed, **asdict(score)}
             for driver, routes in self.scores.items()
@@ -104,14 +107,14 @@ class DriveResult:
 
 
 def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = None) -> DriveResult:
-    """Let every driver drive every route; what `config.out` already holds of just these drives is not driven again.
+    """Drive every route with every driver; routes that `config.out` already holds for the same settings are skipped.
 
     Raises:
-        SimulatorError: a network driver needs pictures and there is no OpenGL here.
+        SimulatorError: a network driver needs images and this machine has no OpenGL.
         ModelError: the model cannot be used.
     """
     names = {driver_name(spec): spec for spec in config.drivers}
-    # Route by route, not driver by driver: whatever has been driven when a run breaks can be compared.
+    # Route by route, not driver by driver, so that the results of an interrupted run can be compared.
     jobs = [
         (driver, scenario, config.first_seed + index)
         for index in range(config.routes)
@@ -135,15 +138,15 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
         result.scores[driver][scenario, seed] = journal.done[driver, scenario, seed]
     try:
         config.out.mkdir(parents=True, exist_ok=True)
-        (config.out / "routes.json").write_text(json.dumps(result.to_rows(), indent=1) + "\n")
+        write_text(config.out / "routes.json", json.dumps(result.to_rows(), indent=1) + "\n")
     except OSError as error:
         raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
     return result
 
 
 def _settings(config: DriveConfig, spec: str) -> dict[str, Any]:
-    """What decides how this driver drives a world."""
-    if not DriverPool.has_pictures(spec):
+    """The settings that determine how this driver drives a route."""
+    if not DriverPool.has_cameras(spec):
         return {"driver": spec}
     model = model_of(config, spec)
     return {
@@ -170,7 +173,7 @@ def model_of(config: DriveConfig, spec: str) -> Path | None:
 
 
 class DriverPool:
-    """Makes drivers by name, once each, around one renderer."""
+    """Creates drivers by name, once each, all with one renderer."""
 
     def __init__(self, config: DriveConfig) -> None:
         self._config = config
@@ -181,7 +184,7 @@ class DriverPool:
     def run(self, name: str, scenario: str, seed: int) -> RouteScore:
         """Drive one route and score it."""
         driver = self.driver(name)
-        env = DrivingEnv(scenario, seed, self.renderer if self.has_pictures(name) else None)
+        env = DrivingEnv(scenario, seed, self.renderer if self.has_cameras(name) else None)
         driver.reset(env)
         recorder = DriveRecorder(env)
         while not env.done:
@@ -190,13 +193,13 @@ class DriverPool:
         return recorder.score()
 
     @staticmethod
-    def has_pictures(name: str) -> bool:
-        """Whether this driver sees through cameras."""
+    def has_cameras(name: str) -> bool:
+        """Whether this driver uses cameras."""
         return name not in BASELINES
 
     @property
     def renderer(self) -> Any:
-        """The renderer that all drivers share, made when it is first needed."""
+        """The renderer that all drivers share, created at its first use."""
         if self._renderer is None:
             from fsd.data.simulator.rendering.renderer import Renderer
 

@@ -1,6 +1,6 @@
-"""The network as a driver of the simulator, through the same pipeline as replay; baselines in the same form.
+"""Drivers of the simulator: the network through the same planner as in replay, and baselines.
 
-A driver answers with a curvature and an acceleration for the next 1/36 s. It does not judge itself.
+A driver returns a curvature and an acceleration for the next 1/36 s. Scoring happens elsewhere.
 """
 
 from collections import deque
@@ -13,18 +13,20 @@ import numpy as np
 
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS, RATE_HZ, Frame, FrameSet
+from fsd.data.options import OptionError
 from fsd.data.rig import Rig
 from fsd.data.simulator.baselines import Baseline, Controls
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.drive.tracker import Tracker
 from fsd.runtime.engine import Engine
-from fsd.runtime.pipeline import Pipeline, TickResult
+from fsd.runtime.network_planner import NetworkPlanner
 from fsd.runtime.plan import Plan
+from fsd.runtime.planner import StepResult
 
 Distort = Callable[[FrameSet], FrameSet]
 
 FOLLOW = ("trajectory", "controls")
-"""What of a plan is followed: its path, by the tracker, or its own control pair."""
+"""Which part of a plan is followed: its path, by the tracker, or its own control pair."""
 
 SIDE_AND_REAR = ("left_pillar", "right_pillar", "left_repeater", "right_repeater", "rear")
 
@@ -33,7 +35,7 @@ class Driver(Protocol):
     """Drives one environment at a time."""
 
     def reset(self, env: DrivingEnv) -> None:
-        """A new drive begins."""
+        """Start a new drive."""
 
     def controls(self, env: DrivingEnv) -> Controls:
         """Curvature 1/m and acceleration m/s² for this tick."""
@@ -46,16 +48,16 @@ class BaselineDriver:
         self._baseline = baseline
 
     def reset(self, env: DrivingEnv) -> None:
-        """Baselines remember nothing."""
+        """Do nothing: baselines have no state."""
 
     def controls(self, env: DrivingEnv) -> Controls:
-        """What the baseline does in this state."""
+        """The baseline's controls in this state."""
         return self._baseline(env)
 
 
 @dataclass(frozen=True)
 class Latency:
-    """When a plan takes effect: `none` at once, `fixed` after `fixed_ms`, `real` after the time it took to make."""
+    """When a plan takes effect: `none` at once, `fixed` after `fixed_ms`, `real` after its measured time."""
 
     kind: str = "none"
     fixed_ms: float = 0.0
@@ -75,7 +77,7 @@ class Latency:
                 return cls("fixed", float(number))
         except ValueError:
             pass
-        raise ValueError(f"latency must be none, real or fixed:MILLISECONDS, got {text!r}.")
+        raise OptionError("latency", f"must be none, real or fixed:MILLISECONDS, got {text!r}")
 
     def ticks(self, took_ms: float) -> int:
         """Whole ticks until a plan that took this long may act."""
@@ -84,14 +86,14 @@ class Latency:
 
 
 class NetworkDriver:
-    """The network behind the real compressor, tick by tick as in replay.
+    """The network with its compressor, tick by tick as in replay.
 
     Args:
         rig: that the environment's renderer draws.
         model: ONNX file, None for the packaged one.
-        masked: cameras that are taken away.
-        distort: what is done to the pictures first; for positive controls.
-        draw_every_ticks: pictures are drawn at every so many ticks and held in between (1: every tick).
+        masked: cameras that are marked as not valid.
+        distort: applied to every frame set first; for positive controls.
+        draw_every_ticks: render images every this many ticks and hold them in between.
         latency: when a plan takes effect.
         follow: one of `FOLLOW`.
     """
@@ -106,8 +108,8 @@ class NetworkDriver:
         latency: Latency | None = None,
         follow: str = FOLLOW[0],
     ) -> None:
-        self.pipeline = Pipeline(rig, Engine(model))
-        self.last: TickResult | None = None
+        self.planner = NetworkPlanner(rig, Engine(model))
+        self.last: StepResult | None = None
         self._masked = np.array([name in masked for name in CAMERAS])
         self._distort = distort
         self._draw_every_ticks = draw_every_ticks
@@ -115,8 +117,8 @@ class NetworkDriver:
         self._tracker = Tracker() if follow == "trajectory" else None
 
     def reset(self, env: DrivingEnv) -> None:
-        """Forget the last drive."""
-        self.pipeline.reset()
+        """Clear the state of the last drive."""
+        self.planner.reset()
         self._frame_set: FrameSet | None = None
         self._acting: Plan | None = None
         self._coming: deque[tuple[int, Plan]] = deque()
@@ -124,11 +126,10 @@ class NetworkDriver:
             self._tracker.reset()
 
     def controls(self, env: DrivingEnv) -> Controls:
-        """What the newest plan that is ready at this tick means for wheel and pedals."""
+        """Controls of the newest plan that is ready at this tick."""
         tick, ego = env.world.tick, env.ego()
-        result = self.last = self.pipeline.step(self._look(env), ego, env.command())
-        took_ms = result.compress_ms + result.infer_ms + result.post_ms
-        self._coming.append((tick + self._latency.ticks(took_ms), result.plan))
+        result = self.last = self.planner.step(self._frames(env), ego, env.command())
+        self._coming.append((tick + self._latency.ticks(result.plan_ms), result.plan))
         while self._coming and self._coming[0][0] <= tick:
             self._acting = self._coming.popleft()[1]
             if self._tracker is not None:
@@ -141,7 +142,7 @@ class NetworkDriver:
             return self._tracker.controls(ego.speed_mps)
         return self._acting.curvature_per_m, self._acting.acceleration_mps2
 
-    def _look(self, env: DrivingEnv) -> FrameSet:
+    def _frames(self, env: DrivingEnv) -> FrameSet:
         if self._frame_set is None or env.world.tick % self._draw_every_ticks == 0:
             frame_set = env.frame_set()
             if self._distort is not None:
@@ -152,7 +153,7 @@ class NetworkDriver:
 
 
 def blurred(frame_set: FrameSet, cell_px: int = 32) -> FrameSet:
-    """Pictures of which only a coarse mosaic is left: a control that a judge worth its name must see fail."""
+    """Images reduced to a coarse mosaic: a control that must score badly, or the scores measure nothing."""
 
     def mosaic(plane: np.ndarray, cell: int) -> np.ndarray:
         rows, columns = plane.shape[0] // cell * cell, plane.shape[1] // cell * cell

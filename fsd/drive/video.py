@@ -28,7 +28,7 @@ def film_extremes(result: DriveResult, count: int) -> list[Path]:
     """
     config = result.config
     pool = DriverPool(config)
-    spec = next((name for name in config.drivers if pool.has_pictures(name)), None)
+    spec = next((name for name in config.drivers if pool.has_cameras(name)), None)
     if spec is None or count < 1:
         return []
     ranked = sorted((score.driving_score, *route) for route, score in result.scores[driver_name(spec)].items())
@@ -52,7 +52,7 @@ def film(pool: DriverPool, spec: str, scenario: str, seed: int, path: Path) -> P
     env = DrivingEnv(scenario, seed, pool.renderer)
     driver.reset(env)
     clip = _clip(pool.rig, f"simulated {scenario}, seed {seed}")
-    painter = OverlayPainter(clip, driver.pipeline.engine.metadata)
+    painter = OverlayPainter(clip, driver.planner.metadata)
     video = VideoWriter(path, painter.layout.width_px, painter.layout.height_px, Fraction(RATE_HZ))
     try:
         while not env.done:

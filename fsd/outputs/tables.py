@@ -1,4 +1,4 @@
-"""The tables a replay writes, one row a tick: `plan.parquet` and `ticks.parquet`.
+"""The tables a replay writes, one row per tick: `plan.parquet` and `ticks.parquet`.
 
 docs/outputs.md describes every column for people; a test holds the two together.
 """
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fsd.compression.tick import CompressedTick
 from fsd.data.frames import CAMERAS
 from fsd.networks.contract import LIGHTS, WAYPOINTS
 from fsd.outputs.journal import TableJournal
-from fsd.runtime.pipeline import TickResult
+from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.version import __version__
 
 TRAJECTORY_COLUMNS = ("x_m", "y_m", "yaw_rad", "v_mps")
@@ -47,9 +48,16 @@ def plan_schema(trained: bool) -> pa.Schema:
     )
 
 
-def ticks_schema(trained: bool, patch_count: int) -> pa.Schema:
-    """Columns of `ticks.parquet`."""
+def ticks_schema(trained: bool, patch_count: int | None) -> pa.Schema:
+    """Columns of `ticks.parquet`; without a compressor (`patch_count` None) its five columns are absent."""
     cameras = len(CAMERAS)
+    compressor = [
+        ("is_keyframe", _list(pa.uint8(), cameras)),
+        ("memory_slots", pa.int16()),
+        ("commits", pa.int8()),
+        ("patch_camera", _list(pa.int16(), patch_count or 0)),
+        ("patch_block", _list(pa.int16(), patch_count or 0)),
+    ]
     return pa.schema(
         [
             ("tick", pa.int32()),
@@ -58,11 +66,7 @@ def ticks_schema(trained: bool, patch_count: int) -> pa.Schema:
             ("age_ns", _list(pa.int64(), cameras)),
             ("is_valid", _list(pa.uint8(), cameras)),
             ("is_new", _list(pa.uint8(), cameras)),
-            ("is_keyframe", _list(pa.uint8(), cameras)),
-            ("memory_slots", pa.int16()),
-            ("commits", pa.int8()),
-            ("patch_camera", _list(pa.int16(), patch_count)),
-            ("patch_block", _list(pa.int16(), patch_count)),
+            *(compressor if patch_count is not None else ()),
             *[(f"{stage}_ms", pa.float32()) for stage in STAGES],
             ("input_hash", pa.string()),
         ],
@@ -73,11 +77,12 @@ def ticks_schema(trained: bool, patch_count: int) -> pa.Schema:
 class ResultTables:
     """Both tables of one run; `with` closes them whatever happened inside."""
 
-    def __init__(self, folder: Path, trained: bool, patch_count: int) -> None:
-        self._plan = TableJournal(folder / "plan.parquet", plan_schema(trained))
-        self._ticks = TableJournal(folder / "ticks.parquet", ticks_schema(trained, patch_count))
+    def __init__(self, folder: Path, metadata: PlannerMetadata) -> None:
+        patch_count = None if metadata.budget is None else metadata.budget.patch_count
+        self._plan = TableJournal(folder / "plan.parquet", plan_schema(metadata.trained))
+        self._ticks = TableJournal(folder / "ticks.parquet", ticks_schema(metadata.trained, patch_count))
 
-    def append(self, result: TickResult, wait_ms: float, write_ms: float) -> None:
+    def append(self, result: StepResult, wait_ms: float, write_ms: float) -> None:
         """Add the row of one tick to both tables."""
         self._plan.append(_plan_row(result))
         self._ticks.append(_tick_row(result, wait_ms, write_ms))
@@ -94,7 +99,7 @@ def _file_metadata(trained: bool) -> dict[str, str]:
     return {"fsd_version": __version__, "network": "trained" if trained else "untrained"}
 
 
-def _plan_row(result: TickResult) -> dict[str, Any]:
+def _plan_row(result: StepResult) -> dict[str, Any]:
     plan = result.plan
     row: dict[str, Any] = {"tick": plan.tick, "t_ns": plan.timestamp_ns}
     for column, name in enumerate(TRAJECTORY_COLUMNS):
@@ -115,8 +120,8 @@ def _plan_row(result: TickResult) -> dict[str, Any]:
     return row
 
 
-def _tick_row(result: TickResult, wait_ms: float, write_ms: float) -> dict[str, Any]:
-    frame_set, compressed = result.frame_set, result.compressed
+def _tick_row(result: StepResult, wait_ms: float, write_ms: float) -> dict[str, Any]:
+    frame_set = result.frame_set
     return {
         "tick": frame_set.tick,
         "t_ns": frame_set.timestamp_ns,
@@ -124,15 +129,21 @@ def _tick_row(result: TickResult, wait_ms: float, write_ms: float) -> dict[str, 
         "age_ns": frame_set.age_ns,
         "is_valid": frame_set.is_valid.astype(np.uint8),
         "is_new": frame_set.is_new.astype(np.uint8),
-        "is_keyframe": compressed.is_keyframe.astype(np.uint8),
-        "memory_slots": int(compressed.memory_valid.sum()),
-        "commits": int((compressed.commit_slots >= 0).sum()),
-        "patch_camera": compressed.patch_camera.copy(),
-        "patch_block": compressed.patch_block.copy(),
+        **({} if result.compressed is None else _compressor_columns(result.compressed)),
         "wait_ms": wait_ms,
         "compress_ms": result.compress_ms,
         "infer_ms": result.infer_ms,
         "post_ms": result.post_ms,
         "write_ms": write_ms,
         "input_hash": result.input_hash.hex(),
+    }
+
+
+def _compressor_columns(compressed: CompressedTick) -> dict[str, Any]:
+    return {
+        "is_keyframe": compressed.is_keyframe.astype(np.uint8),
+        "memory_slots": int(compressed.memory_valid.sum()),
+        "commits": int((compressed.commit_slots >= 0).sum()),
+        "patch_camera": compressed.patch_camera.copy(),
+        "patch_block": compressed.patch_block.copy(),
     }

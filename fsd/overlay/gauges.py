@@ -1,5 +1,7 @@
 """The instruments of the overlay: the plan from above with its uncertainty, speed, and the control pair as bars."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -7,7 +9,7 @@ from fsd.data.ego import EgoSample
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.overlay.drawing import DIM, DRIVEN, INK, PANEL, PLAN, SMOOTH, WARNING
 from fsd.overlay.layout import Box
-from fsd.runtime.health import health_words
+from fsd.runtime.health import describe_health
 from fsd.runtime.plan import Plan
 
 RANGES_M = (24, 48, 96, 192)
@@ -95,7 +97,7 @@ def draw_gauges(
     box: Box,
     plan: Plan,
     ego: EgoSample | None,
-    facts: tuple[str, ...],
+    facts: Sequence[str],
     fonts: Fonts,
     unit: float,
 ) -> None:
@@ -132,7 +134,7 @@ def draw_gauges(
     facts_x, facts_y = (bars_x + 2 * step_x, top) if is_line else (left, top + 96 * unit)
     longest = int((box.x + box.width - facts_x) / (6.6 * unit)) - 1
     lines = [(text, DIM) for text in facts]
-    lines.append((health_words(plan.health), INK if plan.health == "ok" else WARNING))
+    lines.append((describe_health(plan.health), INK if plan.health == "ok" else WARNING))
     for row, (text, colour) in enumerate(lines):
         shown = text if len(text) <= longest else text[: longest - 1] + "…"
         draw.text((facts_x, facts_y + row * 19 * unit), shown, fill=colour, font=fonts[13])

@@ -6,16 +6,14 @@ Puts the parts together; writes no file. The overlay video and the report's mome
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fsd.compression.budget import Budget
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, RATE_HZ
-from fsd.networks.contract import ModelMetadata
 from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, camera_picture, draw_gaze, draw_plan, fitted
 from fsd.overlay.gauges import Fonts, birdseye, draw_gauges, fitting_range_m
 from fsd.overlay.layout import Box, OverlayConfig, choose_layout
-from fsd.runtime.pipeline import TickResult
 from fsd.runtime.plan import Plan
+from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.scoring.driven_path import DrivenPath
 
 
@@ -27,7 +25,7 @@ class OverlayPainter:
         config: what to show where.
     """
 
-    def __init__(self, clip: Clip, metadata: ModelMetadata, config: OverlayConfig | None = None) -> None:
+    def __init__(self, clip: Clip, metadata: PlannerMetadata, config: OverlayConfig | None = None) -> None:
         self._clip = clip
         self._metadata = metadata
         sizes = {stream.name: (stream.width_px, stream.height_px) for stream in clip.streams if stream is not None}
@@ -36,12 +34,12 @@ class OverlayPainter:
         self._unit = self.layout.unit
         self._fonts = Fonts(self._unit)
         self._driven = None if clip.ego is None else DrivenPath(clip.ego)
-        spec = metadata.budget
-        budget = Budget(spec.name, spec.base_height_px, spec.base_width_px, spec.patch_count)
-        self._facts = f"{budget.name}, pixels {budget.r_px:.0f}:1, {metadata.precision}"
+        budget = metadata.budget
+        ratio = "" if budget is None else f"{budget.name}, pixels {budget.r_px:.0f}:1, "
+        self._facts = f"{ratio}{metadata.precision}"
         self._range_m = 0
 
-    def picture(self, result: TickResult, ego: EgoSample | None, command: str) -> Image.Image:
+    def picture(self, result: StepResult, ego: EgoSample | None, command: str) -> Image.Image:
         """The picture of one tick, RGB, of the layout's size."""
         layout, plan = self.layout, result.plan
         driven = None if self._driven is None else self._driven.waypoints(plan.timestamp_ns)
@@ -54,18 +52,17 @@ class OverlayPainter:
         canvas.paste(above, (inset.x, inset.y))
         draw = ImageDraw.Draw(canvas)
         self._draw_header(draw, plan)
-        patches, slots = (result.compressed.patch_camera >= 0).sum(), int(result.compressed.memory_valid.sum())
-        facts = (
-            f"command {command.replace('_', ' ')} · {self._facts}",
-            f"gaze {patches} patches · memory {slots} of {len(result.compressed.memory_valid)} slots",
-        )
+        facts = [f"command {command.replace('_', ' ')} · {self._facts}"]
+        if (compressed := result.compressed) is not None:
+            patches, slots = (compressed.patch_camera >= 0).sum(), int(compressed.memory_valid.sum())
+            facts.append(f"gaze {patches} patches · memory {slots} of {len(compressed.memory_valid)} slots")
         draw_gauges(draw, layout.gauges, plan, ego, facts, self._fonts, self._unit)
         return canvas
 
-    def _tile(self, name: str, box: Box, result: TickResult, driven: np.ndarray | None) -> Image.Image:
+    def _tile(self, name: str, box: Box, result: StepResult, driven: np.ndarray | None) -> Image.Image:
         tile = Image.new("RGB", (box.width, box.height), DARK)
         index = CAMERAS.index(name)
-        frame = result.frame_set.frames[index]
+        frame, compressed = result.frame_set.frames[index], result.compressed
         is_main = name == self.layout.main
         if frame is None:
             note = "no frame yet" if name in self._present else "no camera"
@@ -73,8 +70,9 @@ class OverlayPainter:
             height_px, width_px = frame.y_plane.shape
             view = fitted(width_px, height_px, box.width, box.height, self.layout.fills and is_main)
             picture = camera_picture(frame, view)
-            blocks = result.compressed.patch_block[result.compressed.patch_camera == index]
-            draw_gaze(picture, view, (width_px, height_px), blocks, self._unit)
+            if compressed is not None:
+                blocks = compressed.patch_block[compressed.patch_camera == index]
+                draw_gaze(picture, view, (width_px, height_px), blocks, self._unit)
             camera = self._clip.rig.camera(name)
             if is_main and camera is not None:
                 draw_plan(picture, view, camera, result.plan, driven, self._unit)
@@ -82,7 +80,8 @@ class OverlayPainter:
             trouble = "black" if frame.is_black else "stale"
             note = "" if result.frame_set.is_valid[index] else trouble
         age_ms = result.frame_set.age_ns[index] / 1e6 if frame is not None else 0.0
-        self._label(tile, name, note, age_ms, bool(result.compressed.is_keyframe[index]))
+        is_keyframe = compressed is not None and bool(compressed.is_keyframe[index])
+        self._label(tile, name, note, age_ms, is_keyframe)
         return tile
 
     def _label(self, tile: Image.Image, name: str, note: str, age_ms: float, is_keyframe: bool) -> None:

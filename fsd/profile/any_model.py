@@ -17,12 +17,11 @@ from fsd.meters.machine import describe_machine
 from fsd.meters.power import find_meters
 from fsd.networks.onnx_session import open_session, session_signature
 from fsd.profile.config import ProfileConfig
-from fsd.profile.instrumented_model import described
 from fsd.profile.operators.machine_peaks import measure_peaks
 from fsd.profile.operators.network_metrics import estimate_all, highest_rates, network_figures
 from fsd.profile.operators.operator_times import count_cost
 from fsd.profile.operators.runtime_trace import OperatorEvent, profiled_runs, shapes_run
-from fsd.profile.profile import SCHEMA, Say, judge, make_folder, say_on_stderr
+from fsd.profile.profile import SCHEMA, Say, describe_inputs, judge, make_folder, say_on_stderr
 from fsd.profile.report import write_report
 from fsd.profile.resources import ResourceTrack
 from fsd.profile.samples import TickSamples, write_samples
@@ -77,7 +76,7 @@ def profile_model(
             "seed": config.seed,
         },
         "clip": {"name": "random inputs", "cameras": {}, "notes": []},
-        "model": {"name": model.stem, "file_bytes": model.stat().st_size, "inputs": described(feeds)},
+        "model": {"name": model.stem, "file_bytes": model.stat().st_size, "inputs": describe_inputs(feeds)},
         "network": "not one of ours; inputs are random",
         "peaks": peaks.to_dict(),
         "cold_start_ms": {"process": load_ms + first_ms, "imports": 0.0, "load": load_ms, "first_tick": first_ms},
@@ -137,8 +136,8 @@ def _first_run_ms(session: ort.InferenceSession, feeds: dict[str, np.ndarray], m
         session.run(None, feeds)
     except Exception as error:
         raise ModelError(
-            f"{model} does not run on random inputs ({described(feeds)}): {str(error).splitlines()[0]} Give the right "
-            "shapes with --shape."
+            f"{model} does not run on random inputs ({describe_inputs(feeds)}): {str(error).splitlines()[0]} Give "
+            "the right shapes with --shape."
         ) from error
     return (time.perf_counter_ns() - start_ns) / 1e6
 

@@ -1,4 +1,4 @@
-"""Cold start: how long a fresh process takes from nothing to its first plan. Runs in a child of its own."""
+"""Cold start: how long a new process takes to its first plan. Runs in a child process."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ def measure_cold_start(clip: Path, config: ProfileConfig) -> dict[str, Any]:
         The file cache is whatever it was: warm, if anything has run before.
 
     Raises:
-        ClipError: the child failed; its message is repeated.
+        ClipError: the child failed, with its message.
     """
     arguments = json.dumps(
         {
@@ -53,20 +53,20 @@ def measure_cold_start(clip: Path, config: ProfileConfig) -> dict[str, Any]:
 
 
 def report_first_plan() -> None:
-    """The child: plan one tick, print when what was done. The monotonic clock is the same in parent and child."""
+    """In the child: plan one tick and print the time of each step; parent and child share the monotonic clock."""
     from fsd.data.clip import open_clip
-    from fsd.profile.instrumented_model import open_subject
     from fsd.profile.scenarios import first_plan_ms
-    from fsd.profile.timed_pipeline import WholePath
+    from fsd.profile.timed_pipeline import TimedPipeline
+    from fsd.third_party.open_planner import open_planner
 
     imported_ns = time.monotonic_ns()
     given = json.loads(sys.argv[1])
     cameras = given["cameras"] and {name: Path(path) for name, path in given["cameras"].items()}
     clip = open_clip(Path(given["clip"]), cameras)
     model, adapter = (given[name] and Path(given[name]) for name in ("model", "adapter"))
-    subject = open_subject(model, adapter, given["threads"], given["device"])
+    planner = open_planner(clip.rig, model, adapter, given["threads"], given["device"])
     loaded_ns = time.monotonic_ns()
-    with WholePath(clip, subject) as path:
-        first_plan_ms(path, given["workers"])
+    with TimedPipeline(clip, planner) as pipeline:
+        first_plan_ms(pipeline, given["workers"])
         planned_ns = time.monotonic_ns()
     print(json.dumps({"imported": imported_ns, "loaded": loaded_ns, "planned": planned_ns}))

@@ -6,36 +6,40 @@ instrumented run comes last, where it cannot disturb the others.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from importlib import resources as package_files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fsd.data.clip import Clip, open_clip
 from fsd.data.errors import ClipError, OutputError
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, TICK_S
 from fsd.meters.machine import describe_machine
 from fsd.meters.power import EnergyMeter, find_meters
+from fsd.networks.contract import TensorSpec
 from fsd.profile.cold_start import measure_cold_start
-from fsd.profile.config import ProfileConfig
+from fsd.profile.config import PACED, ProfileConfig
 from fsd.profile.control_thread import MachineStalls, together, watch
 from fsd.profile.energy.energy_model import DeviceEstimate
 from fsd.profile.gates import Gate, deadline_gate, power_gate
-from fsd.profile.instrumented_model import Subject, open_subject
 from fsd.profile.operators.machine_peaks import measure_peaks
 from fsd.profile.operators.network_metrics import estimate_all, highest_rates, largest_that_fits, network_figures
 from fsd.profile.operators.operator_times import count_cost
 from fsd.profile.operators.runtime_trace import shapes_run
 from fsd.profile.report import write_report
 from fsd.profile.samples import write_samples
-from fsd.profile.scenario_summary import PACED, summarise
+from fsd.profile.scenario_summary import summarise
 from fsd.profile.scenarios import ScenarioRun, constant_stream, flat_out, model_only, single_stream
-from fsd.profile.timed_pipeline import WholePath
+from fsd.profile.timed_pipeline import TimedPipeline
 from fsd.profile.traced_run import trace_run
 from fsd.profile.validation import validate
 from fsd.replay.run_record import write_summary
+from fsd.runtime.planner import Planner
+from fsd.third_party.open_planner import open_planner
 from fsd.version import __version__
 
 SCHEMA = 2
@@ -60,8 +64,8 @@ def profile(config: ProfileConfig, say: Say | None = None) -> dict[str, Any]:
     say = say or say_on_stderr
     with ExitStack() as stack:
         clip = open_clip(_clip_path(config, stack), config.cameras)
-        # Before anything that takes time: a model or a device that cannot be used is said at once.
-        subject = open_subject(config.model, config.adapter, config.threads, config.device)
+        # First, so that a model or a device that cannot be used is reported at once.
+        planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
         make_folder(config.out)
         started_s = time.time()
         say("measuring the machine's peaks")
@@ -69,10 +73,10 @@ def profile(config: ProfileConfig, say: Say | None = None) -> dict[str, Any]:
         meters, missing_meters = find_meters()
         say("cold start, in a process of its own")
         cold_start_ms = measure_cold_start(clip.path, config)
-        runs, stalls = _run_scenarios(config, clip, subject, meters, say)
+        runs, stalls = _run_scenarios(config, clip, planner, meters, say)
         say(f"tracing {config.trace_ticks} ticks with the runtime's profile on")
         traced = trace_run(clip, config)
-    cost = count_cost(subject.metadata.name, shapes_run(subject.model, traced.feeds))
+    cost = count_cost(planner.metadata.name, shapes_run(planner.model, traced.feeds))
     estimates = estimate_all(cost, config.limit_ms, config.budget_watts)
     scenarios = {run.name: summarise(run, config.limit_ms) for run in runs}
     if stalls is not None:
@@ -86,8 +90,8 @@ def profile(config: ProfileConfig, say: Say | None = None) -> dict[str, Any]:
         "machine": describe_machine(),
         "config": _config(config),
         "clip": _clip(clip),
-        "model": _model(subject),
-        "network": _trained(subject),
+        "model": _model(planner),
+        "network": _trained(planner),
         "peaks": peaks.to_dict(),
         "cold_start_ms": cold_start_ms,
         "scenarios": scenarios,
@@ -141,28 +145,28 @@ def say_on_stderr(line: str) -> None:
 
 
 def _run_scenarios(
-    config: ProfileConfig, clip: Clip, subject: Subject, meters: list[EnergyMeter], say: Say
+    config: ProfileConfig, clip: Clip, planner: Planner, meters: list[EnergyMeter], say: Say
 ) -> tuple[list[ScenarioRun], MachineStalls | None]:
     runs: list[ScenarioRun] = []
     stalls: MachineStalls | None = None
     workers, warm_up = config.decode_workers, config.warm_up
-    with WholePath(clip, subject) as path:
+    with TimedPipeline(clip, planner) as pipeline:
         if PACED in config.scenarios:
-            say(f"constant-stream: {config.paced_ticks} ticks at 36 Hz ({config.paced_ticks / 36:.0f} s)")
+            say(f"constant-stream: {config.paced_ticks} ticks at 36 Hz ({config.paced_ticks * TICK_S:.0f} s)")
             watched = [watch(config.control_s)] if config.control_s else []
-            runs.append(constant_stream(path, config.paced_ticks, workers, config.timing(), warm_up, meters))
+            runs.append(constant_stream(pipeline, config.paced_ticks, workers, config.timing(), warm_up, meters))
             if runs[-1].was_interrupted:
                 return runs, together(watched) if watched else None
             watched += [watch(config.control_s)] if config.control_s else []
             stalls = together(watched) if watched else None
         if "single-stream" in config.scenarios:
             say(f"single-stream: {config.ticks} ticks")
-            runs.append(single_stream(path, config.ticks, workers, warm_up, meters))
+            runs.append(single_stream(pipeline, config.ticks, workers, warm_up, meters))
         if "flat-out" in config.scenarios:
             say(f"flat-out: {config.ticks} ticks")
-            runs.append(flat_out(path, config.ticks, workers, warm_up, meters))
+            runs.append(flat_out(pipeline, config.ticks, workers, warm_up, meters))
         say(f"model-only: {config.ticks} ticks")
-        runs.append(model_only(path, config.ticks, warm_up, meters))
+        runs.append(model_only(pipeline, config.ticks, warm_up, meters))
     return runs, stalls
 
 
@@ -190,17 +194,25 @@ def _clip(clip: Clip) -> dict[str, Any]:
     }
 
 
-def _model(subject: Subject) -> dict[str, Any]:
-    metadata = subject.metadata
-    return {
+def _model(planner: Planner) -> dict[str, Any]:
+    metadata = planner.metadata
+    found = {
         "name": metadata.name,
         "precision": metadata.precision,
-        "budget": metadata.budget.name,
+        "budget": None,
         "weights_sha256": metadata.weights_sha256,
-        "file_bytes": subject.model.stat().st_size,
-        **subject.description(),
+        "file_bytes": planner.model.stat().st_size,
     }
+    if metadata.budget is not None:
+        return found | {"budget": metadata.budget.name}
+    inputs = describe_inputs(metadata.inputs)
+    return found | {"adapter": metadata.name, "inputs": inputs, "state_pairs": len(metadata.state)}
 
 
-def _trained(subject: Subject) -> str:
-    return "trained" if subject.metadata.trained else "untrained: random weights, the plan means nothing"
+def describe_inputs(inputs: Mapping[str, TensorSpec | np.ndarray]) -> str:
+    """Names, types and shapes of a network's inputs."""
+    return ", ".join(f"{name} {each.dtype}{list(each.shape)}" for name, each in inputs.items())
+
+
+def _trained(planner: Planner) -> str:
+    return "trained" if planner.metadata.trained else "untrained: random weights, the plan means nothing"

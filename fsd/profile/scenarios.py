@@ -1,9 +1,9 @@
 """The scenarios, in MLPerf Automotive's words: constant stream, single stream, flat out, and the model alone.
 
-Each runs the real path and leaves a `ScenarioRun`: samples and resources, no opinions.
+Each runs the production code and returns a `ScenarioRun`: samples and resources.
 
-Source: MLPerf Automotive benchmark rules (MLCommons, 2025): single stream asks again as soon as the answer is there,
-constant stream asks at a fixed rate and counts latency from when it should have asked.
+Source: MLPerf Automotive benchmark rules (MLCommons, 2025): single stream sends the next query when the last one is
+done; constant stream sends queries at a fixed rate and counts latency from the time at which each was due.
 """
 
 import gc
@@ -16,16 +16,17 @@ import numpy as np
 
 from fsd.data.clock import tick_time_ns
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import CAMERAS, FrameSet
+from fsd.data.frames import CAMERAS, TICK_NS, FrameSet
 from fsd.meters.power import EnergyMeter
-from fsd.profile.camera_feed import PERIOD_NS, CameraFeed, CameraTiming
+from fsd.profile.camera_feed import CameraFeed
+from fsd.profile.camera_timing import CameraTiming
 from fsd.profile.resources import ResourceTrack
 from fsd.profile.samples import TickSamples
-from fsd.profile.timed_pipeline import StepTimes, WholePath
+from fsd.profile.timed_pipeline import StepTimes, TimedPipeline
 
 DEFAULT_WARM_UP = 72
 PATIENCE_S = 60.0
-"""A tick on demand waits this long for its frames before the run is given up."""
+"""How long a tick on demand waits for its frames before the run is aborted."""
 
 NO_AGES = np.full(len(CAMERAS), np.nan)
 
@@ -33,8 +34,8 @@ NO_AGES = np.full(len(CAMERAS), np.nan)
 class TickTimes(NamedTuple):
     """One planned tick by the clock, `time.perf_counter_ns`.
 
-    `awake_ns`: somebody looked at it; `arrived_ns`: its pictures were there; `synchronised_ns`: its frame set was;
-    `done_ns`: all was written, read by the loop itself so that the stages can be checked against it.
+    `awake_ns`: the loop woke up; `arrived_ns`: the images were decoded; `synchronised_ns`: the frame set was ready;
+    `done_ns`: all was written. The loop reads `done_ns` itself, so that the stages can be checked against it.
     """
 
     frame_set: FrameSet
@@ -67,15 +68,15 @@ class TickTimes(NamedTuple):
 
 @dataclass(frozen=True)
 class ScenarioRun:
-    """What one scenario left.
+    """The result of one scenario.
 
     Attributes:
         name: `constant-stream`, `single-stream`, `flat-out` or `model-only`.
-        warm_up_ticks: run before the samples, and not in them.
+        warm_up_ticks: run before the samples and not among them.
         start_ns: `time.perf_counter_ns` of the first sample's due time.
         decode_log: of `CameraFeed`, if it was asked for.
         dropped_frames: per camera, warm-up included; see `CameraFeed`.
-        was_interrupted: by Ctrl-C; the samples are those until then.
+        was_interrupted: by Ctrl-C; the samples end there.
     """
 
     name: str
@@ -89,13 +90,13 @@ class ScenarioRun:
 
     @property
     def ticks_per_s(self) -> float:
-        """Plans a second, from the first tick due to the last one written."""
+        """Plans per second, from the first due time to the last plan."""
         done = self.samples.planned_ns
         return len(done) / ((float(done[-1]) - self.start_ns) / 1e9) if len(done) else 0.0
 
 
 def constant_stream(
-    path: WholePath,
+    pipeline: TimedPipeline,
     ticks: int,
     workers: int,
     timing: CameraTiming | None = None,
@@ -103,7 +104,7 @@ def constant_stream(
     meters: Sequence[EnergyMeter] = (),
     log_decode: bool = False,
 ) -> ScenarioRun:
-    """36 ticks a second by the clock, whatever happens; a late loop drops to the newest tick.
+    """36 ticks per second by the clock; a late loop skips to the newest tick.
 
     Args:
         ticks: to sample, after `warm_up` more.
@@ -113,19 +114,19 @@ def constant_stream(
     """
     total = warm_up + ticks
     samples = TickSamples(ticks)
-    first_plan_ms(path, workers)  # kernels that have to be compiled first would make the clock run ahead of the warm-up
-    path.reset()
-    with CameraFeed(path.clip, workers, total, timing, log_decode=log_decode) as feed:
-        resources = ResourceTrack(total * PERIOD_NS / 1e9, meters)
+    first_plan_ms(pipeline, workers)  # compiling kernels would otherwise use up the warm-up
+    pipeline.reset()
+    with CameraFeed(pipeline.clip, workers, total, timing, log_decode=log_decode) as feed:
+        resources = ResourceTrack(total * TICK_NS / 1e9, meters)
         _settle_collector()
-        feed.start(time.perf_counter_ns() + int(2 * PERIOD_NS))
+        feed.start(time.perf_counter_ns() + int(2 * TICK_NS))
         first_due_ns = feed.start_ns + tick_time_ns(warm_up)
-        tick = _paced(path, feed, samples, 0, warm_up, warm_up)
+        tick = _paced(pipeline, feed, samples, 0, warm_up, warm_up)
         was_interrupted = False
         with resources:
             try:
-                _paced(path, feed, samples, tick, total, warm_up)
-            except KeyboardInterrupt:  # half an hour of samples is not thrown away
+                _paced(pipeline, feed, samples, tick, total, warm_up)
+            except KeyboardInterrupt:  # keep the samples of a long run
                 samples.cut_after_last_plan()
                 was_interrupted = True
     return ScenarioRun(
@@ -140,46 +141,46 @@ def constant_stream(
     )
 
 
-def _paced(path: WholePath, feed: CameraFeed, samples: TickSamples, tick: int, end: int, warm_up: int) -> int:
+def _paced(pipeline: TimedPipeline, feed: CameraFeed, samples: TickSamples, tick: int, end: int, warm_up: int) -> int:
     """Run ticks from `tick` to `end` at their times; returns the tick to go on with."""
-    period_s = PERIOD_NS / 1e9
+    period_s = TICK_NS / 1e9
     while tick < end:
         due_ns = feed.start_ns + tick_time_ns(tick)
         remaining_ns = due_ns - time.perf_counter_ns()
         if remaining_ns > 0:
             time.sleep(remaining_ns / 1e9)
         awake_ns = time.perf_counter_ns()
-        feed.wait_for(tick, period_s)  # a camera later than a whole period is used as it is; its age tells
+        feed.wait_for(tick, period_s)  # a camera later than a period is used as it is, and its age shows it
         arrived_ns = time.perf_counter_ns()
-        times = _plan(path, feed.frame_set(tick), due_ns, awake_ns, arrived_ns)
+        times = _plan(pipeline, feed.frame_set(tick), due_ns, awake_ns, arrived_ns)
         if tick >= warm_up:
             times.into(samples, tick - warm_up, _ages_ms(times.frame_set, times.step.planned_ns - feed.start_ns))
-        newest = int((time.perf_counter_ns() - feed.start_ns) // PERIOD_NS)
+        newest = int((time.perf_counter_ns() - feed.start_ns) // TICK_NS)
         tick = max(tick + 1, newest)
     return tick
 
 
 def single_stream(
-    path: WholePath,
+    pipeline: TimedPipeline,
     ticks: int,
     workers: int,
     warm_up: int = DEFAULT_WARM_UP,
     meters: Sequence[EnergyMeter] = (),
 ) -> ScenarioRun:
-    """One tick after the other: nothing is decoded before it is asked for, and asking waits for the answer."""
+    """One tick after the other, each decoded on demand once the tick before it is done."""
     total = warm_up + ticks
     samples = TickSamples(ticks)
-    path.reset()
+    pipeline.reset()
     first_due_ns = 0
-    with CameraFeed(path.clip, workers, total, on_demand=True) as feed:
+    with CameraFeed(pipeline.clip, workers, total, on_demand=True) as feed:
         feed.start(time.perf_counter_ns())
-        resources = ResourceTrack(total * PERIOD_NS / 1e9, meters)
+        resources = ResourceTrack(total * TICK_NS / 1e9, meters)
         _settle_collector()
         for tick in range(warm_up):
-            _on_demand(path, feed, tick)
+            _on_demand(pipeline, feed, tick)
         with resources:
             for tick in range(ticks):
-                times = _on_demand(path, feed, warm_up + tick)
+                times = _on_demand(pipeline, feed, warm_up + tick)
                 first_due_ns = first_due_ns or times.due_ns
                 # The frame is taken to be captured when it is asked for.
                 age_ms = (times.step.planned_ns - times.due_ns) / 1e6
@@ -187,61 +188,61 @@ def single_stream(
     return ScenarioRun("single-stream", samples, resources, warm_up, first_due_ns)
 
 
-def _on_demand(path: WholePath, feed: CameraFeed, tick: int) -> TickTimes:
+def _on_demand(pipeline: TimedPipeline, feed: CameraFeed, tick: int) -> TickTimes:
     due_ns = time.perf_counter_ns()
     feed.release()
     if not feed.wait_for(tick, PATIENCE_S):
         raise TimeoutError(f"No pictures for tick {tick} within {PATIENCE_S:g} s.")
     arrived_ns = time.perf_counter_ns()
-    return _plan(path, feed.frame_set(tick), due_ns, due_ns, arrived_ns)
+    return _plan(pipeline, feed.frame_set(tick), due_ns, due_ns, arrived_ns)
 
 
-def _plan(path: WholePath, frame_set: FrameSet, due_ns: int, awake_ns: int, arrived_ns: int) -> TickTimes:
-    """What every scenario does once a tick's pictures are there."""
-    ego, command = path.car_at(frame_set)
+def _plan(pipeline: TimedPipeline, frame_set: FrameSet, due_ns: int, awake_ns: int, arrived_ns: int) -> TickTimes:
+    """Plan one tick whose images are decoded; shared by all scenarios."""
+    ego, command = pipeline.car_at(frame_set)
     synchronised_ns = time.perf_counter_ns()
-    step = path.step(frame_set, ego, command)
+    step = pipeline.step(frame_set, ego, command)
     return TickTimes(frame_set, due_ns, awake_ns, arrived_ns, synchronised_ns, step, time.perf_counter_ns())
 
 
 def flat_out(
-    path: WholePath,
+    pipeline: TimedPipeline,
     ticks: int,
     workers: int,
     warm_up: int = DEFAULT_WARM_UP,
     meters: Sequence[EnergyMeter] = (),
     record: bool = True,
 ) -> ScenarioRun:
-    """As fast as it goes, decoding ahead: what `fsd replay` does, without the overlay. Short clips are repeated.
+    """As fast as possible, decoding ahead: what `fsd replay` does, without the overlay. Short clips are repeated.
 
     Args:
-        record: write samples; without, only the throughput is there, to tell what measuring costs.
+        record: write samples; False measures only throughput, which shows the cost of recording them.
     """
     samples = TickSamples(ticks)
-    resources = ResourceTrack(ticks * PERIOD_NS / 1e9, meters)
+    resources = ResourceTrack(ticks * TICK_NS / 1e9, meters)
     _settle_collector()
-    _replay(path, workers, warm_up, None)
+    _replay(pipeline, workers, warm_up, None)
     start_ns = time.perf_counter_ns()
     with resources:
-        _replay(path, workers, ticks, samples if record else None)
+        _replay(pipeline, workers, ticks, samples if record else None)
     return ScenarioRun("flat-out", samples, resources, warm_up, start_ns)
 
 
-def _replay(path: WholePath, workers: int, ticks: int, samples: TickSamples | None) -> None:
+def _replay(pipeline: TimedPipeline, workers: int, ticks: int, samples: TickSamples | None) -> None:
     done = 0
     while done < ticks:
-        path.reset()
+        pipeline.reset()
         begun = done
-        with FrameSource(path.clip, workers=workers, max_ticks=ticks - done) as source:
+        with FrameSource(pipeline.clip, workers=workers, max_ticks=ticks - done) as source:
             while True:
                 due_ns, busy_ns = time.perf_counter_ns(), time.thread_time_ns()
                 frame_set = next(source, None)
                 if frame_set is None:
                     break
-                # Waiting for the decoders costs no processor time of this thread; sorting out the frames does.
+                # Waiting for the decoders takes no CPU time of this thread; merging the frames does.
                 merging_ns = time.thread_time_ns() - busy_ns
                 decoded_ns = max(due_ns, time.perf_counter_ns() - merging_ns)
-                times = _plan(path, frame_set, due_ns, due_ns, decoded_ns)
+                times = _plan(pipeline, frame_set, due_ns, due_ns, decoded_ns)
                 if samples is not None:
                     times.into(samples, done, NO_AGES)
                 done += 1
@@ -250,35 +251,33 @@ def _replay(path: WholePath, workers: int, ticks: int, samples: TickSamples | No
 
 
 def model_only(
-    path: WholePath,
+    pipeline: TimedPipeline,
     ticks: int,
     warm_up: int = DEFAULT_WARM_UP,
     meters: Sequence[EnergyMeter] = (),
 ) -> ScenarioRun:
-    """The network alone, again and again on the last tick of the whole path: binding and inference, nothing else."""
-    assert path.last is not None, "the whole path runs first and leaves the tick to repeat"
-    subject, last = path.subject, path.last
+    """The network alone, on the last tick that the pipeline planned: binding and inference, nothing else."""
+    planner = pipeline.planner
     samples = TickSamples(ticks)
     for _ in range(warm_up):
-        subject.again(last)
+        planner.rerun_last()
     start_ns = time.perf_counter_ns()
-    with ResourceTrack(ticks * PERIOD_NS / 1e9, meters) as resources:
+    with ResourceTrack(ticks * TICK_NS / 1e9, meters) as resources:
         for tick in range(ticks):
             due_ns = time.perf_counter_ns()
-            subject.again(last)
+            bind_ms = planner.rerun_last()
             done_ns = time.perf_counter_ns()
-            bind_ms = subject.bind_ms
             infer_ms = (done_ns - due_ns) / 1e6 - bind_ms
             samples.add(tick, due_ns, done_ns, done_ns, (0, 0, 0, 0, bind_ms, infer_ms, 0, 0), NO_AGES)
     return ScenarioRun("model-only", samples, resources, warm_up, start_ns)
 
 
-def first_plan_ms(path: WholePath, workers: int) -> float:
+def first_plan_ms(pipeline: TimedPipeline, workers: int) -> float:
     """From nothing decoded to one plan, with the model loaded."""
-    path.reset()
-    with CameraFeed(path.clip, workers, 1, on_demand=True) as feed:
+    pipeline.reset()
+    with CameraFeed(pipeline.clip, workers, 1, on_demand=True) as feed:
         feed.start(time.perf_counter_ns())
-        times = _on_demand(path, feed, 0)
+        times = _on_demand(pipeline, feed, 0)
         return (times.step.planned_ns - times.due_ns) / 1e6
 
 
@@ -290,7 +289,6 @@ def _ages_ms(frame_set: FrameSet, planned_ns: int) -> np.ndarray:
 
 
 def _settle_collector() -> None:
-    """Move everything loaded so far out of the garbage collector's sight: else it looks at 100,000 objects every so
-    often, for 20 ms at a time, in the middle of a tick."""
+    """Exclude all loaded objects from garbage collection, which would scan 100,000 of them for 20 ms within a tick."""
     gc.collect()
     gc.freeze()

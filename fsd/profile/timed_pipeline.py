@@ -1,6 +1,6 @@
-"""One tick of the whole path under the clock: from a frame set to a plan that is written.
+"""Measure one tick from a frame set to a written plan.
 
-Runs the pipeline of replay and writes the tables that replay writes, into a folder that is thrown away.
+Steps the planner as replay does and writes replay's tables, into a temporary folder.
 """
 
 import time
@@ -16,15 +16,14 @@ from fsd.data.clock import tick_count, tick_time_ns
 from fsd.data.ego import COMMANDS, EgoSample
 from fsd.data.frames import FrameSet
 from fsd.outputs.tables import ResultTables
-from fsd.profile.instrumented_model import Subject
-from fsd.runtime.pipeline import TickResult
+from fsd.runtime.planner import Planner
 
 
 @dataclass(frozen=True, slots=True)
 class StepTimes:
-    """When a tick had its plan (`time.perf_counter_ns`), and what the parts took.
+    """When a tick's plan was ready (`time.perf_counter_ns`), and how long the stages took.
 
-    `post_ms` is everything from the network's answer to the plan in hand, the cost of calling included.
+    `post_ms` is everything from the network's output to the returned plan, the cost of the call included.
     """
 
     planned_ns: int
@@ -35,17 +34,15 @@ class StepTimes:
     write_ms: float
 
 
-class WholePath:
-    """The pipeline of one clip and the tables it writes; use it as a context manager.
+class TimedPipeline:
+    """The planner of one clip and the tables it writes; use it as a context manager.
 
-    The recording's ego motion and commands repeat with its pictures.
+    The recording's ego motion and commands repeat with its images.
     """
 
-    def __init__(self, clip: Clip, subject: Subject) -> None:
+    def __init__(self, clip: Clip, planner: Planner) -> None:
         self.clip = clip
-        self.subject = subject
-        self.pipeline = subject.pipeline(clip.rig)
-        self.last: TickResult | None = None
+        self.planner = planner
         streams = [stream for stream in clip.streams if stream is not None]
         starts = [stream.start_ns for stream in streams if stream.start_ns is not None]
         ends = [stream.end_ns for stream in streams if stream.end_ns is not None]
@@ -55,9 +52,7 @@ class WholePath:
     def __enter__(self) -> Self:
         self._stack = ExitStack()
         folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="fsd-profile-")))
-        self._tables = self._stack.enter_context(
-            closing(ResultTables(folder, self.subject.metadata.trained, self.subject.budget.patch_count))
-        )
+        self._tables = self._stack.enter_context(closing(ResultTables(folder, self.planner.metadata)))
         return self
 
     def __exit__(
@@ -66,11 +61,11 @@ class WholePath:
         self._stack.close()
 
     def reset(self) -> None:
-        """Forget the drive, as between two recordings."""
-        self.pipeline.reset()
+        """Clear the planner's state, as between two recordings."""
+        self.planner.reset()
 
     def car_at(self, frame_set: FrameSet) -> tuple[EgoSample | None, str]:
-        """What the car told at the tick: its motion, and the route command."""
+        """The recorded ego motion and route command of the tick."""
         recorded_ns = tick_time_ns(frame_set.tick % self._clip_ticks, self._start_ns)
         ego = self.clip.ego.sample_at(recorded_ns) if self.clip.ego else None
         return ego, self.clip.commands.command_at(recorded_ns) if self.clip.commands else COMMANDS[0]
@@ -78,16 +73,15 @@ class WholePath:
     def step(self, frame_set: FrameSet, ego: EgoSample | None, command: str) -> StepTimes:
         """Plan for one tick and write it."""
         start_ns = time.perf_counter_ns()
-        result = self.last = self.pipeline.step(frame_set, ego, command)
+        result = self.planner.step(frame_set, ego, command)
         planned_ns = time.perf_counter_ns()
         self._tables.append(result, 0.0, 0.0)
         written_ns = time.perf_counter_ns()
-        bind_ms = self.subject.bind_ms
         return StepTimes(
             planned_ns=planned_ns,
             compress_ms=result.compress_ms,
-            bind_ms=bind_ms,
-            infer_ms=result.infer_ms - bind_ms,
+            bind_ms=result.bind_ms,
+            infer_ms=result.infer_ms - result.bind_ms,
             post_ms=(planned_ns - start_ns) / 1e6 - result.compress_ms - result.infer_ms,
             write_ms=(written_ns - planned_ns) / 1e6,
         )

@@ -1,6 +1,6 @@
-"""A short run with every instrument on: pipeline stages, decoder threads and the runtime's operators on one clock.
+"""A short run with all instruments on: pipeline stages, decoder threads and ONNX Runtime's operators on one clock.
 
-Its latencies are not reported: the runtime's profile slows the network down.
+Its latencies are not reported: ONNX Runtime's profile slows the network down.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ import numpy as np
 
 from fsd.data.clip import Clip
 from fsd.profile.config import ProfileConfig
-from fsd.profile.instrumented_model import open_subject
-from fsd.profile.operators.runtime_trace import OperatorEvent, clock_offset_ns, events_by_run
+from fsd.profile.operators.runtime_trace import OperatorEvent, OperatorProfile, clock_offset_ns
 from fsd.profile.samples import STAGES, TickSamples
 from fsd.profile.scenarios import ScenarioRun, constant_stream
-from fsd.profile.timed_pipeline import WholePath
+from fsd.profile.timed_pipeline import TimedPipeline
 from fsd.profile.trace import ChromeTrace
+from fsd.third_party.open_planner import open_planner
 
 TICK_TRACK = "tick"
 WARM_UP = 36
@@ -32,17 +32,18 @@ class TracedRun:
 
 
 def trace_run(clip: Clip, config: ProfileConfig) -> TracedRun:
-    """Run a few paced ticks with everything switched on."""
+    """Run a few paced ticks with all instruments on."""
     with TemporaryDirectory(prefix="fsd-trace-") as folder:
-        prefix = Path(folder) / "operators"
-        subject = open_subject(config.model, config.adapter, config.threads, config.device, prefix)
-        with WholePath(clip, subject) as path:
+        operators = OperatorProfile(Path(folder) / "operators")
+        planner = open_planner(
+            clip.rig, config.model, config.adapter, config.threads, config.device, operators.open_session
+        )
+        with TimedPipeline(clip, planner) as pipeline:
             run = constant_stream(
-                path, config.trace_ticks, config.decode_workers, config.timing(), warm_up=WARM_UP, log_decode=True
+                pipeline, config.trace_ticks, config.decode_workers, config.timing(), warm_up=WARM_UP, log_decode=True
             )
         offset_ns = clock_offset_ns()
-        file, wall_start_ns = subject.end_operator_trace()
-        runs = events_by_run(file)
+        runs, wall_start_ns = operators.end()
     trace = ChromeTrace("fsd profile")
     _add_stages(trace, run.samples, config.limit_ms)
     for track, name, start_ns, end_ns in run.decode_log:
@@ -54,7 +55,7 @@ def trace_run(clip: Clip, config: ProfileConfig) -> TracedRun:
             start_ns = wall_start_ns + event.start_us * 1000 - offset_ns
             trace.span(TICK_TRACK, event.name, start_ns, start_ns + event.duration_us * 1000, {"operator": event.kind})
     _add_memory(trace, run)
-    return TracedRun(trace, sampled, {name: array.copy() for name, array in subject.inputs.items()})
+    return TracedRun(trace, sampled, {name: array.copy() for name, array in planner.inputs.items()})
 
 
 def _add_stages(trace: ChromeTrace, samples: TickSamples, deadline_ms: float) -> None:

@@ -58,7 +58,7 @@ def _header(summary: dict[str, Any]) -> str:
         f"{len(clip['cameras'])} of {len(CAMERAS)} cameras",
         f"{summary['drive_s']:.1f} s at 36 Hz",
         f"{model['name']} {model['precision']}",
-        f"budget {summary['compression']['budget']}",
+        *([f"budget {summary['compression']['budget']}"] if summary["compression"] else []),
         started.strftime("%Y-%m-%d %H:%M UTC"),
     )
     spans = "".join(f"<span>{text(fact)}</span>" for fact in facts)

@@ -51,11 +51,11 @@ def tiles(summary: dict[str, Any]) -> str:
             f"p99 {plan_ms['p99']:.1f} · max {plan_ms['max']:.1f} · n = {plan_ms['samples']}",
         )
     )
-    ratios = [(name, compression.get(key)) for name, key in (("px", "r_px"), ("tok", "r_tok"), ("mem", "r_mem_60s"))]
-    figures = "".join(
-        f"<span><small>R<sub>{name}</sub></small>{_ratio(value)}</span>" for name, value in ratios if value
-    )
-    found.append(headline("compression", f"<span class=three>{figures}</span>", f"of {text(compression['reference'])}"))
+    if compression is not None:
+        ratios = [(name, compression[key]) for name, key in (("px", "r_px"), ("tok", "r_tok"), ("mem", "r_mem_60s"))]
+        shown = "".join(f"<span><small>R<sub>{name}</sub></small>{_ratio(value)}</span>" for name, value in ratios)
+        reference = f"of {text(compression['reference'])}"
+        found.append(headline("compression", f"<span class=three>{shown}</span>", reference))
     value = "–" if joules["value"] is None else f"{joules['value']:.2f}<small> J</small>"
     found.append(headline("joules a tick", value, f"{joules['tag']}: {joules['source']}"))
     found.append(

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data.ego import EgoTrack
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.outputs.run_folder import Run, list_column
 from fsd.scoring.baseline_plans import constant_velocity
@@ -26,6 +25,26 @@ class ErrorCurves:
 
 
 @dataclass(frozen=True)
+class CompressorFigures:
+    """What the compressor of one run did.
+
+    Attributes:
+        gaze: (8, 15, 20) how often each block was read; patches (T, 8) patches per tick and camera.
+        is_keyframe: (T, 8) bool; memory_slots: (T,) filled, of 112.
+    """
+
+    gaze: np.ndarray
+    patches: np.ndarray
+    is_keyframe: np.ndarray
+    memory_slots: np.ndarray
+
+    @property
+    def blocks_never_read(self) -> np.ndarray:
+        """(8,) blocks of each camera, of 300, that no patch ever showed."""
+        return (self.gaze == 0).sum(axis=(1, 2))
+
+
+@dataclass(frozen=True)
 class RunFigures:
     """Arrays of one run.
 
@@ -34,10 +53,8 @@ class RunFigures:
         trajectory: (T, 16, 4) plans; uncertainty_m (T,) mean Laplace scale of the planned positions until 3 s.
         poses: (T, 4) driven x m, y m, yaw rad, v m/s, NaN where unknown; None without a driven path.
         errors: None without a driven path long enough.
-        gaze: (8, 15, 20) how often each block was read; patches (T, 8) patches per tick and camera.
-        blocks_never_read: (8,) of 300.
-        is_keyframe, is_valid: (T, 8) bool; age_ms (T, 8), NaN where there was no frame.
-        memory_slots: (T,) filled, of 112; is_ok (T,) health was `ok`.
+        compressor: None for a planner without one.
+        is_valid: (T, 8) bool; age_ms (T, 8), NaN where there was no frame; is_ok (T,) health was `ok`.
     """
 
     time_s: np.ndarray
@@ -46,24 +63,15 @@ class RunFigures:
     uncertainty_m: np.ndarray
     poses: np.ndarray | None
     errors: ErrorCurves | None
-    gaze: np.ndarray
-    patches: np.ndarray
-    is_keyframe: np.ndarray
+    compressor: CompressorFigures | None
     is_valid: np.ndarray
     age_ms: np.ndarray
-    memory_slots: np.ndarray
     is_ok: np.ndarray
-
-    @property
-    def blocks_never_read(self) -> np.ndarray:
-        """(8,) blocks of each camera that no patch ever showed."""
-        return (self.gaze == 0).sum(axis=(1, 2))
 
 
 def run_figures(run: Run, ego: EgoTrack | None) -> RunFigures:
     """Work them out; `ego` is the driven path of the clip."""
     times_ns, trajectory = run.timestamp_ns, run.trajectory
-    gaze, patches = _gaze(list_column(run.ticks, "patch_camera"), list_column(run.ticks, "patch_block"))
     age_ns = list_column(run.ticks, "age_ns").astype(np.float64)
     steps = round(HORIZONS_S[-1] / WAYPOINT_STEP_S)
     scale = np.stack([list_column(run.plan, name)[:, :steps] for name in ("x_m_scale", "y_m_scale")])
@@ -77,12 +85,9 @@ def run_figures(run: Run, ego: EgoTrack | None) -> RunFigures:
         uncertainty_m=scale.mean(axis=(0, 2)),
         poses=poses,
         errors=None if ego is None else _errors(ego, times_ns, trajectory),
-        gaze=gaze,
-        patches=patches,
-        is_keyframe=list_column(run.ticks, "is_keyframe") > 0,
+        compressor=_compressor(run) if "patch_camera" in run.ticks.column_names else None,
         is_valid=list_column(run.ticks, "is_valid") > 0,
         age_ms=np.where(age_ns < 0, np.nan, age_ns / 1e6),
-        memory_slots=run.ticks["memory_slots"].to_numpy(),
         is_ok=np.array([health == "ok" for health in run.plan["health"].to_pylist()]),
     )
 
@@ -99,6 +104,12 @@ def _errors(ego: EgoTrack, times_ns: np.ndarray, trajectory: np.ndarray) -> Erro
         if np.isfinite(network_m).any():
             return ErrorCurves(horizon_s, network_m, still_m)
     return None
+
+
+def _compressor(run: Run) -> CompressorFigures:
+    gaze, patches = _gaze(list_column(run.ticks, "patch_camera"), list_column(run.ticks, "patch_block"))
+    is_keyframe = list_column(run.ticks, "is_keyframe") > 0
+    return CompressorFigures(gaze, patches, is_keyframe, run.ticks["memory_slots"].to_numpy())
 
 
 def _gaze(camera: np.ndarray, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,20 +15,19 @@ from typing import Any
 import numpy as np
 
 from fsd.data.clip import Clip
+from fsd.data.files import write_text
 from fsd.data.frame_source import SyncReport
-from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.frames import CAMERAS, RATE_HZ, TICK_MS
 from fsd.meters.energy_count import EnergyCount
 from fsd.meters.quantity import Figure, unavailable
-from fsd.networks.contract import WAYPOINTS, ModelMetadata
-from fsd.networks.model_metadata import budget_of
+from fsd.networks.contract import WAYPOINTS
 from fsd.outputs.budget_metrics import budget_figures
 from fsd.outputs.tables import STAGES
-from fsd.runtime.pipeline import TickResult
+from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.scoring.baseline_plans import Plans
 from fsd.scoring.plan_errors import score_run
 from fsd.version import __version__
 
-TICK_MS = float(1000 / RATE_HZ)
 PERCENTILES = (50, 90, 99)
 
 
@@ -40,7 +39,7 @@ class RunRecord:
     compiling before the first tick; `energy` counts from there on.
     """
 
-    def __init__(self, clip: Clip, metadata: ModelMetadata, latency_ms: float | None = None) -> None:
+    def __init__(self, clip: Clip, metadata: PlannerMetadata, latency_ms: float | None = None) -> None:
         self._clip = clip
         self._metadata = metadata
         self._latency_ms = latency_ms
@@ -56,14 +55,14 @@ class RunRecord:
         self._odometry: Counter[str] = Counter()
         self._keyframes = np.zeros(len(CAMERAS), np.int64)
         self._is_finite = True
-        self._last: TickResult | None = None
+        self._last: StepResult | None = None
         self._sync: SyncReport | None = None
         self.viewer_file: dict[str, Any] | None = None
         self.rerun_file: dict[str, Any] | None = None
         self.energy: EnergyCount | None = None
         self.warm_up_s = 0.0
 
-    def add(self, result: TickResult, wait_ms: float, write_ms: float) -> None:
+    def add(self, result: StepResult, wait_ms: float, write_ms: float) -> None:
         """Count one tick."""
         if self.energy is not None:
             self.energy.tick()
@@ -74,7 +73,8 @@ class RunRecord:
             self._controls.extend((result.plan.curvature_per_m, result.plan.acceleration_mps2))
         self._health.update(result.plan.health.split(";"))
         self._odometry[result.odometry] += 1
-        self._keyframes += result.compressed.is_keyframe
+        if result.compressed is not None:
+            self._keyframes += result.compressed.is_keyframe
         self._is_finite &= bool(np.isfinite(result.plan.trajectory).all())
         self._last = result
 
@@ -169,9 +169,11 @@ class RunRecord:
             "counts": "compress + infer + post of a flat-out replay; decode runs ahead and is not in it",
         }
 
-    def _compression(self) -> dict[str, Any]:
+    def _compression(self) -> dict[str, Any] | None:
+        if self._metadata.budget is None:
+            return None
         return {
-            **budget_figures(budget_of(self._metadata)),
+            **budget_figures(self._metadata.budget),
             "keyframes": {name: int(n) for name, n in zip(CAMERAS, self._keyframes, strict=True)},
         }
 
@@ -196,14 +198,12 @@ class RunRecord:
 
 def write_summary(folder: Path, summary: dict[str, Any]) -> None:
     """Write `summary.json` in one step: a reader sees the old one or the new one, never half."""
-    unfinished = folder / "summary.json.part"
-    unfinished.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
-    unfinished.replace(folder / "summary.json")
+    write_text(folder / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
 
 
 def _processor() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:

@@ -5,42 +5,43 @@ from typing import Any
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
-from fsd.data.frames import CAMERAS
+from fsd.compression.tick import MEMORY_SLOTS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, TICK_S
 from fsd.data.rig import Rig
 from fsd.html.charts import Series, bars, heat_picture, in_buckets, line_chart, most_of, stacked_bar, strips
 from fsd.html.page import data_uri, section, table, text
 from fsd.replay.rig_picture import rig_picture
 from fsd.replay.run_metrics import RunFigures
-from fsd.runtime.health import health_words, motion_words
+from fsd.runtime.health import describe_health, describe_odometry
 
 GAZE_RGB, KEYFRAME_RGB, FAULT_RGB = (255, 176, 32), (56, 132, 255), (226, 72, 72)
 WORDS = {name: name.replace("_", " ") for name in CAMERAS}
 
 
 def compressor(summary: dict[str, Any], figures: RunFigures, thumbnails: Mapping[str, bytes]) -> str:
-    """Gaze, keyframes and memory."""
+    """Gaze, keyframes and memory; empty for a planner without compressor."""
     seen = [index for index in range(len(CAMERAS)) if figures.is_valid[:, index].any()]
-    if not seen:
+    found = figures.compressor
+    if not seen or found is None:
         return ""
     duration_s = float(figures.time_s[-1])
-    heat_of = np.sqrt(figures.gaze)  # so that a block read once a sweep can be told from one never read
+    heat_of = np.sqrt(found.gaze)  # so that a block read once a sweep can be told from one never read
     top = float(np.percentile(heat_of[seen], 99.5)) or 1.0
-    reads = figures.patches.sum(axis=0)
+    reads = found.patches.sum(axis=0)
     cells = []
     for index in seen:
         name = CAMERAS[index]
         picture = f"<img class=under src='{data_uri(thumbnails[name], 'jpeg')}' alt=''>" if name in thumbnails else ""
-        unread = figures.blocks_never_read[index]
+        unread = found.blocks_never_read[index]
         heat = heat_picture(heat_of[index], GAZE_RGB, top)
         cells.append(
             f"<figure class=heat><div>{picture}<img class=over src='{heat}' alt='gaze of {WORDS[name]}'></div>"
             f"<figcaption><b>{WORDS[name]}</b> {reads[index] / max(1, reads.sum()):.0%} of gaze"
             f"{f' · {unread} blocks never read' if unread else ''}</figcaption></figure>"
         )
-    per_second = figures.is_keyframe.sum(axis=0) / max(duration_s, 1 / 36)
-    gaze_rows = [(WORDS[CAMERAS[index]], in_buckets(figures.patches[:, index])) for index in seen]
-    keyframe_rows = [(WORDS[CAMERAS[index]], in_buckets(figures.is_keyframe[:, index])) for index in seen]
+    per_second = found.is_keyframe.sum(axis=0) / max(duration_s, TICK_S)
+    gaze_rows = [(WORDS[CAMERAS[index]], in_buckets(found.patches[:, index])) for index in seen]
+    keyframe_rows = [(WORDS[CAMERAS[index]], in_buckets(found.is_keyframe[:, index])) for index in seen]
     most_gaze, most_keyframes = most_of(gaze_rows), most_of(keyframe_rows)
     age = [
         (
@@ -53,7 +54,7 @@ def compressor(summary: dict[str, Any], figures: RunFigures, thumbnails: Mapping
     compression = summary["compression"]
     intro = (
         f"{compression['pixels_a_tick']:,} pixels a tick whatever happens: a base image of every camera and "
-        f"{figures.patches.sum(axis=1).max()} gaze patches of 32x32. Heat: how often each of the "
+        f"{found.patches.sum(axis=1).max()} gaze patches of 32x32. Heat: how often each of the "
         f"{GRID_COLUMNS}x{GRID_ROWS} blocks was read at full resolution."
     )
     return section(
@@ -69,7 +70,7 @@ def compressor(summary: dict[str, Any], figures: RunFigures, thumbnails: Mapping
         "</div><div><h3>Age of the shown frame</h3>",
         bars([(name, median, f"{median:.0f} ms, max {worst:.0f}") for name, median, worst in age], "age"),
         "</div></div>",
-        f"<p class=caption>Memory: {int(figures.memory_slots[-1])} of 112 slots filled at the end.</p>",
+        f"<p class=caption>Memory: {int(found.memory_slots[-1])} of {MEMORY_SLOTS} slots filled at the end.</p>",
         intro=intro,
     )
 
@@ -132,7 +133,7 @@ def faults(summary: dict[str, Any], figures: RunFigures) -> str:
     items = [f"<li>{text(fault)}</li>" for fault in report.get("faults", [])]
     ticks = summary["ticks"]
     rows = [
-        [text(health_words(cause)), str(count), f"{count / ticks:.1%}"]
+        [text(describe_health(cause)), str(count), f"{count / ticks:.1%}"]
         for cause, count in sorted(summary["health"].items(), key=lambda pair: -pair[1])
         if cause != "ok"
     ]
@@ -162,11 +163,12 @@ def what_was_run(summary: dict[str, Any], rig: Rig, present: Collection[str]) ->
         ("cameras", ", ".join(WORDS[name] for name in clip["cameras"])),
         ("masked", ", ".join(WORDS[name] for name in clip["missing_cameras"]) or "none"),
         ("rig", clip["rig"]),
-        ("ego motion", motion_words(summary["odometry_ticks"])),
+        ("ego motion", describe_odometry(summary["odometry_ticks"])),
         ("model", f"{model['name']}, {model['precision']}"),
         ("weights", f"{str(model['weights_sha256'])[:16] or 'not named'}, {summary['network']}"),
-        ("budget", f"{compression['budget']}: {compression['bytes_a_tick'] / 1000:,.0f} kB a tick"),
     ]
+    if compression is not None:
+        rows.append(("budget", f"{compression['budget']}: {compression['bytes_a_tick'] / 1000:,.0f} kB a tick"))
     facts = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in rows)
     notes = "".join(f"<li>{text(note)}</li>" for note in clip["notes"])
     return section(

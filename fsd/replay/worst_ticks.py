@@ -13,10 +13,10 @@ from PIL import Image
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
-from fsd.networks.contract import WAYPOINT_STEP_S, ModelMetadata
+from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.overlay.drawing import rgb_picture
 from fsd.overlay.painter import OverlayPainter
-from fsd.runtime.pipeline import TickResult
+from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.scoring.driven_path import DrivenPath
 from fsd.scoring.plan_errors import HORIZONS_S
 
@@ -42,7 +42,7 @@ class Moment:
 @dataclass(frozen=True)
 class _Candidate:
     error: float
-    result: TickResult
+    result: StepResult
     ego: EgoSample | None
     command: str
 
@@ -60,7 +60,7 @@ class Moments:
         thumbnails: camera -> JPEG of its first valid picture.
     """
 
-    def __init__(self, clip: Clip, metadata: ModelMetadata) -> None:
+    def __init__(self, clip: Clip, metadata: PlannerMetadata) -> None:
         self._painter = OverlayPainter(clip, metadata)
         self._driven = None if clip.ego is None else DrivenPath(clip.ego)
         self._stretch_ticks = MIN_STRETCH_TICKS
@@ -74,7 +74,7 @@ class Moments:
         """Spread the moments over a run of so many ticks; None where nobody knows."""
         self._stretch_ticks = max(MIN_STRETCH_TICKS, (ticks or 0) // STRETCHES)
 
-    def add(self, result: TickResult, ego: EgoSample | None, command: str) -> None:
+    def add(self, result: StepResult, ego: EgoSample | None, command: str) -> None:
         """Look at one tick."""
         self._take_thumbnails(result.frame_set)
         if self._ticks % LOOK_EVERY_TICKS == 0:
@@ -88,13 +88,13 @@ class Moments:
         self._end_stretch()
         return sorted(self._kept, key=lambda moment: moment.tick)
 
-    def _compare(self, result: TickResult, ego: EgoSample | None, command: str) -> None:
+    def _compare(self, result: StepResult, ego: EgoSample | None, command: str) -> None:
         """Hold this tick if it is the worst of its stretch so far."""
         error, held = self._error(result), self._worst_of_stretch
         if np.isfinite(error) and (held is None or error > held.error):
-            self._worst_of_stretch = _Candidate(error, _frozen(result), ego, command)
+            self._worst_of_stretch = _Candidate(error, _kept(result), ego, command)
 
-    def _error(self, result: TickResult) -> float:
+    def _error(self, result: StepResult) -> float:
         """Mean distance to the driven path over the longest horizon that was recorded (NaN if none), or uncertainty."""
         plan = result.plan
         if self._driven is None:
@@ -128,19 +128,10 @@ class Moments:
                 self.thumbnails[name] = _jpeg(rgb_picture(frame, size))
 
 
-def _frozen(result: TickResult) -> TickResult:
-    """The result with copies of what the compressor writes anew at every tick and a picture shows."""
+def _kept(result: StepResult) -> StepResult:
+    """The result with a compressed tick that the next step does not overwrite."""
     compressed = result.compressed
-    return replace(
-        result,
-        compressed=replace(
-            compressed,
-            patch_camera=compressed.patch_camera.copy(),
-            patch_block=compressed.patch_block.copy(),
-            is_keyframe=compressed.is_keyframe.copy(),
-            memory_valid=compressed.memory_valid.copy(),
-        ),
-    )
+    return result if compressed is None else replace(result, compressed=compressed.copy())
 
 
 def _jpeg(picture: Image.Image) -> bytes:

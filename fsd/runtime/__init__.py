@@ -1,1 +1,1 @@
-"""The network at run time: engine, pipeline, plan."""
+"""The network at run time: planner protocol, engine, our planner, plan."""

@@ -1,25 +1,46 @@
-"""What a plan had to do without, in words for people. docs/outputs.md lists the short forms that the tables hold."""
+"""What a plan had to do without: as flags for tables (docs/outputs.md lists them) and as text for people."""
 
 from collections.abc import Mapping
 
-_WORDS = {"missing": "no {}", "black": "black {}", "stale": "stale {}", "plan": "plan: {}"}
+from fsd.data.ego import EgoSample
+from fsd.data.frames import CAMERAS, FrameSet
+
+_CAUSES = {"missing": "no {}", "black": "black {}", "stale": "stale {}", "plan": "plan: {}"}
 _FLAGS = {"ok": "all there and fresh", "no_ego": "no ego motion"}
-_MOTION = {"ego": "recorded", "image": "estimated from the pictures", "none": "unknown"}
+_ODOMETRY = {"ego": "recorded", "image": "estimated from the pictures", "none": "unknown"}
 
 
-def health_words(health: str) -> str:
+def health_flags(frame_set: FrameSet, ego: EgoSample | None, plan_source: str) -> str:
+    """`Plan.health` of a tick; `plan_source` is `network`, `held` or `stop`."""
+    causes: dict[str, list[str]] = {"missing": [], "stale": [], "black": []}
+    for name, frame, is_valid in zip(CAMERAS, frame_set.frames, frame_set.is_valid, strict=True):
+        if frame is None:
+            causes["missing"].append(name)
+        elif frame.is_black:
+            causes["black"].append(name)
+        elif not is_valid:
+            causes["stale"].append(name)
+    flags = [f"{cause}={','.join(names)}" for cause, names in causes.items() if names]
+    if ego is None:
+        flags.append("no_ego")
+    if plan_source != "network":
+        flags.append(f"plan={plan_source}")
+    return ";".join(flags) or "ok"
+
+
+def describe_health(health: str) -> str:
     """`missing=rear,front_main;no_ego` -> `no rear, front main; no ego motion`."""
-    return "; ".join(_one(word) for word in health.split(";"))
+    return "; ".join(_describe_flag(flag) for flag in health.split(";"))
 
 
-def motion_words(odometry_ticks: Mapping[str, int]) -> str:
+def describe_odometry(odometry_ticks: Mapping[str, int]) -> str:
     """`{"none": 1, "image": 395}` -> `unknown at 1 tick, estimated from the pictures at 395 ticks`."""
-    parts = (f"{_MOTION[source]} at {n} tick{'s' if n != 1 else ''}" for source, n in odometry_ticks.items())
+    parts = (f"{_ODOMETRY[source]} at {n} tick{'s' if n != 1 else ''}" for source, n in odometry_ticks.items())
     return ", ".join(parts) or "no tick"
 
 
-def _one(word: str) -> str:
-    cause, separator, names = word.partition("=")
-    if separator and cause in _WORDS:
-        return _WORDS[cause].format(names.replace("_", " ").replace(",", ", "))
-    return _FLAGS.get(word, word.replace("_", " "))
+def _describe_flag(flag: str) -> str:
+    cause, separator, names = flag.partition("=")
+    if separator and cause in _CAUSES:
+        return _CAUSES[cause].format(names.replace("_", " ").replace(",", ", "))
+    return _FLAGS.get(flag, flag.replace("_", " "))

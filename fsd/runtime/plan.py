@@ -1,6 +1,6 @@
-"""What the network wants to do at one tick: `Plan`, the program's final product.
+"""The driving plan of one tick: `Plan`, the program's final result.
 
-Values only: it does not know how they were made, scored or written.
+Values only: it does not know how they are computed, scored or written.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ class Plan:
     Attributes:
         trajectory: (16, 4) float32, x m, y m, yaw rad, v m/s at 0.25 … 4.00 s.
         trajectory_scale: (16, 4) float32, Laplace scale of the same, same units.
-        curvature_per_m: of the path to steer now, left positive; acceleration_mps2 likewise.
-        lead_distance_m, lead_probability, light_probabilities: what the network believes to see
-            (none, green, yellow, red); they drive nothing.
+        curvature_per_m, acceleration_mps2: to apply now; curvature is left positive.
+        lead_distance_m, lead_probability, light_probabilities (none, green, yellow, red): what the network detects;
+            no control depends on them.
         health: `ok`, or what the plan had to do without, `;`-separated: `missing=rear`, `stale=…`, `black=…`,
-            `no_ego`, `plan=held` or `plan=stop` (the network's answer was not finite and had to be replaced).
+            `no_ego`, `plan=held` or `plan=stop` (the network's output was not finite and was replaced).
     """
 
     tick: int

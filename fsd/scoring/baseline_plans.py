@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsd.data.ego import EgoTrack
-from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
 
-WAYPOINT_TIMES_S = np.arange(1, WAYPOINTS + 1) * WAYPOINT_STEP_S
 MIN_DISTANCE_M = 0.25
 """A car that moved less in one waypoint step (1 m/s) has no curvature worth naming."""
 

@@ -7,8 +7,7 @@ and the tick it is judged at. Works on arrays; does not know where latencies com
 
 import numpy as np
 
-from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
-from fsd.scoring.baseline_plans import WAYPOINT_TIMES_S
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
 
 
 def plan_in_force(tick_times_ns: np.ndarray, latency_ms: np.ndarray | float) -> np.ndarray:

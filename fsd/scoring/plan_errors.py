@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fsd.data.ego import EgoTrack
-from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
-from fsd.scoring.baseline_plans import MIN_DISTANCE_M, WAYPOINT_TIMES_S, Plans, constant_velocity, hold_last, wrapped
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
+from fsd.scoring.baseline_plans import MIN_DISTANCE_M, Plans, constant_velocity, hold_last, wrapped
 from fsd.scoring.latency_charge import carried_forward, plan_in_force
 
 HORIZONS_S = (1.0, 2.0, 3.0)

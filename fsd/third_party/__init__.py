@@ -1,1 +1,1 @@
-"""Third-party ONNX models behind an adapter."""
+"""Third-party ONNX models as planners."""

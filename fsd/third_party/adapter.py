@@ -1,16 +1,19 @@
-"""`adapter.json`: how another ONNX model's inputs and outputs map to this program's recordings and plans.
+"""`adapter.json`: how a third-party model's inputs and outputs map to this program's recordings and plans.
 
-Reads and checks the file only; `adapted_model.py` runs the model. docs/adapter.md describes every field.
+Reads the file and checks it, alone and against a model's signature; `adapter_planner.py` runs the model.
+docs/adapter.md describes every field.
 """
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+import numpy as np
 
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS
+from fsd.networks.onnx_session import Signature
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Pixels = Annotated[int, msgspec.Meta(ge=1, le=8192)]
@@ -18,11 +21,11 @@ Index = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A field that is not known is an error, not a setting that does nothing."""
+    """An unknown field is an error."""
 
 
 class ImageInput(_Strict, frozen=True):
-    """One camera's picture: value = (pixel * scale - mean) / std, by channel.
+    """One camera's image: value = (pixel * scale - mean) / std, by channel.
 
     `camera` is canonical; a camera that the recording lacks is mid grey. The batch axis of 1 is part of the model.
     """
@@ -39,7 +42,7 @@ class ImageInput(_Strict, frozen=True):
 
 
 class EgoInput(_Strict, frozen=True):
-    """The car's own motion, in this order, each times `scale`; 0 where the recording does not tell."""
+    """The car's own motion, in this order, each times `scale`; 0 where the recording has none."""
 
     name: str
     quantities: tuple[Literal["speed_mps", "yaw_rate_rps"], ...]
@@ -91,7 +94,7 @@ class Steering(_Strict, frozen=True):
 
 
 class Outputs(_Strict, frozen=True):
-    """What the model answers: `waypoints`, or `curvature_per_m` or `steering`; the rest as far as it goes."""
+    """What the model computes: at least one of `waypoints`, `curvature_per_m` and `steering`."""
 
     waypoints: Waypoints | None = None
     curvature_per_m: Scalar | None = None
@@ -116,7 +119,7 @@ def load_adapter(path: Path) -> Adapter:
     """Read and check an adapter file.
 
     Raises:
-        ModelError: names the field, what came and what was expected.
+        ModelError: names the field, what was expected and what was received.
     """
     try:
         adapter = msgspec.json.decode(path.read_bytes(), type=Adapter)
@@ -130,7 +133,7 @@ def load_adapter(path: Path) -> Adapter:
 
 
 def _problems(adapter: Adapter) -> list[str]:
-    """Sentences about what a schema cannot say."""
+    """Sentences about mistakes that the schema cannot express."""
     found = []
     if not adapter.images:
         found.append("`images` is empty; name at least one camera's input.")
@@ -159,3 +162,63 @@ def _problems(adapter: Adapter) -> list[str]:
     if outputs.waypoints is not None and not {"x_m", "y_m"} <= set(outputs.waypoints.columns):
         found.append(f"`outputs.waypoints.columns` needs x_m and y_m, got {', '.join(outputs.waypoints.columns)}.")
     return found
+
+
+def outputs_used(adapter: Adapter) -> dict[str, tuple[str, int]]:
+    """Output -> (field that names it, how many numbers it must have at least)."""
+    outputs = adapter.outputs
+    used: dict[str, tuple[str, int]] = {}
+    if outputs.waypoints is not None:
+        path = outputs.waypoints
+        used[path.name] = ("outputs.waypoints", path.start + path.points * len(path.columns))
+    for field in ("curvature_per_m", "steering", "acceleration_mps2", "speed_mps"):
+        scalar = getattr(outputs, field)
+        if scalar is not None:
+            used[scalar.name] = (f"outputs.{field}", max(scalar.index + 1, used.get(scalar.name, ("", 0))[1]))
+    used |= {pair.output: (f"state[{i}].output", 1) for i, pair in enumerate(adapter.state) if pair.output not in used}
+    return used
+
+
+def find_misfit(adapter: Adapter, inputs: Signature, outputs: Signature) -> str | None:
+    """A sentence about the first field that does not fit a model with these inputs and outputs; None if all fit."""
+    wanted: dict[str, tuple[str, int | None]] = {}
+    for index, image in enumerate(adapter.images):
+        channels = 1 if image.colour == "gray" else 3
+        wanted[image.name] = (f"images[{index}].name", image.width_px * image.height_px * channels)
+    for index, entry in enumerate(adapter.ego):
+        wanted[entry.name] = (f"ego[{index}].name", len(entry.quantities))
+    for index, choice in enumerate(adapter.commands):
+        wanted[choice.name] = (f"commands[{index}].name", len(choice.values["none"]))
+    wanted |= {pair.input: (f"state[{index}].input", None) for index, pair in enumerate(adapter.state)}
+    for name, (field, size) in wanted.items():
+        if name not in inputs:
+            return f"`{field}` is {name!r}, but the model's inputs are {', '.join(inputs)}."
+        shape = inputs[name][0]
+        if -1 in shape:
+            return f"The model's input {name!r} has a free axis {list(shape)}. Fix it (export with a batch of 1)."
+        if size is not None and int(np.prod(shape)) != size:
+            return f"`{field}` says {size} numbers, but the model's input {name!r} has shape {list(shape)}."
+    for index, image in enumerate(adapter.images):
+        channels = 1 if image.colour == "gray" else 3
+        chw, hwc = (channels, image.height_px, image.width_px), (image.height_px, image.width_px, channels)
+        expected = (1,) * image.layout.startswith("n") + (hwc if image.layout.endswith("hwc") else chw)
+        if inputs[image.name][0] != expected:
+            came = list(inputs[image.name][0])
+            return f"`images[{index}]` says {list(expected)}, but the model's input {image.name!r} has shape {came}."
+    unfed = sorted(set(inputs) - set(wanted))
+    if unfed:
+        places = "`images`, `ego`, `commands` or `state`"
+        return f"Nothing feeds the model's input {', '.join(unfed)}; name it under {places}."
+    for name, (field, size) in outputs_used(adapter).items():
+        if name not in outputs:
+            return f"`{field}` is {name!r}, but the model's outputs are {', '.join(outputs)}."
+        shape = outputs[name][0]
+        if -1 not in shape and int(np.prod(shape)) < size:
+            return f"`{field}` needs {size} numbers, but the model's output {name!r} has shape {list(shape)}."
+    for index, pair in enumerate(adapter.state):
+        if inputs[pair.input] != outputs[pair.output]:
+            return (
+                f"`state[{index}]` pairs {pair.output!r} {outputs[pair.output]} with {pair.input!r} "
+                f"{inputs[pair.input]}; shape and type must be the same."
+            )
+    return None

@@ -12,13 +12,13 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.files import write_text
+from fsd.data.frames import CAMERAS, TICK_MS
 from fsd.viewers.viewer_values import VALUES
 
 LAYOUT_FILE = "drive_layout.json"
 FRONT_AND_REAR = ("front_main", "front_wide", "front_narrow", "rear")
 SIDES = ("left_pillar", "right_pillar", "left_repeater", "right_repeater")
-TICK_MS = f"{float(1000 / RATE_HZ):.2f}"
 """As a series of a plot, a number is a horizontal line."""
 
 Node = str | dict[str, Any]
@@ -27,22 +27,23 @@ Node = str | dict[str, Any]
 
 def write_layout(path: Path, topics: Collection[str]) -> None:
     """Write the layout for a file that has these topics."""
-    path.write_text(json.dumps(foxglove_layout(topics), indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(foxglove_layout(topics), indent=1) + "\n")
 
 
 def foxglove_layout(topics: Collection[str]) -> dict[str, Any]:
     """The layout, JSON-ready; it names no topic that is not among `topics`."""
     cameras = [name for name in CAMERAS if f"/camera/{name}/video" in topics]
+    has_compressor = any(topic.endswith("/gaze") for topic in topics)
     panels: dict[str, dict[str, Any]] = {"3D!scene": _scene(cameras, topics)}
     panels |= {f"Image!{name}": _image(name, topics) for name in cameras}
-    panels |= _plots(cameras) | _messages()
+    panels |= _plots(cameras, has_compressor) | _messages()
     big = next(iter(cameras), None)
     others = [[name for name in group if name in cameras and name != big] for group in (FRONT_AND_REAR, SIDES)]
     pictures = [_row([f"Image!{name}" for name in row]) for row in others if row]
     tabs = [
         *([_tab("cameras", _column(pictures))] if pictures else []),
         _tab("control", _row(["Plot!control", "Plot!latency"])),
-        _tab("compressor", _row(["Plot!patches", "Plot!memory"])),
+        *([_tab("compressor", _row(["Plot!patches", "Plot!memory"]))] if has_compressor else []),
         _tab("ages", "Plot!ages"),
         _tab("messages", _row(["RawMessages!health", "RosOut!log"])),
     ]
@@ -87,18 +88,21 @@ def _image(name: str, topics: Collection[str]) -> dict[str, Any]:
     return panel
 
 
-def _plots(cameras: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _plots(cameras: Sequence[str], has_compressor: bool) -> dict[str, dict[str, Any]]:
     ages = [(f"/health.{name}_age_ms", name.replace("_", " ")) for name in cameras]
     patches = [(f"/health.{name}_patches", name.replace("_", " ")) for name in cameras]
     stages = [(f"/timings.{field}", field.removesuffix("_ms")) for field in VALUES["timings"]]
     control = [(f"/control.{name}", name) for name in ("curvature_per_m", "acceleration_mps2")]
     memory = [(f"/health.{name}", name.replace("_", " ")) for name in ("memory_slots", "keyframes")]
+    compressor = {
+        "Plot!patches": _plot("Gaze: patches per camera", patches),
+        "Plot!memory": _plot("Memory slots, and cameras with a keyframe", memory),
+    }
     return {
         "Plot!control": _plot("Control", [*control, ("/ego.speed_mps", "speed_mps")]),
-        "Plot!latency": _plot("Latency, ms", [*stages, (TICK_MS, "one tick")]),
+        "Plot!latency": _plot("Latency, ms", [*stages, (f"{TICK_MS:.2f}", "one tick")]),
         "Plot!ages": _plot("Age of the pictures, ms", ages),
-        "Plot!patches": _plot("Gaze: patches a camera", patches),
-        "Plot!memory": _plot("Memory slots, and cameras with a keyframe", memory),
+        **(compressor if has_compressor else {}),
         "StateTransitions!health": {
             "foxglovePanelTitle": "Health and route command",
             "paths": [

@@ -16,8 +16,7 @@ from mcap_protobuf.schema import register_schema
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS
-from fsd.networks.contract import ModelMetadata
-from fsd.runtime.pipeline import TickResult
+from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.version import __version__
 from fsd.viewers import mcap_messages as messages
 from fsd.viewers.foxglove_layout import LAYOUT_FILE, write_layout
@@ -39,7 +38,7 @@ class DriveMcap:
         video: camera -> how its pictures got in: `passed through`, or `encoded anew: <why>`.
     """
 
-    def __init__(self, path: Path, clip: Clip, metadata: ModelMetadata) -> None:
+    def __init__(self, path: Path, clip: Clip, metadata: PlannerMetadata) -> None:
         self._path = path
         self._clip = clip
         self._is_trained = metadata.trained
@@ -55,7 +54,7 @@ class DriveMcap:
         self._pictures = ClipVideo(clip)
         self.video = self._pictures.how
 
-    def add(self, result: TickResult, ego: EgoSample | None, command: str, wait_ms: float) -> None:
+    def add(self, result: StepResult, ego: EgoSample | None, command: str, wait_ms: float) -> None:
         """Write everything of one tick."""
         now_ns = result.plan.timestamp_ns
         if not self._has_begun:
@@ -112,7 +111,7 @@ class DriveMcap:
             words = f"{name}: calibration is a fit, up to {values.fit_error_px:.1f} pixels off"
             self._put("/log", messages.log(words, True, now_ns), now_ns)
 
-    def _add_pictures(self, result: TickResult) -> None:
+    def _add_pictures(self, result: StepResult) -> None:
         frame_set = result.frame_set
         for index in self._pictures.indices:
             frame, name = frame_set.frames[index], CAMERAS[index]
@@ -124,8 +123,10 @@ class DriveMcap:
             for message in found:
                 self._put(f"/camera/{name}/video", messages.video(name, message), message.timestamp_ns)
 
-    def _add_gaze(self, result: TickResult) -> None:
+    def _add_gaze(self, result: StepResult) -> None:
         compressed = result.compressed
+        if compressed is None:
+            return
         for index in self._pictures.indices:
             frame = result.frame_set.frames[index]
             if frame is None:
@@ -146,11 +147,11 @@ class DriveMcap:
         if pose is not None:
             self._put("/tf", messages.ego_pose(*pose, now_ns), now_ns)
 
-    def _add_values(self, result: TickResult, ego: EgoSample | None, command: str, wait_ms: float) -> None:
+    def _add_values(self, result: StepResult, ego: EgoSample | None, command: str, wait_ms: float) -> None:
         for group, values in values_of(result, ego, command, wait_ms, self._pictures.indices).items():
             self._put_values(group, values, result.plan.timestamp_ns)
 
-    def _add_events(self, result: TickResult) -> None:
+    def _add_events(self, result: StepResult) -> None:
         now_ns, health = result.plan.timestamp_ns, result.plan.health
         committed = keyframe_cameras(result)
         if committed:

@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import rerun as rr
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
-from fsd.data.frames import CAMERAS, Frame
-from fsd.networks.contract import ModelMetadata
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame
 from fsd.overlay.drawing import DRIVEN, GAZE, PLAN, ribbon_edges, uncertainty_edges
-from fsd.runtime.pipeline import TickResult
 from fsd.runtime.plan import Plan
+from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.version import __version__
 from fsd.viewers.mcap_calibration import calibration_of
 from fsd.viewers.viewer_values import driven_path, driven_pose, keyframe_cameras, values_of
@@ -43,7 +41,7 @@ class DriveRerun:
         video: camera -> how its pictures got in: `passed through`, or `encoded anew: <why>`.
     """
 
-    def __init__(self, path: Path, clip: Clip, metadata: ModelMetadata) -> None:
+    def __init__(self, path: Path, clip: Clip, metadata: PlannerMetadata) -> None:
         self._clip = clip
         self._is_trained = metadata.trained
         self._pictures = ClipVideo(clip)
@@ -54,7 +52,7 @@ class DriveRerun:
         self._stream = rr.RecordingStream("fsd")
         self._stream.save(path)
 
-    def add(self, result: TickResult, ego: EgoSample | None, command: str, wait_ms: float) -> None:
+    def add(self, result: StepResult, ego: EgoSample | None, command: str, wait_ms: float) -> None:
         """Write everything of one tick."""
         now_ns = result.plan.timestamp_ns
         if not self._has_begun:
@@ -103,7 +101,7 @@ class DriveRerun:
             words += "\n\n**Untrained network: the plan means nothing.**"
         stream.log("about", rr.TextDocument(words, media_type="text/markdown"), static=True)
 
-    def _add_pictures(self, result: TickResult) -> None:
+    def _add_pictures(self, result: StepResult) -> None:
         frame_set = result.frame_set
         for index in self._pictures.indices:
             frame = frame_set.frames[index]
@@ -123,7 +121,10 @@ class DriveRerun:
                 self._add_lens(index)
             self._stream.log(path, rr.VideoStream.from_fields(sample=message.data))
 
-    def _add_gaze(self, result: TickResult) -> None:
+    def _add_gaze(self, result: StepResult) -> None:
+        compressed = result.compressed
+        if compressed is None:
+            return
         for index in self._pictures.indices:
             frame = result.frame_set.frames[index]
             if frame is None:
@@ -131,9 +132,8 @@ class DriveRerun:
             height_px, width_px = frame.y_plane.shape
             scale = self._pictures.scale(index)
             size = np.array([width_px * scale / GRID_COLUMNS, height_px * scale / GRID_ROWS])
-            rows, columns = np.divmod(
-                result.compressed.patch_block[result.compressed.patch_camera == index].astype(np.int64), GRID_COLUMNS
-            )
+            blocks = compressed.patch_block[compressed.patch_camera == index].astype(np.int64)
+            rows, columns = np.divmod(blocks, GRID_COLUMNS)
             corners = np.stack([columns, rows], axis=1) * size
             boxes = rr.Boxes2D(mins=corners, sizes=np.tile(size, (len(corners), 1)), colors=[GAZE])
             self._stream.log(f"{camera_path(CAMERAS[index])}/gaze", boxes)
@@ -162,7 +162,7 @@ class DriveRerun:
         lines = rr.LineStrips3D(strips, colors=[PLAN], radii=[0.08, 0.08, 0.03, 0.03])
         self._stream.log(f"{EGO}/plan", lines)
 
-    def _add_values(self, result: TickResult, ego: EgoSample | None, command: str, wait_ms: float) -> None:
+    def _add_values(self, result: StepResult, ego: EgoSample | None, command: str, wait_ms: float) -> None:
         for group, values in values_of(result, ego, command, wait_ms, self._pictures.indices).items():
             for name, value in values.items():
                 if not isinstance(value, str):

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample, EgoTrack
 from fsd.data.frames import CAMERAS
-from fsd.runtime.pipeline import TickResult
+from fsd.runtime.planner import StepResult
 
 MAX_PATH_POINTS = 2000
 
@@ -41,39 +42,47 @@ VALUES: dict[str, dict[str, str]] = {
 
 
 def values_of(
-    result: TickResult, ego: EgoSample | None, command: str, wait_ms: float, cameras: Sequence[int]
+    result: StepResult, ego: EgoSample | None, command: str, wait_ms: float, cameras: Sequence[int]
 ) -> dict[str, dict[str, Any]]:
     """The values of one tick, by group of `VALUES`.
 
     Args:
         wait_ms: waiting for the decoder; cameras: places of those that the clip has.
     """
-    plan, compressed, frame_set = result.plan, result.compressed, result.frame_set
+    plan, frame_set = result.plan, result.frame_set
     stages = {"compress_ms": result.compress_ms, "infer_ms": result.infer_ms, "post_ms": result.post_ms}
     motion = {} if ego is None else {"speed_mps": ego.speed_mps, "yaw_rate_rps": ego.yaw_rate_rps}
     return {
-        "timings": {"wait_ms": wait_ms, **stages, "plan_ms": sum(stages.values())},
+        "timings": {"wait_ms": wait_ms, **stages, "plan_ms": result.plan_ms},
         "control": {name: getattr(plan, name) for name in CONTROL},
         "ego": {**motion, "command": command},
         "health": {
             "health": plan.health,
             "is_ok": plan.health == "ok",
             "valid_cameras": int(frame_set.is_valid.sum()),
-            "keyframes": int(compressed.is_keyframe.sum()),
-            "memory_slots": int(compressed.memory_valid.sum()),
-            "commits": int((compressed.commit_slots >= 0).sum()),
             **{
                 f"{CAMERAS[index]}_age_ms": int(frame_set.age_ns[index]) / 1e6
                 for index in cameras
                 if frame_set.age_ns[index] >= 0
             },
-            **{f"{CAMERAS[index]}_patches": int((compressed.patch_camera == index).sum()) for index in cameras},
+            **({} if result.compressed is None else _compressor_values(result.compressed, cameras)),
         },
     }
 
 
-def keyframe_cameras(result: TickResult) -> list[str]:
+def _compressor_values(compressed: CompressedTick, cameras: Sequence[int]) -> dict[str, int]:
+    return {
+        "keyframes": int(compressed.is_keyframe.sum()),
+        "memory_slots": int(compressed.memory_valid.sum()),
+        "commits": int((compressed.commit_slots >= 0).sum()),
+        **{f"{CAMERAS[index]}_patches": int((compressed.patch_camera == index).sum()) for index in cameras},
+    }
+
+
+def keyframe_cameras(result: StepResult) -> list[str]:
     """Names of the cameras that were committed to memory at this tick."""
+    if result.compressed is None:
+        return []
     return [name for name, is_key in zip(CAMERAS, result.compressed.is_keyframe, strict=True) if is_key]
 
 

@@ -17,7 +17,7 @@ from fsd.data.frames import Frame, FrameSet
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import LABEL_SHAPES, Episode, EpisodeWriter
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.student import TorchStudent
 from fsd.networks.training import TrainConfig
 from fsd.networks.weights import save_weights, untrained
@@ -60,7 +60,7 @@ def episode(folder: Path, budget: Budget) -> Episode:
     labels = {name: np.zeros(shape, dtype) for name, (shape, dtype) in LABEL_SHAPES.items()}
     labels["trajectory"] = rng.normal(0, 1, (16, 4)).astype(np.float32)
     for tick in range(6):
-        writer.add(Step(compressor.step(tick_of(tick), EGO, None), EGO, "straight"), labels)
+        writer.add(TickInput(compressor.step(tick_of(tick), EGO, None), EGO, "straight"), labels)
     writer.close({"scenario": "S1", "seed": 1})
     return Episode(folder, json.loads((folder / "episode.json").read_text()))
 

@@ -8,7 +8,7 @@ from _rd_recordings import given_luma, unpacked_luma
 
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.compressor import Compressor
-from fsd.compression.token_geometry import TokenGeometry
+from fsd.compression.token_rays import TokenRays
 from fsd.data.frames import Frame, FrameSet
 from fsd.data.standard_rigs import canonical_rig
 
@@ -55,7 +55,7 @@ def test_a_whole_picture_as_one_rectangle_is_seen_as_wide_as_the_camera() -> Non
     assert camera is not None
     row = rectangle_meta(camera, 0, (0, 15, 0, 20))
     assert np.degrees(row[4]) == pytest.approx(50.0, abs=0.2)
-    assert row[1:4] == pytest.approx(TokenGeometry(RIG).block_meta[0, [149, 150], 1:4].mean(axis=0), abs=0.05)
+    assert row[1:4] == pytest.approx(TokenRays(RIG).block_meta[0, [149, 150], 1:4].mean(axis=0), abs=0.05)
 
 
 def test_detail_goes_where_the_picture_has_it(scene: list[np.ndarray]) -> None:

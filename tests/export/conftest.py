@@ -14,7 +14,7 @@ from fsd.export.onnx_export import export_onnx
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES
 from fsd.export.synthetic_clip import synthetic_steps
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.weights import save_weights, untrained
 from tests.networks._tiny import TINY
@@ -26,7 +26,7 @@ def network() -> DrivingNetwork:
 
 
 @pytest.fixture(scope="session")
-def steps(network: DrivingNetwork) -> list[Step]:
+def steps(network: DrivingNetwork) -> list[TickInput]:
     return list(synthetic_steps(network.config.budget, 40, seed=3))
 
 
@@ -36,7 +36,7 @@ def fp32_model(network: DrivingNetwork) -> onnx.ModelProto:
 
 
 @pytest.fixture(scope="session")
-def calibration(fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[Step]) -> Calibration:
+def calibration(fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput]) -> Calibration:
     tensors = activations_of(fp32_model, quantized_nodes(fp32_model))
     return calibrate(fp32_model, network.config.budget, tensors, [steps])
 

@@ -6,12 +6,12 @@ import pytest
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration, calibrate
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 
 
 def test_ranges_come_from_a_memory_that_fills(
-    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[Step]
+    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput]
 ) -> None:
     read_from_memory = next(
         node.input[0] for node in fp32_model.graph.node if node.name == "memory_attention.output/Gemm"
@@ -26,7 +26,7 @@ def test_ranges_come_from_a_memory_that_fills(
 
 
 def test_every_clip_starts_with_an_empty_memory(
-    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[Step]
+    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput]
 ) -> None:
     budget = network.config.budget
     once = calibrate(fp32_model, budget, ["new_k"], [steps[:8]], every=1)

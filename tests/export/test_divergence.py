@@ -5,15 +5,15 @@ from onnx import numpy_helper
 
 from fsd.export.divergence import FLOAT_LIMIT_DB, QUANTIZED_LIMIT_DB, between_files, from_pytorch
 from fsd.export.locate import locate
-from fsd.networks.feeds import Feeds, Step
+from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
 
 DAMAGED = "cross_attention.0.output"
 
 
 @pytest.fixture(scope="module")
-def feeds(network: DrivingNetwork, steps: list[Step]) -> Feeds:
-    loaded = Feeds(network.config.budget)
+def feeds(network: DrivingNetwork, steps: list[TickInput]) -> InputBuffers:
+    loaded = InputBuffers(network.config.budget)
     loaded.load(steps[5])
     return loaded
 
@@ -30,7 +30,7 @@ def damaged(fp32_model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def test_the_damaged_layer_is_named_between_two_files(
-    fp32_model: onnx.ModelProto, damaged: onnx.ModelProto, feeds: Feeds
+    fp32_model: onnx.ModelProto, damaged: onnx.ModelProto, feeds: InputBuffers
 ) -> None:
     found = between_files(fp32_model, damaged, feeds, FLOAT_LIMIT_DB)
     assert found is not None
@@ -39,7 +39,7 @@ def test_the_damaged_layer_is_named_between_two_files(
 
 
 def test_the_damaged_layer_is_named_against_pytorch(
-    network: DrivingNetwork, damaged: onnx.ModelProto, feeds: Feeds
+    network: DrivingNetwork, damaged: onnx.ModelProto, feeds: InputBuffers
 ) -> None:
     found = from_pytorch(network, damaged, feeds, FLOAT_LIMIT_DB)
     assert found is not None
@@ -47,7 +47,7 @@ def test_the_damaged_layer_is_named_against_pytorch(
 
 
 def test_a_sound_export_has_no_first_layer(
-    network: DrivingNetwork, fp32_model: onnx.ModelProto, int8_model: onnx.ModelProto, feeds: Feeds
+    network: DrivingNetwork, fp32_model: onnx.ModelProto, int8_model: onnx.ModelProto, feeds: InputBuffers
 ) -> None:
     for found in (
         from_pytorch(network, fp32_model, feeds, FLOAT_LIMIT_DB),
@@ -62,7 +62,7 @@ def test_the_sentence_names_tick_and_layer(
     network: DrivingNetwork,
     fp32_model: onnx.ModelProto,
     damaged: onnx.ModelProto,
-    steps: list[Step],
+    steps: list[TickInput],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     path = tmp_path_factory.mktemp("damaged") / "m.onnx"

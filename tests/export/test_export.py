@@ -9,19 +9,21 @@ import onnx
 import pytest
 import torch
 
-from fsd.cli import build_parser, main
+from fsd.cli import main
+from fsd.commands.parser import build_parser
 from fsd.data.errors import ModelError, OutputError, UsageError
+from fsd.data.options import OptionError
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
 from fsd.export.metadata import read_metadata
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.weights import save_weights
 from fsd.runtime.engine import Engine
 
 
 def test_export_writes_proven_files_that_know_where_they_come_from(
-    weights: Path, steps: list[Step], tmp_path: Path
+    weights: Path, steps: list[TickInput], tmp_path: Path
 ) -> None:
     written = export(ExportConfig(weights=weights, out=tmp_path / "out", parity_ticks=10), clips=[steps])
     assert written.int8 is not None
@@ -33,7 +35,7 @@ def test_export_writes_proven_files_that_know_where_they_come_from(
     assert json.loads(written.parity.read_text())["passed"] is True
 
 
-def test_a_free_batch_is_a_file_of_its_own_and_proven(weights: Path, steps: list[Step], tmp_path: Path) -> None:
+def test_a_free_batch_is_a_file_of_its_own_and_proven(weights: Path, steps: list[TickInput], tmp_path: Path) -> None:
     config = ExportConfig(weights=weights, out=tmp_path, int8=False, dynamic=("batch",), parity_ticks=12)
     written = export(config, clips=[steps])
     batched = onnx.load(written.others["onnx_fp32_batch"])
@@ -49,7 +51,7 @@ def test_a_free_batch_is_a_file_of_its_own_and_proven(weights: Path, steps: list
 
 
 def test_a_parity_check_over_fewer_ticks_than_requested_has_a_note(
-    weights: Path, steps: list[Step], tmp_path: Path
+    weights: Path, steps: list[TickInput], tmp_path: Path
 ) -> None:
     written = export(ExportConfig(weights=weights, out=tmp_path, int8=False, parity_ticks=10), clips=[steps[:4]])
     assert written.report is not None
@@ -59,9 +61,8 @@ def test_a_parity_check_over_fewer_ticks_than_requested_has_a_note(
 
 
 def test_the_parity_check_is_skipped_only_by_its_own_option(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["export", "--parity-ticks", "0"])
-    assert "`--no-parity` leaves the proof out" in capsys.readouterr().err
+    assert main(["export", "--parity-ticks", "0"]) == 2
+    assert "--no-parity" in capsys.readouterr().err
     options = build_parser("export").parse_args(["export", "--no-parity"])
     assert options.parity_ticks == 0
 
@@ -79,34 +80,36 @@ def test_a_trained_network_is_not_calibrated_on_made_up_ticks(network: DrivingNe
         export(ExportConfig(weights=path, out=tmp_path))
 
 
-def test_a_folder_that_cannot_be_made_is_named(weights: Path, steps: list[Step], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_named(weights: Path, steps: list[TickInput], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="--out"):
         export(ExportConfig(weights=weights, out=tmp_path / "file" / "out"), clips=[steps])
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "fact"),
     [
         ({"format": "engine"}, "trtexec --onnx=FILE"),
-        ({"format": "tflite"}, "onnx.*tflite"),
-        ({"dynamic": ("height", "batch")}, "height.*--dynamic batch"),
-        ({"opset": 17}, "opset.*18, 19"),
-        ({"opset": 22, "targets": ("trt",)}, "trt.*opset 20.*22"),
-        ({"fraction": 0.0}, "fraction"),
-        ({"mixed_m": -1.0}, "mixed_m"),
+        ({"format": "tflite"}, "onnx"),
+        ({"dynamic": ("height", "batch")}, "height"),
+        ({"opset": 17}, "18, 19"),
+        ({"opset": 22, "targets": ("trt",)}, "20"),
+        ({"fraction": 0.0}, "above 0"),
+        ({"mixed_m": -1.0}, "above 0"),
         ({"int8": False, "sensitivity": True}, "--no-int8"),
-        ({"targets": ("tpu",)}, "tpu.*ort-cpu"),
-        ({"budget": "B7"}, "B7"),
+        ({"targets": ("tpu",)}, "ort-cpu"),
+        ({"budget": "B7"}, "B100"),
     ],
 )
-def test_wrong_settings_are_refused(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_wrong_settings_are_refused(change: dict[str, Any], fact: str) -> None:
+    with pytest.raises(ValueError, match=fact) as error:
         ExportConfig(**change)
+    if isinstance(error.value, OptionError):
+        assert error.value.name == next(iter(change))
 
 
 def test_one_calibration_serves_every_runtime_and_half_precision_comes_along(
-    weights: Path, steps: list[Step], tmp_path: Path
+    weights: Path, steps: list[TickInput], tmp_path: Path
 ) -> None:
     first = export(ExportConfig(weights=weights, out=tmp_path / "a", parity_ticks=0), clips=[steps])
     config = ExportConfig(
@@ -132,7 +135,7 @@ def test_one_calibration_serves_every_runtime_and_half_precision_comes_along(
     assert written.report.passed
 
 
-def test_a_share_of_each_clip_is_calibrated_on(weights: Path, steps: list[Step], tmp_path: Path) -> None:
+def test_a_share_of_each_clip_is_calibrated_on(weights: Path, steps: list[TickInput], tmp_path: Path) -> None:
     config = ExportConfig(weights=weights, out=tmp_path, fraction=0.5, parity_ticks=0)
     written = export(config, clips=[steps, steps[:8]])
     assert written.int8 is not None
@@ -140,7 +143,7 @@ def test_a_share_of_each_clip_is_calibrated_on(weights: Path, steps: list[Step],
     assert notes == "6 ticks of 2 rolled-out clips"  # every fourth of 20 and of 4
 
 
-def test_the_page_is_self_contained_and_shows_the_verdict(weights: Path, steps: list[Step], tmp_path: Path) -> None:
+def test_the_page_is_self_contained_and_has_the_verdict(weights: Path, steps: list[TickInput], tmp_path: Path) -> None:
     export(ExportConfig(weights=weights, out=tmp_path, parity_ticks=10), clips=[steps])
     page = (tmp_path / "parity.html").read_text()
     assert "Every limit holds" in page
@@ -149,7 +152,7 @@ def test_the_page_is_self_contained_and_shows_the_verdict(weights: Path, steps: 
 
 
 def test_sensitive_layers_stay_in_float_and_the_metadata_names_them(
-    weights: Path, steps: list[Step], tmp_path: Path
+    weights: Path, steps: list[TickInput], tmp_path: Path
 ) -> None:
     config = ExportConfig(weights=weights, out=tmp_path, mixed_m=1.0, sensitivity_ticks=4, parity_ticks=0)
     written = export(config, clips=[steps])
@@ -159,7 +162,7 @@ def test_sensitive_layers_stay_in_float_and_the_metadata_names_them(
     assert measured["effects"][0]["alone_m"] >= measured["effects"][-1]["alone_m"]
 
 
-def test_simplifying_changes_no_plan(weights: Path, steps: list[Step], tmp_path: Path) -> None:
+def test_simplifying_changes_no_plan(weights: Path, steps: list[TickInput], tmp_path: Path) -> None:
     written = export(
         ExportConfig(weights=weights, out=tmp_path, simplify=True, int8=False, parity_ticks=8), clips=[steps]
     )
@@ -176,7 +179,7 @@ def test_a_device_that_pytorch_lacks_is_refused(device: str, weights: Path, tmp_
 
 
 def test_a_calibration_of_other_weights_is_refused(
-    weights: Path, network: DrivingNetwork, steps: list[Step], tmp_path: Path
+    weights: Path, network: DrivingNetwork, steps: list[TickInput], tmp_path: Path
 ) -> None:
     made = export(ExportConfig(weights=weights, out=tmp_path / "a", parity_ticks=0), clips=[steps[:4]])
     save_weights(network, tmp_path / "other.safetensors", trained=False, notes={"other": True})
@@ -185,7 +188,9 @@ def test_a_calibration_of_other_weights_is_refused(
         export(config, clips=[steps[:4]])
 
 
-def test_exporting_twice_gives_the_same_bytes_in_every_file(weights: Path, steps: list[Step], tmp_path: Path) -> None:
+def test_exporting_twice_gives_the_same_bytes_in_every_file(
+    weights: Path, steps: list[TickInput], tmp_path: Path
+) -> None:
     for name in ("a", "b"):
         config = ExportConfig(
             weights=weights, out=tmp_path / name, half=True, targets=("ort-cpu", "trt"), parity_ticks=0

@@ -8,7 +8,7 @@ from fsd.export.half_precision import to_half
 from fsd.export.onnx_export import serialise, tensor_shapes
 from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.networks.contract import input_shapes, output_shapes
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 
 
@@ -36,7 +36,7 @@ def test_it_loads_and_agrees_over_recurrent_ticks(
     half_model: onnx.ModelProto,
     fp32_model: onnx.ModelProto,
     network: DrivingNetwork,
-    steps: list[Step],
+    steps: list[TickInput],
     optimise: bool,
 ) -> None:
     budget = network.config.budget

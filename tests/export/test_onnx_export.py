@@ -7,7 +7,7 @@ from fsd.export.onnx_export import FORBIDDEN_OPERATORS, export_onnx, serialise, 
 from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.parity import TorchRunner
 from fsd.networks.contract import input_shapes, output_shapes
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def test_the_file_uses_the_opset_that_was_asked_for(fp32_model: onnx.ModelProto)
 
 @pytest.mark.parametrize("optimise", [True, False])
 def test_onnx_runtime_gives_what_pytorch_gives_over_recurrent_ticks(
-    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[Step], optimise: bool
+    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput], optimise: bool
 ) -> None:
     runner, reference = (
         OnnxRunner(open_model(fp32_model, optimise=optimise), network.config.budget),

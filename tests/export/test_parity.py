@@ -8,7 +8,7 @@ from fsd.data.errors import ModelError
 from fsd.export.metadata import write_model
 from fsd.export.parity import ParityReport, compare
 from fsd.networks.contract import output_shapes
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.model_metadata import describe
 
@@ -27,7 +27,7 @@ def files(
 
 
 @pytest.fixture(scope="module")
-def report(network: DrivingNetwork, files: tuple[Path, Path], steps: list[Step]) -> ParityReport:
+def report(network: DrivingNetwork, files: tuple[Path, Path], steps: list[TickInput]) -> ParityReport:
     return compare(network, files[0], {"onnx_int8": files[1]}, [steps[:20], steps[:10]], unoptimised_ticks=5)
 
 
@@ -58,7 +58,11 @@ def test_the_report_is_plain_json_values(report: ParityReport) -> None:
 
 
 def test_a_damaged_weight_fails_by_metres(
-    network: DrivingNetwork, fp32_model: onnx.ModelProto, files: tuple[Path, Path], steps: list[Step], tmp_path: Path
+    network: DrivingNetwork,
+    fp32_model: onnx.ModelProto,
+    files: tuple[Path, Path],
+    steps: list[TickInput],
+    tmp_path: Path,
 ) -> None:
     damaged = onnx.ModelProto()
     damaged.CopyFrom(fp32_model)
@@ -72,7 +76,7 @@ def test_a_damaged_weight_fails_by_metres(
 
 
 def test_an_output_that_is_not_a_number_fails(
-    network: DrivingNetwork, fp32_model: onnx.ModelProto, steps: list[Step], tmp_path: Path
+    network: DrivingNetwork, fp32_model: onnx.ModelProto, steps: list[TickInput], tmp_path: Path
 ) -> None:
     damaged = onnx.ModelProto()
     damaged.CopyFrom(fp32_model)

@@ -10,7 +10,7 @@ from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.standard_rigs import canonical_rig
 from fsd.export.recorded_clip import RecordedClip
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
 TICKS = 6
 ONE_TICK_BYTES = 50_000
@@ -29,11 +29,11 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def passed(clip: RecordedClip) -> list[Step]:
+def passed(clip: RecordedClip) -> list[TickInput]:
     return [deepcopy(step) for step in clip]
 
 
-def is_same(one: list[Step], other: list[Step]) -> bool:
+def is_same(one: list[TickInput], other: list[TickInput]) -> bool:
     return len(one) == len(other) and all(
         a.tick.tick == b.tick.tick
         and np.array_equal(a.tick.retina, b.tick.retina)

@@ -11,7 +11,7 @@ from fsd.export.quantize import layers_of, macs_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES
 from fsd.export.sensitivity import LayerEffect, QuantizationTrial, Sensitivity, choose_float_layers
 from fsd.networks.contract import input_shapes
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 
 BAD_LAYER = "cross_attention.0.perceptron.widen"
@@ -19,7 +19,7 @@ BAD_LAYER = "cross_attention.0.perceptron.widen"
 
 @pytest.fixture(scope="module")
 def trial(
-    fp32_model: onnx.ModelProto, calibration: Calibration, network: DrivingNetwork, steps: list[Step]
+    fp32_model: onnx.ModelProto, calibration: Calibration, network: DrivingNetwork, steps: list[TickInput]
 ) -> QuantizationTrial:
     """A network with one layer that quantization ruins: its input was calibrated a thousand times too wide."""
     node = next(node for node in fp32_model.graph.node if node.name.startswith(BAD_LAYER) and "Relu" not in node.name)

@@ -5,7 +5,7 @@ import torch
 from fsd.data.errors import ModelError
 from fsd.export.parity import TorchRunner
 from fsd.export.smoothing import measure_scales, smoothed
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 
 
@@ -18,7 +18,7 @@ def uneven(network: DrivingNetwork) -> DrivingNetwork:
     return network
 
 
-def test_a_smoothed_network_computes_the_same(uneven: DrivingNetwork, steps: list[Step]) -> None:
+def test_a_smoothed_network_computes_the_same(uneven: DrivingNetwork, steps: list[TickInput]) -> None:
     scales = measure_scales(uneven, [steps[:12]])
     before, after = TorchRunner(uneven), TorchRunner(smoothed(uneven, scales))
     for step in steps[:12]:
@@ -27,7 +27,7 @@ def test_a_smoothed_network_computes_the_same(uneven: DrivingNetwork, steps: lis
             np.testing.assert_allclose(given[name], wanted[name], rtol=2e-3, atol=2e-4)
 
 
-def test_large_channels_shrink_and_their_weights_grow(uneven: DrivingNetwork, steps: list[Step]) -> None:
+def test_large_channels_shrink_and_their_weights_grow(uneven: DrivingNetwork, steps: list[TickInput]) -> None:
     scales = measure_scales(uneven, [steps[:12]])["joint_blocks.0.norm"]
     others = np.delete(scales, 3)
     assert scales[3] > 3.0 * np.median(others)

@@ -42,5 +42,5 @@ def test_no_public_name_is_hidden_by_a_module() -> None:
 def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
     with pytest.raises(ImportError):
         from fsd import Pipelines  # type: ignore[attr-defined]  # noqa: F401
-    with pytest.raises(AttributeError, match="Pipeline"):
+    with pytest.raises(AttributeError, match="NetworkPlanner"):
         _ = fsd.Pipelines  # type: ignore[attr-defined]

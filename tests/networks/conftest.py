@@ -4,7 +4,7 @@ import pytest
 
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from tests.networks._tiny import TINY
 
 
@@ -14,5 +14,5 @@ def tiny_config() -> NetworkConfig:
 
 
 @pytest.fixture(scope="session")
-def tiny_steps(tiny_config: NetworkConfig) -> list[Step]:
+def tiny_steps(tiny_config: NetworkConfig) -> list[TickInput]:
     return list(synthetic_steps(tiny_config.budget, 30, seed=3))

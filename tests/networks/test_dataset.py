@@ -9,17 +9,17 @@ from fsd.data.ego import EgoSample
 from fsd.data.errors import ClipError
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.dataset import LABEL_SHAPES, EpisodeWriter, episode_shapes, find_episodes
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 
 BUDGET = BUDGETS["B200"]
 
 
 @pytest.fixture
-def steps() -> list[Step]:
+def steps() -> list[TickInput]:
     return list(synthetic_steps(BUDGET, 8))
 
 
-def write(folder: Path, steps: list[Step], every_ticks: int = 1) -> None:
+def write(folder: Path, steps: list[TickInput], every_ticks: int = 1) -> None:
     writer = EpisodeWriter(folder, BUDGET, every_ticks)
     for index, step in enumerate(steps):
         if index % every_ticks == every_ticks - 1:
@@ -29,7 +29,7 @@ def write(folder: Path, steps: list[Step], every_ticks: int = 1) -> None:
     writer.close({"scenario": "S1", "seed": 3})
 
 
-def test_an_episode_reads_back_what_was_written(tmp_path: Path, steps: list[Step]) -> None:
+def test_an_episode_reads_back_what_was_written(tmp_path: Path, steps: list[TickInput]) -> None:
     write(tmp_path / "a", steps)
     (episode,) = find_episodes(tmp_path, BUDGET)
     rows = episode.read(2, 5)
@@ -40,7 +40,7 @@ def test_an_episode_reads_back_what_was_written(tmp_path: Path, steps: list[Step
     assert rows["curvature"][:, 0] == pytest.approx([0.02, 0.03, 0.04])
 
 
-def test_a_label_left_out_is_unknown_not_zero(tmp_path: Path, steps: list[Step]) -> None:
+def test_a_label_left_out_is_unknown_not_zero(tmp_path: Path, steps: list[TickInput]) -> None:
     write(tmp_path / "a", steps)
     rows = find_episodes(tmp_path, BUDGET)[0].read(0, 8)
     assert np.isnan(rows["trajectory"]).all()
@@ -48,7 +48,7 @@ def test_a_label_left_out_is_unknown_not_zero(tmp_path: Path, steps: list[Step])
     assert set(LABEL_SHAPES) <= set(rows)
 
 
-def test_commits_of_ticks_between_are_kept_with_the_next_recorded_one(tmp_path: Path, steps: list[Step]) -> None:
+def test_commits_of_ticks_between_are_kept_with_the_next_recorded_one(tmp_path: Path, steps: list[TickInput]) -> None:
     quiet = [replace(step.tick, commit_slots=np.full(4, -1, np.int16)) for step in steps]
     quiet[1] = replace(quiet[1], commit_slots=np.array([7, -1, -1, -1], np.int16))
     quiet[3] = replace(quiet[3], commit_slots=np.array([33, -1, -1, -1], np.int16))
@@ -58,14 +58,14 @@ def test_commits_of_ticks_between_are_kept_with_the_next_recorded_one(tmp_path: 
     assert (slots[1] == -1).all()
 
 
-def test_an_unfinished_episode_is_ignored(tmp_path: Path, steps: list[Step]) -> None:
+def test_an_unfinished_episode_is_ignored(tmp_path: Path, steps: list[TickInput]) -> None:
     write(tmp_path / "a", steps)
     (tmp_path / "b.part").mkdir()
     np.save(tmp_path / "b.part" / "retina.npy", np.zeros(3))
     assert [episode.folder.name for episode in find_episodes(tmp_path, BUDGET)] == ["a"]
 
 
-def test_an_empty_folder_and_another_budget_say_what_to_do(tmp_path: Path, steps: list[Step]) -> None:
+def test_an_empty_folder_and_another_budget_say_what_to_do(tmp_path: Path, steps: list[TickInput]) -> None:
     with pytest.raises(ClipError, match="fsd train"):
         find_episodes(tmp_path, BUDGET)
     write(tmp_path / "a", steps)
@@ -73,7 +73,7 @@ def test_an_empty_folder_and_another_budget_say_what_to_do(tmp_path: Path, steps
         find_episodes(tmp_path, BUDGETS["B100"])
 
 
-def test_an_ego_sample_is_stored_with_its_validity(tmp_path: Path, steps: list[Step]) -> None:
+def test_an_ego_sample_is_stored_with_its_validity(tmp_path: Path, steps: list[TickInput]) -> None:
     write(tmp_path / "a", [steps[0]._replace(ego=EgoSample(5.0, 0.1)), steps[1]._replace(ego=None)])
     rows = find_episodes(tmp_path, BUDGET)[0].read(0, 2)
     assert rows["ego"][0] == pytest.approx([5.0, 0.1])

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 from fsd.compression.budget import BUDGETS  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.contract import input_shapes, output_shapes  # noqa: E402
-from fsd.networks.feeds import Feeds, Step  # noqa: E402
+from fsd.networks.input_buffers import InputBuffers, TickInput  # noqa: E402
 from fsd.networks.model import DrivingNetwork, parameter_count  # noqa: E402
 from fsd.networks.weights import untrained  # noqa: E402
 
@@ -18,8 +18,8 @@ def network(tiny_config: NetworkConfig) -> DrivingNetwork:
     return untrained(tiny_config)
 
 
-def run(network: DrivingNetwork, step: Step, **changes: np.ndarray) -> dict[str, torch.Tensor]:
-    feeds = Feeds(network.config.budget)
+def run(network: DrivingNetwork, step: TickInput, **changes: np.ndarray) -> dict[str, torch.Tensor]:
+    feeds = InputBuffers(network.config.budget)
     feeds.load(step)
     for name, value in changes.items():
         feeds.arrays[name][:] = value
@@ -31,15 +31,15 @@ def difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> 
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-def test_outputs_are_those_of_the_contract(network: DrivingNetwork, tiny_steps: list[Step]) -> None:
+def test_outputs_are_those_of_the_contract(network: DrivingNetwork, tiny_steps: list[TickInput]) -> None:
     outputs = run(network, tiny_steps[5])
     assert {name: tuple(value.shape) for name, value in outputs.items()} == {
         name: shape for name, (shape, _) in output_shapes().items()
     }
 
 
-def test_a_batch_gives_what_single_ticks_give(network: DrivingNetwork, tiny_steps: list[Step]) -> None:
-    feeds = [Feeds(network.config.budget) for _ in range(2)]
+def test_a_batch_gives_what_single_ticks_give(network: DrivingNetwork, tiny_steps: list[TickInput]) -> None:
+    feeds = [InputBuffers(network.config.budget) for _ in range(2)]
     for feed, step in zip(feeds, tiny_steps[4:6], strict=True):
         feed.load(step)
     names = input_shapes(network.config.budget)
@@ -50,7 +50,7 @@ def test_a_batch_gives_what_single_ticks_give(network: DrivingNetwork, tiny_step
     assert all(torch.allclose(batched[name][1], single[name], atol=2e-5) for name in single)
 
 
-def test_the_image_of_a_missing_camera_has_no_effect(network: DrivingNetwork, tiny_steps: list[Step]) -> None:
+def test_the_image_of_a_missing_camera_has_no_effect(network: DrivingNetwork, tiny_steps: list[TickInput]) -> None:
     step = tiny_steps[5]
     valid = np.array([1, 1, 0, 1, 1, 1, 1, 1], np.float32)
     other = step.tick.retina.copy()
@@ -58,12 +58,12 @@ def test_the_image_of_a_missing_camera_has_no_effect(network: DrivingNetwork, ti
     assert difference(run(network, step, camera_valid=valid), run(network, step, camera_valid=valid, retina=other)) == 0
 
 
-def test_a_missing_camera_is_noticed(network: DrivingNetwork, tiny_steps: list[Step]) -> None:
+def test_a_missing_camera_is_noticed(network: DrivingNetwork, tiny_steps: list[TickInput]) -> None:
     valid = np.array([1, 1, 0, 1, 1, 1, 1, 1], np.float32)
     assert difference(run(network, tiny_steps[5]), run(network, tiny_steps[5], camera_valid=valid)) > 1e-3
 
 
-def test_an_unused_patch_does_not_matter(network: DrivingNetwork, tiny_steps: list[Step]) -> None:
+def test_an_unused_patch_does_not_matter(network: DrivingNetwork, tiny_steps: list[TickInput]) -> None:
     step = tiny_steps[5]
     meta = step.tick.patch_meta.copy()
     meta[-1] = 0
@@ -73,7 +73,7 @@ def test_an_unused_patch_does_not_matter(network: DrivingNetwork, tiny_steps: li
     assert difference(run(network, step, patch_meta=meta), run(network, step, patch_meta=meta, patches=other)) == 0
 
 
-def test_patches_of_a_missing_camera_do_not_matter(network: DrivingNetwork, tiny_steps: list[Step]) -> None:
+def test_patches_of_a_missing_camera_do_not_matter(network: DrivingNetwork, tiny_steps: list[TickInput]) -> None:
     step = tiny_steps[5]
     meta = step.tick.patch_meta.copy()
     meta[:, 0] = 3
@@ -85,14 +85,14 @@ def test_patches_of_a_missing_camera_do_not_matter(network: DrivingNetwork, tiny
 
 @pytest.mark.parametrize(("vector", "flag"), [("ego", "ego_valid"), ("proprio", "proprio_valid")])
 def test_a_sensor_that_is_not_valid_is_not_read(
-    network: DrivingNetwork, tiny_steps: list[Step], vector: str, flag: str
+    network: DrivingNetwork, tiny_steps: list[TickInput], vector: str, flag: str
 ) -> None:
     off = np.zeros(1, np.float32)
     one = run(network, tiny_steps[5], **{flag: off})
     assert difference(one, run(network, tiny_steps[5], **{flag: off, vector: np.float32(5)})) == 0
 
 
-def test_extreme_inputs_give_finite_outputs(network: DrivingNetwork, tiny_steps: list[Step]) -> None:
+def test_extreme_inputs_give_finite_outputs(network: DrivingNetwork, tiny_steps: list[TickInput]) -> None:
     huge = np.float32(1e6)
     outputs = run(
         network,
@@ -114,8 +114,8 @@ def test_extreme_inputs_give_finite_outputs(network: DrivingNetwork, tiny_steps:
     assert all(torch.isfinite(value).all() for value in outputs.values())
 
 
-def test_memory_slots_stay_bounded_when_fed_back(network: DrivingNetwork, tiny_steps: list[Step]) -> None:
-    feeds = Feeds(network.config.budget)
+def test_memory_slots_stay_bounded_when_fed_back(network: DrivingNetwork, tiny_steps: list[TickInput]) -> None:
+    feeds = InputBuffers(network.config.budget)
     for step in tiny_steps:
         feeds.load(step)
         with torch.no_grad():

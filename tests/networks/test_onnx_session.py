@@ -7,8 +7,8 @@ import pytest
 
 from fsd.data.errors import ModelError
 from fsd.export.synthetic_clip import synthetic_steps
+from fsd.networks.devices import PROVIDERS
 from fsd.networks.onnx_session import (
-    PROVIDERS,
     SPIN_US,
     assignment,
     check_assignment,

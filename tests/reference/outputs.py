@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import open_clip
 from fsd.data.ego import EgoSample
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.runtime.engine import Engine
-from fsd.runtime.pipeline import Pipeline
+from fsd.runtime.network_planner import NetworkPlanner
 
 INTEGER_FIELDS = (
     "retina",
@@ -63,7 +62,7 @@ class FixedGazeEngine(Engine):
 def replay_outputs(clip_path: Path, model: Path | None = None) -> ReplayOutputs:
     """Run a clip through the pipeline as `fsd replay` does; None is the packaged model."""
     clip, engine = open_clip(clip_path), FixedGazeEngine(model)
-    pipeline = Pipeline(clip.rig, engine)
+    planner = NetworkPlanner(clip.rig, engine)
     hashes = {name: hashlib.sha256() for name in INTEGER_FIELDS}
     digests: dict[str, list[str]] = {name: [] for name in INTEGER_FIELDS}
     health, rows = hashlib.sha256(), []
@@ -71,7 +70,7 @@ def replay_outputs(clip_path: Path, model: Path | None = None) -> ReplayOutputs:
         for count, frame_set in enumerate(source, start=1):
             ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
             command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else "none"
-            result = pipeline.step(frame_set, ego, command)
+            result = planner.step(frame_set, ego, command)
             for name in INTEGER_FIELDS:
                 hashes[name].update(np.ascontiguousarray(getattr(result.compressed, name)).tobytes())
                 if count % DIGEST_EVERY_TICKS == 0:

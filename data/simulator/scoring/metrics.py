@@ -16,10 +16,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from fsd.data.frames import TICK_S
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.scoring.referee import Events
 from fsd.data.simulator.scoring.time_to_collision import time_to_collision
-from fsd.data.simulator.traffic.dynamics import TICK_S
 
 PENALTY_PEDESTRIAN, PENALTY_VEHICLE, PENALTY_KERB = 0.50, 0.60, 0.65
 PENALTY_RED_LIGHT = 0.70

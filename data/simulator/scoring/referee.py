@@ -7,9 +7,10 @@ our own road model. Knows the world, not the driver.
 import math
 from dataclasses import dataclass
 
+from fsd.data.frames import TICK_S
 from fsd.data.simulator.roads.road import CORNER_RADIUS_M, Road
 from fsd.data.simulator.scoring.boxes import boxes_overlap
-from fsd.data.simulator.traffic.dynamics import CENTRE_M, FRONT_M, HALF_WIDTH_M, LENGTH_M, TICK_S
+from fsd.data.simulator.traffic.dynamics import CENTRE_M, FRONT_M, HALF_WIDTH_M, LENGTH_M
 from fsd.data.simulator.world import World
 
 WHEELBASE_M, HALF_TRACK_M = 2.875, 0.8

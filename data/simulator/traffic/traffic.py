@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fsd.data.frames import RATE_HZ
 from fsd.data.simulator.roads.path import STEP_M
 from fsd.data.simulator.roads.road import Junction, Road
 from fsd.data.simulator.roads.road_speed import speed_profile
@@ -150,7 +151,7 @@ class Traffic:
             _advance(vehicle, dt_s)
             if vehicle.stream is not None and vehicle.s >= vehicle.stream.joins_m:
                 self._join_road(vehicle, vehicle.stream)
-        if tick % 36 == 0:
+        if tick % int(RATE_HZ) == 0:
             self.vehicles = [vehicle for vehicle in self.vehicles if self._stays(vehicle, ego)]
 
     def _join_road(self, vehicle: Vehicle, stream: Stream) -> None:

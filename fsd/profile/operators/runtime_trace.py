@@ -1,7 +1,7 @@
-"""ONNX Runtime's own profile: runs a model with it switched on, and reads the events that it writes.
+"""ONNX Runtime's own profile: run a model with it enabled, and read the events that it writes.
 
-The runtime counts microseconds from a start that it tells in nanoseconds of the wall clock; `clock_offset_ns` brings
-that onto the steady clock of everything else in a profile.
+ONNX Runtime counts microseconds from a start in nanoseconds of the wall clock; `clock_offset_ns` converts that to the
+monotonic clock of everything else in a profile.
 """
 
 import json
@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import onnxruntime
 
 from fsd.networks.network_cost import Tensor
 from fsd.networks.onnx_session import open_session
@@ -32,6 +33,27 @@ class OperatorEvent:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     provider: str
+
+
+class OperatorProfile:
+    """Opens one session with ONNX Runtime's profile on, and reads the profile at the end.
+
+    Args:
+        prefix: of the profile's file name.
+    """
+
+    def __init__(self, prefix: Path) -> None:
+        self._prefix = prefix
+
+    def open_session(self, model: Path, threads: int, device: str) -> onnxruntime.InferenceSession:
+        """A session factory; the profile slows the network down, so latencies are measured without it."""
+        self._session = open_session(model, threads, device, profile_prefix=self._prefix)
+        return self._session
+
+    def end(self) -> tuple[list[list[OperatorEvent]], int]:
+        """The operators of every run, and the wall-clock nanoseconds from which their times count."""
+        start_ns = self._session.get_profiling_start_time_ns()
+        return events_by_run(Path(self._session.end_profiling())), start_ns
 
 
 def profiled_runs(
@@ -63,7 +85,7 @@ def events_by_run(path: Path) -> list[list[OperatorEvent]]:
     """Read a profile file that ONNX Runtime has finished: one list of operators a run, in the order of execution."""
     runs: list[list[OperatorEvent]] = []
     pending: list[OperatorEvent] = []
-    for event in json.loads(path.read_text()):
+    for event in json.loads(path.read_text(encoding="utf-8")):
         if event.get("cat") == "Node" and event["name"].endswith(KERNEL_SUFFIX):
             pending.append(_operator_event(event))
         elif event.get("name") == "model_run":

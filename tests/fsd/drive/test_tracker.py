@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from fsd.drive.tracker import TICK_S, Tracker, TrackerConfig
-from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
+from fsd.data.frames import TICK_S
+from fsd.drive.tracker import Tracker, TrackerConfig
+from fsd.networks.contract import WAYPOINT_TIMES_S
 from fsd.runtime.plan import Plan
 
 
 def arc_plan(curvature: float, speed_mps: float, tick: int = 0, acceleration: float = 0.0) -> Plan:
-    time_s = np.arange(1, WAYPOINTS + 1) * WAYPOINT_STEP_S
+    time_s = WAYPOINT_TIMES_S
     path = speed_mps * time_s + 0.5 * acceleration * time_s**2
     yaw = path * curvature
     if curvature:

@@ -10,12 +10,10 @@ from fsd.data.clip import Clip, open_clip
 from fsd.data.ego import EgoTrack
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
-from fsd.networks.contract import ModelMetadata
 from fsd.replay import worst_ticks as moments_module
 from fsd.replay.worst_ticks import MOMENTS, Moments
-from fsd.runtime.engine import Engine
-from fsd.runtime.pipeline import TickResult
 from fsd.runtime.plan import Plan
+from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.scoring.plan_errors import driven_waypoints
 
 
@@ -35,8 +33,8 @@ def clip(small_clip: Path) -> Clip:
 
 
 @pytest.fixture(scope="module")
-def metadata() -> ModelMetadata:
-    return Engine().metadata
+def metadata() -> PlannerMetadata:
+    return PlannerMetadata("made", True, "int8", "", {}, budget=BUDGETS["B100"])
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +43,7 @@ def frame_set(clip: Clip) -> FrameSet:
         return next(source)
 
 
-def result(clip: Clip, frame_set: FrameSet, tick: int, error_m: float, scale_m: float = 0.3) -> TickResult:
+def result(clip: Clip, frame_set: FrameSet, tick: int, error_m: float, scale_m: float = 0.3) -> StepResult:
     """A tick whose plan is `error_m` beside the driven path everywhere."""
     timestamp_ns = frame_set.timestamp_ns + tick * 10**9 // 36
     driven = driven_waypoints(clip.ego, np.array([timestamp_ns]))[0] if clip.ego else np.zeros((16, 4))
@@ -76,12 +74,12 @@ def result(clip: Clip, frame_set: FrameSet, tick: int, error_m: float, scale_m: 
             if name not in ("tick", "timestamp_ns", "patch_camera", "patch_block", "is_keyframe")
         },
     )
-    return TickResult(
-        replace(frame_set, tick=tick, timestamp_ns=timestamp_ns), compressed, plan, b"", b"", 1, 1, 1, "ego"
+    return StepResult(
+        replace(frame_set, tick=tick, timestamp_ns=timestamp_ns), plan, compressed, "ego", b"", b"", 1, 0, 1, 1
     )
 
 
-def collect(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet, errors_m: list[float]) -> Moments:
+def collect(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet, errors_m: list[float]) -> Moments:
     moments = Moments(clip, metadata)
     moments._stretch_ticks = 3
     for tick, error_m in enumerate(errors_m):
@@ -90,13 +88,13 @@ def collect(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet, errors_m: 
 
 
 @pytest.mark.usefixtures("every_tick")
-def test_the_worst_tick_of_a_stretch_is_kept(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+def test_the_worst_tick_of_a_stretch_is_kept(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
     (first, second) = collect(clip, metadata, frame_set, [0.1, 0.9, 0.2, 0.3, 0.1, 0.5]).finished()
     assert (first.tick, second.tick) == (1, 5)
     assert first.error == pytest.approx(0.9, abs=1e-5)
 
 
-def test_most_ticks_cost_nothing(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+def test_most_ticks_cost_nothing(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
     moments = Moments(clip, metadata)
     for tick, error_m in enumerate([0.1, 0.9, 0.9, 0.9, 0.2, 0.9]):
         moments.add(result(clip, frame_set, tick, error_m), None, "none")
@@ -105,7 +103,7 @@ def test_most_ticks_cost_nothing(clip: Clip, metadata: ModelMetadata, frame_set:
 
 
 @pytest.mark.usefixtures("every_tick")
-def test_only_the_worst_stretches_are_kept(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+def test_only_the_worst_stretches_are_kept(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
     errors_m = [0.1] * 30
     for tick in (2, 5, 8, 11, 14, 17):
         errors_m[tick] = 1.0
@@ -116,14 +114,14 @@ def test_only_the_worst_stretches_are_kept(clip: Clip, metadata: ModelMetadata, 
 
 @pytest.mark.usefixtures("every_tick")
 def test_a_stretch_costs_one_drawing_at_most(
-    clip: Clip, metadata: ModelMetadata, frame_set: FrameSet, monkeypatch: pytest.MonkeyPatch
+    clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fsd.overlay.painter import OverlayPainter
 
     drawn: list[int] = []
     picture = OverlayPainter.picture
 
-    def counted(self: OverlayPainter, tick: TickResult, *rest: object) -> object:
+    def counted(self: OverlayPainter, tick: StepResult, *rest: object) -> object:
         drawn.append(tick.plan.tick)
         return picture(self, tick, *rest)  # type: ignore[arg-type]
 
@@ -132,24 +130,29 @@ def test_a_stretch_costs_one_drawing_at_most(
     assert drawn == [2, 5, 8, 11]
 
 
-def test_a_picture_shows_the_patches_of_its_own_tick(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+def test_a_picture_shows_the_patches_of_its_own_tick(
+    clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet
+) -> None:
     """The compressor writes its arrays anew at every tick; a moment is drawn later."""
     moments = Moments(clip, metadata)
     worst = result(clip, frame_set, 0, 1.0)
     moments.add(worst, None, "none")
+    assert worst.compressed is not None
     worst.compressed.patch_camera[:] = 3
     assert moments._worst_of_stretch is not None
-    assert (moments._worst_of_stretch.result.compressed.patch_camera == -1).all()
+    held = moments._worst_of_stretch.result.compressed
+    assert held is not None
+    assert (held.patch_camera == -1).all()
 
 
-def test_moments_spread_over_a_long_run(clip: Clip, metadata: ModelMetadata) -> None:
+def test_moments_spread_over_a_long_run(clip: Clip, metadata: PlannerMetadata) -> None:
     moments = Moments(clip, metadata)
     moments.expect(36 * 3600)
     assert moments._stretch_ticks == 36 * 3600 // 12
 
 
 @pytest.mark.usefixtures("every_tick")
-def test_without_a_driven_path_uncertainty_decides(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+def test_without_a_driven_path_uncertainty_decides(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
     blind = replace(clip, ego=None)
     moments = Moments(blind, metadata)
     for tick, scale_m in enumerate([0.2, 0.7, 0.3]):
@@ -158,7 +161,7 @@ def test_without_a_driven_path_uncertainty_decides(clip: Clip, metadata: ModelMe
     assert (moments.measure, moment.tick) == ("uncertainty", 1)
 
 
-def test_every_camera_gets_a_small_picture(clip: Clip, metadata: ModelMetadata, frame_set: FrameSet) -> None:
+def test_every_camera_gets_a_small_picture(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
     moments = collect(clip, metadata, frame_set, [0.1])
     assert len(moments.thumbnails) == 8
     assert all(picture.startswith(b"\xff\xd8") for picture in moments.thumbnails.values())

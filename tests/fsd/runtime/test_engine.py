@@ -12,7 +12,7 @@ from fsd.data.ego import EgoSample
 from fsd.data.errors import ModelError
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.contract import output_shapes
-from fsd.networks.feeds import Step
+from fsd.networks.input_buffers import TickInput
 from fsd.runtime.engine import HOLD_TICKS, Engine, packaged_model
 
 
@@ -27,11 +27,11 @@ def _fresh(engine: Engine) -> None:
 
 
 @pytest.fixture(scope="module")
-def steps() -> list[Step]:
+def steps() -> list[TickInput]:
     return list(synthetic_steps(BUDGETS["B100"], 24, seed=1))
 
 
-def run(engine: Engine, steps: list[Step]) -> list[np.ndarray]:
+def run(engine: Engine, steps: list[TickInput]) -> list[np.ndarray]:
     return [engine.step(*step)["trajectory"].copy() for step in steps]
 
 
@@ -59,7 +59,7 @@ def test_the_packaged_model_says_whether_it_was_trained_and_is_small() -> None:
     assert packaged_model().stat().st_size < 10e6
 
 
-def test_outputs_are_those_of_the_contract_and_finite(engine: Engine, steps: list[Step]) -> None:
+def test_outputs_are_those_of_the_contract_and_finite(engine: Engine, steps: list[TickInput]) -> None:
     outputs = engine.step(*steps[0])
     assert {name: value.shape for name, value in outputs.items()} == {
         name: shape for name, (shape, _) in output_shapes().items()
@@ -68,48 +68,50 @@ def test_outputs_are_those_of_the_contract_and_finite(engine: Engine, steps: lis
     assert engine.plan_source == "network"
 
 
-def test_the_same_ticks_give_the_same_plans_bit_by_bit(engine: Engine, steps: list[Step]) -> None:
+def test_the_same_ticks_give_the_same_plans_bit_by_bit(engine: Engine, steps: list[TickInput]) -> None:
     first = run(engine, steps)
     engine.reset()
     assert np.array_equal(first, run(engine, steps))
 
 
-def test_memory_reaches_later_plans(engine: Engine, steps: list[Step]) -> None:
+def test_memory_reaches_later_plans(engine: Engine, steps: list[TickInput]) -> None:
     with_memory = run(engine, steps)[-1]
     engine.reset()
     assert not np.array_equal(with_memory, run(engine, steps[-1:])[0])
 
 
-def test_no_buffer_moves_from_tick_to_tick(engine: Engine, steps: list[Step]) -> None:
+def test_no_buffer_moves_from_tick_to_tick(engine: Engine, steps: list[TickInput]) -> None:
     first = {name: value.ctypes.data for name, value in engine.step(*steps[0]).items()}
     assert {name: value.ctypes.data for name, value in engine.step(*steps[1]).items()} == first
 
 
 def test_a_tick_of_another_budget_is_refused_with_both_shapes(engine: Engine) -> None:
     step = next(synthetic_steps(Budget("other", 60, 80, 10), 1))
-    with pytest.raises(ModelError, match=r"`patches` of shape \(58, 6, 16, 16\) .* sent \(10, 6, 16, 16\)"):
+    with pytest.raises(ModelError, match=r"`patches`.*\(58, 6, 16, 16\).*\(10, 6, 16, 16\)"):
         engine.step(*step)
 
 
-def broken(step: Step) -> Step:
-    """The same tick with a pose that is no number, as a fault of the host would give."""
+def broken(step: TickInput) -> TickInput:
+    """The same tick with a memory pose that is not finite."""
     return step._replace(tick=replace(step.tick, memory_pose=np.full_like(step.tick.memory_pose, np.nan)))
 
 
-def test_a_plan_that_is_not_finite_is_replaced_by_the_last_finite_one(engine: Engine, steps: list[Step]) -> None:
+def test_a_plan_that_is_not_finite_is_replaced_by_the_last_finite_one(engine: Engine, steps: list[TickInput]) -> None:
     good = run(engine, steps)[-1]
     assert np.array_equal(engine.step(*broken(steps[-1]))["trajectory"], good)
     assert engine.plan_source == "held"
     assert engine.non_finite_ticks == 1
 
 
-def test_the_network_takes_over_again_as_soon_as_it_can(engine: Engine, steps: list[Step]) -> None:
+def test_the_network_takes_over_again_as_soon_as_it_can(engine: Engine, steps: list[TickInput]) -> None:
     run(engine, [steps[0], broken(steps[1]), steps[2]])
     assert engine.plan_source == "network"
     assert engine.non_finite_ticks == 1
 
 
-def test_after_half_a_second_without_a_finite_plan_the_car_is_told_to_stop(engine: Engine, steps: list[Step]) -> None:
+def test_after_half_a_second_without_a_finite_plan_the_car_is_told_to_stop(
+    engine: Engine, steps: list[TickInput]
+) -> None:
     run(engine, steps)
     step = broken(steps[-1])._replace(ego=EgoSample(9.0, 0.0))
     plans = run(engine, [step] * (HOLD_TICKS + 1))
@@ -120,18 +122,18 @@ def test_after_half_a_second_without_a_finite_plan_the_car_is_told_to_stop(engin
     assert plans[-1][-1, 0] == pytest.approx(13.5)  # v² / 2a
 
 
-def test_without_any_finite_plan_the_car_stands(engine: Engine, steps: list[Step]) -> None:
+def test_without_any_finite_plan_the_car_stands(engine: Engine, steps: list[TickInput]) -> None:
     outputs = engine.step(*broken(steps[0])._replace(ego=None))
     assert engine.plan_source == "stop"
     assert not outputs["trajectory"].any()
 
 
-def test_nothing_is_committed_from_an_answer_that_is_not_finite(engine: Engine, steps: list[Step]) -> None:
+def test_nothing_is_committed_from_an_answer_that_is_not_finite(engine: Engine, steps: list[TickInput]) -> None:
     engine.step(*broken(steps[0]))
-    assert not engine._feeds.arrays["memory_k"].any()
+    assert not engine.inputs["memory_k"].any()
 
 
-def test_not_a_number_never_leaves_even_if_the_model_makes_it(steps: list[Step], tmp_path: Path) -> None:
+def test_not_a_number_never_leaves_even_if_the_model_makes_it(steps: list[TickInput], tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load(packaged_model())
     name = next(node.input[1] for node in model.graph.node if node.name == "plan_head.accelerations/MatMul")
@@ -145,23 +147,23 @@ def test_not_a_number_never_leaves_even_if_the_model_makes_it(steps: list[Step],
     assert all(np.isfinite(value).all() for value in outputs.values())
 
 
-def test_reset_recovers_from_a_poisoned_memory(engine: Engine, steps: list[Step]) -> None:
+def test_reset_recovers_from_a_poisoned_memory(engine: Engine, steps: list[TickInput]) -> None:
     expected = run(engine, steps)
-    engine._feeds.arrays["memory_v"][:] = np.nan
+    engine.inputs["memory_v"][:] = np.nan
     run(engine, steps)
     engine.reset()
     assert np.array_equal(run(engine, steps), expected)
 
 
-def test_a_missing_model_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no model file .*fsd export"):
+def test_a_missing_model_names_the_file_and_the_command_that_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.onnx.*fsd export"):
         Engine(tmp_path / "none.onnx")
 
 
 def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(packaged_model().read_bytes()[:5000])
-    with pytest.raises(ModelError, match="cannot be loaded by ONNX Runtime"):
+    with pytest.raises(ModelError, match=r"m\.onnx"):
         Engine(path)
 
 
@@ -170,7 +172,7 @@ def test_a_model_that_carries_no_metadata_is_refused(tmp_path: Path) -> None:
     model = onnx.load(packaged_model())
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "m.onnx")
-    with pytest.raises(ModelError, match="carries no `fsd` metadata"):
+    with pytest.raises(ModelError, match=r"m\.onnx.*`fsd`"):
         Engine(tmp_path / "m.onnx")
 
 
@@ -181,10 +183,10 @@ def test_a_model_whose_graph_is_not_what_its_metadata_says_is_refused(tmp_path: 
     for node in model.graph.node:
         node.input[:] = ["speed" if name == "ego" else name for name in node.input]
     save(model, tmp_path / "m.onnx")
-    with pytest.raises(ModelError, match="missing ego, unknown speed"):
+    with pytest.raises(ModelError, match=r"ego.*speed"):
         Engine(tmp_path / "m.onnx")
 
 
 def test_a_thread_count_below_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="threads"):
         Engine(threads=0)

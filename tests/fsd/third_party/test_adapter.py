@@ -1,10 +1,11 @@
-"""Two models of somebody else, made here: a path from one colour picture, and steering from grey with a memory."""
+"""Two small third-party models: a path from one colour image, and steering from a grey one with recurrent state."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 onnx = pytest.importorskip("onnx")
@@ -12,17 +13,21 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from fsd.cli import main  # noqa: E402
+from fsd.data.clip import open_clip  # noqa: E402
 from fsd.data.errors import ModelError  # noqa: E402
+from fsd.data.frame_source import FrameSource  # noqa: E402
 from fsd.data.frames import Frame, FrameSet  # noqa: E402
 from fsd.data.standard_rigs import canonical_rig  # noqa: E402
+from fsd.networks.contract import TensorSpec  # noqa: E402
 from fsd.profile.config import SCENARIOS, ProfileConfig  # noqa: E402
-from fsd.profile.instrumented_model import ProfiledModel  # noqa: E402
 from fsd.profile.profile import profile  # noqa: E402
 from fsd.profile.terminal import print_profile  # noqa: E402
-from fsd.replay.replay import ReplayConfig, replay  # noqa: E402
-from fsd.third_party.adapted_model import AdaptedModel, picture_values  # noqa: E402
-from fsd.third_party.adapted_plan import plan_arrays, roll_out  # noqa: E402
+from fsd.replay.config import ReplayConfig  # noqa: E402
+from fsd.replay.replay import replay  # noqa: E402
 from fsd.third_party.adapter import Adapter, ImageInput, Outputs, Scalar, Steering, Waypoints, load_adapter  # noqa: E402
+from fsd.third_party.adapter_planner import AdapterPlanner, image_values  # noqa: E402
+from fsd.third_party.open_planner import open_planner  # noqa: E402
+from fsd.third_party.plan_conversion import plan_arrays, roll_out  # noqa: E402
 
 PATH = {
     "name": "path net",
@@ -106,14 +111,12 @@ def written(folder: Path, content: dict[str, Any]) -> Path:
 
 def replayed(clip: Path, model: Path, content: dict[str, Any], folder: Path, **options: Any) -> tuple[Any, Any]:
     """The summary, and the plan table as columns."""
-    import pyarrow.parquet
-
     adapter = written(folder, content)
     config = ReplayConfig(
         clip=clip, out=folder / "out", model=model, adapter=adapter, max_ticks=12, mcap=False, **options
     )
     summary = replay(config, show_progress=False)
-    return summary, pyarrow.parquet.read_table(folder / "out" / "plan.parquet").to_pydict()
+    return summary, pq.read_table(folder / "out" / "plan.parquet").to_pydict()
 
 
 def test_a_path_model_replays_with_every_result(small_clip: Path, path_model: Path, tmp_path: Path) -> None:
@@ -123,6 +126,30 @@ def test_a_path_model_replays_with_every_result(small_clip: Path, path_model: Pa
     assert plans["x_m"][5][-1] == pytest.approx(32.0, abs=1e-3)
     assert summary["scores"] is not None
     assert {"overlay.mp4", "report.html", "ticks.parquet"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_without_a_compressor_no_result_claims_one(small_clip: Path, path_model: Path, tmp_path: Path) -> None:
+    summary, _ = replayed(small_clip, path_model, PATH, tmp_path)
+    ticks = pq.read_schema(tmp_path / "out" / "ticks.parquet").names
+    assert summary["compression"] is None
+    assert not {"is_keyframe", "memory_slots", "commits", "patch_camera", "patch_block"} & set(ticks)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "compressor" not in page
+    assert "class=heat" not in page
+
+
+def test_a_planner_without_a_compressor_says_so(small_clip: Path, path_model: Path, tmp_path: Path) -> None:
+    clip = open_clip(small_clip)
+    planner = open_planner(clip.rig, path_model, written(tmp_path, PATH))
+    with FrameSource(clip, max_ticks=1) as source:
+        result = planner.step(next(source))
+    assert (planner.metadata.budget, result.compressed, result.bind_ms) == (None, None, 0.0)
+    assert planner.metadata.inputs["image"] == TensorSpec((1, 3, 48, 64), "float32")
+
+
+def test_an_adapter_without_a_model_opens_no_planner(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="adapter"):
+        open_planner(canonical_rig(), adapter=written(tmp_path, PATH))
 
 
 def test_the_same_recording_gives_the_same_hash(small_clip: Path, path_model: Path, tmp_path: Path) -> None:
@@ -146,7 +173,7 @@ def test_a_recurrent_steering_model_keeps_its_state_and_hears_speed_and_command(
 
 
 @pytest.mark.parametrize(("content", "inputs"), [(PATH, "image"), (STEERING, "memory_in")])
-def test_a_model_of_somebody_else_is_profiled_in_every_scenario(
+def test_a_third_party_model_is_profiled_in_every_scenario(
     content: dict[str, Any],
     inputs: str,
     small_clip: Path,
@@ -181,22 +208,22 @@ def test_a_model_of_somebody_else_is_profiled_in_every_scenario(
 
 
 def test_profiling_hands_the_recurrent_state_on_from_tick_to_tick(steering_model: Path, tmp_path: Path) -> None:
-    subject = ProfiledModel(steering_model, written(tmp_path, STEERING))
+    planner = AdapterPlanner(steering_model, written(tmp_path, STEERING))
     frame_set = FrameSet(0, 0, (None,) * 8, np.full(8, -1), np.zeros(8, bool), np.zeros(8, bool))
-    last = subject.pipeline(canonical_rig()).step(frame_set)
+    planner.step(frame_set)
     for _ in range(3):
-        subject.again(last)
-    assert subject.inputs["memory_in"] == pytest.approx([4.0])
+        planner.rerun_last()
+    assert planner.inputs["memory_in"] == pytest.approx([4.0])
 
 
 def test_profiling_an_adapter_without_its_model_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "--adapter", "other.json"]) == 2
-    assert "give `--model` as well" in capsys.readouterr().err
+    assert "--model" in capsys.readouterr().err
 
 
 def test_a_file_alone_takes_no_adapter(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "--onnx", "other.onnx", "--adapter", "other.json"]) == 2
-    assert "--onnx takes a file alone" in capsys.readouterr().err
+    assert "--onnx" in capsys.readouterr().err
 
 
 def test_an_answer_that_is_not_finite_becomes_a_plan_to_stop(small_clip: Path, tmp_path: Path) -> None:
@@ -215,20 +242,20 @@ def test_an_answer_that_is_not_finite_becomes_a_plan_to_stop(small_clip: Path, t
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": []}, "`images` is empty"),
+        ({"images": []}, "`images`"),
         (
             {"images": [{**PATH["images"][0], "camera": "bonnet"}]},
-            r"`images\[0\].camera` is 'bonnet'; use one of front_",
+            r"`images\[0\].camera`.*bonnet.*front_main",
         ),  # type: ignore[index]
         (
             {"images": [{**PATH["images"][0], "colour": "hsv"}]},
-            r"Invalid enum value 'hsv' - at `\$.images\[0\].colour`",
+            r"hsv.*images\[0\].colour",
         ),  # type: ignore[index]
-        ({"images": [{**PATH["images"][0], "mean": [0, 0]}]}, r"`images\[0\].mean` has 2 numbers; use 1 or 3"),  # type: ignore[index]
-        ({"imagse": []}, "unknown field `imagse`"),
-        ({"outputs": {}}, "neither `waypoints` nor `curvature_per_m` nor `steering`"),
-        ({"commands": [{"name": "c", "values": {"fly": [1]}}]}, "needs `none` and may have"),
-        ({"outputs": {"waypoints": {"name": "p", "points": 0, "step_s": 1}}}, r"Expected `int` >= 1 - at `\$.outputs"),
+        ({"images": [{**PATH["images"][0], "mean": [0, 0]}]}, r"`images\[0\].mean` .*2"),  # type: ignore[index]
+        ({"imagse": []}, "imagse"),
+        ({"outputs": {}}, "`outputs`"),
+        ({"commands": [{"name": "c", "values": {"fly": [1]}}]}, r"`commands\[0\].values`.*fly"),
+        ({"outputs": {"waypoints": {"name": "p", "points": 0, "step_s": 1}}}, r"outputs\.waypoints\.points"),
     ],
 )
 def test_a_wrong_adapter_is_refused_with_the_field(change: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -241,21 +268,21 @@ def test_a_wrong_adapter_is_refused_with_the_field(change: dict[str, Any], messa
     [
         (
             {"images": [{**PATH["images"][0], "name": "img"}]},
-            r"`images\[0\].name` is 'img', but the model's inputs are image",
+            r"`images\[0\].name`.*img.*image",
         ),  # type: ignore[index]
         (
             {"images": [{**PATH["images"][0], "width_px": 32}]},
-            r"`images\[0\].name` says 4608 numbers.*\[1, 3, 48, 64\]",
+            r"`images\[0\].name`.*4608.*\[1, 3, 48, 64\]",
         ),  # type: ignore[index]
-        ({"images": [{**PATH["images"][0], "layout": "nhwc"}]}, r"`images\[0\]` says \[1, 48, 64, 3\]"),  # type: ignore[index]
-        ({"state": [{"output": "path", "input": "image"}]}, r"`state\[0\]` pairs 'path'"),
+        ({"images": [{**PATH["images"][0], "layout": "nhwc"}]}, r"`images\[0\]`.*\[1, 48, 64, 3\]"),  # type: ignore[index]
+        ({"state": [{"output": "path", "input": "image"}]}, r"`state\[0\]`.*'path'"),
         (
             {"outputs": {"waypoints": {"name": "path", "points": 11, "step_s": 0.5}}},
-            "`outputs.waypoints` needs 22 numbers",
+            r"`outputs.waypoints`.*22",
         ),
         (
             {"outputs": {"curvature_per_m": {"name": "k"}}},
-            "`outputs.curvature_per_m` is 'k', but the model's outputs are",
+            "`outputs.curvature_per_m`.*'k'.*path",
         ),
     ],
 )
@@ -263,16 +290,16 @@ def test_an_adapter_for_another_model_is_refused_with_both_shapes(
     change: dict[str, Any], message: str, path_model: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match=message):
-        AdaptedModel(path_model, written(tmp_path, {**PATH, **change}))
+        AdapterPlanner(path_model, written(tmp_path, {**PATH, **change}))
 
 
 def test_an_input_that_nothing_feeds_is_named(steering_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="Nothing feeds the model's input turn"):
-        AdaptedModel(steering_model, written(tmp_path, {**STEERING, "commands": []}))
+    with pytest.raises(ModelError, match="turn"):
+        AdapterPlanner(steering_model, written(tmp_path, {**STEERING, "commands": []}))
 
 
 def test_an_adapter_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="adapter needs the model"):
+    with pytest.raises(ValueError, match="adapter"):
         ReplayConfig(clip=tmp_path, adapter=tmp_path / "a.json")
 
 
@@ -281,15 +308,15 @@ def test_pixels_arrive_in_order_scaled_and_named_by_colour() -> None:
     # Saturated red in BT.601, limited range.
     planes = [np.full(shape, value, np.uint8) for shape, value in (((8, 16), 81), ((4, 8), 90), ((4, 8), 240))]
     frame = Frame(*planes, timestamp_ns=0, index=0)
-    rgb = picture_values(ImageInput("i", "rear", width, height), frame)
-    bgr = picture_values(ImageInput("i", "rear", width, height, colour="bgr", layout="nhwc"), frame)
+    rgb = image_values(ImageInput("i", "rear", width, height), frame)
+    bgr = image_values(ImageInput("i", "rear", width, height, colour="bgr", layout="nhwc"), frame)
     assert rgb.shape == (3, height, width)
     assert rgb[:, 4, 8] == pytest.approx([1.0, 0.0, 0.0], abs=0.03)
     assert np.array_equal(rgb[::-1].transpose(1, 2, 0), bgr)
 
 
 def test_a_lost_camera_is_mid_grey() -> None:
-    assert picture_values(ImageInput("i", "rear", 4, 4, mean=(0.5,)), None) == pytest.approx(128 / 255 - 0.5, abs=1e-6)
+    assert image_values(ImageInput("i", "rear", 4, 4, mean=(0.5,)), None) == pytest.approx(128 / 255 - 0.5, abs=1e-6)
 
 
 def test_a_short_path_to_the_right_goes_on_as_it_was() -> None:

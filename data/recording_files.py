@@ -17,7 +17,7 @@ _PART = re.compile(r"^(?P<base>.*?)[_\-.]?(?P<number>\d+)$")
 
 
 @dataclass
-class Layout:
+class RecordingFiles:
     """The videos of a clip: camera -> its part files in order; `labels` are the names they were found under."""
 
     videos: dict[str, tuple[Path, ...]] = field(default_factory=dict)
@@ -34,38 +34,38 @@ class Layout:
         self.labels[name] = label
 
 
-def find_videos(folder: Path) -> Layout:
+def find_videos(folder: Path) -> RecordingFiles:
     """The videos in a clip folder.
 
     Raises:
         ClipError: there are none, their names are not understood, two are for one camera, or a part is missing.
     """
-    layout = Layout()
+    recording = RecordingFiles()
     files, folders = _listing(folder)
     parts, unknown = _group(files)
     for (name, label), numbered in parts.items():
-        layout.add(name, label, _in_order(numbered))
-    _add_folders(layout, folders)
-    if not layout.videos and len(unknown) == 1:
-        layout.add("front_main", unknown[0].stem, (unknown[0],))
-        layout.notes.append(f"{unknown[0].name} names no camera; it is taken as front_main.")
-    elif not layout.videos:
+        recording.add(name, label, _in_order(numbered))
+    _add_folders(recording, folders)
+    if not recording.videos and len(unknown) == 1:
+        recording.add("front_main", unknown[0].stem, (unknown[0],))
+        recording.notes.append(f"{unknown[0].name} names no camera; it is taken as front_main.")
+    elif not recording.videos:
         _raise_nothing_found(folder, folders, unknown)
     elif unknown:
-        layout.notes.append(f"Ignored, since they name no camera: {', '.join(path.name for path in unknown)}.")
-    return layout
+        recording.notes.append(f"Ignored, since they name no camera: {', '.join(path.name for path in unknown)}.")
+    return recording
 
 
-def mapped_videos(folder: Path, cameras: Mapping[str, Path]) -> Layout:
+def mapped_videos(folder: Path, cameras: Mapping[str, Path]) -> RecordingFiles:
     """The videos that somebody named by hand; relative paths are looked up in `folder` first."""
-    layout = Layout()
+    recording = RecordingFiles()
     for label, path in cameras.items():
         name = canonical_name(label)
         if name is None:
             raise ClipError(f"--cameras: {label!r} is no camera we know. Use one of: {known_names()}.")
         inside = folder / path
-        layout.add(name, label, (inside if inside.exists() else path,))
-    return layout
+        recording.add(name, label, (inside if inside.exists() else path,))
+    return recording
 
 
 def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -92,7 +92,7 @@ def _group(files: list[Path]) -> tuple[dict[tuple[str, str], list[tuple[int | No
     return known, unknown
 
 
-def _add_folders(layout: Layout, folders: list[Path]) -> None:
+def _add_folders(recording: RecordingFiles, folders: list[Path]) -> None:
     """Add the cameras that have a folder of their own."""
     for folder in folders:
         name = canonical_name(folder.name)
@@ -103,7 +103,7 @@ def _add_folders(layout: Layout, folders: list[Path]) -> None:
         for path in videos:
             match = _PART.match(path.stem)
             numbered.append((int(match["number"]) if match and len(videos) > 1 else None, path))
-        layout.add(name, folder.name, _in_order(numbered))
+        recording.add(name, folder.name, _in_order(numbered))
 
 
 def _in_order(numbered: list[tuple[int | None, Path]]) -> tuple[Path, ...]:

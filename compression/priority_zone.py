@@ -1,25 +1,23 @@
-"""The watch: the fewest blocks by which everybody who stands on the street ahead, near enough to matter, is in view.
+"""The priority zone: the fewest blocks that show every place of the street ahead where a person may stand.
 
-Surprise finds what moves against the street, but beside the car the street itself moves too fast to tell. So a few
-blocks are read so often, whatever they show, that nobody in them goes unseen for longer than some ticks. It knows the
-calibrated rays; no pixels, no budget.
+Surprise finds what moves against the street, but beside the car the street itself moves too fast to tell. The blocks of
+the zone are therefore read again at short intervals, whatever they show (see `GazeWeights.max_revisit_ticks`). This
+module knows the calibrated rays; no pixels, no budget.
 """
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
-from fsd.compression.token_geometry import BLOCKS
 from fsd.data.camera_model import project
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera, Rig
 
-WATCH_M, WATCH_SIDE_M = 40.0, 10.0
+ZONE_AHEAD_M, ZONE_SIDE_M = 40.0, 10.0
 """How far ahead, and how far to either side of the ego's axis: the street and its pavements."""
 
 HELD_SHARE = 0.25
-"""A block holds somebody who fills a quarter of it, or of whom it shows a quarter."""
+"""A block holds a person who fills a quarter of it, or of whom it shows a quarter."""
 
-_DISTANCES_M = (7.0, 9.0, 11.0, 14.0, 18.0, 23.0, 29.0, 34.0, 40.0)
+_DISTANCES_M = (7.0, 9.0, 11.0, 14.0, 18.0, 23.0, 29.0, 34.0, ZONE_AHEAD_M)
 _BEARINGS_RAD = np.radians(np.arange(-50.0, 50.1, 1.0))
 _PERSON_HALF_M, _PERSON_HEIGHT_M = 0.3, 1.75
 _CORNERS_M = np.array(
@@ -32,11 +30,11 @@ _CORNERS_M = np.array(
 )
 
 
-def watch_blocks(rig: Rig) -> np.ndarray:
-    """(8, 300) bool: the watch of a rig.
+def priority_blocks(rig: Rig) -> np.ndarray:
+    """(8, 300) bool: the blocks of the zone.
 
     Places are covered greedily, the block that holds most of them first (D. S. Johnson, Approximation algorithms for
-    combinatorial problems, 1974); places that no camera shows are left.
+    combinatorial problems, 1974); places that no camera shows are left out.
     """
     places = _places()
     held = np.zeros((len(CAMERAS), BLOCKS, len(places)), bool)
@@ -48,14 +46,14 @@ def watch_blocks(rig: Rig) -> np.ndarray:
 
 
 def _places() -> np.ndarray:
-    """(n, 2) x and y in metres of the ego frame where somebody may stand."""
+    """(n, 2) x and y in metres of the ego frame where a person may stand."""
     distance, bearing = (grid.ravel() for grid in np.meshgrid(_DISTANCES_M, _BEARINGS_RAD, indexing="ij"))
     places = np.stack([distance * np.cos(bearing), distance * np.sin(bearing)], axis=1)
-    return places[np.abs(places[:, 1]) <= WATCH_SIDE_M]
+    return places[np.abs(places[:, 1]) <= ZONE_SIDE_M]
 
 
 def _held(camera: Camera, places: np.ndarray) -> np.ndarray:
-    """(300, n) bool: which blocks of a camera hold somebody at each place."""
+    """(300, n) bool: which blocks of a camera hold a person at each place."""
     ground = np.concatenate([places, np.zeros((len(places), 1))], axis=1)
     mount = camera.ego_from_camera.matrix()
     points = (ground[:, None] + _CORNERS_M - mount[:3, 3]) @ mount[:3, :3]

@@ -1,7 +1,7 @@
-"""The network's inputs of one tick, in arrays that are made once, and the memory that lives in them.
+"""The network's inputs as arrays that are allocated once, with the recurrent memory among them.
 
-Engine, calibration and parity all write memory with the code here, so that what is calibrated and proven is what
-runs. Arrays only: it does not know which runtime reads them.
+The engine, calibration and the parity check all write the memory with this code, so that what was calibrated and
+checked is what runs. Arrays only: it does not know which runtime reads them.
 """
 
 from typing import NamedTuple
@@ -27,15 +27,15 @@ TICK_INPUTS = (
 """Inputs that a `CompressedTick` holds under the same name."""
 
 
-class Step(NamedTuple):
-    """All that one tick of inference is given: what the cameras sent, what the car told, what the route asks."""
+class TickInput(NamedTuple):
+    """What one tick of inference takes: the compressed images, the car's motion and the route command."""
 
     tick: CompressedTick
     ego: EgoSample | None = None
     command: str = "none"
 
 
-class Feeds:
+class InputBuffers:
     """Every network input by name, contiguous and never reallocated; `arrays` may be bound to a runtime once.
 
     `memory_k` and `memory_v` are the recurrent state: `commit` writes them, `reset` empties them.
@@ -46,31 +46,31 @@ class Feeds:
         self.arrays = {name: np.zeros(shape, dtype) for name, (shape, dtype) in input_shapes(budget).items()}
         self._command_index = {command: index for index, command in enumerate(COMMANDS)}
 
-    def load(self, step: Step) -> None:
-        """Copy one tick in. An ego sample that is not finite counts as none; an unknown command is an error.
+    def load(self, given: TickInput) -> None:
+        """Copy one tick in; an ego sample that is not finite counts as none.
 
         Raises:
             ModelError: the tick was compressed to another budget, or the command is not one of `COMMANDS`.
         """
         for name in TICK_INPUTS:
-            target, source = self.arrays[name], getattr(step.tick, name)
+            target, source = self.arrays[name], getattr(given.tick, name)
             if source.shape != target.shape:
                 raise ModelError(
                     f"The network takes `{name}` of shape {target.shape} (budget {self.budget.name}), but the "
                     f"compressor sent {source.shape}. Use a model and a compressor of the same budget."
                 )
             np.copyto(target, source)
-        ego = step.ego
+        ego = given.ego
         known = ego is not None and bool(np.isfinite(ego.speed_mps) and np.isfinite(ego.yaw_rate_rps))
         self.arrays["ego"][:] = (ego.speed_mps, ego.yaw_rate_rps) if ego is not None and known else 0.0
         self.arrays["ego_valid"][0] = known
-        if step.command not in self._command_index:
-            raise ModelError(f"There is no route command {step.command!r}; use one of {', '.join(COMMANDS)}.")
+        if given.command not in self._command_index:
+            raise ModelError(f"There is no route command {given.command!r}; use one of {', '.join(COMMANDS)}.")
         self.arrays["command"][:] = 0.0
-        self.arrays["command"][self._command_index[step.command]] = 1.0
+        self.arrays["command"][self._command_index[given.command]] = 1.0
 
     def commit(self, commit_slots: np.ndarray, new_k: np.ndarray, new_v: np.ndarray) -> None:
-        """Write one memory slot wherever the compressor said; -1 says nowhere."""
+        """Write the tick's keys and values into every slot of `commit_slots`; -1 is none."""
         for slot in commit_slots:
             if slot >= 0:
                 self.arrays["memory_k"][slot] = new_k

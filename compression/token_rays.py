@@ -5,14 +5,10 @@ Knows the calibrated camera models; it sees no pixels.
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.tick import META_SIZE, RETINA_TOKENS
 from fsd.data.camera_model import rays
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera, Rig
-
-BLOCKS = GRID_ROWS * GRID_COLUMNS
-"""Blocks a camera; block = row * 20 + column."""
 
 _TOKEN_ROWS, _TOKEN_COLUMNS = 3, 4
 assert _TOKEN_ROWS * _TOKEN_COLUMNS == RETINA_TOKENS
@@ -55,7 +51,7 @@ def _meta_rows(camera: Camera, index: int, rows: int, columns: int) -> np.ndarra
     return meta
 
 
-class TokenGeometry:
+class TokenRays:
     """Meta rows of all retina tokens and all blocks of a rig, with age and filled still 0.
 
     Attributes:

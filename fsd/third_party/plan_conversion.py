@@ -1,53 +1,51 @@
-"""Another model's answer as a plan of this program: resampled, or rolled out where it only steers.
+"""Convert a third-party model's outputs to a plan: a path is resampled, a steering command is rolled out.
 
-Arithmetic only: it knows neither files nor runtimes. Frame as everywhere: x forward, y left, metres, seconds.
+Arithmetic only: it knows neither files nor runtimes. In the ego frame: x forward, y left, metres, seconds.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
 from fsd.third_party.adapter import Adapter, Waypoints
 
-TIMES_S = np.arange(1, WAYPOINTS + 1) * WAYPOINT_STEP_S
 CONTROL_HORIZON_S = 1.0
-"""A path's own curvature and acceleration are read from its first second."""
+"""Curvature and acceleration of a path are those of its first second."""
 
 _STEPS_PER_WAYPOINT = 10
 
 
-def plan_arrays(
-    adapter: Adapter, answer: Mapping[str, np.ndarray], speed_mps: float
-) -> tuple[np.ndarray, float, float]:
+def plan_arrays(adapter: Adapter, raw: Mapping[str, np.ndarray], speed_mps: float) -> tuple[np.ndarray, float, float]:
     """Trajectory (16, 4) x m, y m, yaw rad, v m/s; curvature 1/m; acceleration m/s².
 
-    Numbers of the answer that are not finite stay so.
-    `speed_mps` is the car's own, 0 where nobody knows.
+    Args:
+        raw: the model's outputs by name; numbers that are not finite stay so.
+        speed_mps: of the car, 0 where unknown.
     """
     outputs = adapter.outputs
 
     def number(name: str, index: int, scale: float, offset: float = 0.0) -> float:
-        return float(answer[name].reshape(-1)[index]) * scale + offset
+        return float(raw[name].reshape(-1)[index]) * scale + offset
 
     curvature = acceleration = None
     if outputs.curvature_per_m is not None:
-        told = outputs.curvature_per_m
-        curvature = number(told.name, told.index, told.scale, told.offset)
+        scalar = outputs.curvature_per_m
+        curvature = number(scalar.name, scalar.index, scalar.scale, scalar.offset)
     elif outputs.steering is not None:
         steering = outputs.steering
         wheel_rad = number(steering.name, steering.index, steering.scale) / steering.steering_ratio
         curvature = float(np.tan(wheel_rad)) / steering.wheelbase_m
     if outputs.acceleration_mps2 is not None:
-        told = outputs.acceleration_mps2
-        acceleration = number(told.name, told.index, told.scale, told.offset)
+        scalar = outputs.acceleration_mps2
+        acceleration = number(scalar.name, scalar.index, scalar.scale, scalar.offset)
     if outputs.speed_mps is not None and acceleration is None:
-        told = outputs.speed_mps
-        acceleration = (number(told.name, told.index, told.scale, told.offset) - speed_mps) / CONTROL_HORIZON_S
+        scalar = outputs.speed_mps
+        acceleration = (number(scalar.name, scalar.index, scalar.scale, scalar.offset) - speed_mps) / CONTROL_HORIZON_S
     if outputs.waypoints is not None:
-        if not np.isfinite(answer[outputs.waypoints.name]).all():
+        if not np.isfinite(raw[outputs.waypoints.name]).all():
             return np.full((WAYPOINTS, 4), np.nan, np.float32), np.nan, np.nan
-        trajectory = resample(outputs.waypoints, answer[outputs.waypoints.name], speed_mps)
+        trajectory = resample(outputs.waypoints, raw[outputs.waypoints.name], speed_mps)
         row = round(CONTROL_HORIZON_S / WAYPOINT_STEP_S) - 1
         if curvature is None:
             x, y = trajectory[row, :2]
@@ -55,46 +53,46 @@ def plan_arrays(
         if acceleration is None:
             acceleration = float(trajectory[row, 3] - speed_mps) / CONTROL_HORIZON_S
         return trajectory, curvature, acceleration
-    assert curvature is not None  # the adapter was checked: a path, or something that steers
+    assert curvature is not None  # `load_adapter` has checked that there is a path, a curvature or a steering angle
     return roll_out(speed_mps, curvature, acceleration or 0.0), curvature, acceleration or 0.0
 
 
 def resample(waypoints: Waypoints, output: np.ndarray, speed_mps: float) -> np.ndarray:
-    """(16, 4) at our times; beyond the model's last point the car goes on as it was."""
+    """(16, 4) at `WAYPOINT_TIMES_S`; extrapolated at constant velocity after the model's last point."""
     size = waypoints.points * len(waypoints.columns)
     rows = output.reshape(-1)[waypoints.start : waypoints.start + size].reshape(waypoints.points, -1)
     columns = {name: rows[:, index].astype(np.float64) for index, name in enumerate(waypoints.columns)}
     if waypoints.y_is_right:
         columns |= {name: -columns[name] for name in ("y_m", "yaw_rad") if name in columns}
     times_s = np.arange(waypoints.points + 1) * waypoints.step_s
-    x, y = (_extended(TIMES_S, times_s, np.append(0.0, columns[name])) for name in ("x_m", "y_m"))
+    x, y = (_extended(WAYPOINT_TIMES_S, times_s, np.append(0.0, columns[name])) for name in ("x_m", "y_m"))
     steps = np.diff(np.stack([x, y], axis=1), axis=0, prepend=0.0)
     if "v_mps" in columns:
-        speed = np.interp(TIMES_S, times_s, np.append(speed_mps, columns["v_mps"]))
+        speed = np.interp(WAYPOINT_TIMES_S, times_s, np.append(speed_mps, columns["v_mps"]))
     else:
         speed = np.hypot(steps[:, 0], steps[:, 1]) / WAYPOINT_STEP_S
     if "yaw_rad" in columns:
-        yaw = np.interp(TIMES_S, times_s, np.append(0.0, np.unwrap(columns["yaw_rad"])))
+        yaw = np.interp(WAYPOINT_TIMES_S, times_s, np.append(0.0, np.unwrap(columns["yaw_rad"])))
     else:
-        # A car that hardly moves has no direction of travel; it keeps its heading.
+        # A car that hardly moves has no direction of travel and keeps its heading.
         yaw = np.where(np.hypot(steps[:, 0], steps[:, 1]) > 0.01, np.arctan2(steps[:, 1], steps[:, 0]), 0.0)
     return np.stack([x, y, yaw, speed], axis=1).astype(np.float32)
 
 
 def roll_out(speed_mps: float, curvature_per_m: float, acceleration_mps2: float) -> np.ndarray:
-    """(16, 4): this curvature and acceleration held; a car that brakes stops and stays."""
+    """(16, 4): curvature and acceleration held constant; a braking car stops and does not reverse."""
     step_s = WAYPOINT_STEP_S / _STEPS_PER_WAYPOINT
     times_s = (np.arange(WAYPOINTS * _STEPS_PER_WAYPOINT) + 0.5) * step_s
     speed = np.maximum(speed_mps + acceleration_mps2 * times_s, 0.0)
     travelled = np.cumsum(speed) * step_s
     middle_yaw = curvature_per_m * (travelled - speed * step_s / 2)
     x, y = np.cumsum(speed * np.cos(middle_yaw)) * step_s, np.cumsum(speed * np.sin(middle_yaw)) * step_s
-    end_speed = np.maximum(speed_mps + acceleration_mps2 * TIMES_S, 0.0)
+    end_speed = np.maximum(speed_mps + acceleration_mps2 * WAYPOINT_TIMES_S, 0.0)
     every = slice(_STEPS_PER_WAYPOINT - 1, None, _STEPS_PER_WAYPOINT)
     return np.stack([x[every], y[every], curvature_per_m * travelled[every], end_speed], axis=1).astype(np.float32)
 
 
 def _extended(wanted_s: np.ndarray, times_s: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Linear between the points, and on with the last slope after them."""
+    """Linear between the points, and with the last slope after them."""
     slope = (values[-1] - values[-2]) / (times_s[-1] - times_s[-2])
     return np.interp(wanted_s, times_s, values) + slope * np.maximum(wanted_s - times_s[-1], 0.0)

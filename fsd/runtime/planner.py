@@ -1,0 +1,104 @@
+"""What replay, profile and drive run at every tick: the `Planner` protocol and the values it exchanges.
+
+Its two implementations are `network_planner.py` (our network) and `fsd/third_party/adapter_planner.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from fsd.compression.budget import Budget
+from fsd.compression.tick import CompressedTick
+from fsd.data.ego import EgoSample
+from fsd.data.frames import RATE_HZ, FrameSet
+from fsd.networks.contract import TensorSpec
+from fsd.runtime.plan import Plan
+
+WARM_UP_TICKS = 14
+"""Ticks until all kernels of the compressor are compiled: more than the age of its oldest reference (9 ticks)."""
+
+
+@dataclass(frozen=True)
+class PlannerMetadata:
+    """What results say about a planner.
+
+    Attributes:
+        name: of the model; trained: False for random weights; every output repeats it.
+        precision: `fp32`, `fp16`, `int8`, or `as given` for a third-party model.
+        weights_sha256: of the weights file the model was exported from; empty where that is unknown.
+        inputs: the network's inputs by name.
+        state: pairs (output, input): the output of a tick is carried into the input of later ones.
+        budget: of the compressor; None for a planner without one.
+        rate_hz: ticks per second.
+    """
+
+    name: str
+    trained: bool
+    precision: str
+    weights_sha256: str
+    inputs: Mapping[str, TensorSpec]
+    state: tuple[tuple[str, str], ...] = ()
+    budget: Budget | None = None
+    rate_hz: Fraction = RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """The result of one tick.
+
+    Attributes:
+        plan: with its health.
+        compressed: what the compressor sent, valid until the next step; None for a planner without compressor.
+        odometry: where the compressor's motion came from: `ego`, `image` (estimated) or `none`.
+        input_hash, plan_hash: chains over everything that entered the network, and over all plans. Equal hashes mean
+            the same bytes at this tick and at all ticks before it.
+        compress_ms, infer_ms, post_ms: the stages in order; bind_ms is the part of `infer_ms` that copied inputs.
+    """
+
+    frame_set: FrameSet
+    plan: Plan
+    compressed: CompressedTick | None
+    odometry: str
+    input_hash: bytes
+    plan_hash: bytes
+    compress_ms: float
+    bind_ms: float
+    infer_ms: float
+    post_ms: float
+
+    @property
+    def plan_ms(self) -> float:
+        """From the frame set to the plan."""
+        return self.compress_ms + self.infer_ms + self.post_ms
+
+
+class Planner(Protocol):
+    """Plans tick by tick for one drive, with its recurrent state.
+
+    Attributes:
+        model: the model file.
+        metadata: what results say about it.
+    """
+
+    model: Path
+    metadata: PlannerMetadata
+
+    @property
+    def inputs(self) -> Mapping[str, np.ndarray]:
+        """The network's inputs at the last tick, by name; recurrent ones may hold the next tick's values already."""
+
+    def warm_up(self, frame_set: FrameSet) -> None:
+        """Compile kernels and allocate buffers for frame sets like this one, then reset."""
+
+    def step(self, frame_set: FrameSet, ego: EgoSample | None = None, command: str = "none") -> StepResult:
+        """Plan for one tick. Ticks must come in order, without gaps."""
+
+    def rerun_last(self) -> float:
+        """Bind and run the network once more on the last tick, for timing; returns the milliseconds of binding."""
+
+    def reset(self) -> None:
+        """Clear all state, as at the start of a clip."""

@@ -1,0 +1,177 @@
+"""A third-party ONNX model as a `Planner`: its own image size and colours, its own recurrent state, one plan per tick.
+
+Follows an `Adapter`. No compressor runs: the model sees whole images, and what its outputs mean as a plan is decided
+in `plan_conversion.py`.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import av
+import numpy as np
+
+from fsd.data.ego import EgoSample
+from fsd.data.errors import ModelError
+from fsd.data.frames import CAMERAS, Frame, FrameSet
+from fsd.networks.contract import TensorSpec, output_shapes
+from fsd.networks.onnx_session import open_session, session_signature
+from fsd.runtime.engine import SessionFactory, write_stop_plan
+from fsd.runtime.hash_chain import HashChain
+from fsd.runtime.health import health_flags
+from fsd.runtime.plan import Plan
+from fsd.runtime.planner import PlannerMetadata, StepResult
+from fsd.third_party.adapter import ImageInput, find_misfit, load_adapter, outputs_used
+from fsd.third_party.plan_conversion import plan_arrays
+
+MID_GREY = 128
+UNKNOWN_LOGIT = -20.0
+
+
+class AdapterPlanner:
+    """Runs a third-party model tick by tick, with its recurrent state; see `Planner`."""
+
+    def __init__(
+        self,
+        model: Path,
+        adapter: Path,
+        threads: int = 1,
+        device: str = "cpu",
+        session_factory: SessionFactory = open_session,
+    ) -> None:
+        """Load both files; `device` is one of `devices.PROVIDERS`.
+
+        Raises:
+            ModelError: a file is missing or damaged, or the adapter does not fit the model (the field is named); or
+                the device is missing, or would leave part of the model to the CPU.
+        """
+        self.model, self.adapter = Path(model), load_adapter(Path(adapter))
+        self._session = session_factory(self.model, threads, device)
+        self._signature = session_signature(self._session.get_inputs())
+        outputs = session_signature(self._session.get_outputs())
+        misfit = find_misfit(self.adapter, self._signature, outputs)
+        if misfit:
+            raise ModelError(f"{adapter} does not fit {model}: {misfit}")
+        self._wanted = [name for name in outputs if name in outputs_used(self.adapter)]
+        self.metadata = PlannerMetadata(
+            name=self.adapter.name,
+            trained=self.adapter.trained,
+            precision="as given",
+            weights_sha256="",
+            inputs={name: TensorSpec(shape, dtype) for name, (shape, dtype) in self._signature.items()},
+            state=tuple((pair.output, pair.input) for pair in self.adapter.state),
+        )
+        self._input_chain, self._plan_chain = HashChain(), HashChain()
+        self.reset()
+
+    @property
+    def inputs(self) -> Mapping[str, np.ndarray]:
+        """The model's inputs at the last tick, by name; the recurrent ones already hold the next tick's values."""
+        return self._inputs
+
+    def reset(self) -> None:
+        """Clear the model's state and the hashes."""
+        self._inputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in self._signature.items()}
+        self._input_chain.reset()
+        self._plan_chain.reset()
+
+    def warm_up(self, frame_set: FrameSet) -> None:
+        """Let ONNX Runtime allocate its buffers, then reset."""
+        self.step(frame_set)
+        self.reset()
+
+    def step(self, frame_set: FrameSet, ego: EgoSample | None = None, command: str = "none") -> StepResult:
+        """Plan for one tick. Ticks must come in order, without gaps."""
+        start_ns = time.perf_counter_ns()
+        self._load(frame_set, ego, command)
+        loaded_ns = time.perf_counter_ns()
+        self._input_chain.add(*self._inputs.values())
+        hashed_ns = time.perf_counter_ns()
+        raw = self._run()
+        inferred_ns = time.perf_counter_ns()
+        outputs, source = self._contract_outputs(raw, ego)
+        plan = Plan.from_outputs(frame_set.tick, frame_set.timestamp_ns, outputs, health_flags(frame_set, ego, source))
+        self._plan_chain.add_plan(plan)
+        done_ns = time.perf_counter_ns()
+        return StepResult(
+            frame_set,
+            plan,
+            None,
+            "none" if ego is None else "ego",
+            self._input_chain.digest,
+            self._plan_chain.digest,
+            compress_ms=(loaded_ns - start_ns) / 1e6,
+            bind_ms=0.0,
+            infer_ms=(inferred_ns - hashed_ns) / 1e6,
+            post_ms=(done_ns - inferred_ns + hashed_ns - loaded_ns) / 1e6,
+        )
+
+    def rerun_last(self) -> float:
+        """Run the model once more on the last tick's images, its state advancing; binding takes no time of its own.
+
+        `_load` writes the inputs where ONNX Runtime reads them, so that this time is part of the stage `compress`.
+        """
+        self._run()
+        return 0.0
+
+    def _load(self, frame_set: FrameSet, ego: EgoSample | None, command: str) -> None:
+        """Write one tick's images, motion and command into the inputs."""
+        for image in self.adapter.images:
+            index = CAMERAS.index(image.camera)
+            frame = frame_set.frames[index] if frame_set.is_valid[index] else None
+            target = self._inputs[image.name]
+            target[...] = image_values(image, frame).reshape(target.shape)
+        for entry in self.adapter.ego:
+            values = [0.0 if ego is None else getattr(ego, quantity) for quantity in entry.quantities]
+            target = self._inputs[entry.name]
+            target[...] = (np.nan_to_num(np.array(values)) * entry.scale).reshape(target.shape)
+        for choice in self.adapter.commands:
+            target = self._inputs[choice.name]
+            target[...] = np.array(choice.values.get(command, choice.values["none"])).reshape(target.shape)
+
+    def _run(self) -> dict[str, np.ndarray]:
+        """Outputs by name; the recurrent ones become inputs, unless any number is not finite."""
+        raw = dict(zip(self._wanted, self._session.run(self._wanted, self._inputs), strict=True))
+        if all(bool(np.isfinite(value).all()) for value in raw.values()):
+            for pair in self.adapter.state:
+                self._inputs[pair.input][...] = raw[pair.output]
+        return raw
+
+    def _contract_outputs(self, raw: dict[str, np.ndarray], ego: EgoSample | None) -> tuple[dict[str, np.ndarray], str]:
+        """Outputs under the contract's names and the plan's source: a plan to stop where the model's are not finite."""
+        outputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in output_shapes().items()}
+        outputs["lead"][1] = UNKNOWN_LOGIT
+        speed_mps = ego.speed_mps if ego is not None and np.isfinite(ego.speed_mps) else 0.0
+        trajectory, curvature, acceleration = plan_arrays(self.adapter, raw, speed_mps)
+        if not (np.isfinite(trajectory).all() and np.isfinite([curvature, acceleration]).all()):
+            write_stop_plan(outputs, max(speed_mps, 0.0))
+            return outputs, "stop"
+        outputs["trajectory"][:] = trajectory
+        outputs["curvature"][:], outputs["acceleration"][:] = curvature, acceleration
+        for name in ("trajectory_scale", "curvature_scale", "acceleration_scale"):
+            outputs[name][:] = 1.0  # unknown, as in a plan to stop
+        return outputs, "network"
+
+
+def image_values(image: ImageInput, frame: Frame | None) -> np.ndarray:
+    """A frame in the model's size, colours and layout, without its batch axis; mid grey where there is none."""
+    shape = (image.height_px, image.width_px, 1 if image.colour == "gray" else 3)
+    pixels: np.ndarray
+    if frame is None:
+        pixels = np.full(shape, MID_GREY, np.uint8)
+    else:
+        pixel_format = {"rgb": "rgb24", "bgr": "bgr24", "gray": "gray"}[image.colour]
+        shown = _picture(frame).reformat(width=image.width_px, height=image.height_px, format=pixel_format)
+        pixels = shown.to_ndarray().reshape(shape)
+    values = (pixels.astype(np.float32) * image.scale - np.array(image.mean)) / np.array(image.std)
+    return values if image.layout.endswith("hwc") else values.transpose(2, 0, 1)
+
+
+def _picture(frame: Frame) -> av.VideoFrame:
+    """The decoder's own frame, or one rebuilt from its planes."""
+    if isinstance(frame.picture, av.VideoFrame):
+        return frame.picture
+    height, width = frame.y_plane.shape[0] // 2 * 2, frame.y_plane.shape[1] // 2 * 2
+    planes = (frame.y_plane[:height, :width], *(p[: height // 2, : width // 2] for p in (frame.u_plane, frame.v_plane)))
+    packed = np.concatenate([plane.ravel() for plane in planes]).reshape(-1, width)
+    return av.VideoFrame.from_ndarray(packed, format="yuv420p")
