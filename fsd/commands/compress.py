@@ -6,7 +6,7 @@ from typing import Any
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.recording_options import print_assumptions, print_length, print_ratios
 from fsd.compress.config import CompressConfig
-from fsd.compression.policies import POLICIES
+from fsd.compression.policy_names import POLICIES
 from fsd.runtime.health import describe_odometry
 
 EXAMPLE = """examples:

@@ -55,13 +55,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if not options.json:
             print_comparison(comparison)
         return comparison
-    if hasattr(options, "soak_s"):
-        options.scenarios = [PACED]
-    config = config_from(ProfileConfig, options)
-    if options.onnx is not None and (config.model is not None or config.adapter is not None):
+    if options.onnx is not None and (hasattr(options, "model") or hasattr(options, "adapter")):
         raise UsageError(
             "--onnx takes a file alone, on random inputs; --model and --adapter run one on a recording. Use one."
         )
+    if hasattr(options, "soak_s"):
+        options.scenarios = [PACED]
+    config = config_from(ProfileConfig, options)
     summary = _profile(config, options)
     if not options.json:
         from fsd.profile.terminal import print_profile

@@ -6,7 +6,8 @@ import pytest
 from fsd.compression.budget import ALL_BLOCKS, BUDGETS, Budget
 from fsd.compression.compressor import Compressor
 from fsd.compression.gaze import Gaze, GazePolicy, Scene
-from fsd.compression.policies import POLICIES, make_policy, make_selection, policy_budget
+from fsd.compression.policies import make_policy, make_selection, policy_budget
+from fsd.compression.policy_names import POLICIES
 from fsd.compression.token_baselines import RasterGaze, RunLengthGaze
 from fsd.data.frames import BLOCKS
 from fsd.data.standard_rigs import canonical_rig

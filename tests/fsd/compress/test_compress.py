@@ -15,7 +15,7 @@ from fsd.compress.compression_log import keep_schema
 from fsd.compress.config import CompressConfig, parse_budget
 from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
-from fsd.compression.policies import POLICIES
+from fsd.compression.policy_names import POLICIES
 from fsd.data.errors import ClockError
 from fsd.outputs.run_folder import list_column
 
