@@ -39,7 +39,7 @@ def single_stream_ms(query: Callable[[], object], queries: int) -> dict[float, f
         lg.StartTestWithLogSettings(system, library, settings, logs)
         lg.DestroyQSL(library)
         lg.DestroySUT(system)
-        summary = (Path(folder) / "mlperf_log_summary.txt").read_text()
+        summary = (Path(folder) / "mlperf_log_summary.txt").read_text(encoding="utf-8")
     found = {
         rank: re.search(rf"{label} percentile latency \(ns\)\s*:\s*(\d+)", summary) for rank, label in LABELS.items()
     }

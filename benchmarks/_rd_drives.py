@@ -12,7 +12,7 @@ import numpy as np
 
 from fsd.data.clock import tick_time_ns
 from fsd.data.ego import EgoSample
-from fsd.data.frames import FrameSet
+from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.data.rig import Rig
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.renderer import Renderer
@@ -54,7 +54,7 @@ def expert_drive(
     noise = ControlNoise(rng)
     frame_set: FrameSet | None = None
     controls = (0.0, 0.0)
-    for tick in range(round(seconds * 36)):
+    for tick in range(round(seconds * RATE_HZ)):
         is_fresh = tick % DRAW_EVERY_TICKS == 0
         now = env.world.tick
         frame_set = env.frame_set() if is_fresh or frame_set is None else frame_set.held(now, tick_time_ns(now))
@@ -72,7 +72,7 @@ def expert_drive(
 def _drive_ahead(env: DrivingEnv, seconds: float) -> None:
     """Without pictures, and not so far that the route would be over soon."""
     route_m = env.world.setting.goal_m - env.world.s
-    for _ in range(round(seconds * 36)):
+    for _ in range(round(seconds * RATE_HZ)):
         if env.world.setting.goal_m - env.world.s < 0.35 * route_m:
             return
         env.step(*env.expert_controls())

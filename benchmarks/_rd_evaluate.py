@@ -17,6 +17,7 @@ from _rd_drives import EVALUATION_SEED, HEIGHT_PX, WIDTH_PX, expert_drive
 from _rd_runner import BatchRunner
 from _rd_variants import Lane, Variant
 
+from fsd.data.files import replacing, write_text
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.data.simulator.seeds import check_evaluation_seed
 from fsd.data.standard_rigs import canonical_rig
@@ -65,7 +66,7 @@ def evaluate(config: EvaluateConfig, workers: int, progress: Callable[[int, int]
     folder = config.folder
     folder.mkdir(parents=True, exist_ok=True)
     about = {"variants": [variant.name for variant in config.variants], "seconds": config.seconds}
-    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
+    write_text(folder / "about.json", json.dumps(about, indent=1) + "\n")
     missing = [index for index in range(config.drives) if not _file(folder, index).exists()]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start_worker, (config, folder)) as pool:
@@ -150,7 +151,5 @@ class _Worker:
         place = [self._order.index(variant.name) for variant in self._config.variants]
         by_variant = np.stack(plans, axis=1)[place].astype(np.float32)
         path = _file(self._folder, index)
-        unfinished = path.with_suffix(".part")
-        with unfinished.open("wb") as file:
+        with replacing(path) as unfinished, unfinished.open("wb") as file:
             np.savez(file, plans=by_variant, expert=np.stack(expert), speed_mps=np.array(speed_mps))
-        unfinished.replace(path)

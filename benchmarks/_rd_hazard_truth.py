@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from _rd_hazard_worlds import Hazard
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data.camera_model import project
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Rig
 from fsd.data.simulator.actors import Pedestrian
 from fsd.data.simulator.camera_view import draw_world

@@ -26,6 +26,8 @@ from _rd_variants import Lane, Variant, pictures_shown
 
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.data.ego import EgoSample
+from fsd.data.files import write_text
+from fsd.data.frames import RATE_HZ
 from fsd.data.simulator.camera_view import draw_world, load_world
 from fsd.data.simulator.expert import expert_controls
 from fsd.data.simulator.referee import collision
@@ -91,7 +93,7 @@ def drive_hazards(config: HazardConfig, workers: int, progress: Callable[[int, i
 def read_records(config: HazardConfig) -> list[dict[str, Any]]:
     """All hazards of all finished drives."""
     files = [_file(config, job) for job in config.jobs]
-    return [record for file in files if file.exists() for record in json.loads(file.read_text())]
+    return [record for file in files if file.exists() for record in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def _file(config: HazardConfig, job: tuple[str, float, int]) -> Path:
@@ -137,9 +139,7 @@ class _Worker:
             | hazard_record([tick[index] for tick in sights], taken)
             for index in range(len(watches))
         ]
-        unfinished = _file(self._config, job).with_suffix(".part")
-        unfinished.write_text(json.dumps(records) + "\n")
-        unfinished.replace(_file(self._config, job))
+        write_text(_file(self._config, job), json.dumps(records) + "\n")
 
     def _run(
         self, stage: HazardWorld, watches: Sequence[HazardWatch]
@@ -152,7 +152,7 @@ class _Worker:
         sights: list[list[Sight]] = []
         taken: dict[str, list[np.ndarray]] = {lane.variant.name: [] for lane in self._lanes}
         saliency: np.ndarray | None = None
-        for _ in range(min(int(stage.seconds * 36), self._config.max_ticks or 10**6)):
+        for _ in range(min(int(stage.seconds * RATE_HZ), self._config.max_ticks or 10**6)):
             frame_set = frame_set_from_rgb(draw_world(self._renderer, world), world.tick)
             luma = np.stack([frame.y_plane for frame in frame_set.frames if frame is not None])
             sights.append([watch.look(self._renderer, luma) for watch in watches])

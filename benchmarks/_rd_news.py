@@ -11,8 +11,7 @@ from numba import njit
 from fsd.compression import pixel_kernels
 from fsd.compression.history import MIN_AGE
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
-from fsd.compression.token_geometry import BLOCKS
-from fsd.data.frames import CAMERAS, FrameSet
+from fsd.data.frames import BLOCKS, CAMERAS, FrameSet
 
 NEWS_GREY_LEVELS = 14.0
 """More than this is left of a pixel, on average over a block, after its best match four ticks ago."""

@@ -16,14 +16,14 @@ from dataclasses import replace
 import numpy as np
 from numba import njit
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS, PATCH_PX, Budget
+from fsd.compression.budget import PATCH_PX, Budget
 from fsd.compression.compressor import Compressor
 from fsd.compression.gaze_baselines import DownscaleOnly
 from fsd.compression.picture_reader import GREY
 from fsd.compression.tick import META_SIZE, CompressedTick
 from fsd.compression.token_geometry import AGE, FILLED, ego_rays
 from fsd.data.ego import EgoSample
-from fsd.data.frames import CAMERAS, Frame, FrameSet
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame, FrameSet
 from fsd.data.rig import Camera, Rig
 
 Rectangle = tuple[int, int, int, int]

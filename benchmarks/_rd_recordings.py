@@ -23,13 +23,14 @@ from _rd_scene_cuts import PySceneCuts, has_pyscenedetect
 from _rd_variants import RATES, SHARED_POLICIES, Lane, Variant, pictures_shown
 from PIL import Image
 
-from fsd.compression.budget import GRID_COLUMNS, PATCH_PX
+from fsd.compression.budget import PATCH_PX
 from fsd.compression.frame_selection import FrameSelection, SceneCuts
 from fsd.compression.policies import spent_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import open_clip
+from fsd.data.files import write_text
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import FrameSet
+from fsd.data.frames import GRID_COLUMNS, FrameSet
 
 CLIPS = {
     "surround 1": "nvidia7cam/002b815b",
@@ -149,7 +150,7 @@ def measure_recordings(
     for name, where in CLIPS.items():
         result = out / f"{name.replace(' ', '_')}-{max_ticks}-{'_'.join(map(str, rates))}.json"
         if not result.exists() and (folder / where).exists():
-            result.write_text(json.dumps(measure_clip(folder / where, rates, max_ticks), indent=1) + "\n")
+            write_text(result, json.dumps(measure_clip(folder / where, rates, max_ticks), indent=1) + "\n")
         if result.exists():
-            found[name] = json.loads(result.read_text())
+            found[name] = json.loads(result.read_text(encoding="utf-8"))
     return found

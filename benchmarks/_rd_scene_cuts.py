@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fsd.compression.frame_selection import MIN_SCENE_TICKS
-from fsd.data.frames import CAMERAS, Frame, FrameSet
+from fsd.data.frames import CAMERAS, RATE_HZ, Frame, FrameSet
 
 _ROWS, _COLUMNS = 120, 160
 """Pictures are looked at in this size at most; PySceneDetect shrinks to about 256 columns itself."""
@@ -66,7 +66,7 @@ class PySceneCuts:
             self._detectors[camera] = ContentDetector(
                 min_scene_len=MIN_SCENE_TICKS, filter_mode=FlashFilter.Mode.SUPPRESS
             )
-        at = FrameTimecode(frame_set.tick, fps=36.0)
+        at = FrameTimecode(frame_set.tick, fps=float(RATE_HZ))
         return bool(self._detectors[camera].process_frame(at, _bgr(frame)))
 
 

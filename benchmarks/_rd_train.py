@@ -16,6 +16,7 @@ from _rd_collect import CollectConfig, episode_folder
 from _rd_grow import settle_statistics, with_base
 from _rd_variants import NetworkPlan
 
+from fsd.data.files import write_text
 from fsd.networks.dataset import Episode
 from fsd.networks.memory_cache import MemoryCache
 from fsd.networks.training import WEIGHTS, TrainConfig, Trainer
@@ -66,7 +67,7 @@ def fine_tune(
     out = config.out / plan.name
     finished = out / "finished.json"
     if finished.exists():
-        found: dict[str, Any] = json.loads(finished.read_text())
+        found: dict[str, Any] = json.loads(finished.read_text(encoding="utf-8"))
         return found
     groups = _groups(plan, drives)
     steps = config.steps_of(plan.name)
@@ -96,7 +97,7 @@ def fine_tune(
             if "validation_ade_3s_m" in row
         },
     }
-    finished.write_text(json.dumps(report, indent=2) + "\n")
+    write_text(finished, json.dumps(report, indent=2) + "\n")
     return report
 
 
@@ -139,7 +140,10 @@ def _groups(plan: NetworkPlan, drives: CollectConfig) -> list[list[Episode]]:
     """Finished episodes of a network, one list for every number of patches."""
     groups = []
     for folder in sorted({episode_folder(drives, plan, variant) for variant in plan.variants}):
-        found = [Episode(path.parent, json.loads(path.read_text())) for path in sorted(folder.glob("*/episode.json"))]
+        found = [
+            Episode(path.parent, json.loads(path.read_text(encoding="utf-8")))
+            for path in sorted(folder.glob("*/episode.json"))
+        ]
         if found:
             groups.append(found)
     if not groups:

@@ -15,9 +15,8 @@ from fsd.compression.compressor import Compressor
 from fsd.compression.frame_selection import FrameSelection
 from fsd.compression.policies import make_policy, make_selection, spent_budget
 from fsd.compression.tick import CompressedTick
-from fsd.compression.token_geometry import BLOCKS
 from fsd.data.ego import EgoSample
-from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
+from fsd.data.frames import BLOCKS, CAMERAS, RATE_HZ, FrameSet
 from fsd.data.rig import Rig
 
 RATES = tuple(Budget(f"80x60+{patches}", 60, 80, patches) for patches in (10, 26, 58, 122, 234))

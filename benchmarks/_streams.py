@@ -9,7 +9,7 @@ import numpy as np
 
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, TICK_S
 from fsd.data.standard_rigs import canonical_rig
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
@@ -31,7 +31,7 @@ def native_clip(kind: str, frames: int) -> Path:
     with ClipWriter(folder, canonical_rig(WIDTH_PX, HEIGHT_PX), options=STREAMS[kind] | RATE_CONTROL) as writer:
         for tick in range(frames):
             pictures = [scene.luma(tick) for scene in scenes]
-            ego = {"x": SPEED_MPS * tick / 36, "y": 0.0, "z": 0.0, "qw": 1.0, "qx": 0.0, "qy": 0.0, "qz": 0.0}
+            ego = {"x": SPEED_MPS * tick * TICK_S, "y": 0.0, "z": 0.0, "qw": 1.0, "qx": 0.0, "qy": 0.0, "qz": 0.0}
             ego |= {"v_mps": SPEED_MPS, "yaw_rate_rps": 0.0}
             frames_now = [_frame(pictures[camera % len(scenes)]) for camera in range(len(CAMERAS))]
             writer.write(frames_now, tick_time_ns(tick), ego=ego, command="straight")

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fsd.data.frames import RATE_HZ
 from fsd.data.simulator.metrics import RouteScore
 from fsd.drive.drive import DriveConfig, DriveResult, drive, driver_name
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR
@@ -47,7 +48,10 @@ def main() -> None:
         scenarios=ALL,
         routes=options.routes,
     )
-    print(f"simulated; cameras {base.width_px}x{base.height_px} drawn at {36 / base.draw_every_ticks:g} Hz, ", end="")
+    print(
+        f"simulated; cameras {base.width_px}x{base.height_px} drawn at {float(RATE_HZ / base.draw_every_ticks):g} Hz, ",
+        end="",
+    )
     print(f"plans followed as {base.follow}, latency {base.latency}")
     claim = _drive("claim", replace(base, drivers=("network", "expert", "blind_steering")))
     eyes = _drive("eyes", replace(base, drivers=("network", "network_front_only"), scenarios=NEED_EIGHT))

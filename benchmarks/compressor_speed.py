@@ -15,8 +15,9 @@ from numba import njit
 
 from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
+from fsd.data.clock import tick_time_ns
 from fsd.data.ego import EgoSample
-from fsd.data.frames import CAMERAS, Frame, FrameSet
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame, FrameSet
 from fsd.data.standard_rigs import canonical_rig
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
@@ -26,7 +27,6 @@ HEIGHT_PX, WIDTH_PX = 960, 1280
 RING = 6
 """Frame sets in the ring, 88 MB of planes: the present tick, four of look-ahead, and one being decoded."""
 
-TICK_NS = 27_777_778
 WARM_UP_TICKS = 60
 
 
@@ -72,7 +72,7 @@ def _view(picture: np.ndarray, top: int, left: int, rng: np.random.Generator, in
 def frame_set(tick: int, ring: list[tuple[Frame, ...]]) -> FrameSet:
     """Tick `tick` of the endless pan."""
     ages, everywhere = np.zeros(len(CAMERAS), np.int64), np.ones(len(CAMERAS), bool)
-    return FrameSet(tick, tick * TICK_NS, ring[tick % len(ring)], ages, everywhere, everywhere)
+    return FrameSet(tick, tick_time_ns(tick), ring[tick % len(ring)], ages, everywhere, everywhere)
 
 
 def read_all(frames: tuple[Frame, ...]) -> None:
@@ -92,7 +92,7 @@ def main() -> None:
     ring = make_ring()
     compressor = Compressor(canonical_rig(WIDTH_PX, HEIGHT_PX), BUDGETS[options.budget])
     ego = EgoSample(speed_mps=12.0, yaw_rate_rps=0.05)
-    saliency = np.zeros((len(CAMERAS), 15, 20), np.float32)
+    saliency = np.zeros((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), np.float32)
     ceiling_ms, whole_ms = [], []
     for tick in range(WARM_UP_TICKS + ticks):
         start = time.perf_counter_ns()

@@ -25,7 +25,7 @@ import numpy as np
 
 from fsd.data.clip import Clip, open_clip
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import RATE_HZ
+from fsd.data.frames import TICK_MS
 from fsd.meters.cpu_steal import stolen_words
 from fsd.outputs.tables import ResultTables
 from fsd.profile.control_thread import together, watch
@@ -43,7 +43,6 @@ from _report import finish, spread
 from _streams import native_clip
 from ingest import bare_decode
 
-TICK_MS = float(1000 / RATE_HZ)
 STREAM_TICKS = 360
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 import fsd.profile
 from fsd.compression.budget import BUDGETS, Budget
+from fsd.data.files import write_text
 from fsd.export.onnx_export import export_onnx, serialise
 from fsd.networks.config import NetworkConfig
 from fsd.networks.contract import input_shapes
@@ -42,7 +43,7 @@ def main() -> None:
     """Write the table."""
     table = {budget.name: count(budget) for budget in sorted(BUDGETS.values(), key=lambda budget: -budget.pixels)}
     path = Path(str(fsd.profile.__path__[0])) / "budget_costs.json"
-    path.write_text(json.dumps(table, indent=2) + "\n")
+    write_text(path, json.dumps(table, indent=2) + "\n")
     figures = {f"{name}_mmacs": round((row["int8_macs"] + row["float_macs"]) / 1e6, 1) for name, row in table.items()}
     print(json.dumps({"benchmark": "count_budgets", "figures": figures, "samples": 1}))
 

@@ -171,7 +171,7 @@ def encode(path: Path, options: dict[str, str], frames: int, scene: int) -> None
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
         stream.bit_rate = BIT_RATE
-        stream.gop_size = 36
+        stream.gop_size = int(RATE_HZ)
         stream.codec_context.time_base = TIME_BASE
         for number in range(frames):
             luma = far[:, 5 * number % (2 * WIDTH_PX) :][:, :WIDTH_PX].copy()

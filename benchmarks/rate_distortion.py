@@ -39,6 +39,8 @@ from _rd_variants import DENSE, all_variants, network_plans
 from _report import finish
 from tqdm import tqdm
 
+from fsd.data.files import write_text
+
 STAGES = ("collect", "train", "evaluate", "hazards", "recordings")
 
 
@@ -92,7 +94,7 @@ def main() -> None:
         results["closed_loop"] = run.closed_loop(options.closed_loop)
     figures = headline(results)
     results["figures"] = figures
-    (options.work / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    write_text(options.work / "results.json", json.dumps(results, indent=1) + "\n")
     print(f"written  {options.work}/results.json")
     finish("rate_distortion", figures, results.get("driving", {}).get("drives", 0))
 
@@ -100,7 +102,7 @@ def main() -> None:
 def _earlier(work: Path) -> dict[str, Any]:
     """Results of the stages that ran in this folder before; a stage that runs again replaces its own."""
     path = work / "results.json"
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
 
 
@@ -151,7 +153,7 @@ class _Run:
             f"{found['drives']} simulated held-out drives, the expert driving; {found['ticks']} plans a variant. "
             f"Cameras drawn at {WIDTH_PX}x{HEIGHT_PX}, 9 Hz."
         )
-        (out / "rate_distortion.svg").write_text(draw(panels(variants, found), caption))
+        write_text(out / "rate_distortion.svg", draw(panels(variants, found), caption))
         print(f"\n{driving_table(found)}\nwritten  {out}/rate_distortion.svg\n")
         return found
 

@@ -5,13 +5,13 @@ Knows sizes only; which pixels are chosen is decided elsewhere.
 
 from dataclasses import dataclass
 
+from fsd.data.frames import BLOCKS, CAMERAS
+
 PATCH_PX = 32
 """A gaze patch is 32x32 luma pixels, resampled from one block of its camera."""
 
-GRID_ROWS, GRID_COLUMNS = 15, 20
-"""Every camera, whatever its size, is cut into 15 x 20 blocks; at 1280x960 a block is 64x64 pixels."""
-
-_BLOCKS = 8 * GRID_ROWS * GRID_COLUMNS
+ALL_BLOCKS = len(CAMERAS) * BLOCKS
+"""Blocks of all cameras: camera * 300 + row * 20 + column."""
 
 SWEEP_TICKS = 240
 """Any block is read again at full resolution within this many ticks, whatever happens (see `Budget.sweep_ticks`)."""
@@ -44,7 +44,7 @@ class Budget:
     @property
     def pixels(self) -> int:
         """Luma pixels that enter the network in one tick."""
-        return 8 * self.base_height_px * self.base_width_px + self.patch_count * PATCH_PX * PATCH_PX
+        return len(CAMERAS) * self.base_height_px * self.base_width_px + self.patch_count * PATCH_PX * PATCH_PX
 
     @property
     def sweep_ticks(self) -> int:
@@ -53,16 +53,16 @@ class Budget:
         240, or as many as it takes to leave half of a very small budget to what is worth looking at: the sweep of
         eight cameras in 240 ticks would eat all 10 patches of B200.
         """
-        return max(SWEEP_TICKS, -(-_BLOCKS // max(1, self.patch_count // 2)))
+        return max(SWEEP_TICKS, -(-ALL_BLOCKS // max(1, self.patch_count // 2)))
 
     @property
     def sweep_patches(self) -> int:
         """Patches a tick that go to the blocks that were not read for longest, however many cameras there are."""
-        return -(-_BLOCKS // self.sweep_ticks)
+        return -(-ALL_BLOCKS // self.sweep_ticks)
 
     def sweep_bound_ticks(self, cameras: int) -> int:
         """`sweep_ticks`, for so many cameras: fewer are read again sooner."""
-        return -(-cameras * GRID_ROWS * GRID_COLUMNS // self.sweep_patches)
+        return -(-cameras * BLOCKS // self.sweep_patches)
 
     @property
     def r_px(self) -> float:

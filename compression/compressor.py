@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from fsd.compression.adaptive_gaze import AdaptiveGaze
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS, PATCH_PX, Budget
+from fsd.compression.budget import PATCH_PX, Budget
 from fsd.compression.ego_warp import EgoWarp
 from fsd.compression.foveal_prior import foveal_prior
 from fsd.compression.gaze import Gaze, GazePolicy, Scene
@@ -21,10 +21,10 @@ from fsd.compression.picture_reader import GREY, PictureReader
 from fsd.compression.residual import ResidualDetector
 from fsd.compression.telemetry import TickTelemetry
 from fsd.compression.tick import META_SIZE, CompressedTick
-from fsd.compression.token_geometry import AGE, BLOCKS, FILLED, TokenGeometry
+from fsd.compression.token_geometry import AGE, FILLED, TokenGeometry
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ClockError
-from fsd.data.frames import CAMERAS, FrameSet
+from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS, FrameSet
 from fsd.data.rig import Rig
 
 

@@ -7,12 +7,11 @@ tabulated once per rig through the calibrated camera models, so that a tick only
 import numpy as np
 from numba import njit
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.history import MAX_AGE, MIN_AGE
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
-from fsd.compression.token_geometry import BLOCKS, cell_pixels, ego_rays
+from fsd.compression.token_geometry import cell_pixels, ego_rays
 from fsd.data.camera_model import project
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera, Rig
 
 WALL_M, FAR_M = 6.0, 60.0

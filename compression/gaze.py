@@ -10,11 +10,8 @@ from typing import Protocol
 import numpy as np
 from numba import njit
 
-from fsd.compression.budget import Budget
-from fsd.compression.token_geometry import BLOCKS
+from fsd.compression.budget import ALL_BLOCKS, Budget
 from fsd.data.frames import CAMERAS
-
-ALL_BLOCKS = len(CAMERAS) * BLOCKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ Knows directions and tick counts only.
 
 import numpy as np
 
+from fsd.compression.budget import ALL_BLOCKS
 from fsd.compression.foveal_prior import foveal_prior
-from fsd.compression.gaze import ALL_BLOCKS, Scene
+from fsd.compression.gaze import Scene
 from fsd.compression.token_geometry import TokenGeometry
 
 

@@ -5,11 +5,10 @@ Knows the calibrated rays; it sees no pixels.
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.ego_warp import prior_depth
 from fsd.compression.token_geometry import cell_pixels, ego_rays
 from fsd.data.camera_model import project
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera, Rig
 
 FINER = 1.25

@@ -7,6 +7,8 @@ words of eight pixels; the arithmetic is on bytes in the lanes of a word.
 import numpy as np
 from numba import njit
 
+from fsd.data.frames import GRID_COLUMNS
+
 _kernel = njit(nogil=True, cache=True, error_model="numpy")
 
 _EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
@@ -86,11 +88,12 @@ def read_patches(
     """
     touched = np.uint64(0)
     for i in range(first, last):
-        row, column = blocks[i] // 20, blocks[i] % 20
+        row, column = blocks[i] // GRID_COLUMNS, blocks[i] % GRID_COLUMNS
         if i == first:
             touched += _fetch_block(y_words, u_words, v_words, row, column)
         if i + 1 < last:  # the next block's misses run while this one is computed
-            touched += _fetch_block(y_words, u_words, v_words, blocks[i + 1] // 20, blocks[i + 1] % 20)
+            following = blocks[i + 1]
+            touched += _fetch_block(y_words, u_words, v_words, following // GRID_COLUMNS, following % GRID_COLUMNS)
         _pack_block(y_words, 64 * row, 8 * column, pairs[i])
         _shrink_block(u_words, 32 * row, 4 * column, fours[i, 4])
         _shrink_block(v_words, 32 * row, 4 * column, fours[i, 5])

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from fsd.data.frames import GRID_COLUMNS
+
 _kernel = njit(nogil=True, cache=True, error_model="numpy")
 _inlined = njit(nogil=True, cache=True, error_model="numpy", inline="always")
 
@@ -231,7 +233,7 @@ def read_patches(
     scratch = np.empty(y_plane.shape[1], np.uint16)
     line = np.empty(32, np.uint32)
     for i in range(first, last):
-        row, column = blocks[i] // 20, blocks[i] % 20
+        row, column = blocks[i] // GRID_COLUMNS, blocks[i] % GRID_COLUMNS
         _resample(y_plane, luma_grid, 32 * row, 32 * column, scratch, line, luma)
         pack_luma(luma, patches[i])
         _resample(u_plane, chroma_grid, 16 * row, 16 * column, scratch, line[:16], patches[i, 4])

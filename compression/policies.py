@@ -12,8 +12,8 @@ from fsd.compression.frame_selection import FrameSelection, SceneCuts, UniformSu
 from fsd.compression.gaze import GazePolicy
 from fsd.compression.gaze_baselines import DownscaleOnly, FixedFoveation, RandomGaze
 from fsd.compression.token_baselines import RasterGaze, RunLengthGaze
-from fsd.compression.token_geometry import BLOCKS, TokenGeometry
-from fsd.data.frames import CAMERAS
+from fsd.compression.token_geometry import TokenGeometry
+from fsd.data.frames import BLOCKS, CAMERAS
 from fsd.data.rig import Rig
 
 POLICIES: dict[str, str] = {

@@ -9,8 +9,7 @@ import numpy as np
 from fsd.compression import residual_kernels
 from fsd.compression.ego_warp import FORWARD_NODES_M, EgoWarp, reference_shifts
 from fsd.compression.history import History
-from fsd.compression.token_geometry import BLOCKS
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import BLOCKS, CAMERAS
 
 
 class ResidualDetector:

@@ -7,9 +7,9 @@ differences over the 64 pixels of a block. A gain in these loops is in 1/256, an
 import numpy as np
 from numba import njit
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.byte_sums import byte_summer
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
+from fsd.data.frames import GRID_COLUMNS, GRID_ROWS
 
 _kernel = njit(nogil=True, cache=True, error_model="numpy")
 

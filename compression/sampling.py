@@ -10,10 +10,10 @@ starts where cell 2i of 2w starts. A base size that does not divide the fine gri
 import numpy as np
 
 from fsd.compression import patch_kernels_2x2, pixel_kernels, pixel_kernels_8x8
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS, PATCH_PX, Budget
+from fsd.compression.budget import PATCH_PX, Budget
 from fsd.compression.pixel_kernels import make_grid
 from fsd.data.errors import ClipError
-from fsd.data.frames import Frame
+from fsd.data.frames import GRID_COLUMNS, GRID_ROWS, Frame
 
 ANALYSIS_ROWS, ANALYSIS_COLUMNS = 120, 160
 """The luma image that gaze is chosen from: 8 x 8 of its pixels are one block."""

@@ -5,10 +5,10 @@ Knows the analysis images (8 x 8 of their pixels are one block) and which blocks
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
-from fsd.compression.gaze import ALL_BLOCKS, Scene
+from fsd.compression.budget import ALL_BLOCKS
+from fsd.compression.gaze import Scene
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 
 DROP_BELOW = 8.0
 """Mean absolute difference, in grey levels, below which a token repeats the one that was sent and is dropped."""

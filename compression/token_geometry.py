@@ -5,14 +5,10 @@ Knows the calibrated camera models; it sees no pixels.
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.tick import META_SIZE, RETINA_TOKENS
 from fsd.data.camera_model import rays
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera, Rig
-
-BLOCKS = GRID_ROWS * GRID_COLUMNS
-"""Blocks a camera; block = row * 20 + column."""
 
 _TOKEN_ROWS, _TOKEN_COLUMNS = 3, 4
 assert _TOKEN_ROWS * _TOKEN_COLUMNS == RETINA_TOKENS

@@ -7,10 +7,8 @@ calibrated rays; no pixels, no budget.
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
-from fsd.compression.token_geometry import BLOCKS
 from fsd.data.camera_model import project
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera, Rig
 
 WATCH_M, WATCH_SIDE_M = 40.0, 10.0

@@ -15,6 +15,7 @@ import numpy as np
 
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import ClipError
+from fsd.data.files import replacing
 from fsd.data.frames import RATE_HZ
 from fsd.data.rig import Camera, Rig, save_rig
 
@@ -44,7 +45,7 @@ class ClipWriter:
         codec: str = "libx264",
         options: Mapping[str, str] | None = None,
         crf: int = 23,
-        gop: int = 36,
+        gop: int = int(RATE_HZ),
     ) -> None:
         self.path = path
         self.rig = rig
@@ -211,6 +212,7 @@ def _write_table(path: Path, columns: Mapping[str, Any]) -> None:
     import pyarrow.parquet as pq
 
     try:
-        pq.write_table(pa.table(dict(columns)), path)
+        with replacing(path) as unfinished:
+            pq.write_table(pa.table(dict(columns)), unfinished)
     except OSError as error:
         raise ClipError(f"{path} cannot be written ({error}). Free some space or choose another folder.") from error

@@ -16,7 +16,7 @@ from fsd.data.clock import MAX_GAP_NS, SECOND_NS, tick_count, tick_time_ns
 from fsd.data.decode_worker import Block, DecodeWorker
 from fsd.data.errors import ClipError, ClockError
 from fsd.data.frame_merger import FrameMerger
-from fsd.data.frames import CAMERAS, Frame, FrameSet
+from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, Frame, FrameSet
 from fsd.data.sync_report import CameraCounters, SyncReport
 
 __all__ = ["FrameSource", "SyncReport"]
@@ -51,7 +51,7 @@ class FrameSource:
         clip: Clip,
         workers: int = 2,
         lookahead_ticks: int = 8,
-        max_age_ns: int = 250_000_000,
+        max_age_ns: int = MAX_FRAME_AGE_NS,
         start_tick: int = 0,
         max_ticks: int | None = None,
     ) -> None:

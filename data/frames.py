@@ -12,6 +12,14 @@ import numpy as np
 RATE_HZ = Fraction(36)
 """Ticks per second of the whole system, exact."""
 
+TICK_S, TICK_MS, TICK_NS = (float(unit / RATE_HZ) for unit in (1, 1000, 10**9))
+"""Length of a tick, rounded; the exact time of a tick is `clock.tick_time_ns`."""
+
+MAX_FRAME_AGE_NS = 250_000_000
+"""A camera whose newest picture is older than this is not valid, in replay and in training alike."""
+
+MAX_FRAME_AGE_MS = MAX_FRAME_AGE_NS / 1e6
+
 CAMERAS = (
     "front_main",
     "front_wide",
@@ -23,6 +31,12 @@ CAMERAS = (
     "rear",
 )
 """The canonical cameras. Their order is the order of every (8, …) array in the program."""
+
+GRID_ROWS, GRID_COLUMNS = 15, 20
+"""Every picture, whatever its size, is divided into 15 x 20 blocks; at 1280x960 a block is 64x64 pixels."""
+
+BLOCKS = GRID_ROWS * GRID_COLUMNS
+"""Blocks per camera; block = row * 20 + column."""
 
 
 @dataclass(frozen=True, slots=True)

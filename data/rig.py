@@ -15,6 +15,7 @@ import numpy as np
 
 from fsd.data.camera_names import canonical_name, known_names
 from fsd.data.errors import RigError
+from fsd.data.files import write_bytes
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.rig_errors import explain
 
@@ -277,7 +278,7 @@ def load_rig(path: Path) -> Rig:
 
 def save_rig(rig: Rig, path: Path) -> None:
     """Write `rig` as indented JSON that `load_rig` reads back equal."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(rig), indent=2) + b"\n")
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(rig), indent=2) + b"\n")
 
 
 def _use_canonical_names(document: Any) -> None:

@@ -14,6 +14,7 @@ import onnx
 
 from fsd.compression.budget import Budget
 from fsd.data.errors import ModelError
+from fsd.data.files import write_text
 from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.networks.input_buffers import TickInput
 
@@ -37,13 +38,13 @@ class Calibration:
 
     def save(self, path: Path) -> None:
         """Write as JSON, so that another target can be emitted without running the clips again."""
-        path.write_text(json.dumps(asdict(self), sort_keys=True))
+        write_text(path, json.dumps(asdict(self), sort_keys=True))
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
         """Read what `save` wrote."""
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"))
             ranges = {name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()}
             scales = {name: [float(value) for value in scale] for name, scale in content["scales"].items()}
             return cls(ranges, content["ticks"], content["clips"], scales, content["weights_sha256"])

@@ -13,6 +13,7 @@ import onnx
 
 from fsd.compression.budget import BUDGETS
 from fsd.data.errors import ModelError, OutputError, UsageError
+from fsd.data.files import write_text
 from fsd.export.calibration import Calibration, Clip, calibrate
 from fsd.export.config import ExportConfig
 from fsd.export.half_precision import to_half
@@ -126,7 +127,7 @@ def export(config: ExportConfig, clips: Sequence[Clip] | None = None, progress: 
         others[FP32_BATCH] = source.write(batched, "fp32_batch", "fp32", "any", notes)
     if sensitivities:
         content = {target: asdict(sensitivity) for target, sensitivity in sensitivities.items()}
-        (config.out / "sensitivity.json").write_text(json.dumps(content, indent=1) + "\n")
+        write_text(config.out / "sensitivity.json", json.dumps(content, indent=1) + "\n")
 
     report, parity = None, None
     if config.parity_ticks:
@@ -135,7 +136,7 @@ def export(config: ExportConfig, clips: Sequence[Clip] | None = None, progress: 
         failures = _with_places(report, source, others, clips)
         report = replace(report, failures=failures, notes=_coverage(report, config))
         parity = config.out / "parity.json"
-        parity.write_text(json.dumps(report.to_dict(), indent=1) + "\n")
+        write_text(parity, json.dumps(report.to_dict(), indent=1) + "\n")
         write_page(config.out / "parity.html", report, network.config.budget.name, trained, sensitivities)
     return Exported(fp32, others, calibration_file, parity, report, sensitivities)
 

@@ -11,6 +11,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from fsd.data.errors import ModelError
+from fsd.data.files import write_bytes
 from fsd.export.onnx_export import serialise
 from fsd.networks.contract import METADATA_KEY, ModelMetadata
 from fsd.networks.model_digest import check_digest, model_sha256
@@ -29,7 +30,7 @@ def write_model(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> 
     del described.metadata_props[:]
     metadata = msgspec.structs.replace(metadata, model_sha256=model_sha256(serialise(described), str(path)))
     onnx.helper.set_model_props(described, {METADATA_KEY: to_json(metadata)})
-    path.write_bytes(serialise(described))
+    write_bytes(path, serialise(described))
     if read_metadata(path) != metadata:
         raise ModelError(f"The metadata of {path} did not survive writing.")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from fsd.data.files import write_text
 from fsd.export.parity import Comparison, ParityReport
 from fsd.export.sensitivity import Sensitivity
 
@@ -56,14 +57,14 @@ def write_page(
     ]
     sections += [_layers(target, sensitivity) for target, sensitivity in sensitivities.items()]
     network = f"{name}, {'trained' if trained else 'untrained: random weights'}"
-    path.write_text(
+    write_text(
+        path,
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>Parity of {escape(name)}</title>'
         f"<style>{STYLE}</style></head><body><main>\n<h1>Do the files drive like the network?</h1>\n"
         f'<p class="note">{escape(network)}; {report.ticks} recurrent ticks, every file on its own memory.</p>\n'
         + "\n".join(sections)
         + "\n</main></body></html>\n",
-        encoding="utf-8",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS, Budget
+from fsd.compression.budget import Budget
 from fsd.compression.tick import (
     EVENT_SLOTS,
     FAR_SLOTS,
@@ -19,11 +19,11 @@ from fsd.compression.tick import (
     TIME_SLOTS,
     CompressedTick,
 )
+from fsd.data.clock import SECOND_NS
 from fsd.data.ego import COMMANDS, EgoSample
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, RATE_HZ, TICK_S
 from fsd.networks.input_buffers import TickInput
 
-TICK_S = 1 / 36
 QUEUES = ((4, 0, TIME_SLOTS), (6, TIME_SLOTS, NEAR_SLOTS), (24, TIME_SLOTS + NEAR_SLOTS, FAR_SLOTS))
 """A commit every so many ticks, into a ring that starts at a slot and has a size: time, near and far queue."""
 
@@ -69,7 +69,7 @@ def synthetic_steps(
         yield TickInput(
             CompressedTick(
                 tick=tick,
-                timestamp_ns=tick * 1_000_000_000 // 36,
+                timestamp_ns=tick * SECOND_NS // RATE_HZ,
                 retina=retina,
                 retina_meta=retina_meta,
                 patches=patches,

@@ -4,7 +4,6 @@ Written beside the old one and renamed, so that a crash while writing loses noth
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from fsd.data.errors import ModelError
+from fsd.data.files import write_bytes
 
 HEADER_KEY = "fsd-checkpoint"
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -42,9 +42,7 @@ def save_checkpoint(
         {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()},
         metadata={HEADER_KEY: json.dumps({"step": position.step, "settings": dict(position.settings)})},
     )
-    unfinished = path.with_suffix(".part")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    write_bytes(path, content)
 
 
 def load_checkpoint(path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> Position:

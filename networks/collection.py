@@ -20,7 +20,7 @@ import numpy as np
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.compressor import Compressor
 from fsd.data.clock import tick_time_ns
-from fsd.data.frames import FrameSet
+from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.saliency import saliency_label
 from fsd.data.simulator.seeds import check_training_seed
@@ -207,7 +207,7 @@ class Collector:
         controls = (0.0, 0.0)
         skipped_slots: list[int] = []
         frame_set: FrameSet | None = None
-        for tick in range(round(self._config.seconds * 36)):
+        for tick in range(round(self._config.seconds * RATE_HZ)):
             is_fresh = tick % DRAW_EVERY_TICKS == 0
             now = env.world.tick
             frame_set = env.frame_set() if is_fresh or frame_set is None else frame_set.held(now, tick_time_ns(now))
@@ -283,7 +283,7 @@ def is_lost(env: DrivingEnv) -> bool:
 def _warm_up(env: DrivingEnv, rng: np.random.Generator, longest_s: float) -> None:
     """Let the expert drive to somewhere on the route, without pictures."""
     route_m = env.world.setting.goal_m - env.world.s
-    for _ in range(round(float(rng.uniform(0, longest_s)) * 36)):
+    for _ in range(round(float(rng.uniform(0, longest_s)) * RATE_HZ)):
         if env.world.setting.goal_m - env.world.s < 0.25 * route_m:
             return
         env.step(*env.expert_controls())

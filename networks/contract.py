@@ -9,7 +9,7 @@ import numpy as np
 from fsd.compression.budget import Budget
 from fsd.compression.tick import MEMORY_POSE_SIZE, MEMORY_SLOTS, META_SIZE, RETINA_TOKENS
 from fsd.data.ego import COMMANDS
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 
 EGO_SIZE = 2
 """Ego vector: speed m/s, yaw rate rad/s."""
@@ -72,7 +72,7 @@ def output_shapes() -> dict[str, tuple[tuple[int, ...], str]]:
         "curvature_scale": ((1,), "float32"),
         "acceleration": ((1,), "float32"),
         "acceleration_scale": ((1,), "float32"),
-        "saliency": ((len(CAMERAS), 15, 20), "float32"),
+        "saliency": ((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), "float32"),
         "new_k": ((SLOT_TOKENS, KEY_SIZE), "float32"),
         "new_v": ((SLOT_TOKENS, KEY_SIZE), "float32"),
         "lead": ((2,), "float32"),  # distance m, logit that there is one

@@ -22,7 +22,8 @@ import numpy as np
 from fsd.compression.budget import Budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.errors import ClipError
-from fsd.data.frames import CAMERAS
+from fsd.data.files import write_text
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.contract import OCCUPANCY_COLUMNS, OCCUPANCY_ROWS, WAYPOINTS, input_shapes
 from fsd.networks.input_buffers import InputBuffers, TickInput
 
@@ -39,7 +40,10 @@ LABEL_SHAPES: dict[str, tuple[tuple[int, ...], str]] = {
     "lead": ((2,), "float32"),  # distance m (NaN: none), 1 or 0 whether there is one
     "light": ((1,), "int8"),  # index into contract.LIGHTS; -1 unknown
     "occupancy": ((OCCUPANCY_ROWS, OCCUPANCY_COLUMNS), "int8"),  # 1, 0, or -1 unknown
-    "saliency": ((len(CAMERAS), 15, 20), "int8"),  # 1 where something that matters is seen, 0, or -1 unknown
+    "saliency": (
+        (len(CAMERAS), GRID_ROWS, GRID_COLUMNS),
+        "int8",
+    ),  # 1 where something that matters is seen, 0, or -1 unknown
 }
 
 
@@ -98,7 +102,7 @@ class EpisodeWriter:
         for name, rows in self._rows.items():
             np.save(unfinished / f"{name}.npy", np.stack(rows))
         about = {"ticks": len(self), "every_ticks": self._every_ticks, "budget": self._budget.name, **facts}
-        (unfinished / "episode.json").write_text(json.dumps(about, indent=2) + "\n")
+        write_text(unfinished / "episode.json", json.dumps(about, indent=2) + "\n")
         shutil.rmtree(self.folder, ignore_errors=True)
         unfinished.rename(self.folder)
 
@@ -142,4 +146,4 @@ def find_episodes(folder: Path, budget: Budget) -> list[Episode]:
 
 def _finished(folder: Path) -> Iterator[Episode]:
     for path in sorted(folder.glob("*/episode.json")):
-        yield Episode(path.parent, json.loads(path.read_text()))
+        yield Episode(path.parent, json.loads(path.read_text(encoding="utf-8")))

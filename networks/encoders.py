@@ -9,10 +9,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.tick import META_SIZE
 from fsd.data.ego import COMMANDS
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.contract import EGO_SIZE, PROPRIO_SIZE
 
 PIXEL_MEAN, PIXEL_SCALE = 128.0, 1.0 / 64.0

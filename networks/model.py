@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.tick import RETINA_TOKENS
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.attention import MASKED, MemoryAttention, TokenAttention
 from fsd.networks.config import NetworkConfig
 from fsd.networks.contract import (

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from fsd.data.files import write_bytes, write_text
 from fsd.networks.collection import CollectionConfig, collect
 from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import find_episodes
@@ -124,7 +125,7 @@ def run_recipe(config: RecipeConfig, report: Report = _silent) -> Path:
 def _finish(final: Path, rounds: Sequence[Path]) -> Path:
     """Write the mean of these rounds' weights."""
     if len(rounds) == 1:
-        final.write_bytes(rounds[0].read_bytes())
+        write_bytes(final, rounds[0].read_bytes())
     else:
         notes = {"mean_of": {path.parent.name: read_header(path)["notes"] for path in rounds}}
         save_weights(mean_weights(rounds), final, trained=True, notes=notes)
@@ -154,7 +155,7 @@ def _collect_round(
     marker = config.out / f"collected-{index}"
 
     def is_done() -> bool:
-        return marker.exists() and marker.read_text() == str(this.episodes)
+        return marker.exists() and marker.read_text(encoding="utf-8") == str(this.episodes)
 
     if is_done():
         return
@@ -171,4 +172,4 @@ def _collect_round(
     )
     collect(replace(collection, weights=weights), config.workers, progress)
     config.out.mkdir(parents=True, exist_ok=True)
-    marker.write_text(str(this.episodes))
+    write_text(marker, str(this.episodes))

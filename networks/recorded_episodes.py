@@ -17,7 +17,7 @@ from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
 from fsd.data.errors import ClipError, OutputError, UsageError
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import RATE_HZ
+from fsd.data.frames import MAX_FRAME_AGE_MS, MAX_FRAME_AGE_NS, RATE_HZ
 from fsd.data.steering import SteeringGeometry
 from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.input_buffers import TickInput
@@ -25,9 +25,6 @@ from fsd.networks.recorded_labels import RecordedLabels
 
 EVERY_TICKS = 4
 """Recorded are as many ticks as of the simulator's drives: nine a second."""
-
-MAX_AGE_NS = 250_000_000
-"""A picture is shown for no longer than this, which is therefore the gap between the parts."""
 
 TRAINING_SHARE = 2 / 3
 
@@ -52,14 +49,14 @@ class TimeSplit:
         if train_until_s is None:
             if ticks is None:
                 raise UsageError(f"{clip.path} does not say how long it is. Say where to cut it: `--train-until-s`.")
-            train_until_s = TRAINING_SHARE * max(ticks / float(RATE_HZ) - MAX_AGE_NS / SECOND_NS, 0.0)
+            train_until_s = TRAINING_SHARE * max(ticks / float(RATE_HZ) - MAX_FRAME_AGE_NS / SECOND_NS, 0.0)
         train_until_ns = round(train_until_s * SECOND_NS)
-        split = cls(ticks_before(train_until_ns), ticks_before(train_until_ns + MAX_AGE_NS), train_until_ns)
+        split = cls(ticks_before(train_until_ns), ticks_before(train_until_ns + MAX_FRAME_AGE_NS), train_until_ns)
         if split.train_end < 1 or (ticks is not None and split.test_begin >= ticks):
             length = "unknown" if ticks is None else f"{ticks / float(RATE_HZ):.3f} s"
             raise UsageError(
                 f"{clip.path}: cut at {train_until_s:.3f} s nothing is left to learn from, or nothing to test on from "
-                f"{MAX_AGE_NS / SECOND_NS:.2f} s later (the clip's length: {length}). Choose another `--train-until-s`."
+                f"{MAX_FRAME_AGE_MS:g} ms later (the clip's length: {length}). Choose another `--train-until-s`."
             )
         return split
 
@@ -124,7 +121,7 @@ class EpisodeMaker:
         writer = EpisodeWriter(folder, self.budget, EVERY_TICKS)
         compressor = Compressor(clip.rig, self.budget)
         ticks = split.train_end if is_training else None
-        with FrameSource(clip, 1, max_age_ns=MAX_AGE_NS, start_tick=first_tick, max_ticks=ticks) as source:
+        with FrameSource(clip, 1, max_age_ns=MAX_FRAME_AGE_NS, start_tick=first_tick, max_ticks=ticks) as source:
             for index, frame_set in enumerate(source):
                 ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
                 compressed = compressor.step(frame_set, ego, None)
@@ -146,7 +143,7 @@ def _is_made(folder: Path, facts: dict[str, Any]) -> bool:
     path = folder / "episode.json"
     if not path.exists():
         return False
-    found = json.loads(path.read_text())
+    found = json.loads(path.read_text(encoding="utf-8"))
     other = [name for name, value in facts.items() if found.get(name) != value]
     if other:
         raise OutputError(

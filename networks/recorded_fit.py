@@ -16,6 +16,8 @@ import numpy as np
 
 from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError, UsageError
+from fsd.data.files import write_text
+from fsd.data.frames import RATE_HZ
 from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry
 from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import find_episodes
@@ -131,7 +133,7 @@ def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> dict[
         "budget": network.budget.name,
         "initial": None if config.initial is None else config.initial.name,
         "steps": config.steps,
-        "samples_per_s": 36 / EVERY_TICKS,
+        "samples_per_s": float(RATE_HZ / EVERY_TICKS),
     }
     for part, episodes in sets.items():
         report(f"score {part}", 0, 1, {})
@@ -139,7 +141,7 @@ def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> dict[
         report(f"score {part}", 1, 1, {})
     is_little = len(sets["train"]) < LITTLE_SAMPLES
     result["caveat"] = f"{OPEN_LOOP} {TOO_LITTLE}" if is_little else OPEN_LOOP
-    (config.out / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    write_text(config.out / RESULT, json.dumps(result, indent=2) + "\n")
     return result
 
 
@@ -187,7 +189,7 @@ def _record(
         if episode.ticks < config.rows_per_clip:
             raise ClipError(
                 f"{episode.folder} has {episode.ticks} samples to learn from; {config.rows_per_clip} are needed, "
-                f"{36 / EVERY_TICKS:g} a second. Cut later with `--train-until-s`, or use a longer clip."
+                f"{float(RATE_HZ / EVERY_TICKS):g} a second. Cut later with `--train-until-s`, or use a longer clip."
             )
     if not np.isfinite(sets["train"].read(np.arange(len(sets["train"])))["curvature"]).any():
         raise ClipError(f"No sample of {folder / 'train'} has a known curvature. Cut later, or use another clip.")

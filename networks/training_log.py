@@ -5,6 +5,8 @@ import html
 import math
 from pathlib import Path
 
+from fsd.data.files import replacing, write_text
+
 WIDTH, HEIGHT, MARGIN = 360, 190, 36
 COLUMNS = 3
 
@@ -24,11 +26,11 @@ class TrainingLog:
         """One report; names may differ from report to report."""
         self.rows.append({"step": float(step), **values})
         names = list(dict.fromkeys(name for row in self.rows for name in row))
-        with self._csv.open("w", newline="") as file:
+        with replacing(self._csv) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in self.rows)
-        self._svg.write_text(draw_curves(self.rows))
+        write_text(self._svg, draw_curves(self.rows))
 
     @property
     def latest(self) -> dict[str, float]:
@@ -79,5 +81,5 @@ def _chart(name: str, points: list[tuple[float, float]]) -> str:
 def _read(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from fsd.data.errors import ModelError
+from fsd.data.files import write_bytes
 from fsd.networks.config import NetworkConfig
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.packaged import packaged_file
@@ -30,7 +31,7 @@ def save_weights(network: DrivingNetwork, path: Path, trained: bool, notes: dict
     header = {"config": network.config.to_dict(), "trained": trained, "notes": notes or {}}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = save(tensors, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
-    path.write_bytes(content)
+    write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -1,6 +1,7 @@
 """The tree is the architecture: these tests hold the two together."""
 
 import ast
+import graphlib
 import tomllib
 from pathlib import Path
 
@@ -8,6 +9,29 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ORDER = ("data", "compression", "networks", "export", "fsd")
+FSD_ORDER = (
+    "version",
+    "extras",
+    "meters",
+    "html",
+    "runtime",
+    "third_party",
+    "outputs",
+    "scoring",
+    "overlay",
+    "viewers",
+    "replay",
+    "compress",
+    "compare",
+    "drive",
+    "profile",
+    "exporting",
+    "training",
+    "doctor",
+    "cli",
+    "commands",
+)
+"""What stands inside `fsd/`, lowest first: each may import only what stands before it. `cli` loads commands by name."""
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -16,14 +40,51 @@ def python_files(folder: str) -> list[Path]:
 
 
 def imported_modules(path: Path) -> set[str]:
+    """Every module that a file imports, at its top or late inside a function."""
     modules: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             modules.add(node.module)
             modules.update(f"{node.module}.{alias.name}" for alias in node.names)
     return modules
+
+
+def our_modules() -> dict[str, Path]:
+    """Import name -> file, of everything that is installed."""
+    found = {}
+    for folder in ORDER:
+        for path in python_files(folder):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            parts = parts[:-1] if parts[-1] == "__init__" else parts
+            found[".".join(parts if parts[0] == "fsd" else ("fsd", *parts))] = path
+    return found
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Module -> modules of ours that it imports; `fsd/__init__.py`, whose names load when asked for, is left out."""
+    modules = our_modules()
+    graph = {name: (imported_modules(path) & modules.keys()) - {name, "fsd"} for name, path in modules.items()}
+    del graph["fsd"]
+    return graph
+
+
+def test_packages_inside_fsd_import_only_what_stands_below_them() -> None:
+    for module, imported in import_graph().items():
+        part = module.split(".")[1]
+        if part in ORDER:
+            continue
+        assert part in FSD_ORDER, f"{module} has no place in FSD_ORDER"
+        for other in imported:
+            below = other.split(".")[1]
+            if below not in ORDER:
+                assert FSD_ORDER.index(below) <= FSD_ORDER.index(part), f"{module} imports {other}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    order = graphlib.TopologicalSorter(import_graph())
+    order.prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("folder", ORDER)

@@ -6,9 +6,7 @@ Source: R. Rajamani, Vehicle Dynamics and Control, 2nd ed., section 2.2, with th
 import math
 from dataclasses import dataclass
 
-from fsd.data.frames import RATE_HZ
-
-TICK_S = float(1 / RATE_HZ)
+from fsd.data.frames import TICK_S
 
 FRONT_M, REAR_M, HALF_WIDTH_M = 3.75, 0.95, 0.925
 """The ego car's outline around the middle of its rear axle."""

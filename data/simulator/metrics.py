@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from fsd.data.simulator.dynamics import TICK_S
+from fsd.data.frames import TICK_S
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.referee import Events
 from fsd.data.simulator.time_to_collision import time_to_collision

@@ -7,8 +7,9 @@ our own road model. Knows the world, not who drives.
 import math
 from dataclasses import dataclass
 
+from fsd.data.frames import TICK_S
 from fsd.data.simulator.boxes import boxes_overlap
-from fsd.data.simulator.dynamics import CENTRE_M, FRONT_M, HALF_WIDTH_M, LENGTH_M, TICK_S
+from fsd.data.simulator.dynamics import CENTRE_M, FRONT_M, HALF_WIDTH_M, LENGTH_M
 from fsd.data.simulator.road import CORNER_RADIUS_M, Road
 from fsd.data.simulator.world import World
 

@@ -9,14 +9,11 @@ import math
 import numpy as np
 
 from fsd.data.camera_model import project
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Rig
 from fsd.data.simulator.perception import seen_vehicles
 from fsd.data.simulator.scene import signal_heads
 from fsd.data.simulator.world import World
-
-GRID_ROWS, GRID_COLUMNS = 15, 20
-"""As the compressor's block grid; a lower folder may not import it, and a test compares the two."""
 
 SIGHT_M = 60.0
 BOX_CELLS, HEAD_CELLS = 2, 3

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fsd.data.frames import TICK_S
 from fsd.data.simulator.actors import Pedestrian, Vehicle
-from fsd.data.simulator.dynamics import FRONT_M, TICK_S
+from fsd.data.simulator.dynamics import FRONT_M
 
 if TYPE_CHECKING:
     from fsd.data.simulator.world import World

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fsd.data.frames import RATE_HZ
 from fsd.data.simulator.actors import Vehicle, random_paint, random_shape
 from fsd.data.simulator.driver import follow_acceleration, free_acceleration, stop_acceleration
 from fsd.data.simulator.dynamics import CENTRE_M, FRONT_M, REAR_M
@@ -151,7 +152,7 @@ class Traffic:
             _advance(vehicle, dt_s)
             if vehicle.stream is not None and vehicle.s >= vehicle.stream.joins_m:
                 self._join_road(vehicle, vehicle.stream)
-        if tick % 36 == 0:
+        if tick % int(RATE_HZ) == 0:
             self.vehicles = [vehicle for vehicle in self.vehicles if self._stays(vehicle, ego)]
 
     def _join_road(self, vehicle: Vehicle, stream: Stream) -> None:

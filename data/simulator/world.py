@@ -10,9 +10,10 @@ from functools import cached_property
 
 import numpy as np
 
+from fsd.data.frames import TICK_S
 from fsd.data.simulator.actors import Pedestrian
 from fsd.data.simulator.appearance import Light, Surfaces, sample_light, sample_surfaces
-from fsd.data.simulator.dynamics import FRONT_M, TICK_S, EgoState
+from fsd.data.simulator.dynamics import FRONT_M, EgoState
 from fsd.data.simulator.road import Road
 from fsd.data.simulator.road_speed import speed_profile
 from fsd.data.simulator.scenery import Scenery, plant

@@ -8,6 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fsd.data.errors import UsageError
+from fsd.data.frames import RATE_HZ
 from fsd.drive.drive import DRIVERS, DriveConfig, drive
 from fsd.drive.drivers import FOLLOW
 from fsd.drive.table import bootstrap, figures, paired_difference, table
@@ -68,7 +69,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
         result = drive(config, progress)
     if not options.json:
-        print("simulated driving; cameras drawn at", f"{36 / config.draw_every_ticks:g} Hz, latency {config.latency}")
+        print(
+            "simulated driving; cameras drawn at",
+            f"{float(RATE_HZ / config.draw_every_ticks):g} Hz, latency {config.latency}",
+        )
         print(table(result.scores, config.scenarios))
         _print_differences(result.scores)
         print(f"written  {config.out}/routes.json")

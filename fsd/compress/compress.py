@@ -20,15 +20,15 @@ from fsd.compress.compress_record import CompressRecord
 from fsd.compress.compression_log import keep_row, keep_schema
 from fsd.compress.mosaic import mosaic
 from fsd.compress.page import write_compress_page
-from fsd.compression.budget import BUDGETS, Budget
+from fsd.compression.budget import ALL_BLOCKS, BUDGETS, Budget
 from fsd.compression.compressor import Compressor
-from fsd.compression.gaze import ALL_BLOCKS
 from fsd.compression.policies import POLICIES, make_policy, make_selection, spent_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import Clip, open_clip
 from fsd.data.errors import OutputError
+from fsd.data.files import replacing
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import RATE_HZ, FrameSet
+from fsd.data.frames import MAX_FRAME_AGE_MS, RATE_HZ, FrameSet
 from fsd.outputs.journal import TableJournal
 from fsd.replay.run_record import write_summary
 
@@ -58,7 +58,7 @@ class CompressConfig:
     policy: str = "adaptive"
     max_ticks: int | None = None
     decode_workers: int = 2
-    max_age_ms: float = 250.0
+    max_age_ms: float = MAX_FRAME_AGE_MS
     mosaic_s: float | None = None
     use_ego: bool = True
 
@@ -207,7 +207,6 @@ def _write_mosaic(
         f"{budget.pixels:,} pixels a tick · left: the camera, right: what the network gets"
     )
     picture = mosaic(frame_set, compressed, age_ticks, clip.name, facts)
-    unfinished = config.out / "mosaic.png.part"
-    picture.save(unfinished, "png", compress_level=3)  # a third of the time of the usual 6, for 7% more bytes
-    unfinished.replace(config.out / "mosaic.png")
+    with replacing(config.out / "mosaic.png") as unfinished:
+        picture.save(unfinished, "png", compress_level=3)  # a third of the time of the usual 6, for 7% more bytes
     record.mosaic = {"tick": compressed.tick, "second": round(seconds, 3)}

@@ -11,8 +11,7 @@ import pyarrow as pa
 from fsd.compression.budget import Budget
 from fsd.compression.telemetry import TickTelemetry
 from fsd.compression.tick import MAX_COMMITS, CompressedTick
-from fsd.compression.token_geometry import BLOCKS
-from fsd.data.frames import CAMERAS, FrameSet
+from fsd.data.frames import BLOCKS, CAMERAS, FrameSet
 from fsd.version import __version__
 
 USUAL_DEVIATION = 16

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fsd.compression.gaze import ALL_BLOCKS
+from fsd.compression.budget import ALL_BLOCKS
 from fsd.compression.keyframes import SURPRISE
 from fsd.compression.telemetry import TickTelemetry
 

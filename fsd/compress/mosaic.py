@@ -7,9 +7,9 @@ time since they were last read. Writes no file.
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS, PATCH_PX, SWEEP_TICKS
+from fsd.compression.budget import PATCH_PX, SWEEP_TICKS
 from fsd.compression.tick import CompressedTick
-from fsd.data.frames import CAMERAS, Frame, FrameSet
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame, FrameSet
 from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, rgb_picture
 from fsd.overlay.gauges import Fonts
 

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.compression.policies import POLICIES
+from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.clip import Clip
-from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, RATE_HZ, TICK_S
 from fsd.html.charts import Series, bars, heat_picture, in_buckets, line_chart, most_of, strips
 from fsd.html.page import data_uri, page, section, table, text, write_page
 from fsd.outputs.journal import read_table
@@ -101,7 +101,7 @@ def _tiles(summary: dict[str, Any]) -> str:
             f"of {came:,.0f} MB/s in; pixels {compression['r_px_of_this_recording']}:1 of this recording",
         )
     )
-    count, drive_s = sum(keyframes["count"].values()), max(summary["drive_s"], 1 / float(RATE_HZ))
+    count, drive_s = sum(keyframes["count"].values()), max(summary["drive_s"], TICK_S)
     surprises = sum(keyframes["reasons"]["surprise"].values())
     found.append(
         headline(
@@ -175,7 +175,7 @@ def _keyframes(summary: dict[str, Any], keep: pa.Table) -> str:
         strips(over_time, KEYFRAME_RGB, float(_time_s(keep)[-1]), f"full colour: {most:.0%} of ticks", most),
         table(["camera", "keyframes", "a second", *reasons], rows),
         f"<p class=caption>A keyframe may have several reasons. Memory: {memory['commits']} commits, "
-        f"{memory['slots_filled']} of 112 slots filled at the end.</p>",
+        f"{memory['slots_filled']} of {MEMORY_SLOTS} slots filled at the end.</p>",
         intro="A keyframe grants its camera more gaze and, where it is a surprise, a memory commit. It gates nothing: "
         "every tick reaches the network.",
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fsd.data.errors import ModelError, OutputError
+from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS
 from fsd.data.simulator.baselines import BASELINES
 from fsd.data.simulator.environment import DrivingEnv
@@ -135,7 +136,7 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
         result.scores[driver][scenario, seed] = journal.done[driver, scenario, seed]
     try:
         config.out.mkdir(parents=True, exist_ok=True)
-        (config.out / "routes.json").write_text(json.dumps(result.to_rows(), indent=1) + "\n", encoding="utf-8")
+        write_text(config.out / "routes.json", json.dumps(result.to_rows(), indent=1) + "\n")
     except OSError as error:
         raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
     return result

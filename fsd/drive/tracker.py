@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsd.data.frames import RATE_HZ
+from fsd.data.frames import RATE_HZ, TICK_S
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.runtime.plan import Plan
-
-TICK_S = float(1 / RATE_HZ)
 
 
 @dataclass(frozen=True)

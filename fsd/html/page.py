@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from fsd.data.files import write_text
+
 NO_NETWORK = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """Content security policy: even a page that somebody tampered with cannot fetch anything."""
 
@@ -48,9 +50,7 @@ def page(title: str, body: str) -> str:
 
 def write_page(path: Path, content: str) -> None:
     """Write a page in one step: a reader sees the old one or the new one, never half."""
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(content, encoding="utf-8")
-    unfinished.replace(path)
+    write_text(path, content)
 
 
 def data_uri(picture: bytes, kind: str) -> str:

@@ -18,7 +18,7 @@ _STEAL = 8
 def stolen_s(stat: Path = Path("/proc/stat")) -> float:
     """Stolen processor seconds since the start, all cores together; NaN where the system does not tell."""
     try:
-        with stat.open() as lines:
+        with stat.open(encoding="utf-8") as lines:
             return int(lines.readline().split()[_STEAL]) / float(os.sysconf("SC_CLK_TCK"))
     except (OSError, ValueError, IndexError):
         return float("nan")

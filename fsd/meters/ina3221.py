@@ -35,7 +35,7 @@ class Ina3221Meter:
 
     def watts(self) -> float:
         """Power of this moment."""
-        return sum(int(volts.read_text()) * int(amperes.read_text()) for volts, amperes in self._rails) / 1e6
+        return sum(int(volts.read_bytes()) * int(amperes.read_bytes()) for volts, amperes in self._rails) / 1e6
 
     def joules(self) -> float:
         """Energy since the meter was opened."""
@@ -47,13 +47,13 @@ def find_ina3221(sysfs: Path) -> Ina3221Meter | str:
     rails: dict[str, Rail] = {}
     for chip in sorted((sysfs / "class" / "hwmon").glob("hwmon*")):
         try:
-            if (chip / "name").read_text().strip() != "ina3221":
+            if (chip / "name").read_text(encoding="utf-8").strip() != "ina3221":
                 continue
             for label in sorted(chip.glob("in*_label")):
                 number = label.name.removeprefix("in").removesuffix("_label")
                 rail = (chip / f"in{number}_input", chip / f"curr{number}_input")
                 if rail[1].exists():
-                    rails[label.read_text().strip()] = rail
+                    rails[label.read_text(encoding="utf-8").strip()] = rail
         except OSError:
             continue
     if not rails:
@@ -67,7 +67,7 @@ def find_ina3221(sysfs: Path) -> Ina3221Meter | str:
 def _module_name(sysfs: Path) -> str:
     """`NVIDIA Jetson AGX Orin Developer Kit` or the like; empty where the device tree is not there."""
     try:
-        return (sysfs / "firmware" / "devicetree" / "base" / "model").read_text().strip("\0\n ")
+        return (sysfs / "firmware" / "devicetree" / "base" / "model").read_text(encoding="utf-8").strip("\0\n ")
     except OSError:
         return ""
 

@@ -31,7 +31,7 @@ def _processor() -> str:
 
 def _cpuinfo(field: str) -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith(field):
                 return line.partition(":")[2].strip()
     except OSError:

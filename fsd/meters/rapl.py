@@ -20,17 +20,17 @@ class RaplMeter:
     hardware = ""  # the processor's model name says nothing about a device of the table
 
     def __init__(self, zones: list[Path]) -> None:
-        names = [(zone / "name").read_text().strip() for zone in zones]
+        names = [(zone / "name").read_text(encoding="utf-8").strip() for zone in zones]
         self.covers = f"processor only ({', '.join(names)}); no board, no graphics card"
         self._counters = [zone / "energy_uj" for zone in zones]
-        self._ranges_uj = [int((zone / "max_energy_range_uj").read_text()) for zone in zones]
-        self._last_uj = [int(counter.read_text()) for counter in self._counters]
+        self._ranges_uj = [int((zone / "max_energy_range_uj").read_bytes()) for zone in zones]
+        self._last_uj = [int(counter.read_bytes()) for counter in self._counters]
         self._total_uj = 0
 
     def joules(self) -> float:
         """Energy since the meter was opened. A counter that wrapped once since the last read is put right."""
         for index, counter in enumerate(self._counters):
-            now_uj = int(counter.read_text())
+            now_uj = int(counter.read_bytes())
             step_uj = now_uj - self._last_uj[index]
             self._total_uj += step_uj if step_uj >= 0 else step_uj + self._ranges_uj[index]
             self._last_uj[index] = now_uj
@@ -44,7 +44,7 @@ def find_rapl(sysfs: Path) -> RaplMeter | str:
     packages, memory = [], []
     for zone in sorted((sysfs / "class" / "powercap").glob("intel-rapl:*")):
         try:
-            name = (zone / "name").read_text().strip()
+            name = (zone / "name").read_text(encoding="utf-8").strip()
         except OSError:
             continue
         if name.startswith("package"):

@@ -13,6 +13,9 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from fsd.data.files import replacing
+from fsd.data.frames import RATE_HZ
+
 JOURNAL_SUFFIX = ".arrows"
 
 
@@ -25,7 +28,7 @@ class TableJournal:
         flush_rows: rows a batch; at 36 Hz, 36 rows lose at most one second of a killed run.
     """
 
-    def __init__(self, parquet_path: Path, schema: pa.Schema, flush_rows: int = 36) -> None:
+    def __init__(self, parquet_path: Path, schema: pa.Schema, flush_rows: int = int(RATE_HZ)) -> None:
         self.parquet_path = parquet_path
         self._journal_path = parquet_path.with_suffix(JOURNAL_SUFFIX)
         self._schema = schema
@@ -46,8 +49,11 @@ class TableJournal:
         self._flush()
         self._writer.close()
         self._file.close()
-        unfinished = self.parquet_path.with_suffix(".parquet.part")
-        with pyarrow.ipc.open_stream(self._journal_path) as stream, pq.ParquetWriter(unfinished, self._schema) as out:
+        with (
+            replacing(self.parquet_path) as unfinished,
+            pyarrow.ipc.open_stream(self._journal_path) as stream,
+            pq.ParquetWriter(unfinished, self._schema) as out,
+        ):
             batches: list[pa.RecordBatch] = []
             for batch in stream:
                 batches.append(batch)
@@ -55,7 +61,6 @@ class TableJournal:
                     out.write_table(pa.Table.from_batches(batches))
                     batches.clear()
             out.write_table(pa.Table.from_batches(batches, self._schema))
-        unfinished.replace(self.parquet_path)
         self._journal_path.unlink()
 
     def _flush(self) -> None:

@@ -55,7 +55,7 @@ def load_run(folder: Path) -> Run:
         UsageError: it is no such folder, or its files are damaged or of another version.
     """
     try:
-        summary = json.loads((folder / "summary.json").read_text())
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         plan, ticks = read_table(folder / "plan.parquet"), read_table(folder / "ticks.parquet")
     except FileNotFoundError as error:
         missing = Path(error.filename).name if error.filename else "its tables"

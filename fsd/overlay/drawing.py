@@ -9,9 +9,8 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data import camera_model
-from fsd.data.frames import Frame
+from fsd.data.frames import GRID_COLUMNS, GRID_ROWS, Frame
 from fsd.data.rig import Camera
 from fsd.runtime.plan import Plan
 

@@ -16,13 +16,11 @@ import av
 import numpy as np
 
 from fsd.data.clip import Clip
-from fsd.data.clock import SECOND_NS, tick_time_ns
-from fsd.data.frames import CAMERAS, RATE_HZ, Frame, FrameSet
+from fsd.data.clock import tick_time_ns
+from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, TICK_NS, Frame, FrameSet
 from fsd.data.planes import frame_of
 from fsd.profile.packet_loop import PacketLoop
 
-PERIOD_NS = SECOND_NS / float(RATE_HZ)
-MAX_AGE_NS = 250_000_000
 MAX_PICTURES = 720
 """Held in memory per camera: 20 s at 36 Hz, about 20 MB at 8 Mbit/s."""
 
@@ -48,12 +46,12 @@ class CameraTiming:
     def __post_init__(self) -> None:
         if not 0 <= self.skew <= 1:
             raise ValueError(f"skew is a share of the frame period between 0 and 1, got {self.skew}.")
-        if self.jitter_ms < 0 or self.jitter_ms * 6e6 > PERIOD_NS:
-            raise ValueError(f"jitter_ms must lie between 0 and {PERIOD_NS / 6e6:.1f}, got {self.jitter_ms}.")
+        if self.jitter_ms < 0 or self.jitter_ms * 6e6 > TICK_NS:
+            raise ValueError(f"jitter_ms must lie between 0 and {TICK_NS / 6e6:.1f}, got {self.jitter_ms}.")
 
     def offsets_ns(self, ticks: int) -> np.ndarray:
         """(ticks, 8) capture time of each camera's frame minus its tick time, at most 0."""
-        phases = -np.arange(len(CAMERAS)) / len(CAMERAS) * PERIOD_NS * self.skew
+        phases = -np.arange(len(CAMERAS)) / len(CAMERAS) * TICK_NS * self.skew
         noise = np.random.default_rng(self.seed).normal(0.0, 1.0, (ticks, len(CAMERAS))).clip(-3, 3)
         return np.minimum(phases + noise * self.jitter_ms * 1e6, 0.0).astype(np.int64)
 
@@ -79,7 +77,7 @@ class _Camera:
     def drop(self, number: int, lag_ns: int) -> None:
         """Catch up: leave frame `number` and what follows undecoded until the I-frame after now."""
         if number >= self._resume_number:
-            dropped = self._loop.skip(at_least=int(lag_ns // PERIOD_NS))
+            dropped = self._loop.skip(at_least=int(lag_ns // TICK_NS))
             self.dropped += dropped
             self._resume_number = number + dropped
 
@@ -108,7 +106,7 @@ class CameraFeed:
         timing: CameraTiming | None = None,
         on_demand: bool = False,
         log_decode: bool = False,
-        max_lag_ns: int = MAX_AGE_NS,
+        max_lag_ns: int = MAX_FRAME_AGE_NS,
     ) -> None:
         self._max_lag_ns = max_lag_ns
         self.decode_log: list[tuple[str, str, int, int]] = []
@@ -176,7 +174,7 @@ class CameraFeed:
         is_black = np.array([f is not None and f.is_black for f in frames])
         is_new = index != self._last_index
         self._last_index = index
-        is_valid = (age_ns >= 0) & (age_ns <= MAX_AGE_NS) & ~is_black
+        is_valid = (age_ns >= 0) & (age_ns <= MAX_FRAME_AGE_NS) & ~is_black
         return FrameSet(tick, timestamp_ns, tuple(frames), age_ns, is_valid, is_new & (index >= 0))
 
     @property

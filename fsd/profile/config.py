@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fsd.data.frames import TICK_MS, TICK_NS
 from fsd.networks.onnx_session import PROVIDERS
-from fsd.profile.camera_feed import PERIOD_NS, CameraTiming
+from fsd.profile.camera_feed import CameraTiming
 from fsd.profile.energy.devices import device as power_device
 
 SCENARIOS = ("constant-stream", "single-stream", "flat-out")
-TICK_MS = PERIOD_NS / 1e6
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -89,7 +89,7 @@ class ProfileConfig:
     @property
     def paced_ticks(self) -> int:
         """How many ticks of constant stream to sample."""
-        return self.ticks if self.soak_s is None else max(1, round(self.soak_s * 1e9 / PERIOD_NS))
+        return self.ticks if self.soak_s is None else max(1, round(self.soak_s * 1e9 / TICK_NS))
 
 
 def seconds_of(text: str) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 
 from fsd.data.clip import Clip, open_clip
 from fsd.data.errors import ClipError, OutputError
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, TICK_S
 from fsd.meters.machine import describe_machine
 from fsd.meters.power import EnergyMeter, find_meters
 from fsd.networks.contract import TensorSpec
@@ -152,7 +152,7 @@ def _run_scenarios(
     workers, warm_up = config.decode_workers, config.warm_up
     with TimedPipeline(clip, planner) as pipeline:
         if PACED in config.scenarios:
-            say(f"constant-stream: {config.paced_ticks} ticks at 36 Hz ({config.paced_ticks / 36:.0f} s)")
+            say(f"constant-stream: {config.paced_ticks} ticks at 36 Hz ({config.paced_ticks * TICK_S:.0f} s)")
             watched = [watch(config.control_s)] if config.control_s else []
             runs.append(constant_stream(pipeline, config.paced_ticks, workers, config.timing(), warm_up, meters))
             if runs[-1].was_interrupted:

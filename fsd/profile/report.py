@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fsd.data.files import write_text
 from fsd.data.frames import RATE_HZ
 from fsd.meters.cpu_steal import stolen_words
 from fsd.profile import charts
@@ -52,11 +53,12 @@ def write_report(path: Path, summary: Mapping[str, Any], samples: Mapping[str, T
         if each.is_planned.any() and name != "model-only":
             body.append(_scenario(name, summary["scenarios"][name], each, limit_ms))
     body += [_network(summary), _power(summary)]
-    path.write_text(
+    write_text(
+        path,
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>fsd profile: {escape(summary['clip']['name'])}</title><style>{STYLE}</style></head>"
-        f"<body>{''.join(body)}</body></html>\n"
+        f"<body>{''.join(body)}</body></html>\n",
     )
 
 

@@ -165,6 +165,6 @@ def _growth_over(times_s: np.ndarray, memory_bytes: np.ndarray) -> dict[str, Any
 def resident_bytes(statm: Path = Path("/proc/self/statm")) -> float:
     """Resident memory of this process; NaN where the system does not tell."""
     try:
-        return int(statm.read_text().split()[1]) * float(PAGE_BYTES)
+        return int(statm.read_bytes().split()[1]) * float(PAGE_BYTES)
     except (OSError, ValueError, IndexError):
         return float("nan")

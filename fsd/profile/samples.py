@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fsd.data.files import replacing
 from fsd.data.frames import CAMERAS
 
 STAGES = ("queue", "decode", "synchronise", "compress", "bind", "infer", "post", "write")
@@ -139,7 +140,8 @@ class TickSamples:
 
 def write_samples(path: Path, scenarios: Mapping[str, TickSamples]) -> None:
     """Write `samples.parquet`."""
-    pq.write_table(pa.concat_tables([samples.table(name) for name, samples in scenarios.items()]), path)
+    with replacing(path) as unfinished:
+        pq.write_table(pa.concat_tables([samples.table(name) for name, samples in scenarios.items()]), unfinished)
 
 
 def read_latencies(path: Path, scenario: str) -> np.ndarray:

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.frames import CAMERAS, RATE_HZ, TICK_NS
 from fsd.meters.cpu_steal import is_beside_theft
 from fsd.meters.quantity import unavailable
-from fsd.profile.camera_feed import PERIOD_NS
 from fsd.profile.samples import STAGES, TickSamples
 from fsd.profile.scenarios import ScenarioRun
 from fsd.profile.stats.deadlines import check_deadline, interval_errors_ms
@@ -38,7 +37,7 @@ def summarise(run: ScenarioRun, deadline_ms: float) -> dict[str, Any]:
     }
     if run.name == PACED:
         summary["dropped_frames"] = dict(run.dropped_frames)
-        summary["jitter_ms"] = describe(np.abs(interval_errors_ms(samples.planned_ns, PERIOD_NS)))
+        summary["jitter_ms"] = describe(np.abs(interval_errors_ms(samples.planned_ns, TICK_NS)))
     return summary
 
 
@@ -71,7 +70,7 @@ def _beside_stolen_time(run: ScenarioRun, deadline_ms: float) -> dict[str, int] 
     times_s, stolen_s, latency_ms = run.resources.times_s, run.resources.stolen_s, run.samples.latency_ms
     if not np.isfinite(stolen_s).all():
         return None
-    due_s = (run.start_ns + PERIOD_NS * np.arange(len(latency_ms))) / 1e9
+    due_s = (run.start_ns + TICK_NS * np.arange(len(latency_ms))) / 1e9
     is_beside = is_beside_theft(times_s, stolen_s, due_s)
     is_miss = ~(latency_ms <= deadline_ms)  # a skipped tick is NaN
     return {"ticks": int(is_beside.sum()), "misses": int((is_beside & is_miss).sum())}

@@ -16,9 +16,9 @@ import numpy as np
 
 from fsd.data.clock import tick_time_ns
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import CAMERAS, FrameSet
+from fsd.data.frames import CAMERAS, TICK_NS, FrameSet
 from fsd.meters.power import EnergyMeter
-from fsd.profile.camera_feed import PERIOD_NS, CameraFeed, CameraTiming
+from fsd.profile.camera_feed import CameraFeed, CameraTiming
 from fsd.profile.resources import ResourceTrack
 from fsd.profile.samples import TickSamples
 from fsd.profile.timed_pipeline import StepTimes, TimedPipeline
@@ -116,9 +116,9 @@ def constant_stream(
     first_plan_ms(pipeline, workers)  # compiling kernels would otherwise use up the warm-up
     pipeline.reset()
     with CameraFeed(pipeline.clip, workers, total, timing, log_decode=log_decode) as feed:
-        resources = ResourceTrack(total * PERIOD_NS / 1e9, meters)
+        resources = ResourceTrack(total * TICK_NS / 1e9, meters)
         _settle_collector()
-        feed.start(time.perf_counter_ns() + int(2 * PERIOD_NS))
+        feed.start(time.perf_counter_ns() + int(2 * TICK_NS))
         first_due_ns = feed.start_ns + tick_time_ns(warm_up)
         tick = _paced(pipeline, feed, samples, 0, warm_up, warm_up)
         was_interrupted = False
@@ -142,7 +142,7 @@ def constant_stream(
 
 def _paced(pipeline: TimedPipeline, feed: CameraFeed, samples: TickSamples, tick: int, end: int, warm_up: int) -> int:
     """Run ticks from `tick` to `end` at their times; returns the tick to go on with."""
-    period_s = PERIOD_NS / 1e9
+    period_s = TICK_NS / 1e9
     while tick < end:
         due_ns = feed.start_ns + tick_time_ns(tick)
         remaining_ns = due_ns - time.perf_counter_ns()
@@ -154,7 +154,7 @@ def _paced(pipeline: TimedPipeline, feed: CameraFeed, samples: TickSamples, tick
         times = _plan(pipeline, feed.frame_set(tick), due_ns, awake_ns, arrived_ns)
         if tick >= warm_up:
             times.into(samples, tick - warm_up, _ages_ms(times.frame_set, times.step.planned_ns - feed.start_ns))
-        newest = int((time.perf_counter_ns() - feed.start_ns) // PERIOD_NS)
+        newest = int((time.perf_counter_ns() - feed.start_ns) // TICK_NS)
         tick = max(tick + 1, newest)
     return tick
 
@@ -173,7 +173,7 @@ def single_stream(
     first_due_ns = 0
     with CameraFeed(pipeline.clip, workers, total, on_demand=True) as feed:
         feed.start(time.perf_counter_ns())
-        resources = ResourceTrack(total * PERIOD_NS / 1e9, meters)
+        resources = ResourceTrack(total * TICK_NS / 1e9, meters)
         _settle_collector()
         for tick in range(warm_up):
             _on_demand(pipeline, feed, tick)
@@ -218,7 +218,7 @@ def flat_out(
         record: write samples; False measures only throughput, which shows the cost of recording them.
     """
     samples = TickSamples(ticks)
-    resources = ResourceTrack(ticks * PERIOD_NS / 1e9, meters)
+    resources = ResourceTrack(ticks * TICK_NS / 1e9, meters)
     _settle_collector()
     _replay(pipeline, workers, warm_up, None)
     start_ns = time.perf_counter_ns()
@@ -261,7 +261,7 @@ def model_only(
     for _ in range(warm_up):
         planner.rerun_last()
     start_ns = time.perf_counter_ns()
-    with ResourceTrack(ticks * PERIOD_NS / 1e9, meters) as resources:
+    with ResourceTrack(ticks * TICK_NS / 1e9, meters) as resources:
         for tick in range(ticks):
             due_ns = time.perf_counter_ns()
             bind_ms = planner.rerun_last()

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fsd.data.files import write_text
+
 
 class ChromeTrace:
     """Collects events and writes them. Tracks are rows of the viewer, made on first use, in that order."""
@@ -58,7 +60,7 @@ class ChromeTrace:
             if "dur_ns" in event:
                 out["dur"] = event["dur_ns"] / 1e3
             events.append(out)
-        path.write_text(json.dumps({"traceEvents": names + events, "displayTimeUnit": "ms"}))
+        write_text(path, json.dumps({"traceEvents": names + events, "displayTimeUnit": "ms"}))
 
     def _track(self, name: str) -> int:
         return self._tracks.setdefault(name, len(self._tracks) + 1)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from fsd.data.errors import FsdError, UsageError
+from fsd.data.files import write_text
 from fsd.replay.replay import ReplayConfig, replay
 from fsd.version import __version__
 
@@ -91,7 +92,7 @@ def replay_many(
     ordered = [outcomes[str(config.clip)] for config in mine]
     template.out.mkdir(parents=True, exist_ok=True)
     name = "batch.json" if shard.count == 1 else f"batch-{shard.index}-of-{shard.count}.json"
-    (template.out / name).write_text(json.dumps([asdict(outcome) for outcome in ordered], indent=1) + "\n")
+    write_text(template.out / name, json.dumps([asdict(outcome) for outcome in ordered], indent=1) + "\n")
     return ordered
 
 
@@ -118,7 +119,7 @@ def _replay_apart(config: ReplayConfig, again: bool) -> Outcome:
     if process.exitcode == 0:
         return _outcome(config, summary, "complete")
     if (refusal := config.out / "error.txt").exists():
-        return Outcome(str(config.clip), str(config.out), "failed", refusal.read_text().strip())
+        return Outcome(str(config.clip), str(config.out), "failed", refusal.read_text(encoding="utf-8").strip())
     if summary.get("status") in ("failed", "interrupted"):
         return _outcome(config, summary, "failed")
     return Outcome(str(config.clip), str(config.out), "crashed", f"the process ended with {process.exitcode}")
@@ -131,13 +132,13 @@ def _replay_quietly(config: ReplayConfig) -> None:
         replay(config, show_progress=False)
     except FsdError as error:
         config.out.mkdir(parents=True, exist_ok=True)
-        refusal.write_text(f"{error}\n")
+        write_text(refusal, f"{error}\n")
         sys.exit(error.exit_code)
 
 
 def _read_summary(config: ReplayConfig) -> dict:
     try:
-        return json.loads((config.out / "summary.json").read_text())
+        return json.loads((config.out / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 

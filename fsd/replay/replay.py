@@ -19,7 +19,7 @@ from fsd.data.clip import Clip, open_clip
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import OutputError, UsageError
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import FrameSet
+from fsd.data.frames import MAX_FRAME_AGE_MS, FrameSet
 from fsd.doctor import install_line
 from fsd.meters.energy_count import energy_count
 from fsd.networks.onnx_session import PROVIDERS
@@ -67,7 +67,7 @@ class ReplayConfig:
     threads: int = 1
     decode_workers: int = 2
     max_ticks: int | None = None
-    max_age_ms: float = 250.0
+    max_age_ms: float = MAX_FRAME_AGE_MS
     command: str | None = None
     overlay: bool = True
     report: bool = True

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data.ego import EgoTrack
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.outputs.run_folder import Run, list_column
 from fsd.scoring.baseline_plans import constant_velocity

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from fsd.data.clip import Clip
+from fsd.data.files import write_text
 from fsd.data.frame_source import SyncReport
-from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.frames import CAMERAS, RATE_HZ, TICK_MS
 from fsd.meters.energy_count import EnergyCount
 from fsd.meters.quantity import Figure, unavailable
 from fsd.networks.contract import WAYPOINTS
@@ -27,7 +28,6 @@ from fsd.scoring.baseline_plans import Plans
 from fsd.scoring.plan_errors import score_run
 from fsd.version import __version__
 
-TICK_MS = float(1000 / RATE_HZ)
 PERCENTILES = (50, 90, 99)
 
 
@@ -198,14 +198,12 @@ class RunRecord:
 
 def write_summary(folder: Path, summary: dict[str, Any]) -> None:
     """Write `summary.json` in one step: a reader sees the old one or the new one, never half."""
-    unfinished = folder / "summary.json.part"
-    unfinished.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
-    unfinished.replace(folder / "summary.json")
+    write_text(folder / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
 
 
 def _processor() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:

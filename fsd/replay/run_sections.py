@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
-from fsd.data.frames import CAMERAS
+from fsd.compression.tick import MEMORY_SLOTS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, TICK_S
 from fsd.data.rig import Rig
 from fsd.html.charts import Series, bars, heat_picture, in_buckets, line_chart, most_of, stacked_bar, strips
 from fsd.html.page import data_uri, section, table, text
@@ -39,7 +39,7 @@ def compressor(summary: dict[str, Any], figures: RunFigures, thumbnails: Mapping
             f"<figcaption><b>{WORDS[name]}</b> {reads[index] / max(1, reads.sum()):.0%} of gaze"
             f"{f' · {unread} blocks never read' if unread else ''}</figcaption></figure>"
         )
-    per_second = found.is_keyframe.sum(axis=0) / max(duration_s, 1 / 36)
+    per_second = found.is_keyframe.sum(axis=0) / max(duration_s, TICK_S)
     gaze_rows = [(WORDS[CAMERAS[index]], in_buckets(found.patches[:, index])) for index in seen]
     keyframe_rows = [(WORDS[CAMERAS[index]], in_buckets(found.is_keyframe[:, index])) for index in seen]
     most_gaze, most_keyframes = most_of(gaze_rows), most_of(keyframe_rows)
@@ -70,7 +70,7 @@ def compressor(summary: dict[str, Any], figures: RunFigures, thumbnails: Mapping
         "</div><div><h3>Age of the shown frame</h3>",
         bars([(name, median, f"{median:.0f} ms, max {worst:.0f}") for name, median, worst in age], "age"),
         "</div></div>",
-        f"<p class=caption>Memory: {int(found.memory_slots[-1])} of 112 slots filled at the end.</p>",
+        f"<p class=caption>Memory: {int(found.memory_slots[-1])} of {MEMORY_SLOTS} slots filled at the end.</p>",
         intro=intro,
     )
 

@@ -12,13 +12,13 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.files import write_text
+from fsd.data.frames import CAMERAS, TICK_MS
 from fsd.viewers.viewer_values import VALUES
 
 LAYOUT_FILE = "drive_layout.json"
 FRONT_AND_REAR = ("front_main", "front_wide", "front_narrow", "rear")
 SIDES = ("left_pillar", "right_pillar", "left_repeater", "right_repeater")
-TICK_MS = f"{float(1000 / RATE_HZ):.2f}"
 """As a series of a plot, a number is a horizontal line."""
 
 Node = str | dict[str, Any]
@@ -27,7 +27,7 @@ Node = str | dict[str, Any]
 
 def write_layout(path: Path, topics: Collection[str]) -> None:
     """Write the layout for a file that has these topics."""
-    path.write_text(json.dumps(foxglove_layout(topics), indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(foxglove_layout(topics), indent=1) + "\n")
 
 
 def foxglove_layout(topics: Collection[str]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _plots(cameras: Sequence[str], has_compressor: bool) -> dict[str, dict[str, 
     }
     return {
         "Plot!control": _plot("Control", [*control, ("/ego.speed_mps", "speed_mps")]),
-        "Plot!latency": _plot("Latency, ms", [*stages, (TICK_MS, "one tick")]),
+        "Plot!latency": _plot("Latency, ms", [*stages, (f"{TICK_MS:.2f}", "one tick")]),
         "Plot!ages": _plot("Age of the pictures, ms", ages),
         **(compressor if has_compressor else {}),
         "StateTransitions!health": {

@@ -25,7 +25,7 @@ from foxglove_schemas_protobuf.TextPrimitive_pb2 import TextPrimitive
 from foxglove_schemas_protobuf.TriangleListPrimitive_pb2 import TriangleListPrimitive
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
+from fsd.data.frames import GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera
 from fsd.overlay.drawing import doubt_edges, ribbon_edges
 from fsd.runtime.plan import Plan

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import rerun as rr
 
-from fsd.compression.budget import GRID_COLUMNS, GRID_ROWS
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
-from fsd.data.frames import CAMERAS, Frame
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame
 from fsd.overlay.drawing import DRIVEN, GAZE, PLAN, doubt_edges, ribbon_edges
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult

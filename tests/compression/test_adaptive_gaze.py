@@ -7,8 +7,8 @@ from fsd.compression.adaptive_gaze import AdaptiveGaze, GazeWeights
 from fsd.compression.budget import BUDGETS
 from fsd.compression.gaze import Gaze, Scene
 from fsd.compression.overlap import better_views
-from fsd.compression.token_geometry import BLOCKS, TokenGeometry
-from fsd.data.frames import CAMERAS
+from fsd.compression.token_geometry import TokenGeometry
+from fsd.data.frames import BLOCKS, CAMERAS
 from fsd.data.standard_rigs import canonical_rig
 
 RIG = canonical_rig()

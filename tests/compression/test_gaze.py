@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd.compression.budget import BUDGETS, Budget
-from fsd.compression.gaze import ALL_BLOCKS, Gaze, GazePolicy, Scene, spread_order
+from fsd.compression.budget import ALL_BLOCKS, BUDGETS, Budget
+from fsd.compression.gaze import Gaze, GazePolicy, Scene, spread_order
 from fsd.compression.gaze_baselines import DownscaleOnly, FixedFoveation, RandomGaze
-from fsd.compression.token_geometry import BLOCKS, TokenGeometry
+from fsd.compression.token_geometry import TokenGeometry
+from fsd.data.frames import BLOCKS
 from fsd.data.standard_rigs import canonical_rig
 
 GEOMETRY = TokenGeometry(canonical_rig())

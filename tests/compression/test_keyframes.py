@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsd.compression.keyframes import DISTANCE, GAP, START, SURPRISE, KeyframeConfig, KeyframeScheduler
-from fsd.compression.token_geometry import BLOCKS
+from fsd.data.frames import BLOCKS
 
 PRIOR = np.full((8, BLOCKS), 500, np.int64)
 ALL = np.ones(8, bool)

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from fsd.compression.budget import BUDGETS, Budget
+from fsd.compression.budget import ALL_BLOCKS, BUDGETS, Budget
 from fsd.compression.compressor import Compressor
-from fsd.compression.gaze import ALL_BLOCKS, Gaze, GazePolicy, Scene
+from fsd.compression.gaze import Gaze, GazePolicy, Scene
 from fsd.compression.policies import POLICIES, make_policy, make_selection, spent_budget
 from fsd.compression.token_baselines import RasterGaze, RunLengthGaze
-from fsd.compression.token_geometry import BLOCKS
+from fsd.data.frames import BLOCKS
 from fsd.data.standard_rigs import canonical_rig
 
 WHOLE = Budget("whole", 8, 8, ALL_BLOCKS)

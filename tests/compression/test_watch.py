@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from fsd.compression.adaptive_gaze import AdaptiveGaze, GazeWeights
-from fsd.compression.budget import BUDGETS, GRID_COLUMNS, GRID_ROWS
+from fsd.compression.budget import BUDGETS
 from fsd.compression.gaze import Gaze, Scene
-from fsd.compression.token_geometry import BLOCKS, TokenGeometry
+from fsd.compression.token_geometry import TokenGeometry
 from fsd.compression.watch import watch_blocks
 from fsd.data.camera_model import project
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Rig
 from fsd.data.standard_rigs import canonical_rig
 

@@ -18,7 +18,6 @@ from fsd.networks.network_cost import NetworkCost
 from fsd.profile.energy.devices import Device
 
 Answer = Literal["yes", "no", "open"]
-PERIOD_S = float(1 / RATE_HZ)
 
 
 @dataclass(frozen=True, slots=True)

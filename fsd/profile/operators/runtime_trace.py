@@ -85,7 +85,7 @@ def events_by_run(path: Path) -> list[list[OperatorEvent]]:
     """Read a profile file that ONNX Runtime has finished: one list of operators a run, in the order of execution."""
     runs: list[list[OperatorEvent]] = []
     pending: list[OperatorEvent] = []
-    for event in json.loads(path.read_text()):
+    for event in json.loads(path.read_text(encoding="utf-8")):
         if event.get("cat") == "Node" and event["name"].endswith(KERNEL_SUFFIX):
             pending.append(_operator_event(event))
         elif event.get("name") == "model_run":

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BLOCK_TICKS = 36
+from fsd.data.frames import RATE_HZ
+
+BLOCK_TICKS = int(RATE_HZ)
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)
 SMALLEST_DRIFT = 1.02

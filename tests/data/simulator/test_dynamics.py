@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fsd.data.frames import TICK_S
 from fsd.data.simulator.boxes import boxes_overlap
-from fsd.data.simulator.dynamics import MAX_CURVATURE_RATE, TICK_S, EgoState
+from fsd.data.simulator.dynamics import MAX_CURVATURE_RATE, EgoState
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=60)
 

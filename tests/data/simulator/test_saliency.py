@@ -1,14 +1,9 @@
 import numpy as np
 
-from fsd.compression import budget
 from fsd.data.frames import CAMERAS
 from fsd.data.simulator import saliency
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.standard_rigs import canonical_rig
-
-
-def test_the_block_grid_is_the_compressors() -> None:
-    assert (saliency.GRID_ROWS, saliency.GRID_COLUMNS) == (budget.GRID_ROWS, budget.GRID_COLUMNS)
 
 
 def test_a_lead_car_is_marked_in_the_front_cameras() -> None:

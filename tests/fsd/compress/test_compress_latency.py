@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from fsd.compress.gaze_latency import EVENT_SURPRISE, EventDetector, GazeLatency
-from fsd.compression.gaze import ALL_BLOCKS
+from fsd.compression.budget import ALL_BLOCKS
 from fsd.compression.keyframes import GAP, SURPRISE
 
 NOTHING = np.zeros(0, np.int64)

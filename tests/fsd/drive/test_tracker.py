@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from fsd.drive.tracker import TICK_S, Tracker, TrackerConfig
+from fsd.data.frames import TICK_S
+from fsd.drive.tracker import Tracker, TrackerConfig
 from fsd.networks.contract import WAYPOINT_TIMES_S
 from fsd.runtime.plan import Plan
 

@@ -7,7 +7,8 @@ import pytest
 from fsd.data.clip import open_clip
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS as CAMERA_ORDER
-from fsd.profile.camera_feed import PERIOD_NS, CameraFeed, CameraTiming
+from fsd.data.frames import TICK_NS
+from fsd.profile.camera_feed import CameraFeed, CameraTiming
 from fsd.profile.packet_loop import PacketLoop
 
 NEVER = 10**12
@@ -18,8 +19,8 @@ def test_cameras_capture_one_after_the_other_and_the_first_at_the_tick() -> None
     offsets = CameraTiming(skew=1.0).offsets_ns(3)
     assert offsets.shape == (3, 8)
     assert (offsets[:, 0] == 0).all()
-    assert np.diff(offsets[0]) == pytest.approx(np.full(7, -PERIOD_NS / 8), abs=1)
-    assert offsets.min() > -PERIOD_NS
+    assert np.diff(offsets[0]) == pytest.approx(np.full(7, -TICK_NS / 8), abs=1)
+    assert offsets.min() > -TICK_NS
 
 
 def test_without_skew_all_cameras_capture_at_once() -> None:
@@ -66,7 +67,7 @@ def test_on_demand_nothing_is_decoded_before_it_is_asked_for(small_clip: Path) -
 def test_by_the_clock_a_tick_shows_frames_captured_until_then(small_clip: Path) -> None:
     timing = CameraTiming(skew=1.0)
     with CameraFeed(open_clip(small_clip), workers=2, ticks=4, timing=timing, max_lag_ns=NEVER) as feed:
-        feed.start(time.perf_counter_ns() + int(2 * PERIOD_NS))
+        feed.start(time.perf_counter_ns() + int(2 * TICK_NS))
         assert feed.wait_for(3, timeout_s=30)
         frame_set = feed.frame_set(3)
     captured = [frame.timestamp_ns for frame in frame_set.frames if frame is not None]
@@ -78,7 +79,7 @@ def test_by_the_clock_a_tick_shows_frames_captured_until_then(small_clip: Path) 
 
 def test_no_frame_is_decoded_before_it_is_captured(small_clip: Path) -> None:
     with CameraFeed(open_clip(small_clip), workers=2, ticks=5, log_decode=True, max_lag_ns=NEVER) as feed:
-        feed.start(time.perf_counter_ns() + int(2 * PERIOD_NS))
+        feed.start(time.perf_counter_ns() + int(2 * TICK_NS))
         assert feed.wait_for(4, timeout_s=30)
     offsets = CameraTiming().offsets_ns(5)
     seen: dict[str, int] = {}
@@ -124,7 +125,7 @@ def test_a_loop_drops_on_to_the_next_i_frame(small_clip: Path) -> None:
 
 def test_a_decoder_that_lags_drops_frames_and_says_how_many(small_clip: Path) -> None:
     with CameraFeed(open_clip(small_clip), workers=2, ticks=60) as feed:
-        feed.start(time.perf_counter_ns() - int(20 * PERIOD_NS))  # half a second behind from the start
+        feed.start(time.perf_counter_ns() - int(20 * TICK_NS))  # half a second behind from the start
         assert feed.wait_for(59, timeout_s=30)
         shown = feed.frame_set(59)
     assert set(feed.dropped_frames) == set(CAMERA_ORDER)
