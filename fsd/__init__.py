@@ -7,8 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fsd.compare.compare import CompareConfig
-    from fsd.compare.compare import compare as compare_runs
+    from fsd.compare.compare import CompareConfig, compare_replays
     from fsd.compression.compressor import Compressor
     from fsd.data.clip import Clip, open_clip
     from fsd.data.clip_writer import ClipWriter
@@ -35,14 +34,14 @@ __all__ = [
     "ReplayConfig",
     "Rig",
     "__version__",
-    "compare_runs",
+    "compare_replays",
     "load_rig",
     "open_clip",
     "replay_clip",
 ]
 
-# Name -> where it lives. Functions named like their module (`replay`, `compare`) have another name here: a module that
-# was imported takes the place of its name in this package.
+# Name -> where it lives. `replay` has another name here: an imported module would take the place of its own
+# name in this package.
 _PLACES = {
     "Clip": ("fsd.data.clip", "Clip"),
     "ClipWriter": ("fsd.data.clip_writer", "ClipWriter"),
@@ -56,7 +55,7 @@ _PLACES = {
     "ReplayConfig": ("fsd.replay.replay", "ReplayConfig"),
     "Rig": ("fsd.data.rig", "Rig"),
     "__version__": ("fsd.version", "__version__"),
-    "compare_runs": ("fsd.compare.compare", "compare"),
+    "compare_replays": ("fsd.compare.compare", "compare_replays"),
     "load_rig": ("fsd.data.rig", "load_rig"),
     "open_clip": ("fsd.data.clip", "open_clip"),
     "replay_clip": ("fsd.replay.replay", "replay"),

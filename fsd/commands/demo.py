@@ -5,6 +5,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fsd.commands.replay import add_run_arguments, config_from, print_summary
 from fsd.replay.replay import replay
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
@@ -31,10 +33,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             print(f"  report   any browser: {config.out / 'report.html'}")
         if config.overlay:
             print(f"  video    any player: {config.out / 'overlay.mp4'}")
-        if (summary["viewer_file"] or {}).get("file"):
+        if summary.viewer_file and summary.viewer_file.file:
             print(f"  viewer   Foxglove: {config.out / 'drive.mcap'}, layout {LAYOUT_FILE} beside it")
         print(
             f"  plan     python -c \"import pyarrow.parquet as pq; print(pq.read_table('{config.out}/plan.parquet'))\""
         )
         print(f"  figures  {config.out / 'summary.json'}")
-    return summary
+    result: dict[str, Any] = msgspec.to_builtins(summary)
+    return result

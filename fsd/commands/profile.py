@@ -4,9 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fsd.commands.recording_options import camera_map
 from fsd.data.errors import UsageError
 from fsd.networks.onnx_session import PROVIDERS
+from fsd.outputs.profile_summary import ProfileSummary
 from fsd.profile.config import SCENARIOS, ProfileConfig, seconds_of
 from fsd.profile.terminal import print_comparison, print_profile
 
@@ -84,21 +87,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Profile or compare, and print; a missed gate sets the exit code."""
     if options.compare:
-        from fsd.profile.compare_profiles import compare_runs
+        from fsd.profile.compare_profiles import compare_profiles
 
-        comparison = compare_runs(*options.compare)
+        comparison = compare_profiles(*options.compare)
         if not options.json:
             print_comparison(comparison)
-        return comparison
+        changes: dict[str, Any] = msgspec.to_builtins(comparison)
+        return changes
     config = _config_from(options)
     summary = _profile(config, options)
     if not options.json:
         print_profile(summary, config.out)
-    is_met = all(gate["met"] for gate in summary["gates"])
-    return {**summary, "exit_code": 0 if is_met else OVER_LIMIT}
+    is_met = all(gate.is_met for gate in summary.gates)
+    return {**msgspec.to_builtins(summary), "exit_code": 0 if is_met else OVER_LIMIT}
 
 
-def _profile(config: ProfileConfig, options: argparse.Namespace) -> dict[str, Any]:
+def _profile(config: ProfileConfig, options: argparse.Namespace) -> ProfileSummary:
     if options.onnx is not None:
         from fsd.profile.any_model import profile_model, shape_of
 

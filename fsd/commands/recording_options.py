@@ -2,12 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fsd.data.errors import UsageError
 
 if TYPE_CHECKING:
     from fsd.compress.compress import CompressConfig
+    from fsd.outputs.budget_metrics import BudgetMetrics
+    from fsd.outputs.compress_summary import CompressSummary
+    from fsd.outputs.replay_summary import ReplaySummary
+    from fsd.outputs.run_info import ClipInfo
     from fsd.replay.replay import ReplayConfig
 
 
@@ -57,23 +61,23 @@ def camera_map(pairs: list[str] | None, folder: Path) -> dict[str, Path] | None:
     return cameras
 
 
-def print_length(summary: dict[str, Any]) -> None:
+def print_length(summary: "ReplaySummary | CompressSummary") -> None:
     """The first line: what was read, and how much of it."""
-    print(f"{summary['clip']['name']}: {summary['ticks']} ticks, {summary['drive_s']:.1f} s of driving at 36 Hz")
+    print(f"{summary.clip.name}: {summary.ticks} ticks, {summary.drive_s:.1f} s of driving at 36 Hz")
 
 
-def print_assumptions(clip: dict[str, Any]) -> None:
-    """What was not there, and what had to be assumed."""
-    if clip["missing_cameras"]:
-        print(f"  masked       {', '.join(clip['missing_cameras'])} (no video)")
-    for note in clip["notes"]:
-        if not note.startswith("No video for"):  # said above
+def print_assumptions(clip: "ClipInfo") -> None:
+    """What was missing, and what had to be assumed."""
+    if clip.missing_cameras:
+        print(f"  masked       {', '.join(clip.missing_cameras)} (no video)")
+    for note in clip.notes:
+        if not note.startswith("No video for"):  # printed above
             print(f"  note         {note}")
 
 
-def print_ratios(compression: dict[str, Any]) -> None:
+def print_ratios(compression: "BudgetMetrics") -> None:
     """The three ratios, always together."""
     print(
-        f"  compression  {compression['budget']}: R_px {compression['r_px']}:1, R_tok {compression['r_tok']}:1, "
-        f"R_mem {compression['r_mem_60s']}:1 over 60 s (of {compression['reference']})"
+        f"  compression  {compression.budget}: R_px {compression.r_px}:1, R_tok {compression.r_tok}:1, "
+        f"R_mem {compression.r_mem_60s}:1 over 60 s (of {compression.reference})"
     )

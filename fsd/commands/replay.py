@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fsd.commands.recording_options import (
     add_cameras_option,
     add_reading_options,
@@ -18,6 +20,7 @@ from fsd.data.ego import COMMANDS
 from fsd.data.errors import ClipError, UsageError
 from fsd.data.frames import CAMERAS
 from fsd.networks.onnx_session import PROVIDERS
+from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
 from fsd.overlay.layout import HEIGHTS_PX, LAYOUTS, OverlayConfig
 from fsd.replay.batch import Outcome, Shard, replay_many
 from fsd.replay.replay import ReplayConfig, replay
@@ -114,7 +117,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     summary = replay(config)
     if not options.json:
         print_summary(summary, config)
-    return summary
+    result: dict[str, Any] = msgspec.to_builtins(summary)
+    return result
 
 
 def _run_many(options: argparse.Namespace) -> dict[str, Any]:
@@ -176,43 +180,40 @@ def config_from(options: argparse.Namespace, clip: Path, cameras: dict[str, Path
         raise UsageError(str(error)) from error
 
 
-def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
+def print_summary(summary: ReplaySummary, config: ReplayConfig) -> None:
     """The few lines a person reads after a replay."""
-    clip, compression = summary["clip"], summary["compression"]
-    plan_ms = summary["stages_ms"].get("plan", {})
     print_length(summary)
-    print(f"  network      {summary['model']['name']} ({summary['model']['precision']}), {summary['network']}")
-    print(f"  cameras      {', '.join(clip['cameras'])}")
-    print_assumptions(clip)
-    if set(summary["odometry_ticks"]) - {"ego"}:
-        print(f"  motion       {motion_words(summary['odometry_ticks'])}")
-    for fault in (summary["cameras"] or {}).get("faults", ()):
+    print(f"  network      {summary.model.name} ({summary.model.precision}), {summary.network}")
+    print(f"  cameras      {', '.join(summary.clip.cameras)}")
+    print_assumptions(summary.clip)
+    if set(summary.odometry_ticks) - {"ego"}:
+        print(f"  motion       {motion_words(summary.odometry_ticks)}")
+    for fault in summary.cameras.faults if summary.cameras else ():
         print(f"  counted      {fault}")
-    print(f"  speed        {summary['times_real_time']:.2f}x real time, everything written")
-    if plan_ms:
+    print(f"  speed        {summary.times_real_time or 0.0:.2f}x real time, everything written")
+    if plan_ms := summary.stages_ms.get("plan"):
         print(
-            f"  latency      compress + network p50 {plan_ms['p50']:.1f} ms, p99 {plan_ms['p99']:.1f} ms "
-            f"(n = {plan_ms['samples']}); over {summary['deadline']['tick_ms']} ms: {summary['deadline']['ticks_over']}"
+            f"  latency      compress + network p50 {plan_ms.p50:.1f} ms, p99 {plan_ms.p99:.1f} ms "
+            f"(n = {plan_ms.samples}); over {summary.deadline.tick_ms} ms: {summary.deadline.ticks_over}"
         )
-    print_ratios(compression)
-    joules = summary["joules_a_tick"]
-    words = "unavailable" if joules["value"] is None else f"{joules['value']:.2f} {joules['tag']}"
-    print(f"  joules/tick  {words} ({joules['source']})")
-    for planner, scores in (summary["scores"] or {}).items():
+    print_ratios(summary.compression)
+    joules = summary.joules_per_tick
+    value = "unavailable" if joules.value is None else f"{joules.value:.2f} {joules.tag}"
+    print(f"  joules/tick  {value} ({joules.source})")
+    for planner, scores in msgspec.structs.asdict(summary.scores).items() if summary.scores else ():
         if "ade_3s_m" in scores:
             print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
-    print(f"  plan hash    {summary['plan_hash']}")
-    viewer = summary["viewer_file"] or {}
-    if viewer.get("why"):
-        print(f"  no mcap      {viewer['why']}")
-    encoded = sorted({how for how in viewer.get("video", {}).values() if how != "passed through"})
-    for how in encoded:
-        print(f"  mcap video   {', '.join(name for name, word in viewer['video'].items() if word == how)}: {how}")
+    print(f"  plan hash    {summary.plan_hash}")
+    viewer = summary.viewer_file or ViewerFile(file=None)
+    if viewer.why:
+        print(f"  no mcap      {viewer.why}")
+    for how in sorted(set(viewer.video.values()) - {"passed through"}):
+        print(f"  mcap video   {', '.join(name for name, each in viewer.video.items() if each == how)}: {how}")
     wanted = {
         "overlay.mp4": config.overlay,
         "report.html": config.report,
-        "drive.mcap": viewer.get("file"),
-        LAYOUT_FILE: viewer.get("file"),
+        "drive.mcap": viewer.file,
+        LAYOUT_FILE: viewer.file,
         "drive.rrd": config.rerun,
     }
     files = ["plan.parquet", "ticks.parquet", "summary.json", *(name for name, is_there in wanted.items() if is_there)]

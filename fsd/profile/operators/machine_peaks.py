@@ -7,12 +7,11 @@ the network, so that the share of the peak says what the network leaves on the t
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
 from fsd.networks.onnx_session import open_session
+from fsd.outputs.profile_summary import MachinePeaks
 from fsd.profile.operators.onnx_bytes import Constant, Port, one_operator_model
 
 COPY_BYTES = 128 * 2**20
@@ -21,32 +20,6 @@ COPY_BYTES = 128 * 2**20
 MATRIX = 768
 IMAGE_HW, CHANNELS = (40, 40), 128
 REPEATS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class MachinePeaks:
-    """The roofline of this machine with `threads` threads; the best of several runs each.
-
-    Attributes:
-        copy_gb_s: bytes read plus bytes written a second, in 1e9.
-        fp32_gmac_s, int8_gmac_s: multiply-accumulates a second, in 1e9.
-        int8_kernel, fp32_kernel: which operator reached it.
-    """
-
-    threads: int
-    copy_gb_s: float
-    fp32_gmac_s: float
-    int8_gmac_s: float
-    fp32_kernel: str
-    int8_kernel: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
-
-    def rates(self) -> dict[str, float]:
-        """The three numbers, for telling the drift of the machine between two runs."""
-        return {"copy_gb_s": self.copy_gb_s, "fp32_gmac_s": self.fp32_gmac_s, "int8_gmac_s": self.int8_gmac_s}
 
 
 def measure_peaks(threads: int = 1, repeats: int = REPEATS) -> MachinePeaks:
