@@ -2,8 +2,8 @@
 
 Everything here is modelled: published peaks, and a range for the share of them that a network reaches at batch size
 one. An operator takes the longer of its arithmetic and its memory traffic, plus the cost of starting it; the device
-draws its maximum while it works and its idle power otherwise. The range of the assumptions is carried through to the answer:
-`yes` and `no` hold at both ends of it, `open` does not.
+draws its maximum while it works and its idle power otherwise. The range of the assumptions is carried through to the
+answer: `yes` and `no` hold at both ends of it, `open` does not.
 
 Sources: Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009; Fan, Weber, Barroso, Power Provisioning for a
 Warehouse-sized Computer, ISCA 2007 (power is close to linear in utilisation).

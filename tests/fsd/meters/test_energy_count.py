@@ -82,6 +82,8 @@ def test_a_replay_reports_what_the_meter_gave(
             return super().joules()
 
     monkeypatch.setattr(fsd.meters.energy_count, "find_meters", lambda: ([Stepping()], []))
+    # The meter steps at every read: a slow machine must not read it more often.
+    monkeypatch.setattr(fsd.meters.energy_count, "READ_EVERY_S", 1e9)
     config = ReplayConfig(clip=small_clip, out=tmp_path, overlay=False, mcap=False, max_ticks=12)
     summary = replay(config, show_progress=False)
     assert summary.joules_per_tick.value == pytest.approx(3.0)
