@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from fsd.compress.compression_log import LOG_FILE
 from fsd.compression.policy_names import POLICIES
 from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.clip import Clip
@@ -33,12 +34,12 @@ def write_compress_page(
     """Write the page of the run in `folder`, which has ended, however it ended; nothing if it has no tick.
 
     Args:
-        path: HTML file to write; folder: with `keep.parquet` and, unless the run broke off early, `mosaic.png`.
+        path: HTML file to write; folder: with the log and, unless the run broke off early, `mosaic.png`.
         thumbnails: camera -> JPEG, what the gaze lies over.
     """
     if not summary["ticks"]:
         return
-    keep = read_table(folder / "keep.parquet")
+    keep = read_table(folder / LOG_FILE)
     if not keep.num_rows:
         return
     body = [
@@ -93,7 +94,7 @@ def _tiles(summary: dict[str, Any]) -> str:
         for name, key in (("px", "r_px"), ("tok", "r_tok"), ("mem", "r_mem_60s"))
     )
     found = [headline("compression", f"<span class=three>{ratios}</span>", f"of {compression['reference']}")]
-    came, went = ((compression[f"bytes_{way}_a_second"] or 0) / 1e6 for way in ("in", "out"))
+    came, went = ((compression[f"bytes_{way}_per_second"] or 0) / 1e6 for way in ("in", "out"))
     found.append(
         headline(
             "bytes out",
@@ -164,7 +165,7 @@ def _keyframes(summary: dict[str, Any], keep: pa.Table) -> str:
         [
             WORDS[name],
             str(keyframes["count"][name]),
-            f"{keyframes['a_second'][name]:.1f}",
+            f"{keyframes['per_second'][name]:.1f}",
             *(str(keyframes["reasons"][reason][name]) for reason in reasons),
         ]
         for name in (CAMERAS[index] for index in seen)
@@ -277,7 +278,7 @@ def _what_was_run(summary: dict[str, Any], clip: Clip) -> str:
         ("masked", ", ".join(WORDS[name] for name in facts["missing_cameras"]) or "none"),
         ("rig", facts["rig"]),
         ("motion", describe_odometry(summary["odometry_ticks"])),
-        ("budget", f"{compression['budget']}: {compression['bytes_a_tick'] / 1000:,.0f} kB a tick"),
+        ("budget", f"{compression['budget']}: {compression['bytes_per_tick'] / 1000:,.0f} kB a tick"),
         ("gaze", f"{summary['policy']}: {POLICIES[summary['policy']]}"),
     ]
     facts_list = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in rows)

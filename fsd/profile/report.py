@@ -5,15 +5,23 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from fsd.data.files import write_text
 from fsd.data.frames import RATE_HZ
-from fsd.meters.cpu_steal import stolen_words
+from fsd.outputs.profile_scenario import MemoryGrowth, ScenarioSummary
+from fsd.outputs.profile_summary import Execution, MeterValidation, NetworkCostSummary
 from fsd.profile import charts
 from fsd.profile.config import PACED
 from fsd.profile.samples import TickSamples
-from fsd.profile.terminal import growth_words, network_words, runs_on, validation_words
+from fsd.profile.terminal import (
+    describe_cpu_steal,
+    describe_execution,
+    describe_growth,
+    describe_network,
+    describe_validation,
+)
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2230; --dim: #667085; --paper: #ffffff; --card: #f5f6f8; --rule: #d5d9e0;
@@ -79,7 +87,7 @@ def _gates(summary: Mapping[str, Any]) -> str:
         return ""
     rows = "".join(
         f"<tr><td>--{escape(gate['name'])} {gate['limit']:g}</td>"
-        f'<td class="{"ok" if gate["met"] else "bad-word"}">{"met" if gate["met"] else "not met"}</td>'
+        f'<td class="{"ok" if gate["is_met"] else "bad-word"}">{"met" if gate["is_met"] else "not met"}</td>'
         f'<td class="wide">{escape(gate["because"])}</td></tr>'
         for gate in summary["gates"]
     )
@@ -99,7 +107,7 @@ def _latency_table(summary: Mapping[str, Any]) -> str:
         rows.append(
             f"<tr><td>{scenario}</td>{cells}<td>{_ms(latency.get('max'))}</td><td>{latency['samples']}</td>"
             f"<td>{deadline['misses']}</td><td>{deadline['longest_run']}</td>"
-            f"<td>{figures['ticks_per_s']:.1f}</td><td>{_number(figures['resources']['cores_used'])}</td></tr>"
+            f"<td>{figures['ticks_per_second']:.1f}</td><td>{_number(figures['resources']['cores_used'])}</td></tr>"
         )
     return _section(
         "Latency, ms",
@@ -134,17 +142,16 @@ def _scenario(name: str, figures: Mapping[str, Any], samples: TickSamples, limit
 def _notes(name: str, figures: Mapping[str, Any]) -> str:
     check, resources = figures["stage_check"], figures["resources"]
     notes = [
-        f"stages add up to the total within {check['mean_gap']:.2%} ({'ok' if check['ok'] else 'more than 1%'})",
+        f"stages add up to the total within {check['mean_gap']:.2%} ({'ok' if check['is_ok'] else 'more than 1%'})",
         f"memory {resources['memory_mib']['max']} MiB at most",
     ]
     growth = resources["memory_growth"]
     if growth:
-        notes += growth_words(growth)
+        notes += describe_growth(msgspec.convert(growth, MemoryGrowth))
     if figures.get("dropped_frames"):
         notes.append(f"decoders lagged and dropped {sum(figures['dropped_frames'].values())} frames")
-    stolen = stolen_words(figures)
-    if stolen:
-        notes.append(stolen)
+    if steal := describe_cpu_steal(msgspec.convert(figures, ScenarioSummary)):
+        notes.append(steal)
     stalls = figures.get("machine_stalls")
     if name == PACED and stalls:
         notes.append(
@@ -152,7 +159,7 @@ def _notes(name: str, figures: Mapping[str, Any]) -> str:
             f"over {stalls['stalls_over_ms']} ms, longest {stalls['longest_ms']:.1f} ms"
         )
     energy = figures["energy"]
-    notes.append(f"joules a tick: {_figure(energy['joules_a_tick'])}")
+    notes.append(f"joules per tick: {_figure(energy['joules_per_tick'])}")
     return f"<p>{escape('; '.join(notes))}.</p>"
 
 
@@ -169,7 +176,8 @@ def _network(summary: Mapping[str, Any]) -> str:
         f"<td>{each['share']:.1%}</td><td>{_percent(each['peak_share'])}</td></tr>"
         for each in slowest
     )
-    text = f"{network_words(cost)}. Ran on {escape(runs_on(summary['execution']))}."
+    execution = describe_execution(msgspec.convert(summary["execution"], Execution))
+    text = f"{describe_network(msgspec.convert(cost, NetworkCostSummary))}. Ran on {escape(execution)}."
     module_table = f"<table><tr><th>module</th><th>ms</th><th>share</th><th>MMAC</th></tr>{modules}</table>"
     operator_table = (
         "<table><tr><th>operator</th><th>kind</th><th>µs</th><th>share</th><th>of roofline</th></tr>"
@@ -185,7 +193,7 @@ def _network(summary: Mapping[str, Any]) -> str:
 def _power(summary: Mapping[str, Any]) -> str:
     rows = "".join(
         f"<tr><td>{escape(each['title'])}</td><td>{_range(each['infer_ms'])}</td>"
-        f"<td>{_range(each['joules_a_tick'])}</td><td>{_range(each['watts'])}</td><td>{each['fits']}</td>"
+        f"<td>{_range(each['joules_per_tick'])}</td><td>{_range(each['watts'])}</td><td>{each['fits']}</td>"
         f"<td>{_fitting(summary['largest_that_fits'][each['device']])}</td></tr>"
         for each in summary["devices"]
     )
@@ -194,7 +202,12 @@ def _power(summary: Mapping[str, Any]) -> str:
         f"{escape(each['source'])}.</li>"
         for each in summary["devices"]
     )
-    missing = "; ".join([*summary["meters"]["missing"], *map(validation_words, summary["validation"])])
+    missing = "; ".join(
+        [
+            *summary["meters"]["missing"],
+            *map(describe_validation, msgspec.convert(summary["validation"], tuple[MeterValidation, ...])),
+        ]
+    )
     return _section(
         "Power and other devices",
         f"<p>Meters here: {escape(', '.join(summary['meters']['found']) or 'none')}. {escape(missing)}.</p>"

@@ -7,6 +7,8 @@ import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS
 from fsd.html.page import page, text, write_page
@@ -28,7 +30,7 @@ def write_report(path: Path, folder: Path, clip: Clip, moments: Moments) -> None
     run = load_run(folder)
     if len(run.tick) == 0:
         return
-    summary, figures, kept = run.summary, run_figures(run, clip.ego), moments.finished()
+    summary, figures, kept = msgspec.to_builtins(run.summary), run_figures(run, clip.ego), moments.finished()
     body = [
         _header(summary),
         sections.banner(summary),

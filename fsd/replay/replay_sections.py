@@ -33,13 +33,13 @@ def banner(summary: dict[str, Any]) -> str:
 def tiles(summary: dict[str, Any]) -> str:
     """The headline figures."""
     plan_ms, deadline, compression = summary["stages_ms"]["plan"], summary["deadline"], summary["compression"]
-    joules = summary["joules_a_tick"]
+    joules = summary["joules_per_tick"]
     found = [_plan_error_tile(summary)]
     missed = deadline["ticks_over"]
     found.append(
         headline(
             "deadline misses",
-            f"{missed}<small> of {deadline['of']}</small>",
+            f"{missed}<small> of {deadline['ticks']}</small>",
             f"plan latency over {deadline['tick_ms']:.2f} ms, flat out",
             "good" if missed == 0 else "bad",
         )

@@ -53,7 +53,7 @@ def compressor(summary: dict[str, Any], figures: RunFigures, thumbnails: Mapping
     ]
     compression = summary["compression"]
     intro = (
-        f"{compression['pixels_a_tick']:,} pixels a tick whatever happens: a base image of every camera and "
+        f"{compression['pixels_per_tick']:,} pixels a tick whatever happens: a base image of every camera and "
         f"{found.patches.sum(axis=1).max()} gaze patches of 32x32. Heat: how often each of the "
         f"{GRID_COLUMNS}x{GRID_ROWS} blocks was read at full resolution."
     )
@@ -168,7 +168,7 @@ def what_was_run(summary: dict[str, Any], rig: Rig, present: Collection[str]) ->
         ("weights", f"{str(model['weights_sha256'])[:16] or 'not named'}, {summary['network']}"),
     ]
     if compression is not None:
-        rows.append(("budget", f"{compression['budget']}: {compression['bytes_a_tick'] / 1000:,.0f} kB a tick"))
+        rows.append(("budget", f"{compression['budget']}: {compression['bytes_per_tick'] / 1000:,.0f} kB per tick"))
     facts = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in rows)
     notes = "".join(f"<li>{text(note)}</li>" for note in clip["notes"])
     return section(

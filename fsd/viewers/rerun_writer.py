@@ -12,11 +12,7 @@ import rerun as rr
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame
-from fsd.overlay.drawing import DRIVEN
-from fsd.overlay.drawing import GAZE
-from fsd.overlay.drawing import PLAN
-from fsd.overlay.drawing import ribbon_edges
-from fsd.overlay.drawing import uncertainty_edges
+from fsd.overlay.drawing import DRIVEN, GAZE, PLAN, ribbon_edges, uncertainty_edges
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.version import __version__
