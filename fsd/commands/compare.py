@@ -7,7 +7,8 @@ import msgspec
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.exit_codes import OVER_LIMIT
-from fsd.compare.compare import CompareConfig, compare_replays
+from fsd.compare.compare import compare_replays
+from fsd.compare.config import CompareConfig
 from fsd.outputs.compare_summary import CompareSummary
 
 EXAMPLE = """examples:

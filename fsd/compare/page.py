@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fsd.compare.compare import Comparison
 from fsd.compare.config import UNITS
+from fsd.compare.differences import Comparison
 from fsd.html.charts import Series, line_chart
 from fsd.html.page import page, section, table, text, write_page
 from fsd.replay.replay_sections import headline
@@ -21,7 +21,7 @@ NAMES = {
 
 
 def write_comparison_page(path: Path, comparison: Comparison, result: dict[str, Any]) -> None:
-    """Write the page; `result` is what `fsd.compare.compare.compare` returns."""
+    """Write the page; `result` is what `compare_replays` returns."""
     a, b = result["runs"]["a"], result["runs"]["b"]
     body = [
         f"<header><p class=eyebrow>fsd compare</p><h1>{text(_label(a))} / {text(_label(b))}</h1>"

@@ -6,7 +6,8 @@ import pytest
 
 from fsd.cli import main
 from fsd.commands.exit_codes import OVER_LIMIT
-from fsd.compare.compare import CompareConfig, compare_replays
+from fsd.compare.compare import compare_replays
+from fsd.compare.config import CompareConfig
 from fsd.data.errors import UsageError
 
 WriteRun = Callable[..., Path]
