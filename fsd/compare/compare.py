@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fsd.compare.config import CompareConfig
+from fsd.compare.page import write_comparison_page
 from fsd.data.errors import UsageError
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.outputs.run_folder import Run, load_run
@@ -51,9 +52,8 @@ def compare(config: CompareConfig) -> dict[str, Any]:
     comparison = matched(load_run(config.run_a), load_run(config.run_b))
     result = _result(comparison, config.tolerance)
     if config.page is not None:
-        from fsd.compare.page import write_comparison_page
-
-        write_comparison_page(config.page, comparison, result)
+        timestamp_ns = comparison.a.timestamp_ns[comparison.rows_a]
+        write_comparison_page(config.page, timestamp_ns, comparison.differences, result)
     return result
 
 

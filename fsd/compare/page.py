@@ -1,13 +1,12 @@
 """The page of `fsd compare`: two runs side by side, and their differences over the drive."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from fsd.compare.compare import Comparison
 from fsd.compare.config import UNITS
 from fsd.html.charts import Series, line_chart
 from fsd.html.page import Banner, Page, Tone, write_page
@@ -23,8 +22,15 @@ NAMES = {
 Run = dict[str, Any]
 
 
-def write_comparison_page(path: Path, comparison: Comparison, result: dict[str, Any]) -> None:
-    """Write the page; `result` is what `fsd.compare.compare.compare` returns."""
+def write_comparison_page(
+    path: Path, timestamp_ns: np.ndarray, differences: Mapping[str, np.ndarray], result: dict[str, Any]
+) -> None:
+    """Write the page.
+
+    Args:
+        timestamp_ns: (M,) of the common ticks; differences: name of `UNITS` -> (M,) absolute difference.
+        result: what `fsd.compare.compare.compare` returns.
+    """
     a, b = result["runs"]["a"], result["runs"]["b"]
     page = Page(
         command="fsd compare",
@@ -32,7 +38,7 @@ def write_comparison_page(path: Path, comparison: Comparison, result: dict[str, 
         facts=[a["clip"], f"{result['common_ticks']} ticks in common"],
         banners=_banners(result),
         tiles=_tiles(result),
-        sections=[_curves(comparison, result), _differences(result), _runs(a, b)],
+        sections=[_curves(timestamp_ns, differences, result), _differences(result), _runs(a, b)],
         footer=[f"fsd {a['fsd_version']} and {b['fsd_version']}", "Metrics are defined in docs/metrics.md."],
     )
     write_page(path, page)
@@ -83,11 +89,10 @@ def _both(name: str, a: Run, b: Run, value: Callable[[Run], float], unit: str) -
     return stat_tile(name, [("A", f"{value(a):.2f}"), ("B", f"{value(b):.2f}")], unit, "over each run's own ticks")
 
 
-def _curves(comparison: Comparison, result: dict[str, Any]) -> Markup:
-    times_ns = comparison.a.timestamp_ns[comparison.rows_a]
-    time_s = (times_ns - times_ns[0]) * 1e-9
+def _curves(timestamp_ns: np.ndarray, differences: Mapping[str, np.ndarray], result: dict[str, Any]) -> Markup:
+    time_s = (timestamp_ns - timestamp_ns[0]) * 1e-9
     parts, same = [], []
-    for name, values in comparison.differences.items():
+    for name, values in differences.items():
         limit = result["tolerance"].get(name)
         if limit is None and not np.any(values):
             same.append(NAMES[name])
