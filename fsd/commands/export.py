@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise ModelError(f"`fsd export` needs the package {error.name}:\n  {install_line('export')}") from error
     from fsd.compression.budget import BUDGETS
     from fsd.export.recorded_clip import KEEP_BYTES, RecordedClip
+    from fsd.exporting.parity_page import write_parity_page
     from fsd.networks.weights import load_weights, packaged_weights
     from fsd.outputs.export_summary import ExportSummary
 
@@ -75,6 +76,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     elif config.fraction != 1:
         raise UsageError("--fraction is the share of the clips given with `--data`; there are none.")
     written = export(config, clips, progress=print_progress)
+    page = written.parity.with_suffix(".html") if written.parity else None
+    if page:
+        write_parity_page(page, written)
     int8 = written.others.get("onnx_int8", written.int8)
     summary = ExportSummary(
         fp32=str(written.fp32),
@@ -88,8 +92,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         print("written  " + "  ".join(str(path) for path in (written.fp32, *written.others.values())))
         for target, sensitivity in written.sensitivity.items():
             print(f"layers, {target}\n{sensitivity.table(WORST_LAYERS)}")
-        if written.report and written.parity:
-            print(f"proof    {written.parity} {written.parity.with_suffix('.html')}")
+        if written.report:
+            print(f"proof    {written.parity} {page}")
             _print_proof(written.report)
             for note in written.report.notes:
                 print(f"  note: {note}")

@@ -26,7 +26,8 @@ def compare_replays(config: CompareConfig) -> CompareSummary:
     comparison = matched(load_run(config.run_a), load_run(config.run_b))
     result = _result(comparison, config.tolerance)
     if config.page is not None:
-        write_comparison_page(config.page, comparison, msgspec.to_builtins(result))
+        timestamp_ns = comparison.a.timestamp_ns[comparison.rows_a]
+        write_comparison_page(config.page, timestamp_ns, comparison.differences, msgspec.to_builtins(result))
     return result
 
 
