@@ -4,8 +4,6 @@ Works on analysis images (120, 160) and predicted shifts; knows neither rig nor 
 differences over the 64 pixels of a block. A gain in these loops is in 1/256, an offset in 1/256 grey levels.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from fsd.compression.byte_sums import make_byte_sum
@@ -30,22 +28,6 @@ _sum_bytes, _sum_differences = make_byte_sum(), make_byte_sum(images=2)
 
 _1, _2, _3, _4, _5, _6, _7 = (np.uint64(i) for i in range(1, 8))
 _STRIDE = np.uint64(ANALYSIS_COLUMNS)
-
-
-class NoiseFloors(NamedTuple):
-    """The usual residual of every block, (8, 300) int64 `floor` and mean deviation `spread` in 1/16; `samples` (8,)."""
-
-    floor: np.ndarray
-    spread: np.ndarray
-    samples: np.ndarray
-
-
-class Exposure(NamedTuple):
-    """Of every camera against its reference, (8,) int64 in 1/256: rise of the whole residual, `gain`, `offset`."""
-
-    rise: np.ndarray
-    gain: np.ndarray
-    offset: np.ndarray
 
 
 @kernel
@@ -273,9 +255,13 @@ def measure(
     shifts: np.ndarray,
     turns: np.ndarray,
     turns_rad: np.ndarray,
-    floors: NoiseFloors,
+    floor: np.ndarray,
+    spread: np.ndarray,
+    samples: np.ndarray,
     out: np.ndarray,
-    exposure: Exposure,
+    rise: np.ndarray,
+    gain: np.ndarray,
+    offset: np.ndarray,
 ) -> None:
     """`surprise` of all cameras, one after the other: the result cannot depend on a number of threads.
 
@@ -283,9 +269,9 @@ def measure(
         analysis, slot: of `History`.
         ages, shifts, turns_rad: of `ego_warp.reference_shifts`.
         turns: (8, 2, 300) shifts per radian.
-        floors: updated.
+        floor, spread, samples: (8, 300), (8, 300), (8,) int64, the noise floors; updated.
         out: (8, 300) int64, written; 0 where there is no reference.
-        exposure: written.
+        rise, gain, offset: (8,) int64 in 1/256, written.
     """
     length, cameras, rows, columns = analysis.shape
     blocks = out.shape[1]
@@ -295,31 +281,30 @@ def measure(
     for camera in range(cameras):
         if ages[camera] == 0:
             out[camera] = 0
-            exposure.rise[camera], exposure.gain[camera], exposure.offset[camera] = 256, 256, 0
+            rise[camera], gain[camera], offset[camera] = 256, 256, 0
             continue
         image, reference = analysis[slot, camera], analysis[(slot - ages[camera]) % length, camera]
         warp(reference, shifts[camera], warped)
         block_sums(image, sums_now)
         block_sums(warped, sums_then)
-        gain, offset = fit_exposure(sums_now.reshape(-1), sums_then.reshape(-1))
-        residuals(image, warped, gain, offset, sums_then)
+        gain[camera], offset[camera] = fit_exposure(sums_now.reshape(-1), sums_then.reshape(-1))
+        residuals(image, warped, gain[camera], offset[camera], sums_then)
         residual[:] = sums_then.reshape(-1)
-        rise = surprise(
+        rise[camera] = surprise(
             image,
             reference,
             shifts[camera],
             turns[camera],
             turns_rad[camera],
-            gain,
-            offset,
+            gain[camera],
+            offset[camera],
             residual,
-            floors.floor[camera],
-            floors.spread[camera],
-            floors.samples[camera],
+            floor[camera],
+            spread[camera],
+            samples[camera],
             out[camera],
         )
-        floors.samples[camera] += 1
-        exposure.rise[camera], exposure.gain[camera], exposure.offset[camera] = rise, gain, offset
+        samples[camera] += 1
 
 
 @kernel
