@@ -41,7 +41,8 @@ def prior_depth(rays: np.ndarray, position_m: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         ground = np.where(rays[:, 2] < 0, position_m[2] / -rays[:, 2], np.inf)
         wall = (WALL_M - np.sign(rays[:, 1]) * position_m[1]) / np.abs(rays[:, 1])
-    return np.minimum(np.minimum(ground, wall), FAR_M)
+    depth: np.ndarray = np.minimum(np.minimum(ground, wall), FAR_M)
+    return depth
 
 
 def _moved_pixels(camera: Camera, points: np.ndarray, motion: Motion) -> np.ndarray:
@@ -63,7 +64,9 @@ def _camera_tables(camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     scale = np.array([ANALYSIS_COLUMNS / camera.width_px, ANALYSIS_ROWS / camera.height_px])
 
     def shift(forward_m: float = 0.0, side_m: float = 0.0, turn_rad: float = 0.0) -> np.ndarray:
-        return ((_moved_pixels(camera, points, Motion(forward_m, side_m, turn_rad)) - pixels) * scale).T
+        moved = _moved_pixels(camera, points, Motion(forward_m, side_m, turn_rad))
+        shifts: np.ndarray = ((moved - pixels) * scale).T
+        return shifts
 
     forward = np.stack([shift(forward_m=node) for node in FORWARD_NODES_M])
     for node in range(1, len(FORWARD_NODES_M)):  # behind the lens now: hold the last shift that exists

@@ -1,6 +1,6 @@
 """The bounded memory: 112 slots, whatever the length of the drive.
 
-Keeps where and when every slot was committed, and decides which slot is written next; what is inside a slot (keys and
+Keeps where and when every slot was committed, and decides which slot is written next; the content of a slot (keys and
 values) belongs to the network and its engine. Slots 0-31 are the last 3.6 s, 32-63 the last 32 m, 64-95 the last
 128 m, 96-111 the events of the last minute.
 """
@@ -28,7 +28,7 @@ EVENT_LIFE_NS = 60_000_000_000
 """Events are kept for a minute."""
 
 EVENT_SPACING_NS = 500_000_000
-"""Surprises closer than this are one event: its slot keeps the moment that surprised most."""
+"""Surprises within this time are one event: its slot keeps the tick of the largest one."""
 
 _TIME, _NEAR, _FAR, _EVENT = range(4)
 _FIRST = (0, TIME_SLOTS, TIME_SLOTS + NEAR_SLOTS, TIME_SLOTS + NEAR_SLOTS + FAR_SLOTS)

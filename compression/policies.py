@@ -1,4 +1,4 @@
-"""The compressor's own gaze and the baselines it is measured against, by name, all within the same bytes a tick.
+"""The compressor's own gaze and the baselines it is measured against, by name, all with the same bytes per tick.
 
 A baseline is a gaze policy, or a gaze policy behind a frame selection, or another split of the same bytes.
 """
@@ -17,9 +17,9 @@ from fsd.data.frames import BLOCKS, CAMERAS
 from fsd.data.rig import Rig
 
 POLICIES: dict[str, str] = {
-    "adaptive": "the compressor's own: prior, surprise after ego-warp, age, the network's wishes",
+    "adaptive": "the compressor's own: prior, surprise after ego-warp, age, the network's saliency",
     "fixed": "fixed foveation: the same blocks at every tick, plus the sweep",
-    "random": "other blocks at every tick, by a hash",
+    "random": "random blocks at every tick",
     "downscale": "all bytes go to a larger base image, none to patches",
     "subsample": "whole pictures, uniformly in time, as often as the bytes allow; held in between",
     "scene-cut": "whole pictures of a camera when its content has changed; held in between",
@@ -50,9 +50,9 @@ def make_selection(name: str, camera_count: int, budget: Budget) -> FrameSelecti
 
 
 def policy_budget(name: str, budget: Budget) -> Budget:
-    """How the policy splits the budget's bytes: no tick costs more than one of `budget`.
+    """How the policy divides the budget's bytes: no tick has more than one of `budget`.
 
-    `downscale` gives everything to a 4:3 base image, but for the one patch that a budget must have and that stays grey.
+    `downscale` gives everything to a 4:3 base image, except the one patch that a budget must have and that stays grey.
     """
     if name != "downscale":
         return budget
