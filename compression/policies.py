@@ -12,34 +12,24 @@ from fsd.compression.frame_selection import FrameSelection, SceneCuts, UniformSu
 from fsd.compression.gaze import GazePolicy
 from fsd.compression.gaze_baselines import DownscaleOnly, FixedFoveation, RandomGaze
 from fsd.compression.token_baselines import RasterGaze, RunLengthGaze
-from fsd.compression.token_geometry import TokenGeometry
+from fsd.compression.token_rays import TokenRays
 from fsd.data.frames import BLOCKS, CAMERAS
 from fsd.data.rig import Rig
 
-POLICIES: dict[str, str] = {
-    "adaptive": "the compressor's own: prior, surprise after ego-warp, age, the network's wishes",
-    "fixed": "fixed foveation: the same blocks at every tick, plus the sweep",
-    "random": "other blocks at every tick, by a hash",
-    "downscale": "all bytes go to a larger base image, none to patches",
-    "subsample": "whole pictures, uniformly in time, as often as the bytes allow; held in between",
-    "scene-cut": "whole pictures of a camera when its content has changed; held in between",
-    "run-length": "blocks that differ from what they last showed, without ego-compensation",
-}
-
-_GAZES: dict[str, Callable[[TokenGeometry], GazePolicy]] = {
+_GAZES: dict[str, Callable[[TokenRays], GazePolicy]] = {
     "fixed": FixedFoveation,
-    "random": lambda geometry: RandomGaze(),
-    "downscale": lambda geometry: DownscaleOnly(),
-    "subsample": lambda geometry: RasterGaze(),
-    "scene-cut": lambda geometry: RasterGaze(),
-    "run-length": lambda geometry: RunLengthGaze(),
+    "random": lambda _: RandomGaze(),
+    "downscale": lambda _: DownscaleOnly(),
+    "subsample": lambda _: RasterGaze(),
+    "scene-cut": lambda _: RasterGaze(),
+    "run-length": lambda _: RunLengthGaze(),
 }
 
 
 def make_policy(name: str, rig: Rig) -> GazePolicy:
-    """The gaze of one of `POLICIES`, new for a drive."""
-    geometry = TokenGeometry(rig)
-    return _GAZES[name](geometry) if name in _GAZES else AdaptiveGaze(rig, geometry)
+    """The gaze of one of `policy_names.POLICIES`, new for a drive."""
+    token_rays = TokenRays(rig)
+    return _GAZES[name](token_rays) if name in _GAZES else AdaptiveGaze(rig, token_rays)
 
 
 def make_selection(name: str, camera_count: int, budget: Budget) -> FrameSelection | None:
@@ -49,7 +39,7 @@ def make_selection(name: str, camera_count: int, budget: Budget) -> FrameSelecti
     return SceneCuts() if name == "scene-cut" else None
 
 
-def spent_budget(name: str, budget: Budget) -> Budget:
+def policy_budget(name: str, budget: Budget) -> Budget:
     """How the policy splits the budget's bytes: no tick costs more than one of `budget`.
 
     `downscale` gives everything to a 4:3 base image, but for the one patch that a budget must have and that stays grey.

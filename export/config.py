@@ -1,101 +1,138 @@
-"""Settings of `fsd export`, checked at the door; what cannot be done is refused with the reason."""
+"""Settings of `fsd export`, validated on construction. Does not import torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from fsd.compression.budget import BUDGETS
-from fsd.export.onnx_export import BATCH_AXIS, DEFAULT_OPSET, OPSETS
+from fsd.data.options import OptionError, Options, option, results_folder
 from fsd.export.recipes import RECIPES
 
+DEFAULT_OPSET = 20
+OPSETS = (18, 19, 20, 21, 22, 23)
+"""Tested opsets. Torch's exporter supports none before 18: for 17 it writes 18."""
+
+BATCH_AXIS = "batch"
+
 OTHER_FORMATS = {
-    "engine": "TensorRT engines fit one GPU and one version: build yours from the ONNX file (`--target trt`, then "
+    "engine": "TensorRT engines fit one GPU and one version: build one from the ONNX file (`--target trt`, then "
     "`trtexec --onnx=FILE`)",
-    "openvino": "OpenVINO reads the ONNX file as it is (`--target openvino`)",
+    "openvino": "OpenVINO reads the ONNX file (`--target openvino`)",
     "torchscript": "PyTorch has retired TorchScript",
 }
-"""What people ask for, and what to do instead."""
+"""Formats that are not supported, and the alternatives."""
 
 
 LAST_SYMMETRIC_OPSET = 20
-"""ONNX Runtime 1.31 moves int8 pairs past reshapes as uint8 from opset 21 on, and then refuses its own graph."""
+"""From opset 21 on, ONNX Runtime 1.31 moves int8 pairs past reshapes as uint8, and then rejects the graph."""
 
 
-@dataclass(frozen=True)
-class ExportConfig:
-    """Settings of `fsd export`.
+def proof_ticks(text: str) -> int:
+    """A number of ticks to compare; 0 is refused, so that the proof is left out only on purpose, with `--no-parity`.
 
-    Attributes:
-        weights: a safetensors file; None exports an untrained network, always the same one.
-        out: folder that the files go into; made if missing.
-        format: `onnx`.
-        targets: runtimes that INT8 files are for, one file each; keys of `RECIPES`.
-        int8: also write INT8 files; half: also write an FP16 file, inputs and outputs as they are.
-        opset: ONNX operator set.
-        simplify: fold constants and drop what changes nothing, until no node goes any more.
-        dynamic: axes of free size, in an FP32 file of its own; `batch` is the only one there is.
-        device: where PyTorch computes in the proof, `cpu` or `cuda[:n]`.
-        budget: of the untrained network; a weights file brings its own.
-        seed: of the untrained network.
-        calibration: the calibration file of an earlier export of these weights; None calibrates.
-        fraction: the share of each clip, from its start, that is calibrated on.
-        calibration_every: one tick in so many is looked at for ranges; memory is written at every tick.
-        sensitivity: measure every layer; over `sensitivity_ticks` rolled-out ticks.
-        mixed_m: leave layers in float until the mean distance at 3 s is at most this; None quantizes all.
-        parity_ticks: length of the proof; 0 leaves it out (`--no-parity`).
+    Raises:
+        ValueError: it is not a number above 0.
     """
+    try:
+        ticks = int(text)
+    except ValueError:
+        ticks = 0
+    if ticks < 1:
+        raise ValueError(f"Write a number of at least 1, got {text!r}; `--no-parity` leaves the proof out.")
+    return ticks
 
-    weights: Path | None = None
-    out: Path = Path("exported")
-    format: str = "onnx"
-    targets: tuple[str, ...] = ("ort-cpu",)
-    int8: bool = True
-    half: bool = False
-    opset: int = DEFAULT_OPSET
-    simplify: bool = False
-    dynamic: tuple[str, ...] = ()
-    device: str = "cpu"
-    budget: str = "B100"
-    seed: int = 0
-    calibration: Path | None = None
-    fraction: float = 1.0
-    calibration_every: int = 4
-    sensitivity: bool = False
-    sensitivity_ticks: int = 72
-    mixed_m: float | None = None
-    parity_ticks: int = 1000
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Options(Options):
+    """How the network is quantized; one file per target."""
+
+    heading = "INT8"
+
+    int8: bool = option(True, "write INT8 files", flag="--int8", default_text="yes")
+    targets: tuple[str, ...] = option(
+        ("ort-cpu",), "runtimes to write an INT8 file for", choices=tuple(RECIPES), flag="--target"
+    )
+    fraction: float = option(
+        1.0, "part of each recording, from its start, that is used for calibration", above=0, at_most=1
+    )
+    calibration: Path | None = option(
+        None,
+        "calibration file of an earlier export of these weights, instead of a new calibration",
+        default_text="none",
+    )
+    calibration_every: int = option(4, "measure ranges at one tick in N", at_least=1, is_argument=False)
+    sensitivity: bool = option(False, "measure how far quantizing each layer alone moves the plan, in metres")
+    sensitivity_ticks: int = option(72, "ticks over which layers are measured", at_least=1, is_argument=False)
+    mixed_m: float | None = option(
+        None,
+        "leave the layers that matter most in float, until the plan differs by at most this at 3 s, on average",
+        above=0,
+        flag="--mixed",
+        metavar="METRES",
+        default_text="quantize all layers",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofOptions(Options):
+    """How the files are compared with PyTorch; `parity_ticks` of 0 leaves the proof out."""
+
+    heading = "proof"
+
+    parity_ticks: int = option(
+        1000, "ticks over which the files are compared with PyTorch", at_least=0, parse=proof_ticks
+    )
+    device: str = option("cpu", "hardware that runs PyTorch: cpu, cuda or cuda:N", metavar="DEVICE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(ProofOptions, Int8Options):
+    """Settings of an export. `weights` of None exports an untrained network, the same for a given `seed`."""
+
+    weights: Path | None = option(
+        None, "safetensors file to export", flag="", metavar="WEIGHTS", default_text="the packaged weights"
+    )
+    out: Path = results_folder("exported")
+    format: str = option("onnx", "file format; onnx is the only one", metavar="NAME")
+    opset: int = option(DEFAULT_OPSET, "version of the ONNX operator set", choices=OPSETS)
+    simplify: bool = option(False, "fold constants and remove nodes that change nothing")
+    dynamic: tuple[str, ...] = option(
+        (),
+        f"axis to leave open, in an additional FP32 file; {BATCH_AXIS} is the only one: many cars in one run",
+        may_be_empty=True,
+        metavar="AXIS",
+        default_text="none",
+    )
+    half: bool = option(False, "also write an FP16 file, with the same inputs and outputs")
+    budget: str = option(
+        "B100",
+        "export an untrained network of this budget",
+        choices=tuple(BUDGETS),
+        default_text="B100 with --seed, else the weights",
+    )
+    seed: int = option(
+        0,
+        "export an untrained network made from this seed",
+        at_least=0,
+        default_text="0 with --budget, else the weights",
+    )
 
     def __post_init__(self) -> None:
         if self.format != "onnx":
-            instead = OTHER_FORMATS.get(self.format, "ONNX Runtime, TensorRT and OpenVINO all read ONNX")
-            raise ValueError(f"The only format is `onnx`, got {self.format!r}: {instead}.")
-        for target in self.targets:
-            if target not in RECIPES:
-                raise ValueError(f"There is no quantization recipe for {target!r}; use one of {', '.join(RECIPES)}.")
+            instead = OTHER_FORMATS.get(self.format, "ONNX Runtime, TensorRT and OpenVINO read ONNX")
+            raise OptionError("format", f"must be `onnx`, got {self.format!r}: {instead}")
+        super().__post_init__()
         fixed = [axis for axis in self.dynamic if axis != BATCH_AXIS]
         if fixed:
-            raise ValueError(
-                f"{', '.join(fixed)} cannot be dynamic: the network is built for one budget's shapes. Export once for "
-                f"every budget; `--dynamic {BATCH_AXIS}` writes a file for many cars at a time."
+            raise OptionError(
+                "dynamic",
+                f"cannot be {', '.join(fixed)}: the network is built for one budget's shapes. Export once per budget; "
+                f"`--dynamic {BATCH_AXIS}` writes a file with a free batch size",
             )
-        if self.opset not in OPSETS:
-            raise ValueError(f"opset must be one of {', '.join(map(str, OPSETS))} (tested), got {self.opset}.")
         if self.opset > LAST_SYMMETRIC_OPSET and any(RECIPES[target].symmetric for target in self.targets):
-            raise ValueError(
-                f"INT8 for {', '.join(self.targets)} needs opset {LAST_SYMMETRIC_OPSET} or lower, got {self.opset}: "
-                "ONNX Runtime, on which the file is proven, does not load symmetric pairs of later ones."
+            raise OptionError(
+                "opset",
+                f"must be {LAST_SYMMETRIC_OPSET} or lower for INT8 for {', '.join(self.targets)}, got {self.opset}: "
+                "ONNX Runtime, which runs the parity check, does not load symmetric pairs of later opsets",
             )
-        if self.budget not in BUDGETS:
-            raise ValueError(f"There is no budget {self.budget!r}; use one of {', '.join(BUDGETS)}.")
-        if not 0 < self.fraction <= 1:
-            raise ValueError(f"fraction must be above 0 and at most 1, got {self.fraction}.")
-        if self.calibration_every < 1 or self.sensitivity_ticks < 1:
-            raise ValueError(
-                f"calibration_every and sensitivity_ticks must be at least 1, got {self.calibration_every} and "
-                f"{self.sensitivity_ticks}."
-            )
-        if self.mixed_m is not None and not 0 < self.mixed_m < float("inf"):
-            raise ValueError(f"mixed_m must be a distance above 0 m, got {self.mixed_m}.")
-        if self.parity_ticks < 0:
-            raise ValueError(f"parity_ticks must not be negative, got {self.parity_ticks}.")
         if not self.int8 and (self.sensitivity or self.mixed_m is not None or self.calibration is not None):
-            raise ValueError("--sensitivity, --mixed and --calibration are about INT8; leave `--no-int8` out.")
+            raise ValueError("--sensitivity, --mixed and --calibration need INT8 files. Leave `--no-int8` out.")

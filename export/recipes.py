@@ -1,39 +1,36 @@
-"""How each runtime wants its INT8: integer types, symmetry, and where the Q/DQ pairs go.
+"""INT8 recipes per runtime: integer types, symmetry, and placement of the Q/DQ pairs.
 
-Values only; `quantize.py` follows them. Measured (docs/export.md): the same network runs 2-3x slower when a
-runtime is given another's form, so there is no single INT8 file.
+Values only, without ONNX Runtime; `quantize.py` applies them. There is no single INT8 file, because the network runs
+2-3x slower with the recipe of another runtime (docs/export.md).
 """
 
 from dataclasses import dataclass
 
-from onnxruntime.quantization import QuantType
-
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one runtime wants its INT8.
+    """The form of INT8 that one runtime needs.
 
     Attributes:
         target: the runtime's name, as in `--target`.
-        activation_type, weight_type: ONNX Runtime's names of the integer types.
-        symmetric: the form of explicit quantization that TensorRT 10 and 11 and OpenVINO take: zero points of 0, biases
-            in float, weights kept in float behind a Q/DQ pair of their own, one consumer to a pair. False is ONNX
-            Runtime's own form: any zero point, int8 weights, int32 biases, shared pairs.
+        activation_type, weight_type: members of ONNX Runtime's `QuantType`.
+        symmetric: explicit quantization as TensorRT 10 and 11 and OpenVINO read it: zero points of 0, float biases,
+            float weights each behind a Q/DQ pair, one consumer per pair. False: ONNX Runtime's own form with any zero
+            point, int8 weights, int32 biases and shared pairs.
     """
 
     target: str
-    activation_type: QuantType
-    weight_type: QuantType
+    activation_type: str
+    weight_type: str
     symmetric: bool
 
     def summary(self) -> dict[str, str]:
-        """For the metadata."""
+        """Description for the model's metadata."""
         symmetry = "symmetric" if self.symmetric else "asymmetric"
         return {
             "format": "QDQ",
-            "activations": f"{self.activation_type.name}, {symmetry}, per tensor",
-            "weights": f"{self.weight_type.name}, per channel"
-            + (", float behind Q/DQ pairs" if self.symmetric else ""),
+            "activations": f"{self.activation_type}, {symmetry}, per tensor",
+            "weights": f"{self.weight_type}, per channel" + (", float behind Q/DQ pairs" if self.symmetric else ""),
             "biases": "float" if self.symmetric else "int32",
             "smoothing": "of channels that linear layers read from a LayerNorm (SmoothQuant)",
             "float": "Softmax, attention products, LayerNorm, token and memory geometry, memory, heads",
@@ -46,7 +43,7 @@ class Recipe:
             "QuantizeBias": not self.symmetric,
             "DedicatedQDQPair": self.symmetric,
             "AddQDQPairToWeight": self.symmetric,
-            # Float sums after integer products: exact residuals into LayerNorm, at no cost in ONNX Runtime.
+            # Float results of integer products: exact residuals into LayerNorm, at no cost in ONNX Runtime.
             "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
         }
 
@@ -54,8 +51,8 @@ class Recipe:
 RECIPES = {
     recipe.target: recipe
     for recipe in (
-        Recipe("ort-cpu", QuantType.QUInt8, QuantType.QInt8, symmetric=False),
-        Recipe("openvino", QuantType.QInt8, QuantType.QInt8, symmetric=True),
-        Recipe("trt", QuantType.QInt8, QuantType.QInt8, symmetric=True),
+        Recipe("ort-cpu", "QUInt8", "QInt8", symmetric=False),
+        Recipe("openvino", "QInt8", "QInt8", symmetric=True),
+        Recipe("trt", "QInt8", "QInt8", symmetric=True),
     )
 }

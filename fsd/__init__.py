@@ -7,15 +7,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fsd.compare.compare import CompareConfig
     from fsd.compare.compare import compare as compare_runs
+    from fsd.compare.config import CompareConfig
     from fsd.compression.compressor import Compressor
     from fsd.data.clip import Clip, open_clip
     from fsd.data.clip_writer import ClipWriter
     from fsd.data.errors import FsdError
     from fsd.data.frame_source import FrameSource
     from fsd.data.rig import Rig, load_rig
-    from fsd.replay.replay import ReplayConfig
+    from fsd.replay.config import ReplayConfig
     from fsd.replay.replay import replay as replay_clip
     from fsd.runtime.engine import Engine
     from fsd.runtime.network_planner import NetworkPlanner
@@ -51,7 +51,7 @@ __all__ = [
 _PLACES = {
     "Clip": ("fsd.data.clip", "Clip"),
     "ClipWriter": ("fsd.data.clip_writer", "ClipWriter"),
-    "CompareConfig": ("fsd.compare.compare", "CompareConfig"),
+    "CompareConfig": ("fsd.compare.config", "CompareConfig"),
     "Compressor": ("fsd.compression.compressor", "Compressor"),
     "Engine": ("fsd.runtime.engine", "Engine"),
     "FrameSource": ("fsd.data.frame_source", "FrameSource"),
@@ -59,7 +59,7 @@ _PLACES = {
     "NetworkPlanner": ("fsd.runtime.network_planner", "NetworkPlanner"),
     "Plan": ("fsd.runtime.plan", "Plan"),
     "Planner": ("fsd.runtime.planner", "Planner"),
-    "ReplayConfig": ("fsd.replay.replay", "ReplayConfig"),
+    "ReplayConfig": ("fsd.replay.config", "ReplayConfig"),
     "Rig": ("fsd.data.rig", "Rig"),
     "StepResult": ("fsd.runtime.planner", "StepResult"),
     "__version__": ("fsd.version", "__version__"),

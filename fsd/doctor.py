@@ -1,41 +1,29 @@
 """What this machine has, what is missing for which command, and the line that installs it.
 
-Only the standard library is imported at the top: it must answer on a broken installation too. It looks, it never
-installs, and it asks no network.
+Imports only the standard library at the top, so that it runs in a broken installation too. It installs nothing and uses
+no network.
 """
 
 import importlib.metadata
-import json
 import os
 import platform
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 
+from fsd.extras import EXTRAS, install_line
 from fsd.version import __version__
 
 SYSTEM_GL = "sudo apt-get install libegl1 libgl1-mesa-dri"
 CODECS = ("h264", "hevc", "libdav1d", "vp9", "mjpeg")
 GL_PROBE = (
-    "from fsd.data.simulator.opengl import open_context\n"
+    "from fsd.data.simulator.rendering.opengl import open_context\n"
     "info = open_context().info\n"
     "print(info['GL_RENDERER'], '|', info['GL_VERSION'])"
 )
 GL_TIMEOUT_S = 60
-
-EXTRAS = {
-    "run": ("numpy", "av", "onnxruntime", "numba", "pyarrow", "msgspec", "pillow", "tqdm", "shtab"),
-    "viewer": ("mcap", "mcap-protobuf-support", "foxglove-schemas-protobuf"),
-    "rerun": ("rerun-sdk",),
-    "sim": ("moderngl",),
-    "train": ("torch", "safetensors"),
-    "export": ("onnx", "onnxscript"),
-}
-"""Packages by the extra that brings them; `run` comes with the plain installation."""
 
 NEEDS = {
     "replay": ("run", "codecs", "model"),
@@ -44,7 +32,7 @@ NEEDS = {
     "compress": ("run", "codecs"),
     "compare": ("run",),
     "doctor": (),
-    "completion": ("run",),
+    "completion": ("run", "completion"),
     "record": ("run", "codecs", "sim", "gl"),
     "drive": ("run", "model", "sim", "gl"),
     "train": ("run", "train", "sim", "gl"),
@@ -52,12 +40,12 @@ NEEDS = {
     "drive.mcap of a replay": ("run", "viewer"),
     "drive.rrd of a replay (--rerun)": ("run", "rerun"),
 }
-"""Command (or part of one) -> what it needs, by name of `Finding`."""
+"""Command, or file that a command writes -> names of the findings it needs."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: `is_there`, what was found, and the line that would install it."""
+    """One thing that was checked: whether it is there, details, and the command that would install it."""
 
     name: str
     is_there: bool
@@ -67,12 +55,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The whole answer.
+    """What was found on this machine.
 
     Attributes:
-        machine: what runs this, by name; packages: version of each, None where absent.
-        findings: by name; blocked: command -> names of what it lacks, for commands that cannot run.
-        meters, no_meters: energy meters found, and why the others were not.
+        machine: facts about the machine, by name; packages: version of each package, None where it is missing.
+        findings: by name; blocked: command that cannot run -> names of the findings it lacks.
+        meters, no_meters: energy meters found, and why the others are missing.
     """
 
     machine: dict[str, str]
@@ -84,7 +72,7 @@ class Diagnosis:
 
 
 def diagnose() -> Diagnosis:
-    """Look at everything; takes a second or two."""
+    """Check everything; takes a second or two."""
     packages = {name: _version(name) for names in EXTRAS.values() for name in names}
     findings = {finding.name: finding for finding in _packages(packages)}
     for name, probe in (
@@ -102,22 +90,6 @@ def diagnose() -> Diagnosis:
     }
     meters, no_meters = _meters()
     return Diagnosis(_machine(), packages, findings, blocked, meters, no_meters)
-
-
-def install_line(extra: str) -> str:
-    """The exact command that brings an extra to this very installation, from where it was installed."""
-    pip = Path(sys.executable).with_name("pip")
-    call = str(pip) if pip.exists() else f"{sys.executable} -m pip"
-    wanted = "" if extra == "run" else f"[{extra}]"
-    try:
-        origin = json.loads(importlib.metadata.distribution("fsd").read_text("direct_url.json") or "{}")
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        origin = {}
-    url = str(origin.get("url", ""))
-    if url.startswith("file://"):  # from a folder: the index may know another package of this name
-        editable = "-e " if origin.get("dir_info", {}).get("editable") else ""
-        return f"{call} install {editable}{shlex.quote(url.removeprefix('file://') + wanted)}"
-    return f"{call} install {shlex.quote('fsd' + wanted)}"
 
 
 def _machine() -> dict[str, str]:
@@ -147,7 +119,7 @@ def _packages(packages: dict[str, str | None]) -> list[Finding]:
 
 
 def _probed(name: str, probe: Callable[[], Finding]) -> Finding:
-    """Whatever breaks inside a probe is a finding, not a crash: a broken library is what people run this for."""
+    """Run a probe. Any error inside it is a finding: people run this command because a library is broken."""
     try:
         return probe()
     except Exception as error:
@@ -159,9 +131,9 @@ def _codecs() -> Finding:
 
     readable = [name for name in CODECS if name in av.codecs_available]
     can_write = "libx264" in av.codecs_available
-    words = f"decodes {', '.join(readable)}; {'encodes H.264' if can_write else 'cannot encode H.264 (libx264)'}"
+    detail = f"decodes {', '.join(readable)}; {'encodes H.264' if can_write else 'cannot encode H.264 (libx264)'}"
     is_there = {"h264", "hevc"} <= set(readable) and can_write
-    return Finding("codecs", is_there, words, None if is_there else install_line("run"))
+    return Finding("codecs", is_there, detail, None if is_there else install_line("run"))
 
 
 def _providers() -> Finding:
@@ -171,7 +143,7 @@ def _providers() -> Finding:
 
 
 def _gl() -> Finding:
-    """In a process of its own: a broken driver takes the process down with it."""
+    """Probe in a separate process: a broken driver can end the process."""
     done = subprocess.run(
         [sys.executable, "-c", GL_PROBE], capture_output=True, text=True, timeout=GL_TIMEOUT_S, check=False
     )

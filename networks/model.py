@@ -1,8 +1,8 @@
-"""The driving network: one tick of compressed cameras, and the memory of earlier ones, to a plan.
+"""The driving network: from one tick of compressed cameras, and the memory of earlier ticks, to a plan.
 
-Inputs and outputs are those of `contract.py`, with any batch axes in front, or with none. The network keeps no state:
-it returns one memory slot; whoever runs it (engine, trainer, calibration) writes that where the compressor said, and
-gives the memory back at the next tick.
+Inputs and outputs are those of `contract.py`, with any number of leading batch axes. The network keeps no state: it
+returns one memory slot; its caller (engine, trainer, calibration) writes that into the slots named by the compressor
+and passes the memory in at the next tick.
 """
 
 from typing import NamedTuple
@@ -25,23 +25,23 @@ from fsd.networks.contract import (
 from fsd.networks.encoders import (
     CELL,
     MAX_AGE_S,
-    BodyEncoder,
+    EgoEncoder,
+    GeometryEncoder,
     PatchEncoder,
     RetinaEncoder,
-    TokenGeometry,
     normalise_pixels,
 )
 from fsd.networks.plan_head import PlanHead
 
 TOKEN_ROWS, TOKEN_COLUMNS = GRID_ROWS // CELL, GRID_COLUMNS // CELL
 SCENE_ROWS, SCENE_COLUMNS = 4, 4
-"""The 16 scene tokens are a coarse map: each answers for 6 x 4 cells of the occupancy grid around the car."""
+"""The 16 scene tokens are a coarse map: each predicts 6 x 4 cells of the occupancy grid around the car."""
 
 MAX_LEAD_M = 100.0
 
 
 class DrivingNetwork(nn.Module):
-    """Cameras to plan. See `contract.py` for names, shapes and units; any batch axes may stand in front (…)."""
+    """Cameras to plan. See `contract.py` for names, shapes and units; … stands for leading batch axes."""
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()
@@ -51,24 +51,26 @@ class DrivingNetwork(nn.Module):
 
         self.retina = RetinaEncoder(image_hw, config.retina_channels, config.retina_blocks, width)
         self.patch = PatchEncoder(config.patch_channels, config.patch_blocks, width)
-        self.geometry = TokenGeometry(width)
+        self.geometry = GeometryEncoder(width)
         self.content_norm = nn.LayerNorm(width)
         self.missing_camera = nn.Parameter(torch.randn(width) * 0.1)
         self.camera_age = nn.Parameter(torch.zeros(width))
-        self.body = BodyEncoder(width)
+        self.ego_encoder = EgoEncoder(width)
         self.queries = nn.Parameter(torch.randn(SLOT_TOKENS + config.plan_queries, width) * 0.3)
 
         heads, mlp_ratio = config.heads, config.mlp_ratio
-        self.joint = nn.ModuleList(TokenAttention(width, heads, mlp_ratio) for _ in range(config.joint_layers))
-        self.recall = MemoryAttention(width, heads, mlp_ratio)
-        self.look = nn.ModuleList(TokenAttention(width, heads, mlp_ratio) for _ in range(config.look_layers))
+        self.joint_blocks = nn.ModuleList(TokenAttention(width, heads, mlp_ratio) for _ in range(config.joint_layers))
+        self.memory_attention = MemoryAttention(width, heads, mlp_ratio)
+        self.cross_attention = nn.ModuleList(
+            TokenAttention(width, heads, mlp_ratio) for _ in range(config.cross_layers)
+        )
         self.final_norm = nn.LayerNorm(width)
 
         self.plan_head = PlanHead(config.plan_queries * width)
         self.to_key = nn.Sequential(nn.Linear(width, KEY_SIZE), nn.LayerNorm(KEY_SIZE))
         self.to_value = nn.Sequential(nn.Linear(width, KEY_SIZE), nn.LayerNorm(KEY_SIZE))
         self.saliency_head = nn.Linear(width, CELL * CELL)
-        # Read from the plan's own features, so that learning to say them teaches the plan to look.
+        # Predicted from the plan's features, so that these auxiliary losses shape them.
         self.lead_distance = nn.Linear(config.plan_queries * width, 1)
         self.lead_exists = nn.Linear(config.plan_queries * width, 1)
         self.light_head = nn.Linear(config.plan_queries * width, len(LIGHTS))
@@ -93,8 +95,8 @@ class DrivingNetwork(nn.Module):
         proprio_valid: Tensor,
     ) -> dict[str, Tensor]:
         content = self.encode(retina, retina_meta, patches, patch_meta, camera_valid, camera_age_s)
-        body = self.body(ego, ego_valid, proprio, proprio_valid, command)
-        return self.decide(content, body, memory_k, memory_v, memory_pose, memory_valid, ego, ego_valid, command)
+        ego_token = self.ego_encoder(ego, ego_valid, proprio, proprio_valid, command)
+        return self.decide(content, ego_token, memory_k, memory_v, memory_pose, memory_valid, ego, ego_valid, command)
 
     def encode(
         self,
@@ -105,7 +107,7 @@ class DrivingNetwork(nn.Module):
         camera_valid: Tensor,
         camera_age_s: Tensor,
     ) -> "Content":
-        """The pictures of a tick as tokens; nearly all of the network's arithmetic, and none of its memory."""
+        """Encode the images of a tick as tokens; nearly all of the network's arithmetic, without the memory."""
         lead = retina.shape[:-4]
         retina_tokens = self.retina(normalise_pixels(retina.flatten(0, -4)))  # (B*N, 12, D)
         patch_tokens = self.patch(normalise_pixels(patches.flatten(0, -4)))  # (B*K, D)
@@ -115,11 +117,11 @@ class DrivingNetwork(nn.Module):
         camera = self.geometry.camera_one_hot(meta)
         gain, offset = self.geometry(meta, camera)
         tokens = self.content_norm(tokens) * gain + offset
-        # A lost camera loses its features, never its picture: normalisation statistics stay those of real pictures.
+        # Mask the features of a missing camera, not its pixels, so that BatchNorm statistics come from real images.
         of_camera = camera @ torch.stack([camera_valid, camera_age_s.clamp(0.0, MAX_AGE_S)], dim=-1)
         seen, age = of_camera[..., :1], of_camera[..., 1:]  # (…, N*12 + K, 1)
         tokens = seen * tokens + (1.0 - seen) * self.missing_camera + age * self.camera_age
-        # Retina tokens are always there (a missing camera says so); patches only where one was sent.
+        # Retina tokens are never masked (a missing camera has its own embedding); unused patches are.
         retina_count = retina_tokens.shape[-2]
         unused = 1.0 - patch_meta[..., 7].clamp(0.0, 1.0) * seen[..., retina_count:, 0]
         return Content(tokens, functional.pad(unused * MASKED, (retina_count, 0)), retina_count)
@@ -127,7 +129,7 @@ class DrivingNetwork(nn.Module):
     def decide(
         self,
         content: "Content",
-        body: Tensor,
+        ego_token: Tensor,
         memory_k: Tensor,
         memory_v: Tensor,
         memory_pose: Tensor,
@@ -136,18 +138,18 @@ class DrivingNetwork(nn.Module):
         ego_valid: Tensor,
         command: Tensor,
     ) -> dict[str, Tensor]:
-        """Tokens, the car's body (…, D) and the memory to all outputs of the contract."""
-        body = body.unsqueeze(-2)
-        tokens = torch.cat([content.tokens, body, self.queries + body], dim=-2)  # (…, L, D)
+        """From tokens, the ego token (…, D) and the memory to all outputs of the contract."""
+        ego_token = ego_token.unsqueeze(-2)
+        tokens = torch.cat([content.tokens, ego_token, self.queries + ego_token], dim=-2)  # (…, L, D)
         query_start = tokens.shape[-2] - self.queries.shape[0]
         mask = functional.pad(content.mask, (0, tokens.shape[-2] - content.mask.shape[-1]))[..., None, None, :]
 
-        for joint in self.joint:
-            tokens = joint(tokens, mask)
+        for block in self.joint_blocks:
+            tokens = block(tokens, mask)
         context, queries = tokens[..., :query_start, :], tokens[..., query_start:, :]
-        queries = self.recall(queries, memory_k, memory_v, memory_pose, memory_valid)
-        for look in self.look:
-            queries = look(torch.cat([context, queries], dim=-2), mask, query_start)
+        queries = self.memory_attention(queries, memory_k, memory_v, memory_pose, memory_valid)
+        for block in self.cross_attention:
+            queries = block(torch.cat([context, queries], dim=-2), mask, query_start)
 
         queries = self.final_norm(queries)
         scene, plan = queries[..., :SLOT_TOKENS, :], queries[..., SLOT_TOKENS:, :].flatten(-2)
@@ -166,9 +168,9 @@ class DrivingNetwork(nn.Module):
 
 
 class Content(NamedTuple):
-    """What a tick's pictures became.
+    """The encoded images of a tick.
 
-    `tokens` (…, N*12 + K, D), `mask` (…, N*12 + K) to add to attention scores, `retina_count` how many come first.
+    `tokens` (…, N*12 + K, D), the first `retina_count` from the retina; `mask` (…, N*12 + K) adds to attention scores.
     """
 
     tokens: Tensor
@@ -177,7 +179,7 @@ class Content(NamedTuple):
 
 
 def _tile(cells: Tensor, rows: int, columns: int, height: int) -> Tensor:
-    """(…, rows * columns, h * w), one small map a token -> (…, rows * h, columns * w), the maps side by side."""
+    """(…, rows * columns, h * w), one small map per token -> (…, rows * h, columns * w), the maps side by side."""
     tile_height = height // rows
     tile_width = cells.shape[-1] // tile_height
     tiles = cells.unflatten(-1, (tile_height, tile_width)).unflatten(-3, (rows, columns)).transpose(-3, -2)
@@ -185,5 +187,5 @@ def _tile(cells: Tensor, rows: int, columns: int, height: int) -> Tensor:
 
 
 def parameter_count(network: nn.Module) -> int:
-    """How many numbers the network learns."""
+    """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters())

@@ -1,4 +1,4 @@
-"""Open ONNX Runtime sessions: the only module that does, so that threads, hardware and integer sums are decided once.
+"""Open ONNX Runtime sessions. No other module does, so threads, hardware and integer sums are configured here only.
 
 ONNX Runtime falls back to the CPU with no more than a warning when a provider is missing or does not know an operator,
 and without VNNI its fast 8-bit kernels saturate. Here the first is an error, and the second is measured and avoided.
@@ -16,17 +16,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from fsd.data.errors import ModelError
-
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-}
-"""Value of `--device` -> ONNX Runtime's name."""
-
-CPU_DEVICES = ("cpu", "openvino")
-"""Devices that run on this machine's CPU: figures measured on one may be compared with figures of the other."""
+from fsd.networks.devices import PROVIDERS
 
 SPIN_US = 50
 """How long an idle thread looks for more work before it sleeps: about the gap between two parallel operators.

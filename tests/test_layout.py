@@ -28,10 +28,10 @@ FSD_ORDER = (
     "exporting",
     "training",
     "doctor",
-    "cli",
     "commands",
+    "cli",
 )
-"""What stands inside `fsd/`, lowest first: each may import only what stands before it. `cli` loads commands by name."""
+"""What stands inside `fsd/`, lowest first: each may import only what stands before it."""
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 

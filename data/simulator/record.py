@@ -11,52 +11,50 @@ import numpy as np
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import RATE_HZ
+from fsd.data.options import OptionError, Options, option
 from fsd.data.rig import VehicleSpec
-from fsd.data.simulator.camera_view import draw_world, load_world
-from fsd.data.simulator.expert import expert_controls
-from fsd.data.simulator.renderer import Renderer
+from fsd.data.simulator.expert.expert import expert_controls
+from fsd.data.simulator.rendering.camera_view import draw_world, load_world
+from fsd.data.simulator.rendering.renderer import Renderer
+from fsd.data.simulator.rendering.yuv import planes_from_rgb
 from fsd.data.simulator.scenarios import SCENARIOS, build_world
 from fsd.data.simulator.world import World
-from fsd.data.simulator.yuv import planes_from_rgb
 from fsd.data.standard_rigs import canonical_rig
 
 DEFAULT_SCENARIO = "tour"
 
 
 @dataclass(frozen=True)
-class RecordConfig:
-    """Settings of `fsd record`: where to, how many seconds, which seed, the size of the pictures, which scenario.
+class RecordConfig(Options):
+    """Settings of a recorded drive. `crf` is the quality of the videos, from 0 (best) to 51."""
 
-    `crf` is the videos' quality (0 best, 51 worst); `skip_s` seconds are driven before the recording starts;
-    `quality` of the pictures is fine or fast.
-    """
-
-    out: Path
-    seconds: float = 20.0
-    seed: int = 0
-    width_px: int = 640
-    height_px: int = 480
-    scenario: str | None = None
-    crf: int = 23
-    skip_s: float = 0.0
-    quality: str = "fine"
+    out: Path = option(help="folder for the recording, created if missing", flag="", metavar="CLIP")
+    seconds: float = option(20.0, "length of the drive", unit="s", above=0, at_most=3600)
+    seed: int = option(0, "seed of the world, its traffic and its light", at_least=0)
+    width_px: int = option(640, "width of every camera's images", unit="px", at_least=32, at_most=2048, flag="--width")
+    height_px: int = option(
+        480, "height of every camera's images", unit="px", at_least=32, at_most=2048, flag="--height"
+    )
+    scenario: str | None = option(
+        None,
+        "traffic scenario to drive",
+        choices=tuple(SCENARIOS),
+        metavar="NAME",
+        default_text=f"{DEFAULT_SCENARIO}, a drive through the town",
+    )
+    crf: int = option(23, "quality of the videos", at_least=0, at_most=51, is_argument=False)
+    skip_s: float = option(0.0, "time driven before the recording begins", unit="s", at_least=0, is_argument=False)
+    quality: str = option("fine", "quality of the rendering", choices=("fine", "fast"), is_argument=False)
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds <= 3600:
-            raise ValueError(f"seconds must be more than 0 and at most 3600, got {self.seconds:g}.")
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative, got {self.seed}.")
+        super().__post_init__()
         for name, value in (("width_px", self.width_px), ("height_px", self.height_px)):
-            if not 32 <= value <= 2048 or value % 2:
-                raise ValueError(f"{name} must be an even number of pixels from 32 to 2048, got {value}.")
-        if self.scenario is not None and self.scenario not in SCENARIOS:
-            raise ValueError(f"scenario must be one of {', '.join(SCENARIOS)}, got {self.scenario!r}.")
-        if self.skip_s < 0:
-            raise ValueError(f"skip_s must not be negative, got {self.skip_s:g}.")
+            if value % 2:
+                raise OptionError(name, f"must be even, got {value}")
 
     @property
     def ticks(self) -> int:
-        """Moments to record."""
+        """Ticks to record."""
         return max(1, math.floor(self.seconds * RATE_HZ))
 
 
@@ -68,7 +66,7 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
         progress: called as progress(done, total) after every tick.
 
     Returns:
-        Ticks written: fewer than asked for when the route ends first.
+        Ticks written: fewer than requested if the route ends first.
 
     Raises:
         SimulatorError: no OpenGL here (names the packages to install), or no such road.
@@ -83,7 +81,7 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
     done = 0
     with ClipWriter(config.out, rig, crf=config.crf) as writer:
         while done < config.ticks and world.s < world.setting.goal_m:
-            images = _pictures(draw_world(renderer, world))
+            images = _video_images(draw_world(renderer, world))
             writer.write(images, tick_time_ns(done), _ego_row(world, rig.vehicle), world.command)
             world.step(*expert_controls(world))
             done += 1
@@ -92,14 +90,14 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
     return done
 
 
-def _pictures(rgba: np.ndarray) -> list[av.VideoFrame]:
+def _video_images(rgba: np.ndarray) -> list[av.VideoFrame]:
     planes = planes_from_rgb(rgba)
     width = rgba.shape[2]
-    pictures = []
+    images = []
     for y, u, v in zip(planes.y, planes.u, planes.v, strict=True):
         packed = np.concatenate([y, u.reshape(-1, width), v.reshape(-1, width)])
-        pictures.append(av.VideoFrame.from_ndarray(packed, format="yuv420p"))
-    return pictures
+        images.append(av.VideoFrame.from_ndarray(packed, format="yuv420p"))
+    return images
 
 
 def _ego_row(world: World, vehicle: VehicleSpec | None) -> dict[str, float]:

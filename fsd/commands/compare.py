@@ -1,60 +1,33 @@
 """`fsd compare`: arguments, and the table a person reads."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from fsd.compare.compare import UNITS, CompareConfig, compare
-from fsd.data.errors import UsageError
+from fsd.commands.arguments import add_options, config_from
+from fsd.commands.exit_codes import OVER_LIMIT
+from fsd.compare.config import CompareConfig
 
-OVER_LIMIT = 7
-"""Exit code: a limit that was asked for is exceeded."""
-
-EXAMPLE = """example:
+EXAMPLE = """examples:
   fsd replay drive/ --model fp32.onnx --out a
   fsd replay drive/ --model int8.onnx --out b
   fsd compare a b --tolerance path_m=0.05 curvature_per_m=0.002 --page differences.html"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments; every default is `CompareConfig`'s."""
+    """Declare the arguments."""
     parser.epilog = EXAMPLE
-    parser.add_argument("run_a", type=Path, metavar="RUN_A", help="output folder of a replay")
-    parser.add_argument("run_b", type=Path, metavar="RUN_B", help="output folder of another replay of the same clip")
-    parser.add_argument(
-        "--tolerance",
-        nargs="+",
-        metavar="NAME=LIMIT",
-        default=[],
-        help=f"exit with code {OVER_LIMIT} when a difference is larger at any tick; names: {', '.join(UNITS)}. "
-        "A number alone is path_m",
-    )
-    parser.add_argument("--page", type=Path, default=CompareConfig.page, help="write a page (HTML) with the curves")
+    add_options(parser, CompareConfig)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Compare and print."""
-    try:
-        config = CompareConfig(options.run_a, options.run_b, _tolerance(options.tolerance), options.page)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    config = config_from(CompareConfig, options)
+    from fsd.compare.compare import compare
+
     result = compare(config)
     if not options.json:
         _print(result, config)
     return {**result, "exit_code": OVER_LIMIT if result["within_tolerance"] is False else 0}
-
-
-def _tolerance(words: list[str]) -> dict[str, float]:
-    tolerance: dict[str, float] = {}
-    for word in words:
-        name, separator, limit = word.rpartition("=")
-        try:
-            tolerance[name if separator else "path_m"] = float(limit)
-        except ValueError as error:
-            raise UsageError(
-                f"--tolerance takes NAME=LIMIT pairs or one number, got {word!r}. Write for example path_m=0.05."
-            ) from error
-    return tolerance
 
 
 def _print(result: dict[str, Any], config: CompareConfig) -> None:

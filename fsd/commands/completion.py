@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fsd.cli import build_parser
+from fsd.commands.parser import build_parser
+from fsd.data.errors import UsageError
+from fsd.extras import install_line
 
 INSTALL = {
     "bash": (
@@ -36,7 +38,12 @@ EXAMPLE = "example, once for the shell that you use:\n" + "\n".join(map(_install
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One argument, the shell."""
     parser.epilog = EXAMPLE
-    parser.add_argument("shell", nargs="?", choices=tuple(INSTALL), help="whose script; without it, how to install one")
+    parser.add_argument(
+        "shell",
+        nargs="?",
+        choices=tuple(INSTALL),
+        help="shell to print the script for; without it, print how to install one",
+    )
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -54,8 +61,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def completion_script(shell: str) -> str:
-    """What `shell` has to load; made of the very parsers that read the command line."""
-    import shtab
+    """The completion script of a shell, made from the parsers that read the command line.
+
+    Raises:
+        UsageError: the extra `completion` is not installed.
+    """
+    try:
+        import shtab
+    except ImportError as error:
+        raise UsageError(f"`fsd completion` needs the package shtab:\n  {install_line('completion')}") from error
 
     parser = build_parser("all")
     _complete_files(parser)
@@ -70,5 +84,5 @@ def _complete_files(parser: argparse.ArgumentParser) -> None:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
                 _complete_files(command)
-        elif action.type is Path or action.metavar == "NAME=FILE":
+        elif action.type is Path or action.metavar in ("NAME=FILE", "DIR"):
             action.complete = shtab.DIRECTORY if action.dest == "out" else shtab.FILE  # type: ignore[attr-defined]

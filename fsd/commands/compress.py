@@ -1,72 +1,32 @@
 """`fsd compress`: arguments, and the table a person reads."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from fsd.commands.recording_options import (
-    add_cameras_option,
-    add_reading_options,
-    camera_map,
-    print_assumptions,
-    print_length,
-    print_ratios,
-)
-from fsd.compress.compress import CompressConfig, compress
-from fsd.compression.policies import POLICIES
-from fsd.data.errors import UsageError
+from fsd.commands.arguments import add_options, config_from
+from fsd.commands.recording_options import print_assumptions, print_length, print_ratios
+from fsd.compress.config import CompressConfig
+from fsd.compression.policy_names import POLICIES
 from fsd.runtime.health import describe_odometry
 
-EXAMPLE = """example:
+EXAMPLE = """examples:
   fsd compress my_drive/ --out kept
   fsd compress my_drive/ --out kept --budget B200 --policy fixed --max-ticks 360
   fsd compress . --cameras front_main=dashcam.mp4 --budget 160x120+42 --mosaic-at 12.5"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments; every default is `CompressConfig`'s."""
+    """Declare the arguments; the policies are listed below them."""
     listed = "\n".join(f"  {name:12} {words}" for name, words in POLICIES.items())
     parser.epilog = f"policies:\n{listed}\n\n{EXAMPLE}"
-    parser.add_argument("clip", type=Path, metavar="CLIP", help="clip folder, folder of videos, or one video")
-    add_cameras_option(parser)
-    add_reading_options(parser, CompressConfig)
-    parser.add_argument(
-        "--budget",
-        default=CompressConfig.budget,
-        help="B25, B50, B100, B200, B400 or WIDTHxHEIGHT+PATCHES (%(default)s)",
-    )
-    parser.add_argument(
-        "--policy", choices=POLICIES, default=CompressConfig.policy, help="what is worth a patch (%(default)s)"
-    )
-    parser.add_argument(
-        "--mosaic-at", type=float, metavar="S", default=CompressConfig.mosaic_s, help="second shown (the middle)"
-    )
-    parser.add_argument(
-        "--no-ego",
-        dest="use_ego",
-        action="store_false",
-        default=CompressConfig.use_ego,
-        help="estimate motion from the pictures, as if no ego motion were recorded",
-    )
+    add_options(parser, CompressConfig)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Compress and print what was kept."""
-    try:
-        config = CompressConfig(
-            clip=options.clip,
-            out=options.out,
-            cameras=camera_map(options.cameras, options.clip),
-            budget=options.budget,
-            policy=options.policy,
-            max_ticks=options.max_ticks,
-            decode_workers=options.decode_workers,
-            max_age_ms=options.max_age_ms,
-            mosaic_s=options.mosaic_at,
-            use_ego=options.use_ego,
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    config = config_from(CompressConfig, options)
+    from fsd.compress.compress import compress
+
     summary = compress(config)
     if not options.json:
         print_summary(summary, config)

@@ -2,27 +2,30 @@
 
 import argparse
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
-from fsd.commands.replay import add_run_arguments, config_from, print_summary
-from fsd.replay.replay import replay
+from fsd.commands.arguments import add_options, config_from
+from fsd.commands.replay import print_summary
+from fsd.replay.config import ReplayConfig
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
-EXAMPLE = """example:
-  fsd demo --out out/demo"""
+EXAMPLE = """examples:
+  fsd demo
+  fsd demo --out out/demo --no-overlay"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of a replay, without the clip."""
+    """The options of a replay, without those about the recording."""
     parser.epilog = EXAMPLE
-    add_run_arguments(parser)
+    add_options(parser, ReplayConfig, skip=("clip", "cameras"))
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Replay the packaged clip and say how to look at what was written."""
+    from fsd.replay.replay import replay
+
     with resources.as_file(resources.files("fsd") / "demo_clip") as clip:
-        config = config_from(options, Path(clip))
+        config = config_from(ReplayConfig, options, clip=clip)
         summary = replay(config)
     if not options.json:
         print_summary(summary, config)

@@ -1,31 +1,30 @@
-"""`fsd doctor`: what is there, what is missing for which command, and how to install it."""
+"""`fsd doctor`: what is installed, what is missing for which command, and how to install it."""
 
 import argparse
 from dataclasses import asdict
 from typing import Any
 
-from fsd.cli import COMMANDS
+from fsd.commands.exit_codes import DONE
+from fsd.commands.parser import COMMANDS
+from fsd.data.errors import FsdError
 from fsd.doctor import Diagnosis, diagnose
 
-EXAMPLE = """example:
+EXAMPLE = """examples:
   fsd doctor
   fsd doctor --json"""
 
-CANNOT_REPLAY = 1
-"""Exit code when not even a replay can run."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """No arguments of its own."""
+    """Declare nothing: the command has no arguments of its own."""
     parser.epilog = EXAMPLE
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Look, print; exit code 1 only when a replay cannot run."""
+    """Diagnose and print; the exit code is that of a failure only when a replay cannot run."""
     diagnosis = diagnose()
     if not options.json:
         _print(diagnosis)
-    return {**asdict(diagnosis), "exit_code": CANNOT_REPLAY if "replay" in diagnosis.blocked else 0}
+    return {**asdict(diagnosis), "exit_code": FsdError.exit_code if "replay" in diagnosis.blocked else DONE}
 
 
 def _print(diagnosis: Diagnosis) -> None:
@@ -34,7 +33,7 @@ def _print(diagnosis: Diagnosis) -> None:
     print()
     for finding in diagnosis.findings.values():
         print(f"{finding.name:11} {'ok ' if finding.is_there else 'NO '} {finding.detail}")
-    meters = ", ".join(diagnosis.meters) or "none: joules will be modelled or unavailable"
+    meters = ", ".join(diagnosis.meters) or "none; energy is modelled or unavailable"
     print(f"{'meters':11} {'ok ' if diagnosis.meters else '-  '} {meters}")
     for reason in diagnosis.no_meters:
         print(f"{'':15} {reason}")
@@ -42,7 +41,7 @@ def _print(diagnosis: Diagnosis) -> None:
     if not diagnosis.blocked.keys() & COMMANDS.keys():
         print("Every command can run.")
     for command, needs in diagnosis.blocked.items():
-        print(f"{command}: cannot run, it lacks {', '.join(needs)}")
+        print(f"{command}: cannot run; missing: {', '.join(needs)}")
         for line in dict.fromkeys(diagnosis.findings[need].install for need in needs):
             if line:
                 print(f"    {line}")

@@ -2,65 +2,40 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from fsd.data.errors import UsageError
+from fsd.commands.arguments import add_options, config_from
 from fsd.data.frames import RATE_HZ
-from fsd.drive.drive import DRIVERS, DriveConfig, drive
-from fsd.drive.drivers import FOLLOW
+from fsd.data.simulator.baselines import BASELINES
+from fsd.drive.drive import NETWORKS, DriveConfig, drive
 from fsd.drive.table import bootstrap, figures, paired_difference, table
 from fsd.drive.video import film_extremes
 
-EXAMPLE = f"""example:
-  fsd drive --routes 3                          # a quick look: 3 routes of every scenario
-  fsd drive --routes 30 --drivers expert network fp32=exported/b100_fp32.onnx --out out/drive
-  fsd drive --scenarios S3 --drivers network --videos 2     # and see the two worst and the two best
+EXAMPLE = f"""drivers:
+  {", ".join(BASELINES)},
+  {", ".join(NETWORKS)},
+  network:CAMERA (the network without that camera), NAME=FILE.onnx (another network)
 
-drivers: {", ".join(DRIVERS)},
-         network:CAMERA (with that camera lost), NAME=FILE.onnx (another model)"""
+examples:
+  fsd drive --routes 3                          # a quick look: 3 routes per scenario
+  fsd drive --routes 30 --drivers expert network fp32=exported/b100_fp32.onnx --out out/drive
+  fsd drive --scenarios S3 --drivers network --videos 2     # with videos of the two worst and the two best runs"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments; every default is `DriveConfig`'s."""
+    """Declare the arguments; the drivers are listed below them."""
     parser.epilog = EXAMPLE
-    default = DriveConfig()
-    parser.add_argument("--out", type=Path, default=default.out, help="folder for the results (%(default)s)")
-    parser.add_argument("--drivers", nargs="+", default=default.drivers, metavar="DRIVER", help="who drives")
-    parser.add_argument("--scenarios", nargs="+", default=default.scenarios, metavar="S", help="S1 … S8")
-    parser.add_argument("--routes", type=int, default=default.routes, help="of every scenario (%(default)s)")
-    parser.add_argument("--first-seed", type=int, default=default.first_seed, help="held-out seeds from (%(default)s)")
-    parser.add_argument("--model", type=Path, default=default.model, help="ONNX file (the packaged one)")
-    parser.add_argument("--follow", choices=FOLLOW, default=default.follow, help="what of a plan (%(default)s)")
-    parser.add_argument("--latency", default=default.latency, help="none, real or fixed:MS (%(default)s)")
+    add_options(parser, DriveConfig)
     parser.add_argument(
-        "--draw-every", type=int, default=default.draw_every_ticks, help="draw cameras every N ticks (%(default)s)"
-    )
-    parser.add_argument("--workers", type=int, default=default.workers, help="processes (%(default)s)")
-    parser.add_argument(
-        "--videos", type=int, default=0, help="of so many of the worst runs and of the best (%(default)s)"
+        "--videos", type=int, default=0, metavar="N", help="videos of the N worst and the N best runs (default: 0)"
     )
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Drive and print the table."""
-    try:
-        config = DriveConfig(
-            out=options.out,
-            drivers=tuple(options.drivers),
-            scenarios=tuple(options.scenarios),
-            routes=options.routes,
-            first_seed=options.first_seed,
-            model=options.model,
-            latency=options.latency,
-            follow=options.follow,
-            draw_every_ticks=options.draw_every,
-            workers=options.workers,
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    config = config_from(DriveConfig, options)
     with tqdm(unit="route", disable=None, file=sys.stderr) as bar:
 
         def progress(done: int, total: int) -> None:

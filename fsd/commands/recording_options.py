@@ -1,60 +1,6 @@
-"""What the commands over a recording share: options that say how it is read, and the lines about what was found."""
+"""Lines that the commands over a recording print: what was read, what was assumed, and the ratios."""
 
-import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from fsd.data.errors import UsageError
-
-if TYPE_CHECKING:
-    from fsd.compress.compress import CompressConfig
-    from fsd.replay.replay import ReplayConfig
-
-
-def add_cameras_option(parser: argparse.ArgumentParser) -> None:
-    """Declare `--cameras`, for recordings whose files do not say it."""
-    parser.add_argument(
-        "--cameras",
-        nargs="+",
-        metavar="NAME=FILE",
-        default=None,
-        help="which video is which camera; files relative to CLIP or to here",
-    )
-
-
-def add_reading_options(parser: argparse.ArgumentParser, config: "type[ReplayConfig | CompressConfig]") -> None:
-    """Declare where results go and how the recording is read; every default is the config's."""
-    parser.add_argument("--out", type=Path, default=config.out, help="folder for the results (%(default)s)")
-    parser.add_argument("--max-ticks", type=int, default=config.max_ticks, help="stop after this many ticks")
-    parser.add_argument(
-        "--decode-workers", type=int, default=config.decode_workers, help="threads that decode (%(default)s)"
-    )
-    parser.add_argument(
-        "--max-age-ms",
-        type=float,
-        default=config.max_age_ms,
-        help="mask a camera whose newest frame is older (%(default)s)",
-    )
-
-
-def camera_map(pairs: list[str] | None, folder: Path) -> dict[str, Path] | None:
-    """`--cameras NAME=FILE …` as a mapping; files are looked for in `folder` first.
-
-    Raises:
-        UsageError: a pair without a name, a file, or the sign between them.
-    """
-    if pairs is None:
-        return None
-    cameras: dict[str, Path] = {}
-    for pair in pairs:
-        name, separator, file = pair.partition("=")
-        if not separator or not name or not file:
-            raise UsageError(
-                f"--cameras takes NAME=FILE pairs, got {pair!r}. Write for example front_main=dashcam.mp4."
-            )
-        inside = folder / file
-        cameras[name] = inside if inside.exists() else Path(file)
-    return cameras
+from typing import Any
 
 
 def print_length(summary: dict[str, Any]) -> None:

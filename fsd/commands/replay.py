@@ -4,113 +4,46 @@ import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fsd.commands.recording_options import (
-    add_cameras_option,
-    add_reading_options,
-    camera_map,
-    print_assumptions,
-    print_length,
-    print_ratios,
-)
-from fsd.data.ego import COMMANDS
+from fsd.commands.arguments import add_options, config_from
+from fsd.commands.recording_options import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, UsageError
-from fsd.data.frames import CAMERAS
-from fsd.networks.onnx_session import PROVIDERS
-from fsd.overlay.layout import HEIGHTS_PX, LAYOUTS, OverlayConfig
-from fsd.replay.batch import Outcome, Shard, replay_many
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import BatchOptions, ReplayConfig
 from fsd.runtime.health import describe_odometry
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
-EXAMPLE = """example:
+if TYPE_CHECKING:
+    from fsd.replay.batch import Outcome
+
+EXAMPLE = """examples:
   fsd replay my_drive/ --out out
-  fsd replay monday/* --workers 2 --out out          # goes on where it was stopped
+  fsd replay monday/* --workers 2 --out out          # continues where it was interrupted
   fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out
   fsd replay my_drive/ --from 12 --to 20 --layout focus --overlay-height 1080 --out post"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments; every default is `ReplayConfig`'s."""
+    """Declare the arguments: one recording or several, and the options of a replay."""
     parser.epilog = EXAMPLE
     parser.add_argument(
-        "clips", type=Path, nargs="+", metavar="CLIP", help="clip folder, folder of videos, or one video; or many"
-    )
-    add_cameras_option(parser)
-    add_run_arguments(parser)
-    many = parser.add_argument_group("many recordings (each into a folder of its own below --out)")
-    many.add_argument("--workers", type=int, default=1, help="recordings at a time (%(default)s)")
-    many.add_argument("--shard", default="0/1", metavar="I/N", help="only every N-th, from the I-th on (%(default)s)")
-    many.add_argument("--again", action="store_true", help="replay what is complete, too")
-
-
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what every replaying command takes."""
-    add_reading_options(parser, ReplayConfig)
-    parser.add_argument(
-        "--model", type=Path, default=ReplayConfig.model, help="ONNX file with fsd metadata (the packaged one)"
-    )
-    parser.add_argument(
-        "--adapter", type=Path, default=ReplayConfig.adapter, help="adapter.json for a --model of somebody else"
-    )
-    parser.add_argument(
-        "--device",
-        choices=tuple(PROVIDERS),
-        default=ReplayConfig.device,
-        help="what the network runs on; never falls back (%(default)s)",
-    )
-    parser.add_argument(
-        "--threads", type=int, default=ReplayConfig.threads, help="threads of the network (%(default)s)"
-    )
-    parser.add_argument(
-        "--command", choices=COMMANDS, default=ReplayConfig.command, help="route command for the whole clip"
-    )
-    parser.add_argument(
-        "--no-overlay", dest="overlay", action="store_false", default=ReplayConfig.overlay, help="write no video"
-    )
-    overlay = parser.add_argument_group("overlay video")
-    overlay.add_argument("--from", dest="from_s", type=float, default=OverlayConfig.from_s, help="first second shown")
-    overlay.add_argument("--to", dest="to_s", type=float, default=OverlayConfig.to_s, help="end of what is shown, s")
-    overlay.add_argument("--layout", choices=LAYOUTS, default=OverlayConfig.layout, help="of the pictures")
-    overlay.add_argument(
-        "--overlay-cameras",
+        "clips",
+        type=Path,
         nargs="+",
-        choices=CAMERAS,
-        metavar="NAME",
-        default=OverlayConfig.cameras,
-        help="cameras to show (all); the first front camera is the large one",
+        metavar="CLIP",
+        help="recording to replay: a clip folder, a folder of videos, or one video file; several are replayed in turn",
     )
-    overlay.add_argument(
-        "--overlay-height",
-        type=int,
-        choices=HEIGHTS_PX,
-        default=OverlayConfig.height_px,
-        help="lines of the video (%(default)s)",
-    )
-    parser.add_argument(
-        "--no-report", dest="report", action="store_false", default=ReplayConfig.report, help="write no report.html"
-    )
-    parser.add_argument(
-        "--no-mcap", dest="mcap", action="store_false", default=ReplayConfig.mcap, help="write no drive.mcap"
-    )
-    parser.add_argument(
-        "--rerun", action="store_true", default=ReplayConfig.rerun, help="write drive.rrd, too (extra `rerun`)"
-    )
-    parser.add_argument(
-        "--latency-ms",
-        type=float,
-        default=ReplayConfig.latency_ms,
-        help="latency of a plan in the latency-charged scores (what is measured)",
-    )
+    add_options(parser, ReplayConfig, skip=("clip",))
+    add_options(parser, BatchOptions)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Replay and print what came out."""
     if len(options.clips) > 1:
         return _run_many(options)
-    clip = options.clips[0]
-    config = config_from(options, clip, camera_map(options.cameras, clip))
+    config = config_from(ReplayConfig, options, clip=options.clips[0])
+    from fsd.replay.replay import replay
+
     summary = replay(config)
     if not options.json:
         print_summary(summary, config)
@@ -118,62 +51,23 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run_many(options: argparse.Namespace) -> dict[str, Any]:
-    if options.cameras is not None:
+    template = config_from(ReplayConfig, options, clip=options.clips[0])
+    batch = config_from(BatchOptions, options)
+    if template.cameras is not None:
         raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
-    if options.workers < 1:
-        raise UsageError(f"--workers must be at least 1, got {options.workers}.")
-    try:
-        shard = Shard.parse(options.shard)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    from fsd.replay.batch import replay_many
 
-    def tell(outcome: Outcome) -> None:
-        why = f": {outcome.error}" if outcome.error else f", {outcome.ticks} ticks"
-        print(f"{outcome.status:9} {outcome.clip}{why}", file=sys.stderr, flush=True)
-
-    template = config_from(options, options.clips[0])
-    outcomes = replay_many(options.clips, template, options.workers, shard, options.again, tell)
+    outcomes = replay_many(options.clips, template, batch.workers, batch.shard, batch.force, _print_outcome)
     good = sum(outcome.is_good for outcome in outcomes)
     if not options.json:
-        print(f"{good} of {len(outcomes)} recordings replayed into {options.out}")
+        print(f"{good} of {len(outcomes)} recordings replayed into {template.out}")
     code = 0 if good == len(outcomes) else ClipError.exit_code
     return {"recordings": [asdict(outcome) for outcome in outcomes], "exit_code": code}
 
 
-def config_from(options: argparse.Namespace, clip: Path, cameras: dict[str, Path] | None = None) -> ReplayConfig:
-    """`ReplayConfig` out of parsed arguments.
-
-    Raises:
-        UsageError: a value that the config refuses.
-    """
-    try:
-        return ReplayConfig(
-            clip=clip,
-            out=options.out,
-            cameras=cameras,
-            model=options.model,
-            adapter=options.adapter,
-            device=options.device,
-            threads=options.threads,
-            decode_workers=options.decode_workers,
-            max_ticks=options.max_ticks,
-            max_age_ms=options.max_age_ms,
-            command=options.command,
-            overlay=options.overlay,
-            report=options.report,
-            mcap=options.mcap,
-            rerun=options.rerun,
-            overlay_config=OverlayConfig(
-                layout=options.layout,
-                cameras=None if options.overlay_cameras is None else tuple(options.overlay_cameras),
-                from_s=options.from_s,
-                to_s=options.to_s,
-                height_px=options.overlay_height,
-            ),
-            latency_ms=options.latency_ms,
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+def _print_outcome(outcome: "Outcome") -> None:
+    why = f": {outcome.error}" if outcome.error else f", {outcome.ticks} ticks"
+    print(f"{outcome.status:9} {outcome.clip}{why}", file=sys.stderr, flush=True)
 
 
 def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:

@@ -4,49 +4,18 @@ Two models, two budgets, FP32 and INT8, two versions of this program. Reads resu
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fsd.compare.config import CompareConfig
 from fsd.data.errors import UsageError
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.outputs.run_folder import Run, load_run
 from fsd.scoring.baseline_plans import wrapped
 
 HORIZON_S = 3.0
-UNITS = {
-    "path_m": "m",
-    "heading_rad": "rad",
-    "speed_mps": "m/s",
-    "curvature_per_m": "1/m",
-    "acceleration_mps2": "m/s²",
-}
-"""What is compared, and its unit; docs/metrics.md defines each. A tolerance can be set for every one."""
-
-
-@dataclass(frozen=True)
-class CompareConfig:
-    """Settings of `fsd compare`.
-
-    Attributes:
-        run_a, run_b: output folders of two replays.
-        tolerance: name of a difference -> the most that it may be at any tick; empty only reports.
-        page: HTML file to write; None writes none.
-    """
-
-    run_a: Path
-    run_b: Path
-    tolerance: Mapping[str, float] = field(default_factory=dict)
-    page: Path | None = None
-
-    def __post_init__(self) -> None:
-        for name, limit in self.tolerance.items():
-            if name not in UNITS:
-                raise ValueError(f"There is no difference called {name!r}. Use one of {', '.join(UNITS)}.")
-            if not 0 <= limit < np.inf:
-                raise ValueError(f"The tolerance of {name} must be 0 or more, got {limit}.")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fsd.compare.compare import UNITS, Comparison
+from fsd.compare.compare import Comparison
+from fsd.compare.config import UNITS
 from fsd.html.charts import Series, line_chart
 from fsd.html.page import page, section, table, text, write_page
 from fsd.replay.replay_sections import headline

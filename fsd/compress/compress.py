@@ -4,13 +4,9 @@ Ctrl-C, a full disk or a broken file end the run early; what was compressed unti
 `summary.json` says how the run ended.
 """
 
-import re
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,79 +14,20 @@ from tqdm import tqdm
 
 from fsd.compress.compress_record import CompressRecord
 from fsd.compress.compression_log import keep_row, keep_schema
+from fsd.compress.config import CompressConfig, parse_budget
 from fsd.compress.mosaic import mosaic
 from fsd.compress.page import write_compress_page
-from fsd.compression.budget import ALL_BLOCKS, BUDGETS, Budget
+from fsd.compression.budget import ALL_BLOCKS, Budget
 from fsd.compression.compressor import Compressor
-from fsd.compression.policies import POLICIES, make_policy, make_selection, spent_budget
+from fsd.compression.policies import make_policy, make_selection, policy_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import Clip, open_clip
 from fsd.data.errors import OutputError
 from fsd.data.files import replacing
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import MAX_FRAME_AGE_MS, RATE_HZ, FrameSet
+from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.outputs.journal import TableJournal
 from fsd.replay.run_record import write_summary
-
-_CUSTOM_BUDGET = re.compile(r"(\d+)x(\d+)\+(\d+)")
-
-
-@dataclass(frozen=True)
-class CompressConfig:
-    """Settings of `fsd compress`.
-
-    Attributes:
-        clip: folder or video file of the recording; out: folder for the results, made when missing.
-        cameras: camera name -> video, where the names cannot be told from the files.
-        budget: a profile (`B25` … `B400`), or WIDTHxHEIGHT+PATCHES of a custom one, such as `80x60+58`.
-        policy: what is worth a patch; one of `POLICIES`.
-        max_ticks: stop after this many; None compresses everything.
-        decode_workers: threads that decode, each serving several cameras.
-        max_age_ms: a camera whose newest frame is older is masked.
-        mosaic_s: second of the recording that `mosaic.png` shows; None takes the middle.
-        use_ego: take the recorded ego motion; without it motion is estimated from the pictures.
-    """
-
-    clip: Path
-    out: Path = Path("out")
-    cameras: Mapping[str, Path] | None = None
-    budget: str = "B100"
-    policy: str = "adaptive"
-    max_ticks: int | None = None
-    decode_workers: int = 2
-    max_age_ms: float = MAX_FRAME_AGE_MS
-    mosaic_s: float | None = None
-    use_ego: bool = True
-
-    def __post_init__(self) -> None:
-        parse_budget(self.budget)
-        if self.policy not in POLICIES:
-            raise ValueError(f"policy must be one of {', '.join(POLICIES)}; got {self.policy!r}.")
-        if self.max_ticks is not None and self.max_ticks < 1:
-            raise ValueError(f"max_ticks must be at least 1, got {self.max_ticks}.")
-        if self.decode_workers < 1:
-            raise ValueError(f"decode_workers must be at least 1, got {self.decode_workers}.")
-        if self.max_age_ms <= 0:
-            raise ValueError(f"max_age_ms must be positive, got {self.max_age_ms}.")
-        if self.mosaic_s is not None and not 0 <= self.mosaic_s < float("inf"):
-            raise ValueError(f"mosaic_s must be 0 or more, got {self.mosaic_s}.")
-
-
-def parse_budget(words: str) -> Budget:
-    """A budget by its profile's name, or a custom one as WIDTHxHEIGHT+PATCHES.
-
-    Raises:
-        ValueError: neither, or a size that a budget cannot have.
-    """
-    if words in BUDGETS:
-        return BUDGETS[words]
-    custom = _CUSTOM_BUDGET.fullmatch(words)
-    if custom is None:
-        raise ValueError(
-            f"budget must be one of {', '.join(BUDGETS)}, or WIDTHxHEIGHT+PATCHES such as 80x60+58; got {words!r}."
-        )
-    width, height, patches = (int(word) for word in custom.groups())
-    return Budget(words, height, width, patches)
 
 
 def compress(config: CompressConfig, show_progress: bool = True) -> dict[str, Any]:
@@ -105,7 +42,7 @@ def compress(config: CompressConfig, show_progress: bool = True) -> dict[str, An
         KeyboardInterrupt: likewise, on Ctrl-C.
     """
     clip = open_clip(config.clip, config.cameras)
-    budget = spent_budget(config.policy, parse_budget(config.budget))
+    budget = policy_budget(config.policy, parse_budget(config.budget))
     try:
         config.out.mkdir(parents=True, exist_ok=True)
         for name in ("mosaic.png", "compress.html"):

@@ -14,10 +14,11 @@ from typing import Any
 from fsd.data.errors import ModelError, OutputError
 from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS
+from fsd.data.options import OptionError, Options, option, results_folder
 from fsd.data.simulator.baselines import BASELINES
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.data.simulator.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
+from fsd.data.simulator.scoring.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.seeds import EVALUATION_SEEDS, check_evaluation_seed
 from fsd.data.standard_rigs import canonical_rig
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR, BaselineDriver, Driver, Latency, NetworkDriver, blurred
@@ -34,50 +35,51 @@ DRIVERS = (*BASELINES, *NETWORKS)
 
 
 @dataclass(frozen=True)
-class DriveConfig:
-    """Settings of `fsd drive`.
+class DriveConfig(Options):
+    """Settings of a closed-loop evaluation."""
 
-    Attributes:
-        out: folder for the results; drivers: names of `DRIVERS`, `network:CAMERA` with that camera lost, or
-            `NAME=FILE.onnx` for another model beside it (its own budget decides what the compressor sends).
-        scenarios, routes: which, and how many seeds of each, counting up from `first_seed`.
-        model: ONNX file of the network drivers; None is the packaged one.
-        latency: `none`, `real` or `fixed:MS`; follow: `trajectory` (by the tracker) or `controls` (the network's own).
-        draw_every_ticks: render the cameras every this many ticks: 1 is 36 Hz, 4 is 9 Hz and four times as fast.
-        workers: processes, one route each.
-    """
-
-    out: Path = Path("out/drive")
-    drivers: tuple[str, ...] = ("expert", "network", "blind_steering", "constant_velocity", "network_blurred")
-    scenarios: tuple[str, ...] = SCORED_SCENARIOS
-    routes: int = 3
-    first_seed: int = EVALUATION_SEEDS.start
-    model: Path | None = None
-    latency: str = "none"
-    follow: str = FOLLOW[0]
-    draw_every_ticks: int = 1
-    width_px: int = 320
-    height_px: int = 240
-    workers: int = 2
+    out: Path = results_folder("out/drive")
+    drivers: tuple[str, ...] = option(
+        ("expert", "network", "blind_steering", "constant_velocity", "network_blurred"),
+        "drivers to evaluate on the same routes; listed below",
+        metavar="DRIVER",
+    )
+    scenarios: tuple[str, ...] = option(
+        SCORED_SCENARIOS, "traffic scenarios to drive", choices=SCORED_SCENARIOS, metavar="NAME"
+    )
+    routes: int = option(3, "routes per scenario", at_least=1)
+    first_seed: int = option(
+        EVALUATION_SEEDS.start, "seed of the first route; the others count up from it, all held out from training"
+    )
+    model: Path | None = option(None, "ONNX file of the network that drives", default_text="the packaged network")
+    latency: str = option(
+        "none",
+        "delay before a plan takes effect: none, real (the time it took to compute), or fixed:MS",
+        metavar="LATENCY",
+    )
+    follow: str = option(
+        FOLLOW[0], "part of a plan that is driven: its trajectory, by a tracker, or its own controls", choices=FOLLOW
+    )
+    draw_every_ticks: int = option(
+        1, "draw the cameras at every N-th tick only: 1 is 36 Hz, 4 is 9 Hz and faster", at_least=1, flag="--draw-every"
+    )
+    width_px: int = option(320, "width of every camera's images", unit="px", at_least=1, is_argument=False)
+    height_px: int = option(240, "height of every camera's images", unit="px", at_least=1, is_argument=False)
+    workers: int = option(2, "processes; each drives one route at a time", at_least=1)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(set(map(driver_name, self.drivers))) < len(self.drivers):
-            raise ValueError("Two drivers have the same name. Name models differently: NAME=FILE.onnx.")
-        if self.follow not in FOLLOW:
-            raise ValueError(f"follow must be one of {', '.join(FOLLOW)}, got {self.follow!r}.")
+            raise OptionError("drivers", "has two drivers of the same name. Name models differently: NAME=FILE.onnx")
         for name in self.drivers:
             if "=" in name:
                 continue
             kind, _, camera = name.partition(":")
             if kind not in DRIVERS or (camera and (kind != "network" or camera not in CAMERAS)):
-                raise ValueError(
-                    f"There is no driver {name!r}. Choose from {', '.join(DRIVERS)}, network:CAMERA or NAME=FILE.onnx."
+                raise OptionError(
+                    "drivers",
+                    f"has no driver {name!r}. Choose from {', '.join(DRIVERS)}, network:CAMERA or NAME=FILE.onnx",
                 )
-        for name in self.scenarios:
-            if name not in SCORED_SCENARIOS:
-                raise ValueError(f"There is no scenario {name!r}. Choose from {', '.join(SCORED_SCENARIOS)}.")
-        if self.routes < 1 or self.workers < 1 or self.draw_every_ticks < 1:
-            raise ValueError("routes, workers and draw_every_ticks must be at least 1.")
         check_evaluation_seed(self.first_seed)
         check_evaluation_seed(self.first_seed + self.routes - 1)
         Latency.parse(self.latency)
@@ -199,7 +201,7 @@ class DriverPool:
     def renderer(self) -> Any:
         """The renderer that all drivers share, created at its first use."""
         if self._renderer is None:
-            from fsd.data.simulator.renderer import Renderer
+            from fsd.data.simulator.rendering.renderer import Renderer
 
             self._renderer = Renderer(self.rig)
         return self._renderer

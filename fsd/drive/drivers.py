@@ -13,6 +13,7 @@ import numpy as np
 
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS, RATE_HZ, Frame, FrameSet
+from fsd.data.options import OptionError
 from fsd.data.rig import Rig
 from fsd.data.simulator.baselines import Baseline, Controls
 from fsd.data.simulator.environment import DrivingEnv
@@ -76,7 +77,7 @@ class Latency:
                 return cls("fixed", float(number))
         except ValueError:
             pass
-        raise ValueError(f"latency must be none, real or fixed:MILLISECONDS, got {text!r}.")
+        raise OptionError("latency", f"must be none, real or fixed:MILLISECONDS, got {text!r}")
 
     def ticks(self, took_ms: float) -> int:
         """Whole ticks until a plan that took this long may act."""

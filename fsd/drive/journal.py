@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fsd.data.errors import OutputError
-from fsd.data.simulator.metrics import RouteScore
+from fsd.data.simulator.scoring.metrics import RouteScore
 from fsd.version import __version__
 
 Job = tuple[str, str, int]

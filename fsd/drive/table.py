@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsd.data.simulator.metrics import RouteScore
+from fsd.data.simulator.scoring.metrics import RouteScore
 
 Routes = dict[tuple[str, int], RouteScore]
 RESAMPLES = 2000

@@ -166,7 +166,7 @@ def ribbon_edges(
     return np.hstack([centre + normal, ground]), np.hstack([centre - normal, ground])
 
 
-def doubt_edges(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+def uncertainty_edges(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     """Two (P, 3) lines on the ground, one sideways Laplace scale left and right of the planned waypoints, ego frame."""
     yaw, side_m = plan.trajectory[:, 2], plan.trajectory_scale[:, 1]
     normal = np.stack([-np.sin(yaw), np.cos(yaw)], axis=1) * side_m[:, None]

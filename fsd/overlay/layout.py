@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fsd.data.frames import CAMERAS
+from fsd.data.options import OptionError, Options, option
 
 BASE_WIDTH_PX, BASE_HEIGHT_PX = 1280, 720
 HEADER_PX = 40
@@ -17,36 +18,40 @@ WIDE_ASPECT = 1.55
 """Pictures wider than this are laid out as 16:9, others as 4:3."""
 
 
-@dataclass(frozen=True)
-class OverlayConfig:
-    """What a person may choose about the overlay video.
+@dataclass(frozen=True, kw_only=True)
+class OverlayConfig(Options):
+    """What the overlay video shows; without `layout`, one is chosen that suits the cameras."""
 
-    Attributes:
-        layout: `surround` (all cameras around the front one) or `focus` (one large picture, the others small); None
-            takes `surround` for three cameras and more.
-        cameras: which to show; None shows all. The first one with a view to the front is the large one.
-        from_s, to_s: the part of the recording to show; None is its end.
-        height_px: 720, 1080 or 1440; the width is 16/9 of it.
-    """
+    heading = "overlay video"
 
-    layout: str | None = None
-    cameras: tuple[str, ...] | None = None
-    from_s: float = 0.0
-    to_s: float | None = None
-    height_px: int = BASE_HEIGHT_PX
+    layout: str | None = option(
+        None,
+        "arrangement of the images: surround shows all cameras around the front one, focus one large image",
+        choices=LAYOUTS,
+        default_text="surround if all cameras are shown and there are at least three, else focus",
+    )
+    cameras: tuple[str, ...] | None = option(
+        None,
+        "cameras to show; the first one that faces forward becomes the large image",
+        choices=CAMERAS,
+        flag="--overlay-cameras",
+        metavar="NAME",
+        default_text="all",
+    )
+    from_s: float = option(0.0, "time in the recording at which the video begins", unit="s", at_least=0, flag="--from")
+    to_s: float | None = option(
+        None, "time in the recording at which the video ends", unit="s", flag="--to", default_text="the end"
+    )
+    height_px: int = option(
+        BASE_HEIGHT_PX, "height of the video in pixels; the width follows", choices=HEIGHTS_PX, flag="--overlay-height"
+    )
 
     def __post_init__(self) -> None:
-        if self.layout is not None and self.layout not in LAYOUTS:
-            raise ValueError(f"There is no layout {self.layout!r}. Use one of {', '.join(LAYOUTS)}.")
-        unknown = [name for name in self.cameras or () if name not in CAMERAS]
-        if unknown:
-            raise ValueError(f"There is no camera called {', '.join(unknown)}. The cameras are {', '.join(CAMERAS)}.")
-        if self.cameras is not None and not self.cameras:
-            raise ValueError("The overlay needs at least one camera.")
-        if self.height_px not in HEIGHTS_PX:
-            raise ValueError(f"The overlay's height must be one of {HEIGHTS_PX}, got {self.height_px}.")
-        if self.from_s < 0 or (self.to_s is not None and self.to_s <= self.from_s):
-            raise ValueError(f"The overlay must end after it begins, got from {self.from_s} to {self.to_s} s.")
+        super().__post_init__()
+        if self.to_s is not None and not self.to_s > self.from_s:
+            raise OptionError(
+                "to_s", f"must be later than the begin of the video, {self.from_s:g} s; got {self.to_s:g}"
+            )
 
     def shows(self, time_s: float) -> bool:
         """Whether this moment of the recording is in the video."""

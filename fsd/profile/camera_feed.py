@@ -8,7 +8,6 @@ flash), workers decode each frame when its time has come, and a tick takes the n
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +18,7 @@ from fsd.data.clip import Clip
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, TICK_NS, Frame, FrameSet
 from fsd.data.planes import frame_of
+from fsd.profile.camera_timing import CameraTiming
 from fsd.profile.packet_loop import PacketLoop
 
 MAX_PICTURES = 720
@@ -27,33 +27,6 @@ MAX_PICTURES = 720
 
 DECODER_DELAY = 36
 """More packets than pictures that are wanted: decoders of B-frames give the first picture late."""
-
-
-@dataclass(frozen=True)
-class CameraTiming:
-    """When the cameras capture.
-
-    Attributes:
-        skew: share of the frame period over which the cameras' triggers are spread; 0 triggers all at once. The first
-            camera (front_main) captures at the tick, the others before it.
-        jitter_ms: standard deviation of each capture time, cut at three of them; seeded.
-    """
-
-    skew: float = 1.0
-    jitter_ms: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.skew <= 1:
-            raise ValueError(f"skew is a share of the frame period between 0 and 1, got {self.skew}.")
-        if self.jitter_ms < 0 or self.jitter_ms * 6e6 > TICK_NS:
-            raise ValueError(f"jitter_ms must lie between 0 and {TICK_NS / 6e6:.1f}, got {self.jitter_ms}.")
-
-    def offsets_ns(self, ticks: int) -> np.ndarray:
-        """(ticks, 8) capture time of each camera's frame minus its tick time, at most 0."""
-        phases = -np.arange(len(CAMERAS)) / len(CAMERAS) * TICK_NS * self.skew
-        noise = np.random.default_rng(self.seed).normal(0.0, 1.0, (ticks, len(CAMERAS))).clip(-3, 3)
-        return np.minimum(phases + noise * self.jitter_ms * 1e6, 0.0).astype(np.int64)
 
 
 class _Camera:

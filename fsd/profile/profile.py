@@ -22,7 +22,7 @@ from fsd.meters.machine import describe_machine
 from fsd.meters.power import EnergyMeter, find_meters
 from fsd.networks.contract import TensorSpec
 from fsd.profile.cold_start import measure_cold_start
-from fsd.profile.config import ProfileConfig
+from fsd.profile.config import PACED, ProfileConfig
 from fsd.profile.control_thread import MachineStalls, together, watch
 from fsd.profile.energy.energy_model import DeviceEstimate
 from fsd.profile.gates import Gate, deadline_gate, power_gate
@@ -32,7 +32,7 @@ from fsd.profile.operators.operator_times import count_cost
 from fsd.profile.operators.runtime_trace import shapes_run
 from fsd.profile.report import write_report
 from fsd.profile.samples import write_samples
-from fsd.profile.scenario_summary import PACED, summarise
+from fsd.profile.scenario_summary import summarise
 from fsd.profile.scenarios import ScenarioRun, constant_stream, flat_out, model_only, single_stream
 from fsd.profile.timed_pipeline import TimedPipeline
 from fsd.profile.traced_run import trace_run

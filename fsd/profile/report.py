@@ -11,8 +11,8 @@ from fsd.data.files import write_text
 from fsd.data.frames import RATE_HZ
 from fsd.meters.cpu_steal import stolen_words
 from fsd.profile import charts
+from fsd.profile.config import PACED
 from fsd.profile.samples import TickSamples
-from fsd.profile.scenario_summary import PACED
 from fsd.profile.terminal import growth_words, network_words, runs_on, validation_words
 
 STYLE = """

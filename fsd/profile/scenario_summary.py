@@ -8,12 +8,11 @@ import numpy as np
 from fsd.data.frames import CAMERAS, RATE_HZ, TICK_NS
 from fsd.meters.cpu_steal import is_beside_theft
 from fsd.meters.quantity import unavailable
+from fsd.profile.config import PACED
 from fsd.profile.samples import STAGES, TickSamples
 from fsd.profile.scenarios import ScenarioRun
 from fsd.profile.stats.deadlines import check_deadline, interval_errors_ms
 from fsd.profile.stats.percentiles import describe
-
-PACED = "constant-stream"
 
 
 def summarise(run: ScenarioRun, deadline_ms: float) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from fsd.data.clock import tick_time_ns
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS, TICK_NS, FrameSet
 from fsd.meters.power import EnergyMeter
-from fsd.profile.camera_feed import CameraFeed, CameraTiming
+from fsd.profile.camera_feed import CameraFeed
+from fsd.profile.camera_timing import CameraTiming
 from fsd.profile.resources import ResourceTrack
 from fsd.profile.samples import TickSamples
 from fsd.profile.timed_pipeline import StepTimes, TimedPipeline

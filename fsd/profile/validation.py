@@ -21,7 +21,7 @@ def validate(
     """One entry for each meter whose hardware the table knows; none where the network ran elsewhere.
 
     Args:
-        device: that the network ran on, of `onnx_session.PROVIDERS`.
+        device: that the network ran on, of `devices.PROVIDERS`.
         energy: of the paced scenario, as `scenario_summary` makes it.
     """
     if device not in ACCELERATORS:

@@ -13,32 +13,9 @@ from pathlib import Path
 
 from fsd.data.errors import FsdError, UsageError
 from fsd.data.files import write_text
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig, Shard
+from fsd.replay.replay import replay
 from fsd.version import __version__
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Every `count`-th recording from `index` on: `Shard(0, 4)` to `Shard(3, 4)` share a list between four machines."""
-
-    index: int = 0
-    count: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.index < self.count:
-            raise ValueError(f"A shard is i/n with i from 0 to n-1, got {self.index}/{self.count}.")
-
-    @classmethod
-    def parse(cls, text: str) -> "Shard":
-        """From `i/n`.
-
-        Raises:
-            ValueError: anything else.
-        """
-        index, slash, count = text.partition("/")
-        if not slash or not index.isdecimal() or not count.isdecimal():
-            raise ValueError(f"A shard is i/n such as 0/4, got {text!r}.")
-        return cls(int(index), int(count))
 
 
 @dataclass(frozen=True)
@@ -63,7 +40,7 @@ def replay_many(
     template: ReplayConfig,
     workers: int = 1,
     shard: Shard | None = None,
-    again: bool = False,
+    force: bool = False,
     progress: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Replay recordings into a folder each, below `template.out`, and write `batch.json` there.
@@ -71,7 +48,7 @@ def replay_many(
     Args:
         clips: recordings; template: settings of all of them; workers: recordings at a time.
         shard: which of them are this machine's; None is all.
-        again: replay what is complete, too.
+        force: replay what is complete, too.
         progress: told of every recording as it ends.
 
     Raises:
@@ -84,7 +61,7 @@ def replay_many(
     mine = configs[shard.index :: shard.count]
     outcomes: dict[str, Outcome] = {}
     with ThreadPoolExecutor(workers) as pool:
-        pending = [pool.submit(_replay_apart, config, again) for config in mine]
+        pending = [pool.submit(_replay_apart, config, force) for config in mine]
         for future in as_completed(pending):
             outcome = future.result()
             outcomes[outcome.clip] = outcome
@@ -107,9 +84,9 @@ def _names(clips: Sequence[Path]) -> list[str]:
     return names
 
 
-def _replay_apart(config: ReplayConfig, again: bool) -> Outcome:
+def _replay_apart(config: ReplayConfig, force: bool) -> Outcome:
     before = _read_summary(config)
-    if not again and before.get("status") == "complete" and before.get("fsd_version") == __version__:
+    if not force and before.get("status") == "complete" and before.get("fsd_version") == __version__:
         return _outcome(config, before, "kept")
     (config.out / "summary.json").unlink(missing_ok=True)
     process = multiprocessing.get_context("spawn").Process(target=_replay_quietly, args=(config,))

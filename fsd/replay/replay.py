@@ -7,10 +7,7 @@ and `summary.json` says how the run ended.
 import importlib.util
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -19,13 +16,12 @@ from fsd.data.clip import Clip, open_clip
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import OutputError, UsageError
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import MAX_FRAME_AGE_MS, FrameSet
-from fsd.doctor import install_line
+from fsd.data.frames import FrameSet
+from fsd.extras import install_line
 from fsd.meters.energy_count import energy_count
-from fsd.networks.onnx_session import PROVIDERS
 from fsd.outputs.tables import ResultTables
-from fsd.overlay.layout import OverlayConfig
 from fsd.overlay.overlay import Overlay
+from fsd.replay.config import ReplayConfig
 from fsd.replay.page import write_report
 from fsd.replay.run_record import RunRecord, write_summary
 from fsd.replay.worst_ticks import Moments
@@ -36,63 +32,6 @@ from fsd.viewers.foxglove_layout import LAYOUT_FILE
 if TYPE_CHECKING:
     from fsd.viewers.mcap_writer import DriveMcap
     from fsd.viewers.rerun_writer import DriveRerun
-
-
-@dataclass(frozen=True)
-class ReplayConfig:
-    """Settings of `fsd replay`.
-
-    Attributes:
-        clip: folder or video file of the recording; out: folder for the results, made when missing.
-        cameras: camera name -> video, where the names cannot be told from the files.
-        model: ONNX file with fsd metadata; None is the packaged one.
-        adapter: `adapter.json` for a `model` without such metadata.
-        device: what the network runs on, one of `onnx_session.PROVIDERS`.
-        threads: of the network; decode_workers: threads that decode, each serving several cameras.
-        max_ticks: stop after this many; None replays everything.
-        max_age_ms: a camera whose newest frame is older is masked.
-        command: route command for the whole clip, over the recorded ones; one of `COMMANDS`.
-        overlay: write `overlay.mp4`; report: write `report.html`; mcap: write `drive.mcap`, where the `viewer` extra is
-            installed (the summary says so where it is not); rerun: write `drive.rrd`, which needs the `rerun` extra.
-        overlay_config: what the overlay shows, where, and from when to when.
-        latency_ms: what a plan is taken to cost in the latency-charged scores; None takes what was measured.
-    """
-
-    clip: Path
-    out: Path = Path("out")
-    cameras: Mapping[str, Path] | None = None
-    model: Path | None = None
-    adapter: Path | None = None
-    device: str = "cpu"
-    threads: int = 1
-    decode_workers: int = 2
-    max_ticks: int | None = None
-    max_age_ms: float = MAX_FRAME_AGE_MS
-    command: str | None = None
-    overlay: bool = True
-    report: bool = True
-    mcap: bool = True
-    rerun: bool = False
-    overlay_config: OverlayConfig = field(default_factory=OverlayConfig)
-    latency_ms: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.threads < 1 or self.decode_workers < 1:
-            raise ValueError(
-                f"threads and decode_workers must be at least 1, got {self.threads} and {self.decode_workers}."
-            )
-        if self.adapter is not None and self.model is None:
-            raise ValueError("adapter needs the model that it is for: give `--model` as well.")
-        if self.device not in PROVIDERS:
-            raise ValueError(f"device must be one of {', '.join(PROVIDERS)}; got {self.device!r}.")
-        if self.max_ticks is not None and self.max_ticks < 1:
-            raise ValueError(f"max_ticks must be at least 1, got {self.max_ticks}.")
-        if self.max_age_ms <= 0:
-            raise ValueError(f"max_age_ms must be positive, got {self.max_age_ms}.")
-        if self.latency_ms is not None and not 0 <= self.latency_ms < float("inf"):
-            raise ValueError(f"latency_ms must be 0 or more, got {self.latency_ms}.")
-        if self.command is not None and self.command not in COMMANDS:
-            raise ValueError(f"command must be one of {', '.join(COMMANDS)}; got {self.command!r}.")
 
 
 def replay(config: ReplayConfig, show_progress: bool = True) -> dict[str, Any]:

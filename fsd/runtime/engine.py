@@ -53,7 +53,7 @@ class Engine:
         device: str = "cpu",
         session_factory: SessionFactory = open_session,
     ) -> None:
-        """Load a model; None loads the packaged one. `device` is one of `onnx_session.PROVIDERS`.
+        """Load a model; None loads the packaged one. `device` is one of `devices.PROVIDERS`.
 
         Raises:
             ModelError: the file is missing, damaged, or does not keep this program's contract; or the device is

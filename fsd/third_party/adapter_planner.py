@@ -39,7 +39,7 @@ class AdapterPlanner:
         device: str = "cpu",
         session_factory: SessionFactory = open_session,
     ) -> None:
-        """Load both files; `device` is one of `onnx_session.PROVIDERS`.
+        """Load both files; `device` is one of `devices.PROVIDERS`.
 
         Raises:
             ModelError: a file is missing or damaged, or the adapter does not fit the model (the field is named); or

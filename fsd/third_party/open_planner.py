@@ -23,7 +23,7 @@ def open_planner(
     Args:
         model: ONNX file; None is the packaged one.
         adapter: `adapter.json` of a third-party `model`; None for a model with fsd metadata.
-        threads: of the network; device: one of `onnx_session.PROVIDERS`.
+        threads: of the network; device: one of `devices.PROVIDERS`.
         session_factory: opens the ONNX Runtime session, for example with its profile on.
 
     Raises:

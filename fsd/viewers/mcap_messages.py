@@ -27,7 +27,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from fsd.data.frames import GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera
-from fsd.overlay.drawing import doubt_edges, ribbon_edges
+from fsd.overlay.drawing import ribbon_edges, uncertainty_edges
 from fsd.runtime.plan import Plan
 from fsd.viewers.mcap_calibration import Calibration
 from fsd.viewers.viewer_video import VideoMessage
@@ -100,14 +100,14 @@ def plan_scene(plan: Plan, is_trained: bool) -> SceneUpdate:
     for near in range(len(left) - 1):
         corners = (left[near], right[near], left[near + 1], left[near + 1], right[near], right[near + 1])
         triangles += [_point(corner) for corner in corners]
-    doubt_left, doubt_right = doubt_edges(plan)
+    uncertainty_left, uncertainty_right = uncertainty_edges(plan)
     entity = SceneEntity(
         timestamp=stamp(plan.timestamp_ns),
         frame_id=EGO,
         id="plan",
         frame_locked=True,
         triangles=[TriangleListPrimitive(points=triangles, color=PLAN)],
-        lines=[_line(doubt_left, DOUBT, 0.05), _line(doubt_right, DOUBT, 0.05)],
+        lines=[_line(uncertainty_left, DOUBT, 0.05), _line(uncertainty_right, DOUBT, 0.05)],
     )
     if not is_trained:
         text = TextPrimitive(billboard=True, font_size=0.8, color=WARNING, text="UNTRAINED NETWORK")

@@ -12,7 +12,11 @@ import rerun as rr
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame
-from fsd.overlay.drawing import DRIVEN, GAZE, PLAN, doubt_edges, ribbon_edges
+from fsd.overlay.drawing import DRIVEN
+from fsd.overlay.drawing import GAZE
+from fsd.overlay.drawing import PLAN
+from fsd.overlay.drawing import ribbon_edges
+from fsd.overlay.drawing import uncertainty_edges
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.version import __version__
@@ -158,7 +162,7 @@ class DriveRerun:
 
     def _add_plan(self, plan: Plan) -> None:
         """The edges of the planned ribbon, and thinner its sideways uncertainty."""
-        strips = [*ribbon_edges(plan.trajectory), *doubt_edges(plan)]
+        strips = [*ribbon_edges(plan.trajectory), *uncertainty_edges(plan)]
         lines = rr.LineStrips3D(strips, colors=[PLAN], radii=[0.08, 0.08, 0.03, 0.03])
         self._stream.log(f"{EGO}/plan", lines)
 

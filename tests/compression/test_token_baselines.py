@@ -6,7 +6,8 @@ import pytest
 from fsd.compression.budget import ALL_BLOCKS, BUDGETS, Budget
 from fsd.compression.compressor import Compressor
 from fsd.compression.gaze import Gaze, GazePolicy, Scene
-from fsd.compression.policies import POLICIES, make_policy, make_selection, spent_budget
+from fsd.compression.policies import make_policy, make_selection, policy_budget
+from fsd.compression.policy_names import POLICIES
 from fsd.compression.token_baselines import RasterGaze, RunLengthGaze
 from fsd.data.frames import BLOCKS
 from fsd.data.standard_rigs import canonical_rig
@@ -73,12 +74,12 @@ def test_a_negative_threshold_is_refused() -> None:
 @pytest.mark.parametrize("name", POLICIES)
 @pytest.mark.parametrize("budget", BUDGETS.values(), ids=list(BUDGETS))
 def test_no_policy_costs_more_than_the_budget(name: str, budget: Budget) -> None:
-    assert budget.pixels * 0.95 < spent_budget(name, budget).pixels <= budget.pixels
+    assert budget.pixels * 0.95 < policy_budget(name, budget).pixels <= budget.pixels
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_every_policy_can_be_made_and_serves_the_compressor(name: str, made: type) -> None:
-    rig, budget = canonical_rig(160, 120), spent_budget(name, BUDGETS["B400"])
+    rig, budget = canonical_rig(160, 120), policy_budget(name, BUDGETS["B400"])
     policy: GazePolicy = make_policy(name, rig)
     compressor, selection = Compressor(rig, budget, policy), make_selection(name, 8, budget)
     for frame_set in made.drive(3, lambda tick, camera: made.noise_picture(120, 160, seed=tick)):  # type: ignore[attr-defined]

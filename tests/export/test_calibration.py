@@ -13,7 +13,9 @@ from fsd.networks.model import DrivingNetwork
 def test_ranges_come_from_a_memory_that_fills(
     fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput]
 ) -> None:
-    read_from_memory = next(node.input[0] for node in fp32_model.graph.node if node.name == "recall.output/Gemm")
+    read_from_memory = next(
+        node.input[0] for node in fp32_model.graph.node if node.name == "memory_attention.output/Gemm"
+    )
     budget = network.config.budget
     first = calibrate(fp32_model, budget, [read_from_memory], [steps[:1]], every=1)
     assert first.ranges[read_from_memory] == (0.0, 0.0)
@@ -34,7 +36,7 @@ def test_every_clip_starts_with_an_empty_memory(
 
 
 def test_a_calibration_survives_its_file(calibration: Calibration, tmp_path: Path) -> None:
-    calibration = replace(calibration, scales={"joint.0.norm": [0.5, 2.0]}, weights_sha256="ab")
+    calibration = replace(calibration, scales={"joint_blocks.0.norm": [0.5, 2.0]}, weights_sha256="ab")
     calibration.save(tmp_path / "ranges.json")
     assert Calibration.load(tmp_path / "ranges.json") == calibration
 
@@ -44,10 +46,10 @@ def test_a_calibration_survives_its_file(calibration: Calibration, tmp_path: Pat
 )
 def test_a_damaged_calibration_file_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "ranges.json").write_text(content)
-    with pytest.raises(ModelError, match="not a calibration file"):
+    with pytest.raises(ModelError, match="fsd export"):
         Calibration.load(tmp_path / "ranges.json")
 
 
 def test_clips_without_a_tick_are_refused(fp32_model: onnx.ModelProto, network: DrivingNetwork) -> None:
-    with pytest.raises(ModelError, match="nothing to calibrate on"):
+    with pytest.raises(ModelError, match="--data"):
         calibrate(fp32_model, network.config.budget, ["new_k"], [[]])

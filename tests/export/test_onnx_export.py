@@ -39,7 +39,7 @@ def test_nodes_are_named_after_modules(fp32_model: onnx.ModelProto) -> None:
     names = [node.name for node in fp32_model.graph.node]
     assert len(names) == len(set(names))
     assert "retina.to_token/Conv" in names
-    assert "joint.0.query/Gemm" in names
+    assert "joint_blocks.0.query/Gemm" in names
 
 
 def test_the_file_uses_the_opset_that_was_asked_for(fp32_model: onnx.ModelProto) -> None:

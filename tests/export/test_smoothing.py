@@ -14,7 +14,7 @@ def uneven(network: DrivingNetwork) -> DrivingNetwork:
     """The tiny network with one channel of a norm thirty times larger than the others, as trained networks have."""
     network = smoothed(network, {name: [1.0] * len(scale) for name, scale in measure_scales(network, []).items()})
     with torch.no_grad():
-        network.joint[0].norm.weight[3] *= 30.0
+        network.joint_blocks[0].norm.weight[3] *= 30.0
     return network
 
 
@@ -28,12 +28,15 @@ def test_a_smoothed_network_computes_the_same(uneven: DrivingNetwork, steps: lis
 
 
 def test_large_channels_shrink_and_their_weights_grow(uneven: DrivingNetwork, steps: list[TickInput]) -> None:
-    scales = measure_scales(uneven, [steps[:12]])["joint.0.norm"]
+    scales = measure_scales(uneven, [steps[:12]])["joint_blocks.0.norm"]
     others = np.delete(scales, 3)
     assert scales[3] > 3.0 * np.median(others)
     after = smoothed(uneven, measure_scales(uneven, [steps[:12]]))
     spread = [
-        float(net.joint[0].norm.weight.detach().abs().max() / net.joint[0].norm.weight.detach().abs().median())
+        float(
+            net.joint_blocks[0].norm.weight.detach().abs().max()
+            / net.joint_blocks[0].norm.weight.detach().abs().median()
+        )
         for net in (uneven, after)
     ]
     assert spread[1] < 0.5 * spread[0]
@@ -44,5 +47,5 @@ def test_channels_that_are_never_used_stay(network: DrivingNetwork) -> None:
 
 
 def test_scales_of_another_network_are_refused(network: DrivingNetwork) -> None:
-    with pytest.raises(ModelError, match="do not fit this network"):
-        smoothed(network, {"joint.0.norm": [1.0, 2.0]})
+    with pytest.raises(ModelError, match="--calibration"):
+        smoothed(network, {"joint_blocks.0.norm": [1.0, 2.0]})

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fsd.cli import COMMANDS, build_parser, main
+from fsd.cli import main
+from fsd.commands.parser import COMMANDS, build_parser
 
 HEAVY = ("torch", "onnxruntime", "av", "pyarrow", "numba", "numpy", "PIL")
 

@@ -9,7 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from fsd.cli import build_parser, main
+from fsd.cli import main
+from fsd.commands.parser import build_parser
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import load_rig
 from fsd.data.standard_rigs import canonical_rig

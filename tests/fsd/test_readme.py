@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fsd.cli import COMMANDS, build_parser, main
+from fsd.cli import main
+from fsd.commands.parser import COMMANDS, build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()

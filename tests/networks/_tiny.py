@@ -10,5 +10,5 @@ TINY = NetworkConfig(
     retina_channels=16,
     patch_channels=(8, 16),
     retina_blocks=1,
-    look_layers=1,
+    cross_layers=1,
 )

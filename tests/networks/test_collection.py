@@ -6,7 +6,7 @@ import pytest
 from fsd.compression.budget import BUDGETS
 from fsd.data.errors import SimulatorError
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.networks.collection import CollectionConfig, Collector, ControlNoise, is_lost, wishes
+from fsd.networks.collection import CollectionConfig, Collector, ControlNoise, is_lost, saliency_request
 from fsd.networks.dataset import find_episodes
 
 
@@ -66,9 +66,9 @@ def test_later_rounds_see_some_worlds_with_finer_cameras(tmp_path: Path) -> None
     assert set(widths) == {64, 128}
 
 
-def test_wishes_are_mostly_where_something_matters() -> None:
+def test_saliency_requests_are_mostly_on_salient_blocks() -> None:
     label = np.zeros((8, 15, 20), np.int8)
     label[:, 5:8] = 1
-    wished = wishes(label, np.random.default_rng(0)) > 0
+    wished = saliency_request(label, np.random.default_rng(0)) > 0
     assert 0.75 < wished[label > 0].mean() < 0.95
     assert wished[label == 0].mean() < 0.03

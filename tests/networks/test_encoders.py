@@ -4,11 +4,11 @@ torch = pytest.importorskip("torch")
 
 from fsd.compression.budget import BUDGETS, Budget  # noqa: E402
 from fsd.networks.encoders import (  # noqa: E402
-    BodyEncoder,
+    EgoEncoder,
+    GeometryEncoder,
     GridPool,
     PatchEncoder,
     RetinaEncoder,
-    TokenGeometry,
     normalise_pixels,
 )
 
@@ -38,17 +38,17 @@ def test_mid_grey_is_zero_to_the_network() -> None:
 def test_an_unused_patch_belongs_to_no_camera() -> None:
     row = torch.zeros(1, 8)
     row[:, 0] = -1
-    assert TokenGeometry(8).camera_one_hot(row).abs().sum() == 0
+    assert GeometryEncoder(8).camera_one_hot(row).abs().sum() == 0
 
 
 def test_the_camera_index_becomes_one_hot() -> None:
     rows = torch.zeros(8, 8)
     rows[:, 0] = torch.arange(8)
-    assert torch.equal(TokenGeometry(8).camera_one_hot(rows), torch.eye(8))
+    assert torch.equal(GeometryEncoder(8).camera_one_hot(rows), torch.eye(8))
 
 
 def test_what_an_invalid_vector_holds_does_not_matter() -> None:
-    body = BodyEncoder(16)
+    body = EgoEncoder(16)
     off, command = torch.zeros(1, 1), torch.zeros(1, 6)
     one = body(torch.zeros(1, 2), off, torch.zeros(1, 16), off, command)
     other = body(torch.full((1, 2), 30.0), off, torch.full((1, 16), -9.0), off, command)

@@ -7,18 +7,17 @@ from fsd.networks.contract import input_shapes
 from fsd.networks.network_cost import Tensor, operator_cost
 from fsd.profile.energy.budget_costs import budget_costs
 from fsd.profile.operators.machine_peaks import MachinePeaks
-from fsd.profile.operators.onnx_bytes import Constant, Port, one_operator_model
 from fsd.profile.operators.operator_times import by_module, count_cost, module_of, time_operators
 from fsd.profile.operators.runtime_trace import profiled_runs, shapes_run
 from fsd.runtime.engine import packaged_model
+from tests._one_operator import one_operator_model
 
 PEAKS = MachinePeaks(1, 30.0, 100.0, 400.0, "Conv 3x3", "QLinearConv 3x3")
 
 
 def convolution() -> bytes:
-    weights = Constant("w", np.ones((16, 8, 3, 3), np.float32))
-    output = Port("y", "float32", (1, 16, 10, 12))
-    return one_operator_model("Conv", [Port("x", "float32", (1, 8, 10, 12)), weights], output, {"pads": [1, 1, 1, 1]})
+    weights = np.ones((16, 8, 3, 3), np.float32)
+    return one_operator_model("Conv", (1, 8, 10, 12), weights, (1, 16, 10, 12), pads=[1, 1, 1, 1])
 
 
 def test_a_convolution_counts_a_product_per_output_and_weight() -> None:
@@ -82,8 +81,8 @@ def test_a_larger_budget_moves_more_bytes() -> None:
     ("node", "module"),
     [
         ("retina.trunk.0/Conv", "retina.trunk.0"),
-        ("fused joint.0.perceptron.widen/Gemm", "joint.0.perceptron.widen"),
-        ("look.0/MatMul/MatmulTransposeFusion//MatMulScaleFusion/", "look.0"),
+        ("fused joint_blocks.0.perceptron.widen/Gemm", "joint_blocks.0.perceptron.widen"),
+        ("cross_attention.0/MatMul/MatmulTransposeFusion//MatMulScaleFusion/", "cross_attention.0"),
         ("retina.stem/Conv_token_4", "retina.stem"),
         ("Slice_6/GatherSliceToSplitFusion", "(network)"),
         ("Concat_3", "(network)"),

@@ -3,9 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from fsd.data.options import OptionError
 from fsd.networks import recipe
 from fsd.networks.config import NetworkConfig
-from fsd.networks.recipe import RecipeConfig, Round, run_recipe
+from fsd.networks.recipe import run_recipe
+from fsd.networks.train_options import RecipeConfig, Round
 from fsd.networks.training import WEIGHTS
 from fsd.networks.weights import load_weights, save_weights, untrained
 
@@ -29,7 +31,7 @@ def test_later_rounds_are_driven_by_the_weights_before(
     monkeypatch.setattr(recipe, "collect", collect)
     monkeypatch.setattr(recipe, "train", train)
     monkeypatch.setattr(recipe, "find_episodes", lambda folder, budget: [])
-    config = RecipeConfig(tmp_path, rounds=(Round(2, 3, 1e-3), Round(2, 3, 1e-3)))
+    config = RecipeConfig(out=tmp_path, rounds=(Round(2, 3, 1e-3), Round(2, 3, 1e-3)))
     final = run_recipe(config)
     first = tmp_path / "round-0" / WEIGHTS
     assert calls == [("collect", (None, 0)), ("train", None), ("collect", (first, 10_000)), ("train", first)]
@@ -44,7 +46,7 @@ def test_a_round_that_was_collected_is_not_collected_again(tmp_path: Path, monke
     monkeypatch.setattr(recipe, "find_episodes", lambda folder, budget: [])
     monkeypatch.setattr(recipe, "train", lambda config, episodes, progress: Path(__file__))
     for episodes in (2, 2, 3):
-        run_recipe(RecipeConfig(tmp_path, rounds=(Round(episodes, 3, 1e-3),)))
+        run_recipe(RecipeConfig(out=tmp_path, rounds=(Round(episodes, 3, 1e-3),)))
     assert collected == [2, 3]
 
 
@@ -68,16 +70,16 @@ def test_the_mean_of_the_last_rounds_is_kept(
     monkeypatch.setattr(recipe, "collect", lambda config, workers, progress: 1)
     monkeypatch.setattr(recipe, "train", train)
     monkeypatch.setattr(recipe, "find_episodes", lambda folder, budget: [])
-    final = run_recipe(RecipeConfig(tmp_path, rounds=(Round(2, 3, 1e-3),) * rounds, averaged_rounds=averaged))
+    final = run_recipe(RecipeConfig(out=tmp_path, rounds=(Round(2, 3, 1e-3),) * rounds, averaged_rounds=averaged))
     network, header = load_weights(final)
     name = next(iter(network.state_dict()))
     mean = sum(untrained(tiny_config, seed).state_dict()[name] for seed in expected) / len(expected)
     assert torch.allclose(network.state_dict()[name], mean)
-    assert header["trained"]
+    assert header.trained
 
 
 def test_a_recipe_without_a_round_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one round"):
+    with pytest.raises(OptionError, match="rounds"):
         RecipeConfig(rounds=())
 
 
@@ -93,5 +95,5 @@ def test_the_other_processes_of_a_torchrun_wait_for_the_first(tmp_path: Path, mo
     monkeypatch.setattr(recipe, "find_episodes", lambda folder, budget: [])
     monkeypatch.setattr(recipe, "collect", lambda *args: pytest.fail("only the first process collects"))
     monkeypatch.setattr(recipe, "train", lambda config, episodes, progress: Path(__file__))
-    run_recipe(RecipeConfig(tmp_path, rounds=(Round(2, 3, 1e-3),)))
+    run_recipe(RecipeConfig(out=tmp_path, rounds=(Round(2, 3, 1e-3),)))
     assert len(naps) == 2

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from fsd.networks.devices import CPU_DEVICES
 from fsd.networks.network_cost import NetworkCost
-from fsd.networks.onnx_session import CPU_DEVICES
 from fsd.profile.energy.budget_costs import budget_costs
 from fsd.profile.energy.devices import device, devices
 from fsd.profile.energy.energy_model import Assumptions, DeviceEstimate, estimate
@@ -23,7 +23,7 @@ def network_figures(
     """Fields of `summary.json`; docs/profile.md describes them.
 
     Args:
-        runs: traced, on the device of this name in `onnx_session.PROVIDERS`.
+        runs: traced, on the device of this name in `devices.PROVIDERS`.
         peaks: of this machine's processor; a network that runs elsewhere is not held against them.
     """
     here = peaks if device_name in CPU_DEVICES else None

@@ -6,7 +6,7 @@ import numpy as np
 
 from fsd.data.simulator.baselines import BASELINES, Baseline
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.data.simulator.metrics import DriveRecorder, RouteScore
+from fsd.data.simulator.scoring.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.world import World
 
 

@@ -11,7 +11,7 @@ from fsd.data.standard_rigs import canonical_rig
 @pytest.fixture(scope="session")
 def renderer() -> Any:
     """A small, fast renderer of 160x120."""
-    from fsd.data.simulator.renderer import Renderer
+    from fsd.data.simulator.rendering.renderer import Renderer
 
     try:
         return Renderer(canonical_rig(160, 120))

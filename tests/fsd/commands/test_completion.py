@@ -1,6 +1,7 @@
 """The scripts are made of the real parsers; the one for bash is run in bash, the others are read by their shells."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fsd.cli import COMMANDS, main
+from fsd.cli import main
 from fsd.commands.completion import INSTALL, completion_script
-from fsd.compression.policies import POLICIES
+from fsd.commands.parser import COMMANDS
+from fsd.compression.policy_names import POLICIES
 from fsd.data.frames import CAMERAS
 from fsd.overlay.layout import LAYOUTS
 
@@ -117,9 +119,17 @@ def test_without_a_shell_it_says_how_to_install(capsys: pytest.CaptureFixture[st
 def test_the_install_line_of_bash_works(tmp_path: Path) -> None:
     line, _ = INSTALL["bash"]
     fsd = f"fsd() {{ {sys.executable} -c 'import sys; from fsd.cli import main; sys.exit(main())' \"$@\"; }}"
-    subprocess.run(["bash", "--norc", "-c", f"{fsd}\n{line}"], env={"HOME": str(tmp_path)}, check=True)
+    subprocess.run(["bash", "--norc", "-c", f"{fsd}\n{line}"], env={**os.environ, "HOME": str(tmp_path)}, check=True)
     installed = tmp_path / ".local/share/bash-completion/completions/fsd"
     assert "replay" in completed(installed, "fsd", "repl")
+
+
+def test_without_the_extra_it_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == 2
+    assert "[completion]" in capsys.readouterr().err
 
 
 def test_asking_for_help_does_not_load_the_generator() -> None:

@@ -9,7 +9,7 @@ from fsd.data.errors import SimulatorError
 
 def test_a_length_that_cannot_be_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["record", str(tmp_path / "clip"), "--seconds", "0"]) == 2
-    assert "seconds must be more than 0" in capsys.readouterr().err
+    assert "--seconds" in capsys.readouterr().err
 
 
 @pytest.mark.gl

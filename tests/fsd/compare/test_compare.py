@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from fsd.cli import main
-from fsd.commands.compare import OVER_LIMIT
-from fsd.compare.compare import CompareConfig, compare
+from fsd.commands.exit_codes import OVER_LIMIT
+from fsd.compare.compare import compare
+from fsd.compare.config import CompareConfig
 from fsd.data.errors import UsageError
 
 WriteRun = Callable[..., Path]

@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from fsd.cli import main
-from fsd.compress.compress import CompressConfig, compress, parse_budget
+from fsd.compress.compress import compress
 from fsd.compress.compression_log import keep_schema
+from fsd.compress.config import CompressConfig, parse_budget
 from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
-from fsd.compression.policies import POLICIES
+from fsd.compression.policy_names import POLICIES
 from fsd.data.errors import ClockError
 from fsd.outputs.run_folder import list_column
 
@@ -24,7 +25,7 @@ FILES = ("keep.parquet", "mosaic.png", "compress.html", "summary.json")
 @pytest.fixture(scope="module")
 def kept(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compress") / "kept"
-    compress(CompressConfig(small_clip, folder), show_progress=False)
+    compress(CompressConfig(clip=small_clip, out=folder), show_progress=False)
     return folder
 
 
@@ -72,19 +73,19 @@ def test_the_page_asks_no_network_and_has_its_sections(kept: Path) -> None:
 
 
 def test_motion_is_estimated_from_the_pictures_when_told_so(small_clip: Path, tmp_path: Path) -> None:
-    config = CompressConfig(small_clip, tmp_path, max_ticks=12, use_ego=False)
+    config = CompressConfig(clip=small_clip, out=tmp_path, max_ticks=12, use_ego=False)
     assert "ego" not in compress(config, show_progress=False)["odometry_ticks"]
 
 
 @pytest.mark.parametrize("policy", ["downscale", "scene-cut"])
 def test_a_baseline_spends_no_more_than_the_budget(policy: str, small_clip: Path, tmp_path: Path) -> None:
-    summary = compress(CompressConfig(small_clip, tmp_path, policy=policy, max_ticks=6), show_progress=False)
+    summary = compress(CompressConfig(clip=small_clip, out=tmp_path, policy=policy, max_ticks=6), show_progress=False)
     assert summary["policy"] == policy
     assert 0 < summary["compression"]["bytes_a_tick"] <= BUDGETS["B100"].input_bytes
 
 
 def test_the_same_recording_is_kept_in_the_same_way_twice(kept: Path, small_clip: Path, tmp_path: Path) -> None:
-    compress(CompressConfig(small_clip, tmp_path, decode_workers=1), show_progress=False)
+    compress(CompressConfig(clip=small_clip, out=tmp_path, decode_workers=1), show_progress=False)
     assert pq.read_table(tmp_path / "keep.parquet").equals(pq.read_table(kept / "keep.parquet"))
 
 
@@ -100,7 +101,7 @@ def test_a_run_that_breaks_off_keeps_what_it_has(
 
     monkeypatch.setattr(Compressor, "step", breaks)
     with pytest.raises(ClockError, match="stood still"):
-        compress(CompressConfig(small_clip, tmp_path), show_progress=False)
+        compress(CompressConfig(clip=small_clip, out=tmp_path), show_progress=False)
     assert summary_of(tmp_path)["status"] == "failed"
     assert pq.read_table(tmp_path / "keep.parquet").num_rows == 5
     assert "the clock stood still" in (tmp_path / "compress.html").read_text()
@@ -121,7 +122,7 @@ def test_a_custom_budget_is_width_height_and_patches() -> None:
 
 
 def test_a_policy_without_a_sweep_claims_no_bound(small_clip: Path, tmp_path: Path) -> None:
-    config = CompressConfig(small_clip, tmp_path, policy="run-length", max_ticks=3)
+    config = CompressConfig(clip=small_clip, out=tmp_path, policy="run-length", max_ticks=3)
     assert compress(config, show_progress=False)["gaze"]["sweep_bound_ticks"] is None
 
 

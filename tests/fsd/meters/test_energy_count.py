@@ -5,7 +5,8 @@ import pytest
 
 import fsd.meters.energy_count
 from fsd.meters.energy_count import READ_EVERY_S, EnergyCount
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 
 
 class Meter:

@@ -8,11 +8,13 @@ import pytest
 
 from fsd.cli import main
 from fsd.data.frames import CAMERAS, Frame
+from fsd.data.options import OptionError
 from fsd.data.standard_rigs import canonical_rig
 from fsd.overlay.drawing import GAZE, camera_picture, draw_gaze, draw_plan, fitted, rgb_picture, ribbon_edges
 from fsd.overlay.gauges import fitting_range_m
 from fsd.overlay.layout import HEIGHTS_PX, OverlayConfig, choose_layout
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 from fsd.runtime.health import describe_health
 from fsd.runtime.plan import Plan
 
@@ -74,17 +76,19 @@ def test_chosen_cameras_are_the_only_ones_shown_and_the_first_front_one_is_large
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "name", "fact"),
     [
-        ({"layout": "grid"}, "surround, focus"),
-        ({"cameras": ("nose",)}, "no camera called nose"),
-        ({"height_px": 700}, "1080"),
-        ({"from_s": 3.0, "to_s": 2.0}, "end after it begins"),
+        ({"layout": "grid"}, "layout", "surround, focus"),
+        ({"cameras": ("nose",)}, "cameras", "nose"),
+        ({"cameras": ()}, "cameras", "at least one"),
+        ({"height_px": 700}, "height_px", "1080"),
+        ({"from_s": 3.0, "to_s": 2.0}, "to_s", "3"),
     ],
 )
-def test_a_choice_that_cannot_be_is_refused_with_those_that_can(settings: dict, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_a_choice_that_cannot_be_is_refused_with_those_that_can(settings: dict, name: str, fact: str) -> None:
+    with pytest.raises(OptionError, match=fact) as error:
         OverlayConfig(**settings)
+    assert error.value.name == name
 
 
 def test_the_video_shows_the_seconds_that_were_asked_for(small_clip: Path, tmp_path: Path) -> None:

@@ -8,14 +8,13 @@ from fsd.cli import main
 from fsd.data.errors import ModelError, UsageError
 from fsd.profile.any_model import profile_model, shape_of
 from fsd.profile.config import ProfileConfig
-from fsd.profile.operators.onnx_bytes import Constant, Port, one_operator_model
+from tests._one_operator import one_operator_model
 
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
     """A matrix product with nothing of ours inside."""
-    weights = Constant("w", np.ones((64, 32), np.float32))
-    model = one_operator_model("MatMul", [Port("x", "float32", (16, 64)), weights], Port("y", "float32", (16, 32)))
+    model = one_operator_model("MatMul", (16, 64), np.ones((64, 32), np.float32), (16, 32))
     (tmp_path / "foreign.onnx").write_bytes(model)
     return tmp_path / "foreign.onnx"
 

@@ -8,7 +8,8 @@ from fsd.data.clip import open_clip
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS as CAMERA_ORDER
 from fsd.data.frames import TICK_NS
-from fsd.profile.camera_feed import CameraFeed, CameraTiming
+from fsd.profile.camera_feed import CameraFeed
+from fsd.profile.camera_timing import CameraTiming
 from fsd.profile.packet_loop import PacketLoop
 
 NEVER = 10**12

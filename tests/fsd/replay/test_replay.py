@@ -14,7 +14,8 @@ import pytest
 from fsd.cli import main
 from fsd.data.errors import OutputError
 from fsd.outputs.journal import read_table
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 
 CLIP_TICKS = 40
 

@@ -10,7 +10,8 @@ import pytest
 
 from fsd.html.charts import Series, in_buckets, line_chart, nice_ticks, thinned
 from fsd.html.page import page, text
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VOID = {"meta", "link", "img", "br", "line", "path", "rect", "circle", "polyline"}

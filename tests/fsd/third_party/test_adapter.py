@@ -22,7 +22,8 @@ from fsd.networks.contract import TensorSpec  # noqa: E402
 from fsd.profile.config import SCENARIOS, ProfileConfig  # noqa: E402
 from fsd.profile.profile import profile  # noqa: E402
 from fsd.profile.terminal import print_profile  # noqa: E402
-from fsd.replay.replay import ReplayConfig, replay  # noqa: E402
+from fsd.replay.config import ReplayConfig  # noqa: E402
+from fsd.replay.replay import replay  # noqa: E402
 from fsd.third_party.adapter import Adapter, ImageInput, Outputs, Scalar, Steering, Waypoints, load_adapter  # noqa: E402
 from fsd.third_party.adapter_planner import AdapterPlanner, image_values  # noqa: E402
 from fsd.third_party.open_planner import open_planner  # noqa: E402

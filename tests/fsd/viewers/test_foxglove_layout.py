@@ -11,7 +11,8 @@ pytest.importorskip("mcap", reason="the extra `viewer` is not installed")
 from mcap.reader import make_reader
 
 from fsd.data.frames import CAMERAS
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 from fsd.viewers.foxglove_layout import LAYOUT_FILE, foxglove_layout
 
 PANEL_TYPES = {"3D", "Image", "Plot", "StateTransitions", "RawMessages", "RosOut", "Tab"}

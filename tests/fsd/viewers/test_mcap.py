@@ -23,7 +23,8 @@ from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS
 from fsd.data.standard_rigs import canonical_rig
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 from fsd.viewers.viewer_video import why_not_passed_through
 
 TICKS = 40

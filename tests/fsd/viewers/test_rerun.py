@@ -29,7 +29,8 @@ from fsd.data.clock import tick_time_ns
 from fsd.data.errors import UsageError
 from fsd.data.frames import CAMERAS
 from fsd.data.standard_rigs import canonical_rig
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 from fsd.viewers.viewer_values import VALUES
 
 TICKS = 24

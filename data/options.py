@@ -1,0 +1,135 @@
+"""Declare the options of a run once: dataclass fields that carry their help, unit, bounds and choices.
+
+Knows no command line: `fsd/commands/arguments.py` builds one from these declarations. Values are checked here, for a
+Python caller and for the command line alike.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+_KEY = "option"
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known about a field besides its name, type and default.
+
+    Attributes:
+        help: a phrase that names its subject; the command line adds the default. For a bool whose default is True,
+            the phrase describes the `--no-…` switch.
+        unit: of a number, such as `ms`.
+        at_least, above, at_most: bounds of a finite number, or of every number in a tuple or mapping.
+        choices: allowed values, or allowed items of a tuple.
+        may_be_empty: whether a tuple may have no items.
+        flag: option string; None derives it from the field's name, "" makes a positional argument.
+        metavar: placeholder of the value in the help; None derives it from unit and type.
+        default_text: how the help describes the default, where the value does not read well.
+        group: heading in the help; `declared_options` takes it from the class that declares the field.
+        parse: text of the command line -> value, item of a tuple, or (key, value) of a mapping; raises ValueError.
+        is_argument: whether the command line offers it.
+    """
+
+    help: str
+    unit: str = ""
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    choices: Collection[Any] | None = None
+    may_be_empty: bool = False
+    flag: str | None = None
+    metavar: str | None = None
+    default_text: str | None = None
+    group: str = ""
+    parse: Callable[[str], Any] | None = None
+    is_argument: bool = True
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with a value, as the rest of a sentence that begins with the option's name; None if nothing."""
+        if value is None or isinstance(value, Mapping):
+            items = () if value is None else tuple(value.values())
+        elif isinstance(value, tuple):
+            if not value and not self.may_be_empty:
+                return "needs at least one value"
+            items = value
+        else:
+            items = (value,)
+        return next((problem for item in items if (problem := self._problem_of_item(item))), None)
+
+    def _problem_of_item(self, item: Any) -> str | None:
+        if self.choices is not None and item not in self.choices:
+            return f"must be one of {', '.join(map(str, self.choices))}; got {item!r}"
+        bounds = {"at least": self.at_least, "above": self.above, "at most": self.at_most}
+        given = [f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None]
+        if not given:
+            return None
+        is_inside = (
+            math.isfinite(item)
+            and (self.at_least is None or item >= self.at_least)
+            and (self.above is None or item > self.above)
+            and (self.at_most is None or item <= self.at_most)
+        )
+        return None if is_inside else f"must be {' and '.join(given)}{_of(self.unit)}, got {item}"
+
+
+class OptionError(ValueError):
+    """An option has a value that it cannot have: `name` is the field, `problem` the rest of the sentence."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} {problem}.")
+        self.name, self.problem = name, problem
+
+
+def option(default: Any = MISSING, help: str = "", *, default_factory: Any = MISSING, **declared: Any) -> Any:
+    """A dataclass field with the declaration `Option(help, **declared)`."""
+    metadata = {_KEY: Option(help, **declared)}
+    if default_factory is not MISSING:
+        return field(default_factory=default_factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def results_folder(default: str) -> Any:
+    """The option `out`, the folder that a command writes into."""
+    return option(Path(default), "folder for the results, created if missing", metavar="DIR")
+
+
+def declared_options(config: type) -> dict[str, Option]:
+    """Field name -> declaration. A subclass that only changes a default keeps the declaration of its base."""
+    found = {}
+    for name in (each.name for each in fields(config)):
+        for base in config.__mro__:
+            if name in inspect.get_annotations(base) and _KEY in (metadata := _field(base, name).metadata):
+                found[name] = replace(metadata[_KEY], group=base.__dict__.get("heading", ""))
+                break
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Base of every configuration: checks its values when it is made.
+
+    Attributes:
+        heading: title of the options that this class itself declares, in the help.
+
+    Raises:
+        OptionError: a value lies outside the bounds or choices of its declaration.
+    """
+
+    heading: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        for name, declared in declared_options(type(self)).items():
+            problem = declared.problem(getattr(self, name))
+            if problem is not None:
+                raise OptionError(name, problem)
+
+
+def _field(config: Any, name: str) -> Any:
+    return config.__dataclass_fields__[name]
+
+
+def _of(unit: str) -> str:
+    return f" {unit}" if unit else ""

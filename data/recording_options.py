@@ -1,0 +1,55 @@
+"""How a recording is read: the options that every command over recordings shares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsd.data.frames import MAX_FRAME_AGE_MS
+from fsd.data.options import Options, option
+
+
+def camera_pair(text: str) -> tuple[str, Path]:
+    """`NAME=FILE` as a pair.
+
+    Raises:
+        ValueError: a name, a file, or the sign between them is missing.
+    """
+    name, separator, file = text.partition("=")
+    if not separator or not name or not file:
+        raise ValueError(f"Write NAME=FILE, for example front_main=dashcam.mp4; got {text!r}.")
+    return name, Path(file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraOptions(Options):
+    """Which video is which camera, and how many threads decode them.
+
+    A relative file of `cameras` is looked up in the clip's folder first.
+    """
+
+    heading = "recording"
+
+    cameras: Mapping[str, Path] | None = option(
+        None,
+        "video file of each camera, for recordings whose file names do not name the cameras, for example "
+        "front_main=dashcam.mp4; looked up in CLIP, then in the current folder",
+        metavar="NAME=FILE",
+        default_text="as the file names say",
+        parse=camera_pair,
+    )
+    decode_workers: int = option(2, "threads that decode video, each serving several cameras", at_least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingOptions(CameraOptions):
+    """Which recording is read, and how much of it."""
+
+    heading = "recording"
+
+    clip: Path = option(help="recording: a clip folder, a folder of videos, or one video file", flag="", metavar="CLIP")
+    max_ticks: int | None = option(
+        None, "stop after this many ticks, 36 per second of recording", at_least=1, default_text="all"
+    )
+    max_age_ms: float = option(
+        MAX_FRAME_AGE_MS, "mask a camera while its newest image is older than this", unit="ms", above=0
+    )

@@ -1,0 +1,186 @@
+"""The situation as an attentive driver perceives it, as arrays for the driving law.
+
+Contains only what the cameras could show: objects in sight, their position and motion now, and the colours of lights.
+It does not contain when lights change, nor what scripts will do.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fsd.data.simulator.expert.visibility import EYE_AHEAD_M, visible
+from fsd.data.simulator.roads.streams import Conflict, Stream
+from fsd.data.simulator.traffic.actors import Vehicle
+from fsd.data.simulator.traffic.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, travel_time
+from fsd.data.simulator.traffic.dynamics import FRONT_M, HALF_WIDTH_M, REAR_M
+from fsd.data.simulator.traffic.traffic import ego_clears
+from fsd.data.simulator.world import SIGHT_M, World
+
+BEHIND_M = 50.0
+LIGHT_SIGHT_M = 60.0
+NEVER_S = 99.0
+STARTING_MPS2 = 1.6
+"""Assumed acceleration of other vehicles."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Arguments of `driver.drive`; see there for the columns."""
+
+    route: np.ndarray
+    profile: np.ndarray
+    source_d: float
+    target_d: float
+    vehicles: np.ndarray
+    conflicts: np.ndarray
+    stops: np.ndarray
+    ego: np.ndarray
+
+
+def situation(world: World, half_view_rad: float = math.pi) -> Situation:
+    """The current situation, with a field of view of `half_view_rad` to either side."""
+    ego = world.ego
+    stops = _stops(world)
+    vehicles = seen_vehicles(world, half_view_rad)
+    source_d, target_d = _lanes(world)
+    return Situation(
+        route=world.road.path.points,
+        profile=world.profiles[world.lane],
+        source_d=source_d,
+        target_d=target_d,
+        vehicles=_vehicles(world, vehicles),
+        conflicts=np.array(_crossings(world, vehicles) + _walkers(world), dtype=np.float64).reshape(
+            -1, CONFLICT_COLUMNS
+        ),
+        stops=np.array(stops, dtype=np.float64),
+        ego=np.array([ego.x_m, ego.y_m, ego.heading_rad, ego.speed_mps, world.s, world.d]),
+    )
+
+
+def seen_vehicles(world: World, half_view_rad: float = math.pi) -> list[Vehicle]:
+    """Vehicles in sight and in the field of view that no house hides."""
+    vehicles = world.traffic.vehicles
+    if not vehicles:
+        return []
+    boxes = np.array([(*vehicle.pose, 0.5 * vehicle.length_m, 0.5 * vehicle.width_m) for vehicle in vehicles])
+    x, y = eye(world)
+    seen = visible(x, y, boxes, world.houses, world.sight_m)
+    if half_view_rad < math.pi:
+        bearing = np.arctan2(boxes[:, 1] - y, boxes[:, 0] - x) - world.ego.heading_rad
+        seen &= np.abs((bearing + np.pi) % (2 * np.pi) - np.pi) <= half_view_rad
+    return [vehicle for vehicle, is_seen in zip(vehicles, seen, strict=True) if is_seen]
+
+
+def eye(world: World) -> tuple[float, float]:
+    """The common viewpoint of the cameras, in the world."""
+    ego = world.ego
+    return ego.x_m + EYE_AHEAD_M * math.cos(ego.heading_rad), ego.y_m + EYE_AHEAD_M * math.sin(ego.heading_rad)
+
+
+def _lanes(world: World) -> tuple[float, float]:
+    """Offsets of the current lane and of the target lane."""
+    target = world.lane_offset
+    change = world.setting.lane_change
+    if change is None or world.lane != change.to_lane:
+        return target, target
+    return world.road.lane_offset(change.from_lane), target
+
+
+def _vehicles(world: World, seen: list[Vehicle]) -> np.ndarray:
+    rows = []
+    half_road = world.road.half_width_m + 1.0
+    for vehicle in seen:
+        if vehicle.stream is None:
+            s, d, along, across = vehicle.s, vehicle.d, vehicle.speed_mps, vehicle.lateral_mps
+        else:
+            s, d = world.road.path.project(vehicle.pose[0], vehicle.pose[1], world.s, BEHIND_M, SIGHT_M)
+            if abs(d) > half_road:
+                continue
+            turn = vehicle.pose[2] - world.road.path.pose(s)[2]
+            along, across = vehicle.speed_mps * math.cos(turn), vehicle.speed_mps * math.sin(turn)
+            if abs(math.sin(turn)) > 0.5 and vehicle.speed_mps > 0.5:
+                continue  # crossing vehicles are handled as conflicts
+            across = 0.0
+        if -BEHIND_M < s - world.s < SIGHT_M:
+            rows.append((s, d, along, across, 0.5 * vehicle.length_m, 0.5 * vehicle.width_m))
+    return np.array(rows, dtype=np.float64).reshape(-1, VEHICLE_COLUMNS)
+
+
+def _stops(world: World) -> list[float]:
+    """Lines at which a traffic light requires the ego car to stop."""
+    signals = world.signals
+    for index, junction in enumerate(world.road.junctions):
+        distance = junction.stop_m - (world.s + FRONT_M)
+        if distance < -0.5:
+            continue
+        if distance > LIGHT_SIGHT_M or junction.control != "signal":
+            return []
+        colour = signals[index][0]
+        needed = world.ego.speed_mps**2 / (2 * max(distance, 0.1))
+        return [junction.stop_m - 0.3] if colour == "red" or (colour == "yellow" and needed < 3.0) else []
+    return []
+
+
+def _crossings(world: World, seen: list[Vehicle]) -> list[tuple[float, ...]]:
+    rows: list[tuple[float, ...]] = []
+    signals = world.signals
+    for stream in world.streams:
+        for conflict in stream.conflicts:
+            if world.s - REAR_M > conflict.end_m or conflict.begin_m - world.s > SIGHT_M:
+                continue
+            for vehicle in seen:
+                if vehicle.stream is not stream:
+                    continue
+                window = _occupied(world, stream, conflict, vehicle, signals)
+                if window is not None:
+                    rows.append((conflict.begin_m, conflict.end_m, conflict.hold_m, *window))
+    return rows
+
+
+def _occupied(
+    world: World, stream: Stream, conflict: Conflict, vehicle: Vehicle, signals: list[tuple[str, str]]
+) -> tuple[float, float] | None:
+    """When this vehicle will occupy the conflict of the ego's lane with its stream; None if never."""
+    half = 0.5 * vehicle.length_m
+    front, rear = vehicle.s + half, vehicle.s - half
+    if rear > conflict.stream_end_m:
+        return None
+    for stop in stream.stops:
+        if stop.junction != conflict.junction or front > stop.stop_m + 0.8:
+            continue
+        control = world.road.junctions[stop.junction].control
+        if control == "signal":
+            if signals[stop.junction][0 if stop.along else 1] != "green":
+                return None
+            if not stop.along and ego_clears(world.road.junctions[stop.junction], world.s):
+                return None
+        if control == "priority" and not stop.along:
+            return None
+    quickest = max(vehicle.speed_mps, 8.0)
+    arrival = travel_time(conflict.stream_begin_m - front, vehicle.speed_mps, quickest, STARTING_MPS2)
+    if vehicle.speed_mps > 1.0:
+        return arrival, (conflict.stream_end_m - rear) / vehicle.speed_mps
+    return arrival, travel_time(conflict.stream_end_m - rear, vehicle.speed_mps, quickest, STARTING_MPS2) + 1.0
+
+
+def _walkers(world: World) -> list[tuple[float, ...]]:
+    """Pedestrians who cross, or stand in, the ego's lane."""
+    rows: list[tuple[float, ...]] = []
+    middle, reach = world.lane_offset, HALF_WIDTH_M + 0.75
+    for person in world.pedestrians:
+        if math.hypot(person.x_m - world.ego.x_m, person.y_m - world.ego.y_m) > world.sight_m:
+            continue
+        s, d = world.road.path.project(person.x_m, person.y_m, world.s, 5.0, SIGHT_M)
+        across = person.speed_mps * math.sin(person.heading_rad - world.road.path.pose(s)[2])
+        low, high = middle - reach - d, middle + reach - d
+        if low <= 0.0 <= high:
+            leaves = NEVER_S if abs(across) < 0.1 else max(low / across, high / across)
+            window = (0.0, leaves)
+        elif abs(across) < 0.1 or max(low / across, high / across) < 0.0:
+            continue
+        else:
+            window = (min(low / across, high / across), max(low / across, high / across))
+        if window[0] < 6.0:
+            rows.append((s - 1.3, s + 1.3, s - 4.0, *window))
+    return rows

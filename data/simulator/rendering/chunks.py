@@ -1,0 +1,90 @@
+"""Divide a stationary world into square chunks, so that a camera draws only those in view. Needs no OpenGL."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fsd.data.simulator.rendering import mesh
+from fsd.data.simulator.rendering.scene import MATERIALS
+
+CHUNK_M = 50.0
+DRAW_DISTANCE_M = 280.0
+"""Chunks beyond this distance are not drawn; the open ground always is."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One square: drawables by material (index in `MATERIALS`), and its bounding circle on the map, metres."""
+
+    drawn: dict[int, Any]
+    centre: np.ndarray
+    radius_m: float
+
+
+def cut(scene: Mapping[str, np.ndarray], load: Callable[[str, np.ndarray], Any]) -> list[Chunk]:
+    """Sort all triangles of a scene into chunks.
+
+    Args:
+        scene: material -> (3 N, mesh.FLOATS) vertices, three per triangle.
+        load: turns a material and its vertices in a chunk into a drawable.
+    """
+    squares: dict[tuple[int, int], dict[int, np.ndarray]] = {}
+    for order, material in enumerate(MATERIALS):
+        faces = scene.get(material, np.zeros((0, mesh.FLOATS), np.float32)).reshape(-1, 3, mesh.FLOATS)
+        if not len(faces):
+            continue
+        square = np.floor(faces[:, :, :2].mean(axis=1) / CHUNK_M).astype(np.int64)
+        key = square[:, 0] * 100_003 + square[:, 1]
+        for value in np.unique(key):
+            chosen = key == value
+            squares.setdefault(tuple(square[chosen][0]), {})[order] = faces[chosen].reshape(-1, mesh.FLOATS)
+    chunks = []
+    for materials in squares.values():
+        points = np.concatenate([vertices[:, :2] for vertices in materials.values()])
+        centre = 0.5 * (points.min(0) + points.max(0))
+        radius_m = float(np.hypot(*(points - centre).T).max())
+        chunks.append(
+            Chunk({order: load(MATERIALS[order], part) for order, part in materials.items()}, centre, radius_m)
+        )
+    return chunks
+
+
+def visible(
+    chunks: Iterable[Chunk], eye: np.ndarray, bearing_rad: float, half_view_rad: float, reach_m: list[float]
+) -> list[tuple[int, Any]]:
+    """Material and drawable of all chunks inside a camera's field of view: by material, near ones first.
+
+    Args:
+        eye: (3,) the camera in the world.
+        reach_m: draw distance per material.
+    """
+    # Inward normals of the left and right edges of the view, in plan.
+    left = np.array([math.sin(bearing_rad + half_view_rad), -math.cos(bearing_rad + half_view_rad)])
+    right = np.array([-math.sin(bearing_rad - half_view_rad), math.cos(bearing_rad - half_view_rad)])
+    found = []
+    for chunk in chunks:
+        away = chunk.centre - eye[:2]
+        distance = math.hypot(*away)
+        near = distance - chunk.radius_m
+        if near > DRAW_DISTANCE_M or min(away @ left, away @ right) < -chunk.radius_m:
+            continue
+        found += [(order, distance, drawn) for order, drawn in chunk.drawn.items() if near < reach_m[order]]
+    found.sort(key=lambda entry: entry[:2])
+    return [(order, drawn) for order, _, drawn in found]
+
+
+def draw_distances_m(focal_px_at_320: float, is_fine: bool) -> list[float]:
+    """Draw distance per material: until an object covers one or two pixels. `is_fine` draws everything.
+
+    Args:
+        focal_px_at_320: focal length scaled to an image width of 320 px.
+    """
+    reach = dict.fromkeys(MATERIALS, DRAW_DISTANCE_M)
+    if not is_fine:
+        reach["props"] = min(max(0.45 * focal_px_at_320, 45.0), DRAW_DISTANCE_M)
+        reach["foliage"] = reach["shadow"] = min(max(0.8 * focal_px_at_320, 90.0), DRAW_DISTANCE_M)
+        reach["plain"] = reach["wall"] = min(max(1.1 * focal_px_at_320, 150.0), DRAW_DISTANCE_M)
+    return [reach[material] for material in MATERIALS]

@@ -1,0 +1,1 @@
+"""Judge drives: events, and the field's measures computed from them."""

@@ -1,0 +1,27 @@
+"""Every exit code of `fsd`. Those of errors are the error classes' own."""
+
+from fsd.data.errors import ClipError, FsdError, ModelError, OutputError, SimulatorError, UsageError
+
+DONE = 0
+OVER_LIMIT = 7
+INTERRUPTED = 130
+OUTPUT_CLOSED = 141
+
+MEANINGS = {
+    DONE: "done",
+    FsdError.exit_code: "unexpected failure",
+    UsageError.exit_code: "wrong usage: an option or its value",
+    ClipError.exit_code: "the recording cannot be used",
+    ModelError.exit_code: "the model cannot be used",
+    SimulatorError.exit_code: "the simulator cannot run on this machine",
+    OutputError.exit_code: "the output folder cannot be written",
+    OVER_LIMIT: "complete, but over a limit that was set, such as --tolerance or --deadline-ms",
+    INTERRUPTED: "interrupted (Ctrl-C, SIGTERM); results until then are kept",
+    OUTPUT_CLOSED: "the program that reads the output, such as `head`, has ended",
+}
+"""Exit code -> what it means."""
+
+
+def listing() -> str:
+    """The exit codes for a help text, one per line."""
+    return "\n".join(f"  {code:3}  {meaning}" for code, meaning in MEANINGS.items())

@@ -1,0 +1,48 @@
+"""The parser of the command line. Loads only the module of the chosen command, so that `fsd --help` is fast."""
+
+import argparse
+import importlib
+
+from fsd.commands.exit_codes import listing
+from fsd.version import __version__
+
+COMMANDS = {
+    "replay": "plan for every tick of a recording; write plans, timings, a video and a report",
+    "demo": "replay the packaged eight-camera clip and print how to view the results",
+    "record": "drive in the simulator and record an eight-camera clip with ground truth",
+    "drive": "drive in the simulator in closed loop and compare the network with its baselines",
+    "compress": "show what the compressor keeps of a recording: keyframes, patches, ratios; needs no model",
+    "compare": "compare two replays in driving units, with an exit code for CI",
+    "doctor": "list what this machine has, what is missing for which command, and how to install it",
+    "completion": "print a script that lets bash, zsh or fish complete commands, options and files",
+    "profile": "measure latency, its tail and its causes, and power; check a deadline and a power budget",
+    "train": "train a network on drives that are collected in the simulator, or on recordings",
+    "export": "export weights as ONNX files, quantize them, and prove that they agree",
+}
+"""Command -> what it does."""
+
+
+def build_parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The parser, with the arguments of one command (or of all, for `chosen` "all")."""
+    parser = argparse.ArgumentParser(
+        prog="fsd",
+        description="Eight camera streams to a driving plan with one network.",
+        epilog=f"`fsd COMMAND --help` lists the options of a command.\n\nexit codes:\n{listing()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"fsd {__version__}")
+    subparsers = parser.add_subparsers(dest="command_name", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = subparsers.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if chosen in (name, "all"):
+            module = importlib.import_module(f"fsd.commands.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+            command.add_argument("--json", action="store_true", help="print the result as one line of JSON, last")
+            command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser

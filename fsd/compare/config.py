@@ -1,0 +1,55 @@
+"""Settings of `fsd compare`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsd.data.options import OptionError, Options, option
+
+UNITS = {
+    "path_m": "m",
+    "heading_rad": "rad",
+    "speed_mps": "m/s",
+    "curvature_per_m": "1/m",
+    "acceleration_mps2": "m/s²",
+}
+"""What is compared, and its unit; docs/metrics.md defines each. A tolerance can be set for every one."""
+
+
+def tolerance_pair(text: str) -> tuple[str, float]:
+    """`NAME=LIMIT` as a pair; a limit alone is that of path_m.
+
+    Raises:
+        ValueError: the limit is not a number.
+    """
+    name, separator, limit = text.rpartition("=")
+    try:
+        return name if separator else "path_m", float(limit)
+    except ValueError:
+        raise ValueError(f"Write NAME=LIMIT, for example path_m=0.05, or one number; got {text!r}.") from None
+
+
+@dataclass(frozen=True)
+class CompareConfig(Options):
+    """Settings of a comparison; without a tolerance it only reports."""
+
+    run_a: Path = option(help="output folder of a replay", flag="", metavar="RUN_A")
+    run_b: Path = option(help="output folder of another replay of the same recording", flag="", metavar="RUN_B")
+    tolerance: Mapping[str, float] = option(
+        default_factory=dict,
+        help="largest difference allowed at any tick; a larger one ends in exit code 7. A number without a name is for "
+        f"path_m. Names: {', '.join(UNITS)}",
+        at_least=0,
+        metavar="NAME=LIMIT",
+        default_text="none",
+        parse=tolerance_pair,
+    )
+    page: Path | None = option(
+        None, "HTML page to write, with the differences as curves", metavar="FILE", default_text="none"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.tolerance:
+            if name not in UNITS:
+                raise OptionError("tolerance", f"has no difference called {name!r}; use {', '.join(UNITS)}")

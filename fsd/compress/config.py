@@ -1,0 +1,59 @@
+"""Settings of `fsd compress`."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsd.compression.budget import BUDGETS, Budget
+from fsd.compression.policy_names import POLICIES
+from fsd.data.options import OptionError, option, results_folder
+from fsd.data.recording_options import RecordingOptions
+
+_CUSTOM_BUDGET = re.compile(r"(\d+)x(\d+)\+(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressConfig(RecordingOptions):
+    """Settings of a run of the compressor."""
+
+    out: Path = results_folder("out")
+    budget: str = option(
+        "B100",
+        f"pixels per tick that the compressor may keep: {', '.join(BUDGETS)}, or WIDTHxHEIGHT+PATCHES (size of each "
+        "camera's base image in pixels, and number of full-resolution patches)",
+    )
+    policy: str = option(
+        "adaptive", "how the compressor chooses what to keep at full resolution; listed below", choices=tuple(POLICIES)
+    )
+    mosaic_s: float | None = option(
+        None,
+        "time in the recording that mosaic.png shows",
+        unit="s",
+        at_least=0,
+        flag="--mosaic-at",
+        default_text="the middle",
+    )
+    use_ego: bool = option(
+        True, "ignore the recorded ego motion and estimate the motion from the images", flag="--no-ego"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_budget(self.budget)
+
+
+def parse_budget(text: str) -> Budget:
+    """A budget by its profile's name, or a custom one as WIDTHxHEIGHT+PATCHES.
+
+    Raises:
+        ValueError: neither, or a size that a budget cannot have.
+    """
+    if text in BUDGETS:
+        return BUDGETS[text]
+    custom = _CUSTOM_BUDGET.fullmatch(text)
+    if custom is None:
+        raise OptionError(
+            "budget", f"must be one of {', '.join(BUDGETS)}, or WIDTHxHEIGHT+PATCHES such as 80x60+58; got {text!r}"
+        )
+    width, height, patches = (int(number) for number in custom.groups())
+    return Budget(text, height, width, patches)

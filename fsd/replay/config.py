@@ -1,0 +1,88 @@
+"""Settings of `fsd replay` and `fsd demo`: what is read, what plans, and what is written."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fsd.data.ego import COMMANDS
+from fsd.data.options import Options, option, results_folder
+from fsd.data.recording_options import RecordingOptions
+from fsd.overlay.layout import OverlayConfig
+from fsd.runtime.options import ModelOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(Options):
+    """Which files a replay writes besides its tables and `summary.json`.
+
+    Without the extra `viewer`, no `drive.mcap` is written and the summary says so; `rerun` needs the extra `rerun`.
+    """
+
+    heading = "output"
+
+    out: Path = results_folder("out")
+    overlay: bool = option(True, "do not write the overlay video, overlay.mp4")
+    report: bool = option(True, "do not write the report, report.html")
+    mcap: bool = option(True, "do not write the Foxglove recording, drive.mcap")
+    rerun: bool = option(False, "also write the Rerun recording, drive.rrd; needs the extra `rerun`")
+    latency_ms: float | None = option(
+        None,
+        "latency that the latency-charged scores assume for every plan",
+        unit="ms",
+        at_least=0,
+        default_text="the latency measured in this run",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayConfig(OutputOptions, ModelOptions, RecordingOptions):
+    """Settings of a replay."""
+
+    heading = "network"
+
+    command: str | None = option(
+        None,
+        "route command given to the network throughout the recording",
+        choices=COMMANDS,
+        default_text=f"the recorded commands, or {COMMANDS[0]}",
+    )
+    overlay_config: OverlayConfig = field(default_factory=OverlayConfig)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Every `count`-th recording from `index` on: `Shard(0, 4)` to `Shard(3, 4)` share a list between four machines."""
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise ValueError(f"A shard is I/N with I from 0 to N-1, got {self}.")
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """From `I/N`.
+
+        Raises:
+            ValueError: anything else.
+        """
+        index, slash, count = text.partition("/")
+        if not slash or not index.isdecimal() or not count.isdecimal():
+            raise ValueError(f"A shard is I/N such as 0/4, got {text!r}.")
+        return cls(int(index), int(count))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions(Options):
+    """How many recordings are replayed: see `replay_many`."""
+
+    heading = "several recordings (each gets its own folder below --out)"
+
+    workers: int = option(1, "recordings that are replayed at the same time", at_least=1)
+    shard: Shard = option(
+        Shard(), "replay only every N-th recording, starting at index I (from 0)", metavar="I/N", parse=Shard.parse
+    )
+    force: bool = option(False, "also replay recordings whose results are already complete")

@@ -1,0 +1,12 @@
+"""The devices that a network can run on. Names only: this module does not load ONNX Runtime."""
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+"""Value of `--device` -> ONNX Runtime's name."""
+
+CPU_DEVICES = ("cpu", "openvino")
+"""Devices that run on this machine's CPU: figures measured on one may be compared with figures of the other."""

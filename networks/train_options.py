@@ -1,0 +1,135 @@
+"""Settings of `fsd train`, from the simulator and from recorded clips. No torch here, so that `--help` needs none."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fsd.data.options import Options, option
+from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry
+from fsd.networks.config import NetworkConfig
+
+
+@dataclass(frozen=True)
+class Round:
+    """Episodes to collect, then steps to train, and their peak learning rate."""
+
+    episodes: int
+    steps: int
+    learning_rate: float
+
+    @classmethod
+    def parse(cls, text: str) -> "Round":
+        """From `EPISODES:STEPS:RATE`.
+
+        Raises:
+            ValueError: anything else.
+        """
+        try:
+            episodes, steps, rate = text.split(":")
+            return cls(int(episodes), int(steps), float(rate))
+        except ValueError:
+            raise ValueError(f"A round is EPISODES:STEPS:RATE such as 900:2400:0.0015, got {text!r}.") from None
+
+
+DEFAULT_ROUNDS = (
+    Round(750, 3000, 1.5e-3),
+    Round(300, 2500, 1e-3),
+    Round(300, 2500, 1e-3),
+    Round(300, 1500, 1e-3),
+    Round(300, 3500, 1e-3),
+    Round(300, 5500, 1e-3),
+    Round(200, 3000, 1e-3),
+    Round(250, 4000, 1e-3),
+    Round(1000, 6000, 1e-3),
+    Round(1000, 6000, 1e-3),
+)
+"""About nine hours on two CPU cores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(Options):
+    """What both ways of training share; each has defaults of its own. `rows_per_clip` is per batch."""
+
+    out: Path = option(
+        help="folder of the run; an interrupted run continues when started again with the same folder", metavar="DIR"
+    )
+    threads: int = option(2, "CPU threads that train", at_least=1)
+    device: str = option("cpu", "hardware that trains: cpu, cuda or cuda:N", metavar="DEVICE")
+    clips: int = option(help="clips per training batch", at_least=1, flag="--batch-clips")
+    rows_per_clip: int = option(help="consecutive samples of each clip", at_least=1, is_argument=False)
+    seed: int = option(0, "seed of the initial weights and of the batches", at_least=0)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeConfig(TrainOptions):
+    """Settings of training in the simulator; `out` holds `episodes/` and a folder per round."""
+
+    heading = "training in the simulator"
+
+    out: Path = Path("runs/train")
+    clips: int = 15
+    rows_per_clip: int = 2
+    rounds: tuple[Round, ...] = option(
+        DEFAULT_ROUNDS,
+        "rounds of the recipe: drives to collect, training steps after that, and their highest learning rate; the "
+        "expert drives in the first round, the network in the others (DAgger)",
+        metavar="EPISODES:STEPS:RATE",
+        default_text=f"the {len(DEFAULT_ROUNDS)} rounds of the packaged network",
+        parse=Round.parse,
+    )
+    averaged_rounds: int = option(
+        1,
+        "average the weights of the last N rounds; the first round counts only if it is alone",
+        at_least=1,
+        flag="--average",
+    )
+    workers: int = option(2, "processes that collect drives", at_least=1)
+    first_seed: int = option(0, "seed of the first world", at_least=0, is_argument=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedFitConfig(TrainOptions):
+    """Settings of training on recordings; `network` holds the sizes of a network without `initial` weights."""
+
+    heading = "training on recordings"
+
+    recordings: tuple[Path, ...] = option(
+        help="recordings to train on, instead of the simulator", flag="--clips", metavar="CLIP"
+    )
+    out: Path = Path("runs/recorded")
+    clips: int = 10
+    rows_per_clip: int = 3
+    train_until_s: float | None = option(
+        None,
+        "time that divides each recording: train on what comes before it, test on what comes after",
+        unit="s",
+        above=0,
+        default_text="two thirds of each recording",
+    )
+    steering_ratio: float | None = option(
+        None,
+        "angle of the steering wheel over angle of the road wheels",
+        above=0,
+        metavar="RATIO",
+        default_text=f"{LINCOLN_MKZ.ratio:g}, assumed: a Lincoln MKZ",
+    )
+    wheelbase_m: float | None = option(
+        None,
+        "wheelbase, from axle to axle",
+        unit="m",
+        above=0,
+        default_text=f"{LINCOLN_MKZ.wheelbase_m:g}, assumed: a Lincoln MKZ",
+    )
+    initial: Path | None = option(None, "weights file to start from", default_text="random weights")
+    steps: int = option(300, "training steps (optimizer updates)", at_least=1)
+    learning_rate: float = option(1e-3, "highest learning rate", above=0, metavar="RATE")
+
+    @property
+    def is_geometry_assumed(self) -> bool:
+        """Whether no figure of the car was given."""
+        return self.steering_ratio is None and self.wheelbase_m is None
+
+    @property
+    def geometry(self) -> SteeringGeometry:
+        """The steering's geometry, with the figures of `LINCOLN_MKZ` where none were given."""
+        return SteeringGeometry(self.steering_ratio or LINCOLN_MKZ.ratio, self.wheelbase_m or LINCOLN_MKZ.wheelbase_m)
