@@ -1,6 +1,6 @@
-"""MLPerf LoadGen's SingleStream as a referee: it times the queries itself, and picks the percentiles itself.
+"""MLPerf LoadGen's SingleStream scenario as an independent reference: it times queries and computes the percentiles.
 
-Needs the package `mlcommons-loadgen` (extra `benchmarks`). Knows nothing of what a query does.
+Needs the package `mlcommons-loadgen` (extra `benchmarks`). It does not know what a query does.
 """
 
 import re
@@ -9,15 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 LABELS = {50.0: "50.00", 90.0: "90.00", 99.0: "99.00", 99.9: "99.90"}
-"""Rank -> how LoadGen's summary names it."""
+"""Percentile rank -> its name in LoadGen's summary."""
 
 
 def single_stream_ms(query: Callable[[], object], queries: int) -> dict[float, float]:
-    """LoadGen's latency percentiles by rank, in milliseconds, of `queries` queries one after the other.
+    """LoadGen's latency percentiles in milliseconds by rank, over `queries` sequential queries.
 
     Raises:
-        ImportError: the package is not installed.
-        RuntimeError: LoadGen wrote no percentile.
+        ImportError: `mlcommons-loadgen` is not installed.
+        RuntimeError: LoadGen's summary has no percentiles.
     """
     import mlperf_loadgen as lg
 
@@ -45,5 +45,5 @@ def single_stream_ms(query: Callable[[], object], queries: int) -> dict[float, f
     }
     percentiles_ms = {rank: int(match[1]) / 1e6 for rank, match in found.items() if match}
     if not percentiles_ms:
-        raise RuntimeError(f"LoadGen's summary holds no percentile:\n{summary}")
+        raise RuntimeError(f"LoadGen's summary has no percentiles:\n{summary}")
     return percentiles_ms

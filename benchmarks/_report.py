@@ -1,31 +1,51 @@
-"""The last line of every benchmark: one JSON object with its figures and the machine it ran on."""
+"""The end of every benchmark: one line for people, and one JSON line with the metrics and the machine."""
 
 import json
 import os
 import platform
-import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
+PACKAGES = ("numpy", "av", "onnxruntime", "numba", "torch", "scipy")
+INSTRUCTION_SETS = {
+    "avx2": ("avx2",),
+    "avx512": ("avx512f",),
+    "vnni": ("avx512_vnni", "avx_vnni"),
+    "amx": ("amx_int8",),
+    "neon": ("asimd", "neon"),
+    "dotprod": ("asimddp",),
+    "i8mm": ("i8mm",),
+}
+"""Extensions that decide how fast and by which kernels 8-bit products run -> their flags in /proc/cpuinfo."""
 
-def finish(benchmark: str, figures: dict[str, float], samples: int) -> None:
-    """Print the JSON line that ends a benchmark; `samples` is how often the slowest comparison was repeated."""
-    line = {"benchmark": benchmark, "figures": figures, "samples": samples, "machine": machine()}
+
+def finish(benchmark: str, metrics: dict[str, float], samples: int, measured_on: str) -> None:
+    """Print what was measured where, and the JSON line that ends a benchmark.
+
+    Args:
+        samples: how often the least repeated comparison was repeated.
+        measured_on: the input: streams, model, ticks.
+    """
+    host = machine()
+    print(f"machine: {host['cpu']}, {host['cores']} cores, {host['instruction_set']}")
+    print(f"input: {measured_on}; {samples} samples")
+    line = {"benchmark": benchmark, "figures": metrics, "samples": samples, "input": measured_on, "machine": host}
     print(json.dumps(line), flush=True)
-    sys.stdout.flush()
 
 
 def machine() -> dict[str, str | int]:
-    """What the figures were measured on; no names and no paths."""
+    """Processor, cores, instruction set and versions; no host name and no paths."""
+    cpuinfo = _cpuinfo()
     described: dict[str, str | int] = {
-        "cpu": _cpu_model(),
+        "cpu": cpuinfo.get("model name") or platform.processor() or "unknown",
+        "instruction_set": instruction_set(cpuinfo.get("flags") or cpuinfo.get("Features") or ""),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
-    for package in ("numpy", "av", "onnxruntime", "numba", "torch"):
+    for package in PACKAGES:
         try:
             described[package] = version(package)
         except PackageNotFoundError:
@@ -33,14 +53,22 @@ def machine() -> dict[str, str | int]:
     return described
 
 
+def instruction_set(flags: str) -> str:
+    """The extensions of `INSTRUCTION_SETS` among a processor's flags, separated by spaces; `unknown` without any."""
+    present = set(flags.split())
+    return " ".join(name for name, any_of in INSTRUCTION_SETS.items() if present.intersection(any_of)) or "unknown"
+
+
 def spread(values: Sequence[float]) -> str:
-    """`median (least … most)` of some measurements, for people."""
+    """`median (minimum … maximum)` of some measurements, for people."""
     return f"{median(values):.4g} ({min(values):.4g} … {max(values):.4g})"
 
 
-def _cpu_model() -> str:
+def _cpuinfo() -> dict[str, str]:
+    """Fields of the first core in /proc/cpuinfo; empty on other systems."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return platform.processor() or "unknown"
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+        return {}
+    lines = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}

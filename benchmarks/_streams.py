@@ -20,20 +20,20 @@ SPEED_MPS = 10.0
 
 
 def native_clip(kind: str, frames: int) -> Path:
-    """A clip of `frames` ticks at 8 Mbit/s a camera: `plain` x264, or `fastdecode` (no B-frames, no deblocking)."""
+    """A clip of `frames` ticks at 8 Mbit/s per camera: `plain` x264, or `fastdecode` (no B-frames, no deblocking)."""
     folder = Path(tempfile.gettempdir()) / f"fsd-native-{kind}-{WIDTH_PX}x{HEIGHT_PX}-{frames}"
     if (folder / "complete").exists():
         return folder
     if folder.exists():
-        raise SystemExit(f"{folder} was left unfinished by an earlier run; remove it.")
+        raise SystemExit(f"{folder} is incomplete: an earlier run was interrupted. Remove it and run again.")
     print(f"making {kind} streams of {frames} frames …", flush=True)
     scenes = [_Scene(seed) for seed in range(2)]
     with ClipWriter(folder, canonical_rig(WIDTH_PX, HEIGHT_PX), options=STREAMS[kind] | RATE_CONTROL) as writer:
         for tick in range(frames):
-            pictures = [scene.luma(tick) for scene in scenes]
+            images = [scene.luma(tick) for scene in scenes]
             ego = {"x": SPEED_MPS * tick * TICK_S, "y": 0.0, "z": 0.0, "qw": 1.0, "qx": 0.0, "qy": 0.0, "qz": 0.0}
             ego |= {"v_mps": SPEED_MPS, "yaw_rate_rps": 0.0}
-            frames_now = [_frame(pictures[camera % len(scenes)]) for camera in range(len(CAMERAS))]
+            frames_now = [_frame(images[camera % len(scenes)]) for camera in range(len(CAMERAS))]
             writer.write(frames_now, tick_time_ns(tick), ego=ego, command="straight")
     (folder / "complete").touch()
     return folder
@@ -50,14 +50,14 @@ class _Scene:
 
     def luma(self, tick: int) -> np.ndarray:
         """(960, 1280) uint8 at a tick."""
-        picture = self._far[:, 5 * tick % (2 * WIDTH_PX) :][:, :WIDTH_PX].copy()
-        picture[-self._near.shape[0] :] = self._near[:, 17 * tick % (5 * WIDTH_PX) :][:, :WIDTH_PX]
-        return np.clip(picture + self._noise[tick % len(self._noise)], 16, 235).astype(np.uint8)
+        image = self._far[:, 5 * tick % (2 * WIDTH_PX) :][:, :WIDTH_PX].copy()
+        image[-self._near.shape[0] :] = self._near[:, 17 * tick % (5 * WIDTH_PX) :][:, :WIDTH_PX]
+        return np.clip(image + self._noise[tick % len(self._noise)], 16, 235).astype(np.uint8)
 
 
 def _frame(luma: np.ndarray) -> av.VideoFrame:
     frame = av.VideoFrame(WIDTH_PX, HEIGHT_PX, "yuv420p")
-    pictures = (luma, luma[::2, ::2] // 4 + 96, luma[1::2, 1::2] // 4 + 96)
-    for plane, picture in zip(frame.planes, pictures, strict=True):
-        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:, : picture.shape[1]] = picture
+    images = (luma, luma[::2, ::2] // 4 + 96, luma[1::2, 1::2] // 4 + 96)
+    for plane, image in zip(frame.planes, images, strict=True):
+        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:, : image.shape[1]] = image
     return frame

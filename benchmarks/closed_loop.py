@@ -1,15 +1,15 @@
-"""What the packaged network is worth behind the wheel: driving score on held-out simulated roads, beside its controls.
+"""Driving score of the packaged network on held-out simulated roads, beside its baselines and controls.
 
-Everything is simulated: our own worlds, drawn by our own renderer, and our own expert as the yardstick. Routes are the
-same for every driver. Three groups, each of which goes on where it broke (`--out`):
+Everything is simulated: our own worlds, our own renderer, and our own expert as the reference. All drivers drive the
+same routes. Three groups; each resumes an interrupted run in `--out`:
 
-    claim       the network, the expert, blind steering: all scenarios, `--routes` of each
-    eyes        front cameras only, on S5 and S6: all `--routes` of each
-    controls    all cameras masked, the positive control, one side or rear camera lost, other models (`--other`):
-                `--control-routes` of each scenario
+    claim       the network, the expert, blind steering: `--routes` of every scenario
+    cameras     front cameras only, on S5 and S6: `--routes` of each
+    controls    all cameras masked, the positive control (blurred), one side or rear camera lost, other models
+                (`--other`): `--control-routes` of every scenario
 
     python benchmarks/closed_loop.py --routes 25                  # 200 routes, about an hour on two cores
-    python benchmarks/closed_loop.py --quick                      # a minute, means nothing yet
+    python benchmarks/closed_loop.py --quick                      # a minute; too few routes to mean anything
     python benchmarks/closed_loop.py --other fp32=b100_fp32.onnx dense=dense.onnx
 """
 
@@ -36,7 +36,7 @@ NEED_EIGHT = ("S5", "S6")
 
 
 def main() -> None:
-    """Drive, print the tables and the closing line."""
+    """Drive, print the tables and the metrics."""
     options = _options()
     base = DriveConfig(
         out=options.out,
@@ -54,7 +54,7 @@ def main() -> None:
     )
     print(f"plans followed as {base.follow}, latency {base.latency}")
     claim = _drive("claim", replace(base, drivers=("network", "expert", "blind_steering")))
-    eyes = _drive("eyes", replace(base, drivers=("network", "network_front_only"), scenarios=NEED_EIGHT))
+    cameras = _drive("cameras", replace(base, drivers=("network", "network_front_only"), scenarios=NEED_EIGHT))
     lost = tuple(f"network:{camera}" for camera in SIDE_AND_REAR)
     few = replace(
         base,
@@ -62,28 +62,39 @@ def main() -> None:
         routes=options.control_routes,
     )
     controls = _drive("controls", few)
-    for name, result in (("claim", claim), ("eyes", eyes), ("controls", controls)):
+    for name, result in (("claim", claim), ("cameras", cameras), ("controls", controls)):
         print(f"\n{name}\n{table(result.scores, result.config.scenarios)}")
-    found = _figures(claim.scores, eyes.scores, controls.scores, tuple(map(driver_name, options.other)))
+    found = _metrics(claim.scores, cameras.scores, controls.scores, tuple(map(driver_name, options.other)))
     _print_endings(claim.scores["network"])
     print()
     for name, value in found.items():
         print(f"{name:32} {value:.4g}")
-    finish("closed_loop", found, samples=int(found["routes"]))
+    measured_on = f"simulated held-out routes, {base.width_px}x{base.height_px}, latency {base.latency}"
+    finish("closed_loop", found, int(found["routes"]), measured_on)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--routes", type=int, default=25, help="of every scenario, for the claim (%(default)s)")
-    parser.add_argument("--control-routes", type=int, default=6, help="of every scenario, for controls (%(default)s)")
-    parser.add_argument("--quick", action="store_true", help="one short look: 1 route of every scenario")
+    parser.add_argument(
+        "--routes", type=int, default=25, help="routes per scenario for claim and cameras (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--control-routes", type=int, default=6, help="routes per scenario for the controls (default: %(default)s)"
+    )
+    parser.add_argument("--quick", action="store_true", help="1 route per scenario")
     parser.add_argument("--model", type=Path, default=None, help="INT8 ONNX file (default: the packaged one)")
     parser.add_argument("--other", nargs="*", default=[], metavar="NAME=FILE", help="other models among the controls")
-    parser.add_argument("--draw-every", type=int, default=4, help="draw cameras every N ticks (%(default)s)")
-    parser.add_argument("--latency", default="none", help="none, real or fixed:MS (%(default)s)")
-    parser.add_argument("--follow", choices=FOLLOW, default=FOLLOW[0], help="what of a plan (%(default)s)")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("out/closed_loop"), help="folder that keeps driven routes")
+    parser.add_argument(
+        "--draw-every", type=int, default=4, metavar="N", help="draw cameras every N ticks (default: %(default)s)"
+    )
+    parser.add_argument("--latency", default="none", help="none, real or fixed:MS (default: %(default)s)")
+    parser.add_argument(
+        "--follow", choices=FOLLOW, default=FOLLOW[0], help="how plans are followed (default: %(default)s)"
+    )
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/closed_loop"), help="folder for driven routes (default: %(default)s)"
+    )
     options = parser.parse_args()
     if options.quick:
         options.routes, options.control_routes = 1, 1
@@ -100,10 +111,10 @@ def _drive(name: str, config: DriveConfig) -> DriveResult:
         return drive(config, progress)
 
 
-def _figures(
-    claim: dict[str, Routes], eyes: dict[str, Routes], controls: dict[str, Routes], others: tuple[str, ...]
+def _metrics(
+    claim: dict[str, Routes], cameras: dict[str, Routes], controls: dict[str, Routes], others: tuple[str, ...]
 ) -> dict[str, float]:
-    """The figures of the closing line; what no route supports is left out."""
+    """The metrics of the last line, without those that no route supports."""
     own, expert = claim["network"], claim["expert"]
     in_range, out_of_range = _some(own, IN_RANGE), _some(own, ("S8",))
     whole = figures(own)
@@ -117,7 +128,7 @@ def _figures(
         "red_light_obeyed": whole.get("red_light_obeyed", math.nan),
         "hard_brake_safe": 1.0 - figures(_some(own, ("S2",)))["collisions"],
         "blackout_score_ratio": _mean(controls["network_blackout"]) / max(_mean(controls["network"]), 1e-9),
-        "side_cameras_gain": paired_difference(eyes["network"], eyes["network_front_only"]).mean,
+        "side_cameras_gain": paired_difference(cameras["network"], cameras["network_front_only"]).mean,
         "positive_control_drop": paired_difference(controls["network"], controls["network_blurred"]).mean,
     }
     losses = [paired_difference(controls["network"], controls[f"network:{camera}"]).mean for camera in SIDE_AND_REAR]
@@ -140,7 +151,7 @@ def _mean(routes: Routes) -> float:
 
 
 def _print_endings(routes: Routes) -> None:
-    """How the network's drives ended, by scenario: where to look first."""
+    """How often the network's drives ended in which way, by scenario."""
     print("\nhow the network's drives ended")
     for scenario in ALL:
         count: dict[str, int] = {}

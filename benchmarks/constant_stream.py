@@ -1,11 +1,11 @@
-"""Eight cameras at 36 Hz by the clock: the tail of the latency, what measuring costs, and MLPerf LoadGen as a referee.
+"""Eight cameras at 36 Hz in real time: tail latency, the profiler's own cost, and agreement with MLPerf LoadGen.
 
-1. The ceiling: the machine's own stalls (threads that only read the clock) and a bare decode of the same files.
+1. The limits of the machine: its own stalls (threads that only read the clock) and a bare decode of the same files.
 2. `constant-stream` over `--ticks` ticks of fastdecode streams: p99.9 from the intended time, longest run of misses.
-3. `profiler_overhead`: processor time a tick with the profiler's instruments, over that of a plain loop, in turns.
-4. `loadgen_p99_ratio`: p99 of the model, ours over LoadGen's SingleStream, of the same queries; and
-   `loadgen_p50_in_turns_ratio`, the profiler's `model-only` scenario against LoadGen in turns. Needs the extra
-   `benchmarks` (`mlcommons-loadgen`); left out without.
+3. `profiler_overhead`: CPU time per tick with the profiler's instruments over that of a plain loop, alternately.
+4. `loadgen_p99_ratio`: p99 of the model, ours over LoadGen's SingleStream for the same queries. And
+   `loadgen_p50_in_turns_ratio`: the profiler's `model-only` scenario and LoadGen alternately. Both need the extra
+   `benchmarks` (`mlcommons-loadgen`) and are skipped without it.
 
     python benchmarks/constant_stream.py [--quick] [--ticks N] [--workers N]
 """
@@ -25,7 +25,7 @@ import numpy as np
 
 from fsd.data.clip import Clip, open_clip
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import TICK_MS
+from fsd.data.frames import RATE_HZ, TICK_MS
 from fsd.meters.cpu_steal import stolen_words
 from fsd.outputs.tables import ResultTables
 from fsd.profile.control_thread import together, watch
@@ -47,60 +47,61 @@ STREAM_TICKS = 360
 
 
 def main() -> None:
-    """Measure and print the figures."""
+    """Measure and print the metrics."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="under a minute: too short for p99.9")
-    parser.add_argument("--ticks", type=int, default=None, help="of constant stream (default 10000, quick 360)")
-    parser.add_argument("--workers", type=int, default=2, help="decoder threads (default 2)")
+    parser.add_argument("--quick", action="store_true", help="under a minute; too short for p99.9")
+    parser.add_argument("--ticks", type=int, default=None, help="ticks of constant-stream (default: 10000, quick: 360)")
+    parser.add_argument("--workers", type=int, default=2, help="decoder threads (default: 2)")
     arguments = parser.parse_args()
     ticks = arguments.ticks or (360 if arguments.quick else 10_000)
     clip = open_clip(native_clip("fastdecode", 72 if arguments.quick else STREAM_TICKS))
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     stalls = [watch(2.0)]
-    figures |= print_ceiling(clip, arguments.workers)
-    figures |= tail(clip, arguments.workers, ticks)
+    metrics |= decode_limit(clip, arguments.workers)
+    metrics |= tail(clip, arguments.workers, ticks)
     stalls.append(watch(2.0))
     machine = together(stalls).to_dict()
     print(
-        f"the machine itself, watched {machine['watched_s']:g} s: {machine['stalls']} stalls over "
+        f"stalls of the machine in {machine['watched_s']:g} s: {machine['stalls']} stalls over "
         f"{machine['stalls_over_ms']} ms, longest {machine['longest_ms']} ms"
     )
-    figures["machine_longest_stall_ms"] = machine["longest_ms"]
-    figures |= overhead(clip, arguments.workers, repeats=3 if arguments.quick else 11)
-    figures |= loadgen(clip, queries=700 if arguments.quick else 7000, turns=5 if arguments.quick else 15)
-    finish("constant_stream", {name: round(value, 5) for name, value in figures.items()}, ticks)
+    metrics["machine_longest_stall_ms"] = machine["longest_ms"]
+    metrics |= overhead(clip, arguments.workers, repeats=3 if arguments.quick else 11)
+    metrics |= loadgen(clip, queries=700 if arguments.quick else 7000, turns=5 if arguments.quick else 15)
+    measured_on = f"8 H.264 fastdecode streams 1280x960, {ticks} ticks at {float(RATE_HZ):g} Hz"
+    finish("constant_stream", {name: round(value, 5) for name, value in metrics.items()}, ticks, measured_on)
 
 
-def print_ceiling(clip: Clip, workers: int) -> dict[str, float]:
-    """How much of a tick bare decoding needs."""
+def decode_limit(clip: Clip, workers: int) -> dict[str, float]:
+    """How much of a tick bare decode needs."""
     rates = []
     for _ in range(3):
         start_s = time.perf_counter()
         pictures = bare_decode(clip, workers)
         rates.append(pictures / (time.perf_counter() - start_s))
     decode_ms = 8e3 / median(rates)
-    print(f"bare decode (ceiling) {spread(rates)} pictures/s: {decode_ms:.1f} of the {TICK_MS:.2f} ms of a tick")
+    print(f"bare decode {spread(rates)} images/s: {decode_ms:.1f} of the {TICK_MS:.2f} ms of a tick")
     return {"bare_decode_ms_per_tick": decode_ms}
 
 
 def tail(clip: Clip, workers: int, ticks: int) -> dict[str, float]:
-    """The paced run."""
+    """Tail latency of the paced run."""
     with TimedPipeline(clip, _packaged_planner(clip)) as pipeline:
         run = constant_stream(pipeline, ticks, workers, warm_up=72)
     summary = summarise(run, TICK_MS)
     latency, deadline, resources = summary["latency_ms"], summary["deadline"], summary["resources"]
-    figures: dict[str, float] = {
+    metrics: dict[str, float] = {
         "ticks": ticks,
         "longest_miss_run": deadline["longest_run"],
         "missed": deadline["misses"],
     }
     for name in ("p50", "p99", "p99.9"):
         if latency[name] is None:
-            print(f"constant-stream {name}: refused, {latency['refused'][name]}")
+            print(f"constant-stream {name}: not reported, {latency['refused'][name]}")
         else:
             upper_ms = latency[f"{name}_upper_99"]
             print(f"constant-stream {name}: {latency[name]:.2f} ms (below {upper_ms:.2f} with 99% confidence)")
-            figures[f"{name.replace('.', '')}_ms"] = latency[name]
+            metrics[f"{name.replace('.', '')}_ms"] = latency[name]
     print(
         f"constant-stream missed {deadline['misses']} of {ticks}, longest run {deadline['longest_run']}, "
         f"max {latency['max']:.1f} ms"
@@ -111,15 +112,15 @@ def tail(clip: Clip, workers: int, ticks: int) -> dict[str, float]:
     print(f"constant-stream {resources['cores_used']:.2f} cores used")
     if resources["stolen"]:
         print(f"constant-stream: {stolen_words(summary) or 'the hypervisor took nothing'}")
-        figures |= {"stolen_share": resources["stolen"]["share"]}
-        figures |= {f"{name}_beside_stolen": count for name, count in deadline["beside_stolen_time"].items()}
-    return figures
+        metrics |= {"stolen_share": resources["stolen"]["share"]}
+        metrics |= {f"{name}_beside_stolen": count for name, count in deadline["beside_stolen_time"].items()}
+    return metrics
 
 
 def overhead(clip: Clip, workers: int, repeats: int) -> dict[str, float]:
-    """Processor time a tick of flat-out replay with and without the profiler, in turns.
+    """CPU time per tick of flat-out replay with and without the profiler, alternately.
 
-    Processor time, because other programs disturb it less than the wall clock does.
+    CPU time, because other programs disturb it less than the wall clock.
     """
     ticks = 72
     with TimedPipeline(clip, _packaged_planner(clip)) as pipeline, _PlainLoop(clip, workers) as plain:
@@ -134,14 +135,14 @@ def overhead(clip: Clip, workers: int, repeats: int) -> dict[str, float]:
                 if repeat:
                     cpu_ms[name].append(took_ms)
     ratios = [profiled / plain - 1 for profiled, plain in zip(cpu_ms["profiled"], cpu_ms["plain"], strict=True)]
-    print(f"processor time a tick, plain {spread(cpu_ms['plain'])} ms, profiled {spread(cpu_ms['profiled'])} ms")
+    print(f"CPU time per tick, plain {spread(cpu_ms['plain'])} ms, profiled {spread(cpu_ms['profiled'])} ms")
     instruments_us = _instruments_us()
-    print(f"profiler overhead {spread(ratios)}; its instruments alone cost {instruments_us:.1f} us a tick")
+    print(f"profiler overhead {spread(ratios)}; its instruments alone cost {instruments_us:.1f} µs per tick")
     return {"profiler_overhead": median(ratios), "instruments_us_per_tick": instruments_us}
 
 
 def _instruments_us(ticks: int = 20_000) -> float:
-    """What the clock readings and the row of one tick cost, without anything to measure between them."""
+    """Cost of the clock readings and the row of one tick, with nothing to measure between them."""
     samples, ages_ms = TickSamples(ticks), np.zeros(8)
     start_ns = time.perf_counter_ns()
     for tick in range(ticks):
@@ -156,7 +157,7 @@ def _packaged_planner(clip: Clip) -> NetworkPlanner:
 
 
 class _PlainLoop:
-    """The same work in a loop that measures nothing: no clock, no samples."""
+    """The same work in a loop without a clock and without samples."""
 
     def __init__(self, clip: Clip, workers: int) -> None:
         self._clip, self._workers = clip, workers
@@ -172,10 +173,10 @@ class _PlainLoop:
         self._stack.close()
 
     def cpu_s(self, ticks: int) -> float:
-        """Processor time of `ticks` ticks."""
+        """CPU time of `ticks` ticks."""
         clip, planner, tables = self._clip, self._planner, self._tables
         planner.reset()
-        gc.collect()  # as the profiler does before it begins
+        gc.collect()  # as the profiler does before it starts
         gc.freeze()
         start_s = time.process_time()
         with FrameSource(clip, workers=self._workers, max_ticks=ticks) as source:
@@ -187,17 +188,17 @@ class _PlainLoop:
 
 
 def loadgen(clip: Clip, queries: int, turns: int) -> dict[str, float]:
-    """LoadGen's SingleStream over the model, beside the profiler; empty where LoadGen is not installed.
+    """LoadGen's SingleStream for the model, beside the profiler; empty if LoadGen is not installed.
 
-    Once over the same queries, which compares clocks and percentiles, and then in turns with the profiler's own
-    `model-only` scenario, which compares what is reported; there the machine's drift between the turns comes in.
+    First over the same queries, which compares clocks and percentiles. Then alternately with the profiler's scenario
+    `model-only`, which compares the reported values; the machine's drift between the turns is part of that ratio.
     """
     try:
         import mlperf_loadgen  # noqa: F401
     except ImportError:
-        print("LoadGen: left out, install mlcommons-loadgen (extra `benchmarks`) to compare")
+        print("LoadGen: skipped; install mlcommons-loadgen (extra `benchmarks`) to compare")
         return {}
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     with TimedPipeline(clip, _packaged_planner(clip)) as pipeline:
         first_plan_ms(pipeline, workers=1)
         planner = pipeline.planner
@@ -214,14 +215,14 @@ def loadgen(clip: Clip, queries: int, turns: int) -> dict[str, float]:
             ours = percentile(np.array(ours_ms), rank)
             if ours.value is not None:
                 print(f"LoadGen {ours.name} {theirs_ms:.3f} ms, ours {ours.value:.3f} ms, the same {queries} queries")
-                figures[f"loadgen_{ours.name.replace('.', '')}_ratio"] = ours.value / theirs_ms
+                metrics[f"loadgen_{ours.name.replace('.', '')}_ratio"] = ours.value / theirs_ms
         ratios = []
         for _ in range(turns):
             theirs_ms = single_stream_ms(planner.rerun_last, queries // turns)[50.0]
             run = model_only(pipeline, queries // turns, warm_up=0)
             ratios.append(float(np.median(run.samples.latency_ms)) / theirs_ms)
     print(f"p50 of `model-only` over LoadGen's, {turns} turns of {queries // turns} each: {spread(ratios)}")
-    return figures | {"loadgen_p50_in_turns_ratio": median(ratios)}
+    return metrics | {"loadgen_p50_in_turns_ratio": median(ratios)}
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Count what the driving network costs for each budget profile, and write fsd/profile/budget_costs.json.
+"""Count the network's cost for each budget profile and write fsd/profile/energy/budget_costs.json.
 
-Needs PyTorch and the exporter. Counts, measures nothing: run it again whenever the network's sizes change.
+Needs PyTorch and the exporter. It counts and does not measure; run it again when the sizes of the network change.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 
-import fsd.profile
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.data.files import write_text
 from fsd.export.onnx_export import export_onnx, serialise
@@ -16,15 +16,19 @@ from fsd.networks.config import NetworkConfig
 from fsd.networks.contract import input_shapes
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.network_cost import CONVOLUTIONS
+from fsd.profile.energy import budget_costs
 from fsd.profile.operators.operator_times import count_cost
 from fsd.profile.operators.runtime_trace import shapes_run
 
+sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
+from _report import finish
+
 LAYERS = {*CONVOLUTIONS, "Gemm", "FusedGemm"}
-"""Operators with weights, which quantization turns to 8 bits; matrix products of two activations stay in float."""
+"""Operators with weights, which are quantized to 8 bits; matrix products of two activations stay in float."""
 
 
 def count(budget: Budget) -> dict[str, int]:
-    """Cost of one tick, from the float graph; 8-bit operands are a quarter of its bytes."""
+    """Cost of one tick, from the float graph; 8-bit operands have a quarter of its bytes."""
     model = serialise(export_onnx(DrivingNetwork(NetworkConfig(budget=budget))))
     feeds = {name: np.zeros(shape, dtype) for name, (shape, dtype) in input_shapes(budget).items()}
     cost = count_cost(budget.name, shapes_run(model, feeds))
@@ -42,10 +46,9 @@ def count(budget: Budget) -> dict[str, int]:
 def main() -> None:
     """Write the table."""
     table = {budget.name: count(budget) for budget in sorted(BUDGETS.values(), key=lambda budget: -budget.pixels)}
-    path = Path(str(fsd.profile.__path__[0])) / "budget_costs.json"
-    write_text(path, json.dumps(table, indent=2) + "\n")
-    figures = {f"{name}_mmacs": round((row["int8_macs"] + row["float_macs"]) / 1e6, 1) for name, row in table.items()}
-    print(json.dumps({"benchmark": "count_budgets", "figures": figures, "samples": 1}))
+    write_text(Path(budget_costs.__file__).with_suffix(".json"), json.dumps(table, indent=2) + "\n")
+    metrics = {f"{name}_mmacs": round((row["int8_macs"] + row["float_macs"]) / 1e6, 1) for name, row in table.items()}
+    finish("count_budgets", metrics, 1, "float graphs of all budget profiles")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""What exporting and quantizing cost: in metres over recurrent drives, and in driving score with the loop closed.
+"""What exporting and quantizing cost: in metres over recurrent drives, and in driving score in closed loop.
 
-The ceiling is FP32 ONNX against PyTorch: what float rounding alone makes of the same drive. Every runner keeps its own
-memory over more than 1,000 ticks on end. ADE is against where the recorded car went. Ranges come from one drive and the
-proof from another, so that INT8 is not judged on what it was calibrated on. In closed loop both files drive the same
-held-out routes of the simulator, each on its own, and every route is one pair.
+The lower limit is FP32 ONNX against PyTorch: the effect of float rounding alone on the same drive. Every runner keeps
+its own memory over more than 1,000 consecutive ticks. ADE is against the path of the recorded car. INT8 is calibrated
+on one drive and tested on another. In closed loop both files drive the same held-out routes of the simulator, and every
+route is one pair.
 
     python benchmarks/export_parity.py [--quick] [--weights FILE] [--model FILE] [--clips FOLDER …] [--routes N]
     python benchmarks/export_parity.py --weights w.safetensors --model b100_int8.onnx --routes 200 --out out/parity
 
-Without `--weights` the packaged ones are taken, or the untrained network where there are none. Without `--clips` two
-drives are recorded (needs the extra `sim` and EGL; kept in the temporary directory), or the packaged clip is taken.
+Without `--weights` the packaged ones are used, or an untrained network if there are none. Without `--clips` two drives
+are recorded (needs the extra `sim` and EGL; kept in the temporary directory), or the packaged clip is used.
 """
 
 import argparse
@@ -45,29 +45,29 @@ from fsd.scoring.plan_errors import displacement_errors, driven_waypoints
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish
 
-PROOF_SECONDS, CALIBRATION_SECONDS = 30.0, 20.0
-PROOF_SEED, CALIBRATION_SEED = 100_901, 100_900
+TEST_SECONDS, CALIBRATION_SECONDS = 30.0, 20.0
+TEST_SEED, CALIBRATION_SEED = 100_901, 100_900
 """Worlds that no training may use (`data/simulator/seeds.py`)."""
 
 
 @dataclass(frozen=True)
 class Drives:
-    """Recordings to calibrate on and to prove on; `are_apart` unless both are the same."""
+    """Recordings to calibrate on and to test on; `are_apart` if no recording is in both."""
 
     calibration: list[RecordedClip]
-    proof: list[RecordedClip]
+    test: list[RecordedClip]
 
     @property
     def are_apart(self) -> bool:
-        return {clip.path for clip in self.calibration}.isdisjoint(clip.path for clip in self.proof)
+        return {clip.path for clip in self.calibration}.isdisjoint(clip.path for clip in self.test)
 
 
 def main() -> None:
-    """Measure and print the figures."""
+    """Measure and print the metrics."""
     options = _options()
     weights = options.weights or _packaged_weights()
     network = load_weights(weights)[0] if weights else untrained(NetworkConfig())
-    print(f"weights: {weights.name if weights else 'none, an untrained network; its figures mean little'}")
+    print(f"weights: {weights.name if weights else 'none; the network is untrained, so its numbers mean little'}")
     drives = _drives(options, network)
     with _folder(options.out) as folder:
         model = options.model or _packaged_model_of(weights)
@@ -75,32 +75,39 @@ def main() -> None:
         written = export(config, drives.calibration)
         int8 = model or written.int8
         assert int8 is not None
-        figures, ticks = _open_loop(network, written, int8, drives, options.quick)
-        figures |= _closed_loop(written.fp32, int8, options)
-    finish("export_parity", figures, ticks)
+        metrics, ticks = _open_loop(network, written, int8, drives, options.quick)
+        metrics |= _closed_loop(written.fp32, int8, options)
+    measured_on = f"{len(drives.test)} recorded drives, weights {weights.name if weights else 'untrained'}"
+    finish("export_parity", metrics, ticks, measured_on)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="the packaged clip, 150 ticks of it, and 4 routes")
-    parser.add_argument("--weights", type=Path, default=None, help="safetensors (default: the packaged ones)")
+    parser.add_argument("--quick", action="store_true", help="150 ticks of the packaged clip and 4 routes")
+    parser.add_argument("--weights", type=Path, default=None, help="safetensors file (default: the packaged one)")
     parser.add_argument(
-        "--model", type=Path, default=None, help="INT8 file of these weights (default: packaged, or made)"
-    )
-    parser.add_argument("--clips", type=Path, nargs="+", default=None, help="to prove on (default: recorded here)")
-    parser.add_argument(
-        "--calibration-clips", type=Path, nargs="+", default=None, help="to calibrate on (as for --clips)"
-    )
-    parser.add_argument("--ticks", type=int, default=None, help="at most so many ticks of each clip")
-    parser.add_argument(
-        "--routes", type=int, default=None, help="in closed loop (default 40, quick 4); 0 leaves it out"
+        "--model", type=Path, default=None, help="INT8 file of these weights (default: the packaged one, or exported)"
     )
     parser.add_argument(
-        "--draw-every", type=int, default=4, help="closed loop: draw cameras every N ticks (%(default)s)"
+        "--clips", type=Path, nargs="+", default=None, help="clips to test on (default: recorded by this run)"
     )
-    parser.add_argument("--workers", type=int, default=2, help="closed loop: processes (%(default)s)")
     parser.add_argument(
-        "--out", type=Path, default=None, help="keeps the files and driven routes; a broken run goes on"
+        "--calibration-clips", type=Path, nargs="+", default=None, help="clips to calibrate on (default: as --clips)"
+    )
+    parser.add_argument("--ticks", type=int, default=None, help="limit of ticks per clip")
+    parser.add_argument(
+        "--routes", type=int, default=None, help="routes in closed loop (default: 40, quick: 4; 0: none)"
+    )
+    parser.add_argument(
+        "--draw-every",
+        type=int,
+        default=4,
+        metavar="N",
+        help="closed loop: draw cameras every N ticks (default: %(default)s)",
+    )
+    parser.add_argument("--workers", type=int, default=2, help="closed loop: processes (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=None, help="folder for the files and driven routes; an interrupted run resumes"
     )
     options = parser.parse_args()
     if options.ticks is None and options.quick:
@@ -113,20 +120,20 @@ def _options() -> argparse.Namespace:
 def _open_loop(
     network: DrivingNetwork, written: Exported, int8: Path, drives: Drives, quick: bool
 ) -> tuple[dict[str, float], int]:
-    """Metres, and how many ticks they are from."""
-    report = compare(network, written.fp32, {"onnx_int8": int8}, drives.proof, unoptimised_ticks=20 if quick else 100)
+    """Differences in metres, and the number of ticks they are from."""
+    report = compare(network, written.fp32, {"onnx_int8": int8}, drives.test, unoptimised_ticks=20 if quick else 100)
     _print(report)
     if written.int8 is not None and not drives.are_apart:
-        print("  note: calibrated on the drive that it is proven on")
+        print("  note: calibrated on the drive that it is tested on")
     budget = network.config.budget
     errors_m = {}
     for name, path in (("fp32", written.fp32), ("int8", int8)):
         runner = OnnxRunner(open_model(path), budget)
-        errors_m[name] = np.mean([_ade_3s(runner, clip) for clip in drives.proof])
+        errors_m[name] = np.mean([_ade_3s(runner, clip) for clip in drives.test])
     change = errors_m["int8"] / errors_m["fp32"] - 1
     print(f"ADE over 3 s: FP32 {errors_m['fp32']:.3f} m, INT8 {errors_m['int8']:.3f} m, change {change:+.2%}")
     fp32_result, int8_result = report.comparisons["onnx_fp32"], report.comparisons["onnx_int8"]
-    figures = {
+    metrics = {
         "fp32_max_m": fp32_result.anywhere_max_m,
         "fp32_growth": round(fp32_result.growth, 3),
         "int8_ade_change": round(float(change), 5),
@@ -137,11 +144,11 @@ def _open_loop(
         "int8_growth": round(int8_result.growth, 3),
         "recurrent_ticks": report.ticks,
     }
-    return figures, report.ticks
+    return metrics, report.ticks
 
 
 def _closed_loop(fp32: Path, int8: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Driving score of both files on the same routes; empty without a way to draw pictures."""
+    """Driving score of both files on the same routes; empty if the simulator cannot draw."""
     if not options.routes:
         return {}
     scenarios = SCORED_SCENARIOS[: options.routes]
@@ -163,7 +170,7 @@ def _closed_loop(fp32: Path, int8: Path, options: argparse.Namespace) -> dict[st
 
                 scores = drive(config, progress).scores
         except SimulatorError as error:
-            print(f"closed loop: left out, {error}")
+            print(f"closed loop: skipped, {error}")
             return {}
     means = {name: _mean_score(routes) for name, routes in scores.items()}
     apart = paired_difference(scores["int8"], scores["fp32"])
@@ -172,7 +179,7 @@ def _closed_loop(fp32: Path, int8: Path, options: argparse.Namespace) -> dict[st
         f"driving score over {apart.routes} routes: FP32 {means['fp32']:.3f}, INT8 {means['int8']:.3f}, change "
         f"{change:+.2%}; route by route {apart.mean:+.4f} (95%: {apart.low:+.4f} to {apart.high:+.4f})"
     )
-    figures = {
+    metrics = {
         "int8_score_change": round(change, 5),
         "int8_score_difference": round(apart.mean, 5),
         "int8_score_difference_low": round(apart.low, 5),
@@ -180,7 +187,7 @@ def _closed_loop(fp32: Path, int8: Path, options: argparse.Namespace) -> dict[st
         "fp32_score": round(means["fp32"], 4),
         "routes": apart.routes,
     }
-    return {name: value for name, value in figures.items() if np.isfinite(value)}
+    return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
 def _mean_score(routes: Routes) -> float:
@@ -188,7 +195,7 @@ def _mean_score(routes: Routes) -> float:
 
 
 def _print(report: ParityReport) -> None:
-    print(f"{report.ticks} recurrent ticks; the ceiling is FP32 ONNX, which differs by rounding only")
+    print(f"{report.ticks} recurrent ticks; FP32 ONNX is the lower limit: it differs only by rounding")
     for name, result in report.comparisons.items():
         means = ", ".join(f"{label} {value:.2g}" for label, value in result.position_mean_m.items())
         print(
@@ -201,7 +208,7 @@ def _print(report: ParityReport) -> None:
 
 
 def _ade_3s(runner: OnnxRunner, clip: RecordedClip) -> float:
-    """Mean distance over 3 s between what was planned and what was driven."""
+    """Mean distance over 3 s between the plans and the driven path."""
     recording = open_clip(clip.path)
     if recording.ego is None:
         return float("nan")
@@ -229,29 +236,29 @@ def _packaged_model_of(weights: Path | None) -> Path | None:
 
 
 def _drives(options: argparse.Namespace, network: DrivingNetwork) -> Drives:
-    """What to calibrate on and what to prove on."""
-    proof, calibration = options.clips, options.calibration_clips or options.clips
-    if proof is None and options.quick:
-        proof = calibration = [Path(str(resources.files("fsd").joinpath("demo_clip")))]
-    elif proof is None:
-        proof = [_recorded(PROOF_SEED, PROOF_SECONDS)]
+    """The recordings to calibrate on and to test on."""
+    test, calibration = options.clips, options.calibration_clips or options.clips
+    if test is None and options.quick:
+        test = calibration = [Path(str(resources.files("fsd").joinpath("demo_clip")))]
+    elif test is None:
+        test = [_recorded(TEST_SEED, TEST_SECONDS)]
         calibration = options.calibration_clips or [_recorded(CALIBRATION_SEED, CALIBRATION_SECONDS)]
-    known = {path: RecordedClip(path, network.config.budget, options.ticks) for path in {*proof, *calibration}}
-    return Drives([known[path] for path in calibration], [known[path] for path in proof])
+    known = {path: RecordedClip(path, network.config.budget, options.ticks) for path in {*test, *calibration}}
+    return Drives([known[path] for path in calibration], [known[path] for path in test])
 
 
 def _recorded(seed: int, seconds: float) -> Path:
-    """A drive through the simulated town, recorded on first use and kept; the packaged clip where nothing can draw."""
+    """A simulated drive, recorded on first use and kept; the packaged clip if the simulator cannot draw."""
     folder = Path(tempfile.gettempdir()) / f"fsd-parity-{seed}-{seconds:g}s"
     if (folder / "complete").exists():
         return folder
     if folder.exists():
-        raise SystemExit(f"{folder} was left unfinished by an earlier run; remove it.")
+        raise SystemExit(f"{folder} is incomplete: an earlier run was interrupted. Remove it and run again.")
     print(f"recording {seconds:g} s of the simulator (seed {seed}) …", flush=True)
     try:
         record(RecordConfig(folder, seconds=seconds, seed=seed, width_px=320, height_px=240))
     except SimulatorError as error:
-        print(f"the packaged clip is taken instead: {error}")
+        print(f"using the packaged clip instead: {error}")
         return Path(str(resources.files("fsd").joinpath("demo_clip")))
     (folder / "complete").touch()
     return folder

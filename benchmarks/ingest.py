@@ -1,8 +1,8 @@
 """Eight 1280x960 H.264 streams to tick-aligned frame sets, against a bare decode of the same files.
 
-Bare decode is the ceiling: the same files, the same number of threads with one codec thread each, and nothing done
-with the pictures. Both run in turns in one process. Every frame carries its number in its pixels, and a separate pass
-reads it back: `wrong_frames` counts ticks and cameras that showed another frame than the definition asks for.
+Bare decode is the upper limit: the same files, the same number of threads with one codec thread each, and the images
+are dropped. Both alternate in one process. Every image carries its number in its pixels, and a separate pass reads it:
+`wrong_frames` counts ticks and cameras that show another image than the definition of alignment requires.
 
     python benchmarks/ingest.py [--quick] [--seconds S] [--repeats N] [--workers N]
 """
@@ -37,20 +37,20 @@ STREAMS = {
     "plain": {"preset": "veryfast"},
     "fastdecode": {"preset": "veryfast", "tune": "fastdecode,zerolatency"},
 }
-SCENES = 2  # different pictures; four cameras share one encode, each with its own times
+SCENES = 2  # four cameras share one encoded scene, each with its own times
 
 
 def main() -> None:
-    """Measure, verify, and print the figures."""
+    """Measure, verify, and print the metrics."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="under a minute: short streams, few repeats")
-    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default 6, quick 1.5)")
-    parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default 9, quick 3)")
-    parser.add_argument("--workers", type=int, default=2, help="decoder threads (default 2)")
+    parser.add_argument("--quick", action="store_true", help="short streams and few repeats, under a minute")
+    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default: 6, quick: 1.5)")
+    parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default: 9, quick: 3)")
+    parser.add_argument("--workers", type=int, default=2, help="decoder threads (default: 2)")
     arguments = parser.parse_args()
     seconds = arguments.seconds or (1.5 if arguments.quick else 6.0)
     repeats = arguments.repeats or (3 if arguments.quick else 9)
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for kind in STREAMS:
         frames = round(seconds * RATE_HZ)
         clip = open_clip(streams(kind, frames))
@@ -58,19 +58,20 @@ def main() -> None:
         bare_fps, ingest_fps = [rate.frames_per_s for rate in bare], [rate.frames_per_s for rate in ingested]
         ratios = [a / b for a, b in zip(ingest_fps, bare_fps, strict=True)]
         cpu_ratios = [b.cpu_ms_per_frame / a.cpu_ms_per_frame for a, b in zip(ingested, bare, strict=True)]
-        print(f"{kind}: bare decode (ceiling) {spread(bare_fps)} frames/s, {float(8 * RATE_HZ):g} are needed")
-        print(f"{kind}: frame sets            {spread(ingest_fps)} frames/s, {spread(ratios)} of the ceiling")
-        print(f"{kind}: by processor time, which other programs disturb less: {spread(cpu_ratios)} of the ceiling")
+        print(f"{kind}: bare decode {spread(bare_fps)} images/s; real time needs {float(8 * RATE_HZ):g}")
+        print(f"{kind}: frame sets  {spread(ingest_fps)} images/s, {spread(ratios)} of bare decode")
+        print(f"{kind}: by CPU time, which other programs disturb less: {spread(cpu_ratios)} of bare decode")
         wrong, checked = wrong_frames(clip, arguments.workers, frames)
-        print(f"{kind}: {wrong} wrong of {checked} frames", flush=True)
+        print(f"{kind}: {wrong} of {checked} images are wrong", flush=True)
         suffix = "" if kind == "plain" else f"_{kind}"
-        figures[f"ingest_over_bare_decode{suffix}"] = round(median(ratios), 4)
-        figures[f"ingest_over_bare_decode_cpu{suffix}"] = round(median(cpu_ratios), 4)
-        figures[f"bare_decode_frames_per_s{suffix}"] = round(median(bare_fps), 1)
-        figures[f"ingest_frames_per_s{suffix}"] = round(median(ingest_fps), 1)
-        figures["wrong_frames"] = figures.get("wrong_frames", 0) + wrong
-        figures["checked_frames"] = figures.get("checked_frames", 0) + checked
-    finish("ingest", figures, repeats)
+        metrics[f"ingest_over_bare_decode{suffix}"] = round(median(ratios), 4)
+        metrics[f"ingest_over_bare_decode_cpu{suffix}"] = round(median(cpu_ratios), 4)
+        metrics[f"bare_decode_frames_per_s{suffix}"] = round(median(bare_fps), 1)
+        metrics[f"ingest_frames_per_s{suffix}"] = round(median(ingest_fps), 1)
+        metrics["wrong_frames"] = metrics.get("wrong_frames", 0) + wrong
+        metrics["checked_frames"] = metrics.get("checked_frames", 0) + checked
+    measured_on = f"8 H.264 streams {WIDTH_PX}x{HEIGHT_PX}, {seconds:g} s at {float(RATE_HZ):g} Hz"
+    finish("ingest", metrics, repeats, measured_on)
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,11 @@ class Rate:
 
 
 def compare(clip: Clip, workers: int, repeats: int) -> tuple[list[Rate], list[Rate]]:
-    """A bare decode and frame sets, in turns, after one warm-up of each."""
+    """Bare decode and frame sets alternately, after one warm-up of each."""
     measured: dict[str, list[Rate]] = {"bare": [], "ingest": []}
     passes = {"bare": bare_decode, "ingest": ingest}
     for repeat in range(repeats + 1):
-        # The order changes from turn to turn, so that a drift of the machine falls on both alike.
+        # The order alternates, so that a drift of the machine affects both equally.
         for name in sorted(passes, reverse=bool(repeat % 2)):
             start_s, start_cpu_s = time.perf_counter(), time.process_time()
             frames = passes[name](clip, workers)
@@ -97,7 +98,7 @@ def compare(clip: Clip, workers: int, repeats: int) -> tuple[list[Rate], list[Ra
 
 
 def bare_decode(clip: Clip, workers: int) -> int:
-    """Decode the files one after the other in `workers` threads and drop the pictures; returns their number."""
+    """Decode the files one after the other in `workers` threads and drop the images; returns their number."""
     paths = [stream.path for stream in clip.streams if stream is not None]
     counts = [0] * workers
 
@@ -119,7 +120,7 @@ def bare_decode(clip: Clip, workers: int) -> int:
 
 
 def ingest(clip: Clip, workers: int) -> int:
-    """Iterate over the frame sets of the clip; returns the number of pictures decoded."""
+    """Iterate over the frame sets of the clip; returns the number of decoded images."""
     with FrameSource(clip, workers=workers) as source:
         for _ in source:
             pass
@@ -127,7 +128,7 @@ def ingest(clip: Clip, workers: int) -> int:
 
 
 def wrong_frames(clip: Clip, workers: int, frames: int) -> tuple[int, int]:
-    """Read every frame's number from its pixels and compare with the definition; (wrong, checked)."""
+    """Read every image's number from its pixels and compare with the definition; returns (wrong, checked)."""
     wrong = checked = 0
     with FrameSource(clip, workers=workers) as source:
         for frame_set in source:
@@ -139,7 +140,7 @@ def wrong_frames(clip: Clip, workers: int, frames: int) -> tuple[int, int]:
 
 
 def expected_number(camera: int, tick: int, frames: int) -> int:
-    """The number of the newest of `frames` frames of `camera` not later than `tick`; -1 before the first."""
+    """Number of the newest image of `camera` not later than `tick`, out of `frames`; -1 before the first."""
     elapsed = tick * PERIOD - camera * START_STEP  # camera 0 starts first, at tick 0
     return min(elapsed // PERIOD, frames - 1) if elapsed >= 0 else -1
 
@@ -162,7 +163,7 @@ def streams(kind: str, frames: int) -> Path:
 
 
 def encode(path: Path, options: dict[str, str], frames: int, scene: int) -> None:
-    """A drive-like picture: two textured layers that move at different speeds, sensor noise, and the frame number."""
+    """Encode two textured layers that move at different speeds, sensor noise, and the image number."""
     rng = np.random.default_rng(scene)
     far, near = texture(rng, 3 * WIDTH_PX, HEIGHT_PX), texture(rng, 6 * WIDTH_PX, HEIGHT_PX // 3)
     noise = rng.normal(0, 1.5, (8, HEIGHT_PX, WIDTH_PX)).astype(np.int16)
@@ -179,25 +180,25 @@ def encode(path: Path, options: dict[str, str], frames: int, scene: int) -> None
             luma = np.clip(luma + noise[number % len(noise)], 16, 235).astype(np.uint8)
             write_number(luma, number)
             frame = av.VideoFrame(WIDTH_PX, HEIGHT_PX, "yuv420p")
-            pictures = (luma, luma[::2, ::2] // 4 + 96, luma[1::2, 1::2] // 4 + 96)
-            for plane, picture in zip(frame.planes, pictures, strict=True):
-                np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:, : picture.shape[1]] = picture
+            images = (luma, luma[::2, ::2] // 4 + 96, luma[1::2, 1::2] // 4 + 96)
+            for plane, image in zip(frame.planes, images, strict=True):
+                np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:, : image.shape[1]] = image
             frame.pts, frame.time_base = number * PERIOD, TIME_BASE
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
 def texture(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """(height, width) int16 luma with detail at every scale, as pictures have."""
-    picture = np.full((height, width), 110.0)
+    """(height, width) int16 luma with detail at every scale, like a photograph."""
+    image = np.full((height, width), 110.0)
     for scale in (128, 64, 32, 16, 8, 4, 2):
         coarse = rng.normal(0, 4 + scale**0.5 * 1.5, (height // scale + 1, width // scale + 1))
-        picture += np.kron(coarse, np.ones((scale, scale)))[:height, :width]
-    return np.clip(picture, 16, 235).astype(np.int16)
+        image += np.kron(coarse, np.ones((scale, scale)))[:height, :width]
+    return np.clip(image, 16, 235).astype(np.int16)
 
 
 def remux(source: Path, target: Path, start: int) -> None:
-    """Copy the packets of `source`, `start` later."""
+    """Copy the packets of `source`, delayed by `start` units of `TIME_BASE`."""
     with av.open(str(source)) as container, av.open(str(target), "w") as output:
         stream = output.add_stream_from_template(container.streams.video[0])
         for packet in container.demux(video=0):
@@ -215,7 +216,7 @@ def write_number(luma: np.ndarray, number: int) -> None:
 
 
 def read_number(luma: np.ndarray) -> int:
-    """The number that `write_number` drew, whatever a codec did to it."""
+    """The number that `write_number` drew; robust to compression."""
     middle = slice(BIT_PX // 4, 3 * BIT_PX // 4)
     squares = (luma[middle, bit * BIT_PX :][:, middle].mean() > 120 for bit in range(BITS))
     return sum(int(is_set) << bit for bit, is_set in enumerate(squares))

@@ -1,9 +1,9 @@
-"""One tick of the network: INT8 ONNX against FP32 ONNX against eager PyTorch, and the engine against a bare run.
+"""One tick of the network: INT8 ONNX, FP32 ONNX and eager PyTorch, and our engine against a bare `session.run`.
 
-The ceiling is the machine's own INT8 rate, measured in the same run on one large quantized convolution. All runners
-take turns in one process, ten ticks each, so that a busy minute falls on all of them alike; ratios are of medians. What
-the engine adds is a few hundredths, which the wall clock of a busy machine hides: it is told by processor time, call by
-call, engine and bare run next to each other on the same inputs.
+The upper limit is the machine's INT8 rate, measured in the same run on one large quantized convolution. The runners
+take turns of ten ticks in one process, so that other load affects all of them; ratios are of medians. The engine adds a
+few percent, which the wall clock of a busy machine hides. That is measured in CPU time, call by call, engine and bare
+run on the same inputs.
 
     python benchmarks/network_speed.py [--quick] [--weights FILE] [--model FILE] [--repeats N]
 """
@@ -21,6 +21,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from scipy.stats import bootstrap
 from torch.utils.flop_counter import FlopCounterMode
 
 from fsd.export.onnx_export import export_onnx, serialise
@@ -35,20 +36,20 @@ from fsd.runtime.engine import Engine, packaged_model
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish, spread
 
-CEILING_CHANNELS, CEILING_HEIGHT, CEILING_WIDTH, CEILING_IMAGES = 256, 60, 80, 2
+PEAK_CHANNELS, PEAK_HEIGHT, PEAK_WIDTH, PEAK_IMAGES = 256, 60, 80, 2
 BLOCK = 10
-"""Ticks that a runner keeps its turn for: long enough to run as it would alone, short enough to share a busy minute."""
+"""Ticks per turn of a runner: enough to warm the caches, few enough that other load affects all runners."""
 
 
 def main() -> None:
-    """Measure and print the figures."""
+    """Measure and print the metrics."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="under a minute: few repeats")
+    parser.add_argument("--quick", action="store_true", help="few repeats, under a minute")
     parser.add_argument(
-        "--weights", type=Path, default=None, help="safetensors (default: untrained; speed is the same)"
+        "--weights", type=Path, default=None, help="safetensors file (default: untrained; the speed is the same)"
     )
     parser.add_argument("--model", type=Path, default=None, help="INT8 ONNX file (default: the packaged one)")
-    parser.add_argument("--repeats", type=int, default=None, help="ticks of each runner (default 300, quick 60)")
+    parser.add_argument("--repeats", type=int, default=None, help="ticks per runner (default: 300, quick: 60)")
     arguments = parser.parse_args()
     repeats = arguments.repeats or (60 if arguments.quick else 300)
     network = load_weights(arguments.weights)[0] if arguments.weights else untrained(NetworkConfig())
@@ -56,23 +57,23 @@ def main() -> None:
     steps = list(synthetic_steps(network.config.budget, 40))
     fp32 = export_onnx(network)
     macs = multiply_accumulates(network, steps[0])
-    print(f"network: {macs / 1e9:.3f} GMAC a tick, budget {network.config.budget.name}")
+    print(f"network: {macs / 1e9:.3f} GMAC per tick, budget {network.config.budget.name}")
 
-    figures: dict[str, float] = {"gmac": round(macs / 1e9, 4), "file_mb": round(model.stat().st_size / 1e6, 3)}
+    metrics: dict[str, float] = {"gmac": round(macs / 1e9, 4), "file_mb": round(model.stat().st_size / 1e6, 3)}
     for threads in (1, 2):
         suffix = "" if threads == 1 else "_2t"
         torch.set_num_threads(threads)
         peak = peak_int8_rate(threads, 6 if arguments.quick else 20)
-        print(f"\n{threads} thread(s): peak INT8 rate of this machine {peak / 1e9:.0f} GMAC/s (large convolution)")
+        print(f"\n{threads} thread(s): peak INT8 rate {peak / 1e9:.0f} GMAC/s (large convolution)")
         times_ms = compare(network, fp32, model, threads, steps, repeats)
         middle = {name: median(values) for name, values in times_ms.items()}
         for name, values in times_ms.items():
             print(f"  {name:14s} {spread(values)} ms")
         share = macs / (middle["INT8 ONNX"] / 1e3) / peak
-        print(f"  INT8 uses {share:.0%} of the peak")
+        print(f"  INT8 reaches {share:.0%} of the peak")
         overhead, low, high = engine_overhead(model, threads, steps, pairs=5 * repeats)
         print(f"  the engine adds {overhead:+.1%} (95%: {low:+.1%} to {high:+.1%}) to a bare session.run")
-        figures |= {
+        metrics |= {
             f"int8_over_fp32{suffix}": round(middle["FP32 ONNX"] / middle["INT8 ONNX"], 3),
             f"int8_over_eager{suffix}": round(middle["eager PyTorch"] / middle["INT8 ONNX"], 3),
             f"int8_tick_ms{suffix}": round(middle["INT8 ONNX"], 3),
@@ -82,16 +83,16 @@ def main() -> None:
             f"share_of_peak{suffix}": round(share, 3),
         }
         if "OpenVINO INT8" in middle:
-            figures[f"openvino_int8_tick_ms{suffix}"] = round(middle["OpenVINO INT8"], 3)
-    finish("network_speed", figures, repeats)
+            metrics[f"openvino_int8_tick_ms{suffix}"] = round(middle["OpenVINO INT8"], 3)
+    finish("network_speed", metrics, repeats, f"{model.name}, synthetic ticks of budget {network.config.budget.name}")
 
 
 def compare(
     network: DrivingNetwork, fp32: onnx.ModelProto, model: Path, threads: int, steps: list[TickInput], repeats: int
 ) -> dict[str, list[float]]:
-    """Milliseconds a tick of each runner, taking turns."""
-    feeds = InputBuffers(network.config.budget)
-    inputs = {name: torch.from_numpy(array) for name, array in feeds.arrays.items()}
+    """Milliseconds per tick of each runner; they take turns."""
+    buffers = InputBuffers(network.config.budget)
+    inputs = {name: torch.from_numpy(array) for name, array in buffers.arrays.items()}
     float_session = open_session(serialise(fp32), threads)
     int8_session = open_session(model, threads)
 
@@ -100,63 +101,66 @@ def compare(
             network(**inputs)
 
     runners: dict[str, Callable[[], object]] = {
-        "FP32 ONNX": lambda: float_session.run(None, feeds.arrays),
-        "INT8 ONNX": lambda: int8_session.run(None, feeds.arrays),
+        "FP32 ONNX": lambda: float_session.run(None, buffers.arrays),
+        "INT8 ONNX": lambda: int8_session.run(None, buffers.arrays),
         "eager PyTorch": eager,
     }
     if find_spec("openvino"):
         openvino = import_module("openvino")
         options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
         compiled = openvino.Core().compile_model(str(model), "CPU", options)
-        runners["OpenVINO INT8"] = lambda: compiled(feeds.arrays)
+        runners["OpenVINO INT8"] = lambda: compiled(buffers.arrays)
     times_ms: dict[str, list[float]] = {name: [] for name in runners}
     for block in range(-1, -(-repeats // BLOCK)):
         for name, runner in runners.items():
             for tick in range(BLOCK + 1):
-                feeds.load(steps[(block * BLOCK + tick) % len(steps)])
+                buffers.load(steps[(block * BLOCK + tick) % len(steps)])
                 start_ns = time.perf_counter_ns()
                 runner()
-                # The first of a block finds the caches full of another network; the first block warms up.
+                # The first tick of a block finds the caches full of another network; the first block warms up.
                 if tick > 0 and block >= 0:
                     times_ms[name].append((time.perf_counter_ns() - start_ns) / 1e6)
     return times_ms
 
 
 def engine_overhead(model: Path, threads: int, steps: list[TickInput], pairs: int) -> tuple[float, float, float]:
-    """What `Engine.step` costs over `session.run` of its own session on its own inputs: share, and its 95% interval."""
+    """CPU time of `Engine.step` over that of its own `session.run`, minus 1: ratio of medians and its 95% interval."""
     engine = Engine(model, threads)
-    session, feeds = engine._session, engine._buffers
+    session, buffers = engine._session, engine._buffers
     rng = np.random.default_rng(0)
     cpu_ns: dict[str, list[int]] = {"engine": [], "bare": []}
     for pair in range(-20, pairs):
         step = steps[pair % len(steps)]
         for name in rng.permutation(list(cpu_ns)):
-            feeds.load(step)
+            buffers.load(step)
             start_ns = time.process_time_ns()
             if name == "engine":
                 engine.step(*step)
             else:
-                session.run(None, feeds.arrays)
+                session.run(None, buffers.arrays)
             if pair >= 0:
                 cpu_ns[name].append(time.process_time_ns() - start_ns)
-    mine, bare = np.array(cpu_ns["engine"]), np.array(cpu_ns["bare"])
-    drawn = rng.integers(0, pairs, (1000, pairs))
-    low, high = np.percentile(np.median(mine[drawn], axis=1) / np.median(bare[drawn], axis=1), [2.5, 97.5]) - 1
-    return float(np.median(mine) / np.median(bare)) - 1, float(low), float(high)
+    samples = (np.array(cpu_ns["engine"]), np.array(cpu_ns["bare"]))
+
+    def share(ours: np.ndarray, theirs: np.ndarray, axis: int = -1) -> np.ndarray:
+        return np.median(ours, axis) / np.median(theirs, axis) - 1
+
+    found = bootstrap(samples, share, paired=True, n_resamples=1000, method="percentile", rng=rng).confidence_interval
+    return float(share(*samples)), float(found.low), float(found.high)
 
 
 def multiply_accumulates(network: DrivingNetwork, step: TickInput) -> int:
-    """Multiply-accumulates of one tick, convolutions and matrix products."""
-    feeds = InputBuffers(network.config.budget)
-    feeds.load(step)
+    """Multiply-accumulates of one tick: convolutions and matrix products."""
+    buffers = InputBuffers(network.config.budget)
+    buffers.load(step)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network(**{name: torch.from_numpy(array) for name, array in feeds.arrays.items()})
+        network(**{name: torch.from_numpy(array) for name, array in buffers.arrays.items()})
     return counter.get_total_flops() // 2
 
 
 def peak_int8_rate(threads: int, repeats: int) -> float:
-    """Multiply-accumulates a second of one large U8S8 convolution: what INT8 can reach here at best."""
-    channels, height, width = CEILING_CHANNELS, CEILING_HEIGHT, CEILING_WIDTH
+    """Multiply-accumulates per second of one large U8S8 convolution, the upper limit for INT8 on this machine."""
+    channels, height, width = PEAK_CHANNELS, PEAK_HEIGHT, PEAK_WIDTH
     rng = np.random.default_rng(0)
     constants = {
         "scale": np.array(0.02, np.float32),
@@ -165,7 +169,7 @@ def peak_int8_rate(threads: int, repeats: int) -> float:
         "weight_scale": np.array(0.002, np.float32),
         "weight_zero": np.array(0, np.int8),
     }
-    shape = [CEILING_IMAGES, channels, height, width]
+    shape = [PEAK_IMAGES, channels, height, width]
     graph = helper.make_graph(
         [
             helper.make_node("DequantizeLinear", ["x", "scale", "zero"], ["x_float"]),
@@ -173,20 +177,20 @@ def peak_int8_rate(threads: int, repeats: int) -> float:
             helper.make_node("Conv", ["x_float", "weight_float"], ["y_float"], pads=[1, 1, 1, 1]),
             helper.make_node("QuantizeLinear", ["y_float", "scale", "zero"], ["y"]),
         ],
-        "ceiling",
+        "peak",
         [helper.make_tensor_value_info("x", TensorProto.UINT8, shape)],
         [helper.make_tensor_value_info("y", TensorProto.UINT8, shape)],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
-    ceiling = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    session = open_session(serialise(ceiling), threads)
-    picture = rng.integers(0, 256, shape).astype(np.uint8)
+    large = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    session = open_session(serialise(large), threads)
+    image = rng.integers(0, 256, shape).astype(np.uint8)
     seconds = []
     for _ in range(repeats + 2):
         start_ns = time.perf_counter_ns()
-        session.run(None, {"x": picture})
+        session.run(None, {"x": image})
         seconds.append((time.perf_counter_ns() - start_ns) / 1e9)
-    return CEILING_IMAGES * height * width * 9 * channels**2 / min(seconds[2:])
+    return PEAK_IMAGES * height * width * 9 * channels**2 / min(seconds[2:])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Flat-out replay of eight 1280x960 H.264 streams at 36 Hz, against real time, bare decode, and a naive script.
+"""Replay speed for eight 1280x960 H.264 streams at 36 Hz, against real time, bare decode, and a naive script.
 
-Bare decode is the ceiling: the same files, the same number of threads, nothing done with the pictures. All kinds take
-turns in one process. The replay writes tables, summary and report; no overlay video and no viewer file. The naive
-script does what a first draft does: every picture to RGB, resized with torch, the float network in PyTorch every tick.
-A replay draws a dozen pictures for its report however long it is: short streams look slower than drives.
+Bare decode is the upper limit: the same files, the same number of threads, and the images are dropped. All kinds
+alternate in one process. The replay writes tables, summary and report, but no overlay video and no viewer file. The
+naive script converts every image to RGB, resizes with torch, and runs the float network in PyTorch at every tick. A
+replay of any length draws a dozen images for its report, so short streams look slower than drives.
 
     python benchmarks/replay_speed.py [--quick] [--seconds S] [--repeats N] [--workers N]
 """
@@ -30,21 +30,21 @@ from _streams import native_clip
 from ingest import bare_decode
 
 Run = Callable[[], float]
-"""Runs once and returns ticks a second."""
+"""Runs once and returns ticks per second."""
 
-ProcessorTimes = dict[str, list[float]]
-"""Per run: milliseconds of processor time a tick, which other programs disturb less than the wall clock."""
+CpuTimes = dict[str, list[float]]
+"""Run -> milliseconds of CPU time per tick, which other programs disturb less than the wall clock."""
 
 
 def main() -> None:
-    """Measure in turns and print the figures."""
+    """Measure alternately and print the metrics."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="under a minute: short streams, few repeats")
-    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default 30, quick 2)")
-    parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default 5, quick 2)")
-    parser.add_argument("--workers", type=int, default=2, help="decoder threads (default 2)")
+    parser.add_argument("--quick", action="store_true", help="short streams and few repeats, under a minute")
+    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default: 30, quick: 2)")
+    parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default: 5, quick: 2)")
+    parser.add_argument("--workers", type=int, default=2, help="decoder threads (default: 2)")
     parser.add_argument(
-        "--naive-ticks", type=int, default=None, help="ticks of the naive script (default 72, quick 12)"
+        "--naive-ticks", type=int, default=None, help="ticks of the naive script (default: 72, quick: 12)"
     )
     arguments = parser.parse_args()
     ticks = round((arguments.seconds or (2.0 if arguments.quick else 30.0)) * RATE_HZ)
@@ -58,13 +58,13 @@ def main() -> None:
     naive = naive_script(clips["plain"], naive_ticks)
     if naive is not None:
         runs["naive, plain"] = naive
-    rates, cpu_ms = in_turns(runs, repeats, {"naive, plain": naive_ticks}, ticks)
+    rates, cpu_ms = measure_alternately(runs, repeats, {"naive, plain": naive_ticks}, ticks)
     for name in sorted(rates):
         print(
             f"{name:<26} {spread(rates[name])} ticks/s, {median(rates[name]) / float(RATE_HZ):.2f}x real time, "
-            f"{median(cpu_ms[name]):.1f} ms of processor time a tick"
+            f"{median(cpu_ms[name]):.1f} ms of CPU time per tick"
         )
-    figures = {
+    metrics = {
         "realtime_h264": median(rates["replay, plain"]) / float(RATE_HZ),
         "realtime_fastdecode": median(rates["replay, fastdecode"]) / float(RATE_HZ),
         "over_bare_decode": _ratio(rates, "replay, plain", "bare decode, plain"),
@@ -73,20 +73,21 @@ def main() -> None:
         "replay_cpu_ms_fastdecode": median(cpu_ms["replay, fastdecode"]),
     }
     if naive is not None:
-        figures["over_naive"] = _ratio(rates, "replay, plain", "naive, plain")
-    finish("replay_speed", {name: round(value, 4) for name, value in figures.items()}, repeats)
+        metrics["over_naive"] = _ratio(rates, "replay, plain", "naive, plain")
+    measured_on = f"8 H.264 streams 1280x960, {ticks} ticks at {float(RATE_HZ):g} Hz"
+    finish("replay_speed", {name: round(value, 4) for name, value in metrics.items()}, repeats, measured_on)
 
 
-def in_turns(
+def measure_alternately(
     runs: dict[str, Run], repeats: int, ticks_of: dict[str, int], ticks: int
-) -> tuple[dict[str, list[float]], ProcessorTimes]:
-    """Ticks a second and processor time of every run, `repeats` times after one warm-up; the order turns each time.
+) -> tuple[dict[str, list[float]], CpuTimes]:
+    """Ticks per second and CPU time of every run, `repeats` times after one warm-up; the order alternates.
 
     Args:
-        ticks_of: how many ticks a run has, where that is not `ticks`.
+        ticks_of: number of ticks of runs for which it is not `ticks`.
     """
     rates: dict[str, list[float]] = {name: [] for name in runs}
-    cpu_ms: ProcessorTimes = {name: [] for name in runs}
+    cpu_ms: CpuTimes = {name: [] for name in runs}
     for repeat in range(repeats + 1):
         for name in sorted(runs, reverse=bool(repeat % 2)):
             start_s = time.process_time()
@@ -98,10 +99,10 @@ def in_turns(
 
 
 def decoded_ticks_per_s(clip: Clip, workers: int) -> float:
-    """Bare decode, in ticks of eight pictures."""
+    """Bare decode, in ticks of eight images."""
     start_s = time.perf_counter()
-    pictures = bare_decode(clip, workers)
-    return pictures / len(CAMERAS) / (time.perf_counter() - start_s)
+    images = bare_decode(clip, workers)
+    return images / len(CAMERAS) / (time.perf_counter() - start_s)
 
 
 def replayed_ticks_per_s(clip: Clip, workers: int) -> float:
@@ -113,12 +114,12 @@ def replayed_ticks_per_s(clip: Clip, workers: int) -> float:
 
 
 def naive_script(clip: Clip, ticks: int) -> Run | None:
-    """The naive script, ready to run; None without PyTorch."""
+    """The naive script as a function; None without PyTorch."""
     try:
         import torch
         from torch.nn import functional
     except ImportError:
-        print("naive: left out, PyTorch is not installed")
+        print("naive script: skipped, PyTorch is not installed (extra `train`)")
         return None
     from fsd.networks.contract import input_shapes
     from fsd.networks.model import DrivingNetwork
@@ -137,8 +138,8 @@ def naive_script(clip: Clip, ticks: int) -> Run | None:
         start_s = time.perf_counter()
         with torch.inference_mode():
             for _ in range(ticks):
-                pictures = [next(video).to_ndarray(format="rgb24") for video in videos]
-                rgb = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()  # (8, 3, H, W)
+                images = [next(video).to_ndarray(format="rgb24") for video in videos]
+                rgb = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()  # (8, 3, H, W)
                 small = functional.interpolate(rgb, retina_hw, mode="bilinear", antialias=True)
                 half = functional.interpolate(rgb, scale_factor=0.5, mode="bilinear", antialias=True)
                 inputs["retina"][0] = _packed(small)
@@ -150,7 +151,7 @@ def naive_script(clip: Clip, ticks: int) -> Run | None:
         return ticks / took_s
 
     def _packed(rgb: "torch.Tensor") -> "torch.Tensor":
-        """(N, 3, H, W) -> (N, 6, H/2, W/2) uint8: four lumas and two averaged colours, as the network takes them."""
+        """(N, 3, H, W) -> (N, 6, H/2, W/2) uint8: four lumas and two averaged colours, as the network expects."""
         luma = rgb.mean(1, keepdim=True)
         colours = functional.avg_pool2d(rgb[:, 1:], 2)
         return torch.cat([functional.pixel_unshuffle(luma, 2), colours], 1).to(torch.uint8)
@@ -159,7 +160,7 @@ def naive_script(clip: Clip, ticks: int) -> Run | None:
 
 
 def _ratio(rates: dict[str, list[float]], name: str, reference: str) -> float:
-    """Median of the ratios of neighbouring turns."""
+    """Median of the ratios of consecutive runs."""
     return median(a / b for a, b in zip(rates[name], rates[reference], strict=True))
 
 

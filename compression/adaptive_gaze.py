@@ -1,18 +1,19 @@
-"""The adaptive gaze: prior, surprise, age and the network's own wishes, weighed against each other in whole numbers.
+"""The adaptive gaze: scores blocks by foveal prior, surprise, age and the network's saliency, in whole numbers.
 
-Knows scores only; how they are spent (floors, caps, sweep) is in `gaze.py`.
+Knows scores only; how patches are assigned to blocks (floors, caps, sweep) is in `gaze.py`.
 """
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from fsd.compression.foveal_prior import foveal_prior
 from fsd.compression.gaze import Scene
+from fsd.compression.kernel import kernel
 from fsd.compression.overlap import better_views
-from fsd.compression.token_geometry import TokenGeometry
-from fsd.compression.watch import watch_blocks
+from fsd.compression.priority_zone import priority_blocks
+from fsd.compression.token_rays import TokenRays
 from fsd.data.rig import Rig
 
 LOOK_AHEAD_S = 1.25
@@ -20,26 +21,28 @@ LOOK_AHEAD_S = 1.25
 
 _HEADINGS, _HEADING_STEP_RAD = 6, 0.1
 
-_DUE = 8192
-"""More than all else together can score: prior 1000, surprise 2500, wishes 800, age 240, by the usual weights."""
+_OVERDUE_SCORE = 8192
+"""More than everything else together: prior 1000, surprise 2500, saliency 800, age 240, by the default weights."""
 
 
 @dataclass(frozen=True)
 class GazeWeights:
-    """What a block's score is made of; a foveal prior of 1000 is the yardstick.
+    """What the score of a block consists of. The scale is that of the foveal prior, which is at most 1000.
 
     Attributes:
-        surprise: score of a block that stands 1 usual deviation out of its noise, about, where the prior is 1000; half
-            of it where the prior is 0.
-        max_surprise: no block scores more by surprise alone.
-        saliency: score of a saturated wish of the network; a wish below 0 asks for nothing.
+        surprise: score of a block that is about 1 usual deviation above its noise, where the prior is 1000; half of
+            it where the prior is 0.
+        max_surprise: upper limit of the score by surprise.
+        saliency: score of a saturated saliency request of the network; a request below 0 counts as none.
         age: score per tick since the block was last read, up to `max_age_ticks`.
-        overlap: what is left, in 1/256, of surprise and saliency where another camera sees the place better.
-        floor_share, cap_share: of the patches that are not swept, at least 1/`floor_share` go to every valid camera,
-            and at most `cap_share`/256 to any.
+        overlap: share of surprise and saliency, in 1/256, that remains where another camera has the better view.
+        floor_share, cap_share: of the patches that are not swept, every valid camera gets at least 1/`floor_share`,
+            and no camera more than `cap_share`/256.
         grant: a keyframe multiplies its camera's floor by this.
-        watch_ticks: the blocks of the watch (`watch.py`) are read again after so many ticks; 0 keeps no watch.
-        watch_share: or after more, so that the watch takes at most 1/`watch_share` of the patches that are not swept.
+        max_revisit_ticks: blocks of the priority zone (`priority_zone.py`) are read again after this many ticks;
+            0 switches the zone off.
+        priority_share: the zone takes at most 1/`priority_share` of the patches that are not swept; where that is too
+            few, blocks are read again later than after `max_revisit_ticks`.
     """
 
     surprise: int = 200
@@ -51,16 +54,16 @@ class GazeWeights:
     floor_share: int = 24
     cap_share: int = 102
     grant: int = 2
-    watch_ticks: int = 3
-    watch_share: int = 6
+    max_revisit_ticks: int = 3
+    priority_share: int = 6
 
     def __post_init__(self) -> None:
         for field in fields(self):
             if getattr(self, field.name) < 0:
                 raise ValueError(f"{field.name} must not be negative, got {getattr(self, field.name)}.")
-        if self.floor_share < 1 or self.watch_share < 1:
+        if self.floor_share < 1 or self.priority_share < 1:
             raise ValueError(
-                f"floor_share and watch_share must be at least 1, got {self.floor_share} and {self.watch_share}."
+                f"floor_share and priority_share must be at least 1, got {self.floor_share} and {self.priority_share}."
             )
         if not 1 <= self.cap_share <= 256 or self.overlap > 256:
             raise ValueError(
@@ -68,23 +71,32 @@ class GazeWeights:
             )
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _share(
-    is_valid: np.ndarray,
-    is_keyframe: np.ndarray,
-    shares: np.ndarray,
-    floors: np.ndarray,
-    caps: np.ndarray,
+class _Weights(NamedTuple):
+    """`GazeWeights` as the kernels take them."""
+
+    surprise: int
+    max_surprise: int
+    saliency: int
+    age: int
+    max_age_ticks: int
+    overlap: int
+    floor_share: int
+    cap_share: int
+    grant: int
+
+
+@kernel
+def _limit_cameras(
+    is_valid: np.ndarray, is_keyframe: np.ndarray, weights: _Weights, floors: np.ndarray, caps: np.ndarray
 ) -> None:
-    """Turn the number of patches there are, `caps` on entry, into every camera's floor and cap."""
-    floor_share, cap_share, grant = shares
+    """Turn the number of available patches, `caps` on entry, into every camera's floor and cap."""
     free, cameras = caps[0], max(is_valid.sum(), 1)
     for camera in range(is_valid.shape[0]):
-        floors[camera] = free // floor_share * (grant if is_keyframe[camera] else 1)
-        caps[camera] = max(free * cap_share // 256, (2 * free + cameras - 1) // cameras, 1)
+        floors[camera] = free // weights.floor_share * (weights.grant if is_keyframe[camera] else 1)
+        caps[camera] = max(free * weights.cap_share // 256, (2 * free + cameras - 1) // cameras, 1)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _score(
     prior: np.ndarray,
     surprise: np.ndarray,
@@ -92,17 +104,19 @@ def _score(
     better: np.ndarray,
     is_valid: np.ndarray,
     last_read: np.ndarray,
-    watch: np.ndarray,
+    priority: np.ndarray,
     count: int,
-    watch_ticks: int,
-    weights: np.ndarray,
+    max_revisit_ticks: int,
+    weights: _Weights,
     out: np.ndarray,
 ) -> None:
     """Scores of all blocks, (8, 300) as all arrays here; -1 for cameras that are not valid.
 
-    `watch` holds what a block of the watch scores on top once it was not read for `watch_ticks`.
+    `priority` is added to the score of a block that was not read for `max_revisit_ticks`.
     """
-    by_surprise, max_surprise, by_saliency, by_age, max_age, overlap = weights
+    by_surprise, max_surprise = weights.surprise, weights.max_surprise
+    by_saliency, overlap = np.float32(weights.saliency), weights.overlap
+    by_age, max_age = weights.age, weights.max_age_ticks
     valid_bits = 0
     for camera in range(is_valid.shape[0]):
         if is_valid[camera]:
@@ -112,39 +126,38 @@ def _score(
         if not is_valid[camera]:
             scores[:] = -1
             continue
-        base, new, wishes = prior[camera], surprise[camera], saliency[camera]
-        views, read, due = better[camera], last_read[camera], watch[camera]
+        base, new, requests = prior[camera], surprise[camera], saliency[camera]
+        views, read, overdue = better[camera], last_read[camera], priority[camera]
         for i in range(scores.shape[0]):  # without branches, so that it becomes wide instructions
             wanted = min((new[i] * by_surprise * (1000 + base[i])) >> 15, max_surprise)
-            is_wish = np.float32(0) < wishes[i] < np.float32(1e30)  # neither NaN nor infinite
-            wish = wishes[i] if is_wish else np.float32(0)
-            wanted += np.int64(np.float32(by_saliency) * (wish / (np.float32(1) + wish)))
+            is_request = np.float32(0) < requests[i] < np.float32(1e30)  # neither NaN nor infinite
+            saliency_request = requests[i] if is_request else np.float32(0)
+            wanted += np.int64(by_saliency * (saliency_request / (np.float32(1) + saliency_request)))
             wanted = (wanted * (overlap if (views[i] & valid_bits) != 0 else 256)) >> 8
             age = count - read[i]
-            scores[i] = max(base[i] + wanted + by_age * min(age, max_age), 0) + (due[i] if age >= watch_ticks else 0)
+            by_priority = overdue[i] if age >= max_revisit_ticks else 0
+            scores[i] = max(base[i] + wanted + by_age * min(age, max_age), 0) + by_priority
 
 
 class AdaptiveGaze:
-    """The policy that the compressor takes if not told otherwise.
+    """The default policy of the compressor.
 
     Args:
-        rig, geometry: where blocks look.
-        weights: what counts how much.
+        rig, token_rays: where blocks look.
+        weights: of the parts of a score.
     """
 
     name = "adaptive"
     uses_sweep = True
 
-    def __init__(self, rig: Rig, geometry: TokenGeometry, weights: GazeWeights | None = None) -> None:
-        self.weights = w = weights or GazeWeights()
-        # Arrays, not tuples: numba looks at every element of a tuple at every call.
-        self._score_weights = np.array([w.surprise, w.max_surprise, w.saliency, w.age, w.max_age_ticks, w.overlap])
-        self._shares = np.array([w.floor_share, w.cap_share, w.grant])
+    def __init__(self, rig: Rig, token_rays: TokenRays, weights: GazeWeights | None = None) -> None:
+        self.weights = weights or GazeWeights()
+        self._kernel_weights = _Weights(*(getattr(self.weights, name) for name in _Weights._fields))
         headings_rad = [_HEADING_STEP_RAD * step for step in range(-_HEADINGS, _HEADINGS + 1)]
-        self._priors = [foveal_prior(geometry.block_meta, geometry.has_camera, heading) for heading in headings_rad]
-        self._better = better_views(rig, geometry.block_meta)
-        self._watch = watch_blocks(rig) * np.int64(_DUE if w.watch_ticks else 0)
-        self._watch_count = int((self._watch > 0).sum())
+        self._priors = [foveal_prior(token_rays.block_meta, token_rays.has_camera, heading) for heading in headings_rad]
+        self._better = better_views(rig, token_rays.block_meta)
+        self._priority = priority_blocks(rig) * np.int64(_OVERDUE_SCORE if self.weights.max_revisit_ticks else 0)
+        self._priority_count = int((self._priority > 0).sum())
         self._grid = self._better.shape
         self._no_saliency = np.zeros(self._grid, np.float32)
 
@@ -155,7 +168,7 @@ class AdaptiveGaze:
         """Scores of all blocks, floors and caps of all cameras."""
         heading = round(scene.yaw_rate_rps * LOOK_AHEAD_S / _HEADING_STEP_RAD)
         free = max(int(caps[0]), 1)
-        watch_ticks = max(self.weights.watch_ticks, -(-self._watch_count * self.weights.watch_share // free))
+        shortest_round_ticks = -(-self._priority_count * self.weights.priority_share // free)
         _score(
             self._priors[_HEADINGS + min(max(heading, -_HEADINGS), _HEADINGS)],
             scene.surprise,
@@ -163,10 +176,10 @@ class AdaptiveGaze:
             self._better,
             scene.is_valid,
             scene.last_read.reshape(self._grid),
-            self._watch,
+            self._priority,
             scene.count,
-            watch_ticks,
-            self._score_weights,
+            max(self.weights.max_revisit_ticks, shortest_round_ticks),
+            self._kernel_weights,
             scores.reshape(self._grid),
         )
-        _share(scene.is_valid, scene.is_keyframe, self._shares, floors, caps)
+        _limit_cameras(scene.is_valid, scene.is_keyframe, self._kernel_weights, floors, caps)

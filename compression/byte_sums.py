@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-WIDE = 8
+LINE_WORDS = 8
 """Words of eight bytes that are summed side by side: a cache line."""
 
 _SAD = {"avx512bw": ("llvm.x86.avx512.psad.bw.512", 8), "avx2": ("llvm.x86.avx2.psad.bw", 4)}
@@ -21,7 +21,7 @@ _SAD = {"avx512bw": ("llvm.x86.avx512.psad.bw.512", 8), "avx2": ("llvm.x86.avx2.
 _LONG = ir.IntType(64)
 
 
-def byte_summer(images: int = 1, is_portable: bool = False) -> Callable[..., None]:
+def make_byte_sum(images: int = 1, is_portable: bool = False) -> Callable[..., None]:
     """An intrinsic add(words, …, row, column, out, y): out[y, column + i] = sum of 8 rows of word i, i < 8.
 
     `words` (h, w) uint64 are planes of bytes; with two of them what is summed are the absolute differences of their
@@ -37,14 +37,14 @@ def byte_summer(images: int = 1, is_portable: bool = False) -> Callable[..., Non
         row, column, y = arguments[images], arguments[images + 1], arguments[images + 3]
         features = context.codegen().magic_tuple()[2].split(",")
         known = [_SAD[name] for name in _SAD if f"+{name}" in features and not is_portable]
-        width = known[0][1] if known else WIDE
+        width = known[0][1] if known else LINE_WORDS
 
         def pointer(index: int, place: list[Any], element: Any) -> Any:
             kind = signature.args[index]
             at = cgutils.get_item_pointer(context, builder, kind, arrays[index], place, wraparound=False)
             return builder.bitcast(at, ir.VectorType(element, width).as_pointer())
 
-        for part in range(0, WIDE, width):
+        for part in range(0, LINE_WORDS, width):
             here = builder.add(column, _LONG(part))
             rows = [
                 [

@@ -5,7 +5,6 @@ does not depend on what the cameras show. Opens no file and does not know which 
 """
 
 import numpy as np
-from numba import njit
 
 from fsd.compression.adaptive_gaze import AdaptiveGaze
 from fsd.compression.budget import PATCH_PX, Budget
@@ -14,6 +13,7 @@ from fsd.compression.foveal_prior import foveal_prior
 from fsd.compression.gaze import Gaze, GazePolicy, Scene
 from fsd.compression.history import History
 from fsd.compression.image_odometry import ImageOdometer
+from fsd.compression.kernel import kernel
 from fsd.compression.keyframes import KeyframeConfig, KeyframeScheduler
 from fsd.compression.memory import OdometerMemory
 from fsd.compression.odometry import Odometer
@@ -21,7 +21,7 @@ from fsd.compression.picture_reader import GREY, PictureReader
 from fsd.compression.residual import ResidualDetector
 from fsd.compression.telemetry import TickTelemetry
 from fsd.compression.tick import META_SIZE, CompressedTick
-from fsd.compression.token_geometry import AGE, FILLED, TokenGeometry
+from fsd.compression.token_rays import AGE, FILLED, TokenRays
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ClockError
 from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS, FrameSet
@@ -46,18 +46,18 @@ class Compressor:
         keyframes: KeyframeConfig | None = None,
     ) -> None:
         self.rig, self.budget = rig, budget
-        self.geometry = geometry = TokenGeometry(rig)
-        policy = policy or AdaptiveGaze(rig, geometry)
+        self.token_rays = token_rays = TokenRays(rig)
+        policy = policy or AdaptiveGaze(rig, token_rays)
         self.gaze = Gaze(budget, policy)
         warp = EgoWarp(rig)
         self._history = History()
         self._odometer, self._image_odometer = Odometer(), ImageOdometer(warp)
         self._residual = ResidualDetector(warp)
-        self._keyframes = KeyframeScheduler(foveal_prior(geometry.block_meta, geometry.has_camera), keyframes)
+        self._keyframes = KeyframeScheduler(foveal_prior(token_rays.block_meta, token_rays.has_camera), keyframes)
         self._memory = OdometerMemory()
         self._reader = PictureReader(budget)
         self._retina = np.empty((len(CAMERAS), 6, budget.base_height_px // 2, budget.base_width_px // 2), np.uint8)
-        self._retina_meta = self.geometry.retina_meta.copy()
+        self._retina_meta = token_rays.retina_meta.copy()
         self._patches = np.empty((budget.patch_count, 6, PATCH_PX // 2, PATCH_PX // 2), np.uint8)
         self._patch_meta = np.zeros((budget.patch_count, META_SIZE), np.float32)
         self._patch_camera = np.empty(budget.patch_count, np.int16)
@@ -65,7 +65,7 @@ class Compressor:
         self._patch_ends = np.empty(len(CAMERAS), np.int64)
         self._camera_valid = np.empty(len(CAMERAS), np.float32)
         self._camera_age_s = np.empty(len(CAMERAS), np.float32)
-        self._block_meta = self.geometry.block_meta.reshape(-1, META_SIZE)
+        self._block_meta = token_rays.block_meta.reshape(-1, META_SIZE)
         self.reset()
 
     @property
@@ -109,7 +109,7 @@ class Compressor:
                 "ns. Feed ticks in order, and call `reset` between drives."
             )
         self._last_timestamp_ns = now_ns
-        is_valid = frame_set.is_valid & self.geometry.has_camera
+        is_valid = frame_set.is_valid & self.token_rays.has_camera
         is_valid &= [frame is not None for frame in frame_set.frames]
         analysis = self._history.advance(now_ns, is_valid)
         self._look_at_cameras(frame_set, is_valid, analysis)
@@ -118,7 +118,7 @@ class Compressor:
         odometer, keyframes = self._odometer, self._keyframes
         surprise = self._residual.surprise
         keyframes.step(self._count, is_valid, surprise, self._residual.rise, odometer.travelled_m, odometer.turned_rad)
-        self._memory.look(odometer, now_ns)
+        self._memory.recall_poses(odometer, now_ns)
         scene = Scene(
             count=self._count,
             analysis=analysis,
@@ -204,7 +204,7 @@ class Compressor:
         self._reader.read_blocks(self._patch_block, self._patch_ends, self._patches)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _label_patches(
     chosen: np.ndarray,
     block_meta: np.ndarray,

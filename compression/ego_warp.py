@@ -4,12 +4,14 @@ Knows the rig; it sees no pixels. The depth prior is a street: the ground plane,
 tabulated once per rig through the calibrated camera models, so that a tick only interpolates.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import njit
 
 from fsd.compression.history import MAX_AGE, MIN_AGE
+from fsd.compression.kernel import kernel
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
-from fsd.compression.token_geometry import cell_pixels, ego_rays
+from fsd.compression.token_rays import cell_pixels, ego_rays
 from fsd.data.camera_model import project
 from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera, Rig
@@ -26,6 +28,14 @@ MAX_FLOW_PX = 6.0
 _TURN_RAD, _SIDE_M = 0.02, 0.05
 
 
+class Motion(NamedTuple):
+    """A motion of the ego in its own frame: metres forward, metres to the left, radians of left turn."""
+
+    forward_m: float
+    side_m: float
+    turn_rad: float
+
+
 def prior_depth(rays: np.ndarray, position_m: np.ndarray) -> np.ndarray:
     """(n,) metres along (n, 3) unit ego rays from a camera at `position_m` to the street model, at most 60."""
     with np.errstate(divide="ignore"):
@@ -34,74 +44,89 @@ def prior_depth(rays: np.ndarray, position_m: np.ndarray) -> np.ndarray:
     return np.minimum(np.minimum(ground, wall), FAR_M)
 
 
-def _moved_pixels(camera: Camera, points: np.ndarray, forward_m: float, side_m: float, turn_rad: float) -> np.ndarray:
+def _moved_pixels(camera: Camera, points: np.ndarray, motion: Motion) -> np.ndarray:
     """Pixels at which (n, 3) points, given in the present ego frame, were seen before a motion of the ego."""
-    cos, sin = np.cos(turn_rad), np.sin(turn_rad)
+    cos, sin = np.cos(motion.turn_rad), np.sin(motion.turn_rad)
     turned = points @ np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    moved = turned + np.array([forward_m, side_m, 0.0])
+    moved = turned + np.array([motion.forward_m, motion.side_m, 0.0])
     mount = camera.ego_from_camera.matrix()
     pixels, _ = project(camera, (moved - mount[:3, 3]) @ mount[:3, :3])
     return pixels
 
 
-def _camera_tables(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Shifts in analysis pixels: (8, 2, 300) by forward node, and (2, 2, 300) per metre sideways and radian left."""
+class WarpTables(NamedTuple):
+    """Shifts of all blocks in analysis pixels, and what chooses a reference.
+
+    `forward` (8, 8, 2, 300) float32: camera, node of `FORWARD_NODES_M`, x and y, block. `side` and `turn`
+    (8, 2, 300) float32, per metre to the left and per radian of left turn. `nodes_m` (8,): `FORWARD_NODES_M`.
+    `pixels_per_m`, `pixels_per_rad` (8,) float64: median speed of the picture.
+    """
+
+    forward: np.ndarray
+    side: np.ndarray
+    turn: np.ndarray
+    nodes_m: np.ndarray
+    pixels_per_m: np.ndarray
+    pixels_per_rad: np.ndarray
+
+
+def _camera_tables(camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shifts in analysis pixels: (8, 2, 300) by forward node, (2, 300) per metre to the left and per radian left."""
     pixels = cell_pixels(camera, GRID_ROWS, GRID_COLUMNS)
     directions = ego_rays(camera, pixels)
     position = camera.ego_from_camera.matrix()[:3, 3]
     points = position + directions * prior_depth(directions, position)[:, None]
     scale = np.array([ANALYSIS_COLUMNS / camera.width_px, ANALYSIS_ROWS / camera.height_px])
 
-    def shift(forward_m: float, side_m: float, turn_rad: float) -> np.ndarray:
-        return ((_moved_pixels(camera, points, forward_m, side_m, turn_rad) - pixels) * scale).T
+    def shift(forward_m: float = 0.0, side_m: float = 0.0, turn_rad: float = 0.0) -> np.ndarray:
+        return ((_moved_pixels(camera, points, Motion(forward_m, side_m, turn_rad)) - pixels) * scale).T
 
-    forward = np.stack([shift(node, 0.0, 0.0) for node in FORWARD_NODES_M])
+    forward = np.stack([shift(forward_m=node) for node in FORWARD_NODES_M])
     for node in range(1, len(FORWARD_NODES_M)):  # behind the lens now: hold the last shift that exists
         forward[node] = np.where(np.isfinite(forward[node]), forward[node], forward[node - 1])
-    still = np.nan_to_num(shift(0.0, 0.0, 0.0))
-    rates = np.stack([(shift(0.0, _SIDE_M, 0.0) - still) / _SIDE_M, (shift(0.0, 0.0, _TURN_RAD) - still) / _TURN_RAD])
-    return np.nan_to_num(forward), np.nan_to_num(rates)
+    still = np.nan_to_num(shift())
+    side, turn = (shift(side_m=_SIDE_M) - still) / _SIDE_M, (shift(turn_rad=_TURN_RAD) - still) / _TURN_RAD
+    return np.nan_to_num(forward), np.nan_to_num(side), np.nan_to_num(turn)
 
 
 class EgoWarp:
     """Tables of a rig.
 
     Attributes:
-        forward: (8, 8, 2, 300) float32, camera, node of `FORWARD_NODES_M`, x and y in analysis pixels, block.
-        rates: (8, 2, 2, 300) float32, per metre to the left and per radian of left turn.
+        tables: shifts of all blocks.
         is_ground, is_far: (8, 300) bool, whether the prior takes a block for ground, or for as far as it goes.
-        pixels_per_m, pixels_per_rad: (8,) float64, median speed of the picture, to choose the reference by.
     """
 
     def __init__(self, rig: Rig) -> None:
         cameras = len(CAMERAS)
-        self.forward = np.zeros((cameras, len(FORWARD_NODES_M), 2, BLOCKS), np.float32)
-        self.rates = np.zeros((cameras, 2, 2, BLOCKS), np.float32)
+        forward = np.zeros((cameras, len(FORWARD_NODES_M), 2, BLOCKS), np.float32)
+        side, turn = np.zeros((cameras, 2, BLOCKS), np.float32), np.zeros((cameras, 2, BLOCKS), np.float32)
         self.is_ground = np.zeros((cameras, BLOCKS), bool)
         self.is_far = np.zeros((cameras, BLOCKS), bool)
         for index, name in enumerate(CAMERAS):
             camera = rig.camera(name)
             if camera is not None:
-                self.forward[index], self.rates[index] = _camera_tables(camera)
+                forward[index], side[index], turn[index] = _camera_tables(camera)
                 directions = ego_rays(camera, cell_pixels(camera, GRID_ROWS, GRID_COLUMNS))
                 height_m = camera.ego_from_camera.matrix()[2, 3]
                 depth = prior_depth(directions, camera.ego_from_camera.matrix()[:3, 3])
                 self.is_ground[index] = np.abs(height_m + depth * directions[:, 2]) < 1e-6
                 self.is_far[index] = depth == FAR_M
-        self.pixels_per_m = np.median(np.linalg.norm(self.forward[:, 3].astype(np.float64), axis=1), axis=-1)
-        self.pixels_per_rad = np.median(np.linalg.norm(self.rates[:, 1].astype(np.float64), axis=1), axis=-1)
+        pixels_per_m = np.median(np.linalg.norm(forward[:, 3].astype(np.float64), axis=1), axis=-1)
+        pixels_per_rad = np.median(np.linalg.norm(turn.astype(np.float64), axis=1), axis=-1)
+        self.tables = WarpTables(forward, side, turn, FORWARD_NODES_M, pixels_per_m, pixels_per_rad)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def motion_between(earlier: np.ndarray, later: np.ndarray) -> tuple[float, float, float]:
-    """Forward m, left m and left turn rad from one pose (x, y, yaw) to another, in the frame of the earlier."""
+@kernel
+def motion_between(earlier: np.ndarray, later: np.ndarray) -> Motion:
+    """The motion from one pose (x, y, yaw) to another, in the frame of the earlier."""
     dx, dy, turn_rad = later[0] - earlier[0], later[1] - earlier[1], later[2] - earlier[2]
     cos, sin = np.cos(earlier[2]), np.sin(earlier[2])
     turn_rad -= 2 * np.pi * np.floor(turn_rad / (2 * np.pi) + 0.5)
-    return dx * cos + dy * sin, dy * cos - dx * sin, turn_rad
+    return Motion(dx * cos + dy * sin, dy * cos - dx * sin, turn_rad)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _reference_age(flow_px: float, is_valid: np.ndarray, slot: int, camera: int) -> int:
     """Ticks back to the best reference that this camera has, given how far its picture moves in a tick; 0 for none."""
     wanted = MAX_AGE if flow_px * MAX_AGE <= MAX_FLOW_PX else max(MIN_AGE, int(MAX_FLOW_PX / flow_px))
@@ -115,7 +140,7 @@ def _reference_age(flow_px: float, is_valid: np.ndarray, slot: int, camera: int)
     return 0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _forward_place(nodes_m: np.ndarray, forward_m: float) -> tuple[int, float]:
     """Which two nodes a distance lies between, and how far from the first (0 … 1)."""
     distance = min(abs(forward_m), nodes_m[-1])
@@ -125,38 +150,28 @@ def _forward_place(nodes_m: np.ndarray, forward_m: float) -> tuple[int, float]:
     return node, (distance - nodes_m[node]) / (nodes_m[node + 1] - nodes_m[node])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _camera_shifts(
-    forward: np.ndarray,
-    rates: np.ndarray,
-    nodes_m: np.ndarray,
-    motion: tuple[float, float, float],
-    shifts: np.ndarray,
-) -> None:
+@kernel
+def _camera_shifts(tables: WarpTables, camera: int, motion: Motion, shifts: np.ndarray) -> None:
     """Whole-pixel shifts of a camera's blocks, (2, 300) int16: content at p now was at p + shift before the motion."""
-    node, part = _forward_place(nodes_m, motion[0])
-    sign = -1.0 if motion[0] < 0 else 1.0  # backwards is taken as mirrored
+    node, part = _forward_place(tables.nodes_m, motion.forward_m)
+    sign = -1.0 if motion.forward_m < 0 else 1.0  # backwards is taken as mirrored
     by_near, by_far = np.float32(sign * (1 - part)), np.float32(sign * part)
-    by_side, by_turn = np.float32(motion[1]), np.float32(motion[2])
+    by_side, by_turn = np.float32(motion.side_m), np.float32(motion.turn_rad)
     for axis in range(2):
-        near, far = forward[node, axis], forward[node + 1, axis]
-        side, turn, out = rates[0, axis], rates[1, axis], shifts[axis]
+        near, far = tables.forward[camera, node, axis], tables.forward[camera, node + 1, axis]
+        side, turn, out = tables.side[camera, axis], tables.turn[camera, axis], shifts[axis]
         for block in range(out.shape[0]):
             moved = by_near * near[block] + by_far * far[block] + by_side * side[block] + by_turn * turn[block]
             moved = min(max(moved, np.float32(-200)), np.float32(200))
             out[block] = np.int16(np.floor(moved + np.float32(0.5)))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def reference_shifts(
     is_valid: np.ndarray,
     poses: np.ndarray,
     slot: int,
-    forward: np.ndarray,
-    rates: np.ndarray,
-    nodes_m: np.ndarray,
-    pixels_per_m: np.ndarray,
-    pixels_per_rad: np.ndarray,
+    tables: WarpTables,
     ages: np.ndarray,
     turns_rad: np.ndarray,
     shifts: np.ndarray,
@@ -165,27 +180,25 @@ def reference_shifts(
 
     Args:
         is_valid, poses, slot: of `History`.
-        forward, rates, pixels_per_m, pixels_per_rad: of `EgoWarp`; nodes_m: `FORWARD_NODES_M`.
+        tables: of `EgoWarp`.
         ages: (8,) int64, written: age of the reference in ticks, 0 where there is none.
         turns_rad: (8,) float64, written: left turn of the ego since the reference.
         shifts: (8, 2, 300) int16, written where there is a reference.
     """
     length = is_valid.shape[0]
-    step_m, _, step_rad = motion_between(poses[(slot - 1) % length], poses[slot])
+    step = motion_between(poses[(slot - 1) % length], poses[slot])
     for camera in range(ages.shape[0]):
-        flow_px = abs(step_m) * pixels_per_m[camera] + abs(step_rad) * pixels_per_rad[camera]
+        flow_px = abs(step.forward_m) * tables.pixels_per_m[camera] + abs(step.turn_rad) * tables.pixels_per_rad[camera]
         ages[camera] = _reference_age(flow_px, is_valid, slot, camera) if is_valid[slot, camera] else 0
         if ages[camera] > 0:
             motion = motion_between(poses[(slot - ages[camera]) % length], poses[slot])
-            turns_rad[camera] = motion[2]
-            _camera_shifts(forward[camera], rates[camera], nodes_m, motion, shifts[camera])
+            turns_rad[camera] = motion.turn_rad
+            _camera_shifts(tables, camera, motion, shifts[camera])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def motion_shifts(
-    forward: np.ndarray, rates: np.ndarray, nodes_m: np.ndarray, forward_m: float, turn_rad: float, shifts: np.ndarray
-) -> None:
+@kernel
+def motion_shifts(tables: WarpTables, forward_m: float, turn_rad: float, shifts: np.ndarray) -> None:
     """Shifts of all blocks of all cameras, (8, 2, 300) int16, under a motion along an arc."""
-    motion = (forward_m, forward_m * turn_rad / 2, turn_rad)
+    motion = Motion(forward_m, forward_m * turn_rad / 2, turn_rad)
     for camera in range(shifts.shape[0]):
-        _camera_shifts(forward[camera], rates[camera], nodes_m, motion, shifts[camera])
+        _camera_shifts(tables, camera, motion, shifts[camera])

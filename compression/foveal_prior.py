@@ -31,7 +31,7 @@ def foveal_prior(block_meta: np.ndarray, has_camera: np.ndarray, heading_rad: fl
     """How much every block matters.
 
     Args:
-        block_meta: (8, 300, 8) meta rows of `TokenGeometry`.
+        block_meta: (8, 300, 8) meta rows of `TokenRays`.
         has_camera: (8,) bool.
         heading_rad: where the ego is going, left positive: the fovea of the front cameras follows a curve.
 

@@ -128,9 +128,9 @@ class SceneCuts:
         return self._held.shown(frame_set, is_cut)
 
 
-def whole_set_ticks(camera_count: int, blocks_a_camera: int, patch_count: int) -> int:
+def whole_set_ticks(camera_count: int, blocks_per_camera: int, patch_count: int) -> int:
     """Ticks in which `patch_count` patches a tick show every block of all cameras once."""
-    return max(1, -(-camera_count * blocks_a_camera // patch_count))
+    return max(1, -(-camera_count * blocks_per_camera // patch_count))
 
 
 def _content(frame: Frame) -> np.ndarray:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numba import njit
 
 from fsd.compression.budget import ALL_BLOCKS, Budget
+from fsd.compression.kernel import kernel
 from fsd.data.frames import CAMERAS
 
 
@@ -72,7 +72,7 @@ def spread_order() -> np.ndarray:
     return (np.arange(ALL_BLOCKS, dtype=np.int64) * 1427) % ALL_BLOCKS
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _rank(keys: np.ndarray, best: np.ndarray) -> int:
     """The largest keys that are not below 0, falling, as many as `best` holds; returns how many there are."""
     held, room = 0, best.shape[0]
@@ -89,7 +89,7 @@ def _rank(keys: np.ndarray, best: np.ndarray) -> int:
     return held
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _spend(
     keys: np.ndarray,
     blocks: int,
@@ -129,7 +129,7 @@ def _spend(
         taken[block_of_order[best_key % total]] = True
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _take_best(keys: np.ndarray, count: int, taken: np.ndarray) -> None:
     """Mark the `count` largest keys that are not below 0. Keys are unique, so there is one answer."""
     best = np.empty(count, np.int64)
@@ -141,7 +141,7 @@ def _take_best(keys: np.ndarray, count: int, taken: np.ndarray) -> None:
                 taken[i] = True
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _choose(
     scores: np.ndarray,
     floors: np.ndarray,

@@ -8,7 +8,7 @@ import numpy as np
 from fsd.compression.budget import ALL_BLOCKS
 from fsd.compression.foveal_prior import foveal_prior
 from fsd.compression.gaze import Scene
-from fsd.compression.token_geometry import TokenGeometry
+from fsd.compression.token_rays import TokenRays
 
 
 class FixedFoveation:
@@ -17,8 +17,8 @@ class FixedFoveation:
     name = "fixed_foveation"
     uses_sweep = True
 
-    def __init__(self, geometry: TokenGeometry) -> None:
-        self._prior = foveal_prior(geometry.block_meta, geometry.has_camera).reshape(-1)
+    def __init__(self, token_rays: TokenRays) -> None:
+        self._prior = foveal_prior(token_rays.block_meta, token_rays.has_camera).reshape(-1)
 
     def reset(self) -> None:
         """Nothing to forget."""

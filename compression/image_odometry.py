@@ -1,37 +1,38 @@
 """Ego motion from the pictures alone, for recordings without ego data: speed and yaw rate that best explain the street.
 
-Tries a few motions a tick: the one of the last tick, a little more and less of each, and a probe further away. A motion
-is judged by how well it carries the pictures of some ticks ago into the present ones, under the depth prior (the height
-of the cameras over the ground gives the scale). An estimate, good enough to warp references by and to space memories;
-nothing is scored against it.
+Tries a few motions per tick: the one of the last tick, a little more and less of each, and a probe further away. The
+best one carries the pictures of some ticks ago into the present ones with the smallest residual, under the depth prior
+(the height of the cameras over the ground gives the scale). The estimate is good enough to warp references and to space
+memory slots; nothing is scored against it.
 """
 
 import numpy as np
 
-from fsd.compression.ego_warp import FORWARD_NODES_M, EgoWarp, motion_shifts
+from fsd.compression.ego_warp import EgoWarp, motion_shifts
 from fsd.compression.history import MAX_AGE, MIN_AGE, History
 from fsd.compression.residual_kernels import misfit
 from fsd.data.ego import EgoSample
 
 _GROUND_BLOCKS, _FAR_BLOCKS = 18, 6
-"""Blocks of every camera that are looked at: on the ground, which tells speed, and far away, which tells turning."""
+"""Blocks of every camera that are compared: on the ground, for the speed, and far away, for the yaw rate."""
 
 _BLOCK_LIMIT = 64 * 24
-"""No block speaks louder than this: what moves by itself must not outvote the street."""
+"""Upper limit of the residual of a block: what moves by itself must not outweigh the street."""
 
 _MAX_MPS, _MAX_RPS = 45.0, 0.8
 _SPEED_STEPS_MPS, _TURN_STEPS_RPS = (2.0, 0.3, 0.8), (0.1, 0.006, 0.025)
-"""Steps up and down, one size a tick in turn."""
+"""Steps up and down, one size per tick in turn."""
 
 _PROBES_MPS = (0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 25.0, 30.0, 36.0)
 _BETTER, _MUCH_BETTER = 0.995, 0.95
 """A near motion replaces the present one where it explains 0.5% more, a probe where it explains 5% more."""
 
 
-def _telling_blocks(warp: EgoWarp) -> np.ndarray:
+def _compared_blocks(warp: EgoWarp) -> np.ndarray:
     """(8, 24) int64: for every camera ground blocks that move measurably, then far ones; -1 fills up at the end."""
-    chosen = np.full((warp.forward.shape[0], _GROUND_BLOCKS + _FAR_BLOCKS), -1, np.int64)
-    speed_px = np.linalg.norm(warp.forward[:, 2], axis=1)  # pixels for half a metre
+    forward = warp.tables.forward
+    chosen = np.full((forward.shape[0], _GROUND_BLOCKS + _FAR_BLOCKS), -1, np.int64)
+    speed_px = np.linalg.norm(forward[:, 2], axis=1)  # pixels for half a metre
     for camera in range(chosen.shape[0]):
         ground = np.flatnonzero(warp.is_ground[camera] & (speed_px[camera] > 0.7) & (speed_px[camera] < 8))
         far = np.flatnonzero(warp.is_far[camera])
@@ -46,12 +47,12 @@ def _spread(blocks: np.ndarray, count: int) -> np.ndarray:
 
 
 class ImageOdometer:
-    """Follows speed and yaw rate from tick to tick."""
+    """Tracks speed and yaw rate from tick to tick."""
 
     def __init__(self, warp: EgoWarp) -> None:
         self._warp = warp
-        self._blocks = _telling_blocks(warp)
-        self._shifts = np.zeros(warp.rates[:, 0].shape, np.int16)
+        self._blocks = _compared_blocks(warp)
+        self._shifts = np.zeros(warp.tables.turn.shape, np.int16)
         self.reset()
 
     def reset(self) -> None:
@@ -60,7 +61,7 @@ class ImageOdometer:
         self._count = 0
 
     def estimate(self, history: History) -> EgoSample | None:
-        """Motion at the present tick of the history; None where no camera can tell."""
+        """Motion at the present tick of the history; None where no camera has a reference."""
         here = history.is_valid[history.slot]
         for age in range(MIN_AGE, MAX_AGE + 1):
             then = history.slot_of_age(age)
@@ -91,12 +92,5 @@ class ImageOdometer:
         return EgoSample(self._speed_mps, self._yaw_rate_rps)
 
     def _misfit(self, history: History, then: int, elapsed_s: float, speed_mps: float, yaw_rate_rps: float) -> int:
-        motion_shifts(
-            self._warp.forward,
-            self._warp.rates,
-            FORWARD_NODES_M,
-            speed_mps * elapsed_s,
-            yaw_rate_rps * elapsed_s,
-            self._shifts,
-        )
+        motion_shifts(self._warp.tables, speed_mps * elapsed_s, yaw_rate_rps * elapsed_s, self._shifts)
         return misfit(history.analysis, history.is_valid, history.slot, then, self._blocks, self._shifts, _BLOCK_LIMIT)

@@ -1,14 +1,15 @@
-"""When a camera's picture is a keyframe: a grant of gaze and, if it surprises, a memory commit.
+"""When a camera's picture is a keyframe: it gets more patches and, if it surprises, a memory slot.
 
 Knows surprises, motion and tick counts; it sees no pixels and never gates perception: every tick reaches the network
 whether or not it is a keyframe.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from fsd.compression.kernel import kernel
 from fsd.data.frames import CAMERAS
 
 START, SURPRISE, DISTANCE, GAP = 1, 2, 4, 8
@@ -27,12 +28,12 @@ class KeyframeConfig:
     """When keyframes fire.
 
     Attributes:
-        max_gap_ticks: per camera, no longer than this without a keyframe.
-        min_gap_ticks: no two surprises of a camera are closer.
-        distance_m, turn_rad: a camera's picture is new when the ego has moved or turned by this much.
+        max_gap_ticks: per camera, the longest time without a keyframe.
+        min_gap_ticks: the shortest time between two surprises of a camera.
+        distance_m, turn_rad: a camera has a keyframe when the ego has moved or turned by this much since its last one.
         surprise_floor: a camera's surprise below this is noise (see `camera_surprise`).
-        release_ticks: how long the level that a surprise must exceed takes to fall.
-        bucket, refill_ticks: keyframes a camera may fire in a burst, and ticks until it has earned another.
+        release_ticks: time in which the level falls that a surprise must exceed.
+        bucket, refill_ticks: keyframes that a camera may have in a burst, and ticks until it may have another.
         shared_bucket, shared_refill_ticks: the same for all cameras together.
     """
 
@@ -62,9 +63,39 @@ class KeyframeConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+class _Limits(NamedTuple):
+    """`KeyframeConfig` as the kernel takes it, without the gaps per camera."""
+
+    min_gap_ticks: int
+    distance_m: float
+    turn_rad: float
+    surprise_floor: int
+    release_ticks: int
+    bucket: int
+    refill_ticks: int
+    shared_bucket: int
+    shared_refill_ticks: int
+
+
+class _CameraStates(NamedTuple):
+    """What the kernel remembers of every camera; (8,) int64 but for `travelled_m` and `turned_rad`, float64.
+
+    `since` ticks since the last keyframe, -1 before the first; `since_attack` since the last surprise that fired;
+    `level` that the next surprise must exceed; `tokens` (9,), the last for all cameras together; `travelled_m` and
+    `turned_rad` of the ego at the last keyframe.
+    """
+
+    since: np.ndarray
+    since_attack: np.ndarray
+    level: np.ndarray
+    tokens: np.ndarray
+    travelled_m: np.ndarray
+    turned_rad: np.ndarray
+
+
+@kernel
 def camera_surprise(surprise: np.ndarray, rise: np.ndarray, prior: np.ndarray, out: np.ndarray) -> None:
-    """One number a camera, (8,) int64: its surprising blocks weighted by where they are, plus the rise of the whole.
+    """One number per camera, (8,) int64: its surprising blocks weighted by where they are, plus the rise of the whole.
 
     A block counts from 4 usual deviations on (64), fully where the foveal prior is 1000 and a third where it is 0.
     """
@@ -76,37 +107,33 @@ def camera_surprise(surprise: np.ndarray, rise: np.ndarray, prior: np.ndarray, o
         out[camera] = total + max(0, rise[camera] - 768) * 4
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _decide(
     count: int,
     is_valid: np.ndarray,
     surprise: np.ndarray,
-    travelled: np.ndarray,
-    last_travelled: np.ndarray,
-    steps: np.ndarray,
+    travelled_m: float,
+    turned_rad: float,
     max_gaps: np.ndarray,
-    limits: np.ndarray,
-    since: np.ndarray,
-    since_attack: np.ndarray,
-    level: np.ndarray,
-    tokens: np.ndarray,
+    limits: _Limits,
+    states: _CameraStates,
     reasons: np.ndarray,
     is_keyframe: np.ndarray,
 ) -> int:
-    """Write why each camera has a keyframe, and return the largest surprise that was granted one.
+    """Write why each camera has a keyframe, and return the largest surprise that fired one.
 
-    `travelled` (2,) holds metres and radians so far, `last_travelled` (8, 2) those at each camera's last keyframe, and
-    `steps` (2,) how much of either makes a picture new.
+    `travelled_m` and `turned_rad` are of the ego since the start.
     """
     event = 0
-    surprise_floor, min_gap, release, bucket, refill, shared_bucket, shared_refill = limits
+    since, since_attack, level, tokens = states.since, states.since_attack, states.level, states.tokens
     cameras = reasons.shape[0]
-    tokens[cameras] = min(tokens[cameras] + TOKEN // shared_refill, shared_bucket * TOKEN)
+    shared_tokens = tokens[cameras] + TOKEN // limits.shared_refill_ticks
+    tokens[cameras] = min(shared_tokens, limits.shared_bucket * TOKEN)
     for turn in range(cameras):
-        camera = (turn + count) % cameras  # nobody is always first at the shared bucket
+        camera = (turn + count) % cameras  # a different camera is first at the shared bucket at every tick
         reasons[camera] = 0
         is_keyframe[camera] = False
-        tokens[camera] = min(tokens[camera] + TOKEN // refill, bucket * TOKEN)
+        tokens[camera] = min(tokens[camera] + TOKEN // limits.refill_ticks, limits.bucket * TOKEN)
         if not is_valid[camera]:
             since[camera] = -1  # the first picture after an absence is a start
             level[camera] = 0
@@ -115,11 +142,11 @@ def _decide(
         is_start = since[camera] < 0
         since[camera] += 1
         since_attack[camera] += 1
-        level[camera] -= (level[camera] + release - 1) // release
-        is_attack = surprise[camera] > surprise_floor + level[camera]
-        if not is_attack:  # a surprise that goes on holds its level, and is no news
+        level[camera] -= (level[camera] + limits.release_ticks - 1) // limits.release_ticks
+        is_attack = surprise[camera] > limits.surprise_floor + level[camera]
+        if not is_attack:  # an ongoing surprise keeps the level up, so that it does not fire again
             level[camera] = max(level[camera], surprise[camera])
-        is_attack = is_attack and since_attack[camera] >= min_gap
+        is_attack = is_attack and since_attack[camera] >= limits.min_gap_ticks
         # Each camera has its own phase, so that refreshes do not fall on one tick; the gap itself is a hard limit.
         is_phase = (count + camera * gap // cameras) % gap == 0
         is_refresh = not is_start and (is_phase or since[camera] >= gap)
@@ -127,25 +154,25 @@ def _decide(
             reasons[camera] |= START
         if is_attack and not is_start:
             reasons[camera] |= SURPRISE
-        has_moved = travelled[0] - last_travelled[camera, 0] >= steps[0]
-        has_turned = travelled[1] - last_travelled[camera, 1] >= steps[1]
+        has_moved = travelled_m - states.travelled_m[camera] >= limits.distance_m
+        has_turned = turned_rad - states.turned_rad[camera] >= limits.turn_rad
         if (has_moved or has_turned) and not is_start:
             reasons[camera] |= DISTANCE
         if is_refresh:
             reasons[camera] |= GAP
         if reasons[camera] == 0:
             continue
-        # Distance leaves a reserve in both buckets, or a fast drive would leave nothing for a surprise.
+        # Distance leaves a reserve in both buckets, or a fast drive would leave no tokens for a surprise.
         own, shared = (1, 1) if is_attack or is_start else (2, 1 + cameras // 2)
         has_tokens = tokens[camera] >= own * TOKEN and tokens[cameras] >= shared * TOKEN
         if not has_tokens and not is_refresh:
             reasons[camera] = 0
-            since[camera] -= is_start  # a start that had no token is still to come
+            since[camera] -= is_start  # without a token, the start is tried again at the next tick
             continue
         is_keyframe[camera] = True
-        last_travelled[camera] = travelled
+        states.travelled_m[camera], states.turned_rad[camera] = travelled_m, turned_rad
         since[camera] = 0
-        if is_attack:  # only what was granted raises the level: a surprise that had no token may try again
+        if is_attack:  # only a surprise that fired raises the level: one without a token may fire at the next tick
             level[camera] = surprise[camera]
             since_attack[camera] = 0
         if reasons[camera] & SURPRISE:
@@ -159,7 +186,7 @@ class KeyframeScheduler:
     """Decides every tick which cameras have a keyframe.
 
     Fast attack: a surprise fires at the tick it is seen. Slow release: it raises the level that the next one must
-    exceed, which then falls over `release_ticks`. Token buckets bound the rate whatever the cameras show; only the
+    exceed, which then falls over `release_ticks`. Token buckets limit the rate whatever the cameras show; only the
     refresh at the maximum gap fires without a token.
 
     Attributes:
@@ -177,25 +204,15 @@ class KeyframeScheduler:
         self.surprise = np.zeros(cameras, np.int64)
         self._prior = prior
         self._max_gaps = np.array(config.max_gap_ticks, np.int64)
-        self._limits = np.array(
-            (
-                config.surprise_floor,
-                config.min_gap_ticks,
-                config.release_ticks,
-                config.bucket,
-                config.refill_ticks,
-                config.shared_bucket,
-                config.shared_refill_ticks,
-            ),
-            np.int64,
+        self._limits = _Limits(*(getattr(config, name) for name in _Limits._fields))
+        self._states = _CameraStates(
+            since=np.zeros(cameras, np.int64),
+            since_attack=np.zeros(cameras, np.int64),
+            level=np.zeros(cameras, np.int64),
+            tokens=np.zeros(cameras + 1, np.int64),
+            travelled_m=np.zeros(cameras),
+            turned_rad=np.zeros(cameras),
         )
-        self._since = np.zeros(cameras, np.int64)
-        self._since_attack = np.zeros(cameras, np.int64)
-        self._level = np.zeros(cameras, np.int64)
-        self._tokens = np.zeros(cameras + 1, np.int64)
-        self._travelled = np.zeros(2)
-        self._last_travelled = np.zeros((cameras, 2))
-        self._steps = np.array([config.distance_m, config.turn_rad])
         self.reset()
 
     def reset(self) -> None:
@@ -204,12 +221,14 @@ class KeyframeScheduler:
         self.is_keyframe[:] = False
         self.surprise[:] = 0
         self.event = 0
-        self._since[:] = -1
-        self._since_attack[:] = self.config.min_gap_ticks
-        self._level[:] = 0
-        self._tokens[:-1] = self.config.bucket * TOKEN
-        self._tokens[-1] = self.config.shared_bucket * TOKEN
-        self._last_travelled[:] = 0
+        states = self._states
+        states.since[:] = -1
+        states.since_attack[:] = self.config.min_gap_ticks
+        states.level[:] = 0
+        states.tokens[:-1] = self.config.bucket * TOKEN
+        states.tokens[-1] = self.config.shared_bucket * TOKEN
+        states.travelled_m[:] = 0
+        states.turned_rad[:] = 0
 
     def step(
         self,
@@ -229,20 +248,15 @@ class KeyframeScheduler:
             travelled_m, turned_rad: path length and sum of |turns| since the start.
         """
         camera_surprise(surprise, rise, self._prior, self.surprise)
-        self._travelled[0], self._travelled[1] = travelled_m, turned_rad
         self.event = _decide(
             count,
             is_valid,
             self.surprise,
-            self._travelled,
-            self._last_travelled,
-            self._steps,
+            travelled_m,
+            turned_rad,
             self._max_gaps,
             self._limits,
-            self._since,
-            self._since_attack,
-            self._level,
-            self._tokens,
+            self._states,
             self.reasons,
             self.is_keyframe,
         )

@@ -6,10 +6,11 @@ values) belongs to the network and its engine. Slots 0-31 are the last 3.6 s, 32
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from fsd.compression.kernel import kernel
 from fsd.compression.odometry import Odometer
 from fsd.compression.tick import (
     EVENT_SLOTS,
@@ -34,18 +35,27 @@ _FIRST = (0, TIME_SLOTS, TIME_SLOTS + NEAR_SLOTS, TIME_SLOTS + NEAR_SLOTS + FAR_
 _LENGTH = (TIME_SLOTS, NEAR_SLOTS, FAR_SLOTS, EVENT_SLOTS)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _look(
+class _Pose(NamedTuple):
+    """Of the ego in the odometer's frame."""
+
+    x_m: float
+    y_m: float
+    sin_yaw: float
+    cos_yaw: float
+
+
+@kernel
+def _relative_poses(
     slots: np.ndarray,
     times_ns: np.ndarray,
     surprise: np.ndarray,
-    here: tuple[float, float, float, float],
+    here: _Pose,
     now_ns: int,
     pose: np.ndarray,
     valid: np.ndarray,
 ) -> None:
-    """Poses of all slots in the frame of `here` (x, y, sin yaw, cos yaw), and the end of events past their life."""
-    x, y, sin, cos = here
+    """Write the poses of all slots in the frame of `here`, and drop the events that are too old."""
+    sin, cos = here.sin_yaw, here.cos_yaw
     first_event = slots.shape[0] - surprise.shape[0]
     for i in range(slots.shape[0]):
         if i >= first_event and now_ns - times_ns[i] > EVENT_LIFE_NS:
@@ -55,7 +65,7 @@ def _look(
             valid[i] = 0
             pose[i, :5] = 0
             continue
-        dx, dy = slots[i, 0] - x, slots[i, 1] - y
+        dx, dy = slots[i, 0] - here.x_m, slots[i, 1] - here.y_m
         valid[i] = 1
         pose[i, 0] = dx * cos + dy * sin
         pose[i, 1] = dy * cos - dx * sin
@@ -64,17 +74,17 @@ def _look(
         pose[i, 4] = (now_ns - times_ns[i]) * 1e-9
 
 
-def _place(odometer: Odometer) -> tuple[float, float, float, float]:
-    return odometer.x_m, odometer.y_m, math.sin(odometer.yaw_rad), math.cos(odometer.yaw_rad)
+def _pose(odometer: Odometer) -> _Pose:
+    return _Pose(odometer.x_m, odometer.y_m, math.sin(odometer.yaw_rad), math.cos(odometer.yaw_rad))
 
 
 class OdometerMemory:
-    """Slot book-keeping of one drive.
+    """Which slot holds what, for one drive.
 
     Attributes:
-        pose: (112, 6) float32, as in `CompressedTick.memory_pose`; valid after `look`.
+        pose: (112, 6) float32, as in `CompressedTick.memory_pose`; written by `recall_poses`.
         valid: (112,) float32, 1 where a slot may be attended to.
-        commits: (4,) int16, slots to be written by this tick, by queue; -1 none; valid after `commit`.
+        commits: (4,) int16, slots to be written by this tick, by queue; -1 none; written by `commit`.
     """
 
     def __init__(self) -> None:
@@ -101,12 +111,13 @@ class OdometerMemory:
         self._last_event: int | None = None
         self._last_event_ns = 0
 
-    def look(self, odometer: Odometer, now_ns: int) -> None:
+    def recall_poses(self, odometer: Odometer, now_ns: int) -> None:
         """Update `pose` and `valid` to what the network may attend to at this tick, before the tick's own commits."""
-        _look(self._slots, self._times_ns, self._surprise, _place(odometer), now_ns, self.pose, self.valid)
+        here = _pose(odometer)
+        _relative_poses(self._slots, self._times_ns, self._surprise, here, now_ns, self.pose, self.valid)
 
     def commit(self, odometer: Odometer, now_ns: int, surprise: int = 0) -> None:
-        """Decide which slots this tick writes. They become visible to `look` from the next tick on.
+        """Decide which slots this tick writes. `recall_poses` reports them from the next tick on.
 
         The distance queues move only while odometry knows that the ego moves. An event needs `surprise` > 0; it takes
         a free slot, or the least surprising one where that is less surprising (the older of equals); within half a
@@ -124,7 +135,7 @@ class OdometerMemory:
             self._commit_event(surprise, now_ns)
         for slot in self.commits.tolist():
             if slot >= 0:
-                self._slots[slot] = _place(odometer)
+                self._slots[slot] = _pose(odometer)
                 self._times_ns[slot] = now_ns
 
     def _take_next(self, queue: int) -> None:

@@ -6,7 +6,7 @@ Knows the calibrated rays; it sees no pixels.
 import numpy as np
 
 from fsd.compression.ego_warp import prior_depth
-from fsd.compression.token_geometry import cell_pixels, ego_rays
+from fsd.compression.token_rays import cell_pixels, ego_rays
 from fsd.data.camera_model import project
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera, Rig
@@ -20,7 +20,7 @@ def better_views(rig: Rig, block_meta: np.ndarray) -> np.ndarray:
 
     Args:
         rig: the cameras.
-        block_meta: (8, 300, 8) of `TokenGeometry`; for the angular sizes.
+        block_meta: (8, 300, 8) of `TokenRays`; for the angular sizes.
 
     The place is taken at the prior's depth, so that near things, which neighbouring cameras see at different angles,
     are matched too.

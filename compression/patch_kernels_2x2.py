@@ -5,18 +5,16 @@ words of eight pixels; the arithmetic is on bytes in the lanes of a word.
 """
 
 import numpy as np
-from numba import njit
 
+from fsd.compression.kernel import kernel
 from fsd.data.frames import GRID_COLUMNS
-
-_kernel = njit(nogil=True, cache=True, error_model="numpy")
 
 _EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
 _EVEN_PAIRS = np.uint64(0x0000FFFF0000FFFF)
 _8, _16 = np.uint64(8), np.uint64(16)
 
 
-@_kernel
+@kernel
 def _fetch_block(y_words: np.ndarray, u_words: np.ndarray, v_words: np.ndarray, row: int, column: int) -> int:
     """Touch every cache line of a block, so that its misses overlap instead of following each other.
 
@@ -30,14 +28,14 @@ def _fetch_block(y_words: np.ndarray, u_words: np.ndarray, v_words: np.ndarray, 
     return int(touched)
 
 
-@_kernel
+@kernel
 def _quads_2x2(a: np.uint64, b: np.uint64) -> np.uint64:
     """Means of 2 x 2 pixels of two words, one above the other: four bytes, each in a lane of 16 bits."""
     total = (a & _EVEN_BYTES) + ((a >> _8) & _EVEN_BYTES) + (b & _EVEN_BYTES) + ((b >> _8) & _EVEN_BYTES)
     return ((total + np.uint64(0x0002000200020002)) >> np.uint64(2)) & _EVEN_BYTES
 
 
-@_kernel
+@kernel
 def _pack_block(words: np.ndarray, top: int, left: int, pairs: np.ndarray) -> None:
     """Luma of a patch: means of 2 x 2 pixels, space-to-depth in the same pass.
 
@@ -56,7 +54,7 @@ def _pack_block(words: np.ndarray, top: int, left: int, pairs: np.ndarray) -> No
             odd[x] = np.uint16(joined >> _16)
 
 
-@_kernel
+@kernel
 def _shrink_block(words: np.ndarray, top: int, left: int, fours: np.ndarray) -> None:
     """Chroma of a patch: means of 2 x 2 pixels of (480, 80) uint64 words into (16, 4) uint32, four pixels each."""
     for y in range(16):
@@ -68,7 +66,7 @@ def _shrink_block(words: np.ndarray, top: int, left: int, fours: np.ndarray) -> 
             line[x] = np.uint32(halves | (halves >> _16))
 
 
-@_kernel
+@kernel
 def read_patches(
     y_words: np.ndarray,
     u_words: np.ndarray,
@@ -100,7 +98,7 @@ def read_patches(
     return int(touched)
 
 
-@_kernel
+@kernel
 def read_all_patches(
     y_words: tuple[np.ndarray, ...],
     u_words: tuple[np.ndarray, ...],

@@ -9,12 +9,9 @@ general case; whole pictures of 1280x960 take the faster way of `pixel_kernels_8
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from fsd.compression.kernel import inlined_kernel, kernel
 from fsd.data.frames import GRID_COLUMNS
-
-_kernel = njit(nogil=True, cache=True, error_model="numpy")
-_inlined = njit(nogil=True, cache=True, error_model="numpy", inline="always")
 
 MAX_CELL_ROWS = 257
 """A cell's column sum must fit 16 bits: 257 rows of 255."""
@@ -69,7 +66,7 @@ def make_grid(source: tuple[int, int], target: tuple[int, int]) -> Grid:
     )
 
 
-@_kernel
+@kernel
 def _add_rows(plane: np.ndarray, first: int, last: int, sums: np.ndarray) -> None:
     """Column sums of rows first … last - 1, of as many columns as `sums` (uint16) has."""
     n = sums.shape[0]
@@ -89,7 +86,7 @@ def _add_rows(plane: np.ndarray, first: int, last: int, sums: np.ndarray) -> Non
         y += 1
 
 
-@_inlined
+@inlined_kernel
 def _fold(sums: np.ndarray, width: int, out: np.ndarray) -> None:
     """Add up neighbouring groups of `width`; a literal width lets the compiler unroll and vectorise."""
     for x in range(out.shape[0]):
@@ -99,7 +96,7 @@ def _fold(sums: np.ndarray, width: int, out: np.ndarray) -> None:
         out[x] = total
 
 
-@_kernel
+@kernel
 def _fold_columns(sums: np.ndarray, columns: np.ndarray, width: int, out: np.ndarray) -> None:
     """Column sums, from the first cell on, to cell sums. `width` is the cells' common width, or 0 where they differ."""
     if width == 12:
@@ -125,7 +122,7 @@ def _fold_columns(sums: np.ndarray, columns: np.ndarray, width: int, out: np.nda
             out[x] = total
 
 
-@_kernel
+@kernel
 def _divide(sums: np.ndarray, half: np.ndarray, reciprocal: np.ndarray, out: np.ndarray) -> None:
     """Rounded means of cell sums.
 
@@ -135,7 +132,7 @@ def _divide(sums: np.ndarray, half: np.ndarray, reciprocal: np.ndarray, out: np.
         out[x] = np.uint8(((np.uint64(sums[x]) + half[x]) * reciprocal[x]) >> _SHIFT)
 
 
-@_kernel
+@kernel
 def cell_sums(plane: np.ndarray, grid: Grid, scratch: np.ndarray, out: np.ndarray) -> None:
     """Sum of every cell of a grid; reads each pixel of `plane` once (more often only where cells overlap).
 
@@ -152,7 +149,7 @@ def cell_sums(plane: np.ndarray, grid: Grid, scratch: np.ndarray, out: np.ndarra
         _fold_columns(scratch, columns, grid.width, out[y])
 
 
-@_kernel
+@kernel
 def group_means(sums: np.ndarray, group: int, grid: Grid, line: np.ndarray, out: np.ndarray) -> None:
     """Rounded mean of every group x group cells.
 
@@ -176,7 +173,7 @@ def group_means(sums: np.ndarray, group: int, grid: Grid, line: np.ndarray, out:
         _divide(line, grid.half[tall], grid.reciprocal[tall], out[y])
 
 
-@_kernel
+@kernel
 def pack_luma(luma: np.ndarray, packed: np.ndarray) -> None:
     """Space-to-depth: (2h, 2w) luma into channels 0-3 of (6, h, w): Y00 Y01 Y10 Y11."""
     _, h, w = packed.shape
@@ -189,7 +186,7 @@ def pack_luma(luma: np.ndarray, packed: np.ndarray) -> None:
                 odd[x] = line[2 * x + 1]
 
 
-@_kernel
+@kernel
 def _resample(
     plane: np.ndarray, grid: Grid, top: int, left: int, scratch: np.ndarray, line: np.ndarray, out: np.ndarray
 ) -> None:
@@ -209,7 +206,7 @@ def _resample(
             out[y, x] = np.uint8(((np.uint64(line[x]) + half[tall, x]) * reciprocal[tall, x]) >> _SHIFT)
 
 
-@_kernel
+@kernel
 def read_patches(
     y_plane: np.ndarray,
     u_plane: np.ndarray,

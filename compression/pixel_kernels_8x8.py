@@ -8,11 +8,9 @@ more than the arithmetic.
 """
 
 import numpy as np
-from numba import njit
 
-from fsd.compression.byte_sums import WIDE, byte_summer
-
-_kernel = njit(nogil=True, cache=True, error_model="numpy")
+from fsd.compression.byte_sums import LINE_WORDS, make_byte_sum
+from fsd.compression.kernel import kernel
 
 _STRIP = 24
 """Rows of cells that are summed before they are used."""
@@ -22,10 +20,10 @@ _EVEN_PAIRS = np.uint64(0x0000FFFF0000FFFF)
 _PAIR = np.uint64(0xFFFF)
 _6, _8, _10, _16, _32, _40 = (np.uint64(bits) for bits in (6, 8, 10, 16, 32, 40))
 
-_add_cells = byte_summer()
+_add_cells = make_byte_sum()
 
 
-@_kernel
+@kernel
 def _sums_8x8(words: np.ndarray, out: np.ndarray) -> None:
     """Sums of 8 x 8 pixels.
 
@@ -34,11 +32,11 @@ def _sums_8x8(words: np.ndarray, out: np.ndarray) -> None:
         out: (h, w) uint16, at most 64 * 255.
     """
     for y in range(out.shape[0]):
-        for x in range(0, out.shape[1], WIDE):
+        for x in range(0, out.shape[1], LINE_WORDS):
             _add_cells(words, np.uint64(8 * y), np.uint64(x), out, np.uint64(y))
 
 
-@_kernel
+@kernel
 def _means(sums: np.ndarray, out: np.ndarray) -> None:
     """Rounded means of 8 x 8 cells, one target pixel each."""
     for y in range(out.shape[0]):
@@ -47,7 +45,7 @@ def _means(sums: np.ndarray, out: np.ndarray) -> None:
             line[x] = np.uint8((cells[x] + np.uint32(32)) >> np.uint32(6))
 
 
-@_kernel
+@kernel
 def _pack_means(pairs: np.ndarray, packed: np.ndarray) -> None:
     """Means of single cells, space-to-depth. `pairs` is uint32: two cells of 16 bits, an even and an odd pixel."""
     for y in range(2 * packed.shape[1]):
@@ -58,7 +56,7 @@ def _pack_means(pairs: np.ndarray, packed: np.ndarray) -> None:
             odd[x] = np.uint8(((np.uint64(cells[x]) >> _16) + np.uint64(32)) >> _6)
 
 
-@_kernel
+@kernel
 def _means_of_4(pairs: np.ndarray, out: np.ndarray) -> None:
     """Means of 2 x 2 cells. `pairs` is uint32: two cells of 16 bits side by side."""
     for y in range(out.shape[0]):
@@ -68,7 +66,7 @@ def _means_of_4(pairs: np.ndarray, out: np.ndarray) -> None:
             line[x] = np.uint8(((lanes & _PAIR) + (lanes >> _16) + np.uint64(128)) >> _8)
 
 
-@_kernel
+@kernel
 def _pack_means_of_4(quads: np.ndarray, packed: np.ndarray) -> None:
     """Means of 2 x 2 cells, space-to-depth. `quads` is uint64: four cells of 16 bits, an even and an odd pixel."""
     for y in range(2 * packed.shape[1]):
@@ -81,14 +79,14 @@ def _pack_means_of_4(quads: np.ndarray, packed: np.ndarray) -> None:
             odd[x] = np.uint8(both >> _40)
 
 
-@_kernel
+@kernel
 def _mean_of_16(a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64) -> np.uint8:
     lanes = a + b + c + d  # 4 * 64 * 255 still fits 16 bits
     both = (lanes & _EVEN_PAIRS) + ((lanes >> _16) & _EVEN_PAIRS)
     return np.uint8(((both & np.uint64(0xFFFFFFFF)) + (both >> _32) + np.uint64(512)) >> _10)
 
 
-@_kernel
+@kernel
 def _means_of_16(quads: np.ndarray, out: np.ndarray) -> None:
     """Means of 4 x 4 cells. `quads` is uint64: four cells of 16 bits side by side."""
     for y in range(out.shape[0]):
@@ -97,7 +95,7 @@ def _means_of_16(quads: np.ndarray, out: np.ndarray) -> None:
             line[x] = _mean_of_16(a[x], b[x], c[x], d[x])
 
 
-@_kernel
+@kernel
 def _pack_means_of_16(quads: np.ndarray, packed: np.ndarray) -> None:
     """Means of 4 x 4 cells, space-to-depth."""
     for y in range(2 * packed.shape[1]):
@@ -108,7 +106,7 @@ def _pack_means_of_16(quads: np.ndarray, packed: np.ndarray) -> None:
             odd[x] = _mean_of_16(a[2 * x + 1], b[2 * x + 1], c[2 * x + 1], d[2 * x + 1])
 
 
-@_kernel
+@kernel
 def read_picture(
     y_words: np.ndarray,
     u_words: np.ndarray,
@@ -144,7 +142,7 @@ def read_picture(
     _read_chroma(v_words, group, packed[5])
 
 
-@_kernel
+@kernel
 def read_pictures(
     y_words: tuple[np.ndarray, ...],
     u_words: tuple[np.ndarray, ...],
@@ -167,7 +165,7 @@ def read_pictures(
         read_picture(y_words[c], u_words[c], v_words[c], group, analysis[c], packed[c])
 
 
-@_kernel
+@kernel
 def _read_chroma(words: np.ndarray, group: int, out: np.ndarray) -> None:
     sums = np.empty((60, 80), np.uint16)
     _sums_8x8(words, sums)

@@ -12,24 +12,24 @@ from fsd.compression.frame_selection import FrameSelection, SceneCuts, UniformSu
 from fsd.compression.gaze import GazePolicy
 from fsd.compression.gaze_baselines import DownscaleOnly, FixedFoveation, RandomGaze
 from fsd.compression.token_baselines import RasterGaze, RunLengthGaze
-from fsd.compression.token_geometry import TokenGeometry
+from fsd.compression.token_rays import TokenRays
 from fsd.data.frames import BLOCKS, CAMERAS
 from fsd.data.rig import Rig
 
-_GAZES: dict[str, Callable[[TokenGeometry], GazePolicy]] = {
+_GAZES: dict[str, Callable[[TokenRays], GazePolicy]] = {
     "fixed": FixedFoveation,
-    "random": lambda geometry: RandomGaze(),
-    "downscale": lambda geometry: DownscaleOnly(),
-    "subsample": lambda geometry: RasterGaze(),
-    "scene-cut": lambda geometry: RasterGaze(),
-    "run-length": lambda geometry: RunLengthGaze(),
+    "random": lambda _: RandomGaze(),
+    "downscale": lambda _: DownscaleOnly(),
+    "subsample": lambda _: RasterGaze(),
+    "scene-cut": lambda _: RasterGaze(),
+    "run-length": lambda _: RunLengthGaze(),
 }
 
 
 def make_policy(name: str, rig: Rig) -> GazePolicy:
     """The gaze of one of `policy_names.POLICIES`, new for a drive."""
-    geometry = TokenGeometry(rig)
-    return _GAZES[name](geometry) if name in _GAZES else AdaptiveGaze(rig, geometry)
+    token_rays = TokenRays(rig)
+    return _GAZES[name](token_rays) if name in _GAZES else AdaptiveGaze(rig, token_rays)
 
 
 def make_selection(name: str, camera_count: int, budget: Budget) -> FrameSelection | None:

@@ -1,14 +1,15 @@
 """Surprise: what the cameras show that ego motion, exposure and each block's usual noise do not explain.
 
 Compares every camera with its own picture 4-9 ticks ago, warped by ego motion with a depth prior. Knows the rig and the
-history; what is done about a surprise is decided by gaze and keyframes.
+history; gaze and keyframes decide what follows from a surprise.
 """
 
 import numpy as np
 
 from fsd.compression import residual_kernels
-from fsd.compression.ego_warp import FORWARD_NODES_M, EgoWarp, reference_shifts
+from fsd.compression.ego_warp import EgoWarp, reference_shifts
 from fsd.compression.history import History
+from fsd.compression.residual_kernels import Exposure, NoiseFloors
 from fsd.data.frames import BLOCKS, CAMERAS
 
 
@@ -27,35 +28,29 @@ class ResidualDetector:
         cameras = len(CAMERAS)
         self.surprise = np.zeros((cameras, BLOCKS), np.int64)
         self.reference_age = np.zeros(cameras, np.int64)
-        self._exposure = np.zeros((cameras, 3), np.int64)
-        self.rise, self.gain, self.offset = self._exposure.T
-        self._turns = np.ascontiguousarray(warp.rates[:, 1])
+        self._exposure = Exposure(*(np.zeros(cameras, np.int64) for _ in Exposure._fields))
+        self.rise, self.gain, self.offset = self._exposure
         self._turns_rad = np.zeros(cameras)
         self._shifts = np.zeros((cameras, 2, BLOCKS), np.int16)
-        self._floor = np.zeros((cameras, BLOCKS), np.int64)
-        self._spread = np.zeros((cameras, BLOCKS), np.int64)
-        self._samples = np.zeros(cameras, np.int64)
+        grid = (cameras, BLOCKS)
+        self._floors = NoiseFloors(np.zeros(grid, np.int64), np.zeros(grid, np.int64), np.zeros(cameras, np.int64))
         self.reset()
 
     def reset(self) -> None:
         """Forget all noise floors."""
-        self._samples[:] = 0
+        self._floors.samples[:] = 0
         self.surprise[:] = 0
         self.reference_age[:] = 0
-        self._exposure[:] = (256, 256, 0)
+        self.rise[:], self.gain[:], self.offset[:] = 256, 256, 0
 
     def measure(self, history: History) -> None:
         """Measure the present tick of the history."""
-        warp = self._warp
+        tables = self._warp.tables
         reference_shifts(
             history.is_valid,
             history.pose,
             history.slot,
-            warp.forward,
-            warp.rates,
-            FORWARD_NODES_M,
-            warp.pixels_per_m,
-            warp.pixels_per_rad,
+            tables,
             self.reference_age,
             self._turns_rad,
             self._shifts,
@@ -65,11 +60,9 @@ class ResidualDetector:
             history.slot,
             self.reference_age,
             self._shifts,
-            self._turns,
+            tables.turn,
             self._turns_rad,
-            self._floor,
-            self._spread,
-            self._samples,
+            self._floors,
             self.surprise,
             self._exposure,
         )

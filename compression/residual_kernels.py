@@ -4,35 +4,51 @@ Works on analysis images (120, 160) and predicted shifts; knows neither rig nor 
 differences over the 64 pixels of a block. A gain in these loops is in 1/256, an offset in 1/256 grey levels.
 """
 
-import numpy as np
-from numba import njit
+from typing import NamedTuple
 
-from fsd.compression.byte_sums import byte_summer
+import numpy as np
+
+from fsd.compression.byte_sums import make_byte_sum
+from fsd.compression.kernel import kernel
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
 from fsd.data.frames import GRID_COLUMNS, GRID_ROWS
-
-_kernel = njit(nogil=True, cache=True, error_model="numpy")
 
 EDGE = 8
 """Analysis pixels across a block."""
 
 SUSPECTS = 16
-"""At most so many blocks a camera and tick are matched again, with other depths and by one pixel."""
+"""At most this many blocks per camera and tick are matched again, with other depths and by one pixel."""
 
 FLOOR_BITS = 4
-"""A noise floor forgets in about 2^4 ticks."""
+"""A noise floor is a running mean over about 2^4 ticks."""
 
 _LAST_ROW, _LAST_COLUMN = ANALYSIS_ROWS - EDGE, ANALYSIS_COLUMNS - EDGE
 _WORDS = (0, 8, 12)
-"""Where eight words begin that together are the twenty of a row of blocks; the last overlap."""
+"""Three groups of eight words cover the twenty words of a row of blocks; the last two overlap."""
 
-_add_bytes, _add_differences = byte_summer(), byte_summer(images=2)
+_sum_bytes, _sum_differences = make_byte_sum(), make_byte_sum(images=2)
 
 _1, _2, _3, _4, _5, _6, _7 = (np.uint64(i) for i in range(1, 8))
 _STRIDE = np.uint64(ANALYSIS_COLUMNS)
 
 
-@_kernel
+class NoiseFloors(NamedTuple):
+    """The usual residual of every block, (8, 300) int64 `floor` and mean deviation `spread` in 1/16; `samples` (8,)."""
+
+    floor: np.ndarray
+    spread: np.ndarray
+    samples: np.ndarray
+
+
+class Exposure(NamedTuple):
+    """Of every camera against its reference, (8,) int64 in 1/256: rise of the whole residual, `gain`, `offset`."""
+
+    rise: np.ndarray
+    gain: np.ndarray
+    offset: np.ndarray
+
+
+@kernel
 def warp(reference: np.ndarray, shifts: np.ndarray, out: np.ndarray) -> None:
     """Move every block of the reference to where its content should be now; clipped at the picture's edge."""
     source, target = reference.reshape(-1), out.reshape(-1)
@@ -52,16 +68,16 @@ def warp(reference: np.ndarray, shifts: np.ndarray, out: np.ndarray) -> None:
                 q += _STRIDE
 
 
-@_kernel
+@kernel
 def block_sums(image: np.ndarray, out: np.ndarray) -> None:
     """(15, 20) uint16 sums of the 64 pixels of every block of a (120, 160) uint8 image without gaps."""
     words = image.view(np.uint64)
     for row in range(GRID_ROWS):
         for left in _WORDS:
-            _add_bytes(words, np.uint64(EDGE * row), np.uint64(left), out, np.uint64(row))
+            _sum_bytes(words, np.uint64(EDGE * row), np.uint64(left), out, np.uint64(row))
 
 
-@_kernel
+@kernel
 def fit_exposure(now: np.ndarray, before: np.ndarray) -> tuple[int, int]:
     """Gain and offset (1/256) that turn the earlier block sums into the present ones.
 
@@ -98,7 +114,7 @@ def fit_exposure(now: np.ndarray, before: np.ndarray) -> tuple[int, int]:
     return round(256 * gain), round(4 * offset)
 
 
-@_kernel
+@kernel
 def residuals(image: np.ndarray, warped: np.ndarray, gain: int, offset: int, out: np.ndarray) -> None:
     """(15, 20) uint16 sums of |image - exposure-corrected warped reference| of every block; corrects it in place.
 
@@ -115,10 +131,10 @@ def residuals(image: np.ndarray, warped: np.ndarray, gain: int, offset: int, out
     words, others = image.view(np.uint64), warped.view(np.uint64)
     for row in range(GRID_ROWS):
         for left in _WORDS:
-            _add_differences(words, others, np.uint64(EDGE * row), np.uint64(left), out, np.uint64(row))
+            _sum_differences(words, others, np.uint64(EDGE * row), np.uint64(left), out, np.uint64(row))
 
 
-@_kernel
+@kernel
 def block_residual(
     image: np.ndarray, reference: np.ndarray, top: int, left: int, y: int, x: int, gain: int, offset: int
 ) -> int:
@@ -134,7 +150,7 @@ def block_residual(
     return int(total)
 
 
-@_kernel
+@kernel
 def _best_match(
     image: np.ndarray,
     reference: np.ndarray,
@@ -164,7 +180,7 @@ def _best_match(
     return best
 
 
-@_kernel
+@kernel
 def _detail(image: np.ndarray, block: int) -> int:
     """Sum of the differences between neighbouring pixels: what half a pixel of misregistration costs."""
     top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
@@ -176,7 +192,7 @@ def _detail(image: np.ndarray, block: int) -> int:
     return total
 
 
-@_kernel
+@kernel
 def surprise(
     image: np.ndarray,
     reference: np.ndarray,
@@ -203,7 +219,7 @@ def surprise(
         gain, offset: exposure, see `fit_exposure`.
         residual: (300,) int64 of the depth prior; lowered in place where another depth explains more.
         floor, spread: (300,) int64, in 1/16; updated.
-        samples: how many ticks the floors have seen; young ones learn faster.
+        samples: ticks that the floors have measured; with few of them, they follow faster.
         out: (300,) int64, written: excess over the floor in 1/16 spreads, 0 … 4095.
 
     Returns:
@@ -242,14 +258,14 @@ def surprise(
     while rate > 0 and samples < 1 << rate:
         rate -= 1
     for i in range(n):
-        value = min(16 * residual[i], 4 * floor[i] + 1024)  # one hazard must not deafen its block
+        value = min(16 * residual[i], 4 * floor[i] + 1024)  # one large residual must not raise the block's floor much
         deviation = abs(value - floor[i])
         floor[i] += (value - floor[i]) >> rate
         spread[i] += (deviation - spread[i]) >> rate
     return rise
 
 
-@_kernel
+@kernel
 def measure(
     analysis: np.ndarray,
     slot: int,
@@ -257,11 +273,9 @@ def measure(
     shifts: np.ndarray,
     turns: np.ndarray,
     turns_rad: np.ndarray,
-    floor: np.ndarray,
-    spread: np.ndarray,
-    samples: np.ndarray,
+    floors: NoiseFloors,
     out: np.ndarray,
-    exposure: np.ndarray,
+    exposure: Exposure,
 ) -> None:
     """`surprise` of all cameras, one after the other: the result cannot depend on a number of threads.
 
@@ -269,9 +283,9 @@ def measure(
         analysis, slot: of `History`.
         ages, shifts, turns_rad: of `ego_warp.reference_shifts`.
         turns: (8, 2, 300) shifts per radian.
-        floor, spread, samples: (8, 300), (8, 300), (8,) int64, the noise floors; updated.
+        floors: updated.
         out: (8, 300) int64, written; 0 where there is no reference.
-        exposure: (8, 3) int64, written: rise, gain and offset, in 1/256.
+        exposure: written.
     """
     length, cameras, rows, columns = analysis.shape
     blocks = out.shape[1]
@@ -281,7 +295,7 @@ def measure(
     for camera in range(cameras):
         if ages[camera] == 0:
             out[camera] = 0
-            exposure[camera, 0], exposure[camera, 1], exposure[camera, 2] = 256, 256, 0
+            exposure.rise[camera], exposure.gain[camera], exposure.offset[camera] = 256, 256, 0
             continue
         image, reference = analysis[slot, camera], analysis[(slot - ages[camera]) % length, camera]
         warp(reference, shifts[camera], warped)
@@ -299,16 +313,16 @@ def measure(
             gain,
             offset,
             residual,
-            floor[camera],
-            spread[camera],
-            samples[camera],
+            floors.floor[camera],
+            floors.spread[camera],
+            floors.samples[camera],
             out[camera],
         )
-        samples[camera] += 1
-        exposure[camera, 0], exposure[camera, 1], exposure[camera, 2] = rise, gain, offset
+        floors.samples[camera] += 1
+        exposure.rise[camera], exposure.gain[camera], exposure.offset[camera] = rise, gain, offset
 
 
-@_kernel
+@kernel
 def misfit(
     analysis: np.ndarray, is_valid: np.ndarray, slot: int, then: int, blocks: np.ndarray, shifts: np.ndarray, limit: int
 ) -> int:

@@ -3,7 +3,8 @@
 Static shapes: N = 8 cameras, K = patches of the budget, 112 memory slots. Never larger, whatever the cameras show.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ META_SIZE = 8
 """Per token: camera index, ray x y z (unit, ego frame), angular width rad, angular height rad, age s, filled 0/1."""
 
 RETINA_TOKENS = 12
-"""Tokens a camera's base image gives: 3 rows x 4 columns."""
+"""Tokens per camera that the base image gives: 3 rows x 4 columns."""
 
 TIME_SLOTS, NEAR_SLOTS, FAR_SLOTS, EVENT_SLOTS = 32, 32, 32, 16
 MEMORY_SLOTS = TIME_SLOTS + NEAR_SLOTS + FAR_SLOTS + EVENT_SLOTS
@@ -21,14 +22,15 @@ MEMORY_POSE_SIZE = 6
 """Per slot: x m, y m, sin yaw, cos yaw of the ego at the commit in the present ego frame, age s, queue (0-3)."""
 
 MAX_COMMITS = 4
-"""At most one commit per queue and tick."""
+"""One commit per queue and tick at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompressedTick:
     """One tick, compressed.
 
-    Arrays are written anew every tick; copy what has to outlive the next call.
+    The arrays belong to the compressor: they are valid until its next `step` or `reset`, which writes into the same
+    memory. `copy` what has to live longer.
 
     Attributes:
         retina: (8, 6, base_h/2, base_w/2) uint8; YUV 4:2:0 packed space-to-depth, channels Y00 Y01 Y10 Y11 U V.
@@ -42,8 +44,8 @@ class CompressedTick:
         memory_pose: (112, 6) float32.
         memory_valid: (112,) float32, 1 or 0: slots that the network may attend to at this tick.
         commit_slots: (4,) int16, the slots that this tick's `new_k`, `new_v` go into after inference; -1 unused.
-        is_keyframe: (8,) bool, cameras with a keyframe at this tick: more gaze now and, where it is a surprise, a
-            commit to the event reservoir.
+        is_keyframe: (8,) bool, cameras with a keyframe at this tick: they get more patches and, where a surprise is
+            the reason, a slot of the event reservoir.
     """
 
     tick: int
@@ -60,3 +62,9 @@ class CompressedTick:
     memory_valid: np.ndarray
     commit_slots: np.ndarray
     is_keyframe: np.ndarray
+
+    def copy(self) -> "CompressedTick":
+        """The same tick with arrays of its own."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        copies: dict[str, Any] = {name: value.copy() for name, value in values.items() if isinstance(value, np.ndarray)}
+        return replace(self, **copies)

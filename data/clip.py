@@ -9,11 +9,11 @@ from pathlib import Path
 
 from fsd.data.camera_names import canonical_name, fov_deg_in_name
 from fsd.data.camera_stream import CameraStream
-from fsd.data.clip_layout import Layout, find_videos, mapped_videos
 from fsd.data.clip_streams import camera_streams
 from fsd.data.ego import CommandTrack, EgoTrack, load_commands, load_ego
 from fsd.data.errors import ClipError, RigError
 from fsd.data.frames import CAMERAS
+from fsd.data.recording_files import RecordingFiles, find_videos, mapped_videos
 from fsd.data.rig import Rig, load_rig
 from fsd.data.standard_rigs import assumed_rig
 from fsd.data.steering import SteeringTrack, has_steering_column, load_steering
@@ -61,14 +61,14 @@ def open_clip(path: Path, cameras: Mapping[str, Path] | None = None) -> Clip:
     if not path.exists():
         raise ClipError(f"{path} does not exist. Give a folder of recordings or a video file.")
     folder = path if path.is_dir() else path.parent
-    layout = _layout(path, folder, cameras)
+    files = _files(path, folder, cameras)
     rig_path = path / "rig.json"
     rig = load_rig(rig_path) if path.is_dir() and rig_path.exists() else None
-    notes = list(layout.notes)
-    streams = camera_streams(layout, folder, rig, notes)
+    notes = list(files.notes)
+    streams = camera_streams(files, folder, rig, notes)
     if rig is None:
         sizes = {name: (stream.width_px, stream.height_px) for name, stream in streams.items()}
-        fov_deg = {name: fov for name, label in layout.labels.items() if (fov := fov_deg_in_name(label))}
+        fov_deg = {name: fov for name, label in files.labels.items() if (fov := fov_deg_in_name(label))}
         notes.append("No rig.json: usual camera places and lenses are assumed, so the geometry is approximate.")
         used_rig = assumed_rig(sizes, fov_deg)
     else:
@@ -81,48 +81,48 @@ def open_clip(path: Path, cameras: Mapping[str, Path] | None = None) -> Clip:
     return Clip(
         name=path.stem if path.is_file() else path.resolve().name,
         path=path,
-        format=_format(path, cameras, rig, layout),
+        format=_format(path, cameras, rig, files),
         rig=used_rig,
         rig_is_assumed=rig is None,
         streams=tuple(streams.get(name) for name in CAMERAS),
         ego=load_ego(ego_path) if path.is_dir() and ego_path.exists() else None,
         commands=load_commands(command_path) if path.is_dir() and command_path.exists() else None,
         notes=tuple(notes),
-        steering=_steering(layout),
+        steering=_steering(files),
     )
 
 
-def _layout(path: Path, folder: Path, cameras: Mapping[str, Path] | None) -> Layout:
+def _files(path: Path, folder: Path, cameras: Mapping[str, Path] | None) -> RecordingFiles:
     if cameras:
         return mapped_videos(folder, cameras)
     if path.is_dir():
         return find_videos(path)
-    layout = Layout()
+    files = RecordingFiles()
     name = canonical_name(path.stem)
-    layout.add(name or "front_main", path.stem, (path,))
+    files.add(name or "front_main", path.stem, (path,))
     if name is None:
-        layout.notes.append(f"{path.name} names no camera; it is taken as front_main.")
-    return layout
+        files.notes.append(f"{path.name} names no camera; it is taken as front_main.")
+    return files
 
 
-def _steering(layout: Layout) -> SteeringTrack | None:
+def _steering(files: RecordingFiles) -> SteeringTrack | None:
     """The angles in the first CSV file that has them, front cameras first."""
     for name in CAMERAS:
-        if name in layout.videos:
-            table = layout.videos[name][0].with_suffix(".csv")
+        if name in files.videos:
+            table = files.videos[name][0].with_suffix(".csv")
             if has_steering_column(table):
                 return load_steering(table)
     return None
 
 
-def _format(path: Path, cameras: Mapping[str, Path] | None, rig: Rig | None, layout: Layout) -> str:
+def _format(path: Path, cameras: Mapping[str, Path] | None, rig: Rig | None, files: RecordingFiles) -> str:
     if cameras:
         return "mapping"
     if path.is_file():
         return "file"
     if rig is not None:
         return "native"
-    return "parts" if any(len(parts) > 1 for parts in layout.videos.values()) else "folder"
+    return "parts" if any(len(parts) > 1 for parts in files.videos.values()) else "folder"
 
 
 def _check_rig_fits(path: Path, rig: Rig, streams: Mapping[str, CameraStream]) -> None:

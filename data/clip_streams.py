@@ -9,20 +9,20 @@ from itertools import pairwise
 from pathlib import Path
 
 from fsd.data.camera_stream import CameraStream
-from fsd.data.clip_layout import Layout
 from fsd.data.clock import MAX_GAP_NS, Timestamps, floor_ns, has_timestamp_column, load_timestamps
 from fsd.data.errors import ClipError
 from fsd.data.frames import CAMERAS
 from fsd.data.part_overlap import overlap_frames
+from fsd.data.recording_files import RecordingFiles
 from fsd.data.rig import Rig
 from fsd.data.video_probe import VideoInfo, probe
 
 
-def camera_streams(layout: Layout, folder: Path, rig: Rig | None, notes: list[str]) -> dict[str, CameraStream]:
+def camera_streams(files: RecordingFiles, folder: Path, rig: Rig | None, notes: list[str]) -> dict[str, CameraStream]:
     """The streams of a clip by canonical camera name.
 
     Args:
-        layout: which files belong to which camera.
+        files: which files belong to which camera.
         folder: of the clip, where timestamp files may lie.
         rig: as described, for the rate of videos without times; None where it is assumed.
         notes: sentences that say what was assumed are appended.
@@ -31,9 +31,9 @@ def camera_streams(layout: Layout, folder: Path, rig: Rig | None, notes: list[st
         ClipError: a file is broken or does not fit the others.
         ClockError: a timestamps file is wrong.
     """
-    infos = {name: [probe(part, decodes=part is parts[0]) for part in parts] for name, parts in layout.videos.items()}
+    infos = {name: [probe(part, decodes=part is parts[0]) for part in parts] for name, parts in files.videos.items()}
     overlap = 0
-    in_parts = [parts for parts in layout.videos.values() if len(parts) > 1]
+    in_parts = [parts for parts in files.videos.values() if len(parts) > 1]
     if in_parts:
         overlap, note = overlap_frames(in_parts)
         notes.append(note)

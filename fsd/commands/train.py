@@ -3,8 +3,9 @@
 import argparse
 import sys
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from tqdm import tqdm
 
 from fsd.commands.arguments import add_options, config_from, typed_name
@@ -12,6 +13,9 @@ from fsd.data.errors import ModelError, UsageError
 from fsd.data.options import declared_options
 from fsd.extras import install_line
 from fsd.networks.train_options import RecipeConfig, RecordedFitConfig, TrainOptions
+
+if TYPE_CHECKING:
+    from fsd.networks.recorded_fit import RecordedFit
 
 EXAMPLE = """examples:
   fsd train --out runs/mine                                # the packaged recipe, about 9 hours on two cores
@@ -70,25 +74,25 @@ def _from_recordings(options: argparse.Namespace) -> dict[str, Any]:
     with _Bars() as bars:
         result = fit_recordings(config, bars.report)
     if not options.json:
-        print(_in_words(result), f"weights  {config.out / result['weights']}", config.out / RESULT, sep="\n")
-    return result
+        print(_in_words(result), f"weights  {config.out / result.weights}", config.out / RESULT, sep="\n")
+    found: dict[str, Any] = msgspec.to_builtins(result)
+    return found
 
 
-def _in_words(result: dict[str, Any]) -> str:
-    steering = result["steering"]
-    source = "assumed: public figures of a Lincoln MKZ" if steering["is_assumed"] else "as given"
+def _in_words(result: "RecordedFit") -> str:
+    steering = result.steering
+    source = "assumed: public figures of a Lincoln MKZ" if result.is_steering_assumed else "as given"
     lines = [
-        f"labels   curvature from {', '.join(result['curvature_from'])}; steering ratio {steering['ratio']:g}, "
-        f"wheelbase {steering['wheelbase_m']:g} m ({source})",
-        f"learned  {', '.join(result['learned'])}; for other outputs these clips have no labels",
+        f"labels   curvature from {', '.join(result.curvature_from)}; steering ratio {steering.ratio:g}, "
+        f"wheelbase {steering.wheelbase_m:g} m ({source})",
+        f"learned  {', '.join(result.learned)}; for other outputs these clips have no labels",
         "steering wheel angle, root mean square error in rad:",
         "  part    samples  network     zero     mean of the training part",
     ]
-    for part in ("train", "test"):
-        scores = result[part]
-        figures = "  ".join(f"{scores[f'{name}_rmse_rad']:7.4f}" for name in ("network", "zero", "mean"))
-        lines.append(f"  {part:6} {scores['samples']:8d}  {figures}")
-    return "\n".join([*lines, result["caveat"]])
+    for part, scores in (("train", result.train), ("test", result.test)):
+        errors_rad = (scores.network_rmse_rad, scores.zero_rmse_rad, scores.mean_rmse_rad)
+        lines.append(f"  {part:6} {scores.samples:8d}  {'  '.join(f'{error:7.4f}' for error in errors_rad)}")
+    return "\n".join([*lines, result.caveat])
 
 
 class _Bars:

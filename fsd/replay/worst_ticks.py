@@ -92,7 +92,7 @@ class Moments:
         """Hold this tick if it is the worst of its stretch so far."""
         error, held = self._error(result), self._worst_of_stretch
         if np.isfinite(error) and (held is None or error > held.error):
-            self._worst_of_stretch = _Candidate(error, _frozen(result), ego, command)
+            self._worst_of_stretch = _Candidate(error, _kept(result), ego, command)
 
     def _error(self, result: StepResult) -> float:
         """Mean distance to the driven path over the longest horizon that was recorded (NaN if none), or uncertainty."""
@@ -128,21 +128,10 @@ class Moments:
                 self.thumbnails[name] = _jpeg(rgb_picture(frame, size))
 
 
-def _frozen(result: StepResult) -> StepResult:
-    """The result with copies of what the compressor writes anew at every tick and a picture shows."""
+def _kept(result: StepResult) -> StepResult:
+    """The result with a compressed tick that the next step does not overwrite."""
     compressed = result.compressed
-    if compressed is None:
-        return result
-    return replace(
-        result,
-        compressed=replace(
-            compressed,
-            patch_camera=compressed.patch_camera.copy(),
-            patch_block=compressed.patch_block.copy(),
-            is_keyframe=compressed.is_keyframe.copy(),
-            memory_valid=compressed.memory_valid.copy(),
-        ),
-    )
+    return result if compressed is None else replace(result, compressed=compressed.copy())
 
 
 def _jpeg(picture: Image.Image) -> bytes:

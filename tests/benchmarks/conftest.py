@@ -1,4 +1,4 @@
-"""The benchmarks are scripts, not a package: their folder goes on the path here, as it does when one is run."""
+"""Put the folder `benchmarks` on the path, as running a benchmark does."""
 
 import sys
 from pathlib import Path

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from fsd.compression.token_geometry import cell_pixels, ego_rays
+from fsd.compression.token_rays import cell_pixels, ego_rays
 from fsd.data.frames import CAMERAS, Frame, FrameSet
 from fsd.data.standard_rigs import canonical_rig
 

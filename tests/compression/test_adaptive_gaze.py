@@ -7,12 +7,12 @@ from fsd.compression.adaptive_gaze import AdaptiveGaze, GazeWeights
 from fsd.compression.budget import BUDGETS
 from fsd.compression.gaze import Gaze, Scene
 from fsd.compression.overlap import better_views
-from fsd.compression.token_geometry import TokenGeometry
+from fsd.compression.token_rays import TokenRays
 from fsd.data.frames import BLOCKS, CAMERAS
 from fsd.data.standard_rigs import canonical_rig
 
 RIG = canonical_rig()
-GEOMETRY = TokenGeometry(RIG)
+GEOMETRY = TokenRays(RIG)
 ALL = np.ones(8, bool)
 REAR = CAMERAS.index("rear")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fsd.compression.byte_sums import WIDE, byte_summer
+from fsd.compression.byte_sums import LINE_WORDS, make_byte_sum
 from fsd.compression.residual_kernels import block_sums, residuals
 
 
@@ -22,12 +22,12 @@ def cells(plane: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("is_portable", [False, True])
 def test_bytes_of_one_image_are_added_up_exactly(is_portable: bool) -> None:
-    add = byte_summer(1, is_portable)
+    add = make_byte_sum(1, is_portable)
 
     @njit
     def sums(words: np.ndarray, out: np.ndarray) -> None:
         for y in range(out.shape[0]):
-            for x in range(0, out.shape[1], WIDE):
+            for x in range(0, out.shape[1], LINE_WORDS):
                 add(words, np.uint64(8 * y), np.uint64(x), out, np.uint64(y))
 
     for plane in planes(2):
@@ -38,12 +38,12 @@ def test_bytes_of_one_image_are_added_up_exactly(is_portable: bool) -> None:
 
 @pytest.mark.parametrize("is_portable", [False, True])
 def test_differences_of_two_images_are_added_up_exactly(is_portable: bool) -> None:
-    differ = byte_summer(2, is_portable)
+    differ = make_byte_sum(2, is_portable)
 
     @njit
     def sums(words: np.ndarray, others: np.ndarray, out: np.ndarray) -> None:
         for y in range(out.shape[0]):
-            for x in range(0, out.shape[1], WIDE):
+            for x in range(0, out.shape[1], LINE_WORDS):
                 differ(words, others, np.uint64(8 * y), np.uint64(x), out, np.uint64(y))
 
     for one in planes(2):

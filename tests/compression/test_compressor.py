@@ -81,7 +81,7 @@ def test_the_future_changes_nothing(noisy_drive: list[FrameSet]) -> None:
 def test_a_patch_says_where_it_looks(noisy_drive: list[FrameSet]) -> None:
     compressor = Compressor(RIG, BUDGETS["B100"])
     out = compressor.step(noisy_drive[0], EGO, None)
-    rows = compressor.geometry.block_meta[out.patch_camera, out.patch_block]
+    rows = compressor.token_rays.block_meta[out.patch_camera, out.patch_block]
     np.testing.assert_array_equal(out.patch_meta[:, :6], rows[:, :6])
     np.testing.assert_array_equal(out.patch_meta[:, 0], out.patch_camera)
     assert (out.patch_meta[:, 7] == 1).all()

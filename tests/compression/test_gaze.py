@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from fsd.compression.budget import ALL_BLOCKS, BUDGETS, Budget
 from fsd.compression.gaze import Gaze, GazePolicy, Scene, spread_order
 from fsd.compression.gaze_baselines import DownscaleOnly, FixedFoveation, RandomGaze
-from fsd.compression.token_geometry import TokenGeometry
+from fsd.compression.token_rays import TokenRays
 from fsd.data.frames import BLOCKS
 from fsd.data.standard_rigs import canonical_rig
 
-GEOMETRY = TokenGeometry(canonical_rig())
+GEOMETRY = TokenRays(canonical_rig())
 ANALYSIS = np.zeros((8, 120, 160), np.uint8)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from typing import Any
@@ -13,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fsd.compression.batch import compress
 from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.compression.keyframes import SURPRISE
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import Frame, FrameSet
+from fsd.data.rig import Rig
 from fsd.data.standard_rigs import canonical_rig
 
 B100 = BUDGETS["B100"]
@@ -31,6 +32,12 @@ SLOW = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+
+
+def compress(rig: Rig, drive: Sequence[FrameSet], ego: EgoSample | None) -> list[CompressedTick]:
+    """A drive at B100 without a network: every tick with arrays of its own."""
+    compressor = Compressor(rig, B100)
+    return [compressor.step(frame_set, ego, None).copy() for frame_set in drive]
 
 
 def digest(ticks: list[CompressedTick]) -> str:
@@ -75,7 +82,7 @@ egos = st.one_of(st.none(), st.builds(EgoSample, st.floats(-3, 50), st.floats(-1
 @given(script=scripts, ego=egos)
 def test_never_more_than_the_budget(made: Any, script: list[list[str]], ego: EgoSample | None) -> None:
     drive = torment(made, script)
-    for frame_set, tick in zip(drive, compress(RIG, B100, drive, [ego] * len(drive)), strict=True):
+    for frame_set, tick in zip(drive, compress(RIG, drive, ego), strict=True):
         used = tick.patch_camera >= 0
         assert tick.patches.shape == (58, 6, 16, 16)
         assert used.sum() == min(58, 300 * int(frame_set.is_valid.sum()))
@@ -94,8 +101,8 @@ def test_the_future_changes_nothing(
 ) -> None:
     cut = min(cut, len(script) - 1)
     future = data.draw(scripts)
-    one = list(compress(RIG, B100, torment(made, script), [ego] * 99))[:cut]
-    other = list(compress(RIG, B100, torment(made, script[:cut] + future), [ego] * 99))[:cut]
+    one = compress(RIG, torment(made, script), ego)[:cut]
+    other = compress(RIG, torment(made, script[:cut] + future), ego)[:cut]
     assert digest(one) == digest(other)
 
 
@@ -105,17 +112,17 @@ def test_streaming_equals_batch_and_threads_do_not_matter(
     made: Any, script: list[list[str]], ego: EgoSample | None
 ) -> None:
     drive = torment(made, script)
-    batch = digest(list(compress(RIG, B100, drive, [ego] * len(drive))))
+    batch = digest(compress(RIG, drive, ego))
     with ThreadPoolExecutor(4) as pool:  # four drives at once: kernels release the interpreter lock
-        runs = [pool.submit(lambda: digest(list(compress(RIG, B100, drive, [ego] * len(drive))))) for _ in range(4)]
+        runs = [pool.submit(lambda: digest(compress(RIG, drive, ego))) for _ in range(4)]
         assert {run.result() for run in runs} == {batch}
 
 
 def test_other_processes_with_other_threads_give_the_same_bytes(made: Any) -> None:
     script = f"""
 import hashlib, numpy as np
-from fsd.compression.batch import compress
 from fsd.compression.budget import BUDGETS
+from fsd.compression.compressor import Compressor
 from fsd.data.ego import EgoSample
 from fsd.data.frames import Frame, FrameSet
 from fsd.data.standard_rigs import canonical_rig
@@ -126,7 +133,9 @@ def picture():
     return Frame(*(rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((60, 80), (30, 40), (30, 40))), 0, 0)
 drive = [FrameSet(t, t * {made.TICK_NS}, tuple(picture() for _ in range(8)), ages, all_valid, all_valid)
          for t in range(12)]
-for tick in compress(canonical_rig(80, 60), BUDGETS["B100"], drive, [EgoSample(9.0, 0.1)] * 12):
+compressor = Compressor(canonical_rig(80, 60), BUDGETS["B100"])
+for frame_set in drive:
+    tick = compressor.step(frame_set, EgoSample(9.0, 0.1), None)
     for array in (tick.retina, tick.patches, tick.patch_meta, tick.memory_pose, tick.commit_slots):
         state.update(array.tobytes())
 print(state.hexdigest())
@@ -161,7 +170,7 @@ def test_any_block_is_read_again_within_its_bound_though_cameras_flicker(made: A
 def test_standstill_freezes_the_distance_queues(street: Any, ego: EgoSample | None) -> None:
     still = [street.frame_set(0, cameras=(0, 3), noise_seed=seed) for seed in range(4)]
     drive = [replace(still[tick % 4], tick=tick, timestamp_ns=tick * 27_777_778) for tick in range(60)]
-    commits = [tick.commit_slots for tick in compress(street.rig, B100, drive, [ego] * 60)]
+    commits = [tick.commit_slots for tick in compress(street.rig, drive, ego)]
     assert not any(((slots >= 32) & (slots < 96)).any() for slots in commits[12:])
     assert sum((slots >= 0).any() for slots in commits) >= 15  # time goes on
 
@@ -196,7 +205,7 @@ def test_an_exposure_step_adds_at_most_one_keyframe_a_camera(
     stepped = [exposed(tick, gain) if tick.tick >= 20 else tick for tick in drive]
     counts = []
     for variant in (drive, stepped):
-        ticks = compress(street.rig, B100, variant, [EgoSample(speed_mps, 0.0)] * 40)
+        ticks = compress(street.rig, variant, EgoSample(speed_mps, 0.0))
         counts.append(np.sum([tick.is_keyframe for tick in ticks], axis=0))
     assert (counts[1] - counts[0] <= 1).all()
 

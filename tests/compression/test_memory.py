@@ -21,7 +21,7 @@ def drive(
     commits = []
     for tick in range(start, start + ticks):
         odometer.step(tick * TICK_NS, ego)
-        memory.look(odometer, tick * TICK_NS)
+        memory.recall_poses(odometer, tick * TICK_NS)
         memory.commit(odometer, tick * TICK_NS)
         commits.append({int(slot) for slot in memory.commits if slot >= 0})
     return commits
@@ -59,7 +59,7 @@ def test_a_slot_is_attended_to_from_the_next_tick_on() -> None:
     drive(memory, odometer, 1, None)
     assert memory.commits[0] == 0
     assert not memory.valid.any()
-    memory.look(odometer, TICK_NS)
+    memory.recall_poses(odometer, TICK_NS)
     assert np.flatnonzero(memory.valid).tolist() == [0]
 
 
@@ -67,7 +67,7 @@ def test_slot_poses_are_relative_to_the_present_ego_frame() -> None:
     memory, odometer = OdometerMemory(), Odometer()
     memory.commit(odometer, 0)  # at the origin, looking along x
     odometer.x_m, odometer.y_m, odometer.yaw_rad = 3.0, 1.0, math.pi / 2
-    memory.look(odometer, 2_000_000_000)
+    memory.recall_poses(odometer, 2_000_000_000)
     # The origin lies 1 m behind and 3 m to the left of an ego at (3, 1) that looks along y.
     np.testing.assert_allclose(memory.pose[0], [-1.0, 3.0, -1.0, 0.0, 2.0, 0.0], atol=1e-6)
 
@@ -83,9 +83,9 @@ def test_events_end_after_a_minute_and_make_room() -> None:
     memory, odometer = OdometerMemory(), Odometer()
     memory.commit(odometer, 0, surprise=7)
     assert memory.commits[3] == 96
-    memory.look(odometer, 60_000_000_000)
+    memory.recall_poses(odometer, 60_000_000_000)
     assert memory.valid[96] == 1
-    memory.look(odometer, 60_000_000_001)
+    memory.recall_poses(odometer, 60_000_000_001)
     assert memory.valid[96] == 0
     assert not memory.pose[96, :5].any()
 
@@ -119,7 +119,7 @@ def test_never_more_than_the_slots_there_are(steps: list[tuple[float, float, int
     memory, odometer = OdometerMemory(), Odometer()
     for tick, (speed_mps, yaw_rate_rps, surprise, has_ego) in enumerate(steps):
         odometer.step(tick * TICK_NS, EgoSample(speed_mps, yaw_rate_rps) if has_ego else None)
-        memory.look(odometer, tick * TICK_NS)
+        memory.recall_poses(odometer, tick * TICK_NS)
         memory.commit(odometer, tick * TICK_NS, surprise)
         used = memory.commits[memory.commits >= 0]
         assert len(set(used.tolist())) == len(used)

@@ -1,0 +1,46 @@
+"""Compile a function to machine code, and keep the result on disk for the next process.
+
+Numba takes a kernel from its cache when the kernel's own file is unchanged, although the code may depend on other files
+too: on kernels and intrinsics that it calls, and on constants. Here the cache is valid for one state of all sources.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from numba import njit
+
+from fsd.data import frames
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def _source_digest() -> str:
+    """Digest of all files of this folder, and of the one whose constants kernels take from `data`."""
+    digest = hashlib.sha256()
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(frames.__file__)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+_SOURCE_DIGEST = _source_digest()
+
+
+def kernel(function: Kernel) -> Kernel:
+    """Decorator: compile on the first call, for its types of arguments; runs without the interpreter's lock."""
+    return _valid_for_all_sources(njit(nogil=True, cache=True, error_model="numpy")(function))
+
+
+def inlined_kernel(function: Kernel) -> Kernel:
+    """Decorator: a kernel that is compiled into its callers, so that constant arguments are known there."""
+    return _valid_for_all_sources(njit(nogil=True, cache=True, error_model="numpy", inline="always")(function))
+
+
+def _valid_for_all_sources(compiled: Any) -> Any:
+    # Numba has no public way to add to what a cache file must match. Where a later version names these attributes
+    # otherwise, kernels are cached by their own file only, and the test of stale kernels fails.
+    cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if cache_file is not None:
+        cache_file._source_stamp = (cache_file._source_stamp, _SOURCE_DIGEST)
+    return compiled

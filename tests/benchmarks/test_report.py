@@ -1,0 +1,28 @@
+"""The end of a benchmark: one JSON line that says what was measured, and on which machine."""
+
+import json
+
+import pytest
+from _report import finish, instruction_set
+
+
+def test_the_last_line_holds_metrics_input_samples_and_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    finish("some_speed", {"ratio": 1.5}, 7, "8 streams")
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (line["benchmark"], line["figures"], line["samples"]) == ("some_speed", {"ratio": 1.5}, 7)
+    assert line["input"] == "8 streams"
+    assert {"cpu", "cores", "instruction_set", "python", "numpy"} <= set(line["machine"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu sse4_2 avx2", "avx2"),
+        ("avx2 avx512f avx512_vnni amx_int8", "avx2 avx512 vnni amx"),
+        ("avx2 avx_vnni", "avx2 vnni"),
+        ("fp asimd asimddp i8mm", "neon dotprod i8mm"),
+        ("", "unknown"),
+    ],
+)
+def test_the_instruction_set_names_what_decides_the_speed_of_8_bit_products(flags: str, expected: str) -> None:
+    assert instruction_set(flags) == expected
