@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from fsd.data.errors import UsageError
+from fsd.data.files import write_text
 from fsd.version import __version__
 
 SUMMARY_FILE = "summary.json"
@@ -43,11 +44,9 @@ def write_summary(folder: Path, summary: Summary) -> None:
     Raises:
         ValueError: a number is not finite.
     """
-    unfinished = folder / f"{SUMMARY_FILE}.part"
     # Not msgspec's own encoder: it would write NaN as null.
     content = json.dumps(msgspec.to_builtins(summary), indent=2, allow_nan=False)
-    unfinished.write_text(content + "\n", encoding="utf-8")
-    unfinished.replace(folder / SUMMARY_FILE)
+    write_text(folder / SUMMARY_FILE, content + "\n")
 
 
 def load_summary(path: Path, kind: type[AnySummary]) -> AnySummary:
