@@ -32,8 +32,8 @@ def tick_of(tick: int) -> FrameSet:
     rng = np.random.default_rng(tick)
     frames = []
     for _ in range(8):
-        pcompressors = (rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((60, 80), (30, 40), (30, 40)))
-        frames.append(Frame(*pcompressors, tick * TICK_NS, tick))
+        planes = (rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((60, 80), (30, 40), (30, 40)))
+        frames.append(Frame(*planes, tick * TICK_NS, tick))
     everywhere = np.ones(8, bool)
     return FrameSet(tick, tick * TICK_NS, tuple(frames), np.zeros(8, np.int64), everywhere, everywhere)
 
