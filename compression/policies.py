@@ -1,4 +1,4 @@
-"""The compressor's own gaze and the baselines it is measured against, by name, all within the same bytes a tick.
+"""The compressor's own gaze and the baselines it is measured against, by name, all with the same bytes per tick.
 
 A baseline is a gaze policy, or a gaze policy behind a frame selection, or another split of the same bytes.
 """
@@ -40,9 +40,9 @@ def make_selection(name: str, camera_count: int, budget: Budget) -> FrameSelecti
 
 
 def policy_budget(name: str, budget: Budget) -> Budget:
-    """How the policy splits the budget's bytes: no tick costs more than one of `budget`.
+    """How the policy divides the budget's bytes: no tick has more than one of `budget`.
 
-    `downscale` gives everything to a 4:3 base image, but for the one patch that a budget must have and that stays grey.
+    `downscale` gives everything to a 4:3 base image, except the one patch that a budget must have and that stays grey.
     """
     if name != "downscale":
         return budget

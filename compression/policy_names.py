@@ -1,7 +1,7 @@
 """The gaze policies by name, for lists of choices; loads none of their kernels."""
 
 POLICIES: dict[str, str] = {
-    "adaptive": "the compressor's own: prior, surprise after ego-warp, age, and what the network asks for",
+    "adaptive": "the compressor's own: prior, surprise after ego-warp, age, the saliency that the network requests",
     "fixed": "fixed foveation: the same blocks at every tick, plus the sweep",
     "random": "other blocks at every tick, by a hash",
     "downscale": "all bytes go to a larger base image, none to patches",

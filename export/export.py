@@ -21,7 +21,6 @@ from fsd.export.locate import locate
 from fsd.export.metadata import write_model
 from fsd.export.onnx_export import export_onnx, simplify
 from fsd.export.parity import FP32_BATCH, ParityReport, compare
-from fsd.export.parity_page import write_page
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES, Recipe
 from fsd.export.sensitivity import ProgressCallback, QuantizationTrial, Sensitivity, choose_float_layers, measure
@@ -38,8 +37,13 @@ SYNTHETIC_CLIPS, SYNTHETIC_TICKS = 4, 240
 
 @dataclass(frozen=True)
 class Exported:
-    """Files that `export` wrote: the FP32 file, the `others` by their name in the report, and optional results."""
+    """What `export` wrote: the FP32 file, the `others` by their name in the report, and what was asked for besides.
 
+    `name` is the network's budget.
+    """
+
+    name: str
+    is_trained: bool
     fp32: Path
     others: Mapping[str, Path]
     calibration: Path | None
@@ -138,8 +142,8 @@ def export(
         report = replace(report, failures=failures, notes=_coverage(report, config))
         parity = config.out / "parity.json"
         write_text(parity, json.dumps(report.to_dict(), indent=1) + "\n")
-        write_page(config.out / "parity.html", report, network.config.budget.name, trained, sensitivities)
-    return Exported(fp32, others, calibration_file, parity, report, sensitivities)
+    name = network.config.budget.name
+    return Exported(name, trained, fp32, others, calibration_file, parity, report, sensitivities)
 
 
 def check_device(device: str) -> None:
