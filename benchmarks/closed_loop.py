@@ -25,7 +25,7 @@ from fsd.data.frames import RATE_HZ
 from fsd.data.simulator.scoring.metrics import RouteScore
 from fsd.drive.drive import DriveConfig, DriveResult, drive, driver_name
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR
-from fsd.drive.table import Routes, bootstrap, figures, of_scenario, paired_difference, table
+from fsd.drive.table import Routes, bootstrap, mean_score, of_scenario, paired_difference, route_metrics, table
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish
@@ -117,37 +117,33 @@ def _metrics(
     """The metrics of the last line, without those that no route supports."""
     own, expert = claim["network"], claim["expert"]
     in_range, out_of_range = _some(own, IN_RANGE), _some(own, ("S8",))
-    whole = figures(own)
+    whole = route_metrics(own)
     found = {
-        "score_over_expert": _mean(in_range) / _mean(_some(expert, IN_RANGE)),
-        "score_over_expert_s8": _mean(out_of_range) / _mean(_some(expert, ("S8",))),
-        "driving_score": whole["driving_score"],
-        "route_completion": whole["route_completion"],
-        "offroad_per_10km": whole.get("offroad_per_10km", math.nan),
+        "score_over_expert": mean_score(in_range) / mean_score(_some(expert, IN_RANGE)),
+        "score_over_expert_s8": mean_score(out_of_range) / mean_score(_some(expert, ("S8",))),
+        "driving_score": whole.driving_score,
+        "route_completion": whole.route_completion,
+        "offroad_per_10km": whole.offroad_per_10km,
         "score_over_blind_steering": paired_difference(own, claim["blind_steering"]).mean,
-        "red_light_obeyed": whole.get("red_light_obeyed", math.nan),
-        "hard_brake_safe": 1.0 - figures(_some(own, ("S2",)))["collisions"],
-        "blackout_score_ratio": _mean(controls["network_blackout"]) / max(_mean(controls["network"]), 1e-9),
+        "red_light_obeyed": whole.red_light_obeyed,
+        "hard_brake_safe": 1.0 - (route_metrics(_some(own, ("S2",))).collisions or 0.0),
+        "blackout_score_ratio": mean_score(controls["network_blackout"]) / max(mean_score(controls["network"]), 1e-9),
         "side_cameras_gain": paired_difference(cameras["network"], cameras["network_front_only"]).mean,
         "positive_control_drop": paired_difference(controls["network"], controls["network_blurred"]).mean,
     }
     losses = [paired_difference(controls["network"], controls[f"network:{camera}"]).mean for camera in SIDE_AND_REAR]
-    found["worst_single_camera_loss"] = max(losses) / max(_mean(controls["network"]), 1e-9)
+    found["worst_single_camera_loss"] = max(losses) / max(mean_score(controls["network"]), 1e-9)
     for other in others:
         found[f"{other}_score_change"] = -paired_difference(controls["network"], controls[other]).mean
     for scenario in ALL:
-        found[f"score_{scenario.lower()}"] = _mean(of_scenario(own, scenario))
+        found[f"score_{scenario.lower()}"] = mean_score(of_scenario(own, scenario))
     interval = bootstrap([score.driving_score for score in own.values()])
     found |= {"driving_score_low": interval.low, "driving_score_high": interval.high, "routes": len(own)}
-    return {name: value for name, value in found.items() if not math.isnan(value)}
+    return {name: value for name, value in found.items() if value is not None and not math.isnan(value)}
 
 
 def _some(routes: Routes, scenarios: tuple[str, ...]) -> Routes:
     return {route: score for route, score in routes.items() if route[0] in scenarios}
-
-
-def _mean(routes: Routes) -> float:
-    return figures(routes).get("driving_score", math.nan)
 
 
 def _print_endings(routes: Routes) -> None:

@@ -26,13 +26,13 @@ import numpy as np
 from fsd.data.clip import Clip, open_clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import RATE_HZ, TICK_MS
-from fsd.meters.cpu_steal import stolen_words
 from fsd.outputs.tables import ResultTables
-from fsd.profile.control_thread import together, watch
+from fsd.profile.control_thread import measure_stalls, merge_stalls
 from fsd.profile.samples import TickSamples
 from fsd.profile.scenario_summary import summarise
 from fsd.profile.scenarios import constant_stream, first_plan_ms, flat_out, model_only
 from fsd.profile.stats.percentiles import percentile
+from fsd.profile.terminal import describe_cpu_steal
 from fsd.profile.timed_pipeline import TimedPipeline
 from fsd.runtime.engine import Engine
 from fsd.runtime.network_planner import NetworkPlanner
@@ -56,16 +56,16 @@ def main() -> None:
     ticks = arguments.ticks or (360 if arguments.quick else 10_000)
     clip = open_clip(native_clip("fastdecode", 72 if arguments.quick else STREAM_TICKS))
     metrics: dict[str, float] = {}
-    stalls = [watch(2.0)]
+    stalls = [measure_stalls(2.0)]
     metrics |= decode_limit(clip, arguments.workers)
     metrics |= tail(clip, arguments.workers, ticks)
-    stalls.append(watch(2.0))
-    machine = together(stalls).to_dict()
+    stalls.append(measure_stalls(2.0))
+    machine = merge_stalls(stalls).summary()
     print(
-        f"stalls of the machine in {machine['watched_s']:g} s: {machine['stalls']} stalls over "
-        f"{machine['stalls_over_ms']} ms, longest {machine['longest_ms']} ms"
+        f"stalls of the machine in {machine.watched_s:g} s: {machine.stalls} stalls over "
+        f"{machine.stalls_over_ms} ms, longest {machine.longest_ms} ms"
     )
-    metrics["machine_longest_stall_ms"] = machine["longest_ms"]
+    metrics["machine_longest_stall_ms"] = machine.longest_ms
     metrics |= overhead(clip, arguments.workers, repeats=3 if arguments.quick else 11)
     metrics |= loadgen(clip, queries=700 if arguments.quick else 7000, turns=5 if arguments.quick else 15)
     measured_on = f"8 H.264 fastdecode streams 1280x960, {ticks} ticks at {float(RATE_HZ):g} Hz"
@@ -89,31 +89,33 @@ def tail(clip: Clip, workers: int, ticks: int) -> dict[str, float]:
     with TimedPipeline(clip, _packaged_planner(clip)) as pipeline:
         run = constant_stream(pipeline, ticks, workers, warm_up=72)
     summary = summarise(run, TICK_MS)
-    latency, deadline, resources = summary["latency_ms"], summary["deadline"], summary["resources"]
+    latency, deadline, resources = summary.latency_ms, summary.deadline, summary.resources
     metrics: dict[str, float] = {
         "ticks": ticks,
-        "longest_miss_run": deadline["longest_run"],
-        "missed": deadline["misses"],
+        "longest_miss_run": deadline.longest_run,
+        "missed": deadline.misses,
     }
     for name in ("p50", "p99", "p99.9"):
-        if latency[name] is None:
-            print(f"constant-stream {name}: not reported, {latency['refused'][name]}")
+        value_ms = latency.value(name)
+        if value_ms is None:
+            print(f"constant-stream {name}: not reported, {latency.refused[name]}")
         else:
-            upper_ms = latency[f"{name}_upper_99"]
-            print(f"constant-stream {name}: {latency[name]:.2f} ms (below {upper_ms:.2f} with 99% confidence)")
-            metrics[f"{name.replace('.', '')}_ms"] = latency[name]
+            upper_ms = latency.value(f"{name}_upper_99")
+            print(f"constant-stream {name}: {value_ms:.2f} ms (below {upper_ms:.2f} with 99% confidence)")
+            metrics[f"{name.replace('.', '')}_ms"] = value_ms
     print(
-        f"constant-stream missed {deadline['misses']} of {ticks}, longest run {deadline['longest_run']}, "
-        f"max {latency['max']:.1f} ms"
+        f"constant-stream missed {deadline.misses} of {ticks}, longest run {deadline.longest_run}, "
+        f"max {latency.max:.1f} ms"
     )
-    means = ", ".join(f"{stage} {values['mean']:.2f}" for stage, values in summary["stages_ms"].items())
-    gap = summary["stage_check"]["mean_gap"]
+    means = ", ".join(f"{stage} {values.mean:.2f}" for stage, values in summary.stages_ms.items())
+    gap = summary.stage_check.mean_gap
     print(f"constant-stream stages, mean ms: {means}; they add up within {gap:.2%}")
-    print(f"constant-stream {resources['cores_used']:.2f} cores used")
-    if resources["stolen"]:
-        print(f"constant-stream: {stolen_words(summary) or 'the hypervisor took nothing'}")
-        metrics |= {"stolen_share": resources["stolen"]["share"]}
-        metrics |= {f"{name}_beside_stolen": count for name, count in deadline["beside_stolen_time"].items()}
+    print(f"constant-stream {resources.cores_used:.2f} cores used")
+    if resources.cpu_steal and deadline.near_cpu_steal:
+        print(f"constant-stream: {describe_cpu_steal(summary) or 'the hypervisor took nothing'}")
+        metrics |= {"stolen_share": resources.cpu_steal.share}
+        metrics |= {"ticks_beside_stolen": deadline.near_cpu_steal.ticks}
+        metrics |= {"misses_beside_stolen": deadline.near_cpu_steal.misses}
     return metrics
 
 

@@ -110,7 +110,7 @@ def replayed_ticks_per_s(clip: Clip, workers: int) -> float:
     with tempfile.TemporaryDirectory(prefix="fsd-replay-") as out:
         config = ReplayConfig(clip=clip.path, out=Path(out), decode_workers=workers, overlay=False, mcap=False)
         summary = replay(config, show_progress=False)
-    return float(summary["times_real_time"]) * float(RATE_HZ)
+    return float(summary.times_real_time or 0.0) * float(RATE_HZ)
 
 
 def naive_script(clip: Clip, ticks: int) -> Run | None:

@@ -1,4 +1,4 @@
-"""How many pixels a tick may cost, and the three compression ratios that follow.
+"""How many pixels enter the network per tick, and the compression ratio that follows.
 
 Knows sizes only; which pixels are chosen is decided elsewhere.
 """
@@ -14,7 +14,7 @@ ALL_BLOCKS = len(CAMERAS) * BLOCKS
 """Blocks of all cameras: camera * 300 + row * 20 + column."""
 
 SWEEP_TICKS = 240
-"""Any block is read again at full resolution within this many ticks, whatever happens (see `Budget.sweep_ticks`)."""
+"""Every block is read again at full resolution within this many ticks (see `Budget.sweep_ticks`)."""
 
 REFERENCE_PIXELS = 8 * 1280 * 960
 """Raw luma pixels of one tick of the reference rig; the ratios are against these."""
@@ -39,7 +39,7 @@ class Budget:
                 f"got {self.base_width_px}x{self.base_height_px}."
             )
         if self.patch_count < 1:
-            raise ValueError(f"A budget needs at least one patch a tick, got {self.patch_count}.")
+            raise ValueError(f"A budget needs at least one patch per tick, got {self.patch_count}.")
 
     @property
     def pixels(self) -> int:
@@ -48,20 +48,20 @@ class Budget:
 
     @property
     def sweep_ticks(self) -> int:
-        """Ticks within which any block of eight cameras is read again at full resolution, whatever happens.
+        """Ticks within which every block of eight cameras is read again at full resolution.
 
-        240, or as many as it takes to leave half of a very small budget to what is worth looking at: the sweep of
-        eight cameras in 240 ticks would eat all 10 patches of B200.
+        240, or more where the sweep would take more than half of a small budget: the sweep of eight cameras in 240
+        ticks takes all 10 patches of B200.
         """
         return max(SWEEP_TICKS, -(-ALL_BLOCKS // max(1, self.patch_count // 2)))
 
     @property
     def sweep_patches(self) -> int:
-        """Patches a tick that go to the blocks that were not read for longest, however many cameras there are."""
+        """Patches per tick for the blocks that were not read for the longest time, for any number of cameras."""
         return -(-ALL_BLOCKS // self.sweep_ticks)
 
     def sweep_bound_ticks(self, cameras: int) -> int:
-        """`sweep_ticks`, for so many cameras: fewer are read again sooner."""
+        """`sweep_ticks` for a number of cameras: with fewer, blocks are read again sooner."""
         return -(-cameras * BLOCKS // self.sweep_patches)
 
     @property

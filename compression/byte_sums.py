@@ -1,8 +1,7 @@
-"""Sums of bytes, eight by eight: what the processor has an instruction for, and Python code takes a dozen to say.
+"""Sums of 8 x 8 bytes by the processor's own instruction (`psadbw`), as an intrinsic that numba kernels call.
 
-An intrinsic of numba, for kernels that read much and compute little: what limits them is how many instructions a cache
-line takes. Knows bytes and words; not what they show. Numba caches a kernel by the date of its own file only: whoever
-changes this one must touch those that use it.
+For kernels that read much and compute little: their speed depends on the number of instructions per cache line. Knows
+bytes and words; not what they show.
 """
 
 from collections.abc import Callable
@@ -13,20 +12,23 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 LINE_WORDS = 8
-"""Words of eight bytes that are summed side by side: a cache line."""
+"""Words of eight bytes that are summed side by side: those of one cache line."""
 
 _SAD = {"avx512bw": ("llvm.x86.avx512.psad.bw.512", 8), "avx2": ("llvm.x86.avx2.psad.bw", 4)}
-"""Instructions that sum the differences of every word's bytes: the processor's feature, name, width in words."""
+"""Instructions that sum the differences of the bytes of every word: CPU feature -> name, width in words."""
 
 _LONG = ir.IntType(64)
 
 
 def make_byte_sum(images: int = 1, is_portable: bool = False) -> Callable[..., None]:
-    """An intrinsic add(words, …, row, column, out, y): out[y, column + i] = sum of 8 rows of word i, i < 8.
+    """Make an intrinsic add(words, …, row, column, out, y): out[y, column + i] = sum of 8 rows of word i, i < 8.
 
-    `words` (h, w) uint64 are planes of bytes; with two of them what is summed are the absolute differences of their
-    bytes. Rows begin at `row`, words at `column`; both, and y, are uint64, and nothing is checked. `out` is uint16.
-    Takes the processor's own instruction where it has one that is known here, unless `is_portable`.
+    In the intrinsic, `words` (h, w) uint64 is a plane of bytes; rows begin at `row`, words at `column`; both, and y,
+    are uint64; `out` is uint16. No bounds are checked.
+
+    Args:
+        images: planes that the intrinsic takes, 1 or 2; of two planes it sums the absolute differences of their bytes.
+        is_portable: use general instructions even where the processor has one for this.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -41,7 +43,9 @@ def make_byte_sum(images: int = 1, is_portable: bool = False) -> Callable[..., N
 
         def pointer(index: int, place: list[Any], element: Any) -> Any:
             kind = signature.args[index]
-            at = cgutils.get_item_pointer(context, builder, kind, arrays[index], place, wraparound=False)
+            at = cgutils.get_item_pointer(  # type: ignore[no-untyped-call]
+                context, builder, kind, arrays[index], place, wraparound=False
+            )
             return builder.bitcast(at, ir.VectorType(element, width).as_pointer())
 
         for part in range(0, LINE_WORDS, width):
@@ -59,7 +63,7 @@ def make_byte_sum(images: int = 1, is_portable: bool = False) -> Callable[..., N
             builder.store(total, pointer(images + 2, [y, here], short), align=1)
         return context.get_dummy_value()
 
-    # Numba reads an intrinsic's parameters from its code: one for each number of images.
+    # Numba reads the parameters of an intrinsic from its signature: one function for each number of images.
     if images == 1:
 
         @intrinsic
@@ -78,9 +82,10 @@ def make_byte_sum(images: int = 1, is_portable: bool = False) -> Callable[..., N
 
 
 def _by_instruction(builder: Any, rows: list[list[Any]], name: str, words: int) -> Any:
-    """Sums of the bytes of every word over all rows, or of their differences from a second image's."""
+    """Sums over all rows of the bytes of every word, or of their differences from those of a second image."""
     wide, byte = ir.VectorType(_LONG, words), ir.VectorType(ir.IntType(8), 8 * words)
-    sad = cgutils.get_or_insert_function(builder.module, ir.FunctionType(wide, [byte, byte]), name)
+    kind = ir.FunctionType(wide, [byte, byte])
+    sad = cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
     sums = []
     for step, row in enumerate(rows[0]):
         other = builder.bitcast(rows[1][step], byte) if len(rows) > 1 else ir.Constant(byte, None)
@@ -89,7 +94,7 @@ def _by_instruction(builder: Any, rows: list[list[Any]], name: str, words: int) 
 
 
 def _by_lanes(builder: Any, rows: list[list[Any]], words: int) -> Any:
-    """The same on any processor, in four 16-bit lanes a word: sixteen bytes never carry into the next lane."""
+    """The same on any processor, in four 16-bit lanes per word: sixteen bytes never carry into the next lane."""
     wide, byte = ir.VectorType(_LONG, words), ir.VectorType(ir.IntType(8), 8 * words)
 
     def folded(value: Any, bits: int, mask: int) -> Any:

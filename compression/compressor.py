@@ -34,8 +34,8 @@ class Compressor:
     Args:
         rig: where the cameras look. A camera that the rig does not describe counts as missing.
         budget: the fixed size of a tick.
-        policy: what is worth a patch; the adaptive gaze if not given.
-        keyframes: when keyframes fire.
+        policy: which blocks become patches; the adaptive gaze if not given.
+        keyframes: when a camera has a keyframe.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Compressor:
 
     @property
     def odometry(self) -> str:
-        """Where the last tick's motion came from: "ego", "image" (estimated, without ego data), or "none"."""
+        """Source of the last tick's motion: "ego", "image" (estimated, without ego data), or "none"."""
         return self._odometer.source
 
     def reset(self) -> None:
@@ -96,11 +96,14 @@ class Compressor:
         Args:
             frame_set: the cameras at this tick; ticks come in order.
             ego: the newest ego sample not later than the tick, or None.
-            saliency: (8, 15, 20) what the network fed back after the last tick, or None.
+            saliency: (8, 15, 20) saliency request of the network after the last tick, or None.
+
+        Returns:
+            the tick; the next call overwrites its arrays.
 
         Raises:
             ClockError: the tick is not later than the one before.
-            ClipError: a picture is too large, or its planes do not fit each other.
+            ClipError: a picture is too large, or the sizes of its planes do not match.
         """
         now_ns = frame_set.timestamp_ns
         if self._last_timestamp_ns is not None and now_ns <= self._last_timestamp_ns:
@@ -151,7 +154,7 @@ class Compressor:
         )
 
     def telemetry(self) -> TickTelemetry:
-        """What the last tick was decided by; copies, made only when asked for."""
+        """Copies of the values that the decisions of the last tick were based on."""
         grid = (len(CAMERAS), GRID_ROWS, GRID_COLUMNS)
         residual, gaze = self._residual, self.gaze
         age_ticks = np.where(gaze.last_read < 0, -1, self._count - 1 - gaze.last_read)
@@ -215,7 +218,7 @@ def _label_patches(
     patch_block: np.ndarray,
     ends: np.ndarray,
 ) -> None:
-    """Fill everything about the patches but their pixels, and where each camera's patches end."""
+    """Write all fields of the patches except their pixels, and where the patches of each camera end."""
     count, total = chosen.shape[0], patches.shape[0]
     for i in range(count):
         camera = chosen[i] // BLOCKS

@@ -41,7 +41,8 @@ def prior_depth(rays: np.ndarray, position_m: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         ground = np.where(rays[:, 2] < 0, position_m[2] / -rays[:, 2], np.inf)
         wall = (WALL_M - np.sign(rays[:, 1]) * position_m[1]) / np.abs(rays[:, 1])
-    return np.minimum(np.minimum(ground, wall), FAR_M)
+    depth: np.ndarray = np.minimum(np.minimum(ground, wall), FAR_M)
+    return depth
 
 
 def _moved_pixels(camera: Camera, points: np.ndarray, motion: Motion) -> np.ndarray:
@@ -54,22 +55,6 @@ def _moved_pixels(camera: Camera, points: np.ndarray, motion: Motion) -> np.ndar
     return pixels
 
 
-class WarpTables(NamedTuple):
-    """Shifts of all blocks in analysis pixels, and what chooses a reference.
-
-    `forward` (8, 8, 2, 300) float32: camera, node of `FORWARD_NODES_M`, x and y, block. `side` and `turn`
-    (8, 2, 300) float32, per metre to the left and per radian of left turn. `nodes_m` (8,): `FORWARD_NODES_M`.
-    `pixels_per_m`, `pixels_per_rad` (8,) float64: median speed of the picture.
-    """
-
-    forward: np.ndarray
-    side: np.ndarray
-    turn: np.ndarray
-    nodes_m: np.ndarray
-    pixels_per_m: np.ndarray
-    pixels_per_rad: np.ndarray
-
-
 def _camera_tables(camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Shifts in analysis pixels: (8, 2, 300) by forward node, (2, 300) per metre to the left and per radian left."""
     pixels = cell_pixels(camera, GRID_ROWS, GRID_COLUMNS)
@@ -79,7 +64,9 @@ def _camera_tables(camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     scale = np.array([ANALYSIS_COLUMNS / camera.width_px, ANALYSIS_ROWS / camera.height_px])
 
     def shift(forward_m: float = 0.0, side_m: float = 0.0, turn_rad: float = 0.0) -> np.ndarray:
-        return ((_moved_pixels(camera, points, Motion(forward_m, side_m, turn_rad)) - pixels) * scale).T
+        moved = _moved_pixels(camera, points, Motion(forward_m, side_m, turn_rad))
+        shifts: np.ndarray = ((moved - pixels) * scale).T
+        return shifts
 
     forward = np.stack([shift(forward_m=node) for node in FORWARD_NODES_M])
     for node in range(1, len(FORWARD_NODES_M)):  # behind the lens now: hold the last shift that exists
@@ -93,28 +80,30 @@ class EgoWarp:
     """Tables of a rig.
 
     Attributes:
-        tables: shifts of all blocks.
+        forward: (8, 8, 2, 300) float32, camera, node of `FORWARD_NODES_M`, x and y in analysis pixels, block.
+        side, turn: (8, 2, 300) float32, per metre to the left and per radian of left turn.
         is_ground, is_far: (8, 300) bool, whether the prior takes a block for ground, or for as far as it goes.
+        pixels_per_m, pixels_per_rad: (8,) float64, median speed of the picture, to choose the reference by.
     """
 
     def __init__(self, rig: Rig) -> None:
         cameras = len(CAMERAS)
-        forward = np.zeros((cameras, len(FORWARD_NODES_M), 2, BLOCKS), np.float32)
-        side, turn = np.zeros((cameras, 2, BLOCKS), np.float32), np.zeros((cameras, 2, BLOCKS), np.float32)
+        self.forward = np.zeros((cameras, len(FORWARD_NODES_M), 2, BLOCKS), np.float32)
+        self.side = np.zeros((cameras, 2, BLOCKS), np.float32)
+        self.turn = np.zeros((cameras, 2, BLOCKS), np.float32)
         self.is_ground = np.zeros((cameras, BLOCKS), bool)
         self.is_far = np.zeros((cameras, BLOCKS), bool)
         for index, name in enumerate(CAMERAS):
             camera = rig.camera(name)
             if camera is not None:
-                forward[index], side[index], turn[index] = _camera_tables(camera)
+                self.forward[index], self.side[index], self.turn[index] = _camera_tables(camera)
                 directions = ego_rays(camera, cell_pixels(camera, GRID_ROWS, GRID_COLUMNS))
                 height_m = camera.ego_from_camera.matrix()[2, 3]
                 depth = prior_depth(directions, camera.ego_from_camera.matrix()[:3, 3])
                 self.is_ground[index] = np.abs(height_m + depth * directions[:, 2]) < 1e-6
                 self.is_far[index] = depth == FAR_M
-        pixels_per_m = np.median(np.linalg.norm(forward[:, 3].astype(np.float64), axis=1), axis=-1)
-        pixels_per_rad = np.median(np.linalg.norm(turn.astype(np.float64), axis=1), axis=-1)
-        self.tables = WarpTables(forward, side, turn, FORWARD_NODES_M, pixels_per_m, pixels_per_rad)
+        self.pixels_per_m = np.median(np.linalg.norm(self.forward[:, 3].astype(np.float64), axis=1), axis=-1)
+        self.pixels_per_rad = np.median(np.linalg.norm(self.turn.astype(np.float64), axis=1), axis=-1)
 
 
 @kernel
@@ -151,17 +140,19 @@ def _forward_place(nodes_m: np.ndarray, forward_m: float) -> tuple[int, float]:
 
 
 @kernel
-def _camera_shifts(tables: WarpTables, camera: int, motion: Motion, shifts: np.ndarray) -> None:
+def _camera_shifts(
+    forward: np.ndarray, side: np.ndarray, turn: np.ndarray, nodes_m: np.ndarray, motion: Motion, shifts: np.ndarray
+) -> None:
     """Whole-pixel shifts of a camera's blocks, (2, 300) int16: content at p now was at p + shift before the motion."""
-    node, part = _forward_place(tables.nodes_m, motion.forward_m)
+    node, part = _forward_place(nodes_m, motion.forward_m)
     sign = -1.0 if motion.forward_m < 0 else 1.0  # backwards is taken as mirrored
     by_near, by_far = np.float32(sign * (1 - part)), np.float32(sign * part)
     by_side, by_turn = np.float32(motion.side_m), np.float32(motion.turn_rad)
     for axis in range(2):
-        near, far = tables.forward[camera, node, axis], tables.forward[camera, node + 1, axis]
-        side, turn, out = tables.side[camera, axis], tables.turn[camera, axis], shifts[axis]
+        near, far = forward[node, axis], forward[node + 1, axis]
+        left, around, out = side[axis], turn[axis], shifts[axis]
         for block in range(out.shape[0]):
-            moved = by_near * near[block] + by_far * far[block] + by_side * side[block] + by_turn * turn[block]
+            moved = by_near * near[block] + by_far * far[block] + by_side * left[block] + by_turn * around[block]
             moved = min(max(moved, np.float32(-200)), np.float32(200))
             out[block] = np.int16(np.floor(moved + np.float32(0.5)))
 
@@ -171,7 +162,12 @@ def reference_shifts(
     is_valid: np.ndarray,
     poses: np.ndarray,
     slot: int,
-    tables: WarpTables,
+    forward: np.ndarray,
+    side: np.ndarray,
+    turn: np.ndarray,
+    nodes_m: np.ndarray,
+    pixels_per_m: np.ndarray,
+    pixels_per_rad: np.ndarray,
     ages: np.ndarray,
     turns_rad: np.ndarray,
     shifts: np.ndarray,
@@ -180,7 +176,7 @@ def reference_shifts(
 
     Args:
         is_valid, poses, slot: of `History`.
-        tables: of `EgoWarp`.
+        forward, side, turn, pixels_per_m, pixels_per_rad: of `EgoWarp`; nodes_m: `FORWARD_NODES_M`.
         ages: (8,) int64, written: age of the reference in ticks, 0 where there is none.
         turns_rad: (8,) float64, written: left turn of the ego since the reference.
         shifts: (8, 2, 300) int16, written where there is a reference.
@@ -188,17 +184,25 @@ def reference_shifts(
     length = is_valid.shape[0]
     step = motion_between(poses[(slot - 1) % length], poses[slot])
     for camera in range(ages.shape[0]):
-        flow_px = abs(step.forward_m) * tables.pixels_per_m[camera] + abs(step.turn_rad) * tables.pixels_per_rad[camera]
+        flow_px = abs(step.forward_m) * pixels_per_m[camera] + abs(step.turn_rad) * pixels_per_rad[camera]
         ages[camera] = _reference_age(flow_px, is_valid, slot, camera) if is_valid[slot, camera] else 0
         if ages[camera] > 0:
             motion = motion_between(poses[(slot - ages[camera]) % length], poses[slot])
             turns_rad[camera] = motion.turn_rad
-            _camera_shifts(tables, camera, motion, shifts[camera])
+            _camera_shifts(forward[camera], side[camera], turn[camera], nodes_m, motion, shifts[camera])
 
 
 @kernel
-def motion_shifts(tables: WarpTables, forward_m: float, turn_rad: float, shifts: np.ndarray) -> None:
+def motion_shifts(
+    forward: np.ndarray,
+    side: np.ndarray,
+    turn: np.ndarray,
+    nodes_m: np.ndarray,
+    forward_m: float,
+    turn_rad: float,
+    shifts: np.ndarray,
+) -> None:
     """Shifts of all blocks of all cameras, (8, 2, 300) int16, under a motion along an arc."""
     motion = Motion(forward_m, forward_m * turn_rad / 2, turn_rad)
     for camera in range(shifts.shape[0]):
-        _camera_shifts(tables, camera, motion, shifts[camera])
+        _camera_shifts(forward[camera], side[camera], turn[camera], nodes_m, motion, shifts[camera])

@@ -1,6 +1,6 @@
-"""How much a direction matters for driving before anything has been seen: the foveal prior of every block.
+"""The foveal prior: how much the direction of every block matters for driving, whatever it shows.
 
-A hand-made map over calibrated rays, not over pixels, so that it fits any rig. It knows nothing of the pictures.
+A hand-made function of calibrated rays, not of pixels, so that it applies to any rig.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ def foveal_prior(block_meta: np.ndarray, has_camera: np.ndarray, heading_rad: fl
     Args:
         block_meta: (8, 300, 8) meta rows of `TokenRays`.
         has_camera: (8,) bool.
-        heading_rad: where the ego is going, left positive: the fovea of the front cameras follows a curve.
+        heading_rad: direction of travel, left positive; the fovea of the front cameras follows it.
 
     Returns:
         (8, 300) int64 in 0 … 1000; 0 for cameras the rig does not have.

@@ -1,7 +1,7 @@
-"""Frame selections: baselines that thin out time. They show some pictures, and hold them until the next.
+"""Frame selections: baselines that drop pictures. They show some pictures, and hold each until the next.
 
 A selection stands between the frame source and the compressor. Held pictures keep their true age. Knows pictures and
-tick counts; how many pixels of a picture are read, and in which order, is the gaze's business (`RasterGaze`).
+tick counts; how many pixels of a picture are read, and in which order, is up to the gaze (`RasterGaze`).
 """
 
 from dataclasses import replace
@@ -12,13 +12,13 @@ import numpy as np
 from fsd.data.frames import CAMERAS, Frame, FrameSet
 
 CONTENT_THRESHOLD = 15.0
-"""Mean absolute difference, in grey levels, from which on a picture shows another scene than the one that is held."""
+"""Mean absolute difference, in grey levels, at which a picture is another scene than the one that is held."""
 
 MIN_SCENE_TICKS = 15
-"""Two cuts are no closer; the usual minimum length of a scene in frames."""
+"""Minimum time between two cuts: the usual minimum length of a scene in frames."""
 
 _POINTS = 60
-"""A picture is compared at about 60 x 80 points."""
+"""Pictures are compared at about 60 x 80 points."""
 
 
 class FrameSelection(Protocol):
@@ -46,8 +46,8 @@ class _Held:
     def shown(self, frame_set: FrameSet, is_taken: np.ndarray) -> FrameSet:
         """Take the new pictures where `is_taken` (8,), hold the others.
 
-        A camera that is not valid at this tick is not held valid: a lost camera must be seen as lost. One that holds
-        nothing takes what comes.
+        A camera that is not valid at this tick stays not valid: holding must not hide a lost camera. A camera that
+        holds nothing takes the first picture.
         """
         frames, age_ns, is_new = list(frame_set.frames), frame_set.age_ns.copy(), frame_set.is_new.copy()
         for camera, frame in enumerate(frame_set.frames):
@@ -66,7 +66,8 @@ class _Held:
 class UniformSubsample:
     """One picture set in `stride`: uniform subsampling in time.
 
-    At equal worst-tick bytes the stride is as long as a whole set of pictures takes, see `whole_set_ticks`.
+    For the same bytes in the worst tick, the stride is the time that a whole set of pictures takes, see
+    `whole_set_ticks`.
     """
 
     def __init__(self, stride: int) -> None:
@@ -89,10 +90,10 @@ class UniformSubsample:
 
 
 class SceneCuts:
-    """A new picture of a camera when it shows another scene than the one that is held.
+    """Shows a new picture of a camera when it is another scene than the one that is held.
 
-    Content is compared as scene detectors do it, by the mean absolute difference of the pictures: it knows of neither
-    ego motion nor exposure. The comparison is with the picture that is held, so slow changes add up to a cut.
+    Content is compared as scene detectors do it, by the mean absolute difference of the pictures: without regard to
+    ego motion or exposure. The comparison is with the picture that is held, so slow changes add up to a cut.
     """
 
     def __init__(self, threshold: float = CONTENT_THRESHOLD, min_scene_ticks: int = MIN_SCENE_TICKS) -> None:
@@ -129,7 +130,7 @@ class SceneCuts:
 
 
 def whole_set_ticks(camera_count: int, blocks_per_camera: int, patch_count: int) -> int:
-    """Ticks in which `patch_count` patches a tick show every block of all cameras once."""
+    """Ticks in which `patch_count` patches per tick show every block of all cameras once."""
     return max(1, -(-camera_count * blocks_per_camera // patch_count))
 
 

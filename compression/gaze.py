@@ -1,7 +1,7 @@
 """Which blocks are read at full resolution: the interface of all gaze policies, and the oldest-first sweep.
 
-Knows block indices and ages; what makes a block interesting is the policy's own business. A block index here runs over
-all cameras: camera * 300 + row * 20 + column.
+Knows block indices and ages; the policy decides how much each block is wanted. A block index here runs over all
+cameras: camera * 300 + row * 20 + column.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from fsd.data.frames import CAMERAS
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a policy may look at: this tick, and nothing later.
+    """What a policy sees: this tick, and nothing later.
 
     Attributes:
         count: ticks since the start.
@@ -26,7 +26,7 @@ class Scene:
         is_keyframe: (8,) bool.
         last_read: (2400,) int64, the count at which every block was last read, -1 before.
         yaw_rate_rps: of the ego, left positive; 0 where nothing is known.
-        saliency: (8, 15, 20) float32, what the network asked for after the last tick, or None.
+        saliency: (8, 15, 20) float32, saliency request of the network after the last tick, or None.
     """
 
     count: int
@@ -40,9 +40,9 @@ class Scene:
 
 
 class GazePolicy(Protocol):
-    """Says what it wants. One object serves one drive and may keep state; `reset` forgets it.
+    """Scores blocks. One object serves one drive and may keep state; `reset` forgets it.
 
-    `uses_sweep`: keep part of the budget for the oldest blocks, so that none is ever forgotten.
+    `uses_sweep`: keep part of the budget for the oldest blocks, so that every block is read again.
     """
 
     name: str
@@ -53,19 +53,19 @@ class GazePolicy(Protocol):
         ...
 
     def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
-        """Write what is wanted.
+        """Score all blocks.
 
         Args:
             scene: this tick.
-            scores: (2400,) int64 below 2^50, how much every block is wanted; the highest are read, negative ones never.
-            floors: (8,) int64, at least so many patches for a camera, if it has that many blocks wanted; 0 on entry.
-            caps: (8,) int64, at most so many; on entry all patches that can be given (none are kept for the sweep).
+            scores: (2400,) int64 below 2^50, how much every block is wanted; the highest are read, negative ones not.
+            floors: (8,) int64, minimum of patches per camera, if it has that many wanted blocks; 0 on entry.
+            caps: (8,) int64, maximum per camera; on entry all patches except those of the sweep.
         """
         ...
 
 
 def spread_order() -> np.ndarray:
-    """(2400,) int64, a fixed permutation: ties are broken by it, so that they fall all over all cameras.
+    """(2400,) int64, a fixed permutation that breaks ties, so that equal blocks are spread over all cameras.
 
     A multiplicative walk (1427 is coprime to 2400) instead of a random generator: the same on every numpy.
     """
@@ -90,7 +90,7 @@ def _rank(keys: np.ndarray, best: np.ndarray) -> int:
 
 
 @kernel
-def _spend(
+def _assign(
     keys: np.ndarray,
     blocks: int,
     count: int,
@@ -101,8 +101,8 @@ def _spend(
 ) -> None:
     """Give `count` patches to the best blocks: every camera its floor first, then the best of all below their caps.
 
-    `keys` are unique (score times the number of blocks, plus order), so there is one answer, in whatever order they
-    are looked through.
+    `keys` are unique (score times the number of blocks, plus order), so the result does not depend on the order
+    of visits.
     """
     cameras = floors.shape[0]
     most = 0
@@ -131,7 +131,7 @@ def _spend(
 
 @kernel
 def _take_best(keys: np.ndarray, count: int, taken: np.ndarray) -> None:
-    """Mark the `count` largest keys that are not below 0. Keys are unique, so there is one answer."""
+    """Mark the `count` largest keys that are not below 0. Keys are unique, so the result is."""
     best = np.empty(count, np.int64)
     held = _rank(keys, best)
     if held > 0:
@@ -157,7 +157,7 @@ def _choose(
     is_swept: np.ndarray,
     picked: np.ndarray,
 ) -> int:
-    """Spend the budget; writes the chosen blocks, rising, into `picked` and returns how many there are."""
+    """Choose blocks for the budget; writes them, rising, into `picked` and returns how many there are."""
     total, cameras = scores.shape[0], is_valid.shape[0]
     blocks = total // cameras
     newest = last_read.max()
@@ -168,7 +168,7 @@ def _choose(
     for camera in range(cameras):
         if not is_valid[camera]:
             keys[camera * blocks : (camera + 1) * blocks] = -1
-    _spend(keys, blocks, patch_count - sweep_count, floors, caps, block_of_order, taken)
+    _assign(keys, blocks, patch_count - sweep_count, floors, caps, block_of_order, taken)
     if sweep_count > 0:
         for i in range(total):
             keys[i] = -1 if taken[i] else (newest - last_read[i]) * total + order[i]
@@ -185,11 +185,11 @@ def _choose(
 
 
 class Gaze:
-    """Spends a budget: a policy's best blocks, then the oldest ones.
+    """Chooses the blocks of every tick: those that the policy scores highest, then the oldest ones.
 
     Args:
-        budget: `patch_count` patches, of which `sweep_count` go to the blocks that were not read for longest.
-        policy: says what is wanted.
+        budget: `patch_count` patches, of which `sweep_count` go to the blocks that were not read for the longest time.
+        policy: scores the blocks.
 
     The sweep's bound: a valid block waits behind every other block at most once, so with S sweep patches a tick it is
     read within ceil(blocks / S) ticks in which its camera is valid, whatever the policy does. S is made for eight

@@ -1,4 +1,4 @@
-"""Gaze policies that do not look at the picture: what the adaptive gaze has to beat.
+"""Gaze policies that do not depend on the pictures: baselines for the adaptive gaze.
 
 Knows directions and tick counts only.
 """
@@ -29,7 +29,7 @@ class FixedFoveation:
 
 
 class RandomGaze:
-    """Other blocks at every tick, by a hash of block, tick and seed."""
+    """Random blocks at every tick, by a hash of block, tick and seed."""
 
     name = "random"
     uses_sweep = False
@@ -52,7 +52,7 @@ class RandomGaze:
 
 
 class DownscaleOnly:
-    """No patches at all: the base image has to do."""
+    """No patches: the base image only."""
 
     name = "downscale_only"
     uses_sweep = False
@@ -61,5 +61,5 @@ class DownscaleOnly:
         """Nothing to forget."""
 
     def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
-        """Nothing is wanted."""
+        """No block is wanted."""
         scores[:] = -1

@@ -1,6 +1,6 @@
-"""The last ten ticks as analysis images, with where the ego was: what residuals and motion are measured against.
+"""The last ten ticks as analysis images, with the pose of the ego: residuals and motion are measured against them.
 
-A fixed ring: nothing older is kept, nothing grows.
+A ring of fixed size.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ MIN_AGE, MAX_AGE = 4, 9
 """A reference is 4 to 9 ticks old: differences over one tick are noise, over more the warp fails."""
 
 PAUSE_NS = 500_000_000
-"""A longer gap between ticks is a pause."""
+"""A longer time between ticks is a pause."""
 
 
 class History:
@@ -42,14 +42,15 @@ class History:
     def advance(self, timestamp_ns: int, is_valid: np.ndarray) -> np.ndarray:
         """Begin a tick; returns the (8, 120, 160) images to fill for its valid cameras.
 
-        After a pause nothing before it is a reference: nobody knows how the ego moved meanwhile.
+        Ticks before a pause are no references: how the ego moved in between is not known.
         """
         if timestamp_ns - self.timestamp_ns[self.slot] > PAUSE_NS:
             self.is_valid[:] = False
         self.slot = (self.slot + 1) % LENGTH
         self.timestamp_ns[self.slot] = timestamp_ns
         self.is_valid[self.slot] = is_valid
-        return self.analysis[self.slot]
+        images: np.ndarray = self.analysis[self.slot]
+        return images
 
     def slot_of_age(self, ticks: int) -> int:
         """The slot of the tick that was `ticks` ago."""

@@ -8,7 +8,7 @@ memory slots; nothing is scored against it.
 
 import numpy as np
 
-from fsd.compression.ego_warp import EgoWarp, motion_shifts
+from fsd.compression.ego_warp import FORWARD_NODES_M, EgoWarp, motion_shifts
 from fsd.compression.history import MAX_AGE, MIN_AGE, History
 from fsd.compression.residual_kernels import misfit
 from fsd.data.ego import EgoSample
@@ -30,7 +30,7 @@ _BETTER, _MUCH_BETTER = 0.995, 0.95
 
 def _compared_blocks(warp: EgoWarp) -> np.ndarray:
     """(8, 24) int64: for every camera ground blocks that move measurably, then far ones; -1 fills up at the end."""
-    forward = warp.tables.forward
+    forward = warp.forward
     chosen = np.full((forward.shape[0], _GROUND_BLOCKS + _FAR_BLOCKS), -1, np.int64)
     speed_px = np.linalg.norm(forward[:, 2], axis=1)  # pixels for half a metre
     for camera in range(chosen.shape[0]):
@@ -52,7 +52,7 @@ class ImageOdometer:
     def __init__(self, warp: EgoWarp) -> None:
         self._warp = warp
         self._blocks = _compared_blocks(warp)
-        self._shifts = np.zeros(warp.tables.turn.shape, np.int16)
+        self._shifts = np.zeros(warp.turn.shape, np.int16)
         self.reset()
 
     def reset(self) -> None:
@@ -92,5 +92,14 @@ class ImageOdometer:
         return EgoSample(self._speed_mps, self._yaw_rate_rps)
 
     def _misfit(self, history: History, then: int, elapsed_s: float, speed_mps: float, yaw_rate_rps: float) -> int:
-        motion_shifts(self._warp.tables, speed_mps * elapsed_s, yaw_rate_rps * elapsed_s, self._shifts)
+        warp = self._warp
+        motion_shifts(
+            warp.forward,
+            warp.side,
+            warp.turn,
+            FORWARD_NODES_M,
+            speed_mps * elapsed_s,
+            yaw_rate_rps * elapsed_s,
+            self._shifts,
+        )
         return misfit(history.analysis, history.is_valid, history.slot, then, self._blocks, self._shifts, _BLOCK_LIMIT)

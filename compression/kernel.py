@@ -7,7 +7,7 @@ too: on kernels and intrinsics that it calls, and on constants. Here the cache i
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
@@ -29,12 +29,13 @@ _SOURCE_DIGEST = _source_digest()
 
 def kernel(function: Kernel) -> Kernel:
     """Decorator: compile on the first call, for its types of arguments; runs without the interpreter's lock."""
-    return _valid_for_all_sources(njit(nogil=True, cache=True, error_model="numpy")(function))
+    return cast(Kernel, _valid_for_all_sources(njit(nogil=True, cache=True, error_model="numpy")(function)))
 
 
 def inlined_kernel(function: Kernel) -> Kernel:
     """Decorator: a kernel that is compiled into its callers, so that constant arguments are known there."""
-    return _valid_for_all_sources(njit(nogil=True, cache=True, error_model="numpy", inline="always")(function))
+    compiled = njit(nogil=True, cache=True, error_model="numpy", inline="always")(function)
+    return cast(Kernel, _valid_for_all_sources(compiled))
 
 
 def _valid_for_all_sources(compiled: Any) -> Any:

@@ -5,7 +5,7 @@ whether or not it is a keyframe.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class KeyframeConfig:
 
 
 class _Limits(NamedTuple):
-    """`KeyframeConfig` as the kernel takes it, without the gaps per camera."""
+    """`KeyframeConfig` in the kernel, without the gaps per camera. Passed as a plain tuple, which is faster."""
 
     min_gap_ticks: int
     distance_m: float
@@ -75,22 +75,6 @@ class _Limits(NamedTuple):
     refill_ticks: int
     shared_bucket: int
     shared_refill_ticks: int
-
-
-class _CameraStates(NamedTuple):
-    """What the kernel remembers of every camera; (8,) int64 but for `travelled_m` and `turned_rad`, float64.
-
-    `since` ticks since the last keyframe, -1 before the first; `since_attack` since the last surprise that fired;
-    `level` that the next surprise must exceed; `tokens` (9,), the last for all cameras together; `travelled_m` and
-    `turned_rad` of the ego at the last keyframe.
-    """
-
-    since: np.ndarray
-    since_attack: np.ndarray
-    level: np.ndarray
-    tokens: np.ndarray
-    travelled_m: np.ndarray
-    turned_rad: np.ndarray
 
 
 @kernel
@@ -115,17 +99,23 @@ def _decide(
     travelled_m: float,
     turned_rad: float,
     max_gaps: np.ndarray,
-    limits: _Limits,
-    states: _CameraStates,
+    limit_values: tuple[Any, ...],
+    since: np.ndarray,
+    since_attack: np.ndarray,
+    level: np.ndarray,
+    tokens: np.ndarray,
+    last_travelled_m: np.ndarray,
+    last_turned_rad: np.ndarray,
     reasons: np.ndarray,
     is_keyframe: np.ndarray,
 ) -> int:
     """Write why each camera has a keyframe, and return the largest surprise that fired one.
 
-    `travelled_m` and `turned_rad` are of the ego since the start.
+    `travelled_m` and `turned_rad` are of the ego since the start. Arrays are (8,), one entry per camera; `tokens` (9,)
+    has one more, for all cameras together.
     """
     event = 0
-    since, since_attack, level, tokens = states.since, states.since_attack, states.level, states.tokens
+    limits = _Limits(*limit_values)
     cameras = reasons.shape[0]
     shared_tokens = tokens[cameras] + TOKEN // limits.shared_refill_ticks
     tokens[cameras] = min(shared_tokens, limits.shared_bucket * TOKEN)
@@ -154,8 +144,8 @@ def _decide(
             reasons[camera] |= START
         if is_attack and not is_start:
             reasons[camera] |= SURPRISE
-        has_moved = travelled_m - states.travelled_m[camera] >= limits.distance_m
-        has_turned = turned_rad - states.turned_rad[camera] >= limits.turn_rad
+        has_moved = travelled_m - last_travelled_m[camera] >= limits.distance_m
+        has_turned = turned_rad - last_turned_rad[camera] >= limits.turn_rad
         if (has_moved or has_turned) and not is_start:
             reasons[camera] |= DISTANCE
         if is_refresh:
@@ -170,7 +160,7 @@ def _decide(
             since[camera] -= is_start  # without a token, the start is tried again at the next tick
             continue
         is_keyframe[camera] = True
-        states.travelled_m[camera], states.turned_rad[camera] = travelled_m, turned_rad
+        last_travelled_m[camera], last_turned_rad[camera] = travelled_m, turned_rad
         since[camera] = 0
         if is_attack:  # only a surprise that fired raises the level: one without a token may fire at the next tick
             level[camera] = surprise[camera]
@@ -204,15 +194,13 @@ class KeyframeScheduler:
         self.surprise = np.zeros(cameras, np.int64)
         self._prior = prior
         self._max_gaps = np.array(config.max_gap_ticks, np.int64)
-        self._limits = _Limits(*(getattr(config, name) for name in _Limits._fields))
-        self._states = _CameraStates(
-            since=np.zeros(cameras, np.int64),
-            since_attack=np.zeros(cameras, np.int64),
-            level=np.zeros(cameras, np.int64),
-            tokens=np.zeros(cameras + 1, np.int64),
-            travelled_m=np.zeros(cameras),
-            turned_rad=np.zeros(cameras),
-        )
+        self._limit_values = tuple(getattr(config, name) for name in _Limits._fields)
+        self._since = np.zeros(cameras, np.int64)
+        self._since_attack = np.zeros(cameras, np.int64)
+        self._level = np.zeros(cameras, np.int64)
+        self._tokens = np.zeros(cameras + 1, np.int64)
+        self._last_travelled_m = np.zeros(cameras)
+        self._last_turned_rad = np.zeros(cameras)
         self.reset()
 
     def reset(self) -> None:
@@ -221,14 +209,13 @@ class KeyframeScheduler:
         self.is_keyframe[:] = False
         self.surprise[:] = 0
         self.event = 0
-        states = self._states
-        states.since[:] = -1
-        states.since_attack[:] = self.config.min_gap_ticks
-        states.level[:] = 0
-        states.tokens[:-1] = self.config.bucket * TOKEN
-        states.tokens[-1] = self.config.shared_bucket * TOKEN
-        states.travelled_m[:] = 0
-        states.turned_rad[:] = 0
+        self._since[:] = -1
+        self._since_attack[:] = self.config.min_gap_ticks
+        self._level[:] = 0
+        self._tokens[:-1] = self.config.bucket * TOKEN
+        self._tokens[-1] = self.config.shared_bucket * TOKEN
+        self._last_travelled_m[:] = 0
+        self._last_turned_rad[:] = 0
 
     def step(
         self,
@@ -255,8 +242,13 @@ class KeyframeScheduler:
             travelled_m,
             turned_rad,
             self._max_gaps,
-            self._limits,
-            self._states,
+            self._limit_values,
+            self._since,
+            self._since_attack,
+            self._level,
+            self._tokens,
+            self._last_travelled_m,
+            self._last_turned_rad,
             self.reasons,
             self.is_keyframe,
         )

@@ -1,6 +1,6 @@
 """The bounded memory: 112 slots, whatever the length of the drive.
 
-Keeps where and when every slot was committed, and decides which slot is written next; what is inside a slot (keys and
+Keeps where and when every slot was committed, and decides which slot is written next; the content of a slot (keys and
 values) belongs to the network and its engine. Slots 0-31 are the last 3.6 s, 32-63 the last 32 m, 64-95 the last
 128 m, 96-111 the events of the last minute.
 """
@@ -28,7 +28,7 @@ EVENT_LIFE_NS = 60_000_000_000
 """Events are kept for a minute."""
 
 EVENT_SPACING_NS = 500_000_000
-"""Surprises closer than this are one event: its slot keeps the moment that surprised most."""
+"""Surprises within this time are one event: its slot keeps the tick of the largest one."""
 
 _TIME, _NEAR, _FAR, _EVENT = range(4)
 _FIRST = (0, TIME_SLOTS, TIME_SLOTS + NEAR_SLOTS, TIME_SLOTS + NEAR_SLOTS + FAR_SLOTS)
@@ -36,7 +36,7 @@ _LENGTH = (TIME_SLOTS, NEAR_SLOTS, FAR_SLOTS, EVENT_SLOTS)
 
 
 class _Pose(NamedTuple):
-    """Of the ego in the odometer's frame."""
+    """The ego in the odometer's frame. Passed to the kernel as a plain tuple, which is faster."""
 
     x_m: float
     y_m: float
@@ -49,12 +49,13 @@ def _relative_poses(
     slots: np.ndarray,
     times_ns: np.ndarray,
     surprise: np.ndarray,
-    here: _Pose,
+    pose_values: tuple[float, float, float, float],
     now_ns: int,
     pose: np.ndarray,
     valid: np.ndarray,
 ) -> None:
-    """Write the poses of all slots in the frame of `here`, and drop the events that are too old."""
+    """Write the poses of all slots in the ego frame, and drop the events that are too old."""
+    here = _Pose(*pose_values)
     sin, cos = here.sin_yaw, here.cos_yaw
     first_event = slots.shape[0] - surprise.shape[0]
     for i in range(slots.shape[0]):
@@ -74,8 +75,9 @@ def _relative_poses(
         pose[i, 4] = (now_ns - times_ns[i]) * 1e-9
 
 
-def _pose(odometer: Odometer) -> _Pose:
-    return _Pose(odometer.x_m, odometer.y_m, math.sin(odometer.yaw_rad), math.cos(odometer.yaw_rad))
+def _pose(odometer: Odometer) -> tuple[float, float, float, float]:
+    """The values of a `_Pose`."""
+    return odometer.x_m, odometer.y_m, math.sin(odometer.yaw_rad), math.cos(odometer.yaw_rad)
 
 
 class OdometerMemory:

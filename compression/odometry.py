@@ -1,7 +1,6 @@
-"""Where the ego is, by adding up its speed and yaw rate: what memory poses and warps are relative to.
+"""The pose of the ego, integrated from speed and yaw rate: memory poses and warps are relative to it.
 
-Knows ego samples and exact tick times; it sees no pixels and no map, so it drifts, and only differences over seconds
-matter.
+Knows ego samples and exact tick times; no pixels and no map, so it drifts. Only differences over seconds are used.
 """
 
 import math
@@ -12,7 +11,7 @@ STANDSTILL_MPS = 0.1
 """Slower than this counts as standing: wheel-speed noise must not fill the distance queues."""
 
 MAX_STEP_S = 0.5
-"""A longer gap between ticks is not integrated over: nobody knows what happened meanwhile."""
+"""Motion over a longer time between ticks is not integrated, since it is not known."""
 
 
 class Odometer:
@@ -22,7 +21,7 @@ class Odometer:
         x_m, y_m, yaw_rad: the pose now.
         travelled_m, turned_rad: path length and sum of |turns| since the start; they do not grow at standstill.
         speed_mps, yaw_rate_rps: motion of this tick; 0 where nothing is known.
-        source: where this tick's motion came from: "ego" sample, estimated from the "image", or "none".
+        source: source of this tick's motion: "ego" sample, estimated from the "image", or "none".
     """
 
     def __init__(self) -> None:
@@ -37,7 +36,7 @@ class Odometer:
         self._timestamp_ns: int | None = None
 
     def step(self, timestamp_ns: int, ego: EgoSample | None, source: str = "ego") -> None:
-        """Move on to a tick: the mean of the last and this sample, held over the time between, along an arc.
+        """Advance to a tick: along an arc, by the mean of the last and this sample over the time between.
 
         Args:
             timestamp_ns: of the tick.

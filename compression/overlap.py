@@ -1,4 +1,4 @@
-"""Which blocks are seen better by another camera, so that overlapping views are counted once.
+"""Which blocks another camera sees better, so that overlapping views are counted once.
 
 Knows the calibrated rays; it sees no pixels.
 """
@@ -12,7 +12,7 @@ from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera, Rig
 
 FINER = 1.25
-"""A view is better where its pixels are this much finer; between equals the camera that comes first owns the place."""
+"""A view is better where its pixels are finer by this factor; between equals, the first camera is the better one."""
 
 
 def better_views(rig: Rig, block_meta: np.ndarray) -> np.ndarray:
@@ -22,8 +22,8 @@ def better_views(rig: Rig, block_meta: np.ndarray) -> np.ndarray:
         rig: the cameras.
         block_meta: (8, 300, 8) of `TokenRays`; for the angular sizes.
 
-    The place is taken at the prior's depth, so that near things, which neighbouring cameras see at different angles,
-    are matched too.
+    The place is taken at the prior's depth, so that near objects, which neighbouring cameras see at different
+    angles, match too.
     """
     better = np.zeros(block_meta.shape[:2], np.uint8)
     size = np.sqrt(block_meta[..., 4].astype(np.float64) * block_meta[..., 5])

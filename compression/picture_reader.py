@@ -1,12 +1,11 @@
-"""All cameras' pictures of a tick, read at once: analysis images, base images, and patches.
+"""Read the pictures of all cameras of a tick: analysis images, base images, and patches.
 
-Knows frames and sizes; which camera is valid and which block is worth a patch is decided elsewhere. Pictures of the
-reference size go through one call of the kernels for all cameras: between the calls of a camera each, the interpreter
-would find its own data pushed out of the cache by 1.8 MB of pixels.
+Knows frames and sizes; which camera is valid and which block becomes a patch is decided elsewhere. Pictures of the
+reference size of all cameras go through one kernel call: between one call per camera, 1.8 MB of pixels would evict the
+interpreter's own data from the cache.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -16,14 +15,14 @@ from fsd.compression.sampling import PictureSampler
 from fsd.data.errors import ClipError
 from fsd.data.frames import CAMERAS, Frame
 
-# The compiled kernels' types do not know unpacked arguments.
-_kernels: Any = pixel_kernels_8x8
-_patch_kernels: Any = patch_kernels_2x2
-
 GREY = 128
 """What missing pictures and unused patches are filled with."""
 
 Words = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""The y, u and v plane of a picture as words of eight pixels."""
+
+Planes = tuple[np.ndarray, ...]
+"""The same plane of eight cameras, as words."""
 
 
 class PictureReader:
@@ -49,19 +48,19 @@ class PictureReader:
     ) -> None:
         """Read every pixel of the new pictures once.
 
-        A picture that was shown at the last tick too is not read again: its results are still there.
+        A picture that the last tick showed too is not read again: its results are still there.
 
         Args:
-            frames: one a camera; is_valid: (8,) bool, whose to read.
+            frames: one per camera; is_valid: (8,) bool, whose to read.
             analysis: (8, 120, 160) uint8, written for valid cameras: area mean of the luma.
-            before: likewise, as it was written at the last tick.
-            retina: (8, 6, base_h / 2, base_w / 2) uint8, as it was left at the last tick; written: the base images,
-                packed, and grey for cameras that are not valid.
+            before: the same of the last tick.
+            retina: (8, 6, base_h / 2, base_w / 2) uint8 of the last tick; written: the base images, packed, and grey
+                for cameras that are not valid.
 
         Raises:
-            ClipError: a picture is too large, or its planes do not fit each other.
+            ClipError: a picture is too large, or the sizes of its planes do not match.
         """
-        together: list[int] = []
+        at_reference_size: list[int] = []
         for index, (frame, is_shown) in enumerate(zip(frames, is_valid.tolist(), strict=True)):
             if frame is None or not is_shown:
                 self._shown[index] = self._words[index] = None
@@ -75,18 +74,18 @@ class PictureReader:
                 if words is None:
                     sampler.read_whole(frame, analysis[index], retina[index])
                 else:
-                    together.append(index)
-        if not together:
+                    at_reference_size.append(index)
+        if not at_reference_size:
             return
-        planes = self._alike(together)
-        group = self._samplers[together[0]].group  # type: ignore[union-attr]
+        planes = self._common_planes(at_reference_size)
+        group = self._samplers[at_reference_size[0]].group  # type: ignore[union-attr]
         if planes is not None:
-            _kernels.read_pictures(*planes, np.array(together), group, analysis, retina)
+            pixel_kernels_8x8.read_pictures(*planes, np.array(at_reference_size), group, analysis, retina)
             return
-        for index in together:
+        for index in at_reference_size:
             words = self._words[index]
             assert words is not None
-            _kernels.read_picture(*words, group, analysis[index], retina[index])
+            pixel_kernels_8x8.read_picture(*words, group, analysis[index], retina[index])
 
     def read_blocks(self, patch_block: np.ndarray, ends: np.ndarray, patches: np.ndarray) -> None:
         """Resample blocks of the pictures that were read last.
@@ -96,7 +95,7 @@ class PictureReader:
             ends: (8,) int64, where each camera's patches end.
             patches: (K, 6, 16, 16) uint8, written.
         """
-        together: list[int] = []
+        at_reference_size: list[int] = []
         first = 0
         for index, last in enumerate(ends.tolist()):
             frame, sampler = self._shown[index], self._samplers[index]
@@ -104,20 +103,20 @@ class PictureReader:
                 if self._words[index] is None:
                     sampler.read_blocks(frame, patch_block, first, last, patches)
                 else:
-                    together.append(index)
+                    at_reference_size.append(index)
             first = last
-        if not together:
+        if not at_reference_size:
             return
         views = patches.view(np.uint16), patches.view(np.uint32)
-        planes = self._alike(together)
+        planes = self._common_planes(at_reference_size)
         if planes is not None:
-            _patch_kernels.read_all_patches(*planes, np.array(together), patch_block, ends, *views)
+            patch_kernels_2x2.read_all_patches(*planes, np.array(at_reference_size), patch_block, ends, *views)
             return
-        for index in together:
+        for index in at_reference_size:
             begin = int(ends[index - 1]) if index else 0
             words = self._words[index]
             assert words is not None
-            _patch_kernels.read_patches(*words, patch_block, begin, int(ends[index]), *views)
+            patch_kernels_2x2.read_patches(*words, patch_block, begin, int(ends[index]), *views)
 
     def _sampler(self, index: int, frame: Frame) -> PictureSampler:
         sampler = self._samplers[index]
@@ -127,10 +126,11 @@ class PictureReader:
             sampler = self._samplers[index] = PictureSampler(height_px, width_px, self._budget)
         return sampler
 
-    def _alike(self, cameras: Sequence[int]) -> tuple[tuple[np.ndarray, ...], ...] | None:
+    def _common_planes(self, cameras: Sequence[int]) -> tuple[Planes, Planes, Planes] | None:
         """All luma planes, all u, all v, eight of each, in words; None where cameras differ in memory layout.
 
-        Kernels are compiled for a layout; places of other cameras hold the first one's planes, to have always eight.
+        Kernels are compiled for a memory layout; entries of other cameras repeat the first one's planes, so that there
+        are always eight.
         """
         words = [self._words[index] for index in cameras]
         model = words[0]
@@ -142,11 +142,12 @@ class PictureReader:
             if planes is not model and _layout(planes) != layout:
                 return None
             filled[index] = planes
-        return tuple(zip(*filled, strict=True))
+        y_words, u_words, v_words = zip(*filled, strict=True)
+        return y_words, u_words, v_words
 
 
 def _layout(words: Words) -> tuple[int, int, int]:
-    """What a kernel is compiled for: rows with or without padding between them, aligned or not, read-only or not."""
+    """The memory layout that a kernel is compiled for: padding between rows, alignment, read-only or not."""
     y, u, v = words
     return y.flags.num, u.flags.num, v.flags.num
 

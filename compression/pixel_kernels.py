@@ -1,9 +1,9 @@
-"""Area means straight from strided YUV planes, in whole numbers: the only code that touches full-resolution pixels.
+"""Area means of strided YUV planes, in whole numbers, for pictures of any size.
 
-Knows pixels and cells; it does not know which block is worth reading. A cell is the source interval that one target
+Knows pixels and cells; which block is read is decided elsewhere. A cell is the source interval that one target
 pixel covers; cells are given by their bounds, (2, n) int32: first source pixel, and one past the last. Every mean is
-(sum + area // 2) // area, exactly, so results do not depend on machine, compiler or thread count. This is the
-general case; whole pictures of 1280x960 take the faster way of `pixel_kernels_8x8.py`.
+(sum + area // 2) // area, exactly, so results do not depend on machine, compiler or thread count. For pictures
+of 1280x960 there are faster kernels, `pixel_kernels_8x8.py` and `patch_kernels_2x2.py`.
 """
 
 from typing import NamedTuple

@@ -1,10 +1,10 @@
 """Reading whole pictures of 1280x960, the size this system is built for: cells are 8 x 8 pixels.
 
-Same results as `pixel_kernels.py`, which handles any size and says what a cell is; this file is only faster.
+Faster, with the same results as `pixel_kernels.py`, which handles any size and defines cells.
 
-The shapes of the loops were chosen by measurement. What counts is how many instructions a cache line takes: the more,
-the fewer lines are under way at once. Views of other word sizes are made once a picture: made once a row, they cost
-more than the arithmetic.
+The shapes of the loops were chosen by measurement. What counts is the number of instructions per cache line: the more,
+the fewer lines are fetched at the same time. Views of other word sizes are made once per picture: once per row, they
+cost more than the arithmetic.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ _EVEN_PAIRS = np.uint64(0x0000FFFF0000FFFF)
 _PAIR = np.uint64(0xFFFF)
 _6, _8, _10, _16, _32, _40 = (np.uint64(bits) for bits in (6, 8, 10, 16, 32, 40))
 
-_add_cells = make_byte_sum()
+_sum_cells = make_byte_sum()
 
 
 @kernel
@@ -33,7 +33,7 @@ def _sums_8x8(words: np.ndarray, out: np.ndarray) -> None:
     """
     for y in range(out.shape[0]):
         for x in range(0, out.shape[1], LINE_WORDS):
-            _add_cells(words, np.uint64(8 * y), np.uint64(x), out, np.uint64(y))
+            _sum_cells(words, np.uint64(8 * y), np.uint64(x), out, np.uint64(y))
 
 
 @kernel
@@ -123,7 +123,7 @@ def read_picture(
         analysis: (120, 160) uint8, written.
         packed: (6, 60 / group, 80 / group) uint8, written.
     """
-    # Strip by strip, so that the sums stay in the first-level cache between being made and being used.
+    # Strip by strip, so that the sums are still in the first-level cache when they are used.
     sums = np.empty((_STRIP, 160), np.uint16)
     pairs, quads = sums.view(np.uint32), sums.view(np.uint64)
     rows = _STRIP // group // 2

@@ -1,4 +1,4 @@
-"""The compressor's own gaze and the baselines it is measured against, by name, all within the same bytes a tick.
+"""The compressor's own gaze and the baselines it is measured against, by name, all with the same bytes per tick.
 
 A baseline is a gaze policy, or a gaze policy behind a frame selection, or another split of the same bytes.
 """
@@ -16,16 +16,6 @@ from fsd.compression.token_rays import TokenRays
 from fsd.data.frames import BLOCKS, CAMERAS
 from fsd.data.rig import Rig
 
-POLICIES: dict[str, str] = {
-    "adaptive": "the compressor's own: prior, surprise after ego-warp, age, the network's wishes",
-    "fixed": "fixed foveation: the same blocks at every tick, plus the sweep",
-    "random": "other blocks at every tick, by a hash",
-    "downscale": "all bytes go to a larger base image, none to patches",
-    "subsample": "whole pictures, uniformly in time, as often as the bytes allow; held in between",
-    "scene-cut": "whole pictures of a camera when its content has changed; held in between",
-    "run-length": "blocks that differ from what they last showed, without ego-compensation",
-}
-
 _GAZES: dict[str, Callable[[TokenRays], GazePolicy]] = {
     "fixed": FixedFoveation,
     "random": lambda _: RandomGaze(),
@@ -37,7 +27,7 @@ _GAZES: dict[str, Callable[[TokenRays], GazePolicy]] = {
 
 
 def make_policy(name: str, rig: Rig) -> GazePolicy:
-    """The gaze of one of `POLICIES`, new for a drive."""
+    """The gaze of one of `policy_names.POLICIES`, new for a drive."""
     token_rays = TokenRays(rig)
     return _GAZES[name](token_rays) if name in _GAZES else AdaptiveGaze(rig, token_rays)
 
@@ -50,9 +40,9 @@ def make_selection(name: str, camera_count: int, budget: Budget) -> FrameSelecti
 
 
 def policy_budget(name: str, budget: Budget) -> Budget:
-    """How the policy splits the budget's bytes: no tick costs more than one of `budget`.
+    """How the policy divides the budget's bytes: no tick has more than one of `budget`.
 
-    `downscale` gives everything to a 4:3 base image, but for the one patch that a budget must have and that stays grey.
+    `downscale` gives everything to a 4:3 base image, except the one patch that a budget must have and that stays grey.
     """
     if name != "downscale":
         return budget

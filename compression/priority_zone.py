@@ -49,7 +49,8 @@ def _places() -> np.ndarray:
     """(n, 2) x and y in metres of the ego frame where a person may stand."""
     distance, bearing = (grid.ravel() for grid in np.meshgrid(_DISTANCES_M, _BEARINGS_RAD, indexing="ij"))
     places = np.stack([distance * np.cos(bearing), distance * np.sin(bearing)], axis=1)
-    return places[np.abs(places[:, 1]) <= ZONE_SIDE_M]
+    in_zone: np.ndarray = places[np.abs(places[:, 1]) <= ZONE_SIDE_M]
+    return in_zone
 
 
 def _held(camera: Camera, places: np.ndarray) -> np.ndarray:
@@ -66,13 +67,15 @@ def _held(camera: Camera, places: np.ndarray) -> np.ndarray:
     shared = along[:, :, None] * across[:, None, :]  # (n, 15, 20), in blocks
     size = np.minimum(across.sum(axis=1) * along.sum(axis=1), 1.0)
     is_held = (shared >= HELD_SHARE * size[:, None, None]) & (size[:, None, None] > 0) & is_shown[:, None, None]
-    return is_held.reshape(len(places), -1).T
+    by_block: np.ndarray = is_held.reshape(len(places), -1).T
+    return by_block
 
 
 def _shared(low: np.ndarray, high: np.ndarray, cells: int) -> np.ndarray:
     """(n, cells) how much of every unit cell the intervals cover."""
     first = np.arange(cells)
-    return np.clip(np.minimum(high[:, None], first + 1) - np.maximum(low[:, None], first), 0.0, 1.0)
+    covered: np.ndarray = np.minimum(high[:, None], first + 1) - np.maximum(low[:, None], first)
+    return covered.clip(0.0, 1.0)
 
 
 def _cover(held: np.ndarray) -> np.ndarray:

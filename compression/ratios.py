@@ -1,4 +1,4 @@
-"""The three compression ratios, defined once: pixels, tokens, memory. Always reported together, never mixed."""
+"""The three compression ratios: pixels, tokens, memory."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -8,7 +8,7 @@ from fsd.compression.tick import MEMORY_SLOTS, RETINA_TOKENS
 from fsd.data.frames import CAMERAS, RATE_HZ
 
 DENSE_TOKEN_PX = 32
-"""What a dense network would make of the raw pictures: one token per 32 x 32 pixels."""
+"""Edge of a token of a dense network on the raw pictures: one token per 32 x 32 pixels."""
 
 MEMORY_SPAN_S = 60
 """R_mem compares the memory with the raw bytes of the last minute."""
@@ -16,7 +16,7 @@ MEMORY_SPAN_S = 60
 
 @dataclass(frozen=True)
 class CompressionRatios:
-    """How much smaller what the network gets is than what the cameras gave.
+    """How much less data the network reads than the cameras deliver.
 
     Attributes:
         r_px: raw luma pixels of a tick over luma pixels into the network.
@@ -44,8 +44,8 @@ def compression_ratios(
 
     Args:
         budget: of the compressor.
-        slot_tokens: tokens a memory slot gives.
-        slot_bytes: bytes a memory slot holds, keys and values together.
+        slot_tokens: tokens per memory slot.
+        slot_bytes: bytes per memory slot, keys and values together.
         raw_pixels: luma pixels of all cameras in one tick; the reference rig's if not given.
         rate_hz: ticks per second.
     """

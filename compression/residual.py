@@ -7,9 +7,8 @@ history; gaze and keyframes decide what follows from a surprise.
 import numpy as np
 
 from fsd.compression import residual_kernels
-from fsd.compression.ego_warp import EgoWarp, reference_shifts
+from fsd.compression.ego_warp import FORWARD_NODES_M, EgoWarp, reference_shifts
 from fsd.compression.history import History
-from fsd.compression.residual_kernels import Exposure, NoiseFloors
 from fsd.data.frames import BLOCKS, CAMERAS
 
 
@@ -28,29 +27,34 @@ class ResidualDetector:
         cameras = len(CAMERAS)
         self.surprise = np.zeros((cameras, BLOCKS), np.int64)
         self.reference_age = np.zeros(cameras, np.int64)
-        self._exposure = Exposure(*(np.zeros(cameras, np.int64) for _ in Exposure._fields))
-        self.rise, self.gain, self.offset = self._exposure
+        self.rise, self.gain, self.offset = (np.zeros(cameras, np.int64) for _ in range(3))
         self._turns_rad = np.zeros(cameras)
         self._shifts = np.zeros((cameras, 2, BLOCKS), np.int16)
-        grid = (cameras, BLOCKS)
-        self._floors = NoiseFloors(np.zeros(grid, np.int64), np.zeros(grid, np.int64), np.zeros(cameras, np.int64))
+        self._floor = np.zeros((cameras, BLOCKS), np.int64)
+        self._spread = np.zeros((cameras, BLOCKS), np.int64)
+        self._samples = np.zeros(cameras, np.int64)
         self.reset()
 
     def reset(self) -> None:
         """Forget all noise floors."""
-        self._floors.samples[:] = 0
+        self._samples[:] = 0
         self.surprise[:] = 0
         self.reference_age[:] = 0
         self.rise[:], self.gain[:], self.offset[:] = 256, 256, 0
 
     def measure(self, history: History) -> None:
         """Measure the present tick of the history."""
-        tables = self._warp.tables
+        warp = self._warp
         reference_shifts(
             history.is_valid,
             history.pose,
             history.slot,
-            tables,
+            warp.forward,
+            warp.side,
+            warp.turn,
+            FORWARD_NODES_M,
+            warp.pixels_per_m,
+            warp.pixels_per_rad,
             self.reference_age,
             self._turns_rad,
             self._shifts,
@@ -60,9 +64,13 @@ class ResidualDetector:
             history.slot,
             self.reference_age,
             self._shifts,
-            tables.turn,
+            warp.turn,
             self._turns_rad,
-            self._floors,
+            self._floor,
+            self._spread,
+            self._samples,
             self.surprise,
-            self._exposure,
+            self.rise,
+            self.gain,
+            self.offset,
         )

@@ -1,10 +1,8 @@
-"""What changed in one camera that ego motion and exposure do not explain, block by block, in whole numbers.
+"""Residuals: what ego motion and exposure do not explain of a camera's change, per block, in whole numbers.
 
 Works on analysis images (120, 160) and predicted shifts; knows neither rig nor policy. Residuals are sums of absolute
 differences over the 64 pixels of a block. A gain in these loops is in 1/256, an offset in 1/256 grey levels.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
@@ -30,22 +28,6 @@ _sum_bytes, _sum_differences = make_byte_sum(), make_byte_sum(images=2)
 
 _1, _2, _3, _4, _5, _6, _7 = (np.uint64(i) for i in range(1, 8))
 _STRIDE = np.uint64(ANALYSIS_COLUMNS)
-
-
-class NoiseFloors(NamedTuple):
-    """The usual residual of every block, (8, 300) int64 `floor` and mean deviation `spread` in 1/16; `samples` (8,)."""
-
-    floor: np.ndarray
-    spread: np.ndarray
-    samples: np.ndarray
-
-
-class Exposure(NamedTuple):
-    """Of every camera against its reference, (8,) int64 in 1/256: rise of the whole residual, `gain`, `offset`."""
-
-    rise: np.ndarray
-    gain: np.ndarray
-    offset: np.ndarray
 
 
 @kernel
@@ -82,8 +64,8 @@ def fit_exposure(now: np.ndarray, before: np.ndarray) -> tuple[int, int]:
     """Gain and offset (1/256) that turn the earlier block sums into the present ones.
 
     The ratio of the spreads, not a regression of one on the other: that would read motion as a loss of contrast.
-    Blocks that do not fit are left out of a second pass, so that a new object does not pass for a new exposure. Every
-    second block is enough.
+    Blocks that do not fit are left out of the next pass, so that a new object is not taken for a new exposure. Every
+    second block is used.
     """
     n = now.shape[0]
     gain, offset = 1.0, 0.0
@@ -163,7 +145,7 @@ def _best_match(
     best: int,
 ) -> int:
     """The smallest residual over other depths along the same motion (at infinity, half as near, half again as near)
-    and one pixel around: whatever a still world could explain is explained away."""
+    and one pixel around: what a static world explains is no surprise."""
     top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
     far_x, far_y = int(np.floor(turn_x + 0.5)), int(np.floor(turn_y + 0.5))
     near_x, near_y = shifts[0, block] - far_x, shifts[1, block] - far_y
@@ -182,7 +164,7 @@ def _best_match(
 
 @kernel
 def _detail(image: np.ndarray, block: int) -> int:
-    """Sum of the differences between neighbouring pixels: what half a pixel of misregistration costs."""
+    """Sum of the differences between neighbouring pixels: the residual that half a pixel of misregistration causes."""
     top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
     total = 0
     for j in range(EDGE):
@@ -207,7 +189,7 @@ def surprise(
     samples: int,
     out: np.ndarray,
 ) -> int:
-    """How far every block stands out of its own noise, and learn that noise.
+    """How far every block is above its own noise; updates that noise.
 
     A constant-false-alarm-rate detector over time: the floor of a block is the running mean of its residual, its spread
     the running mean deviation. If the whole camera rises (a bump, a cut), floors rise with it for this tick.
@@ -223,7 +205,7 @@ def surprise(
         out: (300,) int64, written: excess over the floor in 1/16 spreads, 0 … 4095.
 
     Returns:
-        the rise of the whole camera in 1/256: 256 is as usual.
+        the rise of the whole camera in 1/256; 256 is none.
     """
     n = residual.shape[0]
     if samples == 0:
@@ -234,7 +216,7 @@ def surprise(
     for i in range(n):
         total += 16 * residual[i]
         expected += floor[i]
-    rise = min(max((256 * (total + n * 64)) // expected, 256), 4096)
+    rise: int = min(max((256 * (total + n * 64)) // expected, 256), 4096)
     worst = np.full(SUSPECTS, -1, np.int64)
     excess_of = np.zeros(SUSPECTS, np.int64)
     for i in range(n):
@@ -273,9 +255,13 @@ def measure(
     shifts: np.ndarray,
     turns: np.ndarray,
     turns_rad: np.ndarray,
-    floors: NoiseFloors,
+    floor: np.ndarray,
+    spread: np.ndarray,
+    samples: np.ndarray,
     out: np.ndarray,
-    exposure: Exposure,
+    rise: np.ndarray,
+    gain: np.ndarray,
+    offset: np.ndarray,
 ) -> None:
     """`surprise` of all cameras, one after the other: the result cannot depend on a number of threads.
 
@@ -283,9 +269,9 @@ def measure(
         analysis, slot: of `History`.
         ages, shifts, turns_rad: of `ego_warp.reference_shifts`.
         turns: (8, 2, 300) shifts per radian.
-        floors: updated.
+        floor, spread, samples: (8, 300), (8, 300), (8,) int64, the noise floors; updated.
         out: (8, 300) int64, written; 0 where there is no reference.
-        exposure: written.
+        rise, gain, offset: (8,) int64 in 1/256, written.
     """
     length, cameras, rows, columns = analysis.shape
     blocks = out.shape[1]
@@ -295,31 +281,30 @@ def measure(
     for camera in range(cameras):
         if ages[camera] == 0:
             out[camera] = 0
-            exposure.rise[camera], exposure.gain[camera], exposure.offset[camera] = 256, 256, 0
+            rise[camera], gain[camera], offset[camera] = 256, 256, 0
             continue
         image, reference = analysis[slot, camera], analysis[(slot - ages[camera]) % length, camera]
         warp(reference, shifts[camera], warped)
         block_sums(image, sums_now)
         block_sums(warped, sums_then)
-        gain, offset = fit_exposure(sums_now.reshape(-1), sums_then.reshape(-1))
-        residuals(image, warped, gain, offset, sums_then)
+        gain[camera], offset[camera] = fit_exposure(sums_now.reshape(-1), sums_then.reshape(-1))
+        residuals(image, warped, gain[camera], offset[camera], sums_then)
         residual[:] = sums_then.reshape(-1)
-        rise = surprise(
+        rise[camera] = surprise(
             image,
             reference,
             shifts[camera],
             turns[camera],
             turns_rad[camera],
-            gain,
-            offset,
+            gain[camera],
+            offset[camera],
             residual,
-            floors.floor[camera],
-            floors.spread[camera],
-            floors.samples[camera],
+            floor[camera],
+            spread[camera],
+            samples[camera],
             out[camera],
         )
-        floors.samples[camera] += 1
-        exposure.rise[camera], exposure.gain[camera], exposure.offset[camera] = rise, gain, offset
+        samples[camera] += 1
 
 
 @kernel

@@ -1,10 +1,10 @@
-"""What is read from a picture of any size: the analysis image, the retina, and patches.
+"""Read one picture of any size: the analysis image, the retina, and patches.
 
-Knows sizes and which of the kernels to take; the arithmetic on pixels is in `pixel_kernels.py`.
+Knows sizes and which kernels handle them; the arithmetic on pixels is in `pixel_kernels.py`.
 
 One pass over a picture gives the sums of a fine grid (160x120 luma, 80x60 chroma). The retina and the analysis image
 that gaze is chosen from are both exact means of groups of those sums, because integer cell bounds nest: cell i of w
-starts where cell 2i of 2w starts. A base size that does not divide the fine grid costs a second pass.
+starts where cell 2i of 2w starts. A base size that does not divide the fine grid needs a second pass.
 """
 
 import numpy as np

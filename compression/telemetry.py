@@ -1,4 +1,4 @@
-"""What the compressor thought at a tick, for reports and pictures; not an input of the network."""
+"""The values behind the compressor's decisions of a tick, for reports and pictures; not an input of the network."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class TickTelemetry:
-    """Copies; made only when asked for.
+    """One tick; the arrays are copies.
 
     Attributes:
-        odometry: where motion came from: "ego", "image" (estimated from the pictures) or "none".
+        odometry: source of the motion: "ego", "image" (estimated from the pictures) or "none".
         speed_mps, yaw_rate_rps: the motion that was used.
         block_surprise: (8, 15, 20) int64, 1/16 of the block's usual deviation above its noise floor.
-        block_score: (8, 15, 20) int64, what the policy wanted; -1 where the camera is not valid.
+        block_score: (8, 15, 20) int64, by the policy; -1 where the camera is not valid.
         block_age_ticks: (8, 15, 20) int64, since the last read at full resolution; -1 where it was never read.
-        patch_is_swept: (K,) bool, patches that were read for their age, not their score.
-        camera_surprise: (8,) int64, what keyframes are decided by.
+        patch_is_swept: (K,) bool, patches that were read because of their age, not their score.
+        camera_surprise: (8,) int64, by which keyframes are decided.
         keyframe_reasons: (8,) int64, bits of `keyframes`.
         rise: (8,) float64, residual of the whole camera over its usual one.
         gain: (8,) float64 exposure against the reference; offset: (8,) float64 grey levels.

@@ -1,6 +1,6 @@
-"""What the compressor hands to the network for one tick: `CompressedTick`.
+"""What the compressor passes to the network for one tick: `CompressedTick`.
 
-Static shapes: N = 8 cameras, K = patches of the budget, 112 memory slots. Never larger, whatever the cameras show.
+Static shapes: N = 8 cameras, K = patches of the budget, 112 memory slots, whatever the cameras show.
 """
 
 from dataclasses import dataclass, fields, replace

@@ -1,4 +1,4 @@
-"""Gaze policies out of the video-token literature, without ego-compensation: what the residual has to beat.
+"""Gaze policies from the literature on video tokens, without ego-compensation: baselines for the residual.
 
 Knows the analysis images (8 x 8 of their pixels are one block) and which blocks were read.
 """
@@ -39,7 +39,7 @@ class RunLengthGaze:
         self._sent, self._before = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
 
     def reset(self) -> None:
-        """Forget what was sent: the scene's `last_read` says that nothing was."""
+        """Forget what was sent."""
         self._sent[:] = 0
         self._before[:] = 0
 
@@ -55,9 +55,9 @@ class RunLengthGaze:
 
 
 class RasterGaze:
-    """Whole pictures, block after block: the blocks that were not read for longest, in raster order.
+    """Whole pictures, block after block: the blocks that were not read for the longest time, in raster order.
 
-    With held pictures (`frame_selection`) this sends a picture at full resolution over as many ticks as its bytes take.
+    With held pictures (`frame_selection`), a picture at full resolution is sent over as many ticks as its bytes need.
     """
 
     name = "raster"

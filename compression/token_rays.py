@@ -1,6 +1,6 @@
-"""Where every token looks: rays and angular sizes of retina tokens and blocks, in the ego frame, fixed per rig.
+"""Rays and angular sizes of retina tokens and blocks, in the ego frame, fixed per rig.
 
-Knows the calibrated camera models; it sees no pixels.
+Knows the calibrated camera models; no pixels.
 """
 
 import numpy as np
@@ -30,12 +30,14 @@ def cell_pixels(camera: Camera, rows: int, columns: int, offset: tuple[float, fl
 
 def ego_rays(camera: Camera, pixels: np.ndarray) -> np.ndarray:
     """(…, 3) unit rays in the ego frame of (…, 2) pixels."""
-    return rays(camera, pixels) @ camera.ego_from_camera.matrix()[:3, :3].T
+    directions: np.ndarray = rays(camera, pixels) @ camera.ego_from_camera.matrix()[:3, :3].T
+    return directions
 
 
 def _angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Angle between unit vectors, exact for small angles too."""
-    return np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), np.sum(a * b, axis=-1))
+    angle: np.ndarray = np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), np.sum(a * b, axis=-1))
+    return angle
 
 
 def _meta_rows(camera: Camera, index: int, rows: int, columns: int) -> np.ndarray:

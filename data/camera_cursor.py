@@ -1,22 +1,30 @@
-"""Walks one camera through the ticks: at each, the newest frame not later than it.
+"""The newest frame of one camera at every tick. Holds two pictures: the one that is shown, and the next one.
 
-Holds two pictures, the one that shows now and the next one; forgets everything else.
+Also detects a camera that repeats one picture. Sensors never give the same picture twice, but an encoder at standstill
+may, and a 30 Hz video at 60 Hz shows each twice: only a long run is a fault.
 """
 
 import threading
 from collections.abc import Sequence
 
+import numpy as np
+
 from fsd.data.camera_stream import CameraStream
 from fsd.data.errors import ClipError, FsdError
 from fsd.data.frames import Frame
-from fsd.data.frozen_camera import FrozenCamera
 from fsd.data.planes import frame_of
 from fsd.data.sync_report import CameraCounters
 from fsd.data.video_reader import Picture, VideoReader
 
+STRIDE_PX = 32
+"""One pixel in a thousand is compared: 2 µs per frame, and a moving picture differs in one of them at once."""
+
+RUN_FRAMES = 9
+"""Repetitions that are a fault: a quarter of a second at 36 Hz."""
+
 
 class Stopped(Exception):
-    """The consumer has left; reading on would be for nobody."""
+    """The consumer has closed the source."""
 
 
 class CameraCursor:
@@ -51,7 +59,7 @@ class CameraCursor:
         self._next = self._read()
 
     def frames_at(self, ticks_ns: Sequence[int]) -> list[Frame | None]:
-        """The frames that show at these times, which must not fall from call to call; None before the first frame."""
+        """The frames shown at these times, which must not fall from call to call; None before the first frame."""
         return [self._frame_at(tick_ns) for tick_ns in ticks_ns]
 
     def _frame_at(self, tick_ns: int) -> Frame | None:
@@ -63,7 +71,7 @@ class CameraCursor:
         if self._frame is None and self._current is not None:
             shown, size_px = self._current, (self._stream.width_px, self._stream.height_px)
             self._frame = frame_of(shown.picture, shown.index, shown.timestamp_ns, size_px)
-            self._counters.frozen_frames += self._frozen.watch(self._frame)  # while the picture is in the cache
+            self._counters.frozen_frames += self._frozen.add(self._frame)  # while the picture is in the cache
         return self._frame
 
     def _read(self) -> Picture | None:
@@ -74,12 +82,31 @@ class CameraCursor:
         except Exception as error:
             raise ClipError(
                 f"Decoding {self._stream.name} failed after {self._counters.frames_decoded} pictures ({error!r}). "
-                "Remove its video to run without this camera."
+                "Remove its video to run without this camera.",
+                camera=self._stream.name,
             ) from error
         self._counters.frames_waiting = int(picture is not None)
         return picture
 
     def close(self) -> None:
-        """Close the file and let go of the pictures."""
+        """Close the file and release the pictures."""
         self._pictures = iter(())
         self._current = self._frame = self._next = None
+
+
+class FrozenCamera:
+    """Counts the frames of one camera that repeat the picture before, in long runs."""
+
+    def __init__(self) -> None:
+        self._sample: np.ndarray | None = None
+        self._repetitions = 0
+
+    def add(self, frame: Frame) -> int:
+        """Compare the next new frame; returns the number of frames to add to the count of frozen ones."""
+        sample = frame.y_plane[::STRIDE_PX, ::STRIDE_PX].copy()
+        is_same = self._sample is not None and np.array_equal(sample, self._sample)
+        self._sample = sample
+        self._repetitions = self._repetitions + 1 if is_same else 0
+        if self._repetitions < RUN_FRAMES:
+            return 0
+        return RUN_FRAMES if self._repetitions == RUN_FRAMES else 1

@@ -1,8 +1,8 @@
 """The geometry of the three lens models: points to pixels, pixels to rays.
 
-Works on arrays; knows nothing of files, of time or of where a camera sits. Points and rays are in the camera frame,
-OpenCV optical: x right, y down, z forward. Every lens has a reach, the angle up to which its polynomial keeps rising;
-beyond it a model folds back on itself, and points there are reported as outside the picture.
+Works on arrays; knows no files, no time and no pose of a camera. Points and rays are in the camera frame,
+OpenCV optical: x right, y down, z forward. Every lens has a reach, the angle up to which its polynomial rises;
+beyond it the model is ambiguous, and points there are reported as outside the picture.
 """
 
 from functools import lru_cache
@@ -25,7 +25,7 @@ class _Curve(NamedTuple):
 
 
 def project(camera: Camera, points_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where points appear in the picture.
+    """Project points into the picture.
 
     Args:
         camera: its lens and size.
@@ -48,7 +48,7 @@ def project(camera: Camera, points_camera: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def rays(camera: Camera, pixels: np.ndarray) -> np.ndarray:
-    """The directions that pixels look along.
+    """The directions of pixels.
 
     Args:
         camera: its lens.
@@ -113,7 +113,7 @@ def _curve(lens: Pinhole | Fisheye | FTheta) -> _Curve:
 
 
 def _invert(lens: Pinhole | Fisheye | FTheta, radius: np.ndarray) -> np.ndarray:
-    """The distance whose radius is given: a table look-up, made exact by Newton steps; clipped to the lens's reach."""
+    """The distance of a radius, by a table and Newton steps; limited to the lens's reach."""
     curve = _curve(lens)
     radius = np.minimum(radius, curve.radius[-1])
     distance = np.interp(radius, curve.radius, curve.distance)

@@ -1,6 +1,6 @@
-"""The names that people and public datasets give to cameras, mapped to the canonical eight.
+"""Camera names of users and public datasets, mapped to the eight canonical ones.
 
-Knows names only. A name that says its field of view (`…_120fov`) tells it here too.
+Knows names only. The field of view that a name states (`…_120fov`) is read here too.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""One camera of a clip: which files, which clock, which size. What `VideoReader` needs to read it."""
+"""One camera of a clip: its files, clock and picture size, as `VideoReader` needs them."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,16 +13,16 @@ class CameraStream:
 
     Attributes:
         name: canonical.
-        parts: the files; their pictures are counted through.
+        parts: the files, in order.
         width_px, height_px: of the upright pictures.
         codec: of the first part, as FFmpeg names it.
         rate_hz: nominal frames per second, exact.
         has_times: the containers carry times; if not, times are the frame's index over `rate_hz`.
         timestamps: authoritative times, where there is a file of them.
-        overlap_frames: how many first frames of every part after the first repeat the end of the part before (0 or 1).
-        parts_continue: container times of a part go on from the part before, instead of starting anew.
+        overlap_frames: number of frames at the start of every later part that repeat the end of the part before.
+        parts_continue: container times of a part continue those of the part before, instead of starting anew.
         shift_ns: added to container times.
-        start_ns, end_ns: estimated times of the first and the last frame, from headers; None where they do not tell.
+        start_ns, end_ns: estimated times of the first and the last frame, from headers; None where they are not known.
     """
 
     name: str
@@ -52,5 +52,5 @@ class CameraStream:
 
     @property
     def pixels_per_second(self) -> float:
-        """Decoding load, for sharing cameras out among workers."""
+        """Decoding load, by which cameras are assigned to workers."""
         return self.width_px * self.height_px * SECOND_NS / self.period_ns

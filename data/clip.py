@@ -1,6 +1,6 @@
-"""Open a recording of any accepted form as one thing: `Clip`. No video is copied, and none is read through.
+"""Open a recording of any accepted form as a `Clip`. No video is copied or read to its end.
 
-Decides files, clocks, sizes and the rig; frames come from `FrameSource`.
+Determines files, clocks, sizes and the rig; frames come from `FrameSource`.
 """
 
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ class Clip:
     """A recording, ready to be read.
 
     Attributes:
-        name: for people; path: what was opened.
+        name: for display; path: what was opened.
         format: `native` (with rig.json), `folder`, `parts`, `file` or `mapping`.
         rig: described or assumed; `rig_is_assumed` says which.
         streams: (8,) one per camera of `CAMERAS`; None where there is no video.
-        ego, commands: what the car did and was told to do, where recorded.
-        notes: sentences that say what was assumed.
+        ego, commands: ego motion and route commands, where recorded.
+        notes: sentences that state what was assumed.
         steering: angle of the steering wheel, where a CSV file beside a video has it.
     """
 
@@ -50,11 +50,12 @@ def open_clip(path: Path, cameras: Mapping[str, Path] | None = None) -> Clip:
 
     Args:
         path: a folder or a video file.
-        cameras: camera name -> video; overrules what the folder holds. Relative paths start at `path`, if found there.
+        cameras: camera name -> video, in place of the videos in the folder. Relative paths start at `path`, if found
+            there.
 
     Raises:
-        ClipError: nothing usable is there, or a file is broken; says which and what to do.
-        RigError: rig.json is wrong or does not fit the videos.
+        ClipError: nothing usable is there, or a file is broken.
+        RigError: rig.json is wrong or does not match the videos.
         ClockError: a timestamps file is wrong.
     """
     path = Path(path)
@@ -69,7 +70,7 @@ def open_clip(path: Path, cameras: Mapping[str, Path] | None = None) -> Clip:
     if rig is None:
         sizes = {name: (stream.width_px, stream.height_px) for name, stream in streams.items()}
         fov_deg = {name: fov for name, label in files.labels.items() if (fov := fov_deg_in_name(label))}
-        notes.append("No rig.json: usual camera places and lenses are assumed, so the geometry is approximate.")
+        notes.append("No rig.json: usual camera poses and lenses are assumed, so the geometry is approximate.")
         used_rig = assumed_rig(sizes, fov_deg)
     else:
         used_rig = rig
@@ -131,11 +132,13 @@ def _check_rig_fits(path: Path, rig: Rig, streams: Mapping[str, CameraStream]) -
         if camera is None:
             raise RigError(
                 f"{path}: `cameras` does not describe {name}, but there is a video of it ({stream.path.name}). "
-                "Describe the camera, or remove the video."
+                "Describe the camera, or remove the video.",
+                camera=name,
             )
         if (camera.width_px, camera.height_px) != (stream.width_px, stream.height_px):
             raise RigError(
                 f"{path}: {name} is described with {camera.width_px}x{camera.height_px} pixels, but {stream.path.name} "
                 f"has {stream.width_px}x{stream.height_px}. Correct `width_px`, `height_px` and the intrinsics, "
-                "or use the video that the calibration belongs to."
+                "or use the video that the calibration belongs to.",
+                camera=name,
             )

@@ -1,6 +1,6 @@
-"""The files of each camera to a `CameraStream`: headers, times, part files, one clock for all.
+"""Make a `CameraStream` of the files of each camera: headers, times, part files, one clock for all.
 
-Assumptions it has to make go into `notes`, as sentences for people.
+Assumptions are added to `notes`, as sentences for display.
 """
 
 from dataclasses import replace
@@ -25,10 +25,10 @@ def camera_streams(files: RecordingFiles, folder: Path, rig: Rig | None, notes: 
         files: which files belong to which camera.
         folder: of the clip, where timestamp files may lie.
         rig: as described, for the rate of videos without times; None where it is assumed.
-        notes: sentences that say what was assumed are appended.
+        notes: sentences that state what was assumed are appended.
 
     Raises:
-        ClipError: a file is broken or does not fit the others.
+        ClipError: a file is broken or does not match the others.
         ClockError: a timestamps file is wrong.
     """
     infos = {name: [probe(part, decodes=part is parts[0]) for part in parts] for name, parts in files.videos.items()}
@@ -76,7 +76,8 @@ def _stream(
         if sorted((info.width_px, info.height_px)) != sorted((first.width_px, first.height_px)):
             raise ClipError(
                 f"{info.path} is {info.width_px}x{info.height_px}, but {first.path} is {first.width_px}x"
-                f"{first.height_px}. The parts of one camera must have one size; remove or convert the odd one."
+                f"{first.height_px}. The parts of one camera must have one size; remove or convert this one.",
+                camera=name,
             )
     has_times = all(info.has_times for info in infos)
     rate_hz = first.rate_hz

@@ -1,7 +1,6 @@
 """Write a native clip folder: `rig.json`, one video per camera, exact times, ego motion and route commands.
 
-Takes pictures as they come and knows nothing of where they are from. Times in the Parquet files are authoritative;
-the videos carry them too, rounded to 1/90000 s.
+Times in the Parquet files are authoritative; the videos carry them too, rounded to 1/90000 s.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +28,7 @@ class ClipWriter:
     three times plain veryfast. I-frames are staggered over the cameras so that no moment has to decode all of them.
 
     Args:
-        path: the clip folder, made if absent; refused when it already holds a `rig.json`.
+        path: the clip folder, made if absent; it must not hold a `rig.json`.
         rig: cameras to record, in this order; every picture must have its camera's size.
         rate_hz: nominal rate, for the encoder's rate control.
         codec: an encoder that FFmpeg knows; `options` are passed to it and replace the defaults.
@@ -55,7 +54,7 @@ class ClipWriter:
             path.mkdir(parents=True, exist_ok=True)
             save_rig(rig, path / "rig.json")
         except OSError as error:
-            raise ClipError(f"{path} cannot be written ({error.strerror}). Choose a folder that can.") from error
+            raise ClipError(f"{path} cannot be written ({error.strerror}). Choose another folder.") from error
         if options is None:
             options = {"preset": "veryfast", "tune": "fastdecode,zerolatency", "crf": str(crf), "threads": "1"}
         self._videos = [
@@ -114,7 +113,7 @@ class ClipWriter:
         self._ego_rows.append({"t_ns": timestamp_ns, **row})
 
     def close(self) -> None:
-        """Finish the videos and write the tables; what was recorded so far is a readable clip."""
+        """Finish the videos and write the tables. What was recorded so far is a readable clip."""
         for video in self._videos:
             video.close()
         if self._ego_rows:
@@ -156,7 +155,8 @@ class _Video:
             self._stream = cast(av.VideoStream, self._container.add_stream(codec, rate=rate_hz, options=options))
         except (av.FFmpegError, ValueError, OSError) as error:
             raise ClipError(
-                f"{folder} cannot be written with encoder {codec!r}: {error}. Use another encoder."
+                f"{folder} cannot be written with encoder {codec!r}: {error}. Use another encoder.",
+                camera=camera.name,
             ) from error
         self._stream.width, self._stream.height = camera.width_px, camera.height_px
         self._stream.pix_fmt = "yuv420p"
@@ -169,7 +169,8 @@ class _Video:
         if (frame.width, frame.height) != (self._camera.width_px, self._camera.height_px):
             raise ClipError(
                 f"{self._camera.name} got a picture of {frame.width}x{frame.height}; the rig says "
-                f"{self._camera.width_px}x{self._camera.height_px}. Resize the picture or correct the rig."
+                f"{self._camera.width_px}x{self._camera.height_px}. Resize the picture or correct the rig.",
+                camera=self._camera.name,
             )
         if frame.format.name != "yuv420p":
             frame = frame.reformat(format="yuv420p")
@@ -184,14 +185,16 @@ class _Video:
         except (av.FFmpegError, OSError) as error:
             raise ClipError(
                 f"{self._camera.name} cannot be written to {self._folder}: {error}. "
-                "Check the free space, and that the encoder takes this picture size (H.264 needs even sizes)."
+                "Check the free space, and that the encoder takes this picture size (H.264 needs even sizes).",
+                camera=self._camera.name,
             ) from error
 
     def _from_rgb(self, image: np.ndarray) -> av.VideoFrame:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ClipError(
                 f"{self._camera.name} got a picture of shape {image.shape} and type {image.dtype}. "
-                "Pass (H, W, 3) uint8 RGB."
+                "Pass (H, W, 3) uint8 RGB.",
+                camera=self._camera.name,
             )
         return av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
 

@@ -1,9 +1,9 @@
-"""Exact time: ticks, container times, and the timestamp files that overrule them. All of it in integer nanoseconds.
+"""Exact time in integer nanoseconds: ticks, container times, and the timestamp files that replace them.
 
 Tick times round up and container times round down. Together they keep an exact 36 Hz recording exact whatever its
 start: with start s and period p, floor(s + i p) <= floor(s) + ceil(i p), so frame i is never later than tick i, and
-frame i + 1, a whole period away, is always later. Likewise the last frame still has its tick, since
-floor(s) + floor(i p) <= floor(s + i p). Knows nothing of pictures.
+frame i + 1, a whole period later, is always later than it. Likewise the last frame still has its tick, since
+floor(s) + floor(i p) <= floor(s + i p).
 """
 
 import csv
@@ -19,16 +19,16 @@ from fsd.data.frames import RATE_HZ
 SECOND_NS = 10**9
 
 MAX_GAP_NS = 60 * SECOND_NS
-"""No camera showing anything new for longer than this means that the clocks are wrong, not that the car waited."""
+"""Where no camera has a new frame for longer than this, the clocks are wrong."""
 
 
 def tick_time_ns(tick: int, start_ns: int = 0) -> int:
-    """When tick `tick` of a recording that starts at `start_ns` is: computed from the index, never accumulated."""
+    """Time of a tick of a recording that starts at `start_ns`: computed from the index, never accumulated."""
     return start_ns - (-tick * SECOND_NS * RATE_HZ.denominator // RATE_HZ.numerator)
 
 
 def tick_count(start_ns: int, end_ns: int) -> int:
-    """How many ticks of a recording that starts at `start_ns` are not later than its last frame, at `end_ns`.
+    """Number of ticks of a recording from `start_ns` that are not later than its last frame, at `end_ns`.
 
     Frame times were rounded down, so the tick's time is rounded down for this comparison too.
     """
@@ -78,7 +78,7 @@ def load_timestamps(path: Path) -> Timestamps:
 
     Raises:
         ClipError: the file cannot be read or lacks the column.
-        ClockError: times or frame numbers do not rise strictly; names the row, the values and the mend.
+        ClockError: times or frame numbers do not rise strictly; the message names the row and the values.
     """
     frame_index, timestamp_ns = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
     if len(timestamp_ns) == 0:
@@ -122,7 +122,10 @@ def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise ClipError(f"{path} cannot be read as CSV ({error}). Write it again, or remove it.") from error
     header = _header(rows[0]) if rows else []
     if "timestamp_ns" not in header:
-        raise ClipError(f"{path} has no column `timestamp_ns` (it has {', '.join(header) or 'nothing'}). Add it.")
+        raise ClipError(
+            f"{path} has no column `timestamp_ns` (it has {', '.join(header) or 'nothing'}). Add it.",
+            field="timestamp_ns",
+        )
     timestamp_ns = _integers(path, rows[1:], header.index("timestamp_ns"), "timestamp_ns")
     for name in ("frame_index", "frame"):
         if name in header:
@@ -136,9 +139,10 @@ def _integers(path: Path, rows: list[list[str]], column: int, name: str) -> np.n
         try:
             values[i] = int(row[column])
         except (ValueError, IndexError, OverflowError) as error:
-            came = row[column] if column < len(row) else "nothing"
+            received = row[column] if column < len(row) else "nothing"
             raise ClockError(
-                f"{path} row {i}: `{name}` is {came!r} and must be a whole number. Write integer nanoseconds."
+                f"{path} row {i}: `{name}` is {received!r} and must be a whole number. Write integer nanoseconds.",
+                field=name,
             ) from error
     return values
 
@@ -154,12 +158,16 @@ def _read_parquet(path: Path) -> tuple[np.ndarray, np.ndarray]:
     columns = []
     for name in ("frame_index", "t_ns"):
         if name not in table.column_names:
-            raise ClipError(f"{path} has no column `{name}` (it has {', '.join(table.column_names)}). Add it.")
+            raise ClipError(
+                f"{path} has no column `{name}` (it has {', '.join(table.column_names)}). Add it.",
+                field=name,
+            )
         column = table[name]
         if not pa.types.is_integer(column.type) or column.null_count:
             raise ClockError(
                 f"{path}: `{name}` must be whole numbers without gaps, got {column.type} "
-                f"with {column.null_count} empty rows. Write int64."
+                f"with {column.null_count} empty rows. Write int64.",
+                field=name,
             )
         columns.append(np.asarray(column.to_numpy(), np.int64))
     return columns[0], columns[1]

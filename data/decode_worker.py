@@ -1,6 +1,6 @@
-"""One decoder thread: several cameras, a block of ticks at a time, a few blocks ahead of whoever takes them.
+"""One decoder thread: decodes several cameras, a block of ticks at a time, a few blocks ahead of the consumer.
 
-Does not know the other workers; `FrameSource` brings their blocks together.
+Does not know the other workers; `FrameSource` merges their blocks.
 """
 
 import queue
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What a worker's cameras show at consecutive ticks.
+    """The frames of a worker's cameras at consecutive ticks.
 
     Attributes:
         rows: for every tick, one frame per camera of the worker, in its order.
         newest_ns: time of the newest frame taken up to the end of the block; None where there is none.
-        next_ns: time of the earliest frame not yet taken; None says that all cameras have ended, and that this block
-            is the last.
+        next_ns: time of the earliest frame not yet taken; None where all cameras have ended and this block is the
+            last.
     """
 
     rows: list[tuple[Frame | None, ...]]
@@ -44,8 +44,8 @@ class DecodeWorker:
         name: of the thread.
         cursors: its cameras.
         start_tick, end_tick: ticks wanted; `end_tick` (exclusive) is None for all.
-        block_ticks: ticks in a block; blocks_ahead: how many may be made before the first of them is taken.
-        stop: set by the consumer when it leaves.
+        block_ticks: ticks in a block; blocks_ahead: how many may wait for the consumer.
+        stop: set by the consumer to end the thread.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class DecodeWorker:
         self._first_ns: queue.SimpleQueue[list[int] | _Failure] = queue.SimpleQueue()
         self._start_ns: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._blocks: queue.SimpleQueue[Block | _Failure] = queue.SimpleQueue()
-        self._room = threading.Semaphore(blocks_ahead)  # blocks that are being made, or wait to be taken
+        self._room = threading.Semaphore(blocks_ahead)  # blocks that are being decoded, or wait for the consumer
         # A daemon: a consumer that never closes its source must not keep the program alive.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -77,11 +77,11 @@ class DecodeWorker:
         return _opened(self._first_ns.get())
 
     def begin(self, start_ns: int) -> None:
-        """Say when tick 0 is; blocks are made from now on."""
+        """Set the time of tick 0; the thread decodes blocks from now on."""
         self._start_ns.put(start_ns)
 
     def next_block(self) -> Block:
-        """Wait for the next block, and make room for another. Not to be called after the last block."""
+        """Wait for the next block, and make room for another. Must not be called after the last block."""
         block = _opened(self._blocks.get())
         self._room.release()
         return block
@@ -109,7 +109,7 @@ class DecodeWorker:
                     return
             if self._stop.is_set():
                 raise Stopped
-        except BaseException as error:  # whatever it is, the consumer must hear of it or it would wait for ever
+        except BaseException as error:  # the consumer raises it; without it, the consumer would wait for ever
             out.put(_Failure(error))
         finally:
             for cursor in self._cursors:

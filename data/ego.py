@@ -1,7 +1,7 @@
-"""What the car did: speed, yaw rate and pose over time (`ego.parquet`), and the route command (`command.parquet`).
+"""Ego motion over time (`ego.parquet`) and route commands (`command.parquet`).
 
-Two views, kept apart on purpose: `sample_at` is causal, it is what a network may see; `poses_at` interpolates into
-the future, it is ground truth for scoring and must never reach a network.
+Two views: `sample_at` is causal and may be an input of a network; `poses_at` interpolates into the future, it is ground
+truth for scoring and must never reach a network.
 """
 
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ import numpy as np
 from fsd.data.errors import ClipError, ClockError
 
 STALE_NS = 500_000_000
-"""An ego row older than this says nothing about now."""
+"""An ego row older than this is not used."""
 
 COMMANDS = ("none", "straight", "left", "right", "lane_left", "lane_right")
 """Route commands that a recording may hold; the network takes them one-hot in this order."""
 
 EGO_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz", "v_mps", "yaw_rate_rps")
-"""Columns of `ego.parquet` that the program reads, besides `t_ns`; others are kept for people."""
+"""Columns of `ego.parquet` that the program reads, besides `t_ns`; others are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class EgoTrack:
     def poses_at(self, t_ns: np.ndarray) -> np.ndarray:
         """Interpolated ground truth: (n, 4) float64 x m, y m, yaw rad, v m/s at times (n,); NaN outside the track.
 
-        For scoring only: it looks ahead of the time it is asked for.
+        For scoring only: it uses rows later than the times.
         """
         t_ns = np.asarray(t_ns, np.int64)
         start_ns = int(self.timestamp_ns[0])
@@ -124,11 +124,17 @@ def load_commands(path: Path) -> CommandTrack:
     table = _read_table(path)
     timestamp_ns = _rising_times(path, table)
     if "command" not in table.column_names:
-        raise ClipError(f"{path} has no column `command` (it has {', '.join(table.column_names)}). Add it.")
+        raise ClipError(
+            f"{path} has no column `command` (it has {', '.join(table.column_names)}). Add it.",
+            field="command",
+        )
     commands = tuple(str(value) for value in table["command"].to_pylist())
     for row, command in enumerate(commands):
         if command not in COMMANDS:
-            raise ClipError(f"{path} row {row}: unknown command {command!r}. Use one of {', '.join(COMMANDS)}.")
+            raise ClipError(
+                f"{path} row {row}: unknown command {command!r}. Use one of {', '.join(COMMANDS)}.",
+                field="command",
+            )
     return CommandTrack(timestamp_ns, commands)
 
 
@@ -144,7 +150,8 @@ def _read_table(path: Path) -> Any:
         raise ClipError(
             f"{path} needs a column `t_ns` with at least one row "
             f"(it has {table.num_rows} rows of {', '.join(table.column_names) or 'no columns'}). "
-            "Add it, or remove the file."
+            "Add it, or remove the file.",
+            field="t_ns",
         )
     return table
 
@@ -156,7 +163,8 @@ def _rising_times(path: Path, table: Any) -> np.ndarray:
     if not pa.types.is_integer(column.type) or column.null_count:
         raise ClockError(
             f"{path}: `t_ns` must be whole nanoseconds (int64) without gaps, got {column.type} "
-            f"with {column.null_count} empty rows. Write int64 nanoseconds."
+            f"with {column.null_count} empty rows. Write int64 nanoseconds.",
+            field="t_ns",
         )
     timestamp_ns = np.asarray(column.to_numpy(), np.int64)
     falls = np.flatnonzero(np.diff(timestamp_ns) <= 0)
@@ -164,7 +172,8 @@ def _rising_times(path: Path, table: Any) -> np.ndarray:
         row = int(falls[0]) + 1
         raise ClockError(
             f"{path} row {row}: `t_ns` {timestamp_ns[row]} does not rise above {timestamp_ns[row - 1]} of the row "
-            f"before ({len(falls)} such rows). Sort the rows by time and remove repeated times."
+            f"before ({len(falls)} such rows). Sort the rows by time and remove repeated times.",
+            field="t_ns",
         )
     return timestamp_ns
 
@@ -177,4 +186,6 @@ def _float_column(path: Path, table: Any, name: str, rows: int) -> np.ndarray:
     try:
         return np.asarray(table[name].cast(pa.float64()).to_numpy(), np.float64)
     except (pa.ArrowException, ValueError) as error:
-        raise ClipError(f"{path}: column `{name}` is {table[name].type}, not a number. Write float64.") from error
+        raise ClipError(
+            f"{path}: column `{name}` is {table[name].type}, not a number. Write float64.", field=name
+        ) from error

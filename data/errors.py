@@ -2,10 +2,10 @@
 
     FsdError
     ├── ClipError          a recording cannot be opened, decoded or written
-    │   ├── RigError       rig.json is wrong: names the field, what came, what to do
-    │   └── ClockError     timestamps that cannot be used
-    ├── ModelError         a model file is wrong, or does not fit the rig or the compressor
-    ├── SimulatorError     the simulator cannot run here (no OpenGL, no such scenario)
+    │   ├── RigError       rig.json is wrong, or does not match the videos
+    │   └── ClockError     timestamps cannot be used
+    ├── ModelError         a model file is wrong, or does not match the rig or the compressor
+    ├── SimulatorError     the simulator cannot run on this machine, or has no such scenario
     ├── OutputError        results cannot be written
     └── UsageError         an option has a value that cannot be used
 
@@ -14,9 +14,16 @@ The command line prints the message without a traceback and exits with `exit_cod
 
 
 class FsdError(Exception):
-    """Base of all errors below; the message says what was expected, what came, and the mend."""
+    """Base of all errors below. The message states what was expected, what was received, and how to fix it.
+
+    `camera` and `field` name the canonical camera and the field or column that the error is about, if it is about one.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, *, camera: str | None = None, field: str | None = None) -> None:
+        super().__init__(message)
+        self.camera, self.field = camera, field
 
 
 class ClipError(FsdError):
@@ -26,27 +33,27 @@ class ClipError(FsdError):
 
 
 class RigError(ClipError):
-    """`rig.json` (or a camera mapping given by hand) is wrong."""
+    """`rig.json`, or a rig made in Python, is wrong or does not match the videos."""
 
 
 class ClockError(ClipError):
-    """Timestamps that cannot be used: missing, not rising, or not matching the video."""
+    """Timestamps are missing, do not rise, or do not match the video."""
 
 
 class ModelError(FsdError):
-    """A model file is wrong, or does not fit the rig or the compressor."""
+    """A model file is wrong, or does not match the rig or the compressor."""
 
     exit_code = 4
 
 
 class SimulatorError(FsdError):
-    """The simulator cannot run on this machine, or was asked for something it does not have."""
+    """The simulator cannot run on this machine, or has no such scenario or option."""
 
     exit_code = 5
 
 
 class OutputError(FsdError):
-    """Results cannot be written where they were asked for."""
+    """Results cannot be written to the chosen folder."""
 
     exit_code = 6
 

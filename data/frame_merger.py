@@ -1,4 +1,4 @@
-"""Frames of all cameras at a tick to a `FrameSet`, with ages and validity; counts what the consumer sees."""
+"""Make a `FrameSet` of the frames of all cameras at a tick, with ages and validity, and count what is shown."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from fsd.data.sync_report import SyncReport
 
 
 class FrameMerger:
-    """Makes frame sets in tick order and keeps the consumer's side of the report.
+    """Makes frame sets in tick order and updates the counters of shown frames.
 
     Args:
         report: updated with every tick.

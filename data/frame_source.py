@@ -1,7 +1,7 @@
-"""A clip to time-aligned frame sets at 36 Hz: decoding in a few threads, bounded memory, one right answer.
+"""Decode a clip to time-aligned frame sets at 36 Hz, in a few threads and bounded memory.
 
-Which frame shows at which tick depends on times alone, so the number of workers and their luck with the scheduler
-change nothing. Files are read once, from the front, as far as needed.
+Which frame a tick shows depends on times alone, so the result is the same for any number of workers and any scheduling.
+Files are read once, from the start, as far as needed.
 """
 
 import threading
@@ -22,7 +22,7 @@ from fsd.data.sync_report import CameraCounters, SyncReport
 __all__ = ["FrameSource", "SyncReport"]
 
 BLOCK_TICKS = 4
-"""A worker decodes one camera for so many ticks, then the next camera: its pictures stay in the cache meanwhile."""
+"""A worker decodes one camera for this many ticks, then the next: the decoder's data stay in the cache."""
 
 
 class FrameSource:
@@ -35,15 +35,15 @@ class FrameSource:
         clip: opened recording.
         workers: decoder threads, shared by the cameras.
         lookahead_ticks: how many ticks each worker may decode ahead of the consumer, in blocks of up to `BLOCK_TICKS`;
-            at most `lookahead_ticks` + 6 frames of a camera are held. With room for two blocks, workers seldom wait
-            for one another or for the consumer.
+            at most `lookahead_ticks` + 6 frames per camera are held. With room for two blocks, workers rarely wait for
+            one another or for the consumer.
         max_age_ns: a camera whose frame is older than this is not valid.
-        start_tick: first tick to hand out; recordings are still read from the front.
-        max_ticks: how many to hand out at most; None is all.
+        start_tick: first tick to return; recordings are still read from the start.
+        max_ticks: maximum number of ticks; None is all.
 
     Raises (while iterating):
         ClipError: nothing can be decoded.
-        ClockError: no camera shows anything new for over a minute.
+        ClockError: no camera has a new frame for over a minute.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class FrameSource:
         counters = {i: CameraCounters() for i in self._streams}
         self.report = SyncReport(cameras={CAMERAS[i]: counters[i] for i in self._streams})
         self._merger = FrameMerger(self.report, max_age_ns)
-        self._groups = self._shared_out(workers)
+        self._groups = self._camera_groups(workers)
         block_ticks = min(BLOCK_TICKS, lookahead_ticks)
         self._workers = [
             DecodeWorker(
@@ -91,7 +91,7 @@ class FrameSource:
 
     @property
     def expected_ticks(self) -> int | None:
-        """How many ticks there will be, as the headers tell; None where they do not. For progress bars."""
+        """Number of ticks by the headers of the files; None where they do not state it. For progress bars."""
         limit = None if self._end_tick is None else self._end_tick - self._start_tick
         starts = [stream.start_ns for stream in self._streams.values() if stream.start_ns is not None]
         ends = [stream.end_ns for stream in self._streams.values() if stream.end_ns is not None]
@@ -117,14 +117,14 @@ class FrameSource:
         return next(self._frame_sets)
 
     def close(self) -> None:
-        """Stop the workers and wait for them; what they were doing is abandoned."""
+        """Stop the workers and wait for them."""
         self._stop.set()
         for worker in self._workers:
             worker.close()
         self._blocks = [None] * len(self._workers)
 
-    def _shared_out(self, workers: int) -> list[list[int]]:
-        """Give every camera to the worker with the least to decode, heaviest camera first."""
+    def _camera_groups(self, workers: int) -> list[list[int]]:
+        """Assign every camera to the worker with the least load, the largest load first."""
         streams = self._streams
         groups: list[list[int]] = [[] for _ in range(min(workers, len(streams)))]
         loads = [0.0] * len(groups)
@@ -173,7 +173,7 @@ class FrameSource:
             block = self._blocks[number]
             if block is None or block.next_ns is not None:
                 self._blocks[number] = worker.next_block()
-            else:  # the worker has ended; its last row stays for as long as other cameras go on
+            else:  # the worker has ended; its last row is repeated while other cameras continue
                 self._blocks[number] = replace(block, rows=block.rows[-1:])
 
     def _frames(self, row: int) -> list[Frame | None]:
@@ -185,11 +185,11 @@ class FrameSource:
                 for camera, frame in zip(group, block.rows[at], strict=True):
                     frames[camera] = frame
                 if at < len(block.rows) - 1:
-                    block.rows[at] = ()  # let go of the frames as soon as the consumer does
+                    block.rows[at] = ()  # release the frames as soon as the consumer does
         return frames
 
     def _known_ticks(self, start_ns: int) -> int | None:
-        """How many ticks the clip has; known once all workers have come to the end of their cameras."""
+        """Number of ticks of the clip; known once all workers have reached the end of their cameras."""
         blocks = [block for block in self._blocks if block is not None]
         if any(block.next_ns is not None for block in blocks):
             return None

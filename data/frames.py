@@ -1,6 +1,6 @@
-"""What one tick of the cameras is: `Frame` (one picture) and `FrameSet` (eight of them, with ages).
+"""The cameras at one tick: `Frame` (one picture) and `FrameSet` (eight of them, with ages); and the constants of both.
 
-These types cross every border of the program. Planes are views of the decoder's memory: read them, never write.
+Planes are views of the decoder's memory: read them, never write.
 """
 
 from dataclasses import dataclass, field, replace
@@ -44,8 +44,8 @@ class Frame:
     """One decoded picture of one camera, as the decoder left it (YUV 4:2:0, 8 bit).
 
     `y_plane` (H, W), `u_plane` and `v_plane` (ceil(H/2), ceil(W/2)), uint8, possibly with a row stride.
-    `index` counts the pictures of the recording from 0. `is_black` says that the picture carries nothing.
-    `picture` is what owns the memory (an `av.VideoFrame`), kept alive by this object.
+    `index` counts the pictures of the recording from 0. `is_black`: nothing in the picture is brighter than black.
+    `picture` owns the memory of the planes (an `av.VideoFrame`).
     """
 
     y_plane: np.ndarray
@@ -59,7 +59,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class FrameSet:
-    """What the cameras show at one tick: for each camera the newest frame not later than the tick.
+    """All cameras at one tick: for each, the newest frame not later than the tick.
 
     `frames` has one entry per camera of `CAMERAS`; None where the camera is missing or has not started.
     `age_ns` (8,) int64 is tick time minus frame time, -1 where there is no frame.

@@ -1,8 +1,8 @@
-"""Do part files overlap: is the first picture of a part the last picture of the part before, coded once more?
+"""Detect overlap of part files: the first picture of a part may be the last picture of the part before, coded again.
 
-Looks at pictures only. At a joint without overlap the two differ by one frame of motion, as neighbours within a part
-do; with overlap they differ by coding noise alone. One camera may stand still or look at an empty sky, so the joints
-of several cameras are judged together. On real video the pooled ratio is 0.16 … 0.36 with overlap and about 1 without.
+Compares pictures only. At a joint without overlap the two differ by one frame of motion, as neighbours within a part
+do; with overlap they differ by coding noise alone. One camera may see no motion, so the joints of several cameras are
+judged together. On real video the pooled ratio is 0.16 … 0.36 with overlap and about 1 without.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def overlap_frames(cameras: Sequence[Sequence[Path]]) -> tuple[int, str]:
 
     Returns:
         1 if every part after the first begins with the last picture of the part before, else 0; and a sentence that
-        says what was found.
+        states what was found.
     """
     joint_sum = neighbour_sum = 0.0
     judged = 0
@@ -46,25 +46,25 @@ def overlap_frames(cameras: Sequence[Sequence[Path]]) -> tuple[int, str]:
     if judged and joint_sum < _LIMIT * neighbour_sum:
         return 1, (
             "Part files overlap by one frame, which is used once "
-            f"(at the joints pictures differ by {joint_sum / neighbour_sum:.2f} of what neighbours do)."
+            f"(pictures at the joints differ by {joint_sum / neighbour_sum:.2f} of the difference of neighbours)."
         )
     if neighbour_sum < _STILL * judged or not judged:
         return (
             0,
-            "Part files: the pictures hardly move at the joints, so an overlap could not be seen; none is assumed.",
+            "Part files: there is too little motion at the joints to detect an overlap; none is assumed.",
         )
     return 0, "Part files follow each other without overlap."
 
 
 def _joints(cameras: Sequence[Sequence[Path]]) -> list[tuple[Path, Path]]:
-    """Joints to look at: the first one of every camera, then the second of every camera, and so on."""
+    """Joints to compare: the first one of every camera, then the second of every camera, and so on."""
     most = max((len(parts) for parts in cameras), default=0)
     joints = [(parts[k], parts[k + 1]) for k in range(most - 1) for parts in cameras if k + 1 < len(parts)]
     return joints[:_MOST_JOINTS]
 
 
 def _joint_difference(before: Path, after: Path) -> tuple[float, float] | None:
-    """How much the pictures at the joint differ, and how much their neighbours in the same part do."""
+    """Mean difference of the pictures at the joint, and of their neighbours in the same part."""
     last, first = _last_two(before), _first_two(after)
     if len(last) < 2 or len(first) < 2 or last[0].shape != first[0].shape:
         return None
@@ -102,7 +102,7 @@ def _small_lumas(stream: av.VideoStream, packet: av.Packet) -> list[np.ndarray]:
     try:
         pictures = stream.codec_context.decode(packet if packet.size else None)
     except av.FFmpegError:
-        return []  # damage is counted when the clip is read; here it only costs evidence
+        return []  # damage is counted when the clip is read
     small = []
     for picture in pictures:
         luma = luma_of(picture)

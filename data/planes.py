@@ -1,7 +1,7 @@
-"""A decoded picture to a `Frame`: planes as views of the decoder's memory, upright, YUV 4:2:0 with 8 bits.
+"""Make a `Frame` of a decoded picture: planes as views of the decoder's memory, upright, YUV 4:2:0 with 8 bits.
 
-The common picture (yuv420p, limited range, upright) costs no copy. Others are converted by swscale; rotation
-metadata is applied. Never RGB.
+The common picture (yuv420p, limited range, upright) is not copied. Others are converted by swscale; rotation is applied
+where the metadata has one. There is no RGB.
 """
 
 import av
@@ -15,7 +15,7 @@ _BLACK_LUMA = 20
 
 
 def frame_of(picture: av.VideoFrame, index: int, timestamp_ns: int, size_px: tuple[int, int]) -> Frame:
-    """Make the frame that the rest of the program sees.
+    """Make the frame of a picture.
 
     Args:
         picture: as the decoder left it.
@@ -80,7 +80,7 @@ def _rotated(picture: av.VideoFrame, quarter_turns: int) -> av.VideoFrame:
 
 
 def _is_black(y_plane: np.ndarray) -> bool:
-    step = max(1, min(y_plane.shape) // 30)  # 1200 samples of a 4:3 picture decide nearly always
+    step = max(1, min(y_plane.shape) // 30)  # 1200 samples of a 4:3 picture are nearly always enough
     if _bright_per_mille(y_plane[::step, ::step]) > 10:
         return False
     return _bright_per_mille(y_plane) <= 1  # a few hot pixels are not a picture

@@ -1,7 +1,7 @@
-"""Which files in a folder are the videos of which camera. Looks at names only; opens nothing.
+"""Find the videos of every camera in a folder, by their names only; opens no file.
 
-Videos are named after their camera, or lie in a folder that is, canonically or by an alias; `_0 _1 _2 …` at the end
-are parts of one recording.
+Videos, or the folders that they are in, are named after their camera, by its canonical name or an alias. Numbers
+`_0 _1 _2 …` at the end are parts of one recording.
 """
 
 import re
@@ -28,7 +28,8 @@ class RecordingFiles:
         if name in self.videos:
             raise ClipError(
                 f"Two videos for {name}: {self.videos[name][0]} and {parts[0]}. "
-                f"Remove one, or choose with `--cameras {name}=FILE`."
+                f"Remove one, or choose with `--cameras {name}=FILE`.",
+                camera=name,
             )
         self.videos[name] = parts
         self.labels[name] = label
@@ -38,7 +39,7 @@ def find_videos(folder: Path) -> RecordingFiles:
     """The videos in a clip folder.
 
     Raises:
-        ClipError: there are none, their names are not understood, two are for one camera, or a part is missing.
+        ClipError: there are none, their names are not known, two are for one camera, or a part is missing.
     """
     recording = RecordingFiles()
     files, folders = _listing(folder)
@@ -57,12 +58,12 @@ def find_videos(folder: Path) -> RecordingFiles:
 
 
 def mapped_videos(folder: Path, cameras: Mapping[str, Path]) -> RecordingFiles:
-    """The videos that somebody named by hand; relative paths are looked up in `folder` first."""
+    """The videos that the user named; relative paths are looked up in `folder` first."""
     recording = RecordingFiles()
     for label, path in cameras.items():
         name = canonical_name(label)
         if name is None:
-            raise ClipError(f"--cameras: {label!r} is no camera we know. Use one of: {known_names()}.")
+            raise ClipError(f"--cameras: {label!r} is not a known camera. Use one of: {known_names()}.", field=label)
         inside = folder / path
         recording.add(name, label, (inside if inside.exists() else path,))
     return recording
@@ -78,11 +79,11 @@ def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _group(files: list[Path]) -> tuple[dict[tuple[str, str], list[tuple[int | None, Path]]], list[Path]]:
-    """Videos by (camera, label), with their part numbers; and those whose names are not understood."""
+    """Videos by (camera, label), with their part numbers; and those whose names are not known."""
     known: dict[tuple[str, str], list[tuple[int | None, Path]]] = {}
     unknown = []
     for path in files:
-        # A whole name comes first: `front_tele_30` is a camera, not part 30 of one.
+        # The whole name comes first: `front_tele_30` is a camera, not part 30 of one.
         if name := canonical_name(path.stem):
             known.setdefault((name, path.stem), []).append((None, path))
         elif (match := _PART.match(path.stem)) and (name := canonical_name(match["base"])):
@@ -128,8 +129,8 @@ def _in_order(numbered: list[tuple[int | None, Path]]) -> tuple[Path, ...]:
 def _raise_nothing_found(folder: Path, folders: list[Path], unknown: list[Path]) -> None:
     if unknown:
         raise ClipError(
-            f"{folder}: cannot tell which cameras these are: {', '.join(path.name for path in unknown)}. "
-            f"Say `--cameras front_main={unknown[0].name} …`, or name the files after cameras: {known_names()}."
+            f"{folder}: these files do not name their cameras: {', '.join(path.name for path in unknown)}. "
+            f"Use `--cameras front_main={unknown[0].name} …`, or name the files after cameras: {known_names()}."
         )
     clips = [entry for entry in folders if _looks_like_clip(entry)]
     if clips:

@@ -1,8 +1,8 @@
-"""The rig: which cameras there are, how they see, where they sit. `rig.json` in a clip folder.
+"""The rig: the cameras of a vehicle, their lenses and poses. `rig.json` in a clip folder.
 
-Describes and checks; the geometry of the lenses is in `camera_model.py`. Frames: ego is ISO 8855 (x forward, y left,
-z up, origin on the ground under the rear axle), camera is OpenCV optical (x right, y down, z forward). Metres,
-radians, pixels; whole pixel coordinates are pixel centres, so a picture spans -0.5 … width - 0.5.
+Describes and checks; the geometry of the lenses is in `camera_model.py`. Ego frame: ISO 8855 (x forward, y left, z up,
+origin on the ground under the rear axle). Camera frame: OpenCV optical (x right, y down, z forward). Metres, radians,
+pixels; whole pixel coordinates are pixel centres, so a picture spans -0.5 … width - 0.5.
 """
 
 import math
@@ -17,10 +17,10 @@ from fsd.data.camera_names import canonical_name, known_names
 from fsd.data.errors import RigError
 from fsd.data.files import write_bytes
 from fsd.data.frames import CAMERAS, RATE_HZ
-from fsd.data.rig_errors import explain
+from fsd.data.rig_errors import rig_error
 
 MAX_TRANSLATION_M = 20.0
-"""No camera of a road vehicle sits further from the rear axle; larger numbers are millimetres or a world pose."""
+"""No camera of a road vehicle is further from the rear axle; larger numbers are millimetres or a world pose."""
 
 
 def _finite(**values: float) -> None:
@@ -37,12 +37,12 @@ def _positive_focal(**values: float) -> None:
         if value < 4:
             raise ValueError(
                 f"`{name}` is {value:g}, which is no focal length in pixels; "
-                "a normalised one must be multiplied by the picture's width"
+                "multiply a normalised one by the width of the picture"
             )
 
 
 class Pose(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`ego_from_camera`: where a camera sits in the ego frame, and how it is turned.
+    """`ego_from_camera`: position and rotation of a camera in the ego frame.
 
     `translation_m` x, y, z in metres; `rotation_wxyz` the unit quaternion qw, qx, qy, qz.
     """
@@ -168,7 +168,7 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def __post_init__(self) -> None:
         if self.name not in CAMERAS:
             raise ValueError(
-                f"`name` {self.name!r} is no camera we know; "
+                f"`name` {self.name!r} is not a known camera; "
                 f"use a canonical name or one of its aliases: {known_names()}"
             )
         for field, value in (("width_px", self.width_px), ("height_px", self.height_px)):
@@ -254,26 +254,26 @@ _STRUCTS: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "clock": (ClockSpec,),
     "vehicle": (VehicleSpec,),
 }
-"""Field of `rig.json` -> what may stand there; for messages."""
+"""Field of `rig.json` -> the structs that are valid there; for messages."""
 
 
 def load_rig(path: Path) -> Rig:
     """Read and check `rig.json`; camera names may be aliases.
 
     Raises:
-        RigError: the file cannot be read or a field is wrong; names the file, the field, what came and the mend.
+        RigError: the file cannot be read or a field is wrong; `field` names it.
     """
     try:
         document = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise RigError(f"{path} cannot be read ({error.strerror}). Check the path and the permissions.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RigError(f"{path} is not JSON: {error}. Mend the syntax.") from error
+        raise RigError(f"{path} is not JSON: {error}. Correct the syntax.") from error
     _use_canonical_names(document)
     try:
         return msgspec.convert(document, Rig)
     except msgspec.ValidationError as error:
-        raise RigError(explain(path, document, str(error), _STRUCTS)) from error
+        raise rig_error(path, document, str(error), _STRUCTS) from error
 
 
 def save_rig(rig: Rig, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Rigs for those who bring none: the eight canonical cameras, and a guess for videos that came without calibration."""
+"""Rigs without a `rig.json`: the eight canonical cameras, and assumed ones for videos without calibration."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from fsd.data.frames import CAMERAS
 from fsd.data.rig import Camera, FTheta, Pinhole, Pose, Rig, VehicleSpec
 
 PINHOLE_LIMIT_DEG = 115.0
-"""Assumed lenses wider than this are equidistant: a pinhole would stretch the edges of the picture too far."""
+"""Assumed lenses wider than this are equidistant: a pinhole model would stretch the edges of the picture too much."""
 
 _MOUNTING = {
     "front_main": ((1.8, 0.0, 1.45), 0.0, -2.0, 50.0),
@@ -54,7 +54,7 @@ def canonical_rig(width_px: int = 1280, height_px: int = 960) -> Rig:
 
 
 def assumed_rig(sizes: Mapping[str, tuple[int, int]], hfov_deg: Mapping[str, float] | None = None) -> Rig:
-    """A rig for videos that came without one: canonical places, lenses from the picture's size and field of view.
+    """A rig for videos without one: canonical poses, lenses from the picture's size and field of view.
 
     Args:
         sizes: canonical camera name -> (width, height) in pixels.

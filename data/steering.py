@@ -1,7 +1,7 @@
-"""The steering wheel over time (a CSV file beside the video), and what it means for the path of a car.
+"""The angle of the steering wheel over time (a CSV file beside the video), and the curvature that it causes.
 
-A wheel angle becomes a curvature only through a steering ratio and a wheelbase, which no recording states here: they
-are figures of the car, given or assumed. It does not know pictures or networks.
+The curvature depends on the steering ratio and the wheelbase of the car. Recordings do not state them: they are given
+or assumed.
 """
 
 import csv
@@ -19,7 +19,7 @@ STEERING_COLUMN = "steering_angle_rad"
 
 @dataclass(frozen=True)
 class SteeringGeometry:
-    """The kinematic bicycle behind a steering wheel.
+    """A kinematic bicycle model.
 
     Attributes:
         ratio: angle of the steering wheel over angle of the road wheels, constant.
@@ -45,7 +45,7 @@ class SteeringGeometry:
 
 
 LINCOLN_MKZ = SteeringGeometry(ratio=14.8, wheelbase_m=2.85)
-"""Public figures of the car of the Udacity recordings of 2016; assumed, not measured on that car."""
+"""Published values for the car model of the Udacity recordings of 2016; not measured on that car."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class SteeringTrack:
     def angle_at(self, t_ns: int) -> float:
         """The newest row not later than `t_ns`; NaN if there is none or it is older than 0.5 s.
 
-        At a tick this is the row of the picture that is shown then, where the file has one row a picture.
+        Where the file has one row per picture, this is the row of the picture that a tick shows.
         """
         row = int(np.searchsorted(self.timestamp_ns, t_ns, side="right")) - 1
         if row < 0 or t_ns - int(self.timestamp_ns[row]) > STALE_NS:
@@ -89,7 +89,7 @@ def load_steering(path: Path) -> SteeringTrack:
     """Read `timestamp_ns` and `steering_angle_rad` of `<video>.csv`; an empty angle is unknown.
 
     Raises:
-        ClipError: the file cannot be read, or an angle is not a number; names the row.
+        ClipError: the file cannot be read, or an angle is not a number; the message names the row.
         ClockError: the times do not rise strictly.
     """
     timestamps = load_timestamps(path)
@@ -97,7 +97,10 @@ def load_steering(path: Path) -> SteeringTrack:
         rows = [row for row in csv.reader(file) if row]
     header = [name.strip() for name in rows[0]]
     if STEERING_COLUMN not in header:
-        raise ClipError(f"{path} has no column `{STEERING_COLUMN}` (it has {', '.join(header)}). Add it.")
+        raise ClipError(
+            f"{path} has no column `{STEERING_COLUMN}` (it has {', '.join(header)}). Add it.",
+            field=STEERING_COLUMN,
+        )
     column = header.index(STEERING_COLUMN)
     return SteeringTrack(
         timestamps.timestamp_ns,
@@ -114,5 +117,6 @@ def _angle(path: Path, index: int, row: list[str], column: int) -> float:
     except ValueError as error:
         raise ClipError(
             f"{path} row {index}: `{STEERING_COLUMN}` is {text!r} and must be a number. Write radians, left positive, "
-            "or leave it empty where it is unknown."
+            "or leave it empty where it is unknown.",
+            field=STEERING_COLUMN,
         ) from error

@@ -1,7 +1,4 @@
-"""What the synchroniser met: counters per camera and over all cameras, ready for JSON.
-
-Counts only; it decides nothing.
-"""
+"""Counters of decoding and synchronisation, per camera and over all cameras, ready for JSON."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,21 +11,21 @@ class CameraCounters:
     """Counters of one camera. Times in nanoseconds.
 
     Attributes:
-        frames_decoded: pictures that the decoder gave; frames_timed: those with a usable time; frames_shown: those
-            that appeared in at least one tick; black_frames: shown, but carrying nothing; frozen_frames: shown, and
-            the same picture as the one before, in long runs; frames_waiting: read, but not due yet; frames_skipped:
-            due, but never shown (complete once the iteration has ended).
+        frames_decoded: pictures decoded; frames_timed: those with a usable time; frames_shown: those shown in at least
+            one tick; black_frames: shown, but black; frozen_frames: shown, and the same picture as the one before, in
+            long runs; frames_waiting: read, but not due yet; frames_skipped: due, but never shown (complete once the
+            iteration has ended).
         ticks_repeated: ticks that showed the frame of the tick before; ticks_missing: before the first frame;
             ticks_stale: frame older than the limit.
         max_age_ns: oldest frame shown; mean_age_ns: over the ticks where the camera was valid.
         duplicate_times, backwards_times: container times equal to, or earlier than, one before. A frame with a
             backwards time is not shown.
         gaps, max_gap_ns: steps from frame to frame of more than 1.5 nominal periods, and the longest step.
-        corrupt_packets, corrupt_frames: what the decoder refused, or patched up; lost_frames: never came out.
+        corrupt_packets, corrupt_frames: refused, or repaired, by the decoder; lost_frames: never decoded.
         truncated_files: files that ended in a read error.
         untimed_frames: without a container time of their own; frames_without_row, rows_without_frame: mismatch
             with the timestamps file; resized_frames: of another size than the first, scaled to it.
-        overlap_frames: first frames of part files that repeat the last of the part before, dropped.
+        overlap_frames: first frames of part files that repeat the last one of the part before; not shown.
     """
 
     frames_decoded: int = 0
@@ -67,7 +64,7 @@ class CameraCounters:
 
 _FAULTS = {
     "black_frames": "{} black frames",
-    "frozen_frames": "{} frozen frames (the same picture again and again)",
+    "frozen_frames": "{} frozen frames (the same picture repeated)",
     "ticks_stale": "{} ticks with a stale frame",
     "duplicate_times": "{} frames with the time of the frame before",
     "backwards_times": "{} frames with a time before that of an earlier frame, not shown",
@@ -75,7 +72,7 @@ _FAULTS = {
     "corrupt_packets": "{} packets that could not be decoded",
     "corrupt_frames": "{} damaged pictures",
     "lost_frames": "{} pictures lost",
-    "truncated_files": "{} files that break off",
+    "truncated_files": "{} files cut off",
     "untimed_frames": "{} frames without a time of their own",
     "frames_without_row": "{} frames without a row in the timestamps file, not shown",
     "rows_without_frame": "{} rows of the timestamps file without a frame",
@@ -87,7 +84,7 @@ _FAULTS = {
 class SyncReport:
     """The whole clip: `cameras` by canonical name (those with a video), and the skew between them.
 
-    `start_ns` is the time of tick 0 and `ticks` counts those handed out. Skew is the newest minus the oldest frame
+    `start_ns` is the time of tick 0, `ticks` the number of ticks so far. Skew is the newest minus the oldest frame
     time over the valid cameras of a tick. Complete once the iteration has ended; a snapshot before.
     """
 
@@ -98,7 +95,7 @@ class SyncReport:
     mean_skew_ns: int = 0
 
     def faults(self) -> tuple[str, ...]:
-        """One human sentence per camera that had faults."""
+        """One sentence per camera that had faults."""
         sentences = []
         for name in CAMERAS:
             counters = self.cameras.get(name)

@@ -1,6 +1,6 @@
-"""What a video file is, from its header and its first picture. Opening a file says clearly what is wrong with it.
+"""Read what a video file contains from its header and its first picture.
 
-Decodes one picture at most; the whole file is read elsewhere.
+Decodes one picture at most; `VideoReader` reads the whole file.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ VIDEO_SUFFIXES = frozenset(
     | {".h264", ".264", ".avc", ".hevc", ".h265", ".265", ".mjpeg", ".mjpg", ".obu"}
 )
 
-_NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: raw streams, whose demuxer makes times up or gives none
+_NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: raw streams, whose demuxer invents times or has none
 _FIRST_PICTURE_PACKETS = 300
 
 
@@ -31,7 +31,7 @@ class VideoInfo:
         width_px, height_px: after rotation metadata is applied.
         codec: as FFmpeg names it; rate_hz: nominal, exact.
         has_times: whether the container carries times at all.
-        start_s, duration_s: as the container states them; None where it does not.
+        start_s, duration_s: as the container states them, or None.
     """
 
     path: Path
@@ -49,7 +49,7 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
     """Open a video file with one decoder thread, and close it afterwards.
 
     Raises:
-        ClipError: it cannot be opened as video; says why and what to do.
+        ClipError: it cannot be opened as video.
     """
     try:
         if path.stat().st_size == 0:
@@ -126,7 +126,7 @@ def _first_picture(path: Path, container: av.container.InputContainer, stream: a
 
 
 def _nominal_rate_hz(stream: av.VideoStream, has_times: bool) -> Fraction:
-    # A raw stream's demuxer claims 25 frames/s for everything; the codec's own header, where it has one, knows better.
+    # The demuxer of raw streams reports 25 frames/s for all of them; the codec's header, where there is one, is right.
     declared = stream.codec_context.framerate
     candidates = (stream.average_rate, stream.guessed_rate) if has_times else (declared, stream.guessed_rate)
     return next((Fraction(rate) for rate in candidates if rate and 1 <= rate <= 1000), Fraction(30))

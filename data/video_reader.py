@@ -1,7 +1,7 @@
-"""The pictures of one camera in order, each with its index and its exact time, whatever state the files are in.
+"""Decode the pictures of one camera in order, each with its index and its exact time, also from damaged files.
 
-Reads one file after the other, one packet at a time; never looks ahead, never converts. What it meets on the way is
-counted in `CameraCounters`.
+Reads one file after the other, one packet at a time, without look-ahead or conversion. Faults are counted in
+`CameraCounters`.
 """
 
 import heapq
@@ -30,7 +30,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """A picture as it comes out of its file; `lost_before` pictures should have come out between it and the last."""
+    """A picture of a file; `lost_before` pictures between it and the one before could not be decoded."""
 
     picture: av.VideoFrame
     time_s: Fraction | None
@@ -38,10 +38,10 @@ class _Decoded:
 
 
 class VideoReader:
-    """Iterates over the `Picture`s of a camera. Times never fall; equal times are left in.
+    """Iterates over the `Picture`s of a camera. Times never fall; equal times are kept.
 
-    The index of a picture is its place in presentation order among all pictures of the recording. Pictures that the
-    decoder could not give keep their place, so that damage does not shift the rows of a timestamps file.
+    The index of a picture is its place in presentation order among all pictures of the recording. Pictures that
+    could not be decoded keep their place, so that damage does not shift the rows of a timestamps file.
     """
 
     def __init__(self, stream: CameraStream, counters: CameraCounters) -> None:
@@ -99,7 +99,7 @@ class VideoReader:
                 counters.resized_frames += upright_size_px(decoded.picture) != size_px
                 time_s = decoded.time_s if stream.has_times else None
                 if time_s is not None:
-                    if offset_s is None:  # the part starts anew: its first frame is where the part before left off
+                    if offset_s is None:  # times start anew: the first frame follows the part before
                         offset_s = before.next_s - overlap * before.period_s - time_s
                     time_s += offset_s
                 elif stream.has_times:
@@ -122,7 +122,7 @@ class VideoReader:
 
 
 class _TimeLine:
-    """Where the next frame of a part is due: its last time and its mean step, exact; `period_s` until there are two."""
+    """The time at which the next frame of a part is due, from its last time and its mean step, exact."""
 
     def __init__(self, period_s: Fraction) -> None:
         self._period_s = period_s
@@ -155,7 +155,7 @@ class _TimeLine:
 class _File:
     """Every picture of one file that can be decoded, in presentation order, with its container time.
 
-    `lost_at_end` says, once the iteration has ended, how many pictures should have come after the last one.
+    `lost_at_end` is the number of pictures lost after the last one, once the iteration has ended.
     """
 
     def __init__(self, path: Path, counters: CameraCounters) -> None:
@@ -169,14 +169,14 @@ class _File:
             order = _PresentationOrder(container, stream)
             for packet in _packets(container, stream, counters):
                 if packet is not None:
-                    order.sent(packet)
+                    order.send(packet)
                 try:
                     pictures = stream.codec_context.decode(packet)
                 except av.FFmpegError:
                     counters.corrupt_packets += 1
                     continue
                 for picture in pictures:
-                    time_s, lost = order.came(picture)
+                    time_s, lost = order.receive(picture)
                     counters.lost_frames += lost
                     counters.corrupt_frames += picture.is_corrupt
                     yield _Decoded(picture, time_s, lost)
@@ -187,7 +187,7 @@ class _File:
 def _packets(
     container: av.container.InputContainer, stream: av.VideoStream, counters: CameraCounters
 ) -> Iterator[av.Packet | None]:
-    """The packets of the stream, then None, which makes the decoder give what it still holds."""
+    """The packets of the stream, then None, which makes the decoder return the pictures that it still holds."""
     try:
         for packet in container.demux(stream):
             if packet.size:
@@ -198,26 +198,26 @@ def _packets(
 
 
 class _PresentationOrder:
-    """Which container time belongs to which picture, and how many pictures never came out.
+    """Which container time belongs to which picture, and how many pictures were lost.
 
-    Packets go in in decoding order, pictures come out in presentation order: a picture with time t means that all
-    packets with earlier times have had their chance.
+    Packets are sent in decoding order, pictures return in presentation order: when a picture with time t returns,
+    packets with earlier times that returned none are lost.
     """
 
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
         self._pending: list[int] = []
-        self._hides_frames = stream.codec_context.name == "vp8"  # its packets may hold pictures that are never shown
+        self._hides_frames = stream.codec_context.name == "vp8"  # its packets may contain pictures that are never shown
         self._time_base = stream.time_base or Fraction(1)
         # AVI stores no presentation times, and FFmpeg's guess is wrong with B-frames; the k-th picture out has the
         # k-th time, since AVI counts frames.
         self._counts_frames = container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
 
-    def sent(self, packet: av.Packet) -> None:
+    def send(self, packet: av.Packet) -> None:
         time = packet.dts if self._counts_frames else packet.pts
         if time is not None and not packet.is_discard:
             heapq.heappush(self._pending, time)
 
-    def came(self, picture: av.VideoFrame) -> tuple[Fraction | None, int]:
+    def receive(self, picture: av.VideoFrame) -> tuple[Fraction | None, int]:
         pending = self._pending
         if self._counts_frames:
             return (heapq.heappop(pending) * self._time_base if pending else None), 0
@@ -234,5 +234,5 @@ class _PresentationOrder:
 
     @property
     def outstanding(self) -> int:
-        """How many packets have given no picture yet."""
+        """Number of packets that have returned no picture yet."""
         return 0 if self._hides_frames else len(self._pending)

@@ -1,1 +1,1 @@
-"""Network to quantized ONNX, and the proof that both agree."""
+"""Export the network to quantized ONNX and check that both agree."""

@@ -1,7 +1,7 @@
-"""Which range every activation really has on a drive: the float model runs clips, memory and all, and is watched.
+"""Measure the range of every activation while the float model runs whole clips, memory included.
 
-Calibrating on the first tick of many clips, with an empty memory, would give ranges that no tick after it keeps.
-The result is plain numbers; each quantization recipe turns the same ranges into its own scales.
+Calibrating only on first ticks, with an empty memory, would give ranges that later ticks exceed. The result is plain
+numbers; each quantization recipe turns the same ranges into its own scales.
 """
 
 import json
@@ -19,15 +19,15 @@ from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.networks.input_buffers import TickInput
 
 Clip = Iterable[TickInput]
-"""One drive, tick by tick from its start; the memory is emptied before it."""
+"""One drive, tick by tick from its start; runners reset their memory before it."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """`ranges`: tensor name -> (lowest, highest) seen; `ticks`: how many ticks of how many `clips` were watched.
+    """Measured ranges: tensor name -> (lowest, highest), over `ticks` ticks of `clips` clips.
 
-    `scales`: LayerNorm -> what each of its channels is divided by before, as in `smoothing`; the ranges are of the
-    network smoothed by them. `weights_sha256` is of the network's weights file; empty for random weights.
+    `scales`: LayerNorm -> divisor of each channel, as in `smoothing`; the ranges are those of the network smoothed by
+    them. `weights_sha256` is the digest of the weights file; empty for random weights.
     """
 
     ranges: dict[str, tuple[float, float]]
@@ -37,7 +37,7 @@ class Calibration:
     weights_sha256: str = ""
 
     def save(self, path: Path) -> None:
-        """Write as JSON, so that another target can be emitted without running the clips again."""
+        """Write as JSON, so that another target can be exported without running the clips again."""
         write_text(path, json.dumps(asdict(self), sort_keys=True))
 
     @classmethod
@@ -57,12 +57,12 @@ class Calibration:
 def calibrate(
     model: onnx.ModelProto, budget: Budget, tensors: Sequence[str], clips: Iterable[Clip], every: int = 4
 ) -> Calibration:
-    """Roll the float model out over clips and note the range of each tensor at every `every`-th tick.
+    """Roll the float model out over clips and measure the range of each tensor at every `every`-th tick.
 
-    Memory is written at every tick; only the watching is thinned out, since neighbouring ticks look alike.
+    Memory is written at every tick; measuring is less frequent, since neighbouring ticks are similar.
 
     Raises:
-        ModelError: the clips hold no tick.
+        ModelError: the clips have no ticks.
     """
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
@@ -72,9 +72,9 @@ def calibrate(
         for name in tensors
         if name not in present
     )
-    # Watching keeps the runtime from fusing and copies every tensor out; ticks that are not looked at run without.
-    runner, watching = OnnxRunner(open_model(model), budget), OnnxRunner(open_model(watched), budget)
-    watching.feeds = runner.feeds
+    # Extra outputs prevent fusion and copy every tensor out, so the other ticks run on the unmodified model.
+    runner, measuring = OnnxRunner(open_model(model), budget), OnnxRunner(open_model(watched), budget)
+    measuring.feeds = runner.feeds
     lowest = dict.fromkeys(tensors, np.inf)
     highest = dict.fromkeys(tensors, -np.inf)
     ticks = clip_count = 0
@@ -85,11 +85,11 @@ def calibrate(
             if index % every:
                 runner.step(step)
                 continue
-            outputs = watching.step(step)
+            outputs = measuring.step(step)
             ticks += 1
             for name in tensors:
                 lowest[name] = min(lowest[name], float(outputs[name].min()))
                 highest[name] = max(highest[name], float(outputs[name].max()))
     if ticks == 0:
-        raise ModelError("There is nothing to calibrate on: the clips given with `--data` hold no tick.")
+        raise ModelError("The clips given with `--data` have no ticks to calibrate on. Name other clips.")
     return Calibration({name: (lowest[name], highest[name]) for name in tensors}, ticks, clip_count)

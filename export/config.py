@@ -1,4 +1,4 @@
-"""Settings of `fsd export`; what cannot be exported is refused with the reason. Loads no torch."""
+"""Settings of `fsd export`, validated on construction. Does not import torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,21 +9,21 @@ from fsd.export.recipes import RECIPES
 
 DEFAULT_OPSET = 20
 OPSETS = (18, 19, 20, 21, 22, 23)
-"""Tested. Torch's exporter knows none before 18: asked for 17 it writes 18."""
+"""Tested opsets. Torch's exporter supports none before 18: for 17 it writes 18."""
 
 BATCH_AXIS = "batch"
 
 OTHER_FORMATS = {
-    "engine": "TensorRT engines fit one GPU and one version: build yours from the ONNX file (`--target trt`, then "
+    "engine": "TensorRT engines fit one GPU and one version: build one from the ONNX file (`--target trt`, then "
     "`trtexec --onnx=FILE`)",
-    "openvino": "OpenVINO reads the ONNX file as it is (`--target openvino`)",
+    "openvino": "OpenVINO reads the ONNX file (`--target openvino`)",
     "torchscript": "PyTorch has retired TorchScript",
 }
-"""What people ask for, and what to do instead."""
+"""Formats that are not supported, and the alternatives."""
 
 
 LAST_SYMMETRIC_OPSET = 20
-"""ONNX Runtime 1.31 moves int8 pairs past reshapes as uint8 from opset 21 on, and then refuses its own graph."""
+"""From opset 21 on, ONNX Runtime 1.31 moves int8 pairs past reshapes as uint8, and then rejects the graph."""
 
 
 def proof_ticks(text: str) -> int:
@@ -118,7 +118,7 @@ class ExportConfig(ProofOptions, Int8Options):
 
     def __post_init__(self) -> None:
         if self.format != "onnx":
-            instead = OTHER_FORMATS.get(self.format, "ONNX Runtime, TensorRT and OpenVINO all read ONNX")
+            instead = OTHER_FORMATS.get(self.format, "ONNX Runtime, TensorRT and OpenVINO read ONNX")
             raise OptionError("format", f"must be `onnx`, got {self.format!r}: {instead}")
         super().__post_init__()
         fixed = [axis for axis in self.dynamic if axis != BATCH_AXIS]
@@ -126,13 +126,13 @@ class ExportConfig(ProofOptions, Int8Options):
             raise OptionError(
                 "dynamic",
                 f"cannot be {', '.join(fixed)}: the network is built for one budget's shapes. Export once per budget; "
-                f"`--dynamic {BATCH_AXIS}` writes a file for many cars at a time",
+                f"`--dynamic {BATCH_AXIS}` writes a file with a free batch size",
             )
         if self.opset > LAST_SYMMETRIC_OPSET and any(RECIPES[target].symmetric for target in self.targets):
             raise OptionError(
                 "opset",
                 f"must be {LAST_SYMMETRIC_OPSET} or lower for INT8 for {', '.join(self.targets)}, got {self.opset}: "
-                "ONNX Runtime, on which the file is proven, does not load symmetric pairs of later ones",
+                "ONNX Runtime, which runs the parity check, does not load symmetric pairs of later opsets",
             )
         if not self.int8 and (self.sensitivity or self.mixed_m is not None or self.calibration is not None):
-            raise ValueError("--sensitivity, --mixed and --calibration are about INT8; leave `--no-int8` out.")
+            raise ValueError("--sensitivity, --mixed and --calibration need INT8 files. Leave `--no-int8` out.")

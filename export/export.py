@@ -1,6 +1,6 @@
-"""One call from weights to proven model files: FP32, INT8 for each runtime, FP16, metadata, and the parity report.
+"""Export weights to model files and check them: FP32, INT8 for each runtime, FP16, metadata, and the parity report.
 
-Ties the steps together and decides file names; every step is a module of its own.
+Combines the steps and chooses file names; every step is a module of its own.
 """
 
 import json
@@ -21,7 +21,6 @@ from fsd.export.locate import locate
 from fsd.export.metadata import write_model
 from fsd.export.onnx_export import export_onnx, simplify
 from fsd.export.parity import FP32_BATCH, ParityReport, compare
-from fsd.export.parity_page import write_page
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES, Recipe
 from fsd.export.sensitivity import ProgressCallback, QuantizationTrial, Sensitivity, choose_float_layers, measure
@@ -38,8 +37,13 @@ SYNTHETIC_CLIPS, SYNTHETIC_TICKS = 4, 240
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export` wrote: the FP32 file, the `others` by their name in the report, and what was asked for besides."""
+    """What `export` wrote: the FP32 file, the `others` by their name in the report, and what was asked for besides.
 
+    `name` is the network's budget.
+    """
+
+    name: str
+    is_trained: bool
     fp32: Path
     others: Mapping[str, Path]
     calibration: Path | None
@@ -55,7 +59,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class _Source:
-    """The network and what is said about it in every file; `graph` is its FP32 ONNX, `smooth` the one to quantize."""
+    """The network and its metadata for every file; `graph` is its FP32 ONNX, `smooth` the one to quantize."""
 
     network: DrivingNetwork
     trained: bool
@@ -77,24 +81,24 @@ class _Source:
 def export(
     config: ExportConfig, clips: Sequence[Clip] | None = None, progress: ProgressCallback = lambda message: None
 ) -> Exported:
-    """Export, quantize and prove a network.
+    """Export and quantize a network, and check parity.
 
     Args:
-        clips: drives to calibrate on and to prove on, each iterable more than once (a `RecordedClip`, or a list of
-            steps); None uses made-up ones, which is right only for an untrained network.
-        progress: told in a few words what happens now.
+        clips: drives for calibration and the parity check, each iterable more than once (a `RecordedClip`, or a list
+            of steps); None uses synthetic ones, which suit only an untrained network.
+        progress: called with a short description of each step.
 
     Raises:
         ModelError: the weights do not load, or the graph cannot be exported or quantized.
         OutputError: the folder cannot be written.
-        UsageError: the device is not there.
+        UsageError: the device is not available.
     """
     check_device(config.device)
     network, trained, sha256 = _network(config)
     if clips is None:
         if trained and (config.int8 or config.parity_ticks):
             raise ModelError(
-                "A trained network must be calibrated on real drives: made-up ticks give ranges that no road keeps. "
+                "A trained network must be calibrated on recordings: synthetic ticks give unrealistic ranges. "
                 "Name recordings with `--data`."
             )
         clips = synthetic_clips(network.config)
@@ -118,12 +122,12 @@ def export(
             if sensitivity is not None:
                 sensitivities[target] = sensitivity
     if config.half:
-        progress("halving")
-        notes = {"format": "FP16", "float": "plan head, token and memory geometry, car's sensors; inputs and outputs"}
+        progress("converting to FP16")
+        notes = {"format": "FP16", "float": "plan head, token and memory geometry, ego encoder; inputs and outputs"}
         others["onnx_fp16"] = source.write(to_half(graph), "fp16", "fp16", "any", notes)
     if BATCH_AXIS in config.dynamic:
         progress("exporting with a free batch")
-        notes = {"batch": "first axis of every input and output, of any size; not for `fsd replay`, which runs one car"}
+        notes = {"batch": "first axis of every input and output, of any size; `fsd replay` needs a file without it"}
         batched = export_onnx(network, config.opset, free_batch=True)
         others[FP32_BATCH] = source.write(batched, "fp32_batch", "fp32", "any", notes)
     if sensitivities:
@@ -132,21 +136,21 @@ def export(
 
     report, parity = None, None
     if config.parity_ticks:
-        progress("proving")
+        progress("checking parity")
         report = compare(network, fp32, others, _first_ticks(clips, config.parity_ticks), device=config.device)
         failures = _with_places(report, source, others, clips)
         report = replace(report, failures=failures, notes=_coverage(report, config))
         parity = config.out / "parity.json"
         write_text(parity, json.dumps(report.to_dict(), indent=1) + "\n")
-        write_page(config.out / "parity.html", report, network.config.budget.name, trained, sensitivities)
-    return Exported(fp32, others, calibration_file, parity, report, sensitivities)
+    name = network.config.budget.name
+    return Exported(name, trained, fp32, others, calibration_file, parity, report, sensitivities)
 
 
 def check_device(device: str) -> None:
-    """Whether PyTorch can compute there.
+    """Check that PyTorch supports a device.
 
     Raises:
-        UsageError: it cannot, or there is no such device.
+        UsageError: it does not, or the name is unknown.
     """
     import torch
 
@@ -158,7 +162,7 @@ def check_device(device: str) -> None:
 
 
 def synthetic_clips(config: NetworkConfig) -> list[Clip]:
-    """Made-up drives, the last with a camera missing."""
+    """Synthetic drives; the last one lacks a camera."""
     return [
         list(synthetic_steps(config.budget, SYNTHETIC_TICKS, seed, missing_camera=7 if seed == 3 else None))
         for seed in range(SYNTHETIC_CLIPS)
@@ -166,11 +170,11 @@ def synthetic_clips(config: NetworkConfig) -> list[Clip]:
 
 
 def _network(config: ExportConfig) -> tuple[DrivingNetwork, bool, str]:
-    """The network, whether it was trained, and its weights' hash."""
+    """The network, whether it was trained, and the digest of its weights."""
     if config.weights is None:
         return untrained(NetworkConfig(BUDGETS[config.budget]), config.seed), False, ""
     network, header = load_weights(config.weights)
-    return network, bool(header["trained"]), weights_sha256(config.weights)
+    return network, header.trained, weights_sha256(config.weights)
 
 
 def _make_folder(folder: Path) -> None:
@@ -190,13 +194,13 @@ def _graph(config: ExportConfig, network: DrivingNetwork, progress: ProgressCall
 
 
 def _stored_calibration(config: ExportConfig, source: _Source) -> Calibration | None:
-    """The calibration on file, if one was named; it must be of these weights."""
+    """Load the calibration file, if one was named; it must belong to these weights."""
     if config.calibration is None:
         return None
     found = Calibration.load(config.calibration)
     if found.weights_sha256 != source.weights_sha256:
         raise ModelError(
-            f"{config.calibration} was made with other weights, whose ranges are not these. Leave `--calibration` out."
+            f"{config.calibration} was made with other weights, which have other ranges. Leave `--calibration` out."
         )
     return found
 
@@ -204,7 +208,7 @@ def _stored_calibration(config: ExportConfig, source: _Source) -> Calibration | 
 def _scales(
     config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: ProgressCallback
 ) -> dict[str, list[float]]:
-    """What evens out the channels, from the float model on the first part of every clip."""
+    """Smoothing scales from the float model on the first part of every clip."""
     progress("smoothing")
     parts = (_first_share(clip, config.fraction) for clip in clips)
     return measure_scales(source.network, parts, config.calibration_every)
@@ -217,7 +221,7 @@ def _calibrated(
     clips: Sequence[Clip],
     progress: ProgressCallback,
 ) -> Calibration:
-    """Ranges of the smoothed graph's activations while the float model drives through the first part of every clip."""
+    """Ranges of the smoothed graph's activations on the first part of every clip."""
     progress("calibrating")
     tensors = activations_of(source.smooth, quantized_nodes(source.smooth))
     parts = [_first_share(clip, config.fraction) for clip in clips]
@@ -233,7 +237,7 @@ def _int8(
     clips: Sequence[Clip],
     progress: ProgressCallback,
 ) -> tuple[Path, Sensitivity | None]:
-    """Write one runtime's INT8 file, mixed where a limit asks for it."""
+    """Write one runtime's INT8 file, with float layers if `mixed_m` requires them."""
     progress(f"quantizing for {recipe.target}")
     notes = {**recipe.summary(), "calibration": f"{calibration.ticks} ticks of {calibration.clips} rolled-out clips"}
     sensitivity: Sensitivity | None = None
@@ -244,7 +248,7 @@ def _int8(
         sensitivity = measure(trial, progress)
         if config.mixed_m is not None:
             kept, left_m = choose_float_layers(trial, sensitivity, config.mixed_m)
-            notes["float_layers"] = ", ".join(kept) or "none beyond the recipe's"
+            notes["float_layers"] = ", ".join(kept) or "only those of the recipe"
             notes["mixed"] = (
                 f"{left_m:.4f} m from float at 3 s over {trial.ticks} ticks, {sensitivity.all_m:.4f} m with every "
                 f"layer quantized; limit {config.mixed_m:g} m"
@@ -257,7 +261,7 @@ def _int8(
 def _with_places(
     report: ParityReport, source: _Source, others: Mapping[str, Path], clips: Iterable[Clip]
 ) -> tuple[str, ...]:
-    """The failures, each with the layer where the files first part."""
+    """The failures, each with the first layer to diverge."""
 
     def place(name: str) -> str:
         reference = source.smooth if name.startswith("onnx_int8") else source.graph
@@ -267,26 +271,26 @@ def _with_places(
 
 
 def _coverage(report: ParityReport, config: ExportConfig) -> tuple[str, ...]:
-    """What the proof leaves open, in sentences."""
+    """Limits of the parity check, in sentences."""
     if report.ticks >= config.parity_ticks:
         return ()
     return (
-        f"The clips hold {report.ticks} ticks, {config.parity_ticks} were asked for: growth over a longer drive is not "
-        "shown. Give longer recordings with `--data`.",
+        f"The clips have {report.ticks} of the requested {config.parity_ticks} ticks: growth over a longer drive is "
+        "not checked. Name longer recordings with `--data`.",
     )
 
 
 def _first_share(clip: Clip, fraction: float) -> Clip:
-    """The first part of a clip; needs its length, unless all of it is asked for."""
+    """The first part of a clip; needs the clip's length unless `fraction` is 1."""
     if fraction == 1:
         return clip
     if not isinstance(clip, Sized):
-        raise UsageError("`--fraction` needs clips whose length is known beforehand.")
+        raise UsageError("`--fraction` needs clips of known length. Leave it out.")
     return islice(clip, max(round(len(clip) * fraction), 1))
 
 
 def _first_ticks(clips: Iterable[Clip], count: int) -> Iterator[Clip]:
-    """The first `count` ticks over all clips, clip by clip; each part is to be used up before the next."""
+    """The first `count` ticks over all clips, clip by clip; each must be consumed before the next."""
     left = count
     for clip in clips:
         if left == 0:

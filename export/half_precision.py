@@ -1,7 +1,7 @@
-"""FP32 ONNX to FP16: weights and arithmetic in half precision, inputs and outputs as the contract has them.
+"""Convert FP32 ONNX to FP16: weights and arithmetic in half precision, float32 inputs and outputs.
 
-A pass of our own, since the precision of every node has to be known: the geometry of tokens and memory and the plan's
-integration stay in float (half precision resolves 6 cm at 100 m). It does not judge accuracy; `parity.py` does.
+A pass of our own, since it must choose the precision of every node: the geometry of tokens and memory and the plan's
+integration stay in float (half precision resolves 6 cm at 100 m). `parity.py` checks the accuracy.
 """
 
 import numpy as np
@@ -11,13 +11,13 @@ from onnx import TensorProto, helper, numpy_helper
 from fsd.data.errors import ModelError
 
 FLOAT_MODULES = ("plan_head", "geometry", "ego_encoder", "memory_attention.pose_", "lead")
-"""Modules that stay in float: metres, seconds and rays, of very different size."""
+"""Modules that stay in float: their metres, seconds and rays have very different magnitudes."""
 
 _CARRIED_FLOAT_ATTRIBUTES = frozenset({"Constant", "ConstantOfShape"})
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The FP16 model; casts stand at the border between halves and floats, and at the outputs.
+    """The FP16 model; casts connect half and float nodes, and restore float outputs.
 
     Raises:
         ModelError: the graph has a node whose precision cannot be changed.
@@ -38,7 +38,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 class _Halves:
-    """Which tensors are halves by now, the casts made so far, and the constants in both precisions."""
+    """State of the conversion: tensors already in half precision, casts made, constants in both precisions."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         graph = model.graph
@@ -52,9 +52,9 @@ class _Halves:
         self.made: set[str] = set()
 
     def convert(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        """The node at its precision, after the casts that its inputs need."""
+        """The converted node, preceded by the casts that its inputs need."""
         if node.op_type in _CARRIED_FLOAT_ATTRIBUTES or any(a.HasField("g") for a in node.attribute):
-            raise ModelError(f"The node `{node.name}` ({node.op_type}) cannot be turned to half precision.")
+            raise ModelError(f"The node `{node.name}` ({node.op_type}) cannot be converted to half precision.")
         half = not node.name.startswith(FLOAT_MODULES)
         changed = onnx.NodeProto()
         changed.CopyFrom(node)
@@ -73,7 +73,7 @@ class _Halves:
         return [*casts, changed]
 
     def outputs(self, model: onnx.ModelProto) -> list[onnx.NodeProto]:
-        """Casts back to the contract's floats."""
+        """Casts of half-precision outputs to float32."""
         return [
             helper.make_node("Cast", [self.renamed[output.name]], [output.name], f"{output.name}/Cast", to=1)
             for output in model.graph.output
@@ -81,16 +81,16 @@ class _Halves:
         ]
 
     def _at(self, name: str, half: bool, casts: list[onnx.NodeProto]) -> str:
-        """The name of a tensor at this precision; a cast is added where there is none yet."""
+        """The name of a tensor at this precision; adds a cast if there is none yet."""
         stored = self.renamed.get(name, name)
         if not self.is_float.get(name, False) or (name in self.is_half) == half:
             return stored
         wanted = f"{name}_as_{'half' if half else 'float'}"
         if name in self.constants:
-            with np.errstate(over="ignore"):  # the next line says so, with the constant's name
+            with np.errstate(over="ignore"):  # the check below names the constant
                 value = numpy_helper.to_array(self.constants[name]).astype(np.float16)
             if not np.isfinite(value).all():
-                raise ModelError(f"The constant `{name}` holds a number that half precision cannot.")
+                raise ModelError(f"The constant `{name}` holds a number beyond the range of half precision.")
             self.constants[wanted] = numpy_helper.from_array(value, wanted)
         elif wanted not in self.made:
             self.made.add(wanted)

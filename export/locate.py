@@ -1,4 +1,4 @@
-"""After a failed proof: drive the float model to the tick that went worst, and name the layer where the files part."""
+"""After a failed parity check: run the float model to the worst tick and name the first layer to diverge there."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Put the model's metadata into its file, and read it back.
+"""Write a model file with its metadata, and read it back.
 
-Metadata is the last thing written: tools that rewrite a graph drop it.
+Metadata is written last, since tools that rewrite a graph drop it.
 """
 
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ from fsd.networks.weights import weights_sha256
 
 
 def write_model(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> None:
-    """Write one self-contained file, its own digest recorded, and read it back; the model given stays as it is.
+    """Write one self-contained file with its own digest and verify it; does not change `model`.
 
     Raises:
-        ModelError: what was read back is not what was written.
+        ModelError: the metadata read back differs.
     """
     described = onnx.ModelProto()
     described.CopyFrom(model)
@@ -32,15 +32,14 @@ def write_model(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> 
     onnx.helper.set_model_props(described, {METADATA_KEY: to_json(metadata)})
     write_bytes(path, serialise(described))
     if read_metadata(path) != metadata:
-        raise ModelError(f"The metadata of {path} did not survive writing.")
+        raise ModelError(f"The metadata read back from {path} differs from what was written. Export again.")
 
 
 def read_metadata(path: Path) -> ModelMetadata:
     """The metadata of a model file.
 
     Raises:
-        ModelError: there is no such file, it is not ONNX, its content is not what was written, or it carries no
-            metadata that fits.
+        ModelError: the file is missing, not ONNX, changed after its export, or has no valid metadata.
     """
     model = load_model(path)
     metadata = from_properties({entry.key: entry.value for entry in model.metadata_props}, str(path))
@@ -52,7 +51,7 @@ def load_model(path: Path) -> onnx.ModelProto:
     """A model file's graph, without reading any other file.
 
     Raises:
-        ModelError: there is no such file, it is not ONNX, or it wants data from outside its folder.
+        ModelError: the file is missing, not ONNX, or refers to data outside its folder.
     """
     try:
         model = onnx.load(path, load_external_data=False)
@@ -65,17 +64,17 @@ def load_model(path: Path) -> onnx.ModelProto:
 
 
 def refuse_data_outside(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse a model whose weights lie outside its own folder: it could read any file of this machine.
+    """Refuse a model that refers to weights outside its own folder: it could read any file of this machine.
 
     Raises:
-        ModelError: names the tensor and the place.
+        ModelError: names the tensor and the location.
     """
     folder = path.resolve().parent
     for tensor in _tensors(model.graph):
         for entry in tensor.external_data:
             if entry.key != "location":
                 continue
-            # Joined, an absolute location replaces the folder; resolved, `..` and links show where they lead.
+            # Joining replaces the folder by an absolute location; resolving follows `..` and links.
             if not (folder / entry.value).resolve().is_relative_to(folder):
                 raise ModelError(
                     f"{path} keeps `{tensor.name}` in {entry.value!r}, outside its folder; it is refused. Put the data "
@@ -84,10 +83,10 @@ def refuse_data_outside(model: onnx.ModelProto, path: Path) -> None:
 
 
 def check_origin(path: Path, weights: Path) -> ModelMetadata:
-    """Whether a model file was exported from this weights file.
+    """Check that a model file was exported from this weights file; returns its metadata.
 
     Raises:
-        ModelError: it was not, or one of both cannot be read.
+        ModelError: it was not, or one of the files cannot be read.
     """
     metadata = read_metadata(path)
     sha256 = weights_sha256(weights)

@@ -1,7 +1,6 @@
-"""The PyTorch network as one ONNX file: named as the contract says, static and batch-free unless a batch is asked for.
+"""Export the PyTorch network as one ONNX graph with the contract's names and static shapes, optionally with a batch.
 
-The same bytes every time. It knows the graph, not its precision: quantization is another step, and metadata is written
-last of all.
+Deterministic: the same bytes every time. Quantization and metadata are later steps.
 """
 
 import ast
@@ -26,13 +25,13 @@ from fsd.networks.model_metadata import check_tensors
 
 MAX_BATCH = 4096
 SCOPES_KEY = "pkg.torch.onnx.name_scopes"
-"""Where torch's exporter notes which module a node came from: the only stable name it has."""
+"""Property in which torch's exporter records the module of a node: its only stable name."""
 
 FORBIDDEN_OPERATORS = frozenset({"TopK", "Scatter", "ScatterND", "ScatterElements", "NonZero", "Loop", "If", "Scan"})
 
 
 class ContractModule(nn.Module):
-    """The network with positional inputs and outputs in the contract's order, as an exporter wants it."""
+    """The network with positional inputs and outputs in the contract's order, for the exporter."""
 
     def __init__(self, network: DrivingNetwork) -> None:
         super().__init__()
@@ -45,13 +44,13 @@ class ContractModule(nn.Module):
 
 
 def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET, free_batch: bool = False) -> onnx.ModelProto:
-    """Export a network in evaluation mode; nodes are named after its modules, and no source path is left inside.
+    """Export a network in evaluation mode; nodes are named after its modules, and source paths are removed.
 
     Args:
-        free_batch: every input and output gets a first axis of free size, `BATCH_AXIS`: many cars in one run.
+        free_batch: give every input and output a first axis of free size, `BATCH_AXIS`.
 
     Raises:
-        ModelError: the exported graph does not keep the contract, or uses an operator that has no static shape.
+        ModelError: the graph does not fit the contract, or uses an operator without static output shapes.
     """
     budget = network.config.budget
     feeds = InputBuffers(budget)
@@ -59,7 +58,7 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET, free_batch:
     sample = tuple(torch.from_numpy(array.copy()) for array in feeds.arrays.values())
     axes = None
     if free_batch:
-        # Two rows: the exporter would take a batch of one for a constant.
+        # Two rows: the exporter would treat a batch size of one as a constant.
         sample = tuple(torch.stack([tensor, tensor]) for tensor in sample)
         batch = torch.export.Dim(BATCH_AXIS, min=1, max=MAX_BATCH)
         axes = (tuple({0: batch} for _ in sample),)
@@ -88,7 +87,7 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET, free_batch:
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Fold constants and drop what changes nothing, until no node goes any more; the model given stays as it is."""
+    """Fold constants and remove redundant nodes until the graph no longer shrinks; does not change `model`."""
     simpler, nodes = onnx.ModelProto(), None
     simpler.CopyFrom(model)
     with _quiet():
@@ -102,12 +101,12 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def serialise(model: onnx.ModelProto) -> bytes:
-    """The file's bytes, the same for the same model."""
+    """The file content, deterministic."""
     return model.SerializeToString(deterministic=True)
 
 
 def tensor_shapes(values: Iterator[onnx.ValueInfoProto]) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Name -> (shape, dtype) of graph inputs or outputs; a dimension that is not fixed is -1."""
+    """Name -> (shape, dtype) of graph inputs or outputs; a free dimension is -1."""
     found = {}
     for value in values:
         tensor = value.type.tensor_type
@@ -119,22 +118,22 @@ def tensor_shapes(values: Iterator[onnx.ValueInfoProto]) -> dict[str, tuple[tupl
 
 def _check_graph(model: onnx.ModelProto, network: DrivingNetwork, free_batch: bool) -> None:
     lead = (-1,) if free_batch else ()
-    for kind, wanted, came in (
+    for kind, wanted, actual in (
         ("input", input_shapes(network.config.budget), model.graph.input),
         ("output", output_shapes(), model.graph.output),
     ):
         expected = {name: ((*lead, *shape), dtype) for name, (shape, dtype) in wanted.items()}
-        check_tensors("The exported graph", kind, expected, tensor_shapes(came))
+        check_tensors("The exported graph", kind, expected, tensor_shapes(actual))
     forbidden = sorted({node.op_type for node in model.graph.node} & FORBIDDEN_OPERATORS)
     if forbidden:
         raise ModelError(
             f"The exported graph uses {', '.join(forbidden)}, which accelerators cannot run with static shapes. "
-            "Write that part of the network with matrix products and masks."
+            "Express that part of the network with matrix products and masks."
         )
 
 
 def _name_nodes(model: onnx.ModelProto) -> None:
-    """`<module path>/<operator>`, numbered where a module has several: what quantization and reports refer to."""
+    """Name nodes `<module path>/<operator>`, numbered if a module has several; quantization and reports use it."""
     seen: Counter[str] = Counter()
     for node in model.graph.node:
         properties = {entry.key: entry.value for entry in node.metadata_props}
@@ -147,7 +146,7 @@ def _name_nodes(model: onnx.ModelProto) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Remove what names this machine or this moment: source paths, stack traces, the exporter's notes."""
+    """Remove machine-specific content: source paths, stack traces, the exporter's notes."""
     graph = model.graph
     for entry in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del entry.metadata_props[:]
@@ -159,7 +158,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's chatter: it warns of torchvision being absent, and of its own deprecations."""
+    """Suppress the exporter's warnings about missing torchvision and its own deprecations."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Runs an exported model over a clip, memory included, as the engine would: one thread, on the CPU."""
+"""Run an exported model over a clip, memory included, as the engine does: one thread, on the CPU."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from fsd.networks.input_buffers import InputBuffers, TickInput
 
 
 def open_model(model: onnx.ModelProto | Path, optimise: bool = True) -> onnxruntime.InferenceSession:
-    """A session over a model in memory or in a file."""
+    """Open a session for a model in memory or in a file."""
     source = model if isinstance(model, Path) else serialise(model)
     return onnx_session.open_session(source, optimise=optimise)
 
 
 class OnnxRunner:
-    """Runs a model over a clip, memory included: each call is one tick."""
+    """Runs a model over a clip, memory included; each call of `step` is one tick."""
 
     def __init__(self, session: onnxruntime.InferenceSession, budget: Budget) -> None:
         self.session, self.feeds = session, InputBuffers(budget)
@@ -29,7 +29,7 @@ class OnnxRunner:
         self.feeds.reset()
 
     def step(self, step: TickInput) -> dict[str, np.ndarray]:
-        """Outputs of one tick by name; the memory is written afterwards, where the compressor said."""
+        """Outputs of one tick by name; then writes the memory slots named by the compressor."""
         self.feeds.load(step)
         outputs = dict(zip(self.names, self.session.run(None, self.feeds.arrays), strict=True))
         self.feeds.commit(step.tick.commit_slots, outputs["new_k"], outputs["new_v"])
@@ -37,14 +37,14 @@ class OnnxRunner:
 
 
 class BatchRunner(OnnxRunner):
-    """Runs a model with a free batch over a clip: each tick beside the one before it, so that mixed rows would show."""
+    """Runs a model with a free batch over a clip: each tick with the previous one as second row, to detect mixing."""
 
     def __init__(self, session: onnxruntime.InferenceSession, budget: Budget) -> None:
         super().__init__(session, budget)
         self._before = {name: array.copy() for name, array in self.feeds.arrays.items()}
 
     def step(self, step: TickInput) -> dict[str, np.ndarray]:
-        """Outputs of the tick's own row."""
+        """Outputs of the current tick's row."""
         self.feeds.load(step)
         rows = {name: np.stack([array, self._before[name]]) for name, array in self.feeds.arrays.items()}
         self._before = {name: both[0] for name, both in rows.items()}

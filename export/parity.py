@@ -1,7 +1,7 @@
-"""The same drive through PyTorch, FP32 ONNX and INT8 ONNX, each with its own memory: how far apart do they end?
+"""Parity check: run the same drive through PyTorch, FP32 ONNX and INT8 ONNX and compare their outputs.
 
-Differences are told in decibels and in what a driver would notice: metres, 1/m, m/s². Each runs on its own recurrent
-state, so an error that feeds on itself shows as growth. It judges numbers only, not driving.
+Differences are reported in decibels and in the units of the plan: metres, 1/m, m/s². Each model keeps its own recurrent
+memory, so an error that accumulates shows as growth. It compares numbers, not driving quality.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,29 +23,32 @@ from fsd.networks.model import DrivingNetwork
 HORIZONS_S = (1, 2, 3)
 
 FP32_TOLERANCE_M = 1e-4
-"""FP32 ONNX against PyTorch, anywhere on the trajectory: two orders of float rounding over a few recurrent steps."""
+"""FP32 ONNX against PyTorch, maximum over the trajectory: 100 times float rounding over a few recurrent steps."""
 
 INT8_MEAN_TOLERANCE_3S_M = 0.05
-"""INT8 against FP32, mean over the drive: well under what steering corrects within the next tick."""
+"""INT8 against FP32, mean over the drive: far less than steering corrects within one tick."""
 
 FP16_MEAN_TOLERANCE_3S_M = 0.02
 """FP16 against FP32: eleven bits of a 40 m plan are 2 cm."""
 
 UNOPTIMISED_TICKS = 100
-"""How many ticks the sessions without ONNX Runtime's optimiser run: ten times slower, and they only have to agree."""
+"""Ticks for sessions without graph optimisation: they are ten times slower, and only have to agree."""
 
 REFERENCE = "pytorch"
 UNOPTIMISED = "_unoptimised"
 FP32 = "onnx_fp32"
 FP32_BATCH = FP32 + "_batch"
+SCHEMA_VERSION = 1
+"""Of `parity.json`; rises when a field changes its name or meaning."""
+
 DRIFT_PARTS = 10
-"""The drive in so many parts: the mean distance in each shows whether an error grows."""
+"""Number of parts of the drive; the mean distance in each shows whether an error grows."""
 
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """PyTorch on one thread meanwhile: more of them spin while they wait, and beside other work two threads took 150 ms
-    of processor time for a tick that takes one thread 14.
+    """Run PyTorch on one thread: idle threads spin, and beside other work two threads used 150 ms of CPU time for a
+    tick that takes one thread 14 ms.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -56,7 +59,7 @@ def one_torch_thread() -> Iterator[None]:
 
 
 class Runner(Protocol):
-    """Anything that turns steps into outputs and keeps its own memory."""
+    """A model that maps steps to outputs and keeps its own memory."""
 
     def reset(self) -> None: ...
 
@@ -75,7 +78,7 @@ class TorchRunner:
         self.feeds.reset()
 
     def step(self, step: TickInput) -> dict[str, np.ndarray]:
-        """Outputs of one tick by name; the memory is written afterwards."""
+        """Outputs of one tick by name; then writes the memory."""
         self.feeds.load(step)
         with torch.inference_mode():
             inputs = {name: value.to(self.device) for name, value in self._inputs.items()}
@@ -86,18 +89,18 @@ class TorchRunner:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One file against its reference over all ticks.
+    """Differences of one file from its reference over all ticks.
 
     Attributes:
-        ticks: how many were compared.
-        max_abs: output name -> largest difference, in the output's own unit.
+        ticks: number of compared ticks.
+        max_abs: output name -> largest difference, in the output's unit.
         sqnr_db: output name -> signal over difference, decibels, over the whole drive.
         position_mean_m, position_max_m: distance of the waypoints at 1, 2, 3 s.
         anywhere_max_m: largest distance of any waypoint at any tick.
-        curvature_mean_per_m, curvature_max_per_m, acceleration_mean_mps2, acceleration_max_mps2: of the control pair.
-        growth: mean distance at 3 s in the last quarter of the drive over that in the first; 1 is no growth.
+        curvature_mean_per_m, curvature_max_per_m, acceleration_mean_mps2, acceleration_max_mps2: of the controls.
+        growth: mean distance at 3 s in the last quarter of the drive over that in the first; 1 means no growth.
         drift_m: mean distance at 3 s in each tenth of the drive.
-        worst_tick: where the largest distance was, counted over all clips.
+        worst_tick: tick of the largest distance, counted over all clips.
     """
 
     reference: str
@@ -118,9 +121,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ParityReport:
-    """`comparisons` by file and optimiser; `failures` are sentences, empty when all tolerances hold.
+    """`comparisons` by file and optimisation; `failures` are sentences, empty if all tolerances hold.
 
-    `failed` names the comparisons behind them; `notes` say what the proof does not cover.
+    `failed` names the failed comparisons; `notes` state what the check does not cover.
     """
 
     ticks: int
@@ -135,7 +138,7 @@ class ParityReport:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {"passed": self.passed, **asdict(self)}
+        return {"schema_version": SCHEMA_VERSION, "passed": self.passed, **asdict(self)}
 
 
 def compare(
@@ -146,14 +149,14 @@ def compare(
     unoptimised_ticks: int = UNOPTIMISED_TICKS,
     device: str = "cpu",
 ) -> ParityReport:
-    """Run everything side by side over clips: FP32 against PyTorch, the rest against FP32, optimiser on and off.
+    """Compare FP32 with PyTorch, and the other files with FP32, with and without graph optimisation.
 
     Args:
-        others: INT8, FP16 and batch files by the name that they have in the report: `onnx_int8`, `onnx_fp16` …
-        device: where PyTorch computes.
+        others: INT8, FP16 and batch files by their name in the report: `onnx_int8`, `onnx_fp16` …
+        device: device of PyTorch.
 
     Raises:
-        ModelError: the clips hold no tick.
+        ModelError: the clips have no ticks.
     """
     budget = network.config.budget
     runners: dict[str, Runner] = {REFERENCE: TorchRunner(network, device)}
@@ -176,14 +179,14 @@ def compare(
                     tallies[name].add(outputs[name], outputs[pairs[name]])
                 ticks += 1
     if ticks == 0:
-        raise ModelError("There is nothing to prove parity on: the clips given with `--data` hold no tick.")
+        raise ModelError("The clips given with `--data` have no ticks for the parity check. Name other clips.")
     comparisons = {name: tally.finish(pairs[name]) for name, tally in tallies.items() if tally.ticks}
     found = dict(_failures(comparisons))
     return ParityReport(ticks, comparisons, tuple(found.values()), tuple(found))
 
 
 def _failures(comparisons: dict[str, Comparison]) -> Iterable[tuple[str, str]]:
-    """(name of the comparison, sentence) for each that is over its limit; a NaN is."""
+    """(name, sentence) of each comparison over its limit; NaN counts as over."""
     for name, result in comparisons.items():
         if result.reference == REFERENCE:
             if not result.anywhere_max_m <= FP32_TOLERANCE_M:
@@ -195,12 +198,12 @@ def _failures(comparisons: dict[str, Comparison]) -> Iterable[tuple[str, str]]:
 
 
 def mean_limit_m(name: str) -> float:
-    """How far an INT8 or FP16 file may be from FP32 at 3 s on average."""
+    """Limit of the mean distance of an INT8 or FP16 file from FP32 at 3 s."""
     return FP16_MEAN_TOLERANCE_3S_M if name.startswith("onnx_fp16") else INT8_MEAN_TOLERANCE_3S_M
 
 
 class _Tally:
-    """Adds up differences tick by tick, so that a long drive needs no memory for its outputs."""
+    """Accumulates differences tick by tick, without storing all outputs of a drive."""
 
     def __init__(self) -> None:
         names = output_shapes()
@@ -215,7 +218,7 @@ class _Tally:
         self.ticks += 1
         for name in self.max_abs:
             difference = outputs[name].astype(np.float64) - reference[name]
-            # NaN must not hide behind a comparison that is false.
+            # np.maximum propagates NaN, unlike a comparison.
             self.max_abs[name] = float(np.maximum(self.max_abs[name], np.abs(difference).max()))
             self.signal[name] += float((reference[name].astype(np.float64) ** 2).sum())
             self.noise[name] += float((difference**2).sum())

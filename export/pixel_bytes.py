@@ -1,7 +1,7 @@
-"""The pictures' bytes at the quantized network's door: (pixel - 128) / 64 is itself a quantization, so nothing is lost.
+"""Feed uint8 pixels to the quantized network without loss: (pixel - 128) / 64 is itself a quantization.
 
-A calibrated scale instead would put the first convolution in float (ONNX Runtime, 2x slower) or round every pixel. So
-would a bias that was quantized for another scale: the quantizer has to know the bytes' range beforehand.
+A calibrated scale would leave the first convolution in float (ONNX Runtime, 2x slower) or round every pixel. So would a
+bias quantized for another scale; therefore the quantizer is given the range of the bytes.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,11 +15,11 @@ from fsd.networks.encoders import PIXEL_MEAN, PIXEL_SCALE
 
 SCALE, ZERO_POINT = "pixel_scale", "pixel_zero_point"
 BYTE_RANGE = ((0 - PIXEL_MEAN) * PIXEL_SCALE, (255 - PIXEL_MEAN) * PIXEL_SCALE)
-"""What the bytes 0 to 255 stand for; over 255 steps it is exactly `PIXEL_SCALE`."""
+"""Values of the bytes 0 and 255; the range over 255 steps is exactly `PIXEL_SCALE`."""
 
 
-def pictures_into(model: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
-    """The scaled pictures (retina, patches) that enter one of these nodes of the float model, by tensor name."""
+def images_into(model: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
+    """Tensor names of the scaled images (retina, patches) that these nodes of the float model read."""
     producer = {output: node for node in model.graph.node for output in node.output}
     entered: dict[str, None] = {}
     for node in model.graph.node:
@@ -28,17 +28,17 @@ def pictures_into(model: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
     return list(entered)
 
 
-def feed_bytes(model: onnx.ModelProto, pictures: int) -> None:
-    """Let the first convolution of each trunk dequantize the picture's own bytes (asymmetric uint8 recipes).
+def feed_bytes(model: onnx.ModelProto, images: int) -> None:
+    """Let the first convolution of each trunk dequantize the uint8 pixels (asymmetric uint8 recipes).
 
-    Cast -> Sub -> Mul -> QuantizeLinear -> DequantizeLinear becomes one DequantizeLinear with the scale and zero
-    point that those say, which is exact.
+    Replaces Cast -> Sub -> Mul -> QuantizeLinear -> DequantizeLinear by one DequantizeLinear with the equivalent scale
+    and zero point, which is exact.
 
     Raises:
-        ModelError: the pattern is not there `pictures` times, so the file would be slow without a warning.
+        ModelError: the pattern does not occur `images` times, so the file would be slow without a warning.
     """
     graph = model.graph
-    chains = _expect(list(_chains(model)), pictures)
+    chains = _expect(list(_chains(model)), images)
     for chain in chains:
         for dequantizer in [node for node in graph.node if chain[0].output[0] in node.input]:
             dequantizer.input[:] = [chain[-1].input[0], SCALE, ZERO_POINT]
@@ -47,13 +47,13 @@ def feed_bytes(model: onnx.ModelProto, pictures: int) -> None:
     _add_constants(model, np.array(PIXEL_MEAN, np.uint8))
 
 
-def round_no_pixel(model: onnx.ModelProto, pictures: int) -> None:
-    """Give each picture's Q/DQ pairs the scale 1/64 and zero point 0 (symmetric int8 recipes): pixel - 128, exactly.
+def round_no_pixel(model: onnx.ModelProto, images: int) -> None:
+    """Set each image's Q/DQ pairs to scale 1/64 and zero point 0 (symmetric int8 recipes): pixel - 128, exactly.
 
     Raises:
-        ModelError: the pattern is not there `pictures` times.
+        ModelError: the pattern does not occur `images` times.
     """
-    for chain in _expect(list(_chains(model)), pictures):
+    for chain in _expect(list(_chains(model)), images):
         quantizer = chain[0]
         for node in model.graph.node:
             if node is quantizer or quantizer.output[0] in node.input:
@@ -62,7 +62,7 @@ def round_no_pixel(model: onnx.ModelProto, pictures: int) -> None:
 
 
 def _chains(model: onnx.ModelProto) -> Iterator[list[onnx.NodeProto]]:
-    """QuantizeLinear, Mul, Sub, Cast: every quantizer of a scaled picture, with what leads to it."""
+    """Every quantizer of a scaled image with the nodes before it: QuantizeLinear, Mul, Sub, Cast."""
     producer = {output: node for node in model.graph.node for output in node.output}
     for quantizer in [node for node in model.graph.node if node.op_type == "QuantizeLinear"]:
         if chain := _leads_from_bytes(quantizer.output[0], producer, ["QuantizeLinear", "Mul", "Sub", "Cast"]):
@@ -72,7 +72,7 @@ def _chains(model: onnx.ModelProto) -> Iterator[list[onnx.NodeProto]]:
 def _leads_from_bytes(
     name: str, producer: Mapping[str, onnx.NodeProto], operators: Sequence[str]
 ) -> list[onnx.NodeProto]:
-    """The nodes that made a tensor, last first, if they are exactly of these types; else none."""
+    """The nodes that produce a tensor, last first, if they have exactly these types; else none."""
     chain: list[onnx.NodeProto] = []
     for operator in operators:
         node = producer.get(name)
@@ -83,14 +83,14 @@ def _leads_from_bytes(
     return chain
 
 
-def _expect(chains: list[list[onnx.NodeProto]], pictures: int) -> list[list[onnx.NodeProto]]:
-    if len(chains) != pictures:
-        raise ModelError(f"Expected {pictures} pictures scaled as (pixel - mean) * scale, found {len(chains)}.")
+def _expect(chains: list[list[onnx.NodeProto]], images: int) -> list[list[onnx.NodeProto]]:
+    if len(chains) != images:
+        raise ModelError(f"Expected {images} images scaled as (pixel - mean) * scale, found {len(chains)}.")
     return chains
 
 
 def _add_constants(model: onnx.ModelProto, zero_point: np.ndarray) -> None:
-    """Add the pixels' scale and zero point; drop what nothing reads any more."""
+    """Add the pixels' scale and zero point; remove constants that are no longer used."""
     graph = model.graph
     graph.initializer.append(numpy_helper.from_array(np.array(PIXEL_SCALE, np.float32), SCALE))
     graph.initializer.append(numpy_helper.from_array(zero_point, ZERO_POINT))

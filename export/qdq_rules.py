@@ -1,6 +1,6 @@
-"""Whether a file is explicit quantization as TensorRT 10 and 11 (and OpenVINO) read it, told from its structure alone.
+"""Check that a file is explicit quantization as TensorRT 10 and 11 (and OpenVINO) read it, from its structure.
 
-No runtime is asked, so it answers on any machine; it says nothing of accuracy or speed.
+Needs no such runtime, so it works on any machine; it does not check accuracy or speed.
 
 Source: NVIDIA TensorRT documentation, "Working with Quantized Types", explicit quantization: symmetric only (zero
 points are zero), biases not quantized, build-time constant scales, per-channel scales for weights only.
@@ -21,22 +21,22 @@ INTEGER_OPERATORS = ("QLinear", "ConvInteger", "MatMulInteger", "QGemm", "Dynami
 
 
 def check_qdq(model: onnx.ModelProto, origin: str) -> None:
-    """Refuse a model that breaks a rule.
+    """Refuse a model that violates a rule.
 
     Raises:
-        ModelError: names the first broken rules and how many more there are.
+        ModelError: names the first violations and the number of others.
     """
     broken = list(violations(model))
     if broken:
         more = f" (and {len(broken) - 3} more)" if len(broken) > 3 else ""
         raise ModelError(
-            f"{origin} is not explicit quantization as TensorRT and OpenVINO take it: {' '.join(broken[:3])}{more} "
+            f"{origin} is not explicit quantization as TensorRT and OpenVINO read it: {' '.join(broken[:3])}{more} "
             "Quantize with `--target trt` or `--target openvino`."
         )
 
 
 def violations(model: onnx.ModelProto) -> Iterator[str]:
-    """A sentence for every broken rule, in graph order; none for a valid file."""
+    """One sentence per violated rule, in graph order."""
     graph = model.graph
     constants = {entry.name: entry for entry in graph.initializer}
     readers = Counter(name for node in graph.node for name in node.input)
@@ -45,7 +45,7 @@ def violations(model: onnx.ModelProto) -> Iterator[str]:
     results = {output.name for output in graph.output}
     for node in graph.node:
         if node.op_type.startswith(INTEGER_OPERATORS) or node.domain not in ("", "ai.onnx"):
-            yield f"{_called(node)} is a runtime's own integer operator, not a Q/DQ pair around a float one."
+            yield f"{_called(node)} is a runtime-specific integer operator, not a Q/DQ pair around a float operator."
         if node.op_type not in (QUANTIZE, DEQUANTIZE):
             continue
         yield from chain(_scale_rules(node, constants), _zero_point_rules(node, constants))
@@ -74,7 +74,7 @@ def _scale_rules(node: onnx.NodeProto, constants: dict[str, TensorProto]) -> Ite
     scale = numpy_helper.to_array(entry)
     if not (np.isfinite(scale) & (scale > 0)).all():
         yield f"{_called(node)} has a scale that is not a positive number."
-    # Asked of the quantizer only: its dequantizer has the same scale, by another rule.
+    # Only the quantizer is checked: another rule requires its dequantizer to have the same scale.
     if scale.size > 1 and node.op_type == QUANTIZE and node.input[0] not in constants:
         yield f"{_called(node)} scales an activation per channel; only weights may be."
 
@@ -82,7 +82,7 @@ def _scale_rules(node: onnx.NodeProto, constants: dict[str, TensorProto]) -> Ite
 def _zero_point_rules(node: onnx.NodeProto, constants: dict[str, TensorProto]) -> Iterator[str]:
     if len(node.input) < 3 or not node.input[2]:
         if node.op_type == QUANTIZE:
-            yield f"{_called(node)} names no zero point, so it rounds to uint8; int8 is expected."
+            yield f"{_called(node)} has no zero point, so its type is uint8; int8 is expected."
         return
     entry = constants.get(node.input[2])
     if entry is None:

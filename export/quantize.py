@@ -1,8 +1,8 @@
-"""FP32 ONNX to INT8 QDQ, by a recipe per runtime.
+"""Quantize FP32 ONNX to INT8 QDQ, with one recipe per runtime.
 
-Quantized: the convolutions with their residual sums, and the matrices of the linear layers inside the transformer.
-Float: Softmax and the products around it (two silent traps of ONNX Runtime), LayerNorm, the token geometry, the
-memory, and every head, where an error would be metres.
+Quantized: the convolutions with their residual sums, and the linear layers inside the transformer. Float: Softmax and
+the products around it (their INT8 forms in ONNX Runtime are wrong without a warning), LayerNorm, the token geometry,
+the memory, and every head, where errors would be metres.
 """
 
 import tempfile
@@ -17,15 +17,15 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
-from fsd.export.pixel_bytes import BYTE_RANGE, feed_bytes, pictures_into, round_no_pixel
+from fsd.export.pixel_bytes import BYTE_RANGE, feed_bytes, images_into, round_no_pixel
 from fsd.export.qdq_rules import check_qdq
 from fsd.export.recipes import Recipe
 from fsd.networks.network_cost import Tensor, operator_cost
 
 TRUNKS = ("retina", "patch")
-TRANSFORMER = ("joint", "recall", "look")
+TRANSFORMER = ("joint_blocks", "memory_attention", "cross_attention")
 FLOAT_LAYERS = ("memory_attention.pose_",)
-"""Inside those, but kept in float: the memory's geometry, six numbers of very different size."""
+"""Exceptions, kept in float: the memory's geometry, six numbers of very different magnitude."""
 
 
 def quantized_nodes(model: onnx.ModelProto) -> list[str]:
@@ -44,12 +44,12 @@ def quantized_nodes(model: onnx.ModelProto) -> list[str]:
         if of_trunk or of_transformer:
             chosen.append(node.name)
     if not chosen:
-        raise ModelError("The graph has no layer to quantize: its nodes are not named after the network's modules.")
+        raise ModelError("The graph has no layer to quantize: its nodes lack the names of the network's modules.")
     return chosen
 
 
 def activations_of(model: onnx.ModelProto, nodes: Iterable[str]) -> list[str]:
-    """Float tensors that flow in and out of these nodes: what has to be calibrated."""
+    """Float inputs and outputs of these nodes: the tensors to calibrate."""
     constants = {initializer.name for initializer in model.graph.initializer}
     wanted = set(nodes)
     names: dict[str, None] = {}
@@ -62,7 +62,7 @@ def activations_of(model: onnx.ModelProto, nodes: Iterable[str]) -> list[str]:
 def layers_of(model: onnx.ModelProto) -> dict[str, list[str]]:
     """Layer -> names of its nodes: a layer is a module with weights, and the sums and ReLUs that follow it.
 
-    Named as the network's modules; a convolution goes by the BatchNorm that was folded into it.
+    Named as the network's modules; a convolution has the name of the BatchNorm that was folded into it.
     """
     chosen = set(quantized_nodes(model))
     constants = {initializer.name for initializer in model.graph.initializer}
@@ -81,7 +81,7 @@ def layers_of(model: onnx.ModelProto) -> dict[str, list[str]]:
 
 
 def macs_of(model: onnx.ModelProto) -> dict[str, int]:
-    """Layer of `layers_of` -> multiply-accumulates with its weights in one tick."""
+    """Layer of `layers_of` -> multiply-accumulates with its weights per tick."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     values = (*graph.value_info, *graph.output)
     shapes = {each.name: tuple(axis.dim_value for axis in each.type.tensor_type.shape.dim) for each in values}
@@ -98,7 +98,7 @@ def macs_of(model: onnx.ModelProto) -> dict[str, int]:
 def quantize(
     model: onnx.ModelProto, calibration: Calibration, recipe: Recipe, keep_float: Collection[str] = ()
 ) -> onnx.ModelProto:
-    """The INT8 model for one runtime; the layers in `keep_float` (names of `layers_of`) stay as they are.
+    """The INT8 model for one runtime; the layers in `keep_float` (names of `layers_of`) stay in float.
 
     Raises:
         ModelError: the calibration was made for another graph.
@@ -106,23 +106,24 @@ def quantize(
     layers = layers_of(model)
     kept = {node for layer in keep_float for node in layers[layer]}
     nodes = [node for node in quantized_nodes(model) if node not in kept]
-    pictures = pictures_into(model, nodes)
+    images = images_into(model, nodes)
     missing = [name for name in activations_of(model, nodes) if name not in calibration.ranges]
     if missing:
         raise ModelError(
-            f"The calibration lacks {len(missing)} tensors of this graph (first: {missing[0]}). Calibrate this model."
+            f"The calibration lacks {len(missing)} tensors of this graph (first: {missing[0]}). Calibrate again: leave "
+            "`--calibration` out."
         )
     watched = dict(calibration.ranges)
     if not recipe.symmetric:
-        # Biases are quantized with their input's scale, and a bias of another scale keeps a convolution in float.
-        watched |= dict.fromkeys(pictures, BYTE_RANGE)
+        # Biases use their input's scale; a bias with another scale keeps the convolution in float.
+        watched |= dict.fromkeys(images, BYTE_RANGE)
     ranges = TensorsData(
         CalibrationMethod.MinMax,
         {name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in watched.items()},
     )
     source = onnx.ModelProto()
     source.CopyFrom(model)
-    add_pre_process_metadata(source)  # the exporter inferred its shapes already; without this mark ORT warns
+    add_pre_process_metadata(source)  # shapes are already inferred; without this mark ONNX Runtime warns
     with tempfile.TemporaryDirectory() as folder:
         cache, output = Path(folder, "ranges.json"), Path(folder, "int8.onnx")
         save_tensors_data(ranges, cache)
@@ -141,9 +142,9 @@ def quantize(
         )
         quantized = onnx.load(output)
     if recipe.symmetric:
-        round_no_pixel(quantized, len(pictures))
+        round_no_pixel(quantized, len(images))
     else:
-        feed_bytes(quantized, len(pictures))
+        feed_bytes(quantized, len(images))
     quantized.producer_name, quantized.producer_version = "fsd", ""
     del quantized.metadata_props[:]
     onnx.checker.check_model(quantized, full_check=True)

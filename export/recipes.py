@@ -1,7 +1,7 @@
-"""How each runtime wants its INT8: integer types, symmetry, and where the Q/DQ pairs go.
+"""INT8 recipes per runtime: integer types, symmetry, and placement of the Q/DQ pairs.
 
-Values only, without ONNX Runtime; `quantize.py` follows them. Measured (docs/export.md): the same network runs 2-3x
-slower when a runtime is given another's form, so there is no single INT8 file.
+Values only, without ONNX Runtime; `quantize.py` applies them. There is no single INT8 file, because the network runs
+2-3x slower with the recipe of another runtime (docs/export.md).
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one runtime wants its INT8.
+    """The form of INT8 that one runtime needs.
 
     Attributes:
         target: the runtime's name, as in `--target`.
         activation_type, weight_type: members of ONNX Runtime's `QuantType`.
-        symmetric: the form of explicit quantization that TensorRT 10 and 11 and OpenVINO take: zero points of 0, biases
-            in float, weights kept in float behind a Q/DQ pair of their own, one consumer to a pair. False is ONNX
-            Runtime's own form: any zero point, int8 weights, int32 biases, shared pairs.
+        symmetric: explicit quantization as TensorRT 10 and 11 and OpenVINO read it: zero points of 0, float biases,
+            float weights each behind a Q/DQ pair, one consumer per pair. False: ONNX Runtime's own form with any zero
+            point, int8 weights, int32 biases and shared pairs.
     """
 
     target: str
@@ -25,7 +25,7 @@ class Recipe:
     symmetric: bool
 
     def summary(self) -> dict[str, str]:
-        """For the metadata."""
+        """Description for the model's metadata."""
         symmetry = "symmetric" if self.symmetric else "asymmetric"
         return {
             "format": "QDQ",
@@ -43,7 +43,7 @@ class Recipe:
             "QuantizeBias": not self.symmetric,
             "DedicatedQDQPair": self.symmetric,
             "AddQDQPairToWeight": self.symmetric,
-            # Float sums after integer products: exact residuals into LayerNorm, at no cost in ONNX Runtime.
+            # Float results of integer products: exact residuals into LayerNorm, at no cost in ONNX Runtime.
             "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
         }
 

@@ -1,7 +1,7 @@
-"""A recording as the network meets it: decoded, aligned, compressed, tick by tick, as often as it is asked for.
+"""A recording as network inputs: decoded, aligned and compressed tick by tick; can be iterated repeatedly.
 
-Saliency is not fed back, so the pixels are the same whatever network is watched on them: what was compressed once is
-kept in memory as far as there is room, and only what lies beyond is decoded again.
+Saliency is not fed back, so the compressed ticks do not depend on the network. They are cached in memory up to a limit;
+later ticks are decoded again in each pass.
 """
 
 from collections.abc import Iterator
@@ -19,15 +19,14 @@ from fsd.data.frame_source import FrameSource
 from fsd.networks.input_buffers import TickInput
 
 KEEP_BYTES = 2**30
-"""Room for the ticks of all recordings of an export: 6,000 of them in B100, 1,700 in B25."""
+"""Memory limit for the ticks of all recordings of an export: 6,000 ticks at B100, 1,700 at B25."""
 
 
 @dataclass
 class RecordedClip:
     """The first `max_ticks` ticks of a recording (None: all), compressed to `budget`.
 
-    Iterable again and again, one pass after the other; a step is valid until the next one is made. `keep_bytes` bounds
-    what later passes find in memory.
+    Iterable repeatedly, one pass at a time; a step is valid until the next one. `keep_bytes` limits the cache.
     """
 
     path: Path
@@ -38,11 +37,11 @@ class RecordedClip:
     _is_whole: bool = field(default=False, repr=False)
 
     def __len__(self) -> int:
-        """Ticks of the recording, as its timestamps say."""
+        """Number of ticks, from the recording's timestamps."""
         with FrameSource(open_clip(self.path), max_ticks=self.max_ticks) as frame_sets:
             expected = frame_sets.expected_ticks
         if expected is None:
-            raise ClipError(f"{self.path} does not say how long it is. Leave `--fraction` out.")
+            raise ClipError(f"The length of {self.path} is unknown. Leave `--fraction` out.")
         return expected
 
     def __iter__(self) -> Iterator[TickInput]:
@@ -51,7 +50,7 @@ class RecordedClip:
         if self._is_whole:
             return
         made = 0
-        # The compressor remembers: what is known is compressed again on the way to what is not.
+        # The compressor has state, so cached ticks are compressed again before the first uncached one.
         for step in self._compressed():
             made += 1
             if made <= known:
@@ -72,5 +71,5 @@ class RecordedClip:
 
 
 def _bytes_of(tick: CompressedTick) -> int:
-    """Memory of one tick; the same for all of a budget."""
+    """Memory of one tick; equal for all ticks of a budget."""
     return sum(value.nbytes for name in tick.__slots__ if isinstance(value := getattr(tick, name), np.ndarray))

@@ -1,6 +1,6 @@
-"""Which layers of the network lose the plan when they are quantized, in metres, and which to leave in float.
+"""Measure the effect of quantizing each layer on the plan, in metres, and choose layers to leave in float.
 
-Every variant drives the same recorded ticks on its own memory. What a layer costs in float is counted in
+Every variant runs the same recorded ticks with its own memory. The cost of a float layer is counted in
 multiply-accumulates, not timed, so that the choice is the same on every machine.
 """
 
@@ -31,8 +31,8 @@ class LayerEffect:
 
     Attributes:
         layer: the network's module.
-        alone_m: with nothing but this layer quantized.
-        spared_m: with everything but this layer quantized.
+        alone_m: with only this layer quantized.
+        spared_m: with all layers except this one quantized.
     """
 
     layer: str
@@ -42,24 +42,24 @@ class LayerEffect:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """`effects`, worst first by `alone_m`; `all_m` with every layer quantized; over `ticks` rolled-out ticks."""
+    """`effects`, sorted by `alone_m`, worst first; `all_m` with every layer quantized; over `ticks` ticks."""
 
     effects: tuple[LayerEffect, ...]
     all_m: float
     ticks: int
 
     def table(self, rows: int | None = None) -> str:
-        """For people: a line a layer."""
+        """A text table with one line per layer."""
         lines = [f"{'layer':34s} {'alone m':>9s} {'all but it m':>13s}   (all quantized: {self.all_m:.4f} m at 3 s)"]
         lines += [f"{effect.layer:34s} {effect.alone_m:9.4f} {effect.spared_m:13.4f}" for effect in self.effects[:rows]]
         return "\n".join(lines)
 
 
 class QuantizationTrial:
-    """Quantizes a model in any mix and tells how far its plans go from the float model's on the same drive.
+    """Quantizes a model in any mix of layers and measures the distance of its plans from the float model's.
 
     Args:
-        clips: drives; `ticks` of them are copied and used for every trial, the same share of each.
+        clips: drives; in total `ticks` ticks, equally many per clip, are copied and used for every trial.
     """
 
     def __init__(
@@ -74,15 +74,15 @@ class QuantizationTrial:
         self.model, self.calibration, self.recipe, self.budget = model, calibration, recipe, budget
         self.layers = list(layers_of(model))
         share = -(-ticks // len(clips))
-        # Copies: a recording's step is valid only until the next one, and decoding for every trial would take hours.
+        # Copies: a recording's step is valid only until the next one, and decoding per trial would take hours.
         self.drives = [[deepcopy(step) for step in islice(clip, share)] for clip in clips]
         self.ticks = sum(len(drive) for drive in self.drives)
         if self.ticks == 0:
-            raise ModelError("There is nothing to measure layers on: the clips given with `--data` hold no tick.")
+            raise ModelError("The clips given with `--data` have no ticks to measure layers on. Name other clips.")
         self._reference_m = self._positions_m(model)
 
     def distance_m(self, keep_float: Iterable[str] = ()) -> float:
-        """Mean distance from the float plan at 3 s, with all but these layers quantized."""
+        """Mean distance from the float plan at 3 s, with all layers except these quantized."""
         kept = set(keep_float)
         if kept.issuperset(self.layers):
             return 0.0
@@ -90,7 +90,7 @@ class QuantizationTrial:
         return float(np.hypot(*(planned_m - self._reference_m).T).mean())
 
     def _positions_m(self, model: onnx.ModelProto) -> np.ndarray:
-        """(T, 2) where each plan is at 3 s."""
+        """(T, 2) position of each plan at 3 s."""
         runner = OnnxRunner(open_model(model), self.budget)
         row = round(HORIZON_S / WAYPOINT_STEP_S) - 1
         positions: list[np.ndarray] = []
@@ -100,8 +100,8 @@ class QuantizationTrial:
         return np.array(positions)
 
 
-def measure(trial: QuantizationTrial, progress: ProgressCallback = lambda words: None) -> Sensitivity:
-    """Try every layer alone, and every layer spared."""
+def measure(trial: QuantizationTrial, progress: ProgressCallback = lambda message: None) -> Sensitivity:
+    """Try every layer quantized alone, and every layer left out."""
     effects = []
     for index, layer in enumerate(trial.layers):
         progress(f"layer {index + 1} of {len(trial.layers)}: {layer}")
@@ -114,14 +114,14 @@ def measure(trial: QuantizationTrial, progress: ProgressCallback = lambda words:
 def choose_float_layers(trial: QuantizationTrial, sensitivity: Sensitivity, limit_m: float) -> tuple[list[str], float]:
     """Leave layers in float, one after another, until the mean distance at 3 s is within `limit_m`.
 
-    The next one is the cheapest that reaches the limit, or else the one that gains most for what it costs; each is
-    tried together with those chosen before, since errors of two layers may add up or cancel.
+    The next layer is the cheapest that reaches the limit, or else the one with the best ratio of gain to cost; each is
+    tried together with those already chosen, since errors of two layers may add up or cancel.
 
     Returns:
-        The layers as they were chosen, and the distance that is left.
+        The layers in the order chosen, and the remaining distance.
 
     Raises:
-        ModelError: nothing is left to quantize, or no layer helps any more, before the limit holds.
+        ModelError: the limit cannot be reached.
     """
     cost = _costs(trial)
     kept: list[str] = []
@@ -146,10 +146,10 @@ def choose_float_layers(trial: QuantizationTrial, sensitivity: Sensitivity, limi
 
 
 def _costs(trial: QuantizationTrial) -> dict[str, float]:
-    """Layer -> what it costs in float, as a share of the network's multiply-accumulates.
+    """Layer -> cost in float, as a share of the network's multiply-accumulates.
 
-    A hundredth for each comes on top: the change from 8 bits and back, which a layer pays whatever its size. That share
-    is a guess that keeps many tiny layers from looking free; only the order of the layers depends on it.
+    Plus 0.01 per layer for the conversion from 8 bits and back, which does not depend on its size. That number is an
+    estimate, so that tiny layers are not free; only the order of the layers depends on it.
     """
     macs = macs_of(trial.model)
     return {layer: macs[layer] / sum(macs.values()) + 0.01 for layer in trial.layers}

@@ -1,8 +1,8 @@
-"""Even out the channels that quantized layers read, without changing what the network computes.
+"""Equalise the channels that quantized layers read, without changing the network's function.
 
-One scale for a whole activation spends most of its 256 steps on the few channels that are large. Where a LayerNorm
-feeds linear layers, a channel can be made smaller in the norm and its weights larger by as much: the same numbers come
-out, and weights have a scale for every row anyway.
+One scale per activation spends most of its 256 steps on the few large channels. Where a LayerNorm feeds linear layers,
+a channel can be divided in the norm and multiplied in the weights: the result is the same, and weights have a scale per
+row.
 
 Source: G. Xiao et al., SmoothQuant, ICML 2023, equation 4.
 """
@@ -20,14 +20,14 @@ from fsd.networks.attention import MemoryAttention, Perceptron, TokenAttention
 from fsd.networks.model import DrivingNetwork
 
 MIGRATION = 0.5
-"""How much of a channel's size goes into the weights, as an exponent."""
+"""Share of a channel's magnitude moved to the weights, as an exponent."""
 
 Scales = Mapping[str, Sequence[float]]
-"""Name of a LayerNorm -> what each of its channels is divided by."""
+"""Name of a LayerNorm -> divisor of each of its channels."""
 
 
 def measure_scales(network: DrivingNetwork, clips: Iterable[Clip], every: int = 4) -> dict[str, list[float]]:
-    """Scales from the largest value of each channel over rolled-out clips, every `every`-th tick looked at."""
+    """Scales from the largest value of each channel over rolled-out clips, at every `every`-th tick."""
     norms = _norms(network)
     peaks = {name: torch.zeros(norm.normalized_shape) for name, (norm, _) in norms.items()}
     watching = False
@@ -55,10 +55,10 @@ def measure_scales(network: DrivingNetwork, clips: Iterable[Clip], every: int = 
 
 
 def smoothed(network: DrivingNetwork, scales: Scales) -> DrivingNetwork:
-    """A copy that computes the same with evener channels.
+    """A copy of the network with equalised channels and the same function.
 
     Raises:
-        ModelError: the scales are not of a network of this shape.
+        ModelError: the scales do not fit this network.
     """
     network = copy.deepcopy(network)
     norms = _norms(network)
@@ -78,7 +78,7 @@ def smoothed(network: DrivingNetwork, scales: Scales) -> DrivingNetwork:
 
 
 def _norms(network: DrivingNetwork) -> dict[str, tuple[nn.LayerNorm, list[nn.Linear]]]:
-    """Every LayerNorm whose output only linear layers read, and those layers, by the norm's name."""
+    """By name, every LayerNorm whose output only linear layers read, and those layers."""
     found = {}
     for name, part in network.named_modules():
         if isinstance(part, TokenAttention):
@@ -91,7 +91,7 @@ def _norms(network: DrivingNetwork) -> dict[str, tuple[nn.LayerNorm, list[nn.Lin
 
 
 def _scale(peak: Tensor, readers: Sequence[nn.Linear]) -> Tensor:
-    """Per channel, peak ** m / weight ** (1 - m); channels that are never used keep theirs."""
+    """Per channel, peak ** m / weight ** (1 - m); 1 for unused channels."""
     heaviest = torch.stack([layer.weight.detach().abs().amax(dim=0).cpu() for layer in readers]).amax(dim=0)
     is_used = (peak > 0) & (heaviest > 0)
     scale = peak.clamp(min=1e-5) ** MIGRATION / heaviest.clamp(min=1e-5) ** (1.0 - MIGRATION)

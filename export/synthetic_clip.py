@@ -1,6 +1,6 @@
-"""Made-up compressed ticks: moving smooth pictures, plausible metadata, and a memory that fills as on a drive.
+"""Synthetic compressed ticks: smooth moving images, plausible metadata, and a memory that fills as on a drive.
 
-For tests, benchmarks and the first calibration of a network that has seen nothing; not a simulation of a road.
+For tests, benchmarks and calibrating untrained networks; it does not simulate a road.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, RATE_HZ, TICK_S
 from fsd.networks.input_buffers import TickInput
 
 QUEUES = ((4, 0, TIME_SLOTS), (6, TIME_SLOTS, NEAR_SLOTS), (24, TIME_SLOTS + NEAR_SLOTS, FAR_SLOTS))
-"""A commit every so many ticks, into a ring that starts at a slot and has a size: time, near and far queue."""
+"""(period in ticks, first slot, size) of the time, near and far queues; each is a ring of slots."""
 
 
 def synthetic_steps(
@@ -92,7 +92,7 @@ def synthetic_steps(
 
 
 class _Waves:
-    """Pictures that are sums of travelling waves: smooth in space and time, different in every channel."""
+    """Images of travelling waves: smooth in space and time, different in every channel."""
 
     def __init__(self, rng: np.random.Generator, shape: tuple[int, int, int, int]) -> None:
         count, channels, height, width = shape
@@ -109,7 +109,7 @@ class _Waves:
 
 
 def _meta(rng: np.random.Generator, camera: np.ndarray) -> np.ndarray:
-    """Metadata rows for tokens of these cameras: rays anywhere ahead of them, sizes and ages as usual."""
+    """Metadata rows for tokens of these cameras: random rays in view, typical sizes and ages."""
     rows = np.zeros((len(camera), META_SIZE), np.float32)
     azimuth = camera * (2 * np.pi / len(CAMERAS)) + rng.uniform(-0.4, 0.4, len(camera))
     elevation = rng.uniform(-0.4, 0.2, len(camera))
@@ -124,7 +124,7 @@ def _meta(rng: np.random.Generator, camera: np.ndarray) -> np.ndarray:
 
 
 def _memory_pose(path: list[tuple[float, float, float]], written_tick: np.ndarray, tick: int) -> np.ndarray:
-    """(112, 6): where the car was at each slot's commit, seen from where it is; zero where nothing was written."""
+    """(112, 6): pose of the car at each slot's commit, relative to its present pose; zero for empty slots."""
     pose = np.zeros((MEMORY_SLOTS, 6), np.float32)
     x, y, heading = path[-1]
     queue = np.repeat([0, 1, 2, 3], [TIME_SLOTS, NEAR_SLOTS, FAR_SLOTS, EVENT_SLOTS])

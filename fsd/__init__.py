@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fsd.compare.compare import compare as compare_runs
+    from fsd.compare.compare import compare_replays
     from fsd.compare.config import CompareConfig
     from fsd.compression.compressor import Compressor
     from fsd.data.clip import Clip, open_clip
@@ -39,15 +39,15 @@ __all__ = [
     "Rig",
     "StepResult",
     "__version__",
-    "compare_runs",
+    "compare_replays",
     "load_rig",
     "open_clip",
     "open_planner",
     "replay_clip",
 ]
 
-# Name -> where it lives. Functions named like their module (`replay`, `compare`) have another name here: a module that
-# was imported takes the place of its name in this package.
+# Name -> where it lives. `replay` has another name here: an imported module would take the place of its own
+# name in this package.
 _PLACES = {
     "Clip": ("fsd.data.clip", "Clip"),
     "ClipWriter": ("fsd.data.clip_writer", "ClipWriter"),
@@ -63,7 +63,7 @@ _PLACES = {
     "Rig": ("fsd.data.rig", "Rig"),
     "StepResult": ("fsd.runtime.planner", "StepResult"),
     "__version__": ("fsd.version", "__version__"),
-    "compare_runs": ("fsd.compare.compare", "compare"),
+    "compare_replays": ("fsd.compare.compare", "compare_replays"),
     "load_rig": ("fsd.data.rig", "load_rig"),
     "open_clip": ("fsd.data.clip", "open_clip"),
     "open_planner": ("fsd.third_party.open_planner", "open_planner"),

@@ -1,7 +1,7 @@
-"""Attention over this tick's tokens, and reading from the memory of earlier ticks.
+"""Attention over this tick's tokens, and over the memory of earlier ticks.
 
 Softmax and the two products around it stay in float when the network is quantized (their INT8 forms in ONNX Runtime
-are wrong without a warning); the linear layers are what INT8 gains on. Knows nothing of cameras or plans.
+are wrong without a warning); INT8 speeds up the linear layers. Does not know cameras or plans.
 """
 
 import torch
@@ -11,14 +11,14 @@ from fsd.compression.tick import MEMORY_POSE_SIZE
 from fsd.networks.contract import KEY_SIZE
 
 MASKED = -1e4
-"""Added to the scores of what must not be attended: large enough for exp to give 0, finite in half precision."""
+"""Added to the scores of masked tokens: exp of it is 0, and it is finite in half precision."""
 
 POSE_SCALE = (0.02, 0.1, 1.0, 1.0, 0.05, 0.5)
 """Memory pose to about ±1: x 50 m, y 10 m, sin and cos yaw, age 20 s, queue 0-3."""
 
 
 class Perceptron(nn.Module):
-    """Normalise, widen, ReLU, narrow: the residual two-layer perceptron of a transformer."""
+    """The residual two-layer perceptron of a transformer: LayerNorm, widen, ReLU, narrow."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Perceptron(nn.Module):
 
 
 class TokenAttention(nn.Module):
-    """One pre-norm transformer layer in which the tokens from `start` on read all tokens, and are updated."""
+    """One pre-norm transformer layer in which the tokens from `start` on attend to all tokens and are updated."""
 
     def __init__(self, width: int, heads: int, mlp_ratio: int) -> None:
         super().__init__()
@@ -58,11 +58,11 @@ class TokenAttention(nn.Module):
 
 
 class MemoryAttention(nn.Module):
-    """Queries read the memory: one set of keys and values for all heads, so that a slot stays small (8 KB).
+    """Queries attend to the memory: one set of keys and values for all heads, so that a slot stays small (8 KB).
 
-    Where and when a slot was written, relative to the car now, becomes a bias of the scores (per head, so that a
-    query can look for "what was 10 m behind") and an offset of the values (so that it knows which place it found).
-    With an empty memory the reading is exactly zero.
+    Where and when a slot was written, relative to the car now, becomes a bias of the scores per head (to select slots
+    by place, such as 10 m behind) and an offset of the values (to tell the places apart). With an empty memory the
+    result is exactly zero.
     """
 
     pose_scale: Tensor
@@ -85,7 +85,7 @@ class MemoryAttention(nn.Module):
         scaled = (pose * self.pose_scale).clamp(-4.0, 4.0)
         place = torch.relu(self.pose_hidden(scaled))
         bias = self.pose_bias(place) + ((1.0 - valid) * MASKED).unsqueeze(-1)  # (…, S, H)
-        # Spread over a slot's tokens here, while it is small: broadcasting it over the scores costs three times more.
+        # Expand over a slot's tokens here, where it is small: broadcasting over the scores costs three times more.
         bias = bias.transpose(-1, -2).unsqueeze(-1)
         bias = bias.expand(*bias.shape[:-1], tokens).flatten(-2).unsqueeze(-2)  # (…, H, 1, S*16)
         keys = keys.flatten(-3, -2).transpose(-1, -2)  # (…, 64, S*16)
@@ -93,7 +93,7 @@ class MemoryAttention(nn.Module):
 
         query = self.query(self.norm(queries)) * KEY_SIZE**-0.5
         query = query.unflatten(-1, (self.heads, KEY_SIZE)).transpose(-3, -2)  # (…, H, Q, 64)
-        # All heads in one product, since they share the keys.
+        # One product for all heads, since they share the keys.
         scores = (query.flatten(-3, -2) @ keys).unflatten(-2, (self.heads, count))
         weights = torch.softmax(scores + bias, dim=-1)  # (…, H, Q, S*16)
         found = (weights.flatten(-3, -2) @ values) * valid.amax(dim=-1)[..., None, None]

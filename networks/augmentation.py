@@ -1,7 +1,7 @@
-"""Taking away and disturbing, so that the network leans on pictures and on no single source.
+"""Augmentation: input dropout and noise, so that the network relies on the images and on no single source.
 
-Cameras, ego motion, command and memory are dropped; exposure and colour vary; where the car was is made uncertain,
-since odometry alone would teach it to go on as before. Works on batches of tensors with axes (clips, rows).
+Cameras, ego motion, command and memory are dropped; exposure and colour vary; noise is added to the odometry, from
+which the network could otherwise learn to continue as before. Works on batches of tensors with axes (clips, rows).
 """
 
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ FRONT_CAMERAS = 3
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """How often and how much.
+    """Probabilities and magnitudes.
 
     Attributes:
-        camera_dropout: share of clips that lose one to three cameras; front_only: that keep the front cameras alone;
-            one_front: that keep one front camera alone.
+        camera_dropout: share of clips that lose one to three cameras; front_only: share that keep only the front
+            cameras; one_front: share that keep only one front camera.
         ego_dropout: share of clips without ego motion; speed_noise: relative error of the speed in the others.
         command_dropout: share of clips whose command says "none".
-        memory_dropout: share of clips that start with nothing; slot_dropout: of slots lost otherwise.
-        odometry_scale: relative error of where slots were written; odometry_yaw_rad: error of their direction.
-        gain, offset: spread of contrast and brightness (in pixel values), alike in all cameras of a clip, with a
-            third as much on top for each camera; colour: of chroma.
+        memory_dropout: share of clips without memory; slot_dropout: share of slots lost in the others.
+        odometry_scale: relative error of the slots' distances; odometry_yaw_rad: error of their direction.
+        gain, offset: standard deviation of contrast and brightness (in pixel values), common to all cameras of a clip,
+            plus a third of it per camera; colour: that of chroma.
     """
 
     camera_dropout: float = 0.2
@@ -53,7 +53,7 @@ class AugmentationConfig:
 
 
 def augment(batch: dict[str, Tensor], config: AugmentationConfig, generator: torch.Generator) -> dict[str, Tensor]:
-    """A disturbed copy of a batch: inputs of the contract, axes (B, T, …), on the generator's device."""
+    """An augmented copy of a batch: inputs of the contract, axes (B, T, …), on the generator's device."""
     batch = dict(batch)
     clips, rows = batch["retina"].shape[:2]
     device = generator.device
@@ -83,7 +83,7 @@ def augment(batch: dict[str, Tensor], config: AugmentationConfig, generator: tor
         config.odometry_yaw_rad * normal(clips, 1, 1),
     )
 
-    # The same light in every row of a clip: it is one place at one time.
+    # The same exposure in every row of a clip: its rows are close in time.
     gain = 1.0 + config.gain * (normal(clips, 1) + normal(clips, len(CAMERAS)) / 3)
     offset = config.offset * (normal(clips, 1) + normal(clips, len(CAMERAS)) / 3)
     colour = 1.0 + config.colour * normal(clips, 1).expand_as(gain)
@@ -113,7 +113,7 @@ def camera_mask(config: AugmentationConfig, choice: Tensor, order: Tensor) -> Te
 
 
 def _blur_odometry(pose: Tensor, scale: Tensor, yaw_rad: Tensor) -> Tensor:
-    """Scale and turn where the slots of (B, T, S, 6) lie: what imprecise odometry would have said."""
+    """Scale and rotate the slot poses (B, T, S, 6), as imprecise odometry would."""
     x, y, sin, cos = (pose[..., index] for index in range(4))
     turn_sin, turn_cos = torch.sin(yaw_rad), torch.cos(yaw_rad)
     moved = [

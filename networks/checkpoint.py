@@ -22,7 +22,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 @dataclass(frozen=True)
 class Position:
-    """How far a run had come: `step` done; `settings` are those it was started with, as JSON values."""
+    """Progress of a run: the last `step` done, and the `settings` it was started with, as JSON values."""
 
     step: int
     settings: Mapping[str, object]
@@ -31,7 +31,7 @@ class Position:
 def save_checkpoint(
     path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, position: Position
 ) -> None:
-    """Write everything that a run needs to go on."""
+    """Write everything needed to resume a run."""
     tensors: dict[str, Tensor] = {}
     for prefix, module in (("network", network), ("average", average)):
         tensors |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
@@ -46,10 +46,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> Position:
-    """Put everything back where `save_checkpoint` found it.
+    """Restore the state that `save_checkpoint` wrote.
 
     Raises:
-        ModelError: the file is damaged, or of another network.
+        ModelError: the file is damaged or belongs to another network.
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:

@@ -1,7 +1,7 @@
-"""What a step of training computes: the loss of a batch of clips.
+"""One training step: the loss of a batch of clips.
 
-A clip is a few rows of one episode that read each other's answers, so that gradients reach what is written to memory;
-older answers come from a cache.
+A clip is a few rows of one episode that read each other's memory outputs, so that gradients reach the memory writes;
+older memory outputs come from a cache.
 
 Source: truncated recurrence with cached states as in Y. Wu et al., Memorizing Transformers (2022).
 """
@@ -12,35 +12,35 @@ from torch import Tensor, nn
 from fsd.networks.losses import LossWeights, imitation_loss
 from fsd.networks.model import Content, DrivingNetwork
 
-PICTURE_INPUTS = ("retina", "retina_meta", "patches", "patch_meta", "camera_valid", "camera_age_s")
+IMAGE_INPUTS = ("retina", "retina_meta", "patches", "patch_meta", "camera_valid", "camera_age_s")
 EGO_INPUTS = ("ego", "ego_valid", "proprio", "proprio_valid", "command")
 
 
 class ClipModule(nn.Module):
-    """Loss of a batch of clips: pictures of all rows at once, then row by row through the memory."""
+    """Loss of a batch of clips: images of all rows at once, then row by row through the memory."""
 
     def __init__(self, network: DrivingNetwork, weights: LossWeights, bf16: bool) -> None:
         super().__init__()
         self.network, self.weights, self.bf16 = network, weights, bf16
 
     def forward(self, inputs: dict[str, Tensor], live: Tensor, labels: dict[str, Tensor]) -> dict[str, Tensor]:
-        """inputs (B, T, …) of the contract, live (B, T, 112) which earlier row of the clip a slot holds, -1 none.
+        """inputs (B, T, …) of the contract, live (B, T, 112) the earlier row of the clip that a slot holds, -1 if none.
 
         Returns the loss, its terms, and `new_k`, `new_v` (B, T, 16, 64) without gradient.
         """
         network, rows = self.network, live.shape[1]
         with torch.autocast(live.device.type, torch.bfloat16, enabled=self.bf16):
-            content = network.encode(**{name: inputs[name] for name in PICTURE_INPUTS})
+            content = network.encode(**{name: inputs[name] for name in IMAGE_INPUTS})
         tokens, mask = content.tokens.float(), content.mask.float()
         ego_tokens = network.ego_encoder(**{name: inputs[name] for name in EGO_INPUTS})
-        answers: list[dict[str, Tensor]] = []
+        outputs_by_row: list[dict[str, Tensor]] = []
         for row in range(rows):
             keys, values = inputs["memory_k"][:, row], inputs["memory_v"][:, row]
-            for earlier, answer in enumerate(answers):
+            for earlier, earlier_outputs in enumerate(outputs_by_row):
                 is_live = (live[:, row] == earlier)[:, :, None, None]
-                keys = torch.where(is_live, answer["new_k"][:, None], keys)
-                values = torch.where(is_live, answer["new_v"][:, None], values)
-            answers.append(
+                keys = torch.where(is_live, earlier_outputs["new_k"][:, None], keys)
+                values = torch.where(is_live, earlier_outputs["new_v"][:, None], values)
+            outputs_by_row.append(
                 network.decide(
                     Content(tokens[:, row], mask[:, row], content.retina_count),
                     ego_tokens[:, row],
@@ -53,7 +53,7 @@ class ClipModule(nn.Module):
                     inputs["command"][:, row],
                 )
             )
-        outputs = {name: torch.stack([answer[name] for answer in answers], dim=1) for name in answers[0]}
+        outputs = {name: torch.stack([row[name] for row in outputs_by_row], dim=1) for name in outputs_by_row[0]}
         loss, terms = imitation_loss(outputs, labels, self.weights)
         kept = {name: outputs[name].detach() for name in ("new_k", "new_v")}
         return {"loss": loss, **{name: term.detach() for name, term in terms.items()}, **kept}

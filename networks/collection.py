@@ -1,8 +1,8 @@
-"""Drive in the simulator and record episodes to learn from, through the real compressor.
+"""Drive in the simulator and record training episodes through the compressor.
 
-The world and the compressor run at 36 Hz; pictures are drawn at every fourth tick and held in between, which is what a
-9 Hz camera would show and costs a quarter. What is recorded are the ticks with fresh pictures. The expert labels every
-recorded tick, whoever drives: the expert with bursts of steering noise, or (DAgger) the network itself.
+The world and the compressor run at 36 Hz; images are rendered at every fourth tick and held in between, as from a 9 Hz
+camera, at a quarter of the cost. Only ticks with fresh images are recorded. The driver is the expert with bursts of
+steering noise, or (DAgger) the network itself; in both cases the expert labels every recorded tick.
 
 Source: S. Ross et al., A reduction of imitation learning and structured prediction to no-regret online learning (2011);
 noise injection as in M. Laskey et al., DART (2017).
@@ -29,33 +29,33 @@ from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.input_buffers import TickInput
 
 TRAINING_SCENARIOS = ("S1", "S2", "S3", "S4", "S5", "S6", "S7")
-"""S8 is out of range on purpose: a network is judged on it, never taught."""
+"""Without S8, whose conditions are out of the training range: it is for evaluation only."""
 
 STUDENT_SCENARIOS = ("S6", "S7", "S3", "S6", "S7", "S4", "S6", "S7", "S3", "S5", "S4", "S1", "S2")
-"""The same in rounds that the network drives: what is hardest to learn more often."""
+"""The same for rounds in which the network drives; scenarios that are hard to learn appear more often."""
 
 DRAW_EVERY_TICKS = 4
 LOST_M, LOST_RAD = 1.6, 0.47
-"""A network that is farther off than this is lost; what follows teaches nothing."""
+"""A network farther off its lane than this is lost, and the episode ends."""
 
 EXPERT_SHARE = 0.25
-"""Share of expert episodes in rounds that the network drives."""
+"""Share of expert episodes in rounds in which the network drives."""
 
 LOOK_SHARE = 0.8
-"""Share of expert episodes whose gaze is led by what matters, as a network's will be that has learned to see it."""
+"""Share of expert episodes in which saliency labels guide the gaze, as the outputs of a trained network do."""
 
 FINE_SHARE, FINE_SCALE = 0.25, 2
-"""Share of episodes of those rounds whose cameras are so many times finer, so that sharp patches are no surprise."""
+"""Share of episodes of those rounds rendered at `FINE_SCALE` times the resolution, so that sharp patches are known."""
 
 MISSED, IMAGINED = 0.15, 0.01
-"""Share of blocks that matter and are not asked for, and of others that are, in such episodes."""
+"""Shares of salient blocks that are not requested, and of other blocks that are, in episodes with guided gaze."""
 
 
 class Student(Protocol):
-    """Whoever drives in later rounds: the network under training."""
+    """The driver of later rounds: the network under training."""
 
     def reset(self) -> None:
-        """Forget the drive."""
+        """Empty the memory."""
 
     def drive(self, step: TickInput) -> tuple[float, float, np.ndarray]:
         """Curvature 1/m, acceleration m/s² and saliency (8, 15, 20) for one tick."""
@@ -66,11 +66,11 @@ class CollectionConfig:
     """One round of collection.
 
     Attributes:
-        out: folder of all episodes; finished episodes are not made again, so a broken round goes on.
-        episodes: how many; first_seed: of the first, counting up; round_index: 0 for the expert's.
-        seconds: recorded length; warm_up_s: driven by the expert before it, at most, unrecorded.
-        width_px, height_px: of the rendered cameras, but for `FINE_SHARE` of the episodes that a student drives.
-        weights: of the student; None lets the expert drive everything.
+        out: folder of all episodes; finished episodes are kept, so an interrupted round resumes.
+        episodes: their number; first_seed: seed of the first, counting up; round_index: 0 for the expert's round.
+        seconds: recorded length; warm_up_s: longest unrecorded drive by the expert before it.
+        width_px, height_px: size of the rendered images, except in `FINE_SHARE` of the later rounds' episodes.
+        weights: weights of the student; None: the expert drives all episodes.
     """
 
     out: Path
@@ -96,17 +96,17 @@ class CollectionConfig:
 
 
 def collect(config: CollectionConfig, workers: int, progress: Callable[[int, int], None] | None = None) -> int:
-    """Make the episodes that are missing.
+    """Record the episodes that are missing.
 
     Args:
-        config: what to make; workers: processes, one core and one renderer each.
+        config: settings of the round; workers: processes, one core and one renderer each.
         progress: called as progress(done, total).
 
     Returns:
-        Recorded ticks of the episodes made now.
+        Recorded ticks of the new episodes.
 
     Raises:
-        SimulatorError: no OpenGL here.
+        SimulatorError: OpenGL is not available.
     """
     missing = [i for i in range(config.episodes) if not (config.out / config.episode_name(i) / "episode.json").exists()]
     ticks = 0
@@ -120,7 +120,7 @@ def collect(config: CollectionConfig, workers: int, progress: Callable[[int, int
                 if progress is not None:
                     progress(done, len(missing))
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # told to stop: finish the episodes begun, and no others
+            pool.shutdown(wait=False, cancel_futures=True)  # interrupted: finish only the episodes in progress
             raise
     return ticks
 
@@ -144,7 +144,7 @@ def _work(index: int) -> int:
 
 
 class CameraSetup:
-    """Cameras of one size: their rig, a renderer for them, and the compressor behind."""
+    """Cameras of one size: rig, renderer and compressor."""
 
     def __init__(self, width_px: int, height_px: int, budget: Budget) -> None:
         from fsd.data.simulator.rendering.renderer import Renderer
@@ -155,7 +155,7 @@ class CameraSetup:
 
 
 class Collector:
-    """Makes one episode after the other."""
+    """Records episodes one after another."""
 
     def __init__(self, config: CollectionConfig, student: Student | None) -> None:
         self._config, self._student = config, student
@@ -169,7 +169,7 @@ class Collector:
         return self._setups[scale]
 
     def episode(self, index: int) -> int:
-        """Drive and write one episode; returns its recorded ticks."""
+        """Drive and write one episode; returns the number of recorded ticks."""
         config = self._config
         name = config.episode_name(index)
         scenario, seed = name.split("-")[0], config.first_seed + index
@@ -245,13 +245,13 @@ class Collector:
 
 
 def saliency_request(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(8, 15, 20) float32: saliency as an imperfect network would ask for what a label marks."""
+    """(8, 15, 20) float32: a saliency label with errors, as an imperfect network would output it."""
     is_marked = (label > 0) & (rng.uniform(size=label.shape) >= MISSED) | (rng.uniform(size=label.shape) < IMAGINED)
     return np.where(is_marked, 3.0, -3.0).astype(np.float32)
 
 
 class ControlNoise:
-    """Bursts of wrong steering and throttle, so that the expert's labels show the way back."""
+    """Bursts of wrong steering and throttle, so that the expert's labels show how to recover."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
@@ -259,7 +259,7 @@ class ControlNoise:
         self._curvature = self._acceleration = 0.0
 
     def disturb(self, controls: tuple[float, float], speed_mps: float) -> tuple[float, float]:
-        """What is applied in place of the expert's curvature and acceleration."""
+        """The controls to apply in place of the expert's curvature and acceleration."""
         rng = self._rng
         self._steer_left, self._throttle_left = self._steer_left - 1, self._throttle_left - 1
         if self._steer_left < -8 and rng.uniform() < 0.07:
@@ -275,7 +275,7 @@ class ControlNoise:
 
 
 def is_lost(env: DrivingEnv) -> bool:
-    """Whether the car is out of the lanes that the route allows, or across the road."""
+    """Whether the car is outside the lanes that the route allows, or its heading is far off."""
     world = env.world
     change = world.setting.lane_change
     lanes = [world.lane_offset]
@@ -286,7 +286,7 @@ def is_lost(env: DrivingEnv) -> bool:
 
 
 def _warm_up(env: DrivingEnv, rng: np.random.Generator, longest_s: float) -> None:
-    """Let the expert drive to somewhere on the route, without pictures."""
+    """Let the expert drive to a random place on the route, without rendering."""
     route_m = env.world.setting.goal_m - env.world.s
     for _ in range(round(float(rng.uniform(0, longest_s)) * RATE_HZ)):
         if env.world.setting.goal_m - env.world.s < 0.25 * route_m:

@@ -1,6 +1,6 @@
-"""The sizes of the driving network, as one frozen value that travels with its weights.
+"""The sizes of the driving network, stored with its weights.
 
-No torch here, so that tools can read a weights file's configuration without loading a framework.
+No torch here, so that tools can read a weights file's configuration without importing it.
 """
 
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ class NetworkConfig:
     """Sizes of `DrivingNetwork`.
 
     Attributes:
-        budget: what the compressor sends; fixes the input shapes.
-        width: features of a token (D).
+        budget: budget of the compressor; fixes the input shapes.
+        width: features per token (D).
         heads: attention heads; divides `width`.
-        joint_layers: attention layers in which all tokens of the tick read each other.
-        cross_layers: layers after the memory was read, in which only the scene and plan queries read all tokens.
+        joint_layers: attention layers in which all tokens of the tick attend to each other.
+        cross_layers: layers after memory attention, in which only the scene and plan queries attend to all tokens.
         mlp_ratio: hidden width of the transformer's two-layer perceptrons over `width`.
         retina_channels: features of the retina trunk on the 15 x 20 grid.
         patch_channels: features of the patch trunk at 8 x 8 and at 4 x 4.
         retina_blocks, patch_blocks: residual blocks at each trunk's final resolution.
-        plan_queries: learned tokens that the plan is read from.
+        plan_queries: learned tokens from which the plan is computed.
     """
 
     budget: Budget = field(default_factory=lambda: BUDGETS["B100"])
@@ -52,7 +52,7 @@ class NetworkConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "NetworkConfig":
-        """Rebuild what `to_dict` gave; lists (as JSON returns them) become tuples.
+        """Inverse of `to_dict`; lists (as JSON returns them) become tuples.
 
         Raises:
             ValueError: a size is out of range, or a name is unknown.

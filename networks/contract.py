@@ -1,6 +1,6 @@
-"""The network's inputs and outputs by name, shape and unit; the metadata that travels inside a model file.
+"""The network's inputs and outputs by name, shape and unit; the metadata inside a model file.
 
-No torch here: the engine, the exporter and the trainer all read this one page. Batch-free shapes, static.
+No torch here: the engine, the exporter and the trainer all use this module. Shapes are static and without a batch axis.
 """
 
 import msgspec
@@ -15,7 +15,7 @@ EGO_SIZE = 2
 """Ego vector: speed m/s, yaw rate rad/s."""
 
 PROPRIO_SIZE = 16
-"""Room for extra sensors of a robot rig (touch, force, joints); all zero and not valid for a car."""
+"""Reserved for further sensors of a robot rig (touch, force, joints); zero and not valid for a car."""
 
 SLOT_TOKENS, KEY_SIZE = 16, 64
 """A memory slot: 16 tokens, as keys and values of 64 numbers shared by all heads."""
@@ -63,7 +63,7 @@ def output_shapes() -> dict[str, tuple[tuple[int, ...], str]]:
     """Name -> (shape, dtype) of every network output, in order.
 
     `trajectory` is x m, y m, yaw rad, v m/s in the ego frame of the tick; `*_scale` is the Laplace scale, same units.
-    `curvature` 1/m (left positive), `acceleration` m/s². `saliency` is where to look next tick, any real number.
+    `curvature` 1/m (left positive), `acceleration` m/s². `saliency` scores blocks for the next tick's gaze patches.
     """
     return {
         "trajectory": ((WAYPOINTS, 4), "float32"),
@@ -98,15 +98,15 @@ class BudgetSpec(msgspec.Struct, frozen=True):
 
 
 class ModelMetadata(msgspec.Struct, frozen=True):
-    """What a model file says about itself; JSON under `METADATA_KEY` in the ONNX file.
+    """Description of a model, stored as JSON under `METADATA_KEY` in the ONNX file.
 
     Attributes:
-        trained: False as long as the weights are random; every output repeats it.
+        trained: False for random weights; all outputs repeat it.
         state: pairs (output, input): the output is written into slots of the input after each tick.
         precision: `fp32`, `fp16` or `int8`; `target`: the runtime the file was quantized for.
-        frames: coordinate conventions, for people.
-        weights_sha256: of the safetensors weights file the model was exported from.
-        model_sha256: of the file's own content without its metadata (`model_digest.py`); empty in older files.
+        frames: coordinate conventions, as text.
+        weights_sha256: digest of the safetensors file from which the model was exported.
+        model_sha256: digest of the model file without its metadata (`model_digest.py`); empty in older files.
     """
 
     name: str

@@ -1,13 +1,13 @@
-"""Recorded drives to learn from: one folder an episode, one `.npy` an array, ticks along the first axis.
+"""Training episodes on disk: one folder per episode, one `.npy` file per array, ticks along the first axis.
 
-What is stored is what the network would have been given, compressed pixels included: what the compressor never sent is
-never learned from. Numpy only; it does not know the simulator, nor how the network is trained.
+Episodes store the network's inputs (compressed pixels included) and labels. NumPy only; this module does not know the
+simulator or how the network is trained.
 
     episodes/
       S3-000042-r0/            scenario, seed, collection round
-        retina.npy … commit_slots.npy     inputs, of the recorded ticks
+        retina.npy … commit_slots.npy     inputs at the recorded ticks
         trajectory.npy … occupancy.npy    labels; NaN (or -1 for classes) where unknown
-        episode.json                      written last: an episode without it is unfinished and ignored
+        episode.json                      facts; written last: an episode without it is ignored
 """
 
 import json
@@ -27,11 +27,11 @@ from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.contract import OCCUPANCY_COLUMNS, OCCUPANCY_ROWS, WAYPOINTS, input_shapes
 from fsd.networks.input_buffers import InputBuffers, TickInput
 
-MAX_COMMITS_A_ROW = 8
-"""Commits of the ticks between two recorded ones are kept with the later one."""
+MAX_COMMITS_PER_ROW = 8
+"""Commits of unrecorded ticks are stored with the next recorded tick."""
 
 NOT_STORED = ("memory_k", "memory_v", "proprio", "proprio_valid")
-"""Inputs that are not data: the memory is the network's own, and a simulated car has no further sensors."""
+"""Inputs that are not stored: the memory comes from the network, and a simulated car has no further sensors."""
 
 LABEL_SHAPES: dict[str, tuple[tuple[int, ...], str]] = {
     "trajectory": ((WAYPOINTS, 4), "float32"),
@@ -40,17 +40,14 @@ LABEL_SHAPES: dict[str, tuple[tuple[int, ...], str]] = {
     "lead": ((2,), "float32"),  # distance m (NaN: none), 1 or 0 whether there is one
     "light": ((1,), "int8"),  # index into contract.LIGHTS; -1 unknown
     "occupancy": ((OCCUPANCY_ROWS, OCCUPANCY_COLUMNS), "int8"),  # 1, 0, or -1 unknown
-    "saliency": (
-        (len(CAMERAS), GRID_ROWS, GRID_COLUMNS),
-        "int8",
-    ),  # 1 where something that matters is seen, 0, or -1 unknown
+    "saliency": ((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), "int8"),  # 1 on relevant objects, 0, or -1 unknown
 }
 
 
 def episode_shapes(budget: Budget) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Array name -> (shape of one tick, dtype) of everything an episode holds."""
+    """Array name -> (shape per tick, dtype) of all arrays of an episode."""
     inputs = {name: spec for name, spec in input_shapes(budget).items() if name not in NOT_STORED}
-    return {**inputs, "commit_slots": ((MAX_COMMITS_A_ROW,), "int16"), **LABEL_SHAPES}
+    return {**inputs, "commit_slots": ((MAX_COMMITS_PER_ROW,), "int16"), **LABEL_SHAPES}
 
 
 class EpisodeWriter:
@@ -58,7 +55,7 @@ class EpisodeWriter:
 
     Args:
         folder: the episode's own folder; an earlier one of the same name is replaced.
-        budget: of the compressor; every_ticks: how many 36 Hz ticks lie between two recorded ones.
+        budget: budget of the compressor; every_ticks: one in `every_ticks` 36 Hz ticks is recorded.
     """
 
     def __init__(self, folder: Path, budget: Budget, every_ticks: int) -> None:
@@ -69,15 +66,15 @@ class EpisodeWriter:
         self._pending_slots: list[int] = []
 
     def skip(self, tick: CompressedTick) -> None:
-        """A tick that is not recorded: only its memory commits count, with the next recorded tick."""
+        """Take note of a tick that is not recorded: its memory commits are stored with the next recorded tick."""
         self._pending_slots += [int(slot) for slot in tick.commit_slots if slot >= 0]
 
     def add(self, step: TickInput, labels: Mapping[str, np.ndarray]) -> None:
-        """Record one tick with its labels; a label that is left out is unknown."""
+        """Record one tick with its labels; missing labels are stored as unknown."""
         self._feeds.load(step)
         self.skip(step.tick)
-        slots = np.full(MAX_COMMITS_A_ROW, -1, np.int16)
-        kept = self._pending_slots[-MAX_COMMITS_A_ROW:]
+        slots = np.full(MAX_COMMITS_PER_ROW, -1, np.int16)
+        kept = self._pending_slots[-MAX_COMMITS_PER_ROW:]
         slots[: len(kept)] = kept
         self._pending_slots.clear()
         for name, (shape, dtype) in self._shapes.items():
@@ -93,7 +90,7 @@ class EpisodeWriter:
         return len(self._rows["retina"])
 
     def close(self, facts: Mapping[str, Any]) -> None:
-        """Write the episode; `facts` (scenario, seed, outcome …) go into `episode.json`."""
+        """Write the episode; `facts` (scenario, seed, outcome …) are stored in `episode.json`."""
         if not len(self):
             return
         unfinished = self.folder.with_name(self.folder.name + ".part")
@@ -120,7 +117,7 @@ class Episode:
         return int(self.facts["ticks"])
 
     def read(self, begin: int, end: int) -> dict[str, np.ndarray]:
-        """Rows `begin` to `end` of every array; what is not asked for stays on disk."""
+        """Rows `begin` to `end` of every array; reads only these rows from disk."""
         return {
             path.stem: np.array(np.load(path, mmap_mode="r")[begin:end]) for path in sorted(self.folder.glob("*.npy"))
         }
@@ -130,16 +127,16 @@ def find_episodes(folder: Path, budget: Budget) -> list[Episode]:
     """All finished episodes below a folder, in name order.
 
     Raises:
-        ClipError: there are none, or one was collected at another budget.
+        ClipError: there are none, or one was recorded at another budget.
     """
     episodes = list(_finished(folder))
     if not episodes:
-        raise ClipError(f"No finished episodes in {folder}. Collect some first: `fsd train` does.")
+        raise ClipError(f"No finished episodes in {folder}. Record some first with `fsd train`.")
     for episode in episodes:
         if episode.facts["budget"] != budget.name:
             raise ClipError(
-                f"{episode.folder} was collected at budget {episode.facts['budget']}, the network wants {budget.name}. "
-                "Collect into another folder."
+                f"{episode.folder} was recorded at budget {episode.facts['budget']}; the network needs {budget.name}. "
+                "Choose another folder."
             )
     return episodes
 

@@ -1,7 +1,7 @@
-"""From pixels and sensor vectors to tokens: the retina trunk, the patch trunk, token geometry and the car's body.
+"""Encode pixels and sensor vectors as tokens: retina trunk, patch trunk, token geometry, ego and command.
 
-Plain 3x3 convolutions with BatchNorm and ReLU, because that is what INT8 speeds up; each trunk sees one resolution
-only, so that its normalisation statistics mean one thing. Nothing here knows what the tokens are used for.
+Plain 3x3 convolutions with BatchNorm and ReLU, because INT8 speeds them up; each trunk has inputs of one resolution, so
+that its BatchNorm statistics are consistent. Does not know how the tokens are used.
 """
 
 import math
@@ -15,26 +15,26 @@ from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.contract import EGO_SIZE, PROPRIO_SIZE
 
 PIXEL_MEAN, PIXEL_SCALE = 128.0, 1.0 / 64.0
-"""uint8 pixels enter as (pixel - 128) / 64: exactly one DequantizeLinear, so INT8 files keep the bytes as they are."""
+"""Pixels are normalised as (pixel - 128) / 64: exactly one DequantizeLinear, so INT8 files take the uint8 pixels."""
 
 IMAGE_CHANNELS = 6
 CELL = 5
 """A retina token covers 5 x 5 cells of the 15 x 20 block grid."""
 
 RAY_FREQUENCIES = (1.0, 3.0, 9.0)
-"""Fourier frequencies of the ray's components, rad: the finest tells rays 10 degrees apart from their neighbours."""
+"""Fourier frequencies of the ray's components, rad: the highest separates rays 10 degrees apart."""
 
 MAX_AGE_S = 1.0
 META_LOWEST = (-1.0, -1.0, -1.0, 0.0, 0.0, 0.0, 0.0)
 META_HIGHEST = (1.0, 1.0, 1.0, 3.0, 3.0, MAX_AGE_S, 1.0)
-"""Limits of a metadata row after its camera index, so that no input can blow up a token."""
+"""Limits of a metadata row after its camera index, so that no input gives extreme tokens."""
 
 EGO_SCALE = (0.1, 2.0)
-"""Speed and yaw rate to about ±1: 10 m/s, 0.5 rad/s."""
+"""Scales speed and yaw rate to about ±1: 10 m/s, 0.5 rad/s."""
 
 
 def normalise_pixels(image: Tensor) -> Tensor:
-    """uint8 (or already float, 0-255) pixels to about ±2; mid grey, which stands for nothing, becomes 0."""
+    """Pixels 0-255 (uint8 or float) to about ±2; mid grey, the value of missing pixels, becomes 0."""
     return (image.float() - PIXEL_MEAN) * PIXEL_SCALE
 
 
@@ -60,10 +60,10 @@ class ResidualUnit(nn.Module):
 
 
 class RetinaEncoder(nn.Module):
-    """A camera's base image to features on the 15 x 20 block grid, and from there to 3 x 4 tokens.
+    """Encode a camera's base image as features on the 15 x 20 block grid, then as 3 x 4 tokens.
 
-    Any base size works: the trunk halves while both sides stay at least as large as the grid, and a fixed pooling
-    brings what is left to exactly 15 x 20 (the named budgets need none). All residual blocks work on the grid.
+    Any base size works: the trunk halves the resolution while both sides stay at least as large as the grid, and fixed
+    pooling resamples the result to 15 x 20 (the named budgets need none). All residual blocks work on the grid.
     """
 
     def __init__(self, image_hw: tuple[int, int], channels: int, blocks: int, width: int) -> None:
@@ -71,7 +71,7 @@ class RetinaEncoder(nn.Module):
         map_hw, halvings = image_hw, 0
         while map_hw[0] // 2 >= GRID_ROWS and map_hw[1] // 2 >= GRID_COLUMNS:
             map_hw, halvings = ((map_hw[0] + 1) // 2, (map_hw[1] + 1) // 2), halvings + 1
-        # Maps larger than the grid stay narrow: they are where the time would go.
+        # Feature maps larger than the grid have few channels: they would dominate the run time.
         widths = [IMAGE_CHANNELS] + [channels // 2] * (halvings - 1) + [channels]
         strides = [2] * halvings or [1]
         layers: list[nn.Module] = [
@@ -90,7 +90,7 @@ class RetinaEncoder(nn.Module):
 
 
 class GridPool(nn.Module):
-    """Resample (M, C, h, w) to (M, C, 15, 20) by fixed linear weights: an area mean where the map is larger.
+    """Resample (M, C, h, w) to (M, C, 15, 20) with fixed linear weights: an area mean where the map is larger.
 
     Two constant matrices, so that it exports as two MatMuls of static shape for every size.
     """
@@ -108,7 +108,7 @@ class GridPool(nn.Module):
 
 
 def _overlap(cells: int, pixels: int) -> Tensor:
-    """(cells, pixels): which share of each cell every pixel covers; rows sum to 1."""
+    """(cells, pixels): the share of each cell that a pixel covers; rows sum to 1."""
     edges = torch.arange(cells + 1, dtype=torch.float64) * pixels / cells
     low = torch.maximum(edges[:-1, None], torch.arange(pixels)[None])
     high = torch.minimum(edges[1:, None], torch.arange(1, pixels + 1)[None])
@@ -116,7 +116,7 @@ def _overlap(cells: int, pixels: int) -> Tensor:
 
 
 class PatchEncoder(nn.Module):
-    """A 32x32 patch, packed to 6 x 16 x 16, to one token."""
+    """Encode a 32x32 patch, packed to 6 x 16 x 16, as one token."""
 
     def __init__(self, channels: tuple[int, int], blocks: int, width: int) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class PatchEncoder(nn.Module):
             ConvUnit(channels[0], channels[1], stride=2),  # 4 x 4
             *(ResidualUnit(channels[1]) for _ in range(blocks)),
         )
-        # A linear layer over the flattened 4 x 4 map, not a 4 x 4 convolution: one product for all patches together.
+        # A linear layer over the flattened 4 x 4 map, not a 4 x 4 convolution: one matrix product for all patches.
         self.to_token = nn.Linear(channels[1] * 16, width)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -135,10 +135,9 @@ class PatchEncoder(nn.Module):
 
 
 class GeometryEncoder(nn.Module):
-    """What a token's metadata row says, as a gain and an offset of its features.
+    """Encode a token's metadata row as a gain and an offset of its features.
 
-    A gain as well as an offset, since the same picture means another thing at another place: a marking seen at the
-    left edge of the view is not the one seen ahead.
+    A gain as well as an offset, since the meaning of the same pixels depends on where they are seen.
     """
 
     camera_index: Tensor
@@ -154,7 +153,7 @@ class GeometryEncoder(nn.Module):
         self.register_buffer("lowest", torch.tensor(META_LOWEST), persistent=False)
         self.register_buffer("highest", torch.tensor(META_HIGHEST), persistent=False)
         self.register_buffer("frequencies", torch.cat([waves, waves], dim=1), persistent=False)
-        # sin(x + pi/2) is cos(x): one operator gives both.
+        # sin(x + pi/2) is cos(x): one operator computes both.
         self.register_buffer("phases", torch.tensor([0.0] * 9 + [math.pi / 2] * 9), persistent=False)
         self.hidden = nn.Linear(len(CAMERAS) + META_SIZE - 1 + self.phases.numel(), hidden)
         self.gain = nn.Linear(hidden, width)
@@ -173,9 +172,9 @@ class GeometryEncoder(nn.Module):
 
 
 class EgoEncoder(nn.Module):
-    """The car's own sensors and the route command to one token.
+    """Encode ego motion, further sensors and the route command as one token.
 
-    A vector that is not valid is zero with its flag down, whatever it holds, and the network must do without.
+    A vector that is not valid is set to zero, and its flag input is 0.
     """
 
     ego_scale: Tensor

@@ -1,6 +1,6 @@
-"""How well a network imitates on whole recorded episodes, its memory rolled out as at run time.
+"""Imitation metrics on whole recorded episodes, with the memory rolled out as at run time.
 
-Open loop: it answers, the recorded driver drives. Closed-loop driving is measured elsewhere.
+Open loop: the recorded driver drives. Closed-loop driving is measured by `fsd drive`.
 """
 
 from collections.abc import Sequence
@@ -23,38 +23,40 @@ from fsd.networks.model import DrivingNetwork
 from fsd.networks.training_set import TrainingSet
 
 ROW_1S, ROW_3S = round(1 / WAYPOINT_STEP_S) - 1, round(3 / WAYPOINT_STEP_S) - 1
-WATCHED = ("trajectory", "curvature", "acceleration", "lead", "light", "occupancy")
+MEASURED = ("trajectory", "curvature", "acceleration", "lead", "light", "occupancy")
 EPISODES_AT_ONCE = 16
 
 
 def evaluate(network: DrivingNetwork, episodes: TrainingSet, device: str = "cpu") -> dict[str, float]:
-    """Metrics over all rows of a set: metres, 1/m, m/s², shares.
+    """Metrics over all rows of a set, by name.
 
     Returns:
         ade_3s_m, lateral_1s_m, along_3s_m, curvature_mae_per_m, curvature_correlation, acceleration_mae_mps2,
         light_accuracy (rows with a light), lead_mae_m (rows with a lead), occupancy_f1, rows.
     """
-    answers, labels = [], []
+    predictions, labels = [], []
     count = len(episodes.episodes)
     was_training = network.training
     network.eval()
     for first in range(0, count, EPISODES_AT_ONCE):
         rows, outputs = roll_out(network, episodes, range(first, min(first + EPISODES_AT_ONCE, count)), device)
         recorded = episodes.read(rows)
-        labels.append({name: recorded[name] for name in WATCHED})
-        answers.append(outputs)
+        labels.append({name: recorded[name] for name in MEASURED})
+        predictions.append(outputs)
     network.train(was_training)
-    joined = ({name: np.concatenate([part[name] for part in parts]) for name in WATCHED} for parts in (answers, labels))
+    joined = (
+        {name: np.concatenate([part[name] for part in parts]) for name in MEASURED} for parts in (predictions, labels)
+    )
     return _metrics(*joined)
 
 
 def roll_out(
     network: DrivingNetwork, episodes: TrainingSet, chosen: Sequence[int], device: str = "cpu"
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Run episodes side by side, row by row, each with its own memory.
+    """Run episodes in parallel, row by row, each with its own memory.
 
     Returns:
-        (R,) rows in the order they were run, and the watched outputs (R, …) at them.
+        (R,) rows in the order of execution, and the measured outputs (R, …) at them.
     """
     keys = torch.zeros(len(chosen), MEMORY_SLOTS, SLOT_TOKENS, KEY_SIZE, device=device)
     values = torch.zeros_like(keys)
@@ -70,18 +72,18 @@ def roll_out(
         inputs["memory_valid"] = inputs["memory_valid"] * is_written
         index = torch.from_numpy(running).to(device)
         with torch.inference_mode():
-            answer = network(memory_k=keys[index], memory_v=values[index], **inputs)
+            prediction = network(memory_k=keys[index], memory_v=values[index], **inputs)
         for place, lane in enumerate(running):
             slots = recorded["commit_slots"][place]
             written = torch.from_numpy(slots[slots >= 0].astype(np.int64)).to(device)
-            keys[lane, written], values[lane, written] = answer["new_k"][place], answer["new_v"][place]
+            keys[lane, written], values[lane, written] = prediction["new_k"][place], prediction["new_v"][place]
         all_rows.append(rows)
-        outputs.append({name: answer[name].float().cpu().numpy() for name in WATCHED})
-    return np.concatenate(all_rows), {name: np.concatenate([part[name] for part in outputs]) for name in WATCHED}
+        outputs.append({name: prediction[name].float().cpu().numpy() for name in MEASURED})
+    return np.concatenate(all_rows), {name: np.concatenate([part[name] for part in outputs]) for name in MEASURED}
 
 
 def network_inputs(network: DrivingNetwork, recorded: dict[str, np.ndarray], device: str) -> dict[str, Tensor]:
-    """The recorded inputs as tensors, and the ones that are never recorded as absent; without the memory."""
+    """The recorded inputs as tensors, and inputs that are never recorded as zeros; without the memory."""
     names = set(input_shapes(network.config.budget)) - {"memory_k", "memory_v", "proprio", "proprio_valid"}
     inputs = {name: torch.from_numpy(recorded[name]).to(device) for name in names}
     lead = recorded["ego"].shape[:-1]
@@ -90,15 +92,15 @@ def network_inputs(network: DrivingNetwork, recorded: dict[str, np.ndarray], dev
     return inputs
 
 
-def _metrics(answers: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> dict[str, float]:
-    offset = answers["trajectory"] - labels["trajectory"]
+def _metrics(predictions: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> dict[str, float]:
+    offset = predictions["trajectory"] - labels["trajectory"]
     distance_m = np.hypot(offset[..., 0], offset[..., 1])
-    curvature, wanted = answers["curvature"][:, 0], labels["curvature"][:, 0]
+    curvature, wanted = predictions["curvature"][:, 0], labels["curvature"][:, 0]
     light = labels["light"][:, 0]
     has_light = light > 0
     has_lead = labels["lead"][:, 1] > 0.5
     cells = (len(offset), OCCUPANCY_ROWS, OCCUPANCY_COLUMNS)
-    claimed, occupied = answers["occupancy"].reshape(cells) > 0, labels["occupancy"] > 0
+    claimed, occupied = predictions["occupancy"].reshape(cells) > 0, labels["occupancy"] > 0
     known = labels["occupancy"] >= 0
     hits = float((claimed & occupied & known).sum())
     return {
@@ -107,16 +109,16 @@ def _metrics(answers: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> d
         "along_3s_m": _mean(np.abs(offset[:, ROW_3S, 0])),
         "curvature_mae_per_m": _mean(np.abs(curvature - wanted)),
         "curvature_correlation": _correlation(curvature, wanted),
-        "acceleration_mae_mps2": _mean(np.abs(answers["acceleration"] - labels["acceleration"])),
-        "light_accuracy": _mean((answers["light"].argmax(axis=1) == light)[has_light]),
-        "lead_mae_m": _mean(np.abs(answers["lead"][:, 0] - labels["lead"][:, 0])[has_lead]),
+        "acceleration_mae_mps2": _mean(np.abs(predictions["acceleration"] - labels["acceleration"])),
+        "light_accuracy": _mean((predictions["light"].argmax(axis=1) == light)[has_light]),
+        "lead_mae_m": _mean(np.abs(predictions["lead"][:, 0] - labels["lead"][:, 0])[has_lead]),
         "occupancy_f1": 2 * hits / max(float((claimed & known).sum() + (occupied & known).sum()), 1.0),
         "rows": float(len(offset)),
     }
 
 
 def _mean(values: np.ndarray) -> float:
-    """Mean of what is known; NaN if nothing is."""
+    """Mean of the known values; NaN if there are none."""
     known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     return float(known.mean()) if known.size else float("nan")
 

@@ -1,7 +1,7 @@
-"""Which recorded rows ask for more than holding the lane.
+"""Find recorded rows that need more than lane keeping.
 
-They are rare, so training draws them more, each kind as often as the others: what is seldom drawn is never learned.
-A network that never learned to start stands for ever, and one that hardly saw people drives through them.
+They are rare, so training oversamples them, every kind equally often. Without this a network may never learn to start
+from standstill or to brake for pedestrians.
 """
 
 from collections.abc import Mapping
@@ -23,15 +23,15 @@ START_MPS, START_MPS2 = 2.0, 0.5
 RED = LIGHTS.index("red")
 LANE_COMMANDS = tuple(COMMANDS.index(name) for name in COMMANDS if name.startswith("lane"))
 AHEAD_M, ASIDE_M = 35.0, 6.0
-"""Something as small as a person matters this near."""
+"""Range ahead and to the side in which a pedestrian counts."""
 
 
 def find_hard_examples(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Row numbers by kind; a kind that there is none of is left out.
+    """Row numbers by kind; kinds without rows are left out.
 
-    Kinds: `bend`; `brake` for whatever reason; `yield`, braking for neither a car ahead nor a red light, so for who
-    crosses or walks; `person`, one near ahead; `yield to person`, both; `start`; `red` light; `lane`, a commanded
-    change of lane.
+    Kinds: `bend`; `brake` for any reason; `yield`, braking for neither a lead vehicle nor a red light, so for
+    crossing vehicles or pedestrians; `person`, one near ahead; `yield to person`, both; `start`; `red` light; `lane`, a
+    commanded lane change.
 
     Args:
         columns: recorded arrays (R, …) as in a `TrainingSet`.
@@ -56,7 +56,7 @@ def find_hard_examples(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
 
 
 def _person_near(occupancy: np.ndarray) -> np.ndarray:
-    """(R,) whether an occupied cell with free cells all around lies near ahead; cars fill several cells."""
+    """(R,) whether an occupied cell with only free neighbours is near ahead; cars fill several cells."""
     grid = np.pad((occupancy > 0).astype(np.uint8), ((0, 0), (1, 1), (1, 1)))
     around = sum(grid[:, i : i + OCCUPANCY_ROWS, j : j + OCCUPANCY_COLUMNS] for i in range(3) for j in range(3))
     x_m = (np.arange(OCCUPANCY_ROWS) + 0.5) * OCCUPANCY_CELL_M - OCCUPANCY_BEHIND_M

@@ -1,7 +1,7 @@
-"""What imitation costs: distance from the expert's plan and controls, and from what it should have noticed.
+"""The imitation loss: distance from the expert's plan and controls, and auxiliary terms (lead, light, occupancy, gaze).
 
-Unknown labels (NaN, or -1 for classes) cost nothing. Scales learn from errors whose gradient is cut, so that being
-unsure never makes the plan itself lazy.
+Unknown labels (NaN, or -1 for classes) add no loss. Scales learn from detached errors, so that predicting a large scale
+cannot reduce the gradient of the plan.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from fsd.networks.contract import WAYPOINT_TIMES_S
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What a unit of each error costs.
+    """Weights of the loss terms.
 
     Attributes:
-        x, y, yaw, speed: per m, m, rad, m/s, one second ahead; a waypoint t seconds ahead weighs 1.5 / (0.5 + t) of it.
+        x, y, yaw, speed: per m, m, rad, m/s, one second ahead; a waypoint at t seconds has 1.5 / (0.5 + t) of it.
         curvature: per 1/m; acceleration: per m/s².
-        scale: of the negative log-likelihood of all errors under the claimed scales.
-        lead, light, occupancy, saliency: of the auxiliary terms, each about 1 for an untrained network.
+        scale: weight of the negative log-likelihood of all errors under the predicted scales.
+        lead, light, occupancy, saliency: weights of the auxiliary terms, each about 1 for an untrained network.
     """
 
     x: float = 0.15
@@ -38,7 +38,7 @@ class LossWeights:
 
 
 OCCUPIED_WEIGHT, SALIENT_WEIGHT, LIGHT_WEIGHT = 8.0, 4.0, 3.0
-"""Cells with something in them, and rows with a light, are rare; missing one is worse than seeing a ghost."""
+"""Occupied cells, salient blocks and rows with a light are rare, and a miss is worse than a false alarm."""
 
 CAR_CELLS = 4.0
 LEAD_SCALE_M = 30.0
@@ -50,20 +50,20 @@ def imitation_loss(
     """Mean loss over a batch, and its terms without their weights.
 
     Args:
-        outputs: of the network; labels: as in `dataset.LABEL_SHAPES`; both with the same batch axes in front.
+        outputs: the network's outputs; labels: as in `dataset.LABEL_SHAPES`; both with the same leading batch axes.
     """
     plan, scale = _plan_terms(outputs, labels, weights)
     controls = {
         "curvature": _known_mean(outputs["curvature"] - labels["curvature"]),
         "acceleration": _known_mean(outputs["acceleration"] - labels["acceleration"]),
     }
-    noticed = {
+    auxiliary = {
         "lead": _lead(outputs["lead"], labels["lead"]),
         "light": _light(outputs["light"], labels["light"]),
         "occupancy": _cells(outputs["occupancy"], labels["occupancy"], _thing_weight(labels["occupancy"])),
         "saliency": _cells(outputs["saliency"], labels["saliency"], SALIENT_WEIGHT),
     }
-    terms = {"plan": plan, "scale": scale, **controls, **noticed}
+    terms = {"plan": plan, "scale": scale, **controls, **auxiliary}
     total = plan + sum(getattr(weights, name) * term for name, term in terms.items() if name != "plan")
     return total, terms
 
@@ -81,19 +81,19 @@ def _plan_terms(outputs: dict[str, Tensor], labels: dict[str, Tensor], weights: 
 
 
 def _laplace(error: Tensor, scale: Tensor) -> Tensor:
-    """Mean negative log-likelihood of errors taken as given; NaN is left out before it can reach a gradient."""
+    """Mean negative log-likelihood of detached errors; NaN is masked before it can reach a gradient."""
     known = ~torch.isnan(error)
     size = torch.where(known, error, 0.0).detach().abs()
     return _masked_mean(size / scale + torch.log(scale), known)
 
 
 def _known_mean(values: Tensor) -> Tensor:
-    """Mean size of what is not NaN; 0 if nothing is known."""
+    """Mean absolute value without NaN; 0 if nothing is known."""
     return _masked_mean(values.abs(), ~torch.isnan(values))
 
 
 def _lead(output: Tensor, label: Tensor) -> Tensor:
-    """Whether there is a lead (log-loss), and how far it is where there is one (relative to 30 m)."""
+    """Existence of a lead (log-loss), and its distance where there is one (relative to 30 m)."""
     exists, distance = label[..., 1], label[..., 0]
     is_known = ~torch.isnan(exists)
     target = torch.where(is_known, exists, 0.0)
@@ -104,7 +104,7 @@ def _lead(output: Tensor, label: Tensor) -> Tensor:
 
 
 def _light(output: Tensor, label: Tensor) -> Tensor:
-    """Log-loss of the light that the car faces; rows that face one weigh more, being few."""
+    """Log-loss of the light that the car faces; rows with a light weigh more because they are rare."""
     label = label[..., 0].long()
     is_known = label >= 0
     loss = functional.cross_entropy(output.movedim(-1, 1), label.clamp(min=0), reduction="none")
@@ -112,14 +112,14 @@ def _light(output: Tensor, label: Tensor) -> Tensor:
 
 
 def _thing_weight(label: Tensor) -> Tensor:
-    """Weight of each cell (…, R, C): a person fills one cell, a car about four, and they count alike."""
+    """Weight of each cell (…, R, C): a person fills one cell, a car about four, and both get the same total weight."""
     grid = (label > 0).float().flatten(0, -3)[:, None]
     around = functional.avg_pool2d(grid, 3, stride=1, padding=1) * 9.0
     return (OCCUPIED_WEIGHT * (CAR_CELLS / around.clamp(min=1.0)).clamp(min=1.0))[:, 0].view_as(label)
 
 
 def _cells(output: Tensor, label: Tensor, positive_weight: Tensor | float) -> Tensor:
-    """Log-loss of a grid of logits; cells that hold something weigh more."""
+    """Log-loss of a grid of logits; positive cells weigh more."""
     target = label.to(output.dtype).clamp(min=0)
     loss = functional.binary_cross_entropy_with_logits(output, target, reduction="none")
     return _masked_mean(loss * (1.0 + (positive_weight - 1.0) * target), label >= 0)

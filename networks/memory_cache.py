@@ -1,8 +1,8 @@
-"""What the network last answered at every recorded row, so that any row can be drawn with its memory filled.
+"""Cached network outputs per recorded row, so that rows can be sampled with memory populated.
 
-Training draws rows at random, but a row's memory holds the answers of up to 112 earlier ones. Running those every time
-would cost a hundred times the row itself; instead each answer is kept when it is made, and is a little stale when it
-is read. Drift fades as the learning rate does. Rows never answered yet count as empty slots.
+Training samples rows at random, but a row's memory holds the outputs of up to 112 earlier rows. Running those each time
+would cost a hundred times the row itself; instead outputs are cached when computed, and are slightly stale when read.
+The staleness decreases with the learning rate. Rows without cached outputs count as empty slots.
 """
 
 from pathlib import Path
@@ -13,10 +13,10 @@ from fsd.networks.contract import KEY_SIZE, SLOT_TOKENS
 
 
 class MemoryCache:
-    """Keys and values by row, half precision; on disk, so that a broken training goes on with them.
+    """Keys and values by row in half precision; on disk, so that an interrupted training resumes with them.
 
     Args:
-        folder: where the arrays lie; rows: of the training set.
+        folder: folder of the arrays; rows: size of the training set.
     """
 
     def __init__(self, folder: Path, rows: int) -> None:
@@ -27,7 +27,7 @@ class MemoryCache:
         self.known = _array(folder / "memory_known.npy", (rows,), np.bool_)
 
     def write(self, rows: np.ndarray, keys: np.ndarray, values: np.ndarray) -> None:
-        """Keep the answers (n, 16, 64) of rows (n,)."""
+        """Store the outputs (n, 16, 64) of rows (n,)."""
         self.keys[rows], self.values[rows] = keys, values
         self.known[rows] = True
 
@@ -39,7 +39,7 @@ class MemoryCache:
 
 
 def _array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """The array of this file; a new one of zeros if there is none, or it belongs to another training set."""
+    """Open the array of this file; create zeros if it is missing or belongs to another training set."""
     if path.exists():
         found = np.load(path, mmap_mode="r+")
         if found.shape == shape and found.dtype == dtype:

@@ -1,8 +1,8 @@
-"""The driving network: one tick of compressed cameras, and the memory of earlier ones, to a plan.
+"""The driving network: from one tick of compressed cameras, and the memory of earlier ticks, to a plan.
 
-Inputs and outputs are those of `contract.py`, with any batch axes in front, or with none. The network keeps no state:
-it returns one memory slot; whoever runs it (engine, trainer, calibration) writes that where the compressor said, and
-gives the memory back at the next tick.
+Inputs and outputs are those of `contract.py`, with any number of leading batch axes. The network keeps no state: it
+returns one memory slot; its caller (engine, trainer, calibration) writes that into the slots named by the compressor
+and passes the memory in at the next tick.
 """
 
 from typing import NamedTuple
@@ -35,13 +35,13 @@ from fsd.networks.plan_head import PlanHead
 
 TOKEN_ROWS, TOKEN_COLUMNS = GRID_ROWS // CELL, GRID_COLUMNS // CELL
 SCENE_ROWS, SCENE_COLUMNS = 4, 4
-"""The 16 scene tokens are a coarse map: each answers for 6 x 4 cells of the occupancy grid around the car."""
+"""The 16 scene tokens are a coarse map: each predicts 6 x 4 cells of the occupancy grid around the car."""
 
 MAX_LEAD_M = 100.0
 
 
 class DrivingNetwork(nn.Module):
-    """Cameras to plan. See `contract.py` for names, shapes and units; any batch axes may stand in front (…)."""
+    """Cameras to plan. See `contract.py` for names, shapes and units; … stands for leading batch axes."""
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class DrivingNetwork(nn.Module):
         self.to_key = nn.Sequential(nn.Linear(width, KEY_SIZE), nn.LayerNorm(KEY_SIZE))
         self.to_value = nn.Sequential(nn.Linear(width, KEY_SIZE), nn.LayerNorm(KEY_SIZE))
         self.saliency_head = nn.Linear(width, CELL * CELL)
-        # Read from the plan's own features, so that learning to say them teaches the plan to look.
+        # Predicted from the plan's features, so that these auxiliary losses shape them.
         self.lead_distance = nn.Linear(config.plan_queries * width, 1)
         self.lead_exists = nn.Linear(config.plan_queries * width, 1)
         self.light_head = nn.Linear(config.plan_queries * width, len(LIGHTS))
@@ -107,7 +107,7 @@ class DrivingNetwork(nn.Module):
         camera_valid: Tensor,
         camera_age_s: Tensor,
     ) -> "Content":
-        """The pictures of a tick as tokens; nearly all of the network's arithmetic, and none of its memory."""
+        """Encode the images of a tick as tokens; nearly all of the network's arithmetic, without the memory."""
         lead = retina.shape[:-4]
         retina_tokens = self.retina(normalise_pixels(retina.flatten(0, -4)))  # (B*N, 12, D)
         patch_tokens = self.patch(normalise_pixels(patches.flatten(0, -4)))  # (B*K, D)
@@ -117,11 +117,11 @@ class DrivingNetwork(nn.Module):
         camera = self.geometry.camera_one_hot(meta)
         gain, offset = self.geometry(meta, camera)
         tokens = self.content_norm(tokens) * gain + offset
-        # A lost camera loses its features, never its picture: normalisation statistics stay those of real pictures.
+        # Mask the features of a missing camera, not its pixels, so that BatchNorm statistics come from real images.
         of_camera = camera @ torch.stack([camera_valid, camera_age_s.clamp(0.0, MAX_AGE_S)], dim=-1)
         seen, age = of_camera[..., :1], of_camera[..., 1:]  # (…, N*12 + K, 1)
         tokens = seen * tokens + (1.0 - seen) * self.missing_camera + age * self.camera_age
-        # Retina tokens are always there (a missing camera says so); patches only where one was sent.
+        # Retina tokens are never masked (a missing camera has its own embedding); unused patches are.
         retina_count = retina_tokens.shape[-2]
         unused = 1.0 - patch_meta[..., 7].clamp(0.0, 1.0) * seen[..., retina_count:, 0]
         return Content(tokens, functional.pad(unused * MASKED, (retina_count, 0)), retina_count)
@@ -168,9 +168,9 @@ class DrivingNetwork(nn.Module):
 
 
 class Content(NamedTuple):
-    """What a tick's pictures became.
+    """The encoded images of a tick.
 
-    `tokens` (…, N*12 + K, D), `mask` (…, N*12 + K) to add to attention scores, `retina_count` how many come first.
+    `tokens` (…, N*12 + K, D), the first `retina_count` from the retina; `mask` (…, N*12 + K) adds to attention scores.
     """
 
     tokens: Tensor
@@ -179,7 +179,7 @@ class Content(NamedTuple):
 
 
 def _tile(cells: Tensor, rows: int, columns: int, height: int) -> Tensor:
-    """(…, rows * columns, h * w), one small map a token -> (…, rows * h, columns * w), the maps side by side."""
+    """(…, rows * columns, h * w), one small map per token -> (…, rows * h, columns * w), the maps side by side."""
     tile_height = height // rows
     tile_width = cells.shape[-1] // tile_height
     tiles = cells.unflatten(-1, (tile_height, tile_width)).unflatten(-3, (rows, columns)).transpose(-3, -2)
@@ -187,5 +187,5 @@ def _tile(cells: Tensor, rows: int, columns: int, height: int) -> Tensor:
 
 
 def parameter_count(network: nn.Module) -> int:
-    """How many numbers the network learns."""
+    """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters())

@@ -1,7 +1,6 @@
-"""The SHA-256 of what a model file computes: all of it but its metadata, where the digest itself is kept.
+"""The SHA-256 of a model file without its metadata, where the digest itself is stored.
 
-Reads the outermost layer of the file only (protobuf fields of `ModelProto`), so that the engine can check a file
-without the onnx package.
+Parses only the top-level protobuf fields of `ModelProto`, so that the engine can check a file without the onnx package.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ def model_sha256(content: bytes, origin: str) -> str:
     """Digest of a serialised model without its metadata.
 
     Raises:
-        ModelError: the bytes are no protobuf message; `origin` names the file.
+        ModelError: the bytes are not a protobuf message; `origin` names the file in errors.
     """
     digest = hashlib.sha256()
     for field, start, end in _fields(content, origin):
@@ -30,20 +29,20 @@ def model_sha256(content: bytes, origin: str) -> str:
 
 
 def check_digest(content: bytes, recorded: str, origin: str) -> None:
-    """Refuse a model file whose content is not what was written; one that records no digest passes.
+    """Refuse a model file that changed after its export; a file without a recorded digest passes.
 
     Raises:
-        ModelError: the file was changed or damaged after its export.
+        ModelError: the content does not match the digest.
     """
     if recorded and model_sha256(content, origin) != recorded:
         raise ModelError(
-            f"{origin} is not what was exported: its content does not match the SHA-256 in its metadata. It was "
-            "damaged or changed on the way. Copy or export it again."
+            f"{origin} was changed or damaged after its export: its content does not match the SHA-256 in its "
+            "metadata. Copy or export it again."
         )
 
 
 def _fields(content: bytes, origin: str) -> Iterator[tuple[int, int, int]]:
-    """(field number, start, end) of every outermost field, tag included."""
+    """(field number, start, end) of every top-level field, tag included."""
     position = 0
     while position < len(content):
         start = position

@@ -1,6 +1,6 @@
-"""What a model file must say about itself, and whether it fits this program.
+"""Create, read and check the metadata of a model file.
 
-Reads and checks `ModelMetadata`; does not know how a file stores it. No torch, no onnx: the engine uses this.
+Does not know how a file stores it. No torch, no onnx: the engine uses this module.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ def describe(
     weights_sha256: str,
     quantization: Mapping[str, str] | None = None,
 ) -> ModelMetadata:
-    """The metadata of a model that keeps this program's contract."""
+    """The metadata of a model that implements the contract."""
 
     def specs(shapes: Mapping[str, tuple[tuple[int, ...], str]]) -> dict[str, TensorSpec]:
         return {name: TensorSpec(shape, dtype) for name, (shape, dtype) in shapes.items()}
@@ -64,13 +64,11 @@ def from_properties(properties: Mapping[str, str], origin: str) -> ModelMetadata
     """The metadata among a model file's properties; `origin` names the file in errors.
 
     Raises:
-        ModelError: there is none, or it is not what this version of the program writes.
+        ModelError: there is none, or it does not fit this version of fsd.
     """
     text = properties.get(METADATA_KEY)
     if text is None:
-        raise ModelError(
-            f"{origin} carries no `{METADATA_KEY}` metadata, so its inputs and frames are unknown. {REEXPORT}"
-        )
+        raise ModelError(f"{origin} has no `{METADATA_KEY}` metadata, so its inputs and frames are unknown. {REEXPORT}")
     try:
         metadata = msgspec.json.decode(text, type=ModelMetadata)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
@@ -86,52 +84,52 @@ def budget_of(metadata: ModelMetadata) -> Budget:
 
 
 def check(metadata: ModelMetadata, origin: str) -> None:
-    """Refuse a model that does not keep the contract.
+    """Refuse a model that does not implement the contract.
 
     Raises:
-        ModelError: says what was expected, what came, and what to do.
+        ModelError: states what was expected, what was found, and what to do.
     """
     try:
         budget = budget_of(metadata)
     except ValueError as error:
-        raise ModelError(f"{origin} was built for an impossible budget: {error}") from error
+        raise ModelError(f"{origin} was built for an invalid budget: {error}") from error
     _expect(origin, "metadata version", METADATA_VERSION, metadata.version)
     _expect(origin, "cameras", CAMERAS, metadata.cameras)
     _expect(origin, "route commands", COMMANDS, metadata.commands)
     _expect(origin, "waypoint times", tuple(WAYPOINT_TIMES_S.tolist()), metadata.waypoint_times_s)
-    for kind, expected, came in (
+    for kind, expected, found in (
         ("input", input_shapes(budget), metadata.inputs),
         ("output", output_shapes(), metadata.outputs),
     ):
-        check_tensors(origin, kind, expected, {name: (spec.shape, spec.dtype) for name, spec in came.items()})
+        check_tensors(origin, kind, expected, {name: (spec.shape, spec.dtype) for name, spec in found.items()})
 
 
 def check_tensors(
     origin: str,
     kind: str,
     expected: Mapping[str, tuple[tuple[int, ...], str]],
-    came: Mapping[str, tuple[tuple[int, ...], str]],
+    found: Mapping[str, tuple[tuple[int, ...], str]],
 ) -> None:
     """Compare tensors by name, shape and dtype; `kind` is `input` or `output`.
 
     Raises:
         ModelError: one is missing, extra, or of another shape or dtype.
     """
-    missing, extra = sorted(set(expected) - set(came)), sorted(set(came) - set(expected))
+    missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     if missing or extra:
         raise ModelError(
-            f"{origin} does not have this program's {kind}s: missing {', '.join(missing) or 'none'}, "
+            f"{origin} does not have the expected {kind}s: missing {', '.join(missing) or 'none'}, "
             f"unknown {', '.join(extra) or 'none'}. {REEXPORT}"
         )
     for name, (shape, dtype) in expected.items():
-        came_shape, came_dtype = came[name]
-        if tuple(came_shape) != tuple(shape) or came_dtype != dtype:
+        found_shape, found_dtype = found[name]
+        if tuple(found_shape) != tuple(shape) or found_dtype != dtype:
             raise ModelError(
-                f"{origin} has {kind} `{name}` as {came_dtype}{list(came_shape)}, but {dtype}{list(shape)} was "
+                f"{origin} has {kind} `{name}` as {found_dtype}{list(found_shape)}, but {dtype}{list(shape)} was "
                 f"expected. {REEXPORT}"
             )
 
 
-def _expect(origin: str, what: str, expected: object, came: object) -> None:
-    if came != expected:
-        raise ModelError(f"{origin} was made for {what} {came}, but this program uses {expected}. {REEXPORT}")
+def _expect(origin: str, what: str, expected: object, found: object) -> None:
+    if found != expected:
+        raise ModelError(f"{origin} was made for {what} {found}, but this version of fsd uses {expected}. {REEXPORT}")

@@ -1,7 +1,7 @@
-"""What one tick of the network costs, whatever runs it: multiply-accumulates and bytes, operator by operator.
+"""Cost of one tick of the network, independent of hardware: multiply-accumulates and bytes per operator.
 
-Counted from the shapes that ONNX Runtime reports for the graph it really runs, so it needs neither the `onnx` package
-nor a formula for each network.
+Counted from the shapes that ONNX Runtime reports for the optimised graph, so it needs neither the `onnx` package nor a
+formula per network.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 ELEMENT_BYTES = {"float": 4, "float16": 2, "bfloat16": 2, "double": 8, "int64": 8, "int32": 4, "uint8": 1, "int8": 1}
 CONVOLUTIONS = {"Conv": 1, "FusedConv": 1, "NhwcFusedConv": 1, "ConvInteger": 1, "QLinearConv": 3}
-"""Operator -> which of its inputs holds the weights."""
+"""Operator -> index of the input that holds the weights."""
 
 PRODUCTS = {
     "MatMul",
@@ -29,19 +29,19 @@ TRANSPOSES_FIRST = {"Gemm", "FusedGemm", "QGemm"}
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Type and shape of one operand, as the runtime names it: `float`, `uint8` …"""
+    """Type and shape of one operand; types as ONNX Runtime names them: `float`, `uint8` …"""
 
     dtype: str
     shape: tuple[int, ...]
 
     @property
     def elements(self) -> int:
-        """How many numbers."""
+        """Number of elements."""
         return math.prod(self.shape)
 
     @property
     def bytes(self) -> int:
-        """How much memory."""
+        """Size in memory."""
         return self.elements * ELEMENT_BYTES.get(self.dtype, 4)
 
 
@@ -64,7 +64,7 @@ class OperatorCost:
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """The whole graph. `name` says which network, for people."""
+    """Cost of the whole graph; `name` is the network's."""
 
     name: str
     operators: tuple[OperatorCost, ...] = field(repr=False)
@@ -76,17 +76,17 @@ class NetworkCost:
 
     @property
     def float_macs(self) -> int:
-        """All others."""
+        """All other multiply-accumulates."""
         return sum(each.macs for each in self.operators if not each.is_int8)
 
     @property
     def macs(self) -> int:
-        """All together."""
+        """All multiply-accumulates."""
         return self.int8_macs + self.float_macs
 
     @property
     def bytes(self) -> int:
-        """Traffic of a tick if nothing stays in a cache."""
+        """Memory traffic per tick if nothing stays in a cache."""
         return sum(each.bytes for each in self.operators)
 
 
@@ -109,7 +109,7 @@ def operator_cost(name: str, kind: str, inputs: Sequence[Tensor], outputs: Seque
 
 
 def _inner_size(kind: str, inputs: Sequence[Tensor], output: Tensor) -> int:
-    """Length of the sums of a matrix product; a transposed first factor shows in the result's rows."""
+    """Inner dimension of a matrix product; a transposed first factor is recognised from the result's rows."""
     first = inputs[0].shape
     if len(first) < 2:
         return first[-1] if first else 1

@@ -1,4 +1,4 @@
-"""Open ONNX Runtime sessions: the only module that does, so that threads, hardware and integer sums are decided once.
+"""Open ONNX Runtime sessions. No other module does, so threads, hardware and integer sums are configured here only.
 
 ONNX Runtime falls back to the CPU with no more than a warning when a provider is missing or does not know an operator,
 and without VNNI its fast 8-bit kernels saturate. Here the first is an error, and the second is measured and avoided.

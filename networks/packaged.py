@@ -1,4 +1,4 @@
-"""Files of the network that come with the installation; `MODEL_CARD.md` beside them says how they were made."""
+"""Locate the network files of the installation; `MODEL_CARD.md` beside them describes how they were made."""
 
 from importlib import resources
 from pathlib import Path
@@ -7,13 +7,13 @@ from fsd.data.errors import ModelError
 
 
 def packaged_file(name: str, what: str, otherwise: str) -> Path:
-    """Where a packaged file is.
+    """Path of a packaged file.
 
     Args:
-        what: it is, and otherwise: what to do without it, both for the error.
+        what: kind of file, and otherwise: alternative action, both for the error text.
 
     Raises:
-        ModelError: this installation has none.
+        ModelError: the file is missing.
     """
     path = Path(str(resources.files("fsd.networks").joinpath(name)))
     if not path.is_file():

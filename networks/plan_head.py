@@ -1,12 +1,12 @@
-"""From plan features to a trajectory that a car could drive, with how sure the network is of it.
+"""From plan features to a drivable trajectory with its uncertainty.
 
-The network says which curvature and which mean acceleration it wants at fixed times; integrating them as a kinematic
-bicycle gives positions, headings and speeds that belong together, start at the car, and are finite and bounded
-whatever the features. An untrained head therefore says "go on about as you are".
+The head predicts curvature and acceleration at fixed times and integrates them as a kinematic bicycle. Positions,
+headings and speeds are therefore consistent, start at the car, and are finite and bounded for any features. An
+untrained head predicts approximately constant motion.
 
-What a route command adds to curvature and acceleration has weights of its own for each command: a rare one, such as a
-change of lane, is otherwise drowned by what is common. Source: F. Codevilla et al., End-to-end driving via conditional
-imitation learning (2018), branched.
+Each route command has its own weights for what it adds to curvature and acceleration: rare commands, such as a lane
+change, would otherwise have little influence on shared weights. Source: F. Codevilla et al., End-to-end driving via
+conditional imitation learning (2018), branched.
 """
 
 import torch
@@ -19,24 +19,24 @@ MAX_CURVATURE_PER_M = 0.25
 MAX_ACCELERATION_MPS2 = 8.0
 MAX_SPEED_MPS = 60.0
 CURVATURE_GAIN, ACCELERATION_GAIN = 0.2, 0.25
-"""A feature of 1 is 0.05 1/m and 2 m/s²: the size of everyday driving, so that all outputs learn at one rate."""
+"""A feature of 1 is 0.05 1/m and 2 m/s²: typical values, so that all outputs learn at a similar rate."""
 
 STANDSTILL_SMOOTHNESS = 0.1
-"""Speeds are squareplus(v): smooth at standstill, with a tail long enough for a plan to stop to learn to start."""
+"""Speeds are squareplus(v): smooth at standstill, so that a plan that stops still has a gradient to start."""
 
 SEEN_SPEED_GAIN = 10.0
-"""m/s of a feature of 1, for the speed that the network sees when nobody tells it."""
+"""m/s per unit of the feature that estimates the speed from images when ego motion is missing."""
 
 SCALE_LIMITS = (0.01, 100.0)
 SCALE_GROWTH = (0.3, 0.1, 0.03, 0.3)
-"""Laplace scale of x, y, yaw, v that an untrained head claims one second ahead; it grows with time."""
+"""Laplace scale of x, y, yaw, v that an untrained head predicts one second ahead; it grows with time."""
 
 KNOTS = WAYPOINTS + 1
-"""The car now, and every waypoint."""
+"""The present, and every waypoint."""
 
 
 class PlanHead(nn.Module):
-    """Plan features to trajectory, curvature, acceleration, and their Laplace scales."""
+    """Predicts trajectory, curvature and acceleration, with their Laplace scales, from plan features."""
 
     knot_times: Tensor
     to_heading: Tensor
@@ -119,5 +119,5 @@ class PlanHead(nn.Module):
 
 
 def squareplus(x: Tensor, smoothness: float = 1.0) -> Tensor:
-    """A smooth positive part, (x + sqrt(x² + b)) / 2, that needs no exponential. Source: Barron, arXiv 2112.11687."""
+    """A smooth positive part, (x + sqrt(x² + b)) / 2, without an exponential. Source: Barron, arXiv 2112.11687."""
     return (x + torch.sqrt(x * x + smoothness)) * 0.5

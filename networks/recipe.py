@@ -1,8 +1,8 @@
-"""From nothing to weights that drive: rounds of collecting and learning, each of which goes on where it broke.
+"""The training recipe: alternating rounds of collection and training, resumable at any point.
 
-Round 0 is the expert's. In later rounds the network drives and the expert labels (DAgger), and training goes on from
-the weights before. Collection and training take turns: done at the same time they could not be repeated. What is left
-is the mean of the last rounds' weights: each forgets a little of what it was not shown last.
+In round 0 the expert drives. In later rounds the network drives and the expert labels (DAgger), and training continues
+from the previous weights. Collection and training alternate, so that a run is reproducible. The result can be the mean
+of the last rounds' weights, since each round forgets a little of the earlier ones.
 """
 
 import os
@@ -19,28 +19,28 @@ from fsd.networks.train_options import RecipeConfig, Round
 from fsd.networks.training import WEIGHTS, TrainConfig, train
 from fsd.networks.weights import mean_weights, read_header, save_weights
 
-SEEDS_A_ROUND = 10_000
+SEEDS_PER_ROUND = 10_000
 POLL_S = 1.0
 
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 
 
-def _silent(phase: str, done: int, total: int, figures: dict[str, float]) -> None:
-    """The report of whoever wants none."""
+def _silent(phase: str, done: int, total: int, metrics: dict[str, float]) -> None:
+    """Report nothing."""
 
 
 def run_recipe(config: RecipeConfig, report: Report = _silent) -> Path:
     """Collect and train, round by round.
 
     Args:
-        report: called as report(phase, done, total, figures) as things proceed.
+        report: called as report(phase, done, total, metrics) during the run.
 
     Returns:
         The final weights file.
 
     Raises:
-        SimulatorError: no OpenGL here.
+        SimulatorError: OpenGL is not available.
     """
     episodes = config.out / "episodes"
     by_round: list[Path] = []
@@ -72,7 +72,7 @@ def _finish(final: Path, rounds: Sequence[Path]) -> Path:
     if len(rounds) == 1:
         write_bytes(final, rounds[0].read_bytes())
     else:
-        notes = {"mean_of": {path.parent.name: read_header(path)["notes"] for path in rounds}}
+        notes = {"mean_of": {path.parent.name: read_header(path).notes for path in rounds}}
         save_weights(mean_weights(rounds), final, trained=True, notes=notes)
     return final
 
@@ -81,21 +81,21 @@ def _collected(report: Report, index: int, done: int, total: int) -> None:
     report(f"collect {index}", done, total, {})
 
 
-def _trained(report: Report, index: int, total: int, step: int, figures: dict[str, float]) -> None:
-    report(f"train {index}", step, total, figures)
+def _trained(report: Report, index: int, total: int, step: int, metrics: dict[str, float]) -> None:
+    report(f"train {index}", step, total, metrics)
 
 
 def _is_finished(weights: Path, steps: int) -> bool:
-    """Whether a round has its last weights; opening every episode only to learn that would take minutes."""
-    return weights.exists() and read_header(weights)["notes"].get("step") == steps
+    """Whether a round has its final weights; checked without opening the episodes, which would take minutes."""
+    return weights.exists() and read_header(weights).notes.get("step") == steps
 
 
 def _collect_round(
     config: RecipeConfig, index: int, this: Round, weights: Path | None, progress: Callable[[int, int], None]
 ) -> None:
-    """Collect in the first process of a `torchrun`; the others wait until its marker file says how many there are.
+    """Collect in the first process of a `torchrun`; the others wait for its marker file with the number of episodes.
 
-    A file, not a barrier: collecting takes longer than a barrier's time limit, and machines share the folder anyway.
+    A file, not a barrier: collecting takes longer than a barrier's timeout, and all machines share the folder.
     """
     marker = config.out / f"collected-{index}"
 
@@ -111,7 +111,7 @@ def _collect_round(
     collection = CollectionConfig(
         config.out / "episodes",
         this.episodes,
-        first_seed=config.first_seed + index * SEEDS_A_ROUND,
+        first_seed=config.first_seed + index * SEEDS_PER_ROUND,
         round_index=index,
         budget=config.network.budget.name,
     )

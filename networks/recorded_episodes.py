@@ -1,8 +1,8 @@
-"""Recorded clips to episodes: decoded, aligned and compressed at 36 Hz as in a replay, labelled by what was driven.
+"""Convert recorded clips to episodes: decoded, aligned and compressed at 36 Hz as in a replay, labelled by the drive.
 
-A clip is cut in time, once: what comes before is for learning, what comes after for testing. Between the two lies a gap
-as long as a picture may be shown, the compressor starts anew behind it, and labels stop at it, so that no picture, no
-memory and no label is on both sides. It does not know how the network is trained.
+A clip is split once in time into a training and a test part. Between them is a gap as long as the maximum image age;
+the compressor is reset after it and training labels end before it, so that no image, memory or label is in both parts.
+It does not know how the network is trained.
 """
 
 import json
@@ -24,14 +24,14 @@ from fsd.networks.input_buffers import TickInput
 from fsd.networks.recorded_labels import RecordedLabels
 
 EVERY_TICKS = 4
-"""Recorded are as many ticks as of the simulator's drives: nine a second."""
+"""The recording rate of simulated episodes: nine ticks per second."""
 
 TRAINING_SHARE = 2 / 3
 
 
 @dataclass(frozen=True)
 class TimeSplit:
-    """Where a clip is cut: ticks before `train_end` are for learning, those from `test_begin` on for testing."""
+    """Where a clip is split: ticks before `train_end` are for training, those from `test_begin` on for testing."""
 
     train_end: int
     test_begin: int
@@ -39,30 +39,30 @@ class TimeSplit:
 
     @classmethod
     def at(cls, clip: Clip, train_until_s: float | None) -> "TimeSplit":
-        """Cut a clip at a time from its start; None is two thirds of it.
+        """Split a clip at a time from its start; None: after two thirds.
 
         Raises:
-            UsageError: nothing would be left to learn from or to test on.
+            UsageError: one part would be empty, or the clip's length is unknown.
         """
         with FrameSource(clip, workers=1) as source:
             ticks = source.expected_ticks
         if train_until_s is None:
             if ticks is None:
-                raise UsageError(f"{clip.path} does not say how long it is. Say where to cut it: `--train-until-s`.")
+                raise UsageError(f"The length of {clip.path} is unknown. Choose the split with `--train-until-s`.")
             train_until_s = TRAINING_SHARE * max(ticks / float(RATE_HZ) - MAX_FRAME_AGE_NS / SECOND_NS, 0.0)
         train_until_ns = round(train_until_s * SECOND_NS)
         split = cls(ticks_before(train_until_ns), ticks_before(train_until_ns + MAX_FRAME_AGE_NS), train_until_ns)
         if split.train_end < 1 or (ticks is not None and split.test_begin >= ticks):
             length = "unknown" if ticks is None else f"{ticks / float(RATE_HZ):.3f} s"
             raise UsageError(
-                f"{clip.path}: cut at {train_until_s:.3f} s nothing is left to learn from, or nothing to test on from "
-                f"{MAX_FRAME_AGE_MS:g} ms later (the clip's length: {length}). Choose another `--train-until-s`."
+                f"{clip.path}: a split at {train_until_s:.3f} s leaves no tick to train on, or none to test on after a "
+                f"gap of {MAX_FRAME_AGE_MS:g} ms (clip length: {length}). Choose another `--train-until-s`."
             )
         return split
 
 
 def ticks_before(time_ns: int) -> int:
-    """How many ticks of a clip are earlier than a time from its start; also the first tick that is not."""
+    """Number of ticks before a time from the clip's start; also the index of the first later tick."""
     return max(0, (time_ns - 1) * RATE_HZ.numerator // (RATE_HZ.denominator * SECOND_NS) + 1)
 
 
@@ -71,8 +71,8 @@ class EpisodeMaker:
     """Makes the two episodes of a clip, `out/train/<name>` and `out/test/<name>`; finished ones are kept.
 
     Attributes:
-        out: folder of all episodes; budget: of the compressor; geometry: between steering wheel and curvature.
-        train_until_s: where clips are cut; None is after two thirds.
+        out: folder of all episodes; budget: budget of the compressor; geometry: from steering wheel to curvature.
+        train_until_s: time of the split; None: after two thirds.
     """
 
     out: Path
@@ -84,11 +84,11 @@ class EpisodeMaker:
         """Record both parts of a clip.
 
         Args:
-            name: of the episodes; progress: called with every tick that was read.
+            name: name of both episodes; progress: called with every tick that was read.
 
         Raises:
-            ClipError: there is nothing to learn from in it, or a part has no tick.
-            OutputError: an episode of that name was made from something else.
+            ClipError: the clip has no labels, or a part has no tick.
+            OutputError: an episode of that name was made with other settings.
         """
         split = TimeSplit.at(clip, self.train_until_s)
         self._record(clip, "train", name, split, progress)
@@ -100,7 +100,7 @@ class EpisodeMaker:
     ) -> None:
         starts_ns = [stream.start_ns for stream in clip.streams if stream is not None and stream.start_ns is not None]
         is_training = part == "train"
-        # The last moment that a training label may know of is the one before the cut.
+        # Training labels use nothing recorded at or after the split.
         until_ns = min(starts_ns, default=0) + split.train_until_ns - 1 if is_training else None
         labels = RecordedLabels(clip, self.geometry, until_ns)
         first_tick = 0 if is_training else split.test_begin
@@ -129,7 +129,7 @@ class EpisodeMaker:
                     writer.skip(compressed)
                 else:
                     command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else "none"
-                    # No ego motion for the network: yaw rate over speed nearly is the label.
+                    # No ego motion as input: yaw rate over speed is nearly the curvature label.
                     writer.add(TickInput(compressed, None, command), labels.at(frame_set.timestamp_ns))
                 if progress is not None:
                     progress(frame_set.tick)
@@ -139,7 +139,7 @@ class EpisodeMaker:
 
 
 def _is_made(folder: Path, facts: dict[str, Any]) -> bool:
-    """Whether the episode is there already, made from the same."""
+    """Whether the episode exists and was made with the same settings."""
     path = folder / "episode.json"
     if not path.exists():
         return False
@@ -147,7 +147,7 @@ def _is_made(folder: Path, facts: dict[str, Any]) -> bool:
     other = [name for name, value in facts.items() if found.get(name) != value]
     if other:
         raise OutputError(
-            f"{folder} was made with {other[0]} = {found.get(other[0])!r}, now it is {facts[other[0]]!r}. "
+            f"{folder} was made with {other[0]} = {found.get(other[0])!r}, which now is {facts[other[0]]!r}. "
             "Choose another folder with `--out`, or delete this one."
         )
     return True

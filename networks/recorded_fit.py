@@ -1,21 +1,18 @@
-"""Fit a network to recorded clips, and say how well it steers in the part of them that it never saw.
+"""Fit a network to recorded clips and measure its steering error on the held-out part.
 
-Open loop: the recorded driver drives. The figure is the one that steering benchmarks use, the root mean square error of
-the steering wheel's angle, beside two predictors that look at nothing. A few minutes of video are too little to learn
-driving from; this shows what they give.
+Open loop: the recorded driver drives. The metric is that of steering benchmarks, the root mean square error of the
+steering wheel's angle, beside two constant predictors. A few minutes of video are too little to learn driving.
 """
 
-import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError, UsageError
-from fsd.data.files import write_text
+from fsd.data.files import write_bytes
 from fsd.data.frames import RATE_HZ
 from fsd.data.steering import SteeringGeometry
 from fsd.networks.config import NetworkConfig
@@ -30,7 +27,7 @@ from fsd.networks.weights import load_weights, read_header
 
 RESULT = "recorded_fit.json"
 LEARNED = ("curvature", "acceleration", "trajectory")
-"""What recordings may have labels for."""
+"""Outputs for which recordings can have labels."""
 
 OPEN_LOOP = "Open loop: the recorded driver drives; no claim about driving."
 TOO_LITTLE = (
@@ -39,34 +36,71 @@ TOO_LITTLE = (
     "the Udacity drive of 2016, with about 30 times more video than two minutes."
 )
 LITTLE_SAMPLES = 36_000
-"""About an hour."""
+"""Samples of about an hour of video."""
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 
 
-def _silent(phase: str, done: int, total: int, figures: dict[str, float]) -> None:
-    """The report of whoever wants none."""
+def _silent(phase: str, done: int, total: int, metrics: dict[str, float]) -> None:
+    """Report nothing."""
 
 
-def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> dict[str, Any]:
-    """Record the clips as episodes, train on their first parts, score on their last parts.
+class SteeringScores(msgspec.Struct, frozen=True):
+    """Root mean square error of the steering wheel's angle over `samples` rows: the network's and two constants'."""
+
+    samples: int
+    network_rmse_rad: float
+    zero_rmse_rad: float
+    mean_rmse_rad: float
+
+
+class RecordedFit(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of `fit_recordings`, as in `recorded_fit.json`.
+
+    Attributes:
+        weights: file name, in the run's folder; initial: of the weights it started from.
+        clips: folder names; train_until_s: where each was cut.
+        curvature_from: sources of the curvature labels; learned: outputs that had labels.
+        steering: the geometry used; is_steering_assumed: it is the default, not given by the user.
+        caveat: how far the scores carry.
+    """
+
+    schema_version: int = 1
+    weights: str
+    clips: list[str]
+    curvature_from: list[str]
+    learned: list[str]
+    train_until_s: list[float]
+    steering: SteeringGeometry
+    is_steering_assumed: bool
+    budget: str
+    initial: str | None
+    steps: int
+    samples_per_s: float
+    train: SteeringScores
+    test: SteeringScores
+    caveat: str
+
+
+def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> RecordedFit:
+    """Convert the clips to episodes, train on their first parts, score both parts.
 
     Args:
-        report: called as report(phase, done, total, figures) as things proceed.
+        report: called as report(phase, done, total, metrics) during the run.
 
     Returns:
-        What is also written to `recorded_fit.json`: weights, data, `train` and `test` as in `steering_scores`.
+        What is also written to `recorded_fit.json`.
 
     Raises:
-        ClipError: a clip cannot be read, is too short, or has nothing to learn steering from.
-        UsageError: the cut leaves nothing, or several processes were started.
+        ClipError: a clip cannot be read, is too short, or has no steering labels.
+        UsageError: the split leaves an empty part, or several processes were started.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError("Learning from recordings runs in one process. Leave `torchrun` out.")
+        raise UsageError("Training on recordings runs in one process. Start it without `torchrun`.")
     geometry = config.geometry
     network = config.network
     if config.initial is not None:
-        network = NetworkConfig.from_dict(read_header(config.initial)["config"])
+        network = NetworkConfig.from_dict(read_header(config.initial).config)
     sets = _record(config, network, geometry, report)
     settings = TrainConfig(
         out=config.out,
@@ -75,70 +109,71 @@ def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> dict[
         steps=config.steps,
         clips=config.clips,
         rows_per_clip=config.rows_per_clip,
-        hard_share=0.0,  # The few bends of a short recording, drawn again and again, would be learned by heart.
+        hard_share=0.0,  # The few bends of a short recording would be overfitted.
         learning_rate=config.learning_rate,
         warm_up_steps=min(TrainConfig.warm_up_steps, max(1, config.steps // 5)),
-        validation_share=0.0,  # The test part is no validation: nothing is chosen by it.
+        validation_share=0.0,  # The test part is not used for any choice.
         report_every=min(TrainConfig.report_every, config.steps),
         threads=config.threads,
         device=config.device,
         seed=config.seed,
     )
     weights = train(
-        settings, sets["train"].episodes, lambda step, figures: report("train", step, config.steps, figures)
+        settings, sets["train"].episodes, lambda step, metrics: report("train", step, config.steps, metrics)
     )
     trained = load_weights(weights)[0].to(config.device)
     recorded = sets["train"].read(np.arange(len(sets["train"])))
     mean_rad = float(np.nanmean(geometry.wheel_angle_rad(recorded["curvature"].astype(np.float64))))
-    result = {
-        "weights": weights.name,
-        "clips": [str(path.name) for path in config.recordings],
-        "curvature_from": sorted({str(episode.facts["curvature_from"]) for episode in sets["train"].episodes}),
-        "learned": [name for name in LEARNED if np.isfinite(recorded[name]).any()],
-        "train_until_s": [episode.facts["train_until_s"] for episode in sets["train"].episodes],
-        "steering": {**asdict(geometry), "is_assumed": config.is_geometry_assumed},
-        "budget": network.budget.name,
-        "initial": None if config.initial is None else config.initial.name,
-        "steps": config.steps,
-        "samples_per_s": float(RATE_HZ / EVERY_TICKS),
-    }
+    scores = {}
     for part, episodes in sets.items():
         report(f"score {part}", 0, 1, {})
-        result[part] = steering_scores(trained, episodes, geometry, mean_rad, config.device)
+        scores[part] = steering_scores(trained, episodes, geometry, mean_rad, config.device)
         report(f"score {part}", 1, 1, {})
     is_little = len(sets["train"]) < LITTLE_SAMPLES
-    result["caveat"] = f"{OPEN_LOOP} {TOO_LITTLE}" if is_little else OPEN_LOOP
-    write_text(config.out / RESULT, json.dumps(result, indent=2) + "\n")
+    result = RecordedFit(
+        weights=weights.name,
+        clips=[path.name for path in config.recordings],
+        curvature_from=sorted({str(episode.facts["curvature_from"]) for episode in sets["train"].episodes}),
+        learned=[name for name in LEARNED if np.isfinite(recorded[name]).any()],
+        train_until_s=[episode.facts["train_until_s"] for episode in sets["train"].episodes],
+        steering=geometry,
+        is_steering_assumed=config.is_geometry_assumed,
+        budget=network.budget.name,
+        initial=None if config.initial is None else config.initial.name,
+        steps=config.steps,
+        samples_per_s=float(RATE_HZ / EVERY_TICKS),
+        caveat=f"{OPEN_LOOP} {TOO_LITTLE}" if is_little else OPEN_LOOP,
+        train=scores["train"],
+        test=scores["test"],
+    )
+    write_bytes(config.out / RESULT, msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     return result
 
 
 def steering_scores(
     network: DrivingNetwork, episodes: TrainingSet, geometry: SteeringGeometry, mean_rad: float, device: str = "cpu"
-) -> dict[str, float | int]:
-    """Root mean square error of the steering wheel's angle, in rad, over all rows with a known one.
+) -> SteeringScores:
+    """Score the steering wheel's angle over all rows with a known one.
 
     Args:
-        mean_rad: what the constant predictor says, from the training part.
-
-    Returns:
-        samples, network_rmse_rad, zero_rmse_rad, mean_rmse_rad.
+        mean_rad: the mean angle of the training part, predicted by the constant `mean`.
 
     Raises:
         ClipError: no row has a known curvature.
     """
     rows, outputs = roll_out(network, episodes, range(len(episodes.episodes)), device)
     wanted_rad = geometry.wheel_angle_rad(episodes.read(rows)["curvature"][:, 0].astype(np.float64))
-    answered_rad = geometry.wheel_angle_rad(outputs["curvature"][:, 0].astype(np.float64))
+    predicted_rad = geometry.wheel_angle_rad(outputs["curvature"][:, 0].astype(np.float64))
     known = np.isfinite(wanted_rad)
     if not known.any():
-        raise ClipError(f"{episodes.episodes[0].folder} has no row with a known curvature. Use another cut or clip.")
-    wanted_rad, answered_rad = wanted_rad[known], answered_rad[known]
-    return {
-        "samples": len(wanted_rad),
-        "network_rmse_rad": _rms(answered_rad - wanted_rad),
-        "zero_rmse_rad": _rms(wanted_rad),
-        "mean_rmse_rad": _rms(wanted_rad - mean_rad),
-    }
+        raise ClipError(f"{episodes.episodes[0].folder} has no row with a known curvature. Use another split or clip.")
+    wanted_rad, predicted_rad = wanted_rad[known], predicted_rad[known]
+    return SteeringScores(
+        samples=len(wanted_rad),
+        network_rmse_rad=_rms(predicted_rad - wanted_rad),
+        zero_rmse_rad=_rms(wanted_rad),
+        mean_rmse_rad=_rms(wanted_rad - mean_rad),
+    )
 
 
 def _record(
@@ -155,11 +190,11 @@ def _record(
     for episode in sets["train"].episodes:
         if episode.ticks < config.rows_per_clip:
             raise ClipError(
-                f"{episode.folder} has {episode.ticks} samples to learn from; {config.rows_per_clip} are needed, "
-                f"{float(RATE_HZ / EVERY_TICKS):g} a second. Cut later with `--train-until-s`, or use a longer clip."
+                f"{episode.folder} has {episode.ticks} training samples; {config.rows_per_clip} are needed, at "
+                f"{float(RATE_HZ / EVERY_TICKS):g} per second. Split later (`--train-until-s`), or use a longer clip."
             )
     if not np.isfinite(sets["train"].read(np.arange(len(sets["train"])))["curvature"]).any():
-        raise ClipError(f"No sample of {folder / 'train'} has a known curvature. Cut later, or use another clip.")
+        raise ClipError(f"No sample of {folder / 'train'} has a known curvature. Split later, or use another clip.")
     return sets
 
 

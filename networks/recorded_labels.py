@@ -1,6 +1,6 @@
-"""What a recorded drive teaches at one moment: the path that was driven, and the steering.
+"""Training labels from a recorded drive: the driven path and the steering.
 
-Ground truth: it looks ahead of the tick, and must never reach a network as an input. It reads tracks, never pictures.
+Labels contain the future of their tick and must never be network inputs. Reads tracks, never images.
 """
 
 import numpy as np
@@ -13,22 +13,22 @@ from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
 
 STEP_NS = round(WAYPOINT_STEP_S * 1e9)
 MIN_DISTANCE_M = 0.25
-"""In one waypoint step; a car that moves less (1 m/s) has no curvature worth the name."""
+"""Distance per waypoint step (1 m/s) below which the curvature counts as unknown."""
 
 FROM_EGO, FROM_STEERING = "ego motion", "steering wheel angle"
 
 
 class RecordedLabels:
-    """Labels of a clip, by the names of `dataset.LABEL_SHAPES`; what the recording does not tell is left out or NaN.
+    """Labels of a clip, by the names of `dataset.LABEL_SHAPES`; unknown ones are left out or NaN.
 
-    Curvature is that of the driven path where the clip has poses, else that of the steering wheel.
+    Curvature comes from the driven path if the clip has poses, else from the steering wheel.
 
     Attributes:
         curvature_from: `FROM_EGO` or `FROM_STEERING`.
     """
 
     def __init__(self, clip: Clip, geometry: SteeringGeometry, until_ns: int | None = None) -> None:
-        """Prepare the tracks; nothing later than `until_ns` is used for any label.
+        """Prepare the tracks; labels use nothing later than `until_ns`.
 
         Raises:
             ClipError: the clip has neither poses nor steering angles.
@@ -40,7 +40,7 @@ class RecordedLabels:
             self.curvature_from = FROM_STEERING
         else:
             raise ClipError(
-                f"{clip.path} has nothing to learn steering from: no ego.parquet with poses, and no CSV file beside "
+                f"{clip.path} has no steering labels: no ego.parquet with poses, and no CSV file beside "
                 "the video with columns `timestamp_ns` and `steering_angle_rad`. Add one of them."
             )
 
@@ -56,7 +56,7 @@ class RecordedLabels:
 
 
 def path_labels(ego: EgoTrack, timestamp_ns: int, until_ns: int | None = None) -> dict[str, np.ndarray]:
-    """What the car did in the four seconds after a time; NaN where not recorded or later than `until_ns`.
+    """Motion of the car in the four seconds after a time; NaN where not recorded or later than `until_ns`.
 
     Returns:
         `trajectory` (16, 4) x m, y m, yaw rad, v m/s in the ego frame of the time; `curvature` (1,), the turn over the
@@ -81,7 +81,7 @@ def path_labels(ego: EgoTrack, timestamp_ns: int, until_ns: int | None = None) -
 
 
 def _near(ego: EgoTrack, from_ns: int, to_ns: int) -> EgoTrack:
-    """The rows that bracket a span: interpolation costs time in proportion to the length of a track."""
+    """The rows around a time span; interpolating the whole track would take time proportional to its length."""
     last = len(ego.timestamp_ns) - 1
     first = min(last, max(0, int(np.searchsorted(ego.timestamp_ns, from_ns, side="right")) - 1))
     rows = slice(first, max(first + 1, int(np.searchsorted(ego.timestamp_ns, to_ns)) + 1))

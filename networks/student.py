@@ -1,4 +1,4 @@
-"""The network under training as a driver, for rounds of DAgger: PyTorch, one tick at a time, memory as at run time."""
+"""The network under training as a driver for DAgger: PyTorch, one tick at a time, memory as at run time."""
 
 from pathlib import Path
 
@@ -20,11 +20,11 @@ class TorchStudent:
         self._inputs = {name: torch.from_numpy(array)[None] for name, array in self._feeds.arrays.items()}
 
     def reset(self) -> None:
-        """Forget the drive."""
+        """Empty the memory."""
         self._feeds.reset()
 
     def drive(self, step: TickInput) -> tuple[float, float, np.ndarray]:
-        """Curvature 1/m, acceleration m/s² and saliency (8, 15, 20) for one tick; writes the memory that it commits."""
+        """Curvature 1/m, acceleration m/s² and saliency (8, 15, 20) for one tick; writes the committed memory slots."""
         self._feeds.load(step)
         with torch.inference_mode():
             outputs = {name: value[0].float().numpy() for name, value in self._network(**self._inputs).items()}

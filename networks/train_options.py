@@ -10,7 +10,7 @@ from fsd.networks.config import NetworkConfig
 
 @dataclass(frozen=True)
 class Round:
-    """Episodes to collect before, steps to train after, and the highest learning rate of those."""
+    """Episodes to collect, then steps to train, and their peak learning rate."""
 
     episodes: int
     steps: int

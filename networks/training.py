@@ -1,4 +1,4 @@
-"""Learn to drive by imitation, from recorded episodes: rows drawn at random, each with its memory filled.
+"""Train the network by imitation on recorded episodes: random rows, each with its memory populated.
 
 One process on a CPU, or one per device under `torchrun`. It does not know where episodes come from, and does not drive.
 """
@@ -38,16 +38,16 @@ class TrainConfig:
 
     Attributes:
         out: folder of the run: checkpoint, weights, progress.
-        network: sizes, of a network that starts from nothing; initial: weights to start from instead.
-        steps: optimiser steps; clips, rows_per_clip: of a batch (a process's own batch, under `torchrun`).
-        hard_share: share of clips that end in a row of `hard_examples`, each kind as often as the others.
-        learning_rate: highest; warm_up_steps: rising to it; then a cosine to `final_rate` of it.
-        average_decay: of the running average of the weights, which is what is kept.
-        bf16: pictures in bfloat16; memory and plan always in float32.
-        freeze_statistics: share of the steps, at the end, with fixed BatchNorm statistics.
-        validation_share: share of the episodes that is never learned from.
+        network: sizes for random initial weights; initial: weights to start from instead.
+        steps: optimiser steps; clips, rows_per_clip: size of a batch (per process under `torchrun`).
+        hard_share: share of clips that end in a row of `hard_examples`, every kind equally often.
+        learning_rate: peak rate; warm_up_steps: linear rise to it; then a cosine to `final_rate` of it.
+        average_decay: decay of the running average of the weights; the average is the result.
+        bf16: encode images in bfloat16; memory and plan are always float32.
+        freeze_statistics: final share of the steps with fixed BatchNorm statistics.
+        validation_share: share of the episodes held out for validation.
         report_every, evaluate_every, checkpoint_every: in steps.
-        threads: of the CPU; device: `cpu` or `cuda`.
+        threads: CPU threads; device: `cpu` or `cuda`.
     """
 
     out: Path
@@ -100,7 +100,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class _Process:
-    """This process among those of a `torchrun`."""
+    """Rank of this process and number of processes under `torchrun`."""
 
     rank: int
     world: int
@@ -147,7 +147,7 @@ class Trainer:
         self.log = TrainingLog(config.out, self.step)
 
     def run(self, progress: Callable[[int, dict[str, float]], None] | None = None) -> Path:
-        """Train to the end; returns the weights file. Told to go on, it starts where it was."""
+        """Train to the last step, from the checkpoint if there is one; returns the weights file."""
         config = self.config
         sums: dict[str, float] = {}
         started, first = time.perf_counter(), self.step
@@ -155,7 +155,7 @@ class Trainer:
             upcoming = reader.submit(self._read, self.step)
             while self.step < config.steps:
                 rows, recorded = upcoming.result()
-                # The next rows come from disk while these are learned from.
+                # Read the next rows from disk during this step.
                 upcoming = reader.submit(self._read, self.step + 1)
                 for name, value in self._learn(rows, recorded).items():
                     sums[name] = sums.get(name, 0.0) + value
@@ -170,11 +170,11 @@ class Trainer:
         return config.out / WEIGHTS
 
     def _generator(self, step: int) -> np.random.Generator:
-        """The same numbers for the same seed and step, so that a run that broke goes on as it would have."""
+        """The same numbers for the same seed and step, so that a resumed run equals an uninterrupted one."""
         return np.random.default_rng([self.config.seed, self.process.rank, step])
 
     def _read(self, step: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Rows (B, T) of a step and what was recorded at them."""
+        """Rows (B, T) of a step and the arrays recorded at them."""
         config = self.config
         rows = self.training.draw(self._generator(step), config.clips, config.rows_per_clip, config.hard_share)
         return rows, self.training.read(rows)
@@ -204,7 +204,7 @@ class Trainer:
         return {name: float(value.detach()) for name, value in results.items()} | {"gradient_norm": float(norm)}
 
     def _with_memory(self, rows: np.ndarray, recorded: dict[str, np.ndarray]) -> tuple[dict[str, Tensor], Tensor]:
-        """Inputs (B, T, …), memory from the cache, and which earlier row of the clip each slot (B, T, 112) holds."""
+        """Inputs (B, T, …), memory from the cache, and the earlier row of the clip in each slot (B, T, 112)."""
         device = self.config.device
         slot_row = self.training.slot_row[rows]
         live = np.full(slot_row.shape, -1, np.int64)
@@ -218,7 +218,7 @@ class Trainer:
         return inputs, torch.from_numpy(live).to(device)
 
     def _update_average(self) -> None:
-        # Young averages follow quickly: a fixed decay would keep the random start for thousands of steps.
+        # Early averages follow quickly: a fixed decay would keep the initial weights for thousands of steps.
         decay = min(self.config.average_decay, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
             for kept, current in zip(
@@ -239,7 +239,7 @@ class Trainer:
             report |= {f"validation_{name}": value for name, value in measured.items()}
         self.log.add(self.step, report)
         if self.step % config.checkpoint_every == 0 or at_end:
-            # Without paths: a weights file is published, and where it was made is nobody's business.
+            # Without paths: a weights file may be published, and paths are private.
             settings = {
                 name: str(value) for name, value in asdict(config).items() if not isinstance(value, Path | None)
             }
@@ -259,7 +259,7 @@ def train(
 ) -> Path:
     """Train a network on episodes; returns its weights file (the running average of the weights).
 
-    A run that broke goes on from its checkpoint. Under `torchrun` every process learns from its own share of the
+    An interrupted run resumes from its checkpoint. Under `torchrun` every process trains on its own share of the
     episodes, and gradients are averaged.
 
     Args:
@@ -269,10 +269,10 @@ def train(
 
 
 def split(episodes: Sequence[Episode], share: float) -> tuple[list[Episode], list[Episode]]:
-    """Episodes to learn from and to validate on.
+    """Episodes for training and for validation.
 
-    A world's name alone decides (the folder's, before the collection round), so that a world held out once is held
-    out in every later round, in every process, whatever else was collected.
+    Only the name of the world decides (the folder's, without the collection round), so that a held-out world is held
+    out in all rounds and processes, independent of the other episodes.
     """
 
     def is_held_out(episode: Episode) -> bool:

@@ -1,7 +1,7 @@
-"""Recorded episodes as one long table of ticks, and which tick wrote what the memory holds at each of them.
+"""Recorded episodes as one table of rows, with the row that wrote each memory slot.
 
-Small arrays are in memory, pictures stay on disk until a batch asks for them. Numpy only; it draws and gathers, and
-knows nothing of networks or losses.
+Small arrays are kept in memory; images are read from disk per batch. NumPy only; samples and reads rows, and does not
+know networks or losses.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ ON_DISK = ("retina", "patches", "retina_meta", "saliency")
 
 
 class TrainingSet:
-    """Rows of all episodes, numbered through.
+    """Rows of all episodes, numbered consecutively.
 
     Attributes:
         begins: (E + 1,) first row of each episode, and the number of rows.
-        slot_row: (R, 112) int32, the row whose answer each memory slot holds at a row; -1 where none does.
-        hard: the rows that ask for more than holding the lane, by kind; a kind that there is none of is left out.
+        slot_row: (R, 112) int32, the row whose outputs each memory slot holds at a row; -1 for an empty slot.
+        hard: rows of `hard_examples` by kind; kinds without rows are left out.
     """
 
     def __init__(self, episodes: Sequence[Episode]) -> None:
@@ -32,7 +32,7 @@ class TrainingSet:
             ClipError: there are none, or one has arrays of unequal length.
         """
         if not episodes:
-            raise ClipError("There are no episodes to learn from. Collect some first.")
+            raise ClipError("There are no episodes to train on. Record some first with `fsd train`.")
         self.episodes = tuple(episodes)
         self.begins = np.cumsum([0, *(episode.ticks for episode in episodes)])
         tables = [_load_small(episode) for episode in episodes]
@@ -62,15 +62,15 @@ class TrainingSet:
         local = flat - self.begins[episode]
         for name in self._on_disk:
             found[name] = np.stack(
-                [_open_pictures(self.episodes[e], name)[row] for e, row in zip(episode, local, strict=True)]
+                [_open_images(self.episodes[e], name)[row] for e, row in zip(episode, local, strict=True)]
             )
         return {name: column.reshape(*rows.shape, *column.shape[1:]) for name, column in found.items()}
 
     def draw(self, rng: np.random.Generator, clips: int, rows_per_clip: int, hard_share: float) -> np.ndarray:
         """(clips, rows_per_clip) rows, rising within a clip, each clip from one episode.
 
-        The last row of a clip is drawn first, `hard_share` of them among the hard rows; the ones before it are rows
-        whose answers it has in memory, so that a gradient can reach what was written.
+        The last row of a clip is drawn first, `hard_share` of them among the hard examples; the rows before it wrote
+        slots that it reads, so that gradients reach the memory writes.
         """
         kinds = list(self.hard.values())
         drawn = np.empty((clips, rows_per_clip), np.int64)
@@ -98,14 +98,14 @@ class TrainingSet:
 
 
 def memory_writers(commit_slots: np.ndarray) -> np.ndarray:
-    """Which row of an episode wrote what each slot holds when a row reads it.
+    """The row of an episode that wrote each slot, at the time when a row reads it.
 
     Args:
         commit_slots: (R, C) slots written by each row, or by unrecorded ticks since the row before; -1 is none.
 
     Returns:
-        (R, 112) row index, -1 where there is nothing to read. A slot that the row itself lists counts as nothing: if
-        an unrecorded tick wrote it, its pose is already new and its content is not.
+        (R, 112) row index, -1 for an empty slot. A slot that the row itself lists counts as empty: if an unrecorded
+        tick wrote it, its pose is already new but its content is not.
     """
     writers = np.empty((len(commit_slots), MEMORY_SLOTS), np.int64)
     current = np.full(MEMORY_SLOTS, -1)
@@ -118,22 +118,22 @@ def memory_writers(commit_slots: np.ndarray) -> np.ndarray:
 
 
 def _load_small(episode: Episode) -> dict[str, np.ndarray]:
-    """All arrays of an episode but the pictures, whose lengths are only looked at."""
+    """All arrays of an episode except images, of which only the lengths are checked."""
     table: dict[str, np.ndarray] = {}
     for path in sorted(episode.folder.glob("*.npy")):
-        is_picture = path.stem in ON_DISK
-        column = np.load(path, mmap_mode="r" if is_picture else None)
+        is_image = path.stem in ON_DISK
+        column = np.load(path, mmap_mode="r" if is_image else None)
         if len(column) != episode.ticks:
             raise ClipError(
-                f"{episode.folder} says {episode.ticks} ticks, but {path.name} has {len(column)}. "
-                "Delete the folder and collect the episode again."
+                f"{episode.folder} should have {episode.ticks} ticks, but {path.name} has {len(column)}. "
+                "Delete the folder and record the episode again."
             )
-        if not is_picture:
+        if not is_image:
             table[path.stem] = column
     return table
 
 
-def _open_pictures(episode: Episode, name: str) -> np.ndarray:
-    """Opened for each reading: thousands of episodes kept open are more files than a process may have."""
+def _open_images(episode: Episode, name: str) -> np.ndarray:
+    """Opened for each read: thousands of open episodes would exceed a process's limit of open files."""
     column: np.ndarray = np.load(episode.folder / f"{name}.npy", mmap_mode="r")
     return column

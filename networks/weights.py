@@ -1,6 +1,6 @@
-"""Network weights as safetensors files: numbers and a JSON header, never code.
+"""Network weights as safetensors files: tensors and a JSON header, never code.
 
-A file says which sizes it was made for and whether it was trained; `weights_sha256` names its content.
+The header holds the network's sizes and whether it was trained; `weights_sha256` identifies the content.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import safetensors
 import torch
 from safetensors.torch import load_file, save
@@ -31,11 +32,25 @@ RENAMED_MODULES = {
 """Names of modules in files written before version 0.1. The packaged file keeps them: models record its digest."""
 
 ZIP_MAGIC, PICKLE_MAGIC = b"PK\x03\x04", b"\x80"
-"""How `torch.save` files begin: a zip archive of pickles, or (before PyTorch 1.6) a bare pickle."""
+"""First bytes of `torch.save` files: a zip archive of pickles, or (before PyTorch 1.6) a bare pickle."""
+
+
+class WeightsHeader(msgspec.Struct, frozen=True):
+    """What a weights file says about itself.
+
+    Attributes:
+        config: sizes, as `NetworkConfig.to_dict` gives them.
+        trained: False for random weights.
+        notes: JSON values for people: data, metrics, settings.
+    """
+
+    config: dict[str, Any]
+    trained: bool
+    notes: dict[str, Any]
 
 
 def save_weights(network: DrivingNetwork, path: Path, trained: bool, notes: dict[str, Any] | None = None) -> str:
-    """Write the weights; returns the file's SHA-256. `notes` are JSON values for people (data, metrics, recipe)."""
+    """Write the weights; returns the file's SHA-256. `notes` are JSON values for information (data, metrics)."""
     header = {"config": network.config.to_dict(), "trained": trained, "notes": notes or {}}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = save(tensors, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
@@ -43,17 +58,15 @@ def save_weights(network: DrivingNetwork, path: Path, trained: bool, notes: dict
     return hashlib.sha256(content).hexdigest()
 
 
-def load_weights(path: Path) -> tuple[DrivingNetwork, dict[str, Any]]:
-    """Build the network that a file holds; returns it in evaluation mode, with the file's header.
-
-    The header has `config`, `trained`, `notes`.
+def load_weights(path: Path) -> tuple[DrivingNetwork, WeightsHeader]:
+    """Load the network of a file; returns it in evaluation mode, with the file's header.
 
     Raises:
-        ModelError: the file is missing, damaged, or holds another network.
+        ModelError: the file is missing, damaged, or does not fit the network of this version.
     """
     header = read_header(path)
     try:
-        network = DrivingNetwork(NetworkConfig.from_dict(header["config"]))
+        network = DrivingNetwork(NetworkConfig.from_dict(header.config))
         network.load_state_dict({_current_name(name): tensor for name, tensor in load_file(path).items()})
     except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         raise ModelError(
@@ -69,63 +82,62 @@ def _current_name(name: str) -> str:
 
 
 def mean_weights(paths: Sequence[Path]) -> DrivingNetwork:
-    """The network whose weights are the mean of those in files of one size.
+    """The network with the mean weights of several files of equal sizes.
 
     Source: P. Izmailov et al., Averaging weights leads to wider optima and better generalization (2018).
 
     Raises:
-        ModelError: a file cannot be read, or they hold networks of different sizes.
+        ModelError: a file cannot be read, or the sizes differ.
     """
     networks = [load_weights(path)[0] for path in paths]
     last = networks[-1]
     for path, network in zip(paths, networks, strict=True):
         if network.config != last.config:
-            raise ModelError(f"{path} holds a network of other sizes than {paths[-1]}. Average those of one run.")
+            raise ModelError(f"The network in {path} has other sizes than {paths[-1]}. Average files of one run.")
     states = [network.state_dict() for network in networks]
     mean = {
         name: torch.stack([state[name] for state in states]).mean(dim=0)
         for name, value in states[-1].items()
-        if value.is_floating_point()  # counters of batches are no weights; the last file's stay
+        if value.is_floating_point()  # BatchNorm's batch counters come from the last file
     }
     last.load_state_dict(states[-1] | mean)
     return last
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The header of a weights file: `config`, `trained`, `notes`.
+def read_header(path: Path) -> WeightsHeader:
+    """The header of a weights file.
 
     Raises:
-        ModelError: the file is missing, damaged, or has no header of ours.
+        ModelError: the file is missing or damaged, or fsd did not write it.
     """
     if not path.is_file():
         raise ModelError(f"There is no weights file {path}. Train one with `fsd train`.")
     with path.open("rb") as opened:
         start = opened.read(9)
-        # A safetensors file is a length of eight bytes, which may well begin with 0x80, and then JSON.
+        # A safetensors file begins with a length of eight bytes, the first of which may be 0x80, then JSON.
         if start.startswith((ZIP_MAGIC, PICKLE_MAGIC)) and start[8:] != b"{":
             raise ModelError(
-                f"{path} is a PyTorch pickle, which runs code when it is opened; only safetensors are read. Where you "
-                "trust it, convert it: `safetensors.torch.save_file(torch.load(file, weights_only=True), new_file)`, "
+                f"{path} is a PyTorch pickle, which can run code when opened; fsd reads only safetensors. If you trust "
+                "it, convert it: `safetensors.torch.save_file(torch.load(file, weights_only=True), new_file)`, "
                 "or save with `fsd train`."
             )
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-        header: dict[str, Any] = json.loads(metadata[HEADER_KEY])
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        return msgspec.convert(json.loads(metadata[HEADER_KEY]), WeightsHeader)
+    except (safetensors.SafetensorError, OSError, ValueError, msgspec.ValidationError) as error:
         raise ModelError(f"{path} is not a readable safetensors file ({error}). Copy or download it again.") from error
     except KeyError as error:
         raise ModelError(
-            f"{path} is a safetensors file, but not one that fsd wrote: its header has no `{HEADER_KEY}` entry."
+            f"{path} was not written by fsd: its header has no `{HEADER_KEY}` entry. Train with `fsd train`."
         ) from error
-    return header
 
 
 def packaged_weights() -> Path:
-    """The trained weights that came with the installation; `MODEL_CARD.md` beside them says how they were made.
+    """The trained weights of the installation; `MODEL_CARD.md` beside them describes how they were made.
 
     Raises:
-        ModelError: this installation has none.
+        ModelError: the file is missing.
     """
     return packaged_file(PACKAGED_WEIGHTS, "weights", "train: `fsd train`")
 

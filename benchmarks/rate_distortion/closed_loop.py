@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fsd.drive.drive import DriveConfig, drive
-from fsd.drive.table import bootstrap, figures
+from fsd.drive.table import bootstrap, mean_score, route_metrics
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
 from fsd.networks.collection import DRAW_EVERY_TICKS
@@ -45,7 +47,7 @@ def closed_loop(
     )
     scores = drive(config, progress).scores
     dense = scores["dense"]
-    whole = figures(dense)["driving_score"]
+    whole = mean_score(dense)
     losses = {}
     for name in weights:
         if name != "dense":
@@ -54,6 +56,6 @@ def closed_loop(
             losses[name] = {"loss": missing.mean * scale, "low": missing.low * scale, "high": missing.high * scale}
     return {
         "routes": len(dense),
-        "metrics": {name: figures(routes_of) for name, routes_of in scores.items()},
+        "metrics": {name: msgspec.to_builtins(route_metrics(routes_of)) for name, routes_of in scores.items()},
         "score_loss": losses,
     }

@@ -246,11 +246,11 @@ def recordings_table(results: Mapping[str, Results]) -> str:
 def final_metrics(results: Results) -> dict[str, float]:
     """The metrics of the last line, without those that were not measured."""
     from fsd.compression.budget import BUDGETS
-    from fsd.outputs.budget_metrics import budget_figures
+    from fsd.outputs.budget_metrics import budget_metrics
 
     b100 = BUDGETS["B100"]
     found: dict[str, float] = {"r_px_b100": REFERENCE_PIXELS / b100.pixels}
-    found["r_mem_60s"] = float(budget_figures(b100)["r_mem_60s"])
+    found["r_mem_60s"] = float(budget_metrics(b100).r_mem_60s)
     driving = results.get("driving")
     if driving:
         for name in ("B100", "B200"):

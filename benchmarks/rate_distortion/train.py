@@ -164,7 +164,7 @@ def _initial(config: FineTuneConfig, plan: NetworkPlan, groups: Sequence[Sequenc
     calibrate_batch_norm(grown, torch.from_numpy(_some_retinas(groups)))
     path = config.out / plan.name / "initial.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(grown, path, trained=bool(header["trained"]), notes={"from": config.weights.name})
+    save_weights(grown, path, trained=bool(header.trained), notes={"from": config.weights.name})
     return path
 
 

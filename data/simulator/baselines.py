@@ -1,6 +1,6 @@
-"""Drivers without cameras, to compare with: what privileged knowledge, or the lack of it, is worth.
+"""Baseline drivers without cameras, with full or partial knowledge of the world.
 
-None of them needs OpenGL. A baseline is a function of the environment that gives curvature and acceleration for a tick.
+None of them needs OpenGL. A baseline maps the environment to curvature and acceleration for one tick.
 """
 
 import math
@@ -23,32 +23,32 @@ STRAIGHT_MPS = 7.0
 
 
 def expert(env: DrivingEnv) -> Controls:
-    """The teacher: knows everything that could be seen."""
+    """The expert: knows everything that the cameras could show."""
     return env.expert_controls()
 
 
 def front_expert(env: DrivingEnv) -> Controls:
-    """The teacher with front cameras only: nobody beside or behind exists. Fails where all eight are needed."""
+    """The expert with front cameras only: ignores vehicles beside and behind. Fails where all eight are needed."""
     return controls_for(situation(env.world, FRONT_HALF_VIEW_RAD))
 
 
 def blind_steering(env: DrivingEnv) -> Controls:
-    """Knows road, lane and bends perfectly and nothing of lights, vehicles and people."""
+    """Knows road, lane and bends exactly; ignores lights, vehicles and pedestrians."""
     world = env.world
     ego = np.array([world.ego.x_m, world.ego.y_m, world.ego.heading_rad, world.ego.speed_mps, world.s, world.d])
     lane_d = world.lane_offset
-    nobody, nothing = np.zeros((0, VEHICLE_COLUMNS)), np.zeros((0, CONFLICT_COLUMNS))
+    vehicles, conflicts = np.zeros((0, VEHICLE_COLUMNS)), np.zeros((0, CONFLICT_COLUMNS))
     route, profile = world.road.path.points, world.profiles[world.lane]
-    return drive(route, profile, lane_d, lane_d, nobody, nothing, np.zeros(0), ego, 0.0)
+    return drive(route, profile, lane_d, lane_d, vehicles, conflicts, np.zeros(0), ego, 0.0)
 
 
 def constant_velocity(env: DrivingEnv) -> Controls:
-    """Goes on as it goes: no steering, no pedal."""
+    """Holds its motion: no steering, no acceleration."""
     return 0.0, 0.0
 
 
 def straight(env: DrivingEnv) -> Controls:
-    """Straight on at a town speed."""
+    """Drives straight on at a town speed."""
     return 0.0, 1.5 * (STRAIGHT_MPS - env.world.ego.speed_mps)
 
 

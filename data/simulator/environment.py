@@ -1,6 +1,6 @@
-"""The driving environment: one scenario and seed, stepped at 36 Hz by whoever drives, with labels, events and pictures.
+"""The driving environment: one scenario and seed, stepped at 36 Hz by a driver, with labels, events and images.
 
-Without a renderer nothing here needs OpenGL.
+OpenGL is needed only with a renderer.
 """
 
 import math
@@ -28,11 +28,11 @@ class DrivingEnv:
 
     Args:
         scenario: a name of `scenarios.SCENARIOS`, such as "S3".
-        seed: which of its worlds; see `seeds.py` for what may be used for what.
-        renderer: draws the cameras; may be shared by many environments, one after the other. None for no pictures.
+        seed: which of its worlds; `seeds.py` says which seeds are for training and which for evaluation.
+        renderer: draws the cameras; environments may share it, one after another. None: no images.
 
     Raises:
-        SimulatorError: no such scenario, or the seed is set aside.
+        SimulatorError: no such scenario, or the seed is reserved.
     """
 
     def __init__(self, scenario: str, seed: int, renderer: "Renderer | None" = None) -> None:
@@ -50,18 +50,18 @@ class DrivingEnv:
         rng = np.random.default_rng([self.seed, 8])
         self._mounting_error = sample_mounting_error(rng, self.world.setting.conditions.mounting_error_deg)
 
-    # What the car senses ----------------------------------------------------------------------------------------------
+    # Sensors ----------------------------------------------------------------------------------------------------------
 
     def observe(self) -> list[np.ndarray]:
-        """Eight (H, W, 3) uint8 RGB pictures in canonical order: views that the next call overwrites.
+        """Eight (H, W, 3) uint8 RGB images in canonical order: views that the next call overwrites.
 
         Raises:
             SimulatorError: the environment has no renderer.
         """
-        return [picture[..., :3] for picture in self._draw()]
+        return [image[..., :3] for image in self._draw()]
 
     def frame_set(self) -> FrameSet:
-        """The same pictures as the compressor takes them: YUV planes with the time of this tick."""
+        """The same images as input of the compressor: YUV planes with the time of this tick."""
         from fsd.data.simulator.rendering.yuv import frame_set_from_rgb
 
         return frame_set_from_rgb(self._draw(), self.world.tick)
@@ -81,10 +81,10 @@ class DrivingEnv:
         """The route command now, one of the network's commands."""
         return self.world.command
 
-    # What a teacher knows ---------------------------------------------------------------------------------------------
+    # Labels -----------------------------------------------------------------------------------------------------------
 
     def expert_label(self) -> dict[str, np.ndarray]:
-        """The expert's plan from this very state, whoever has driven here; see `labels.expert_label`."""
+        """The expert's plan from the current state, whichever driver reached it; see `labels.expert_label`."""
         return expert_label(self.world)
 
     def expert_controls(self) -> tuple[float, float]:
@@ -95,7 +95,7 @@ class DrivingEnv:
 
     @property
     def events(self) -> Events:
-        """What has happened so far; `events.finish` is None while the drive goes on."""
+        """Events so far; `events.finish` is None until the drive ends."""
         return self._referee.events
 
     @property
@@ -104,7 +104,7 @@ class DrivingEnv:
         return self.events.finish is not None
 
     def step(self, curvature: float, acceleration: float) -> Events:
-        """One tick of 1/36 s with these commands; does nothing more once the drive is over."""
+        """Advance by one tick of 1/36 s with these commands; does nothing once the drive is over."""
         if not self.done:
             self.world.step(curvature, acceleration)
             standing = self.world.ego.speed_mps < _IDLE_MPS
@@ -112,10 +112,10 @@ class DrivingEnv:
         return self.events
 
     def perturb(self, rng: np.random.Generator, sideways_m: float = 0.5, turn_rad: float = 0.08) -> None:
-        """Shift the car off its lane, turn it and change its speed, to learn to recover; never into somebody.
+        """Shift the car off its lane, turn it and change its speed, to train recovery; never into a collision.
 
         Args:
-            rng: what to draw from; standard deviations are `sideways_m` and `turn_rad`.
+            rng: source of randomness; standard deviations are `sideways_m` and `turn_rad`.
         """
         world, ego = self.world, self.world.ego
         before = (ego.x_m, ego.y_m, ego.heading_rad, ego.speed_mps)

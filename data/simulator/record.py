@@ -54,7 +54,7 @@ class RecordConfig(Options):
 
     @property
     def ticks(self) -> int:
-        """Moments to record."""
+        """Ticks to record."""
         return max(1, math.floor(self.seconds * RATE_HZ))
 
 
@@ -66,7 +66,7 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
         progress: called as progress(done, total) after every tick.
 
     Returns:
-        Ticks written: fewer than asked for when the route ends first.
+        Ticks written: fewer than requested if the route ends first.
 
     Raises:
         SimulatorError: no OpenGL here (names the packages to install), or no such road.
@@ -81,7 +81,7 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
     done = 0
     with ClipWriter(config.out, rig, crf=config.crf) as writer:
         while done < config.ticks and world.s < world.setting.goal_m:
-            images = _pictures(draw_world(renderer, world))
+            images = _video_images(draw_world(renderer, world))
             writer.write(images, tick_time_ns(done), _ego_row(world, rig.vehicle), world.command)
             world.step(*expert_controls(world))
             done += 1
@@ -90,14 +90,14 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
     return done
 
 
-def _pictures(rgba: np.ndarray) -> list[av.VideoFrame]:
+def _video_images(rgba: np.ndarray) -> list[av.VideoFrame]:
     planes = planes_from_rgb(rgba)
     width = rgba.shape[2]
-    pictures = []
+    images = []
     for y, u, v in zip(planes.y, planes.u, planes.v, strict=True):
         packed = np.concatenate([y, u.reshape(-1, width), v.reshape(-1, width)])
-        pictures.append(av.VideoFrame.from_ndarray(packed, format="yuv420p"))
-    return pictures
+        images.append(av.VideoFrame.from_ndarray(packed, format="yuv420p"))
+    return images
 
 
 def _ego_row(world: World, vehicle: VehicleSpec | None) -> dict[str, float]:

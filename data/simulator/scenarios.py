@@ -1,7 +1,7 @@
-"""The scenarios S1 to S8: situations to drive through, one integer seed each.
+"""The scenarios S1 to S8; an integer seed selects the world.
 
-Every scenario can be passed by driving well on what the cameras show; S5 and S6 cannot be passed reliably on what the
-front cameras show. Drives take 20 to 40 seconds.
+Every scenario can be completed using what the cameras show; S5 and S6 cannot be completed reliably with the front
+cameras alone. Drives take 20 to 40 seconds.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ QUIET = Gaps((4.0, 9.0), (12.0, 20.0), 0.5)
 SPARSE = Gaps((6.0, 10.0), (14.0, 24.0), 0.6)
 LIVELY = Gaps((2.8, 5.5), (8.0, 13.0), 0.35)
 WAVES = Gaps((1.8, 3.0), (1.8, 3.0), 0.0, busy_s=16.0, quiet_s=12.0)
-"""Cross traffic that has to be waited for; openings come in time."""
+"""Cross traffic for which the ego car must wait; a large enough gap always follows."""
 
 
 NORMAL = Conditions()
@@ -54,7 +54,7 @@ def _start(rng: np.random.Generator, seed: int, setting: Setting) -> World:
 
 
 def _add_company(world: World, rng: np.random.Generator) -> None:
-    """Others who do not matter, but are there: in the next lane, slower or overtaking, and sometimes right behind."""
+    """Add vehicles that do not affect the route: in the next lane, slower or overtaking, and sometimes close behind."""
     lane, speed = world.setting.lane, world.ego.speed_mps
     if world.road.lanes == 2:
         at = world.s - 45.0
@@ -68,7 +68,7 @@ def _add_company(world: World, rng: np.random.Generator) -> None:
 
 
 def curves(seed: int, conditions: Conditions = NORMAL) -> World:
-    """S1: bends of all radii, town or country, one or two lanes; sometimes somebody slower ahead."""
+    """S1: bends of all radii, town or country, one or two lanes; sometimes a slower vehicle ahead."""
     rng = _generator(seed, 1)
     lanes = int(rng.choice((1, 1, 2)))
     layout = lay_out(rng, winding, lanes, country=bool(rng.uniform() < 0.5))
@@ -82,7 +82,7 @@ def curves(seed: int, conditions: Conditions = NORMAL) -> World:
 
 
 def hard_stops(seed: int, conditions: Conditions = NORMAL) -> World:
-    """S2: a car ahead that brakes hard, to a stand or nearly, once or twice without warning."""
+    """S2: a car ahead that brakes hard to a stop or nearly so, once or twice, without warning."""
     rng = _generator(seed, 2)
     lanes = int(rng.choice((1, 1, 2)))
     layout = lay_out(rng, gentle, lanes, country=bool(rng.uniform() < 0.4))
@@ -101,7 +101,7 @@ def hard_stops(seed: int, conditions: Conditions = NORMAL) -> World:
 
 
 def lights(seed: int, conditions: Conditions = NORMAL) -> World:
-    """S3: one or two junctions with lights, straight on, with traffic across and sometimes somebody ahead."""
+    """S3: one or two junctions with lights, straight on, with cross traffic and sometimes a vehicle ahead."""
     rng = _generator(seed, 3)
     lanes = int(rng.choice((1, 1, 2)))
     turns = ["straight"] * int(rng.integers(1, 3))
@@ -118,7 +118,7 @@ def lights(seed: int, conditions: Conditions = NORMAL) -> World:
 
 
 def turns(seed: int, conditions: Conditions = NORMAL) -> World:
-    """S4: commanded turns, with lights or with right of way, waiting for oncoming traffic where it has the right."""
+    """S4: commanded turns, with lights or with right of way; oncoming traffic with right of way goes first."""
     rng = _generator(seed, 4)
     lanes = int(rng.choice((1, 1, 2)))
     count = 1 if lanes == 2 else int(rng.integers(1, 3))
@@ -135,7 +135,7 @@ def turns(seed: int, conditions: Conditions = NORMAL) -> World:
 
 
 def lane_change(seed: int, conditions: Conditions = NORMAL) -> World:
-    """S5: a commanded change of lane; in the other lane somebody sits in the blind spot or comes fast from behind."""
+    """S5: a commanded lane change, with a vehicle in the blind spot or approaching fast from behind."""
     rng = _generator(seed, 5)
     layout = lay_out(rng, straight_on, lanes=2, country=bool(rng.uniform() < 0.4))
     start_lane = int(rng.integers(2))
@@ -160,7 +160,7 @@ def _other_lane(world: World, rng: np.random.Generator, change: LaneChange, spee
     if kind in ("beside", "both"):
         places.append((rng.uniform(-5.5, 4.5), rng.uniform(0.5, 2.0)))
     if kind in ("behind", "both"):
-        # Comes from behind, two to seven seconds after the command.
+        # Approaches from behind, two to seven seconds after the command.
         faster = rng.uniform(3.0, 5.5)
         places.append((-faster * rng.uniform(2.0, 7.0) - (8.0 if kind == "both" else 0.0), faster))
     for ahead, faster in places:
@@ -170,7 +170,7 @@ def _other_lane(world: World, rng: np.random.Generator, change: LaneChange, spee
 
 
 def cross_traffic(seed: int, conditions: Conditions = NORMAL) -> World:
-    """S6: give way to cross traffic at a junction without lights; an opening must be seen to the left and right."""
+    """S6: give way to cross traffic at a junction without lights; a gap must be seen to the left and right."""
     rng = _generator(seed, 6)
     turn = str(rng.choice(["straight", "left", "right"], p=[0.5, 0.2, 0.3]))
     lanes = int(rng.choice((1, 2)))
@@ -182,7 +182,7 @@ def cross_traffic(seed: int, conditions: Conditions = NORMAL) -> World:
 
 
 def people_and_cut_ins(seed: int, conditions: Conditions = NORMAL) -> World:
-    """S7: people who step off the kerb, cars that cut in, and people who only look as if they would."""
+    """S7: pedestrians who step onto the road, cars that cut in, and pedestrians who stay on the pavement."""
     rng = _generator(seed, 7)
     cuts_in = rng.uniform() < 0.45
     lanes = 2 if cuts_in else int(rng.choice((1, 1, 2)))
@@ -205,7 +205,7 @@ def people_and_cut_ins(seed: int, conditions: Conditions = NORMAL) -> World:
 
 
 def _person(world: World, s: float, side: int, beyond_kerb_m: float, rng: np.random.Generator) -> Pedestrian:
-    """Somebody on the pavement; side 1 is left, -1 right. Looks across the road."""
+    """Add a pedestrian on the pavement who faces the road; side 1 is left, -1 right."""
     d = side * (world.road.half_width_m + beyond_kerb_m)
     x, y, heading, _ = world.road.path.pose(s, d)
     person = Pedestrian(x, y, heading - side * np.pi / 2, 0.0, 0.0, random_paint(rng))
@@ -231,7 +231,7 @@ def _bystander(world: World, rng: np.random.Generator, s: float) -> None:
 
 
 def out_of_range(seed: int) -> World:
-    """S8: one of S1 to S4 in conditions beyond all others: dense fog or glare, hardly any paint, crooked cameras."""
+    """S8: one of S1 to S4 out of the training range: dense fog or glare, almost no paint, misaligned cameras."""
     rng = _generator(seed, 8)
     base = (curves, hard_stops, lights, turns)[int(rng.integers(4))]
     weather, wear = str(rng.choice(["fog", "low_sun"])), float(rng.uniform(0.75, 1.0))
@@ -239,7 +239,7 @@ def out_of_range(seed: int) -> World:
 
 
 def tour(seed: int) -> World:
-    """A long drive through town with a bit of everything; not scored."""
+    """A long, mixed drive through town; not scored."""
     rng = _generator(seed, 0)
 
     def pieces(rng: np.random.Generator) -> list[Piece]:
@@ -262,7 +262,7 @@ def tour(seed: int) -> World:
 
 
 def demo(seed: int) -> World:
-    """Eleven seconds worth showing: out of a bend, a light that turns green, a turn among crossing traffic."""
+    """Eleven seconds for the demo: a bend, a light that turns green, a turn with crossing traffic."""
     rng = np.random.default_rng([seed, 1])
     turn = str(rng.choice(["left", "right"]))
     side = float(rng.choice((-1, 1)))
@@ -303,7 +303,7 @@ def build_world(scenario: str, seed: int) -> World:
     """The world of a scenario and a seed, before its first tick.
 
     Raises:
-        SimulatorError: there is no such scenario, the seed is set aside, or no road fits it.
+        SimulatorError: there is no such scenario, the seed is reserved, or no road fits it.
     """
     if scenario not in SCENARIOS:
         raise SimulatorError(f"There is no scenario {scenario!r}. Choose one of {', '.join(SCENARIOS)}.")

@@ -1,47 +1,46 @@
-"""Which seeds are for what, so that nobody ever trains on a world that is used to judge."""
+"""Ranges of seeds for training and evaluation, so that no network trains on a world that it is evaluated on."""
 
 from fsd.data.errors import SimulatorError
 
 TRAINING_SEEDS = range(100_000)
 EVALUATION_SEEDS = range(100_000, 200_000)
 UNUSED_FROM = 900_000
-"""Seeds from here on stay unused, for judges whom nobody has seen."""
+"""Seeds from here on are reserved for future evaluations."""
 
 
 def check_seed(seed: int) -> int:
-    """The seed itself, if it may be used at all.
+    """Return the seed if it may be used.
 
     Raises:
-        SimulatorError: it is negative or set aside.
+        SimulatorError: it is negative or reserved.
     """
     if not 0 <= seed < UNUSED_FROM:
         raise SimulatorError(
-            f"Seed {seed} may not be used: seeds are 0 to {UNUSED_FROM - 1}, and those from {UNUSED_FROM} on are set "
-            f"aside. Take 0-{TRAINING_SEEDS.stop - 1} to train, "
-            f"{EVALUATION_SEEDS.start}-{EVALUATION_SEEDS.stop - 1} to evaluate."
+            f"Seed {seed} may not be used: seeds are 0 to {UNUSED_FROM - 1}, later ones are reserved. Use "
+            f"0-{TRAINING_SEEDS.stop - 1} to train, {EVALUATION_SEEDS.start}-{EVALUATION_SEEDS.stop - 1} to evaluate."
         )
     return seed
 
 
 def check_training_seed(seed: int) -> int:
-    """The seed itself, if a network may learn from it.
+    """Return the seed if a network may train on it.
 
     Raises:
         SimulatorError: it is not a training seed.
     """
     if seed not in TRAINING_SEEDS:
-        raise SimulatorError(f"Seed {seed} is not for training; take 0-{TRAINING_SEEDS.stop - 1}.")
+        raise SimulatorError(f"Seed {seed} is not for training; use 0-{TRAINING_SEEDS.stop - 1}.")
     return seed
 
 
 def check_evaluation_seed(seed: int) -> int:
-    """The seed itself, if results may be reported on it.
+    """Return the seed if results may be reported on it.
 
     Raises:
         SimulatorError: it is not an evaluation seed.
     """
     if seed not in EVALUATION_SEEDS:
         raise SimulatorError(
-            f"Seed {seed} is not for evaluation; take {EVALUATION_SEEDS.start}-{EVALUATION_SEEDS.stop - 1}."
+            f"Seed {seed} is not for evaluation; use {EVALUATION_SEEDS.start}-{EVALUATION_SEEDS.stop - 1}."
         )
     return seed

@@ -1,6 +1,6 @@
-"""One drive: road, lights, traffic, people and the ego car, stepped at 36 Hz from a seed. No pictures, no scores.
+"""State of one drive: road, lights, traffic, pedestrians and the ego car, stepped at 36 Hz. No images, no scores.
 
-Everything random is drawn from generators seeded here, so a seed and the same controls give the same drive.
+All randomness comes from generators seeded here, so the same seed and controls give the same drive.
 """
 
 import math
@@ -22,20 +22,20 @@ from fsd.data.simulator.traffic.dynamics import FRONT_M, EgoState
 from fsd.data.simulator.traffic.traffic import EgoView, Gaps, Traffic
 
 COMMAND_AHEAD_M = 70.0
-"""A turn is commanded from this far before the junction: farther than the plan's four seconds reach."""
+"""A turn is commanded from this far before the junction: farther than a four-second plan reaches."""
 
 SIGHT_M = 95.0
-"""Nobody takes notice of what is farther away, or deeper in fog than 1.3 optical depths."""
+"""Sight distance; fog shortens it to 1.3 optical depths."""
 
 YIELD_SPEED_MPS = 3.0
-"""Whoever must give way comes to the line this slowly."""
+"""Speed at the line when the ego car must give way."""
 
 TOWN_LIMIT_MPS, COUNTRY_LIMIT_MPS = 10.0, 13.5
 
 
 @dataclass(frozen=True)
 class LaneChange:
-    """A commanded change of lane: announced at route distance `from_m`, to be finished by `until_m`."""
+    """A commanded lane change: announced at route distance `from_m`, due by `until_m`."""
 
     from_m: float
     until_m: float
@@ -50,10 +50,10 @@ class LaneChange:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What it looks like where a scenario does not leave it to chance.
+    """Visual conditions that a scenario fixes.
 
     `weather` and `wear` (of the paint, 0-1) are drawn if None; `mounting_error_deg` is the standard deviation of the
-    cameras' rotations; `severe` asks for fog and glare beyond what is otherwise drawn.
+    cameras' rotations; `severe` allows fog and glare beyond the usual range.
     """
 
     weather: str | None = None
@@ -65,7 +65,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is fixed before anything moves: the road, from where (`start_m`) to where (`goal_m`), and in which lane."""
+    """The fixed part of a drive: the road, its start (`start_m`) and goal (`goal_m`), and the lane."""
 
     road: Road
     country: bool
@@ -80,9 +80,9 @@ class World:
     """State of one drive.
 
     Attributes:
-        ego: the car, `s` and `d` its place on the route.
-        traffic, pedestrians: the others.
-        scripts: called once per tick with the world, before anybody moves; they make scenarios happen.
+        ego: the ego car; `s` and `d` are its position on the route.
+        traffic, pedestrians: other road users.
+        scripts: called once per tick with the world, before anything moves; they produce the scenario's events.
     """
 
     def __init__(self, seed: int, setting: Setting, start_speed_mps: float) -> None:
@@ -106,7 +106,7 @@ class World:
         self.s, self.d = setting.start_m, self.road.lane_offset(setting.lane)
 
     def _profile(self, lane: int) -> np.ndarray:
-        """Speed to drive along a lane, slow before lines where the ego car must give way."""
+        """Target speed along a lane, low before lines where the ego car must give way."""
         profile = speed_profile(self.road.path, self.road.lane_offset(lane), self.limit_mps)
         s = 0.5 * np.arange(len(profile))
         for junction in self.road.junctions:
@@ -116,7 +116,7 @@ class World:
                 profile = np.where(s <= junction.stop_m - FRONT_M + 1.0, np.minimum(profile, slow), profile)
         return profile
 
-    # Looks, drawn only when somebody wants pictures -------------------------------------------------------------------
+    # Appearance, drawn only for images --------------------------------------------------------------------------------
 
     @cached_property
     def surfaces(self) -> Surfaces:
@@ -127,7 +127,7 @@ class World:
 
     @cached_property
     def scenery(self) -> Scenery:
-        """What stands beside the road."""
+        """Objects beside the road."""
         return plant(np.random.default_rng([self.seed, 7]), self.road, self.setting.country)
 
     @cached_property
@@ -136,10 +136,10 @@ class World:
         buildings = self.scenery.buildings
         return np.column_stack([buildings[:, :3], 0.5 * buildings[:, 3:5]])
 
-    # Setting the scene ------------------------------------------------------------------------------------------------
+    # Set-up -----------------------------------------------------------------------------------------------------------
 
     def add_oncoming(self, gaps: Gaps) -> None:
-        """Let traffic come towards the ego car along the whole route, with these gaps in every lane."""
+        """Add oncoming traffic along the whole route, with these gaps in every lane."""
         speeds = (0.75 * self.limit_mps, self.limit_mps)
         for lane in range(self.road.lanes):
             for stream in oncoming_streams(self.road, lane):
@@ -148,7 +148,7 @@ class World:
                 self._add_stream(stream, gaps, speeds)
 
     def add_crossing(self, junction: int, gaps: Gaps, speeds: tuple[float, float] | None = None) -> None:
-        """Let traffic cross at a junction."""
+        """Add crossing traffic at a junction."""
         for lane in range(self.road.lanes):
             for stream in crossing_streams(self.road, junction, lane):
                 add_conflicts(stream, self.road, junction, self.lane_offset)
@@ -172,7 +172,7 @@ class World:
 
     @property
     def lane(self) -> int:
-        """The lane that the route wants now."""
+        """The lane that the route requires now."""
         change = self.setting.lane_change
         if change is None:
             return self.setting.lane
@@ -196,11 +196,11 @@ class World:
 
     @property
     def ego_view(self) -> EgoView:
-        """What others see of the ego car."""
+        """The ego car as other traffic sees it."""
         return EgoView(self.ego.x_m, self.ego.y_m, self.ego.heading_rad, self.ego.speed_mps, self.s, self.d)
 
     def step(self, curvature: float, acceleration_mps2: float) -> None:
-        """One tick of 1/36 s: scripts, the ego car, the others."""
+        """Advance by one tick of 1/36 s: scripts, the ego car, other road users."""
         for script in self.scripts:
             script(self)
         self.ego.step(curvature, acceleration_mps2)
@@ -211,10 +211,10 @@ class World:
             person.step(TICK_S)
 
     def locate(self) -> None:
-        """Find the ego car on its route again."""
+        """Update the ego car's position on the route."""
         self.s, self.d = self.road.path.project(self.ego.x_m, self.ego.y_m, self.s)
 
     def route_heading_error(self) -> float:
-        """Ego heading against the road's, in (-pi, pi]."""
+        """Ego heading relative to the road's, in (-pi, pi]."""
         error = self.ego.heading_rad - self.road.path.pose(self.s)[2]
         return math.remainder(error, 2 * math.pi)

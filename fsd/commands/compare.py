@@ -3,9 +3,13 @@
 import argparse
 from typing import Any
 
+import msgspec
+
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.exit_codes import OVER_LIMIT
+from fsd.compare.compare import compare_replays
 from fsd.compare.config import CompareConfig
+from fsd.outputs.compare_summary import CompareSummary
 
 EXAMPLE = """examples:
   fsd replay drive/ --model fp32.onnx --out a
@@ -22,45 +26,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Compare and print."""
     config = config_from(CompareConfig, options)
-    from fsd.compare.compare import compare
 
-    result = compare(config)
+    result = compare_replays(config)
     if not options.json:
         _print(result, config)
-    return {**result, "exit_code": OVER_LIMIT if result["within_tolerance"] is False else 0}
+    return {**msgspec.to_builtins(result), "exit_code": OVER_LIMIT if result.within_tolerance is False else 0}
 
 
-def _print(result: dict[str, Any], config: CompareConfig) -> None:
-    for label, run in result["runs"].items():
-        model = run["model"]
+def _print(result: CompareSummary, config: CompareConfig) -> None:
+    for label, run in (("A", result.runs.a), ("B", result.runs.b)):
+        error = run.scores and run.scores.get("ade_3s_m")
         print(
-            f"{label.upper()}  {run['folder']}: {run['clip']}, {model.get('name')} ({model.get('precision')}), "
-            f"{run['budget'] or 'no compressor'}, {run['ticks']} ticks, plan p50 {run['plan_ms']['p50']:.1f} ms"
-            + (f", ADE@3s {run['scores']['ade_3s_m']:.2f} m" if "ade_3s_m" in (run["scores"] or {}) else "")
+            f"{label}  {run.folder}: {run.clip}, {run.model.name} ({run.model.precision}), "
+            f"{run.budget or 'no compressor'}, {run.ticks} ticks, plan p50 {run.plan_ms.p50:.1f} ms"
+            + (f", ADE@3s {error:.2f} m" if error is not None else "")
         )
-    extra = result["ticks_only_in_a"] + result["ticks_only_in_b"]
-    print(f"   {result['common_ticks']} ticks in common" + (f", {extra} in one run only" if extra else ""))
-    if not result["same_frames"]:
+    extra = result.ticks_only_in_a + result.ticks_only_in_b
+    print(f"   {result.common_ticks} ticks in common" + (f", {extra} in one run only" if extra else ""))
+    if not result.same_frames:
         print("   note: the runs were not shown the same pictures")
     print(f"\n{'difference':20}{'median':>12}{'p99':>12}{'max':>12}   at tick   tolerance")
-    for name, spread in result["differences"].items():
+    for name, spread in result.differences.items():
         limit = config.tolerance.get(name)
-        figures = "".join(f"{spread[key]:12.4g}" for key in ("median", "p99", "max"))
-        print(f"{name:20}{figures}{spread['max_tick']:10}   {'-' if limit is None else f'{limit:g}'}")
-    for text, key in (
-        ("inputs", "first_different_input_tick"),
-        ("plans", "first_different_plan_tick"),
-    ):
-        tick = result[key]
+        values = f"{spread.median:12.4g}{spread.p99:12.4g}{spread.max:12.4g}{spread.max_tick:10}"
+        print(f"{name:20}{values}   {'-' if limit is None else f'{limit:g}'}")
+    for text, tick in (("inputs", result.first_different_input_tick), ("plans", result.first_different_plan_tick)):
         print(f"{text + ':':9}" + ("the same bytes at every tick" if tick is None else f"differ from tick {tick} on"))
-    if result["within_tolerance"]:
+    if result.within_tolerance:
         print("within tolerance")
-    elif result["ticks_over_tolerance"]:
+    elif result.ticks_over_tolerance:
         print(
-            f"OVER TOLERANCE at {result['ticks_over_tolerance']} of {result['common_ticks']} ticks, "
-            f"first at tick {result['first_tick_over_tolerance']}"
+            f"OVER TOLERANCE at {result.ticks_over_tolerance} of {result.common_ticks} ticks, "
+            f"first at tick {result.first_tick_over_tolerance}"
         )
-    elif result["within_tolerance"] is False:
+    elif result.within_tolerance is False:
         print(f"OVER TOLERANCE: {extra} ticks are in one run only")
     if config.page is not None:
         print(f"page     {config.page}")

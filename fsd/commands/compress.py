@@ -3,10 +3,18 @@
 import argparse
 from typing import Any
 
+import msgspec
+
 from fsd.commands.arguments import add_options, config_from
-from fsd.commands.recording_options import print_assumptions, print_length, print_ratios
-from fsd.compress.config import CompressConfig
-from fsd.compression.policies import POLICIES
+from fsd.commands.recording_options import (
+    print_assumptions,
+    print_length,
+    print_ratios,
+)
+from fsd.compress.compress import CompressConfig, compress
+from fsd.compress.compression_log import LOG_FILE
+from fsd.compression.policy_names import POLICIES
+from fsd.outputs.compress_summary import CompressSummary, GazeLatencySummary, GazeSummary
 from fsd.runtime.health import describe_odometry
 
 EXAMPLE = """examples:
@@ -25,57 +33,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Compress and print what was kept."""
     config = config_from(CompressConfig, options)
-    from fsd.compress.compress import compress
 
     summary = compress(config)
     if not options.json:
         print_summary(summary, config)
-    return summary
+    result: dict[str, Any] = msgspec.to_builtins(summary)
+    return result
 
 
-def print_summary(summary: dict[str, Any], config: CompressConfig) -> None:
+def print_summary(summary: CompressSummary, config: CompressConfig) -> None:
     """The table a person reads after a run."""
-    clip, compression, gaze = summary["clip"], summary["compression"], summary["gaze"]
+    compression, gaze, keyframes = summary.compression, summary.gaze, summary.keyframes
     print_length(summary)
-    print(f"  gaze         {summary['policy']}: {POLICIES[summary['policy']]}")
-    print_assumptions(clip)
-    print(f"  motion       {describe_odometry(summary['odometry_ticks'])}")
+    print(f"  gaze         {summary.policy}: {POLICIES[summary.policy]}")
+    print_assumptions(summary.clip)
+    print(f"  motion       {describe_odometry(summary.odometry_ticks)}")
     print_ratios(compression)
-    came_mb, went_mb = ((compression[f"bytes_{way}_a_second"] or 0) / 1e6 for way in ("in", "out"))
     print(
-        f"  bytes        {came_mb:,.1f} MB/s in, {went_mb:,.1f} MB/s out; "
-        f"pixels {compression['r_px_of_this_recording']}:1 of this recording"
+        f"  bytes        {(compression.bytes_in_per_second or 0) / 1e6:,.1f} MB/s in, "
+        f"{compression.bytes_out_per_second / 1e6:,.1f} MB/s out; "
+        f"pixels {compression.r_px_of_this_recording}:1 of this recording"
     )
-    if summary["compress_ms"]:
-        times = summary["compress_ms"]
-        print(f"  time         p50 {times['p50']:.2f} ms, p99 {times['p99']:.2f} ms a tick (n = {times['samples']})")
-    print(f"  re-read      {_sweep_words(gaze)}")
-    for what, latency in summary["event_to_gaze"].items():
-        print(f"  latency      {what}: {_latency_words(latency)}")
+    if times := summary.compress_ms:
+        print(f"  time         p50 {times.p50:.2f} ms, p99 {times.p99:.2f} ms per tick (n = {times.samples})")
+    print(f"  re-read      {_format_sweep(gaze)}")
+    for name, latency in (("blocks", summary.event_to_gaze.blocks), ("keyframes", summary.event_to_gaze.keyframes)):
+        print(f"  latency      {name}: {_format_latency(latency)}")
     print(f"\n  {'camera':16}{'keyframes/s':>12}{'surprise':>10}{'distance':>10}{'gap':>6}{'patches':>10}{'share':>8}")
-    keyframes, patches = summary["keyframes"], gaze["patches"]
+    reasons, patches = keyframes.reasons, gaze.patches
     whole = max(1, sum(patches.values()))
-    for name in clip["cameras"]:
-        reasons = keyframes["reasons"]
+    for name in summary.clip.cameras:
         counts = f"{reasons['surprise'][name]:10}{reasons['distance'][name]:10}{reasons['gap'][name]:6}"
-        print(f"  {name:16}{keyframes['a_second'][name]:12.1f}{counts}{patches[name]:10}{patches[name] / whole:8.0%}")
-    print(f"\n  written      {config.out}/keep.parquet mosaic.png compress.html summary.json")
+        print(f"  {name:16}{keyframes.per_second[name]:12.1f}{counts}{patches[name]:10}{patches[name] / whole:8.0%}")
+    print(f"\n  written      {config.out}/{LOG_FILE} mosaic.png compress.html summary.json")
 
 
-def _sweep_words(gaze: dict[str, Any]) -> str:
-    if not sum(gaze["patches"].values()):
+def _format_sweep(gaze: GazeSummary) -> str:
+    if not sum(gaze.patches.values()):
         return "no patches: no block is read at full resolution"
-    oldest, bound = f"oldest block {gaze['oldest_block_ticks']} ticks", gaze["sweep_bound_ticks"]
-    if bound is None:
+    oldest = f"oldest block {gaze.oldest_block_ticks} ticks"
+    if gaze.sweep_bound_ticks is None:
         return f"{oldest}; this policy has no sweep"
-    return f"{oldest} (the sweep's bound is {bound}), {gaze['swept_share']:.0%} of patches by the sweep"
+    return f"{oldest} (the sweep's bound is {gaze.sweep_bound_ticks}), {gaze.swept_share:.0%} of patches by the sweep"
 
 
-def _latency_words(latency: dict[str, Any]) -> str:
-    if not latency["read"]:
-        return f"{latency['events']} events, none read"
+def _format_latency(latency: GazeLatencySummary) -> str:
+    if not latency.read:
+        return f"{latency.events} events, none read"
     return (
-        f"{latency['events']} events, first patch after p50 {latency['p50_ticks']:.0f}, "
-        f"p99 {latency['p99_ticks']:.0f}, max {latency['max_ticks']} ticks ({latency['same_tick']} in the same tick, "
-        f"{latency['not_read_before_the_end']} not read before the end)"
+        f"{latency.events} events, first patch after p50 {latency.p50_ticks:.0f}, "
+        f"p99 {latency.p99_ticks:.0f}, max {latency.max_ticks} ticks ({latency.same_tick} in the same tick, "
+        f"{latency.not_read_before_the_end} not read before the end)"
     )

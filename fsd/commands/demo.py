@@ -4,9 +4,12 @@ import argparse
 from importlib import resources
 from typing import Any
 
+import msgspec
+
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.replay import print_summary
 from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 EXAMPLE = """examples:
@@ -22,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Replay the packaged clip and say how to look at what was written."""
-    from fsd.replay.replay import replay
 
     with resources.as_file(resources.files("fsd") / "demo_clip") as clip:
         config = config_from(ReplayConfig, options, clip=clip)
@@ -34,10 +36,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             print(f"  report   any browser: {config.out / 'report.html'}")
         if config.overlay:
             print(f"  video    any player: {config.out / 'overlay.mp4'}")
-        if (summary["viewer_file"] or {}).get("file"):
+        if summary.viewer_file and summary.viewer_file.file:
             print(f"  viewer   Foxglove: {config.out / 'drive.mcap'}, layout {LAYOUT_FILE} beside it")
         print(
             f"  plan     python -c \"import pyarrow.parquet as pq; print(pq.read_table('{config.out}/plan.parquet'))\""
         )
         print(f"  figures  {config.out / 'summary.json'}")
-    return summary
+    result: dict[str, Any] = msgspec.to_builtins(summary)
+    return result

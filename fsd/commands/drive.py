@@ -4,13 +4,14 @@ import argparse
 import sys
 from typing import Any
 
+import msgspec
 from tqdm import tqdm
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.data.frames import RATE_HZ
 from fsd.data.simulator.baselines import BASELINES
 from fsd.drive.drive import NETWORKS, DriveConfig, drive
-from fsd.drive.table import bootstrap, figures, paired_difference, table
+from fsd.drive.table import Routes, bootstrap, paired_difference, table
 from fsd.drive.video import film_extremes
 
 EXAMPLE = f"""drivers:
@@ -50,20 +51,19 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         )
         print(table(result.scores, config.scenarios))
         _print_differences(result.scores)
-        print(f"written  {config.out}/routes.json")
+        print(f"written  {config.out}/routes.json summary.json")
     videos = film_extremes(result, options.videos)
     if not options.json:
         for video in videos:
             print(f"video    {video}")
     return {
-        "simulated": True,
-        "drivers": {name: figures(routes) for name, routes in result.scores.items()},
+        **msgspec.to_builtins(result.summary()),
         "out": str(config.out),
         "videos": [str(video) for video in videos],
     }
 
 
-def _print_differences(scores: dict[str, Any]) -> None:
+def _print_differences(scores: dict[str, Routes]) -> None:
     if "network" not in scores:
         return
     own = bootstrap([score.driving_score for score in scores["network"].values()])

@@ -2,16 +2,18 @@
 
 import argparse
 import sys
-from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from fsd.commands.arguments import add_options, config_from, option_group
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import ModelError, UsageError
 from fsd.export.config import ExportConfig, ProofOptions
 from fsd.extras import install_line
+from fsd.outputs.progress import print_progress
 
 if TYPE_CHECKING:
     from fsd.export.parity import ParityReport
@@ -57,7 +59,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise ModelError(f"`fsd export` needs the package {error.name}:\n  {install_line('export')}") from error
     from fsd.compression.budget import BUDGETS
     from fsd.export.recorded_clip import KEEP_BYTES, RecordedClip
+    from fsd.exporting.parity_page import write_parity_page
     from fsd.networks.weights import load_weights, packaged_weights
+    from fsd.outputs.export_summary import ExportSummary
 
     if options.check is not None:
         return _check(options)
@@ -71,21 +75,25 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         clips = [RecordedClip(path, budget, keep_bytes=KEEP_BYTES // len(options.data)) for path in options.data]
     elif config.fraction != 1:
         raise UsageError("--fraction is the share of the clips given with `--data`; there are none.")
-    written = export(config, clips, progress=lambda words: print(f"{words} …", file=sys.stderr))
+    written = export(config, clips, progress=print_progress)
+    page = written.parity.with_suffix(".html") if written.parity else None
+    if page:
+        write_parity_page(page, written)
     int8 = written.others.get("onnx_int8", written.int8)
-    result = {
-        "fp32": str(written.fp32),
-        "int8": str(int8) if int8 else None,
-        "files": {name: str(path) for name, path in written.others.items()},
-        "parity": written.report.to_dict() if written.report else None,
-        "sensitivity": {target: asdict(found) for target, found in written.sensitivity.items()},
-    }
+    summary = ExportSummary(
+        fp32=str(written.fp32),
+        int8=str(int8) if int8 else None,
+        files={name: str(path) for name, path in written.others.items()},
+        passed=written.report.passed if written.report else None,
+        parity=written.report,
+        sensitivity=dict(written.sensitivity),
+    )
     if not options.json:
         print("written  " + "  ".join(str(path) for path in (written.fp32, *written.others.values())))
         for target, sensitivity in written.sensitivity.items():
             print(f"layers, {target}\n{sensitivity.table(WORST_LAYERS)}")
-        if written.report and written.parity:
-            print(f"proof    {written.parity} {written.parity.with_suffix('.html')}")
+        if written.report:
+            print(f"proof    {written.parity} {page}")
             _print_proof(written.report)
             for note in written.report.notes:
                 print(f"  note: {note}")
@@ -94,7 +102,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     failures = written.report.failures if written.report else ()
     for failure in failures:
         print(f"fsd: {failure}", file=sys.stderr)
-    return {**result, "exit_code": OVER_LIMIT if failures else DONE}
+    return {**msgspec.to_builtins(summary), "exit_code": OVER_LIMIT if failures else DONE}
 
 
 def _check(options: argparse.Namespace) -> dict[str, Any]:

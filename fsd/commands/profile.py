@@ -4,9 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import UsageError
+from fsd.outputs.profile_summary import ProfileSummary
 from fsd.profile.config import PACED, ProfileConfig
 
 EXAMPLE = """examples:
@@ -48,30 +51,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Profile or compare, and print; a missed limit sets the exit code."""
     if options.compare:
-        from fsd.profile.compare_profiles import compare_runs
+        from fsd.profile.compare_profiles import compare_profiles
         from fsd.profile.terminal import print_comparison
 
-        comparison = compare_runs(*options.compare)
+        comparison = compare_profiles(*options.compare)
         if not options.json:
             print_comparison(comparison)
-        return comparison
-    if hasattr(options, "soak_s"):
-        options.scenarios = [PACED]
-    config = config_from(ProfileConfig, options)
-    if options.onnx is not None and (config.model is not None or config.adapter is not None):
+        changes: dict[str, Any] = msgspec.to_builtins(comparison)
+        return changes
+    if options.onnx is not None and (hasattr(options, "model") or hasattr(options, "adapter")):
         raise UsageError(
             "--onnx takes a file alone, on random inputs; --model and --adapter run one on a recording. Use one."
         )
+    if hasattr(options, "soak_s"):
+        options.scenarios = [PACED]
+    config = config_from(ProfileConfig, options)
     summary = _profile(config, options)
     if not options.json:
         from fsd.profile.terminal import print_profile
 
         print_profile(summary, config.out)
-    is_met = all(gate["met"] for gate in summary["gates"])
-    return {**summary, "exit_code": DONE if is_met else OVER_LIMIT}
+    is_met = all(gate.is_met for gate in summary.gates)
+    return {**msgspec.to_builtins(summary), "exit_code": DONE if is_met else OVER_LIMIT}
 
 
-def _profile(config: ProfileConfig, options: argparse.Namespace) -> dict[str, Any]:
+def _profile(config: ProfileConfig, options: argparse.Namespace) -> ProfileSummary:
     if options.onnx is not None:
         from fsd.profile.any_model import profile_model, shape_of
 

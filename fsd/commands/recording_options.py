@@ -1,25 +1,31 @@
 """Lines that the commands over a recording print: what was read, what was assumed, and the ratios."""
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fsd.outputs.budget_metrics import BudgetMetrics
+    from fsd.outputs.compress_summary import CompressSummary
+    from fsd.outputs.replay_summary import ReplaySummary
+    from fsd.outputs.run_info import ClipInfo
 
 
-def print_length(summary: dict[str, Any]) -> None:
+def print_length(summary: "ReplaySummary | CompressSummary") -> None:
     """The first line: what was read, and how much of it."""
-    print(f"{summary['clip']['name']}: {summary['ticks']} ticks, {summary['drive_s']:.1f} s of driving at 36 Hz")
+    print(f"{summary.clip.name}: {summary.ticks} ticks, {summary.drive_s:.1f} s of driving at 36 Hz")
 
 
-def print_assumptions(clip: dict[str, Any]) -> None:
-    """What was not there, and what had to be assumed."""
-    if clip["missing_cameras"]:
-        print(f"  masked       {', '.join(clip['missing_cameras'])} (no video)")
-    for note in clip["notes"]:
-        if not note.startswith("No video for"):  # said above
+def print_assumptions(clip: "ClipInfo") -> None:
+    """What was missing, and what had to be assumed."""
+    if clip.missing_cameras:
+        print(f"  masked       {', '.join(clip.missing_cameras)} (no video)")
+    for note in clip.notes:
+        if not note.startswith("No video for"):  # printed above
             print(f"  note         {note}")
 
 
-def print_ratios(compression: dict[str, Any]) -> None:
+def print_ratios(compression: "BudgetMetrics") -> None:
     """The three ratios, always together."""
     print(
-        f"  compression  {compression['budget']}: R_px {compression['r_px']}:1, R_tok {compression['r_tok']}:1, "
-        f"R_mem {compression['r_mem_60s']}:1 over 60 s (of {compression['reference']})"
+        f"  compression  {compression.budget}: R_px {compression.r_px}:1, R_tok {compression.r_tok}:1, "
+        f"R_mem {compression.r_mem_60s}:1 over 60 s (of {compression.reference})"
     )

@@ -6,10 +6,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from fsd.commands.arguments import add_options, config_from
-from fsd.commands.recording_options import print_assumptions, print_length, print_ratios
+from fsd.commands.recording_options import (
+    print_assumptions,
+    print_length,
+    print_ratios,
+)
 from fsd.data.errors import ClipError, UsageError
-from fsd.replay.config import BatchOptions, ReplayConfig
+from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
+from fsd.replay.batch import Outcome, replay_many
+from fsd.replay.config import BatchOptions
+from fsd.replay.replay import ReplayConfig, replay
 from fsd.runtime.health import describe_odometry
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
@@ -42,12 +51,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if len(options.clips) > 1:
         return _run_many(options)
     config = config_from(ReplayConfig, options, clip=options.clips[0])
-    from fsd.replay.replay import replay
 
     summary = replay(config)
     if not options.json:
         print_summary(summary, config)
-    return summary
+    result: dict[str, Any] = msgspec.to_builtins(summary)
+    return result
 
 
 def _run_many(options: argparse.Namespace) -> dict[str, Any]:
@@ -55,7 +64,6 @@ def _run_many(options: argparse.Namespace) -> dict[str, Any]:
     batch = config_from(BatchOptions, options)
     if template.cameras is not None:
         raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
-    from fsd.replay.batch import replay_many
 
     outcomes = replay_many(options.clips, template, batch.workers, batch.shard, batch.force, _print_outcome)
     good = sum(outcome.is_good for outcome in outcomes)
@@ -70,44 +78,41 @@ def _print_outcome(outcome: "Outcome") -> None:
     print(f"{outcome.status:9} {outcome.clip}{why}", file=sys.stderr, flush=True)
 
 
-def print_summary(summary: dict[str, Any], config: ReplayConfig) -> None:
+def print_summary(summary: ReplaySummary, config: ReplayConfig) -> None:
     """The few lines a person reads after a replay."""
-    clip = summary["clip"]
-    plan_ms = summary["stages_ms"].get("plan", {})
     print_length(summary)
-    print(f"  network      {summary['model']['name']} ({summary['model']['precision']}), {summary['network']}")
-    print(f"  cameras      {', '.join(clip['cameras'])}")
-    print_assumptions(clip)
-    if set(summary["odometry_ticks"]) - {"ego"}:
-        print(f"  motion       {describe_odometry(summary['odometry_ticks'])}")
-    for fault in (summary["cameras"] or {}).get("faults", ()):
+    print(f"  network      {summary.model.name} ({summary.model.precision}), {summary.network}")
+    print(f"  cameras      {', '.join(summary.clip.cameras)}")
+    print_assumptions(summary.clip)
+    if set(summary.odometry_ticks) - {"ego"}:
+        print(f"  motion       {describe_odometry(summary.odometry_ticks)}")
+    for fault in summary.cameras.faults if summary.cameras else ():
         print(f"  counted      {fault}")
-    print(f"  speed        {summary['times_real_time']:.2f}x real time, everything written")
-    if plan_ms:
+    print(f"  speed        {summary.times_real_time or 0.0:.2f}x real time, everything written")
+    if plan_ms := summary.stages_ms.get("plan"):
         print(
-            f"  latency      compress + network p50 {plan_ms['p50']:.1f} ms, p99 {plan_ms['p99']:.1f} ms "
-            f"(n = {plan_ms['samples']}); over {summary['deadline']['tick_ms']} ms: {summary['deadline']['ticks_over']}"
+            f"  latency      compress + network p50 {plan_ms.p50:.1f} ms, p99 {plan_ms.p99:.1f} ms "
+            f"(n = {plan_ms.samples}); over {summary.deadline.tick_ms} ms: {summary.deadline.ticks_over}"
         )
-    if summary["compression"] is not None:
-        print_ratios(summary["compression"])
-    joules = summary["joules_a_tick"]
-    words = "unavailable" if joules["value"] is None else f"{joules['value']:.2f} {joules['tag']}"
-    print(f"  joules/tick  {words} ({joules['source']})")
-    for planner, scores in (summary["scores"] or {}).items():
+    if summary.compression is not None:
+        print_ratios(summary.compression)
+    joules = summary.joules_per_tick
+    value = "unavailable" if joules.value is None else f"{joules.value:.2f} {joules.tag}"
+    print(f"  joules/tick  {value} ({joules.source})")
+    for planner, scores in msgspec.structs.asdict(summary.scores).items() if summary.scores else ():
         if "ade_3s_m" in scores:
             print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
-    print(f"  plan hash    {summary['plan_hash']}")
-    viewer = summary["viewer_file"] or {}
-    if viewer.get("why"):
-        print(f"  no mcap      {viewer['why']}")
-    encoded = sorted({how for how in viewer.get("video", {}).values() if how != "passed through"})
-    for how in encoded:
-        print(f"  mcap video   {', '.join(name for name, word in viewer['video'].items() if word == how)}: {how}")
+    print(f"  plan hash    {summary.plan_hash}")
+    viewer = summary.viewer_file or ViewerFile(file=None)
+    if viewer.why:
+        print(f"  no mcap      {viewer.why}")
+    for how in sorted(set(viewer.video.values()) - {"passed through"}):
+        print(f"  mcap video   {', '.join(name for name, each in viewer.video.items() if each == how)}: {how}")
     wanted = {
         "overlay.mp4": config.overlay,
         "report.html": config.report,
-        "drive.mcap": viewer.get("file"),
-        LAYOUT_FILE: viewer.get("file"),
+        "drive.mcap": viewer.file,
+        LAYOUT_FILE: viewer.file,
         "drive.rrd": config.rerun,
     }
     files = ["plan.parquet", "ticks.parquet", "summary.json", *(name for name, is_there in wanted.items() if is_there)]

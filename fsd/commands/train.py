@@ -1,17 +1,19 @@
 """`fsd train`: train on drives in the simulator, or on recordings."""
 
 import argparse
-import sys
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+import msgspec
 
 from fsd.commands.arguments import add_options, config_from, typed_name
 from fsd.data.errors import ModelError, UsageError
 from fsd.data.options import declared_options
 from fsd.extras import install_line
 from fsd.networks.train_options import RecipeConfig, RecordedFitConfig, TrainOptions
+
+if TYPE_CHECKING:
+    from fsd.networks.recorded_fit import RecordedFit
 
 EXAMPLE = """examples:
   fsd train --out runs/mine                                # the packaged recipe, about 9 hours on two cores
@@ -55,9 +57,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def _from_simulator(options: argparse.Namespace) -> dict[str, Any]:
     config = config_from(RecipeConfig, options)
     from fsd.networks.recipe import run_recipe
+    from fsd.training.progress import TrainingProgress
 
-    with _Bars() as bars:
-        weights = run_recipe(config, bars.report)
+    with TrainingProgress(config.out) as progress:
+        weights = run_recipe(config, progress.report)
     if not options.json:
         print(f"weights  {weights}\nnext: fsd export {weights} --data CLIP --out exported")
     return {"weights": str(weights)}
@@ -66,49 +69,27 @@ def _from_simulator(options: argparse.Namespace) -> dict[str, Any]:
 def _from_recordings(options: argparse.Namespace) -> dict[str, Any]:
     config = config_from(RecordedFitConfig, options)
     from fsd.networks.recorded_fit import RESULT, fit_recordings
+    from fsd.training.progress import TrainingProgress
 
-    with _Bars() as bars:
-        result = fit_recordings(config, bars.report)
+    with TrainingProgress(config.out) as progress:
+        result = fit_recordings(config, progress.report)
     if not options.json:
-        print(_in_words(result), f"weights  {config.out / result['weights']}", config.out / RESULT, sep="\n")
-    return result
+        print(_in_words(result), f"weights  {config.out / result.weights}", config.out / RESULT, sep="\n")
+    found: dict[str, Any] = msgspec.to_builtins(result)
+    return found
 
 
-def _in_words(result: dict[str, Any]) -> str:
-    steering = result["steering"]
-    source = "assumed: public figures of a Lincoln MKZ" if steering["is_assumed"] else "as given"
+def _in_words(result: "RecordedFit") -> str:
+    steering = result.steering
+    source = "assumed: public figures of a Lincoln MKZ" if result.is_steering_assumed else "as given"
     lines = [
-        f"labels   curvature from {', '.join(result['curvature_from'])}; steering ratio {steering['ratio']:g}, "
-        f"wheelbase {steering['wheelbase_m']:g} m ({source})",
-        f"learned  {', '.join(result['learned'])}; for other outputs these clips have no labels",
+        f"labels   curvature from {', '.join(result.curvature_from)}; steering ratio {steering.ratio:g}, "
+        f"wheelbase {steering.wheelbase_m:g} m ({source})",
+        f"learned  {', '.join(result.learned)}; for other outputs these clips have no labels",
         "steering wheel angle, root mean square error in rad:",
         "  part    samples  network     zero     mean of the training part",
     ]
-    for part in ("train", "test"):
-        scores = result[part]
-        figures = "  ".join(f"{scores[f'{name}_rmse_rad']:7.4f}" for name in ("network", "zero", "mean"))
-        lines.append(f"  {part:6} {scores['samples']:8d}  {figures}")
-    return "\n".join([*lines, result["caveat"]])
-
-
-class _Bars:
-    """One progress bar a phase, on standard error."""
-
-    def __init__(self) -> None:
-        self._bars: dict[str, tqdm] = {}
-
-    def __enter__(self) -> "_Bars":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for bar in self._bars.values():
-            bar.close()
-
-    def report(self, phase: str, done: int, total: int, figures: dict[str, float]) -> None:
-        if phase not in self._bars:
-            self._bars[phase] = tqdm(total=total, desc=phase, file=sys.stderr, mininterval=2.0)
-        bar = self._bars[phase]
-        bar.update(done - bar.n)
-        shown = {name: f"{figures[name]:.3g}" for name in ("loss", "validation_ade_3s_m") if name in figures}
-        if shown:
-            bar.set_postfix(shown)
+    for part, scores in (("train", result.train), ("test", result.test)):
+        errors_rad = (scores.network_rmse_rad, scores.zero_rmse_rad, scores.mean_rmse_rad)
+        lines.append(f"  {part:6} {scores.samples:8d}  {'  '.join(f'{error:7.4f}' for error in errors_rad)}")
+    return "\n".join([*lines, result.caveat])

@@ -1,19 +1,19 @@
-"""Run the compressor alone over a recording and show what it keeps: `fsd compress`. No model, no network.
+"""Run the compressor alone over a recording and show what it keeps: `fsd compress`. Needs no model.
 
-Ctrl-C, a full disk or a broken file end the run early; what was compressed until then is kept, readable, and
+Ctrl-C, a full disk or a broken file end the run early. What was compressed until then stays readable, and
 `summary.json` says how the run ended.
 """
 
 import sys
 import time
 from contextlib import ExitStack, closing
-from typing import Any
 
+import msgspec
 import numpy as np
 from tqdm import tqdm
 
 from fsd.compress.compress_record import CompressRecord
-from fsd.compress.compression_log import keep_row, keep_schema
+from fsd.compress.compression_log import LOG_FILE, log_row, log_schema
 from fsd.compress.config import CompressConfig, parse_budget
 from fsd.compress.mosaic import mosaic
 from fsd.compress.page import write_compress_page
@@ -22,15 +22,17 @@ from fsd.compression.compressor import Compressor
 from fsd.compression.policies import make_policy, make_selection, policy_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import Clip, open_clip
-from fsd.data.errors import OutputError
 from fsd.data.files import replacing
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import RATE_HZ, FrameSet
+from fsd.outputs.compress_summary import CompressSummary, MosaicTick
 from fsd.outputs.journal import TableJournal
-from fsd.replay.run_record import write_summary
+from fsd.outputs.run_folder import make_result_folder
+from fsd.outputs.run_info import Status
+from fsd.outputs.summary_file import write_summary
 
 
-def compress(config: CompressConfig, show_progress: bool = True) -> dict[str, Any]:
+def compress(config: CompressConfig, show_progress: bool = True) -> CompressSummary:
     """Compress every tick of a recording and write what was kept to `config.out`.
 
     Returns:
@@ -43,12 +45,7 @@ def compress(config: CompressConfig, show_progress: bool = True) -> dict[str, An
     """
     clip = open_clip(config.clip, config.cameras)
     budget = policy_budget(config.policy, parse_budget(config.budget))
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-        for name in ("mosaic.png", "compress.html"):
-            (config.out / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
+    make_result_folder(config.out, ("mosaic.png", "compress.html"))
     policy = make_policy(config.policy, clip.rig)
     record = CompressRecord(clip, budget, config.policy, policy.uses_sweep)
     write_summary(config.out, record.summary("running"))
@@ -67,11 +64,11 @@ def compress(config: CompressConfig, show_progress: bool = True) -> dict[str, An
 
 
 def _finish(
-    config: CompressConfig, clip: Clip, record: CompressRecord, status: str, error: BaseException | None = None
-) -> dict[str, Any]:
+    config: CompressConfig, clip: Clip, record: CompressRecord, status: Status, error: BaseException | None = None
+) -> CompressSummary:
     summary = record.summary(status, error)
     write_summary(config.out, summary)
-    write_compress_page(config.out / "compress.html", config.out, summary, clip, record.thumbnails)
+    write_compress_page(config.out / "compress.html", config.out, msgspec.to_builtins(summary), clip, record.thumbnails)
     return summary
 
 
@@ -83,9 +80,7 @@ def _run(
     selection = make_selection(config.policy, camera_count, budget)
     last_read = np.full(ALL_BLOCKS, -1, np.int64)
     with ExitStack() as stack:
-        table = stack.enter_context(
-            closing(TableJournal(config.out / "keep.parquet", keep_schema(budget, config.policy)))
-        )
+        table = stack.enter_context(closing(TableJournal(config.out / LOG_FILE, log_schema(budget, config.policy))))
         source = stack.enter_context(
             FrameSource(
                 clip,
@@ -111,7 +106,7 @@ def _run(
             gap_ticks = np.where(last_read < 0, -1, count - last_read)
             read = compressor.gaze.picked[: compressor.gaze.count]
             last_read[read] = count
-            table.append(keep_row(given, compressed, telemetry, gap_ticks, budget.input_bytes))
+            table.append(log_row(given, compressed, telemetry, gap_ticks, budget.input_bytes))
             record.add(given, compressed, telemetry, read, compress_ms)
             last = frame_set, compressed
             if count == mosaic_count:
@@ -141,9 +136,9 @@ def _write_mosaic(
     seconds = float(compressed.tick / RATE_HZ)
     facts = (
         f"tick {compressed.tick}, {seconds:.2f} s · {budget.name} · {config.policy.replace('_', ' ')} gaze · "
-        f"{budget.pixels:,} pixels a tick · left: the camera, right: what the network gets"
+        f"{budget.pixels:,} pixels per tick · left: the camera, right: what the network gets"
     )
     picture = mosaic(frame_set, compressed, age_ticks, clip.name, facts)
     with replacing(config.out / "mosaic.png") as unfinished:
         picture.save(unfinished, "png", compress_level=3)  # a third of the time of the usual 6, for 7% more bytes
-    record.mosaic = {"tick": compressed.tick, "second": round(seconds, 3)}
+    record.mosaic = MosaicTick(tick=compressed.tick, second=round(seconds, 3))

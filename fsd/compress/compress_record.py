@@ -1,14 +1,14 @@
 """What a run of `fsd compress` adds up to: counters, ratios and latencies for its `summary.json`.
 
-docs/compress.md describes the fields. Nothing here grows with the drive but 4 bytes a tick.
+docs/compress.md describes the fields. Memory use is constant except for 4 bytes per tick.
 """
 
 import io
 import time
 from array import array
 from collections import Counter
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from fsd.compress.compression_log import bytes_in
@@ -20,10 +20,19 @@ from fsd.compression.tick import CompressedTick
 from fsd.data.clip import Clip
 from fsd.data.frame_source import SyncReport
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
-from fsd.outputs.budget_metrics import budget_figures
+from fsd.outputs.budget_metrics import budget_metrics
+from fsd.outputs.compress_summary import (
+    CompressSummary,
+    EventToGaze,
+    GazeSummary,
+    KeyframeSummary,
+    MemorySummary,
+    MosaicTick,
+    RecordingCompression,
+)
+from fsd.outputs.run_info import Status, clip_info, sync_summary, time_percentiles
 from fsd.overlay.drawing import rgb_picture
 from fsd.runtime.planner import WARM_UP_TICKS
-from fsd.version import __version__
 
 REASONS = {"start": START, "surprise": SURPRISE, "distance": DISTANCE, "gap": GAP}
 _THUMBNAIL_PX = (240, 180)
@@ -56,7 +65,7 @@ class CompressRecord:
         self._events, self._block_latency, self._keyframe_latency = EventDetector(), GazeLatency(), GazeLatency()
         self._ticks = 0
         self._sync: SyncReport | None = None
-        self.mosaic: dict[str, Any] | None = None
+        self.mosaic: MosaicTick | None = None
         self.thumbnails: dict[str, bytes] = {}
 
     def add(
@@ -93,72 +102,51 @@ class CompressRecord:
         """Take the decoder's and clock's counters at the end of the run, however it ended."""
         self._sync = sync
 
-    def summary(self, status: str, error: BaseException | None = None) -> dict[str, Any]:
-        """The content of `summary.json`; `status` is running, complete, interrupted or failed."""
-        clip, drive_s = self._clip, float(self._ticks / RATE_HZ)
-        has_video = [stream is not None for stream in clip.streams]
-        return {
-            "fsd_version": __version__,
-            "status": status,
-            "error": None if error is None else f"{type(error).__name__}: {error}",
-            "clip": {
-                "name": clip.name,
-                "format": clip.format,
-                "cameras": [name for name, there in zip(CAMERAS, has_video, strict=True) if there],
-                "missing_cameras": [name for name, there in zip(CAMERAS, has_video, strict=True) if not there],
-                "rig": "assumed" if clip.rig_is_assumed else clip.rig.name,
-                "has_ego": clip.ego is not None,
-                "notes": list(clip.notes),
-            },
-            "ticks": self._ticks,
-            "drive_s": drive_s,
-            "wall_s": time.perf_counter() - self._wall_start_s,
-            "policy": self._policy,
-            "odometry_ticks": dict(self._odometry),
-            "compression": self._compression(drive_s),
-            "gaze": {
-                "patches": dict(zip(CAMERAS, self._patches.tolist(), strict=True)),
-                "swept_share": self._swept / max(1, int(self._patches.sum())),
-                "oldest_block_ticks": self._oldest_ticks,
-                "sweep_bound_ticks": self._sweep_ticks,
-                "blocks_never_read": dict(zip(CAMERAS, self._never_read.tolist(), strict=True)),
-            },
-            "keyframes": {
-                "a_second": self._a_second(self._all_keyframes, drive_s),
-                "count": dict(zip(CAMERAS, self._all_keyframes.tolist(), strict=True)),
-                "reasons": {
-                    reason: dict(zip(CAMERAS, counts.tolist(), strict=True))
-                    for reason, counts in zip(REASONS, self._keyframes, strict=True)
+    def summary(self, status: Status, error: BaseException | None = None) -> CompressSummary:
+        """The content of `summary.json` until now."""
+        drive_s = float(self._ticks / RATE_HZ)
+        compress_ms = np.array(self._compress_ms)
+        return CompressSummary(
+            status=status,
+            error=None if error is None else f"{type(error).__name__}: {error}",
+            clip=clip_info(self._clip),
+            ticks=self._ticks,
+            drive_s=drive_s,
+            wall_s=time.perf_counter() - self._wall_start_s,
+            policy=self._policy,
+            odometry_ticks=dict(self._odometry),
+            compression=self._compression(drive_s),
+            gaze=GazeSummary(
+                patches=_by_camera(self._patches),
+                swept_share=self._swept / max(1, int(self._patches.sum())),
+                oldest_block_ticks=self._oldest_ticks,
+                sweep_bound_ticks=self._sweep_ticks,
+                blocks_never_read=_by_camera(self._never_read),
+            ),
+            keyframes=KeyframeSummary(
+                per_second={
+                    name: round(count / drive_s, 3) if drive_s else 0.0
+                    for name, count in _by_camera(self._all_keyframes).items()
                 },
-            },
-            "memory": {"commits": self._commits, "slots_filled": self._memory_slots},
-            "event_to_gaze": {"blocks": self._block_latency.to_dict(), "keyframes": self._keyframe_latency.to_dict()},
-            "compress_ms": self._compress_time(),
-            "mosaic": self.mosaic,
-            "cameras": self._sync.to_dict() if self._sync else None,
-        }
+                count=_by_camera(self._all_keyframes),
+                reasons={reason: _by_camera(counts) for reason, counts in zip(REASONS, self._keyframes, strict=True)},
+            ),
+            memory=MemorySummary(commits=self._commits, slots_filled=self._memory_slots),
+            event_to_gaze=EventToGaze(blocks=self._block_latency.summary(), keyframes=self._keyframe_latency.summary()),
+            compress_ms=time_percentiles(compress_ms) if len(compress_ms) else None,
+            mosaic=self.mosaic,
+            cameras=sync_summary(self._sync),
+        )
 
-    def _compression(self, drive_s: float) -> dict[str, Any]:
+    def _compression(self, drive_s: float) -> RecordingCompression:
         budget = self._budget
         own_pixels = sum(stream.width_px * stream.height_px for stream in self._clip.streams if stream is not None)
-        return {
-            **budget_figures(budget),
-            "r_px_of_this_recording": round(own_pixels / budget.pixels, 2),
-            "bytes_in_a_second": round(self._bytes_in / drive_s) if drive_s else None,
-            "bytes_out_a_second": round(budget.input_bytes * RATE_HZ),
-        }
-
-    def _a_second(self, counts: np.ndarray, drive_s: float) -> dict[str, float]:
-        return {
-            name: round(int(count) / drive_s, 3) if drive_s else 0.0
-            for name, count in zip(CAMERAS, counts, strict=True)
-        }
-
-    def _compress_time(self) -> dict[str, float]:
-        values = np.array(self._compress_ms)
-        if not len(values):
-            return {}
-        return {f"p{p}": round(float(np.percentile(values, p)), 4) for p in (50, 99)} | {"samples": len(values)}
+        return RecordingCompression(
+            **msgspec.structs.asdict(budget_metrics(budget)),
+            r_px_of_this_recording=round(own_pixels / budget.pixels, 2),
+            bytes_in_per_second=round(self._bytes_in / drive_s) if drive_s else None,
+            bytes_out_per_second=round(budget.input_bytes * RATE_HZ),
+        )
 
     def _add_thumbnails(self, frame_set: FrameSet) -> None:
         for index, name in enumerate(CAMERAS):
@@ -167,3 +155,7 @@ class CompressRecord:
                 buffer = io.BytesIO()
                 rgb_picture(frame, _THUMBNAIL_PX).save(buffer, "jpeg", quality=84)
                 self.thumbnails[name] = buffer.getvalue()
+
+
+def _by_camera(counts: np.ndarray) -> dict[str, int]:
+    return dict(zip(CAMERAS, counts.tolist(), strict=True))

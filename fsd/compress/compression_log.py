@@ -1,4 +1,4 @@
-"""The table `fsd compress` writes, one row a tick: `keep.parquet`, what the compressor kept and why.
+"""`compression_log.parquet` of `fsd compress`: what the compressor kept and why, one row per tick.
 
 docs/compress.md describes every column for people; a test holds the two together.
 """
@@ -15,11 +15,13 @@ from fsd.data.frames import BLOCKS, CAMERAS, FrameSet
 from fsd.version import __version__
 
 USUAL_DEVIATION = 16
-"""Surprise counts in 1/16 of a block's usual deviation."""
+"""Surprise is in units of 1/16 of a block's usual deviation."""
+
+LOG_FILE = "compression_log.parquet"
 
 
-def keep_schema(budget: Budget, policy: str) -> pa.Schema:
-    """Columns of `keep.parquet`; the file's own metadata names budget and policy."""
+def log_schema(budget: Budget, policy: str) -> pa.Schema:
+    """Columns of the log; the file's metadata names budget and policy."""
 
     def each(value: pa.DataType, size: int) -> pa.DataType:
         return pa.list_(value, size)
@@ -52,7 +54,7 @@ def keep_schema(budget: Budget, policy: str) -> pa.Schema:
     )
 
 
-def keep_row(
+def log_row(
     frame_set: FrameSet, compressed: CompressedTick, telemetry: TickTelemetry, gap_ticks: np.ndarray, bytes_out: int
 ) -> dict[str, Any]:
     """One row.
@@ -89,6 +91,6 @@ def keep_row(
 
 
 def bytes_in(frame_set: FrameSet) -> int:
-    """Bytes of YUV 4:2:0 that the cameras gave since the tick before."""
+    """Bytes of YUV 4:2:0 of the pictures that are new at this tick."""
     shown = [frame for frame, is_new in zip(frame_set.frames, frame_set.is_new, strict=True) if frame and is_new]
     return sum(frame.y_plane.size + frame.u_plane.size + frame.v_plane.size for frame in shown)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsd.compression.budget import BUDGETS, Budget
-from fsd.compression.policies import POLICIES
+from fsd.compression.policy_names import POLICIES
 from fsd.data.options import OptionError, option, results_folder
 from fsd.data.recording_options import RecordingOptions
 

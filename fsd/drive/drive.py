@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsd.data.errors import ModelError, OutputError
+from fsd.data.errors import ModelError
 from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS
 from fsd.data.options import OptionError, Options, option, results_folder
@@ -23,6 +23,10 @@ from fsd.data.simulator.seeds import EVALUATION_SEEDS, check_evaluation_seed
 from fsd.data.standard_rigs import canonical_rig
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR, BaselineDriver, Driver, Latency, NetworkDriver, blurred
 from fsd.drive.journal import DriveJournal, file_digest
+from fsd.drive.table import route_metrics
+from fsd.outputs.drive_summary import DriveSummary
+from fsd.outputs.run_folder import make_result_folder
+from fsd.outputs.summary_file import write_summary
 from fsd.runtime.engine import packaged_model
 
 NETWORKS: dict[str, Mapping[str, Any]] = {
@@ -105,6 +109,19 @@ class DriveResult:
             for (scenario, seed), score in sorted(routes.items())
         ]
 
+    def summary(self) -> DriveSummary:
+        """The content of `summary.json`."""
+        config = self.config
+        return DriveSummary(
+            scenarios=config.scenarios,
+            routes=config.routes,
+            first_seed=config.first_seed,
+            latency=config.latency,
+            follow=config.follow,
+            draw_every_ticks=config.draw_every_ticks,
+            drivers={name: route_metrics(routes) for name, routes in self.scores.items()},
+        )
+
 
 def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = None) -> DriveResult:
     """Drive every route with every driver; routes that `config.out` already holds for the same settings are skipped.
@@ -130,17 +147,15 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
         with ProcessPoolExecutor(config.workers, context, _start_worker, (config,)) as pool:
             pending = {pool.submit(_work, names[job[0]], *job[1:]): job for job in missing}
             for done, future in enumerate(as_completed(pending), start=len(jobs) - len(missing) + 1):
-                journal.keep(pending[future], future.result())
+                journal.append(pending[future], future.result())
                 if progress is not None:
                     progress(done, len(jobs))
     result = DriveResult(config, {driver: {} for driver in names})
     for driver, scenario, seed in jobs:
         result.scores[driver][scenario, seed] = journal.done[driver, scenario, seed]
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-        write_text(config.out / "routes.json", json.dumps(result.to_rows(), indent=1) + "\n")
-    except OSError as error:
-        raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
+    make_result_folder(config.out)
+    write_text(config.out / "routes.json", json.dumps(result.to_rows(), indent=1) + "\n")
+    write_summary(config.out, result.summary())
     return result
 
 

@@ -1,6 +1,6 @@
-"""Routes that have been driven, kept one a line as they end, so that a broken run goes on where it was.
+"""`routes.jsonl`: one line per finished route, so that an interrupted run can continue.
 
-A line counts again only for the same driver, model, world and settings.
+A line is reused only for the same driver, model, scenario, seed and settings.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ class DriveJournal:
     """`routes.jsonl` of a folder.
 
     Args:
-        path: of the file; made with its folder when the first route is kept.
-        settings: of everything but driver, scenario and seed that decides how a drive goes, by driver.
+        path: of the file; made with its folder when the first route is added.
+        settings: driver -> everything besides driver, scenario and seed that decides how it drives.
 
     Raises:
         OutputError: it cannot be read or written.
@@ -38,8 +38,8 @@ class DriveJournal:
             if row["settings"] == self._keys.get(row["driver"]):
                 self.done[job] = RouteScore(**{name: value for name, value in row.items() if name in names})
 
-    def keep(self, job: Job, score: RouteScore) -> None:
-        """Append a route that has been driven."""
+    def append(self, job: Job, score: RouteScore) -> None:
+        """Add a finished route."""
         driver, scenario, seed = job
         row = {"driver": driver, "scenario": scenario, "seed": seed, "settings": self._keys[driver], **asdict(score)}
         try:
@@ -60,7 +60,7 @@ class DriveJournal:
             try:
                 rows.append(json.loads(line))
             except ValueError:
-                continue  # the line that was being written when a run broke
+                continue  # a line that was cut off when a run stopped
         return rows
 
 

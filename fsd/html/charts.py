@@ -1,35 +1,35 @@
 """Charts as inline SVG with labels in HTML, so that text stays readable at any width, on paper and on a phone.
 
-Takes arrays and words; does not know what they mean. Colours are names of the style sheet (`network`, `driven` …).
+Takes numbers and names; does not know what they mean. Colours are names of the style sheet.
 """
 
-import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL import Image
+from markupsafe import Markup
 
-from fsd.html.page import data_uri, text
+from fsd.html.axes import Axis, thinned
+from fsd.html.page import render
+from fsd.html.svg import element, line_path
 
-MAX_POINTS = 480
-"""A line has at most this many points: what a wide screen can show."""
+Colour = Literal["ink", "blue", "azure", "orange", "amber", "green", "violet", "grey", "silver", "pale", "red"]
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart: `name` for the legend, `colour` of the style sheet, `values` (T,); NaN leaves a gap."""
+    """One line of a chart: `name` for the legend, `values` (T,); NaN leaves a gap."""
 
     name: str
-    colour: str
+    colour: Colour
     values: np.ndarray
     is_dashed: bool = False
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A numbered spot on a line that leads somewhere: `x`, `y` in the chart's units, `label`, `link`."""
+class Mark(NamedTuple):
+    """A numbered place that links somewhere: `x`, `y` in the chart's units."""
 
     x: float
     y: float
@@ -37,191 +37,160 @@ class Mark:
     link: str
 
 
-def thinned(values: np.ndarray, keep_peaks: bool, points: int = MAX_POINTS) -> np.ndarray:
-    """(M,) at most `points` values: the mean, or the largest (`keep_peaks`), of equal stretches; NaN is left out."""
-    if len(values) <= points:
-        return values
-    take = np.max if keep_peaks else np.mean
-    parts = _stretches(values, points)
-    return np.array([take(known) if len(known := part[np.isfinite(part)]) else np.nan for part in parts])
+class Key(NamedTuple):
+    """An entry of a legend."""
+
+    name: str
+    colour: Colour
+    value: str = ""
+    is_line: bool = True
+    is_dashed: bool = False
 
 
-def nice_ticks(top: float, count: int = 4) -> list[float]:
-    """Round numbers from 0 to at least `top`: steps of 1, 2 or 5 times a power of ten."""
-    if not np.isfinite(top) or top <= 0:
-        return [0.0, 1.0]
-    rough = top / count
-    power = 10.0 ** np.floor(np.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
-    return [float(step * index) for index in range(int(np.ceil(top / step - 1e-9)) + 1)]
+@dataclass
+class Chart:
+    """Draw with the methods below, then call `html`. `title` is for those who cannot see it."""
+
+    x: Axis
+    y: Axis
+    title: str
+    height_px: int = 220
+    hover: str = ""
+    keys: list[Key] = field(default_factory=list)
+    labels: list[tuple[str, str, str, str]] = field(default_factory=list)
+    marks: list[tuple[str, str, str, str]] = field(default_factory=list)
+    _shapes: list[Markup] = field(default_factory=list)
+
+    def line(self, x: np.ndarray, line: Series) -> None:
+        """A line through (T,) points, with an entry in the legend if it has a name."""
+        if line.name:
+            self.keys.append(Key(line.name, line.colour, is_dashed=line.is_dashed))
+        css = f"line {line.colour}{' dashed' * line.is_dashed}"
+        self._shapes.append(element("path", css=css, d=line_path(self.x.percent(x), self._down(line.values))))
+
+    def bar(self, left: float, right: float, low: float, high: float, colour: Colour, tip: str = "") -> None:
+        """A rectangle between two x and two y values; `tip` shows under the pointer."""
+        (x0, x1), (y0, y1) = self.x.percent(np.array([left, right])), self._down(np.array([high, low]))
+        title = element("title", Markup.escape(tip)) if tip else Markup()
+        size = {"width": float(max(x1 - x0, 0.1)), "height": float(y1 - y0)}
+        self._shapes.append(element("rect", title, css=colour, x=float(x0), y=float(y0), **size))
+
+    def points(self, x: np.ndarray, y: np.ndarray, colour: Colour, radius_px: float = 1.5) -> None:
+        """Dots at (T,) places, as one path: thousands of them stay small."""
+        path = "".join(f"M{at_x:.2f} {at_y:.2f}h0" for at_x, at_y in zip(self.x.percent(x), self._down(y), strict=True))
+        if path:
+            self._shapes.append(element("path", css=f"dots {colour}", stroke_width=2 * radius_px, d=path))
+
+    def label(self, x: float, y: float, text: str, css: str = "") -> None:
+        """A text that begins at a place; with `css="before"` it ends there."""
+        self.labels.append((*self._place(x, y), text, css))
+
+    def limit(self, x: float | None = None, y: float | None = None, label: str = "") -> None:
+        """A dashed line across the chart at one x or one y."""
+        if x is not None:
+            at = float(self.x.percent(x))
+            self._shapes.append(element("path", css="limit", d=f"M{at:.2f} 0V100"))
+        if y is not None:
+            at = float(self._down(y))
+            self._shapes.append(element("path", css="limit", d=f"M0 {at:.2f}H100"))
+            if label:
+                self.labels.append(("100", f"{at:.2f}", label, "limit-label before"))
+
+    def mark(self, mark: Mark) -> None:
+        """A link at a place."""
+        self.marks.append((*self._place(mark.x, mark.y), mark.label, mark.link))
+
+    def show_under_pointer(self, x: np.ndarray, lines: Sequence[Series]) -> None:
+        """Values of (T,) lines that the page's script shows under the pointer."""
+
+        def numbers(values: np.ndarray, digits: int = 4) -> list[float | None]:
+            return [float(f"{value:.{digits}g}") if np.isfinite(value) else None for value in values]
+
+        content = {
+            "x": numbers(x, digits=6),
+            "low": self.x.low,
+            "high": self.x.high,
+            "xName": self.x.label,
+            "unit": self.y.label,
+            "lines": [{"name": line.name, "values": numbers(line.values)} for line in lines],
+        }
+        self.hover = json.dumps(content, separators=(",", ":"))
+
+    @property
+    def x_labels(self) -> list[tuple[str, str]]:
+        """(percent from the left, text) of the ticks."""
+        return [(f"{float(self.x.percent(value)):.2f}", text) for value, text in self.x.marks(6)]
+
+    @property
+    def y_labels(self) -> list[tuple[str, str]]:
+        """(percent from the top, text) of the ticks."""
+        return [(f"{float(self._down(value)):.2f}", text) for value, text in self.y.marks()]
+
+    @property
+    def label_width(self) -> int:
+        """Characters that the labels of the y axis need; at least 5, so that charts below one another line up."""
+        return max(5, *(len(text) for _, text in self.y_labels))
+
+    def html(self) -> Markup:
+        """The chart with axes and legend."""
+        grid = [element("path", css="grid", d=f"M0 {at}H100") for at, _ in self.y_labels]
+        frame = {"viewBox": "0 0 100 100", "preserveAspectRatio": "none", "aria_hidden": "true"}
+        return render("chart", chart=self, shapes=element("svg", *grid, *self._shapes, **frame))
+
+    def _down(self, values: np.ndarray | float) -> np.ndarray:
+        return 100 - self.y.percent(values)
+
+    def _place(self, x: float, y: float) -> tuple[str, str]:
+        return f"{float(self.x.percent(x)):.2f}", f"{float(self._down(y)):.2f}"
 
 
 def line_chart(
     x: np.ndarray,
     series: Sequence[Series],
-    y_unit: str,
-    x_unit: str = "s",
+    y_label: str,
+    x_label: str = "time, s",
     limit: tuple[float, str] | None = None,
     marks: Sequence[Mark] = (),
     keep_peaks: bool = False,
-) -> str:
+    y_axis: Axis | None = None,
+    height_px: int = 220,
+    has_legend: bool = True,
+) -> Markup:
     """Lines over a common axis, with a legend and values under the pointer.
 
     Args:
         x: (T,) rising; series: what to draw.
         limit: a horizontal line and its label.
-        keep_peaks: thin out long series by their peaks instead of their means.
+        keep_peaks: thin long series by their peaks instead of their means.
+        y_axis: None is an axis from 0 to the largest value.
     """
-    along = thinned(x, keep_peaks=False)
-    lines = [Series(line.name, line.colour, thinned(line.values, keep_peaks), line.is_dashed) for line in series]
-    known = [line.values[np.isfinite(line.values)] for line in lines]
-    top = max([float(values.max()) for values in known if len(values)] + ([limit[0]] if limit else []), default=1.0)
-    ticks = nice_ticks(top * 1.02)
-    x_from, x_to = float(x[0]), float(x[-1]) if x[-1] > x[0] else float(x[0]) + 1.0
-
-    def place(at_x: np.ndarray | float, at_y: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        return (np.asarray(at_x) - x_from) / (x_to - x_from) * 100, 100 - np.asarray(at_y) / ticks[-1] * 100
-
-    grid = "".join(f"<line class=grid x1=0 x2=100 y1={y:.2f} y2={y:.2f} />" for y in place(0, np.array(ticks))[1])
-    paths = "".join(
-        f"<path class='line {line.colour}{' dashed' * line.is_dashed}' d='{_path(*place(along, line.values))}' />"
-        for line in lines
-    )
-    bound = ""
+    lines = [
+        Series(line.name, line.colour, thinned(line.values, keep_peaks=keep_peaks), line.is_dashed) for line in series
+    ]
+    known = [float(np.nanmax(line.values)) for line in lines if np.isfinite(line.values).any()]
+    top = max([*known, *([limit[0]] if limit else [])], default=1.0)
+    x_from = float(x[0])
+    x_axis = Axis(x_label, x_from, float(x[-1]) if x[-1] > x_from else x_from + 1.0)
+    names = ", ".join(line.name for line in series)
+    chart = Chart(x_axis, y_axis or Axis.from_zero(y_label, top * 1.02), f"{names} over {x_label}", height_px)
+    along = thinned(x)
+    for line in lines:
+        chart.line(along, line)
     if limit:
-        y = float(place(0, limit[0])[1])
-        grid += f"<line class=limit x1=0 x2=100 y1={y:.2f} y2={y:.2f} />"
-        bound = f"<span class=limit-label style='top:{y:.2f}%'>{text(limit[1])}</span>"
-    spots = "".join(
-        f"<a class=mark href='{text(mark.link)}' style='left:{px:.2f}%;top:{py:.2f}%'>{text(mark.label)}</a>"
-        for mark in marks
-        for px, py in [place(mark.x, mark.y)]
-    )
-    y_labels = "".join(f"<span style='top:{100 - tick / ticks[-1] * 100:.2f}%'>{tick:g}</span>" for tick in ticks)
-    x_ticks = [tick for tick in nice_ticks(x_to - x_from, 6) if tick <= (x_to - x_from) * 1.001]
-    x_labels = "".join(
-        f"<span style='left:{tick / (x_to - x_from) * 100:.2f}%'>{x_from + tick:g}</span>" for tick in x_ticks
-    )
-    return (
-        f"<figure class=chart data-chart='{_data(along, lines, y_unit, x_unit)}'>{_legend(series, y_unit)}"
-        f"<div class=plot><div class=y-labels>{y_labels}</div>"
-        f"<div class=area><svg viewBox='0 0 100 100' preserveAspectRatio=none aria-hidden=true>{grid}{paths}</svg>"
-        f"{bound}{spots}<span class=cursor></span><span class=tip></span></div>"
-        f"<div class=x-labels>{x_labels}<i>{text(x_unit)}</i></div></div></figure>"
-    )
+        chart.limit(y=limit[0], label=limit[1])
+    for mark in marks:
+        chart.mark(mark)
+    chart.show_under_pointer(along, lines)
+    if not has_legend:
+        chart.keys.clear()
+    return chart.html()
 
 
-def bars(rows: Sequence[tuple[str, float, str]], colour: str, top: float | None = None) -> str:
-    """Horizontal bars: (name, value, what to print) each."""
-    scale = top or max([value for _, value, _ in rows], default=0) or 1.0
-    return (
-        "<div class=bars>"
-        + "".join(
-            f"<span>{text(name)}</span><div><b class='fill {colour}' style='width:{share * 100:.1f}%'></b></div>"
-            f"<span class=num>{text(words)}</span>"
-            for name, value, words in rows
-            for share in [min(1, value / scale)]
-        )
-        + "</div>"
-    )
+def legend(keys: Sequence[Key], unit: str = "") -> Markup:
+    """What the colours mean."""
+    return render("legend", keys=keys, unit=unit)
 
 
-def stacked_bar(parts: Sequence[tuple[str, float, str]], unit: str) -> str:
-    """One bar cut into (name, value, colour) pieces, with a legend that gives each value."""
-    whole = sum(value for _, value, _ in parts) or 1.0
-    pieces = "".join(
-        f"<b class='fill {colour}' style='width:{value / whole * 100:.2f}%' title='{text(name)}'></b>"
-        for name, value, colour in parts
-    )
-    keys = "".join(
-        f"<span><i class='key fill {colour}'></i>{text(name)} <b>{value:.2f}</b> {text(unit)}</span>"
-        for name, value, colour in parts
-    )
-    return f"<div class=stack>{pieces}</div><div class=legend>{keys}</div>"
-
-
-def heat_picture(values: np.ndarray, rgb: tuple[int, int, int], top: float | None = None) -> str:
-    """A (rows, columns) array as a picture of as many pixels: the colour, more opaque where the value is larger.
-
-    Transparent where it is zero, so that it lies over a picture or over a page of any colour.
-    """
-    scale = top or float(values.max()) or 1.0
-    pixels = np.empty((*values.shape, 4), np.uint8)
-    pixels[..., :3] = rgb
-    pixels[..., 3] = np.clip(np.rint(np.asarray(values, np.float64) / scale * 255), 0, 255)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels, "RGBA").save(buffer, "png", optimize=True)
-    return data_uri(buffer.getvalue(), "png")
-
-
-def strips(
-    rows: Sequence[tuple[str, np.ndarray]],
-    rgb: tuple[int, int, int],
-    duration_s: float,
-    note: str = "",
-    top: float = 1.0,
-) -> str:
-    """One strip per name along time: (name, (M,) values in 0 … `top`, which is the full colour)."""
-    lines = "".join(
-        f"<span>{text(name)}</span><img alt='' src='{heat_picture(values[None, :], rgb, top)}'>"
-        for name, values in rows
-    )
-    ends = (
-        f"<span></span><div class=ends><span>0 s</span><span>{text(note)}</span><span>{duration_s:.1f} s</span></div>"
-    )
-    return f"<div class=strips>{lines}{ends}</div>"
-
-
-def in_buckets(values: np.ndarray, points: int = 240, keep_peaks: bool = False) -> np.ndarray:
-    """(M,) means, or largest values, of at most `points` equal stretches of (T,) values, for a strip."""
-    values = np.asarray(values, np.float64)
-    if len(values) <= points:
-        return values
-    return np.array([part.max() if keep_peaks else part.mean() for part in _stretches(values, points)])
-
-
-def most_of(rows: Sequence[tuple[str, np.ndarray]]) -> float:
-    """The largest value of all strips, 1 where there is none: their common full colour."""
-    return max((float(values.max()) for _, values in rows if len(values)), default=0.0) or 1.0
-
-
-def _stretches(values: np.ndarray, points: int) -> list[np.ndarray]:
-    """At most `points` parts of (T,) values, as equal as can be.
-
-    Cutting 396 ticks into 240 would mix parts of one and of two: a keyframe would have two shades in one strip, and a
-    line would be smooth on its left and rough on its right. So the length is chosen first, then the count.
-    """
-    each = -(-len(values) // points)
-    return np.array_split(values, len(values) // each)
-
-
-def _path(x: np.ndarray, y: np.ndarray) -> str:
-    words, is_down = [], False
-    for at_x, at_y in zip(x, y, strict=True):
-        if np.isfinite(at_y):
-            words.append(f"{'L' if is_down else 'M'}{at_x:.2f} {at_y:.2f}")
-        is_down = bool(np.isfinite(at_y))
-    return "".join(words)
-
-
-def _legend(series: Sequence[Series], y_unit: str) -> str:
-    keys = "".join(
-        f"<span><i class='key line-key {line.colour}{' dashed' * line.is_dashed}'></i>{text(line.name)}</span>"
-        for line in series
-    )
-    return f"<div class=legend>{keys}<span class=unit>{text(y_unit)}</span></div>"
-
-
-def _data(x: np.ndarray, lines: Sequence[Series], y_unit: str, x_unit: str) -> str:
-    """What the page's script shows under the pointer."""
-
-    def numbers(values: np.ndarray) -> list[float | None]:
-        return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]
-
-    content = {
-        "x": numbers(x),
-        "unit": y_unit,
-        "xUnit": x_unit,
-        "lines": [{"name": line.name, "values": numbers(line.values)} for line in lines],
-    }
-    return text(json.dumps(content, separators=(",", ":")))
+def picture_with_marks(svg: Markup, marks: Sequence[tuple[str, str, str, str]]) -> Markup:
+    """A picture with links over it: (percent from the left, percent from the top, label, link) each."""
+    return render("marked", svg=svg, marks=marks)

@@ -5,24 +5,23 @@ for (const figure of document.querySelectorAll("[data-chart]")) {
   const area = figure.querySelector(".area");
   const cursor = figure.querySelector(".cursor");
   const tip = figure.querySelector(".tip");
-  const first = chart.x[0];
-  const span = chart.x[chart.x.length - 1] - first || 1;
+  const span = chart.high - chart.low;
   const show = (event) => {
     const box = area.getBoundingClientRect();
     const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
-    const at = first + share * span;
+    const at = chart.low + share * span;
     let low = 0, high = chart.x.length - 1;
     while (high - low > 1) {
       const middle = (low + high) >> 1;
       if (chart.x[middle] <= at) low = middle; else high = middle;
     }
     const nearest = at - chart.x[low] < chart.x[high] - at ? low : high;
-    const left = ((chart.x[nearest] - first) / span) * 100;
+    const left = ((chart.x[nearest] - chart.low) / span) * 100;
     const lines = chart.lines.map((line) => {
       const value = line.values[nearest];
       return `${line.name}  ${value === null ? "–" : `${value} ${chart.unit}`}`;
     });
-    tip.textContent = [`${chart.x[nearest].toFixed(2)} ${chart.xUnit}`, ...lines].join("\n");
+    tip.textContent = [`${chart.xName}: ${+chart.x[nearest].toFixed(2)}`, ...lines].join("\n");
     cursor.style.display = tip.style.display = "block";
     cursor.style.left = `${left}%`;
     tip.style.left = left < 55 ? `calc(${left}% + 10px)` : "auto";
@@ -33,12 +32,12 @@ for (const figure of document.querySelectorAll("[data-chart]")) {
   area.addEventListener("pointerdown", show);
   area.addEventListener("pointerleave", hide);
 }
-// Escape closes an enlarged picture; the arrow keys turn to the one beside it.
+// Escape closes an enlarged picture; the arrow keys show the one before or after it.
 document.addEventListener("keydown", (event) => {
-  const open = document.querySelector(".moment:target");
+  const open = document.querySelector(".cell :target");
   if (!open) return;
   const links = open.querySelectorAll(".turn");
-  if (event.key === "Escape") location.hash = "#moments";
+  if (event.key === "Escape") location.hash = "#gallery";
   if (event.key === "ArrowLeft") location.hash = links[0].hash;
   if (event.key === "ArrowRight") location.hash = links[1].hash;
 });

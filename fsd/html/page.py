@@ -1,87 +1,83 @@
-"""The frame of every page: one file with its style, its script and its pictures inside; it asks no network.
+"""The frame of every page: one self-contained HTML file that asks no network.
 
-Knows nothing of replays. Text from outside goes through `text`, which makes it harmless.
+Pages hand over data, and `Markup` made by this package; Jinja2 escapes everything else. Knows no feature.
 """
 
 import base64
-import html
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Literal, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from fsd.data.files import write_text
 
 NO_NETWORK = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-"""Content security policy: even a page that somebody tampered with cannot fetch anything."""
+"""Content security policy: the browser refuses every request of the page."""
+
+Tone = Literal["", "good", "bad"]
 
 
-def text(value: object) -> str:
-    """Any value as text that is safe inside HTML, in attributes too."""
-    return html.escape(str(value), quote=True)
+class Banner(NamedTuple):
+    """A message over all figures: `lead` in bold, `text` after it, `items` as a list under it."""
+
+    lead: str
+    text: str = ""
+    items: Sequence[str] = ()
+    tone: Tone = "bad"
 
 
-def page(title: str, body: str) -> str:
-    """A whole HTML document around `body`, which must be HTML already."""
-    folder = resources.files("fsd.html")
-    style = (folder / "page.css").read_text(encoding="utf-8")
-    script = (folder / "page.js").read_text(encoding="utf-8")
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{NO_NETWORK}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{text(title)}</title>
-<link rel="icon" href="data:,">
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-<script>
-{script}</script>
-</body>
-</html>
-"""
+@dataclass(frozen=True)
+class Page:
+    """What a page shows, from top to bottom.
+
+    Attributes:
+        command: that wrote the page, above the heading; facts: short statements below it.
+        tiles: made by `parts.stat_tile`; sections: made by `parts.section`, empty ones are left out.
+        footer: one line each.
+    """
+
+    command: str
+    heading: str
+    facts: Sequence[str] = ()
+    banners: Sequence[Banner] = ()
+    tiles: Sequence[Markup] = ()
+    sections: Sequence[Markup] = ()
+    footer: Sequence[str] = ()
+
+    def html(self) -> str:
+        """The whole document."""
+        folder = resources.files("fsd.html")
+        style, script = (Markup((folder / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
+        template = _environment().get_template("page.html")
+        return template.render(page=self, policy=NO_NETWORK, style=style, script=script)
 
 
-def write_page(path: Path, content: str) -> None:
+def write_page(path: Path, page: Page) -> None:
     """Write a page in one step: a reader sees the old one or the new one, never half."""
-    write_text(path, content)
+    write_text(path, page.html())
 
 
-def data_uri(picture: bytes, kind: str) -> str:
-    """A picture as the address that holds it; `kind` is `jpeg` or `png`."""
+def render(macro: str, **values: object) -> Markup:
+    """Call a macro of `templates/parts.html`."""
+    return Markup(getattr(_environment().get_template("parts.html").module, macro)(**values))
+
+
+def data_uri(picture: bytes, kind: Literal["jpeg", "png"]) -> str:
+    """A picture as an address that holds the picture itself."""
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
 
 
-def section(heading: str, *parts: str, intro: str = "") -> str:
-    """A card with a heading; empty parts are left out."""
-    lead = f"<p class='intro'>{intro}</p>" if intro else ""
-    return f"<section><h2>{text(heading)}</h2>{lead}{''.join(parts)}</section>"
-
-
-def table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    groups: Sequence[tuple[str, int]] = (),
-    name: str = "",
-) -> str:
-    """A table whose cells are HTML already; all columns but the first are right-aligned.
-
-    `groups` are headings over the head: (words, columns that it spans) each. `name` is a class of the style sheet.
-    """
-
-    def cells(row: Sequence[str], tag: str) -> str:
-        return "".join(f"<{tag}{' class=num' if column else ''}>{cell}</{tag}>" for column, cell in enumerate(row))
-
-    over = "".join(f"<th colspan={span}>{text(words)}</th>" for words, span in groups)
-    over = f"<tr class=over-head>{over}</tr>" if over else ""
-    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return (
-        f"<div class=scroll><table class='{name}'><thead>{over}<tr>{cells(head, 'th')}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("fsd.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )

@@ -1,21 +1,21 @@
-"""Joules a tick of a run, from the meters of this machine; where there is none, why. Estimates nothing."""
+"""Joules per tick of a run, from the meters of this machine, or why there are none. Estimates nothing."""
 
 import time
 from collections.abc import Callable, Sequence
 
 from fsd.meters.power import EnergyMeter, find_meters
-from fsd.meters.quantity import Figure, measured, unavailable
+from fsd.meters.quantity import Quantity, measured, unavailable
 
 READ_EVERY_S = 1.0
-"""Counters wrap and sampled power is summed between reads, so a meter wants to be read about so often."""
+"""Counters wrap, and sampled power is summed between reads, so meters must be read about this often."""
 
 
 class EnergyCount:
-    """Counts from its making on.
+    """Counts from its construction.
 
     Args:
         meters: of this machine; what they cover is added up.
-        clock_s: steady clock; a test passes its own.
+        clock_s: steady clock.
     """
 
     def __init__(self, meters: Sequence[EnergyMeter], clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -26,13 +26,13 @@ class EnergyCount:
         self._start_j = self._joules()
 
     def tick(self) -> None:
-        """Call it at every tick; it reads the meters when it is time to."""
+        """Call this at every tick; it reads the meters once per `READ_EVERY_S`."""
         if self._meters and self._clock_s() - self._read_s >= READ_EVERY_S:
             self._read_s = self._clock_s()
             self._joules()
 
-    def a_tick(self, ticks: int) -> Figure:
-        """Joules a tick until now, over a number of ticks."""
+    def per_tick(self, ticks: int) -> Quantity:
+        """Joules per tick until now."""
         if not self._meters:
             return unavailable("J", "no energy meter on this machine")
         spent_j = self._joules() - self._start_j
@@ -44,11 +44,11 @@ class EnergyCount:
     def _joules(self) -> float:
         try:
             return sum(meter.joules() for meter in self._meters)
-        except (OSError, ValueError) as error:  # a driver that goes away must not end a run
+        except (OSError, ValueError) as error:  # a driver that disappears must not end a run
             self._broken = f"a meter broke off ({error})"
             return 0.0
 
 
 def energy_count() -> EnergyCount:
-    """Begin to count with what this machine has."""
+    """Start counting with the meters of this machine."""
     return EnergyCount(find_meters()[0])

@@ -1,23 +1,22 @@
-"""One figure of a report together with how it is known: measured, modelled, or unavailable.
+"""One number of a report and how it is known: measured, modelled, or unavailable.
 
-A modelled figure carries the word wherever it is printed; an unavailable one carries the reason. There is no
-fourth way.
+Wherever a modelled number is printed, so is the word; an unavailable one carries the reason.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+
+import msgspec
 
 Tag = Literal["measured", "modelled", "unavailable"]
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Quantity(msgspec.Struct, frozen=True, omit_defaults=True):
     """A number with its unit, its tag, and where it comes from.
 
     Attributes:
         value: None if and only if the tag is `unavailable`.
-        source: the meter, the model and its assumptions, or why there is no figure.
-        low, high: of a modelled figure, the range that its assumptions leave open.
+        source: the meter, the model and its assumptions, or why there is no number.
+        low, high: range that the assumptions of a modelled number leave open.
     """
 
     value: float | None
@@ -29,11 +28,11 @@ class Figure:
 
     def __post_init__(self) -> None:
         if (self.value is None) != (self.tag == "unavailable"):
-            raise ValueError(f"A figure without a value is unavailable and the other way round, got {self}.")
+            raise ValueError(f"A quantity without a value must be unavailable, and only such a one; got {self!r}.")
         if not self.source:
-            raise ValueError("A figure names its source, or why there is none.")
+            raise ValueError("A quantity must name its source, or why there is none.")
         if self.tag != "modelled" and (self.low is not None or self.high is not None):
-            raise ValueError("Only a modelled figure has a range of assumptions.")
+            raise ValueError("Only a modelled quantity has a range of assumptions.")
 
     def __str__(self) -> str:
         if self.value is None:
@@ -42,24 +41,17 @@ class Figure:
             return f"{self.low:.3g} to {self.high:.3g} {self.unit} (modelled: {self.source})"
         return f"{self.value:.3g} {self.unit} ({self.tag}: {self.source})"
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; the range only where there is one."""
-        fields: dict[str, Any] = {"value": self.value, "unit": self.unit, "tag": self.tag, "source": self.source}
-        if self.low is not None:
-            fields |= {"low": self.low, "high": self.high}
-        return fields
+
+def measured(value: float, unit: str, source: str) -> Quantity:
+    """A quantity that a meter measured in this run."""
+    return Quantity(value, unit, "measured", source)
 
 
-def measured(value: float, unit: str, source: str) -> Figure:
-    """A figure that a meter of this run gave."""
-    return Figure(value, unit, "measured", source)
+def modelled(low: float, high: float, unit: str, source: str) -> Quantity:
+    """A quantity of the device model; its value is the high end, which budgets are compared with."""
+    return Quantity(high, unit, "modelled", source, low, high)
 
 
-def modelled(low: float, high: float, unit: str, source: str) -> Figure:
-    """A figure from the device model; its value is the high end, which is what a budget is held against."""
-    return Figure(high, unit, "modelled", source, low, high)
-
-
-def unavailable(unit: str, why: str) -> Figure:
-    """No figure, and why."""
-    return Figure(None, unit, "unavailable", why)
+def unavailable(unit: str, why: str) -> Quantity:
+    """No value, and why."""
+    return Quantity(None, unit, "unavailable", why)

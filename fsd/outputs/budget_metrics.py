@@ -1,6 +1,6 @@
-"""What a budget costs and saves, as every summary states it."""
+"""Size of a budget and its compression ratios, the same in every summary."""
 
-from typing import Any
+import msgspec
 
 from fsd.compression.budget import Budget
 from fsd.compression.ratios import compression_ratios
@@ -10,15 +10,32 @@ SLOT_BYTES = 2 * 4 * SLOT_TOKENS * KEY_SIZE
 """Keys and values of every token of a memory slot, float32."""
 
 
-def budget_figures(budget: Budget) -> dict[str, Any]:
-    """Name, pixels and bytes a tick, and the three ratios with what they are measured against."""
+class BudgetMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget.
+
+    Attributes:
+        pixels_per_tick, bytes_per_tick: into the network.
+        r_px, r_tok, r_mem_60s: compression ratios, see docs/metrics.md; reference: what they are measured against.
+    """
+
+    budget: str
+    pixels_per_tick: int
+    bytes_per_tick: int
+    r_px: float
+    r_tok: float
+    r_mem_60s: int
+    reference: str
+
+
+def budget_metrics(budget: Budget) -> BudgetMetrics:
+    """Work them out."""
     ratios = compression_ratios(budget, SLOT_TOKENS, SLOT_BYTES)
-    return {
-        "budget": budget.name,
-        "pixels_a_tick": budget.pixels,
-        "bytes_a_tick": budget.input_bytes,
-        "r_px": round(ratios.r_px, 2),
-        "r_tok": round(ratios.r_tok, 2),
-        "r_mem_60s": round(ratios.r_mem),
-        "reference": "8 x 1280x960 YUV 4:2:0 at 36 Hz",
-    }
+    return BudgetMetrics(
+        budget=budget.name,
+        pixels_per_tick=budget.pixels,
+        bytes_per_tick=budget.input_bytes,
+        r_px=round(ratios.r_px, 2),
+        r_tok=round(ratios.r_tok, 2),
+        r_mem_60s=round(ratios.r_mem),
+        reference="8 x 1280x960 YUV 4:2:0 at 36 Hz",
+    )

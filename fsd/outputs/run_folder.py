@@ -1,16 +1,31 @@
-"""Read back what a replay wrote: `Run`, the summary and the plans of one output folder, finished or not."""
+"""Result folders: make one, and read back what a replay wrote, finished or not."""
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from fsd.data.errors import UsageError
+from fsd.data.errors import OutputError, UsageError
 from fsd.outputs.journal import read_table
+from fsd.outputs.replay_summary import ReplaySummary
+from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
 from fsd.outputs.tables import STAGES, TRAJECTORY_COLUMNS
+
+
+def make_result_folder(folder: Path, stale: Iterable[str] = ()) -> None:
+    """Make a folder for results, and delete the files of an earlier run that this run may not write.
+
+    Raises:
+        OutputError: the folder cannot be made or changed.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in stale:
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot write to {folder}: {error.strerror}. Name another folder with --out.") from error
 
 
 @dataclass(frozen=True)
@@ -18,12 +33,12 @@ class Run:
     """One replay.
 
     Attributes:
-        folder: where it was written; summary: content of `summary.json`.
+        folder: where it was written; summary: of the run.
         plan, ticks: the two tables, row for row the same ticks.
     """
 
     folder: Path
-    summary: dict[str, Any]
+    summary: ReplaySummary
     plan: pa.Table
     ticks: pa.Table
 
@@ -54,13 +69,13 @@ def load_run(folder: Path) -> Run:
     Raises:
         UsageError: it is no such folder, or its files are damaged or of another version.
     """
+    summary = load_summary(folder / SUMMARY_FILE, ReplaySummary)
     try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         plan, ticks = read_table(folder / "plan.parquet"), read_table(folder / "ticks.parquet")
     except FileNotFoundError as error:
         missing = Path(error.filename).name if error.filename else "its tables"
         raise UsageError(
-            f"{folder} holds no replay: {missing} is missing. Give a folder that `fsd replay --out` wrote."
+            f"{folder} holds no replay: {missing} is missing. Name a folder that `fsd replay --out` has written."
         ) from error
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UsageError(f"{folder} cannot be read ({error}). Replay again into it.") from error

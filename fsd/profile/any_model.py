@@ -1,98 +1,82 @@
-"""Profile any ONNX file alone: latency, operators, cost, power, and what other devices would make of it.
+"""Profile any ONNX file alone: latency, operators, cost, power, and what other devices would need for it.
 
-Needs no metadata of ours and no recording. Inputs are random, of the shapes that the file declares; it knows nothing of
-what they mean, so a model whose speed depends on their content is not told apart.
+Needs no fsd metadata and no recording. Inputs are random, of the shapes that the file declares, so the latency of a
+model that depends on their content is not representative.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
 from fsd.data.errors import ModelError, UsageError
-from fsd.meters.machine import describe_machine
-from fsd.meters.power import find_meters
+from fsd.meters.power import EnergyMeter
 from fsd.networks.onnx_session import open_session, session_signature
+from fsd.outputs.profile_summary import ColdStart, ProfiledModelInfo, ProfileSummary
+from fsd.outputs.progress import ProgressCallback, print_progress
+from fsd.outputs.run_folder import make_result_folder
+from fsd.outputs.run_info import ClipInfo
 from fsd.profile.config import ProfileConfig
-from fsd.profile.operators.machine_peaks import measure_peaks
-from fsd.profile.operators.network_metrics import estimate_all, highest_rates, network_figures
 from fsd.profile.operators.operator_times import count_cost
 from fsd.profile.operators.runtime_trace import OperatorEvent, profiled_runs, shapes_run
-from fsd.profile.profile import SCHEMA, Say, describe_inputs, judge, make_folder, say_on_stderr
-from fsd.profile.report import write_report
+from fsd.profile.profile import describe_inputs
+from fsd.profile.profile_record import Machine, ProfileRecord
 from fsd.profile.resources import ResourceTrack
-from fsd.profile.samples import TickSamples, write_samples
-from fsd.profile.scenario_summary import summarise
+from fsd.profile.samples import TickSamples
 from fsd.profile.scenarios import NO_AGES, ScenarioRun
 from fsd.profile.trace import ChromeTrace
-from fsd.replay.run_record import write_summary
-from fsd.version import __version__
 
 
 def profile_model(
-    model: Path, shapes: Mapping[str, tuple[int, ...]], config: ProfileConfig, say: Say | None = None
-) -> dict[str, Any]:
+    model: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    config: ProfileConfig,
+    progress: ProgressCallback = print_progress,
+) -> ProfileSummary:
     """Profile one file; writes what `profile` writes.
 
     Args:
         shapes: of inputs whose declared shape is not fixed; a free size that is not given counts as 1.
 
     Raises:
-        ModelError: ONNX Runtime cannot load or run it with such inputs.
+        ModelError: ONNX Runtime cannot load the file, or cannot run it with such inputs.
         UsageError: a shape is given for an input that the model does not have.
     """
-    say = say or say_on_stderr
-    make_folder(config.out)
-    started_s = time.time()
-    say("measuring the machine's peaks")
-    peaks = measure_peaks(config.threads)
-    meters, missing_meters = find_meters()
+    make_result_folder(config.out)
+    progress("measuring the machine's peaks")
+    machine = Machine(config.threads)
     load_ns = time.perf_counter_ns()
     session = open_session(model, config.threads, config.device)
     load_ms = (time.perf_counter_ns() - load_ns) / 1e6
     feeds = _random_feeds(session, shapes, config.seed)
-    say(f"model-only: {config.ticks} runs")
+    progress(f"model-only: {config.ticks} runs")
     first_ms = _first_run_ms(session, feeds, model)
-    run = _measure(session, feeds, config, meters)
-    say(f"tracing {config.trace_ticks} runs with the runtime's profile on")
+    run = _measure(session, feeds, config, machine.meters)
+    progress(f"tracing {config.trace_ticks} runs with the runtime's profile on")
     operator_runs = profiled_runs(model, feeds, config.threads, config.trace_ticks, config.device)
-    cost = count_cost(model.stem, shapes_run(model, feeds))
-    estimates = estimate_all(cost, config.limit_ms, config.budget_watts)
-    scenarios = {run.name: summarise(run, config.limit_ms)}
-    summary = {
-        "schema": SCHEMA,
-        "fsd_version": __version__,
-        "status": "complete",
-        "started_unix_s": round(started_s, 3),
-        "machine": describe_machine(),
-        "config": {
+    record = ProfileRecord(
+        machine=machine,
+        settings={
             "threads": config.threads,
             "decode_workers": 0,
             "device": config.device,
             "ticks": config.ticks,
             "seed": config.seed,
         },
-        "clip": {"name": "random inputs", "cameras": {}, "notes": []},
-        "model": {"name": model.stem, "file_bytes": model.stat().st_size, "inputs": describe_inputs(feeds)},
-        "network": "not one of ours; inputs are random",
-        "peaks": peaks.to_dict(),
-        "cold_start_ms": {"process": load_ms + first_ms, "imports": 0.0, "load": load_ms, "first_tick": first_ms},
-        "scenarios": scenarios,
-        **network_figures(cost, operator_runs, config.device, peaks, estimates),
-        "largest_that_fits": highest_rates(estimates),
-        "validation": [],  # runs flat out, while the model answers for 36 Hz
-        "meters": {"found": [meter.name for meter in meters], "missing": missing_meters},
-        "gates": [gate.to_dict() for gate in judge(config, scenarios, estimates)],
-    }
-    samples = {run.name: run.samples}
-    write_samples(config.out / "samples.parquet", samples)
-    _trace(operator_runs).write(config.out / "trace.json")
-    write_summary(config.out, summary)
-    write_report(config.out / "report.html", summary, samples)
-    return summary
+        clip=ClipInfo(name="random inputs"),
+        model=ProfiledModelInfo(name=model.stem, file_bytes=model.stat().st_size, inputs=describe_inputs(feeds)),
+        network="not one of ours; inputs are random",
+        is_one_size=True,
+        cold_start=ColdStart(process=load_ms + first_ms, imports=0.0, load=load_ms, first_tick=first_ms),
+        runs=[run],
+        stalls=None,
+        cost=count_cost(model.stem, shapes_run(model, feeds)),
+        operator_runs=operator_runs,
+        trace=_trace(operator_runs),
+    )
+    return record.write(config)
 
 
 def shape_of(text: str) -> tuple[str, tuple[int, ...]]:
@@ -143,7 +127,7 @@ def _first_run_ms(session: ort.InferenceSession, feeds: dict[str, np.ndarray], m
 
 
 def _measure(
-    session: ort.InferenceSession, feeds: dict[str, np.ndarray], config: ProfileConfig, meters: list[Any]
+    session: ort.InferenceSession, feeds: dict[str, np.ndarray], config: ProfileConfig, meters: Sequence[EnergyMeter]
 ) -> ScenarioRun:
     samples = TickSamples(config.ticks)
     for _ in range(config.warm_up):

@@ -5,16 +5,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from fsd.data.errors import ClipError
+from fsd.outputs.profile_summary import ColdStart
 from fsd.profile.config import ProfileConfig
 
 TIMEOUT_S = 120.0
 CHILD = "from fsd.profile.cold_start import report_first_plan; report_first_plan()"
 
 
-def measure_cold_start(clip: Path, config: ProfileConfig) -> dict[str, Any]:
+def measure_cold_start(clip: Path, config: ProfileConfig) -> ColdStart:
     """Start a process and let it plan one tick of `clip` with the cameras, model, device and threads of `config`.
 
     Returns:
@@ -44,12 +44,12 @@ def measure_cold_start(clip: Path, config: ProfileConfig) -> dict[str, Any]:
         reason = child.stderr.strip().splitlines()[-1:] or ["no message"]
         raise ClipError(f"A fresh process could not plan one tick of {clip}: {reason[0]}")
     times_ns = json.loads(child.stdout.splitlines()[-1])
-    return {
-        "process": (times_ns["planned"] - start_ns) / 1e6,
-        "imports": (times_ns["imported"] - start_ns) / 1e6,
-        "load": (times_ns["loaded"] - times_ns["imported"]) / 1e6,
-        "first_tick": (times_ns["planned"] - times_ns["loaded"]) / 1e6,
-    }
+    return ColdStart(
+        process=(times_ns["planned"] - start_ns) / 1e6,
+        imports=(times_ns["imported"] - start_ns) / 1e6,
+        load=(times_ns["loaded"] - times_ns["imported"]) / 1e6,
+        first_tick=(times_ns["planned"] - times_ns["loaded"]) / 1e6,
+    )
 
 
 def report_first_plan() -> None:

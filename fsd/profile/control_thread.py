@@ -1,8 +1,8 @@
-"""The machine's own stalls: threads that do nothing but read the clock, one on every core, while nothing else runs.
+"""Stalls of the machine itself, measured by threads that only read the clock, one per core, while nothing else runs.
 
-A gap between two readings is time that the machine (a hypervisor, an interrupt, another program) took from a thread
-that never asked for anything. No program on this machine can have a steadier tail than that. Spinning threads would
-take the cores from what is measured, so the control runs right before and right after it.
+A gap between two readings is time that a hypervisor, an interrupt or another program took from a thread that never
+waits. No program on this machine can have a steadier tail. Spinning threads would take the cores from what is measured,
+so they run right before and right after it.
 """
 
 import ctypes
@@ -10,10 +10,11 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numba
 import numpy as np
+
+from fsd.outputs.profile_scenario import MachineStallSummary
 
 STALL_MS = 0.5
 """Gaps longer than this are stalls; a context switch and back takes a few hundredths."""
@@ -28,10 +29,10 @@ _clock_gettime.restype = ctypes.c_int
 
 @dataclass(frozen=True, slots=True)
 class MachineStalls:
-    """What the control threads saw.
+    """Gaps that the threads saw.
 
     Attributes:
-        seconds: of watching, summed over threads; threads: how many watched.
+        seconds: of measurement, summed over threads.
         stalls_ms: (n,) gaps longer than 0.5 ms, in order.
     """
 
@@ -39,24 +40,24 @@ class MachineStalls:
     threads: int
     stalls_ms: np.ndarray
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+    def summary(self) -> MachineStallSummary:
+        """Number, length and share of the stalls."""
         count = len(self.stalls_ms)
-        return {
-            "watched_s": round(self.seconds, 3),
-            "threads": self.threads,
-            "stalls_over_ms": STALL_MS,
-            "stalls": count,
-            "stalls_per_s": round(count / self.seconds, 4) if self.seconds else None,
-            "longest_ms": round(float(self.stalls_ms.max()), 3) if count else 0.0,
-            "share_of_time_lost": round(float(self.stalls_ms.sum()) / 1e3 / self.seconds, 6) if self.seconds else None,
-        }
+        return MachineStallSummary(
+            watched_s=round(self.seconds, 3),
+            threads=self.threads,
+            stalls_over_ms=STALL_MS,
+            stalls=count,
+            stalls_per_second=round(count / self.seconds, 4) if self.seconds else None,
+            longest_ms=round(float(self.stalls_ms.max()), 3) if count else 0.0,
+            share_of_time_lost=round(float(self.stalls_ms.sum()) / 1e3 / self.seconds, 6) if self.seconds else None,
+        )
 
 
-def watch(seconds: float, threads: int | None = None) -> MachineStalls:
-    """Spin for `seconds` on `threads` threads (every core by default) and return the gaps in their time."""
+def measure_stalls(seconds: float, threads: int | None = None) -> MachineStalls:
+    """Spin for `seconds` on `threads` threads (every core by default) and return the gaps between clock readings."""
     threads = threads or os.cpu_count() or 1
-    _spin(0, np.zeros(2, np.int64), np.empty(1))  # compiled (or loaded from its cache) before it counts
+    _spin(0, np.zeros(2, np.int64), np.empty(1))  # compiled, or loaded from its cache, before the measurement
     found: list[np.ndarray] = []
 
     def run() -> None:
@@ -72,8 +73,8 @@ def watch(seconds: float, threads: int | None = None) -> MachineStalls:
     return MachineStalls(seconds * threads, threads, np.concatenate(found))
 
 
-def together(parts: Sequence[MachineStalls]) -> MachineStalls:
-    """Several watches as one."""
+def merge_stalls(parts: Sequence[MachineStalls]) -> MachineStalls:
+    """Several measurements as one."""
     return MachineStalls(
         sum(part.seconds for part in parts),
         max((part.threads for part in parts), default=0),

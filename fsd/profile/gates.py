@@ -1,67 +1,66 @@
-"""Does the profile meet what was asked of it? A gate that cannot be judged has not been passed."""
+"""Whether a profile meets its limits. A limit that cannot be judged is not met."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from fsd.profile.energy.energy_model import DeviceEstimate
+from fsd.meters.quantity import Quantity
+from fsd.outputs.profile_scenario import ScenarioSummary
+from fsd.outputs.profile_summary import DeviceEstimate, Gate
+from fsd.profile.config import ProfileConfig
+from fsd.profile.scenario_summary import PACED
 from fsd.profile.stats.percentiles import samples_needed
 
 DEADLINE_RANKS = ("p99.9", "p99")
-"""A deadline is judged at the first of these that the samples support; nothing lower says anything about a tail."""
+"""A deadline is judged at the first of these that the samples support; nothing lower describes a tail."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One demand and its answer. `because` is a sentence for people, with the tag of every figure in it."""
+def judge(
+    config: ProfileConfig, scenarios: Mapping[str, ScenarioSummary], estimates: Sequence[DeviceEstimate]
+) -> tuple[Gate, ...]:
+    """Judge the limits of the configuration, on the paced scenario if it was run."""
+    gates = []
+    judged = PACED if PACED in scenarios else next(iter(scenarios))
+    if config.deadline_ms is not None:
+        gates.append(deadline_gate(judged, scenarios[judged], config.deadline_ms))
+    if config.budget_watts is not None:
+        chosen = next(each for each in estimates if each.device == config.power_device)
+        gates.append(power_gate(scenarios[judged].energy.watts, chosen, config.budget_watts))
+    return tuple(gates)
 
-    name: str
-    limit: float
-    is_met: bool
-    because: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {"name": self.name, "limit": self.limit, "met": self.is_met, "because": self.because}
-
-
-def deadline_gate(scenario: str, figures: dict[str, Any], limit_ms: float) -> Gate:
-    """Hold p99.9, or p99 where there are too few samples, against a deadline; a skipped tick breaks any deadline.
-
-    Args:
-        figures: of the scenario, as `scenario_summary` makes them.
-    """
-    latency, deadline = figures["latency_ms"], figures["deadline"]
-    count = latency["samples"]
-    name = next((name for name in DEADLINE_RANKS if latency.get(name) is not None), None)
-    if name is None:
-        because = f"{scenario}: {count} samples say nothing about p99, which needs {samples_needed(99.0)}; use --ticks"
-        return Gate("deadline-ms", limit_ms, False, because)
-    # Skipped ticks are above every limit: they push the percentile up by their share.
-    allowed_misses = deadline["ticks"] * (1 - float(name[1:]) / 100)
-    is_met = deadline["misses"] <= allowed_misses and latency[name] <= limit_ms
+def deadline_gate(name: str, scenario: ScenarioSummary, limit_ms: float) -> Gate:
+    """Compare p99.9, or p99 where there are too few samples, with a deadline; a skipped tick misses any deadline."""
+    latency, deadline = scenario.latency_ms, scenario.deadline
+    rank = next((rank for rank in DEADLINE_RANKS if latency.value(rank) is not None), None)
+    reached_ms = None if rank is None else latency.value(rank)
+    if rank is None or reached_ms is None:
+        because = (
+            f"{name}: {latency.samples} samples say nothing about p99, which needs {samples_needed(99.0)}; use --ticks"
+        )
+        return Gate(name="deadline-ms", limit=limit_ms, is_met=False, because=because)
+    # Skipped ticks are above every limit: they raise the percentile by their share.
+    allowed_misses = deadline.ticks * (1 - float(rank[1:]) / 100)
     because = (
-        f"{scenario}: {name} {latency[name]:.2f} ms measured, n = {count}, against {limit_ms:g} ms; "
-        f"{deadline['misses']} of {deadline['ticks']} ticks missed, longest run {deadline['longest_run']}"
+        f"{name}: {rank} {reached_ms:.2f} ms measured, n = {latency.samples}, against {limit_ms:g} ms; "
+        f"{deadline.misses} of {deadline.ticks} ticks missed, longest run {deadline.longest_run}"
     )
-    refused = latency.get("refused", {}).get("p99.9")
-    if refused:
+    if refused := latency.refused.get("p99.9"):
         because += f" (p99.9 {refused})"
-    return Gate("deadline-ms", limit_ms, is_met, because)
+    is_met = deadline.misses <= allowed_misses and reached_ms <= limit_ms
+    return Gate(name="deadline-ms", limit=limit_ms, is_met=is_met, because=because)
 
 
-def power_gate(measured_w: dict[str, Any], estimate: DeviceEstimate, limit_w: float) -> Gate:
-    """Hold measured watts against a budget; without a meter, the modelled ones of a device, at their high end.
+def power_gate(watts: Quantity, estimate: DeviceEstimate, limit_w: float) -> Gate:
+    """Compare measured watts with a budget; without a meter, the modelled ones of a device, at their high end.
 
     Args:
-        measured_w: the `watts` figure of the paced scenario.
+        watts: of the paced scenario.
         estimate: for the device that was asked about.
     """
-    if measured_w["tag"] == "measured":
-        watts = measured_w["value"]
-        because = f"{watts:.1f} W measured ({measured_w['source']}) against {limit_w:g} W"
-        return Gate("budget-watts", limit_w, watts <= limit_w, because)
+    if watts.value is not None:
+        because = f"{watts.value:.1f} W measured ({watts.source}) against {limit_w:g} W"
+        return Gate(name="budget-watts", limit=limit_w, is_met=watts.value <= limit_w, because=because)
     because = (
-        f"no meter here; {estimate.device.title} at {estimate.rate_hz:g} Hz: {estimate.watts} against {limit_w:g} W, "
+        f"no meter here; {estimate.title} at {estimate.rate_hz:g} Hz: {estimate.watts} against {limit_w:g} W, "
         f"{estimate.infer_ms}: fits {estimate.fits}"
     )
-    return Gate("budget-watts", limit_w, estimate.fits == "yes", because)
+    return Gate(name="budget-watts", limit=limit_w, is_met=estimate.fits == "yes", because=because)

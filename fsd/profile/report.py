@@ -1,221 +1,254 @@
-"""`report.html`: one self-contained page for people, light or dark, that asks the network for nothing."""
+"""`report.html` of a profile: one self-contained page, light or dark, that asks no network."""
 
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+from markupsafe import Markup
 
-from fsd.data.files import write_text
 from fsd.data.frames import RATE_HZ
-from fsd.meters.cpu_steal import stolen_words
+from fsd.html.page import Banner, Page, write_page
+from fsd.html.parts import bullets, caption, columns, part, prose, section, stat_tile, table, toned
+from fsd.outputs.profile_scenario import MemoryGrowth, ScenarioSummary
+from fsd.outputs.profile_summary import Execution, MeterValidation, NetworkCostSummary
 from fsd.profile import charts
 from fsd.profile.config import PACED
 from fsd.profile.samples import TickSamples
-from fsd.profile.terminal import growth_words, network_words, runs_on, validation_words
+from fsd.profile.terminal import (
+    PERCENTILES,
+    describe_cpu_steal,
+    describe_execution,
+    describe_growth,
+    describe_network,
+    describe_validation,
+)
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2230; --dim: #667085; --paper: #ffffff; --card: #f5f6f8; --rule: #d5d9e0;
-  --s0: #2563c9; --s1: #b45309; --s2: #15803d; --s3: #7c3aed; --bad: #c81e1e; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --dim: #98a2b3; --paper: #12151b; --card: #1b2029;
-  --rule: #343b48; --s0: #6ea8fe; --s1: #f0a252; --s2: #5fcf8a; --s3: #b79cf7; --bad: #ff6b6b; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto;
-  max-width: 1080px; padding: 24px; }
-h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 32px 0 8px; }
-h3 { font-size: 15px; margin: 12px 0 4px; }
-p, small, li { color: var(--dim); } li { font-size: 13px; }
-.ok { color: var(--s2); } .bad-word { color: var(--bad); font-weight: 600; }
-.grid2 .card { margin: 0; }
-.grid2 { margin: 0 0 16px; display: grid; grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); gap: 16px; }
-.card { margin: 0 0 16px; background: var(--card); border-radius: 8px; padding: 12px 16px; overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
-th, td { text-align: right; padding: 3px 10px 3px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } th { color: var(--dim); font-weight: 500; }
-td.wide { white-space: normal; text-align: left; }
-svg { width: 100%; height: auto; display: block; } svg text { font: 11px system-ui, sans-serif; fill: var(--ink); }
-svg .tick { fill: var(--dim); } .axis { fill: none; stroke: var(--dim); }
-.grid { stroke: var(--rule); stroke-width: .6; }
-.bar { fill: var(--s0); } rect.bad { fill: var(--bad); } polyline { fill: none; stroke-width: 1.6; }
-.s0 { stroke: var(--s0); } .s1 { stroke: var(--s1); } .s2 { stroke: var(--s2); } .s3 { stroke: var(--s3); }
-svg .t0 { fill: var(--s0); } svg .t1 { fill: var(--s1); } svg .t2 { fill: var(--s2); } svg .t3 { fill: var(--s3); }
-.limit { stroke: var(--bad); stroke-dasharray: 5 4; } path.dots { fill: none; } path.bad { stroke: var(--bad); }
-"""
+MODEL_ONLY = "model-only"
+MAX_ROWS = 14
 
 
 def write_report(path: Path, summary: Mapping[str, Any], samples: Mapping[str, TickSamples]) -> None:
-    """Write the page from what `summary.json` and `samples.parquet` hold."""
-    limit_ms = next(iter(summary["scenarios"].values()))["deadline"]["deadline_ms"]
-    body = [_head(summary), _gates(summary), _latency_table(summary)]
-    if any(each.is_planned.any() for each in samples.values()):
-        body.append(_section("Tail", charts.tail(_with_skipped(samples), limit_ms)))
-    for name, each in samples.items():
-        if each.is_planned.any() and name != "model-only":
-            body.append(_scenario(name, summary["scenarios"][name], each, limit_ms))
-    body += [_network(summary), _power(summary)]
-    write_text(
-        path,
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>fsd profile: {escape(summary['clip']['name'])}</title><style>{STYLE}</style></head>"
-        f"<body>{''.join(body)}</body></html>\n",
+    """Write the page from the contents of `summary.json` and `samples.parquet`."""
+    first = next(iter(summary["scenarios"].values()))
+    limit_ms = first["deadline"]["deadline_ms"]
+    planned = {name: each for name, each in samples.items() if each.is_planned.any()}
+    page = Page(
+        command="fsd profile",
+        heading=f"{summary['model']['name']} on {summary['clip']['name']}",
+        facts=_facts(summary),
+        banners=[] if summary["status"] == "complete" else [Banner(f"Run {summary['status']}.")],
+        tiles=_tiles(next(iter(summary["scenarios"])), first),
+        sections=[
+            _gates(summary),
+            _latencies(summary),
+            _tail(samples, limit_ms) if planned else Markup(),
+            *(
+                _scenario(name, summary["scenarios"][name], each, limit_ms)
+                for name, each in planned.items()
+                if name != MODEL_ONLY
+            ),
+            _network(summary),
+            _power(summary),
+        ],
+        footer=[f"fsd {summary['fsd_version']}", "Metrics are defined in docs/profile.md."],
     )
+    write_page(path, page)
 
 
-def _head(summary: Mapping[str, Any]) -> str:
-    machine, model, config = summary["machine"], summary["model"], summary["config"]
-    virtual = ", virtual machine" if machine["is_virtual"] else ""
-    return (
-        f"<h1>Profile of {escape(model['name'])} on {escape(summary['clip']['name'])}</h1>"
-        f"<p>{escape(machine['processor'])}, {machine['cores']} cores{virtual}; ONNX Runtime {machine['onnxruntime']}, "
-        f"{config['threads']} network thread(s), {config['decode_workers']} decoder thread(s); "
-        f"{len(summary['clip']['cameras'])} cameras; network {escape(summary['network'])}; "
-        f"fsd {summary['fsd_version']}</p>"
-    )
-
-
-def _gates(summary: Mapping[str, Any]) -> str:
-    if not summary["gates"]:
-        return ""
-    rows = "".join(
-        f"<tr><td>--{escape(gate['name'])} {gate['limit']:g}</td>"
-        f'<td class="{"ok" if gate["met"] else "bad-word"}">{"met" if gate["met"] else "not met"}</td>'
-        f'<td class="wide">{escape(gate["because"])}</td></tr>'
-        for gate in summary["gates"]
-    )
-    return _section("Gates", f"<table>{rows}</table>")
-
-
-def _latency_table(summary: Mapping[str, Any]) -> str:
-    names = ("p50", "p90", "p99", "p99.9")
-    head = "".join(f"<th>{name}</th>" for name in names)
-    rows = []
-    for scenario, figures in summary["scenarios"].items():
-        latency, deadline = figures["latency_ms"], figures["deadline"]
-        cells = "".join(
-            f'<td title="{escape(latency.get("refused", {}).get(name, ""))}">{_ms(latency.get(name))}</td>'
-            for name in names
-        )
-        rows.append(
-            f"<tr><td>{scenario}</td>{cells}<td>{_ms(latency.get('max'))}</td><td>{latency['samples']}</td>"
-            f"<td>{deadline['misses']}</td><td>{deadline['longest_run']}</td>"
-            f"<td>{figures['ticks_per_s']:.1f}</td><td>{_number(figures['resources']['cores_used'])}</td></tr>"
-        )
-    return _section(
-        "Latency, ms",
-        f"<table><tr><th>scenario</th>{head}<th>max</th><th>n</th><th>misses</th><th>longest run</th><th>ticks/s</th>"
-        f"<th>cores</th></tr>{''.join(rows)}</table><small>refused: too few samples for that percentile (MLPerf "
-        "LoadGen's early-stopping rule, 99% confidence). Latency runs from when the tick was due to its plan.</small>",
-    )
-
-
-def _scenario(name: str, figures: Mapping[str, Any], samples: TickSamples, limit_ms: float) -> str:
-    latency_ms = samples.latency_ms
-    planned = latency_ms[samples.is_planned]
-    parts = [
-        _card("Stages of a tick", charts.waterfall(samples, limit_ms)),
-        _card("Histogram", charts.histogram(planned, limit_ms)),
-        _card("Over time", charts.timeline(latency_ms, limit_ms, float(RATE_HZ))),
+def _facts(summary: Mapping[str, Any]) -> list[str]:
+    machine, config = summary["machine"], summary["config"]
+    return [
+        f"{machine['processor']}, {machine['cores']} cores{', virtual machine' if machine['is_virtual'] else ''}",
+        f"ONNX Runtime {machine['onnxruntime']}",
+        f"network threads {config['threads']}, decoder threads {config['decode_workers']}",
+        f"{len(summary['clip']['cameras'])} cameras",
+        f"network {summary['network']}",
     ]
-    ages = figures["age_of_information_ms"]
-    if ages:
-        rows = "".join(
-            f"<tr><td>{camera}</td><td>{_ms(age['p50'])}</td><td>{_ms(age['p99'])}</td><td>{_ms(age['max'])}</td></tr>"
-            for camera, age in ages.items()
+
+
+def _tiles(name: str, scenario: Mapping[str, Any]) -> list[Markup]:
+    latency, deadline, joules = scenario["latency_ms"], scenario["deadline"], scenario["energy"]["joules_per_tick"]
+    missed = deadline["misses"]
+    return [
+        stat_tile(
+            "latency",
+            _ms(latency.get("p50")),
+            "ms median",
+            f"{name} · p99 {_ms(latency.get('p99'))} · max {_ms(latency.get('max'))} · n = {latency['samples']}",
+        ),
+        stat_tile(
+            "deadline misses",
+            str(missed),
+            f"of {scenario['ticks']}",
+            f"{name} · deadline {deadline['deadline_ms']:.2f} ms",
+            "bad" if missed else "good",
+        ),
+        stat_tile(
+            "energy",
+            "–" if joules["value"] is None else f"{joules['value']:.3g}",
+            "" if joules["value"] is None else "J per tick",
+            f"{joules['tag']}: {joules['source']}",
+        ),
+    ]
+
+
+def _gates(summary: Mapping[str, Any]) -> Markup:
+    rows = [
+        [
+            f"--{gate['name']} {gate['limit']:g}",
+            toned("met", "good") if gate["is_met"] else toned("not met", "bad"),
+            prose(gate["because"]),
+        ]
+        for gate in summary["gates"]
+    ]
+    return section("Gates", table(["gate", "", ""], rows)) if rows else Markup()
+
+
+def _latencies(summary: Mapping[str, Any]) -> Markup:
+    rows = []
+    for name, scenario in summary["scenarios"].items():
+        latency, deadline = scenario["latency_ms"], scenario["deadline"]
+        refused = latency.get("refused", {})
+        rows.append(
+            [
+                name,
+                *(
+                    toned(_ms(latency.get(each)), "", refused[each]) if each in refused else _ms(latency.get(each))
+                    for each in PERCENTILES
+                ),
+                _ms(latency.get("max")),
+                latency["samples"],
+                deadline["misses"],
+                deadline["longest_run"],
+                f"{scenario['ticks_per_second']:.1f}",
+                _number(scenario["resources"]["cores_used"]),
+            ]
         )
-        table = f"<table><tr><th>camera</th><th>p50</th><th>p99</th><th>max</th></tr>{rows}</table>"
-        parts.append(_card("Age of information, ms, from capture to plan", table))
-    growth = figures["resources"]["memory_growth"]
+    head = ["scenario", *PERCENTILES, "max", "n", "misses", "longest run", "ticks/s", "cores"]
+    return section(
+        "Latency, ms",
+        table(head, rows),
+        caption(
+            "refused: too few samples for that percentile (early-stopping rule of MLPerf LoadGen, 99% confidence). "
+            "Latency runs from when the tick was due to its plan."
+        ),
+    )
+
+
+def _tail(samples: Mapping[str, TickSamples], limit_ms: float) -> Markup:
+    latencies = {name: np.nan_to_num(each.latency_ms, nan=np.inf) for name, each in samples.items()}
+    return section("Tail", charts.tail(latencies, limit_ms), intro="Share of ticks that are slower; skipped ticks too.")
+
+
+def _scenario(name: str, scenario: Mapping[str, Any], samples: TickSamples, limit_ms: float) -> Markup:
+    latency_ms = samples.latency_ms
+    parts = [
+        part("Stages of a tick", charts.waterfall(samples, limit_ms)),
+        part("Histogram", charts.histogram(latency_ms[samples.is_planned], limit_ms)),
+        part("Over time", charts.timeline(latency_ms, limit_ms, float(RATE_HZ))),
+    ]
+    growth = scenario["resources"]["memory_growth"]
     if growth:
-        parts.append(_card("Memory", charts.memory(growth["timeline"])))
-    return _section(name, f'<div class="grid2">{"".join(parts)}</div>{_notes(name, figures)}')
+        parts.append(part("Memory", charts.memory(growth["timeline"])))
+    ages = scenario["age_of_information_ms"]
+    if ages:
+        rows = [[camera, *(_ms(age[key]) for key in ("p50", "p99", "max"))] for camera, age in ages.items()]
+        head = ["camera", "p50", "p99", "max"]
+        parts.append(part("Age of information, ms, from capture to plan", table(head, rows)))
+    return section(name, columns(*parts), caption(f"{'; '.join(_notes(name, scenario))}."))
 
 
-def _notes(name: str, figures: Mapping[str, Any]) -> str:
-    check, resources = figures["stage_check"], figures["resources"]
+def _notes(name: str, scenario: Mapping[str, Any]) -> list[str]:
+    check, resources = scenario["stage_check"], scenario["resources"]
     notes = [
-        f"stages add up to the total within {check['mean_gap']:.2%} ({'ok' if check['ok'] else 'more than 1%'})",
+        f"stages add up to the total within {check['mean_gap']:.2%} ({'ok' if check['is_ok'] else 'more than 1%'})",
         f"memory {resources['memory_mib']['max']} MiB at most",
     ]
     growth = resources["memory_growth"]
     if growth:
-        notes += growth_words(growth)
-    if figures.get("dropped_frames"):
-        notes.append(f"decoders lagged and dropped {sum(figures['dropped_frames'].values())} frames")
-    stolen = stolen_words(figures)
+        notes += describe_growth(msgspec.convert(growth, MemoryGrowth))
+    if scenario.get("dropped_frames"):
+        notes.append(f"decoders lagged and dropped {sum(scenario['dropped_frames'].values())} frames")
+    stolen = describe_cpu_steal(msgspec.convert(scenario, ScenarioSummary))
     if stolen:
         notes.append(stolen)
-    stalls = figures.get("machine_stalls")
+    stalls = scenario.get("machine_stalls")
     if name == PACED and stalls:
         notes.append(
-            f"the machine itself, watched {stalls['watched_s']:g} s without this program: {stalls['stalls']} stalls "
-            f"over {stalls['stalls_over_ms']} ms, longest {stalls['longest_ms']:.1f} ms"
+            f"the machine without this program, over {stalls['watched_s']:g} s: {stalls['stalls']} stalls over "
+            f"{stalls['stalls_over_ms']} ms, longest {stalls['longest_ms']:.1f} ms"
         )
-    energy = figures["energy"]
-    notes.append(f"joules a tick: {_figure(energy['joules_a_tick'])}")
-    return f"<p>{escape('; '.join(notes))}.</p>"
+    notes.append(f"joules per tick: {_quantity(scenario['energy']['joules_per_tick'])}")
+    return notes
 
 
-def _network(summary: Mapping[str, Any]) -> str:
-    cost = summary["network_cost"]
-    modules = "".join(
-        f"<tr><td>{escape(row['module'])}</td><td>{row['ms']:.3f}</td><td>{row['share']:.1%}</td>"
-        f"<td>{row['mmacs']:.1f}</td></tr>"
-        for row in summary["modules"][:14]
-    )
-    slowest = sorted(summary["operators"], key=lambda each: -each["median_us"])[:14]
-    operators = "".join(
-        f"<tr><td>{escape(each['name'][:52])}</td><td>{each['kind']}</td><td>{each['median_us']:.0f}</td>"
-        f"<td>{each['share']:.1%}</td><td>{_percent(each['peak_share'])}</td></tr>"
+def _network(summary: Mapping[str, Any]) -> Markup:
+    modules = [
+        [row["module"], f"{row['ms']:.3f}", f"{row['share']:.1%}", f"{row['mmacs']:.1f}"]
+        for row in summary["modules"][:MAX_ROWS]
+    ]
+    slowest = sorted(summary["operators"], key=lambda each: -each["median_us"])[:MAX_ROWS]
+    operators = [
+        [
+            each["name"][:52],
+            each["kind"],
+            f"{each['median_us']:.0f}",
+            f"{each['share']:.1%}",
+            _percent(each["peak_share"]),
+        ]
         for each in slowest
-    )
-    text = f"{network_words(cost)}. Ran on {escape(runs_on(summary['execution']))}."
-    module_table = f"<table><tr><th>module</th><th>ms</th><th>share</th><th>MMAC</th></tr>{modules}</table>"
-    operator_table = (
-        "<table><tr><th>operator</th><th>kind</th><th>µs</th><th>share</th><th>of roofline</th></tr>"
-        f"{operators}</table>"
-    )
-    return _section(
+    ]
+    cost = describe_network(msgspec.convert(summary["network_cost"], NetworkCostSummary))
+    execution = describe_execution(msgspec.convert(summary["execution"], Execution))
+    return section(
         "The network",
-        f'<p>{text}</p><div class="grid2">{_card("Roofline", charts.roofline(summary["operators"], summary["peaks"]))}'
-        f"{_card('By module', module_table)}</div>{_card('Slowest operators', operator_table)}",
+        columns(
+            part("Roofline", charts.roofline(summary["operators"], summary["peaks"])),
+            part("By module", table(["module", "ms", "share", "MMAC"], modules)),
+        ),
+        part("Slowest operators", table(["operator", "kind", "µs", "share", "of roofline"], operators)),
+        intro=f"{cost}. Ran on {execution}.",
     )
 
 
-def _power(summary: Mapping[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(each['title'])}</td><td>{_range(each['infer_ms'])}</td>"
-        f"<td>{_range(each['joules_a_tick'])}</td><td>{_range(each['watts'])}</td><td>{each['fits']}</td>"
-        f"<td>{_fitting(summary['largest_that_fits'][each['device']])}</td></tr>"
+def _power(summary: Mapping[str, Any]) -> Markup:
+    rows = [
+        [
+            each["title"],
+            _range(each["infer_ms"]),
+            _range(each["joules_per_tick"]),
+            _range(each["watts"]),
+            each["fits"],
+            _fitting(summary["largest_that_fits"][each["device"]]),
+        ]
         for each in summary["devices"]
-    )
-    sources = "".join(
-        f"<li>{escape(each['title'])} ({escape(each['covers'])}; confidence {escape(each['confidence'])}): "
-        f"{escape(each['source'])}.</li>"
+    ]
+    sources = [
+        f"{each['title']} ({each['covers']}; confidence {each['confidence']}): {each['source']}."
         for each in summary["devices"]
+    ]
+    found = ", ".join(summary["meters"]["found"]) or "none"
+    missing = "; ".join(
+        [
+            *summary["meters"]["missing"],
+            *map(describe_validation, msgspec.convert(summary["validation"], tuple[MeterValidation, ...])),
+        ]
     )
-    missing = "; ".join([*summary["meters"]["missing"], *map(validation_words, summary["validation"])])
-    return _section(
+    return section(
         "Power and other devices",
-        f"<p>Meters here: {escape(', '.join(summary['meters']['found']) or 'none')}. {escape(missing)}.</p>"
-        '<div class="card"><h3>All figures modelled</h3><table><tr><th>device</th><th>ms a tick</th><th>J a tick</th>'
-        f"<th>W at 36 Hz</th><th>fits</th><th>largest budget that fits</th></tr>{rows}</table></div>"
-        f"<small>Modelled with {escape(summary['assumptions'])}; power linear in utilisation, and at the maker's "
-        "maximum where idle power is not published. `open` means that the range of the assumptions decides.</small>"
-        f"<ul>{sources}</ul>",
+        part(
+            "All values modelled",
+            table(["device", "ms per tick", "J per tick", "W at 36 Hz", "fits", "largest budget that fits"], rows),
+        ),
+        caption(
+            f"Modelled with {summary['assumptions']}; power linear in utilisation, and at the maker's maximum where "
+            "idle power is not published. `open`: the answer depends on the range of the assumptions."
+        ),
+        bullets(sources, is_note=True),
+        intro=f"Meters on this machine: {found}. {missing}.",
     )
-
-
-def _with_skipped(samples: Mapping[str, TickSamples]) -> dict[str, np.ndarray]:
-    return {name: np.nan_to_num(each.latency_ms, nan=np.inf) for name, each in samples.items()}
-
-
-def _section(title: str, content: str) -> str:
-    return f"<h2>{escape(title)}</h2>{content}"
-
-
-def _card(title: str, content: str) -> str:
-    return f'<div class="card"><h3>{escape(title)}</h3>{content}</div>'
 
 
 def _ms(value: float | None) -> str:
@@ -230,15 +263,15 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
 
-def _range(figure: Mapping[str, Any]) -> str:
-    return f"{figure['low']:.3g} to {figure['high']:.3g}"
+def _range(quantity: Mapping[str, Any]) -> str:
+    return f"{quantity['low']:.3g} to {quantity['high']:.3g}"
 
 
-def _fitting(answer: Mapping[str, Any] | None) -> str:
-    return "none" if answer is None else f"{answer['budget']}, up to {answer['max_rate_hz']:g} Hz"
+def _fitting(budget: Mapping[str, Any] | None) -> str:
+    return "none" if budget is None else f"{budget['budget']}, up to {budget['max_rate_hz']:g} Hz"
 
 
-def _figure(figure: Mapping[str, Any]) -> str:
-    if figure["value"] is None:
-        return f"unavailable ({figure['source']})"
-    return f"{figure['value']:.3g} {figure['unit']} {figure['tag']} ({figure['source']})"
+def _quantity(quantity: Mapping[str, Any]) -> str:
+    if quantity["value"] is None:
+        return f"unavailable ({quantity['source']})"
+    return f"{quantity['value']:.3g} {quantity['unit']} {quantity['tag']} ({quantity['source']})"

@@ -1,4 +1,4 @@
-"""Memory, processor time, stolen time and energy while a scenario runs, read twice a second into arrays made before."""
+"""Memory, CPU time, CPU steal and energy during a scenario, read twice per second into preallocated arrays."""
 
 import os
 import threading
@@ -6,38 +6,48 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+import msgspec
 import numpy as np
 
-from fsd.meters.cpu_steal import stolen_figures, stolen_s
+from fsd.meters.cpu_steal import cpu_steal, cpu_steal_s
 from fsd.meters.power import EnergyMeter
-from fsd.meters.quantity import Figure, measured
+from fsd.meters.quantity import measured
+from fsd.outputs.profile_scenario import (
+    Growth,
+    MemoryGrowth,
+    MemoryPeaks,
+    MemoryTimeline,
+    MemoryUse,
+    MeterEnergy,
+    Resources,
+)
 from fsd.profile.stats.trend import slope
 
 INTERVAL_S = 0.5
 MIN_GROWTH_S = 60.0
-"""Allocators settle for a while; a slope over less than a minute says nothing about a leak."""
+"""Allocators need time to settle; a slope over less than a minute says nothing about a leak."""
 
 TIMELINE_POINTS = 240
 
 PAGE_BYTES = 4096
 
-_TIME, _MEMORY, _STOLEN, _METER0 = range(4)
+_TIME, _MEMORY, _STEAL, _METER0 = range(4)
 
 
 class ResourceTrack:
-    """Watches this process; use it as a context manager around what is measured.
+    """Measures this process; use it as a context manager.
 
     Args:
-        seconds: about how long that takes; room is made for twice as much.
+        seconds: expected duration; there is room for twice as much.
         meters: energy meters of this machine.
     """
 
     def __init__(self, seconds: float, meters: Sequence[EnergyMeter] = ()) -> None:
         self._meters = list(meters)
         room = int(2 * seconds / INTERVAL_S) + 60
-        # One column per meter from `_METER0` on. Full of NaN so that its pages exist already.
+        # One column per meter from `_METER0` on. Filled, so that the pages exist before the measurement.
         self._rows = np.full((room, _METER0 + len(self._meters)), np.nan)
         self._count = 0
         self._stop = threading.Event()
@@ -71,34 +81,37 @@ class ResourceTrack:
         return self._rows[: self._count, _MEMORY]
 
     @property
-    def stolen_s(self) -> np.ndarray:
-        """Stolen processor seconds until those times, see `stolen_time`."""
-        return self._rows[: self._count, _STOLEN]
+    def steal_s(self) -> np.ndarray:
+        """`cpu_steal_s` at those times."""
+        return self._rows[: self._count, _STEAL]
 
-    def energy(self, ticks: int) -> list[tuple[EnergyMeter, Figure, Figure]]:
-        """Per meter: joules a tick and average watts."""
-        found = []
+    def energy(self, ticks: int) -> dict[str, MeterEnergy]:
+        """Meter -> joules per tick and average watts."""
+        found = {}
         for column, meter in enumerate(self._meters, start=_METER0):
             joules = float(self._rows[self._count - 1, column] - self._rows[0, column])
             seconds = float(self.times_s[-1] - self.times_s[0])
             source = f"{meter.name}, {meter.covers}"
-            found.append((meter, measured(joules / ticks, "J", source), measured(joules / seconds, "W", source)))
+            found[meter.name] = MeterEnergy(
+                joules_per_tick=measured(joules / ticks, "J", source), watts=measured(joules / seconds, "W", source)
+            )
         return found
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: processor time, memory, and whether memory grew."""
-        return {
-            "wall_s": round(self.wall_s, 3),
-            "cpu_s": round(self.cpu_s, 3),
-            "cores_used": round(self.cpu_s / self.wall_s, 3) if self.wall_s else None,
-            "stolen": stolen_figures(self.times_s, self.stolen_s, os.cpu_count() or 1),
-            "memory_mib": {
-                "start": round(float(self.memory_bytes[0]) / 2**20, 1),
-                "end": round(float(self.memory_bytes[-1]) / 2**20, 1),
-                "max": round(float(self.memory_bytes.max()) / 2**20, 1),
-            },
-            "memory_growth": memory_growth(self.times_s, self.memory_bytes),
-        }
+    def summary(self) -> Resources:
+        """CPU time, memory, and whether memory grew."""
+        memory_mib = self.memory_bytes / 2**20
+        return Resources(
+            wall_s=round(self.wall_s, 3),
+            cpu_s=round(self.cpu_s, 3),
+            cores_used=round(self.cpu_s / self.wall_s, 3) if self.wall_s else None,
+            cpu_steal=cpu_steal(self.times_s, self.steal_s, os.cpu_count() or 1),
+            memory_mib=MemoryUse(
+                start=round(float(memory_mib[0]), 1),
+                end=round(float(memory_mib[-1]), 1),
+                max=round(float(memory_mib.max()), 1),
+            ),
+            memory_growth=memory_growth(self.times_s, self.memory_bytes),
+        )
 
     def _watch(self) -> None:
         while not self._stop.wait(INTERVAL_S):
@@ -109,57 +122,58 @@ class ResourceTrack:
         row = self._rows[self._count]
         row[_TIME] = time.perf_counter()
         row[_MEMORY] = resident_bytes()
-        row[_STOLEN] = stolen_s()
+        row[_STEAL] = cpu_steal_s()
         for column, meter in enumerate(self._meters, start=_METER0):
             row[column] = meter.joules()
         self._count += 1
 
 
-def memory_growth(times_s: np.ndarray, memory_bytes: np.ndarray) -> dict[str, Any] | None:
-    """JSON-ready: how fast memory grew over all of a run, over its second half, and when.
+def memory_growth(times_s: np.ndarray, memory_bytes: np.ndarray) -> MemoryGrowth | None:
+    """How fast memory grew over all of a run, over its second half, and when.
 
-    Pools fill up once; a leak goes on: the second half alone, where it is a minute or more, tells the two apart. An
-    allocator that gives pages back and takes them again moves in steps that a slope may take for growth; a leak raises
-    the peak, so the peaks of both halves are given too.
+    Pools fill up once, while a leak continues: the second half, where it is a minute or longer, tells them apart. An
+    allocator that returns pages and takes them again moves in steps that look like a slope; a leak raises the peak, so
+    the peaks of both halves are given too.
 
     Args:
         times_s, memory_bytes: (T,) readings.
 
     Returns:
-        None over less than a minute, or where the system does not tell.
+        None over less than a minute, or where the system does not report memory.
     """
     whole = _growth_over(times_s, memory_bytes)
     if whole is None:
         return None
     is_late = times_s >= 0.5 * (times_s[0] + times_s[-1])
     shown = np.unique(np.linspace(0, len(times_s) - 1, TIMELINE_POINTS).astype(int))
-    return whole | {
-        "second_half": _growth_over(times_s[is_late], memory_bytes[is_late]),
-        "peak_mib": {
-            "first_half": round(float(memory_bytes[~is_late].max()) / 2**20, 3),
-            "second_half": round(float(memory_bytes[is_late].max()) / 2**20, 3),
-        },
-        "timeline": {
-            "seconds": np.round(times_s[shown] - times_s[0], 1).tolist(),
-            "mib": np.round(memory_bytes[shown] / 2**20, 2).tolist(),
-        },
-    }
+    return MemoryGrowth(
+        **msgspec.structs.asdict(whole),
+        second_half=_growth_over(times_s[is_late], memory_bytes[is_late]),
+        peak_mib=MemoryPeaks(
+            first_half=round(float(memory_bytes[~is_late].max()) / 2**20, 3),
+            second_half=round(float(memory_bytes[is_late].max()) / 2**20, 3),
+        ),
+        timeline=MemoryTimeline(
+            seconds=np.round(times_s[shown] - times_s[0], 1).tolist(),
+            mib=np.round(memory_bytes[shown] / 2**20, 2).tolist(),
+        ),
+    )
 
 
-def _growth_over(times_s: np.ndarray, memory_bytes: np.ndarray) -> dict[str, Any] | None:
+def _growth_over(times_s: np.ndarray, memory_bytes: np.ndarray) -> Growth | None:
     if times_s[-1] - times_s[0] < MIN_GROWTH_S or not np.isfinite(memory_bytes).all():
         return None
     found = slope(times_s, memory_bytes)
     if found is None:
         return None
-    return {
-        "kib_per_minute": found.per_s * 60 / 1024,
-        "low_95": found.low_per_s * 60 / 1024,
-        "high_95": found.high_per_s * 60 / 1024,
-        "zero_within_noise": found.is_zero_within_noise,
-        "samples": found.samples,
-        "seconds": round(found.seconds, 1),
-    }
+    return Growth(
+        kib_per_minute=found.per_s * 60 / 1024,
+        low_95=found.low_per_s * 60 / 1024,
+        high_95=found.high_per_s * 60 / 1024,
+        is_zero_within_noise=bool(found.is_zero_within_noise),
+        samples=found.samples,
+        seconds=round(found.seconds, 1),
+    )
 
 
 def resident_bytes(statm: Path = Path("/proc/self/statm")) -> float:

@@ -1,50 +1,51 @@
-"""The power model held against a meter, where this machine's meter measures a device of the table.
+"""Compare the power model with a meter, where a meter of this machine measures a device of the table.
 
-The model answers for the network alone at 36 Hz; the meter sees the whole board at the same rate. Agreement means that
-the measured watts lie within the modelled range.
+The model describes the network alone at 36 Hz; the meter sees the whole board at the same rate. They agree if the
+measured watts lie within the modelled range.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
 from fsd.meters.power import EnergyMeter
-from fsd.profile.energy.energy_model import DeviceEstimate
+from fsd.outputs.profile_scenario import Energy
+from fsd.outputs.profile_summary import DeviceEstimate, MeterValidation
+from fsd.profile.energy.devices import devices
 
 ACCELERATORS = ("cuda", "tensorrt")
-"""Devices on which the network loads what these meters measure; on the processor it would leave them idle."""
+"""Devices on which the network loads what these meters measure; a network on the CPU leaves them idle."""
 
 
 def validate(
-    device: str, meters: Sequence[EnergyMeter], energy: Mapping[str, Any], estimates: Sequence[DeviceEstimate]
-) -> list[dict[str, Any]]:
-    """One entry for each meter whose hardware the table knows; none where the network ran elsewhere.
+    device: str, meters: Sequence[EnergyMeter], energy: Energy, estimates: Sequence[DeviceEstimate]
+) -> tuple[MeterValidation, ...]:
+    """One entry per meter whose hardware is in the table; none where the network ran elsewhere.
 
     Args:
         device: that the network ran on, of `devices.PROVIDERS`.
-        energy: of the paced scenario, as `scenario_summary` makes it.
+        energy: of the paced scenario.
     """
     if device not in ACCELERATORS:
-        return []
+        return ()
     found = []
     for meter in meters:
-        measured_w = energy["meters"].get(meter.name, {}).get("watts", {}).get("value")
-        modelled = next((each for each in estimates if _is(meter.hardware, each.device.known_as)), None)
-        if measured_w is None or modelled is None:
+        measured = energy.meters.get(meter.name)
+        modelled = next((each for each in estimates if _is(meter.hardware, devices()[each.device].known_as)), None)
+        if measured is None or measured.watts.value is None or modelled is None:
             continue
         low_w, high_w = modelled.watts.low or 0.0, modelled.watts.high or 0.0
         found.append(
-            {
-                "meter": meter.name,
-                "hardware": meter.hardware,
-                "device": modelled.device.name,
-                "measured_w": measured_w,
-                "modelled_low_w": low_w,
-                "modelled_high_w": high_w,
-                "agrees": low_w <= measured_w <= high_w,
-            }
+            MeterValidation(
+                meter=meter.name,
+                hardware=meter.hardware,
+                device=modelled.device,
+                measured_w=measured.watts.value,
+                modelled_low_w=low_w,
+                modelled_high_w=high_w,
+                agrees=low_w <= measured.watts.value <= high_w,
+            )
         )
-    return found
+    return tuple(found)
 
 
 def _is(hardware: str, known_as: Sequence[str]) -> bool:

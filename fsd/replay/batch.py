@@ -1,6 +1,6 @@
-"""Replay many recordings: a process each, so that one that fails, or crashes its decoder, never costs the others.
+"""Replay many recordings, each in its own process, so that a failure or a crashed decoder does not affect the others.
 
-What is finished is not done again: a run that was stopped goes on where it was. Shards share a list between machines.
+Complete results are not computed again: a run that was stopped continues. Shards divide a list between machines.
 """
 
 import json
@@ -13,8 +13,10 @@ from pathlib import Path
 
 from fsd.data.errors import FsdError, UsageError
 from fsd.data.files import write_text
-from fsd.replay.config import ReplayConfig, Shard
-from fsd.replay.replay import replay
+from fsd.outputs.replay_summary import ReplaySummary
+from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
+from fsd.replay.config import Shard
+from fsd.replay.replay import ReplayConfig, replay
 from fsd.version import __version__
 
 
@@ -31,7 +33,7 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether its results are there and whole."""
+        """Whether its results are complete."""
         return self.status in ("complete", "kept")
 
 
@@ -47,9 +49,9 @@ def replay_many(
 
     Args:
         clips: recordings; template: settings of all of them; workers: recordings at a time.
-        shard: which of them are this machine's; None is all.
-        force: replay what is complete, too.
-        progress: told of every recording as it ends.
+        shard: the part of them for this machine; None is all.
+        force: replay complete ones too.
+        progress: called with every recording as it ends.
 
     Raises:
         UsageError: two recordings would write into one folder.
@@ -61,7 +63,7 @@ def replay_many(
     mine = configs[shard.index :: shard.count]
     outcomes: dict[str, Outcome] = {}
     with ThreadPoolExecutor(workers) as pool:
-        pending = [pool.submit(_replay_apart, config, force) for config in mine]
+        pending = [pool.submit(_replay_in_process, config, force) for config in mine]
         for future in as_completed(pending):
             outcome = future.result()
             outcomes[outcome.clip] = outcome
@@ -84,20 +86,20 @@ def _names(clips: Sequence[Path]) -> list[str]:
     return names
 
 
-def _replay_apart(config: ReplayConfig, force: bool) -> Outcome:
+def _replay_in_process(config: ReplayConfig, force: bool) -> Outcome:
     before = _read_summary(config)
-    if not force and before.get("status") == "complete" and before.get("fsd_version") == __version__:
+    if not force and before and before.status == "complete" and before.fsd_version == __version__:
         return _outcome(config, before, "kept")
-    (config.out / "summary.json").unlink(missing_ok=True)
+    (config.out / SUMMARY_FILE).unlink(missing_ok=True)
     process = multiprocessing.get_context("spawn").Process(target=_replay_quietly, args=(config,))
     process.start()
     process.join()
     summary = _read_summary(config)
-    if process.exitcode == 0:
+    if process.exitcode == 0 and summary:
         return _outcome(config, summary, "complete")
     if (refusal := config.out / "error.txt").exists():
         return Outcome(str(config.clip), str(config.out), "failed", refusal.read_text(encoding="utf-8").strip())
-    if summary.get("status") in ("failed", "interrupted"):
+    if summary and summary.status in ("failed", "interrupted"):
         return _outcome(config, summary, "failed")
     return Outcome(str(config.clip), str(config.out), "crashed", f"the process ended with {process.exitcode}")
 
@@ -113,19 +115,13 @@ def _replay_quietly(config: ReplayConfig) -> None:
         sys.exit(error.exit_code)
 
 
-def _read_summary(config: ReplayConfig) -> dict:
+def _read_summary(config: ReplayConfig) -> ReplaySummary | None:
+    """The summary in the result folder; None if there is none that this version can read."""
     try:
-        return json.loads((config.out / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+        return load_summary(config.out / SUMMARY_FILE, ReplaySummary)
+    except UsageError:
+        return None
 
 
-def _outcome(config: ReplayConfig, summary: dict, status: str) -> Outcome:
-    return Outcome(
-        str(config.clip),
-        str(config.out),
-        status,
-        summary.get("error"),
-        summary.get("ticks", 0),
-        summary.get("plan_hash"),
-    )
+def _outcome(config: ReplayConfig, summary: ReplaySummary, status: str) -> Outcome:
+    return Outcome(str(config.clip), str(config.out), status, summary.error, summary.ticks, summary.plan_hash)

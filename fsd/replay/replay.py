@@ -8,22 +8,25 @@ import importlib.util
 import sys
 import time
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from fsd.data.clip import Clip, open_clip
 from fsd.data.ego import COMMANDS
-from fsd.data.errors import OutputError, UsageError
+from fsd.data.errors import UsageError
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
 from fsd.extras import install_line
 from fsd.meters.energy_count import energy_count
+from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
+from fsd.outputs.run_folder import make_result_folder
+from fsd.outputs.summary_file import write_summary
 from fsd.outputs.tables import ResultTables
 from fsd.overlay.overlay import Overlay
 from fsd.replay.config import ReplayConfig
 from fsd.replay.page import write_report
-from fsd.replay.run_record import RunRecord, write_summary
+from fsd.replay.run_record import RunRecord
 from fsd.replay.worst_ticks import Moments
 from fsd.runtime.planner import Planner
 from fsd.third_party.open_planner import open_planner
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from fsd.viewers.rerun_writer import DriveRerun
 
 
-def replay(config: ReplayConfig, show_progress: bool = True) -> dict[str, Any]:
+def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     """Plan for every tick of a recording and write the results to `config.out`.
 
     Returns:
@@ -49,12 +52,7 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> dict[str, Any]:
         _check_rerun()
     clip = open_clip(config.clip, config.cameras)
     planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-        for name in ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"):
-            (config.out / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot write to {config.out}: {error.strerror}. Name another folder with --out.") from error
+    make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"))
     record = RunRecord(clip, planner.metadata, config.latency_ms)
     moments = Moments(clip, planner.metadata) if config.report else None
     write_summary(config.out, record.summary("running"))
@@ -74,7 +72,7 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> dict[str, Any]:
     return summary
 
 
-def _finish(config: ReplayConfig, clip: Clip, summary: dict[str, Any], moments: Moments | None) -> None:
+def _finish(config: ReplayConfig, clip: Clip, summary: ReplaySummary, moments: Moments | None) -> None:
     write_summary(config.out, summary)
     if moments is not None:
         write_report(config.out / "report.html", config.out, clip, moments)
@@ -158,10 +156,10 @@ def _mcap(
     try:
         from fsd.viewers.mcap_writer import DriveMcap
     except ImportError as error:
-        record.viewer_file = {"file": None, "why": f"{error}; it comes with the extra `viewer` (see `fsd doctor`)"}
+        record.viewer_file = ViewerFile(file=None, why=f"{error}; it comes with the extra `viewer` (see `fsd doctor`)")
         return None
     viewer = stack.enter_context(closing(DriveMcap(config.out / "drive.mcap", clip, planner.metadata)))
-    record.viewer_file = {"file": "drive.mcap", "layout": LAYOUT_FILE, "video": viewer.video}
+    record.viewer_file = ViewerFile(file="drive.mcap", layout=LAYOUT_FILE, video=viewer.video)
     return viewer
 
 
@@ -174,7 +172,7 @@ def _rerun(
     from fsd.viewers.rerun_writer import DriveRerun
 
     viewer = stack.enter_context(closing(DriveRerun(config.out / "drive.rrd", clip, planner.metadata)))
-    record.rerun_file = {"file": "drive.rrd", "video": viewer.video}
+    record.rerun_file = ViewerFile(file="drive.rrd", video=viewer.video)
     return viewer
 
 

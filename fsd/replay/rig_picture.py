@@ -1,24 +1,28 @@
-"""The rig from above: the car, and where each camera looks. Geometry of the rig in, SVG out."""
+"""The rig from above: the car and the view of each camera. Geometry of the rig in, SVG out."""
 
 import math
 from collections.abc import Collection
 
 import numpy as np
+from markupsafe import Markup
 
 from fsd.data import camera_model
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import Camera, Rig, VehicleSpec
-from fsd.html.page import text
+from fsd.html.svg import element
 
 USUAL_VEHICLE = VehicleSpec(length_m=4.7, width_m=1.85, height_m=1.45, wheelbase_m=2.875, rear_overhang_m=0.95)
 WEDGE_M = {"front_narrow": 9.0, "front_main": 7.6, "front_wide": 6.2}
 USUAL_WEDGE_M = 5.4
 LABEL_SIDE = {"front_wide": 0.62, "front_main": -0.55}
-"""Where the name stands between the middle (0) and an edge (1 left, -1 right) of what the camera sees."""
+"""Where the name stands between the middle (0) and an edge (1 left, -1 right) of the camera's view."""
 MARGIN_M = 0.4
+PRESENT = {"css": "blue", "stroke": "currentcolor", "fill": "currentcolor", "fill_opacity": 0.15}
+ABSENT = {"css": "grey", "stroke": "currentcolor", "fill": "none", "stroke_dasharray": "0.25 0.2"}
+BODY = {"css": "ink", "stroke": "currentcolor", "style": "fill: var(--card)"}
 
 
-def rig_picture(rig: Rig, present: Collection[str]) -> str:
+def draw_rig(rig: Rig, present: Collection[str]) -> Markup:
     """An SVG of the rig, driving direction to the right; cameras without a video are dashed.
 
     Args:
@@ -26,31 +30,29 @@ def rig_picture(rig: Rig, present: Collection[str]) -> str:
     """
     vehicle = rig.vehicle or USUAL_VEHICLE
     wedges, names = [], []
-    for index, name in enumerate(CAMERAS):
+    for name in CAMERAS:
         camera = rig.camera(name)
         if camera is None:
             continue
-        yaw_rad, half_rad = _looks(camera)
+        yaw_rad, half_rad = _view(camera)
         x_m, y_m, _ = camera.ego_from_camera.translation_m
         length_m = WEDGE_M.get(name, USUAL_WEDGE_M)
-        here = "" if name in present else " absent"
-        wedges.append(f"<path class='wedge cam{index}{here}' d='{_wedge(x_m, y_m, yaw_rad, half_rad, length_m)}' />")
+        style = PRESENT if name in present else ABSENT
+        wedges.append(element("path", d=_wedge(x_m, y_m, yaw_rad, half_rad, length_m), stroke_width=0.05, **style))
         names.append(_label(name, x_m, y_m, yaw_rad + LABEL_SIDE.get(name, 0.0) * half_rad, length_m))
-    x_m, half_m = -vehicle.rear_overhang_m, vehicle.width_m / 2
-    size = f"width={vehicle.length_m:.2f} height={vehicle.width_m:.2f}"
-    car = (
-        f"<rect class=car x={x_m:.2f} y={-half_m:.2f} {size} rx=0.5 />"
-        f"<path class=glass d='M{x_m + 3.1:.2f} {-half_m + 0.2:.2f}l0.45 0.1v{vehicle.width_m - 0.6:.2f}l-0.45 0.1z' />"
-    )
-    reach = [camera.ego_from_camera.translation_m[0] for camera in rig.cameras]
-    front_m = max(reach) + max(WEDGE_M.values()) + MARGIN_M
-    rear_m, side_m = min(*reach, x_m) - USUAL_WEDGE_M - MARGIN_M, USUAL_WEDGE_M + 1.0 + MARGIN_M
-    view = f"{rear_m:.2f} {-side_m:.2f} {front_m - rear_m:.2f} {2 * side_m:.2f}"
-    drawn = "".join([*wedges, car, *names])
-    return f"<svg class=rig viewBox='{view}' role=img aria-label='cameras from above'>{drawn}</svg>"
+    rear_m, half_m = -vehicle.rear_overhang_m, vehicle.width_m / 2
+    size = {"width": vehicle.length_m, "height": vehicle.width_m, "rx": 0.5}
+    body = element("rect", x=rear_m, y=-half_m, stroke_width=0.09, **size, **BODY)
+    glass = f"M{rear_m + 3.1:.2f} {-half_m + 0.2:.2f}l0.45 0.1v{vehicle.width_m - 0.6:.2f}l-0.45 0.1z"
+    reach_m = [camera.ego_from_camera.translation_m[0] for camera in rig.cameras]
+    front_m = max(reach_m) + max(WEDGE_M.values()) + MARGIN_M
+    back_m, side_m = min(*reach_m, rear_m) - USUAL_WEDGE_M - MARGIN_M, USUAL_WEDGE_M + 1.0 + MARGIN_M
+    view = f"{back_m:.2f} {-side_m:.2f} {front_m - back_m:.2f} {2 * side_m:.2f}"
+    shapes = [*wedges, body, element("path", css="grey", fill="currentcolor", d=glass), *names]
+    return element("svg", *shapes, css="drawing", viewBox=view, role="img", aria_label="cameras from above")
 
 
-def _looks(camera: Camera) -> tuple[float, float]:
+def _view(camera: Camera) -> tuple[float, float]:
     """Direction of the optical axis (left positive) and half the horizontal field of view, radians."""
     middle = camera.height_px / 2
     edges = camera_model.rays(camera, np.array([[-0.5, middle], [camera.width_px - 0.5, middle]]))
@@ -70,7 +72,7 @@ def _wedge(x_m: float, y_m: float, yaw_rad: float, half_rad: float, length_m: fl
     return f"M{x_m:.2f} {-y_m:.2f}L{ax:.2f} {ay:.2f}A{length_m:.2f} {length_m:.2f} 0 {large} 1 {bx:.2f} {by:.2f}Z"
 
 
-def _label(name: str, x_m: float, y_m: float, yaw_rad: float, length_m: float) -> str:
+def _label(name: str, x_m: float, y_m: float, yaw_rad: float, length_m: float) -> Markup:
     at_m = length_m - 1.9
     x, y = x_m + at_m * math.cos(yaw_rad), -(y_m + at_m * math.sin(yaw_rad))
-    return f"<text x={x:.2f} y={y:.2f}>{text(name.replace('_', ' '))}</text>"
+    return element("text", name.replace("_", " "), x=x, y=y)

@@ -1,6 +1,6 @@
 """What the report shows, as arrays: errors, gaze and keyframes over the ticks of one run.
 
-Reads a finished run and the driven path; knows nothing of HTML.
+Reads a finished run and the driven path; does not know HTML.
 """
 
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsd.data.ego import EgoTrack
-from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.outputs.run_folder import Run, list_column
+from fsd.replay.gaze_pictures import count_reads
 from fsd.scoring.baseline_plans import constant_velocity
 from fsd.scoring.plan_errors import HORIZONS_S, driven_waypoints
 
 
 @dataclass(frozen=True)
 class ErrorCurves:
-    """Mean distance to the driven path until `horizon_s` at every tick, m: (T,), NaN where unknown."""
+    """Mean distance to the driven path until `horizon_s`, m: (T,), NaN where unknown."""
 
     horizon_s: float
     network_m: np.ndarray
@@ -25,27 +25,22 @@ class ErrorCurves:
 
 
 @dataclass(frozen=True)
-class CompressorFigures:
+class CompressorMetrics:
     """What the compressor of one run did.
 
     Attributes:
-        gaze: (8, 15, 20) how often each block was read; patches (T, 8) patches per tick and camera.
+        reads: (8, 15, 20) how often each block was read; patches (T, 8) patches per tick and camera.
         is_keyframe: (T, 8) bool; memory_slots: (T,) filled, of 112.
     """
 
-    gaze: np.ndarray
+    reads: np.ndarray
     patches: np.ndarray
     is_keyframe: np.ndarray
     memory_slots: np.ndarray
 
-    @property
-    def blocks_never_read(self) -> np.ndarray:
-        """(8,) blocks of each camera, of 300, that no patch ever showed."""
-        return (self.gaze == 0).sum(axis=(1, 2))
-
 
 @dataclass(frozen=True)
-class RunFigures:
+class RunMetrics:
     """Arrays of one run.
 
     Attributes:
@@ -54,7 +49,7 @@ class RunFigures:
         poses: (T, 4) driven x m, y m, yaw rad, v m/s, NaN where unknown; None without a driven path.
         errors: None without a driven path long enough.
         compressor: None for a planner without one.
-        is_valid: (T, 8) bool; age_ms (T, 8), NaN where there was no frame; is_ok (T,) health was `ok`.
+        is_valid: (T, 8) bool; age_ms (T, 8), NaN where there was no image; is_ok (T,) health was `ok`.
     """
 
     time_s: np.ndarray
@@ -63,14 +58,14 @@ class RunFigures:
     uncertainty_m: np.ndarray
     poses: np.ndarray | None
     errors: ErrorCurves | None
-    compressor: CompressorFigures | None
+    compressor: CompressorMetrics | None
     is_valid: np.ndarray
     age_ms: np.ndarray
     is_ok: np.ndarray
 
 
-def run_figures(run: Run, ego: EgoTrack | None) -> RunFigures:
-    """Work them out; `ego` is the driven path of the clip."""
+def measure_run(run: Run, ego: EgoTrack | None) -> RunMetrics:
+    """Compute them; `ego` is the driven path of the clip."""
     times_ns, trajectory = run.timestamp_ns, run.trajectory
     age_ns = list_column(run.ticks, "age_ns").astype(np.float64)
     steps = round(HORIZONS_S[-1] / WAYPOINT_STEP_S)
@@ -78,7 +73,7 @@ def run_figures(run: Run, ego: EgoTrack | None) -> RunFigures:
     poses = None if ego is None else ego.poses_at(times_ns)
     if poses is not None and not np.isfinite(poses[:, :3]).all(axis=1).any():
         poses = None
-    return RunFigures(
+    return RunMetrics(
         time_s=(times_ns - times_ns[0]) * 1e-9,
         plan_ms=run.plan_ms,
         trajectory=trajectory,
@@ -106,17 +101,7 @@ def _errors(ego: EgoTrack, times_ns: np.ndarray, trajectory: np.ndarray) -> Erro
     return None
 
 
-def _compressor(run: Run) -> CompressorFigures:
-    gaze, patches = _gaze(list_column(run.ticks, "patch_camera"), list_column(run.ticks, "patch_block"))
+def _compressor(run: Run) -> CompressorMetrics:
+    reads, patches = count_reads(list_column(run.ticks, "patch_camera"), list_column(run.ticks, "patch_block"))
     is_keyframe = list_column(run.ticks, "is_keyframe") > 0
-    return CompressorFigures(gaze, patches, is_keyframe, run.ticks["memory_slots"].to_numpy())
-
-
-def _gaze(camera: np.ndarray, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(8, 15, 20) reads of each block, and (T, 8) patches per tick and camera, from (T, K) columns."""
-    blocks = GRID_ROWS * GRID_COLUMNS
-    used = camera >= 0
-    flat = camera[used].astype(np.int64) * blocks + block[used]
-    gaze = np.bincount(flat, minlength=len(CAMERAS) * blocks).reshape(len(CAMERAS), GRID_ROWS, GRID_COLUMNS)
-    patches = np.stack([(camera == index).sum(axis=1) for index in range(len(CAMERAS))], axis=1)
-    return gaze, patches
+    return CompressorMetrics(reads, patches, is_keyframe, run.ticks["memory_slots"].to_numpy())

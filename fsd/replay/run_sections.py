@@ -1,181 +1,154 @@
-"""Sections on how the run went: what the compressor looked at, timing, faults, what was run. Figures in, HTML out."""
+"""The lower part of a replay's report: what the compressor read, timing, faults, what was run. Data in, HTML out."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, TICK_S
 from fsd.data.rig import Rig
-from fsd.html.charts import Series, bars, heat_picture, in_buckets, line_chart, most_of, stacked_bar, strips
-from fsd.html.page import data_uri, section, table, text
-from fsd.replay.rig_picture import rig_picture
-from fsd.replay.run_metrics import RunFigures
+from fsd.html.bars import bars, stacked_bar, strips
+from fsd.html.charts import Colour, Series, line_chart
+from fsd.html.parts import bullets, caption, columns, described, part, section, table
+from fsd.replay.gaze_pictures import CAMERA_LABELS, gaze_heats, gaze_strips, keyframe_strips
+from fsd.replay.rig_picture import draw_rig
+from fsd.replay.run_metrics import RunMetrics
 from fsd.runtime.health import describe_health, describe_odometry
 
-GAZE_RGB, KEYFRAME_RGB, FAULT_RGB = (255, 176, 32), (56, 132, 255), (226, 72, 72)
-WORDS = {name: name.replace("_", " ") for name in CAMERAS}
+FAULT_RGB = (226, 72, 72)
+STAGE_COLOURS: dict[str, Colour] = {
+    "wait": "pale",
+    "compress": "amber",
+    "infer": "blue",
+    "post": "violet",
+    "write": "silver",
+}
 
 
-def compressor(summary: dict[str, Any], figures: RunFigures, thumbnails: Mapping[str, bytes]) -> str:
-    """Gaze, keyframes and memory; empty for a planner without compressor."""
-    seen = [index for index in range(len(CAMERAS)) if figures.is_valid[:, index].any()]
-    found = figures.compressor
+def compressor(summary: dict[str, Any], metrics: RunMetrics, thumbnails: Mapping[str, bytes]) -> Markup:
+    """Gaze, keyframes and memory; nothing for a planner without compressor."""
+    seen = [index for index in range(len(CAMERAS)) if metrics.is_valid[:, index].any()]
+    found = metrics.compressor
     if not seen or found is None:
-        return ""
-    duration_s = float(figures.time_s[-1])
-    heat_of = np.sqrt(found.gaze)  # so that a block read once a sweep can be told from one never read
-    top = float(np.percentile(heat_of[seen], 99.5)) or 1.0
-    reads = found.patches.sum(axis=0)
-    cells = []
-    for index in seen:
-        name = CAMERAS[index]
-        picture = f"<img class=under src='{data_uri(thumbnails[name], 'jpeg')}' alt=''>" if name in thumbnails else ""
-        unread = found.blocks_never_read[index]
-        heat = heat_picture(heat_of[index], GAZE_RGB, top)
-        cells.append(
-            f"<figure class=heat><div>{picture}<img class=over src='{heat}' alt='gaze of {WORDS[name]}'></div>"
-            f"<figcaption><b>{WORDS[name]}</b> {reads[index] / max(1, reads.sum()):.0%} of gaze"
-            f"{f' · {unread} blocks never read' if unread else ''}</figcaption></figure>"
-        )
+        return Markup()
+    duration_s = float(metrics.time_s[-1])
     per_second = found.is_keyframe.sum(axis=0) / max(duration_s, TICK_S)
-    gaze_rows = [(WORDS[CAMERAS[index]], in_buckets(found.patches[:, index])) for index in seen]
-    keyframe_rows = [(WORDS[CAMERAS[index]], in_buckets(found.is_keyframe[:, index])) for index in seen]
-    most_gaze, most_keyframes = most_of(gaze_rows), most_of(keyframe_rows)
-    age = [
-        (
-            WORDS[CAMERAS[index]],
-            float(np.nanmedian(figures.age_ms[:, index])),
-            float(np.nanmax(figures.age_ms[:, index])),
-        )
-        for index in seen
-    ]
-    compression = summary["compression"]
-    intro = (
-        f"{compression['pixels_a_tick']:,} pixels a tick whatever happens: a base image of every camera and "
-        f"{found.patches.sum(axis=1).max()} gaze patches of 32x32. Heat: how often each of the "
-        f"{GRID_COLUMNS}x{GRID_ROWS} blocks was read at full resolution."
-    )
+    keyframes = [(CAMERA_LABELS[CAMERAS[i]], float(per_second[i]), f"{per_second[i]:.1f}") for i in seen]
+    ages = []
+    for index in seen:
+        age_ms = metrics.age_ms[:, index]
+        median, most = float(np.nanmedian(age_ms)), float(np.nanmax(age_ms))
+        ages.append((CAMERA_LABELS[CAMERAS[index]], median, f"{median:.0f} ms, max {most:.0f}"))
     return section(
-        "What the compressor looked at",
-        f"<div class=heats>{''.join(cells)}</div>",
-        "<div class=columns>",
-        "<div><h3>Gaze over time</h3>",
-        strips(gaze_rows, GAZE_RGB, duration_s, f"full colour: {most_gaze:.0f} patches a tick", most_gaze),
-        "</div><div><h3>Keyframes over time</h3>",
-        strips(keyframe_rows, KEYFRAME_RGB, duration_s, f"full colour: {most_keyframes:.0%} of ticks", most_keyframes),
-        "</div><div><h3>Keyframes a second</h3>",
-        bars([(WORDS[CAMERAS[i]], float(per_second[i]), f"{per_second[i]:.1f}") for i in seen], "keyframe"),
-        "</div><div><h3>Age of the shown frame</h3>",
-        bars([(name, median, f"{median:.0f} ms, max {worst:.0f}") for name, median, worst in age], "age"),
-        "</div></div>",
-        f"<p class=caption>Memory: {int(found.memory_slots[-1])} of {MEMORY_SLOTS} slots filled at the end.</p>",
-        intro=intro,
+        "What the compressor read",
+        gaze_heats(seen, found.reads, thumbnails),
+        columns(
+            part("Gaze over time", gaze_strips(seen, found.patches, duration_s)),
+            part("Keyframes over time", keyframe_strips(seen, found.is_keyframe, duration_s)),
+            part("Keyframes per second", bars(keyframes, "azure")),
+            part("Age of the newest image", bars(ages, "grey")),
+        ),
+        caption(f"Memory: {int(found.memory_slots[-1])} of {MEMORY_SLOTS} slots filled at the end."),
+        intro=f"{summary['compression']['pixels_per_tick']:,} pixels per tick, whatever the scene: a base image of "
+        f"every camera and {found.patches.sum(axis=1).max()} gaze patches of 32x32. Heat: how often each of the "
+        f"{GRID_COLUMNS}x{GRID_ROWS} blocks was read at full resolution.",
     )
 
 
-def timing(summary: dict[str, Any], figures: RunFigures) -> str:
+def timing(summary: dict[str, Any], metrics: RunMetrics) -> Markup:
     """Latency of every tick against the deadline, and the stages."""
-    deadline, stages = summary["deadline"], summary["stages_ms"]
-    limit = (float(deadline["tick_ms"]), f"{deadline['tick_ms']:.2f} ms")
-    chart = line_chart(
-        figures.time_s,
-        [Series("plan latency", "network", _clipped(figures.plan_ms))],
-        "ms",
-        limit=limit,
-        keep_peaks=True,
+    tick_ms, stages = float(summary["deadline"]["tick_ms"]), summary["stages_ms"]
+    # The first ticks compile and load; without a cut they would flatten all others.
+    cut_ms = max(float(np.percentile(metrics.plan_ms, 90)) * 2, 40.0)
+    latency = Series("plan latency", "blue", np.minimum(metrics.plan_ms, cut_ms))
+    chart = line_chart(metrics.time_s, [latency], "ms", limit=(tick_ms, f"{tick_ms:.2f} ms"), keep_peaks=True)
+    slowest = int(np.argmax(metrics.plan_ms))
+    note = (
+        caption(
+            f"The chart is cut at {cut_ms:.0f} ms; the slowest tick took {metrics.plan_ms[slowest]:.0f} ms "
+            f"(tick {slowest})."
+        )
+        if metrics.plan_ms[slowest] > cut_ms
+        else Markup()
     )
-    colours = {"wait": "wait", "compress": "gaze", "infer": "network", "post": "post", "write": "write"}
-    stack = stacked_bar([(name, stages[name]["p50"], colour) for name, colour in colours.items()], "ms")
     rows = [
         [
-            text(name),
+            name,
             *(f"{stages[name][key]:.2f}" for key in ("p50", "p90", "p99", "max")),
-            str(stages[name]["samples"]),
+            stages[name]["samples"],
         ]
-        for name in (*colours, "plan")
+        for name in (*STAGE_COLOURS, "plan")
     ]
-    words = (
-        "plan = compress + infer + post. A replay runs flat out and decodes ahead, so this is not the latency under a "
-        "36 Hz clock: that is what <code>fsd profile</code> measures."
-    )
-    peak = float(figures.plan_ms.max())
-    note = (
-        f"<p class=caption>The chart is cut at {_cut_at(figures.plan_ms):.0f} ms; the slowest tick took {peak:.0f} ms "
-        f"(tick {int(np.argmax(figures.plan_ms))}).</p>"
-        if peak > _cut_at(figures.plan_ms)
-        else ""
-    )
     return section(
         "Timing",
         chart,
         note,
-        "<h3>Median of each stage</h3>",
-        stack,
+        part(
+            "Median of each stage",
+            stacked_bar([(name, stages[name]["p50"], colour) for name, colour in STAGE_COLOURS.items()], "ms"),
+        ),
         table(["stage, ms", "p50", "p90", "p99", "max", "ticks"], rows),
-        intro=words,
+        intro=Markup(
+            "plan = compress + infer + post. A replay runs flat out and decodes ahead, so this is not the latency "
+            "under a 36 Hz clock: <code>fsd profile</code> measures that."
+        ),
     )
 
 
-def _cut_at(values: np.ndarray) -> float:
-    """Where a latency chart ends: the first ticks compile and load, and would flatten all others."""
-    return max(float(np.percentile(values, 90)) * 2, 40.0)
-
-
-def _clipped(values: np.ndarray) -> np.ndarray:
-    return np.minimum(values, _cut_at(values))
-
-
-def faults(summary: dict[str, Any], figures: RunFigures) -> str:
-    """What the recording lacked, and how long plans had to do without."""
-    report = summary["cameras"] or {}
-    items = [f"<li>{text(fault)}</li>" for fault in report.get("faults", [])]
-    ticks = summary["ticks"]
+def faults(summary: dict[str, Any], metrics: RunMetrics) -> Markup:
+    """What the recording lacked, and how many plans were made without it."""
+    found = (summary["cameras"] or {}).get("faults", [])
     rows = [
-        [text(describe_health(cause)), str(count), f"{count / ticks:.1%}"]
+        [describe_health(cause), count, f"{count / summary['ticks']:.1%}"]
         for cause, count in sorted(summary["health"].items(), key=lambda pair: -pair[1])
         if cause != "ok"
     ]
-    if not items and not rows:
-        return section("Faults seen", "<p>None: every camera was there, fresh and readable at every tick.</p>")
-    parts = []
-    if items:
-        parts.append(f"<ul class=faults>{''.join(items)}</ul>")
+    if not found and not rows:
+        return section("Faults", caption("None: every camera was present, fresh and readable at every tick."))
+    parts = [bullets(found)]
     if rows:
         parts.append(table(["plans made with", "ticks", "share"], rows))
         lost = [
-            (WORDS[name], in_buckets(~figures.is_valid[:, index], keep_peaks=True))
+            (CAMERA_LABELS[name], ~metrics.is_valid[:, index])
             for index, name in enumerate(CAMERAS)
-            if not figures.is_valid[:, index].all()
+            if not metrics.is_valid[:, index].all()
         ]
         if lost:
-            parts.append("<h3>Cameras not usable</h3>")
-            parts.append(strips(lost, FAULT_RGB, float(figures.time_s[-1])))
-    return section("Faults seen", *parts)
+            parts.append(
+                part("Cameras not usable", strips(lost, FAULT_RGB, float(metrics.time_s[-1]), keep_peaks=True))
+            )
+    return section("Faults", *parts)
 
 
-def what_was_run(summary: dict[str, Any], rig: Rig, present: Collection[str]) -> str:
+def what_was_run(summary: dict[str, Any], rig: Rig, present: Collection[str]) -> Markup:
     """Clip, rig and model."""
-    clip, model, compression = summary["clip"], summary["model"], summary["compression"]
+    model = summary["model"]
     rows = [
-        ("clip", f"{clip['name']} ({clip['format']})"),
-        ("cameras", ", ".join(WORDS[name] for name in clip["cameras"])),
-        ("masked", ", ".join(WORDS[name] for name in clip["missing_cameras"]) or "none"),
-        ("rig", clip["rig"]),
-        ("ego motion", describe_odometry(summary["odometry_ticks"])),
         ("model", f"{model['name']}, {model['precision']}"),
         ("weights", f"{str(model['weights_sha256'])[:16] or 'not named'}, {summary['network']}"),
     ]
-    if compression is not None:
-        rows.append(("budget", f"{compression['budget']}: {compression['bytes_a_tick'] / 1000:,.0f} kB a tick"))
-    facts = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in rows)
-    notes = "".join(f"<li>{text(note)}</li>" for note in clip["notes"])
-    return section(
-        "What was run",
-        "<div class=columns>",
-        f"<dl>{facts}</dl>",
-        f"<div>{rig_picture(rig, present)}</div>",
-        "</div>",
-        f"<ul class=notes>{notes}</ul>" if notes else "",
-    )
+    return recording_section(summary, rows, rig, present, summary["clip"]["notes"])
+
+
+def recording_section(
+    summary: dict[str, Any],
+    rows: Collection[tuple[str, str]],
+    rig: Rig,
+    present: Collection[str],
+    notes: Collection[str],
+) -> Markup:
+    """Clip, rig and budget, `rows` of the command besides, and `notes` in small print."""
+    clip, compression = summary["clip"], summary["compression"]
+    budget = f"{compression['budget']}: {compression['bytes_per_tick'] / 1000:,.0f} kB per tick" if compression else ""
+    facts = [
+        ("clip", f"{clip['name']} ({clip['format']})"),
+        ("cameras", ", ".join(CAMERA_LABELS[name] for name in clip["cameras"])),
+        ("masked", ", ".join(CAMERA_LABELS[name] for name in clip["missing_cameras"]) or "none"),
+        ("rig", clip["rig"]),
+        ("ego motion", describe_odometry(summary["odometry_ticks"])),
+        *([("budget", budget)] if budget else []),
+        *rows,
+    ]
+    return section("What was run", columns(described(facts), draw_rig(rig, present)), bullets([*notes], is_note=True))

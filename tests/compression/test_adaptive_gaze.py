@@ -124,9 +124,7 @@ def test_age_moves_the_gaze_around() -> None:
     assert len(seen) > 2 * 48
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"), [({"age": -1}, "age must not be negative"), ({"overlap": 300}, "overlap at most 256")]
-)
-def test_impossible_weights_are_refused(wrong: dict[str, int], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize(("wrong", "name"), [({"age": -1}, "age"), ({"overlap": 300}, "overlap")])
+def test_impossible_weights_are_refused(wrong: dict[str, int], name: str) -> None:
+    with pytest.raises(ValueError, match=name):
         GazeWeights(**wrong)

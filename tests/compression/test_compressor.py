@@ -145,14 +145,14 @@ def test_it_says_where_motion_came_from(noisy_drive: list[FrameSet]) -> None:
 def test_ticks_out_of_order_are_refused(noisy_drive: list[FrameSet]) -> None:
     compressor = Compressor(RIG, BUDGETS["B100"])
     compressor.step(noisy_drive[1], None, None)
-    with pytest.raises(ClockError, match="call `reset` between drives"):
+    with pytest.raises(ClockError, match="reset"):
         compressor.step(noisy_drive[0], None, None)
 
 
 def test_planes_that_do_not_fit_each_other_are_refused(made: Any) -> None:
     good = made.noise_picture(240, 320)
     bad = Frame(good.y_plane, good.u_plane[:-1], good.v_plane, 0, 0)
-    with pytest.raises(ClipError, match="front_main: `u_plane`"):
+    with pytest.raises(ClipError, match=r"front_main.*u_plane"):
         run([made.frame_set(0, [bad] + [None] * 7)])
 
 

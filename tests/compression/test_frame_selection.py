@@ -85,7 +85,7 @@ def test_the_stride_at_equal_bytes_is_what_a_whole_set_takes() -> None:
 
 
 def test_settings_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ValueError, match="stride must be at least 1"):
+    with pytest.raises(ValueError, match="stride"):
         UniformSubsample(0)
-    with pytest.raises(ValueError, match="min_scene_ticks must be at least 1"):
+    with pytest.raises(ValueError, match="min_scene_ticks"):
         SceneCuts(min_scene_ticks=0)

@@ -140,9 +140,7 @@ def test_whatever_happens_buckets_bound_the_rate_and_gaps_hold(seed: int, storm:
     assert all(gap <= limit for gap, limit in zip(longest_gaps(fired), MAX_GAPS, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"), [({"max_gap_ticks": (9, 9)}, "max_gap_ticks needs 8 gaps"), ({"bucket": 0}, "bucket must be")]
-)
-def test_impossible_settings_are_refused(wrong: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize(("wrong", "name"), [({"max_gap_ticks": (9, 9)}, "max_gap_ticks"), ({"bucket": 0}, "bucket")])
+def test_impossible_settings_are_refused(wrong: dict, name: str) -> None:
+    with pytest.raises(ValueError, match=name):
         KeyframeConfig(**wrong)

@@ -29,11 +29,11 @@ def test_ratios_are_of_the_pictures_that_came_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
-    [((61, 80, 4), "even size"), ((6, 80, 4), "at least 8 pixels"), ((60, 80, 0), "at least one patch")],
+    ("wrong", "fact"),
+    [((61, 80, 4), "80x61"), ((6, 80, 4), "80x6"), ((60, 80, 0), "patch")],
 )
-def test_impossible_budgets_are_refused(wrong: tuple[int, int, int], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_impossible_budgets_are_refused(wrong: tuple[int, int, int], fact: str) -> None:
+    with pytest.raises(ValueError, match=fact):
         Budget("wrong", *wrong)
 
 

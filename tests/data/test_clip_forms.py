@@ -101,60 +101,63 @@ def test_naming_by_hand_works_beside_a_rig(tools: Any, tmp_path: Path) -> None:
 
 def test_naming_an_unknown_camera_lists_the_known_ones(tools: Any, tmp_path: Path) -> None:
     make(tools, tmp_path, "a.mp4")
-    with pytest.raises(ClipError, match=r"'roof' is no camera we know\. Use one of: front_main \(front, "):
+    with pytest.raises(ClipError, match=r"roof.*front_main.*rear"):
         open_clip(tmp_path, {"roof": Path("a.mp4")})
 
 
-def test_naming_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ClipError, match=r"b\.mp4 does not exist"):
+def test_naming_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match=r"b\.mp4"):
         open_clip(tmp_path, {"rear": Path("b.mp4")})
 
 
-def test_a_missing_folder_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ClipError, match=r"nowhere does not exist\. Give a folder of recordings or a video file"):
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match="nowhere"):
         open_clip(tmp_path / "nowhere")
 
 
-def test_a_folder_without_videos_says_what_was_looked_for(tmp_path: Path) -> None:
+def test_a_folder_without_videos_is_refused_with_the_known_suffixes(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("none")
-    with pytest.raises(ClipError, match=r"holds no videos \(looked for .*\.mp4"):
+    with pytest.raises(ClipError, match=r"\.mp4"):
         open_clip(tmp_path)
 
 
 def test_a_folder_of_clips_names_the_clips(tools: Any, tmp_path: Path) -> None:
     make(tools, tmp_path, "monday/front_main.mp4", "tuesday/ftheta_camera_rear_tele_30fov/a_0.mp4")
-    with pytest.raises(ClipError, match=r"its folders do\. Give one of: .*monday, .*tuesday"):
+    with pytest.raises(ClipError, match=r"monday.*tuesday"):
         open_clip(tmp_path)
 
 
-def test_names_that_are_not_understood_are_listed_with_the_mend(tools: Any, tmp_path: Path) -> None:
+def test_unknown_names_are_listed_with_the_option_that_maps_them(tools: Any, tmp_path: Path) -> None:
     make(tools, tmp_path, "one.mp4", "two.mp4")
-    with pytest.raises(ClipError, match=r"one\.mp4, two\.mp4\. Say `--cameras front_main=one\.mp4 …`"):
+    with pytest.raises(ClipError, match=r"one\.mp4.*two\.mp4.*--cameras front_main=one\.mp4"):
         open_clip(tmp_path)
 
 
 def test_unknown_names_beside_known_ones_are_ignored_and_noted(tools: Any, tmp_path: Path) -> None:
     make(tools, tmp_path, "rear.mp4", "dashboard.mp4")
     assert names(tmp_path) == ["rear"]
-    assert "Ignored, since they name no camera: dashboard.mp4." in open_clip(tmp_path).notes
+    assert any("dashboard.mp4" in note for note in open_clip(tmp_path).notes)
 
 
 def test_two_videos_for_one_camera_are_refused(tools: Any, tmp_path: Path) -> None:
     make(tools, tmp_path, "rear.mp4", "CAM_BACK.mp4")
-    with pytest.raises(ClipError, match=r"Two videos for rear: .* choose with `--cameras rear=FILE`"):
+    with pytest.raises(ClipError, match="--cameras rear=") as caught:
         open_clip(tmp_path)
+    assert caught.value.camera == "rear"
 
 
 def test_a_rig_of_another_size_is_refused(tools: Any, tmp_path: Path) -> None:
     make(tools, tmp_path, "rear.mp4")
     save_rig(canonical_rig(1280, 960), tmp_path / "rig.json")
-    with pytest.raises(RigError, match=r"rear is described with 1280x960 pixels, but rear\.mp4 has 128x96"):
+    with pytest.raises(RigError, match=r"1280x960.*128x96") as caught:
         open_clip(tmp_path)
+    assert caught.value.camera == "rear"
 
 
 def test_a_video_that_the_rig_does_not_describe_is_refused(tools: Any, tmp_path: Path) -> None:
     make(tools, tmp_path, "rear.mp4", "front_main.mp4")
     rig = canonical_rig(128, 96)
     save_rig(Rig(name="one", cameras=rig.cameras[:1]), tmp_path / "rig.json")
-    with pytest.raises(RigError, match=r"`cameras` does not describe rear, but there is a video of it"):
+    with pytest.raises(RigError) as caught:
         open_clip(tmp_path)
+    assert caught.value.camera == "rear"

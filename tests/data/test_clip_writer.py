@@ -106,42 +106,43 @@ def test_a_camera_without_a_single_picture_leaves_no_file(tools: Any, tmp_path: 
 
 def test_a_folder_that_holds_a_clip_is_not_overwritten(tools: Any, tmp_path: Path) -> None:
     write_clip(tools, tmp_path / "clip", ticks=1)
-    with pytest.raises(ClipError, match="already holds a clip"):
+    with pytest.raises(ClipError, match="clip"):
         ClipWriter(tmp_path / "clip", small_rig())
 
 
 @pytest.mark.parametrize(
-    ("images", "timestamp_ns", "command", "message"),
+    ("images", "timestamp_ns", "command", "fact"),
     [
-        (2, 0, "none", "Got 2 pictures for 1 cameras"),
-        (1, -5, "none", r"Time -5 ns does not rise above 0 ns"),
-        (1, 5, "fly", "Unknown command 'fly'"),
+        (2, 0, "none", "2 pictures"),
+        (1, -5, "none", "-5 ns"),
+        (1, 5, "fly", "fly"),
     ],
 )
 def test_a_moment_that_does_not_fit_is_refused(
-    tools: Any, tmp_path: Path, images: int, timestamp_ns: int, command: str, message: str
+    tools: Any, tmp_path: Path, images: int, timestamp_ns: int, command: str, fact: str
 ) -> None:
     with ClipWriter(tmp_path / "clip", small_rig(1)) as writer:
         writer.write([rgb(tools, 0)], 0)
-        with pytest.raises(ClipError, match=message):
+        with pytest.raises(ClipError, match=fact):
             writer.write([rgb(tools, 1)] * images, timestamp_ns, command=command)
 
 
 def test_pictures_of_the_wrong_size_or_kind_are_refused(tools: Any, tmp_path: Path) -> None:
     with ClipWriter(tmp_path / "clip", small_rig(1)) as writer:
-        with pytest.raises(ClipError, match="front_main got a picture of 64x48; the rig says 128x96"):
+        with pytest.raises(ClipError, match=r"64x48.*128x96") as caught:
             writer.write([np.zeros((48, 64, 3), np.uint8)], 0)
-        with pytest.raises(ClipError, match=r"shape \(96, 128\) .*Pass \(H, W, 3\) uint8 RGB"):
+        assert caught.value.camera == "front_main"
+        with pytest.raises(ClipError, match=r"\(96, 128\).*\(H, W, 3\)"):
             writer.write([np.zeros((96, 128), np.uint8)], 1)
         writer.write([rgb(tools, 3)], 2)
 
 
-def test_an_encoder_that_does_not_exist_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ClipError, match="cannot be written with encoder 'h2650'"):
+def test_an_encoder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match="h2650"):
         ClipWriter(tmp_path / "clip", small_rig(1), codec="h2650")
 
 
-def test_a_size_the_encoder_does_not_take_says_so(tools: Any, tmp_path: Path) -> None:
+def test_a_size_that_the_encoder_does_not_take_is_refused(tools: Any, tmp_path: Path) -> None:
     rig = Rig(name="odd", cameras=canonical_rig(127, 95).cameras[:1])
-    with pytest.raises(ClipError, match=r"front_main cannot be written.*needs even sizes"):
+    with pytest.raises(ClipError, match="even sizes"):
         ClipWriter(tmp_path / "clip", rig).write([np.zeros((95, 127, 3), np.uint8)], 0)

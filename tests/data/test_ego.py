@@ -89,33 +89,36 @@ def test_a_command_holds_until_the_next(tmp_path: Path) -> None:
 
 def test_an_unknown_command_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "c.parquet", t_ns=times(2), command=["left", "fly"])
-    with pytest.raises(ClipError, match=r"row 1: unknown command 'fly'\. Use one of none, straight, left"):
+    with pytest.raises(ClipError, match=r"row 1.*fly.*straight"):
         load_commands(path)
 
 
 def test_times_that_do_not_rise_name_the_row(tmp_path: Path) -> None:
     path = write(tmp_path / "e.parquet", t_ns=pa.array([5, 4], pa.int64()), v_mps=[1.0, 2.0])
-    with pytest.raises(ClockError, match=r"row 1: `t_ns` 4 does not rise above 5 .*Sort the rows"):
+    with pytest.raises(ClockError, match=r"row 1: `t_ns` 4 .* 5 "):
         load_ego(path)
 
 
 @pytest.mark.parametrize(
-    ("columns", "message"),
+    ("columns", "field"),
     [
-        ({"v_mps": [1.0]}, "needs a column `t_ns`"),
-        ({"t_ns": pa.array([], pa.int64())}, "at least one row"),
-        ({"t_ns": [1.5]}, "must be whole nanoseconds"),
-        ({"t_ns": [1], "v_mps": ["fast"]}, "column `v_mps` is string, not a number"),
+        ({"v_mps": [1.0]}, "t_ns"),
+        ({"t_ns": pa.array([], pa.int64())}, "t_ns"),
+        ({"t_ns": [1.5]}, "t_ns"),
+        ({"t_ns": [1], "v_mps": ["fast"]}, "v_mps"),
     ],
 )
-def test_columns_of_the_wrong_kind_say_so(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
-    with pytest.raises(ClipError, match=message):
+def test_a_column_that_is_missing_or_of_the_wrong_type_is_named(
+    tmp_path: Path, columns: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ClipError) as caught:
         load_ego(write(tmp_path / "e.parquet", **columns))
+    assert caught.value.field == field
 
 
-def test_a_file_that_is_no_parquet_says_so(tmp_path: Path) -> None:
+def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     (tmp_path / "ego.parquet").write_text("no")
-    with pytest.raises(ClipError, match=r"ego\.parquet cannot be read as Parquet"):
+    with pytest.raises(ClipError, match=r"ego\.parquet"):
         load_ego(tmp_path / "ego.parquet")
 
 

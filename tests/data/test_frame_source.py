@@ -113,11 +113,12 @@ def test_an_error_in_a_worker_reaches_the_consumer_with_its_cause(
     monkeypatch.setattr(camera_cursor, "VideoReader", Failing)
     shown = 0
     with (
-        pytest.raises(ClipError, match="Decoding left_pillar failed after 31 pictures") as caught,
+        pytest.raises(ClipError, match="31 pictures") as caught,
         FrameSource(three_cameras) as source,
     ):
         for _ in source:
             shown += 1
+    assert caught.value.camera == "left_pillar"
     assert isinstance(caught.value.__cause__, MemoryError)
     assert shown >= 24  # everything before the fault was handed out
     assert decoder_threads() == []
@@ -142,7 +143,7 @@ def test_a_black_picture_is_counted_and_not_valid(tools: Any, tmp_path: Path) ->
     shown = tools.replay(tmp_path)
     assert shown.is_valid[:3, 7].tolist() == [False, False, True]
     assert shown.report.cameras["rear"].black_frames == 1
-    assert "1 black frames" in shown.report.faults()[0]
+    assert "1 black" in shown.report.faults()[0]
 
 
 def test_a_camera_that_hangs_is_counted(tools: Any, tmp_path: Path) -> None:
@@ -179,5 +180,5 @@ def test_the_report_is_ready_for_json(tools: Any, three_cameras: Clip) -> None:
 
 @pytest.mark.parametrize("settings", [{"workers": 0}, {"lookahead_ticks": 0}, {"start_tick": -1}, {"max_ticks": -1}])
 def test_settings_that_make_no_sense_are_refused(three_cameras: Clip, settings: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="must"):
+    with pytest.raises(ValueError):
         FrameSource(three_cameras, **settings)

@@ -99,7 +99,8 @@ def test_a_camera_that_stands_still_does_not_change_the_decision(tools: Any, tmp
 def test_still_pictures_are_not_taken_for_an_overlap_and_a_note_says_so(tools: Any, tmp_path: Path) -> None:
     write_parts(tools, tmp_path, "rear", [0, 9], luma=moving_texture(2, 0))
     clip = open_clip(tmp_path)
-    assert any("could not be seen" in note for note in clip.notes)
+    assert [stream.overlap_frames for stream in clip.streams if stream] == [0]
+    assert any("overlap" in note for note in clip.notes)
 
 
 def test_a_long_last_group_of_pictures_is_found_without_reading_the_part(tools: Any, tmp_path: Path) -> None:
@@ -111,12 +112,12 @@ def test_a_long_last_group_of_pictures_is_found_without_reading_the_part(tools: 
 def test_a_missing_part_is_named(tools: Any, tmp_path: Path) -> None:
     write_parts(tools, tmp_path, "rear", [0, 10, 20], length=2)
     (tmp_path / "rear_1.mp4").unlink()
-    with pytest.raises(ClipError, match=r"numbered without gaps.*rear_0\.mp4, rear_2\.mp4.*Add the missing part"):
+    with pytest.raises(ClipError, match=r"rear_0\.mp4, rear_2\.mp4"):
         open_clip(tmp_path)
 
 
 def test_parts_of_different_size_are_refused(tools: Any, tmp_path: Path) -> None:
     tools.write_video(tmp_path / "rear_0.mp4", [0, 33])
     tools.write_video(tmp_path / "rear_1.mp4", [0, 33], size_px=(64, 48))
-    with pytest.raises(ClipError, match=r"rear_1\.mp4 is 64x48, but .*rear_0\.mp4 is 128x96"):
+    with pytest.raises(ClipError, match=r"rear_1\.mp4.*64x48.*rear_0\.mp4.*128x96"):
         open_clip(tmp_path)

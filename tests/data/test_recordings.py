@@ -73,14 +73,14 @@ def test_the_mountain_road_is_timed_by_its_csv(mountain_road: Path) -> None:
 def test_two_unnamed_videos_ask_which_is_which(recordings: Path) -> None:
     if not (recordings / "udacity_clips").is_dir():
         pytest.skip("no recording udacity_clips here")
-    with pytest.raises(ClipError, match=r"solidWhiteRight\.mp4, test_video\.mp4\. Say `--cameras front_main="):
+    with pytest.raises(ClipError, match=r"solidWhiteRight\.mp4, test_video\.mp4.*--cameras front_main="):
         open_clip(recordings / "udacity_clips")
 
 
 def test_a_folder_of_labels_is_no_clip(recordings: Path) -> None:
     if not (recordings / "comma2k19_labels").is_dir():
         pytest.skip("no recording comma2k19_labels here")
-    with pytest.raises(ClipError, match="holds no videos"):
+    with pytest.raises(ClipError, match="comma2k19_labels"):
         open_clip(recordings / "comma2k19_labels")
 
 

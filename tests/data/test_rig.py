@@ -72,57 +72,64 @@ def part_edit(part: str, **fields: Any) -> Callable[[dict[str, Any]], Any]:
 
 
 @pytest.mark.parametrize(
-    ("edit", "message"),
+    ("edit", "field", "fact"),
     [
+        (camera_edit(name="frnt"), "cameras[2].name", "cam_front"),
+        (camera_edit(widht_px=3), "cameras[2].widht_px", "`width_px`"),
+        (camera_edit(colour="red"), "cameras[2].colour", "width_px, height_px"),
+        (part_edit("intrinsics", k1=0.1), "cameras[2].intrinsics.k1", "distortion"),
+        (camera_edit(width_px="wide"), "cameras[2].width_px", "'wide'"),
+        (camera_edit(width_px=0), "cameras[2].width_px", "got 0"),
+        (lambda rig: rig["cameras"][2].pop("width_px"), "cameras[2].width_px", "missing"),
+        (camera_edit(name="rear"), "cameras", "rear"),
+        (part_edit("intrinsics", fx_px=-800), "cameras[2].intrinsics.fx_px", "-800"),
+        (part_edit("intrinsics", fx_px=0.6), "cameras[2].intrinsics.fx_px", "0.6"),
+        (part_edit("intrinsics", cx_px=0.5), "cameras[2].intrinsics.cx_px", "0.5"),
+        (part_edit("intrinsics", distortion=[0.1, 0.2]), "cameras[2].intrinsics.distortion", "got 2"),
+        (part_edit("intrinsics", model="pinhol"), "cameras[2].intrinsics.model", "'pinhole'"),
         (
-            camera_edit(name="frnt"),
-            r"cameras\[2\]: `name` 'frnt' is no camera we know.*front_main \(front, .*cam_front",
+            part_edit("ego_from_camera", translation_m=[1800, 0, 1450]),
+            "cameras[2].ego_from_camera.translation_m",
+            "2311.38",
         ),
-        (camera_edit(widht_px=3), r"cameras\[2\]: unknown field `widht_px`\. Did you mean `width_px`\?"),
-        (camera_edit(colour="red"), r"cameras\[2\]: unknown field `colour`\. Remove it; the fields here are name, "),
-        (part_edit("intrinsics", k1=0.1), r"intrinsics: unknown field `k1`\. Remove it; .*distortion, .*model"),
-        (camera_edit(width_px="wide"), r"cameras\[2\]\.width_px: expected `int`, got `str` \(the value is 'wide'\)"),
-        (camera_edit(width_px=0), r"`width_px` must be 16 … 16384 pixels, got 0"),
-        (lambda rig: rig["cameras"][2].pop("width_px"), r"cameras\[2\]: `width_px` is missing\. Add it"),
-        (camera_edit(name="rear"), r"`cameras` has rear more than once; keep one"),
-        (part_edit("intrinsics", fx_px=-800), r"cameras\[2\]\.intrinsics: `fx_px` must be a positive focal length"),
-        (part_edit("intrinsics", fx_px=0.6), r"`fx_px` is 0\.6.*normalised one must be multiplied by the .*width"),
-        (part_edit("intrinsics", cx_px=0.5), r"`intrinsics\.cx_px` is 0\.5, far from the middle of 1280 pixels"),
-        (part_edit("intrinsics", distortion=[0.1, 0.2]), r"`distortion` must have 0, 4, 5 or 8 numbers .* got 2"),
-        (part_edit("intrinsics", model="pinhol"), r"intrinsics\.model: 'pinhol' is no lens model\. Use 'pinhole'"),
-        (part_edit("ego_from_camera", translation_m=[1800, 0, 1450]), r"2311\.38 m from the rear axle.*millimetres"),
-        (part_edit("ego_from_camera", rotation_wxyz=[1, 1, 0, 0]), r"has length 1\.41421 and must have length 1"),
-        (part_edit("ego_from_camera", rotation_wxyz=[1, 0, 0]), r"rotation_wxyz: expected `array` of length 4"),
-        (lambda rig: rig.update(cameras=[]), r"`cameras` is empty; describe at least one camera"),
-        (lambda rig: rig.update(clock={"rate_hz": 29.97}), r"clock\.rate_hz: expected `int \| str`, got `float`"),
-        (lambda rig: rig.update(clock={"rate_hz": "fast"}), r"`rate_hz` must be 1 … 1000 .*got 'fast'"),
-        (lambda rig: rig["vehicle"].update(length_m=4700), r"vehicle: `length_m` must be more than 0 and less than 30"),
+        (
+            part_edit("ego_from_camera", rotation_wxyz=[1, 1, 0, 0]),
+            "cameras[2].ego_from_camera.rotation_wxyz",
+            "1.41421",
+        ),
+        (part_edit("ego_from_camera", rotation_wxyz=[1, 0, 0]), "cameras[2].ego_from_camera.rotation_wxyz", "length 4"),
+        (lambda rig: rig.update(cameras=[]), "cameras", "empty"),
+        (lambda rig: rig.update(clock={"rate_hz": 29.97}), "clock.rate_hz", "float"),
+        (lambda rig: rig.update(clock={"rate_hz": "fast"}), "clock.rate_hz", "'fast'"),
+        (lambda rig: rig["vehicle"].update(length_m=4700), "vehicle.length_m", "4700"),
     ],
 )
-def test_a_wrong_field_is_named_with_what_came_and_the_mend(
-    tmp_path: Path, edit: Callable[[dict[str, Any]], Any], message: str
+def test_a_wrong_field_is_named_with_its_value_or_the_choices(
+    tmp_path: Path, edit: Callable[[dict[str, Any]], Any], field: str, fact: str
 ) -> None:
-    with pytest.raises(RigError, match=message) as caught:
+    with pytest.raises(RigError) as caught:
         load_edited(tmp_path, edit)
-    assert str(caught.value).startswith(str(tmp_path / "rig.json"))
+    assert caught.value.field == field
+    assert str(tmp_path / "rig.json") in str(caught.value)
+    assert fact in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2", '{"name": nan}'])
-def test_what_is_not_json_says_so(tmp_path: Path, text: str) -> None:
+def test_what_is_not_json_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "rig.json").write_text(text)
-    with pytest.raises(RigError, match=r"rig\.json is not JSON"):
+    with pytest.raises(RigError, match=r"rig\.json.*JSON"):
         load_rig(tmp_path / "rig.json")
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "null", '{"cameras": 5}', '{"cameras": [5]}'])
-def test_json_of_another_shape_says_what_was_expected(tmp_path: Path, text: str) -> None:
+def test_json_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "rig.json").write_text(text)
-    with pytest.raises(RigError, match=r"rig\.json: .*(expected|is missing)"):
+    with pytest.raises(RigError, match=r"rig\.json"):
         load_rig(tmp_path / "rig.json")
 
 
-def test_a_missing_file_says_so(tmp_path: Path) -> None:
-    with pytest.raises(RigError, match="cannot be read"):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RigError, match=r"rig\.json"):
         load_rig(tmp_path / "rig.json")
 
 
@@ -135,7 +142,7 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_a_rig_built_in_python_is_checked_too(build: Callable[[], Any]) -> None:
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(ValueError):
         build()
 
 

@@ -36,7 +36,7 @@ def test_wheel_angle_and_curvature_are_each_others_inverse(angle_rad: float) -> 
 
 @pytest.mark.parametrize("ratio", [0.0, -1.0, math.nan])
 def test_a_steering_ratio_that_is_no_ratio_is_refused(ratio: float) -> None:
-    with pytest.raises(ValueError, match="ratio must be a number above 0"):
+    with pytest.raises(ValueError, match="ratio"):
         SteeringGeometry(ratio, 2.85)
 
 
@@ -61,19 +61,20 @@ def test_an_empty_angle_is_unknown(tmp_path: Path) -> None:
 
 def test_an_angle_that_is_no_number_names_the_row(tmp_path: Path) -> None:
     table = write_table(tmp_path / "a.csv", f"0,{START_NS},0.5", f"1,{START_NS + 1},left")
-    with pytest.raises(ClipError, match=r"row 1: `steering_angle_rad` is 'left'.*radians"):
+    with pytest.raises(ClipError, match=r"row 1: `steering_angle_rad`.*left"):
         load_steering(table)
 
 
 def test_times_that_fall_are_a_clock_error(tmp_path: Path) -> None:
-    with pytest.raises(ClockError, match="does not rise"):
+    with pytest.raises(ClockError, match="row 1"):
         load_steering(write_table(tmp_path / "a.csv", f"0,{START_NS},0.5", f"1,{START_NS},0.5"))
 
 
 def test_a_file_without_the_column_says_what_it_has(tmp_path: Path) -> None:
     table = write_table(tmp_path / "a.csv", f"0,{START_NS}", header="frame,timestamp_ns")
-    with pytest.raises(ClipError, match=r"no column `steering_angle_rad` \(it has frame, timestamp_ns\)"):
+    with pytest.raises(ClipError, match="frame, timestamp_ns") as caught:
         load_steering(table)
+    assert caught.value.field == "steering_angle_rad"
 
 
 def test_a_clip_has_the_steering_of_the_table_beside_its_video(tmp_path: Path, tools: Any) -> None:

@@ -55,7 +55,7 @@ def test_a_sound_export_has_no_first_layer(
     ):
         assert found is not None
         assert not found.is_first
-        assert "no layer stands out" in str(found)
+        assert found.layer in str(found)
 
 
 def test_the_sentence_names_tick_and_layer(
@@ -67,5 +67,6 @@ def test_the_sentence_names_tick_and_layer(
 ) -> None:
     path = tmp_path_factory.mktemp("damaged") / "m.onnx"
     onnx.save(damaged, path)
-    said = locate("onnx_int8_unoptimised", 4, network, fp32_model, {"onnx_int8": path}, [steps[:2], steps[:8]])
-    assert said.startswith("At tick 4, on the same inputs and memory, it first diverges at cross_attention.0.output/")
+    sentence = locate("onnx_int8_unoptimised", 4, network, fp32_model, {"onnx_int8": path}, [steps[:2], steps[:8]])
+    assert "tick 4," in sentence
+    assert "cross_attention.0.output/" in sentence

@@ -57,5 +57,5 @@ def test_a_weight_beyond_half_precision_is_refused(fp32_model: onnx.ModelProto) 
     name = next(node for node in huge.graph.node if node.op_type == "Conv").input[1]
     weight = next(entry for entry in huge.graph.initializer if entry.name == name)
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) + np.float32(1e6), name))
-    with pytest.raises(ModelError, match="a number that half precision cannot"):
+    with pytest.raises(ModelError, match=name):
         to_half(huge)

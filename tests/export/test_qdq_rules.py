@@ -94,25 +94,25 @@ def test_a_symmetric_graph_with_pairs_of_its_own_breaks_no_rule() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda graph: put(graph, "zero", np.int8(3)), "asymmetric: its zero point is not 0"),
-        (lambda graph: put(graph, "zero", np.uint8(0)), "uses UINT8; INT8 is expected"),
-        (lambda graph: put(graph, "scale", np.float32(0)), "scale that is not a positive number"),
-        (lambda graph: put(graph, "scale", np.float32("nan")), "scale that is not a positive number"),
-        (int32_bias, "`bias/DQ` dequantizes an int32 bias"),
-        (read_twice, "`x/DQ` has 2 consumers"),
-        (unpaired, "is read by Identity `identity`, not by a DequantizeLinear"),
-        (per_channel_activation, "scales an activation per channel"),
-        (other_scale, "use different scales or zero points"),
-        (no_zero_point, "names no zero point"),
-        (runtime_operator, "a runtime's own integer operator"),
-        (scale_from_the_graph, "a scale that is not a constant"),
+        (lambda graph: put(graph, "zero", np.int8(3)), "asymmetric"),
+        (lambda graph: put(graph, "zero", np.uint8(0)), "UINT8"),
+        (lambda graph: put(graph, "scale", np.float32(0)), "positive"),
+        (lambda graph: put(graph, "scale", np.float32("nan")), "positive"),
+        (int32_bias, "`bias/DQ`"),
+        (read_twice, "`x/DQ` has 2"),
+        (unpaired, "`identity`"),
+        (per_channel_activation, "per channel"),
+        (other_scale, "different scales"),
+        (no_zero_point, "no zero point"),
+        (runtime_operator, "integer operator"),
+        (scale_from_the_graph, "not a constant"),
     ],
 )
 def test_each_broken_rule_is_named_with_its_node(change: Change, message: str) -> None:
     model = convolution()
     change(model.graph)
     assert any(message in sentence for sentence in violations(model))
-    with pytest.raises(ModelError, match="Quantize with `--target trt`"):
+    with pytest.raises(ModelError, match="--target trt"):
         check_qdq(model, "model.onnx")
 
 
@@ -125,6 +125,6 @@ def test_the_accelerators_recipes_keep_every_rule(
     assert sum(node.op_type == "QuantizeLinear" for node in model.graph.node) > 20
 
 
-def test_onnx_runtimes_own_form_is_told_apart(int8_model: onnx.ModelProto) -> None:
+def test_onnx_runtimes_own_form_is_detected(int8_model: onnx.ModelProto) -> None:
     with pytest.raises(ModelError, match="int32 bias"):
         check_qdq(int8_model, "int8.onnx")

@@ -68,7 +68,7 @@ def test_the_ruined_layer_stays_in_float_until_the_limit_holds(trial: Quantizati
 
 def test_a_limit_that_no_mix_holds_is_an_error(trial: QuantizationTrial) -> None:
     sensitivity = Sensitivity((effect(trial, "cross_attention.0.query"),), trial.distance_m(), trial.ticks)
-    with pytest.raises(ModelError, match="No mix of layers keeps the plan within 1e-09 m"):
+    with pytest.raises(ModelError, match="1e-09 m"):
         choose_float_layers(trial, sensitivity, 1e-9)
 
 
@@ -119,7 +119,7 @@ def test_layers_that_make_it_worse_are_not_left_in_float(fp32_model: onnx.ModelP
             return 0.05 + 0.01 * len(set(keep_float))
 
     trial = Worsening(fp32_model, {CHEAP: 0.01, DEAR: 0.01})
-    with pytest.raises(ModelError, match="No mix of layers"):
+    with pytest.raises(ModelError, match="--mixed"):
         choose_float_layers(trial, trial.sensitivity(), 0.04)
 
 
@@ -140,5 +140,5 @@ def test_layers_cost_what_pytorch_counts(fp32_model: onnx.ModelProto, network: D
 
 
 def test_no_ticks_is_an_error(fp32_model: onnx.ModelProto, calibration: Calibration, network: DrivingNetwork) -> None:
-    with pytest.raises(ModelError, match="nothing to measure layers on"):
+    with pytest.raises(ModelError, match="--data"):
         QuantizationTrial(fp32_model, calibration, RECIPES["trt"], network.config.budget, [[]], 6)

@@ -47,5 +47,5 @@ def test_channels_that_are_never_used_stay(network: DrivingNetwork) -> None:
 
 
 def test_scales_of_another_network_are_refused(network: DrivingNetwork) -> None:
-    with pytest.raises(ModelError, match="do not fit this network"):
+    with pytest.raises(ModelError, match="--calibration"):
         smoothed(network, {"joint_blocks.0.norm": [1.0, 2.0]})

@@ -3,7 +3,6 @@
 And result folders without a replay, for what only reads them.
 """
 
-import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,11 +12,18 @@ import msgspec
 import numpy as np
 import pytest
 
+from fsd.compression.budget import BUDGETS
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS
 from fsd.data.standard_rigs import canonical_rig
+from fsd.meters.machine import describe_machine
+from fsd.meters.quantity import unavailable
+from fsd.outputs.budget_metrics import budget_metrics
 from fsd.outputs.journal import TableJournal
+from fsd.outputs.replay_summary import ReplayCompression, ReplayDeadline, ReplaySummary
+from fsd.outputs.run_info import ClipInfo, ModelInfo
+from fsd.outputs.summary_file import write_summary
 from fsd.outputs.tables import plan_schema, ticks_schema
 from fsd.runtime.engine import packaged_model
 
@@ -37,6 +43,41 @@ def small_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ego |= {"v_mps": 10.0, "yaw_rate_rps": 0.0}
             writer.write([image] * 8, tick_time_ns(tick), ego=ego, command="straight")
     return folder
+
+
+def _straight_drive(ticks: int) -> ReplaySummary:
+    return ReplaySummary(
+        fsd_version="0",
+        status="complete",
+        error=None,
+        network="untrained: random weights",
+        started_unix_s=0.0,
+        clip=ClipInfo(name="made", cameras=CAMERAS),
+        model=ModelInfo(name="b100", precision="int8"),
+        ticks=ticks,
+        drive_s=ticks / 36,
+        wall_s=1.0,
+        warm_up_s=0.0,
+        times_real_time=1.0,
+        cores_used=1.0,
+        plan_is_finite=True,
+        stages_ms={},
+        deadline=ReplayDeadline(tick_ms=27.778, ticks_over=0, ticks=ticks, definition=""),
+        compression=ReplayCompression(
+            **msgspec.structs.asdict(budget_metrics(BUDGETS["B100"])), keyframes=dict.fromkeys(CAMERAS, 1)
+        ),
+        joules_per_tick=unavailable("J", "no meter"),
+        health={"ok": ticks},
+        odometry_ticks={"ego": ticks},
+        cameras=None,
+        scores=None,
+        latency_charged_scores=None,
+        viewer_file=None,
+        rerun_file=None,
+        input_hash=None,
+        plan_hash=None,
+        machine=describe_machine(),
+    )
 
 
 def _write_run(folder: Path, ticks: int = 40, first_tick: int = 0, side_step_m: float = 0.0, **summary: Any) -> Path:
@@ -73,14 +114,7 @@ def _write_run(folder: Path, ticks: int = 40, first_tick: int = 0, side_step_m: 
             row |= {"patch_camera": np.arange(4), "patch_block": np.arange(4) * 37 + tick % 9}
             row |= {"wait_ms": 1.0, "compress_ms": 1.0, "infer_ms": 8.0, "post_ms": 0.1, "write_ms": 2.0}
             rows.append(row | {"input_hash": f"{tick:032x}"})
-    content = {"fsd_version": "0", "status": "complete", "network": "untrained: random weights", "ticks": ticks}
-    content |= {"clip": {"name": "made", "cameras": list(CAMERAS), "missing_cameras": [], "notes": []}}
-    content |= {
-        "model": {"name": "b100", "precision": "int8"},
-        "compression": {"budget": "B100"},
-        "health": {"ok": ticks},
-    }
-    (folder / "summary.json").write_text(json.dumps(content | summary))
+    write_summary(folder, msgspec.structs.replace(_straight_drive(ticks), **summary))
     return folder
 
 

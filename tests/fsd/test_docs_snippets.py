@@ -14,7 +14,7 @@ from fsd.commands.parser import build_parser
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import load_rig
 from fsd.data.standard_rigs import canonical_rig
-from fsd.replay.rig_picture import rig_picture
+from fsd.replay.rig_picture import draw_rig
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = ("tutorial.md", "rig.md", "api.md", "compress.md")
@@ -109,5 +109,5 @@ def test_every_link_inside_the_documentation_leads_somewhere(page: str) -> None:
 
 
 def test_the_picture_of_the_cameras_is_that_of_the_rig() -> None:
-    drawn = set(re.findall(r"d='(M[^']*)'", rig_picture(canonical_rig(), CAMERAS)))
+    drawn = set(re.findall(r'd="(M[^"]*)"', draw_rig(canonical_rig(), CAMERAS)))
     assert drawn <= set(re.findall(r"d='(M[^']*)'", (DOCS / "rig_cameras.svg").read_text()))

@@ -37,7 +37,7 @@ def test_nothing_asked_for_changes_nothing() -> None:
         assert torch.allclose(after[name].float(), value.float(), atol=1e-5), name
 
 
-def test_pictures_of_lost_cameras_stay_as_they_are() -> None:
+def test_images_of_dropped_cameras_are_unchanged() -> None:
     before, after = run(AugmentationConfig(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
     assert torch.equal(after["retina"], before["retina"].float())
     lost = (after["camera_valid"] == 0).sum(dim=-1)
@@ -56,7 +56,7 @@ def test_dropped_ego_motion_leaves_no_number_behind() -> None:
     assert after["ego_valid"].max() == 0
 
 
-def test_a_dropped_command_says_none() -> None:
+def test_a_dropped_command_is_none() -> None:
     _, after = run(AugmentationConfig(0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0))
     assert (after["command"] == torch.tensor([1.0, 0, 0, 0, 0, 0])).all()
 
@@ -85,5 +85,5 @@ def test_exposure_stays_within_what_a_byte_can_say() -> None:
 
 
 def test_a_share_above_one_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"ego_dropout is a share from 0 to 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"ego_dropout.*1\.5"):
         AugmentationConfig(ego_dropout=1.5)

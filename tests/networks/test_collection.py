@@ -66,7 +66,7 @@ def test_later_rounds_see_some_worlds_with_finer_cameras(tmp_path: Path) -> None
     assert set(widths) == {64, 128}
 
 
-def test_wishes_are_mostly_where_something_matters() -> None:
+def test_saliency_requests_are_mostly_on_salient_blocks() -> None:
     label = np.zeros((8, 15, 20), np.int8)
     label[:, 5:8] = 1
     wished = saliency_request(label, np.random.default_rng(0)) > 0

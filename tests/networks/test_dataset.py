@@ -65,11 +65,11 @@ def test_an_unfinished_episode_is_ignored(tmp_path: Path, steps: list[TickInput]
     assert [episode.folder.name for episode in find_episodes(tmp_path, BUDGET)] == ["a"]
 
 
-def test_an_empty_folder_and_another_budget_name_the_mend(tmp_path: Path, steps: list[TickInput]) -> None:
+def test_an_empty_folder_and_another_budget_say_what_to_do(tmp_path: Path, steps: list[TickInput]) -> None:
     with pytest.raises(ClipError, match="fsd train"):
         find_episodes(tmp_path, BUDGET)
     write(tmp_path / "a", steps)
-    with pytest.raises(ClipError, match="another folder"):
+    with pytest.raises(ClipError, match="B100"):
         find_episodes(tmp_path, BUDGETS["B100"])
 
 

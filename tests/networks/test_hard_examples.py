@@ -35,7 +35,7 @@ def test_braking_counts_as_yielding_only_without_a_car_ahead_and_a_red_light() -
     assert found["yield"].tolist() == [1]
 
 
-def test_a_person_is_told_from_a_car_and_from_somebody_far_away() -> None:
+def test_a_near_person_is_distinguished_from_a_car_and_from_a_far_person() -> None:
     columns = rows()
     columns["occupancy"][0, AHEAD_20_M, HERE] = 1
     columns["occupancy"][1, AHEAD_20_M : AHEAD_20_M + 2, HERE] = 1  # a car fills more than one cell

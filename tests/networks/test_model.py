@@ -50,7 +50,7 @@ def test_a_batch_gives_what_single_ticks_give(network: DrivingNetwork, tiny_step
     assert all(torch.allclose(batched[name][1], single[name], atol=2e-5) for name in single)
 
 
-def test_the_picture_of_a_missing_camera_does_not_matter(network: DrivingNetwork, tiny_steps: list[TickInput]) -> None:
+def test_the_image_of_a_missing_camera_has_no_effect(network: DrivingNetwork, tiny_steps: list[TickInput]) -> None:
     step = tiny_steps[5]
     valid = np.array([1, 1, 0, 1, 1, 1, 1, 1], np.float32)
     other = step.tick.retina.copy()

@@ -19,38 +19,38 @@ def test_metadata_survives_json() -> None:
 
 
 def test_a_file_without_metadata_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"model.onnx carries no `fsd` metadata.*fsd export"):
+    with pytest.raises(ModelError, match=r"model\.onnx.*`fsd`.*fsd export"):
         from_properties({}, "model.onnx")
 
 
 def test_metadata_that_is_no_json_is_refused() -> None:
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="`fsd`"):
         from_properties({METADATA_KEY: "{"}, "model.onnx")
 
 
 def test_other_cameras_are_named() -> None:
-    with pytest.raises(ModelError, match=r"made for cameras \('left',\), but this program uses \('front_main'"):
+    with pytest.raises(ModelError, match=r"cameras \('left',\).*\('front_main'"):
         read(msgspec.structs.replace(METADATA, cameras=("left",)))
 
 
 def test_a_newer_version_is_refused() -> None:
-    with pytest.raises(ModelError, match="metadata version 99"):
+    with pytest.raises(ModelError, match=r"version 99"):
         read(msgspec.structs.replace(METADATA, version=99))
 
 
 def test_a_missing_input_is_named() -> None:
     inputs = {name: spec for name, spec in METADATA.inputs.items() if name != "ego"}
-    with pytest.raises(ModelError, match="inputs: missing ego, unknown none"):
+    with pytest.raises(ModelError, match=r"input.*\bego\b"):
         read(msgspec.structs.replace(METADATA, inputs=inputs))
 
 
-def test_another_shape_is_told_with_both_sides() -> None:
+def test_another_shape_is_reported_with_both_shapes() -> None:
     outputs = {**METADATA.outputs, "new_k": TensorSpec((16, 32), "float32")}
-    with pytest.raises(ModelError, match=r"output `new_k` as float32\[16, 32\], but float32\[16, 64\] was expected"):
+    with pytest.raises(ModelError, match=r"`new_k`.*float32\[16, 32\].*float32\[16, 64\]"):
         read(msgspec.structs.replace(METADATA, outputs=outputs))
 
 
 def test_an_impossible_budget_is_refused() -> None:
     budget = msgspec.structs.replace(METADATA.budget, patch_count=0)
-    with pytest.raises(ModelError, match="impossible budget"):
+    with pytest.raises(ModelError, match="budget"):
         read(msgspec.structs.replace(METADATA, budget=budget))

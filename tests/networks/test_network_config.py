@@ -12,16 +12,16 @@ def test_a_configuration_survives_json() -> None:
 
 
 def test_an_unknown_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="Not a network configuration"):
+    with pytest.raises(ValueError, match="wings"):
         NetworkConfig.from_dict({**NetworkConfig().to_dict(), "wings": 2})
 
 
 def test_a_width_that_heads_cannot_share_is_refused() -> None:
-    with pytest.raises(ValueError, match="multiple of heads, got 100 and 8"):
+    with pytest.raises(ValueError, match=r"heads.*100.*8"):
         NetworkConfig(width=100, heads=8)
 
 
 @pytest.mark.parametrize("name", ["joint_layers", "cross_layers", "plan_queries"])
 def test_a_network_without_layers_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=rf"{name}.*\b0\b"):
         NetworkConfig(**{name: 0})

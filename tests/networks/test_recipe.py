@@ -75,7 +75,7 @@ def test_the_mean_of_the_last_rounds_is_kept(
     name = next(iter(network.state_dict()))
     mean = sum(untrained(tiny_config, seed).state_dict()[name] for seed in expected) / len(expected)
     assert torch.allclose(network.state_dict()[name], mean)
-    assert header["trained"]
+    assert header.trained
 
 
 def test_a_recipe_without_a_round_is_refused() -> None:

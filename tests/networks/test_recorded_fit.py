@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import msgspec
 import numpy as np
 import pytest
 
@@ -20,7 +21,7 @@ from fsd.data.steering import LINCOLN_MKZ  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.dataset import find_episodes  # noqa: E402
 from fsd.networks.recorded_episodes import EpisodeMaker, TimeSplit, ticks_before  # noqa: E402
-from fsd.networks.recorded_fit import RESULT, fit_recordings  # noqa: E402
+from fsd.networks.recorded_fit import OPEN_LOOP, RESULT, RecordedFit, fit_recordings  # noqa: E402
 from fsd.networks.train_options import RecordedFitConfig  # noqa: E402
 from fsd.networks.training_set import TrainingSet  # noqa: E402
 from fsd.networks.weights import save_weights, untrained  # noqa: E402
@@ -66,7 +67,7 @@ def test_the_ticks_before_a_time_are_exactly_those_that_are_earlier(time_ns: int
     assert tick_time_ns(count - 1) < time_ns <= tick_time_ns(count)
 
 
-def test_the_test_part_begins_when_no_picture_of_the_training_part_is_shown_any_more(tmp_path: Path) -> None:
+def test_the_test_part_begins_after_the_last_image_of_the_training_part(tmp_path: Path) -> None:
     split = TimeSplit.at(open_clip(write_drive(tmp_path / "drive")), CUT_S)
     assert tick_time_ns(split.train_end - 1) < CUT_S * 1e9
     assert tick_time_ns(split.test_begin) - MAX_FRAME_AGE_NS >= CUT_S * 1e9
@@ -83,7 +84,7 @@ def test_what_comes_after_the_cut_changes_nothing_that_is_learned(
         np.testing.assert_array_equal(same[name], changed[name], err_msg=name)
 
 
-def test_pictures_and_labels_of_a_row_belong_together(
+def test_images_and_labels_of_a_row_belong_together(
     maker: EpisodeMaker, tiny_config: NetworkConfig, tmp_path: Path
 ) -> None:
     maker.make(open_clip(write_drive(tmp_path / "drive")), "drive")
@@ -110,7 +111,7 @@ def test_an_episode_made_with_another_cut_is_not_taken_for_this_one(maker: Episo
     clip = open_clip(write_drive(tmp_path / "drive"))
     maker.make(clip, "drive")
     other = EpisodeMaker(maker.out, maker.budget, LINCOLN_MKZ, 1.2)
-    with pytest.raises(OutputError, match=r"train_until_s = 1\.0, now it is 1\.2.*--out"):
+    with pytest.raises(OutputError, match=r"train_until_s.*1\.0.*1\.2.*--out"):
         other.make(clip, "drive")
 
 
@@ -120,7 +121,7 @@ def test_a_cut_that_leaves_a_part_empty_is_explained(tmp_path: Path, cut_s: floa
     if cut_s < 1:  # one tick is before any time above 0: too few samples, which the fit says
         assert TimeSplit.at(clip, cut_s).train_end == 1
         return
-    with pytest.raises(UsageError, match=r"nothing to test on.*--train-until-s"):
+    with pytest.raises(UsageError, match="--train-until-s"):
         TimeSplit.at(clip, cut_s)
 
 
@@ -137,20 +138,20 @@ def test_a_fit_is_scored_on_the_part_it_never_saw_beside_zero_and_mean(
         threads=1,
     )
     result = fit_recordings(config)
-    assert result == json.loads((config.out / RESULT).read_text())
-    assert (config.out / result["weights"]).exists()
-    assert result["steering"]["is_assumed"]
-    assert result["learned"] == ["curvature"]
-    assert "too little video to learn to steer from" in result["caveat"]
-    assert (result["train"]["samples"], result["test"]["samples"]) == (9, 7)
+    assert result == msgspec.json.decode((config.out / RESULT).read_bytes(), type=RecordedFit)
+    assert (config.out / result.weights).exists()
+    assert result.is_steering_assumed
+    assert result.learned == ["curvature"]
+    assert result.caveat != OPEN_LOOP
+    assert (result.train.samples, result.test.samples) == (9, 7)
     wheel = {
         part: LINCOLN_MKZ.wheel_angle_rad(rows_of(config.out / "episodes" / part, tiny_config)["curvature"])
         for part in ("train", "test")
     }
-    assert result["test"]["zero_rmse_rad"] == pytest.approx(np.sqrt(np.mean(wheel["test"] ** 2)), rel=1e-5)
+    assert result.test.zero_rmse_rad == pytest.approx(np.sqrt(np.mean(wheel["test"] ** 2)), rel=1e-5)
     mean_error = wheel["test"] - wheel["train"].mean()
-    assert result["test"]["mean_rmse_rad"] == pytest.approx(np.sqrt(np.mean(mean_error**2)), rel=1e-5)
-    assert np.isfinite(result["test"]["network_rmse_rad"])
+    assert result.test.mean_rmse_rad == pytest.approx(np.sqrt(np.mean(mean_error**2)), rel=1e-5)
+    assert np.isfinite(result.test.network_rmse_rad)
 
 
 def test_a_fit_that_starts_from_weights_takes_their_sizes(tiny_config: NetworkConfig, tmp_path: Path) -> None:
@@ -160,30 +161,30 @@ def test_a_fit_that_starts_from_weights_takes_their_sizes(tiny_config: NetworkCo
     result = fit_recordings(
         RecordedFitConfig(recordings=(drive,), out=tmp_path / "run", initial=initial, steps=1, clips=1, threads=1)
     )
-    assert (result["budget"], result["initial"]) == ("tiny", "initial.safetensors")
+    assert (result.budget, result.initial) == ("tiny", "initial.safetensors")
 
 
 def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UsageError, match="one process"):
+    with pytest.raises(UsageError, match="torchrun"):
         fit_recordings(RecordedFitConfig(recordings=(tmp_path,), out=tmp_path / "run"))
 
 
 @pytest.mark.slow
-def test_a_fit_learns_what_brightness_says(tiny_config: NetworkConfig, tmp_path: Path) -> None:
+def test_a_fit_learns_steering_from_brightness(tiny_config: NetworkConfig, tmp_path: Path) -> None:
     drive = write_drive(tmp_path / "drive", frames=100)
     settings = {"network": tiny_config, "learning_rate": 3e-3, "clips": 6, "threads": 1}
     result = fit_recordings(
         RecordedFitConfig(recordings=(drive,), out=tmp_path / "run", train_until_s=3.5, steps=40, **settings)
     )  # type: ignore[arg-type]
-    assert result["test"]["network_rmse_rad"] < 0.7 * result["test"]["zero_rmse_rad"]
+    assert result.test.network_rmse_rad < 0.7 * result.test.zero_rmse_rad
 
 
 def test_too_few_samples_to_fill_a_clip_are_explained(tiny_config: NetworkConfig, tmp_path: Path) -> None:
     config = RecordedFitConfig(
         recordings=(write_drive(tmp_path / "drive"),), out=tmp_path / "run", train_until_s=0.1, network=tiny_config
     )
-    with pytest.raises(ClipError, match=r"1 samples to learn from; 3 are needed"):
+    with pytest.raises(ClipError, match=r"\b1\b.*\b3\b.*--train-until-s"):
         fit_recordings(config)
 
 

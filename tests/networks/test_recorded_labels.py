@@ -97,6 +97,6 @@ def test_the_driven_path_goes_before_the_steering_wheel() -> None:
     assert float(labels.at(START_NS)["curvature"][0]) == pytest.approx(1 / 50, rel=1e-3)
 
 
-def test_a_clip_with_nothing_to_learn_from_says_what_to_add() -> None:
-    with pytest.raises(ClipError, match=r"no ego\.parquet with poses.*steering_angle_rad"):
+def test_a_clip_without_labels_names_the_missing_files() -> None:
+    with pytest.raises(ClipError, match=r"ego\.parquet.*steering_angle_rad"):
         RecordedLabels(clip_with(), GEOMETRY)

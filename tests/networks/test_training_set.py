@@ -88,7 +88,7 @@ def test_rare_kinds_of_hard_rows_are_drawn_as_often_as_common_ones(episodes: lis
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux shows them")
-def test_no_picture_file_is_kept_open(episodes: list[Episode]) -> None:
+def test_no_image_file_is_kept_open(episodes: list[Episode]) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     rows = TrainingSet(episodes)
     rows.read(np.arange(len(rows)))
@@ -102,7 +102,7 @@ def test_the_same_generator_draws_the_same_rows(episodes: list[Episode]) -> None
 
 
 def test_no_episodes_is_an_error() -> None:
-    with pytest.raises(ClipError, match="no episodes to learn from"):
+    with pytest.raises(ClipError, match="fsd train"):
         TrainingSet([])
 
 
@@ -110,5 +110,5 @@ def test_a_cut_off_array_is_named(tmp_path: Path) -> None:
     write_episode(tmp_path / "S1-000000-r0", 40, seed=0)
     path = tmp_path / "S1-000000-r0" / "command.npy"
     np.save(path, np.load(path)[:-1])
-    with pytest.raises(ClipError, match=r"says 10 ticks, but command.npy has 9"):
+    with pytest.raises(ClipError, match=r"10.*command\.npy.*9"):
         TrainingSet(find_episodes(tmp_path, BUDGET))

@@ -24,8 +24,8 @@ def test_weights_come_back_as_they_were(tiny_config: NetworkConfig, tmp_path: Pa
     save_weights(network, tmp_path / "w.safetensors", trained=True, notes={"routes": 3})
     loaded, header = load_weights(tmp_path / "w.safetensors")
     assert loaded.config == tiny_config
-    assert header["trained"] is True
-    assert header["notes"] == {"routes": 3}
+    assert header.trained is True
+    assert header.notes == {"routes": 3}
     assert not loaded.training
     state = network.state_dict()
     assert all(torch.equal(state[name], value) for name, value in loaded.state_dict().items())
@@ -38,7 +38,7 @@ def test_the_same_weights_are_the_same_bytes(tiny_config: NetworkConfig, tmp_pat
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no weights file .*fsd train"):
+    with pytest.raises(ModelError, match=r"none\.safetensors.*fsd train"):
         load_weights(tmp_path / "none.safetensors")
 
 
@@ -46,13 +46,13 @@ def test_a_truncated_file_is_refused(tiny_config: NetworkConfig, tmp_path: Path)
     path = tmp_path / "w.safetensors"
     save_weights(untrained(tiny_config), path, trained=False)
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(ModelError, match="not a readable safetensors file"):
+    with pytest.raises(ModelError, match=r"w\.safetensors"):
         load_weights(path)
 
 
-def test_somebody_elses_safetensors_are_refused(tmp_path: Path) -> None:
+def test_safetensors_of_other_programs_are_refused(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "w.safetensors")
-    with pytest.raises(ModelError, match="not one that fsd wrote"):
+    with pytest.raises(ModelError, match="`fsd`"):
         read_header(tmp_path / "w.safetensors")
 
 
@@ -60,20 +60,20 @@ def test_weights_of_another_version_say_so(tiny_config: NetworkConfig, tmp_path:
     network = untrained(tiny_config)
     del network.final_norm
     save_weights(network, tmp_path / "w.safetensors", trained=False)
-    with pytest.raises(ModelError, match="does not fit the network of this version"):
+    with pytest.raises(ModelError, match=r"w\.safetensors"):
         load_weights(tmp_path / "w.safetensors")
 
 
 @pytest.mark.parametrize("old_format", [False, True])
-def test_a_pickle_is_refused_unopened_and_the_mend_is_named(tmp_path: Path, old_format: bool) -> None:
+def test_a_pickle_is_refused_unopened_and_the_conversion_is_named(tmp_path: Path, old_format: bool) -> None:
     path = tmp_path / "weights.pt"
     torch.save({"w": torch.zeros(2)}, path, _use_new_zipfile_serialization=not old_format)
-    with pytest.raises(ModelError, match=r"PyTorch pickle.*safetensors\.torch\.save_file"):
+    with pytest.raises(ModelError, match=r"pickle.*safetensors\.torch\.save_file"):
         load_weights(path)
 
 
 def test_networks_of_different_sizes_have_no_mean(tiny_config: NetworkConfig, tmp_path: Path) -> None:
     save_weights(untrained(tiny_config), tmp_path / "a.safetensors", trained=False)
     save_weights(untrained(replace(tiny_config, cross_layers=2)), tmp_path / "b.safetensors", trained=False)
-    with pytest.raises(ModelError, match="of other sizes"):
+    with pytest.raises(ModelError, match=r"a\.safetensors.*b\.safetensors"):
         mean_weights([tmp_path / "a.safetensors", tmp_path / "b.safetensors"])

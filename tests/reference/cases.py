@@ -24,4 +24,4 @@ def fp32_model(folder: Path) -> Path:
     from fsd.export.export import export
     from fsd.networks.weights import packaged_weights
 
-    return export(ExportConfig(packaged_weights(), out=folder, int8=False, parity_ticks=0)).fp32
+    return export(ExportConfig(weights=packaged_weights(), out=folder, int8=False, parity_ticks=0)).fp32

@@ -1,4 +1,4 @@
-"""The expert driver: controls and labels for any state of a world, its own drive or somebody else's."""
+"""The expert driver: controls and plans for any state of a world, whichever driver reached it."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from fsd.data.simulator.traffic.driver import drive, roll_out
 from fsd.data.simulator.world import World
 
 WAYPOINTS, WAYPOINT_STEP_S = 16, 0.25
-"""As in the network's contract; a lower folder may not import it, and a test compares the two."""
+"""As in the network's contract, which `data` may not import; a test compares the two."""
 
 
 def expert_controls(world: World) -> tuple[float, float]:
-    """Curvature 1/m and acceleration m/s² that the expert would choose now."""
+    """Curvature 1/m and acceleration m/s² of the expert in the current state."""
     return controls_for(situation(world))
 
 
 def controls_for(now: Situation) -> tuple[float, float]:
-    """The same for a situation that is already known."""
+    """The same for a situation that was already computed."""
     return drive(
         now.route, now.profile, now.source_d, now.target_d, now.vehicles, now.conflicts, now.stops, now.ego, 0.0
     )

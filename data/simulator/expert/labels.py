@@ -1,4 +1,4 @@
-"""What a network learns from: the expert's plan and what it should have noticed, for any state of a world."""
+"""Training labels for any state of a world: the expert's plan, and the objects that it reacts to."""
 
 import math
 
@@ -25,10 +25,10 @@ def expert_label(world: World) -> dict[str, np.ndarray]:
 
     Returns:
         trajectory: (16, 4) x m, y m, yaw rad, speed m/s in the ego frame, 0.25 … 4 s ahead.
-        curvature, acceleration: (1,) 1/m and m/s², to be commanded now.
-        lead: (2,) distance in metres from bumper to bumper and 1 where there is one, else 0, 0.
+        curvature, acceleration: (1,) 1/m and m/s², the controls to apply now.
+        lead: (2,) distance in metres from bumper to bumper and 1 if there is a lead vehicle, else 0, 0.
         light: () int64 index into `LIGHTS` of the light that the ego car faces within 60 m.
-        occupancy: (24, 16) 1 where a vehicle or a person stands that can be seen.
+        occupancy: (24, 16) 1 where a visible vehicle or pedestrian is.
     """
     now = situation(world)
     curvature, acceleration = controls_for(now)
@@ -76,7 +76,7 @@ def _occupancy(world: World) -> np.ndarray:
 
 @njit(cache=True)
 def _fill(grid: np.ndarray, boxes: np.ndarray, ego: np.ndarray) -> None:
-    """Mark the cells under each box, by points half a cell apart."""
+    """Mark the cells under each box, sampled at points half a cell apart."""
     cos, sin = math.cos(ego[2]), math.sin(ego[2])
     for row in range(len(boxes)):
         dx, dy = boxes[row, 0] - ego[0], boxes[row, 1] - ego[1]

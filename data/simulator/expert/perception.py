@@ -1,7 +1,7 @@
-"""What an attentive driver knows of a situation, as arrays for the driving law.
+"""The situation as an attentive driver perceives it, as arrays for the driving law.
 
-Only what the cameras could show goes in: things within sight, where they are and how they move now; colours of
-lights, not when they change. What scripts have in mind for others stays out.
+Contains only what the cameras could show: objects in sight, their position and motion now, and the colours of lights.
+It does not contain when lights change, nor what scripts will do.
 """
 
 import math
@@ -21,7 +21,7 @@ BEHIND_M = 50.0
 LIGHT_SIGHT_M = 60.0
 NEVER_S = 99.0
 STARTING_MPS2 = 1.6
-"""How fast others are taken to gather speed."""
+"""Assumed acceleration of other vehicles."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Situation:
 
 
 def situation(world: World, half_view_rad: float = math.pi) -> Situation:
-    """The situation now, as seen by somebody who looks no further than `half_view_rad` to either side."""
+    """The current situation, with a field of view of `half_view_rad` to either side."""
     ego = world.ego
     stops = _stops(world)
     vehicles = seen_vehicles(world, half_view_rad)
@@ -59,7 +59,7 @@ def situation(world: World, half_view_rad: float = math.pi) -> Situation:
 
 
 def seen_vehicles(world: World, half_view_rad: float = math.pi) -> list[Vehicle]:
-    """The vehicles within sight and view that no house hides."""
+    """Vehicles in sight and in the field of view that no house hides."""
     vehicles = world.traffic.vehicles
     if not vehicles:
         return []
@@ -73,13 +73,13 @@ def seen_vehicles(world: World, half_view_rad: float = math.pi) -> list[Vehicle]
 
 
 def eye(world: World) -> tuple[float, float]:
-    """The middle of the cameras, in the world."""
+    """The common viewpoint of the cameras, in the world."""
     ego = world.ego
     return ego.x_m + EYE_AHEAD_M * math.cos(ego.heading_rad), ego.y_m + EYE_AHEAD_M * math.sin(ego.heading_rad)
 
 
 def _lanes(world: World) -> tuple[float, float]:
-    """Offsets of the lane that the car is in and of the one that it should be in."""
+    """Offsets of the current lane and of the target lane."""
     target = world.lane_offset
     change = world.setting.lane_change
     if change is None or world.lane != change.to_lane:
@@ -100,7 +100,7 @@ def _vehicles(world: World, seen: list[Vehicle]) -> np.ndarray:
             turn = vehicle.pose[2] - world.road.path.pose(s)[2]
             along, across = vehicle.speed_mps * math.cos(turn), vehicle.speed_mps * math.sin(turn)
             if abs(math.sin(turn)) > 0.5 and vehicle.speed_mps > 0.5:
-                continue  # crosses: a matter of gaps, not of following
+                continue  # crossing vehicles are handled as conflicts
             across = 0.0
         if -BEHIND_M < s - world.s < SIGHT_M:
             rows.append((s, d, along, across, 0.5 * vehicle.length_m, 0.5 * vehicle.width_m))
@@ -108,7 +108,7 @@ def _vehicles(world: World, seen: list[Vehicle]) -> np.ndarray:
 
 
 def _stops(world: World) -> list[float]:
-    """Lines that the light tells the ego car to stop at."""
+    """Lines at which a traffic light requires the ego car to stop."""
     signals = world.signals
     for index, junction in enumerate(world.road.junctions):
         distance = junction.stop_m - (world.s + FRONT_M)
@@ -141,7 +141,7 @@ def _crossings(world: World, seen: list[Vehicle]) -> list[tuple[float, ...]]:
 def _occupied(
     world: World, stream: Stream, conflict: Conflict, vehicle: Vehicle, signals: list[tuple[str, str]]
 ) -> tuple[float, float] | None:
-    """When this vehicle will be where the ego's lane crosses its stream; None if never."""
+    """When this vehicle will occupy the conflict of the ego's lane with its stream; None if never."""
     half = 0.5 * vehicle.length_m
     front, rear = vehicle.s + half, vehicle.s - half
     if rear > conflict.stream_end_m:
@@ -165,7 +165,7 @@ def _occupied(
 
 
 def _walkers(world: World) -> list[tuple[float, ...]]:
-    """People who walk across, or stand in, the ego's lane."""
+    """Pedestrians who cross, or stand in, the ego's lane."""
     rows: list[tuple[float, ...]] = []
     middle, reach = world.lane_offset, HALF_WIDTH_M + 0.75
     for person in world.pedestrians:

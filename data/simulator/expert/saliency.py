@@ -1,7 +1,7 @@
-"""Which blocks of which camera show something that matters: road users near enough, and the light that is faced.
+"""Saliency labels: the blocks of each camera that show nearby road users or the traffic light that the ego faces.
 
-The teacher of the network's saliency output, which tells the compressor where to look next. Gaze is scarce, so it
-marks little: no car that waits in somebody else's lane, and of things that the base image shows well only the middle.
+The network's saliency output learns from them; the compressor uses that output to place its gaze. Gaze is limited, so
+few blocks are marked: no cars that wait in other streams, and only the middle of objects that are large in the image.
 """
 
 import math
@@ -17,7 +17,7 @@ from fsd.data.simulator.world import World
 
 SIGHT_M = 60.0
 BOX_CELLS, HEAD_CELLS = 2, 3
-"""Of a road user or a signal head that is larger in the picture, only so many middle cells a side are marked."""
+"""At most this many cells per side are marked, at the middle of a road user or a signal head."""
 
 STANDING_MPS = 0.5
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (0, 1)], dtype=np.float64)
@@ -39,7 +39,7 @@ def saliency_label(world: World, rig: Rig) -> np.ndarray:
         if not is_ahead.any():
             continue
         pixels, _ = project(camera, points[is_ahead])
-        # A box with a corner that the lens could not show has no pixel there (NaN): it is far off to the side.
+        # A corner outside the lens's range has no pixel (NaN): the box is far off to the side.
         cells = pixels * [GRID_COLUMNS / camera.width_px, GRID_ROWS / camera.height_px]
         is_finite = np.isfinite(cells).all(axis=(1, 2))
         cells = cells[is_finite]
@@ -51,14 +51,14 @@ def saliency_label(world: World, rig: Rig) -> np.ndarray:
 
 
 def _middle(low: float, high: float, cells: int, limit: int) -> tuple[int, int]:
-    """First cell and the one after the last of what is inside the picture, cut to its middle `limit` cells."""
+    """First cell and the one after the last inside the image, limited to the middle `limit` cells."""
     first, end = max(math.floor(low), 0), min(math.ceil(high), cells)
     spare = max(end - first - limit, 0)
     return first + spare // 2, max(end - (spare - spare // 2), 0)
 
 
 def _boxes_in_ego(world: World) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 8, 3) corners in the ego frame of everything near that matters, and (n,) how many cells to mark a side."""
+    """(n, 8, 3) corners of all relevant objects in the ego frame, and (n,) how many cells per side to mark."""
     boxes = [
         (*v.pose, 0.5 * v.length_m, 0.5 * v.width_m, 0.0, 1.5, BOX_CELLS)
         for v in seen_vehicles(world)
@@ -66,7 +66,7 @@ def _boxes_in_ego(world: World) -> tuple[np.ndarray, np.ndarray]:
     ]
     boxes += [(p.x_m, p.y_m, p.heading_rad, 0.3, 0.3, 0.0, 1.75, BOX_CELLS) for p in world.pedestrians]
     for junction, is_route, x, y, z, heading in signal_heads(world.road):
-        # The heads that the ego car reads: those of its own approach, while it is before the line.
+        # The heads that the ego car reads: those of its own approach, until it has passed the line.
         junction_of = world.road.junctions[junction]
         turn = np.cos(heading - junction_of.heading_rad)
         if is_route and turn > 0.5 and world.s < junction_of.stop_m:

@@ -1,6 +1,6 @@
-"""Who can be seen from the ego car: nobody behind a house or, for the occupancy grid, behind another vehicle.
+"""Visibility from the ego car: houses and, for the occupancy grid, other vehicles hide what is behind them.
 
-A plan view with straight lines of sight from the middle of the cameras; heights are ignored.
+A plan view with straight lines of sight from the cameras' common viewpoint; heights are ignored.
 """
 
 import math
@@ -9,10 +9,10 @@ import numpy as np
 from numba import njit
 
 EYE_AHEAD_M = 1.5
-"""The cameras sit around a point this far ahead of the rear axle."""
+"""Distance from the rear axle to the cameras' common viewpoint."""
 
 NEAR_M = 12.0
-"""Whoever is nearer than this is always seen: some camera looks past whatever is in between."""
+"""Objects nearer than this are always visible: some camera sees past any obstacle."""
 
 
 @njit(cache=True)
@@ -40,10 +40,10 @@ def visible(eye_x: float, eye_y: float, targets: np.ndarray, blockers: np.ndarra
     """(n,) bool: whether the middle or an end of each target box can be seen.
 
     Args:
-        eye_x, eye_y: where the cameras are.
+        eye_x, eye_y: position of the cameras.
         targets: (n, 5) boxes x, y, heading, half length, half width.
         blockers: (m, 5) boxes that hide what is behind them; a target never hides itself.
-        sight_m: nobody farther away is seen.
+        sight_m: objects farther away are not visible.
     """
     seen = np.zeros(len(targets), dtype=np.bool_)
     for row in range(len(targets)):

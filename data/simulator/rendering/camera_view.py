@@ -1,4 +1,4 @@
-"""What a renderer must draw of a world at this moment."""
+"""Pass a world's current state to a renderer."""
 
 import math
 
@@ -13,18 +13,18 @@ _SHAPE_INDEX = {name: index for index, name in enumerate(SHAPES)}
 
 
 def load_world(renderer: Renderer, world: World) -> None:
-    """Give the standing part of a world to a renderer."""
+    """Load the stationary part of a world into a renderer."""
     renderer.load(world.road, world.scenery, world.surfaces, world.light, world.setting.country)
 
 
 def draw_world(renderer: Renderer, world: World, mounting_error: np.ndarray | None = None) -> np.ndarray:
-    """(8, H, W, 4) uint8: what the cameras see now. The array is reused by the next call."""
+    """(8, H, W, 4) uint8 images of the cameras now. The next call reuses the array."""
     ego_pose = (world.ego.x_m, world.ego.y_m, world.ego.heading_rad)
     return renderer.render(ego_pose, visible_actors(world), world.time_s, mounting_error)
 
 
 def visible_actors(world: World) -> Actors:
-    """Vehicles, people and lights as the renderer wants them."""
+    """Vehicles, pedestrians and lights as input of the renderer."""
     lit = world.light.lamps_lit
     vehicles = [
         (*vehicle.pose, _SHAPE_INDEX[vehicle.shape], *vehicle.colour, _lamps(vehicle, lit), 1.0)

@@ -1,4 +1,4 @@
-"""A standing world in squares of the map, so that a camera draws only what it can see. Needs no OpenGL."""
+"""Divide a stationary world into square chunks, so that a camera draws only those in view. Needs no OpenGL."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -12,12 +12,12 @@ from fsd.data.simulator.rendering.scene import MATERIALS
 
 CHUNK_M = 50.0
 DRAW_DISTANCE_M = 280.0
-"""Chunks of the world beyond this are not drawn; the open ground always is."""
+"""Chunks beyond this distance are not drawn; the open ground always is."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """One square: what to draw by material (its place in `MATERIALS`), and the circle around it on the map, metres."""
+    """One square: drawables by material (index in `MATERIALS`), and its bounding circle on the map, metres."""
 
     drawn: dict[int, Any]
     centre: np.ndarray
@@ -25,11 +25,11 @@ class Chunk:
 
 
 def cut(scene: Mapping[str, np.ndarray], load: Callable[[str, np.ndarray], Any]) -> list[Chunk]:
-    """Sort all triangles of a scene into squares.
+    """Sort all triangles of a scene into chunks.
 
     Args:
-        scene: material -> (3 N, mesh.FLOATS) vertices, three a triangle.
-        load: makes what a chunk keeps of a material's vertices inside it.
+        scene: material -> (3 N, mesh.FLOATS) vertices, three per triangle.
+        load: turns a material and its vertices in a chunk into a drawable.
     """
     squares: dict[tuple[int, int], dict[int, np.ndarray]] = {}
     for order, material in enumerate(MATERIALS):
@@ -55,13 +55,13 @@ def cut(scene: Mapping[str, np.ndarray], load: Callable[[str, np.ndarray], Any])
 def visible(
     chunks: Iterable[Chunk], eye: np.ndarray, bearing_rad: float, half_view_rad: float, reach_m: list[float]
 ) -> list[tuple[int, Any]]:
-    """Material and what is drawn of it, of all chunks inside a camera's field of view: by material, near ones first.
+    """Material and drawable of all chunks inside a camera's field of view: by material, near ones first.
 
     Args:
         eye: (3,) the camera in the world.
-        reach_m: per material, how far the camera has to see it.
+        reach_m: draw distance per material.
     """
-    # Inward normals of the view's left and right edge, in plan.
+    # Inward normals of the left and right edges of the view, in plan.
     left = np.array([math.sin(bearing_rad + half_view_rad), -math.cos(bearing_rad + half_view_rad)])
     right = np.array([-math.sin(bearing_rad - half_view_rad), math.cos(bearing_rad - half_view_rad)])
     found = []
@@ -77,10 +77,10 @@ def visible(
 
 
 def draw_distances_m(focal_px_at_320: float, is_fine: bool) -> list[float]:
-    """Per material, how far a camera has to see it: until it would be a pixel or two. `is_fine` draws everything.
+    """Draw distance per material: until an object covers one or two pixels. `is_fine` draws everything.
 
     Args:
-        focal_px_at_320: focal length if the picture were 320 px wide.
+        focal_px_at_320: focal length scaled to an image width of 320 px.
     """
     reach = dict.fromkeys(MATERIALS, DRAW_DISTANCE_M)
     if not is_fine:

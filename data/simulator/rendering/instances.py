@@ -1,4 +1,4 @@
-"""What moves, as tables that the graphics card takes: one row of twelve floats per thing to draw."""
+"""Moving objects as tables for the GPU: one row of twelve floats per object."""
 
 import math
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _SHADOW_HALF_M = np.array([(2.85, 1.3), (3.1, 1.4), (4.5, 1.7)])
 
 @dataclass(frozen=True)
 class Actors:
-    """Everything that moves, for one picture.
+    """All moving objects of one image.
 
     Attributes:
         vehicles: (n, 9) x, y, heading, shape (index of `VEHICLE_SHAPES`), r, g, b, lamps (bits), scale.
@@ -65,7 +65,7 @@ def lamp_table(
     heads: list[tuple[int, bool, float, float, float, float]],
     ego_pose: tuple[float, float, float],
 ) -> np.ndarray:
-    """Rows for the three lamps of every signal head near enough; `heads` as from `scene.signal_heads`."""
+    """Rows for the three lamps of every nearby signal head; `heads` as from `scene.signal_heads`."""
     rows = []
     for junction, along, x, y, z, heading in heads:
         if math.hypot(x - ego_pose[0], y - ego_pose[1]) > LAMP_SIGHT_M:

@@ -1,7 +1,7 @@
-"""Triangles: how surfaces are put together from quads, boxes and lofts before a renderer draws them.
+"""Build triangle meshes from quads, boxes and lofts.
 
-A mesh is (n, 12) float32, three rows a triangle: position 3, normal 3, colour 3, surface 3. What the surface numbers
-mean is agreed between whoever builds a mesh and the shader that draws it. No OpenGL here.
+A mesh is (n, 12) float32, three rows per triangle: position 3, normal 3, colour 3, surface 3. The meaning of the
+surface numbers depends on the material's shader. No OpenGL here.
 """
 
 import math
@@ -38,12 +38,12 @@ def quads(corners: np.ndarray, colour: Point | np.ndarray, surface: Point | np.n
 
 
 def join(meshes: Sequence[np.ndarray]) -> np.ndarray:
-    """One mesh of many."""
+    """Concatenate meshes."""
     return np.concatenate(meshes) if meshes else np.zeros((0, FLOATS), dtype=np.float32)
 
 
 def box(low: Point, high: Point, colour: Point, surface: Point = (0.0, 0.0, 0.0), bottom: bool = False) -> np.ndarray:
-    """An axis-aligned box between two corners, without its bottom unless asked for."""
+    """An axis-aligned box between two corners; `bottom` adds its bottom face."""
     (x0, y0, z0), (x1, y1, z1) = low, high
     faces = [
         [(x0, y0, z0), (x1, y0, z0), (x1, y0, z1), (x0, y0, z1)],
@@ -58,7 +58,7 @@ def box(low: Point, high: Point, colour: Point, surface: Point = (0.0, 0.0, 0.0)
 
 
 def loft(rings: np.ndarray, colour: Point, surface: Point = (0.0, 0.0, 0.0)) -> np.ndarray:
-    """Skin between consecutive closed rings, (m, k, 3) points each."""
+    """Surface between consecutive closed rings, (m, k, 3) points."""
     rings = np.asarray(rings, dtype=np.float32)
     here, there = rings[:-1], rings[1:]
     corners = np.stack([here, np.roll(here, -1, 1), np.roll(there, -1, 1), there], axis=2)
@@ -68,7 +68,7 @@ def loft(rings: np.ndarray, colour: Point, surface: Point = (0.0, 0.0, 0.0)) -> 
 def disc(
     centre: Point, radius: float, axis: str, colour: Point, surface: Point = (0.0, 0.0, 0.0), sides: int = 10
 ) -> np.ndarray:
-    """A flat disc that faces along +x, -x, +y, -y or +z (`axis`)."""
+    """A flat disc that faces +x, -x, +y, -y or +z (`axis`)."""
     angle = np.linspace(0, 2 * math.pi, sides + 1)
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius
     first, second = {
@@ -84,7 +84,7 @@ def disc(
 
 
 def turned(mesh: np.ndarray, x_m: float, y_m: float, z_m: float, heading_rad: float, scale: float = 1.0) -> np.ndarray:
-    """A copy of a mesh, scaled, turned about the vertical and moved."""
+    """A copy of a mesh, scaled, rotated about the vertical and moved."""
     cos, sin = math.cos(heading_rad), math.sin(heading_rad)
     rotation = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]], dtype=np.float32)
     moved = mesh.copy()

@@ -1,4 +1,4 @@
-"""The shapes of moving things and trees, modelled in code: no asset files.
+"""Meshes of vehicles, pedestrians and trees, built in code: no asset files.
 
 Vehicles are centred on the ground under their middle, x forward. Surface numbers of vehicles and pedestrians:
 (1 if the instance's colour applies, lamp, limb). Lamps: 1 brake, 2 head, 3 left indicator, 4 right indicator.
@@ -35,7 +35,7 @@ def _body(stations: list) -> list[np.ndarray]:
 
 
 def _cabin(base: tuple, roof: tuple, base_width: float, roof_width: float, pillars: tuple[float, ...]) -> list:
-    """Glass house: base and roof are (x rear, z rear, x front, z front); pillars are shares of the length."""
+    """Cabin windows: base and roof are (x rear, z rear, x front, z front); pillars are shares of the length."""
     parts = []
     corner = {}
     for name, (x_rear, z_rear, x_front, z_front), width in (("base", base, base_width), ("roof", roof, roof_width)):
@@ -163,7 +163,7 @@ def truck() -> np.ndarray:
 
 
 def pedestrian() -> np.ndarray:
-    """A walking person, 1.75 m; limb +1 and -1 swing against each other."""
+    """A walking person, 1.75 m; limbs +1 and -1 swing in opposite phase."""
     skin, trousers = (0.50, 0.33, 0.24), (0.05, 0.06, 0.10)
     parts = []
     for side in (-1, 1):

@@ -1,16 +1,16 @@
-"""Open an off-screen OpenGL context, and say what to install where that does not work.
+"""Open an off-screen OpenGL context; the error names the packages to install.
 
-EGL only: no display, no window system. The reference is Mesa's software driver; a GPU works the same, faster.
+EGL only: no display, no window system. Works with Mesa's software driver and, faster, with a GPU.
 """
 
 from typing import Any
 
 from fsd.data.errors import SimulatorError
 
-_MEND = (
+_INSTALL = (
     "Drawing needs the Python package `moderngl` (pip install 'fsd[sim]') and an EGL driver. "
     "Install it with `sudo apt-get install libegl1 libgl1-mesa-dri` (Debian, Ubuntu) or "
-    "`sudo dnf install mesa-libEGL mesa-dri-drivers` (Fedora). Everything that needs no pictures works without."
+    "`sudo dnf install mesa-libEGL mesa-dri-drivers` (Fedora). Features that draw no images work without it."
 )
 
 
@@ -23,7 +23,7 @@ def open_context() -> Any:
     try:
         import moderngl
     except ImportError as error:
-        raise SimulatorError(f"The simulator cannot draw: moderngl is not installed. {_MEND}") from error
+        raise SimulatorError(f"The simulator cannot draw: moderngl is not installed. {_INSTALL}") from error
     last: Exception | None = None
     # Distributions without development packages have only the versioned names.
     choices: tuple[dict[str, str], ...] = (
@@ -37,4 +37,4 @@ def open_context() -> Any:
             return moderngl.create_standalone_context(**options)
         except Exception as error:  # glcontext raises bare Exception
             last = error
-    raise SimulatorError(f"The simulator cannot draw: no off-screen OpenGL 3.3 ({last}). {_MEND}") from last
+    raise SimulatorError(f"The simulator cannot draw: no off-screen OpenGL 3.3 ({last}). {_INSTALL}") from last

@@ -1,4 +1,4 @@
-"""The shader programs: compiled once a context, told how a world looks, and the arrays of vertices that they draw."""
+"""The shader programs of an OpenGL context: compile them, set their uniforms, make their vertex arrays."""
 
 from typing import Any
 
@@ -29,11 +29,11 @@ _SOURCES = {
 
 
 class Programs:
-    """All programs of one context. Call everything with that context current.
+    """All programs of one context. Call every method with that context current.
 
     Args:
-        context: of moderngl.
-        smooth: textures are interpolated between their levels.
+        context: a moderngl context.
+        smooth: interpolate textures within each mipmap level.
     """
 
     def __init__(self, context: Any, smooth: bool) -> None:
@@ -61,7 +61,7 @@ class Programs:
         self._corners = context.buffer(np.array([-1, -1, 3, -1, -1, 3], dtype=np.float32).tobytes())
 
     def set(self, name: str, value: Any) -> None:
-        """Give a uniform to every program that has it: a number, a tuple, or the bytes of a matrix."""
+        """Set a uniform in every program that has it: a number, a tuple, or the bytes of a matrix."""
         for uniform in self._uniforms.get(name, ()):
             if isinstance(value, bytes):
                 uniform.write(value)
@@ -69,7 +69,7 @@ class Programs:
                 uniform.value = value
 
     def set_look(self, surfaces: Surfaces, light: Light, road: Road) -> None:
-        """Give a world's light, weather, paint and wear to all programs."""
+        """Set a world's light, weather, paint and wear in all programs."""
         for name in ("sun_direction", "sun", "ambient", "horizon", "zenith"):
             self.set(name, tuple(map(float, getattr(light, name))))
         self.set("fog_density", light.fog_density * 1.4427)  # exp2 in the shaders
@@ -86,24 +86,24 @@ class Programs:
         dashed = float(surfaces.centre_line == "dashed")
         self.set("centre", (apart, surfaces.dash_m, surfaces.dash_period_m, dashed))
 
-    def whole_picture(self, program: str) -> Any:
-        """One triangle over all of the picture."""
+    def whole_image(self, program: str) -> Any:
+        """One triangle that covers the whole image."""
         return self._context.vertex_array(self._programs[program], [(self._corners, "2f", "corner")])
 
     def standing(self, program: str, vertices: np.ndarray) -> tuple[Any, Any]:
-        """Faces that do not move: their array and the buffer that holds them."""
+        """Stationary faces: their vertex array and its buffer."""
         buffer = self._context.buffer(np.ascontiguousarray(vertices, dtype=np.float32).tobytes())
         return self._context.vertex_array(self._programs[program], [(buffer, *self._used(program, *_LAYOUT))]), buffer
 
     def instanced(self, program: str, shape: np.ndarray) -> tuple[Any, Any]:
-        """One shape drawn many times: its array and the buffer of places, to be written for every picture."""
+        """One shape drawn many times: its vertex array and the buffer of instances, written for every image."""
         vertices = self._context.buffer(np.ascontiguousarray(shape, dtype=np.float32).tobytes())
         instances = self._context.buffer(reserve=MAX_INSTANCES * INSTANCE_FLOATS * 4, dynamic=True)
         content = [(vertices, *self._used(program, *_LAYOUT)), (instances, *self._used(program, *_INSTANCE_LAYOUT))]
         return self._context.vertex_array(self._programs[program], content), instances
 
     def _used(self, program: str, layout: str, *names: str) -> tuple[str, ...]:
-        """The layout with attributes skipped that the compiler removed from a program."""
+        """The layout without the attributes that the compiler removed from a program."""
         entries = layout.split()
         step = entries.pop() if entries[-1].startswith("/") else ""
         kept = [name for name in names if name in self._programs[program]]

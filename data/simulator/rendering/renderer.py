@@ -1,7 +1,7 @@
-"""Draw what the eight cameras see: one atlas, one read-back.
+"""Render the eight camera images into one atlas with one read-back.
 
-Takes a standing world once (`load`) and poses of moving things per picture (`render`). It knows nothing of traffic
-rules and changes nothing in the world.
+Takes a stationary world once (`load`) and poses of moving objects per image (`render`). It does not know traffic rules
+and does not change the world.
 """
 
 import math
@@ -24,7 +24,7 @@ from fsd.data.simulator.roads.scenery import Scenery
 NEAR_M, FAR_M = 0.2, 1800.0
 
 QUALITIES = ("fast", "fine")
-"""fine: four samples a pixel, smooth textures, everything drawn. fast: a third of the time, to train and to drive."""
+"""fine: four samples per pixel, smooth textures, everything drawn. fast: a third of the time, for training."""
 
 
 class Renderer:
@@ -35,7 +35,7 @@ class Renderer:
         quality: one of `QUALITIES`.
 
     Raises:
-        SimulatorError: no OpenGL here; the message names the packages to install.
+        SimulatorError: OpenGL is not available; the message names the packages to install.
     """
 
     def __init__(self, rig: Rig, quality: str = "fast") -> None:
@@ -54,8 +54,8 @@ class Renderer:
         self._chunks: list[Chunk] = []
         self._loaded: list[Any] = []
         self._ground: Any = None
-        # OpenGL draws into whichever context is current, and another renderer of this process may have been at work:
-        # whatever touches the graphics card says whose it is.
+        # OpenGL draws into the current context, and several renderers may exist in one process: every method that
+        # uses OpenGL makes its own context current first.
         self.context = open_context()
         with self.context:
             self._build_targets(samples)
@@ -63,13 +63,13 @@ class Renderer:
 
     @staticmethod
     def _pinholes(rig: Rig) -> list[Pinhole]:
-        """The lenses, if this rig can be drawn."""
+        """The pinhole intrinsics, if this rig can be rendered."""
         sizes = {(camera.width_px, camera.height_px) for camera in rig.cameras}
         if tuple(camera.name for camera in rig.cameras) != CAMERAS or len(sizes) != 1:
-            raise ValueError("The renderer draws the eight canonical cameras, in order and all of one size.")
+            raise ValueError("The renderer needs the eight canonical cameras, all of one size; use `canonical_rig()`.")
         lenses = [camera.intrinsics for camera in rig.cameras if isinstance(camera.intrinsics, Pinhole)]
         if len(lenses) != len(CAMERAS) or any(lens.distortion for lens in lenses):
-            raise ValueError("The renderer draws undistorted pinhole cameras only; take `canonical_rig()`.")
+            raise ValueError("The renderer needs undistorted pinhole cameras; use `canonical_rig()`.")
         return lenses
 
     # Set-up -----------------------------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ class Renderer:
 
     def _build_programs(self) -> None:
         self._programs = Programs(self.context, self._fine)
-        self._sky, self._glare = self._programs.whole_picture("sky"), self._programs.whole_picture("glare")
+        self._sky, self._glare = self._programs.whole_image("sky"), self._programs.whole_image("glare")
         shapes = {
             "sedan": models.sedan(),
             "van": models.van(),
@@ -101,7 +101,7 @@ class Renderer:
     # One world --------------------------------------------------------------------------------------------------------
 
     def load(self, road: Road, scenery: Scenery, surfaces: Surfaces, light: Light, country: bool) -> None:
-        """Upload a standing world; replaces the one before."""
+        """Upload a stationary world; replaces the previous one."""
         scene = build_scene(road, scenery, surfaces, light, country)
         self._light = light
         self._heads = signal_heads(road)
@@ -115,14 +115,14 @@ class Renderer:
 
     def _load_faces(self, material: str, vertices: np.ndarray) -> Any:
         array, buffer = self._programs.standing(material, vertices)
-        self._loaded += [array, buffer]  # moderngl frees nothing by itself
+        self._loaded += [array, buffer]  # moderngl does not free them by itself
         return array
 
     def release(self) -> None:
-        """Free everything on the graphics card; the renderer cannot be used afterwards."""
+        """Free all GPU resources; the renderer cannot be used afterwards."""
         self.context.release()
 
-    # One picture ------------------------------------------------------------------------------------------------------
+    # One image --------------------------------------------------------------------------------------------------------
 
     def render(
         self,
@@ -135,12 +135,12 @@ class Renderer:
 
         Args:
             ego_pose: x, y, heading of the ego frame in the world.
-            actors: what moves, where it is now.
-            time_s: chooses the exposure step.
+            actors: moving objects.
+            time_s: selects the exposure step.
             mounting_error: (8, 3, 3) small rotations of the cameras on their mounts, about the ego's axes, or None.
 
         Returns:
-            (8, H, W, 4) uint8 RGBA, row 0 on top. The array is reused by the next call.
+            (8, H, W, 4) uint8 RGBA, row 0 on top. The next call reuses the array.
         """
         with self.context:
             self._draw(ego_pose, actors, time_s, mounting_error)
@@ -225,7 +225,7 @@ class Renderer:
 
 
 def projection(lens: Pinhole, width_px: int, height_px: int) -> np.ndarray:
-    """(4, 4) clip from optical camera frame. Row 0 of the picture is drawn at the bottom, where read-back begins."""
+    """(4, 4) clip_from_camera (optical frame). Image row 0 is drawn at the bottom, where read-back begins."""
     matrix = np.zeros((4, 4))
     matrix[0, 0], matrix[0, 2] = 2 * lens.fx_px / width_px, 2 * (lens.cx_px + 0.5) / width_px - 1
     matrix[1, 1], matrix[1, 2] = 2 * lens.fy_px / height_px, 2 * (lens.cy_px + 0.5) / height_px - 1
@@ -235,11 +235,11 @@ def projection(lens: Pinhole, width_px: int, height_px: int) -> np.ndarray:
 
 
 def half_view(lens: Pinhole, width_px: int) -> float:
-    """Half the widest horizontal angle of view, with room for the camera's pitch."""
+    """Half the horizontal field of view, with a margin for the camera's pitch."""
     return math.atan(0.5 * width_px / lens.fx_px) + 0.08
 
 
 def pose_matrix(x_m: float, y_m: float, heading_rad: float) -> np.ndarray:
-    """(4, 4) world from ego."""
+    """(4, 4) world_from_ego."""
     cos, sin = math.cos(heading_rad), math.sin(heading_rad)
     return np.array([[cos, -sin, 0, x_m], [sin, cos, 0, y_m], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=np.float64)

@@ -1,6 +1,6 @@
-"""The standing world as triangles: ground, asphalt, paint, kerbs, houses, trees, posts and soft shadows, by material.
+"""The stationary world as triangles: ground, asphalt, paint, kerbs, houses, trees, posts, soft shadows; by material.
 
-Turns a road and its scenery into one mesh per material (the names of `MATERIALS`). No OpenGL here.
+Turns a road and its scenery into one mesh per material of `MATERIALS`. No OpenGL here.
 """
 
 import math
@@ -14,17 +14,16 @@ from fsd.data.simulator.roads.road import CORNER_RADIUS_M, LANE_WIDTH_M, Junctio
 from fsd.data.simulator.roads.scenery import Scenery
 
 MATERIALS = ("asphalt", "paint", "plain", "wall", "props", "foliage", "ground", "shadow")
-"""In drawing order: what is near and large first, so that hidden pixels are not shaded twice; shadows last.
+"""In drawing order: near and large objects first, so that hidden pixels are not shaded twice; shadows last.
 
-`plain` is what has one colour (pavement, roofs); `props` too, but thin: posts, signs and trunks, not worth drawing far
-away.
+`plain` has one colour (pavement, roofs); so has `props`, which is thin (posts, signs, trunks) and not drawn far away.
 """
 
 PAVEMENT_M = 2.2
 
 
 def build_scene(road: Road, scenery: Scenery, surfaces: Surfaces, light: Light, country: bool) -> dict[str, np.ndarray]:
-    """Material -> (n, 12) mesh of everything that stands still."""
+    """Material -> (n, 12) mesh of all stationary objects."""
     builder = _SceneBuilder(road, surfaces, country)
     builder.add_roads()
     for junction in road.junctions:
@@ -35,11 +34,11 @@ def build_scene(road: Road, scenery: Scenery, surfaces: Surfaces, light: Light, 
 
 
 _NO_LINES_D = 100.0
-"""Asphalt that claims to lie this far from the centre line gets no lines."""
+"""Offset from the centre line that the shader leaves without lane lines."""
 
 
 def _unmarked_m(junction: Junction) -> float:
-    """Length of road before a junction without lane lines: up to the stop line where people may cross."""
+    """Length of road before a junction without lane lines: from the stop line if pedestrians may cross."""
     return junction.stop_before_m if junction.control == "signal" else 0.0
 
 
@@ -48,7 +47,7 @@ def _scaled(colour: Colour, factor: float) -> Colour:
 
 
 def signal_heads(road: Road) -> list[tuple[int, bool, float, float, float, float]]:
-    """Every signal head: (junction index, shows the route's phase, x, y, z of its middle, heading of who reads it)."""
+    """Every signal head: (junction index, shows the route's phase, x, y, z of its middle, heading of its readers)."""
     heads = []
     for index, junction in enumerate(road.junctions):
         if junction.control != "signal":
@@ -62,13 +61,13 @@ def signal_heads(road: Road) -> list[tuple[int, bool, float, float, float, float
 
 
 def _head_places(road: Road, junction: Junction) -> tuple[tuple[float, float, float], ...]:
-    """Of one approach: beside the stop line, over the far side's lane, and beyond."""
+    """Signal head positions of one approach: beside the stop line, and over the lane on the far side."""
     near, far = -(junction.half_m + junction.stop_before_m - 0.6), junction.half_m + 1.0
     return ((near, -(road.half_width_m + 0.75), 3.0), (far, -(road.half_width_m - 2.2), 5.35))
 
 
 def _in_junction(junction: Junction, quarter: int, points: np.ndarray) -> np.ndarray:
-    """(n, 2) points of a junction's own frame, turned by quarters, in the world."""
+    """(n, 2) points of a junction's own frame, rotated by quarter turns, in the world frame."""
     angle = junction.heading_rad + quarter * math.pi / 2
     cos, sin = math.cos(angle), math.sin(angle)
     return points @ np.array([[cos, sin], [-sin, cos]]) + np.array(junction.centre_m)
@@ -99,7 +98,7 @@ class _SceneBuilder:
                     self._side_road(junction, junction.arms[name])
 
     def _stations(self, first: float, last: float) -> np.ndarray:
-        """Distances along the route at which its surface is cut: close together in bends only."""
+        """Distances along the route at which its surface is divided: dense in bends only."""
         s = [first]
         while s[-1] < last:
             curvature = abs(self.road.path.pose(s[-1] + 2.0)[3])
@@ -153,7 +152,7 @@ class _SceneBuilder:
         arc = size + CORNER_RADIUS_M * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         bare = (0.0, _NO_LINES_D, 0.0)
         for quarter in range(4):
-            edge = size + 0.06  # under the roads' ends: no hairline may show between them
+            edge = size + 0.06  # overlaps the roads' ends, so that no gap shows between them
             fan = np.concatenate([[[edge, 0.0], [edge, half]], arc, [[half, edge], [0.0, edge]]])
             fan = np.column_stack([_in_junction(junction, quarter, fan), np.zeros(len(fan))])
             middle = np.broadcast_to(np.array([*junction.centre_m, 0.0]), fan[:-1].shape)

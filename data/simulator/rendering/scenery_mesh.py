@@ -1,4 +1,4 @@
-"""Houses, trees, lamps and signs as triangles, by material, with the shadows that they throw on the ground."""
+"""Houses, trees, lamps and signs as triangles by material, with their shadows on the ground."""
 
 import math
 from collections import defaultdict
@@ -14,13 +14,13 @@ GROUND_M = -0.10
 """Level of the open ground; the road lies above it, at 0, and the pavement at `KERB_M`."""
 
 _SHADE_M = KERB_M + 0.015
-"""Shadows are drawn just above the pavement, so that they fall on it as well as on the road."""
+"""Shadows are drawn just above the pavement, so that they appear on it and on the road."""
 
 Parts = dict[str, list[np.ndarray]]
 
 
 def scenery_meshes(scenery: Scenery, light: Light) -> Parts:
-    """Material -> meshes of everything that stands beside the road."""
+    """Material -> meshes of all objects beside the road."""
     parts: Parts = defaultdict(list)
     _add_buildings(parts, scenery.buildings, light)
     _add_trees(parts, scenery.trees, light)

@@ -1,4 +1,4 @@
-"""GLSL 3.30 sources, one small program a material.
+"""GLSL 3.30 sources, one small program per material.
 
 One program each instead of one for all: Mesa's software driver runs both sides of every branch for every pixel.
 Lighting and air are per corner (faces are flat, and small but for the open ground); only what varies inside a face is

@@ -1,6 +1,6 @@
-"""From the renderer's RGBA to the planes that a video decoder would give (YUV 4:2:0, BT.601, limited range).
+"""Convert the renderer's RGBA to the planes of a video decoder (YUV 4:2:0, BT.601, limited range).
 
-Source: ITU-R BT.601-7, section 2.5; the same integers as FFmpeg's default conversion, within one grey level.
+Source: ITU-R BT.601-7, section 2.5; equal to FFmpeg's default conversion within one grey level.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def planes_from_rgb(rgb: np.ndarray) -> Planes:
     """
     cameras, height, width, channels = rgb.shape
     if height % 2 or width % 2 or channels not in (3, 4):
-        raise ValueError(f"Needs (N, H, W, 3 or 4) with even H and W, got {rgb.shape}.")
+        raise ValueError(f"Expected (N, H, W, 3 or 4) with even H and W, got {rgb.shape}.")
     planes = Planes(
         np.empty((cameras, height, width), np.uint8),
         np.empty((cameras, height // 2, width // 2), np.uint8),
@@ -64,7 +64,7 @@ def planes_from_rgb(rgb: np.ndarray) -> Planes:
 
 
 def frame_set_from_rgb(rgb: np.ndarray, tick: int) -> FrameSet:
-    """The frame set of one tick from eight fresh pictures, (8, H, W, 3 or 4) uint8 in canonical order."""
+    """The frame set of one tick from eight fresh images, (8, H, W, 3 or 4) uint8 in canonical order."""
     planes, timestamp_ns = planes_from_rgb(rgb), tick_time_ns(tick)
     frames = tuple(Frame(planes.y[i], planes.u[i], planes.v[i], timestamp_ns, tick) for i in range(len(rgb)))
     everywhere = np.ones(len(rgb), dtype=bool)

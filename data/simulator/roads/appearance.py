@@ -1,6 +1,6 @@
-"""How one world looks: light and air, road surface and paint, all drawn from a seed.
+"""The look of one world: light, air, road surface and paint, all drawn from a seed.
 
-Numbers for a renderer only; nothing here changes how anything drives. Colours are linear RGB.
+Numbers for a renderer only; nothing here affects driving. Colours are linear RGB.
 """
 
 import math
@@ -51,7 +51,7 @@ class Surfaces:
     """Road and ground.
 
     `centre_line` is dashed, solid or double; `divider_*` the dashes between lanes of one direction; `wear` 0 (fresh
-    paint) to 1 (hardly any left).
+    paint) to 1 (almost none left).
     """
 
     asphalt: Colour
@@ -76,8 +76,8 @@ def sample_light(
 ) -> Light:
     """Draw light and air.
 
-    `weather` fixes the kind, `steps` allows sudden changes of exposure, `severe` makes fog denser and the low sun
-    glare as they never do otherwise.
+    `weather` fixes the kind, `steps` allows sudden changes of exposure, `severe` allows fog and low-sun glare beyond
+    the usual range.
     """
     kind = weather or str(rng.choice(WEATHERS, p=[0.42, 0.28, 0.10, 0.10, 0.10]))
     azimuth = rng.uniform(0, 2 * math.pi)

@@ -1,4 +1,4 @@
-"""Roads for scenarios, drawn from a generator: which pieces, how many lanes, town or country."""
+"""Draw roads for scenarios at random: pieces, number of lanes, town or country."""
 
 import math
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from fsd.data.errors import SimulatorError
 from fsd.data.simulator.roads.road import Crossing, Curve, Piece, Road, Straight, build_road
 
 TAIL_M = 130.0
-"""Road that goes on behind the goal, so that it is never in sight that the world ends."""
+"""Length of road behind the goal, so that the end of the world is never in sight."""
 
 _ATTEMPTS = 200
 
 
 @dataclass(frozen=True)
 class RoadLayout:
-    """A road and where on it a drive goes."""
+    """A road, and where a drive on it starts and ends."""
 
     road: Road
     country: bool
@@ -39,20 +39,20 @@ def lay_out(
     country: bool,
     start_m: float = 20.0,
 ) -> RoadLayout:
-    """Draw pieces until they make a road that does not run into itself, and add the tail.
+    """Draw pieces until they form a road that does not overlap itself, and add the tail.
 
     Raises:
-        SimulatorError: it never does.
+        SimulatorError: no attempt succeeded.
     """
     for _ in range(_ATTEMPTS):
         road = build_road([*pieces(rng), Straight(TAIL_M)], lanes)
         if road is not None:
             return RoadLayout(road, country, start_m, road.length_m - TAIL_M)
-    raise SimulatorError("No road could be laid out for this seed; take another one.")
+    raise SimulatorError("No road could be laid out for this seed. Choose another seed.")
 
 
 def winding(rng: np.random.Generator) -> list[Piece]:
-    """Bends of all radii, some tight, with little straight road between."""
+    """Bends of all radii, some tight, with short straights between them."""
     pieces: list[Piece] = [Straight(rng.uniform(25, 40))]
     for _ in range(int(rng.integers(3, 5))):
         pieces += [bend(rng, 22.0, 180.0), Straight(rng.uniform(8, 30))]
@@ -68,7 +68,7 @@ def gentle(rng: np.random.Generator) -> list[Piece]:
 
 
 def straight_on(rng: np.random.Generator) -> list[Piece]:
-    """About 300 m with at most a slight bend: room for a change of lane."""
+    """About 300 m with at most a slight bend: room for a lane change."""
     slight = Curve(rng.uniform(250, 500), float(rng.choice((-1, 1))) * 0.12)
     return [Straight(rng.uniform(100, 130)), slight, Straight(rng.uniform(140, 170))]
 

@@ -1,4 +1,4 @@
-"""Curves on the ground: points every half metre, and how to go from distance along the curve to a pose and back.
+"""Curves on the ground, sampled every half metre; conversion between distance along the curve and pose.
 
 Plain geometry in metres and radians; it does not know what drives on a curve.
 """
@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 STEP_M = 0.5
-"""Distance between two points of every path."""
+"""Distance between neighbouring points of every path."""
 
 
 @njit(cache=True)
@@ -31,8 +31,8 @@ def project_on_path(
 ) -> tuple[float, float]:
     """Distance along and to the left of the path (s, d) of a point.
 
-    The foot is searched from `near_m - back_m` to `near_m + ahead_m`; beyond the ends the first and last segments are
-    continued straight.
+    The nearest point is searched from `near_m - back_m` to `near_m + ahead_m`; beyond the ends the first and last
+    segments continue straight.
     """
     first = min(max(int((near_m - back_m) / STEP_M), 0), len(points) - 2)
     last = min(max(int((near_m + ahead_m) / STEP_M) + 2, first + 1), len(points))

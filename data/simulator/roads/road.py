@@ -2,7 +2,7 @@
 
 A road is built from pieces (straight, curve, junction) in order. Right-hand traffic; distances `s` run along the centre
 line from the start of the route, offsets `d` are positive to the left, so the ego's lanes have negative offsets.
-It knows geometry and rules (stop lines, who must yield); it knows nothing of cars, houses or pictures.
+It knows geometry and rules (stop lines, right of way); it does not know cars, houses or images.
 """
 
 import math
@@ -21,10 +21,10 @@ CORNER_RADIUS_M = 7.0
 """Radius of the kerb at a junction's corners."""
 
 STOP_LINE_M = {"signal": 4.6, "yield": 1.0, "priority": 1.0}
-"""How far before the junction the stop line lies; at lights a crossing for pedestrians fits between."""
+"""Distance from the stop line to the junction; at traffic lights it leaves room for a pedestrian crossing."""
 
 ARM_LENGTH_M = 90.0
-"""How far the roads that the route does not take are built."""
+"""Built length of the roads that the route does not take."""
 
 TURNS = {"left": 1, "straight": 0, "right": -1}
 
@@ -38,7 +38,7 @@ class Straight:
 
 @dataclass(frozen=True)
 class Curve:
-    """A bend that turns by `angle_rad` (left positive), with clothoid-like run-in and run-out."""
+    """A bend that turns by `angle_rad` (left positive); curvature rises and falls linearly at its ends."""
 
     radius_m: float
     angle_rad: float
@@ -91,7 +91,7 @@ class Junction:
 
     @property
     def exit_arm(self) -> str:
-        """The arm that the route leaves by."""
+        """The arm by which the route leaves."""
         return {"left": "left", "straight": "ahead", "right": "right"}[self.turn]
 
 
@@ -127,7 +127,7 @@ class Road:
 
 
 class _Tracer:
-    """Walks along the pieces and remembers where it has been."""
+    """Integrates pose along the pieces and records it."""
 
     def __init__(self) -> None:
         self.x, self.y, self.heading, self.s = 0.0, 0.0, 0.0, 0.0
@@ -152,7 +152,7 @@ class _Tracer:
 
 
 def build_road(pieces: Sequence[Piece], lanes: int) -> Road | None:
-    """Join pieces into a road; None where it would run into itself (try other pieces).
+    """Join pieces into a road; None where it would overlap itself (try other pieces).
 
     The first and last pieces should be straight, and a junction should have straight road on both sides.
     """
@@ -192,7 +192,7 @@ def _junction(
         along = np.arange(half_m, half_m + ARM_LENGTH_M, 2.0)
         arms[name] = centre + along[:, None] * direction
     exit_name = {"left": "left", "straight": "ahead", "right": "right"}[piece.turn]
-    # Roads of the route itself follow the route, bends included, as far as it goes.
+    # The two arms on the route follow it, bends included, to its ends.
     arms[exit_name] = path.poses(np.arange(exit_m, min(exit_m + ARM_LENGTH_M, path.length_m), 2.0))[:, :2]
     arms["back"] = path.poses(np.arange(enter_m, max(enter_m - ARM_LENGTH_M, 0.0), -2.0))[:, :2]
     return Junction(

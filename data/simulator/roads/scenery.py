@@ -1,4 +1,4 @@
-"""What stands beside the road: houses, trees, street lamps, signs. Positions and sizes only, drawn from a seed."""
+"""Objects beside the road: houses, trees, street lamps, signs. Positions and sizes only, drawn from a seed."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from fsd.data.simulator.roads.road import Road, side_arms
 
 SIGHT_RADIUS_M = 46.0
-"""No house or tree stands this near to a junction without lights: whoever must yield has to see what comes."""
+"""No house or tree stands this near a junction without lights, so that drivers who must yield see the traffic."""
 
 _FACADES = np.array(
     [
@@ -26,13 +26,13 @@ _FACADES = np.array(
 
 @dataclass(frozen=True)
 class Scenery:
-    """Everything that stands still beside the road.
+    """Everything stationary beside the road.
 
     Attributes:
         buildings: (n, 11) x, y, heading, length, depth, height, roof height, r, g, b, style 0-1.
         trees: (n, 5) x, y, scale, kind (0 round, 1 conifer), shade.
         lamps: (n, 3) x, y, heading towards the road.
-        signs: (n, 4) x, y, heading that it faces along, kind (0 give way, 1 direction, 2 speed, 3 warning).
+        signs: (n, 4) x, y, heading of the driver who reads it, kind (0 give way, 1 direction, 2 speed, 3 warning).
     """
 
     buildings: np.ndarray
@@ -42,7 +42,7 @@ class Scenery:
 
 
 class _Planter:
-    """Places things one by one and refuses what would stand on a road or in another house."""
+    """Places objects one by one; skips those that would stand on a road or in a house."""
 
     def __init__(self, rng: np.random.Generator, road: Road) -> None:
         self.rng = rng
@@ -87,7 +87,7 @@ class _Planter:
 
 
 def plant(rng: np.random.Generator, road: Road, country: bool) -> Scenery:
-    """Line a road with scenery: streets of houses in town, trees and a few farms in the country."""
+    """Place scenery along a road: rows of houses in town; trees and a few farms in the country."""
     planter = _Planter(rng, road)
     routes = [road.path.poses(np.arange(0.0, road.length_m, 2.0))]
     for arm in side_arms(road):

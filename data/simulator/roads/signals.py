@@ -1,4 +1,4 @@
-"""Traffic lights of one junction: two phases, the route's road and the road across, on a fixed cycle."""
+"""Traffic lights of one junction: a fixed cycle of two phases, for the route's road and the crossing road."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ GREEN, YELLOW, RED = "green", "yellow", "red"
 
 @dataclass(frozen=True)
 class SignalPlan:
-    """Durations in seconds; the cycle is green, yellow, all red, then the same for the road across, all red.
+    """Durations in seconds; the cycle is green, yellow, all red for the route's road, then for the crossing road.
 
     `offset_s` is how far into the cycle time 0 lies.
     """
@@ -30,7 +30,7 @@ class SignalPlan:
         return self.green_s + self.cross_green_s + 2 * (self.yellow_s + self.all_red_s)
 
     def colours(self, time_s: float) -> tuple[str, str]:
-        """What the route's road and the road across see at a time."""
+        """Colours for the route's road and the crossing road at a time."""
         at = (time_s + self.offset_s) % self.cycle_s
         half_s = self.green_s + self.yellow_s + self.all_red_s
         if at < half_s:
@@ -45,6 +45,6 @@ def _phase(at_s: float, green_s: float, yellow_s: float) -> str:
 
 
 def sample_signal(rng: np.random.Generator) -> SignalPlan:
-    """Draw a plan with phases short enough that every drive meets both colours."""
+    """Draw a plan with phases short enough that a drive sees both colours."""
     plan = SignalPlan(green_s=float(rng.uniform(7, 12)), cross_green_s=float(rng.uniform(4, 8)))
     return SignalPlan(plan.green_s, plan.cross_green_s, offset_s=float(rng.uniform(0, plan.cycle_s)))

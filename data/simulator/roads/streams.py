@@ -1,4 +1,4 @@
-"""Where other traffic drives: one path for each stream of vehicles, and where it crosses the ego's lane.
+"""Paths of other traffic: one per stream of vehicles, and where it crosses the ego's lane.
 
 Streams go straight on at every junction; the route may turn. Geometry only.
 """
@@ -12,14 +12,14 @@ from fsd.data.simulator.roads.path import STEP_M, RoutePath
 from fsd.data.simulator.roads.road import LANE_WIDTH_M, Junction, Road
 
 MERGED_M = 3.0
-"""A car whose rear is this far into a lane that it joins is in the lane."""
+"""A car counts as in a lane that it joins once its rear is this far into it."""
 
 _OPPOSITE = {"ahead": "back", "back": "ahead", "left": "right", "right": "left"}
 
 
 @dataclass(frozen=True)
 class StreamStop:
-    """Where a stream must obey junction number `junction`; `along` if it has the route's phase."""
+    """Where a stream obeys the rules of junction number `junction`; `along` if it has the route's signal phase."""
 
     junction: int
     along: bool
@@ -63,7 +63,7 @@ def _offset_right(centre_line: np.ndarray, offset_m: float) -> RoutePath:
 
 
 def oncoming_streams(road: Road, lane: int) -> list[Stream]:
-    """One stream per stretch between junctions at which the route turns: what comes towards the ego car."""
+    """Streams towards the ego car, one per stretch between junctions at which the route turns."""
     turning = [index for index, junction in enumerate(road.junctions) if junction.turn != "straight"]
     streams = []
     for first, last in zip([None, *turning], [*turning, None], strict=True):
@@ -83,12 +83,12 @@ def oncoming_streams(road: Road, lane: int) -> list[Stream]:
 
 
 def crossing_streams(road: Road, index: int, lane: int) -> list[Stream]:
-    """What crosses the ego's road at one junction; what comes out of the route's next road is `oncoming` there."""
+    """Streams that cross the ego's road at one junction; traffic from the route's next road is `oncoming`."""
     junction = road.junctions[index]
     streams = []
     for origin in ("left", "right"):
         if origin == junction.exit_arm:
-            continue  # comes along the route's own next road: an oncoming stream
+            continue  # on the route's next road: an oncoming stream
         goal = _OPPOSITE[origin]
         path = _offset_right(
             np.concatenate([junction.arms[origin][::-1], junction.arms[goal]]), -road.lane_offset(lane)
@@ -131,7 +131,7 @@ def add_conflicts(stream: Stream, road: Road, index: int, ego_offset_m: float) -
     on_route, on_stream = np.flatnonzero(touching.any(axis=1)), np.flatnonzero(touching.any(axis=0))
     begin_m, end_m = float(s[on_route[0]]), float(s[on_route[-1]])
     if on_route[-1] == len(s) - 1:
-        # The ways become one: who comes from behind will follow the ego car, once it is well in the lane.
+        # The paths merge: traffic from behind follows the ego car once it is well inside the lane.
         end_m = min(end_m, begin_m + MERGED_M)
     stream.conflicts.append(
         Conflict(
@@ -148,7 +148,7 @@ def add_conflicts(stream: Stream, road: Road, index: int, ego_offset_m: float) -
 def _hold(junction: Junction, stream: Stream, begin_m: float) -> float:
     """Route distance of the ego's front bumper when it waits.
 
-    At the stop line; for a gap in oncoming traffic inside the junction, as one does, so that it can go when they stop.
+    At the stop line, or inside the junction when waiting for a gap in oncoming traffic.
     """
     line_m = junction.stop_m - 0.3
     return max(line_m, begin_m - 1.5) if stream.kind == "oncoming" and junction.control != "yield" else line_m

@@ -6,8 +6,8 @@ Sources:
     PDMS: D. Dauner et al., NAVSIM, NeurIPS 2024, section 3.3: NC x DAC x (5 EP + 5 TTC + 2 C) / 12.
     comfort: H. Caesar et al., nuPlan, 2021, and its devkit's `ego_is_comfortable` thresholds.
 
-Departures, since our drives are closed loop and end at the first collision or kerb: sub-scores are taken over the
-driven trajectory in windows of 4 s; progress is compared with our own expert on the same route.
+Differences from these sources, since our drives are closed loop and end at the first collision or kerb: sub-scores are
+computed over the driven trajectory in windows of 4 s; progress is relative to our own expert on the same route.
 """
 
 import math
@@ -26,7 +26,7 @@ PENALTY_RED_LIGHT = 0.70
 """Factors of the CARLA leaderboard; its "static layout" is our kerb."""
 
 PENALTY_LANE_ERROR = 0.70
-"""Our own: a commanded change of lane missed, or a wrong lane driven."""
+"""Our own factor: a commanded lane change missed, or driving in a wrong lane."""
 
 WINDOW_TICKS = 144
 TTC_LIMIT_S = 0.95
@@ -40,22 +40,22 @@ COMFORT_LIMITS = {
     "yaw_rate_rps": (-0.95, 0.95),
     "yaw_acceleration_rps2": (-1.93, 1.93),
 }
-"""nuPlan's bounds on what passengers bear."""
+"""nuPlan's comfort bounds."""
 
 
 @dataclass(frozen=True)
 class RouteScore:
-    """One drive, judged. Shares and scores are 0-1, larger is better unless the name says otherwise.
+    """Score of one drive. Shares and scores are 0-1; larger is better unless the name says otherwise.
 
     Attributes:
         finish: how it ended, one of `referee.FINISHES`.
         driving_score: route_completion x infraction_penalty.
         pdms: NAVSIM's score over the driven trajectory; its parts follow (no_collision, drivable_area, progress, ttc,
             comfort; the last two are shares of windows).
-        min_time_to_collision_s: smallest seen, at most 3; infinite if nobody was ever in the way.
-        mean_lane_offset_m: mean distance from the middle of the lane, junctions and commanded lane changes left out.
+        min_time_to_collision_s: the smallest, at most 3; infinite if there was never a predicted contact.
+        mean_lane_offset_m: mean distance from the middle of the lane, without junctions and commanded lane changes.
         off_lane_share: share of the same ticks more than 1 m off.
-        max_brake_mps2, max_lateral_mps2, rms_jerk_mps3: how it felt.
+        max_brake_mps2, max_lateral_mps2, rms_jerk_mps3: extremes of the ride.
     """
 
     finish: str
@@ -92,7 +92,7 @@ class RouteScore:
 
 
 class DriveRecorder:
-    """Collects what scoring needs: make one before the first step, call `watch` after every step."""
+    """Collects the data for scoring: create it before the first step, call `watch` after every step."""
 
     def __init__(self, env: DrivingEnv) -> None:
         self._env = env
@@ -101,7 +101,7 @@ class DriveRecorder:
         self._offsets: list[float] = []
 
     def watch(self) -> None:
-        """Take down the tick that has just been driven."""
+        """Record the tick that has just been driven."""
         world = self._env.world
         ego = world.ego
         self._rows.append((ego.acceleration_mps2 if ego.speed_mps > 0 else 0.0, ego.yaw_rate_rps, ego.speed_mps))
@@ -112,7 +112,7 @@ class DriveRecorder:
             self._offsets.append(abs(world.d - world.lane_offset))
 
     def score(self) -> RouteScore:
-        """The finished (or broken off) drive, judged."""
+        """Score the finished or interrupted drive."""
         events, world = self._env.events, self._env.world
         completion = 1.0 if events.finish == "completed" else events.progress
         penalty = infraction_penalty(events)
@@ -146,7 +146,7 @@ class DriveRecorder:
 
 
 def infraction_penalty(events: Events) -> float:
-    """Product of the factors of everything that went wrong."""
+    """Product of the factors of all infractions."""
     ending = {
         "collision_pedestrian": PENALTY_PEDESTRIAN,
         "collision_vehicle": PENALTY_VEHICLE,
@@ -180,7 +180,7 @@ def _comfort(rows: np.ndarray) -> tuple[float, dict[str, float]]:
 
 
 def _smooth(values: np.ndarray, ticks: int = 19) -> np.ndarray:
-    """Mean over half a second, as nuPlan filters before it differentiates."""
+    """Mean over half a second; nuPlan filters as well before it differentiates."""
     padded = np.pad(values, ticks // 2, mode="edge")
     return np.convolve(padded, np.ones(ticks) / ticks, mode="valid")
 
@@ -193,7 +193,7 @@ def _share_of_windows(fine: np.ndarray, length: int) -> float:
 
 
 def _progress(scenario: str, seed: int, events: Events, duration_s: float) -> float:
-    """Distance driven per second against the expert's on the same route, at most 1."""
+    """Mean speed relative to the expert's on the same route, at most 1."""
     if duration_s <= 0.0:
         return 0.0
     expert_mps = expert_pace_mps(scenario, seed)
@@ -202,7 +202,7 @@ def _progress(scenario: str, seed: int, events: Events, duration_s: float) -> fl
 
 @lru_cache(maxsize=4096)
 def expert_pace_mps(scenario: str, seed: int) -> float:
-    """Mean speed of the expert over a whole route; 30-100 ms for a route not asked for before."""
+    """Mean speed of the expert over a whole route; cached, 30-100 ms for a new route."""
     env = DrivingEnv(scenario, seed)
     while not env.done:
         env.step(*env.expert_controls())

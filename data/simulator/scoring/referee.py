@@ -1,7 +1,7 @@
-"""Judge a drive tick by tick: collisions, red lights, lanes, leaving the road, and when it is over.
+"""Detect a drive's events tick by tick: collisions, red lights, wrong lanes, leaving the road, the end of the drive.
 
 The kinds of events are those of the CARLA leaderboard (https://leaderboard.carla.org, "Infractions and shutdown"), on
-our own road model. Knows the world, not who drives.
+our own road model. Knows the world, not the driver.
 """
 
 import math
@@ -23,10 +23,10 @@ FINISHES = ("completed", "collision_vehicle", "collision_pedestrian", "off_road"
 
 @dataclass
 class Events:
-    """What has happened so far.
+    """Events so far.
 
-    `finish` is None while the drive goes on, then one of `FINISHES`. `lane_errors`: commanded changes of lane not made
-    in time, and times of driving in a wrong lane. `progress` is the share of the route driven, 0-1.
+    `finish` is None until the drive ends, then one of `FINISHES`. `lane_errors` counts commanded lane changes not made
+    in time, and driving in a wrong lane. `progress` is the share of the route driven, 0-1.
     """
 
     finish: str | None = None
@@ -55,7 +55,7 @@ class Referee:
         self._limit_s = 60.0 + (world.setting.goal_m - world.s) / 3.0
 
     def watch(self, world: World, would_go: bool) -> None:
-        """Judge the tick that has just passed; `would_go` says that a good driver would not stand here."""
+        """Evaluate the tick that has just passed; `would_go`: the expert would not stand here."""
         events = self.events
         if events.finish is not None:
             return
@@ -105,7 +105,7 @@ class Referee:
 
 
 def collision(world: World) -> str | None:
-    """Whom the ego car touches: vehicle, pedestrian or None."""
+    """What the ego car touches: vehicle, pedestrian or None."""
     ego = world.ego
     x = ego.x_m + CENTRE_M * math.cos(ego.heading_rad)
     y = ego.y_m + CENTRE_M * math.sin(ego.heading_rad)
@@ -146,6 +146,6 @@ def _is_asphalt(road: Road, x: float, y: float, near_m: float) -> bool:
         if ahead <= half and left <= half:
             return math.hypot(half - ahead, half - left) >= CORNER_RADIUS_M - 0.1
         if min(ahead, left) <= road.half_width_m and max(ahead, left) <= half + 12.0:
-            return True  # the beginning of any arm; leaving the route is judged elsewhere
+            return True  # the beginning of any arm; leaving the route is a separate event
     _, d = road.path.project(x, y, near_m, 6.0, 10.0)
     return abs(d) <= road.half_width_m + 0.1

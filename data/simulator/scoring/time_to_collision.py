@@ -1,8 +1,8 @@
-"""How soon the ego car would hit somebody if everybody went on as now.
+"""Time until the ego car would collide if all road users kept their present motion.
 
 Constant speed and turn rate for all, boxes on the ground. Source: the time-to-collision sub-score of NAVSIM
 (D. Dauner et al., NAVSIM: Data-Driven Non-Reactive Autonomous Vehicle Simulation and Benchmarking, NeurIPS 2024), which
-uses constant velocity; the turn rate is added so that oncoming cars in a bend are no collision.
+uses constant velocity; the turn rate is added so that oncoming cars in a bend do not count as collisions.
 """
 
 import math
@@ -20,7 +20,7 @@ NEVER_S = math.inf
 
 
 def time_to_collision(world: World) -> float:
-    """Seconds until the first contact, at most 3; infinite if there is none by then, or the ego car stands."""
+    """Seconds until the first contact, at most 3; infinite if there is none within 3 s, or the ego car stands."""
     if world.ego.speed_mps < 0.05:
         return NEVER_S
     others = []

@@ -1,4 +1,4 @@
-"""The others on the road: vehicles and pedestrians. State only; how they decide is in `traffic.py`."""
+"""State of other road users: vehicles and pedestrians. How they decide is in `traffic.py`."""
 
 import math
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Vehicle:
     """One vehicle; its middle is at (s, d) of `path`.
 
     `stream` is None on the ego's own road, in the ego's direction. `lane_d` is the offset that it steers for.
-    `commanded_mps2`, if not None, replaces its own decision (a script brakes it). `blind` vehicles ignore the ego car.
+    `commanded_mps2`, if not None, replaces its own decision (scripts use it). `blind` vehicles ignore the ego car.
     """
 
     path: RoutePath
@@ -99,11 +99,11 @@ class Pedestrian:
 
 
 def random_paint(rng: np.random.Generator) -> tuple[float, float, float]:
-    """A colour as cars have them."""
+    """Draw a usual car colour."""
     red, green, blue = _PAINTS[rng.integers(len(_PAINTS))] * rng.uniform(0.8, 1.2)
     return (float(red), float(green), float(blue))
 
 
 def random_shape(rng: np.random.Generator) -> str:
-    """Mostly cars."""
+    """Draw a vehicle shape; most are sedans."""
     return str(rng.choice(list(SHAPES), p=[0.74, 0.18, 0.08]))

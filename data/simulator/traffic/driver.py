@@ -1,7 +1,7 @@
-"""The rules of driving: pure pursuit to steer, IDM for speed, gaps before crossing or changing lanes.
+"""The driving law: pure pursuit to steer, IDM for speed, gap acceptance before crossing or changing lanes.
 
-One law in two uses: `drive` gives the controls for a situation, `roll_out` follows them into the future. Both work on
-plain arrays in road coordinates (s along, d left), so that a whole label costs a fraction of a millisecond.
+`drive` gives the controls for a situation; `roll_out` applies them repeatedly to predict the drive. Both work on plain
+arrays in road coordinates (s along, d left), so that a whole label costs a fraction of a millisecond.
 
 Sources: R. C. Coulter, Implementation of the Pure Pursuit Path Tracking Algorithm, CMU-RI-TR-92-01; M. Treiber,
 A. Hennecke, D. Helbing, Congested traffic states in empirical observations and microscopic simulations, Phys. Rev. E
@@ -25,12 +25,12 @@ VEHICLE_COLUMNS = 6
 """Row of a vehicle near the road: s of its middle, d, speed along, speed to the left, half length, half width."""
 
 CONFLICT_COLUMNS = 5
-"""Row of a conflict: s where it begins and ends, s to wait at, time from which and until which it is occupied."""
+"""Row of a conflict: s where it begins and ends, s to wait at, times between which it is occupied."""
 
 
 @njit(cache=True)
 def free_acceleration(speed: float, wanted: float) -> float:
-    """IDM on an empty road; above the wanted speed a soft brake instead of the fourth power."""
+    """IDM on a free road; above the wanted speed gentle braking instead of the fourth power."""
     if speed <= wanted:
         return ACCELERATION_MPS2 * (1.0 - (speed / max(wanted, 0.1)) ** 4)
     return -min(3.2, 1.6 * (speed - wanted) + 0.1)
@@ -40,9 +40,9 @@ def free_acceleration(speed: float, wanted: float) -> float:
 def follow_acceleration(
     speed: float, wanted: float, gap: float, closing: float, headway: float, standstill: float
 ) -> float:
-    """IDM behind something `gap` metres ahead that comes nearer at `closing` m/s.
+    """IDM behind something `gap` metres ahead that approaches at `closing` m/s.
 
-    Tempered by the constant-acceleration heuristic: a short gap alone, such as after somebody cut in, is no reason for
+    Combined with the constant-acceleration heuristic, so that a short gap alone (such as after a cut-in) does not cause
     an emergency stop. Source: A. Kesting, M. Treiber, D. Helbing, Enhanced intelligent driver model, Phil. Trans. R.
     Soc. A 368 (2010), eq. 2.6.
     """
@@ -61,14 +61,14 @@ def follow_acceleration(
 
 @njit(cache=True)
 def stop_acceleration(speed: float, wanted: float, distance: float) -> float:
-    """Come to a stand at a line `distance` metres ahead of the bumper, never much harder than that takes."""
+    """Stop at a line `distance` metres ahead of the bumper, braking little harder than necessary."""
     needed = speed * speed / (2 * max(distance, 0.15))
     return max(follow_acceleration(speed, wanted, distance, speed, 0.5, 0.8), -1.35 * needed - 0.7)
 
 
 @njit(cache=True)
 def travel_time(distance: float, speed: float, top_speed: float, rate: float) -> float:
-    """Seconds to cover a distance, accelerating at `rate` from `speed` up to `top_speed`; 0 if already there."""
+    """Seconds to cover a distance, accelerating at `rate` from `speed` to `top_speed`; 0 if there is none."""
     if distance <= 0.0:
         return 0.0
     if speed >= top_speed:
@@ -102,7 +102,7 @@ def gap_is_safe(vehicles: np.ndarray, lane_d: float, s: float, speed: float, tim
 def chosen_offset(
     vehicles: np.ndarray, source_d: float, target_d: float, s: float, d: float, speed: float, time: float
 ) -> float:
-    """Offset of the lane to steer for: the commanded one as soon as it is safe, the present one until then."""
+    """Offset of the lane to steer for: the commanded one once that is safe, the current one until then."""
     if source_d == target_d or abs(d - target_d) < 1.2:
         return target_d
     under_way = abs(d - source_d) > 1.0
@@ -111,7 +111,7 @@ def chosen_offset(
 
 @njit(cache=True)
 def gap_speed(vehicles: np.ndarray, lane_d: float, s: float, speed: float, time: float) -> float:
-    """Speed that lets whoever is beside or just ahead in the lane at `lane_d` get away; large if nobody is."""
+    """Speed at which a vehicle beside or just ahead in the lane at `lane_d` pulls away; 99 if there is none."""
     slowest = 99.0
     for row in range(len(vehicles)):
         if abs(vehicles[row, 1] - lane_d) < 1.9:
@@ -125,7 +125,7 @@ def gap_speed(vehicles: np.ndarray, lane_d: float, s: float, speed: float, time:
 def lead_acceleration(
     vehicles: np.ndarray, s: float, d: float, wanted_d: float, speed: float, wanted_speed: float, time: float
 ) -> float:
-    """The brake for whatever is, or is about to be, in the strip that the ego car needs."""
+    """Acceleration limited by vehicles that are, or soon will be, in the strip that the ego car needs."""
     hardest = free_acceleration(speed, wanted_speed)
     low, high = min(d, wanted_d) - HALF_WIDTH_M - 0.25, max(d, wanted_d) + HALF_WIDTH_M + 0.25
     for row in range(len(vehicles)):
@@ -141,14 +141,14 @@ def lead_acceleration(
         gap = middle - vehicles[row, 4] - (s + FRONT_M)
         beside = abs(now_d - d) > half + HALF_WIDTH_M
         if beside and abs(across) < 0.3:
-            # Ahead in the lane that we are about to enter: open a gap, no emergency.
+            # Ahead in the lane to be entered: open a gap without hard braking.
             calm = follow_acceleration(speed, wanted_speed, gap, speed - along, 0.5, 1.5)
             hardest = min(hardest, max(calm, -1.8))
             continue
         if beside and gap < 0.5:
             hardest = min(hardest, -3.0)
             continue
-        # What comes towards us will be treated as standing where it is: it is not in our lane for long.
+        # Treat oncoming vehicles as standing: they are in our lane only briefly.
         closing = speed - max(along, 0.0)
         hardest = min(hardest, follow_acceleration(speed, wanted_speed, gap, closing, HEADWAY_S, STANDSTILL_GAP_M))
     return hardest
@@ -158,7 +158,7 @@ def lead_acceleration(
 def conflict_acceleration(
     conflicts: np.ndarray, profile: np.ndarray, s: float, speed: float, wanted_speed: float, time: float
 ) -> float:
-    """Wait before places that somebody else will occupy when the ego car would be there."""
+    """Acceleration limited by conflicts: wait where another road user will be when the ego car would arrive."""
     hardest = free_acceleration(speed, wanted_speed)
     front, rear = s + FRONT_M, s - REAR_M
     for row in range(len(conflicts)):
@@ -175,7 +175,7 @@ def conflict_acceleration(
         if can_wait:
             hardest = min(hardest, stop_acceleration(speed, wanted_speed, max(hold - front, 0.05)))
         elif speed * speed < 2 * HARDEST_BRAKE_MPS2 * (begin + 0.5 - front):
-            # Too late for the line, but not for the place itself.
+            # Too late to stop at the line, but not before the conflict itself.
             hardest = min(hardest, stop_acceleration(speed, wanted_speed, max(begin - 0.8 - front, 0.05)))
     return hardest
 
@@ -184,7 +184,7 @@ def conflict_acceleration(
 def pursue(
     route: np.ndarray, x: float, y: float, heading: float, speed: float, s: float, d: float, wanted_d: float
 ) -> float:
-    """Curvature towards a point ahead on the wanted lane, sideways at no more than about 1.2 m/s."""
+    """Curvature towards a point ahead on the wanted lane; lateral speed is at most about 1.2 m/s."""
     ahead = 3.2 + 0.38 * speed
     sideways = 1.2 * ahead / max(speed, 2.0)
     look_d = d + min(max(wanted_d - d, -sideways), sideways)
@@ -210,13 +210,13 @@ def drive(
 
     Args:
         route: (n, 4) points of the road's centre line.
-        profile: (n,) speed to drive at each of them.
-        source_d, target_d: offset of the present lane and of the lane to be in.
-        vehicles: (m, `VEHICLE_COLUMNS`) everybody on the road near the ego car, at time 0.
-        conflicts: (c, `CONFLICT_COLUMNS`) places that others will cross.
+        profile: (n,) target speed at each of them.
+        source_d, target_d: offsets of the current lane and of the target lane.
+        vehicles: (m, `VEHICLE_COLUMNS`) vehicles on the road near the ego car, at time 0.
+        conflicts: (c, `CONFLICT_COLUMNS`) places that other road users will cross.
         stops: (k,) distances along the route of lines to stop at.
         ego: x, y, heading, speed, s, d of the rear axle at `time`.
-        time: seconds since the arrays were made; everybody else moves on at constant speed.
+        time: seconds since the arrays were made; other road users continue at constant speed.
     """
     x, y, heading, speed, s, d = ego[0], ego[1], ego[2], ego[3], ego[4], ego[5]
     wanted_d = chosen_offset(vehicles, source_d, target_d, s, d, speed, time)
@@ -245,7 +245,7 @@ def roll_out(
     waypoints: int,
     step_s: float,
 ) -> np.ndarray:
-    """(waypoints, 4) x, y, yaw, speed that `drive` leads to, in the ego frame, one row every `step_s`."""
+    """(waypoints, 4) x, y, yaw, speed when following `drive`, in the ego frame, one row every `step_s`."""
     state = ego.copy()
     out = np.empty((waypoints, 4))
     cos, sin = math.cos(ego[2]), math.sin(ego[2])

@@ -1,4 +1,4 @@
-"""How the ego car moves: a kinematic bicycle at 36 Hz, driven by a curvature and an acceleration.
+"""Motion of the ego car: a kinematic bicycle at 36 Hz, controlled by curvature and acceleration.
 
 Source: R. Rajamani, Vehicle Dynamics and Control, 2nd ed., section 2.2, with the rear axle as reference point.
 """
@@ -13,7 +13,7 @@ FRONT_M, REAR_M, HALF_WIDTH_M = 3.75, 0.95, 0.925
 
 LENGTH_M = FRONT_M + REAR_M
 CENTRE_M = 0.5 * (FRONT_M - REAR_M)
-"""The middle of the car lies this far ahead of the rear axle."""
+"""Distance from the rear axle to the middle of the car."""
 
 MAX_CURVATURE = 0.2
 MAX_CURVATURE_RATE = 0.35
@@ -40,9 +40,9 @@ class EgoState:
         return self.speed_mps * self.curvature
 
     def step(self, curvature: float, acceleration_mps2: float) -> None:
-        """One tick towards the commanded curvature and acceleration, within what actuators can do."""
+        """Move for one tick towards the commanded controls, within the actuators' limits."""
         if not (math.isfinite(curvature) and math.isfinite(acceleration_mps2)):
-            raise ValueError(f"The car was told to steer {curvature} and accelerate {acceleration_mps2}.")
+            raise ValueError(f"Controls must be finite, got {curvature} 1/m and {acceleration_mps2} m/s².")
         wanted = min(max(curvature, -MAX_CURVATURE), MAX_CURVATURE)
         limit = MAX_CURVATURE_RATE * TICK_S
         self.curvature += min(max(wanted - self.curvature, -limit), limit)

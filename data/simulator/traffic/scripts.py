@@ -1,6 +1,6 @@
-"""What makes a scenario happen: others who brake hard, cut in, or step off the kerb. Called once per tick.
+"""Scripted events of scenarios: hard braking, cut-ins, pedestrians who step onto the road. Called once per tick.
 
-A script may look at the whole world; the expert never looks at a script.
+A script may read the whole world; the expert never reads a script.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class HardStop:
-    """A vehicle brakes at route distance `at_m` with `brake_mps2` to `to_mps`, and stays so for `hold_s`."""
+    """A vehicle brakes at route distance `at_m` with `brake_mps2` to `to_mps`, and holds that speed for `hold_s`."""
 
     vehicle: Vehicle
     at_m: float
@@ -28,7 +28,7 @@ class HardStop:
     held_s: float = -1.0
 
     def __call__(self, world: World) -> None:
-        """Brake, hold, let go."""
+        """Brake, hold, release."""
         if self.held_s < 0.0:
             if self.vehicle.s >= self.at_m and self.hold_s > 0.0:
                 self.held_s = 0.0
@@ -45,9 +45,9 @@ class HardStop:
 
 @dataclass
 class CutIn:
-    """A vehicle keeps beside and ahead of the ego car, and from route distance `at_m` on pulls into its lane.
+    """A vehicle drives beside and ahead of the ego car, and at route distance `at_m` moves into its lane.
 
-    Until then its rear bumper keeps `gap_m` ahead of the ego's front; afterwards it drives at `then_mps`.
+    Until then its rear bumper stays `gap_m` ahead of the ego's front; afterwards it drives at `then_mps`.
     """
 
     vehicle: Vehicle
@@ -58,7 +58,7 @@ class CutIn:
     done: bool = False
 
     def __call__(self, world: World) -> None:
-        """Keep the place beside the ego car, then change lanes once."""
+        """Hold the position beside the ego car, then change lanes once."""
         if self.done:
             return
         vehicle = self.vehicle
@@ -74,7 +74,7 @@ class CutIn:
 
 @dataclass
 class StepOut:
-    """A person at route distance `at_m` starts to walk when the ego car is `ahead_s` seconds away."""
+    """A pedestrian at route distance `at_m` starts to walk when the ego car is `ahead_s` seconds away."""
 
     person: Pedestrian
     at_m: float
@@ -84,7 +84,7 @@ class StepOut:
     done: bool = False
 
     def __call__(self, world: World) -> None:
-        """Walk off once."""
+        """Start walking, once."""
         away_m = self.at_m - (world.s + FRONT_M)
         if not self.done and 0.0 < away_m < self.ahead_s * max(world.ego.speed_mps, 4.0):
             self.person.speed_mps, self.person.remaining_m = self.speed_mps, self.distance_m

@@ -1,6 +1,6 @@
-"""How other vehicles decide: follow (IDM), obey lights, give way, keep to their lane or change it.
+"""Behaviour of other vehicles: follow (IDM), obey lights, give way, keep to their lane or change it.
 
-Works on a `World`-like view of the ego car; knows nothing of cameras, scores or the expert's plans.
+Sees the ego car only as an `EgoView`; does not know cameras, scores or the expert's plans.
 """
 
 import math
@@ -22,7 +22,7 @@ DECISION_TICKS = 3
 
 _HEADWAY_S, _STANDSTILL_M = 1.3, 2.4
 _SURPRISED_MPS2 = 2.5
-"""Who has the right of way and finds somebody in it brakes no harder: it may not save a driver who did not look."""
+"""A vehicle with right of way brakes no harder than this, so that it cannot make up for an ego that failed to yield."""
 
 _FORGET_M = 190.0
 
@@ -43,8 +43,8 @@ class EgoView:
 class Gaps:
     """Times between vehicles of a stream, in seconds: short ones, and a share of long ones.
 
-    With `quiet_s` above 0, vehicles come in waves, as from a light far away: `busy_s` of traffic, then `quiet_s` of
-    none; streams with equal gaps are quiet together. `phase_s` shifts the waves.
+    With `quiet_s` above 0, vehicles arrive in waves, as after a distant traffic light: `busy_s` of traffic, then
+    `quiet_s` of none; streams with equal gaps are quiet together. `phase_s` shifts the waves.
     """
 
     short_s: tuple[float, float] = (2.6, 5.0)
@@ -55,7 +55,7 @@ class Gaps:
     phase_s: float = 0.0
 
     def next_arrival(self, time_s: float, rng: np.random.Generator) -> float:
-        """When the vehicle after one at `time_s` comes."""
+        """Arrival time of the vehicle after one at `time_s`."""
         arrival_s = time_s + float(rng.uniform(*(self.long_s if rng.uniform() < self.long_share else self.short_s)))
         into_wave_s = (arrival_s + self.phase_s) % (self.busy_s + self.quiet_s) if self.quiet_s > 0 else 0.0
         if into_wave_s > self.busy_s:
@@ -65,7 +65,7 @@ class Gaps:
 
 @dataclass
 class Flow:
-    """Vehicles keep arriving on a stream: their gaps, speed range in m/s, and when the next one comes."""
+    """Continuous arrivals on a stream: gaps, speed range in m/s, and when the next vehicle arrives."""
 
     stream: Stream
     profile: np.ndarray
@@ -79,8 +79,8 @@ class Traffic:
 
     Args:
         road: the ego's road.
-        profiles: per lane of the ego's direction, (n,) speed to drive at each route point.
-        rng: everything random from here on comes from it.
+        profiles: per lane of the ego's direction, (n,) target speed at each route point.
+        rng: source of all randomness.
     """
 
     def __init__(self, road: Road, profiles: list[np.ndarray], rng: np.random.Generator) -> None:
@@ -128,10 +128,9 @@ class Traffic:
         return vehicle
 
     def add_flow(self, stream: Stream, gaps: Gaps, speed_mps: tuple[float, float]) -> None:
-        """Let vehicles arrive on a stream from now on; those of the past are already under way."""
+        """Let vehicles arrive on a stream; those that arrived before time 0 are already on it."""
         limit = max(speed_mps)
         flow = Flow(stream, speed_profile(stream.path, 0.0, limit), gaps, speed_mps)
-        # Who came in the past is already under way.
         arrival_s = flow.next_s = gaps.next_arrival(-stream.path.length_m / limit, self.rng)
         while arrival_s < 0.0:
             s = -arrival_s * limit
@@ -144,7 +143,7 @@ class Traffic:
     # One tick ---------------------------------------------------------------------------------------------------------
 
     def step(self, tick: int, time_s: float, dt_s: float, ego: EgoView, signals: list[tuple[str, str]]) -> None:
-        """Move everybody on by one tick."""
+        """Move all vehicles by one tick."""
         if tick % DECISION_TICKS == 0:
             self._decide(ego, signals)
             self._arrive(time_s, ego)
@@ -156,7 +155,7 @@ class Traffic:
             self.vehicles = [vehicle for vehicle in self.vehicles if self._stays(vehicle, ego)]
 
     def _join_road(self, vehicle: Vehicle, stream: Stream) -> None:
-        """A crossing vehicle has turned out to be on the ego's road."""
+        """Move a crossing vehicle that has joined the ego's road onto it."""
         vehicle.stream, vehicle.path = None, self.road.path
         vehicle.profile = self.profiles[stream.joins_lane]
         vehicle.s = stream.joins_route_m + vehicle.s - stream.joins_m
@@ -213,7 +212,7 @@ class Traffic:
         return acceleration
 
     def _mind_ego(self, vehicle: Vehicle, wanted: float, ego: EgoView) -> float:
-        """Do not drive into the ego car when it is ahead in the way."""
+        """Acceleration limited by the ego car ahead."""
         speed, front = vehicle.speed_mps, vehicle.s + 0.5 * vehicle.length_m
         if vehicle.stream is None:
             if abs(ego.d - vehicle.d) > 1.9 or ego.s + CENTRE_M < vehicle.s:
@@ -223,7 +222,7 @@ class Traffic:
         if math.hypot(vehicle.pose[0] - ego.x_m, vehicle.pose[1] - ego.y_m) > 35.0:
             return 9.0
         acceleration = 9.0
-        # The ego car may lie across: look at its tail, middle and nose; where it has to give way, at its middle only.
+        # The ego car may stand across the path: check rear, middle and front; where it must give way, the middle only.
         gives_way = any(self.road.junctions[stop.junction].control == "yield" for stop in vehicle.stream.stops)
         for forward in (CENTRE_M,) if gives_way else (0.0, CENTRE_M, FRONT_M - 0.3):
             x, y = ego.x_m + forward * math.cos(ego.heading_rad), ego.y_m + forward * math.sin(ego.heading_rad)
@@ -235,7 +234,7 @@ class Traffic:
         return max(acceleration, -_SURPRISED_MPS2) if gives_way else acceleration
 
     def _stop_line(self, vehicle: Vehicle, front: float, ego: EgoView, signals: list[tuple[str, str]]) -> float | None:
-        """The next line that this vehicle must stop at, or None."""
+        """The next line at which this vehicle must stop, or None."""
         if vehicle.stream is None:
             lines = [(index, True, junction.stop_m) for index, junction in enumerate(self.road.junctions)]
         else:
@@ -262,7 +261,7 @@ class Traffic:
         return None
 
     def _must_wait(self, junction: int) -> bool:
-        """Whether somebody on a stream will cross the route's way through a junction within about five seconds."""
+        """Whether a vehicle on a stream will cross the route's path through a junction within about five seconds."""
         for vehicle in self.vehicles:
             if vehicle.stream is None or vehicle.speed_mps < 0.5:
                 continue
@@ -276,7 +275,7 @@ class Traffic:
 
 
 def ego_clears(junction: Junction, ego_s: float) -> bool:
-    """Whether the ego car is still inside a junction; whoever has just got green lets it out."""
+    """Whether the ego car is still inside a junction; crossing traffic waits for it to leave, even at green."""
     return junction.stop_m + 1.0 < ego_s + FRONT_M and ego_s - REAR_M < junction.exit_m
 
 
@@ -286,7 +285,7 @@ def _advance(vehicle: Vehicle, dt_s: float) -> None:
     vehicle.speed_mps = after
     away = vehicle.lane_d - vehicle.d
     if away != 0.0:
-        # Sideways only while rolling, easing in and out of the lane.
+        # Lateral motion only while rolling, smooth at the start and the end of the lane change.
         rate = min(vehicle.lateral_limit_mps, 0.25 * after, 0.25 + 0.9 * abs(away))
         vehicle.lateral_mps = math.copysign(rate, away)
         moved = vehicle.lateral_mps * dt_s

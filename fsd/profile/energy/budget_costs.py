@@ -1,7 +1,7 @@
-"""What the driving network costs a tick for each budget profile, counted once and kept as a table.
+"""Cost per tick of the driving network for each budget profile, as a table.
 
-Lets the energy model say which profile a device could carry without five model files at hand. The table is made by
-benchmarks/count_budgets.py from the network itself; a test compares the two.
+With it the energy model can say which profile fits a device without five model files. benchmarks/count_budgets.py makes
+the table from the network itself; a test compares the two.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ class BudgetCost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         int8_macs, float_macs: multiply-accumulates of layers with weights, and of attention.
         int8_bytes, float_bytes: their traffic if nothing stays in a cache, all other operators among the latter.
-        operators: how many there are.
+        operators: their number.
     """
 
     int8_macs: int
@@ -37,7 +37,7 @@ def budget_costs() -> dict[str, NetworkCost]:
 
 
 def _as_network(name: str, cost: BudgetCost) -> NetworkCost:
-    """Two operators carry all the work; the others stand for what starting them costs."""
+    """Two operators carry all the work; the others add the cost of starting them."""
     work = (
         OperatorCost("layers", "all", cost.int8_macs, cost.int8_bytes, True),
         OperatorCost("attention and the rest", "all", cost.float_macs, cost.float_bytes, False),

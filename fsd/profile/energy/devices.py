@@ -1,6 +1,6 @@
-"""The table of devices that the energy model knows: published rates, and who published them.
+"""The table of devices of the energy model: published rates and their sources.
 
-A figure that the maker does not publish is null; a device without published dense rates is not in the table at all.
+A number that the maker does not publish is null; a device without published dense rates is not in the table.
 """
 
 from functools import cache
@@ -17,11 +17,11 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         covers: what the watts include: module, board or card.
-        int8_tops, float_tops: dense rates in 1e12 operations a second; a multiply-accumulate is two. Float is FP16.
-        bandwidth_gb_s: memory, 1e9 bytes a second.
-        idle_w: None where the maker does not say; max_w: the maker's limit.
-        source: document and year; confidence: how directly it says so.
-        known_as: patterns of the name by which drivers know it, to tell that a meter measures just this device.
+        int8_tops, float_tops: dense rates in 1e12 operations per second; a multiply-accumulate is two. Float is FP16.
+        bandwidth_gb_s: memory, 1e9 bytes per second.
+        idle_w: None where the maker does not publish it; max_w: the maker's limit.
+        source: document and year; confidence: how directly it states the numbers.
+        known_as: patterns of the name that drivers report, to recognise a meter of this device.
     """
 
     name: str

@@ -8,13 +8,12 @@ are package data; `benchmarks/make_kernel_models.py` writes them.
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from importlib import resources
-from typing import Any
 
 import numpy as np
 
 from fsd.networks.onnx_session import open_session
+from fsd.outputs.profile_summary import MachinePeaks
 
 COPY_BYTES = 128 * 2**20
 """Larger than the last-level cache share of any core that this is likely to run on."""
@@ -30,32 +29,6 @@ INTEGER_KERNELS = {
 """Kernel -> (model file, multiply-accumulates per run). uint8 activations and int8 weights, as in the network."""
 
 REPEATS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class MachinePeaks:
-    """The roofline of this machine with `threads` threads; each rate is the best of several runs.
-
-    Attributes:
-        copy_gb_s: bytes read plus bytes written per second, in 1e9.
-        fp32_gmac_s, int8_gmac_s: multiply-accumulates per second, in 1e9.
-        int8_kernel, fp32_kernel: the operator that reached it.
-    """
-
-    threads: int
-    copy_gb_s: float
-    fp32_gmac_s: float
-    int8_gmac_s: float
-    fp32_kernel: str
-    int8_kernel: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
-
-    def rates(self) -> dict[str, float]:
-        """The three rates, to detect a change of the machine between two runs."""
-        return {"copy_gb_s": self.copy_gb_s, "fp32_gmac_s": self.fp32_gmac_s, "int8_gmac_s": self.int8_gmac_s}
 
 
 def measure_peaks(threads: int = 1, repeats: int = REPEATS) -> MachinePeaks:

@@ -3,12 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from fsd.networks.network_cost import NetworkCost, OperatorCost, operator_cost
-from fsd.profile.operators.machine_peaks import MachinePeaks
+from fsd.outputs.profile_summary import MachinePeaks, ModuleSummary, OperatorSummary
 from fsd.profile.operators.runtime_trace import OperatorEvent
 
 TOP_MODULE = "(network)"
@@ -37,19 +36,19 @@ class OperatorTime:
     share: float
     peak_share: float | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {
-            "name": self.cost.name,
-            "kind": self.cost.kind,
-            "module": self.module,
-            "macs": self.cost.macs,
-            "bytes": self.cost.bytes,
-            "is_int8": self.cost.is_int8,
-            "median_us": round(self.median_us, 2),
-            "share": round(self.share, 5),
-            "peak_share": None if self.peak_share is None else round(self.peak_share, 4),
-        }
+    def summary(self) -> OperatorSummary:
+        """Rounded, for `summary.json`."""
+        return OperatorSummary(
+            name=self.cost.name,
+            kind=self.cost.kind,
+            module=self.module,
+            macs=self.cost.macs,
+            bytes=self.cost.bytes,
+            is_int8=self.cost.is_int8,
+            median_us=round(self.median_us, 2),
+            share=round(self.share, 5),
+            peak_share=None if self.peak_share is None else round(self.peak_share, 4),
+        )
 
 
 def count_cost(name: str, run: Sequence[OperatorEvent]) -> NetworkCost:
@@ -64,7 +63,7 @@ def time_operators(
 
     Args:
         cost: of the same model, counted without prepacking.
-        runs: profiled runs as it runs in earnest. What a device has fused is not in `cost`; such operators come last,
+        runs: profiled runs as in production. What a device has fused is not in `cost`; such operators come last,
             with their time and no cost of their own.
         peaks: of the device that the runs are from; None if unknown.
     """
@@ -91,7 +90,7 @@ def time_operators(
     ]
 
 
-def by_module(operators: Sequence[OperatorTime], depth: int = 1) -> list[dict[str, Any]]:
+def by_module(operators: Sequence[OperatorTime], depth: int = 1) -> tuple[ModuleSummary, ...]:
     """Time and multiply-accumulates per module, slowest first; `depth` is how many parts of its path to keep."""
     time_us: dict[str, float] = defaultdict(float)
     macs: dict[str, int] = defaultdict(int)
@@ -101,15 +100,15 @@ def by_module(operators: Sequence[OperatorTime], depth: int = 1) -> list[dict[st
         time_us[module] += each.median_us
         macs[module] += each.cost.macs
         share[module] += each.share
-    return [
-        {
-            "module": module,
-            "ms": round(time_us[module] / 1e3, 4),
-            "share": round(share[module], 4),
-            "mmacs": round(macs[module] / 1e6, 3),
-        }
+    return tuple(
+        ModuleSummary(
+            module=module,
+            ms=round(time_us[module] / 1e3, 4),
+            share=round(share[module], 4),
+            mmacs=round(macs[module] / 1e6, 3),
+        )
         for module in sorted(time_us, key=time_us.__getitem__, reverse=True)
-    ]
+    )
 
 
 def providers_of(runs: Sequence[Sequence[OperatorEvent]]) -> dict[str, int]:

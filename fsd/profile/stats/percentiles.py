@@ -13,9 +13,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
+
+from fsd.outputs.profile_scenario import Percentiles
 
 CONFIDENCE = 0.99
 RANKS = (50.0, 90.0, 99.0, 99.9)
@@ -93,28 +94,25 @@ def highest_supported(values: np.ndarray, ranks: Iterable[float] = RANKS) -> Per
     return max(supported, key=lambda found: found.rank, default=None)
 
 
-def describe(values: np.ndarray) -> dict[str, Any]:
-    """JSON-ready summary of one sample: percentiles with bounds, extremes, and what was refused.
-
-    Units are those of `values`. An empty sample gives a count of 0 and nothing else.
-    """
+def summarise_percentiles(values: np.ndarray) -> Percentiles:
+    """Percentiles with bounds, extremes, and what was refused; units are those of `values`."""
     values = np.asarray(values, dtype=np.float64).ravel()
     if not len(values):
-        return {"samples": 0}
-    found = [percentile(values, rank) for rank in RANKS]
-    return {
-        "samples": len(values),
-        **{each.name: each.value for each in found},
-        **{f"{each.name}_upper_99": each.upper for each in found},
-        "mean": float(values.mean()),
-        "min": float(values.min()),
-        "max": float(values.max()),
-        "refused": {
+        return Percentiles(samples=0)
+    found = {each.name.replace(".", "_"): each for each in (percentile(values, rank) for rank in RANKS)}
+    return Percentiles(
+        samples=len(values),
+        **{field: each.value for field, each in found.items()},
+        **{f"{field}_upper_99": each.upper for field, each in found.items()},
+        mean=float(values.mean()),
+        min=float(values.min()),
+        max=float(values.max()),
+        refused={
             each.name: f"needs {each.samples_needed} samples, got {each.samples}"
-            for each in found
+            for each in found.values()
             if each.value is None
         },
-    }
+    )
 
 
 def _check_rank(rank: float) -> None:

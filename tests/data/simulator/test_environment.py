@@ -10,8 +10,8 @@ from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.traffic.traffic import Gaps
 
 
-def test_without_a_renderer_it_says_how_to_get_pictures() -> None:
-    with pytest.raises(SimulatorError, match=r"no renderer. Pass `renderer=Renderer"):
+def test_without_a_renderer_the_error_shows_how_to_pass_one() -> None:
+    with pytest.raises(SimulatorError, match=r"renderer=Renderer"):
         DrivingEnv("S1", 0).observe()
 
 

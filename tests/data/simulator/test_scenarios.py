@@ -71,20 +71,20 @@ def test_commands_are_known_and_given_before_they_matter(scenario: str) -> None:
 
 
 def test_an_unknown_scenario_names_the_known_ones() -> None:
-    with pytest.raises(SimulatorError, match=r"no scenario 'S9'.*S1, S2"):
+    with pytest.raises(SimulatorError, match=r"S9.*S1, S2"):
         build_world("S9", 0)
 
 
 @pytest.mark.parametrize("seed", [-1, 900_000, 1_000_000])
-def test_seeds_that_are_set_aside_are_refused(seed: int) -> None:
-    with pytest.raises(SimulatorError, match="set aside"):
+def test_reserved_seeds_are_refused(seed: int) -> None:
+    with pytest.raises(SimulatorError, match="899999"):
         DrivingEnv("S1", seed)
 
 
 def test_training_and_evaluation_seeds_do_not_mix() -> None:
     assert check_seed(500_000) == 500_000
     assert check_training_seed(99_999) == check_evaluation_seed(100_000) - 1
-    with pytest.raises(SimulatorError, match="not for training"):
+    with pytest.raises(SimulatorError, match="0-99999"):
         check_training_seed(100_000)
-    with pytest.raises(SimulatorError, match="not for evaluation"):
+    with pytest.raises(SimulatorError, match="100000-199999"):
         check_evaluation_seed(99_999)

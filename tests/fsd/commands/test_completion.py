@@ -13,7 +13,7 @@ import pytest
 from fsd.cli import main
 from fsd.commands.completion import INSTALL, completion_script
 from fsd.commands.parser import COMMANDS
-from fsd.compression.policies import POLICIES
+from fsd.compression.policy_names import POLICIES
 from fsd.data.frames import CAMERAS
 from fsd.overlay.layout import LAYOUTS
 

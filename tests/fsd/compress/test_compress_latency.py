@@ -1,4 +1,4 @@
-"""Event-to-gaze latency counts from the first news to the first patch, and hides nothing."""
+"""Event-to-gaze latency counts from an event to the first patch of its block."""
 
 from types import SimpleNamespace
 
@@ -35,12 +35,12 @@ def test_an_event_waits_from_its_first_tick_on() -> None:
 def test_what_was_never_read_is_counted_and_not_in_the_percentiles() -> None:
     latency = GazeLatency()
     latency.add(0, at(5, 9), np.array([9]))
-    result = latency.to_dict()
-    assert (result["events"], result["read"], result["not_read_before_the_end"], result["max_ticks"]) == (2, 1, 1, 0)
+    result = latency.summary()
+    assert (result.events, result.read, result.not_read_before_the_end, result.max_ticks) == (2, 1, 1, 0)
 
 
 def test_no_event_gives_no_percentile() -> None:
-    assert GazeLatency().to_dict()["p99_ticks"] is None
+    assert GazeLatency().summary().p99_ticks is None
 
 
 def telemetry(surprise: np.ndarray, reasons: list[int]) -> SimpleNamespace:

@@ -9,7 +9,9 @@ from fsd.data.frames import CAMERAS, Frame, FrameSet
 from fsd.drive.drive import DriveConfig, DriverPool, drive
 from fsd.drive.drivers import Latency, blurred
 from fsd.drive.journal import DriveJournal
-from fsd.drive.table import bootstrap, figures, paired_difference, table
+from fsd.drive.table import bootstrap, paired_difference, route_metrics, table
+from fsd.outputs.drive_summary import DriveSummary
+from fsd.outputs.summary_file import load_summary
 
 FIRST = 100_000
 
@@ -20,6 +22,9 @@ def test_the_same_routes_are_driven_by_every_driver(tmp_path: Path) -> None:
     assert result.scores["expert"].keys() == result.scores["straight"].keys() == {("S1", FIRST), ("S1", FIRST + 1)}
     rows = json.loads((tmp_path / "routes.json").read_text())
     assert [row["driver"] for row in rows] == ["expert"] * 2 + ["straight"] * 2
+    summary = load_summary(tmp_path / "summary.json", DriveSummary)
+    assert summary.drivers["expert"] == route_metrics(result.scores["expert"])
+    assert summary.drivers["expert"].routes == 2
     assert paired_difference(result.scores["expert"], result.scores["straight"]).mean > 0
 
 
@@ -36,7 +41,7 @@ def test_a_drive_that_broke_goes_on_with_what_is_missing(tmp_path: Path) -> None
 def test_routes_of_another_model_do_not_count(tmp_path: Path) -> None:
     score = DriverPool(DriveConfig(drivers=("expert",), scenarios=("S1",))).run("expert", "S1", FIRST)
     path = tmp_path / "routes.jsonl"
-    DriveJournal(path, {"network": {"model": "a"}}).keep(("network", "S1", FIRST), score)
+    DriveJournal(path, {"network": {"model": "a"}}).append(("network", "S1", FIRST), score)
     assert DriveJournal(path, {"network": {"model": "a"}}).done == {("network", "S1", FIRST): score}
     assert DriveJournal(path, {"network": {"model": "b"}}).done == {}
 
@@ -96,7 +101,7 @@ def test_an_interval_holds_its_mean() -> None:
 def test_the_table_has_a_line_a_driver() -> None:
     config = DriveConfig(drivers=("expert",), scenarios=("S1",))
     scores = {"expert": {("S1", FIRST): DriverPool(config).run("expert", "S1", FIRST)}}
-    assert figures(scores["expert"])["driving_score"] == pytest.approx(1.0)
+    assert route_metrics(scores["expert"]).driving_score == pytest.approx(1.0)
     text = table(scores, ("S1", "S2"))
     assert "nan" in text.splitlines()[1]
     assert "expert" in text

@@ -100,7 +100,7 @@ def test_the_video_shows_the_seconds_that_were_asked_for(small_clip: Path, tmp_p
         overlay_config=OverlayConfig(from_s=0.5, to_s=0.75, layout="focus", height_px=1080),
     )
     summary = replay(config, show_progress=False)
-    assert summary["ticks"] == 40  # the network has a memory: all ticks are planned, some are shown
+    assert summary.ticks == 40  # the network has a memory: all ticks are planned, some are shown
     with av.open(str(tmp_path / "overlay.mp4")) as video:
         pictures = list(video.decode(video=0))
     assert len(pictures) == 9

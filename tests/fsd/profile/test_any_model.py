@@ -24,11 +24,11 @@ def settings(out: Path) -> ProfileConfig:
 
 
 def test_any_onnx_file_can_be_profiled_alone(foreign: Path, tmp_path: Path) -> None:
-    summary = profile_model(foreign, {}, settings(tmp_path / "out"), say=lambda line: None)
-    assert list(summary["scenarios"]) == ["model-only"]
-    assert summary["scenarios"]["model-only"]["latency_ms"]["samples"] == 70
-    assert summary["network_cost"]["macs"] == 16 * 64 * 32
-    assert summary["devices"][0]["watts"]["tag"] == "modelled"
+    summary = profile_model(foreign, {}, settings(tmp_path / "out"), progress=lambda line: None)
+    assert list(summary.scenarios) == ["model-only"]
+    assert summary.scenarios["model-only"].latency_ms.samples == 70
+    assert summary.network_cost.macs == 16 * 64 * 32
+    assert summary.devices[0].watts.tag == "modelled"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "summary.json",
         "samples.parquet",
@@ -38,7 +38,7 @@ def test_any_onnx_file_can_be_profiled_alone(foreign: Path, tmp_path: Path) -> N
 
 
 def test_its_trace_has_a_span_per_run_and_operator(foreign: Path, tmp_path: Path) -> None:
-    profile_model(foreign, {}, settings(tmp_path / "out"), say=lambda line: None)
+    profile_model(foreign, {}, settings(tmp_path / "out"), progress=lambda line: None)
     events = json.loads((tmp_path / "out" / "trace.json").read_text())["traceEvents"]
     names = [event["name"] for event in events if event["ph"] == "X"]
     assert names.count("MatMul") == 3
@@ -48,17 +48,17 @@ def test_its_trace_has_a_span_per_run_and_operator(foreign: Path, tmp_path: Path
 def test_a_file_that_is_no_model_is_a_model_error(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"not a model")
     with pytest.raises(ModelError, match="cannot be loaded"):
-        profile_model(tmp_path / "x.onnx", {}, settings(tmp_path / "out"), say=lambda line: None)
+        profile_model(tmp_path / "x.onnx", {}, settings(tmp_path / "out"), progress=lambda line: None)
 
 
 def test_a_shape_for_an_unknown_input_lists_the_known_ones(foreign: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no input image\. It has: x"):
-        profile_model(foreign, {"image": (1, 3)}, settings(tmp_path / "out"), say=lambda line: None)
+        profile_model(foreign, {"image": (1, 3)}, settings(tmp_path / "out"), progress=lambda line: None)
 
 
 def test_a_wrong_shape_names_the_mend(foreign: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="--shape"):
-        profile_model(foreign, {"x": (16, 63)}, settings(tmp_path / "out"), say=lambda line: None)
+        profile_model(foreign, {"x": (16, 63)}, settings(tmp_path / "out"), progress=lambda line: None)
 
 
 @pytest.mark.parametrize("text", ["x", "x=", "=1,2", "x=1,a", "x=0,3"])

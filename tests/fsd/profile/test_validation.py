@@ -1,12 +1,14 @@
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fsd.meters.ina3221 import find_ina3221
+from fsd.meters.quantity import measured, unavailable
 from fsd.networks.network_cost import NetworkCost, OperatorCost
+from fsd.outputs.profile_scenario import Energy, MeterEnergy
+from fsd.outputs.profile_summary import DeviceEstimate
 from fsd.profile.energy.devices import devices
-from fsd.profile.energy.energy_model import DeviceEstimate, estimate
+from fsd.profile.energy.energy_model import estimate
 from fsd.profile.validation import validate
 
 NETWORK = NetworkCost("net", (OperatorCost("a", "Conv", 10**9, 10**7, False),))
@@ -22,8 +24,11 @@ class Meter:
         return 0.0
 
 
-def energy(watts: float | None) -> dict[str, Any]:
-    return {"meters": {"nvml": {"watts": {"value": watts}}}} if watts is not None else {"meters": {}}
+def energy(watts: float | None, meter: str = "nvml") -> Energy:
+    if watts is None:
+        return Energy(joules_per_tick=unavailable("J", "no meter"), watts=unavailable("W", "no meter"))
+    found = MeterEnergy(joules_per_tick=measured(watts / 36, "J", meter), watts=measured(watts, "W", meter))
+    return Energy(joules_per_tick=found.joules_per_tick, watts=found.watts, meters={meter: found})
 
 
 @pytest.fixture
@@ -36,8 +41,8 @@ def test_measured_watts_are_held_against_the_device_that_was_measured(
     watts: float, agrees: bool, estimates: list[DeviceEstimate]
 ) -> None:
     (entry,) = validate("cuda", [Meter("NVIDIA L4")], energy(watts), estimates)
-    assert (entry["device"], entry["agrees"]) == ("nvidia_l4", agrees)
-    assert entry["modelled_low_w"] < entry["modelled_high_w"] <= 72
+    assert (entry.device, entry.agrees) == ("nvidia_l4", agrees)
+    assert entry.modelled_low_w < entry.modelled_high_w <= 72
 
 
 @pytest.mark.parametrize(
@@ -47,7 +52,7 @@ def test_measured_watts_are_held_against_the_device_that_was_measured(
 def test_nothing_is_validated_by_a_meter_of_something_else(
     device: str, hardware: str, watts: float | None, estimates: list[DeviceEstimate]
 ) -> None:
-    assert validate(device, [Meter(hardware)], energy(watts), estimates) == []
+    assert validate(device, [Meter(hardware)], energy(watts), estimates) == ()
 
 
 def test_a_jetson_tells_its_name(tmp_path: Path, estimates: list[DeviceEstimate]) -> None:
@@ -59,5 +64,5 @@ def test_a_jetson_tells_its_name(tmp_path: Path, estimates: list[DeviceEstimate]
     (tree / "model").write_text("NVIDIA Jetson AGX Orin Developer Kit\0")
     meter = find_ina3221(tmp_path)
     assert not isinstance(meter, str)
-    measured = {"meters": {"ina3221": {"watts": {"value": 20.0}}}}
-    assert validate("tensorrt", [meter], measured, estimates)[0]["device"] == "jetson_agx_orin_64gb"
+    (entry,) = validate("tensorrt", [meter], energy(20.0, "ina3221"), estimates)
+    assert entry.device == "jetson_agx_orin_64gb"

@@ -14,13 +14,13 @@ import pytest
 from fsd.cli import main
 from fsd.data.errors import OutputError
 from fsd.outputs.journal import read_table
-from fsd.replay.config import ReplayConfig
-from fsd.replay.replay import replay
+from fsd.outputs.replay_summary import ReplaySummary
+from fsd.replay.replay import ReplayConfig, replay
 
 CLIP_TICKS = 40
 
 
-def quiet(clip: Path, out: Path, **settings: object) -> dict:
+def quiet(clip: Path, out: Path, **settings: object) -> ReplaySummary:
     return replay(ReplayConfig(clip=clip, out=out, **settings), show_progress=False)
 
 
@@ -65,7 +65,7 @@ def test_the_summary_says_what_was_run(replayed: Path) -> None:
     assert summary["status"] == "complete"
     assert summary["ticks"] == CLIP_TICKS
     assert summary["compression"]["r_px"] == pytest.approx(100.5, abs=0.1)
-    assert summary["joules_a_tick"]["tag"] == "unavailable"
+    assert summary["joules_per_tick"]["tag"] == "unavailable"
     assert summary["stages_ms"]["infer"]["samples"] == CLIP_TICKS
     assert summary["odometry_ticks"] == {"ego": CLIP_TICKS}
 
@@ -90,8 +90,8 @@ def test_a_missing_camera_is_masked_and_reported(small_clip: Path, tmp_path: Pat
     for path in clip.glob("rear.*"):
         path.unlink()
     summary = quiet(clip, tmp_path / "out", overlay=False, max_ticks=5)
-    assert summary["clip"]["missing_cameras"] == ["rear"]
-    assert summary["health"]["missing=rear"] == 5
+    assert summary.clip.missing_cameras == ("rear",)
+    assert summary.health["missing=rear"] == 5
 
 
 def test_without_ego_motion_the_replay_says_where_the_motion_came_from(

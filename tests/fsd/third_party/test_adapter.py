@@ -121,10 +121,10 @@ def replayed(clip: Path, model: Path, content: dict[str, Any], folder: Path, **o
 
 def test_a_path_model_replays_with_every_result(small_clip: Path, path_model: Path, tmp_path: Path) -> None:
     summary, plans = replayed(small_clip, path_model, PATH, tmp_path)
-    assert (summary["status"], summary["ticks"], summary["model"]["name"]) == ("complete", 12, "path net")
+    assert (summary.status, summary.ticks, summary.model.name) == ("complete", 12, "path net")
     assert plans["x_m"][5][:4] == pytest.approx([2.0, 4.0, 6.0, 8.0], abs=1e-4)
     assert plans["x_m"][5][-1] == pytest.approx(32.0, abs=1e-3)
-    assert summary["scores"] is not None
+    assert summary.scores is not None
     assert {"overlay.mp4", "report.html", "ticks.parquet"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
@@ -157,7 +157,7 @@ def test_the_same_recording_gives_the_same_hash(small_clip: Path, path_model: Pa
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         summary, _ = replayed(small_clip, path_model, PATH, tmp_path / name, overlay=False, report=False)
-        hashes.add((summary["input_hash"], summary["plan_hash"]))
+        hashes.add((summary.input_hash, summary.plan_hash))
     assert len(hashes) == 1
 
 
@@ -193,15 +193,17 @@ def test_a_third_party_model_is_profiled_in_every_scenario(
         trace_ticks=3,
         budget_watts=300,
     )
-    summary = profile(config, say=lambda line: None)
-    assert list(summary["scenarios"]) == [*SCENARIOS, "model-only"]
-    assert all(figures["planned"] > 0 for figures in summary["scenarios"].values())
-    assert (summary["model"]["name"], summary["model"]["adapter"]) == (content["name"], content["name"])
-    assert inputs in summary["model"]["inputs"]
-    assert list(summary["execution"]["operators"]) == ["CPUExecutionProvider"]
-    assert {each["kind"] for each in summary["operators"]} >= {"ReduceMean"}
-    assert summary["devices"][0]["watts"]["tag"] == "modelled"
-    assert summary["largest_that_fits"]["tesla_fsd_hw3"]["budget"] == "as it is"
+    summary = profile(config, progress=lambda line: None)
+    assert list(summary.scenarios) == [*SCENARIOS, "model-only"]
+    assert all(scenario.planned > 0 for scenario in summary.scenarios.values())
+    assert (summary.model.name, summary.model.adapter) == (content["name"], content["name"])
+    assert inputs in str(summary.model.inputs)
+    assert list(summary.execution.operators) == ["CPUExecutionProvider"]
+    assert {each.kind for each in summary.operators} >= {"ReduceMean"}
+    assert summary.devices[0].watts.tag == "modelled"
+    largest = summary.largest_that_fits["tesla_fsd_hw3"]
+    assert largest is not None
+    assert largest.budget == "as it is"
     assert {"trace.json", "samples.parquet", "report.html"} <= {path.name for path in config.out.iterdir()}
     print_profile(summary, config.out)
     assert f"{content['name']} on small" in capsys.readouterr().out
@@ -235,8 +237,8 @@ def test_an_answer_that_is_not_finite_becomes_a_plan_to_stop(small_clip: Path, t
     constants = {"zero": np.zeros((), np.float32), "flat": np.zeros((1, 10, 2), np.float32)}
     model = save(tmp_path / "nan.onnx", nodes, {"image": [1, 3, 48, 64]}, {"path": [1, 10, 2]}, **constants)
     summary, _ = replayed(small_clip, model, PATH, tmp_path, overlay=False, report=False)
-    assert summary["plan_is_finite"] is True
-    assert summary["health"] == {"plan=stop": 12}
+    assert summary.plan_is_finite is True
+    assert summary.health == {"plan=stop": 12}
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def decoded(messages: list[tuple[int, Any]]) -> list[np.ndarray]:
     return [picture.to_ndarray(format="gray") for picture in pictures + decoder.decode(None)]
 
 
-def replayed(clip: Path, out: Path, **settings: Any) -> dict[str, Any]:
+def replayed(clip: Path, out: Path, **settings: Any) -> Any:
     config = ReplayConfig(clip=clip, out=out, overlay=False, report=False, **settings)
     return replay(config, show_progress=False)
 
@@ -185,7 +185,7 @@ def test_a_camera_with_b_frames_is_encoded_anew_and_said_so(tmp_path: Path) -> N
     times_ns = [tick_time_ns(tick) + 123 for tick in range(30)]
     clip = one_camera(tmp_path / "clip", "libx264", {"preset": "medium", "bf": "2", "g": "12"}, times_ns)
     summary = replayed(clip, tmp_path)
-    assert summary["viewer_file"]["video"]["front_main"] == "encoded anew: it has B-frames"
+    assert summary.viewer_file.video["front_main"] == "encoded anew: it has B-frames"
     video = read(tmp_path / "drive.mcap")["/camera/front_main/video"]
     assert [log_time for log_time, _ in video] == times_ns
     shown = decoded(video)
@@ -256,7 +256,7 @@ def test_a_file_that_breaks_off_gives_what_it_has(small_clip: Path, tmp_path: Pa
     whole = (clip / "rear.ts").read_bytes()
     (clip / "rear.ts").write_bytes(whole[: len(whole) // 2])
     summary = replayed(clip, tmp_path / "out")
-    assert summary["status"] == "complete"
+    assert summary.status == "complete"
     messages = read(tmp_path / "out" / "drive.mcap")
     assert 0 < len(messages["/camera/rear/video"]) < TICKS
     assert len(messages["/camera/front_main/video"]) == TICKS
@@ -272,7 +272,7 @@ def test_when_packets_do_not_go_as_far_as_the_pictures_the_camera_is_encoded(
     numbered = viewer_video._numbered
     monkeypatch.setattr(viewer_video, "_numbered", lambda stream: (packet for packet in islice(numbered(stream), 10)))
     summary = replayed(small_clip, tmp_path)
-    assert summary["viewer_file"]["video"]["rear"].startswith("passed through, then encoded anew")
+    assert summary.viewer_file.video["rear"].startswith("passed through, then encoded anew")
     assert len(read(tmp_path / "drive.mcap")["/camera/rear/video"]) == TICKS
 
 
@@ -288,9 +288,9 @@ def test_without_the_extra_the_replay_says_so_and_goes_on(
 
     monkeypatch.setattr(builtins, "__import__", absent)
     summary = replayed(small_clip, tmp_path, max_ticks=3)
-    assert summary["status"] == "complete"
-    assert summary["viewer_file"]["file"] is None
-    assert "viewer" in summary["viewer_file"]["why"]
+    assert summary.status == "complete"
+    assert summary.viewer_file.file is None
+    assert "viewer" in summary.viewer_file.why
 
 
 def test_a_run_that_stops_leaves_a_file_that_can_be_read(small_clip: Path, tmp_path: Path) -> None:

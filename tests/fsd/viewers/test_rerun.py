@@ -306,4 +306,4 @@ def test_a_replay_without_the_option_never_imports_it(
 
     monkeypatch.setattr(builtins, "__import__", watched)
     config = ReplayConfig(clip=small_clip, out=tmp_path, overlay=False, report=False, mcap=False, max_ticks=2)
-    assert replay(config, show_progress=False)["rerun_file"] is None
+    assert replay(config, show_progress=False).rerun_file is None

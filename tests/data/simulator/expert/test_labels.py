@@ -101,7 +101,7 @@ def test_an_empty_road_has_no_lead_and_no_occupancy() -> None:
     assert label["occupancy"].sum() == 0.0
 
 
-def test_a_house_hides_who_is_behind_it_and_nobody_else() -> None:
+def test_a_house_hides_only_what_is_behind_it() -> None:
     house = np.array([[20.0, 0.0, 0.0, 3.0, 6.0]])
     targets = np.array([[40.0, 0.0, 0.0, 2.3, 0.9], [40.0, 30.0, 0.0, 2.3, 0.9], [10.0, 0.0, 0.0, 2.3, 0.9]])
     assert visible(0.0, 0.0, targets, house, 95.0).tolist() == [False, True, True]

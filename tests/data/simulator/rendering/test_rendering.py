@@ -16,7 +16,7 @@ from fsd.data.standard_rigs import canonical_rig
 pytestmark = pytest.mark.gl
 
 
-def test_pictures_have_the_rigs_size_and_order(renderer: Any) -> None:
+def test_images_have_the_rigs_size_and_order(renderer: Any) -> None:
     pictures = DrivingEnv("S1", 1, renderer).observe()
     assert [picture.shape for picture in pictures] == [(120, 160, 3)] * len(CAMERAS)
 
@@ -87,7 +87,7 @@ def test_a_braking_car_shows_red_lamps(renderer: Any) -> None:
     assert reds[1] > reds[0] + 10
 
 
-def test_a_mounting_error_turns_the_picture(renderer: Any) -> None:
+def test_a_mounting_error_rotates_the_image(renderer: Any) -> None:
     world = build_world("S1", 4)
     load_world(renderer, world)
     straight = draw_world(renderer, world).copy()
@@ -96,7 +96,7 @@ def test_a_mounting_error_turns_the_picture(renderer: Any) -> None:
     assert not np.array_equal(straight, draw_world(renderer, world, errors))
 
 
-def test_an_exposure_step_brightens_the_picture(renderer: Any) -> None:
+def test_an_exposure_step_brightens_the_image(renderer: Any) -> None:
     world = build_world("S1", 4)
     load_world(renderer, world)
     actors, pose = visible_actors(world), (world.ego.x_m, world.ego.y_m, world.ego.heading_rad)
@@ -105,7 +105,7 @@ def test_an_exposure_step_brightens_the_picture(renderer: Any) -> None:
     assert renderer.render(pose, actors, 0.0).astype(float).mean() > dim * 1.05
 
 
-def test_the_frame_set_is_the_picture_in_yuv(renderer: Any) -> None:
+def test_the_frame_set_is_the_image_in_yuv(renderer: Any) -> None:
     env = DrivingEnv("S3", 5, renderer)
     env.step(*env.expert_controls())
     frame_set, picture = env.frame_set(), env.observe()[0].astype(float)
@@ -120,7 +120,7 @@ def test_a_rig_that_cannot_be_drawn_is_refused() -> None:
     from fsd.data.rig import Rig
     from fsd.data.simulator.rendering.renderer import Renderer
 
-    with pytest.raises(ValueError, match="eight canonical cameras"):
+    with pytest.raises(ValueError, match="canonical_rig"):
         Renderer(Rig(name="one", cameras=canonical_rig(64, 48).cameras[:1]))
     with pytest.raises(ValueError, match="fast, fine"):
         Renderer(canonical_rig(64, 48), quality="best")

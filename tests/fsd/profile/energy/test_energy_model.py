@@ -42,7 +42,7 @@ def test_power_is_linear_between_idle_and_maximum() -> None:
     """Busy a tenth of the time: 10 W and a tenth of the 50 W on top."""
     found = estimate(network(), board(), 27.78, rate_hz=100.0, assumptions=EXACT)
     assert found.watts.value == pytest.approx(15.0)
-    assert found.joules_a_tick.value == pytest.approx(0.15)
+    assert found.joules_per_tick.value == pytest.approx(0.15)
 
 
 def test_unpublished_idle_power_leaves_the_range_open() -> None:
@@ -52,9 +52,9 @@ def test_unpublished_idle_power_leaves_the_range_open() -> None:
 
 def test_every_modelled_figure_says_modelled() -> None:
     found = estimate(network(), board(), 27.78)
-    for figure in (found.infer_ms, found.joules_a_tick, found.watts):
-        assert figure.tag == "modelled"
-        assert "modelled" in str(figure)
+    for quantity in (found.infer_ms, found.joules_per_tick, found.watts):
+        assert quantity.tag == "modelled"
+        assert "modelled" in str(quantity)
 
 
 @pytest.mark.parametrize(("budget_w", "answer"), [(100.0, "yes"), (30.0, "open"), (5.0, "no")])
@@ -81,7 +81,7 @@ def test_a_larger_network_is_never_faster_or_cheaper(macs: int, float_macs: int,
     small = estimate(network(macs, float_macs, moved), board(), 27.78)
     large = estimate(network(2 * macs, 2 * float_macs, 2 * moved), board(), 27.78)
     assert large.infer_ms.low >= small.infer_ms.low  # type: ignore[operator]
-    assert large.joules_a_tick.high >= small.joules_a_tick.high  # type: ignore[operator]
+    assert large.joules_per_tick.high >= small.joules_per_tick.high  # type: ignore[operator]
 
 
 def test_every_device_names_a_document_and_a_year() -> None:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd.profile.stats.percentiles import describe, highest_supported, percentile, samples_above_bound, samples_needed
+from fsd.outputs.profile_scenario import Percentiles
+from fsd.profile.stats.percentiles import (
+    highest_supported,
+    percentile,
+    samples_above_bound,
+    samples_needed,
+    summarise_percentiles,
+)
 
 
 @pytest.mark.parametrize(("rank", "needed"), [(50.0, 11), (90.0, 64), (99.0, 662)])
@@ -22,10 +29,10 @@ def test_the_999th_needs_thousands_of_samples() -> None:
 
 
 def test_a_refused_percentile_says_how_many_samples_it_needs() -> None:
-    summary = describe(np.ones(100))
-    assert summary["p90"] == 1.0
-    assert summary["p99"] is None
-    assert summary["refused"] == {"p99": "needs 662 samples, got 100", "p99.9": "needs 6636 samples, got 100"}
+    summary = summarise_percentiles(np.ones(100))
+    assert summary.p90 == 1.0
+    assert summary.p99 is None
+    assert summary.refused == {"p99": "needs 662 samples, got 100", "p99.9": "needs 6636 samples, got 100"}
 
 
 def test_the_highest_supported_percentile_depends_on_the_count() -> None:
@@ -59,7 +66,7 @@ def test_the_upper_bound_holds_99_times_in_100() -> None:
 
 
 def test_an_empty_sample_has_no_figures() -> None:
-    assert describe(np.empty(0)) == {"samples": 0}
+    assert summarise_percentiles(np.empty(0)) == Percentiles(samples=0)
 
 
 def test_a_rank_outside_0_to_100_is_refused() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 
+from fsd.data.camera_cursor import RUN_FRAMES, FrozenCamera
 from fsd.data.frames import Frame
-from fsd.data.frozen_camera import RUN_FRAMES, FrozenCamera
 
 
 def frozen(pictures: list[int]) -> int:
@@ -9,7 +9,7 @@ def frozen(pictures: list[int]) -> int:
     camera = FrozenCamera()
     planes = {value: np.random.default_rng(value).integers(0, 255, (96, 128), np.uint8) for value in set(pictures)}
     return sum(
-        camera.watch(Frame(planes[value], planes[value], planes[value], index, index))
+        camera.add(Frame(planes[value], planes[value], planes[value], index, index))
         for index, value in enumerate(pictures)
     )
 

@@ -1,0 +1,1 @@
+"""`fsd export` as a user sees it: the parity page."""

@@ -1,0 +1,77 @@
+"""From numbers to places on a chart: axes with round ticks, linear or in decades, and thinning of long series."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MAX_POINTS = 480
+"""Points of a line: as many as a wide screen can show."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Range and label of an axis; `is_log` draws it in decades, `ticks` are (value, text) in place of round numbers."""
+
+    label: str
+    low: float
+    high: float
+    is_log: bool = False
+    ticks: Sequence[tuple[float, str]] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high or (self.is_log and self.low <= 0):
+            raise ValueError(f"Axis {self.label!r} runs from {self.low} to {self.high}, which cannot be drawn.")
+
+    @classmethod
+    def from_zero(cls, label: str, top: float) -> "Axis":
+        """From 0 to the next round number at or above `top`."""
+        if not math.isfinite(top) or top <= 0:
+            return cls(label, 0.0, 1.0)
+        step = round_step(top / 4)
+        return cls(label, 0.0, step * math.ceil(top / step - 1e-9))
+
+    def percent(self, values: np.ndarray | float) -> np.ndarray:
+        """Where values lie between 0 and 100, held to that range; NaN stays NaN."""
+        values = np.asarray(values, np.float64)
+        if self.is_log:
+            share = np.log(np.maximum(values, self.low) / self.low) / math.log(self.high / self.low)
+        else:
+            share = (values - self.low) / (self.high - self.low)
+        return np.clip(share, 0.0, 1.0) * 100
+
+    def marks(self, count: int = 4) -> Sequence[tuple[float, str]]:
+        """(value, text) of the ticks, about `count` on a linear axis."""
+        if self.ticks is not None:
+            return self.ticks
+        if self.is_log:
+            first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+            return [(10.0**power, _decade(power)) for power in range(first, last + 1)]
+        step = round_step((self.high - self.low) / count)
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [(index * step, f"{index * step:g}") for index in range(first, last + 1)]
+
+
+def round_step(rough: float) -> float:
+    """The next larger 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
+
+
+def thinned(values: np.ndarray, points: int = MAX_POINTS, keep_peaks: bool = False) -> np.ndarray:
+    """At most `points` values: means, or largest values, of equal stretches of (T,) values; NaN is left out.
+
+    Stretches have one length. Cutting 396 ticks into 240 would mix parts of one tick and of two: a keyframe would have
+    two shades in one strip, and a line would be smooth on its left and rough on its right.
+    """
+    values = np.asarray(values, np.float64)
+    if len(values) <= points:
+        return values
+    take = np.max if keep_peaks else np.mean
+    stretches = np.array_split(values, len(values) // -(-len(values) // points))
+    return np.array([take(known) if len(known := part[np.isfinite(part)]) else np.nan for part in stretches])
+
+
+def _decade(power: int) -> str:
+    return f"{10.0**power:g}" if -3 <= power <= 4 else f"1e{power}"

@@ -1,0 +1,121 @@
+"""What pages are made of: sections, tiles, tables, lists, pictures. Data in, `Markup` out.
+
+Every text may be `str`, which is escaped, or `Markup` made by this package.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from fsd.html.page import Tone, render
+
+
+class Picture(NamedTuple):
+    """One picture of a gallery: `source` is its address, see `page.data_uri`."""
+
+    source: str
+    alt: str
+    caption: str
+
+
+class HeatCell(NamedTuple):
+    """A heat picture `source`, laid over the picture `under` if there is one."""
+
+    name: str
+    source: str
+    caption: str
+    under: str = ""
+
+
+def section(heading: str, *parts: Markup, intro: str = "") -> Markup:
+    """A card with a heading."""
+    return render("section", heading=heading, parts=joined(*parts), intro=intro)
+
+
+def part(heading: str, *parts: Markup) -> Markup:
+    """A titled part of a section."""
+    return render("part", heading=heading, parts=joined(*parts))
+
+
+def columns(*parts: Markup) -> Markup:
+    """Parts side by side, below one another on a phone."""
+    return render("columns", parts=joined(*parts))
+
+
+def joined(*parts: Markup) -> Markup:
+    """Parts below one another."""
+    return Markup("\n").join(parts)
+
+
+def caption(text: str) -> Markup:
+    """A line of small text."""
+    return render("caption", text=text)
+
+
+def stat_tile(
+    name: str, value: str | Sequence[tuple[str, str]], unit: str = "", note: str = "", tone: Tone = ""
+) -> Markup:
+    """One figure on a card, or several (label, value) figures."""
+    values = [("", value)] if isinstance(value, str) else value
+    return render("stat_tile", name=name, values=values, unit=unit, note=note, tone=tone)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], groups: Sequence[tuple[str, int]] = ()) -> Markup:
+    """A table; the first column names the row, all others are right-aligned.
+
+    Args:
+        groups: headings above the head, (name, columns that it spans) each; the first column of each stands out.
+    """
+    starts = [sum(span for _, span in groups[:index]) for index in range(1, len(groups))]
+    return render("table", head=head, rows=rows, groups=groups, leads=starts)
+
+
+def described(rows: Sequence[tuple[str, object]]) -> Markup:
+    """A list of (term, description)."""
+    return render("described", rows=rows)
+
+
+def bullets(items: Sequence[str], is_note: bool = False) -> Markup:
+    """A list, in small print if `is_note`; nothing without items."""
+    return render("bullets", items=items, css="notes" if is_note else "") if items else Markup()
+
+
+def fold(heading: str, *parts: Markup) -> Markup:
+    """Parts that show when the heading is selected."""
+    return render("fold", heading=heading, parts=joined(*parts))
+
+
+def with_unit(value: str, unit: str) -> Markup:
+    """A value and, in small print, its unit."""
+    return Markup("{} <small>{}</small>").format(value, unit)
+
+
+def toned(text: str, tone: Tone, tip: str = "") -> Markup:
+    """A short text, coloured; `tip` shows under the pointer."""
+    return render("span", text=text, css=f"tone {tone}", tip=tip)
+
+
+def prose(text: str) -> Markup:
+    """A table cell of words, which may break into lines."""
+    return render("span", text=text, css="prose", tip="")
+
+
+def picture(source: str, alt: str) -> Markup:
+    """A picture as wide as its section."""
+    return render("picture", source=source, alt=alt)
+
+
+def gallery(pictures: Sequence[Picture]) -> Markup:
+    """Numbered pictures that open to full size without any script; one gallery per page."""
+    return render("gallery", pictures=pictures)
+
+
+def gallery_link(number: int) -> str:
+    """Address of a picture of the gallery, counted from 1."""
+    return f"#gallery-{number}"
+
+
+def heats(cells: Sequence[HeatCell]) -> Markup:
+    """Heat pictures in a grid."""
+    return render("heats", cells=cells)

@@ -1,0 +1,115 @@
+"""`summary.json` of `fsd compress`; docs/compress.md describes the fields for people."""
+
+import msgspec
+
+from fsd.outputs.budget_metrics import BudgetMetrics
+from fsd.outputs.run_info import ClipInfo, Status, SyncSummary, TimePercentiles
+from fsd.outputs.summary_file import Summary
+
+
+class RecordingCompression(BudgetMetrics, frozen=True, kw_only=True):
+    """The budget applied to one recording.
+
+    Attributes:
+        r_px_of_this_recording: R_px against the recording's own pixels.
+        bytes_in_per_second: YUV 4:2:0 of new pictures, None before the first tick; bytes_out_per_second: into the
+            network.
+    """
+
+    r_px_of_this_recording: float
+    bytes_in_per_second: int | None
+    bytes_out_per_second: int
+
+
+class GazeSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Full-resolution patches.
+
+    Attributes:
+        patches: camera -> patches read; swept_share: share of them that were read for their age.
+        oldest_block_ticks: longest time without a read, of the blocks that were read.
+        sweep_bound_ticks: the sweep's limit of it; None for a policy without a sweep.
+        blocks_never_read: camera -> blocks, of 300.
+    """
+
+    patches: dict[str, int]
+    swept_share: float
+    oldest_block_ticks: int
+    sweep_bound_ticks: int | None
+    blocks_never_read: dict[str, int]
+
+
+class KeyframeSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Keyframes by camera, and by reason and camera; a keyframe may have several reasons."""
+
+    per_second: dict[str, float]
+    count: dict[str, int]
+    reasons: dict[str, dict[str, int]]
+
+
+class MemorySummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory slots written, and slots in use at the end, of 112."""
+
+    commits: int
+    slots_filled: int
+
+
+class GazeLatencySummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Ticks from an event in a block to the first patch that shows it.
+
+    Attributes:
+        events: all; read: shown by a patch, of which `same_tick` at once; not_read_before_the_end: the others.
+        p50_ticks, p99_ticks, max_ticks: of those read; None if there are none.
+        ticks: histogram, ticks -> events.
+    """
+
+    events: int
+    read: int
+    not_read_before_the_end: int
+    same_tick: int
+    p50_ticks: float | None
+    p99_ticks: float | None
+    max_ticks: int | None
+    ticks: dict[str, int]
+
+
+class EventToGaze(msgspec.Struct, frozen=True, kw_only=True):
+    """Latency after a block becomes surprising, and after a keyframe by surprise."""
+
+    blocks: GazeLatencySummary
+    keyframes: GazeLatencySummary
+
+
+class MosaicTick(msgspec.Struct, frozen=True, kw_only=True):
+    """The tick that `mosaic.png` shows, and its time in the recording in seconds."""
+
+    tick: int
+    second: float
+
+
+class CompressSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag="compress"):
+    """One run of the compressor.
+
+    Attributes:
+        drive_s: length of the recording; wall_s: of the run.
+        odometry_ticks: source of the ego motion -> ticks.
+        compress_ms: the compressor's time per tick; None for a run no longer than the warm-up.
+        mosaic: None if none was written. cameras: None while the run lasts.
+    """
+
+    schema_version: int = 1
+    status: Status
+    error: str | None
+    clip: ClipInfo
+    ticks: int
+    drive_s: float
+    wall_s: float
+    policy: str
+    odometry_ticks: dict[str, int]
+    compression: RecordingCompression
+    gaze: GazeSummary
+    keyframes: KeyframeSummary
+    memory: MemorySummary
+    event_to_gaze: EventToGaze
+    compress_ms: TimePercentiles | None
+    mosaic: MosaicTick | None
+    cameras: SyncSummary | None

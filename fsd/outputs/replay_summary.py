@@ -1,0 +1,108 @@
+"""`summary.json` of `fsd replay`; docs/outputs.md describes the fields for people."""
+
+import msgspec
+
+from fsd.meters.machine import MachineInfo
+from fsd.meters.quantity import Quantity
+from fsd.outputs.budget_metrics import BudgetMetrics
+from fsd.outputs.run_info import ClipInfo, ModelInfo, Status, SyncSummary, TimePercentiles
+from fsd.outputs.summary_file import Summary
+
+Scores = dict[str, float | int]
+"""Plan errors and tick counts by the names of docs/metrics.md; one that no tick supports is left out."""
+
+
+class ReplayDeadline(msgspec.Struct, frozen=True, kw_only=True):
+    """Ticks whose plan took longer than `tick_ms`, of all `ticks`; `definition` says what is counted."""
+
+    tick_ms: float
+    ticks_over: int
+    ticks: int
+    definition: str
+
+
+class ReplayCompression(BudgetMetrics, frozen=True, kw_only=True):
+    """The budget, and how often each camera was committed to memory."""
+
+    keyframes: dict[str, int]
+
+
+class PlanScores(msgspec.Struct, frozen=True, kw_only=True):
+    """Plan errors of the network and of two planners that use no camera."""
+
+    network: Scores
+    constant_velocity: Scores
+    hold_last: Scores
+
+
+class ChargedLatency(msgspec.Struct, frozen=True, kw_only=True):
+    """Latency of the plans in latency-charged scores; `source` is `measured` or `given`."""
+
+    source: str
+    definition: str
+    p50_ms: float
+    max_ms: float
+
+
+class LatencyChargedScores(PlanScores, frozen=True, kw_only=True):
+    """Plan errors when every plan counts from the moment it is ready."""
+
+    latency: ChargedLatency
+
+
+class ViewerFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file for a viewer.
+
+    Attributes:
+        file, layout: names in the result folder; None if not written, and then `why` says why.
+        video: camera -> how its video got into the file.
+    """
+
+    file: str | None
+    layout: str | None = None
+    video: dict[str, str] = {}
+    why: str | None = None
+
+
+class ReplaySummary(Summary, frozen=True, kw_only=True, tag_field="command", tag="replay"):
+    """One replay.
+
+    Attributes:
+        network: starts with `trained` or `untrained`.
+        drive_s: length of the recording; wall_s: of the run, with warm_up_s.
+        times_real_time: without the warm-up; None before the first tick.
+        stages_ms: stage -> times; `plan` is compress + infer + post. Empty before the first tick.
+        health: what plans were made without -> ticks; odometry_ticks: source of the ego motion -> ticks.
+        cameras: None while the run lasts. scores, latency_charged_scores: None without a driven path.
+        viewer_file, rerun_file: None if not asked for.
+        input_hash, plan_hash: of the last tick; None before it.
+    """
+
+    schema_version: int = 1
+    status: Status
+    error: str | None
+    network: str
+    started_unix_s: float
+    clip: ClipInfo
+    model: ModelInfo
+    ticks: int
+    drive_s: float
+    wall_s: float
+    warm_up_s: float
+    times_real_time: float | None
+    cores_used: float
+    plan_is_finite: bool
+    stages_ms: dict[str, TimePercentiles]
+    deadline: ReplayDeadline
+    compression: ReplayCompression | None
+    joules_per_tick: Quantity
+    health: dict[str, int]
+    odometry_ticks: dict[str, int]
+    cameras: SyncSummary | None
+    scores: PlanScores | None
+    latency_charged_scores: LatencyChargedScores | None
+    viewer_file: ViewerFile | None
+    rerun_file: ViewerFile | None
+    input_hash: str | None
+    plan_hash: str | None
+    machine: MachineInfo

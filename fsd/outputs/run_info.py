@@ -1,0 +1,103 @@
+"""Facts that several summaries share: the recording, the model, percentiles of times, counters of the cameras."""
+
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from fsd.data.clip import Clip
+from fsd.data.frames import CAMERAS
+from fsd.data.sync_report import SyncReport
+
+Status = Literal["running", "complete", "interrupted", "failed"]
+
+
+class ClipInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording.
+
+    Attributes:
+        cameras, missing_cameras: names, with and without a video.
+        streams: camera -> size and codec of its video.
+        rig: name of the calibration, or `assumed`.
+        notes: what had to be assumed.
+    """
+
+    name: str
+    format: str = ""
+    cameras: tuple[str, ...] = ()
+    missing_cameras: tuple[str, ...] = ()
+    streams: dict[str, str] = {}
+    rig: str = ""
+    has_ego: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def clip_info(clip: Clip) -> ClipInfo:
+    """Facts about a recording."""
+    streams = dict(zip(CAMERAS, clip.streams, strict=True))
+    return ClipInfo(
+        name=clip.name,
+        format=clip.format,
+        cameras=tuple(name for name, stream in streams.items() if stream is not None),
+        missing_cameras=tuple(name for name, stream in streams.items() if stream is None),
+        streams={
+            name: f"{stream.width_px}x{stream.height_px} {stream.codec}"
+            for name, stream in streams.items()
+            if stream is not None
+        },
+        rig="assumed" if clip.rig_is_assumed else clip.rig.name,
+        has_ego=clip.ego is not None,
+        notes=tuple(clip.notes),
+    )
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A model file; what a third-party file does not say is empty."""
+
+    name: str
+    precision: str = ""
+    weights_sha256: str = ""
+
+
+def describe_training(trained: bool) -> str:
+    """Whether plans of a network mean anything."""
+    return "trained" if trained else "untrained: random weights, the plan means nothing"
+
+
+class TimePercentiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Percentiles of a stage's times, milliseconds."""
+
+    p50: float
+    p90: float
+    p99: float
+    max: float
+    samples: int
+
+
+def time_percentiles(times_ms: np.ndarray) -> TimePercentiles:
+    """Percentiles of (T,) times, T at least 1, rounded to 0.1 µs."""
+    p50, p90, p99 = (round(float(np.percentile(times_ms, rank)), 4) for rank in (50, 90, 99))
+    return TimePercentiles(p50=p50, p90=p90, p99=p99, max=round(float(times_ms.max()), 4), samples=len(times_ms))
+
+
+class SyncSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters of clocks and decoders; see `fsd.data.sync_report`.
+
+    Attributes:
+        cameras: camera -> counter -> value.
+        start_ns: time of tick 0; ticks: how many were handed out.
+        max_skew_ns, mean_skew_ns: newest minus oldest frame of a tick.
+        faults: one sentence per camera that had faults.
+    """
+
+    cameras: dict[str, dict[str, int]]
+    start_ns: int | None
+    ticks: int
+    max_skew_ns: int
+    mean_skew_ns: int
+    faults: tuple[str, ...]
+
+
+def sync_summary(report: SyncReport | None) -> SyncSummary | None:
+    """The counters of a run; None if it ended before there were any."""
+    return None if report is None else msgspec.convert(report.to_dict(), SyncSummary)

@@ -1,0 +1,89 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from fsd.cli import main
+from fsd.export.export import Exported
+from fsd.export.parity import Comparison, ParityReport
+from fsd.export.sensitivity import LayerEffect, Sensitivity
+from fsd.exporting.parity_page import write_parity_page
+from fsd.networks.weights import save_weights, untrained
+from tests.fsd._pages import checked
+from tests.networks._tiny import TINY
+
+DISTANCES = {"1s": 0.01, "2s": 0.02, "3s": 0.031}
+COMPARISON = Comparison(
+    reference="onnx_fp32",
+    ticks=40,
+    max_abs={"trajectory": 0.5},
+    sqnr_db={"trajectory": 31.0},
+    position_mean_m=DISTANCES,
+    position_max_m=DISTANCES,
+    anywhere_max_m=0.077,
+    curvature_mean_per_m=1e-4,
+    curvature_max_per_m=1e-3,
+    acceleration_mean_mps2=0.01,
+    acceleration_max_mps2=0.1,
+    growth=1.0,
+    drift_m=(0.01,) * 9 + (0.02,),
+    worst_tick=3,
+)
+EXPORTED = Exported(
+    name="B100",
+    is_trained=False,
+    fp32=Path("b100_fp32.onnx"),
+    others={},
+    calibration=None,
+    parity=Path("parity.json"),
+    report=ParityReport(40, {"onnx_<int8>": COMPARISON}, notes=("40 of 1000 ticks",)),
+    sensitivity={
+        "ort-cpu": Sensitivity((LayerEffect("trunk.first", 0.0123, 0.0456), LayerEffect("head", 0, 0)), 0.1, 8)
+    },
+)
+
+
+def test_the_page_shows_the_verdict_the_distances_and_every_layer(tmp_path: Path) -> None:
+    write_parity_page(tmp_path / "parity.html", EXPORTED)
+    found = checked(tmp_path / "parity.html")
+    assert {"Distance between the planned paths", "Output by output", "Cost of each layer (ort-cpu)"} <= {
+        *found.headings
+    }
+    for fact in ("B100", "untrained", "Passed.", "40 of 1000 ticks", "onnx_<int8>", "0.031", "0.077", "trunk.first"):
+        assert fact in found.text
+
+
+def test_failures_are_listed(tmp_path: Path) -> None:
+    report = ParityReport(40, {"onnx_int8": COMPARISON}, failures=("onnx_int8 is 0.9 m off",), failed=("onnx_int8",))
+    write_parity_page(tmp_path / "parity.html", replace(EXPORTED, report=report))
+    text = checked(tmp_path / "parity.html").text
+    assert "onnx_int8 is 0.9 m off" in text
+    assert "Passed." not in text
+
+
+def test_a_drift_that_is_not_finite_is_a_full_red_bar(tmp_path: Path) -> None:
+    comparison = replace(COMPARISON, drift_m=(0.01, float("inf")))
+    write_parity_page(tmp_path / "parity.html", replace(EXPORTED, report=ParityReport(40, {"onnx": comparison})))
+    html = (tmp_path / "parity.html").read_text(encoding="utf-8")
+    bar = next(part for part in html.split("<rect ") if 'class="red"' in part)
+    assert 'y="0.00"' in bar
+    assert 'height="100.00"' in bar
+
+
+def test_without_a_proof_there_is_no_page(tmp_path: Path) -> None:
+    write_parity_page(tmp_path / "parity.html", replace(EXPORTED, report=None))
+    assert not [*tmp_path.iterdir()]
+
+
+def test_the_command_writes_the_page_beside_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_weights(untrained(TINY), tmp_path / "tiny.safetensors", trained=False)
+    out = tmp_path / "out"
+    assert (
+        main(["export", str(tmp_path / "tiny.safetensors"), "--out", str(out), "--no-int8", "--parity-ticks", "3"]) == 0
+    )
+    assert (out / "parity.json").exists()
+    assert "onnx_fp32" in checked(out / "parity.html").text
+    assert str(out / "parity.html") in capsys.readouterr().out
