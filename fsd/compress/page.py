@@ -234,4 +234,4 @@ def _what_was_run(summary: dict[str, Any], clip: Clip) -> Markup:
     facts = summary["clip"]
     rows = [("gaze", f"{summary['policy']}: {POLICIES[summary['policy']]}")]
     notes = [*facts["notes"], *(summary["cameras"] or {}).get("faults", [])]
-    return recording_section(summary, rows, clip.rig, facts["cameras"], notes)
+    return recording_section(summary, rows, clip.rig, notes)
