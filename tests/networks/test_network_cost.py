@@ -12,7 +12,14 @@ from fsd.profile.operators.runtime_trace import profiled_runs, shapes_run
 from fsd.runtime.engine import packaged_model
 from tests._one_operator import one_operator_model
 
-PEAKS = MachinePeaks(1, 30.0, 100.0, 400.0, "Conv 3x3", "QLinearConv 3x3")
+PEAKS = MachinePeaks(
+    threads=1,
+    copy_gb_s=30.0,
+    fp32_gmac_s=100.0,
+    int8_gmac_s=400.0,
+    fp32_kernel="Conv 3x3",
+    int8_kernel="QLinearConv 3x3",
+)
 
 
 def convolution() -> bytes:
