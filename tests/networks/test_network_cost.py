@@ -105,5 +105,5 @@ def test_shares_of_all_operators_add_up_to_one() -> None:
     cost = count_cost("one", shapes_run(convolution(), feeds))
     operators = time_operators(cost, profiled_runs(convolution(), feeds, 1, 5), PEAKS)
     assert sum(each.share for each in operators) == pytest.approx(1.0)
-    assert sum(row["share"] for row in by_module(operators)) == pytest.approx(1.0, abs=1e-3)
+    assert sum(row.share for row in by_module(operators)) == pytest.approx(1.0, abs=1e-3)
     assert any(each.peak_share is not None for each in operators)
