@@ -27,13 +27,13 @@ from fsd.data.clip import Clip, open_clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import RATE_HZ, TICK_MS
 from fsd.outputs.tables import ResultTables
-from fsd.profile.control_thread import measure_stalls, merge_stalls
-from fsd.profile.samples import TickSamples
-from fsd.profile.scenario_summary import summarise
-from fsd.profile.scenarios import constant_stream, first_plan_ms, flat_out, model_only
+from fsd.profile.scenarios.machine_stalls import measure_stalls, merge_stalls
+from fsd.profile.scenarios.runs import constant_stream, first_plan_ms, flat_out, model_only
+from fsd.profile.scenarios.samples import TickSamples
+from fsd.profile.scenarios.summary import summarise
+from fsd.profile.scenarios.timed_pipeline import TimedPipeline
 from fsd.profile.stats.percentiles import percentile
 from fsd.profile.terminal import describe_cpu_steal
-from fsd.profile.timed_pipeline import TimedPipeline
 from fsd.runtime.engine import Engine
 from fsd.runtime.network_planner import NetworkPlanner
 

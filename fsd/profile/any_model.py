@@ -23,9 +23,9 @@ from fsd.profile.operators.operator_times import count_cost
 from fsd.profile.operators.runtime_trace import OperatorEvent, profiled_runs, shapes_run
 from fsd.profile.profile import describe_inputs
 from fsd.profile.profile_record import Machine, ProfileRecord
-from fsd.profile.resources import ResourceTrack
-from fsd.profile.samples import TickSamples
-from fsd.profile.scenarios import NO_AGES, ScenarioRun
+from fsd.profile.scenarios.resources import ResourceTrack
+from fsd.profile.scenarios.runs import NO_AGES, ScenarioRun
+from fsd.profile.scenarios.samples import TickSamples
 from fsd.profile.trace import ChromeTrace
 
 

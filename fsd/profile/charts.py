@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from fsd.html.axes import Axis, thinned
 from fsd.html.charts import Chart, Colour, Key, Series, line_chart
-from fsd.profile.samples import STAGES, TickSamples
+from fsd.profile.scenarios.samples import STAGES, TickSamples
 
 MAX_DOTS = 3000
 TAIL_POINTS = 600

@@ -55,8 +55,8 @@ def measure_cold_start(clip: Path, config: ProfileConfig) -> ColdStart:
 def report_first_plan() -> None:
     """In the child: plan one tick and print the time of each step; parent and child share the monotonic clock."""
     from fsd.data.clip import open_clip
-    from fsd.profile.scenarios import first_plan_ms
-    from fsd.profile.timed_pipeline import TimedPipeline
+    from fsd.profile.scenarios.runs import first_plan_ms
+    from fsd.profile.scenarios.timed_pipeline import TimedPipeline
     from fsd.third_party.open_planner import open_planner
 
     imported_ns = time.monotonic_ns()

@@ -8,7 +8,7 @@ from fsd.data.errors import UsageError
 from fsd.outputs.compare_summary import PercentileChange, ProfileComparison, ScenarioChange
 from fsd.outputs.profile_summary import ProfileSummary
 from fsd.outputs.summary_file import load_summary
-from fsd.profile.samples import read_latencies
+from fsd.profile.scenarios.samples import read_latencies
 from fsd.profile.stats.comparison import BLOCK_TICKS, compare, drift_between
 from fsd.profile.stats.percentiles import samples_needed
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from fsd.data.frames import TICK_MS, TICK_NS
 from fsd.data.options import Options, option, results_folder
 from fsd.data.recording_options import CameraOptions
-from fsd.profile.camera_timing import CameraTiming
 from fsd.profile.energy.devices import devices
+from fsd.profile.scenarios.camera_timing import CameraTiming
 from fsd.runtime.options import ModelOptions
 
 PACED = "constant-stream"

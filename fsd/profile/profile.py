@@ -24,12 +24,12 @@ from fsd.outputs.run_folder import make_result_folder
 from fsd.outputs.run_info import clip_info, describe_training
 from fsd.profile.cold_start import measure_cold_start
 from fsd.profile.config import PACED, ProfileConfig
-from fsd.profile.control_thread import MachineStalls, measure_stalls, merge_stalls
 from fsd.profile.operators.operator_times import count_cost
 from fsd.profile.operators.runtime_trace import shapes_run
 from fsd.profile.profile_record import Machine, ProfileRecord
-from fsd.profile.scenarios import ScenarioRun, constant_stream, flat_out, model_only, single_stream
-from fsd.profile.timed_pipeline import TimedPipeline
+from fsd.profile.scenarios.machine_stalls import MachineStalls, measure_stalls, merge_stalls
+from fsd.profile.scenarios.runs import ScenarioRun, constant_stream, flat_out, model_only, single_stream
+from fsd.profile.scenarios.timed_pipeline import TimedPipeline
 from fsd.profile.traced_run import trace_run
 from fsd.runtime.planner import Planner
 from fsd.third_party.open_planner import open_planner

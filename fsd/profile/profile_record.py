@@ -22,7 +22,6 @@ from fsd.outputs.profile_summary import (
 from fsd.outputs.run_info import ClipInfo
 from fsd.outputs.summary_file import write_summary
 from fsd.profile.config import ProfileConfig
-from fsd.profile.control_thread import MachineStalls
 from fsd.profile.energy.energy_model import Assumptions
 from fsd.profile.gates import judge
 from fsd.profile.operators.machine_peaks import measure_peaks
@@ -30,9 +29,10 @@ from fsd.profile.operators.network_metrics import cost_on_roofline, estimate_all
 from fsd.profile.operators.operator_times import by_module, providers_of, time_operators
 from fsd.profile.operators.runtime_trace import OperatorEvent
 from fsd.profile.report import write_report
-from fsd.profile.samples import write_samples
-from fsd.profile.scenario_summary import PACED, summarise
-from fsd.profile.scenarios import ScenarioRun
+from fsd.profile.scenarios.machine_stalls import MachineStalls
+from fsd.profile.scenarios.runs import ScenarioRun
+from fsd.profile.scenarios.samples import write_samples
+from fsd.profile.scenarios.summary import PACED, summarise
 from fsd.profile.trace import ChromeTrace
 from fsd.profile.validation import validate
 

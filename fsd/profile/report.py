@@ -15,7 +15,7 @@ from fsd.outputs.profile_scenario import MemoryGrowth, ScenarioSummary
 from fsd.outputs.profile_summary import Execution, MeterValidation, NetworkCostSummary
 from fsd.profile import charts
 from fsd.profile.config import PACED
-from fsd.profile.samples import TickSamples
+from fsd.profile.scenarios.samples import TickSamples
 from fsd.profile.terminal import (
     PERCENTILES,
     describe_cpu_steal,

@@ -6,7 +6,7 @@ from fsd.meters.quantity import Quantity
 from fsd.outputs.compare_summary import ProfileComparison
 from fsd.outputs.profile_scenario import Growth, MemoryGrowth, ScenarioSummary
 from fsd.outputs.profile_summary import Execution, MeterValidation, NetworkCostSummary, ProfileSummary
-from fsd.profile.samples import STAGES
+from fsd.profile.scenarios.samples import STAGES
 
 PERCENTILES = ("p50", "p90", "p99", "p99.9")
 

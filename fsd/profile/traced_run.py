@@ -12,9 +12,9 @@ import numpy as np
 from fsd.data.clip import Clip
 from fsd.profile.config import ProfileConfig
 from fsd.profile.operators.runtime_trace import OperatorEvent, OperatorProfile, clock_offset_ns
-from fsd.profile.samples import STAGES, TickSamples
-from fsd.profile.scenarios import ScenarioRun, constant_stream
-from fsd.profile.timed_pipeline import TimedPipeline
+from fsd.profile.scenarios.runs import ScenarioRun, constant_stream
+from fsd.profile.scenarios.samples import STAGES, TickSamples
+from fsd.profile.scenarios.timed_pipeline import TimedPipeline
 from fsd.profile.trace import ChromeTrace
 from fsd.third_party.open_planner import open_planner
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fsd.profile import charts
-from fsd.profile.samples import TickSamples
+from fsd.profile.scenarios.samples import TickSamples
 from tests.fsd._pages import outline
 
 

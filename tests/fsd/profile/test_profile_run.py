@@ -20,10 +20,10 @@ from fsd.outputs.summary_file import load_summary
 from fsd.profile.compare_profiles import compare_profiles
 from fsd.profile.config import ProfileConfig, seconds_of
 from fsd.profile.profile import profile
-from fsd.profile.samples import STAGES
-from fsd.profile.scenarios import constant_stream, flat_out, single_stream
+from fsd.profile.scenarios.runs import constant_stream, flat_out, single_stream
+from fsd.profile.scenarios.samples import STAGES
+from fsd.profile.scenarios.timed_pipeline import StepTimes, TimedPipeline
 from fsd.profile.terminal import print_comparison, print_profile
-from fsd.profile.timed_pipeline import StepTimes, TimedPipeline
 from fsd.third_party.open_planner import open_planner
 from tests.fsd._pages import checked
 

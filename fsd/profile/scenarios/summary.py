@@ -15,9 +15,9 @@ from fsd.outputs.profile_scenario import (
     StageSum,
 )
 from fsd.profile.config import PACED
-from fsd.profile.control_thread import MachineStalls
-from fsd.profile.samples import STAGES, TickSamples
-from fsd.profile.scenarios import ScenarioRun
+from fsd.profile.scenarios.machine_stalls import MachineStalls
+from fsd.profile.scenarios.runs import ScenarioRun
+from fsd.profile.scenarios.samples import STAGES, TickSamples
 from fsd.profile.stats.deadlines import check_deadline, interval_errors_ms
 from fsd.profile.stats.percentiles import summarise_percentiles
 

@@ -18,8 +18,8 @@ from fsd.data.clip import Clip
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, TICK_NS, Frame, FrameSet
 from fsd.data.planes import frame_of
-from fsd.profile.camera_timing import CameraTiming
-from fsd.profile.packet_loop import PacketLoop
+from fsd.profile.scenarios.camera_timing import CameraTiming
+from fsd.profile.scenarios.packet_loop import PacketLoop
 
 MAX_PICTURES = 720
 """Held in memory per camera: 20 s at 36 Hz, about 20 MB at 8 Mbit/s."""

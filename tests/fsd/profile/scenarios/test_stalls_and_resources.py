@@ -17,8 +17,8 @@ from fsd.outputs.profile_scenario import (
     StageSum,
 )
 from fsd.profile.charts import memory as memory_chart
-from fsd.profile.control_thread import MachineStalls, measure_stalls, merge_stalls
-from fsd.profile.resources import ResourceTrack, memory_growth, resident_bytes
+from fsd.profile.scenarios.machine_stalls import MachineStalls, measure_stalls, merge_stalls
+from fsd.profile.scenarios.resources import ResourceTrack, memory_growth, resident_bytes
 from fsd.profile.terminal import describe_cpu_steal, describe_growth
 
 

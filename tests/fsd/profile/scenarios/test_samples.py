@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from fsd.profile.samples import STAGES, TickSamples, read_latencies, write_samples
+from fsd.profile.scenarios.samples import STAGES, TickSamples, read_latencies, write_samples
 
 MS = 1_000_000
 

@@ -8,9 +8,9 @@ from fsd.data.clip import open_clip
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS as CAMERA_ORDER
 from fsd.data.frames import TICK_NS
-from fsd.profile.camera_feed import CameraFeed
-from fsd.profile.camera_timing import CameraTiming
-from fsd.profile.packet_loop import PacketLoop
+from fsd.profile.scenarios.camera_feed import CameraFeed
+from fsd.profile.scenarios.camera_timing import CameraTiming
+from fsd.profile.scenarios.packet_loop import PacketLoop
 
 NEVER = 10**12
 """A busy machine may be seconds late; these tests are not about that."""
@@ -104,7 +104,7 @@ def test_a_broken_decoder_is_the_consumers_error(small_clip: Path, monkeypatch: 
     def explode(*_: object) -> None:
         raise RuntimeError("decoder broke")
 
-    monkeypatch.setattr("fsd.profile.camera_feed.frame_of", explode)
+    monkeypatch.setattr("fsd.profile.scenarios.camera_feed.frame_of", explode)
     with CameraFeed(open_clip(small_clip), workers=2, ticks=2, on_demand=True) as feed:
         feed.start(time.perf_counter_ns())
         feed.release()

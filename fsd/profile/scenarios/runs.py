@@ -18,11 +18,11 @@ from fsd.data.clock import tick_time_ns
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS, TICK_NS, FrameSet
 from fsd.meters.power import EnergyMeter
-from fsd.profile.camera_feed import CameraFeed
-from fsd.profile.camera_timing import CameraTiming
-from fsd.profile.resources import ResourceTrack
-from fsd.profile.samples import TickSamples
-from fsd.profile.timed_pipeline import StepTimes, TimedPipeline
+from fsd.profile.scenarios.camera_feed import CameraFeed
+from fsd.profile.scenarios.camera_timing import CameraTiming
+from fsd.profile.scenarios.resources import ResourceTrack
+from fsd.profile.scenarios.samples import TickSamples
+from fsd.profile.scenarios.timed_pipeline import StepTimes, TimedPipeline
 
 DEFAULT_WARM_UP = 72
 PATIENCE_S = 60.0
