@@ -1,17 +1,16 @@
-"""The network's part of a profile: its cost, where its time goes, and what other devices would need for it."""
+"""The network's part of a profile: its cost, the rate it reached, and estimates for other devices."""
 
 from collections.abc import Sequence
 
 from fsd.networks.network_cost import NetworkCost
-from fsd.outputs.profile_summary import DeviceEstimate, LargestBudget, MachinePeaks, NetworkCostSummary
+from fsd.outputs.profile_summary import DeviceEstimate, LargestBudget, MachinePeaks, NetworkCostSummary, OperatorSummary
 from fsd.profile.energy.budget_costs import budget_costs
 from fsd.profile.energy.devices import devices
 from fsd.profile.energy.energy_model import estimate
-from fsd.profile.operators.operator_times import OperatorTime
 
 
 def estimate_all(cost: NetworkCost, deadline_ms: float, budget_w: float | None) -> tuple[DeviceEstimate, ...]:
-    """The modelled answer of every device in the table."""
+    """Estimates for every device in the table."""
     return tuple(estimate(cost, each, deadline_ms, budget_w) for each in devices().values())
 
 
@@ -25,7 +24,7 @@ def largest_that_fits(deadline_ms: float, budget_w: float | None) -> dict[str, L
 
 
 def highest_rates(estimates: Sequence[DeviceEstimate]) -> dict[str, LargestBudget | None]:
-    """The same for a network of one size: whether it fits as it is, and its highest rate."""
+    """For a network without budget profiles: device -> its highest rate, None if it does not fit."""
     return {each.device: _fitting("as it is", each) if each.fits == "yes" else None for each in estimates}
 
 
@@ -34,7 +33,7 @@ def _fitting(budget: str, estimate: DeviceEstimate) -> LargestBudget:
 
 
 def cost_on_roofline(
-    cost: NetworkCost, peaks: MachinePeaks | None, operators: Sequence[OperatorTime]
+    cost: NetworkCost, peaks: MachinePeaks | None, operators: Sequence[OperatorSummary]
 ) -> NetworkCostSummary:
     """Cost of the network, and the rate it reached.
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime's own profile: run a model with it enabled, and read the events that it writes.
+"""Run a model with ONNX Runtime's own profile on, and read the events that it writes.
 
 ONNX Runtime counts microseconds from a start in nanoseconds of the wall clock; `clock_offset_ns` converts that to the
 monotonic clock of everything else in a profile.
@@ -64,9 +64,9 @@ def profiled_runs(
 
 
 def shapes_run(model: Path | bytes, feeds: Mapping[str, np.ndarray]) -> list[OperatorEvent]:
-    """One run whose events hold the shapes of all operands, weights included; its times mean nothing.
+    """One run whose events hold the shapes of all operands, weights included; its times are not representative.
 
-    On the CPU, whose graph keeps its operators apart: what a network costs is the same everywhere.
+    It runs on the CPU, which does not compile the graph into one operator; the cost is the same on every device.
     """
     return _runs(model, feeds, 1, 1, "cpu", prepack=False)[-1]
 
@@ -82,7 +82,7 @@ def _runs(
 
 
 def events_by_run(path: Path) -> list[list[OperatorEvent]]:
-    """Read a profile file that ONNX Runtime has finished: one list of operators a run, in the order of execution."""
+    """Read a profile file that ONNX Runtime has finished: one list of operators per run, in the order of execution."""
     runs: list[list[OperatorEvent]] = []
     pending: list[OperatorEvent] = []
     for event in json.loads(path.read_text(encoding="utf-8")):
@@ -95,7 +95,7 @@ def events_by_run(path: Path) -> list[list[OperatorEvent]]:
 
 
 def clock_offset_ns() -> int:
-    """What to subtract from wall-clock nanoseconds to be on `time.perf_counter_ns`; the best of a few tries."""
+    """Wall-clock nanoseconds minus `time.perf_counter_ns`; the most precise of ten measurements."""
     best_gap_ns, offset_ns = None, 0
     for _ in range(10):
         before_ns = time.perf_counter_ns()

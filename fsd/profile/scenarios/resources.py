@@ -13,8 +13,9 @@ import numpy as np
 
 from fsd.meters.cpu_steal import cpu_steal, cpu_steal_s
 from fsd.meters.power import EnergyMeter
-from fsd.meters.quantity import measured
+from fsd.meters.quantity import measured, unavailable
 from fsd.outputs.profile_scenario import (
+    Energy,
     Growth,
     MemoryGrowth,
     MemoryPeaks,
@@ -27,7 +28,7 @@ from fsd.profile.stats.trend import slope
 
 INTERVAL_S = 0.5
 MIN_GROWTH_S = 60.0
-"""Allocators need time to settle; a slope over less than a minute says nothing about a leak."""
+"""Allocators settle within a minute; the slope of a shorter run does not show a leak."""
 
 TIMELINE_POINTS = 240
 
@@ -40,7 +41,7 @@ class ResourceTrack:
     """Measures this process; use it as a context manager.
 
     Args:
-        seconds: expected duration; there is room for twice as much.
+        seconds: expected duration; readings beyond twice this are not kept.
         meters: energy meters of this machine.
     """
 
@@ -85,20 +86,28 @@ class ResourceTrack:
         """`cpu_steal_s` at those times."""
         return self._rows[: self._count, _STEAL]
 
-    def energy(self, ticks: int) -> dict[str, MeterEnergy]:
-        """Meter -> joules per tick and average watts."""
+    def energy(self, ticks: int) -> Energy:
+        """Joules per tick and mean watts of every meter, and their sum: they cover different parts."""
         found = {}
+        joules, watts = 0.0, 0.0
         for column, meter in enumerate(self._meters, start=_METER0):
-            joules = float(self._rows[self._count - 1, column] - self._rows[0, column])
-            seconds = float(self.times_s[-1] - self.times_s[0])
+            meter_j = float(self._rows[self._count - 1, column] - self._rows[0, column])
+            meter_w = meter_j / float(self.times_s[-1] - self.times_s[0])
             source = f"{meter.name}, {meter.covers}"
             found[meter.name] = MeterEnergy(
-                joules_per_tick=measured(joules / ticks, "J", source), watts=measured(joules / seconds, "W", source)
+                joules_per_tick=measured(meter_j / ticks, "J", source), watts=measured(meter_w, "W", source)
             )
-        return found
+            joules, watts = joules + meter_j, watts + meter_w
+        if not found:
+            reason = "no energy meter on this machine"
+            return Energy(joules_per_tick=unavailable("J", reason), watts=unavailable("W", reason))
+        source = "; ".join(each.watts.source for each in found.values())
+        return Energy(
+            joules_per_tick=measured(joules / ticks, "J", source), watts=measured(watts, "W", source), meters=found
+        )
 
     def summary(self) -> Resources:
-        """CPU time, memory, and whether memory grew."""
+        """CPU time, CPU steal, memory and its growth."""
         memory_mib = self.memory_bytes / 2**20
         return Resources(
             wall_s=round(self.wall_s, 3),
@@ -129,11 +138,10 @@ class ResourceTrack:
 
 
 def memory_growth(times_s: np.ndarray, memory_bytes: np.ndarray) -> MemoryGrowth | None:
-    """How fast memory grew over all of a run, over its second half, and when.
+    """Growth of the resident memory over the run and over its second half, its peaks, and a timeline.
 
-    Pools fill up once, while a leak continues: the second half, where it is a minute or longer, tells them apart. An
-    allocator that returns pages and takes them again moves in steps that look like a slope; a leak raises the peak, so
-    the peaks of both halves are given too.
+    A pool fills once and a leak continues, which the second half shows if it lasts at least a minute. An allocator that
+    returns pages and takes them again can look like a slope; a leak also raises the peak.
 
     Args:
         times_s, memory_bytes: (T,) readings.
@@ -163,21 +171,22 @@ def memory_growth(times_s: np.ndarray, memory_bytes: np.ndarray) -> MemoryGrowth
 def _growth_over(times_s: np.ndarray, memory_bytes: np.ndarray) -> Growth | None:
     if times_s[-1] - times_s[0] < MIN_GROWTH_S or not np.isfinite(memory_bytes).all():
         return None
-    found = slope(times_s, memory_bytes)
+    found = slope(times_s / 60, memory_bytes / 1024)
     if found is None:
         return None
+    kib_per_minute, margin = found
     return Growth(
-        kib_per_minute=found.per_s * 60 / 1024,
-        low_95=found.low_per_s * 60 / 1024,
-        high_95=found.high_per_s * 60 / 1024,
-        is_zero_within_noise=bool(found.is_zero_within_noise),
-        samples=found.samples,
-        seconds=round(found.seconds, 1),
+        kib_per_minute=kib_per_minute,
+        low_95=kib_per_minute - margin,
+        high_95=kib_per_minute + margin,
+        is_zero_within_noise=abs(kib_per_minute) <= margin,
+        samples=len(times_s),
+        seconds=round(float(times_s[-1] - times_s[0]), 1),
     )
 
 
 def resident_bytes(statm: Path = Path("/proc/self/statm")) -> float:
-    """Resident memory of this process; NaN where the system does not tell."""
+    """Resident memory of this process; NaN where the system does not report it."""
     try:
         return int(statm.read_bytes().split()[1]) * float(PAGE_BYTES)
     except (OSError, ValueError, IndexError):
