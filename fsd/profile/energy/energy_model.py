@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fsd.data.frames import RATE_HZ
 from fsd.meters.quantity import modelled
 from fsd.networks.network_cost import NetworkCost
-from fsd.outputs.profile_summary import Answer, DeviceEstimate
+from fsd.outputs.profile_summary import DeviceEstimate, Fits
 from fsd.profile.energy.devices import Device
 
 
@@ -99,13 +99,13 @@ def _average_w(idle_w: float, max_w: float, utilisation: float) -> float:
     return idle_w + (max_w - idle_w) * min(utilisation, 1.0)
 
 
-def _fits(low: float, high: float, limit: float) -> Answer:
+def _fits(low: float, high: float, limit: float) -> Fits:
     if high <= limit:
         return "yes"
     return "no" if low > limit else "open"
 
 
-def _fits_both(one: Answer, other: Answer) -> Answer:
+def _fits_both(one: Fits, other: Fits) -> Fits:
     if "no" in (one, other):
         return "no"
     return "open" if "open" in (one, other) else "yes"

@@ -183,6 +183,6 @@ def test_cpu_steal_is_described_only_where_there_is_some() -> None:
     assert text is not None
     for number in ("3.50 s", "1.25%", "25%", "75%"):
         assert number in text
-    assert "25%" not in str(describe_cpu_steal(scenario(steal, 0, near)))
+    assert "75%" not in str(describe_cpu_steal(scenario(steal, 0, near)))
     assert describe_cpu_steal(scenario(CpuSteal(0.0, 0.0), 8, near)) is None
     assert describe_cpu_steal(scenario(None, 8, None)) is None
