@@ -10,7 +10,7 @@ import pyarrow as pa
 from markupsafe import Markup
 from PIL import Image
 
-from fsd.compress.compression_log import LOG_FILE
+from fsd.compress.config import LOG_FILE
 from fsd.compression.policy_names import POLICIES
 from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.clip import Clip
@@ -234,4 +234,4 @@ def _what_was_run(summary: dict[str, Any], clip: Clip) -> Markup:
     facts = summary["clip"]
     rows = [("gaze", f"{summary['policy']}: {POLICIES[summary['policy']]}")]
     notes = [*facts["notes"], *(summary["cameras"] or {}).get("faults", [])]
-    return recording_section(summary, rows, clip.rig, facts["cameras"], notes)
+    return recording_section(summary, rows, clip.rig, notes)

@@ -12,7 +12,7 @@ MAX_POINTS = 480
 
 @dataclass(frozen=True)
 class Axis:
-    """Range and label of an axis; `is_log` makes it logarithmic, `ticks` are (value, text) in place of round numbers."""
+    """Range and label of an axis; `is_log` makes it logarithmic, `ticks` (value, text) replace round numbers."""
 
     label: str
     low: float

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from fsd.html.page import Tone, render
+from fsd.meters.quantity import Quantity
 
 
 class Picture(NamedTuple):
@@ -61,6 +62,12 @@ def stat_tile(
     return render("stat_tile", name=name, values=values, unit=unit, note=note, tone=tone)
 
 
+def quantity_tile(name: str, quantity: Quantity, unit: str) -> Markup:
+    """A quantity with its tag and source; a dash where it is unavailable."""
+    value, note = quantity.value, f"{quantity.tag}: {quantity.source}"
+    return stat_tile(name, "–", note=note) if value is None else stat_tile(name, f"{value:.3g}", unit, note)
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], groups: Sequence[tuple[str, int]] = ()) -> Markup:
     """A table; the first column names the row, all others are right-aligned.
 
@@ -98,7 +105,7 @@ def toned(text: str, tone: Tone, tip: str = "") -> Markup:
 
 def prose(text: str) -> Markup:
     """A table cell of text, which may wrap."""
-    return render("span", text=text, css="prose", tip="")
+    return Markup('<span class="prose">{}</span>').format(text)
 
 
 def picture(source: str, alt: str) -> Markup:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from fsd.data.frames import RATE_HZ
 from fsd.html.page import Banner, Page, write_page
-from fsd.html.parts import bullets, caption, columns, part, prose, section, stat_tile, table, toned
+from fsd.html.parts import bullets, caption, columns, part, prose, quantity_tile, section, stat_tile, table, toned
 from fsd.outputs.profile_scenario import ScenarioSummary
 from fsd.outputs.profile_summary import ProfileSummary
 from fsd.profile import charts
@@ -67,7 +67,7 @@ def write_report(path: Path, summary: ProfileSummary, samples: Mapping[str, Tick
 
 
 def _tiles(name: str, scenario: ScenarioSummary) -> list[Markup]:
-    latency, deadline, joules = scenario.latency_ms, scenario.deadline, scenario.energy.joules_per_tick
+    latency, deadline = scenario.latency_ms, scenario.deadline
     return [
         stat_tile(
             "latency",
@@ -82,12 +82,7 @@ def _tiles(name: str, scenario: ScenarioSummary) -> list[Markup]:
             f"{name} · deadline {deadline.deadline_ms:.2f} ms",
             "bad" if deadline.misses else "good",
         ),
-        stat_tile(
-            "energy",
-            "–" if joules.value is None else f"{joules.value:.3g}",
-            "" if joules.value is None else "J per tick",
-            f"{joules.tag}: {joules.source}",
-        ),
+        quantity_tile("energy", scenario.energy.joules_per_tick, "J per tick"),
     ]
 
 
