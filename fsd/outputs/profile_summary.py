@@ -142,7 +142,7 @@ class DeviceEstimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LargestBudget(msgspec.Struct, frozen=True, kw_only=True):
-    """The budget with the most pixels that fits a device (`as it is`: a model without budgets), and its highest rate."""
+    """The largest budget that fits a device (`as it is`: a model without budgets), and its highest rate."""
 
     budget: str
     max_rate_hz: float

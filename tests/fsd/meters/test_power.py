@@ -51,14 +51,14 @@ def test_rapl_survives_the_wrap_of_its_counter(tmp_path: Path) -> None:
 
 def test_rapl_that_only_root_may_read_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = zone(tmp_path, "intel-rapl:0", "package-0", 0)
-    read_text = Path.read_text
+    read_bytes = Path.read_bytes
 
-    def guarded(path: Path) -> str:
+    def guarded(path: Path) -> bytes:
         if path == package / "energy_uj":
             raise PermissionError(13, "Permission denied")
-        return read_text(path)
+        return read_bytes(path)
 
-    monkeypatch.setattr(Path, "read_text", guarded)
+    monkeypatch.setattr(Path, "read_bytes", guarded)
     assert "sudo chmod" in str(find_rapl(tmp_path))
 
 
