@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from fsd.meters.quantity import Quantity
 from fsd.outputs.profile_scenario import ScenarioSummary
 from fsd.outputs.profile_summary import DeviceEstimate, Gate
-from fsd.profile.config import ProfileConfig
-from fsd.profile.scenarios.summary import PACED
+from fsd.profile.config import PACED, ProfileConfig
 from fsd.profile.stats.percentiles import samples_needed
 
 DEADLINE_RANKS = ("p99.9", "p99")

@@ -23,18 +23,17 @@ from fsd.outputs.profile_summary import (
 from fsd.outputs.run_info import ClipInfo
 from fsd.outputs.summary_file import write_summary
 from fsd.profile.config import PACED, ProfileConfig
-from fsd.profile.energy.energy_model import Assumptions
+from fsd.profile.energy.energy_model import Assumptions, estimate_all, if_it_fits, largest_that_fits
+from fsd.profile.energy.validation import validate
 from fsd.profile.gates import judge
 from fsd.profile.operators.machine_peaks import measure_peaks
-from fsd.profile.operators.network_metrics import cost_on_roofline, estimate_all, highest_rates, largest_that_fits
-from fsd.profile.operators.operator_times import by_module, providers_of, time_operators
+from fsd.profile.operators.operator_times import by_module, cost_on_roofline, providers_of, time_operators
 from fsd.profile.operators.runtime_trace import OperatorEvent
 from fsd.profile.report import write_report
 from fsd.profile.scenarios.runs import ScenarioRun
 from fsd.profile.scenarios.samples import write_samples
 from fsd.profile.scenarios.summary import summarise
 from fsd.profile.trace import ChromeTrace
-from fsd.profile.validation import validate
 
 
 class Machine:
@@ -103,7 +102,7 @@ class ProfileRecord:
             operators=operators,
             devices=estimates,
             assumptions=str(Assumptions()),
-            largest_that_fits=highest_rates(estimates)
+            largest_that_fits={each.device: if_it_fits("as it is", each) for each in estimates}
             if self.is_one_size
             else largest_that_fits(config.limit_ms, config.budget_watts),
             # The model is for 36 Hz, the rate of the paced run.

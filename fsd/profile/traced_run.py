@@ -4,9 +4,9 @@ Its latencies are not reported: ONNX Runtime's profile slows the network down.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,7 @@ TICK_TRACK = "tick"
 WARM_UP = 36
 
 
-@dataclass(frozen=True)
-class TracedRun:
+class TracedRun(NamedTuple):
     """The trace, the operators of each sampled tick, and the network's inputs at the last one."""
 
     trace: ChromeTrace

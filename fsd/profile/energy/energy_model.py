@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from fsd.data.frames import RATE_HZ
 from fsd.meters.quantity import modelled
 from fsd.networks.network_cost import NetworkCost
-from fsd.outputs.profile_summary import DeviceEstimate, Fits
-from fsd.profile.energy.devices import Device
+from fsd.outputs.profile_summary import DeviceEstimate, Fits, LargestBudget
+from fsd.profile.energy.budget_costs import budget_costs
+from fsd.profile.energy.devices import Device, devices
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,26 @@ def estimate(
         fits=_fits_both(in_time, in_power or "yes"),
         max_rate_hz=_max_rate_hz(slow_s, idle_high_w, device.max_w, deadline_ms, budget_w),
     )
+
+
+def estimate_all(cost: NetworkCost, deadline_ms: float, budget_w: float | None) -> tuple[DeviceEstimate, ...]:
+    """Estimates for every device in the table."""
+    return tuple(estimate(cost, each, deadline_ms, budget_w) for each in devices().values())
+
+
+def largest_that_fits(deadline_ms: float, budget_w: float | None) -> dict[str, LargestBudget | None]:
+    """Device -> the driving network's budget profile with the most pixels that fits, and its highest rate."""
+    found: dict[str, LargestBudget | None] = {}
+    for budget, cost in reversed(budget_costs().items()):
+        for each in estimate_all(cost, deadline_ms, budget_w):
+            found[each.device] = if_it_fits(budget, each) or found.get(each.device)
+    return found
+
+
+def if_it_fits(budget: str, estimate: DeviceEstimate) -> LargestBudget | None:
+    """The highest rate of a budget; None if the estimate is not that it fits."""
+    is_fit = estimate.fits == "yes"
+    return LargestBudget(budget=budget, max_rate_hz=round(estimate.max_rate_hz, 1)) if is_fit else None
 
 
 def _tick_s(cost: NetworkCost, device: Device, assumptions: Assumptions, end: int) -> float:

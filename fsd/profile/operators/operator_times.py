@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fsd.networks.network_cost import NetworkCost, OperatorCost, operator_cost
-from fsd.outputs.profile_summary import MachinePeaks, ModuleSummary, OperatorSummary
+from fsd.outputs.profile_summary import MachinePeaks, ModuleSummary, NetworkCostSummary, OperatorSummary
 from fsd.profile.operators.runtime_trace import OperatorEvent
 
 TOP_MODULE = "(network)"
@@ -56,6 +56,32 @@ def time_operators(
             peak_share=_peak_share(each, median_us[each.name], peaks),
         )
         for each in counted + fused
+    )
+
+
+def cost_on_roofline(
+    cost: NetworkCost, peaks: MachinePeaks | None, operators: Sequence[OperatorSummary]
+) -> NetworkCostSummary:
+    """Cost of the network, and the rate it reached.
+
+    Args:
+        peaks: of the device that it ran on; None if unknown.
+    """
+    operator_s = sum(each.median_us for each in operators) / 1e6
+    share = None
+    if peaks is not None and cost.macs and operator_s:
+        best_s = cost.int8_macs / peaks.int8_gmac_s / 1e9 + cost.float_macs / peaks.fp32_gmac_s / 1e9
+        share = best_s / operator_s
+    return NetworkCostSummary(
+        macs=cost.macs,
+        int8_macs=cost.int8_macs,
+        float_macs=cost.float_macs,
+        bytes=cost.bytes,
+        operators=len(cost.operators),
+        macs_per_byte=cost.macs / cost.bytes if cost.bytes else 0.0,
+        operator_ms=operator_s * 1e3,
+        gmac_s=cost.macs / operator_s / 1e9 if operator_s else 0.0,
+        share_of_peak=share,
     )
 
 

@@ -57,28 +57,27 @@ class OperatorProfile:
 
 
 def profiled_runs(
-    model: Path | bytes, feeds: Mapping[str, np.ndarray], threads: int, runs: int, device: str = "cpu"
+    model: Path | bytes,
+    feeds: Mapping[str, np.ndarray],
+    threads: int,
+    runs: int,
+    device: str = "cpu",
+    prepack: bool = True,
 ) -> list[list[OperatorEvent]]:
     """The operator events of `runs` runs of a model, after a few to warm up."""
-    return _runs(model, feeds, threads, runs, device, prepack=True)
-
-
-def shapes_run(model: Path | bytes, feeds: Mapping[str, np.ndarray]) -> list[OperatorEvent]:
-    """One run whose events hold the shapes of all operands, weights included; its times are not representative.
-
-    It runs on the CPU, which does not compile the graph into one operator; the cost is the same on every device.
-    """
-    return _runs(model, feeds, 1, 1, "cpu", prepack=False)[-1]
-
-
-def _runs(
-    model: Path | bytes, feeds: Mapping[str, np.ndarray], threads: int, runs: int, device: str, prepack: bool
-) -> list[list[OperatorEvent]]:
     with TemporaryDirectory() as folder:
         session = open_session(model, threads, device, profile_prefix=Path(folder) / "operators", prepack=prepack)
         for _ in range(WARM_UP_RUNS + runs):
             session.run(None, dict(feeds))
         return events_by_run(Path(session.end_profiling()))[WARM_UP_RUNS:]
+
+
+def shapes_run(model: Path | bytes, feeds: Mapping[str, np.ndarray]) -> list[OperatorEvent]:
+    """One run whose events contain the shapes of all operands, weights included; its times are not representative.
+
+    It runs on the CPU, which does not compile the graph into one operator; the cost is the same on every device.
+    """
+    return profiled_runs(model, feeds, threads=1, runs=1, prepack=False)[-1]
 
 
 def events_by_run(path: Path) -> list[list[OperatorEvent]]:

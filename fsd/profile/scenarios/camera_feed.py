@@ -8,7 +8,6 @@ called.
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import Self
 
 import av
@@ -153,21 +152,16 @@ class CameraFeed:
         """Camera -> frames that were never decoded because the decoder was late; only cameras that dropped any."""
         return {CAMERAS[camera.index]: camera.dropped for camera in self._cameras if camera.dropped}
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Stop the workers and wait for them."""
         self._stop.set()
         if self._released is not None:
             self.release()
         for thread in self._threads:
             thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _work(self, number: int, share: Sequence[_Camera]) -> None:
         try:

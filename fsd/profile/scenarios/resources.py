@@ -5,10 +5,8 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-import msgspec
 import numpy as np
 
 from fsd.meters.cpu_steal import cpu_steal, cpu_steal_s
@@ -16,22 +14,13 @@ from fsd.meters.power import EnergyMeter
 from fsd.meters.quantity import measured, unavailable
 from fsd.outputs.profile_scenario import (
     Energy,
-    Growth,
-    MemoryGrowth,
-    MemoryPeaks,
-    MemoryTimeline,
     MemoryUse,
     MeterEnergy,
     Resources,
 )
-from fsd.profile.stats.trend import slope
+from fsd.profile.stats.memory_growth import memory_growth
 
 INTERVAL_S = 0.5
-MIN_GROWTH_S = 60.0
-"""Allocators settle within a minute; the slope of a shorter run does not show a leak."""
-
-TIMELINE_POINTS = 240
-
 PAGE_BYTES = 4096
 
 _TIME, _MEMORY, _STEAL, _METER0 = range(4)
@@ -62,9 +51,7 @@ class ResourceTrack:
         self._start_s, self._cpu_start_s = time.perf_counter(), time.process_time()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.cpu_s = time.process_time() - self._cpu_start_s
         self.wall_s = time.perf_counter() - self._start_s
         self._stop.set()
@@ -135,54 +122,6 @@ class ResourceTrack:
         for column, meter in enumerate(self._meters, start=_METER0):
             row[column] = meter.joules()
         self._count += 1
-
-
-def memory_growth(times_s: np.ndarray, memory_bytes: np.ndarray) -> MemoryGrowth | None:
-    """Growth of the resident memory over the run and over its second half, its peaks, and a timeline.
-
-    A pool fills once and a leak continues, which the second half shows if it lasts at least a minute. An allocator that
-    returns pages and takes them again can look like a slope; a leak also raises the peak.
-
-    Args:
-        times_s, memory_bytes: (T,) readings.
-
-    Returns:
-        None over less than a minute, or where the system does not report memory.
-    """
-    whole = _growth_over(times_s, memory_bytes)
-    if whole is None:
-        return None
-    is_late = times_s >= 0.5 * (times_s[0] + times_s[-1])
-    shown = np.unique(np.linspace(0, len(times_s) - 1, TIMELINE_POINTS).astype(int))
-    return MemoryGrowth(
-        **msgspec.structs.asdict(whole),
-        second_half=_growth_over(times_s[is_late], memory_bytes[is_late]),
-        peak_mib=MemoryPeaks(
-            first_half=round(float(memory_bytes[~is_late].max()) / 2**20, 3),
-            second_half=round(float(memory_bytes[is_late].max()) / 2**20, 3),
-        ),
-        timeline=MemoryTimeline(
-            seconds=np.round(times_s[shown] - times_s[0], 1).tolist(),
-            mib=np.round(memory_bytes[shown] / 2**20, 2).tolist(),
-        ),
-    )
-
-
-def _growth_over(times_s: np.ndarray, memory_bytes: np.ndarray) -> Growth | None:
-    if times_s[-1] - times_s[0] < MIN_GROWTH_S or not np.isfinite(memory_bytes).all():
-        return None
-    found = slope(times_s / 60, memory_bytes / 1024)
-    if found is None:
-        return None
-    kib_per_minute, margin = found
-    return Growth(
-        kib_per_minute=kib_per_minute,
-        low_95=kib_per_minute - margin,
-        high_95=kib_per_minute + margin,
-        is_zero_within_noise=abs(kib_per_minute) <= margin,
-        samples=len(times_s),
-        seconds=round(float(times_s[-1] - times_s[0]), 1),
-    )
 
 
 def resident_bytes(statm: Path = Path("/proc/self/statm")) -> float:

@@ -80,7 +80,7 @@ def constant_stream(
     total = warm_up + ticks
     samples = TickSamples(ticks)
     first_plan_ms(pipeline, workers)  # compiling kernels would otherwise take the time of the warm-up
-    pipeline.reset()
+    pipeline.planner.reset()
     with CameraFeed(pipeline.clip, workers, total, timing, log_decode=log_decode) as feed:
         resources = ResourceTrack(total * TICK_S, meters)
         _freeze_objects()
@@ -122,7 +122,7 @@ def single_stream(
     """One tick after the other, each decoded on demand once the tick before it is done."""
     total = warm_up + ticks
     samples = TickSamples(ticks)
-    pipeline.reset()
+    pipeline.planner.reset()
     first_due_ns = 0
     with CameraFeed(pipeline.clip, workers, total, on_demand=True) as feed:
         feed.start(time.perf_counter_ns())
@@ -167,7 +167,7 @@ def flat_out(
 def _replay(pipeline: TimedPipeline, workers: int, ticks: int, samples: TickSamples | None) -> None:
     done = 0
     while done < ticks:
-        pipeline.reset()
+        pipeline.planner.reset()
         begun = done
         with FrameSource(pipeline.clip, workers=workers, max_ticks=ticks - done) as source:
             while True:
@@ -210,7 +210,7 @@ def model_only(
 
 def first_plan_ms(pipeline: TimedPipeline, workers: int) -> float:
     """Time of one plan with the model loaded and nothing decoded."""
-    pipeline.reset()
+    pipeline.planner.reset()
     with CameraFeed(pipeline.clip, workers, 1, on_demand=True) as feed:
         feed.start(time.perf_counter_ns())
         _, times = _on_demand(pipeline, feed, 0)

@@ -4,7 +4,6 @@ import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Self
 
 from fsd.data.clip import Clip
@@ -37,14 +36,8 @@ class TimedPipeline:
         self._tables = self._stack.enter_context(closing(ResultTables(folder, self.planner.metadata)))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
-
-    def reset(self) -> None:
-        """Clear the planner's state, as between two recordings."""
-        self.planner.reset()
 
     def step(self, frame_set: FrameSet, due_ns: int, awake_ns: int, arrived_ns: int) -> TickTimes:
         """Plan one tick and write it.

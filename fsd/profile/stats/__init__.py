@@ -1,1 +1,1 @@
-"""Percentiles, trends, deadlines, and the comparison of two samples."""
+"""Percentiles, memory growth, deadlines, and the comparison of two samples."""

@@ -47,12 +47,12 @@ def test_its_trace_has_a_span_per_run_and_operator(foreign: Path, tmp_path: Path
 
 def test_a_file_that_is_not_a_model_is_a_model_error(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"not a model")
-    with pytest.raises(ModelError, match="x.onnx"):
+    with pytest.raises(ModelError, match=r"x\.onnx"):
         profile_model(tmp_path / "x.onnx", {}, settings(tmp_path / "out"), progress=lambda line: None)
 
 
 def test_a_shape_for_an_unknown_input_lists_the_known_ones(foreign: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="image.*x"):
+    with pytest.raises(UsageError, match=r"image.*x"):
         profile_model(foreign, {"image": (1, 3)}, settings(tmp_path / "out"), progress=lambda line: None)
 
 

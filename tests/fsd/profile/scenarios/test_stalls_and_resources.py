@@ -18,7 +18,8 @@ from fsd.outputs.profile_scenario import (
 from fsd.profile.charts import memory as memory_chart
 from fsd.profile.descriptions import describe_cpu_steal, describe_growth
 from fsd.profile.scenarios.machine_stalls import MachineStalls, measure_stalls, merge_stalls
-from fsd.profile.scenarios.resources import ResourceTrack, memory_growth, resident_bytes
+from fsd.profile.scenarios.resources import ResourceTrack, resident_bytes
+from fsd.profile.stats.memory_growth import memory_growth
 
 
 def test_stalls_are_measured_with_every_thread_for_the_time_it_is_given() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fsd.profile.stats.trend import slope
+from fsd.profile.stats.memory_growth import slope
 
 
 def test_a_straight_line_gives_its_slope_exactly() -> None:

@@ -9,7 +9,7 @@ from fsd.outputs.profile_scenario import Energy, MeterEnergy
 from fsd.outputs.profile_summary import DeviceEstimate
 from fsd.profile.energy.devices import devices
 from fsd.profile.energy.energy_model import estimate
-from fsd.profile.validation import validate
+from fsd.profile.energy.validation import validate
 
 NETWORK = NetworkCost("net", (OperatorCost("a", "Conv", 10**9, 10**7, False),))
 
