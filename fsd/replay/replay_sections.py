@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from markupsafe import Markup
 
@@ -11,6 +12,7 @@ from fsd.data.frames import CAMERAS
 from fsd.html.charts import Key, Mark, Series, legend, line_chart
 from fsd.html.page import Banner, data_uri
 from fsd.html.parts import Picture, caption, gallery, gallery_link, quantity_tile, section, stat_tile
+from fsd.meters.quantity import Quantity
 from fsd.replay.path_picture import draw_drive, draw_plans
 from fsd.replay.run_metrics import RunMetrics
 from fsd.replay.worst_ticks import Moment
@@ -66,7 +68,7 @@ def tiles(summary: dict[str, Any]) -> list[Markup]:
             f"p99 {plan_ms['p99']:.1f} · max {plan_ms['max']:.1f} · n = {plan_ms['samples']}",
         ),
         *([compression_tile(summary["compression"])] if summary["compression"] else []),
-        quantity_tile("energy", summary["joules_per_tick"], "J per tick"),
+        quantity_tile("energy", msgspec.convert(summary["joules_per_tick"], Quantity), "J per tick"),
         stat_tile(
             "speed",
             f"{summary['times_real_time']:.2f}",

@@ -5,8 +5,8 @@ import pytest
 
 from fsd.networks.contract import input_shapes
 from fsd.networks.network_cost import Tensor, operator_cost
+from fsd.outputs.profile_summary import MachinePeaks
 from fsd.profile.energy.budget_costs import budget_costs
-from fsd.profile.operators.machine_peaks import MachinePeaks
 from fsd.profile.operators.operator_times import by_module, count_cost, module_of, time_operators
 from fsd.profile.operators.runtime_trace import profiled_runs, shapes_run
 from fsd.runtime.engine import packaged_model
