@@ -1,6 +1,6 @@
-"""Planners that look at nothing: what a plan has to beat before it means anything.
+"""Baseline planners that use no camera: a useful plan has smaller errors than theirs.
 
-Both see the car's own motion until the tick and no camera. Knows the driven track, not how plans are scored.
+Both know the ego motion until the tick. Knows the driven track, not how plans are scored.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from fsd.data.ego import EgoTrack
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
 
 MIN_DISTANCE_M = 0.25
-"""A car that moved less in one waypoint step (1 m/s) has no curvature worth naming."""
+"""A car that moved less in one waypoint step (1 m/s) has no measurable curvature."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Plans:
 
     Attributes:
         trajectory: (T, 16, 4) x m, y m, yaw rad, v m/s at 0.25 … 4.00 s; NaN where there is none.
-        curvature_per_m, acceleration_mps2: (T,) the control pair.
+        curvature_per_m, acceleration_mps2: (T,) to apply now.
     """
 
     trajectory: np.ndarray
@@ -44,9 +44,9 @@ def constant_velocity(ego: EgoTrack, tick_times_ns: np.ndarray) -> Plans:
 
 
 def hold_last(ego: EgoTrack, tick_times_ns: np.ndarray) -> Plans:
-    """Hold steering wheel and pedals where they are: curvature and acceleration of the last 0.25 s go on.
+    """Keep the curvature and acceleration of the last 0.25 s.
 
-    A car that brakes stays where it stops. Where the recording does not reach back, it goes straight on at its speed.
+    A braking car stays where it stops. Where the 0.25 s before the tick are not recorded, both are 0.
     """
     step_ns = round(WAYPOINT_STEP_S * 1e9)
     now, before = ego.poses_at(tick_times_ns), ego.poses_at(tick_times_ns - step_ns)

@@ -8,12 +8,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import av
 import numpy as np
 
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS, Frame, FrameSet
+from fsd.data.planes import picture_of
 from fsd.networks.contract import TensorSpec, output_shapes
 from fsd.networks.onnx_session import open_session, session_signature
 from fsd.runtime.engine import SessionFactory, write_stop_plan
@@ -161,17 +161,7 @@ def image_values(image: ImageInput, frame: Frame | None) -> np.ndarray:
         pixels = np.full(shape, MID_GREY, np.uint8)
     else:
         pixel_format = {"rgb": "rgb24", "bgr": "bgr24", "gray": "gray"}[image.colour]
-        shown = _picture(frame).reformat(width=image.width_px, height=image.height_px, format=pixel_format)
+        shown = picture_of(frame).reformat(width=image.width_px, height=image.height_px, format=pixel_format)
         pixels = shown.to_ndarray().reshape(shape)
     values = (pixels.astype(np.float32) * image.scale - np.array(image.mean)) / np.array(image.std)
     return values if image.layout.endswith("hwc") else values.transpose(2, 0, 1)
-
-
-def _picture(frame: Frame) -> av.VideoFrame:
-    """The decoder's own frame, or one rebuilt from its planes."""
-    if isinstance(frame.picture, av.VideoFrame):
-        return frame.picture
-    height, width = frame.y_plane.shape[0] // 2 * 2, frame.y_plane.shape[1] // 2 * 2
-    planes = (frame.y_plane[:height, :width], *(p[: height // 2, : width // 2] for p in (frame.u_plane, frame.v_plane)))
-    packed = np.concatenate([plane.ravel() for plane in planes]).reshape(-1, width)
-    return av.VideoFrame.from_ndarray(packed, format="yuv420p")

@@ -10,7 +10,7 @@ from fsd.cli import main
 from fsd.data.frames import CAMERAS, Frame
 from fsd.data.options import OptionError
 from fsd.data.standard_rigs import canonical_rig
-from fsd.overlay.drawing import GAZE, camera_picture, draw_gaze, draw_plan, fitted, rgb_picture, ribbon_edges
+from fsd.overlay.drawing import GAZE, camera_image, draw_gaze, draw_plan, fitted, rgb_image, ribbon_edges
 from fsd.overlay.gauges import fitting_range_m
 from fsd.overlay.layout import HEIGHTS_PX, OverlayConfig, choose_layout
 from fsd.replay.config import ReplayConfig
@@ -121,7 +121,7 @@ def test_limited_range_black_and_white_become_screen_black_and_white() -> None:
     chroma = np.full((4, 4), 128, np.uint8)
     frame = Frame(luma, chroma, chroma, 0, 0)
     own = av.VideoFrame.from_ndarray(np.concatenate([luma, np.full((4, 8), 128, np.uint8)]), format="yuv420p")
-    for picture in (rgb_picture(frame, (8, 8)), rgb_picture(replace(frame, picture=own), (8, 8))):
+    for picture in (rgb_image(frame, (8, 8)), rgb_image(replace(frame, picture=own), (8, 8))):
         values = np.asarray(picture)
         assert (values[:, 0] == 0).all()
         assert (values[:, -1] >= 254).all()
@@ -131,12 +131,12 @@ def test_a_picture_that_fills_its_box_is_cut_and_one_that_fits_is_whole() -> Non
     fits, fills = fitted(128, 96, 160, 90, fills=False), fitted(128, 96, 160, 90, fills=True)
     assert (fits.width, fits.height) == (120, 90)
     assert (fills.width, fills.height) == (160, 90)
-    assert camera_picture(grey_frame(), fills).size == (160, 90)
+    assert camera_image(grey_frame(), fills).size == (160, 90)
 
 
 def test_gaze_tints_the_blocks_that_were_read_and_no_others() -> None:
     view = fitted(128, 96, 128, 96, fills=False)
-    picture = camera_picture(grey_frame(), view)
+    picture = camera_image(grey_frame(), view)
     before = np.asarray(picture).astype(int)
     draw_gaze(picture, view, (128, 96), np.array([7 * 20 + 10]), unit=1.0)
     changed = np.abs(np.asarray(picture) - before).sum(axis=2) > 0
@@ -149,7 +149,7 @@ def test_gaze_tints_the_blocks_that_were_read_and_no_others() -> None:
 def test_the_plan_lies_on_the_road_ahead() -> None:
     rig = canonical_rig(128, 96)
     view = fitted(128, 96, 128, 96, fills=False)
-    picture = camera_picture(grey_frame(), view)
+    picture = camera_image(grey_frame(), view)
     before = np.asarray(picture).astype(int)
     camera = rig.camera("front_main")
     assert camera is not None
@@ -162,7 +162,7 @@ def test_the_plan_lies_on_the_road_ahead() -> None:
 
 def test_a_camera_that_looks_back_shows_no_plan() -> None:
     view = fitted(128, 96, 128, 96, fills=False)
-    picture = camera_picture(grey_frame(), view)
+    picture = camera_image(grey_frame(), view)
     before = np.asarray(picture).copy()
     rear = canonical_rig(128, 96).camera("rear")
     assert rear is not None

@@ -117,7 +117,7 @@ def test_a_run_into_a_file_names_the_mend(small_clip: Path, tmp_path: Path) -> N
 def test_an_error_in_the_middle_keeps_what_was_computed(
     small_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fsd.overlay.overlay import Overlay
+    from fsd.overlay.video_writer import Overlay
 
     def explode(self: Overlay, result: object, ego: object, command: str) -> None:
         if result.plan.tick == 7:  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ from fsd.data.frames import CAMERAS
 from fsd.data.standard_rigs import canonical_rig
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
-from fsd.viewers.viewer_video import why_not_passed_through
+from fsd.viewers.clip_video import why_not_passed_through
 
 TICKS = 40
 Messages = dict[str, list[tuple[int, Any]]]
@@ -267,10 +267,10 @@ def test_when_packets_do_not_go_as_far_as_the_pictures_the_camera_is_encoded(
 ) -> None:
     from itertools import islice
 
-    from fsd.viewers import viewer_video
+    from fsd.viewers import clip_video
 
-    numbered = viewer_video._numbered
-    monkeypatch.setattr(viewer_video, "_numbered", lambda stream: (packet for packet in islice(numbered(stream), 10)))
+    numbered = clip_video._numbered
+    monkeypatch.setattr(clip_video, "_numbered", lambda stream: (packet for packet in islice(numbered(stream), 10)))
     summary = replayed(small_clip, tmp_path)
     assert summary.viewer_file.video["rear"].startswith("passed through, then encoded anew")
     assert len(read(tmp_path / "drive.mcap")["/camera/rear/video"]) == TICKS

@@ -31,7 +31,7 @@ from fsd.data.frames import CAMERAS
 from fsd.data.standard_rigs import canonical_rig
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
-from fsd.viewers.viewer_values import VALUES
+from fsd.viewers.tick_values import VALUES
 
 TICKS = 24
 
@@ -273,10 +273,10 @@ def test_recordings_of_today_have_dates(small_clip: Path, tmp_path: Path) -> Non
 def test_pictures_that_take_over_begin_a_stream_of_their_own(
     small_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fsd.viewers import viewer_video
+    from fsd.viewers import clip_video
 
-    numbered = viewer_video._numbered
-    monkeypatch.setattr(viewer_video, "_numbered", lambda stream: (packet for packet in islice(numbered(stream), 10)))
+    numbered = clip_video._numbered
+    monkeypatch.setattr(clip_video, "_numbered", lambda stream: (packet for packet in islice(numbered(stream), 10)))
     logged = recorded(small_clip, tmp_path)
     assert len(logged["world/ego/rear/video"]) == 1 + 10
     codec, *pictures = logged["world/ego/rear/encoded"]
