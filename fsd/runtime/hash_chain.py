@@ -1,4 +1,4 @@
-"""Hash chains over inputs and plans: equal digests mean that all ticks until then were the same bytes."""
+"""Hash chains over inputs and plans: equal digests mean equal bytes at all ticks until then."""
 
 import hashlib
 

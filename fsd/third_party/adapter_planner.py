@@ -1,7 +1,7 @@
 """A third-party ONNX model as a `Planner`: its own image size and colours, its own recurrent state, one plan per tick.
 
-Follows an `Adapter`. No compressor runs: the model sees whole images, and what its outputs mean as a plan is decided
-in `plan_conversion.py`.
+Follows an `Adapter`. No compressor runs: the model receives whole images. `plan_conversion.py` makes a plan of its
+outputs.
 """
 
 import time
@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from fsd.data.ego import EgoSample
-from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS, Frame, FrameSet
 from fsd.data.planes import picture_of
 from fsd.networks.contract import TensorSpec, output_shapes
@@ -21,7 +20,7 @@ from fsd.runtime.hash_chain import HashChain
 from fsd.runtime.health import health_flags
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult
-from fsd.third_party.adapter import ImageInput, find_misfit, load_adapter, outputs_used
+from fsd.third_party.adapter import ImageInput, check_model, load_adapter, outputs_used
 from fsd.third_party.plan_conversion import plan_arrays
 
 MID_GREY = 128
@@ -49,9 +48,7 @@ class AdapterPlanner:
         self._session = session_factory(self.model, threads, device)
         self._signature = session_signature(self._session.get_inputs())
         outputs = session_signature(self._session.get_outputs())
-        misfit = find_misfit(self.adapter, self._signature, outputs)
-        if misfit:
-            raise ModelError(f"{adapter} does not fit {model}: {misfit}")
+        check_model(self.adapter, self._signature, outputs, f"{adapter} does not fit {model}")
         self._wanted = [name for name in outputs if name in outputs_used(self.adapter)]
         self.metadata = PlannerMetadata(
             name=self.adapter.name,
@@ -107,9 +104,9 @@ class AdapterPlanner:
         )
 
     def rerun_last(self) -> float:
-        """Run the model once more on the last tick's images, its state advancing; binding takes no time of its own.
+        """Run the model once more on the last tick's images; its state advances.
 
-        `_load` writes the inputs where ONNX Runtime reads them, so that this time is part of the stage `compress`.
+        Returns 0: `_load` writes the inputs where ONNX Runtime reads them, as part of the stage `compress`.
         """
         self._run()
         return 0.0
@@ -138,7 +135,7 @@ class AdapterPlanner:
         return raw
 
     def _contract_outputs(self, raw: dict[str, np.ndarray], ego: EgoSample | None) -> tuple[dict[str, np.ndarray], str]:
-        """Outputs under the contract's names and the plan's source: a plan to stop where the model's are not finite."""
+        """Outputs under the contract's names, and the plan's source; a plan to stop if the model's are not finite."""
         outputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in output_shapes().items()}
         outputs["lead"][1] = UNKNOWN_LOGIT
         speed_mps = ego.speed_mps if ego is not None and np.isfinite(ego.speed_mps) else 0.0

@@ -130,9 +130,7 @@ def test_a_stretch_costs_one_drawing_at_most(
     assert drawn == [2, 5, 8, 11]
 
 
-def test_an_image_shows_the_patches_of_its_own_tick(
-    clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet
-) -> None:
+def test_an_image_shows_the_patches_of_its_own_tick(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
     """The compressor writes its arrays anew at every tick; the worst tick is drawn later."""
     worst_ticks = WorstTicks(clip, metadata)
     tick = result(clip, frame_set, 0, 1.0)

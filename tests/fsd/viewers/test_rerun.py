@@ -284,11 +284,11 @@ def test_pictures_that_take_over_begin_a_stream_of_their_own(
     assert len(pictures) == TICKS - 10
 
 
-def test_without_the_package_nothing_is_begun_and_the_mend_is_named(
+def test_without_the_package_nothing_is_written_and_the_extra_is_named(
     small_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"pip install .*\[rerun\]"):
+    with pytest.raises(UsageError, match=r"\[rerun\]"):
         replay(ReplayConfig(clip=small_clip, out=tmp_path / "out", rerun=True), show_progress=False)
     assert not (tmp_path / "out").exists()
     assert main(["replay", str(small_clip), "--rerun", "--out", str(tmp_path / "out")]) == 2
