@@ -12,7 +12,7 @@ import torch
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import FrameSet
-from fsd.networks.clip_module import EGO_INPUTS, PICTURE_INPUTS
+from fsd.networks.clip_module import EGO_INPUTS, IMAGE_INPUTS
 from fsd.networks.contract import input_shapes
 from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
@@ -82,7 +82,7 @@ class BatchRunner:
         inputs, network = self._inputs, self._network
         with torch.inference_mode():
             with torch.autocast("cpu", torch.bfloat16):
-                content = network.encode(**{name: inputs[name] for name in PICTURE_INPUTS})
+                content = network.encode(**{name: inputs[name] for name in IMAGE_INPUTS})
             ego_tokens = network.ego_encoder(**{name: inputs[name] for name in EGO_INPUTS})
             memory = {name: inputs[name] for name in ("memory_k", "memory_v", "memory_pose", "memory_valid")}
             output = network.decide(

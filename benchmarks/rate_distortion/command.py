@@ -149,4 +149,4 @@ def _weights(options: argparse.Namespace) -> tuple[Path, bool]:
     path: Path = options.weights or options.work / "untrained.safetensors"
     if options.weights is None and not path.exists():
         save_weights(untrained(NetworkConfig()), path, trained=False)
-    return path, bool(read_header(path)["trained"])
+    return path, read_header(path).trained

@@ -1,21 +1,18 @@
 """`fsd compress`: arguments, and the table a person reads."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from
-from fsd.commands.recording_options import (
-    print_assumptions,
-    print_length,
-    print_ratios,
-)
-from fsd.compress.compress import CompressConfig, compress
-from fsd.compress.compression_log import LOG_FILE
+from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
+from fsd.compress.config import LOG_FILE, CompressConfig
 from fsd.compression.policy_names import POLICIES
-from fsd.outputs.compress_summary import CompressSummary, GazeLatencySummary, GazeSummary
 from fsd.runtime.health import describe_odometry
+
+if TYPE_CHECKING:
+    from fsd.outputs.compress_summary import CompressSummary, GazeLatencySummary, GazeSummary
 
 EXAMPLE = """examples:
   fsd compress my_drive/ --out kept
@@ -33,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Compress and print what was kept."""
     config = config_from(CompressConfig, options)
+    from fsd.compress.compress import compress
 
     summary = compress(config)
     if not options.json:
@@ -41,7 +39,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def print_summary(summary: CompressSummary, config: CompressConfig) -> None:
+def print_summary(summary: "CompressSummary", config: CompressConfig) -> None:
     """The table a person reads after a run."""
     compression, gaze, keyframes = summary.compression, summary.gaze, summary.keyframes
     print_length(summary)
@@ -68,7 +66,7 @@ def print_summary(summary: CompressSummary, config: CompressConfig) -> None:
     print(f"\n  written      {config.out}/{LOG_FILE} mosaic.png compress.html summary.json")
 
 
-def _format_sweep(gaze: GazeSummary) -> str:
+def _format_sweep(gaze: "GazeSummary") -> str:
     if not sum(gaze.patches.values()):
         return "no patches: no block is read at full resolution"
     oldest = f"oldest block {gaze.oldest_block_ticks} ticks"
@@ -77,7 +75,7 @@ def _format_sweep(gaze: GazeSummary) -> str:
     return f"{oldest} (the sweep's bound is {gaze.sweep_bound_ticks}), {gaze.swept_share:.0%} of patches by the sweep"
 
 
-def _format_latency(latency: GazeLatencySummary) -> str:
+def _format_latency(latency: "GazeLatencySummary") -> str:
     if not latency.read:
         return f"{latency.events} events, none read"
     return (

@@ -9,7 +9,6 @@ import msgspec
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.replay import print_summary
 from fsd.replay.config import ReplayConfig
-from fsd.replay.replay import replay
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 EXAMPLE = """examples:
@@ -25,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Replay the packaged clip and say how to look at what was written."""
+    from fsd.replay.replay import replay
 
     with resources.as_file(resources.files("fsd") / "demo_clip") as clip:
         config = config_from(ReplayConfig, options, clip=clip)

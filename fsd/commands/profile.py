@@ -2,15 +2,17 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import UsageError
-from fsd.outputs.profile_summary import ProfileSummary
 from fsd.profile.config import PACED, ProfileConfig
+
+if TYPE_CHECKING:
+    from fsd.outputs.profile_summary import ProfileSummary
 
 EXAMPLE = """examples:
   fsd profile                                          the packaged clip, about two minutes
@@ -75,7 +77,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {**msgspec.to_builtins(summary), "exit_code": DONE if is_met else OVER_LIMIT}
 
 
-def _profile(config: ProfileConfig, options: argparse.Namespace) -> ProfileSummary:
+def _profile(config: ProfileConfig, options: argparse.Namespace) -> "ProfileSummary":
     if options.onnx is not None:
         from fsd.profile.any_model import profile_model, shape_of
 

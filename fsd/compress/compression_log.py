@@ -17,8 +17,6 @@ from fsd.version import __version__
 USUAL_DEVIATION = 16
 """Surprise is in units of 1/16 of a block's usual deviation."""
 
-LOG_FILE = "compression_log.parquet"
-
 
 def log_schema(budget: Budget, policy: str) -> pa.Schema:
     """Columns of the log; the file's metadata names budget and policy."""

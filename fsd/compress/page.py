@@ -11,7 +11,7 @@ import pyarrow as pa
 from markupsafe import Markup
 from PIL import Image
 
-from fsd.compress.compression_log import LOG_FILE
+from fsd.compress.config import LOG_FILE
 from fsd.compression.policy_names import POLICIES
 from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.clip import Clip

@@ -1,6 +1,6 @@
 """The lower part of a replay's report: what the compressor read, timing, faults, what was run. Data in, HTML out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from markupsafe import Markup
@@ -129,7 +129,7 @@ def what_was_run(summary: ReplaySummary, rig: Rig) -> Markup:
 
 
 def recording_section(
-    summary: ReplaySummary | CompressSummary, rows: Collection[tuple[str, str]], rig: Rig, notes: Collection[str]
+    summary: ReplaySummary | CompressSummary, rows: Collection[tuple[str, str]], rig: Rig, notes: Sequence[str]
 ) -> Markup:
     """Clip, rig and budget, `rows` of the command besides, and `notes` in small print."""
     clip, compression = summary.clip, summary.compression
@@ -143,5 +143,5 @@ def recording_section(
         *([("budget", budget)] if budget else []),
         *rows,
     ]
-    drawing = draw_rig(rig, clip.cameras)
-    return section("What was run", columns(described(facts), drawing), bullets([*notes], is_note=True))
+    rig_view = draw_rig(rig, clip.cameras)
+    return section("What was run", columns(described(facts), rig_view), bullets(notes, is_note=True))
