@@ -101,9 +101,8 @@ def choose_layout(sizes: Mapping[str, tuple[int, int]], config: OverlayConfig | 
     """Lay out a clip; `sizes` has the (width, height) of each of its cameras."""
     config = config or OverlayConfig()
     shown = [name for name in config.cameras or sizes if name in sizes] or list(sizes)
-    main = next((name for name in shown if name in FRONT_CAMERAS), None)
-    if config.cameras is None:
-        main = next((name for name in FRONT_CAMERAS if name in shown), None)
+    preferred = FRONT_CAMERAS if config.cameras is None else shown
+    main = next((name for name in preferred if name in shown and name in FRONT_CAMERAS), None)
     big = main or shown[0]
     aspects = sorted(sizes[name][0] / sizes[name][1] for name in shown)
     is_wide = aspects[len(aspects) // 2] > WIDE_ASPECT

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from fsd.html.axes import round_step
 from fsd.html.charts import picture_with_marks
 from fsd.html.svg import element, line_path
+from fsd.scoring.baseline_plans import rotated
 
 MAX_PLANS = 60
 MAX_PATH_POINTS = 600
@@ -29,27 +30,21 @@ def draw_drive(poses: np.ndarray, plans: np.ndarray, marks: Sequence[tuple[int, 
     poses, rows = poses[known], {int(row): place for place, row in enumerate(known)}
     step = max(12, len(poses) // MAX_PLANS)
     shown = np.arange(0, len(poses), step)
-    origin = poses[0, :2]
-    away = poses[:, :2] - origin
+    away = poses[:, :2] - poses[0, :2]
     heading = np.arctan2(*away[np.argmax(np.hypot(*away.T))][::-1])  # to the pose farthest from the start
     turn = np.array([[np.cos(heading), np.sin(heading)], [-np.sin(heading), np.cos(heading)]])
-    path = (poses[:: max(1, len(poses) // MAX_PATH_POINTS), :2] - origin) @ turn.T
-    fans = [_in_world(poses[row], plans[known[row]], origin) @ turn.T for row in shown]
-    numbered = [((poses[rows[row], :2] - origin) @ turn.T, label, link) for row, label, link in marks if row in rows]
+    path = away[:: max(1, len(poses) // MAX_PATH_POINTS)] @ turn.T
+    plans = np.pad(plans[known[shown], :, :2], ((0, 0), (1, 0), (0, 0)))  # from the rear axle on
+    plans = rotated(plans, poses[shown, 2:3]) + away[shown, None]
+    fans = list(plans @ turn.T)
+    numbered = [(away[rows[row]] @ turn.T, label, link) for row, label, link in marks if row in rows]
     return _draw(path, fans, numbered)
 
 
 def draw_plans(plans: np.ndarray) -> tuple[Markup, float]:
     """Plans (T, P, 2+) x m, y m over each other in the ego frame, for a recording without a driven path."""
     chosen = plans[:: max(1, len(plans) // (2 * MAX_PLANS)), :, :2]
-    start = np.zeros((len(chosen), 1, 2))
-    return _draw(None, list(np.concatenate([start, chosen], axis=1)), [])
-
-
-def _in_world(pose: np.ndarray, plan: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    cos, sin = np.cos(pose[2]), np.sin(pose[2])
-    points = np.concatenate([np.zeros((1, 2)), plan[:, :2]])
-    return points @ np.array([[cos, sin], [-sin, cos]]) + pose[:2] - origin
+    return _draw(None, list(np.pad(chosen, ((0, 0), (1, 0), (0, 0)))), [])
 
 
 def _draw(

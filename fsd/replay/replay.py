@@ -87,11 +87,10 @@ def _run(
 ) -> None:
     with ExitStack() as stack:
         tables = stack.enter_context(closing(ResultTables(config.out, planner.metadata)))
-        overlay = None
+        images: list[Overlay | WorstTicks] = [] if worst_ticks is None else [worst_ticks]
         if config.overlay:
-            overlay = stack.enter_context(
-                closing(Overlay(config.out / "overlay.mp4", clip, planner.metadata, config.overlay_config))
-            )
+            overlay = Overlay(config.out / "overlay.mp4", clip, planner.metadata, config.overlay_config)
+            images.append(stack.enter_context(closing(overlay)))
         source = stack.enter_context(
             FrameSource(
                 clip,
@@ -122,10 +121,8 @@ def _run(
             write_start_ns = time.perf_counter_ns()
             tables.append(result, wait_ms, write_ms)
             record.add(result, wait_ms, write_ms)
-            if overlay is not None:
-                overlay.add(result, ego, command)
-            if worst_ticks is not None:
-                worst_ticks.add(result, ego, command)
+            for image in images:
+                image.add(result, ego, command)
             for viewer in viewers:
                 viewer.add(result, ego, command, wait_ms)
             progress.update()

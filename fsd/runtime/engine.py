@@ -75,12 +75,10 @@ class Engine:
 
         self._buffers = InputBuffers(self.budget)
         self._output, self._outputs = _output_views()
-        self._last_finite = np.zeros_like(self._output)
+        self._last_finite, self._last_finite_outputs = _output_views()
         self._binding = self._bind()
-        self.plan_source = "network"
-        self.non_finite_ticks = 0
         self.bind_ms = 0.0
-        self._ticks_since_finite = HOLD_TICKS
+        self.reset()
 
     @property
     def inputs(self) -> Mapping[str, np.ndarray]:
@@ -130,14 +128,11 @@ class Engine:
             np.copyto(self._output, self._last_finite)
             return
         self.plan_source = "stop"
-        speed_mps = float(self.inputs["ego"][0]) if self.inputs["ego_valid"][0] else float(self._last_finite_speed())
+        # Without a speed, that of the first waypoint of the last finite plan; 0 if there was none.
+        has_speed = bool(self.inputs["ego_valid"][0])
+        speed_mps = float(self.inputs["ego"][0] if has_speed else self._last_finite_outputs["trajectory"][0, 3])
         self._output.fill(0)
         write_stop_plan(self._outputs, max(speed_mps, 0.0))
-
-    def _last_finite_speed(self) -> float:
-        """Speed at the first waypoint of the last finite plan; 0 if there was none."""
-        first = self._outputs["trajectory"].shape
-        return float(self._last_finite[: first[0] * first[1]].reshape(first)[0, 3])
 
     def _bind(self) -> onnxruntime.IOBinding:
         """Bind every input and output to its array, which never moves."""

@@ -12,8 +12,7 @@ HASH_BYTES = 16
 class HashChain:
     """A digest over all arrays since the last reset, in order."""
 
-    def __init__(self) -> None:
-        self.reset()
+    digest = bytes(HASH_BYTES)
 
     def reset(self) -> None:
         """Start again from zeros."""

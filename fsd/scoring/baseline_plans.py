@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsd.data.ego import EgoTrack
-from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S
 
 MIN_DISTANCE_M = 0.25
 """A car that moved less in one waypoint step (1 m/s) has no measurable curvature."""
@@ -26,14 +26,6 @@ class Plans:
     trajectory: np.ndarray
     curvature_per_m: np.ndarray
     acceleration_mps2: np.ndarray
-
-    def __post_init__(self) -> None:
-        ticks = len(self.trajectory)
-        if self.trajectory.shape != (ticks, WAYPOINTS, 4):
-            raise ValueError(f"`trajectory` must be (T, {WAYPOINTS}, 4), got {self.trajectory.shape}.")
-        for name in ("curvature_per_m", "acceleration_mps2"):
-            if getattr(self, name).shape != (ticks,):
-                raise ValueError(f"`{name}` must be ({ticks},), got {getattr(self, name).shape}.")
 
 
 def constant_velocity(ego: EgoTrack, tick_times_ns: np.ndarray) -> Plans:
@@ -60,6 +52,12 @@ def hold_last(ego: EgoTrack, tick_times_ns: np.ndarray) -> Plans:
 def wrapped(angle_rad: np.ndarray) -> np.ndarray:
     """The same angles in -pi … pi."""
     return np.arctan2(np.sin(angle_rad), np.cos(angle_rad))
+
+
+def rotated(points: np.ndarray, angle_rad: np.ndarray) -> np.ndarray:
+    """Points (…, 2), turned counterclockwise by (…) radians."""
+    cos, sin, x, y = np.cos(angle_rad), np.sin(angle_rad), points[..., 0], points[..., 1]
+    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
 
 
 def _arc(speed_mps: np.ndarray, curvature: np.ndarray, acceleration: np.ndarray) -> np.ndarray:

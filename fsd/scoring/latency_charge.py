@@ -8,6 +8,7 @@ Works on arrays; does not know where latencies come from.
 import numpy as np
 
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
+from fsd.scoring.baseline_plans import rotated
 
 
 def plan_in_force(tick_times_ns: np.ndarray, latency_ms: np.ndarray | float) -> np.ndarray:
@@ -56,20 +57,10 @@ def carried_forward(
     """
     at_s = (tick_times_ns - tick_times_ns[chosen])[:, None] * 1e-9 + WAYPOINT_TIMES_S  # (T, 16) after the plan's tick
     there = _interpolated(trajectory[chosen, :, :3], at_s)
-    then, now = poses[chosen], poses
-    turn = then[:, 2] - now[:, 2]
-    cos, sin = np.cos(turn)[:, None], np.sin(turn)[:, None]
-    east, north = then[:, 0] - now[:, 0], then[:, 1] - now[:, 1]
-    ahead = np.cos(now[:, 2]) * east + np.sin(now[:, 2]) * north
-    left = -np.sin(now[:, 2]) * east + np.cos(now[:, 2]) * north
-    carried = np.stack(
-        [
-            cos * there[..., 0] - sin * there[..., 1] + ahead[:, None],
-            sin * there[..., 0] + cos * there[..., 1] + left[:, None],
-            there[..., 2] + turn[:, None],
-        ],
-        axis=-1,
-    )
+    then = poses[chosen]
+    turn = (then[:, 2] - poses[:, 2])[:, None]
+    offset = rotated(then[:, :2] - poses[:, :2], -poses[:, 2])[:, None]
+    carried = np.concatenate([rotated(there[..., :2], turn) + offset, (there[..., 2] + turn)[..., None]], axis=-1)
     carried[chosen < 0] = np.nan
     return carried
 

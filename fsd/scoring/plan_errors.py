@@ -8,7 +8,7 @@ import numpy as np
 
 from fsd.data.ego import EgoTrack
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
-from fsd.scoring.baseline_plans import MIN_DISTANCE_M, Plans, constant_velocity, hold_last, wrapped
+from fsd.scoring.baseline_plans import MIN_DISTANCE_M, Plans, constant_velocity, hold_last, rotated, wrapped
 from fsd.scoring.latency_charge import carried_forward, plan_in_force
 
 HORIZONS_S = (1.0, 2.0, 3.0)
@@ -60,17 +60,9 @@ def driven_waypoints(ego: EgoTrack, tick_times_ns: np.ndarray) -> np.ndarray:
     now = ego.poses_at(tick_times_ns)  # (T, 4)
     steps_ns = np.rint(WAYPOINT_TIMES_S * 1e9).astype(np.int64)
     later = ego.poses_at((tick_times_ns[:, None] + steps_ns).ravel()).reshape(len(tick_times_ns), WAYPOINTS, 4)
-    offset = later[..., :2] - now[:, None, :2]
-    cos, sin = np.cos(now[:, 2])[:, None], np.sin(now[:, 2])[:, None]
-    return np.stack(
-        [
-            cos * offset[..., 0] + sin * offset[..., 1],
-            -sin * offset[..., 0] + cos * offset[..., 1],
-            wrapped(later[..., 2] - now[:, None, 2]),
-            later[..., 3],
-        ],
-        axis=-1,
-    )
+    position_m = rotated(later[..., :2] - now[:, None, :2], -now[:, None, 2])
+    yaw_rad = wrapped(later[..., 2] - now[:, None, 2])
+    return np.concatenate([position_m, yaw_rad[..., None], later[..., 3:]], axis=-1)
 
 
 def driven_ahead(ego: EgoTrack | None, timestamp_ns: int) -> np.ndarray | None:

@@ -7,12 +7,9 @@ Source: panel settings as in foxglove-sdk 0.30, `foxglove.layouts`; ids, tree an
 in Lichtblick's layout schema (`suite-base/services/agent`).
 """
 
-import json
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
-from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS, TICK_MS
 from fsd.viewers.tick_values import VALUES
 
@@ -24,13 +21,8 @@ Node = str | dict[str, Any]
 """A node of the tree: the id of a panel, or a split."""
 
 
-def write_layout(path: Path, topics: Collection[str]) -> None:
-    """Write the layout for a file that has these topics."""
-    write_text(path, json.dumps(foxglove_layout(topics), indent=1) + "\n")
-
-
 def foxglove_layout(topics: Collection[str]) -> dict[str, Any]:
-    """The layout, JSON-ready; it names only topics of `topics`."""
+    """The layout of a file with these topics, JSON-ready."""
     cameras = [name for name in CAMERAS if f"/camera/{name}/video" in topics]
     has_compressor = any(topic.endswith("/gaze") for topic in topics)
     panels: dict[str, dict[str, Any]] = {"3D!scene": _scene(cameras, topics)}

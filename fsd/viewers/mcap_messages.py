@@ -40,11 +40,6 @@ GAZE = Color(r=1.0, g=0.72, b=0.15, a=0.95)
 WARNING = Color(r=1.0, g=0.36, b=0.36, a=1.0)
 
 
-def camera_frame(name: str) -> str:
-    """Name of a camera's coordinate frame."""
-    return f"camera/{name}"
-
-
 def stamp(timestamp_ns: int) -> Timestamp:
     """A protobuf timestamp."""
     seconds, nanos = divmod(timestamp_ns, 10**9)
@@ -54,7 +49,7 @@ def stamp(timestamp_ns: int) -> Timestamp:
 def video(name: str, message: VideoMessage) -> CompressedVideo:
     """One compressed image."""
     return CompressedVideo(
-        timestamp=stamp(message.timestamp_ns), frame_id=camera_frame(name), format=message.codec, data=message.data
+        timestamp=stamp(message.timestamp_ns), frame_id=f"camera/{name}", format=message.codec, data=message.data
     )
 
 
@@ -62,7 +57,7 @@ def calibration(name: str, values: Calibration, timestamp_ns: int) -> CameraCali
     """Intrinsics of a camera."""
     return CameraCalibration(
         timestamp=stamp(timestamp_ns),
-        frame_id=camera_frame(name),
+        frame_id=f"camera/{name}",
         width=values.width_px,
         height=values.height_px,
         distortion_model=values.model,
@@ -75,7 +70,7 @@ def calibration(name: str, values: Calibration, timestamp_ns: int) -> CameraCali
 
 def mounting(cameras: Sequence[Camera], timestamp_ns: int) -> FrameTransforms:
     """Where every camera sits on the car: `ego_from_camera`."""
-    poses = [(camera_frame(camera.name), camera.ego_from_camera) for camera in cameras]
+    poses = [(f"camera/{camera.name}", camera.ego_from_camera) for camera in cameras]
     return FrameTransforms(
         transforms=[
             _transform(EGO, frame, pose.translation_m, pose.rotation_wxyz, timestamp_ns) for frame, pose in poses

@@ -15,13 +15,14 @@ from mcap.writer import CompressionType, Writer
 from mcap_protobuf.schema import register_schema
 
 from fsd.data.clip import Clip
+from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS, Frame
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata
 from fsd.version import __version__
 from fsd.viewers import mcap_messages as messages
 from fsd.viewers.drive_writer import DriveWriter
-from fsd.viewers.foxglove_layout import LAYOUT_FILE, write_layout
+from fsd.viewers.foxglove_layout import LAYOUT_FILE, foxglove_layout
 from fsd.viewers.mcap_calibration import calibration_of
 from fsd.viewers.tick_values import VALUES
 
@@ -59,7 +60,8 @@ class DriveMcap(DriveWriter):
         self._images.close()
         self._writer.finish()
         self._file.close()
-        write_layout(self._path.with_name(LAYOUT_FILE), self._channels)
+        layout = json.dumps(foxglove_layout(self._channels), indent=1)
+        write_text(self._path.with_name(LAYOUT_FILE), layout + "\n")
 
     def _begin(self, path: np.ndarray) -> None:
         now_ns, rig = self._now_ns, self._clip.rig

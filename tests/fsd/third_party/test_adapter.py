@@ -131,7 +131,7 @@ def test_a_path_model_replays_with_every_result(small_clip: Path, path_model: Pa
 def test_without_a_compressor_no_result_claims_one(small_clip: Path, path_model: Path, tmp_path: Path) -> None:
     summary, _ = replayed(small_clip, path_model, PATH, tmp_path)
     ticks = pq.read_schema(tmp_path / "out" / "ticks.parquet").names
-    assert summary["compression"] is None
+    assert summary.compression is None
     assert not {"is_keyframe", "memory_slots", "commits", "patch_camera", "patch_block"} & set(ticks)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "compressor" not in page

@@ -165,7 +165,7 @@ def test_an_untrained_network_is_said_in_the_scene_and_in_the_metadata(messages:
 def test_the_summary_says_how_the_video_got_in(out: Path) -> None:
     viewer = json.loads((out / "summary.json").read_text())["viewer_file"]
     video = dict.fromkeys(CAMERAS, "passed through")
-    assert viewer == {"file": "drive.mcap", "layout": "drive_layout.json", "video": video}
+    assert viewer == {"file": "drive.mcap", "layout": "drive_layout.json", "video": video, "why": None}
 
 
 def one_camera(folder: Path, codec: str, options: dict[str, str], times_ns: list[int]) -> Path:

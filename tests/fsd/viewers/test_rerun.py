@@ -255,7 +255,8 @@ def test_words_are_said_when_they_change(logged: Logs, out: Path) -> None:
 
 def test_the_summary_names_the_file(logged: Logs, out: Path) -> None:
     rerun_file = json.loads((out / "summary.json").read_text())["rerun_file"]
-    assert rerun_file == {"file": "drive.rrd", "video": dict.fromkeys(CAMERAS, "passed through")}
+    assert rerun_file["file"] == "drive.rrd"
+    assert rerun_file["video"] == dict.fromkeys(CAMERAS, "passed through")
 
 
 def test_recordings_of_today_have_dates(small_clip: Path, tmp_path: Path) -> None:
