@@ -107,7 +107,7 @@ def test_without_ego_motion_the_replay_says_where_the_motion_came_from(
     printed = capsys.readouterr().out
     ticks = json.loads((tmp_path / "out" / "summary.json").read_text())["odometry_ticks"]
     assert set(ticks) == {"none", "image"}
-    motion = next(line for line in printed.splitlines() if line.startswith("motion"))
+    motion = next(line for line in printed.splitlines() if line.split()[:1] == ["motion"])
     assert [int(number) for number in re.findall(r"\d+", motion)] == [ticks["none"], ticks["image"]]
 
 
