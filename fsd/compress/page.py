@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from markupsafe import Markup
@@ -19,6 +20,8 @@ from fsd.html.bars import bars
 from fsd.html.charts import Series, line_chart
 from fsd.html.page import Banner, Page, data_uri, write_page
 from fsd.html.parts import caption, columns, part, picture, section, stat_tile, table
+from fsd.outputs.budget_metrics import BudgetMetrics
+from fsd.outputs.compress_summary import CompressSummary
 from fsd.outputs.journal import read_table
 from fsd.outputs.run_folder import list_column
 from fsd.replay.gaze_pictures import CAMERA_LABELS, count_reads, gaze_heats, gaze_strips, keyframe_strips
@@ -89,7 +92,7 @@ def _tiles(summary: dict[str, Any]) -> list[Markup]:
     surprises = sum(keyframes["reasons"]["surprise"].values())
     bound = gaze["sweep_bound_ticks"]
     return [
-        compression_tile(compression),
+        compression_tile(msgspec.convert(compression, BudgetMetrics)),
         stat_tile(
             "bytes out",
             f"{out_mb:.1f}",
@@ -234,4 +237,4 @@ def _what_was_run(summary: dict[str, Any], clip: Clip) -> Markup:
     facts = summary["clip"]
     rows = [("gaze", f"{summary['policy']}: {POLICIES[summary['policy']]}")]
     notes = [*facts["notes"], *(summary["cameras"] or {}).get("faults", [])]
-    return recording_section(summary, rows, clip.rig, notes)
+    return recording_section(msgspec.convert(summary, CompressSummary), rows, clip.rig, notes)
