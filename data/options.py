@@ -63,7 +63,7 @@ class Option:
         if self.choices is not None and item not in self.choices:
             return f"must be one of {', '.join(map(str, self.choices))}; got {item!r}"
         bounds = {"at least": self.at_least, "above": self.above, "at most": self.at_most}
-        given = [f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None]
+        given = [f"{relation} {bound:g}" for relation, bound in bounds.items() if bound is not None]
         if not given:
             return None
         is_inside = (
@@ -72,7 +72,7 @@ class Option:
             and (self.above is None or item > self.above)
             and (self.at_most is None or item <= self.at_most)
         )
-        return None if is_inside else f"must be {' and '.join(given)}{_of(self.unit)}, got {item}"
+        return None if is_inside else f"must be {' and '.join(given)}{self.unit and ' '}{self.unit}, got {item}"
 
 
 class OptionError(ValueError):
@@ -101,8 +101,9 @@ def declared_options(config: type) -> dict[str, Option]:
     found = {}
     for name in (each.name for each in fields(config)):
         for base in config.__mro__:
-            if name in inspect.get_annotations(base) and _KEY in (metadata := _field(base, name).metadata):
-                found[name] = replace(metadata[_KEY], group=base.__dict__.get("heading", ""))
+            if name in inspect.get_annotations(base) and _KEY in base.__dataclass_fields__[name].metadata:
+                declared = base.__dataclass_fields__[name].metadata[_KEY]
+                found[name] = replace(declared, group=base.__dict__.get("heading", ""))
                 break
     return found
 
@@ -125,11 +126,3 @@ class Options:
             problem = declared.problem(getattr(self, name))
             if problem is not None:
                 raise OptionError(name, problem)
-
-
-def _field(config: Any, name: str) -> Any:
-    return config.__dataclass_fields__[name]
-
-
-def _of(unit: str) -> str:
-    return f" {unit}" if unit else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from
-from fsd.commands.recording_options import (
+from fsd.commands.summary_lines import (
     print_assumptions,
     print_length,
     print_ratios,

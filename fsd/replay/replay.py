@@ -21,6 +21,8 @@ from fsd.extras import install_line
 from fsd.meters.energy_count import energy_count
 from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
 from fsd.outputs.run_folder import make_result_folder
+from fsd.outputs.run_info import Status
+from fsd.outputs.run_status import run_reported
 from fsd.outputs.summary_file import write_summary
 from fsd.outputs.tables import ResultTables
 from fsd.overlay.overlay import Overlay
@@ -55,27 +57,15 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"))
     record = RunRecord(clip, planner.metadata, config.latency_ms)
     moments = Moments(clip, planner.metadata) if config.report else None
-    write_summary(config.out, record.summary("running"))
-    try:
-        _run(config, clip, planner, record, moments, show_progress)
-    except KeyboardInterrupt:
-        _finish(config, clip, record.summary("interrupted"), moments)
-        raise
-    except BaseException as error:
-        try:
-            _finish(config, clip, record.summary("failed", error), moments)
-        except Exception as second:  # on a full disk nothing can be written; the first error is the one that matters
-            error.add_note(f"The summary or the report could not be written either: {second}")
-        raise
-    summary = record.summary("complete")
-    _finish(config, clip, summary, moments)
-    return summary
 
+    def report(status: Status, error: BaseException | None) -> ReplaySummary:
+        summary = record.summary(status, error)
+        write_summary(config.out, summary)
+        if moments is not None and status != "running":
+            write_report(config.out / "report.html", config.out, clip, moments)
+        return summary
 
-def _finish(config: ReplayConfig, clip: Clip, summary: ReplaySummary, moments: Moments | None) -> None:
-    write_summary(config.out, summary)
-    if moments is not None:
-        write_report(config.out / "report.html", config.out, clip, moments)
+    return run_reported(lambda: _run(config, clip, planner, record, moments, show_progress), report)
 
 
 def _run(
