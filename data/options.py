@@ -100,7 +100,8 @@ def declared_options(config: type) -> dict[str, Option]:
     """Field name -> declaration. A subclass that only changes a default keeps the declaration of its base."""
     found = {}
     for name in (each.name for each in fields(config)):
-        for base in config.__mro__:
+        bases: tuple[Any, ...] = config.__mro__
+        for base in bases:
             if name in inspect.get_annotations(base) and _KEY in base.__dataclass_fields__[name].metadata:
                 declared = base.__dataclass_fields__[name].metadata[_KEY]
                 found[name] = replace(declared, group=base.__dict__.get("heading", ""))

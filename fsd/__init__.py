@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fsd.data.rig import Rig as Rig
     from fsd.data.rig import load_rig as load_rig
     from fsd.replay.config import ReplayConfig as ReplayConfig
-    from fsd.replay.replay import replay as replay_clip
+    from fsd.replay.replay import replay as _replay
     from fsd.runtime.engine import Engine as Engine
     from fsd.runtime.network_planner import NetworkPlanner as NetworkPlanner
     from fsd.runtime.plan import Plan as Plan
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from fsd.runtime.planner import StepResult as StepResult
     from fsd.third_party.open_planner import open_planner as open_planner
     from fsd.version import __version__ as __version__
+
+    replay_clip = _replay
 
 _MODULES = {
     "Clip": "fsd.data.clip",
@@ -51,6 +53,7 @@ _MODULES = {
 """Public name -> module that defines it."""
 _OWN_NAMES = {"replay_clip": "replay"}
 """Public name -> name in its module: importing `fsd.replay` would replace a public name `replay`."""
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:

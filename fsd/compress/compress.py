@@ -1,7 +1,7 @@
-"""Run the compressor alone over a recording and show what it keeps: `fsd compress`. Needs no model.
+"""Run the compressor without a model over a recording and show what it keeps: `fsd compress`.
 
 Ctrl-C, a full disk or a broken file end the run early. What was compressed until then stays readable, and
-`summary.json` says how the run ended.
+`summary.json` states how the run ended.
 """
 
 import sys
@@ -40,7 +40,7 @@ def compress(config: CompressConfig, show_progress: bool = True) -> CompressSumm
 
     Raises:
         ClipError: nothing could be compressed.
-        FsdError: the run broke off; what was compressed is in `config.out`.
+        FsdError: the run failed; what was compressed until then is in `config.out`.
         KeyboardInterrupt: likewise, on Ctrl-C.
     """
     clip = open_clip(config.clip, config.cameras)

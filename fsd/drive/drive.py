@@ -1,6 +1,6 @@
-"""Closed loop: drivers on held-out roads of the simulator, scored with the measures of driving benchmarks.
+"""Drive held-out roads of the simulator in closed loop, and score with the measures of driving benchmarks.
 
-Routes are the same for every driver, so differences are paired. All of this is simulation.
+Every driver drives the same routes, so differences are paired. All results are simulated.
 """
 
 import json
@@ -58,18 +58,23 @@ class DriveConfig(Options):
     model: Path | None = option(None, "ONNX file of the network that drives", default_text="the packaged network")
     latency: str = option(
         "none",
-        "delay before a plan takes effect: none, real (the time it took to compute), or fixed:MS",
+        "delay before a plan takes effect: none, real (the time it took to compute), or fixed:MS, for example fixed:28",
         metavar="LATENCY",
     )
     follow: str = option(
-        FOLLOW[0], "part of a plan that is driven: its trajectory, by a tracker, or its own controls", choices=FOLLOW
+        FOLLOW[0],
+        "part of a plan that is driven: trajectory (a tracker follows it) or controls (curvature and acceleration)",
+        choices=FOLLOW,
     )
     draw_every_ticks: int = option(
-        1, "draw the cameras at every N-th tick only: 1 is 36 Hz, 4 is 9 Hz and faster", at_least=1, flag="--draw-every"
+        1,
+        "draw the camera images only every N ticks: 1 is 36 Hz; 4 is 9 Hz and runs faster",
+        at_least=1,
+        flag="--draw-every",
     )
     width_px: int = option(320, "width of every camera's images", unit="px", at_least=1, is_argument=False)
     height_px: int = option(240, "height of every camera's images", unit="px", at_least=1, is_argument=False)
-    workers: int = option(2, "processes; each drives one route at a time", at_least=1)
+    workers: int = option(2, "processes that drive; each drives one route at a time", at_least=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
