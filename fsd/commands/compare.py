@@ -1,15 +1,16 @@
 """`fsd compare`: arguments, and the printed table."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.exit_codes import OVER_LIMIT
-from fsd.compare.compare import compare_replays
 from fsd.compare.config import CompareConfig
-from fsd.outputs.compare_summary import CompareSummary
+
+if TYPE_CHECKING:
+    from fsd.outputs.compare_summary import CompareSummary
 
 EPILOG = """examples:
   fsd replay drive/ --model fp32.onnx --out a
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Compare and print."""
     config = config_from(CompareConfig, options)
+    from fsd.compare.compare import compare_replays
 
     result = compare_replays(config)
     if not options.json:
@@ -32,7 +34,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {**msgspec.to_builtins(result), "exit_code": OVER_LIMIT if result.within_tolerance is False else 0}
 
 
-def _print(result: CompareSummary, config: CompareConfig) -> None:
+def _print(result: "CompareSummary", config: CompareConfig) -> None:
     for label, run in (("A", result.runs.a), ("B", result.runs.b)):
         error = run.scores and run.scores.get("ade_3s_m")
         print(

@@ -1,18 +1,16 @@
 """`fsd compress`: arguments, and the printed summary."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from fsd.commands.arguments import add_options, config_from
-from fsd.commands.summary_lines import (
-    print_assumptions,
-    print_length,
-    print_ratios,
-)
-from fsd.compress.compress import CompressConfig, compress
-from fsd.compress.compression_log import LOG_FILE
+from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
+from fsd.compress.config import LOG_FILE, CompressConfig
 from fsd.compression.policy_names import POLICIES
-from fsd.outputs.compress_summary import CompressSummary, GazeLatencySummary, GazeSummary
 from fsd.runtime.health import describe_odometry
+
+if TYPE_CHECKING:
+    from fsd.outputs.compress_summary import CompressSummary, GazeLatencySummary, GazeSummary
 
 _POLICY_LINES = "\n".join(f"  {name:12} {description}" for name, description in POLICIES.items())
 EPILOG = f"""policies:
@@ -29,9 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, CompressConfig)
 
 
-def run(options: argparse.Namespace) -> CompressSummary:
+def run(options: argparse.Namespace) -> "CompressSummary":
     """Compress, and print what was kept."""
     config = config_from(CompressConfig, options)
+    from fsd.compress.compress import compress
 
     summary = compress(config)
     if not options.json:
@@ -39,7 +38,7 @@ def run(options: argparse.Namespace) -> CompressSummary:
     return summary
 
 
-def print_summary(summary: CompressSummary, config: CompressConfig) -> None:
+def print_summary(summary: "CompressSummary", config: CompressConfig) -> None:
     """Print the summary of a run."""
     compression, gaze, keyframes = summary.compression, summary.gaze, summary.keyframes
     print_length(summary)
@@ -66,7 +65,7 @@ def print_summary(summary: CompressSummary, config: CompressConfig) -> None:
     print(f"\n  written      {config.out}/{LOG_FILE} mosaic.png compress.html summary.json")
 
 
-def _format_sweep(gaze: GazeSummary) -> str:
+def _format_sweep(gaze: "GazeSummary") -> str:
     if not sum(gaze.patches.values()):
         return "no patches: no block is read at full resolution"
     oldest = f"oldest block {gaze.oldest_block_ticks} ticks"
@@ -75,7 +74,7 @@ def _format_sweep(gaze: GazeSummary) -> str:
     return f"{oldest} (the sweep's bound is {gaze.sweep_bound_ticks}), {gaze.swept_share:.0%} of patches by the sweep"
 
 
-def _format_latency(latency: GazeLatencySummary) -> str:
+def _format_latency(latency: "GazeLatencySummary") -> str:
     if not latency.read:
         return f"{latency.events} events, none read"
     return (

@@ -2,13 +2,15 @@
 
 import argparse
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.replay import print_summary
-from fsd.outputs.replay_summary import ReplaySummary
 from fsd.replay.config import ReplayConfig
-from fsd.replay.replay import replay
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
+
+if TYPE_CHECKING:
+    from fsd.outputs.replay_summary import ReplaySummary
 
 EPILOG = """examples:
   fsd demo
@@ -20,8 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, ReplayConfig, skip=("clip", "cameras"))
 
 
-def run(options: argparse.Namespace) -> ReplaySummary:
+def run(options: argparse.Namespace) -> "ReplaySummary":
     """Replay the packaged clip and print how to view the results."""
+    from fsd.replay.replay import replay
+
     with resources.as_file(resources.files("fsd") / "demo_clip") as clip:
         config = config_from(ReplayConfig, options, clip=clip)
         summary = replay(config)

@@ -2,16 +2,18 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import UsageError
-from fsd.outputs.compare_summary import ProfileComparison
-from fsd.outputs.profile_summary import ProfileSummary
 from fsd.profile.config import PACED, ProfileConfig
+
+if TYPE_CHECKING:
+    from fsd.outputs.compare_summary import ProfileComparison
+    from fsd.outputs.profile_summary import ProfileSummary
 
 EPILOG = """examples:
   fsd profile                                          the packaged clip, about two minutes
@@ -48,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> dict[str, Any] | ProfileComparison:
+def run(options: argparse.Namespace) -> "dict[str, Any] | ProfileComparison":
     """Profile or compare, and print; a missed limit sets the exit code."""
     if options.compare:
         from fsd.profile.compare_profiles import compare_profiles
@@ -74,7 +76,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | ProfileComparison:
     return {**msgspec.to_builtins(summary), "exit_code": DONE if is_met else OVER_LIMIT}
 
 
-def _profile(config: ProfileConfig, options: argparse.Namespace) -> ProfileSummary:
+def _profile(config: ProfileConfig, options: argparse.Namespace) -> "ProfileSummary":
     if options.onnx is not None:
         from fsd.profile.any_model import profile_model, shape_of
 

@@ -9,20 +9,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from
-from fsd.commands.summary_lines import (
-    print_assumptions,
-    print_length,
-    print_ratios,
-)
+from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, UsageError
-from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
-from fsd.replay.batch import Outcome, replay_many
-from fsd.replay.config import BatchOptions
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import BatchOptions, ReplayConfig
 from fsd.runtime.health import describe_odometry
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 if TYPE_CHECKING:
+    from fsd.outputs.replay_summary import ReplaySummary
     from fsd.replay.batch import Outcome
 
 EPILOG = """examples:
@@ -45,11 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, BatchOptions)
 
 
-def run(options: argparse.Namespace) -> dict[str, Any] | ReplaySummary:
+def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     """Replay, and print the summary."""
     if len(options.clips) > 1:
         return _run_many(options)
     config = config_from(ReplayConfig, options, clip=options.clips[0])
+    from fsd.replay.replay import replay
 
     summary = replay(config)
     if not options.json:
@@ -62,6 +57,7 @@ def _run_many(options: argparse.Namespace) -> dict[str, Any]:
     batch = config_from(BatchOptions, options)
     if template.cameras is not None:
         raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
+    from fsd.replay.batch import replay_many
 
     outcomes = replay_many(options.clips, template, batch.workers, batch.shard, batch.force, _print_outcome)
     good = sum(outcome.is_good for outcome in outcomes)
@@ -76,7 +72,7 @@ def _print_outcome(outcome: "Outcome") -> None:
     print(f"{outcome.status:9} {outcome.clip}{why}", file=sys.stderr, flush=True)
 
 
-def print_summary(summary: ReplaySummary, config: ReplayConfig) -> None:
+def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     """Print the summary of a replay."""
     print_length(summary)
     print(f"  network      {summary.model.name} ({summary.model.precision}), {summary.network}")
@@ -101,16 +97,17 @@ def print_summary(summary: ReplaySummary, config: ReplayConfig) -> None:
         if "ade_3s_m" in scores:
             print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
     print(f"  plan hash    {summary.plan_hash}")
-    viewer = summary.viewer_file or ViewerFile(file=None)
-    if viewer.why:
+    viewer = summary.viewer_file
+    if viewer and viewer.why:
         print(f"  no mcap      {viewer.why}")
-    for how in sorted(set(viewer.video.values()) - {"passed through"}):
-        print(f"  mcap video   {', '.join(name for name, each in viewer.video.items() if each == how)}: {how}")
+    video = viewer.video if viewer else {}
+    for how in sorted(set(video.values()) - {"passed through"}):
+        print(f"  mcap video   {', '.join(name for name, each in video.items() if each == how)}: {how}")
     wanted = {
         "overlay.mp4": config.overlay,
         "report.html": config.report,
-        "drive.mcap": viewer.file,
-        LAYOUT_FILE: viewer.file,
+        "drive.mcap": viewer and viewer.file,
+        LAYOUT_FILE: viewer and viewer.file,
         "drive.rrd": config.rerun,
     }
     files = ["plan.parquet", "ticks.parquet", "summary.json", *(name for name, is_there in wanted.items() if is_there)]

@@ -1,15 +1,18 @@
 """Lines that `fsd replay` and `fsd compress` both print: what was read, what was assumed, and the ratios."""
 
-from fsd.outputs.budget_metrics import BudgetMetrics
-from fsd.outputs.run_info import ClipInfo, RecordingRun
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fsd.outputs.budget_metrics import BudgetMetrics
+    from fsd.outputs.run_info import ClipInfo, RecordingRun
 
 
-def print_length(summary: RecordingRun) -> None:
+def print_length(summary: "RecordingRun") -> None:
     """The first line: what was read, and how much of it."""
     print(f"{summary.clip.name}: {summary.ticks} ticks, {summary.drive_s:.1f} s of driving at 36 Hz")
 
 
-def print_assumptions(clip: ClipInfo) -> None:
+def print_assumptions(clip: "ClipInfo") -> None:
     """What was missing, and what had to be assumed."""
     if clip.missing_cameras:
         print(f"  masked       {', '.join(clip.missing_cameras)} (no video)")
@@ -18,7 +21,7 @@ def print_assumptions(clip: ClipInfo) -> None:
             print(f"  note         {note}")
 
 
-def print_ratios(compression: BudgetMetrics) -> None:
+def print_ratios(compression: "BudgetMetrics") -> None:
     """The three ratios, always together."""
     print(
         f"  compression  {compression.budget}: R_px {compression.r_px}:1, R_tok {compression.r_tok}:1, "

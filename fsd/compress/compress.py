@@ -12,8 +12,8 @@ import numpy as np
 from tqdm import tqdm
 
 from fsd.compress.compress_record import CompressRecord
-from fsd.compress.compression_log import LOG_FILE, log_row, log_schema
-from fsd.compress.config import CompressConfig, parse_budget
+from fsd.compress.compression_log import log_row, log_schema
+from fsd.compress.config import LOG_FILE, CompressConfig, parse_budget
 from fsd.compress.mosaic import mosaic
 from fsd.compress.page import write_compress_page
 from fsd.compression.budget import ALL_BLOCKS

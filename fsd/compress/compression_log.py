@@ -17,8 +17,6 @@ from fsd.version import __version__
 USUAL_DEVIATION = 16
 """A block's usual deviation, in the units of its surprise."""
 
-LOG_FILE = "compression_log.parquet"
-
 
 def log_schema(budget: Budget, policy: str) -> pa.Schema:
     """Columns of the log; the file's metadata names budget and policy."""

@@ -9,6 +9,9 @@ from fsd.compression.policy_names import POLICIES
 from fsd.data.options import OptionError, option, results_folder
 from fsd.data.recording_options import RecordingOptions
 
+LOG_FILE = "compression_log.parquet"
+"""Name of the table that a run writes."""
+
 _CUSTOM_BUDGET = re.compile(r"(\d+)x(\d+)\+(\d+)")
 
 

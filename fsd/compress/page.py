@@ -10,7 +10,7 @@ import pyarrow as pa
 from markupsafe import Markup
 from PIL import Image
 
-from fsd.compress.compression_log import LOG_FILE
+from fsd.compress.config import LOG_FILE
 from fsd.compression.policy_names import POLICIES
 from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.clip import Clip
@@ -233,4 +233,4 @@ def _bytes(log: pa.Table) -> Markup:
 def _what_was_run(summary: CompressSummary, clip: Clip) -> Markup:
     rows = [("gaze", f"{summary.policy}: {POLICIES[summary.policy]}")]
     notes = [*summary.clip.notes, *(summary.cameras.faults if summary.cameras else ())]
-    return recording_section(msgspec.to_builtins(summary), rows, clip.rig, summary.clip.cameras, notes)
+    return recording_section(msgspec.to_builtins(summary), rows, clip.rig, notes)

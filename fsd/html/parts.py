@@ -3,8 +3,8 @@
 Every text may be `str`, which is escaped, or `Markup` made by this package.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -61,6 +61,12 @@ def stat_tile(
     return render("stat_tile", name=name, values=values, unit=unit, note=note, tone=tone)
 
 
+def quantity_tile(name: str, quantity: Mapping[str, Any], unit: str) -> Markup:
+    """A `value` that may be None, with the `tag` and `source` that say where it is from."""
+    value, note = quantity["value"], f"{quantity['tag']}: {quantity['source']}"
+    return stat_tile(name, "–", note=note) if value is None else stat_tile(name, f"{value:.3g}", unit, note)
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], groups: Sequence[tuple[str, int]] = ()) -> Markup:
     """A table; the first column names the row, all others are right-aligned.
 
@@ -98,7 +104,7 @@ def toned(text: str, tone: Tone, tip: str = "") -> Markup:
 
 def prose(text: str) -> Markup:
     """A table cell of words, which may break into lines."""
-    return render("span", text=text, css="prose", tip="")
+    return Markup('<span class="prose">{}</span>').format(text)
 
 
 def picture(source: str, alt: str) -> Markup:

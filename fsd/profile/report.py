@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from fsd.data.frames import RATE_HZ
 from fsd.html.page import Banner, Page, write_page
-from fsd.html.parts import bullets, caption, columns, part, prose, section, stat_tile, table, toned
+from fsd.html.parts import bullets, caption, columns, part, prose, quantity_tile, section, stat_tile, table, toned
 from fsd.outputs.profile_scenario import MemoryGrowth, ScenarioSummary
 from fsd.outputs.profile_summary import Execution, MeterValidation, NetworkCostSummary
 from fsd.profile import charts
@@ -69,8 +69,7 @@ def _facts(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _tiles(name: str, scenario: Mapping[str, Any]) -> list[Markup]:
-    latency, deadline, joules = scenario["latency_ms"], scenario["deadline"], scenario["energy"]["joules_per_tick"]
-    missed = deadline["misses"]
+    latency, deadline = scenario["latency_ms"], scenario["deadline"]
     return [
         stat_tile(
             "latency",
@@ -80,17 +79,12 @@ def _tiles(name: str, scenario: Mapping[str, Any]) -> list[Markup]:
         ),
         stat_tile(
             "deadline misses",
-            str(missed),
+            str(deadline["misses"]),
             f"of {scenario['ticks']}",
             f"{name} · deadline {deadline['deadline_ms']:.2f} ms",
-            "bad" if missed else "good",
+            "bad" if deadline["misses"] else "good",
         ),
-        stat_tile(
-            "energy",
-            "–" if joules["value"] is None else f"{joules['value']:.3g}",
-            "" if joules["value"] is None else "J per tick",
-            f"{joules['tag']}: {joules['source']}",
-        ),
+        quantity_tile("energy", scenario["energy"]["joules_per_tick"], "J per tick"),
     ]
 
 
@@ -196,7 +190,7 @@ def _network(summary: Mapping[str, Any]) -> Markup:
             each["kind"],
             f"{each['median_us']:.0f}",
             f"{each['share']:.1%}",
-            _percent(each["peak_share"]),
+            _number(each["peak_share"], ".0%"),
         ]
         for each in slowest
     ]
@@ -252,15 +246,11 @@ def _power(summary: Mapping[str, Any]) -> Markup:
 
 
 def _ms(value: float | None) -> str:
-    return "refused" if value is None else f"{value:.2f}"
+    return _number(value, missing="refused")
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.0%}"
+def _number(value: float | None, form: str = ".2f", missing: str = "") -> str:
+    return missing if value is None else f"{value:{form}}"
 
 
 def _range(quantity: Mapping[str, Any]) -> str:

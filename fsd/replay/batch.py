@@ -15,8 +15,8 @@ from fsd.data.errors import FsdError, UsageError
 from fsd.data.files import write_text
 from fsd.outputs.replay_summary import ReplaySummary
 from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
-from fsd.replay.config import Shard
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig, Shard
+from fsd.replay.replay import replay
 from fsd.version import __version__
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from fsd.data.clip import Clip
-from fsd.data.frames import CAMERAS
 from fsd.html.page import Page, write_page
 from fsd.outputs.run_folder import load_run
 from fsd.replay import replay_sections as sections
@@ -43,13 +42,8 @@ def write_report(path: Path, folder: Path, clip: Clip, moments: Moments) -> None
             run_sections.compressor(summary, metrics, moments.thumbnails),
             run_sections.timing(summary, metrics),
             run_sections.faults(summary, metrics),
-            run_sections.what_was_run(summary, clip.rig, present_cameras(clip)),
+            run_sections.what_was_run(summary, clip.rig),
         ],
         footer=sections.footer(summary),
     )
     write_page(path, page)
-
-
-def present_cameras(clip: Clip) -> list[str]:
-    """Names of the cameras that have a video."""
-    return [name for name, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None]

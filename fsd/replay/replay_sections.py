@@ -10,7 +10,7 @@ from markupsafe import Markup
 from fsd.data.frames import CAMERAS
 from fsd.html.charts import Key, Mark, Series, legend, line_chart
 from fsd.html.page import Banner, data_uri
-from fsd.html.parts import Picture, caption, gallery, gallery_link, section, stat_tile
+from fsd.html.parts import Picture, caption, gallery, gallery_link, quantity_tile, section, stat_tile
 from fsd.replay.path_picture import draw_drive, draw_plans
 from fsd.replay.run_metrics import RunMetrics
 from fsd.replay.worst_ticks import Moment
@@ -48,7 +48,7 @@ def banners(summary: dict[str, Any]) -> list[Banner]:
 
 def tiles(summary: dict[str, Any]) -> list[Markup]:
     """The headline figures."""
-    plan_ms, deadline, joules = summary["stages_ms"]["plan"], summary["deadline"], summary["joules_per_tick"]
+    plan_ms, deadline = summary["stages_ms"]["plan"], summary["deadline"]
     missed = deadline["ticks_over"]
     return [
         _plan_error_tile(summary),
@@ -66,12 +66,7 @@ def tiles(summary: dict[str, Any]) -> list[Markup]:
             f"p99 {plan_ms['p99']:.1f} · max {plan_ms['max']:.1f} · n = {plan_ms['samples']}",
         ),
         *([compression_tile(summary["compression"])] if summary["compression"] else []),
-        stat_tile(
-            "energy",
-            "–" if joules["value"] is None else f"{joules['value']:.2f}",
-            "" if joules["value"] is None else "J per tick",
-            f"{joules['tag']}: {joules['source']}",
-        ),
+        quantity_tile("energy", summary["joules_per_tick"], "J per tick"),
         stat_tile(
             "speed",
             f"{summary['times_real_time']:.2f}",

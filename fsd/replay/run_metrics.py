@@ -49,7 +49,7 @@ class RunMetrics:
         poses: (T, 4) driven x m, y m, yaw rad, v m/s, NaN where unknown; None without a driven path.
         errors: None without a driven path long enough.
         compressor: None for a planner without one.
-        is_valid: (T, 8) bool; age_ms (T, 8), NaN where there was no image; is_ok (T,) health was `ok`.
+        is_valid: (T, 8) bool; age_ms (T, 8), NaN where there was no image.
     """
 
     time_s: np.ndarray
@@ -61,7 +61,6 @@ class RunMetrics:
     compressor: CompressorMetrics | None
     is_valid: np.ndarray
     age_ms: np.ndarray
-    is_ok: np.ndarray
 
 
 def measure_run(run: Run, ego: EgoTrack | None) -> RunMetrics:
@@ -83,7 +82,6 @@ def measure_run(run: Run, ego: EgoTrack | None) -> RunMetrics:
         compressor=_compressor(run) if "patch_camera" in run.ticks.column_names else None,
         is_valid=list_column(run.ticks, "is_valid") > 0,
         age_ms=np.where(age_ns < 0, np.nan, age_ns / 1e6),
-        is_ok=np.array([health == "ok" for health in run.plan["health"].to_pylist()]),
     )
 
 

@@ -1,6 +1,6 @@
 """The lower part of a replay's report: what the compressor read, timing, faults, what was run. Data in, HTML out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,22 +122,18 @@ def faults(summary: dict[str, Any], metrics: RunMetrics) -> Markup:
     return section("Faults", *parts)
 
 
-def what_was_run(summary: dict[str, Any], rig: Rig, present: Collection[str]) -> Markup:
+def what_was_run(summary: dict[str, Any], rig: Rig) -> Markup:
     """Clip, rig and model."""
     model = summary["model"]
     rows = [
         ("model", f"{model['name']}, {model['precision']}"),
         ("weights", f"{str(model['weights_sha256'])[:16] or 'not named'}, {summary['network']}"),
     ]
-    return recording_section(summary, rows, rig, present, summary["clip"]["notes"])
+    return recording_section(summary, rows, rig, summary["clip"]["notes"])
 
 
 def recording_section(
-    summary: dict[str, Any],
-    rows: Collection[tuple[str, str]],
-    rig: Rig,
-    present: Collection[str],
-    notes: Collection[str],
+    summary: dict[str, Any], rows: Collection[tuple[str, str]], rig: Rig, notes: Sequence[str]
 ) -> Markup:
     """Clip, rig and budget, `rows` of the command besides, and `notes` in small print."""
     clip, compression = summary["clip"], summary["compression"]
@@ -151,4 +147,5 @@ def recording_section(
         *([("budget", budget)] if budget else []),
         *rows,
     ]
-    return section("What was run", columns(described(facts), draw_rig(rig, present)), bullets([*notes], is_note=True))
+    rig_view = draw_rig(rig, clip["cameras"])
+    return section("What was run", columns(described(facts), rig_view), bullets(notes, is_note=True))

@@ -1,4 +1,6 @@
 import argparse
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,3 +86,13 @@ def test_every_option_of_every_command_is_explained(command: str) -> None:
         assert action.help, action
         if action.option_strings[0:1] != ["-h"]:
             assert len(action.help.split()) > 2, action
+
+
+@pytest.mark.parametrize("command", ["replay", "demo", "compress", "compare", "profile", "train", "export"])
+def test_help_of_a_command_loads_no_decoder_runtime_or_framework(command: str) -> None:
+    script = (
+        f"import sys\nfrom fsd.commands.parser import build_parser\nbuild_parser({command!r})\n"
+        "print(sorted({'av', 'numba', 'onnxruntime', 'pyarrow', 'torch', 'shtab'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -133,6 +133,9 @@ def test_without_the_extra_it_says_how_to_install_it(
 
 
 def test_asking_for_help_does_not_load_the_generator() -> None:
-    script = "import sys\nfrom fsd.commands.parser import build_parser\nbuild_parser('completion')\nprint('shtab' in sys.modules)"
+    script = (
+        "import sys\nfrom fsd.commands.parser import build_parser\n"
+        "build_parser('completion')\nprint('shtab' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

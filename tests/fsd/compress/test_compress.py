@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fsd.cli import main
-from fsd.compress.compress import CompressConfig, compress, parse_budget
-from fsd.compress.compression_log import LOG_FILE, log_schema
+from fsd.compress.compress import compress
+from fsd.compress.compression_log import log_schema
+from fsd.compress.config import LOG_FILE, CompressConfig, parse_budget
 from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.compression.policy_names import POLICIES

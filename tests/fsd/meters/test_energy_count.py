@@ -6,7 +6,8 @@ import fsd.meters.energy_count
 from fsd.meters.energy_count import READ_EVERY_S, EnergyCount
 from fsd.outputs.replay_summary import ReplaySummary
 from fsd.outputs.summary_file import load_summary
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 
 
 class Meter:

@@ -15,7 +15,8 @@ from fsd.cli import main
 from fsd.data.errors import OutputError
 from fsd.outputs.journal import read_table
 from fsd.outputs.replay_summary import ReplaySummary
-from fsd.replay.replay import ReplayConfig, replay
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 
 CLIP_TICKS = 40
 
