@@ -7,7 +7,7 @@ Python caller and for the command line alike.
 import inspect
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -98,15 +98,13 @@ def results_folder(default: str) -> Any:
 
 def declared_options(config: type) -> dict[str, Option]:
     """Field name -> declaration. A subclass that only changes a default keeps the declaration of its base."""
-    found = {}
-    for name in (each.name for each in fields(config)):
-        bases: tuple[Any, ...] = config.__mro__
-        for base in bases:
-            if name in inspect.get_annotations(base) and _KEY in base.__dataclass_fields__[name].metadata:
-                declared = base.__dataclass_fields__[name].metadata[_KEY]
-                found[name] = replace(declared, group=base.__dict__.get("heading", ""))
-                break
-    return found
+    found: dict[str, Option] = {}
+    for base in filter(is_dataclass, config.__mro__):
+        own, heading = inspect.get_annotations(base), base.__dict__.get("heading", "")
+        for each in fields(base):
+            if each.name in own and _KEY in each.metadata:
+                found.setdefault(each.name, replace(each.metadata[_KEY], group=heading))
+    return {each.name: found[each.name] for each in fields(config) if each.name in found}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from fsd.compression.budget import PATCH_PX, SWEEP_TICKS
 from fsd.compression.tick import CompressedTick
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame, FrameSet
-from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, rgb_picture
+from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, rgb_image
 from fsd.overlay.gauges import Fonts
 
 WIDTH_PX, HEIGHT_PX = GRID_COLUMNS * PATCH_PX, GRID_ROWS * PATCH_PX
@@ -23,10 +23,10 @@ _HEAD_PX, _LABEL_PX, _FOOT_PX, _GAP_PX = 60, 34, 56, 10
 
 def kept_picture(compressed: CompressedTick, camera: int) -> Image.Image:
     """One camera as the network gets it, RGB of 640x480: base image enlarged, patches in their places."""
-    picture = rgb_picture(_unpacked(compressed.retina[camera]), (WIDTH_PX, HEIGHT_PX))
+    picture = rgb_image(_unpacked(compressed.retina[camera]), (WIDTH_PX, HEIGHT_PX))
     for index in np.flatnonzero(compressed.patch_camera == camera):
         row, column = divmod(int(compressed.patch_block[index]), GRID_COLUMNS)
-        patch = rgb_picture(_unpacked(compressed.patches[index]), (PATCH_PX, PATCH_PX))
+        patch = rgb_image(_unpacked(compressed.patches[index]), (PATCH_PX, PATCH_PX))
         picture.paste(patch, (column * PATCH_PX, row * PATCH_PX))
     return picture
 
@@ -86,7 +86,7 @@ def _draw_pair(
         draw.text((x + WIDTH_PX + _GAP_PX, y + 5), "keyframe", fill=GAZE, font=fonts[18])
     y += _LABEL_PX
     if frame is not None:
-        canvas.paste(rgb_picture(frame, (WIDTH_PX, height)), (x, y))
+        canvas.paste(rgb_image(frame, (WIDTH_PX, height)), (x, y))
     x += WIDTH_PX + _GAP_PX
     if not compressed.camera_valid[index]:
         draw.rectangle((x, y, x + WIDTH_PX - 1, y + height - 1), fill=DARK)

@@ -4,7 +4,6 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 from markupsafe import Markup
@@ -90,7 +89,7 @@ def _tiles(summary: CompressSummary) -> list[Markup]:
     surprises = sum(keyframes.reasons["surprise"].values())
     bound = gaze.sweep_bound_ticks
     return [
-        compression_tile(msgspec.to_builtins(compression)),
+        compression_tile(compression),
         stat_tile(
             "bytes out",
             f"{compression.bytes_out_per_second / 1e6:.1f}",
@@ -233,4 +232,4 @@ def _bytes(log: pa.Table) -> Markup:
 def _what_was_run(summary: CompressSummary, clip: Clip) -> Markup:
     rows = [("gaze", f"{summary.policy}: {POLICIES[summary.policy]}")]
     notes = [*summary.clip.notes, *(summary.cameras.faults if summary.cameras else ())]
-    return recording_section(msgspec.to_builtins(summary), rows, clip.rig, notes)
+    return recording_section(summary, rows, clip.rig, notes)

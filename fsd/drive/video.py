@@ -56,7 +56,7 @@ def film(pool: DriverPool, spec: str, scenario: str, seed: int, path: Path) -> P
             ego, command = env.ego(), env.command()
             controls = driver.controls(env)
             assert driver.last is not None
-            video.write(np.asarray(painter.picture(driver.last, ego, command)))
+            video.write(np.asarray(painter.paint(driver.last, ego, command)))
             env.step(*controls)
     finally:
         video.close()
