@@ -42,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _builtins(result: object) -> object:
-    """A result as JSON types; a command may return its summary."""
+    """A result as JSON types; a command returns these or its summary."""
+    if isinstance(result, dict):
+        return result
     import msgspec  # not at the top: `fsd doctor` must run without it
 
     return msgspec.to_builtins(result)

@@ -22,7 +22,6 @@ from fsd.compression.policies import make_policy, make_selection, policy_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import Clip, open_clip
 from fsd.data.files import replacing
-from fsd.data.frame_source import FrameSource
 from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.outputs.compress_summary import CompressSummary, MosaicTick
 from fsd.outputs.journal import TableJournal
@@ -69,14 +68,7 @@ def _run(
     last_read = np.full(ALL_BLOCKS, -1, np.int64)
     with ExitStack() as stack:
         table = stack.enter_context(closing(TableJournal(config.out / LOG_FILE, log_schema(budget, config.policy))))
-        source = stack.enter_context(
-            FrameSource(
-                clip,
-                workers=config.decode_workers,
-                max_age_ns=round(config.max_age_ms * 1e6),
-                max_ticks=config.max_ticks,
-            )
-        )
+        source = stack.enter_context(config.frame_source(clip))
         stack.callback(lambda: record.finish(source.report))
         mosaic_count = _mosaic_count(config.mosaic_s, source.expected_ticks)
         progress = stack.enter_context(

@@ -15,7 +15,6 @@ from tqdm import tqdm
 from fsd.data.clip import Clip, open_clip
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import UsageError
-from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
 from fsd.extras import install_line
 from fsd.meters.energy_count import energy_count
@@ -81,14 +80,7 @@ def _run(
         if config.overlay:
             overlay = Overlay(config.out / "overlay.mp4", clip, planner.metadata, config.overlay_config)
             images.append(stack.enter_context(closing(overlay)))
-        source = stack.enter_context(
-            FrameSource(
-                clip,
-                workers=config.decode_workers,
-                max_age_ns=round(config.max_age_ms * 1e6),
-                max_ticks=config.max_ticks,
-            )
-        )
+        source = stack.enter_context(config.frame_source(clip))
         stack.callback(lambda: record.finish(source.report))
         viewers = _open_viewers(config, clip, planner, record, stack)
         if worst_ticks is not None:
