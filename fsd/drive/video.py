@@ -10,11 +10,11 @@ import numpy as np
 
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
-from fsd.data.errors import OutputError
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.rig import Rig
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.drive.drive import DriveResult, DriverPool, driver_name
+from fsd.outputs.run_folder import writing_to
 from fsd.overlay.painter import OverlayPainter
 from fsd.overlay.video_writer import VideoWriter
 
@@ -33,14 +33,12 @@ def film_extremes(result: DriveResult, count: int) -> list[Path]:
     ranked = sorted((score.driving_score, *route) for route, score in result.scores[driver_name(spec)].items())
     films = [("worst", *route) for route in ranked[:count]] + [("best", *route) for route in ranked[-count:][::-1]]
     folder = config.out / "videos"
-    try:
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         return [
             film(pool, spec, scenario, seed, folder / f"{kind}-{scenario}-{seed}.mp4")
             for kind, _, scenario, seed in films
         ]
-    except OSError as error:
-        raise OutputError(f"Cannot write to {folder}: {error.strerror}. Name another folder with --out.") from error
 
 
 def film(pool: DriverPool, spec: str, scenario: str, seed: int, path: Path) -> Path:

@@ -1,6 +1,7 @@
 """Result folders: make one, and read back what a replay wrote, finished or not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +21,17 @@ def make_result_folder(folder: Path, stale: Iterable[str] = ()) -> None:
     Raises:
         OutputError: the folder cannot be made or changed.
     """
-    try:
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in stale:
             (folder / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn an `OSError` inside into an `OutputError` that names the folder."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(f"Cannot write to {folder}: {error.strerror}. Name another folder with --out.") from error
 
