@@ -1,4 +1,4 @@
-"""What a run of `fsd compress` adds up to: counters, ratios and latencies for its `summary.json`.
+"""Collect counters, ratios and latencies for the `summary.json` of `fsd compress`.
 
 docs/compress.md describes the fields. Memory use is constant except for 4 bytes per tick.
 """

@@ -15,12 +15,13 @@ from tqdm import tqdm
 from fsd.data.clip import Clip, open_clip
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import UsageError
-from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
 from fsd.extras import install_line
 from fsd.meters.energy_count import energy_count
 from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
 from fsd.outputs.run_folder import make_result_folder
+from fsd.outputs.run_info import Status
+from fsd.outputs.run_status import run_reported
 from fsd.outputs.summary_file import write_summary
 from fsd.outputs.tables import ResultTables
 from fsd.overlay.video_writer import Overlay
@@ -54,27 +55,15 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"))
     record = RunRecord(clip, planner.metadata, config.latency_ms)
     worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
-    write_summary(config.out, record.summary("running"))
-    try:
-        _run(config, clip, planner, record, worst_ticks, show_progress)
-    except KeyboardInterrupt:
-        _finish(config, clip, record.summary("interrupted"), worst_ticks)
-        raise
-    except BaseException as error:
-        try:
-            _finish(config, clip, record.summary("failed", error), worst_ticks)
-        except Exception as second:  # on a full disk nothing can be written; the first error matters
-            error.add_note(f"The summary or the report could not be written either: {second}")
-        raise
-    summary = record.summary("complete")
-    _finish(config, clip, summary, worst_ticks)
-    return summary
 
+    def report(status: Status, error: BaseException | None) -> ReplaySummary:
+        summary = record.summary(status, error)
+        write_summary(config.out, summary)
+        if worst_ticks is not None and status != "running":
+            write_report(config.out / "report.html", config.out, clip, worst_ticks)
+        return summary
 
-def _finish(config: ReplayConfig, clip: Clip, summary: ReplaySummary, worst_ticks: WorstTicks | None) -> None:
-    write_summary(config.out, summary)
-    if worst_ticks is not None:
-        write_report(config.out / "report.html", config.out, clip, worst_ticks)
+    return run_reported(lambda: _run(config, clip, planner, record, worst_ticks, show_progress), report)
 
 
 def _run(
@@ -91,14 +80,7 @@ def _run(
         if config.overlay:
             overlay = Overlay(config.out / "overlay.mp4", clip, planner.metadata, config.overlay_config)
             images.append(stack.enter_context(closing(overlay)))
-        source = stack.enter_context(
-            FrameSource(
-                clip,
-                workers=config.decode_workers,
-                max_age_ns=round(config.max_age_ms * 1e6),
-                max_ticks=config.max_ticks,
-            )
-        )
+        source = stack.enter_context(config.frame_source(clip))
         stack.callback(lambda: record.finish(source.report))
         viewers = _open_viewers(config, clip, planner, record, stack)
         if worst_ticks is not None:
