@@ -172,7 +172,7 @@ def test_a_profile_compared_with_itself_is_within_noise(profiled: Path, capsys: 
 @pytest.mark.parametrize("content", [{"ticks": 3}, {"schema": 2}, {"command": "replay", "schema_version": 3}])
 def test_only_profiles_of_this_schema_are_compared(content: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text(json.dumps(content))
-    with pytest.raises(UsageError, match="summary.json"):
+    with pytest.raises(UsageError, match=r"summary\.json"):
         compare_profiles(tmp_path / "summary.json", tmp_path / "summary.json")
 
 
