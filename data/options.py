@@ -7,7 +7,7 @@ Python caller and for the command line alike.
 import inspect
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -63,7 +63,7 @@ class Option:
         if self.choices is not None and item not in self.choices:
             return f"must be one of {', '.join(map(str, self.choices))}; got {item!r}"
         bounds = {"at least": self.at_least, "above": self.above, "at most": self.at_most}
-        given = [f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None]
+        given = [f"{relation} {bound:g}" for relation, bound in bounds.items() if bound is not None]
         if not given:
             return None
         is_inside = (
@@ -72,7 +72,7 @@ class Option:
             and (self.above is None or item > self.above)
             and (self.at_most is None or item <= self.at_most)
         )
-        return None if is_inside else f"must be {' and '.join(given)}{_of(self.unit)}, got {item}"
+        return None if is_inside else f"must be {' and '.join(given)}{self.unit and ' '}{self.unit}, got {item}"
 
 
 class OptionError(ValueError):
@@ -98,13 +98,13 @@ def results_folder(default: str) -> Any:
 
 def declared_options(config: type) -> dict[str, Option]:
     """Field name -> declaration. A subclass that only changes a default keeps the declaration of its base."""
-    found = {}
-    for name in (each.name for each in fields(config)):
-        for base in config.__mro__:
-            if name in inspect.get_annotations(base) and _KEY in (metadata := _field(base, name).metadata):
-                found[name] = replace(metadata[_KEY], group=base.__dict__.get("heading", ""))
-                break
-    return found
+    found: dict[str, Option] = {}
+    for base in filter(is_dataclass, config.__mro__):
+        own, heading = inspect.get_annotations(base), base.__dict__.get("heading", "")
+        for each in fields(base):
+            if each.name in own and _KEY in each.metadata:
+                found.setdefault(each.name, replace(each.metadata[_KEY], group=heading))
+    return {each.name: found[each.name] for each in fields(config) if each.name in found}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +125,3 @@ class Options:
             problem = declared.problem(getattr(self, name))
             if problem is not None:
                 raise OptionError(name, problem)
-
-
-def _field(config: Any, name: str) -> Any:
-    return config.__dataclass_fields__[name]
-
-
-def _of(unit: str) -> str:
-    return f" {unit}" if unit else ""

@@ -5,7 +5,6 @@ For two models, two budgets, FP32 and INT8, or two versions of this program. Rea
 
 from collections.abc import Mapping
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -27,7 +26,7 @@ def compare_replays(config: CompareConfig) -> CompareSummary:
     result = _result(comparison, config.tolerance)
     if config.page is not None:
         timestamp_ns = comparison.a.timestamp_ns[comparison.rows_a]
-        write_comparison_page(config.page, timestamp_ns, comparison.differences, msgspec.to_builtins(result))
+        write_comparison_page(config.page, timestamp_ns, comparison.differences, result)
     return result
 
 

@@ -1,6 +1,7 @@
 """Result folders: make one, and read back what a replay wrote, finished or not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +21,17 @@ def make_result_folder(folder: Path, stale: Iterable[str] = ()) -> None:
     Raises:
         OutputError: the folder cannot be made or changed.
     """
-    try:
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in stale:
             (folder / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn an `OSError` inside into an `OutputError` that names the folder."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(f"Cannot write to {folder}: {error.strerror}. Name another folder with --out.") from error
 
@@ -45,12 +53,12 @@ class Run:
     @property
     def tick(self) -> np.ndarray:
         """(T,) int64 tick numbers."""
-        return self.plan["tick"].to_numpy().astype(np.int64)
+        return np.asarray(self.plan["tick"], np.int64)
 
     @property
     def timestamp_ns(self) -> np.ndarray:
         """(T,) int64 tick times."""
-        return self.plan["t_ns"].to_numpy()
+        return np.asarray(self.plan["t_ns"])
 
     @property
     def trajectory(self) -> np.ndarray:
@@ -60,7 +68,7 @@ class Run:
     @property
     def plan_ms(self) -> np.ndarray:
         """(T,) compressor + network + plan of each tick."""
-        return np.sum([self.ticks[f"{stage}_ms"].to_numpy() for stage in STAGES[1:4]], axis=0)
+        return np.asarray(np.sum([self.ticks[f"{stage}_ms"].to_numpy() for stage in STAGES[1:4]], axis=0))
 
 
 def load_run(folder: Path) -> Run:
@@ -93,4 +101,4 @@ def list_column(table: pa.Table, name: str) -> np.ndarray:
     if isinstance(column, pa.ChunkedArray):  # a table without rows has no chunk
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     size = column.type.list_size
-    return column.flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
+    return np.asarray(column.flatten().to_numpy(zero_copy_only=False)).reshape(-1, size)

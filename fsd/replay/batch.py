@@ -1,6 +1,7 @@
 """Replay many recordings, each in its own process, so that a failure or a crashed decoder does not affect the others.
 
-Complete results are not computed again: a run that was stopped continues. Shards divide a list between machines.
+Complete results are not computed again, so a stopped batch continues where it was. Shards divide a list between
+machines.
 """
 
 import json
@@ -19,10 +20,12 @@ from fsd.replay.config import ReplayConfig, Shard
 from fsd.replay.replay import replay
 from fsd.version import __version__
 
+ERROR_FILE = "error.txt"
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one recording ended: `complete`, `kept` (was complete before), `failed` or `crashed`, and why."""
+    """How one recording ended: `complete`, `kept` (was complete before), `failed` or `crashed`, with its `error`."""
 
     clip: str
     out: str
@@ -49,12 +52,12 @@ def replay_many(
 
     Args:
         clips: recordings; template: settings of all of them; workers: recordings at a time.
-        shard: the part of them for this machine; None is all.
-        force: replay complete ones too.
-        progress: called with every recording as it ends.
+        shard: the recordings for this machine; None is all.
+        force: also replay recordings whose results are complete.
+        progress: called when a recording ends.
 
     Raises:
-        UsageError: two recordings would write into one folder.
+        UsageError: two recordings have the same name, and so the same result folder.
     """
     shard = shard or Shard()
     configs = [
@@ -77,10 +80,10 @@ def replay_many(
 
 def _names(clips: Sequence[Path]) -> list[str]:
     names = [clip.resolve().stem if clip.is_file() else clip.resolve().name for clip in clips]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
         raise UsageError(
-            f"More than one recording is called {', '.join(twice)}; their results would go into one folder. "
+            f"More than one recording is called {', '.join(repeated)}; their results would go into one folder. "
             "Replay them with separate --out folders, or rename them."
         )
     return names
@@ -91,32 +94,31 @@ def _replay_in_process(config: ReplayConfig, force: bool) -> Outcome:
     if not force and before and before.status == "complete" and before.fsd_version == __version__:
         return _outcome(config, before, "kept")
     (config.out / SUMMARY_FILE).unlink(missing_ok=True)
-    process = multiprocessing.get_context("spawn").Process(target=_replay_quietly, args=(config,))
+    process = multiprocessing.get_context("spawn").Process(target=_replay_or_exit, args=(config,))
     process.start()
     process.join()
     summary = _read_summary(config)
     if process.exitcode == 0 and summary:
         return _outcome(config, summary, "complete")
-    if (refusal := config.out / "error.txt").exists():
-        return Outcome(str(config.clip), str(config.out), "failed", refusal.read_text(encoding="utf-8").strip())
+    if (error_file := config.out / ERROR_FILE).exists():
+        return Outcome(str(config.clip), str(config.out), "failed", error_file.read_text(encoding="utf-8").strip())
     if summary and summary.status in ("failed", "interrupted"):
         return _outcome(config, summary, "failed")
     return Outcome(str(config.clip), str(config.out), "crashed", f"the process ended with {process.exitcode}")
 
 
-def _replay_quietly(config: ReplayConfig) -> None:
-    refusal = config.out / "error.txt"
-    refusal.unlink(missing_ok=True)
+def _replay_or_exit(config: ReplayConfig) -> None:
+    (config.out / ERROR_FILE).unlink(missing_ok=True)
     try:
         replay(config, show_progress=False)
     except FsdError as error:
         config.out.mkdir(parents=True, exist_ok=True)
-        write_text(refusal, f"{error}\n")
+        write_text(config.out / ERROR_FILE, f"{error}\n")
         sys.exit(error.exit_code)
 
 
 def _read_summary(config: ReplayConfig) -> ReplaySummary | None:
-    """The summary in the result folder; None if there is none that this version can read."""
+    """The summary in the result folder; None if this version cannot read one there."""
     try:
         return load_summary(config.out / SUMMARY_FILE, ReplaySummary)
     except UsageError:

@@ -52,12 +52,12 @@ def test_shards_share_the_list_without_overlap(drives: list[Path], tmp_path: Pat
 def test_two_recordings_of_one_name_are_refused(small_clip: Path, tmp_path: Path) -> None:
     twin = tmp_path / "other" / small_clip.name
     shutil.copytree(small_clip, twin)
-    with pytest.raises(UsageError, match="separate --out"):
+    with pytest.raises(UsageError, match=small_clip.name):
         replay_many([small_clip, twin], template(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["2/2", "x/2", "1", "-1/2", "0/0"])
-def test_an_odd_shard_is_explained(text: str) -> None:
+def test_a_wrong_shard_is_refused_with_the_form_that_is_needed(text: str) -> None:
     with pytest.raises(ValueError, match="I/N"):
         Shard.parse(text)
 
@@ -68,5 +68,5 @@ def test_the_command_line_says_how_many_were_good(
     options = ["--out", str(tmp_path / "out"), "--max-ticks", "3", "--no-overlay", "--no-report", "--no-mcap"]
     assert main(["replay", *map(str, drives), *options]) == 3
     printed = capsys.readouterr()
-    assert "2 of 3 recordings" in printed.out
-    assert "failed" in printed.err
+    assert "2 of 3" in printed.out
+    assert str(drives[1]) in printed.err
