@@ -69,7 +69,8 @@ def _run_many(options: argparse.Namespace) -> dict[str, Any]:
 
 def _print_outcome(outcome: "Outcome") -> None:
     why = f": {outcome.error}" if outcome.error else f", {outcome.ticks} ticks"
-    print(f"{outcome.status:9} {outcome.clip}{why}", file=sys.stderr, flush=True)
+    reason = f" ({outcome.reason})" if outcome.reason else ""
+    print(f"{outcome.status:9} {outcome.clip}{why}{reason}", file=sys.stderr, flush=True)
 
 
 def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:

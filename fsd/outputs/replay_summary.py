@@ -63,10 +63,19 @@ class ViewerFile(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None = None
 
 
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
+    """Digests of what a replay was made from: the recording's files, the settings, the model's content."""
+
+    recording: str
+    settings: str
+    model: str
+
+
 class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command", tag="replay"):
     """One replay.
 
     Attributes:
+        made_from: by which `fsd replay` decides whether the results of a batch can be kept.
         network: starts with `trained` or `untrained`.
         warm_up_s: the part of wall_s before the first tick.
         times_real_time: without the warm-up; None before the first tick.
@@ -78,6 +87,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     """
 
     schema_version: int = 1
+    made_from: Fingerprint | None = None
     network: str
     started_unix_s: float
     model: ModelInfo

@@ -15,14 +15,25 @@ from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
 from fsd.outputs.tables import STAGES, TRAJECTORY_COLUMNS
 
 
-def make_result_folder(folder: Path, stale: Iterable[str] = ()) -> None:
+def make_result_folder(folder: Path, stale: Iterable[str] = (), inputs: Iterable[Path] = ()) -> None:
     """Make a folder for results, and delete the files of an earlier run that this run may not write.
 
+    Args:
+        inputs: files that this run reads; none of them may be one of `stale`, under whatever path.
+
     Raises:
+        UsageError: a result would replace an input.
         OutputError: the folder cannot be made or changed.
     """
+    stale = tuple(stale)
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        for name in stale:
+            if any((folder / name).exists() and (folder / name).samefile(path) for path in inputs):
+                raise UsageError(
+                    f"{folder / name} is an input of this run, and its result of that name would replace it. "
+                    "Name another folder with --out."
+                )
         for name in stale:
             (folder / name).unlink(missing_ok=True)
 

@@ -1,7 +1,7 @@
 """Replay many recordings, each in its own process, so that a failure or a crashed decoder does not affect the others.
 
-Complete results are not computed again, so a stopped batch continues where it was. Shards divide a list between
-machines.
+Complete results of the same recording, settings, model and version are kept, so a stopped batch continues where it
+was. Shards divide a list between machines.
 """
 
 import json
@@ -17,6 +17,7 @@ from fsd.data.files import write_text
 from fsd.outputs.replay_summary import ReplaySummary
 from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
 from fsd.replay.config import ReplayConfig, Shard
+from fsd.replay.fingerprint import fingerprint
 from fsd.replay.replay import replay
 from fsd.version import __version__
 
@@ -25,7 +26,10 @@ ERROR_FILE = "error.txt"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one recording ended: `complete`, `kept` (was complete before), `failed` or `crashed`, with its `error`."""
+    """How one recording ended: `complete`, `kept` (was complete before), `failed` or `crashed`, with its `error`.
+
+    `reason` states why results that were there were kept or replaced; it is empty where there were none.
+    """
 
     clip: str
     out: str
@@ -33,6 +37,7 @@ class Outcome:
     error: str | None = None
     ticks: int = 0
     plan_hash: str | None = None
+    reason: str = ""
 
     @property
     def is_good(self) -> bool:
@@ -91,8 +96,27 @@ def _names(clips: Sequence[Path]) -> list[str]:
 
 def _replay_in_process(config: ReplayConfig, force: bool) -> Outcome:
     before = _read_summary(config)
-    if not force and before and before.status == "complete" and before.fsd_version == __version__:
-        return _outcome(config, before, "kept")
+    reason = "" if before is None else "--force" if force else _difference(config, before)
+    if before is not None and not reason:
+        return _outcome(config, before, "kept", "same recording, settings, model and version")
+    return replace(_replay_anew(config), reason=reason)
+
+
+def _difference(config: ReplayConfig, before: ReplaySummary) -> str:
+    """Why earlier results cannot stand for this replay; empty if they can."""
+    if before.status != "complete":
+        return f"the earlier run is {before.status}"
+    if before.fsd_version != __version__:
+        return f"the earlier run is of version {before.fsd_version}"
+    try:
+        now = fingerprint(config)
+    except (OSError, FsdError) as error:  # the replay itself will say more
+        return f"the earlier run cannot be compared: {error}"
+    differing = [name for name in now.__struct_fields__ if getattr(now, name) != getattr(before.made_from, name, None)]
+    return f"the earlier run has another {' and '.join(differing)}" if differing else ""
+
+
+def _replay_anew(config: ReplayConfig) -> Outcome:
     (config.out / SUMMARY_FILE).unlink(missing_ok=True)
     process = multiprocessing.get_context("spawn").Process(target=_replay_or_exit, args=(config,))
     process.start()
@@ -125,5 +149,5 @@ def _read_summary(config: ReplayConfig) -> ReplaySummary | None:
         return None
 
 
-def _outcome(config: ReplayConfig, summary: ReplaySummary, status: str) -> Outcome:
-    return Outcome(str(config.clip), str(config.out), status, summary.error, summary.ticks, summary.plan_hash)
+def _outcome(config: ReplayConfig, summary: ReplaySummary, status: str, reason: str = "") -> Outcome:
+    return Outcome(str(config.clip), str(config.out), status, summary.error, summary.ticks, summary.plan_hash, reason)

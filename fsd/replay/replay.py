@@ -26,6 +26,7 @@ from fsd.outputs.summary_file import write_summary
 from fsd.outputs.tables import ResultTables
 from fsd.overlay.video_writer import Overlay
 from fsd.replay.config import ReplayConfig
+from fsd.replay.fingerprint import fingerprint
 from fsd.replay.page import write_report
 from fsd.replay.run_record import RunRecord
 from fsd.replay.worst_ticks import WorstTicks
@@ -52,8 +53,11 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
         raise UsageError(f"`--rerun` needs the package rerun-sdk, 170 MB to download:\n  {install_line('rerun')}")
     clip = open_clip(config.clip, config.cameras)
     planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
-    make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"))
+    made_from = fingerprint(config)
+    inputs = [part for stream in clip.streams if stream is not None for part in stream.parts]
+    make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"), inputs)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
+    record.made_from = made_from
     worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
 
     def report(status: Status, error: BaseException | None) -> ReplaySummary:

@@ -20,6 +20,7 @@ from fsd.networks.contract import WAYPOINTS
 from fsd.outputs.budget_metrics import budget_metrics
 from fsd.outputs.replay_summary import (
     ChargedLatency,
+    Fingerprint,
     LatencyChargedScores,
     PlanScores,
     ReplayCompression,
@@ -71,6 +72,7 @@ class RunRecord:
         self._is_finite = True
         self._last: StepResult | None = None
         self._sync: SyncReport | None = None
+        self.made_from: Fingerprint | None = None
         self.viewer_file: ViewerFile | None = None
         self.rerun_file: ViewerFile | None = None
         self.energy: EnergyCount | None = None
@@ -106,6 +108,7 @@ class RunRecord:
         return ReplaySummary(
             status=status,
             error=None if error is None else f"{type(error).__name__}: {error}",
+            made_from=self.made_from,
             network=describe_training(metadata.trained),
             started_unix_s=round(self._started_s, 3),
             clip=clip_info(self._clip),

@@ -1,7 +1,9 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +43,32 @@ def test_what_is_complete_is_kept_and_the_rest_is_done(drives: list[Path], tmp_p
     assert [outcome.status for outcome in outcomes] == ["kept", "complete"]
     assert os.stat(summary).st_mtime_ns == written
     assert outcomes[0].plan_hash == outcomes[1].plan_hash
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [({"command": "left"}, "settings"), ({"max_ticks": 2}, "settings"), ({"report": True}, "settings")],
+)
+def test_results_of_other_settings_are_not_kept(
+    changes: dict[str, Any], cause: str, drives: list[Path], tmp_path: Path
+) -> None:
+    replay_many(drives[:1], template(tmp_path))
+    (outcome,) = replay_many(drives[:1], replace(template(tmp_path), **changes))
+    assert outcome.status == "complete"
+    assert cause in outcome.reason
+    assert (tmp_path / "out" / "monday" / "report.html").exists() == ("report" in changes)
+
+
+def test_results_of_another_recording_of_the_same_name_are_not_kept(drives: list[Path], tmp_path: Path) -> None:
+    replay_many(drives[:1], template(tmp_path))
+    (outcome,) = replay_many(drives[:1], template(tmp_path))
+    assert outcome.status == "kept"
+    drives[2].rename(tmp_path / "elsewhere")
+    other = tmp_path / "elsewhere" / "monday"
+    shutil.copytree(drives[0], other)
+    (outcome,) = replay_many([other], template(tmp_path))
+    assert outcome.status == "complete"
+    assert "recording" in outcome.reason
 
 
 def test_shards_share_the_list_without_overlap(drives: list[Path], tmp_path: Path) -> None:

@@ -159,3 +159,10 @@ def test_a_stopped_run_leaves_readable_results(small_clip: Path, tmp_path: Path,
         assert sum(1 for _ in video.decode(video=0)) > 0 or sent == signal.SIGKILL
     status = json.loads((tmp_path / "summary.json").read_text())["status"]
     assert status == ("running" if sent == signal.SIGKILL else "interrupted")
+
+
+def test_a_recording_that_is_called_like_a_result_is_refused_and_stays(small_clip: Path, tmp_path: Path) -> None:
+    recording = tmp_path / "overlay.mp4"
+    shutil.copy(small_clip / "front_main.mp4", recording)
+    assert main(["replay", str(recording), "--out", str(tmp_path), "--max-ticks", "2", "--no-overlay"]) == 2
+    assert recording.read_bytes() == (small_clip / "front_main.mp4").read_bytes()
