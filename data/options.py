@@ -22,7 +22,7 @@ class Option:
         help: a phrase that names its subject; the command line adds the default. For a bool whose default is True,
             the phrase describes the `--no-…` switch.
         unit: of a number, such as `ms`.
-        at_least, above, at_most: bounds of a finite number, or of every number in a tuple or mapping.
+        at_least, above, at_most, below: bounds of a finite number, or of every number in a tuple or mapping.
         choices: allowed values, or allowed items of a tuple.
         may_be_empty: whether a tuple may have no items.
         flag: option string; None derives it from the field's name, "" makes a positional argument.
@@ -38,6 +38,7 @@ class Option:
     at_least: float | None = None
     above: float | None = None
     at_most: float | None = None
+    below: float | None = None
     choices: Collection[Any] | None = None
     may_be_empty: bool = False
     flag: str | None = None
@@ -62,8 +63,8 @@ class Option:
     def _problem_of_item(self, item: Any) -> str | None:
         if self.choices is not None and item not in self.choices:
             return f"must be one of {', '.join(map(str, self.choices))}; got {item!r}"
-        bounds = {"at least": self.at_least, "above": self.above, "at most": self.at_most}
-        given = [f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None]
+        bounds = {"at least": self.at_least, "above": self.above, "at most": self.at_most, "below": self.below}
+        given = [f"{kind} {bound:g}" for kind, bound in bounds.items() if bound is not None]
         if not given:
             return None
         is_inside = (
@@ -71,8 +72,10 @@ class Option:
             and (self.at_least is None or item >= self.at_least)
             and (self.above is None or item > self.above)
             and (self.at_most is None or item <= self.at_most)
+            and (self.below is None or item < self.below)
         )
-        return None if is_inside else f"must be {' and '.join(given)}{_of(self.unit)}, got {item}"
+        unit = f" {self.unit}" if self.unit else ""
+        return None if is_inside else f"must be {' and '.join(given)}{unit}, got {item}"
 
 
 class OptionError(ValueError):
@@ -101,7 +104,9 @@ def declared_options(config: type) -> dict[str, Option]:
     found = {}
     for name in (each.name for each in fields(config)):
         for base in config.__mro__:
-            if name in inspect.get_annotations(base) and _KEY in (metadata := _field(base, name).metadata):
+            if name in inspect.get_annotations(base) and _KEY in (
+                metadata := base.__dict__["__dataclass_fields__"][name].metadata
+            ):
                 found[name] = replace(metadata[_KEY], group=base.__dict__.get("heading", ""))
                 break
     return found
@@ -125,11 +130,3 @@ class Options:
             problem = declared.problem(getattr(self, name))
             if problem is not None:
                 raise OptionError(name, problem)
-
-
-def _field(config: Any, name: str) -> Any:
-    return config.__dataclass_fields__[name]
-
-
-def _of(unit: str) -> str:
-    return f" {unit}" if unit else ""

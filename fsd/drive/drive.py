@@ -204,7 +204,7 @@ class DriverPool:
         recorder = DriveRecorder(env)
         while not env.done:
             env.step(*driver.controls(env))
-            recorder.watch()
+            recorder.record_tick()
         return recorder.score()
 
     @staticmethod
