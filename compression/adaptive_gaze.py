@@ -3,17 +3,18 @@
 Knows scores only; how patches are assigned to blocks (floors, caps, sweep) is in `gaze.py`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fsd.compression.foveal_prior import foveal_prior
-from fsd.compression.gaze import Scene
-from fsd.compression.kernel import kernel
+from fsd.compression.gaze import GazePolicy, Scene
 from fsd.compression.overlap import better_views
 from fsd.compression.priority_zone import priority_blocks
 from fsd.compression.token_rays import TokenRays
+from fsd.data.kernel import kernel
+from fsd.data.options import Options, option
 from fsd.data.rig import Rig
 
 LOOK_AHEAD_S = 1.25
@@ -26,7 +27,7 @@ _OVERDUE_SCORE = 8192
 
 
 @dataclass(frozen=True)
-class GazeWeights:
+class GazeWeights(Options):
     """What the score of a block consists of. The scale is that of the foveal prior, which is at most 1000.
 
     Attributes:
@@ -45,30 +46,17 @@ class GazeWeights:
             few, blocks are read again later than after `max_revisit_ticks`.
     """
 
-    surprise: int = 200
-    max_surprise: int = 2500
-    saliency: int = 800
-    age: int = 4
-    max_age_ticks: int = 60
-    overlap: int = 96
-    floor_share: int = 24
-    cap_share: int = 102
-    grant: int = 2
-    max_revisit_ticks: int = 3
-    priority_share: int = 6
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            if getattr(self, field.name) < 0:
-                raise ValueError(f"{field.name} must not be negative, got {getattr(self, field.name)}.")
-        if self.floor_share < 1 or self.priority_share < 1:
-            raise ValueError(
-                f"floor_share and priority_share must be at least 1, got {self.floor_share} and {self.priority_share}."
-            )
-        if not 1 <= self.cap_share <= 256 or self.overlap > 256:
-            raise ValueError(
-                f"cap_share must be 1 … 256 and overlap at most 256, got {self.cap_share} and {self.overlap}."
-            )
+    surprise: int = option(200, at_least=0)
+    max_surprise: int = option(2500, at_least=0)
+    saliency: int = option(800, at_least=0)
+    age: int = option(4, at_least=0)
+    max_age_ticks: int = option(60, at_least=0)
+    overlap: int = option(96, at_least=0, at_most=256)
+    floor_share: int = option(24, at_least=1)
+    cap_share: int = option(102, at_least=1, at_most=256)
+    grant: int = option(2, at_least=0)
+    max_revisit_ticks: int = option(3, at_least=0)
+    priority_share: int = option(6, at_least=1)
 
 
 class _Weights(NamedTuple):
@@ -141,7 +129,7 @@ def _score(
             scores[i] = max(base[i] + wanted + by_age * min(age, max_age), 0) + by_priority
 
 
-class AdaptiveGaze:
+class AdaptiveGaze(GazePolicy):
     """The default policy of the compressor.
 
     Args:
@@ -163,11 +151,7 @@ class AdaptiveGaze:
         self._grid = self._better.shape
         self._no_saliency = np.zeros(self._grid, np.float32)
 
-    def reset(self) -> None:
-        """Nothing to forget: the state is in the scene."""
-
     def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
-        """Scores of all blocks, floors and caps of all cameras."""
         heading = round(scene.yaw_rate_rps * LOOK_AHEAD_S / _HEADING_STEP_RAD)
         free = max(int(caps[0]), 1)
         shortest_round_ticks = -(-self._priority_count * self.weights.priority_share // free)

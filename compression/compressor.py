@@ -13,7 +13,6 @@ from fsd.compression.foveal_prior import foveal_prior
 from fsd.compression.gaze import Gaze, GazePolicy, Scene
 from fsd.compression.history import History
 from fsd.compression.image_odometry import ImageOdometer
-from fsd.compression.kernel import kernel
 from fsd.compression.keyframes import KeyframeConfig, KeyframeScheduler
 from fsd.compression.memory import OdometerMemory
 from fsd.compression.odometry import Odometer
@@ -25,6 +24,7 @@ from fsd.compression.token_rays import AGE, FILLED, TokenRays
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ClockError
 from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS, FrameSet
+from fsd.data.kernel import kernel
 from fsd.data.rig import Rig
 
 
@@ -74,7 +74,6 @@ class Compressor:
         return self._odometer.source
 
     def reset(self) -> None:
-        """Forget the drive."""
         for part in (
             self._history,
             self._odometer,

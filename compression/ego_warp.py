@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from fsd.compression.history import MAX_AGE, MIN_AGE
-from fsd.compression.kernel import kernel
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
 from fsd.compression.token_rays import cell_pixels, ego_rays
 from fsd.data.camera_model import project
 from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
+from fsd.data.kernel import kernel
 from fsd.data.rig import Camera, Rig
 
 WALL_M, FAR_M = 6.0, 60.0

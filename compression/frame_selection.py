@@ -26,11 +26,9 @@ class FrameSelection(Protocol):
 
     def reset(self) -> None:
         """Forget the drive."""
-        ...
 
     def select(self, frame_set: FrameSet) -> FrameSet:
         """The same tick with the pictures that are shown: new ones, or older ones with their true age."""
-        ...
 
 
 class _Held:

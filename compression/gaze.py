@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from fsd.compression.budget import ALL_BLOCKS, Budget
-from fsd.compression.kernel import kernel
 from fsd.data.frames import CAMERAS
+from fsd.data.kernel import kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class GazePolicy(Protocol):
     uses_sweep: bool
 
     def reset(self) -> None:
-        """Forget the drive."""
-        ...
+        """Forget the drive; nothing to do for a policy without state."""
+        return
 
     def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
         """Score all blocks.
@@ -61,7 +61,6 @@ class GazePolicy(Protocol):
             floors: (8,) int64, minimum of patches per camera, if it has that many wanted blocks; 0 on entry.
             caps: (8,) int64, maximum per camera; on entry all patches except those of the sweep.
         """
-        ...
 
 
 def spread_order() -> np.ndarray:
@@ -191,7 +190,7 @@ class Gaze:
         budget: `patch_count` patches, of which `sweep_count` go to the blocks that were not read for the longest time.
         policy: scores the blocks.
 
-    The sweep's bound: a valid block waits behind every other block at most once, so with S sweep patches a tick it is
+    The sweep's bound: a valid block waits behind every other block at most once, so with S sweep patches per tick it is
     read within ceil(blocks / S) ticks in which its camera is valid, whatever the policy does. S is made for eight
     cameras; fewer are read again sooner.
 

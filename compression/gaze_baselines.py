@@ -7,11 +7,11 @@ import numpy as np
 
 from fsd.compression.budget import ALL_BLOCKS
 from fsd.compression.foveal_prior import foveal_prior
-from fsd.compression.gaze import Scene
+from fsd.compression.gaze import GazePolicy, Scene
 from fsd.compression.token_rays import TokenRays
 
 
-class FixedFoveation:
+class FixedFoveation(GazePolicy):
     """The same blocks at every tick: those whose direction matters most, plus the sweep."""
 
     name = "fixed_foveation"
@@ -20,15 +20,11 @@ class FixedFoveation:
     def __init__(self, token_rays: TokenRays) -> None:
         self._prior = foveal_prior(token_rays.block_meta, token_rays.has_camera).reshape(-1)
 
-    def reset(self) -> None:
-        """Nothing to forget."""
-
     def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
-        """The foveal prior."""
         scores[:] = self._prior
 
 
-class RandomGaze:
+class RandomGaze(GazePolicy):
     """Random blocks at every tick, by a hash of block, tick and seed."""
 
     name = "random"
@@ -37,9 +33,6 @@ class RandomGaze:
     def __init__(self, seed: int = 0) -> None:
         self._blocks = np.arange(ALL_BLOCKS, dtype=np.uint64)
         self._seed = seed
-
-    def reset(self) -> None:
-        """Nothing to forget: the tick count is the state."""
 
     def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
         """SplitMix64 of the block's number in the sequence of all blocks of all ticks."""
@@ -51,15 +44,11 @@ class RandomGaze:
         scores[:] = (z >> np.uint64(33)).astype(np.int64)
 
 
-class DownscaleOnly:
+class DownscaleOnly(GazePolicy):
     """No patches: the base image only."""
 
     name = "downscale_only"
     uses_sweep = False
 
-    def reset(self) -> None:
-        """Nothing to forget."""
-
     def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
-        """No block is wanted."""
         scores[:] = -1

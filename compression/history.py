@@ -35,7 +35,6 @@ class History:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
         self.is_valid[:] = False
         self.slot = LENGTH - 1
 
@@ -53,5 +52,4 @@ class History:
         return images
 
     def slot_of_age(self, ticks: int) -> int:
-        """The slot of the tick that was `ticks` ago."""
         return (self.slot - ticks) % LENGTH

@@ -56,7 +56,6 @@ class ImageOdometer:
         self.reset()
 
     def reset(self) -> None:
-        """Back to standing."""
         self._speed_mps = self._yaw_rate_rps = 0.0
         self._count = 0
 

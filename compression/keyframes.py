@@ -4,13 +4,14 @@ Knows surprises, motion and tick counts; it sees no pixels and never gates perce
 whether or not it is a keyframe.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fsd.compression.kernel import kernel
 from fsd.data.frames import CAMERAS
+from fsd.data.kernel import kernel
+from fsd.data.options import OptionError, Options, option
 
 START, SURPRISE, DISTANCE, GAP = 1, 2, 4, 8
 """Why a keyframe fired, as bits: first picture, something unexpected, the ego moved on, the maximum gap."""
@@ -19,12 +20,11 @@ TOKEN = 256
 """Token buckets count in 1/256."""
 
 
-def _gaps() -> tuple[int, ...]:
-    return tuple(9 if name.startswith("front") else 18 if name == "rear" else 13 for name in CAMERAS)
+_GAPS = tuple(9 if name.startswith("front") else 18 if name == "rear" else 13 for name in CAMERAS)
 
 
 @dataclass(frozen=True)
-class KeyframeConfig:
+class KeyframeConfig(Options):
     """When keyframes fire.
 
     Attributes:
@@ -37,30 +37,21 @@ class KeyframeConfig:
         shared_bucket, shared_refill_ticks: the same for all cameras together.
     """
 
-    max_gap_ticks: tuple[int, ...] = field(default_factory=_gaps)
-    min_gap_ticks: int = 3
+    max_gap_ticks: tuple[int, ...] = option(_GAPS, at_least=1)
+    min_gap_ticks: int = option(3, at_least=1)
     distance_m: float = 1.0
     turn_rad: float = float(np.radians(3.0))
     surprise_floor: int = 900
-    release_ticks: int = 18
-    bucket: int = 3
-    refill_ticks: int = 6
-    shared_bucket: int = 12
-    shared_refill_ticks: int = 1
+    release_ticks: int = option(18, at_least=1)
+    bucket: int = option(3, at_least=1)
+    refill_ticks: int = option(6, at_least=1)
+    shared_bucket: int = option(12, at_least=1)
+    shared_refill_ticks: int = option(1, at_least=1)
 
     def __post_init__(self) -> None:
-        if len(self.max_gap_ticks) != len(CAMERAS) or min(self.max_gap_ticks) < 1:
-            raise ValueError(f"max_gap_ticks needs {len(CAMERAS)} gaps of at least 1, got {self.max_gap_ticks}.")
-        for name in (
-            "min_gap_ticks",
-            "release_ticks",
-            "bucket",
-            "refill_ticks",
-            "shared_bucket",
-            "shared_refill_ticks",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        super().__post_init__()
+        if len(self.max_gap_ticks) != len(CAMERAS):
+            raise OptionError("max_gap_ticks", f"needs {len(CAMERAS)} gaps, got {self.max_gap_ticks}")
 
 
 class _Limits(NamedTuple):
@@ -204,7 +195,6 @@ class KeyframeScheduler:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the drive."""
         self.reasons[:] = 0
         self.is_keyframe[:] = False
         self.surprise[:] = 0

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fsd.compression.kernel import kernel
 from fsd.compression.odometry import Odometer
 from fsd.compression.tick import (
     EVENT_SLOTS,
@@ -21,6 +20,7 @@ from fsd.compression.tick import (
     NEAR_SLOTS,
     TIME_SLOTS,
 )
+from fsd.data.kernel import kernel
 
 TIME_STRIDE_TICKS = 4
 NEAR_STEP_M, FAR_STEP_M = 1.0, 4.0
@@ -76,7 +76,6 @@ def _relative_poses(
 
 
 def _pose(odometer: Odometer) -> tuple[float, float, float, float]:
-    """The values of a `_Pose`."""
     return odometer.x_m, odometer.y_m, math.sin(odometer.yaw_rad), math.cos(odometer.yaw_rad)
 
 
@@ -99,7 +98,6 @@ class OdometerMemory:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
         self.pose[:] = 0
         self.pose[:, 5] = np.repeat(np.arange(4), _LENGTH)
         self.valid[:] = 0

@@ -28,7 +28,6 @@ class Odometer:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the origin."""
         self.x_m = self.y_m = self.yaw_rad = 0.0
         self.travelled_m = self.turned_rad = 0.0
         self.speed_mps = self.yaw_rate_rps = 0.0

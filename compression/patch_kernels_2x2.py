@@ -6,8 +6,8 @@ pixels; the arithmetic is on bytes in the lanes of a word.
 
 import numpy as np
 
-from fsd.compression.kernel import kernel
 from fsd.data.frames import GRID_COLUMNS
+from fsd.data.kernel import kernel
 
 _EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
 _EVEN_PAIRS = np.uint64(0x0000FFFF0000FFFF)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fsd.compression.kernel import inlined_kernel, kernel
 from fsd.data.frames import GRID_COLUMNS
+from fsd.data.kernel import inlined_kernel, kernel
 
 MAX_CELL_ROWS = 257
 """A cell's column sum must fit 16 bits: 257 rows of 255."""
@@ -222,7 +222,7 @@ def read_patches(
 
     Args:
         y_plane, u_plane, v_plane: uint8, any row stride.
-        luma_grid, chroma_grid: of 480x640 and 240x320 targets over the whole picture: 32 x 32 cells a block.
+        luma_grid, chroma_grid: of 480x640 and 240x320 targets over the whole picture: 32 x 32 cells per block.
         blocks: (K,) int16.
         patches: (K, 6, 16, 16) uint8.
     """

@@ -10,7 +10,7 @@ cost more than the arithmetic.
 import numpy as np
 
 from fsd.compression.byte_sums import LINE_WORDS, make_byte_sum
-from fsd.compression.kernel import kernel
+from fsd.data.kernel import kernel
 
 _STRIP = 24
 """Rows of cells that are summed before they are used."""

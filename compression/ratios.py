@@ -28,17 +28,9 @@ class CompressionRatios:
     r_tok: float
     r_mem: float
 
-    def to_dict(self) -> dict[str, float]:
-        """JSON-ready, with the names that outputs use."""
-        return {"r_px": self.r_px, "r_tok": self.r_tok, "r_mem": self.r_mem}
-
 
 def compression_ratios(
-    budget: Budget,
-    slot_tokens: int,
-    slot_bytes: int,
-    raw_pixels: int = REFERENCE_PIXELS,
-    rate_hz: Fraction = RATE_HZ,
+    budget: Budget, slot_tokens: int, slot_bytes: int, raw_pixels: int = REFERENCE_PIXELS
 ) -> CompressionRatios:
     """The ratios of a budget.
 
@@ -47,10 +39,9 @@ def compression_ratios(
         slot_tokens: tokens per memory slot.
         slot_bytes: bytes per memory slot, keys and values together.
         raw_pixels: luma pixels of all cameras in one tick; the reference rig's if not given.
-        rate_hz: ticks per second.
     """
     tokens = len(CAMERAS) * RETINA_TOKENS + budget.patch_count + MEMORY_SLOTS * slot_tokens
-    raw_bytes = Fraction(raw_pixels * 3, 2) * rate_hz * MEMORY_SPAN_S
+    raw_bytes = Fraction(raw_pixels * 3, 2) * RATE_HZ * MEMORY_SPAN_S
     return CompressionRatios(
         r_px=raw_pixels / budget.pixels,
         r_tok=raw_pixels / DENSE_TOKEN_PX**2 / tokens,

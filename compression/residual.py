@@ -36,14 +36,12 @@ class ResidualDetector:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all noise floors."""
         self._samples[:] = 0
         self.surprise[:] = 0
         self.reference_age[:] = 0
         self.rise[:], self.gain[:], self.offset[:] = 256, 256, 0
 
     def measure(self, history: History) -> None:
-        """Measure the present tick of the history."""
         warp = self._warp
         reference_shifts(
             history.is_valid,

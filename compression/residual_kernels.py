@@ -7,9 +7,9 @@ differences over the 64 pixels of a block. A gain in these loops is in 1/256, an
 import numpy as np
 
 from fsd.compression.byte_sums import make_byte_sum
-from fsd.compression.kernel import kernel
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
 from fsd.data.frames import GRID_COLUMNS, GRID_ROWS
+from fsd.data.kernel import kernel
 
 EDGE = 8
 """Analysis pixels across a block."""

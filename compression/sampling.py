@@ -9,7 +9,7 @@ starts where cell 2i of 2w starts. A base size that does not divide the fine gri
 
 import numpy as np
 
-from fsd.compression import patch_kernels_2x2, pixel_kernels, pixel_kernels_8x8
+from fsd.compression import patch_kernels_2x2, pixel_kernels
 from fsd.compression.budget import PATCH_PX, Budget
 from fsd.compression.pixel_kernels import make_grid
 from fsd.data.errors import ClipError
@@ -71,17 +71,13 @@ class PictureSampler:
         return frame.y_plane.view(np.uint64), frame.u_plane.view(np.uint64), frame.v_plane.view(np.uint64)
 
     def read_whole(self, frame: Frame, analysis: np.ndarray, retina: np.ndarray) -> None:
-        """Read every pixel once.
+        """Read every pixel once, by the kernels for any size.
 
         Args:
             frame: a picture of this sampler's size.
             analysis: (120, 160) uint8, written: area mean of the luma.
             retina: (6, base_h / 2, base_w / 2) uint8, written: the base image, packed.
         """
-        words = self.words(frame)
-        if words is not None:
-            pixel_kernels_8x8.read_picture(*words, self.group, analysis, retina)
-            return
         group, line = self.group or 1, self._line
         pixel_kernels.cell_sums(frame.y_plane, self._fine_luma, self._columns, self._luma_sums)
         pixel_kernels.group_means(self._luma_sums, 1, self._fine_luma, line[:ANALYSIS_COLUMNS], analysis)

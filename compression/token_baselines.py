@@ -6,7 +6,7 @@ Knows the analysis images (8 x 8 of their pixels are one block) and which blocks
 import numpy as np
 
 from fsd.compression.budget import ALL_BLOCKS
-from fsd.compression.gaze import Scene
+from fsd.compression.gaze import GazePolicy, Scene
 from fsd.compression.sampling import ANALYSIS_COLUMNS, ANALYSIS_ROWS
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 
@@ -17,7 +17,7 @@ _SCALE = 1024
 """Scores are whole numbers; differences are kept to 1/1024 of a grey level."""
 
 
-class RunLengthGaze:
+class RunLengthGaze(GazePolicy):
     """Threshold and run-length token dropping: a block is sent again only when its picture has changed.
 
     Every block is compared, in place, with what it showed when it was last sent; the most changed blocks at or above
@@ -39,7 +39,6 @@ class RunLengthGaze:
         self._sent, self._before = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
 
     def reset(self) -> None:
-        """Forget what was sent."""
         self._sent[:] = 0
         self._before[:] = 0
 
@@ -54,7 +53,7 @@ class RunLengthGaze:
         scores[scene.last_read < 0] = 256 * _SCALE
 
 
-class RasterGaze:
+class RasterGaze(GazePolicy):
     """Whole pictures, block after block: the blocks that were not read for the longest time, in raster order.
 
     With held pictures (`frame_selection`), a picture at full resolution is sent over as many ticks as its bytes need.
@@ -65,9 +64,6 @@ class RasterGaze:
 
     def __init__(self) -> None:
         self._order = np.arange(ALL_BLOCKS)[::-1]
-
-    def reset(self) -> None:
-        """Nothing to forget: the state is in the scene."""
 
     def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
         """Ticks since the last read; among equals the first in the raster."""

@@ -72,12 +72,6 @@ def rays(camera: Camera, pixels: np.ndarray) -> np.ndarray:
     return np.stack([x * sideways, y * sideways, np.cos(angle)], axis=-1)
 
 
-def reach_rad(camera: Camera) -> float:
-    """The largest angle from the axis, in radians, that the lens model can describe."""
-    distance = float(_curve(camera.intrinsics).distance[-1])
-    return float(np.arctan(distance)) if isinstance(camera.intrinsics, Pinhole) else distance
-
-
 def _radius(lens: Pinhole | Fisheye | FTheta, distance: np.ndarray) -> np.ndarray:
     """The lens's radial curve. `distance` is the tangent of the angle for a pinhole, the angle itself otherwise."""
     if isinstance(lens, FTheta):

@@ -41,7 +41,6 @@ class CameraStream:
 
     @property
     def path(self) -> Path:
-        """The first file."""
         return self.parts[0]
 
     @property

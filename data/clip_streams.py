@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from fsd.data.camera_stream import CameraStream
-from fsd.data.clock import MAX_GAP_NS, Timestamps, floor_ns, has_timestamp_column, load_timestamps
+from fsd.data.clock import MAX_GAP_NS, Timestamps, csv_columns, floor_ns, load_timestamps
 from fsd.data.errors import ClipError
 from fsd.data.frames import CAMERAS
 from fsd.data.part_overlap import overlap_frames
@@ -57,7 +57,7 @@ def _find_timestamps(name: str, infos: list[VideoInfo], folder: Path, notes: lis
     table = first.with_suffix(".csv")
     if not table.exists():
         return None
-    if not has_timestamp_column(table):
+    if "timestamp_ns" not in csv_columns(table):
         notes.append(f"{table.name} has no column `timestamp_ns` and is not used.")
         return None
     return load_timestamps(table)

@@ -10,6 +10,7 @@ import csv
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,56 +81,108 @@ def load_timestamps(path: Path) -> Timestamps:
         ClipError: the file cannot be read or lacks the column.
         ClockError: times or frame numbers do not rise strictly; the message names the row and the values.
     """
-    frame_index, timestamp_ns = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
+    is_csv = path.suffix == ".csv"
+    frame_index, timestamp_ns = _read_csv(path) if is_csv else _read_parquet(path)
     if len(timestamp_ns) == 0:
         raise ClockError(f"{path} has no rows. Remove the file to use the times of the video, or write it again.")
-    _check_rising(path, "timestamp", timestamp_ns)
-    _check_rising(path, "frame number", frame_index)
+    check_rising(path, "timestamp_ns" if is_csv else "t_ns", timestamp_ns)
+    check_rising(path, "frame_index", frame_index)
     if frame_index[0] < 0:
         raise ClockError(f"{path} row 0: frame number {frame_index[0]} is negative. Count frames from 0.")
     return Timestamps(path, frame_index, timestamp_ns)
 
 
-def has_timestamp_column(path: Path) -> bool:
-    """Whether a CSV file beside a video holds its times, as a column `timestamp_ns`."""
+def csv_columns(path: Path) -> list[str]:
+    """Names of the columns of a CSV file; empty where there is no such file."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return "timestamp_ns" in _header(next(csv.reader(file), []))
+            return [name.strip() for name in next(csv.reader(file), [])]
     except (OSError, UnicodeDecodeError, csv.Error):
-        return False
+        return []
 
 
-def _header(row: list[str]) -> list[str]:
-    return [name.strip() for name in row]
+def read_csv(path: Path, column: str) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a CSV file.
 
-
-def _check_rising(path: Path, what: str, values: np.ndarray) -> None:
-    falls = np.flatnonzero(np.diff(values) <= 0)
-    if len(falls):
-        row = int(falls[0]) + 1
-        raise ClockError(
-            f"{path} row {row}: {what} {values[row]} does not rise above {values[row - 1]} of row {row - 1} "
-            f"({len(falls)} such rows). Sort the rows and remove repeated ones, or remove the file "
-            "to use the times of the video."
-        )
-
-
-def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    Raises:
+        ClipError: the file cannot be read or lacks the column.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ClipError(f"{path} cannot be read as CSV ({error}). Write it again, or remove it.") from error
-    header = _header(rows[0]) if rows else []
-    if "timestamp_ns" not in header:
-        raise ClipError(
-            f"{path} has no column `timestamp_ns` (it has {', '.join(header) or 'nothing'}). Add it.",
-            field="timestamp_ns",
+    header = [name.strip() for name in rows[0]] if rows else []
+    _check_column(path, column, header)
+    return header, rows[1:]
+
+
+def read_parquet(path: Path, *columns: str) -> Any:
+    """A Parquet file as a pyarrow table.
+
+    Raises:
+        ClipError: the file cannot be read or lacks one of the columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ClipError(f"{path} cannot be read as Parquet ({error}). Write it again, or remove it.") from error
+    for name in columns:
+        _check_column(path, name, table.column_names)
+    return table
+
+
+def integer_column(path: Path, table: Any, name: str) -> np.ndarray:
+    """(n,) int64 column of a table that was read from `path`.
+
+    Raises:
+        ClockError: it has another type, or empty rows.
+    """
+    import pyarrow as pa
+
+    column = table[name]
+    if not pa.types.is_integer(column.type) or column.null_count:
+        raise ClockError(
+            f"{path}: `{name}` must be whole numbers without gaps, got {column.type} with {column.null_count} empty "
+            "rows. Write int64.",
+            field=name,
         )
-    timestamp_ns = _integers(path, rows[1:], header.index("timestamp_ns"), "timestamp_ns")
+    return np.asarray(column.to_numpy(), np.int64)
+
+
+def check_rising(path: Path, name: str, values: np.ndarray) -> None:
+    """Refuse a column that does not rise strictly.
+
+    Raises:
+        ClockError: names the first such row and its values.
+    """
+    falls = np.flatnonzero(np.diff(values) <= 0)
+    if len(falls):
+        row = int(falls[0]) + 1
+        raise ClockError(
+            f"{path} row {row}: `{name}` {values[row]} does not rise above {values[row - 1]} of row {row - 1} "
+            f"({len(falls)} such rows). Sort the rows and remove repeated ones, or remove the file.",
+            field=name,
+        )
+
+
+def _check_column(path: Path, name: str, found: list[str]) -> None:
+    if name not in found:
+        raise ClipError(
+            f"{path} has no column `{name}` (it has {', '.join(found) or 'nothing'}). Add it, or remove the file.",
+            field=name,
+        )
+
+
+def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    header, rows = read_csv(path, "timestamp_ns")
+    timestamp_ns = _integers(path, rows, header.index("timestamp_ns"), "timestamp_ns")
     for name in ("frame_index", "frame"):
         if name in header:
-            return _integers(path, rows[1:], header.index(name), name), timestamp_ns
+            return _integers(path, rows, header.index(name), name), timestamp_ns
     return np.arange(len(timestamp_ns), dtype=np.int64), timestamp_ns
 
 
@@ -148,26 +201,5 @@ def _integers(path: Path, rows: list[list[str]], column: int, name: str) -> np.n
 
 
 def _read_parquet(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise ClipError(f"{path} cannot be read as Parquet ({error}). Write it again, or remove it.") from error
-    columns = []
-    for name in ("frame_index", "t_ns"):
-        if name not in table.column_names:
-            raise ClipError(
-                f"{path} has no column `{name}` (it has {', '.join(table.column_names)}). Add it.",
-                field=name,
-            )
-        column = table[name]
-        if not pa.types.is_integer(column.type) or column.null_count:
-            raise ClockError(
-                f"{path}: `{name}` must be whole numbers without gaps, got {column.type} "
-                f"with {column.null_count} empty rows. Write int64.",
-                field=name,
-            )
-        columns.append(np.asarray(column.to_numpy(), np.int64))
-    return columns[0], columns[1]
+    table = read_parquet(path, "frame_index", "t_ns")
+    return integer_column(path, table, "frame_index"), integer_column(path, table, "t_ns")

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fsd.data.errors import ClipError, ClockError
+from fsd.data.clock import check_rising, integer_column, read_parquet
+from fsd.data.errors import ClipError
 
 STALE_NS = 500_000_000
 """An ego row older than this is not used."""
@@ -100,7 +101,7 @@ def load_ego(path: Path) -> EgoTrack:
         ClipError: the file cannot be read or a column has the wrong type.
         ClockError: the times do not rise strictly.
     """
-    table = _read_table(path)
+    table = read_parquet(path, "t_ns")
     timestamp_ns = _rising_times(path, table)
     columns = {name: _float_column(path, table, name, len(timestamp_ns)) for name in EGO_COLUMNS}
     qw, qx, qy, qz = (columns[name] for name in ("qw", "qx", "qy", "qz"))
@@ -121,13 +122,8 @@ def load_commands(path: Path) -> CommandTrack:
         ClipError: the file cannot be read, or has a command that does not exist.
         ClockError: the times do not rise strictly.
     """
-    table = _read_table(path)
+    table = read_parquet(path, "t_ns", "command")
     timestamp_ns = _rising_times(path, table)
-    if "command" not in table.column_names:
-        raise ClipError(
-            f"{path} has no column `command` (it has {', '.join(table.column_names)}). Add it.",
-            field="command",
-        )
     commands = tuple(str(value) for value in table["command"].to_pylist())
     for row, command in enumerate(commands):
         if command not in COMMANDS:
@@ -138,43 +134,11 @@ def load_commands(path: Path) -> CommandTrack:
     return CommandTrack(timestamp_ns, commands)
 
 
-def _read_table(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise ClipError(f"{path} cannot be read as Parquet ({error}). Write it again, or remove it.") from error
-    if "t_ns" not in table.column_names or table.num_rows == 0:
-        raise ClipError(
-            f"{path} needs a column `t_ns` with at least one row "
-            f"(it has {table.num_rows} rows of {', '.join(table.column_names) or 'no columns'}). "
-            "Add it, or remove the file.",
-            field="t_ns",
-        )
-    return table
-
-
 def _rising_times(path: Path, table: Any) -> np.ndarray:
-    import pyarrow as pa
-
-    column = table["t_ns"]
-    if not pa.types.is_integer(column.type) or column.null_count:
-        raise ClockError(
-            f"{path}: `t_ns` must be whole nanoseconds (int64) without gaps, got {column.type} "
-            f"with {column.null_count} empty rows. Write int64 nanoseconds.",
-            field="t_ns",
-        )
-    timestamp_ns = np.asarray(column.to_numpy(), np.int64)
-    falls = np.flatnonzero(np.diff(timestamp_ns) <= 0)
-    if len(falls):
-        row = int(falls[0]) + 1
-        raise ClockError(
-            f"{path} row {row}: `t_ns` {timestamp_ns[row]} does not rise above {timestamp_ns[row - 1]} of the row "
-            f"before ({len(falls)} such rows). Sort the rows by time and remove repeated times.",
-            field="t_ns",
-        )
+    if table.num_rows == 0:
+        raise ClipError(f"{path} has 0 rows. Write at least one, or remove the file.", field="t_ns")
+    timestamp_ns = integer_column(path, table, "t_ns")
+    check_rising(path, "t_ns", timestamp_ns)
     return timestamp_ns
 
 

@@ -27,8 +27,6 @@ class FsdError(Exception):
 
 
 class ClipError(FsdError):
-    """A recording cannot be opened, decoded or written."""
-
     exit_code = 3
 
 
@@ -41,24 +39,16 @@ class ClockError(ClipError):
 
 
 class ModelError(FsdError):
-    """A model file is wrong, or does not match the rig or the compressor."""
-
     exit_code = 4
 
 
 class SimulatorError(FsdError):
-    """The simulator cannot run on this machine, or has no such scenario or option."""
-
     exit_code = 5
 
 
 class OutputError(FsdError):
-    """Results cannot be written to the chosen folder."""
-
     exit_code = 6
 
 
 class UsageError(FsdError):
-    """An option has a value that cannot be used."""
-
     exit_code = 2

@@ -7,7 +7,6 @@ Files are read once, from the start, as far as needed.
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 from fsd.data.camera_cursor import CameraCursor, Stopped
@@ -18,8 +17,6 @@ from fsd.data.errors import ClipError, ClockError
 from fsd.data.frame_merger import FrameMerger
 from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, Frame, FrameSet
 from fsd.data.sync_report import CameraCounters, SyncReport
-
-__all__ = ["FrameSource", "SyncReport"]
 
 BLOCK_TICKS = 4
 """A worker decodes one camera for this many ticks, then the next: the decoder's data stay in the cache."""
@@ -103,9 +100,7 @@ class FrameSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[FrameSet]:

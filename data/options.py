@@ -22,7 +22,7 @@ class Option:
         help: a phrase that names its subject; the command line adds the default. For a bool whose default is True,
             the phrase describes the `--no-…` switch.
         unit: of a number, such as `ms`.
-        at_least, above, at_most: bounds of a finite number, or of every number in a tuple or mapping.
+        at_least, above, at_most, below: bounds of a finite number, or of every number in a tuple or mapping.
         choices: allowed values, or allowed items of a tuple.
         may_be_empty: whether a tuple may have no items.
         flag: option string; None derives it from the field's name, "" makes a positional argument.
@@ -38,6 +38,7 @@ class Option:
     at_least: float | None = None
     above: float | None = None
     at_most: float | None = None
+    below: float | None = None
     choices: Collection[Any] | None = None
     may_be_empty: bool = False
     flag: str | None = None
@@ -62,7 +63,7 @@ class Option:
     def _problem_of_item(self, item: Any) -> str | None:
         if self.choices is not None and item not in self.choices:
             return f"must be one of {', '.join(map(str, self.choices))}; got {item!r}"
-        bounds = {"at least": self.at_least, "above": self.above, "at most": self.at_most}
+        bounds = {"at least": self.at_least, "above": self.above, "at most": self.at_most, "below": self.below}
         given = [f"{relation} {bound:g}" for relation, bound in bounds.items() if bound is not None]
         if not given:
             return None
@@ -71,6 +72,7 @@ class Option:
             and (self.at_least is None or item >= self.at_least)
             and (self.above is None or item > self.above)
             and (self.at_most is None or item <= self.at_most)
+            and (self.below is None or item < self.below)
         )
         return None if is_inside else f"must be {' and '.join(given)}{self.unit and ' '}{self.unit}, got {item}"
 

@@ -205,7 +205,6 @@ class ClockSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     @property
     def rate(self) -> Fraction:
-        """The rate as an exact fraction."""
         return Fraction(self.rate_hz)
 
 

@@ -4,13 +4,12 @@ The curvature depends on the steering ratio and the wheelbase of the car. Record
 or assumed.
 """
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from fsd.data.clock import load_timestamps
+from fsd.data.clock import csv_columns, load_timestamps, read_csv
 from fsd.data.ego import STALE_NS
 from fsd.data.errors import ClipError
 
@@ -77,12 +76,7 @@ class SteeringTrack:
 
 def has_steering_column(path: Path) -> bool:
     """Whether a CSV file beside a video holds times and angles of the steering wheel."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = [name.strip() for name in next(csv.reader(file), [])]
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return False
-    return STEERING_COLUMN in header and "timestamp_ns" in header
+    return {STEERING_COLUMN, "timestamp_ns"} <= set(csv_columns(path))
 
 
 def load_steering(path: Path) -> SteeringTrack:
@@ -93,18 +87,11 @@ def load_steering(path: Path) -> SteeringTrack:
         ClockError: the times do not rise strictly.
     """
     timestamps = load_timestamps(path)
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
-    header = [name.strip() for name in rows[0]]
-    if STEERING_COLUMN not in header:
-        raise ClipError(
-            f"{path} has no column `{STEERING_COLUMN}` (it has {', '.join(header)}). Add it.",
-            field=STEERING_COLUMN,
-        )
+    header, rows = read_csv(path, STEERING_COLUMN)
     column = header.index(STEERING_COLUMN)
     return SteeringTrack(
         timestamps.timestamp_ns,
-        np.array([_angle(path, index, row, column) for index, row in enumerate(rows[1:])], np.float64),
+        np.array([_angle(path, index, row, column) for index, row in enumerate(rows)], np.float64),
     )
 
 

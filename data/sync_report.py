@@ -58,7 +58,6 @@ class CameraCounters:
         return max(0, self.frames_timed - self.frames_shown - self.frames_waiting)
 
     def to_dict(self) -> dict[str, int]:
-        """All counters by name."""
         return {**asdict(self), "frames_skipped": self.frames_skipped}
 
 
@@ -108,7 +107,6 @@ class SyncReport:
         return tuple(sentences)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings, lists and dicts."""
         return {
             **asdict(self),
             "cameras": {name: counters.to_dict() for name, counters in self.cameras.items()},

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 
 from fsd.compression.budget import Budget
 from fsd.data.errors import ModelError
 from fsd.data.files import write_text
-from fsd.export.onnx_runner import OnnxRunner, open_model
+from fsd.export.onnx_runner import OnnxRunner, open_model, with_outputs
 from fsd.networks.input_buffers import TickInput
 
 Clip = Iterable[TickInput]
@@ -42,13 +43,9 @@ class Calibration:
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
-        """Read what `save` wrote."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            ranges = {name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()}
-            scales = {name: [float(value) for value in scale] for name, scale in content["scales"].items()}
-            return cls(ranges, content["ticks"], content["clips"], scales, content["weights_sha256"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
             raise ModelError(
                 f"{path} is not a calibration file ({error}). Calibrate again with `fsd export`."
             ) from error
@@ -64,16 +61,9 @@ def calibrate(
     Raises:
         ModelError: the clips have no ticks.
     """
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    present = {output.name for output in watched.graph.output}
-    watched.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
-        for name in tensors
-        if name not in present
-    )
     # Extra outputs prevent fusion and copy every tensor out, so the other ticks run on the unmodified model.
-    runner, measuring = OnnxRunner(open_model(model), budget), OnnxRunner(open_model(watched), budget)
+    runner = OnnxRunner(open_model(model), budget)
+    measuring = OnnxRunner(open_model(with_outputs(model, tensors)), budget)
     measuring.feeds = runner.feeds
     lowest = dict.fromkeys(tensors, np.inf)
     highest = dict.fromkeys(tensors, -np.inf)

@@ -3,15 +3,19 @@
 Used after a failed parity check; reports the layer by its module name in the network.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
-from fsd.export.onnx_runner import open_model
+from fsd.export.calibration import Clip
+from fsd.export.onnx_runner import OnnxRunner, open_model, with_outputs
+from fsd.export.parity import FP32
 from fsd.networks.input_buffers import InputBuffers
 from fsd.networks.model import DrivingNetwork
 
@@ -42,6 +46,41 @@ class Divergence:
         return f"no layer is below the limit; the worst is {self.layer} ({self.sqnr_db:.0f} dB)"
 
 
+def locate(
+    comparison: str,
+    worst_tick: int,
+    network: DrivingNetwork,
+    fp32: onnx.ModelProto,
+    others: Mapping[str, Path],
+    clips: Iterable[Clip],
+) -> str:
+    """A sentence; `comparison` is a name of the parity report, `worst_tick` counts over all clips."""
+    feeds = _feeds_at(fp32, network, clips, worst_tick)
+    if comparison.startswith(FP32):
+        found = from_pytorch(network.cpu(), fp32, feeds, FLOAT_LIMIT_DB)
+    else:
+        name = max((name for name in others if comparison.startswith(name)), key=len)
+        found = between_files(fp32, onnx.load(others[name]), feeds, QUANTIZED_LIMIT_DB)
+    if found is None:
+        return "No layer could be compared."
+    return f"At tick {worst_tick}, on the same inputs and memory, {found}."
+
+
+def _feeds_at(fp32: onnx.ModelProto, network: DrivingNetwork, clips: Iterable[Clip], wanted: int) -> InputBuffers:
+    """The float model's inputs and memory at a tick."""
+    runner = OnnxRunner(open_model(fp32), network.config.budget)
+    tick = 0
+    for clip in clips:
+        runner.reset()
+        for step in clip:
+            if tick == wanted:
+                runner.feeds.load(step)
+                return runner.feeds
+            runner.step(step)
+            tick += 1
+    return runner.feeds
+
+
 def between_files(
     reference: onnx.ModelProto, candidate: onnx.ModelProto, feeds: InputBuffers, limit_db: float
 ) -> Divergence | None:
@@ -50,8 +89,8 @@ def between_files(
     shared = [(node.name, node.output[0]) for node in candidate.graph.node if node.name in names]
     float_tensors = _float_tensors(reference) & _float_tensors(candidate)
     pairs = [(layer, names[layer], name) for layer, name in shared if {names[layer], name} <= float_tensors]
-    expected = _watch(reference, [pair[1] for pair in pairs], feeds)
-    actual = _watch(candidate, [pair[2] for pair in pairs], feeds)
+    expected = _values(reference, [pair[1] for pair in pairs], feeds)
+    actual = _values(candidate, [pair[2] for pair in pairs], feeds)
     return _first([(layer, expected[mine], actual[other]) for layer, mine, other in pairs], limit_db)
 
 
@@ -80,7 +119,7 @@ def from_pytorch(
     floats = _float_tensors(model)
     last = {node.name.rpartition("/")[0]: node.output[0] for node in model.graph.node if node.output[0] in floats}
     pairs = [(layer, name) for layer, name in last.items() if layer in recorded]
-    actual = _watch(model, [name for _, name in pairs], feeds)
+    actual = _values(model, [name for _, name in pairs], feeds)
     same_shape = [(layer, name) for layer, name in pairs if recorded[layer].shape == actual[name].shape]
     return _first([(layer, recorded[layer], actual[name]) for layer, name in same_shape], limit_db)
 
@@ -108,16 +147,8 @@ def _float_tensors(model: onnx.ModelProto) -> set[str]:
     return {value.name for value in values if value.type.tensor_type.elem_type == TensorProto.FLOAT}
 
 
-def _watch(model: onnx.ModelProto, names: list[str], feeds: InputBuffers) -> dict[str, np.ndarray]:
+def _values(model: onnx.ModelProto, names: list[str], feeds: InputBuffers) -> dict[str, np.ndarray]:
     """Values of tensors inside a model; without graph optimisation, which would remove some of them."""
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    present = {output.name for output in watched.graph.output}
-    watched.graph.output.extend(
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
-        for name in dict.fromkeys(names)
-        if name not in present
-    )
-    session = open_model(watched, optimise=False)
+    session = open_model(with_outputs(model, names), optimise=False)
     wanted = list(dict.fromkeys(names))
     return dict(zip(wanted, session.run(wanted, feeds.arrays), strict=True))

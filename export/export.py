@@ -16,8 +16,8 @@ from fsd.data.errors import ModelError, OutputError, UsageError
 from fsd.data.files import write_text
 from fsd.export.calibration import Calibration, Clip, calibrate
 from fsd.export.config import BATCH_AXIS, ExportConfig
+from fsd.export.divergence import locate
 from fsd.export.half_precision import to_half
-from fsd.export.locate import locate
 from fsd.export.metadata import write_model
 from fsd.export.onnx_export import export_onnx, simplify
 from fsd.export.parity import FP32_BATCH, ParityReport, compare
@@ -110,10 +110,7 @@ def export(
     others: dict[str, Path] = {}
     calibration_file, sensitivities = None, {}
     if config.int8:
-        stored = _stored_calibration(config, source)
-        scales = _scales(config, source, clips, progress) if stored is None else stored.scales
-        source = replace(source, smooth=_graph(config, smoothed(network, scales), progress))
-        calibration = stored or _calibrated(config, source, scales, clips, progress)
+        source, calibration = _calibrated(config, source, clips, progress)
         calibration_file = config.out / f"{network.config.budget.name.lower()}_calibration.json"
         calibration.save(calibration_file)
         for target in config.targets:
@@ -205,28 +202,25 @@ def _stored_calibration(config: ExportConfig, source: _Source) -> Calibration | 
     return found
 
 
-def _scales(
-    config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: ProgressCallback
-) -> dict[str, list[float]]:
-    """Smoothing scales from the float model on the first part of every clip."""
-    progress("smoothing")
-    parts = (_first_share(clip, config.fraction) for clip in clips)
-    return measure_scales(source.network, parts, config.calibration_every)
-
-
 def _calibrated(
-    config: ExportConfig,
-    source: _Source,
-    scales: dict[str, list[float]],
-    clips: Sequence[Clip],
-    progress: ProgressCallback,
-) -> Calibration:
-    """Ranges of the smoothed graph's activations on the first part of every clip."""
+    config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: ProgressCallback
+) -> tuple[_Source, Calibration]:
+    """The source with its smoothed graph, and the calibration: stored, or measured on the first part of every clip."""
+    network, every = source.network, config.calibration_every
+    stored = _stored_calibration(config, source)
+    if stored is None:
+        progress("smoothing")
+        scales = measure_scales(network, [_first_share(clip, config.fraction) for clip in clips], every)
+    else:
+        scales = stored.scales
+    source = replace(source, smooth=_graph(config, smoothed(network, scales), progress))
+    if stored is not None:
+        return source, stored
     progress("calibrating")
     tensors = activations_of(source.smooth, quantized_nodes(source.smooth))
     parts = [_first_share(clip, config.fraction) for clip in clips]
-    found = calibrate(source.smooth, source.network.config.budget, tensors, parts, config.calibration_every)
-    return replace(found, scales=scales, weights_sha256=source.weights_sha256)
+    found = calibrate(source.smooth, network.config.budget, tensors, parts, every)
+    return source, replace(found, scales=scales, weights_sha256=source.weights_sha256)
 
 
 def _int8(
@@ -271,7 +265,6 @@ def _with_places(
 
 
 def _coverage(report: ParityReport, config: ExportConfig) -> tuple[str, ...]:
-    """Limits of the parity check, in sentences."""
     if report.ticks >= config.parity_ticks:
         return ()
     return (

@@ -4,6 +4,8 @@ A pass of our own, since it must choose the precision of every node: the geometr
 integration stay in float (half precision resolves 6 cm at 100 m). `parity.py` checks the accuracy.
 """
 
+import copy
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -24,8 +26,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     source = onnx.shape_inference.infer_shapes(model, strict_mode=True)
     halves = _Halves(source)
-    converted = onnx.ModelProto()
-    converted.CopyFrom(source)
+    converted = copy.deepcopy(source)
     graph = converted.graph
     del graph.node[:], graph.initializer[:], graph.value_info[:]
     for node in source.graph.node:
@@ -56,8 +57,7 @@ class _Halves:
         if node.op_type in _CARRIED_FLOAT_ATTRIBUTES or any(a.HasField("g") for a in node.attribute):
             raise ModelError(f"The node `{node.name}` ({node.op_type}) cannot be converted to half precision.")
         half = not node.name.startswith(FLOAT_MODULES)
-        changed = onnx.NodeProto()
-        changed.CopyFrom(node)
+        changed = copy.deepcopy(node)
         casts: list[onnx.NodeProto] = []
         for index, name in enumerate(node.input):
             changed.input[index] = self._at(name, half, casts) if name else ""

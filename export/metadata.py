@@ -3,6 +3,7 @@
 Metadata is written last, since tools that rewrite a graph drop it.
 """
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,8 +26,7 @@ def write_model(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> 
     Raises:
         ModelError: the metadata read back differs.
     """
-    described = onnx.ModelProto()
-    described.CopyFrom(model)
+    described = copy.deepcopy(model)
     del described.metadata_props[:]
     metadata = msgspec.structs.replace(metadata, model_sha256=model_sha256(serialise(described), str(path)))
     onnx.helper.set_model_props(described, {METADATA_KEY: to_json(metadata)})

@@ -4,6 +4,7 @@ Deterministic: the same bytes every time. Quantization and metadata are later st
 """
 
 import ast
+import copy
 import logging
 import warnings
 from collections import Counter
@@ -88,8 +89,7 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET, free_batch:
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     """Fold constants and remove redundant nodes until the graph no longer shrinks; does not change `model`."""
-    simpler, nodes = onnx.ModelProto(), None
-    simpler.CopyFrom(model)
+    simpler, nodes = copy.deepcopy(model), None
     with _quiet():
         while nodes != len(simpler.graph.node):
             nodes = len(simpler.graph.node)

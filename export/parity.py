@@ -8,16 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Clip
-from fsd.export.onnx_runner import BatchRunner, OnnxRunner, open_model
+from fsd.export.onnx_runner import BatchRunner, OnnxRunner, Runner, open_model
 from fsd.networks.contract import WAYPOINT_STEP_S, output_shapes
-from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
 
 HORIZONS_S = (1, 2, 3)
@@ -58,33 +57,18 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class Runner(Protocol):
-    """A model that maps steps to outputs and keeps its own memory."""
-
-    def reset(self) -> None: ...
-
-    def step(self, step: TickInput) -> dict[str, np.ndarray]: ...
-
-
-class TorchRunner:
-    """The PyTorch network over a clip, memory included."""
+class TorchRunner(Runner):
+    """Runs the network in PyTorch."""
 
     def __init__(self, network: DrivingNetwork, device: str = "cpu") -> None:
-        self.network, self.feeds = network.eval().to(device), InputBuffers(network.config.budget)
-        self.device = torch.device(device)
+        super().__init__(network.config.budget)
+        self.network, self.device = network.eval().to(device), torch.device(device)
         self._inputs = {name: torch.from_numpy(array) for name, array in self.feeds.arrays.items()}
 
-    def reset(self) -> None:
-        self.feeds.reset()
-
-    def step(self, step: TickInput) -> dict[str, np.ndarray]:
-        """Outputs of one tick by name; then writes the memory."""
-        self.feeds.load(step)
+    def _run(self) -> dict[str, np.ndarray]:
         with torch.inference_mode():
             inputs = {name: value.to(self.device) for name, value in self._inputs.items()}
-            outputs = {name: value.cpu().numpy() for name, value in self.network(**inputs).items()}
-        self.feeds.commit(step.tick.commit_slots, outputs["new_k"], outputs["new_v"])
-        return outputs
+            return {name: value.cpu().numpy() for name, value in self.network(**inputs).items()}
 
 
 @dataclass(frozen=True)
@@ -198,7 +182,6 @@ def _failures(comparisons: dict[str, Comparison]) -> Iterable[tuple[str, str]]:
 
 
 def mean_limit_m(name: str) -> float:
-    """Limit of the mean distance of an INT8 or FP16 file from FP32 at 3 s."""
     return FP16_MEAN_TOLERANCE_3S_M if name.startswith("onnx_fp16") else INT8_MEAN_TOLERANCE_3S_M
 
 

@@ -5,6 +5,7 @@ the products around it (their INT8 forms in ONNX Runtime are wrong without a war
 the memory, and every head, where errors would be metres.
 """
 
+import copy
 import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -113,16 +114,15 @@ def quantize(
             f"The calibration lacks {len(missing)} tensors of this graph (first: {missing[0]}). Calibrate again: leave "
             "`--calibration` out."
         )
-    watched = dict(calibration.ranges)
+    measured = dict(calibration.ranges)
     if not recipe.symmetric:
         # Biases use their input's scale; a bias with another scale keeps the convolution in float.
-        watched |= dict.fromkeys(images, BYTE_RANGE)
+        measured |= dict.fromkeys(images, BYTE_RANGE)
     ranges = TensorsData(
         CalibrationMethod.MinMax,
-        {name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in watched.items()},
+        {name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in measured.items()},
     )
-    source = onnx.ModelProto()
-    source.CopyFrom(model)
+    source = copy.deepcopy(model)
     add_pre_process_metadata(source)  # shapes are already inferred; without this mark ONNX Runtime warns
     with tempfile.TemporaryDirectory() as folder:
         cache, output = Path(folder, "ranges.json"), Path(folder, "int8.onnx")

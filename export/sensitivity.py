@@ -49,7 +49,6 @@ class Sensitivity:
     ticks: int
 
     def table(self, rows: int | None = None) -> str:
-        """A text table with one line per layer."""
         lines = [f"{'layer':34s} {'alone m':>9s} {'all but it m':>13s}   (all quantized: {self.all_m:.4f} m at 3 s)"]
         lines += [f"{effect.layer:34s} {effect.alone_m:9.4f} {effect.spared_m:13.4f}" for effect in self.effects[:rows]]
         return "\n".join(lines)

@@ -30,23 +30,23 @@ def measure_scales(network: DrivingNetwork, clips: Iterable[Clip], every: int = 
     """Scales from the largest value of each channel over rolled-out clips, at every `every`-th tick."""
     norms = _norms(network)
     peaks = {name: torch.zeros(norm.normalized_shape) for name, (norm, _) in norms.items()}
-    watching = False
+    is_measured = False
 
-    def watch(name: str) -> Callable[[nn.Module, object, Tensor], None]:
-        def note(norm: nn.Module, inputs: object, output: Tensor) -> None:
-            if watching:
+    def recorder(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def record(norm: nn.Module, inputs: object, output: Tensor) -> None:
+            if is_measured:
                 peaks[name] = torch.maximum(peaks[name], output.detach().abs().flatten(0, -2).amax(dim=0).cpu())
 
-        return note
+        return record
 
     runner = TorchRunner(network)
-    handles = [norm.register_forward_hook(watch(name)) for name, (norm, _) in norms.items()]
+    handles = [norm.register_forward_hook(recorder(name)) for name, (norm, _) in norms.items()]
     try:
         with one_torch_thread():
             for clip in clips:
                 runner.reset()
                 for index, step in enumerate(clip):
-                    watching = index % every == 0
+                    is_measured = index % every == 0
                     runner.step(step)
     finally:
         for handle in handles:

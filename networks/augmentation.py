@@ -12,13 +12,14 @@ from torch import Tensor
 from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.ego import COMMANDS
 from fsd.data.frames import CAMERAS
+from fsd.data.options import Options, option
 from fsd.networks.encoders import PIXEL_MEAN
 
 FRONT_CAMERAS = 3
 
 
 @dataclass(frozen=True)
-class AugmentationConfig:
+class AugmentationConfig(Options):
     """Probabilities and magnitudes.
 
     Attributes:
@@ -32,24 +33,19 @@ class AugmentationConfig:
             plus a third of it per camera; colour: that of chroma.
     """
 
-    camera_dropout: float = 0.2
-    front_only: float = 0.05
-    one_front: float = 0.03
-    ego_dropout: float = 0.3
+    camera_dropout: float = option(0.2, at_least=0, at_most=1)
+    front_only: float = option(0.05, at_least=0, at_most=1)
+    one_front: float = option(0.03, at_least=0, at_most=1)
+    ego_dropout: float = option(0.3, at_least=0, at_most=1)
     speed_noise: float = 0.05
-    command_dropout: float = 0.03
-    memory_dropout: float = 0.2
+    command_dropout: float = option(0.03, at_least=0, at_most=1)
+    memory_dropout: float = option(0.2, at_least=0, at_most=1)
     slot_dropout: float = 0.1
     odometry_scale: float = 0.2
     odometry_yaw_rad: float = 0.03
     gain: float = 0.15
     offset: float = 8.0
     colour: float = 0.15
-
-    def __post_init__(self) -> None:
-        for name in ("camera_dropout", "front_only", "one_front", "ego_dropout", "command_dropout", "memory_dropout"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} is a share from 0 to 1, got {getattr(self, name)}.")
 
 
 def augment(batch: dict[str, Tensor], config: AugmentationConfig, generator: torch.Generator) -> dict[str, Tensor]:

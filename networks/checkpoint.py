@@ -5,7 +5,6 @@ Written beside the old one and renamed, so that a crash while writing loses noth
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors
@@ -20,18 +19,15 @@ HEADER_KEY = "fsd-checkpoint"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-@dataclass(frozen=True)
-class Position:
-    """Progress of a run: the last `step` done, and the `settings` it was started with, as JSON values."""
-
-    step: int
-    settings: Mapping[str, object]
-
-
 def save_checkpoint(
-    path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, position: Position
+    path: Path,
+    network: nn.Module,
+    average: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    settings: Mapping[str, object],
 ) -> None:
-    """Write everything needed to resume a run."""
+    """Write everything needed to resume a run after `step`; `settings` are JSON values for information."""
     tensors: dict[str, Tensor] = {}
     for prefix, module in (("network", network), ("average", average)):
         tensors |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
@@ -40,13 +36,13 @@ def save_checkpoint(
         tensors |= {f"{moment}.{name}": state[moment] for moment in MOMENTS if moment in state}
     content = save(
         {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()},
-        metadata={HEADER_KEY: json.dumps({"step": position.step, "settings": dict(position.settings)})},
+        metadata={HEADER_KEY: json.dumps({"step": step, "settings": dict(settings)})},
     )
     write_bytes(path, content)
 
 
-def load_checkpoint(path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> Position:
-    """Restore the state that `save_checkpoint` wrote.
+def load_checkpoint(path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+    """Restore the state that `save_checkpoint` wrote; returns the last step done.
 
     Raises:
         ModelError: the file is damaged or belongs to another network.
@@ -68,4 +64,4 @@ def load_checkpoint(path: Path, network: nn.Module, average: nn.Module, optimise
         if moments:
             placed = {moment: value.to(parameter.device).clone() for moment, value in moments.items()}
             optimiser.state[parameter] = {"step": torch.tensor(float(step)), **placed}
-    return Position(step, header["settings"])
+    return step

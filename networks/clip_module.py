@@ -10,10 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fsd.networks.losses import LossWeights, imitation_loss
-from fsd.networks.model import Content, DrivingNetwork
-
-IMAGE_INPUTS = ("retina", "retina_meta", "patches", "patch_meta", "camera_valid", "camera_age_s")
-EGO_INPUTS = ("ego", "ego_valid", "proprio", "proprio_valid", "command")
+from fsd.networks.model import EGO_INPUTS, IMAGE_INPUTS, PLAN_INPUTS, Content, DrivingNetwork, select
 
 
 class ClipModule(nn.Module):
@@ -30,29 +27,18 @@ class ClipModule(nn.Module):
         """
         network, rows = self.network, live.shape[1]
         with torch.autocast(live.device.type, torch.bfloat16, enabled=self.bf16):
-            content = network.encode(**{name: inputs[name] for name in IMAGE_INPUTS})
+            content = network.encode(**select(inputs, IMAGE_INPUTS))
         tokens, mask = content.tokens.float(), content.mask.float()
-        ego_tokens = network.ego_encoder(**{name: inputs[name] for name in EGO_INPUTS})
+        ego_tokens = network.ego_encoder(**select(inputs, EGO_INPUTS))
         outputs_by_row: list[dict[str, Tensor]] = []
         for row in range(rows):
-            keys, values = inputs["memory_k"][:, row], inputs["memory_v"][:, row]
+            now = {name: inputs[name][:, row] for name in PLAN_INPUTS}
             for earlier, earlier_outputs in enumerate(outputs_by_row):
                 is_live = (live[:, row] == earlier)[:, :, None, None]
-                keys = torch.where(is_live, earlier_outputs["new_k"][:, None], keys)
-                values = torch.where(is_live, earlier_outputs["new_v"][:, None], values)
-            outputs_by_row.append(
-                network.decide(
-                    Content(tokens[:, row], mask[:, row], content.retina_count),
-                    ego_tokens[:, row],
-                    keys,
-                    values,
-                    inputs["memory_pose"][:, row],
-                    inputs["memory_valid"][:, row],
-                    inputs["ego"][:, row],
-                    inputs["ego_valid"][:, row],
-                    inputs["command"][:, row],
-                )
-            )
+                now["memory_k"] = torch.where(is_live, earlier_outputs["new_k"][:, None], now["memory_k"])
+                now["memory_v"] = torch.where(is_live, earlier_outputs["new_v"][:, None], now["memory_v"])
+            seen = Content(tokens[:, row], mask[:, row], content.retina_count)
+            outputs_by_row.append(network.decide(seen, ego_tokens[:, row], **now))
         outputs = {name: torch.stack([row[name] for row in outputs_by_row], dim=1) for name in outputs_by_row[0]}
         loss, terms = imitation_loss(outputs, labels, self.weights)
         kept = {name: outputs[name].detach() for name in ("new_k", "new_v")}

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from fsd.data.simulator.seeds import check_training_seed
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.input_buffers import TickInput
+
+if TYPE_CHECKING:
+    from fsd.networks.student import TorchStudent
 
 TRAINING_SCENARIOS = ("S1", "S2", "S3", "S4", "S5", "S6", "S7")
 """Without S8, whose conditions are out of the training range: it is for evaluation only."""
@@ -49,16 +52,6 @@ FINE_SHARE, FINE_SCALE = 0.25, 2
 
 MISSED, IMAGINED = 0.15, 0.01
 """Shares of salient blocks that are not requested, and of other blocks that are, in episodes with guided gaze."""
-
-
-class Student(Protocol):
-    """The driver of later rounds: the network under training."""
-
-    def reset(self) -> None:
-        """Empty the memory."""
-
-    def drive(self, step: TickInput) -> tuple[float, float, np.ndarray]:
-        """Curvature 1/m, acceleration m/s² and saliency (8, 15, 20) for one tick."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +82,6 @@ class CollectionConfig:
         check_training_seed(self.first_seed + self.episodes - 1)
 
     def episode_name(self, index: int) -> str:
-        """Folder name: scenario, seed, round."""
         scenarios = STUDENT_SCENARIOS if self.round_index > 0 else TRAINING_SCENARIOS
         scenario = scenarios[index % len(scenarios)]
         return f"{scenario}-{self.first_seed + index:06d}-r{self.round_index}"
@@ -130,7 +122,7 @@ _worker: "Collector | None" = None
 
 def _start_worker(config: CollectionConfig) -> None:
     global _worker
-    student: Student | None = None
+    student = None
     if config.weights is not None:
         from fsd.networks.student import TorchStudent
 
@@ -157,7 +149,7 @@ class CameraSetup:
 class Collector:
     """Records episodes one after another."""
 
-    def __init__(self, config: CollectionConfig, student: Student | None) -> None:
+    def __init__(self, config: CollectionConfig, student: "TorchStudent | None") -> None:
         self._config, self._student = config, student
         self._budget: Budget = BUDGETS[config.budget]
         self._setups: dict[int, CameraSetup] = {}
@@ -201,7 +193,7 @@ class Collector:
         setup: CameraSetup,
         writer: EpisodeWriter,
         rng: np.random.Generator,
-        student: Student | None,
+        student: "TorchStudent | None",
     ) -> str:
         setup.compressor.reset()
         if student is not None:

@@ -4,14 +4,15 @@ No torch here, so that tools can read a weights file's configuration without imp
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from fsd.compression.budget import BUDGETS, Budget
+from fsd.data.options import Options, option
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class NetworkConfig(Options):
     """Sizes of `DrivingNetwork`.
 
     Attributes:
@@ -30,29 +31,23 @@ class NetworkConfig:
     budget: Budget = field(default_factory=lambda: BUDGETS["B100"])
     width: int = 128
     heads: int = 4
-    joint_layers: int = 1
-    cross_layers: int = 2
-    mlp_ratio: int = 2
+    joint_layers: int = option(1, at_least=1)
+    cross_layers: int = option(2, at_least=1)
+    mlp_ratio: int = option(2, at_least=1)
     retina_channels: int = 64
     patch_channels: tuple[int, int] = (32, 64)
-    retina_blocks: int = 3
-    patch_blocks: int = 1
-    plan_queries: int = 4
+    retina_blocks: int = option(3, at_least=1)
+    patch_blocks: int = option(1, at_least=1)
+    plan_queries: int = option(4, at_least=1)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.width % self.heads:
             raise ValueError(f"width must be a multiple of heads, got {self.width} and {self.heads}.")
-        for name in ("joint_layers", "cross_layers", "mlp_ratio", "retina_blocks", "patch_blocks", "plan_queries"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "NetworkConfig":
-        """Inverse of `to_dict`; lists (as JSON returns them) become tuples.
+        """Inverse of `dataclasses.asdict`; lists (as JSON returns them) become tuples.
 
         Raises:
             ValueError: a size is out of range, or a name is unknown.

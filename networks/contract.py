@@ -88,15 +88,6 @@ class TensorSpec(msgspec.Struct, frozen=True):
     dtype: str
 
 
-class BudgetSpec(msgspec.Struct, frozen=True):
-    """The compressor budget that the network was built for."""
-
-    name: str
-    base_height_px: int
-    base_width_px: int
-    patch_count: int
-
-
 class ModelMetadata(msgspec.Struct, frozen=True):
     """Description of a model, stored as JSON under `METADATA_KEY` in the ONNX file.
 
@@ -113,7 +104,7 @@ class ModelMetadata(msgspec.Struct, frozen=True):
     trained: bool
     precision: str
     target: str
-    budget: BudgetSpec
+    budget: Budget
     cameras: tuple[str, ...]
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]

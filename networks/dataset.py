@@ -12,7 +12,7 @@ simulator or how the network is trained.
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,6 @@ class Episode:
 
     @property
     def ticks(self) -> int:
-        """Recorded ticks."""
         return int(self.facts["ticks"])
 
     def read(self, begin: int, end: int) -> dict[str, np.ndarray]:
@@ -129,7 +128,8 @@ def find_episodes(folder: Path, budget: Budget) -> list[Episode]:
     Raises:
         ClipError: there are none, or one was recorded at another budget.
     """
-    episodes = list(_finished(folder))
+    found = sorted(folder.glob("*/episode.json"))
+    episodes = [Episode(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in found]
     if not episodes:
         raise ClipError(f"No finished episodes in {folder}. Record some first with `fsd train`.")
     for episode in episodes:
@@ -139,8 +139,3 @@ def find_episodes(folder: Path, budget: Budget) -> list[Episode]:
                 "Choose another folder."
             )
     return episodes
-
-
-def _finished(folder: Path) -> Iterator[Episode]:
-    for path in sorted(folder.glob("*/episode.json")):
-        yield Episode(path.parent, json.loads(path.read_text(encoding="utf-8")))

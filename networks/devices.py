@@ -9,4 +9,4 @@ PROVIDERS = {
 """Value of `--device` -> ONNX Runtime's name."""
 
 CPU_DEVICES = ("cpu", "openvino")
-"""Devices that run on this machine's CPU: figures measured on one may be compared with figures of the other."""
+"""Devices that run on this machine's CPU: measurements on one may be compared with those of the other."""

@@ -5,6 +5,7 @@ returns one memory slot; its caller (engine, trainer, calibration) writes that i
 and passes the memory in at the next tick.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -15,13 +16,7 @@ from fsd.compression.tick import RETINA_TOKENS
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.attention import MASKED, MemoryAttention, TokenAttention
 from fsd.networks.config import NetworkConfig
-from fsd.networks.contract import (
-    KEY_SIZE,
-    LIGHTS,
-    OCCUPANCY_COLUMNS,
-    OCCUPANCY_ROWS,
-    SLOT_TOKENS,
-)
+from fsd.networks.contract import KEY_SIZE, LIGHTS, OCCUPANCY_COLUMNS, OCCUPANCY_ROWS, SLOT_TOKENS
 from fsd.networks.encoders import (
     CELL,
     MAX_AGE_S,
@@ -38,6 +33,16 @@ SCENE_ROWS, SCENE_COLUMNS = 4, 4
 """The 16 scene tokens are a coarse map: each predicts 6 x 4 cells of the occupancy grid around the car."""
 
 MAX_LEAD_M = 100.0
+
+IMAGE_INPUTS = ("retina", "retina_meta", "patches", "patch_meta", "camera_valid", "camera_age_s")
+EGO_INPUTS = ("ego", "ego_valid", "proprio", "proprio_valid", "command")
+PLAN_INPUTS = ("memory_k", "memory_v", "memory_pose", "memory_valid", "ego", "ego_valid", "command")
+"""Inputs of `DrivingNetwork.encode`, of its `ego_encoder`, and of `decide`."""
+
+
+def select(inputs: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
+    """Some of the inputs, as keyword arguments."""
+    return {name: inputs[name] for name in names}
 
 
 class DrivingNetwork(nn.Module):
@@ -76,27 +81,11 @@ class DrivingNetwork(nn.Module):
         self.light_head = nn.Linear(config.plan_queries * width, len(LIGHTS))
         self.occupancy_head = nn.Linear(width, OCCUPANCY_ROWS * OCCUPANCY_COLUMNS // SLOT_TOKENS)
 
-    def forward(
-        self,
-        retina: Tensor,
-        retina_meta: Tensor,
-        patches: Tensor,
-        patch_meta: Tensor,
-        camera_valid: Tensor,
-        camera_age_s: Tensor,
-        memory_k: Tensor,
-        memory_v: Tensor,
-        memory_pose: Tensor,
-        memory_valid: Tensor,
-        ego: Tensor,
-        ego_valid: Tensor,
-        command: Tensor,
-        proprio: Tensor,
-        proprio_valid: Tensor,
-    ) -> dict[str, Tensor]:
-        content = self.encode(retina, retina_meta, patches, patch_meta, camera_valid, camera_age_s)
-        ego_token = self.ego_encoder(ego, ego_valid, proprio, proprio_valid, command)
-        return self.decide(content, ego_token, memory_k, memory_v, memory_pose, memory_valid, ego, ego_valid, command)
+    def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
+        """All inputs of the contract by name -> all outputs by name."""
+        content = self.encode(**select(inputs, IMAGE_INPUTS))
+        ego_token = self.ego_encoder(**select(inputs, EGO_INPUTS))
+        return self.decide(content, ego_token, **select(inputs, PLAN_INPUTS))
 
     def encode(
         self,
@@ -184,8 +173,3 @@ def _tile(cells: Tensor, rows: int, columns: int, height: int) -> Tensor:
     tile_width = cells.shape[-1] // tile_height
     tiles = cells.unflatten(-1, (tile_height, tile_width)).unflatten(-3, (rows, columns)).transpose(-3, -2)
     return tiles.flatten(-2).flatten(-3, -2)
-
-
-def parameter_count(network: nn.Module) -> int:
-    """Number of trainable parameters."""
-    return sum(parameter.numel() for parameter in network.parameters())

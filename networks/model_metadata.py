@@ -15,7 +15,6 @@ from fsd.networks.contract import (
     METADATA_KEY,
     METADATA_VERSION,
     WAYPOINT_TIMES_S,
-    BudgetSpec,
     ModelMetadata,
     TensorSpec,
     input_shapes,
@@ -44,7 +43,7 @@ def describe(
         trained=trained,
         precision=precision,
         target=target,
-        budget=BudgetSpec(budget.name, budget.base_height_px, budget.base_width_px, budget.patch_count),
+        budget=budget,
         cameras=CAMERAS,
         inputs=specs(input_shapes(budget)),
         outputs=specs(output_shapes()),
@@ -77,28 +76,18 @@ def from_properties(properties: Mapping[str, str], origin: str) -> ModelMetadata
     return metadata
 
 
-def budget_of(metadata: ModelMetadata) -> Budget:
-    """The compressor budget that the model was built for."""
-    spec = metadata.budget
-    return Budget(spec.name, spec.base_height_px, spec.base_width_px, spec.patch_count)
-
-
 def check(metadata: ModelMetadata, origin: str) -> None:
     """Refuse a model that does not implement the contract.
 
     Raises:
         ModelError: states what was expected, what was found, and what to do.
     """
-    try:
-        budget = budget_of(metadata)
-    except ValueError as error:
-        raise ModelError(f"{origin} was built for an invalid budget: {error}") from error
     _expect(origin, "metadata version", METADATA_VERSION, metadata.version)
     _expect(origin, "cameras", CAMERAS, metadata.cameras)
     _expect(origin, "route commands", COMMANDS, metadata.commands)
     _expect(origin, "waypoint times", tuple(WAYPOINT_TIMES_S.tolist()), metadata.waypoint_times_s)
     for kind, expected, found in (
-        ("input", input_shapes(budget), metadata.inputs),
+        ("input", input_shapes(metadata.budget), metadata.inputs),
         ("output", output_shapes(), metadata.outputs),
     ):
         check_tensors(origin, kind, expected, {name: (spec.shape, spec.dtype) for name, spec in found.items()})

@@ -36,12 +36,10 @@ class Tensor:
 
     @property
     def elements(self) -> int:
-        """Number of elements."""
         return math.prod(self.shape)
 
     @property
     def bytes(self) -> int:
-        """Size in memory."""
         return self.elements * ELEMENT_BYTES.get(self.dtype, 4)
 
 
@@ -71,17 +69,14 @@ class NetworkCost:
 
     @property
     def int8_macs(self) -> int:
-        """Multiply-accumulates with 8-bit factors."""
         return sum(each.macs for each in self.operators if each.is_int8)
 
     @property
     def float_macs(self) -> int:
-        """All other multiply-accumulates."""
         return sum(each.macs for each in self.operators if not each.is_int8)
 
     @property
     def macs(self) -> int:
-        """All multiply-accumulates."""
         return self.int8_macs + self.float_macs
 
     @property

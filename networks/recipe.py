@@ -7,15 +7,13 @@ of the last rounds' weights, since each round forgets a little of the earlier on
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 from fsd.data.files import write_bytes, write_text
 from fsd.networks.collection import CollectionConfig, collect
 from fsd.networks.dataset import find_episodes
-from fsd.networks.train_options import RecipeConfig, Round
+from fsd.networks.train_options import RecipeConfig, Report, Round
 from fsd.networks.training import WEIGHTS, TrainConfig, train
 from fsd.networks.weights import mean_weights, read_header, save_weights
 
@@ -23,14 +21,7 @@ SEEDS_PER_ROUND = 10_000
 POLL_S = 1.0
 
 
-Report = Callable[[str, int, int, dict[str, float]], None]
-
-
-def _silent(phase: str, done: int, total: int, metrics: dict[str, float]) -> None:
-    """Report nothing."""
-
-
-def run_recipe(config: RecipeConfig, report: Report = _silent) -> Path:
+def run_recipe(config: RecipeConfig, report: Report = lambda phase, done, total, metrics: None) -> Path:
     """Collect and train, round by round.
 
     Args:
@@ -42,29 +33,23 @@ def run_recipe(config: RecipeConfig, report: Report = _silent) -> Path:
     Raises:
         SimulatorError: OpenGL is not available.
     """
-    episodes = config.out / "episodes"
     by_round: list[Path] = []
     for index, this in enumerate(config.rounds):
         before = by_round[-1] if by_round else None
-        _collect_round(config, index, this, before, partial(_collected, report, index))
-        settings = TrainConfig(
-            out=config.out / f"round-{index}",
-            network=config.network,
-            initial=before,
-            steps=this.steps,
-            learning_rate=this.learning_rate,
-            clips=config.clips,
-            rows_per_clip=config.rows_per_clip,
-            threads=config.threads,
-            device=config.device,
-            seed=config.seed + index,
-        )
-        weights = settings.out / WEIGHTS
-        if not _is_finished(weights, this.steps):
-            found = find_episodes(episodes, config.network.budget)
-            weights = train(settings, found, partial(_trained, report, index, this.steps))
-        by_round.append(weights)
+        _collect_round(config, index, this, before, report)
+        by_round.append(_train_round(config, index, this, before, report))
     return _finish(config.out / WEIGHTS, (by_round[1:] or by_round)[-config.averaged_rounds :])
+
+
+def _train_round(config: RecipeConfig, index: int, this: Round, before: Path | None, report: Report) -> Path:
+    own = {"out": config.out / f"round-{index}", "seed": config.seed + index, "initial": before}
+    settings = TrainConfig(**config.shared() | own, steps=this.steps, learning_rate=this.learning_rate)
+    weights = settings.out / WEIGHTS
+    # Checked without opening the episodes, which would take minutes.
+    if weights.exists() and read_header(weights).notes.get("step") == this.steps:
+        return weights
+    episodes = find_episodes(config.out / "episodes", config.network.budget)
+    return train(settings, episodes, lambda step, metrics: report(f"train {index}", step, this.steps, metrics))
 
 
 def _finish(final: Path, rounds: Sequence[Path]) -> Path:
@@ -77,22 +62,7 @@ def _finish(final: Path, rounds: Sequence[Path]) -> Path:
     return final
 
 
-def _collected(report: Report, index: int, done: int, total: int) -> None:
-    report(f"collect {index}", done, total, {})
-
-
-def _trained(report: Report, index: int, total: int, step: int, metrics: dict[str, float]) -> None:
-    report(f"train {index}", step, total, metrics)
-
-
-def _is_finished(weights: Path, steps: int) -> bool:
-    """Whether a round has its final weights; checked without opening the episodes, which would take minutes."""
-    return weights.exists() and read_header(weights).notes.get("step") == steps
-
-
-def _collect_round(
-    config: RecipeConfig, index: int, this: Round, weights: Path | None, progress: Callable[[int, int], None]
-) -> None:
+def _collect_round(config: RecipeConfig, index: int, this: Round, weights: Path | None, report: Report) -> None:
     """Collect in the first process of a `torchrun`; the others wait for its marker file with the number of episodes.
 
     A file, not a barrier: collecting takes longer than a barrier's timeout, and all machines share the folder.
@@ -114,7 +84,8 @@ def _collect_round(
         first_seed=config.first_seed + index * SEEDS_PER_ROUND,
         round_index=index,
         budget=config.network.budget.name,
+        weights=weights,
     )
-    collect(replace(collection, weights=weights), config.workers, progress)
+    collect(collection, config.workers, lambda done, total: report(f"collect {index}", done, total, {}))
     config.out.mkdir(parents=True, exist_ok=True)
     write_text(marker, str(this.episodes))

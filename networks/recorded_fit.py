@@ -5,7 +5,6 @@ steering wheel's angle, beside two constant predictors. A few minutes of video a
 """
 
 import os
-from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -20,7 +19,7 @@ from fsd.networks.dataset import find_episodes
 from fsd.networks.evaluation import roll_out
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.recorded_episodes import EVERY_TICKS, EpisodeMaker
-from fsd.networks.train_options import RecordedFitConfig
+from fsd.networks.train_options import RecordedFitConfig, Report
 from fsd.networks.training import TrainConfig, train
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.weights import load_weights, read_header
@@ -37,12 +36,6 @@ TOO_LITTLE = (
 )
 LITTLE_SAMPLES = 36_000
 """Samples of about an hour of video."""
-
-Report = Callable[[str, int, int, dict[str, float]], None]
-
-
-def _silent(phase: str, done: int, total: int, metrics: dict[str, float]) -> None:
-    """Report nothing."""
 
 
 class SteeringScores(msgspec.Struct, frozen=True):
@@ -82,7 +75,7 @@ class RecordedFit(msgspec.Struct, frozen=True, kw_only=True):
     caveat: str
 
 
-def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> RecordedFit:
+def fit_recordings(config: RecordedFitConfig, report: Report = lambda phase, done, total, metrics: None) -> RecordedFit:
     """Convert the clips to episodes, train on their first parts, score both parts.
 
     Args:
@@ -103,24 +96,16 @@ def fit_recordings(config: RecordedFitConfig, report: Report = _silent) -> Recor
         network = NetworkConfig.from_dict(read_header(config.initial).config)
     sets = _record(config, network, geometry, report)
     settings = TrainConfig(
-        out=config.out,
-        network=network,
+        **config.shared() | {"network": network},
         initial=config.initial,
         steps=config.steps,
-        clips=config.clips,
-        rows_per_clip=config.rows_per_clip,
         hard_share=0.0,  # The few bends of a short recording would be overfitted.
         learning_rate=config.learning_rate,
         warm_up_steps=min(TrainConfig.warm_up_steps, max(1, config.steps // 5)),
         validation_share=0.0,  # The test part is not used for any choice.
         report_every=min(TrainConfig.report_every, config.steps),
-        threads=config.threads,
-        device=config.device,
-        seed=config.seed,
     )
-    weights = train(
-        settings, sets["train"].episodes, lambda step, metrics: report("train", step, config.steps, metrics)
-    )
+    weights = train(settings, sets["train"].episodes, lambda step, found: report("train", step, config.steps, found))
     trained = load_weights(weights)[0].to(config.device)
     recorded = sets["train"].read(np.arange(len(sets["train"])))
     mean_rad = float(np.nanmean(geometry.wheel_angle_rad(recorded["curvature"].astype(np.float64))))

@@ -10,7 +10,7 @@ from fsd.networks.weights import load_weights
 
 
 class TorchStudent:
-    """Drives with weights from a safetensors file."""
+    """Drives with weights from a safetensors file: the driver of the later rounds of collection."""
 
     def __init__(self, weights: Path) -> None:
         torch.set_num_threads(1)
@@ -20,7 +20,6 @@ class TorchStudent:
         self._inputs = {name: torch.from_numpy(array)[None] for name, array in self._feeds.arrays.items()}
 
     def reset(self) -> None:
-        """Empty the memory."""
         self._feeds.reset()
 
     def drive(self, step: TickInput) -> tuple[float, float, np.ndarray]:

@@ -1,11 +1,16 @@
 """Settings of `fsd train`, from the simulator and from recorded clips. No torch here, so that `--help` needs none."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from fsd.data.options import Options, option
 from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry
 from fsd.networks.config import NetworkConfig
+
+Report = Callable[[str, int, int, dict[str, float]], None]
+"""Called during a training as report(phase, done, total, metrics)."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ DEFAULT_ROUNDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(Options):
-    """What both ways of training share; each has defaults of its own. `rows_per_clip` is per batch."""
+    """What all ways of training share; each has defaults of its own. `rows_per_clip` is per batch."""
 
     out: Path = option(
         help="folder of the run; an interrupted run continues when started again with the same folder", metavar="DIR"
@@ -58,6 +63,10 @@ class TrainOptions(Options):
     rows_per_clip: int = option(help="consecutive samples of each clip", at_least=1, is_argument=False)
     seed: int = option(0, "seed of the initial weights and of the batches", at_least=0)
     network: NetworkConfig = field(default_factory=NetworkConfig)
+
+    def shared(self) -> dict[str, Any]:
+        """The values of these options, to make another configuration that has them."""
+        return {each.name: getattr(self, each.name) for each in fields(TrainOptions)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,14 +17,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from fsd.data.options import option
 from fsd.networks.augmentation import AugmentationConfig, augment
-from fsd.networks.checkpoint import Position, load_checkpoint, save_checkpoint
+from fsd.networks.checkpoint import load_checkpoint, save_checkpoint
 from fsd.networks.clip_module import ClipModule
-from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import LABEL_SHAPES, Episode
 from fsd.networks.evaluation import evaluate, network_inputs
 from fsd.networks.losses import LossWeights
 from fsd.networks.memory_cache import MemoryCache
+from fsd.networks.train_options import TrainOptions
 from fsd.networks.training_log import TrainingLog
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.weights import load_weights, save_weights, untrained
@@ -32,14 +33,12 @@ from fsd.networks.weights import load_weights, save_weights, untrained
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """Settings of `train`.
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(TrainOptions):
+    """Settings of `train`; `out` holds checkpoint, weights and progress, a batch is per process under `torchrun`.
 
     Attributes:
-        out: folder of the run: checkpoint, weights, progress.
-        network: sizes for random initial weights; initial: weights to start from instead.
-        steps: optimiser steps; clips, rows_per_clip: size of a batch (per process under `torchrun`).
+        initial: weights to start from instead of random ones; steps: optimiser steps.
         hard_share: share of clips that end in a row of `hard_examples`, every kind equally often.
         learning_rate: peak rate; warm_up_steps: linear rise to it; then a cosine to `final_rate` of it.
         average_decay: decay of the running average of the weights; the average is the result.
@@ -47,52 +46,29 @@ class TrainConfig:
         freeze_statistics: final share of the steps with fixed BatchNorm statistics.
         validation_share: share of the episodes held out for validation.
         report_every, evaluate_every, checkpoint_every: in steps.
-        threads: CPU threads; device: `cpu` or `cuda`.
     """
 
-    out: Path
-    network: NetworkConfig = field(default_factory=NetworkConfig)
     initial: Path | None = None
-    steps: int = 10_000
+    steps: int = option(10_000, at_least=1)
     clips: int = 15
     rows_per_clip: int = 2
-    hard_share: float = 0.6
+    hard_share: float = option(0.6, at_least=0, below=1)
     learning_rate: float = 1e-3
-    final_rate: float = 0.01
+    final_rate: float = option(0.01, at_least=0, below=1)
     warm_up_steps: int = 200
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     average_decay: float = 0.999
     bf16: bool = True
-    freeze_statistics: float = 0.1
-    validation_share: float = 0.05
-    report_every: int = 50
-    evaluate_every: int = 1000
-    checkpoint_every: int = 500
-    threads: int = 2
-    device: str = "cpu"
-    seed: int = 0
+    freeze_statistics: float = option(0.1, at_least=0, below=1)
+    validation_share: float = option(0.05, at_least=0, below=1)
+    report_every: int = option(50, at_least=1)
+    evaluate_every: int = option(1000, at_least=1)
+    checkpoint_every: int = option(500, at_least=1)
     loss: LossWeights = field(default_factory=LossWeights)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
 
-    def __post_init__(self) -> None:
-        for name in (
-            "steps",
-            "clips",
-            "rows_per_clip",
-            "report_every",
-            "evaluate_every",
-            "checkpoint_every",
-            "threads",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("hard_share", "final_rate", "freeze_statistics", "validation_share"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(f"{name} must be from 0 up to 1, got {getattr(self, name)}.")
-
     def rate_at(self, step: int) -> float:
-        """Learning rate of a step."""
         warm = min(1.0, (step + 1) / max(self.warm_up_steps, 1))
         wave = 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
         return self.learning_rate * warm * (self.final_rate + (1.0 - self.final_rate) * wave)
@@ -143,7 +119,7 @@ class Trainer:
         self.step = 0
         checkpoint = config.out / CHECKPOINT
         if checkpoint.exists():
-            self.step = load_checkpoint(checkpoint, self.network, self.average, self.optimiser).step
+            self.step = load_checkpoint(checkpoint, self.network, self.average, self.optimiser)
         self.log = TrainingLog(config.out, self.step)
 
     def run(self, progress: Callable[[int, dict[str, float]], None] | None = None) -> Path:
@@ -221,9 +197,8 @@ class Trainer:
         # Early averages follow quickly: a fixed decay would keep the initial weights for thousands of steps.
         decay = min(self.config.average_decay, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
-            for kept, current in zip(
-                self.average.state_dict().values(), self.network.state_dict().values(), strict=True
-            ):
+            pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
+            for kept, current in pairs:
                 if kept.dtype.is_floating_point:
                     kept.lerp_(current, 1.0 - decay)
                 else:
@@ -243,9 +218,8 @@ class Trainer:
             settings = {
                 name: str(value) for name, value in asdict(config).items() if not isinstance(value, Path | None)
             }
-            save_checkpoint(
-                config.out / CHECKPOINT, self.network, self.average, self.optimiser, Position(self.step, settings)
-            )
+            path = config.out / CHECKPOINT
+            save_checkpoint(path, self.network, self.average, self.optimiser, self.step, settings)
             notes = {"step": self.step, "settings": settings, "metrics": self.log.latest}
             save_weights(self.average, config.out / WEIGHTS, trained=True, notes=notes)
         if progress is not None:
@@ -276,17 +250,14 @@ def split(episodes: Sequence[Episode], share: float) -> tuple[list[Episode], lis
     """
 
     def is_held_out(episode: Episode) -> bool:
-        digest = hashlib.sha256(_world(episode).encode()).digest()
+        world = episode.folder.name.rpartition("-r")[0] or episode.folder.name
+        digest = hashlib.sha256(world.encode()).digest()
         return int.from_bytes(digest[:4], "big") < share * 2**32
 
     return (
         [episode for episode in episodes if not is_held_out(episode)],
         [episode for episode in episodes if is_held_out(episode)],
     )
-
-
-def _world(episode: Episode) -> str:
-    return episode.folder.name.rpartition("-r")[0] or episode.folder.name
 
 
 def _optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.AdamW:

@@ -51,7 +51,6 @@ class TrainingSet:
         return int(self.begins[-1])
 
     def episode_of(self, rows: np.ndarray) -> np.ndarray:
-        """Index of the episode of each row."""
         return np.searchsorted(self.begins, rows, side="right") - 1
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:

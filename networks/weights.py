@@ -6,6 +6,7 @@ The header holds the network's sizes and whether it was trained; `weights_sha256
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class WeightsHeader(msgspec.Struct, frozen=True):
     """What a weights file says about itself.
 
     Attributes:
-        config: sizes, as `NetworkConfig.to_dict` gives them.
+        config: sizes, as `NetworkConfig.from_dict` takes them.
         trained: False for random weights.
         notes: JSON values for people: data, metrics, settings.
     """
@@ -51,7 +52,7 @@ class WeightsHeader(msgspec.Struct, frozen=True):
 
 def save_weights(network: DrivingNetwork, path: Path, trained: bool, notes: dict[str, Any] | None = None) -> str:
     """Write the weights; returns the file's SHA-256. `notes` are JSON values for information (data, metrics)."""
-    header = {"config": network.config.to_dict(), "trained": trained, "notes": notes or {}}
+    header = {"config": asdict(network.config), "trained": trained, "notes": notes or {}}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = save(tensors, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
     write_bytes(path, content)
@@ -143,7 +144,6 @@ def packaged_weights() -> Path:
 
 
 def weights_sha256(path: Path) -> str:
-    """SHA-256 of a weights file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

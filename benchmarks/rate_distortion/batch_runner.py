@@ -12,10 +12,9 @@ import torch
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import FrameSet
-from fsd.networks.clip_module import EGO_INPUTS, IMAGE_INPUTS
 from fsd.networks.contract import input_shapes
 from fsd.networks.input_buffers import InputBuffers, TickInput
-from fsd.networks.model import DrivingNetwork
+from fsd.networks.model import EGO_INPUTS, IMAGE_INPUTS, PLAN_INPUTS, DrivingNetwork, select
 from rate_distortion.variants import VariantCompressor
 
 
@@ -82,17 +81,10 @@ class BatchRunner:
         inputs, network = self._inputs, self._network
         with torch.inference_mode():
             with torch.autocast("cpu", torch.bfloat16):
-                content = network.encode(**{name: inputs[name] for name in IMAGE_INPUTS})
-            ego_tokens = network.ego_encoder(**{name: inputs[name] for name in EGO_INPUTS})
-            memory = {name: inputs[name] for name in ("memory_k", "memory_v", "memory_pose", "memory_valid")}
-            output = network.decide(
-                content._replace(tokens=content.tokens.float(), mask=content.mask.float()),
-                ego_tokens,
-                **memory,
-                ego=inputs["ego"],
-                ego_valid=inputs["ego_valid"],
-                command=inputs["command"],
-            )
+                content = network.encode(**select(inputs, IMAGE_INPUTS))
+            ego_tokens = network.ego_encoder(**select(inputs, EGO_INPUTS))
+            content = content._replace(tokens=content.tokens.float(), mask=content.mask.float())
+            output = network.decide(content, ego_tokens, **select(inputs, PLAN_INPUTS))
         return {name: output[name].float().numpy() for name in ("trajectory", "saliency", "new_k", "new_v")}
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsd.data.simulator.roads.layouts import lay_out
-from fsd.data.simulator.roads.road import Curve, Piece, Straight
-from fsd.data.simulator.roads.road_speed import speed_profile
+from fsd.data.simulator.roads.road import Curve, Piece, Straight, speed_profile
 from fsd.data.simulator.seeds import check_seed
 from fsd.data.simulator.traffic.actors import Pedestrian, Vehicle, random_paint
 from fsd.data.simulator.traffic.dynamics import FRONT_M

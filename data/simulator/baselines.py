@@ -11,7 +11,7 @@ import numpy as np
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.expert.expert import controls_for
 from fsd.data.simulator.expert.perception import situation
-from fsd.data.simulator.traffic.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, drive
+from fsd.data.simulator.traffic.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, Situation
 
 Controls = tuple[float, float]
 Baseline = Callable[[DrivingEnv], Controls]
@@ -34,21 +34,17 @@ def front_expert(env: DrivingEnv) -> Controls:
 
 def blind_steering(env: DrivingEnv) -> Controls:
     """Knows road, lane and bends exactly; ignores lights, vehicles and pedestrians."""
-    world = env.world
-    ego = np.array([world.ego.x_m, world.ego.y_m, world.ego.heading_rad, world.ego.speed_mps, world.s, world.d])
-    lane_d = world.lane_offset
-    vehicles, conflicts = np.zeros((0, VEHICLE_COLUMNS)), np.zeros((0, CONFLICT_COLUMNS))
+    world, lane_d = env.world, env.world.lane_offset
     route, profile = world.road.path.points, world.profiles[world.lane]
-    return drive(route, profile, lane_d, lane_d, vehicles, conflicts, np.zeros(0), ego, 0.0)
+    nothing = (np.zeros((0, VEHICLE_COLUMNS)), np.zeros((0, CONFLICT_COLUMNS)), np.zeros(0))
+    return controls_for(Situation(route, profile, lane_d, lane_d, *nothing, np.array(world.ego_view)))
 
 
 def constant_velocity(env: DrivingEnv) -> Controls:
-    """Holds its motion: no steering, no acceleration."""
     return 0.0, 0.0
 
 
 def straight(env: DrivingEnv) -> Controls:
-    """Drives straight on at a town speed."""
     return 0.0, 1.5 * (STRAIGHT_MPS - env.world.ego.speed_mps)
 
 

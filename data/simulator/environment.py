@@ -50,8 +50,6 @@ class DrivingEnv:
         rng = np.random.default_rng([self.seed, 8])
         self._mounting_error = sample_mounting_error(rng, self.world.setting.conditions.mounting_error_deg)
 
-    # Sensors ----------------------------------------------------------------------------------------------------------
-
     def observe(self) -> list[np.ndarray]:
         """Eight (H, W, 3) uint8 RGB images in canonical order: views that the next call overwrites.
 
@@ -74,24 +72,17 @@ class DrivingEnv:
         return draw_world(self._renderer, self.world, self._mounting_error)
 
     def ego(self) -> EgoSample:
-        """Speed and yaw rate now."""
         return EgoSample(self.world.ego.speed_mps, self.world.ego.yaw_rate_rps)
 
     def command(self) -> str:
-        """The route command now, one of the network's commands."""
         return self.world.command
-
-    # Labels -----------------------------------------------------------------------------------------------------------
 
     def expert_label(self) -> dict[str, np.ndarray]:
         """The expert's plan from the current state, whichever driver reached it; see `labels.expert_label`."""
         return expert_label(self.world)
 
     def expert_controls(self) -> tuple[float, float]:
-        """Curvature and acceleration that the expert would choose now."""
         return expert_controls(self.world)
-
-    # Time -------------------------------------------------------------------------------------------------------------
 
     @property
     def events(self) -> Events:
@@ -100,7 +91,6 @@ class DrivingEnv:
 
     @property
     def done(self) -> bool:
-        """Whether the drive is over."""
         return self.events.finish is not None
 
     def step(self, curvature: float, acceleration: float) -> Events:
@@ -108,7 +98,7 @@ class DrivingEnv:
         if not self.done:
             self.world.step(curvature, acceleration)
             standing = self.world.ego.speed_mps < _IDLE_MPS
-            self._referee.watch(self.world, would_go=standing and self.expert_controls()[1] > 0.4)
+            self._referee.record_tick(self.world, would_go=standing and self.expert_controls()[1] > 0.4)
         return self.events
 
     def perturb(self, rng: np.random.Generator, sideways_m: float = 0.5, turn_rad: float = 0.08) -> None:

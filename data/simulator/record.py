@@ -54,7 +54,6 @@ class RecordConfig(Options):
 
     @property
     def ticks(self) -> int:
-        """Ticks to record."""
         return max(1, math.floor(self.seconds * RATE_HZ))
 
 

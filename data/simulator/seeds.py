@@ -23,24 +23,16 @@ def check_seed(seed: int) -> int:
 
 
 def check_training_seed(seed: int) -> int:
-    """Return the seed if a network may train on it.
-
-    Raises:
-        SimulatorError: it is not a training seed.
-    """
-    if seed not in TRAINING_SEEDS:
-        raise SimulatorError(f"Seed {seed} is not for training; use 0-{TRAINING_SEEDS.stop - 1}.")
-    return seed
+    """Return the seed if a network may train on it, else raise `SimulatorError`."""
+    return _check_range(seed, TRAINING_SEEDS, "training")
 
 
 def check_evaluation_seed(seed: int) -> int:
-    """Return the seed if results may be reported on it.
+    """Return the seed if results may be reported on it, else raise `SimulatorError`."""
+    return _check_range(seed, EVALUATION_SEEDS, "evaluation")
 
-    Raises:
-        SimulatorError: it is not an evaluation seed.
-    """
-    if seed not in EVALUATION_SEEDS:
-        raise SimulatorError(
-            f"Seed {seed} is not for evaluation; use {EVALUATION_SEEDS.start}-{EVALUATION_SEEDS.stop - 1}."
-        )
+
+def _check_range(seed: int, allowed: range, purpose: str) -> int:
+    if seed not in allowed:
+        raise SimulatorError(f"Seed {seed} is not for {purpose}; use {allowed.start}-{allowed.stop - 1}.")
     return seed

@@ -12,8 +12,7 @@ import numpy as np
 
 from fsd.data.frames import TICK_S
 from fsd.data.simulator.roads.appearance import Light, Surfaces, sample_light, sample_surfaces
-from fsd.data.simulator.roads.road import Road
-from fsd.data.simulator.roads.road_speed import speed_profile
+from fsd.data.simulator.roads.road import Road, speed_profile
 from fsd.data.simulator.roads.scenery import Scenery, plant
 from fsd.data.simulator.roads.signals import SignalPlan, sample_signal
 from fsd.data.simulator.roads.streams import Stream, add_conflicts, crossing_streams, oncoming_streams
@@ -44,7 +43,6 @@ class LaneChange:
 
     @property
     def command(self) -> str:
-        """The route command's name; lane 0 is the leftmost."""
         return "lane_left" if self.to_lane < self.from_lane else "lane_right"
 
 
@@ -116,18 +114,16 @@ class World:
                 profile = np.where(s <= junction.stop_m - FRONT_M + 1.0, np.minimum(profile, slow), profile)
         return profile
 
-    # Appearance, drawn only for images --------------------------------------------------------------------------------
+    # Appearance, drawn only for images:
 
     @cached_property
     def surfaces(self) -> Surfaces:
-        """Road and ground of this drive."""
         return sample_surfaces(
             np.random.default_rng([self.seed, 6]), self.setting.country, self.setting.conditions.wear
         )
 
     @cached_property
     def scenery(self) -> Scenery:
-        """Objects beside the road."""
         return plant(np.random.default_rng([self.seed, 7]), self.road, self.setting.country)
 
     @cached_property
@@ -135,8 +131,6 @@ class World:
         """(n, 5) outlines of buildings: x, y, heading, half length, half depth."""
         buildings = self.scenery.buildings
         return np.column_stack([buildings[:, :3], 0.5 * buildings[:, 3:5]])
-
-    # Set-up -----------------------------------------------------------------------------------------------------------
 
     def add_oncoming(self, gaps: Gaps) -> None:
         """Add oncoming traffic along the whole route, with these gaps in every lane."""
@@ -148,7 +142,6 @@ class World:
                 self._add_stream(stream, gaps, speeds)
 
     def add_crossing(self, junction: int, gaps: Gaps, speeds: tuple[float, float] | None = None) -> None:
-        """Add crossing traffic at a junction."""
         for lane in range(self.road.lanes):
             for stream in crossing_streams(self.road, junction, lane):
                 add_conflicts(stream, self.road, junction, self.lane_offset)
@@ -158,11 +151,8 @@ class World:
         self.streams.append(stream)
         self.traffic.add_flow(stream, gaps, speeds)
 
-    # Time -------------------------------------------------------------------------------------------------------------
-
     @property
     def time_s(self) -> float:
-        """Seconds since the start."""
         return self.tick * TICK_S
 
     @property
@@ -180,12 +170,10 @@ class World:
 
     @property
     def lane_offset(self) -> float:
-        """Offset of that lane's centre."""
         return self.road.lane_offset(self.lane)
 
     @property
     def command(self) -> str:
-        """The route command at this moment."""
         change = self.setting.lane_change
         if change is not None and change.from_m <= self.s <= change.until_m and abs(self.d - self.lane_offset) > 0.5:
             return change.command
@@ -196,7 +184,6 @@ class World:
 
     @property
     def ego_view(self) -> EgoView:
-        """The ego car as other traffic sees it."""
         return EgoView(self.ego.x_m, self.ego.y_m, self.ego.heading_rad, self.ego.speed_mps, self.s, self.d)
 
     def step(self, curvature: float, acceleration_mps2: float) -> None:

@@ -18,8 +18,8 @@ from fsd.compression.keyframes import DISTANCE, GAP, START, SURPRISE
 from fsd.compression.telemetry import TickTelemetry
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import Clip
-from fsd.data.frame_source import SyncReport
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
+from fsd.data.sync_report import SyncReport
 from fsd.outputs.budget_metrics import budget_metrics
 from fsd.outputs.compress_summary import (
     CompressSummary,

@@ -214,7 +214,7 @@ class DriverPool:
         recorder = DriveRecorder(env)
         while not env.done:
             env.step(*controls(env))
-            recorder.watch()
+            recorder.record_tick()
         return recorder.score()
 
     @staticmethod

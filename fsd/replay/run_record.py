@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 
 from fsd.data.clip import Clip
-from fsd.data.frame_source import SyncReport
 from fsd.data.frames import CAMERAS, RATE_HZ, TICK_MS
+from fsd.data.sync_report import SyncReport
 from fsd.meters.energy_count import EnergyCount
 from fsd.meters.machine import describe_machine
 from fsd.meters.quantity import unavailable

@@ -17,7 +17,7 @@ from fsd.data.ego import EgoSample
 from fsd.networks.contract import WAYPOINT_TIMES_S, ModelMetadata, input_shapes, output_shapes
 from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model_digest import check_digest
-from fsd.networks.model_metadata import budget_of, check_tensors, from_properties
+from fsd.networks.model_metadata import check_tensors, from_properties
 from fsd.networks.onnx_session import open_session, session_signature
 from fsd.networks.packaged import packaged_file
 
@@ -67,7 +67,7 @@ class Engine:
         self.metadata: ModelMetadata = from_properties(
             self._session.get_modelmeta().custom_metadata_map, str(self.model)
         )
-        self.budget = budget_of(self.metadata)
+        self.budget = self.metadata.budget
         origin = str(self.model)
         check_digest(self.model.read_bytes(), self.metadata.model_sha256, origin)
         check_tensors(origin, "input", input_shapes(self.budget), session_signature(self._session.get_inputs()))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fsd.data.camera_model import project, rays, reach_rad
+from fsd.data.camera_model import _curve, project, rays
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import Camera, Fisheye, FTheta, Pinhole, Pose
 from fsd.data.standard_rigs import canonical_rig
@@ -59,6 +59,12 @@ def camera_with(lens: Pinhole | Fisheye | FTheta) -> Camera:
     return Camera(
         name="rear", width_px=1280, height_px=960, intrinsics=lens, ego_from_camera=Pose.looking((0, 0, 0), 0, 0)
     )
+
+
+def reach_rad(camera: Camera) -> float:
+    """The largest angle from the axis that the lens model can describe."""
+    distance = float(_curve(camera.intrinsics).distance[-1])
+    return math.atan(distance) if isinstance(camera.intrinsics, Pinhole) else distance
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)

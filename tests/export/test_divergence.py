@@ -3,8 +3,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from fsd.export.divergence import FLOAT_LIMIT_DB, QUANTIZED_LIMIT_DB, between_files, from_pytorch
-from fsd.export.locate import locate
+from fsd.export.divergence import FLOAT_LIMIT_DB, QUANTIZED_LIMIT_DB, between_files, from_pytorch, locate
 from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
 

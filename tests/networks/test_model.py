@@ -9,7 +9,7 @@ from fsd.compression.budget import BUDGETS  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.contract import input_shapes, output_shapes  # noqa: E402
 from fsd.networks.input_buffers import InputBuffers, TickInput  # noqa: E402
-from fsd.networks.model import DrivingNetwork, parameter_count  # noqa: E402
+from fsd.networks.model import DrivingNetwork  # noqa: E402
 from fsd.networks.weights import untrained  # noqa: E402
 
 
@@ -123,6 +123,10 @@ def test_memory_slots_stay_bounded_when_fed_back(network: DrivingNetwork, tiny_s
         feeds.commit(step.tick.commit_slots, outputs["new_k"].numpy(), outputs["new_v"].numpy())
     # A normalised vector of 64 numbers has none above sqrt(64), but for the learned gain.
     assert np.abs(feeds.arrays["memory_k"]).max() < 16
+
+
+def parameter_count(network: DrivingNetwork) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_the_default_network_has_the_size_that_the_documentation_says() -> None:

@@ -4,7 +4,7 @@ import pytest
 from fsd.compression.budget import BUDGETS
 from fsd.data.errors import ModelError
 from fsd.networks.contract import METADATA_KEY, ModelMetadata, TensorSpec
-from fsd.networks.model_metadata import budget_of, describe, from_properties, to_json
+from fsd.networks.model_metadata import describe, from_properties, to_json
 
 METADATA = describe("b100", BUDGETS["B100"], trained=False, precision="int8", target="ort-cpu", weights_sha256="ab")
 
@@ -15,7 +15,7 @@ def read(metadata: ModelMetadata) -> ModelMetadata:
 
 def test_metadata_survives_json() -> None:
     assert read(METADATA) == METADATA
-    assert budget_of(METADATA) == BUDGETS["B100"]
+    assert METADATA.budget == BUDGETS["B100"]
 
 
 def test_a_file_without_metadata_is_refused() -> None:

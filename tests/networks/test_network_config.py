@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -8,12 +9,12 @@ from fsd.networks.config import NetworkConfig
 
 def test_a_configuration_survives_json() -> None:
     config = NetworkConfig(budget=BUDGETS["B400"], width=64, patch_channels=(16, 24))
-    assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert NetworkConfig.from_dict(json.loads(json.dumps(asdict(config)))) == config
 
 
 def test_an_unknown_size_is_refused() -> None:
     with pytest.raises(ValueError, match="wings"):
-        NetworkConfig.from_dict({**NetworkConfig().to_dict(), "wings": 2})
+        NetworkConfig.from_dict({**asdict(NetworkConfig()), "wings": 2})
 
 
 def test_a_width_that_heads_cannot_share_is_refused() -> None:

@@ -3,7 +3,7 @@ import math
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -192,7 +192,7 @@ def test_two_processes_share_the_episodes_and_end_with_one_network(
         "    report_every=1, threads=1, validation_share=0.0)\n"
         "train(config, find_episodes(Path(sys.argv[1]), network.budget))\n"
     )
-    arguments = [str(episodes[0].folder.parent), json.dumps(config.network.to_dict()), str(tmp_path / "run")]
+    arguments = [str(episodes[0].folder.parent), json.dumps(asdict(config.network)), str(tmp_path / "run")]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, check=False)

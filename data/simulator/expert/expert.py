@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fsd.data.simulator.expert.perception import Situation, situation
-from fsd.data.simulator.traffic.driver import drive, roll_out
+from fsd.data.simulator.expert.perception import situation
+from fsd.data.simulator.traffic.driver import Situation, drive, roll_out
 from fsd.data.simulator.world import World
 
 WAYPOINTS, WAYPOINT_STEP_S = 16, 0.25
@@ -17,22 +17,9 @@ def expert_controls(world: World) -> tuple[float, float]:
 
 def controls_for(now: Situation) -> tuple[float, float]:
     """The same for a situation that was already computed."""
-    return drive(
-        now.route, now.profile, now.source_d, now.target_d, now.vehicles, now.conflicts, now.stops, now.ego, 0.0
-    )
+    return drive(now, now.ego, 0.0)
 
 
 def planned_trajectory(now: Situation) -> np.ndarray:
     """(16, 4) float64 x, y, yaw, speed in the ego frame, 0.25 … 4 s ahead."""
-    return roll_out(
-        now.route,
-        now.profile,
-        now.source_d,
-        now.target_d,
-        now.vehicles,
-        now.conflicts,
-        now.stops,
-        now.ego,
-        WAYPOINTS,
-        WAYPOINT_STEP_S,
-    )
+    return roll_out(now, WAYPOINTS, WAYPOINT_STEP_S)

@@ -3,16 +3,15 @@
 import math
 
 import numpy as np
-from numba import njit
 
+from fsd.data.kernel import kernel
 from fsd.data.simulator.expert.expert import controls_for, planned_trajectory
-from fsd.data.simulator.expert.perception import eye, situation
+from fsd.data.simulator.expert.perception import LIGHT_SIGHT_M, eye, situation
 from fsd.data.simulator.expert.visibility import visible
 from fsd.data.simulator.traffic.dynamics import FRONT_M
 from fsd.data.simulator.world import World
 
 LIGHTS = ("none", "green", "yellow", "red")
-LIGHT_SIGHT_M = 60.0
 GRID_ROWS, GRID_COLUMNS, CELL_M = 24, 16, 2.5
 GRID_BEHIND_M, GRID_LEFT_M = 15.0, 20.0
 """As in the network's contract: x from -15 m in 24 rows, y from +20 m in 16 columns; a test compares them."""
@@ -74,7 +73,7 @@ def _occupancy(world: World) -> np.ndarray:
     return grid
 
 
-@njit(cache=True)
+@kernel
 def _fill(grid: np.ndarray, boxes: np.ndarray, ego: np.ndarray) -> None:
     """Mark the cells under each box, sampled at points half a cell apart."""
     cos, sin = math.cos(ego[2]), math.sin(ego[2])

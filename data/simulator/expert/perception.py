@@ -5,14 +5,13 @@ It does not contain when lights change, nor what scripts will do.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from fsd.data.simulator.expert.visibility import EYE_AHEAD_M, visible
 from fsd.data.simulator.roads.streams import Conflict, Stream
 from fsd.data.simulator.traffic.actors import Vehicle
-from fsd.data.simulator.traffic.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, travel_time
+from fsd.data.simulator.traffic.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, Situation, travel_time
 from fsd.data.simulator.traffic.dynamics import FRONT_M, HALF_WIDTH_M, REAR_M
 from fsd.data.simulator.traffic.traffic import ego_clears
 from fsd.data.simulator.world import SIGHT_M, World
@@ -24,37 +23,20 @@ STARTING_MPS2 = 1.6
 """Assumed acceleration of other vehicles."""
 
 
-@dataclass(frozen=True)
-class Situation:
-    """Arguments of `driver.drive`; see there for the columns."""
-
-    route: np.ndarray
-    profile: np.ndarray
-    source_d: float
-    target_d: float
-    vehicles: np.ndarray
-    conflicts: np.ndarray
-    stops: np.ndarray
-    ego: np.ndarray
-
-
 def situation(world: World, half_view_rad: float = math.pi) -> Situation:
     """The current situation, with a field of view of `half_view_rad` to either side."""
-    ego = world.ego
-    stops = _stops(world)
     vehicles = seen_vehicles(world, half_view_rad)
     source_d, target_d = _lanes(world)
+    conflicts = np.array(_crossings(world, vehicles) + _walkers(world), dtype=np.float64)
     return Situation(
         route=world.road.path.points,
         profile=world.profiles[world.lane],
         source_d=source_d,
         target_d=target_d,
         vehicles=_vehicles(world, vehicles),
-        conflicts=np.array(_crossings(world, vehicles) + _walkers(world), dtype=np.float64).reshape(
-            -1, CONFLICT_COLUMNS
-        ),
-        stops=np.array(stops, dtype=np.float64),
-        ego=np.array([ego.x_m, ego.y_m, ego.heading_rad, ego.speed_mps, world.s, world.d]),
+        conflicts=conflicts.reshape(-1, CONFLICT_COLUMNS),
+        stops=np.array(_stops(world), dtype=np.float64),
+        ego=np.array(world.ego_view),
     )
 
 
@@ -79,7 +61,6 @@ def eye(world: World) -> tuple[float, float]:
 
 
 def _lanes(world: World) -> tuple[float, float]:
-    """Offsets of the current lane and of the target lane."""
     target = world.lane_offset
     change = world.setting.lane_change
     if change is None or world.lane != change.to_lane:

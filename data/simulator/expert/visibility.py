@@ -6,7 +6,8 @@ A plan view with straight lines of sight from the cameras' common viewpoint; hei
 import math
 
 import numpy as np
-from numba import njit
+
+from fsd.data.kernel import kernel
 
 EYE_AHEAD_M = 1.5
 """Distance from the rear axle to the cameras' common viewpoint."""
@@ -15,7 +16,7 @@ NEAR_M = 12.0
 """Objects nearer than this are always visible: some camera sees past any obstacle."""
 
 
-@njit(cache=True)
+@kernel
 def _blocks(box: np.ndarray, x0: float, y0: float, x1: float, y1: float) -> bool:
     """Whether the segment from (x0, y0) to (x1, y1) passes through a box: x, y, heading, half length, half width.
 
@@ -35,7 +36,7 @@ def _blocks(box: np.ndarray, x0: float, y0: float, x1: float, y1: float) -> bool
     return enter < leave
 
 
-@njit(cache=True)
+@kernel
 def visible(eye_x: float, eye_y: float, targets: np.ndarray, blockers: np.ndarray, sight_m: float) -> np.ndarray:
     """(n,) bool: whether the middle or an end of each target box can be seen.
 

@@ -13,7 +13,6 @@ _SHAPE_INDEX = {name: index for index, name in enumerate(SHAPES)}
 
 
 def load_world(renderer: Renderer, world: World) -> None:
-    """Load the stationary part of a world into a renderer."""
     renderer.load(world.road, world.scenery, world.surfaces, world.light, world.setting.country)
 
 
@@ -24,7 +23,6 @@ def draw_world(renderer: Renderer, world: World, mounting_error: np.ndarray | No
 
 
 def visible_actors(world: World) -> Actors:
-    """Vehicles, pedestrians and lights as input of the renderer."""
     lit = world.light.lamps_lit
     vehicles = [
         (*vehicle.pose, _SHAPE_INDEX[vehicle.shape], *vehicle.colour, _lamps(vehicle, lit), 1.0)

@@ -38,7 +38,6 @@ def quads(corners: np.ndarray, colour: Point | np.ndarray, surface: Point | np.n
 
 
 def join(meshes: Sequence[np.ndarray]) -> np.ndarray:
-    """Concatenate meshes."""
     return np.concatenate(meshes) if meshes else np.zeros((0, FLOATS), dtype=np.float32)
 
 

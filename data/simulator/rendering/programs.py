@@ -69,7 +69,6 @@ class Programs:
                 uniform.value = value
 
     def set_look(self, surfaces: Surfaces, light: Light, road: Road) -> None:
-        """Set a world's light, weather, paint and wear in all programs."""
         for name in ("sun_direction", "sun", "ambient", "horizon", "zenith"):
             self.set(name, tuple(map(float, getattr(light, name))))
         self.set("fog_density", light.fog_density * 1.4427)  # exp2 in the shaders

@@ -72,8 +72,6 @@ class Renderer:
             raise ValueError("The renderer needs undistorted pinhole cameras; use `canonical_rig()`.")
         return lenses
 
-    # Set-up -----------------------------------------------------------------------------------------------------------
-
     def _build_targets(self, samples: int) -> None:
         context, size = self.context, (self.width_px, self.height_px * len(self.rig.cameras))
         self._target = context.framebuffer(
@@ -98,8 +96,6 @@ class Renderer:
         uv = np.array([[[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]])
         self._instances["shadow"] = self._programs.instanced("actor_shadow", mesh.quads(np.array(unit), (0, 0, 0), uv))
 
-    # One world --------------------------------------------------------------------------------------------------------
-
     def load(self, road: Road, scenery: Scenery, surfaces: Surfaces, light: Light, country: bool) -> None:
         """Upload a stationary world; replaces the previous one."""
         scene = build_scene(road, scenery, surfaces, light, country)
@@ -121,8 +117,6 @@ class Renderer:
     def release(self) -> None:
         """Free all GPU resources; the renderer cannot be used afterwards."""
         self.context.release()
-
-    # One image --------------------------------------------------------------------------------------------------------
 
     def render(
         self,

@@ -9,7 +9,7 @@ import numpy as np
 
 from fsd.data.simulator.rendering import mesh
 from fsd.data.simulator.rendering.scenery_mesh import GROUND_M, KERB_M, scenery_meshes
-from fsd.data.simulator.roads.appearance import Colour, Light, Surfaces
+from fsd.data.simulator.roads.appearance import Colour, Light, Surfaces, scaled
 from fsd.data.simulator.roads.road import CORNER_RADIUS_M, LANE_WIDTH_M, Junction, Road
 from fsd.data.simulator.roads.scenery import Scenery
 
@@ -40,10 +40,6 @@ _NO_LINES_D = 100.0
 def _unmarked_m(junction: Junction) -> float:
     """Length of road before a junction without lane lines: from the stop line if pedestrians may cross."""
     return junction.stop_before_m if junction.control == "signal" else 0.0
-
-
-def _scaled(colour: Colour, factor: float) -> Colour:
-    return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
 def signal_heads(road: Road) -> list[tuple[int, bool, float, float, float, float]]:
@@ -77,8 +73,6 @@ class _SceneBuilder:
     def __init__(self, road: Road, surfaces: Surfaces, country: bool) -> None:
         self.road, self.surfaces, self.country = road, surfaces, country
         self.parts: dict[str, list[np.ndarray]] = {material: [] for material in MATERIALS}
-
-    # Roads ------------------------------------------------------------------------------------------------------------
 
     def add_roads(self) -> None:
         path, junctions = self.road.path, self.road.junctions
@@ -133,7 +127,7 @@ class _SceneBuilder:
                 bands = [((half, 0.0), (half + 1.6, GROUND_M - 0.02), (0.20, 0.17, 0.12))]
             else:
                 pavement = self.surfaces.pavement
-                kerb, rim = _scaled(pavement, 0.85), _scaled(pavement, 1.25)
+                kerb, rim = scaled(pavement, 0.85), scaled(pavement, 1.25)
                 bands = [
                     ((half, 0.0), (half, KERB_M), kerb),
                     ((half, KERB_M), (half + 0.16, KERB_M), rim),
@@ -143,8 +137,6 @@ class _SceneBuilder:
             for inner, outer, colour in bands:
                 first, second = (outer, inner) if side > 0 else ((-inner[0], inner[1]), (-outer[0], outer[1]))
                 self.parts["plain"].append(mesh.quads(self._strip(line, normal, first, second), colour))
-
-    # Junctions --------------------------------------------------------------------------------------------------------
 
     def add_junction(self, junction: Junction) -> None:
         half, size = self.road.half_width_m, junction.half_m
@@ -173,7 +165,7 @@ class _SceneBuilder:
         else:
             rings = [(CORNER_RADIUS_M, 0.0), (CORNER_RADIUS_M, KERB_M), (CORNER_RADIUS_M - 0.16, KERB_M)]
             rings += [(CORNER_RADIUS_M - PAVEMENT_M, KERB_M)]
-            colours = [_scaled(pavement, 0.85), _scaled(pavement, 1.25), pavement]
+            colours = [scaled(pavement, 0.85), scaled(pavement, 1.25), pavement]
         for (r0, z0), (r1, z1), colour in zip(rings[:-1], rings[1:], colours, strict=True):
             edge = []
             for radius, z in ((r0, z0), (r1, z1)):

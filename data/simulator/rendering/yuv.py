@@ -6,13 +6,13 @@ Source: ITU-R BT.601-7, section 2.5; equal to FFmpeg's default conversion within
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import Frame, FrameSet
+from fsd.data.kernel import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _convert(rgba: np.ndarray, y_planes: np.ndarray, u_planes: np.ndarray, v_planes: np.ndarray) -> None:
     cameras, height, width, _ = rgba.shape
     for camera in range(cameras):

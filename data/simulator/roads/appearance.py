@@ -42,7 +42,6 @@ class Light:
         return self.weather in ("dusk", "fog")
 
     def exposure_at(self, time_s: float) -> float:
-        """The cameras' exposure factor at a time."""
         return [factor for start_s, factor in self.exposure_steps if start_s <= max(time_s, 0.0)][-1]
 
 
@@ -67,7 +66,7 @@ class Surfaces:
     wear: float
 
 
-def _scaled(colour: Colour, factor: float) -> Colour:
+def scaled(colour: Colour, factor: float) -> Colour:
     return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
@@ -107,10 +106,10 @@ def sample_light(
     return Light(
         weather=kind,
         sun_direction=direction,
-        sun=_scaled(sun, gain),
-        ambient=_scaled(ambient, gain),
-        horizon=_scaled(horizon, gain),
-        zenith=_scaled(zenith, gain),
+        sun=scaled(sun, gain),
+        ambient=scaled(ambient, gain),
+        horizon=scaled(horizon, gain),
+        zenith=scaled(zenith, gain),
         fog_density=float(density),
         cloud=float(np.clip(cloud + rng.uniform(-0.3, 0.3), 0, 1)),
         glare=glare,
@@ -127,7 +126,7 @@ def sample_surfaces(rng: np.random.Generator, country: bool, wear: float | None 
     return Surfaces(
         asphalt=(tone, tone, tone * rng.uniform(0.98, 1.10)),
         pavement=(grey, grey * rng.uniform(0.94, 1.0), grey * rng.uniform(0.86, 0.98)),
-        ground=_scaled(ground, rng.uniform(0.8, 1.3)),
+        ground=scaled(ground, rng.uniform(0.8, 1.3)),
         paint=white,
         centre_paint=yellow if rng.uniform() < 0.5 else white,
         centre_line=str(rng.choice(("dashed", "solid", "double"), p=[0.5, 0.2, 0.3])),

@@ -6,13 +6,14 @@ Plain geometry in metres and radians; it does not know what drives on a curve.
 import math
 
 import numpy as np
-from numba import njit
+
+from fsd.data.kernel import kernel
 
 STEP_M = 0.5
 """Distance between neighbouring points of every path."""
 
 
-@njit(cache=True)
+@kernel
 def pose_on_path(points: np.ndarray, s_m: float, d_m: float) -> tuple[float, float, float, float]:
     """x, y, heading and curvature at distance `s_m` along the path, `d_m` to its left; clamped to the path's ends."""
     position = min(max(s_m / STEP_M, 0.0), len(points) - 1.0 - 1e-9)
@@ -25,7 +26,7 @@ def pose_on_path(points: np.ndarray, s_m: float, d_m: float) -> tuple[float, flo
     return x, y, heading, here[3] + part * (there[3] - here[3])
 
 
-@njit(cache=True)
+@kernel
 def project_on_path(
     points: np.ndarray, x_m: float, y_m: float, near_m: float, back_m: float, ahead_m: float
 ) -> tuple[float, float]:

@@ -26,7 +26,10 @@ STOP_LINE_M = {"signal": 4.6, "yield": 1.0, "priority": 1.0}
 ARM_LENGTH_M = 90.0
 """Built length of the roads that the route does not take."""
 
+EXIT_ARMS = {"left": "left", "straight": "ahead", "right": "right"}
 TURNS = {"left": 1, "straight": 0, "right": -1}
+
+COMFORT_LATERAL_MPS2, COMFORT_BRAKE_MPS2 = 2.0, 1.6
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,7 @@ class Junction:
 
     @property
     def exit_arm(self) -> str:
-        """The arm by which the route leaves."""
-        return {"left": "left", "straight": "ahead", "right": "right"}[self.turn]
+        return EXIT_ARMS[self.turn]
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,10 @@ class Road:
 
     @property
     def half_width_m(self) -> float:
-        """Half the asphalt's width."""
         return self.lanes * LANE_WIDTH_M + VERGE_M
 
     @property
     def length_m(self) -> float:
-        """Length of the route."""
         return self.path.length_m
 
     def lane_offset(self, lane: int) -> float:
@@ -122,7 +122,6 @@ class Road:
         return -(lane + 0.5) * LANE_WIDTH_M
 
     def junction_at(self, s_m: float) -> bool:
-        """Whether `s_m` lies inside a junction box."""
         return bool(self.in_junction[min(max(int(s_m / STEP_M), 0), len(self.in_junction) - 1)])
 
 
@@ -191,9 +190,8 @@ def _junction(
         direction = np.array([math.cos(heading + angle), math.sin(heading + angle)])
         along = np.arange(half_m, half_m + ARM_LENGTH_M, 2.0)
         arms[name] = centre + along[:, None] * direction
-    exit_name = {"left": "left", "straight": "ahead", "right": "right"}[piece.turn]
     # The two arms on the route follow it, bends included, to its ends.
-    arms[exit_name] = path.poses(np.arange(exit_m, min(exit_m + ARM_LENGTH_M, path.length_m), 2.0))[:, :2]
+    arms[EXIT_ARMS[piece.turn]] = path.poses(np.arange(exit_m, min(exit_m + ARM_LENGTH_M, path.length_m), 2.0))[:, :2]
     arms["back"] = path.poses(np.arange(enter_m, max(enter_m - ARM_LENGTH_M, 0.0), -2.0))[:, :2]
     return Junction(
         turn=piece.turn,
@@ -225,12 +223,8 @@ def _overlaps_itself(road: Road) -> bool:
             if len(away) and (gap < clearance_m).any():
                 return True
             for owner, other in arms:
-                if (
-                    owner is not junction
-                    and (
-                        np.hypot(arm[:, None, 0] - other[None, :, 0], arm[:, None, 1] - other[None, :, 1]) < clearance_m
-                    ).any()
-                ):
+                gap = np.hypot(arm[:, None, 0] - other[None, :, 0], arm[:, None, 1] - other[None, :, 1])
+                if owner is not junction and (gap < clearance_m).any():
                     return True
             arms.append((junction, arm))
     return False
@@ -244,3 +238,12 @@ def side_arms(road: Road) -> list[np.ndarray]:
         for name in ("ahead", "left", "right")
         if name != junction.exit_arm
     ]
+
+
+def speed_profile(path: RoutePath, offset_m: float, limit_mps: float) -> np.ndarray:
+    """(len(path.points),) target speed in m/s along the lane at `offset_m`: the limit, bends, braking before them."""
+    curvature = path.points[:, 3] / np.maximum(1.0 - path.points[:, 3] * offset_m, 0.2)
+    square = np.minimum(limit_mps**2, COMFORT_LATERAL_MPS2 / np.maximum(np.abs(curvature), 1e-4))
+    # Backward pass: braking from each point must reach the next point's speed.
+    braking = 2 * COMFORT_BRAKE_MPS2 * STEP_M * np.arange(len(square))
+    return np.sqrt(np.minimum.accumulate((square + braking)[::-1])[::-1] - braking)

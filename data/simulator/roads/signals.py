@@ -26,11 +26,9 @@ class SignalPlan:
 
     @property
     def cycle_s(self) -> float:
-        """Length of one whole cycle."""
         return self.green_s + self.cross_green_s + 2 * (self.yellow_s + self.all_red_s)
 
     def colours(self, time_s: float) -> tuple[str, str]:
-        """Colours for the route's road and the crossing road at a time."""
         at = (time_s + self.offset_s) % self.cycle_s
         half_s = self.green_s + self.yellow_s + self.all_red_s
         if at < half_s:

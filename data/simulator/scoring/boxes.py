@@ -5,10 +5,10 @@ Source: separating axis theorem, S. Gottschalk, M. C. Lin, D. Manocha, OBBTree, 
 
 import math
 
-from numba import njit
+from fsd.data.kernel import kernel
 
 
-@njit(cache=True)
+@kernel
 def boxes_overlap(
     ax: float,
     ay: float,

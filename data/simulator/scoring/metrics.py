@@ -30,7 +30,7 @@ PENALTY_LANE_ERROR = 0.70
 
 WINDOW_TICKS = 144
 TTC_LIMIT_S = 0.95
-WATCH_TICKS = 4
+CONTACT_TICKS = 4
 """Time to collision is measured at 9 Hz."""
 
 COMFORT_LIMITS = {
@@ -82,7 +82,6 @@ class RouteScore:
 
     @property
     def collided(self) -> bool:
-        """Whether the drive ended in a collision."""
         return self.finish.startswith("collision")
 
     @property
@@ -92,7 +91,7 @@ class RouteScore:
 
 
 class DriveRecorder:
-    """Collects the data for scoring: create it before the first step, call `watch` after every step."""
+    """Collects the data for scoring: create it before the first step, call `record_tick` after every step."""
 
     def __init__(self, env: DrivingEnv) -> None:
         self._env = env
@@ -100,25 +99,23 @@ class DriveRecorder:
         self._contacts: list[float] = []
         self._offsets: list[float] = []
 
-    def watch(self) -> None:
-        """Record the tick that has just been driven."""
+    def record_tick(self) -> None:
         world = self._env.world
         ego = world.ego
         self._rows.append((ego.acceleration_mps2 if ego.speed_mps > 0 else 0.0, ego.yaw_rate_rps, ego.speed_mps))
-        if world.tick % WATCH_TICKS == 0:
+        if world.tick % CONTACT_TICKS == 0:
             self._contacts.append(time_to_collision(world))
         changing = world.setting.lane_change is not None and world.command.startswith("lane")
         if not changing and not world.road.junction_at(world.s):
             self._offsets.append(abs(world.d - world.lane_offset))
 
     def score(self) -> RouteScore:
-        """Score the finished or interrupted drive."""
         events, world = self._env.events, self._env.world
         completion = 1.0 if events.finish == "completed" else events.progress
         penalty = infraction_penalty(events)
         comfort, ride = _comfort(np.array(self._rows).reshape(-1, 3))
         contacts = np.array(self._contacts)
-        ttc = _share_of_windows(contacts >= TTC_LIMIT_S, WINDOW_TICKS // WATCH_TICKS)
+        ttc = _share_of_windows(contacts >= TTC_LIMIT_S, WINDOW_TICKS // CONTACT_TICKS)
         safe, on_road = float(not events.collided), float(events.finish not in ("off_road", "off_route"))
         progress = _progress(self._env.scenario, self._env.seed, events, world.time_s)
         offsets = np.array(self._offsets) if self._offsets else np.zeros(1)
@@ -146,7 +143,6 @@ class DriveRecorder:
 
 
 def infraction_penalty(events: Events) -> float:
-    """Product of the factors of all infractions."""
     ending = {
         "collision_pedestrian": PENALTY_PEDESTRIAN,
         "collision_vehicle": PENALTY_VEHICLE,
@@ -186,7 +182,6 @@ def _smooth(values: np.ndarray, ticks: int = 19) -> np.ndarray:
 
 
 def _share_of_windows(fine: np.ndarray, length: int) -> float:
-    """Share of consecutive windows in which every entry is fine."""
     if not len(fine):
         return 1.0
     return float(np.mean([fine[start : start + length].all() for start in range(0, len(fine), length)]))

@@ -35,16 +35,14 @@ class Events:
     lane_errors: int = 0
     progress: float = 0.0
     distance_m: float = 0.0
-    min_time_to_collision_s: float = math.inf
 
     @property
     def collided(self) -> bool:
-        """Whether the drive ended in a collision."""
         return self.finish in ("collision_vehicle", "collision_pedestrian")
 
 
 class Referee:
-    """Watches one world; call `watch` after every tick."""
+    """Judges the drive in one world; call `record_tick` after every tick."""
 
     def __init__(self, world: World) -> None:
         self.events = Events()
@@ -54,7 +52,7 @@ class Referee:
         self._change_judged = False
         self._limit_s = 60.0 + (world.setting.goal_m - world.s) / 3.0
 
-    def watch(self, world: World, would_go: bool) -> None:
+    def record_tick(self, world: World, would_go: bool) -> None:
         """Evaluate the tick that has just passed; `would_go`: the expert would not stand here."""
         events = self.events
         if events.finish is not None:
@@ -62,8 +60,8 @@ class Referee:
         events.distance_m += world.ego.speed_mps * TICK_S
         route_m = world.setting.goal_m - self._start_m
         events.progress = min(max(events.progress, (world.s - self._start_m) / route_m), 1.0)
-        self._watch_lights(world)
-        self._watch_lanes(world)
+        self._check_lights(world)
+        self._check_lanes(world)
         self._idle_s = self._idle_s + TICK_S if world.ego.speed_mps < 0.2 and would_go else 0.0
         events.finish = self._finish(world)
 
@@ -81,7 +79,7 @@ class Referee:
             return "stuck"
         return "timeout" if world.time_s > self._limit_s else None
 
-    def _watch_lights(self, world: World) -> None:
+    def _check_lights(self, world: World) -> None:
         front_m = world.s + FRONT_M
         for junction, colours in zip(world.road.junctions, world.signals, strict=True):
             if junction.control == "signal" and self._front_m <= junction.stop_m < front_m:
@@ -89,7 +87,7 @@ class Referee:
                 self.events.red_lights += colours[0] == "red"
         self._front_m = max(front_m, self._front_m)
 
-    def _watch_lanes(self, world: World) -> None:
+    def _check_lanes(self, world: World) -> None:
         change = world.setting.lane_change
         if change is not None and not self._change_judged and world.s > change.until_m:
             self._change_judged = True
@@ -122,7 +120,6 @@ def collision(world: World) -> str | None:
 
 
 def on_asphalt(world: World) -> bool:
-    """Whether all four wheels stand on asphalt."""
     if abs(world.d) < world.road.half_width_m - 1.6 and not world.road.junction_at(world.s + WHEELBASE_M):
         heading = world.route_heading_error()
         if abs(heading) < 0.15:

@@ -8,8 +8,8 @@ uses constant velocity; the turn rate is added so that oncoming cars in a bend d
 import math
 
 import numpy as np
-from numba import njit
 
+from fsd.data.kernel import kernel
 from fsd.data.simulator.roads.path import STEP_M
 from fsd.data.simulator.scoring.boxes import boxes_overlap
 from fsd.data.simulator.traffic.dynamics import CENTRE_M, HALF_WIDTH_M, LENGTH_M
@@ -38,7 +38,7 @@ def time_to_collision(world: World) -> float:
     return float(_first_contact(state, np.array(others)))
 
 
-@njit(cache=True)
+@kernel
 def _first_contact(ego: np.ndarray, others: np.ndarray) -> float:
     for step in range(int(HORIZON_S / STEP_S) + 1):
         time = step * STEP_S

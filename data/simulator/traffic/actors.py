@@ -32,7 +32,7 @@ class Vehicle:
     """One vehicle; its middle is at (s, d) of `path`.
 
     `stream` is None on the ego's own road, in the ego's direction. `lane_d` is the offset that it steers for.
-    `commanded_mps2`, if not None, replaces its own decision (scripts use it). `blind` vehicles ignore the ego car.
+    `commanded_mps2`, if not None, replaces its own decision (scripts use it).
     """
 
     path: RoutePath
@@ -49,17 +49,14 @@ class Vehicle:
     lateral_limit_mps: float = 1.2
     acceleration_mps2: float = 0.0
     commanded_mps2: float | None = None
-    blind: bool = False
     pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def length_m(self) -> float:
-        """Bumper to bumper."""
         return SHAPES[self.shape][0]
 
     @property
     def width_m(self) -> float:
-        """Across the body."""
         return SHAPES[self.shape][1]
 
     @property
@@ -99,11 +96,9 @@ class Pedestrian:
 
 
 def random_paint(rng: np.random.Generator) -> tuple[float, float, float]:
-    """Draw a usual car colour."""
     red, green, blue = _PAINTS[rng.integers(len(_PAINTS))] * rng.uniform(0.8, 1.2)
     return (float(red), float(green), float(blue))
 
 
 def random_shape(rng: np.random.Generator) -> str:
-    """Draw a vehicle shape; most are sedans."""
     return str(rng.choice(list(SHAPES), p=[0.74, 0.18, 0.08]))

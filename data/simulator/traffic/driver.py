@@ -9,17 +9,17 @@ A. Hennecke, D. Helbing, Congested traffic states in empirical observations and 
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from fsd.data.kernel import kernel
 from fsd.data.simulator.roads.path import STEP_M, pose_on_path, project_on_path
 from fsd.data.simulator.traffic.dynamics import FRONT_M, HALF_WIDTH_M, MAX_CURVATURE, REAR_M
 
 ACCELERATION_MPS2, COMFORTABLE_BRAKE_MPS2 = 1.9, 2.4
 HARDEST_BRAKE_MPS2 = 7.5
 HEADWAY_S, STANDSTILL_GAP_M = 1.25, 2.6
-LATERAL_ACCELERATION_MPS2 = 2.0
 
 VEHICLE_COLUMNS = 6
 """Row of a vehicle near the road: s of its middle, d, speed along, speed to the left, half length, half width."""
@@ -28,7 +28,29 @@ CONFLICT_COLUMNS = 5
 """Row of a conflict: s where it begins and ends, s to wait at, times between which it is occupied."""
 
 
-@njit(cache=True)
+class Situation(NamedTuple):
+    """What a driver knows at one moment; other road users continue from there at constant speed.
+
+    Attributes:
+        route: (n, 4) points of the road's centre line; profile: (n,) target speed at each of them.
+        source_d, target_d: offsets of the current lane and of the target lane.
+        vehicles: (m, `VEHICLE_COLUMNS`) vehicles on the road near the ego car.
+        conflicts: (c, `CONFLICT_COLUMNS`) places that other road users will cross.
+        stops: (k,) distances along the route of lines to stop at.
+        ego: x, y, heading, speed, s, d of the rear axle.
+    """
+
+    route: np.ndarray
+    profile: np.ndarray
+    source_d: float
+    target_d: float
+    vehicles: np.ndarray
+    conflicts: np.ndarray
+    stops: np.ndarray
+    ego: np.ndarray
+
+
+@kernel
 def free_acceleration(speed: float, wanted: float) -> float:
     """IDM on a free road; above the wanted speed gentle braking instead of the fourth power."""
     if speed <= wanted:
@@ -36,7 +58,7 @@ def free_acceleration(speed: float, wanted: float) -> float:
     return -min(3.2, 1.6 * (speed - wanted) + 0.1)
 
 
-@njit(cache=True)
+@kernel
 def follow_acceleration(
     speed: float, wanted: float, gap: float, closing: float, headway: float, standstill: float
 ) -> float:
@@ -59,14 +81,14 @@ def follow_acceleration(
     return max(held, -HARDEST_BRAKE_MPS2)
 
 
-@njit(cache=True)
+@kernel
 def stop_acceleration(speed: float, wanted: float, distance: float) -> float:
     """Stop at a line `distance` metres ahead of the bumper, braking little harder than necessary."""
     needed = speed * speed / (2 * max(distance, 0.15))
     return max(follow_acceleration(speed, wanted, distance, speed, 0.5, 0.8), -1.35 * needed - 0.7)
 
 
-@njit(cache=True)
+@kernel
 def travel_time(distance: float, speed: float, top_speed: float, rate: float) -> float:
     """Seconds to cover a distance, accelerating at `rate` from `speed` to `top_speed`; 0 if there is none."""
     if distance <= 0.0:
@@ -80,7 +102,7 @@ def travel_time(distance: float, speed: float, top_speed: float, rate: float) ->
     return ramp_time + (distance - ramp) / top_speed
 
 
-@njit(cache=True)
+@kernel
 def gap_is_safe(vehicles: np.ndarray, lane_d: float, s: float, speed: float, time: float, strictness: float) -> bool:
     """Whether the lane at `lane_d` has room for the ego car now; `strictness` scales the wanted distances."""
     for row in range(len(vehicles)):
@@ -98,7 +120,7 @@ def gap_is_safe(vehicles: np.ndarray, lane_d: float, s: float, speed: float, tim
     return True
 
 
-@njit(cache=True)
+@kernel
 def chosen_offset(
     vehicles: np.ndarray, source_d: float, target_d: float, s: float, d: float, speed: float, time: float
 ) -> float:
@@ -109,7 +131,7 @@ def chosen_offset(
     return target_d if gap_is_safe(vehicles, target_d, s, speed, time, 0.55 if under_way else 1.0) else source_d
 
 
-@njit(cache=True)
+@kernel
 def gap_speed(vehicles: np.ndarray, lane_d: float, s: float, speed: float, time: float) -> float:
     """Speed at which a vehicle beside or just ahead in the lane at `lane_d` pulls away; 99 if there is none."""
     slowest = 99.0
@@ -121,7 +143,7 @@ def gap_speed(vehicles: np.ndarray, lane_d: float, s: float, speed: float, time:
     return slowest
 
 
-@njit(cache=True)
+@kernel
 def lead_acceleration(
     vehicles: np.ndarray, s: float, d: float, wanted_d: float, speed: float, wanted_speed: float, time: float
 ) -> float:
@@ -154,7 +176,7 @@ def lead_acceleration(
     return hardest
 
 
-@njit(cache=True)
+@kernel
 def conflict_acceleration(
     conflicts: np.ndarray, profile: np.ndarray, s: float, speed: float, wanted_speed: float, time: float
 ) -> float:
@@ -180,7 +202,7 @@ def conflict_acceleration(
     return hardest
 
 
-@njit(cache=True)
+@kernel
 def pursue(
     route: np.ndarray, x: float, y: float, heading: float, speed: float, s: float, d: float, wanted_d: float
 ) -> float:
@@ -194,66 +216,34 @@ def pursue(
     return min(max(2.0 * left / max(dx * dx + dy * dy, 0.5), -MAX_CURVATURE), MAX_CURVATURE)
 
 
-@njit(cache=True)
-def drive(
-    route: np.ndarray,
-    profile: np.ndarray,
-    source_d: float,
-    target_d: float,
-    vehicles: np.ndarray,
-    conflicts: np.ndarray,
-    stops: np.ndarray,
-    ego: np.ndarray,
-    time: float,
-) -> tuple[float, float]:
-    """Curvature and acceleration for one situation.
-
-    Args:
-        route: (n, 4) points of the road's centre line.
-        profile: (n,) target speed at each of them.
-        source_d, target_d: offsets of the current lane and of the target lane.
-        vehicles: (m, `VEHICLE_COLUMNS`) vehicles on the road near the ego car, at time 0.
-        conflicts: (c, `CONFLICT_COLUMNS`) places that other road users will cross.
-        stops: (k,) distances along the route of lines to stop at.
-        ego: x, y, heading, speed, s, d of the rear axle at `time`.
-        time: seconds since the arrays were made; other road users continue at constant speed.
-    """
+@kernel
+def drive(now: Situation, ego: np.ndarray, time: float) -> tuple[float, float]:
+    """Curvature and acceleration `time` seconds after a situation, with the ego car at `ego` (as `Situation.ego`)."""
+    profile, vehicles = now.profile, now.vehicles
     x, y, heading, speed, s, d = ego[0], ego[1], ego[2], ego[3], ego[4], ego[5]
-    wanted_d = chosen_offset(vehicles, source_d, target_d, s, d, speed, time)
+    wanted_d = chosen_offset(vehicles, now.source_d, now.target_d, s, d, speed, time)
     wanted_speed = profile[min(max(int((s + 0.25 * speed + 1.0) / STEP_M), 0), len(profile) - 1)]
-    if source_d != target_d and wanted_d == source_d:
-        wanted_speed = min(wanted_speed, gap_speed(vehicles, target_d, s, speed, time))
+    if now.source_d != now.target_d and wanted_d == now.source_d:
+        wanted_speed = min(wanted_speed, gap_speed(vehicles, now.target_d, s, speed, time))
     acceleration = lead_acceleration(vehicles, s, d, wanted_d, speed, wanted_speed, time)
-    acceleration = min(acceleration, conflict_acceleration(conflicts, profile, s, speed, wanted_speed, time))
-    for row in range(len(stops)):
-        distance = stops[row] - (s + FRONT_M)
+    acceleration = min(acceleration, conflict_acceleration(now.conflicts, profile, s, speed, wanted_speed, time))
+    for row in range(len(now.stops)):
+        distance = now.stops[row] - (s + FRONT_M)
         if distance > -0.5:
             acceleration = min(acceleration, stop_acceleration(speed, wanted_speed, max(distance, 0.05)))
-    return pursue(route, x, y, heading, speed, s, d, wanted_d), acceleration
+    return pursue(now.route, x, y, heading, speed, s, d, wanted_d), acceleration
 
 
-@njit(cache=True)
-def roll_out(
-    route: np.ndarray,
-    profile: np.ndarray,
-    source_d: float,
-    target_d: float,
-    vehicles: np.ndarray,
-    conflicts: np.ndarray,
-    stops: np.ndarray,
-    ego: np.ndarray,
-    waypoints: int,
-    step_s: float,
-) -> np.ndarray:
+@kernel
+def roll_out(now: Situation, waypoints: int, step_s: float) -> np.ndarray:
     """(waypoints, 4) x, y, yaw, speed when following `drive`, in the ego frame, one row every `step_s`."""
+    ego = now.ego
     state = ego.copy()
     out = np.empty((waypoints, 4))
     cos, sin = math.cos(ego[2]), math.sin(ego[2])
     dt = 0.5 * step_s
     for step in range(2 * waypoints):
-        curvature, acceleration = drive(
-            route, profile, source_d, target_d, vehicles, conflicts, stops, state, step * dt
-        )
+        curvature, acceleration = drive(now, state, step * dt)
         after = max(state[3] + acceleration * dt, 0.0)
         distance = 0.5 * (state[3] + after) * dt
         middle = state[2] + 0.5 * curvature * distance
@@ -261,7 +251,7 @@ def roll_out(
         state[1] += distance * math.sin(middle)
         state[2] += curvature * distance
         state[3] = after
-        state[4], state[5] = project_on_path(route, state[0], state[1], state[4] + distance, 3.0, 4.0)
+        state[4], state[5] = project_on_path(now.route, state[0], state[1], state[4] + distance, 3.0, 4.0)
         if step % 2 == 1:
             dx, dy = state[0] - ego[0], state[1] - ego[1]
             out[step // 2, 0] = dx * cos + dy * sin

@@ -36,7 +36,6 @@ class EgoState:
 
     @property
     def yaw_rate_rps(self) -> float:
-        """Turn rate, left positive."""
         return self.speed_mps * self.curvature
 
     def step(self, curvature: float, acceleration_mps2: float) -> None:

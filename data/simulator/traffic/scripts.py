@@ -28,7 +28,6 @@ class HardStop:
     held_s: float = -1.0
 
     def __call__(self, world: World) -> None:
-        """Brake, hold, release."""
         if self.held_s < 0.0:
             if self.vehicle.s >= self.at_m and self.hold_s > 0.0:
                 self.held_s = 0.0
@@ -58,7 +57,6 @@ class CutIn:
     done: bool = False
 
     def __call__(self, world: World) -> None:
-        """Hold the position beside the ego car, then change lanes once."""
         if self.done:
             return
         vehicle = self.vehicle
@@ -84,7 +82,6 @@ class StepOut:
     done: bool = False
 
     def __call__(self, world: World) -> None:
-        """Start walking, once."""
         away_m = self.at_m - (world.s + FRONT_M)
         if not self.done and 0.0 < away_m < self.ahead_s * max(world.ego.speed_mps, 4.0):
             self.person.speed_mps, self.person.remaining_m = self.speed_mps, self.distance_m

@@ -5,13 +5,13 @@ Sees the ego car only as an `EgoView`; does not know cameras, scores or the expe
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from fsd.data.frames import RATE_HZ
-from fsd.data.simulator.roads.path import STEP_M
-from fsd.data.simulator.roads.road import Junction, Road
-from fsd.data.simulator.roads.road_speed import speed_profile
+from fsd.data.simulator.roads.path import STEP_M, RoutePath
+from fsd.data.simulator.roads.road import Junction, Road, speed_profile
 from fsd.data.simulator.roads.streams import Stream
 from fsd.data.simulator.traffic.actors import Vehicle, random_paint, random_shape
 from fsd.data.simulator.traffic.driver import follow_acceleration, free_acceleration, stop_acceleration
@@ -27,8 +27,7 @@ _SURPRISED_MPS2 = 2.5
 _FORGET_M = 190.0
 
 
-@dataclass(frozen=True)
-class EgoView:
+class EgoView(NamedTuple):
     """What others see of the ego car: rear-axle pose, speed, and its place on the route."""
 
     x_m: float
@@ -88,41 +87,30 @@ class Traffic:
         self.vehicles: list[Vehicle] = []
         self.flows: list[Flow] = []
 
-    # Arrivals ---------------------------------------------------------------------------------------------------------
-
     def add_on_road(
         self, s: float, lane: int, speed_mps: float, wanted_mps: float, shape: str | None = None
     ) -> Vehicle:
         """Put a vehicle on the ego's road, in the ego's direction."""
         offset = self.road.lane_offset(lane)
-        vehicle = Vehicle(
-            path=self.road.path,
-            profile=self.profiles[lane],
-            s=s,
-            d=offset,
-            speed_mps=speed_mps,
-            wanted_mps=wanted_mps,
-            shape=shape or random_shape(self.rng),
-            colour=random_paint(self.rng),
-            lane_d=offset,
-        )
-        vehicle.update_pose()
-        self.vehicles.append(vehicle)
-        return vehicle
+        return self._add(self.road.path, self.profiles[lane], s, offset, speed_mps, wanted_mps, shape)
 
     def add_on_stream(self, stream: Stream, profile: np.ndarray, s: float, speed_mps: float) -> Vehicle:
-        """Put a vehicle on a stream."""
-        vehicle = Vehicle(
-            path=stream.path,
-            profile=profile,
-            s=s,
-            d=0.0,
-            speed_mps=speed_mps,
-            wanted_mps=speed_mps,
-            shape=random_shape(self.rng),
-            colour=random_paint(self.rng),
-            stream=stream,
-        )
+        return self._add(stream.path, profile, s, 0.0, speed_mps, speed_mps, stream=stream)
+
+    def _add(
+        self,
+        path: RoutePath,
+        profile: np.ndarray,
+        s: float,
+        d: float,
+        speed_mps: float,
+        wanted_mps: float,
+        shape: str | None = None,
+        stream: Stream | None = None,
+    ) -> Vehicle:
+        shape = shape or random_shape(self.rng)
+        colour = random_paint(self.rng)
+        vehicle = Vehicle(path, profile, s, d, speed_mps, wanted_mps, shape, colour, stream, lane_d=d)
         vehicle.update_pose()
         self.vehicles.append(vehicle)
         return vehicle
@@ -140,10 +128,7 @@ class Traffic:
                 self.add_on_stream(stream, flow.profile, s, float(self.rng.uniform(*speed_mps)))
         self.flows.append(flow)
 
-    # One tick ---------------------------------------------------------------------------------------------------------
-
     def step(self, tick: int, time_s: float, dt_s: float, ego: EgoView, signals: list[tuple[str, str]]) -> None:
-        """Move all vehicles by one tick."""
         if tick % DECISION_TICKS == 0:
             self._decide(ego, signals)
             self._arrive(time_s, ego)
@@ -204,8 +189,7 @@ class Traffic:
                     follow_acceleration(speed, wanted, gap, speed - other.speed_mps, _HEADWAY_S, _STANDSTILL_M),
                 )
                 break
-        if not vehicle.blind:
-            acceleration = min(acceleration, self._mind_ego(vehicle, wanted, ego))
+        acceleration = min(acceleration, self._mind_ego(vehicle, wanted, ego))
         stop_m = self._stop_line(vehicle, front, ego, signals)
         if stop_m is not None:
             acceleration = min(acceleration, stop_acceleration(speed, wanted, max(stop_m - front, 0.05)))

@@ -87,8 +87,8 @@ def test_one_network_learns_from_sets_of_different_shapes_with_separate_memories
 def test_a_resumed_run_draws_the_same_rows(tmp_path: Path, weights: Path) -> None:
     groups = [[episode(tmp_path / rate.name / "S1-0-r0", rate)] for rate in RATES]
     settings: dict[str, Any] = {"initial": weights, "clips": 2, "rows_per_clip": 2, "threads": 1, "steps": 6}
-    trainer = MixedTrainer(TrainConfig(tmp_path / "one", **settings), groups)
-    again = MixedTrainer(TrainConfig(tmp_path / "other", **settings), groups)
+    trainer = MixedTrainer(TrainConfig(out=tmp_path / "one", **settings), groups)
+    again = MixedTrainer(TrainConfig(out=tmp_path / "other", **settings), groups)
     assert [trainer._set_of(step) for step in range(20)] == [again._set_of(step) for step in range(20)]
     assert np.array_equal(trainer._read(3)[0], again._read(3)[0])
 

@@ -16,7 +16,7 @@ def driven(scenario: str, seed: int, driver: Baseline = BASELINES["expert"]) -> 
     recorder = DriveRecorder(env)
     while not env.done:
         env.step(*driver(env))
-        recorder.watch()
+        recorder.record_tick()
     return recorder.score()
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsd.data.simulator.roads.path import RoutePath
-from fsd.data.simulator.traffic.driver import drive, follow_acceleration, gap_is_safe, stop_acceleration
+from fsd.data.simulator.traffic.driver import Situation, drive, follow_acceleration, gap_is_safe, stop_acceleration
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=60)
 DT = 1 / 36
@@ -42,10 +42,11 @@ def test_steering_finds_the_lane_again(d: float, turn: float, speed: float) -> N
     s = np.arange(0, 300, 0.5)
     route = RoutePath(np.stack([s, 0 * s, 0 * s, 0 * s], axis=1)).points
     none = (np.zeros((0, 6)), np.zeros((0, 5)), np.zeros(0))
+    now = Situation(route, np.full(len(s), speed), -1.75, -1.75, *none, np.zeros(6))
     x, y, heading = 10.0, d - 1.75, turn
     for _ in range(36 * 8):
         ego = np.array([x, y, heading, speed, x, y])
-        curvature, _ = drive(route, np.full(len(s), speed), -1.75, -1.75, *none, ego, 0.0)
+        curvature, _ = drive(now, ego, 0.0)
         x, y, heading = (
             x + speed * DT * np.cos(heading),
             y + speed * DT * np.sin(heading),

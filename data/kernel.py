@@ -1,11 +1,13 @@
 """Compile a function to machine code, and keep the result on disk for the next process.
 
 Numba takes a kernel from its cache when the kernel's own file is unchanged, although the code may depend on other files
-too: on kernels and intrinsics that it calls, and on constants. Here the cache is valid for one state of all sources.
+too: on kernels and intrinsics that it calls, and on constants. Here the cache is valid for one state of all sources of
+the kernel's folder; the simulator and its subfolders count as one.
 """
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -15,16 +17,16 @@ from fsd.data import frames
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
+_SIMULATOR = Path(__file__).with_name("simulator")
 
-def _source_digest() -> str:
-    """Digest of all files of this folder, and of the one whose constants kernels take from `data`."""
+
+@cache
+def _source_digest(folder: Path) -> str:
+    """Digest of all files below a folder, and of the one whose constants kernels take from `data`."""
     digest = hashlib.sha256()
-    for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(frames.__file__)):
+    for path in (*sorted(folder.rglob("*.py")), Path(frames.__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-_SOURCE_DIGEST = _source_digest()
 
 
 def kernel(function: Kernel) -> Kernel:
@@ -43,5 +45,7 @@ def _valid_for_all_sources(compiled: Any) -> Any:
     # otherwise, kernels are cached by their own file only, and the test of stale kernels fails.
     cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if cache_file is not None:
-        cache_file._source_stamp = (cache_file._source_stamp, _SOURCE_DIGEST)
+        folder = Path(compiled.py_func.__code__.co_filename).parent
+        digest = _source_digest(_SIMULATOR if folder.is_relative_to(_SIMULATOR) else folder)
+        cache_file._source_stamp = (cache_file._source_stamp, digest)
     return compiled
