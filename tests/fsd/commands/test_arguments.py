@@ -96,3 +96,10 @@ def test_help_of_a_command_loads_no_decoder_runtime_or_framework(command: str) -
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_argument_of_every_command_has_a_help_text() -> None:
+    (commands,) = [action for action in build_parser("all")._actions if isinstance(action.choices, dict)]
+    for name, parser in commands.choices.items():
+        for action in parser._actions:
+            assert action.help, f"fsd {name}: {action.option_strings or action.dest}"
