@@ -103,3 +103,8 @@ def test_every_argument_of_every_command_has_a_help_text() -> None:
     for name, parser in commands.choices.items():
         for action in parser._actions:
             assert action.help, f"fsd {name}: {action.option_strings or action.dest}"
+
+
+@pytest.mark.parametrize(("command", "argument"), [("profile", "clip"), ("export", "weights")])
+def test_a_positional_argument_that_may_be_left_out_is_then_not_given(command: str, argument: str) -> None:
+    assert getattr(build_parser(command).parse_args([command]), argument, None) is None
