@@ -27,13 +27,13 @@ from fsd.data.clip import Clip, open_clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import RATE_HZ, TICK_MS
 from fsd.outputs.tables import ResultTables
-from fsd.profile.control_thread import measure_stalls, merge_stalls
-from fsd.profile.samples import TickSamples
-from fsd.profile.scenario_summary import summarise
-from fsd.profile.scenarios import constant_stream, first_plan_ms, flat_out, model_only
+from fsd.profile.descriptions import describe_cpu_steal
+from fsd.profile.scenarios.machine_stalls import measure_stalls, merge_stalls
+from fsd.profile.scenarios.runs import constant_stream, first_plan_ms, flat_out, model_only
+from fsd.profile.scenarios.samples import TickSamples, TickTimes
+from fsd.profile.scenarios.summary import summarise
+from fsd.profile.scenarios.timed_pipeline import TimedPipeline
 from fsd.profile.stats.percentiles import percentile
-from fsd.profile.terminal import describe_cpu_steal
-from fsd.profile.timed_pipeline import TimedPipeline
 from fsd.runtime.engine import Engine
 from fsd.runtime.network_planner import NetworkPlanner
 
@@ -60,7 +60,7 @@ def main() -> None:
     metrics |= decode_limit(clip, arguments.workers)
     metrics |= tail(clip, arguments.workers, ticks)
     stalls.append(measure_stalls(2.0))
-    machine = merge_stalls(stalls).summary()
+    machine = merge_stalls(stalls)
     print(
         f"stalls of the machine in {machine.watched_s:g} s: {machine.stalls} stalls over "
         f"{machine.stalls_over_ms} ms, longest {machine.longest_ms} ms"
@@ -150,7 +150,7 @@ def _instruments_us(ticks: int = 20_000) -> float:
     for tick in range(ticks):
         readings = [time.perf_counter_ns() for _ in range(9)]
         stages_ms = tuple((after - before) / 1e6 for before, after in pairwise(readings))
-        samples.add(tick, readings[0], readings[7], readings[8], stages_ms, ages_ms)
+        samples.add(tick, TickTimes(readings[0], readings[7], readings[8], stages_ms), ages_ms)
     return (time.perf_counter_ns() - start_ns) / ticks / 1e3
 
 
@@ -213,16 +213,16 @@ def loadgen(clip: Clip, queries: int, turns: int) -> dict[str, float]:
 
         for _ in range(100):
             planner.rerun_last()
-        for rank, theirs_ms in single_stream_ms(timed, queries).items():
-            ours = percentile(np.array(ours_ms), rank)
-            if ours.value is not None:
-                print(f"LoadGen {ours.name} {theirs_ms:.3f} ms, ours {ours.value:.3f} ms, the same {queries} queries")
-                metrics[f"loadgen_{ours.name.replace('.', '')}_ratio"] = ours.value / theirs_ms
+        for rank, loadgen_ms in single_stream_ms(timed, queries).items():
+            ours, name = percentile(np.array(ours_ms), rank), f"p{rank:g}"
+            if ours is not None:
+                print(f"LoadGen {name} {loadgen_ms:.3f} ms, ours {ours[0]:.3f} ms, the same {queries} queries")
+                metrics[f"loadgen_{name.replace('.', '')}_ratio"] = ours[0] / loadgen_ms
         ratios = []
         for _ in range(turns):
-            theirs_ms = single_stream_ms(planner.rerun_last, queries // turns)[50.0]
-            run = model_only(pipeline, queries // turns, warm_up=0)
-            ratios.append(float(np.median(run.samples.latency_ms)) / theirs_ms)
+            loadgen_ms = single_stream_ms(planner.rerun_last, queries // turns)[50.0]
+            run = model_only(planner.rerun_last, queries // turns, warm_up=0)
+            ratios.append(float(np.median(run.samples.latency_ms)) / loadgen_ms)
     print(f"p50 of `model-only` over LoadGen's, {turns} turns of {queries // turns} each: {spread(ratios)}")
     return metrics | {"loadgen_p50_in_turns_ratio": median(ratios)}
 

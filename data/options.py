@@ -7,7 +7,7 @@ Python caller and for the command line alike.
 import inspect
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -64,7 +64,7 @@ class Option:
         if self.choices is not None and item not in self.choices:
             return f"must be one of {', '.join(map(str, self.choices))}; got {item!r}"
         bounds = {"at least": self.at_least, "above": self.above, "at most": self.at_most, "below": self.below}
-        given = [f"{kind} {bound:g}" for kind, bound in bounds.items() if bound is not None]
+        given = [f"{relation} {bound:g}" for relation, bound in bounds.items() if bound is not None]
         if not given:
             return None
         is_inside = (
@@ -74,8 +74,7 @@ class Option:
             and (self.at_most is None or item <= self.at_most)
             and (self.below is None or item < self.below)
         )
-        unit = f" {self.unit}" if self.unit else ""
-        return None if is_inside else f"must be {' and '.join(given)}{unit}, got {item}"
+        return None if is_inside else f"must be {' and '.join(given)}{self.unit and ' '}{self.unit}, got {item}"
 
 
 class OptionError(ValueError):
@@ -101,15 +100,13 @@ def results_folder(default: str) -> Any:
 
 def declared_options(config: type) -> dict[str, Option]:
     """Field name -> declaration. A subclass that only changes a default keeps the declaration of its base."""
-    found = {}
-    for name in (each.name for each in fields(config)):
-        for base in config.__mro__:
-            if name in inspect.get_annotations(base) and _KEY in (
-                metadata := base.__dict__["__dataclass_fields__"][name].metadata
-            ):
-                found[name] = replace(metadata[_KEY], group=base.__dict__.get("heading", ""))
-                break
-    return found
+    found: dict[str, Option] = {}
+    for base in filter(is_dataclass, config.__mro__):
+        own, heading = inspect.get_annotations(base), base.__dict__.get("heading", "")
+        for each in fields(base):
+            if each.name in own and _KEY in each.metadata:
+                found.setdefault(each.name, replace(each.metadata[_KEY], group=heading))
+    return {each.name: found[each.name] for each in fields(config) if each.name in found}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,16 @@ def frame_of(picture: av.VideoFrame, index: int, timestamp_ns: int, size_px: tup
     return Frame(y_plane, u_plane, v_plane, timestamp_ns, index, _is_black(y_plane), picture)
 
 
+def picture_of(frame: Frame) -> av.VideoFrame:
+    """The decoder's picture of a frame (yuv420p), or a new one made of its planes, cut to an even size."""
+    if isinstance(frame.picture, av.VideoFrame):
+        return frame.picture
+    height, width = frame.y_plane.shape[0] // 2 * 2, frame.y_plane.shape[1] // 2 * 2
+    planes = (frame.y_plane[:height, :width], *(p[: height // 2, : width // 2] for p in (frame.u_plane, frame.v_plane)))
+    packed = np.concatenate([plane.ravel() for plane in planes]).reshape(-1, width)
+    return av.VideoFrame.from_ndarray(packed, format="yuv420p")
+
+
 def quarter_turns_of(picture: av.VideoFrame) -> int:
     """How many quarter turns counterclockwise (0 … 3) the display matrix asks for."""
     return round(picture.rotation / 90) % 4

@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fsd.data.frames import MAX_FRAME_AGE_MS
 from fsd.data.options import Options, option
+
+if TYPE_CHECKING:
+    from fsd.data.clip import Clip
+    from fsd.data.frame_source import FrameSource
 
 
 def camera_pair(text: str) -> tuple[str, Path]:
@@ -53,3 +58,14 @@ class RecordingOptions(CameraOptions):
     max_age_ms: float = option(
         MAX_FRAME_AGE_MS, "mask a camera while its newest image is older than this", unit="ms", above=0
     )
+
+    def frame_source(self, clip: "Clip") -> "FrameSource":
+        """The frame sets of an opened recording, as these options say."""
+        from fsd.data.frame_source import FrameSource  # loads the decoders, which `--help` does not need
+
+        return FrameSource(
+            clip,
+            workers=self.decode_workers,
+            max_age_ns=round(self.max_age_ms * 1e6),
+            max_ticks=self.max_ticks,
+        )

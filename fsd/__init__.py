@@ -7,76 +7,60 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fsd.compare.compare import compare_replays
-    from fsd.compare.config import CompareConfig
-    from fsd.compression.compressor import Compressor
-    from fsd.data.clip import Clip, open_clip
-    from fsd.data.clip_writer import ClipWriter
-    from fsd.data.errors import FsdError
-    from fsd.data.frame_source import FrameSource
-    from fsd.data.rig import Rig, load_rig
-    from fsd.replay.config import ReplayConfig
-    from fsd.replay.replay import replay as replay_clip
-    from fsd.runtime.engine import Engine
-    from fsd.runtime.network_planner import NetworkPlanner
-    from fsd.runtime.plan import Plan
-    from fsd.runtime.planner import Planner, StepResult
-    from fsd.third_party.open_planner import open_planner
-    from fsd.version import __version__
+    from fsd.compare.compare import compare_replays as compare_replays
+    from fsd.compare.config import CompareConfig as CompareConfig
+    from fsd.compression.compressor import Compressor as Compressor
+    from fsd.data.clip import Clip as Clip
+    from fsd.data.clip import open_clip as open_clip
+    from fsd.data.clip_writer import ClipWriter as ClipWriter
+    from fsd.data.errors import FsdError as FsdError
+    from fsd.data.frame_source import FrameSource as FrameSource
+    from fsd.data.rig import Rig as Rig
+    from fsd.data.rig import load_rig as load_rig
+    from fsd.replay.config import ReplayConfig as ReplayConfig
+    from fsd.replay.replay import replay as _replay
+    from fsd.runtime.engine import Engine as Engine
+    from fsd.runtime.network_planner import NetworkPlanner as NetworkPlanner
+    from fsd.runtime.plan import Plan as Plan
+    from fsd.runtime.planner import Planner as Planner
+    from fsd.runtime.planner import StepResult as StepResult
+    from fsd.third_party.open_planner import open_planner as open_planner
+    from fsd.version import __version__ as __version__
 
-__all__ = [
-    "Clip",
-    "ClipWriter",
-    "CompareConfig",
-    "Compressor",
-    "Engine",
-    "FrameSource",
-    "FsdError",
-    "NetworkPlanner",
-    "Plan",
-    "Planner",
-    "ReplayConfig",
-    "Rig",
-    "StepResult",
-    "__version__",
-    "compare_replays",
-    "load_rig",
-    "open_clip",
-    "open_planner",
-    "replay_clip",
-]
+    replay_clip = _replay
 
-# Name -> where it lives. `replay` has another name here: an imported module would take the place of its own
-# name in this package.
-_PLACES = {
-    "Clip": ("fsd.data.clip", "Clip"),
-    "ClipWriter": ("fsd.data.clip_writer", "ClipWriter"),
-    "CompareConfig": ("fsd.compare.config", "CompareConfig"),
-    "Compressor": ("fsd.compression.compressor", "Compressor"),
-    "Engine": ("fsd.runtime.engine", "Engine"),
-    "FrameSource": ("fsd.data.frame_source", "FrameSource"),
-    "FsdError": ("fsd.data.errors", "FsdError"),
-    "NetworkPlanner": ("fsd.runtime.network_planner", "NetworkPlanner"),
-    "Plan": ("fsd.runtime.plan", "Plan"),
-    "Planner": ("fsd.runtime.planner", "Planner"),
-    "ReplayConfig": ("fsd.replay.config", "ReplayConfig"),
-    "Rig": ("fsd.data.rig", "Rig"),
-    "StepResult": ("fsd.runtime.planner", "StepResult"),
-    "__version__": ("fsd.version", "__version__"),
-    "compare_replays": ("fsd.compare.compare", "compare_replays"),
-    "load_rig": ("fsd.data.rig", "load_rig"),
-    "open_clip": ("fsd.data.clip", "open_clip"),
-    "open_planner": ("fsd.third_party.open_planner", "open_planner"),
-    "replay_clip": ("fsd.replay.replay", "replay"),
+_MODULES = {
+    "Clip": "fsd.data.clip",
+    "ClipWriter": "fsd.data.clip_writer",
+    "CompareConfig": "fsd.compare.config",
+    "Compressor": "fsd.compression.compressor",
+    "Engine": "fsd.runtime.engine",
+    "FrameSource": "fsd.data.frame_source",
+    "FsdError": "fsd.data.errors",
+    "NetworkPlanner": "fsd.runtime.network_planner",
+    "Plan": "fsd.runtime.plan",
+    "Planner": "fsd.runtime.planner",
+    "ReplayConfig": "fsd.replay.config",
+    "Rig": "fsd.data.rig",
+    "StepResult": "fsd.runtime.planner",
+    "__version__": "fsd.version",
+    "compare_replays": "fsd.compare.compare",
+    "load_rig": "fsd.data.rig",
+    "open_clip": "fsd.data.clip",
+    "open_planner": "fsd.third_party.open_planner",
+    "replay_clip": "fsd.replay.replay",
 }
+"""Public name -> module that defines it."""
+_OWN_NAMES = {"replay_clip": "replay"}
+"""Public name -> name in its module: importing `fsd.replay` would replace a public name `replay`."""
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module 'fsd' has no attribute {name!r}; it has {', '.join(sorted(_PLACES))}")
-    module, attribute = _PLACES[name]
-    return getattr(importlib.import_module(module), attribute)
+    if name not in _MODULES:
+        raise AttributeError(f"module 'fsd' has no attribute {name!r}; it has {', '.join(sorted(_MODULES))}")
+    return getattr(importlib.import_module(_MODULES[name]), _OWN_NAMES.get(name, name))
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES})
+    return sorted({*globals(), *_MODULES})

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result = options.run(options)
         if options.json:
-            print(json.dumps(result, allow_nan=False))
+            print(json.dumps(_builtins(result), allow_nan=False))
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("fsd: interrupted; what was computed until now is kept.", file=sys.stderr)
@@ -38,7 +38,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"fsd: {error}", file=sys.stderr)
         return error.exit_code
-    return int(result.get("exit_code", DONE))
+    return int(result.get("exit_code", DONE)) if isinstance(result, dict) else DONE
+
+
+def _builtins(result: object) -> object:
+    """A result as JSON types; a command returns these or its summary."""
+    if isinstance(result, dict):
+        return result
+    import msgspec  # not at the top: `fsd doctor` must run without it
+
+    return msgspec.to_builtins(result)
 
 
 def _interrupt(signum: int, frame: object) -> None:

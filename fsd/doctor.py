@@ -1,4 +1,4 @@
-"""What this machine has, what is missing for which command, and the line that installs it.
+"""Find out what is installed, what each command lacks, and the command that installs it.
 
 Imports only the standard library at the top, so that it runs in a broken installation too. It installs nothing and uses
 no network.
@@ -119,7 +119,7 @@ def _packages(packages: dict[str, str | None]) -> list[Finding]:
 
 
 def _probed(name: str, probe: Callable[[], Finding]) -> Finding:
-    """Run a probe. Any error inside it is a finding: people run this command because a library is broken."""
+    """Run a probe. Any error inside it is a finding: this command must work when a library is broken."""
     try:
         return probe()
     except Exception as error:

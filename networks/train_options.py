@@ -59,7 +59,7 @@ class TrainOptions(Options):
     )
     threads: int = option(2, "CPU threads that train", at_least=1)
     device: str = option("cpu", "hardware that trains: cpu, cuda or cuda:N", metavar="DEVICE")
-    clips: int = option(help="clips per training batch", at_least=1, flag="--batch-clips")
+    clips: int = option(help="clips in each training batch", at_least=1, flag="--batch-clips")
     rows_per_clip: int = option(help="consecutive samples of each clip", at_least=1, is_argument=False)
     seed: int = option(0, "seed of the initial weights and of the batches", at_least=0)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -80,15 +80,15 @@ class RecipeConfig(TrainOptions):
     rows_per_clip: int = 2
     rounds: tuple[Round, ...] = option(
         DEFAULT_ROUNDS,
-        "rounds of the recipe: drives to collect, training steps after that, and their highest learning rate; the "
-        "expert drives in the first round, the network in the others (DAgger)",
+        "training rounds: for each, the drives to collect, the training steps after that, and their highest learning "
+        "rate; the expert drives in the first round, the network in the others (DAgger)",
         metavar="EPISODES:STEPS:RATE",
         default_text=f"the {len(DEFAULT_ROUNDS)} rounds of the packaged network",
         parse=Round.parse,
     )
     averaged_rounds: int = option(
         1,
-        "average the weights of the last N rounds; the first round counts only if it is alone",
+        "average the weights of the last N rounds, the first round excluded unless it is the only one",
         at_least=1,
         flag="--average",
     )
@@ -117,7 +117,7 @@ class RecordedFitConfig(TrainOptions):
     )
     steering_ratio: float | None = option(
         None,
-        "angle of the steering wheel over angle of the road wheels",
+        "steering ratio: angle of the steering wheel divided by the angle of the road wheels",
         above=0,
         metavar="RATIO",
         default_text=f"{LINCOLN_MKZ.ratio:g}, assumed: a Lincoln MKZ",
@@ -135,5 +135,5 @@ class RecordedFitConfig(TrainOptions):
 
     @property
     def geometry(self) -> SteeringGeometry:
-        """The steering's geometry, with the values of `LINCOLN_MKZ` where none were given."""
+        """The steering's geometry, with the values of `LINCOLN_MKZ` for those that were not given."""
         return SteeringGeometry(self.steering_ratio or LINCOLN_MKZ.ratio, self.wheelbase_m or LINCOLN_MKZ.wheelbase_m)

@@ -1,4 +1,4 @@
-"""`fsd compare`: arguments, and the table a person reads."""
+"""`fsd compare`: arguments, and the printed table."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from fsd.compare.config import CompareConfig
 if TYPE_CHECKING:
     from fsd.outputs.compare_summary import CompareSummary
 
-EXAMPLE = """examples:
+EPILOG = """examples:
   fsd replay drive/ --model fp32.onnx --out a
   fsd replay drive/ --model int8.onnx --out b
   fsd compare a b --tolerance path_m=0.05 curvature_per_m=0.002 --page differences.html"""
@@ -20,7 +20,6 @@ EXAMPLE = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.epilog = EXAMPLE
     add_options(parser, CompareConfig)
 
 
@@ -46,7 +45,7 @@ def _print(result: "CompareSummary", config: CompareConfig) -> None:
     extra = result.ticks_only_in_a + result.ticks_only_in_b
     print(f"   {result.common_ticks} ticks in common" + (f", {extra} in one run only" if extra else ""))
     if not result.same_frames:
-        print("   note: the runs were not shown the same pictures")
+        print("   note: the runs did not read the same images")
     print(f"\n{'difference':20}{'median':>12}{'p99':>12}{'max':>12}   at tick   tolerance")
     for name, spread in result.differences.items():
         limit = config.tolerance.get(name)

@@ -1,4 +1,4 @@
-"""`fsd completion`: the script with which a shell completes commands, options, choices and files on Tab."""
+"""`fsd completion`: print the script that lets a shell complete commands, options, choices and files."""
 
 import argparse
 import sys
@@ -21,7 +21,7 @@ INSTALL = {
     ),
     "fish": (
         "mkdir -p ~/.config/fish/completions && fsd completion fish > ~/.config/fish/completions/fsd.fish",
-        "nothing more",
+        "no other step",
     ),
 }
 """Shell -> the line that installs its script, and what else that shell needs."""
@@ -32,12 +32,11 @@ def _install_lines(shell: str) -> str:
     return f"  {shell:5} {line}\n        ({more})"
 
 
-EXAMPLE = "example, once for the shell that you use:\n" + "\n".join(map(_install_lines, INSTALL))
+EPILOG = "example, once for the shell that you use:\n" + "\n".join(map(_install_lines, INSTALL))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One argument, the shell."""
-    parser.epilog = EXAMPLE
     parser.add_argument(
         "shell",
         nargs="?",

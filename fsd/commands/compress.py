@@ -1,9 +1,7 @@
-"""`fsd compress`: arguments, and the table a person reads."""
+"""`fsd compress`: arguments, and the printed summary."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
@@ -14,33 +12,34 @@ from fsd.runtime.health import describe_odometry
 if TYPE_CHECKING:
     from fsd.outputs.compress_summary import CompressSummary, GazeLatencySummary, GazeSummary
 
-EXAMPLE = """examples:
+_POLICY_LINES = "\n".join(f"  {name:12} {description}" for name, description in POLICIES.items())
+EPILOG = f"""policies:
+{_POLICY_LINES}
+
+examples:
   fsd compress my_drive/ --out kept
   fsd compress my_drive/ --out kept --budget B200 --policy fixed --max-ticks 360
   fsd compress . --cameras front_main=dashcam.mp4 --budget 160x120+42 --mosaic-at 12.5"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments; the policies are listed below them."""
-    listed = "\n".join(f"  {name:12} {words}" for name, words in POLICIES.items())
-    parser.epilog = f"policies:\n{listed}\n\n{EXAMPLE}"
+    """Declare the arguments."""
     add_options(parser, CompressConfig)
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Compress and print what was kept."""
+def run(options: argparse.Namespace) -> "CompressSummary":
+    """Compress, and print what was kept."""
     config = config_from(CompressConfig, options)
     from fsd.compress.compress import compress
 
     summary = compress(config)
     if not options.json:
         print_summary(summary, config)
-    result: dict[str, Any] = msgspec.to_builtins(summary)
-    return result
+    return summary
 
 
 def print_summary(summary: "CompressSummary", config: CompressConfig) -> None:
-    """The table a person reads after a run."""
+    """Print the summary of a run."""
     compression, gaze, keyframes = summary.compression, summary.gaze, summary.keyframes
     print_length(summary)
     print(f"  gaze         {summary.policy}: {POLICIES[summary.policy]}")

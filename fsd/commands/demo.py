@@ -2,28 +2,28 @@
 
 import argparse
 from importlib import resources
-from typing import Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.replay import print_summary
 from fsd.replay.config import ReplayConfig
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
-EXAMPLE = """examples:
+if TYPE_CHECKING:
+    from fsd.outputs.replay_summary import ReplaySummary
+
+EPILOG = """examples:
   fsd demo
   fsd demo --out out/demo --no-overlay"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of a replay, without those about the recording."""
-    parser.epilog = EXAMPLE
     add_options(parser, ReplayConfig, skip=("clip", "cameras"))
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Replay the packaged clip and say how to look at what was written."""
+def run(options: argparse.Namespace) -> "ReplaySummary":
+    """Replay the packaged clip and print how to view the results."""
     from fsd.replay.replay import replay
 
     with resources.as_file(resources.files("fsd") / "demo_clip") as clip:
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         summary = replay(config)
     if not options.json:
         print_summary(summary, config)
-        print("\nLook at it:")
+        print("\nView the results:")
         if config.report:
             print(f"  report   any browser: {config.out / 'report.html'}")
         if config.overlay:
@@ -41,6 +41,5 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         print(
             f"  plan     python -c \"import pyarrow.parquet as pq; print(pq.read_table('{config.out}/plan.parquet'))\""
         )
-        print(f"  figures  {config.out / 'summary.json'}")
-    result: dict[str, Any] = msgspec.to_builtins(summary)
-    return result
+        print(f"  metrics  {config.out / 'summary.json'}")
+    return summary

@@ -9,14 +9,13 @@ from fsd.commands.parser import COMMANDS
 from fsd.data.errors import FsdError
 from fsd.doctor import Diagnosis, diagnose
 
-EXAMPLE = """examples:
+EPILOG = """examples:
   fsd doctor
   fsd doctor --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare nothing: the command has no arguments of its own."""
-    parser.epilog = EXAMPLE
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

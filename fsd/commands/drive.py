@@ -1,4 +1,4 @@
-"""`fsd drive`: closed loop in the simulator, the network beside its baselines."""
+"""`fsd drive`: drive in the simulator in closed loop, with the network and with its baselines."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ from fsd.drive.drive import NETWORKS, DriveConfig, drive
 from fsd.drive.table import Routes, bootstrap, paired_difference, table
 from fsd.drive.video import film_extremes
 
-EXAMPLE = f"""drivers:
+EPILOG = f"""drivers:
   {", ".join(BASELINES)},
   {", ".join(NETWORKS)},
   network:CAMERA (the network without that camera), NAME=FILE.onnx (another network)
@@ -22,15 +22,18 @@ EXAMPLE = f"""drivers:
 examples:
   fsd drive --routes 3                          # a quick look: 3 routes per scenario
   fsd drive --routes 30 --drivers expert network fp32=exported/b100_fp32.onnx --out out/drive
-  fsd drive --scenarios S3 --drivers network --videos 2     # with videos of the two worst and the two best runs"""
+  fsd drive --scenarios S3 --drivers network --videos 2     # with videos of the two worst and the two best routes"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments; the drivers are listed below them."""
-    parser.epilog = EXAMPLE
+    """Declare the arguments."""
     add_options(parser, DriveConfig)
     parser.add_argument(
-        "--videos", type=int, default=0, metavar="N", help="videos of the N worst and the N best runs (default: 0)"
+        "--videos",
+        type=int,
+        default=0,
+        metavar="N",
+        help="film the N worst and the N best routes of the first network driver (default: 0)",
     )
 
 

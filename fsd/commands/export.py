@@ -1,4 +1,4 @@
-"""`fsd export`: weights to ONNX, INT8 and the proof that they agree."""
+"""`fsd export`: export weights to ONNX and INT8, and prove that the files agree."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ from fsd.outputs.progress import print_progress
 if TYPE_CHECKING:
     from fsd.export.parity import ParityReport
 
-EXAMPLE = """examples:
+EPILOG = """examples:
   fsd export weights.safetensors --data clip/ another_clip/ --out exported
   fsd export weights.safetensors --data clip/ --target ort-cpu trt --half --mixed 0.02
   fsd export --out exported          # the packaged weights, on the demo clip
@@ -28,15 +28,14 @@ WORST_LAYERS = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: the options of an export, its recordings, and the mode that only checks a file."""
-    parser.epilog = EXAMPLE
     add_options(parser, ExportConfig)
     parser.add_argument(
         "--data",
         type=Path,
         nargs="+",
         metavar="CLIP",
-        help="recordings for calibration and proof (default: the demo clip with the packaged weights, else generated "
-        "images)",
+        help="recordings for calibration and proof (default: the demo clip for the packaged weights, generated images "
+        "for others)",
     )
     parser.add_argument(
         "--check", type=Path, metavar="MODEL", help="only check whether the ONNX file MODEL was exported from WEIGHTS"
@@ -52,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Export and say how well the files agree."""
+    """Export, and print how well the files agree."""
     try:
         from fsd.export.export import export
     except ModuleNotFoundError as error:
@@ -74,7 +73,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         budget = load_weights(config.weights)[0].config.budget if config.weights else BUDGETS[config.budget]
         clips = [RecordedClip(path, budget, keep_bytes=KEEP_BYTES // len(options.data)) for path in options.data]
     elif config.fraction != 1:
-        raise UsageError("--fraction is the share of the clips given with `--data`; there are none.")
+        raise UsageError("--fraction is a part of the clips that `--data` names: give `--data`, or leave it out.")
     written = export(config, clips, progress=print_progress)
     page = written.parity.with_suffix(".html") if written.parity else None
     if page:
@@ -106,14 +105,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check(options: argparse.Namespace) -> dict[str, Any]:
-    """`--check`: is the model file whole, and does it come from these weights?"""
+    """`--check`: whether the model file is complete and was exported from these weights."""
     from fsd.export.metadata import check_origin
 
     if not hasattr(options, "weights"):
         raise UsageError("--check needs the weights file as well: `fsd export WEIGHTS --check MODEL`.")
     metadata = check_origin(options.check, options.weights)
     if not options.json:
-        print(f"{options.check}: {metadata.precision} for {metadata.target}, whole, exported from {options.weights}")
+        print(f"{options.check}: {metadata.precision} for {metadata.target}, complete, exported from {options.weights}")
     return {"precision": metadata.precision, "target": metadata.target, "weights_sha256": metadata.weights_sha256}
 
 

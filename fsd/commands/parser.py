@@ -11,13 +11,13 @@ COMMANDS = {
     "demo": "replay the packaged eight-camera clip and print how to view the results",
     "record": "drive in the simulator and record an eight-camera clip with ground truth",
     "drive": "drive in the simulator in closed loop and compare the network with its baselines",
-    "compress": "show what the compressor keeps of a recording: keyframes, patches, ratios; needs no model",
+    "compress": "show what the compressor keeps of a recording: keyframes, patches, compression ratios; needs no model",
     "compare": "compare two replays in driving units, with an exit code for CI",
-    "doctor": "list what this machine has, what is missing for which command, and how to install it",
+    "doctor": "list what is installed, what each command lacks, and how to install it",
     "completion": "print a script that lets bash, zsh or fish complete commands, options and files",
-    "profile": "measure latency, its tail and its causes, and power; check a deadline and a power budget",
+    "profile": "measure the latency distribution, its causes, and power; check a deadline and a power budget",
     "train": "train a network on drives that are collected in the simulator, or on recordings",
-    "export": "export weights as ONNX files, quantize them, and prove that they agree",
+    "export": "export weights as ONNX files, quantize them, and prove that their plans agree",
 }
 """Command -> what it does."""
 
@@ -41,8 +41,11 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
         )
         if chosen in (name, "all"):
             module = importlib.import_module(f"fsd.commands.{name}")
+            command.epilog = module.EPILOG
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-            command.add_argument("--json", action="store_true", help="print the result as one line of JSON, last")
+            command.add_argument(
+                "--json", action="store_true", help="print the result as one line of JSON, the last line of the output"
+            )
             command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser

@@ -12,9 +12,10 @@ from fsd.data.errors import UsageError
 from fsd.profile.config import PACED, ProfileConfig
 
 if TYPE_CHECKING:
+    from fsd.outputs.compare_summary import ProfileComparison
     from fsd.outputs.profile_summary import ProfileSummary
 
-EXAMPLE = """examples:
+EPILOG = """examples:
   fsd profile                                          the packaged clip, about two minutes
   fsd profile my_drive/ --deadline-ms 27.78 --budget-watts 300
   fsd profile my_drive/ --soak 30m                     memory growth, p99.9
@@ -25,7 +26,6 @@ EXAMPLE = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: a profile run, or one of its two other modes."""
-    parser.epilog = EXAMPLE
     add_options(parser, ProfileConfig)
     other = parser.add_argument_group("other modes")
     other.add_argument(
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NAME=SIZES",
         default=[],
-        help="shape of inputs that the file of --onnx leaves open, for example input=1,3,224,224",
+        help="shapes of inputs that the file of --onnx leaves open, for example input=1,3,224,224",
     )
     other.add_argument(
         "--compare",
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
+def run(options: argparse.Namespace) -> "dict[str, Any] | ProfileComparison":
     """Profile or compare, and print; a missed limit sets the exit code."""
     if options.compare:
         from fsd.profile.compare_profiles import compare_profiles
@@ -59,11 +59,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         comparison = compare_profiles(*options.compare)
         if not options.json:
             print_comparison(comparison)
-        changes: dict[str, Any] = msgspec.to_builtins(comparison)
-        return changes
+        return comparison
     if options.onnx is not None and (hasattr(options, "model") or hasattr(options, "adapter")):
         raise UsageError(
-            "--onnx takes a file alone, on random inputs; --model and --adapter run one on a recording. Use one."
+            "--onnx profiles a file on random inputs; --model and --adapter run one on a recording. Use one of the two."
         )
     if hasattr(options, "soak_s"):
         options.scenarios = [PACED]

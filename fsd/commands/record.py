@@ -10,19 +10,18 @@ from fsd.commands.arguments import add_options, config_from
 from fsd.data.frames import RATE_HZ
 from fsd.data.simulator.record import RecordConfig, record
 
-EXAMPLE = """examples:
+EPILOG = """examples:
   fsd record clip/
   fsd record clip/ --seconds 20 --seed 3"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.epilog = EXAMPLE
     add_options(parser, RecordConfig)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Record and say what was written."""
+    """Record, and print what was written."""
     config = config_from(RecordConfig, options)
     with tqdm(total=config.ticks, unit="tick", disable=None, file=sys.stderr) as bar:
         ticks = record(config, lambda done, total: bar.update(done - bar.n))

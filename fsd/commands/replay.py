@@ -1,4 +1,4 @@
-"""`fsd replay`: arguments, and the few lines a person reads at the end."""
+"""`fsd replay`: arguments, and the printed summary."""
 
 import argparse
 import sys
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fsd.outputs.replay_summary import ReplaySummary
     from fsd.replay.batch import Outcome
 
-EXAMPLE = """examples:
+EPILOG = """examples:
   fsd replay my_drive/ --out out
   fsd replay monday/* --workers 2 --out out          # continues where it was interrupted
   fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out
@@ -28,7 +28,6 @@ EXAMPLE = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: one recording or several, and the options of a replay."""
-    parser.epilog = EXAMPLE
     parser.add_argument(
         "clips",
         type=Path,
@@ -40,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, BatchOptions)
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Replay and print what came out."""
+def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
+    """Replay, and print the summary."""
     if len(options.clips) > 1:
         return _run_many(options)
     config = config_from(ReplayConfig, options, clip=options.clips[0])
@@ -50,8 +49,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     summary = replay(config)
     if not options.json:
         print_summary(summary, config)
-    result: dict[str, Any] = msgspec.to_builtins(summary)
-    return result
+    return summary
 
 
 def _run_many(options: argparse.Namespace) -> dict[str, Any]:
@@ -71,11 +69,12 @@ def _run_many(options: argparse.Namespace) -> dict[str, Any]:
 
 def _print_outcome(outcome: "Outcome") -> None:
     why = f": {outcome.error}" if outcome.error else f", {outcome.ticks} ticks"
-    print(f"{outcome.status:9} {outcome.clip}{why}", file=sys.stderr, flush=True)
+    reason = f" ({outcome.reason})" if outcome.reason else ""
+    print(f"{outcome.status:9} {outcome.clip}{why}{reason}", file=sys.stderr, flush=True)
 
 
 def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
-    """The few lines a person reads after a replay."""
+    """Print the summary of a replay."""
     print_length(summary)
     print(f"  network      {summary.model.name} ({summary.model.precision}), {summary.network}")
     print(f"  cameras      {', '.join(summary.clip.cameras)}")
@@ -83,7 +82,7 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     if set(summary.odometry_ticks) - {"ego"}:
         print(f"  motion       {describe_odometry(summary.odometry_ticks)}")
     for fault in summary.cameras.faults if summary.cameras else ():
-        print(f"  counted      {fault}")
+        print(f"  faults       {fault}")
     print(f"  speed        {summary.times_real_time or 0.0:.2f}x real time, everything written")
     if plan_ms := summary.stages_ms.get("plan"):
         print(

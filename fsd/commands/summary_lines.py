@@ -1,15 +1,13 @@
-"""Lines that the commands over a recording print: what was read, what was assumed, and the ratios."""
+"""Lines that `fsd replay` and `fsd compress` both print: what was read, what was assumed, and the ratios."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fsd.outputs.budget_metrics import BudgetMetrics
-    from fsd.outputs.compress_summary import CompressSummary
-    from fsd.outputs.replay_summary import ReplaySummary
-    from fsd.outputs.run_info import ClipInfo
+    from fsd.outputs.run_info import ClipInfo, RecordingRun
 
 
-def print_length(summary: "ReplaySummary | CompressSummary") -> None:
+def print_length(summary: "RecordingRun") -> None:
     """The first line: what was read, and how much of it."""
     print(f"{summary.clip.name}: {summary.ticks} ticks, {summary.drive_s:.1f} s of driving at 36 Hz")
 

@@ -4,8 +4,6 @@ import argparse
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from fsd.commands.arguments import add_options, config_from, typed_name
 from fsd.data.errors import ModelError, UsageError
 from fsd.data.options import declared_options
@@ -15,19 +13,18 @@ from fsd.networks.train_options import RecipeConfig, RecordedFitConfig, TrainOpt
 if TYPE_CHECKING:
     from fsd.networks.recorded_fit import RecordedFit
 
-EXAMPLE = """examples:
+EPILOG = """examples:
   fsd train --out runs/mine                                # the packaged recipe, about 9 hours on two cores
   fsd train --out runs/tiny --rounds 20:100:0.001          # a quick try: 20 episodes, 100 steps
   torchrun --nproc-per-node 4 $(which fsd) train --device cuda --out runs/mine
   fsd train --clips my_drive --train-until-s 120 --out runs/recorded       # train on video, test on the rest of it
 
-then: fsd export runs/mine/weights.safetensors --data clip/ --out exported"""
+next: fsd export runs/mine/weights.safetensors --data clip/ --out exported"""
 _SHARED = tuple(field.name for field in fields(TrainOptions))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: those that both ways of training share, then those of each."""
-    parser.epilog = EXAMPLE
     add_options(parser, TrainOptions, defaults={name: _both_defaults(name) for name in ("out", "clips")})
     add_options(parser, RecipeConfig, skip=_SHARED)
     add_options(parser, RecordedFitConfig, skip=_SHARED)
@@ -37,8 +34,8 @@ def _both_defaults(name: str) -> str:
     return f" (default: {getattr(RecipeConfig, name)}, with --clips {getattr(RecordedFitConfig, name)})"
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Train and say where the weights are."""
+def run(options: argparse.Namespace) -> "dict[str, Any] | RecordedFit":
+    """Train, and print where the weights are."""
     is_recorded = hasattr(options, "recordings")
     other, why = (
         (RecipeConfig, "is for the simulator, not for --clips")
@@ -66,7 +63,7 @@ def _from_simulator(options: argparse.Namespace) -> dict[str, Any]:
     return {"weights": str(weights)}
 
 
-def _from_recordings(options: argparse.Namespace) -> dict[str, Any]:
+def _from_recordings(options: argparse.Namespace) -> "RecordedFit":
     config = config_from(RecordedFitConfig, options)
     from fsd.networks.recorded_fit import RESULT, fit_recordings
     from fsd.training.progress import TrainingProgress
@@ -74,18 +71,19 @@ def _from_recordings(options: argparse.Namespace) -> dict[str, Any]:
     with TrainingProgress(config.out) as progress:
         result = fit_recordings(config, progress.report)
     if not options.json:
-        print(_in_words(result), f"weights  {config.out / result.weights}", config.out / RESULT, sep="\n")
-    found: dict[str, Any] = msgspec.to_builtins(result)
-    return found
+        print(
+            _format_fit(result), f"weights  {config.out / result.weights}", f"result   {config.out / RESULT}", sep="\n"
+        )
+    return result
 
 
-def _in_words(result: "RecordedFit") -> str:
+def _format_fit(result: "RecordedFit") -> str:
     steering = result.steering
-    source = "assumed: public figures of a Lincoln MKZ" if result.is_steering_assumed else "as given"
+    source = "assumed: public data of a Lincoln MKZ" if result.is_steering_assumed else "as given"
     lines = [
         f"labels   curvature from {', '.join(result.curvature_from)}; steering ratio {steering.ratio:g}, "
         f"wheelbase {steering.wheelbase_m:g} m ({source})",
-        f"learned  {', '.join(result.learned)}; for other outputs these clips have no labels",
+        f"learned  {', '.join(result.learned)}; these clips have no labels for the other outputs",
         "steering wheel angle, root mean square error in rad:",
         "  part    samples  network     zero     mean of the training part",
     ]

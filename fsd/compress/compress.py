@@ -1,14 +1,13 @@
-"""Run the compressor alone over a recording and show what it keeps: `fsd compress`. Needs no model.
+"""Run the compressor without a model over a recording and show what it keeps: `fsd compress`.
 
 Ctrl-C, a full disk or a broken file end the run early. What was compressed until then stays readable, and
-`summary.json` says how the run ended.
+`summary.json` states how the run ended.
 """
 
 import sys
 import time
 from contextlib import ExitStack, closing
 
-import msgspec
 import numpy as np
 from tqdm import tqdm
 
@@ -17,18 +16,18 @@ from fsd.compress.compression_log import log_row, log_schema
 from fsd.compress.config import LOG_FILE, CompressConfig, parse_budget
 from fsd.compress.mosaic import mosaic
 from fsd.compress.page import write_compress_page
-from fsd.compression.budget import ALL_BLOCKS, Budget
+from fsd.compression.budget import ALL_BLOCKS
 from fsd.compression.compressor import Compressor
 from fsd.compression.policies import make_policy, make_selection, policy_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import Clip, open_clip
 from fsd.data.files import replacing
-from fsd.data.frame_source import FrameSource
 from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.outputs.compress_summary import CompressSummary, MosaicTick
 from fsd.outputs.journal import TableJournal
 from fsd.outputs.run_folder import make_result_folder
 from fsd.outputs.run_info import Status
+from fsd.outputs.run_status import run_reported
 from fsd.outputs.summary_file import write_summary
 
 
@@ -40,36 +39,25 @@ def compress(config: CompressConfig, show_progress: bool = True) -> CompressSumm
 
     Raises:
         ClipError: nothing could be compressed.
-        FsdError: the run broke off; what was compressed is in `config.out`.
+        FsdError: the run failed; what was compressed until then is in `config.out`.
         KeyboardInterrupt: likewise, on Ctrl-C.
     """
     clip = open_clip(config.clip, config.cameras)
     budget = policy_budget(config.policy, parse_budget(config.budget))
-    make_result_folder(config.out, ("mosaic.png", "compress.html"))
+    inputs = [part for stream in clip.streams if stream is not None for part in stream.parts]
+    make_result_folder(config.out, ("mosaic.png", "compress.html"), inputs)
     policy = make_policy(config.policy, clip.rig)
+    compressor = Compressor(clip.rig, budget, policy)
     record = CompressRecord(clip, budget, config.policy, policy.uses_sweep)
-    write_summary(config.out, record.summary("running"))
-    try:
-        _run(config, clip, Compressor(clip.rig, budget, policy), record, show_progress)
-    except KeyboardInterrupt:
-        _finish(config, clip, record, "interrupted")
-        raise
-    except BaseException as error:
-        try:
-            _finish(config, clip, record, "failed", error)
-        except Exception as second:  # on a full disk nothing can be written; the first error is the one that matters
-            error.add_note(f"The summary or the page could not be written either: {second}")
-        raise
-    return _finish(config, clip, record, "complete")
 
+    def report(status: Status, error: BaseException | None) -> CompressSummary:
+        summary = record.summary(status, error)
+        write_summary(config.out, summary)
+        if status != "running":
+            write_compress_page(config.out / "compress.html", config.out, summary, clip, record.thumbnails)
+        return summary
 
-def _finish(
-    config: CompressConfig, clip: Clip, record: CompressRecord, status: Status, error: BaseException | None = None
-) -> CompressSummary:
-    summary = record.summary(status, error)
-    write_summary(config.out, summary)
-    write_compress_page(config.out / "compress.html", config.out, msgspec.to_builtins(summary), clip, record.thumbnails)
-    return summary
+    return run_reported(lambda: _run(config, clip, compressor, record, show_progress), report)
 
 
 def _run(
@@ -81,21 +69,13 @@ def _run(
     last_read = np.full(ALL_BLOCKS, -1, np.int64)
     with ExitStack() as stack:
         table = stack.enter_context(closing(TableJournal(config.out / LOG_FILE, log_schema(budget, config.policy))))
-        source = stack.enter_context(
-            FrameSource(
-                clip,
-                workers=config.decode_workers,
-                max_age_ns=round(config.max_age_ms * 1e6),
-                max_ticks=config.max_ticks,
-            )
-        )
+        source = stack.enter_context(config.frame_source(clip))
         stack.callback(lambda: record.finish(source.report))
         mosaic_count = _mosaic_count(config.mosaic_s, source.expected_ticks)
         progress = stack.enter_context(
             tqdm(total=source.expected_ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr)
         )
-        last: tuple[FrameSet, CompressedTick] | None = None
-        has_mosaic = False
+        frame_set = compressed = None
         for count, given in enumerate(source):
             frame_set = given if selection is None else selection.select(given)
             ego = clip.ego.sample_at(given.timestamp_ns) if clip.ego and config.use_ego else None
@@ -108,13 +88,11 @@ def _run(
             last_read[read] = count
             table.append(log_row(given, compressed, telemetry, gap_ticks, budget.input_bytes))
             record.add(given, compressed, telemetry, read, compress_ms)
-            last = frame_set, compressed
             if count == mosaic_count:
-                _write_mosaic(config, clip, budget, record, *last, telemetry.block_age_ticks)
-                has_mosaic = True
+                record.mosaic = _write_mosaic(config, clip.name, compressor, frame_set, compressed)
             progress.update()
-        if last is not None and not has_mosaic:
-            _write_mosaic(config, clip, budget, record, *last, compressor.telemetry().block_age_ticks)
+        if frame_set is not None and compressed is not None and record.mosaic is None:
+            record.mosaic = _write_mosaic(config, clip.name, compressor, frame_set, compressed)
 
 
 def _mosaic_count(mosaic_s: float | None, expected_ticks: int | None) -> int | None:
@@ -125,20 +103,15 @@ def _mosaic_count(mosaic_s: float | None, expected_ticks: int | None) -> int | N
 
 
 def _write_mosaic(
-    config: CompressConfig,
-    clip: Clip,
-    budget: Budget,
-    record: CompressRecord,
-    frame_set: FrameSet,
-    compressed: CompressedTick,
-    age_ticks: np.ndarray,
-) -> None:
-    seconds = float(compressed.tick / RATE_HZ)
+    config: CompressConfig, title: str, compressor: Compressor, frame_set: FrameSet, compressed: CompressedTick
+) -> MosaicTick:
+    """Write `mosaic.png` of the tick that the compressor has just compressed."""
+    seconds, budget = float(compressed.tick / RATE_HZ), compressor.budget
     facts = (
         f"tick {compressed.tick}, {seconds:.2f} s · {budget.name} · {config.policy.replace('_', ' ')} gaze · "
         f"{budget.pixels:,} pixels per tick · left: the camera, right: what the network gets"
     )
-    picture = mosaic(frame_set, compressed, age_ticks, clip.name, facts)
+    picture = mosaic(frame_set, compressed, compressor.telemetry().block_age_ticks, title, facts)
     with replacing(config.out / "mosaic.png") as unfinished:
         picture.save(unfinished, "png", compress_level=3)  # a third of the time of the usual 6, for 7% more bytes
-    record.mosaic = MosaicTick(tick=compressed.tick, second=round(seconds, 3))
+    return MosaicTick(tick=compressed.tick, second=round(seconds, 3))

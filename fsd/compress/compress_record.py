@@ -1,4 +1,4 @@
-"""What a run of `fsd compress` adds up to: counters, ratios and latencies for its `summary.json`.
+"""Collect counters, ratios and latencies for the `summary.json` of `fsd compress`.
 
 docs/compress.md describes the fields. Memory use is constant except for 4 bytes per tick.
 """
@@ -31,7 +31,7 @@ from fsd.outputs.compress_summary import (
     RecordingCompression,
 )
 from fsd.outputs.run_info import Status, clip_info, sync_summary, time_percentiles
-from fsd.overlay.drawing import rgb_picture
+from fsd.overlay.drawing import rgb_image
 from fsd.runtime.planner import WARM_UP_TICKS
 
 REASONS = {"start": START, "surprise": SURPRISE, "distance": DISTANCE, "gap": GAP}
@@ -153,7 +153,7 @@ class CompressRecord:
             frame = frame_set.frames[index]
             if name not in self.thumbnails and frame is not None and frame_set.is_valid[index]:
                 buffer = io.BytesIO()
-                rgb_picture(frame, _THUMBNAIL_PX).save(buffer, "jpeg", quality=84)
+                rgb_image(frame, _THUMBNAIL_PX).save(buffer, "jpeg", quality=84)
                 self.thumbnails[name] = buffer.getvalue()
 
 

@@ -15,34 +15,30 @@ from fsd.data.frames import BLOCKS, CAMERAS, FrameSet
 from fsd.version import __version__
 
 USUAL_DEVIATION = 16
-"""Surprise is in units of 1/16 of a block's usual deviation."""
+"""A block's usual deviation, in the units of its surprise."""
 
 
 def log_schema(budget: Budget, policy: str) -> pa.Schema:
     """Columns of the log; the file's metadata names budget and policy."""
-
-    def each(value: pa.DataType, size: int) -> pa.DataType:
-        return pa.list_(value, size)
-
     patches, cameras = budget.patch_count, len(CAMERAS)
     return pa.schema(
         [
             ("tick", pa.int32()),
             ("t_ns", pa.int64()),
-            ("patch_camera", each(pa.int16(), patches)),
-            ("patch_block", each(pa.int16(), patches)),
-            ("patch_is_swept", each(pa.uint8(), patches)),
-            ("patch_surprise", each(pa.float32(), patches)),
-            ("patch_gap_ticks", each(pa.int32(), patches)),
-            ("is_valid", each(pa.uint8(), cameras)),
-            ("frame_index", each(pa.int64(), cameras)),
-            ("age_ns", each(pa.int64(), cameras)),
-            ("is_keyframe", each(pa.uint8(), cameras)),
-            ("keyframe_reasons", each(pa.uint8(), cameras)),
-            ("camera_surprise", each(pa.int64(), cameras)),
-            ("commit_slots", each(pa.int16(), MAX_COMMITS)),
+            ("patch_camera", pa.list_(pa.int16(), patches)),
+            ("patch_block", pa.list_(pa.int16(), patches)),
+            ("patch_is_swept", pa.list_(pa.uint8(), patches)),
+            ("patch_surprise", pa.list_(pa.float32(), patches)),
+            ("patch_gap_ticks", pa.list_(pa.int32(), patches)),
+            ("is_valid", pa.list_(pa.uint8(), cameras)),
+            ("frame_index", pa.list_(pa.int64(), cameras)),
+            ("age_ns", pa.list_(pa.int64(), cameras)),
+            ("is_keyframe", pa.list_(pa.uint8(), cameras)),
+            ("keyframe_reasons", pa.list_(pa.uint8(), cameras)),
+            ("camera_surprise", pa.list_(pa.int64(), cameras)),
+            ("commit_slots", pa.list_(pa.int16(), MAX_COMMITS)),
             ("memory_slots", pa.int16()),
-            ("oldest_block_ticks", each(pa.int32(), cameras)),
+            ("oldest_block_ticks", pa.list_(pa.int32(), cameras)),
             ("odometry", pa.string()),
             ("speed_mps", pa.float32()),
             ("bytes_in", pa.int64()),

@@ -36,9 +36,7 @@ class CompressConfig(RecordingOptions):
         flag="--mosaic-at",
         default_text="the middle",
     )
-    use_ego: bool = option(
-        True, "ignore the recorded ego motion and estimate the motion from the images", flag="--no-ego"
-    )
+    use_ego: bool = option(True, "ignore the recorded ego motion and estimate it from the images", flag="--no-ego")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""What the network really gets of one tick, as a picture: built from the `CompressedTick` alone, beside the source.
+"""Draw what the network receives of one tick: images rebuilt from the `CompressedTick` alone, beside the source.
 
 The base image of every camera, enlarged, with the patches in their places at full resolution; blocks darken with the
 time since they were last read. Writes no file.
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from fsd.compression.budget import PATCH_PX, SWEEP_TICKS
 from fsd.compression.tick import CompressedTick
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame, FrameSet
-from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, rgb_picture
+from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, rgb_image
 from fsd.overlay.gauges import Fonts
 
 WIDTH_PX, HEIGHT_PX = GRID_COLUMNS * PATCH_PX, GRID_ROWS * PATCH_PX
@@ -23,10 +23,10 @@ _HEAD_PX, _LABEL_PX, _FOOT_PX, _GAP_PX = 60, 34, 56, 10
 
 def kept_picture(compressed: CompressedTick, camera: int) -> Image.Image:
     """One camera as the network gets it, RGB of 640x480: base image enlarged, patches in their places."""
-    picture = rgb_picture(_unpacked(compressed.retina[camera]), (WIDTH_PX, HEIGHT_PX))
+    picture = rgb_image(_unpacked(compressed.retina[camera]), (WIDTH_PX, HEIGHT_PX))
     for index in np.flatnonzero(compressed.patch_camera == camera):
         row, column = divmod(int(compressed.patch_block[index]), GRID_COLUMNS)
-        patch = rgb_picture(_unpacked(compressed.patches[index]), (PATCH_PX, PATCH_PX))
+        patch = rgb_image(_unpacked(compressed.patches[index]), (PATCH_PX, PATCH_PX))
         picture.paste(patch, (column * PATCH_PX, row * PATCH_PX))
     return picture
 
@@ -80,13 +80,13 @@ def _draw_pair(
     x, y = corner
     draw, frame = ImageDraw.Draw(canvas), frame_set.frames[index]
     patches = int((compressed.patch_camera == index).sum())
-    words = f"{CAMERAS[index].replace('_', ' ')}   {patches} patches"
-    draw.text((x, y + 5), words, fill=INK, font=fonts[18])
+    label = f"{CAMERAS[index].replace('_', ' ')}   {patches} patches"
+    draw.text((x, y + 5), label, fill=INK, font=fonts[18])
     if compressed.is_keyframe[index]:
         draw.text((x + WIDTH_PX + _GAP_PX, y + 5), "keyframe", fill=GAZE, font=fonts[18])
     y += _LABEL_PX
     if frame is not None:
-        canvas.paste(rgb_picture(frame, (WIDTH_PX, height)), (x, y))
+        canvas.paste(rgb_image(frame, (WIDTH_PX, height)), (x, y))
     x += WIDTH_PX + _GAP_PX
     if not compressed.camera_valid[index]:
         draw.rectangle((x, y, x + WIDTH_PX - 1, y + height - 1), fill=DARK)
@@ -97,7 +97,7 @@ def _draw_pair(
     canvas.paste(kept.convert("RGB").resize((WIDTH_PX, height), Image.Resampling.BICUBIC), (x, y))
     step = height / GRID_ROWS
     blocks = {int(block) for block in compressed.patch_block[compressed.patch_camera == index]}
-    for block in blocks:  # lines only around groups of patches: inside, the pixels speak
+    for block in blocks:  # outline groups of patches, so that lines hide no pixels inside
         at_row, at_column = divmod(block, GRID_COLUMNS)
         left, right = x + at_column * PATCH_PX, x + (at_column + 1) * PATCH_PX - 1
         top, bottom = round(y + at_row * step), round(y + (at_row + 1) * step) - 1
@@ -112,10 +112,10 @@ def _draw_pair(
 
 
 def _draw_legend(canvas: Image.Image, fonts: Fonts) -> None:
-    """The colours of age, at the foot: they are mixed with grey here as with a picture above."""
+    """The colours of age at the bottom, mixed with grey as they are mixed with the images above."""
     draw, y = ImageDraw.Draw(canvas, "RGBA"), canvas.height - _FOOT_PX + 14
     x = _GAP_PX
-    for words, colour, alpha in (
+    for label, colour, alpha in (
         ("read at this tick", GAZE, -1),
         ("just before", AGED, 0),
         (f"{SWEEP_TICKS // 2} ticks ago", AGED, AGED_ALPHA // 2),
@@ -127,8 +127,8 @@ def _draw_legend(canvas: Image.Image, fonts: Fonts) -> None:
             draw.rectangle((x, y, x + 28, y + 24), outline=colour, width=2)
         else:
             draw.rectangle((x, y, x + 28, y + 24), fill=(*colour, alpha))
-        draw.text((x + 38, y), words, fill=DIM, font=fonts[18])
-        x += 62 + round(draw.textlength(words, fonts[18]))
+        draw.text((x + 38, y), label, fill=DIM, font=fonts[18])
+        x += 62 + round(draw.textlength(label, fonts[18]))
 
 
 def _unpacked(packed: np.ndarray) -> Frame:

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +18,10 @@ from fsd.html.bars import bars
 from fsd.html.charts import Series, line_chart
 from fsd.html.page import Banner, Page, data_uri, write_page
 from fsd.html.parts import caption, columns, part, picture, section, stat_tile, table
+from fsd.outputs.compress_summary import CompressSummary, GazeLatencySummary
 from fsd.outputs.journal import read_table
 from fsd.outputs.run_folder import list_column
+from fsd.outputs.run_info import TimePercentiles
 from fsd.replay.gaze_pictures import CAMERA_LABELS, count_reads, gaze_heats, gaze_strips, keyframe_strips
 from fsd.replay.replay_sections import compression_tile
 from fsd.replay.run_sections import recording_section
@@ -31,7 +32,7 @@ _LATENCY_BARS = (0, 1, 2, 3, 5, 9, 18, 36, 72, 240)
 
 
 def write_compress_page(
-    path: Path, folder: Path, summary: dict[str, Any], clip: Clip, thumbnails: Mapping[str, bytes]
+    path: Path, folder: Path, summary: CompressSummary, clip: Clip, thumbnails: Mapping[str, bytes]
 ) -> None:
     """Write the page of the run in `folder`, complete or not; nothing if it has no tick.
 
@@ -39,21 +40,21 @@ def write_compress_page(
         path: HTML file to write; folder: with the log and, unless the run ended early, `mosaic.png`.
         thumbnails: camera -> JPEG, shown under the gaze.
     """
-    if not summary["ticks"]:
+    if not summary.ticks:
         return
     log = read_table(folder / LOG_FILE)
     if not log.num_rows:
         return
-    seen = [CAMERAS.index(name) for name in summary["clip"]["cameras"]]
+    seen = [CAMERAS.index(name) for name in summary.clip.cameras]
     page = Page(
         command="fsd compress",
-        heading=summary["clip"]["name"],
+        heading=summary.clip.name,
         facts=[
             f"{len(seen)} of {len(CAMERAS)} cameras",
-            f"{summary['drive_s']:.1f} s at 36 Hz",
-            f"budget {summary['compression']['budget']}",
-            f"{summary['policy']} gaze",
-            "ego motion recorded" if set(summary["odometry_ticks"]) <= {"ego"} else "ego motion estimated",
+            f"{summary.drive_s:.1f} s at 36 Hz",
+            f"budget {summary.compression.budget}",
+            f"{summary.policy} gaze",
+            "ego motion recorded" if set(summary.odometry_ticks) <= {"ego"} else "ego motion estimated",
         ],
         banners=_banners(summary),
         tiles=_tiles(summary),
@@ -65,7 +66,7 @@ def write_compress_page(
             _bytes(log),
             _what_was_run(summary, clip),
         ],
-        footer=[f"fsd {summary['fsd_version']}", "Metrics are defined in docs/metrics.md, files in docs/compress.md."],
+        footer=[f"fsd {summary.fsd_version}", "Metrics are defined in docs/metrics.md, files in docs/compress.md."],
     )
     write_page(path, page)
 
@@ -75,56 +76,56 @@ def _time_s(log: pa.Table) -> np.ndarray:
     return (times_ns - times_ns[0]) * 1e-9
 
 
-def _banners(summary: dict[str, Any]) -> list[Banner]:
-    if summary["status"] == "complete":
+def _banners(summary: CompressSummary) -> list[Banner]:
+    if summary.status == "complete":
         return []
-    text = f"The page shows what was compressed until then. {summary['error'] or ''}"
-    return [Banner(f"Run {summary['status']}.", text)]
+    text = f"The page shows what was compressed until then. {summary.error or ''}"
+    return [Banner(f"Run {summary.status}.", text)]
 
 
-def _tiles(summary: dict[str, Any]) -> list[Markup]:
-    compression, keyframes, gaze = summary["compression"], summary["keyframes"], summary["gaze"]
-    in_mb, out_mb = ((compression[f"bytes_{way}_per_second"] or 0) / 1e6 for way in ("in", "out"))
-    count, drive_s = sum(keyframes["count"].values()), max(summary["drive_s"], TICK_S)
-    surprises = sum(keyframes["reasons"]["surprise"].values())
-    bound = gaze["sweep_bound_ticks"]
+def _tiles(summary: CompressSummary) -> list[Markup]:
+    compression, keyframes, gaze = summary.compression, summary.keyframes, summary.gaze
+    count, drive_s = sum(keyframes.count.values()), max(summary.drive_s, TICK_S)
+    surprises = sum(keyframes.reasons["surprise"].values())
+    bound = gaze.sweep_bound_ticks
     return [
         compression_tile(compression),
         stat_tile(
             "bytes out",
-            f"{out_mb:.1f}",
+            f"{compression.bytes_out_per_second / 1e6:.1f}",
             "MB/s",
-            f"of {in_mb:,.0f} MB/s in; pixels {compression['r_px_of_this_recording']}:1 of this recording",
+            f"of {(compression.bytes_in_per_second or 0) / 1e6:,.0f} MB/s in; "
+            f"pixels {compression.r_px_of_this_recording}:1 of this recording",
         ),
         stat_tile("keyframes", f"{count / drive_s:.1f}", "per second", f"{count} in total, {surprises} by surprise"),
-        _event_tile(summary["event_to_gaze"]["blocks"]),
+        _event_tile(summary.event_to_gaze.blocks),
         stat_tile(
             "longest time without a read",
-            str(gaze["oldest_block_ticks"]),
+            str(gaze.oldest_block_ticks),
             "ticks",
             f"of a block; {'no sweep bounds it' if bound is None else f'the sweep keeps it within {bound}'}",
         ),
-        _time_tile(summary["compress_ms"]),
+        _time_tile(summary.compress_ms),
     ]
 
 
-def _event_tile(latency: dict[str, Any]) -> Markup:
-    name, events = "event to gaze", f"{latency['events']} events"
-    if latency["p50_ticks"] is None:
+def _event_tile(latency: GazeLatencySummary) -> Markup:
+    name, events = "event to gaze", f"{latency.events} events"
+    if latency.p50_ticks is None:
         return stat_tile(name, "–", note=f"no event was read · {events}")
-    note = f"p99 {latency['p99_ticks']:.0f} · max {latency['max_ticks']} · {events}"
-    return stat_tile(name, f"{latency['p50_ticks']:.0f}", "ticks median", note)
+    note = f"p99 {latency.p99_ticks:.0f} · max {latency.max_ticks} · {events}"
+    return stat_tile(name, f"{latency.p50_ticks:.0f}", "ticks median", note)
 
 
-def _time_tile(times: dict[str, Any]) -> Markup:
-    if not times:
+def _time_tile(times: TimePercentiles | None) -> Markup:
+    if times is None:
         return stat_tile("compressor time", "–", note="the run was too short to measure it")
-    note = f"p99 {times['p99']:.2f} · n = {times['samples']} · decoders running"
-    return stat_tile("compressor time", f"{times['p50']:.2f}", "ms median", note)
+    note = f"p99 {times.p99:.2f} · n = {times.samples} · decoders running"
+    return stat_tile("compressor time", f"{times.p50:.2f}", "ms median", note)
 
 
-def _mosaic(path: Path, summary: dict[str, Any]) -> Markup:
-    if not path.exists() or summary["mosaic"] is None:
+def _mosaic(path: Path, summary: CompressSummary) -> Markup:
+    if not path.exists() or summary.mosaic is None:
         return Markup()
     mosaic = Image.open(path).convert("RGB")
     width = min(_MOSAIC_WIDTH_PX, mosaic.width)
@@ -135,29 +136,28 @@ def _mosaic(path: Path, summary: dict[str, Any]) -> Markup:
         "What the network gets",
         picture(data_uri(buffer.getvalue(), "jpeg"), "mosaic"),
         caption("mosaic.png has every pixel of it."),
-        intro=f"Tick {summary['mosaic']['tick']}, reconstructed from the compressed tick alone. Left: the camera. "
+        intro=f"Tick {summary.mosaic.tick}, reconstructed from the compressed tick alone. Left: the camera. "
         "Right: its base image enlarged, with the patches of this tick in place. Blue: the last read was long ago.",
     )
 
 
-def _keyframes(summary: dict[str, Any], log: pa.Table, seen: list[int]) -> Markup:
-    keyframes, memory = summary["keyframes"], summary["memory"]
-    reasons = list(keyframes["reasons"])
+def _keyframes(summary: CompressSummary, log: pa.Table, seen: list[int]) -> Markup:
+    keyframes, memory = summary.keyframes, summary.memory
     rows = [
         [
             CAMERA_LABELS[name],
-            keyframes["count"][name],
-            f"{keyframes['per_second'][name]:.1f}",
-            *(keyframes["reasons"][reason][name] for reason in reasons),
+            keyframes.count[name],
+            f"{keyframes.per_second[name]:.1f}",
+            *(counts[name] for counts in keyframes.reasons.values()),
         ]
         for name in (CAMERAS[index] for index in seen)
     ]
     return section(
         "Keyframes",
         keyframe_strips(seen, list_column(log, "is_keyframe"), float(_time_s(log)[-1])),
-        table(["camera", "keyframes", "per second", *reasons], rows),
+        table(["camera", "keyframes", "per second", *keyframes.reasons], rows),
         caption(
-            f"A keyframe may have several reasons. Memory: {memory['commits']} commits, {memory['slots_filled']} of "
+            f"A keyframe may have several reasons. Memory: {memory.commits} commits, {memory.slots_filled} of "
             f"{MEMORY_SLOTS} slots filled at the end."
         ),
         intro="A keyframe grants its camera more gaze and, if it is a surprise, a memory commit. It does not gate "
@@ -165,32 +165,31 @@ def _keyframes(summary: dict[str, Any], log: pa.Table, seen: list[int]) -> Marku
     )
 
 
-def _gaze(summary: dict[str, Any], log: pa.Table, seen: list[int], thumbnails: Mapping[str, bytes]) -> Markup:
+def _gaze(summary: CompressSummary, log: pa.Table, seen: list[int], thumbnails: Mapping[str, bytes]) -> Markup:
     reads, patches = count_reads(list_column(log, "patch_camera"), list_column(log, "patch_block"))
     return section(
         "Gaze",
         gaze_heats(seen, reads, thumbnails),
         part("Patches over time", gaze_strips(seen, patches, float(_time_s(log)[-1]))),
         intro=f"How often each of the {GRID_COLUMNS}x{GRID_ROWS} blocks was read at full resolution. "
-        f"{summary['gaze']['swept_share']:.0%} of the patches were read for their age alone.",
+        f"{summary.gaze.swept_share:.0%} of the patches were read for their age alone.",
     )
 
 
-def _latency(summary: dict[str, Any]) -> Markup:
+def _latency(summary: CompressSummary) -> Markup:
     parts = []
-    for key, title in (
-        ("blocks", "A block becomes novel"),
-        ("keyframes", "A camera's surprise keyframe: its most surprising block"),
+    for latency, title in (
+        (summary.event_to_gaze.blocks, "A block becomes novel"),
+        (summary.event_to_gaze.keyframes, "A camera's surprise keyframe: its most surprising block"),
     ):
-        latency = summary["event_to_gaze"][key]
         counts = np.zeros(len(_LATENCY_BARS), np.int64)
-        for ticks, count in latency["ticks"].items():
+        for ticks, count in latency.ticks.items():
             counts[np.searchsorted(_LATENCY_BARS, int(ticks), side="right") - 1] += count
         rows = [
             (_describe_bar(index), float(count), f"{count}")
-            for index, count in enumerate([*counts.tolist(), latency["not_read_before_the_end"]])
+            for index, count in enumerate([*counts.tolist(), latency.not_read_before_the_end])
         ]
-        parts.append(part(title, bars(rows, "amber") if latency["events"] else caption("No such event.")))
+        parts.append(part(title, bars(rows, "amber") if latency.events else caption("No such event.")))
     return section(
         "Event to gaze",
         columns(*parts),
@@ -230,8 +229,7 @@ def _bytes(log: pa.Table) -> Markup:
     )
 
 
-def _what_was_run(summary: dict[str, Any], clip: Clip) -> Markup:
-    facts = summary["clip"]
-    rows = [("gaze", f"{summary['policy']}: {POLICIES[summary['policy']]}")]
-    notes = [*facts["notes"], *(summary["cameras"] or {}).get("faults", [])]
+def _what_was_run(summary: CompressSummary, clip: Clip) -> Markup:
+    rows = [("gaze", f"{summary.policy}: {POLICIES[summary.policy]}")]
+    notes = [*summary.clip.notes, *(summary.cameras.faults if summary.cameras else ())]
     return recording_section(summary, rows, clip.rig, notes)

@@ -1,6 +1,6 @@
-"""Closed loop: drivers on held-out roads of the simulator, scored with the measures of driving benchmarks.
+"""Drive held-out roads of the simulator in closed loop, and score with the measures of driving benchmarks.
 
-Routes are the same for every driver, so differences are paired. All of this is simulation.
+Every driver drives the same routes, so differences are paired. All results are simulated.
 """
 
 import json
@@ -15,13 +15,13 @@ from fsd.data.errors import ModelError
 from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS
 from fsd.data.options import OptionError, Options, option, results_folder
-from fsd.data.simulator.baselines import BASELINES
+from fsd.data.simulator.baselines import BASELINES, Baseline
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.data.simulator.scoring.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.seeds import EVALUATION_SEEDS, check_evaluation_seed
 from fsd.data.standard_rigs import canonical_rig
-from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR, BaselineDriver, Driver, Latency, NetworkDriver, blurred
+from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR, Latency, NetworkDriver, blurred
 from fsd.drive.journal import DriveJournal, file_digest
 from fsd.drive.table import route_metrics
 from fsd.outputs.drive_summary import DriveSummary
@@ -58,18 +58,23 @@ class DriveConfig(Options):
     model: Path | None = option(None, "ONNX file of the network that drives", default_text="the packaged network")
     latency: str = option(
         "none",
-        "delay before a plan takes effect: none, real (the time it took to compute), or fixed:MS",
+        "delay before a plan takes effect: none, real (the time it took to compute), or fixed:MS, for example fixed:28",
         metavar="LATENCY",
     )
     follow: str = option(
-        FOLLOW[0], "part of a plan that is driven: its trajectory, by a tracker, or its own controls", choices=FOLLOW
+        FOLLOW[0],
+        "part of a plan that is driven: trajectory (a tracker follows it) or controls (curvature and acceleration)",
+        choices=FOLLOW,
     )
     draw_every_ticks: int = option(
-        1, "draw the cameras at every N-th tick only: 1 is 36 Hz, 4 is 9 Hz and faster", at_least=1, flag="--draw-every"
+        1,
+        "draw the camera images only every N ticks: 1 is 36 Hz; 4 is 9 Hz and runs faster",
+        at_least=1,
+        flag="--draw-every",
     )
     width_px: int = option(320, "width of every camera's images", unit="px", at_least=1, is_argument=False)
     height_px: int = option(240, "height of every camera's images", unit="px", at_least=1, is_argument=False)
-    workers: int = option(2, "processes; each drives one route at a time", at_least=1)
+    workers: int = option(2, "processes that drive; each drives one route at a time", at_least=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -188,22 +193,27 @@ def model_of(config: DriveConfig, spec: str) -> Path | None:
 
 
 class DriverPool:
-    """Creates drivers by name, once each, all with one renderer."""
+    """Drives routes; creates the network drivers by name, once each, all with one renderer."""
 
     def __init__(self, config: DriveConfig) -> None:
         self._config = config
-        self._drivers: dict[str, Driver] = {}
+        self._networks: dict[str, NetworkDriver] = {}
         self._renderer: Any = None
         self.rig = canonical_rig(config.width_px, config.height_px)
 
     def run(self, name: str, scenario: str, seed: int) -> RouteScore:
         """Drive one route and score it."""
-        driver = self.driver(name)
-        env = DrivingEnv(scenario, seed, self.renderer if self.has_cameras(name) else None)
-        driver.reset(env)
+        if self.has_cameras(name):
+            driver = self.network(name)
+            driver.reset()
+            controls: Baseline = driver.controls
+            env = DrivingEnv(scenario, seed, self.renderer)
+        else:
+            controls = BASELINES[name]
+            env = DrivingEnv(scenario, seed)
         recorder = DriveRecorder(env)
         while not env.done:
-            env.step(*driver.controls(env))
+            env.step(*controls(env))
             recorder.record_tick()
         return recorder.score()
 
@@ -221,26 +231,21 @@ class DriverPool:
             self._renderer = Renderer(self.rig)
         return self._renderer
 
-    def driver(self, name: str) -> Driver:
-        """The driver of this name, as in `DriveConfig.drivers`."""
-        if name not in self._drivers:
-            self._drivers[name] = self._make(name)
-        return self._drivers[name]
-
-    def _make(self, name: str) -> Driver:
-        if name in BASELINES:
-            return BaselineDriver(BASELINES[name])
-        config = self._config
-        kind, _, camera = name.partition(":")
-        options: Mapping[str, Any] = {} if "=" in name else {"masked": (camera,)} if camera else NETWORKS[kind]
-        return NetworkDriver(
-            self.rig,
-            model_of(config, name),
-            draw_every_ticks=config.draw_every_ticks,
-            latency=Latency.parse(config.latency),
-            follow=config.follow,
-            **options,
-        )
+    def network(self, name: str) -> NetworkDriver:
+        """The network driver of this name, as in `DriveConfig.drivers`."""
+        if name not in self._networks:
+            config = self._config
+            kind, _, camera = name.partition(":")
+            options: Mapping[str, Any] = {} if "=" in name else {"masked": (camera,)} if camera else NETWORKS[kind]
+            self._networks[name] = NetworkDriver(
+                self.rig,
+                model_of(config, name),
+                draw_every_ticks=config.draw_every_ticks,
+                latency=Latency.parse(config.latency),
+                follow=config.follow,
+                **options,
+            )
+        return self._networks[name]
 
 
 _pool: DriverPool | None = None

@@ -1,13 +1,12 @@
-"""Drivers of the simulator: the network through the same planner as in replay, and baselines.
+"""Drive the simulator with the network, through the same planner as in replay.
 
-A driver returns a curvature and an acceleration for the next 1/36 s. Scoring happens elsewhere.
+A driver returns a curvature and an acceleration for the next 1/36 s, as the baselines do. Scoring happens elsewhere.
 """
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS, RATE_HZ, Frame, FrameSet
 from fsd.data.options import OptionError
 from fsd.data.rig import Rig
-from fsd.data.simulator.baselines import Baseline, Controls
+from fsd.data.simulator.baselines import Controls
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.drive.tracker import Tracker
 from fsd.runtime.engine import Engine
@@ -29,30 +28,6 @@ FOLLOW = ("trajectory", "controls")
 """Which part of a plan is followed: its path, by the tracker, or its own control pair."""
 
 SIDE_AND_REAR = ("left_pillar", "right_pillar", "left_repeater", "right_repeater", "rear")
-
-
-class Driver(Protocol):
-    """Drives one environment at a time."""
-
-    def reset(self, env: DrivingEnv) -> None:
-        """Start a new drive."""
-
-    def controls(self, env: DrivingEnv) -> Controls:
-        """Curvature 1/m and acceleration m/s² for this tick."""
-
-
-class BaselineDriver:
-    """One of the simulator's drivers without cameras."""
-
-    def __init__(self, baseline: Baseline) -> None:
-        self._baseline = baseline
-
-    def reset(self, env: DrivingEnv) -> None:
-        """Do nothing: baselines have no state."""
-
-    def controls(self, env: DrivingEnv) -> Controls:
-        """The baseline's controls in this state."""
-        return self._baseline(env)
 
 
 @dataclass(frozen=True)
@@ -116,7 +91,7 @@ class NetworkDriver:
         self._latency = latency or Latency()
         self._tracker = Tracker() if follow == "trajectory" else None
 
-    def reset(self, env: DrivingEnv) -> None:
+    def reset(self) -> None:
         """Clear the state of the last drive."""
         self.planner.reset()
         self._frame_set: FrameSet | None = None

@@ -9,8 +9,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from fsd.data.errors import OutputError
 from fsd.data.simulator.scoring.metrics import RouteScore
+from fsd.outputs.run_folder import writing_to
 from fsd.version import __version__
 
 Job = tuple[str, str, int]
@@ -42,14 +42,10 @@ class DriveJournal:
         """Add a finished route."""
         driver, scenario, seed = job
         row = {"driver": driver, "scenario": scenario, "seed": seed, "settings": self._keys[driver], **asdict(score)}
-        try:
+        with writing_to(self.path.parent):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
-        except OSError as error:
-            raise OutputError(
-                f"Cannot write to {self.path.parent}: {error.strerror}. Name another folder with --out."
-            ) from error
         self.done[job] = score
 
     def _rows(self) -> list[dict[str, Any]]:

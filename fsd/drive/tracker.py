@@ -1,12 +1,11 @@
-"""From a plan to the pedals and the wheel: follows the planned path by pure pursuit, and its speed.
+"""Turn a plan into controls: follow the planned path by pure pursuit, and the planned speed.
 
-Arithmetic only, no rule of the road. It knows the plan and how the car has moved since; it sees nothing else.
+Knows only the plan and how the car has moved since; it applies no traffic rules.
 
 Source: R. C. Coulter, Implementation of the Pure Pursuit Path Tracking Algorithm, CMU-RI-TR-92-01.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,44 +13,29 @@ from fsd.data.frames import RATE_HZ, TICK_S
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.runtime.plan import Plan
 
-
-@dataclass(frozen=True)
-class TrackerConfig:
-    """How far ahead the tracker looks.
-
-    Attributes:
-        look_ahead_s, shortest_m: distance along the plan of the point that is steered for.
-        speed_ahead_s: the planned speed at this time is to be reached by then.
-    """
-
-    look_ahead_s: float = 0.7
-    shortest_m: float = 3.0
-    speed_ahead_s: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name in ("look_ahead_s", "shortest_m", "speed_ahead_s"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
+LOOK_AHEAD_S, SHORTEST_LOOK_AHEAD_M = 0.7, 3.0
+"""The tracker steers for the point of the plan at this time or distance ahead, whichever is further."""
+SPEED_AHEAD_S = 0.5
+"""Time within which the planned speed is to be reached."""
 
 
 class Tracker:
-    """Follows the newest plan that it was given, tick by tick.
+    """Follows the newest plan: `follow` sets it, `controls` returns the controls of the tick.
 
-    `follow` takes a plan over; `controls` answers for the tick, with the car's motion since the plan taken out.
+    The car's motion since the plan was made is removed from its waypoints.
     """
 
-    def __init__(self, config: TrackerConfig | None = None) -> None:
-        self.config = config or TrackerConfig()
+    def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget plan and motion."""
+        """Clear plan and motion."""
         self._plan: Plan | None = None
         self._poses: dict[int, tuple[float, float, float]] = {}
         self._pose = (0.0, 0.0, 0.0)
 
     def move(self, tick: int, speed_mps: float, yaw_rate_rps: float) -> None:
-        """The car's motion during the tick before `tick`: dead reckoning in a frame of our own."""
+        """Add the car's motion during the tick before `tick`, by dead reckoning from the first tick."""
         x, y, heading = self._pose
         middle = heading + 0.5 * yaw_rate_rps * TICK_S
         step = speed_mps * TICK_S
@@ -60,7 +44,7 @@ class Tracker:
         self._poses.pop(tick - 2 * int(RATE_HZ), None)
 
     def follow(self, plan: Plan) -> None:
-        """From now on follow this plan, made at `plan.tick`."""
+        """Follow this plan, made at `plan.tick`, from now on."""
         self._plan = plan
 
     def controls(self, speed_mps: float) -> tuple[float, float]:
@@ -71,11 +55,11 @@ class Tracker:
         points, age_s = self._points(plan)
         speeds = np.concatenate([[speed_mps], plan.trajectory[:, 3]])
         at_s = np.arange(len(speeds)) * WAYPOINT_STEP_S
-        wanted = float(np.interp(age_s + self.config.speed_ahead_s, at_s, speeds))
-        return self._curvature(plan, points, speed_mps), (wanted - speed_mps) / self.config.speed_ahead_s
+        wanted = float(np.interp(age_s + SPEED_AHEAD_S, at_s, speeds))
+        return self._curvature(plan, points, speed_mps), (wanted - speed_mps) / SPEED_AHEAD_S
 
     def _points(self, plan: Plan) -> tuple[np.ndarray, float]:
-        """(16, 2) waypoints in the car's frame of now, and the plan's age."""
+        """(16, 2) waypoints in the present ego frame, and the plan's age in seconds."""
         made_x, made_y, made_heading = self._poses.get(plan.tick, self._pose)
         x, y, heading = self._pose
         age_s = (max(self._poses, default=plan.tick) - plan.tick) * TICK_S
@@ -85,8 +69,8 @@ class Tracker:
         return world @ np.array([[cos, -sin], [sin, cos]]), age_s
 
     def _curvature(self, plan: Plan, points: np.ndarray, speed_mps: float) -> float:
-        """Of the arc to the point ahead; the plan's own where the plan is too short to aim at."""
-        ahead_m = max(self.config.look_ahead_s * speed_mps, self.config.shortest_m)
+        """Curvature 1/m of the arc to the point ahead; the plan's own if the plan ends before that point."""
+        ahead_m = max(LOOK_AHEAD_S * speed_mps, SHORTEST_LOOK_AHEAD_M)
         distance = np.hypot(points[:, 0], points[:, 1])
         beyond = np.flatnonzero((distance >= ahead_m) & (points[:, 0] > 0))
         if not len(beyond):

@@ -1,6 +1,6 @@
-"""Videos of simulated drives: the overlay of replay, over a route driven once more.
+"""Videos of simulated drives: the overlay of replay, on a route that is driven again.
 
-A route, a driver and a latency that is not measured give the same drive again, so that nothing has to be kept.
+Route, driver and latency determine the drive (except a measured latency), so no images are stored for it.
 """
 
 from fractions import Fraction
@@ -10,12 +10,11 @@ import numpy as np
 
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
-from fsd.data.errors import OutputError
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.rig import Rig
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.drive.drive import DriveResult, DriverPool, driver_name
-from fsd.drive.drivers import NetworkDriver
+from fsd.outputs.run_folder import writing_to
 from fsd.overlay.painter import OverlayPainter
 from fsd.overlay.video_writer import VideoWriter
 
@@ -34,23 +33,19 @@ def film_extremes(result: DriveResult, count: int) -> list[Path]:
     ranked = sorted((score.driving_score, *route) for route, score in result.scores[driver_name(spec)].items())
     films = [("worst", *route) for route in ranked[:count]] + [("best", *route) for route in ranked[-count:][::-1]]
     folder = config.out / "videos"
-    try:
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         return [
             film(pool, spec, scenario, seed, folder / f"{kind}-{scenario}-{seed}.mp4")
             for kind, _, scenario, seed in films
         ]
-    except OSError as error:
-        raise OutputError(f"Cannot write to {folder}: {error.strerror}. Name another folder with --out.") from error
 
 
 def film(pool: DriverPool, spec: str, scenario: str, seed: int, path: Path) -> Path:
-    """Drive one route with one driver that has cameras, and write the overlay of every tick."""
-    driver = pool.driver(spec)
-    if not isinstance(driver, NetworkDriver):
-        raise ValueError(f"{spec} has no cameras to show.")
+    """Drive one route with a network driver, and write the overlay of every tick."""
+    driver = pool.network(spec)
+    driver.reset()
     env = DrivingEnv(scenario, seed, pool.renderer)
-    driver.reset(env)
     clip = _clip(pool.rig, f"simulated {scenario}, seed {seed}")
     painter = OverlayPainter(clip, driver.planner.metadata)
     video = VideoWriter(path, painter.layout.width_px, painter.layout.height_px, Fraction(RATE_HZ))
@@ -59,7 +54,7 @@ def film(pool: DriverPool, spec: str, scenario: str, seed: int, path: Path) -> P
             ego, command = env.ego(), env.command()
             controls = driver.controls(env)
             assert driver.last is not None
-            video.write(np.asarray(painter.picture(driver.last, ego, command)))
+            video.write(np.asarray(painter.paint(driver.last, ego, command)))
             env.step(*controls)
     finally:
         video.close()
@@ -67,7 +62,7 @@ def film(pool: DriverPool, spec: str, scenario: str, seed: int, path: Path) -> P
 
 
 def _clip(rig: Rig, name: str) -> Clip:
-    """What the overlay has to know of a drive that is no recording."""
+    """A stand-in for a recording, with what the overlay needs: rig and image sizes."""
     streams = tuple(
         None if camera is None else CameraStream(camera.name, (), camera.width_px, camera.height_px, "", RATE_HZ)
         for camera in map(rig.camera, CAMERAS)

@@ -1,4 +1,4 @@
-"""From numbers to places on a chart: axes with round ticks, linear or in decades, and thinning of long series."""
+"""Axes of a chart, linear or logarithmic, with round ticks; and thinning of long series."""
 
 import math
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 MAX_POINTS = 480
-"""Points of a line: as many as a wide screen can show."""
+"""Most points of a line."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Range and label of an axis; `is_log` draws it in decades, `ticks` are (value, text) in place of round numbers."""
+    """Range and label of an axis; `is_log` makes it logarithmic, `ticks` (value, text) replace round numbers."""
 
     label: str
     low: float
@@ -33,7 +33,7 @@ class Axis:
         return cls(label, 0.0, step * math.ceil(top / step - 1e-9))
 
     def percent(self, values: np.ndarray | float) -> np.ndarray:
-        """Where values lie between 0 and 100, held to that range; NaN stays NaN."""
+        """Positions of values along the axis, 0 to 100, clipped to that range; NaN stays NaN."""
         values = np.asarray(values, np.float64)
         if self.is_log:
             share = np.log(np.maximum(values, self.low) / self.low) / math.log(self.high / self.low)
@@ -60,17 +60,17 @@ def round_step(rough: float) -> float:
 
 
 def thinned(values: np.ndarray, points: int = MAX_POINTS, keep_peaks: bool = False) -> np.ndarray:
-    """At most `points` values: means, or largest values, of equal stretches of (T,) values; NaN is left out.
+    """At most `points` values: means, or largest values, of equal sections of (T,) values; NaN is left out.
 
-    Stretches have one length. Cutting 396 ticks into 240 would mix parts of one tick and of two: a keyframe would have
-    two shades in one strip, and a line would be smooth on its left and rough on its right.
+    All sections have the same length. Cutting 396 ticks into 240 parts would mix sections of one tick and of two, and
+    the same value would look different in them.
     """
     values = np.asarray(values, np.float64)
     if len(values) <= points:
         return values
     take = np.max if keep_peaks else np.mean
-    stretches = np.array_split(values, len(values) // -(-len(values) // points))
-    return np.array([take(known) if len(known := part[np.isfinite(part)]) else np.nan for part in stretches])
+    sections = np.array_split(values, len(values) // -(-len(values) // points))
+    return np.array([take(known) if len(known := part[np.isfinite(part)]) else np.nan for part in sections])
 
 
 def _decade(power: int) -> str:

@@ -1,4 +1,4 @@
-"""Bars, strips and heat pictures: charts that are made of boxes and small pictures."""
+"""Bars, strips and heat pictures: charts made of boxes and small pictures."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ def strips(
     """One strip per name along time: (name, (T,) values from 0); the largest of all strips has the full colour.
 
     Args:
-        describe_top: what the full colour means, from the value that has it.
+        describe_top: text about the full colour, from its value.
         keep_peaks: thin long series by their peaks instead of their means.
     """
     thin = [(name, thinned(values, STRIP_POINTS, keep_peaks)) for name, values in rows]
@@ -51,9 +51,9 @@ def strips(
 
 
 def heat_picture(values: np.ndarray, rgb: Rgb, top: float) -> str:
-    """Address of a (rows, columns) array as a picture of as many pixels: the larger the value, the more opaque.
+    """Data URI of a (rows, columns) array as a picture, one pixel per value: the larger the value, the more opaque.
 
-    Transparent where the value is zero, so that it can lie over a picture or over a page of any colour.
+    Transparent where the value is zero, so that it can be laid over a picture or a page of any colour.
     """
     pixels = np.empty((*values.shape, 4), np.uint8)
     pixels[..., :3] = rgb

@@ -1,7 +1,4 @@
-"""Charts as inline SVG with labels in HTML, so that text stays readable at any width, on paper and on a phone.
-
-Takes numbers and names; does not know what they mean. Colours are names of the style sheet.
-"""
+"""Charts as inline SVG with labels in HTML, so that text stays readable at any width. Knows no feature."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +26,7 @@ class Series:
 
 
 class Mark(NamedTuple):
-    """A numbered place that links somewhere: `x`, `y` in the chart's units."""
+    """A numbered point with a link: `x`, `y` in the chart's units."""
 
     x: float
     y: float
@@ -49,7 +46,7 @@ class Key(NamedTuple):
 
 @dataclass
 class Chart:
-    """Draw with the methods below, then call `html`. `title` is for those who cannot see it."""
+    """Draw with the methods below, then call `html`. `title` is the text for screen readers."""
 
     x: Axis
     y: Axis
@@ -76,13 +73,13 @@ class Chart:
         self._shapes.append(element("rect", title, css=colour, x=float(x0), y=float(y0), **size))
 
     def points(self, x: np.ndarray, y: np.ndarray, colour: Colour, radius_px: float = 1.5) -> None:
-        """Dots at (T,) places, as one path: thousands of them stay small."""
+        """Dots at (T,) points, as one path, which is smaller than an element per dot."""
         path = "".join(f"M{at_x:.2f} {at_y:.2f}h0" for at_x, at_y in zip(self.x.percent(x), self._down(y), strict=True))
         if path:
             self._shapes.append(element("path", css=f"dots {colour}", stroke_width=2 * radius_px, d=path))
 
     def label(self, x: float, y: float, text: str, css: str = "") -> None:
-        """A text that begins at a place; with `css="before"` it ends there."""
+        """A text that begins at a point; with `css="before"` it ends there."""
         self.labels.append((*self._place(x, y), text, css))
 
     def limit(self, x: float | None = None, y: float | None = None, label: str = "") -> None:
@@ -97,7 +94,7 @@ class Chart:
                 self.labels.append(("100", f"{at:.2f}", label, "limit-label before"))
 
     def mark(self, mark: Mark) -> None:
-        """A link at a place."""
+        """A link at a point."""
         self.marks.append((*self._place(mark.x, mark.y), mark.label, mark.link))
 
     def show_under_pointer(self, x: np.ndarray, lines: Sequence[Series]) -> None:
@@ -128,7 +125,7 @@ class Chart:
 
     @property
     def label_width(self) -> int:
-        """Characters that the labels of the y axis need; at least 5, so that charts below one another line up."""
+        """Width of the y axis' labels in characters; at least 5, to align charts below one another."""
         return max(5, *(len(text) for _, text in self.y_labels))
 
     def html(self) -> Markup:
@@ -187,7 +184,7 @@ def line_chart(
 
 
 def legend(keys: Sequence[Key], unit: str = "") -> Markup:
-    """What the colours mean."""
+    """Names of the colours."""
     return render("legend", keys=keys, unit=unit)
 
 

@@ -1,6 +1,6 @@
-"""The frame of every page: one self-contained HTML file that asks no network.
+"""The layout of every page: one self-contained HTML file without network requests.
 
-Pages hand over data, and `Markup` made by this package; Jinja2 escapes everything else. Knows no feature.
+Pages pass data, and `Markup` made by this package; Jinja2 escapes everything else. Knows no feature.
 """
 
 import base64
@@ -23,7 +23,7 @@ Tone = Literal["", "good", "bad"]
 
 
 class Banner(NamedTuple):
-    """A message over all figures: `lead` in bold, `text` after it, `items` as a list under it."""
+    """A message at the top: `lead` in bold, `text` after it, `items` as a list under it."""
 
     lead: str
     text: str = ""
@@ -33,10 +33,10 @@ class Banner(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """What a page shows, from top to bottom.
+    """The content of a page, from top to bottom.
 
     Attributes:
-        command: that wrote the page, above the heading; facts: short statements below it.
+        command: that wrote the page, above the heading; facts: short texts below it.
         tiles: made by `parts.stat_tile`; sections: made by `parts.section`, empty ones are left out.
         footer: one line each.
     """
@@ -58,7 +58,7 @@ class Page:
 
 
 def write_page(path: Path, page: Page) -> None:
-    """Write a page in one step: a reader sees the old one or the new one, never half."""
+    """Write a page in one step: a reader sees the old file or the new one, never a part."""
     write_text(path, page.html())
 
 
@@ -68,7 +68,7 @@ def render(macro: str, **values: object) -> Markup:
 
 
 def data_uri(picture: bytes, kind: Literal["jpeg", "png"]) -> str:
-    """A picture as an address that holds the picture itself."""
+    """A picture as a data URI."""
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
 
 

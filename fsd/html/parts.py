@@ -1,18 +1,19 @@
-"""What pages are made of: sections, tiles, tables, lists, pictures. Data in, `Markup` out.
+"""The parts of a page: sections, tiles, tables, lists, pictures. Data in, `Markup` out.
 
 Every text may be `str`, which is escaped, or `Markup` made by this package.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from fsd.html.page import Tone, render
+from fsd.meters.quantity import Quantity
 
 
 class Picture(NamedTuple):
-    """One picture of a gallery: `source` is its address, see `page.data_uri`."""
+    """One picture of a gallery; `source` is a URI, see `page.data_uri`."""
 
     source: str
     alt: str
@@ -56,14 +57,14 @@ def caption(text: str) -> Markup:
 def stat_tile(
     name: str, value: str | Sequence[tuple[str, str]], unit: str = "", note: str = "", tone: Tone = ""
 ) -> Markup:
-    """One figure on a card, or several (label, value) figures."""
+    """One value on a card, or several (label, value) pairs."""
     values = [("", value)] if isinstance(value, str) else value
     return render("stat_tile", name=name, values=values, unit=unit, note=note, tone=tone)
 
 
-def quantity_tile(name: str, quantity: Mapping[str, Any], unit: str) -> Markup:
-    """A `value` that may be None, with the `tag` and `source` that say where it is from."""
-    value, note = quantity["value"], f"{quantity['tag']}: {quantity['source']}"
+def quantity_tile(name: str, quantity: Quantity, unit: str) -> Markup:
+    """A quantity with its tag and source; a dash where it is unavailable."""
+    value, note = quantity.value, f"{quantity.tag}: {quantity.source}"
     return stat_tile(name, "–", note=note) if value is None else stat_tile(name, f"{value:.3g}", unit, note)
 
 
@@ -71,7 +72,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], groups: Sequenc
     """A table; the first column names the row, all others are right-aligned.
 
     Args:
-        groups: headings above the head, (name, columns that it spans) each; the first column of each stands out.
+        groups: headings above the head, (name, columns that it spans) each; the first column of each is emphasised.
     """
     starts = [sum(span for _, span in groups[:index]) for index in range(1, len(groups))]
     return render("table", head=head, rows=rows, groups=groups, leads=starts)
@@ -98,12 +99,12 @@ def with_unit(value: str, unit: str) -> Markup:
 
 
 def toned(text: str, tone: Tone, tip: str = "") -> Markup:
-    """A short text, coloured; `tip` shows under the pointer."""
+    """A short coloured text; `tip` shows under the pointer."""
     return render("span", text=text, css=f"tone {tone}", tip=tip)
 
 
 def prose(text: str) -> Markup:
-    """A table cell of words, which may break into lines."""
+    """A table cell of text, which may wrap."""
     return Markup('<span class="prose">{}</span>').format(text)
 
 

@@ -1,1 +1,1 @@
-"""Power and energy meters, and what machine this is."""
+"""Energy meters, CPU steal, and a description of the machine."""

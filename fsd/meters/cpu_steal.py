@@ -1,7 +1,6 @@
 """CPU time that the hypervisor took from this virtual machine (Linux `steal`).
 
-It is read twice per second during a scenario; the control threads run before and after it. A tick that is late near
-such a moment need not be the program's fault.
+It is read twice per second during a scenario. The program may not be the cause of a tick that is late near CPU steal.
 """
 
 import os
@@ -22,7 +21,7 @@ class CpuSteal(msgspec.Struct, frozen=True):
 
 
 class NearCpuSteal(msgspec.Struct, frozen=True):
-    """Ticks, and deadline misses, that were due while or just after time was taken."""
+    """Ticks, and deadline misses, that were due during or just after CPU steal."""
 
     ticks: int
     misses: int
@@ -38,10 +37,10 @@ def cpu_steal_s(stat: Path = Path("/proc/stat")) -> float:
 
 
 def cpu_steal(times_s: np.ndarray, steal_s: np.ndarray, cores: int) -> CpuSteal | None:
-    """Steal over a run; None where the system does not report it.
+    """Steal during a run; None where the system does not report it.
 
     Args:
-        times_s, steal_s: (T,) time of each reading, and `cpu_steal_s` then.
+        times_s, steal_s: (T,) time of each reading, and `cpu_steal_s` at that time.
     """
     if not np.isfinite(steal_s).all():
         return None
@@ -50,13 +49,13 @@ def cpu_steal(times_s: np.ndarray, steal_s: np.ndarray, cores: int) -> CpuSteal 
 
 
 def near_cpu_steal(times_s: np.ndarray, steal_s: np.ndarray, at_s: np.ndarray) -> np.ndarray:
-    """(N,) bool: did steal time rise between the two readings around each moment, or between the two before those?
+    """(N,) bool: whether steal rose in the reading interval around each time, or in the one before it.
 
-    The interval before counts because work that was held up is caught up later.
+    The interval before counts because delayed work is done later.
 
     Args:
-        times_s, steal_s: (T,) time of each reading, rising, and `cpu_steal_s` then.
-        at_s: (N,) moments on the clock of `times_s`.
+        times_s, steal_s: (T,) time of each reading, rising, and `cpu_steal_s` at that time.
+        at_s: (N,) times on the clock of `times_s`.
     """
     has_risen = np.diff(steal_s) > 0
     if not len(has_risen):

@@ -1,4 +1,4 @@
-"""Joules per tick of a run, from the meters of this machine, or why there are none. Estimates nothing."""
+"""Joules per tick of a run, measured by the meters of this machine; nothing is estimated."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,16 +7,11 @@ from fsd.meters.power import EnergyMeter, find_meters
 from fsd.meters.quantity import Quantity, measured, unavailable
 
 READ_EVERY_S = 1.0
-"""Counters wrap, and sampled power is summed between reads, so meters must be read about this often."""
+"""Counters wrap, and sampled power is summed between reads, so meters must be read this often."""
 
 
 class EnergyCount:
-    """Counts from its construction.
-
-    Args:
-        meters: of this machine; what they cover is added up.
-        clock_s: steady clock.
-    """
+    """Counts from its construction; meters that cover different parts are added up."""
 
     def __init__(self, meters: Sequence[EnergyMeter], clock_s: Callable[[], float] = time.monotonic) -> None:
         self._meters = list(meters)
@@ -26,7 +21,7 @@ class EnergyCount:
         self._start_j = self._joules()
 
     def tick(self) -> None:
-        """Call this at every tick; it reads the meters once per `READ_EVERY_S`."""
+        """Call this at every tick; it reads the meters every `READ_EVERY_S`."""
         if self._meters and self._clock_s() - self._read_s >= READ_EVERY_S:
             self._read_s = self._clock_s()
             self._joules()
@@ -44,8 +39,8 @@ class EnergyCount:
     def _joules(self) -> float:
         try:
             return sum(meter.joules() for meter in self._meters)
-        except (OSError, ValueError) as error:  # a driver that disappears must not end a run
-            self._broken = f"a meter broke off ({error})"
+        except (OSError, ValueError) as error:  # a driver that fails must not end a run
+            self._broken = f"a meter failed ({error})"
             return 0.0
 
 

@@ -1,6 +1,6 @@
 """INA3221: the power monitor of NVIDIA Jetson modules, through Linux hwmon.
 
-Gives volts and amperes of up to three rails a chip; power is summed over time between reads.
+Measures volts and amperes of up to three rails per chip; power is summed over time between reads.
 
 Sources: Linux kernel documentation, hwmon/ina3221 (in*_label, in*_input in mV, curr*_input in mA); NVIDIA Jetson Linux
 Developer Guide, "Software-Based Power Consumption Modeling" (VDD_IN is the whole module's input).
@@ -12,7 +12,7 @@ from fsd.meters.power_integral import PowerIntegral
 
 MODULE_INPUT = "VDD_IN"
 TOP_RAILS = ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0")
-"""Jetson AGX Orin has no VDD_IN rail; these three are fed from its input, the others from them."""
+"""Jetson AGX Orin has no VDD_IN rail; its input feeds these three, and they feed the others."""
 
 Rail = tuple[Path, Path]
 
@@ -34,7 +34,7 @@ class Ina3221Meter:
         self._integral = PowerIntegral(self.watts)
 
     def watts(self) -> float:
-        """Power of this moment."""
+        """Present power."""
         return sum(int(volts.read_bytes()) * int(amperes.read_bytes()) for volts, amperes in self._rails) / 1e6
 
     def joules(self) -> float:
@@ -57,7 +57,7 @@ def find_ina3221(sysfs: Path) -> Ina3221Meter | str:
         except OSError:
             continue
     if not rails:
-        return "no ina3221 chip under hwmon (it is on NVIDIA Jetson boards)"
+        return "no ina3221 chip under hwmon (NVIDIA Jetson boards have one)"
     try:
         return Ina3221Meter(_whole_module(rails), _module_name(sysfs))
     except (OSError, ValueError) as error:
@@ -65,7 +65,7 @@ def find_ina3221(sysfs: Path) -> Ina3221Meter | str:
 
 
 def _module_name(sysfs: Path) -> str:
-    """`NVIDIA Jetson AGX Orin Developer Kit` or the like; empty where the device tree is not there."""
+    """`NVIDIA Jetson AGX Orin Developer Kit` for example; empty without a device tree."""
     try:
         return (sysfs / "firmware" / "devicetree" / "base" / "model").read_text(encoding="utf-8").strip("\0\n ")
     except OSError:
@@ -73,7 +73,7 @@ def _module_name(sysfs: Path) -> str:
 
 
 def _whole_module(rails: dict[str, Rail]) -> dict[str, Rail]:
-    """The rails that together are the module, none counted twice."""
+    """The rails that add up to the module; a rail that another one feeds is left out."""
     if MODULE_INPUT in rails:
         return {MODULE_INPUT: rails[MODULE_INPUT]}
     return {label: rails[label] for label in TOP_RAILS if label in rails} or rails

@@ -1,6 +1,6 @@
-"""NVML: the energy counter of NVIDIA graphics cards, straight from the driver's library.
+"""NVML: the energy counter of NVIDIA graphics cards, read from the driver's library through ctypes.
 
-No Python package is needed: the few calls go through ctypes. Covers the boards, not the computer around them.
+Covers the boards, not the rest of the computer.
 
 Source: NVIDIA NVML API Reference (nvmlDeviceGetTotalEnergyConsumption, millijoules since the driver was loaded, from
 Volta on; nvmlDeviceGetPowerUsage, milliwatts).
@@ -27,7 +27,7 @@ class NvmlMeter:
     name = "nvml"
 
     def __init__(self, library: Any, boards: list[ctypes.c_void_p]) -> None:
-        self.covers = f"{len(boards)} NVIDIA board{'s' * (len(boards) > 1)}; not the processor, not the computer around"
+        self.covers = f"{len(boards)} NVIDIA board{'s' * (len(boards) > 1)}; no processor, no other parts"
         self.hardware = _board_name(library, boards[0]) if len(boards) == 1 else ""
         self._sources = [_board_joules(library, board) for board in boards]
         self._start_j = [source() for source in self._sources]
@@ -44,7 +44,7 @@ def find_nvml(load: Callable[[str], Any] = ctypes.CDLL) -> NvmlMeter | str:
     except OSError:
         return f"no NVIDIA driver on this machine ({LIBRARY} not found)"
     if library.nvmlInit_v2() != SUCCESS:
-        return "the NVIDIA driver does not answer (nvmlInit failed)"
+        return "the NVIDIA driver does not start (nvmlInit failed)"
     count = ctypes.c_uint()
     library.nvmlDeviceGetCount_v2(ctypes.byref(count))
     boards = []
@@ -62,12 +62,12 @@ def find_nvml(load: Callable[[str], Any] = ctypes.CDLL) -> NvmlMeter | str:
 
 def _board_name(library: Any, board: ctypes.c_void_p) -> str:
     name = ctypes.create_string_buffer(96)
-    is_told = library.nvmlDeviceGetName(board, name, ctypes.c_uint(len(name))) == SUCCESS
-    return name.value.decode(errors="replace") if is_told else ""
+    is_known = library.nvmlDeviceGetName(board, name, ctypes.c_uint(len(name))) == SUCCESS
+    return name.value.decode(errors="replace") if is_known else ""
 
 
 def _board_joules(library: Any, board: ctypes.c_void_p) -> Callable[[], float]:
-    """Reads one board's energy: its counter where it has one, else its power summed over time."""
+    """A function that reads one board's energy counter or, without a counter, sums its power over time."""
     millijoules, milliwatts = ctypes.c_ulonglong(), ctypes.c_uint()
 
     def counter_j() -> float:

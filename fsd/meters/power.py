@@ -1,7 +1,4 @@
-"""Energy meters: one small protocol, and the search for what this machine has.
-
-A meter only measures. Nothing here estimates: where no meter is found the reasons are returned instead.
-"""
+"""The `EnergyMeter` protocol, and the search for the meters of this machine. Nothing is estimated."""
 
 from pathlib import Path
 from typing import Protocol
@@ -12,13 +9,12 @@ from fsd.meters.rapl import find_rapl
 
 
 class EnergyMeter(Protocol):
-    """Counts joules.
+    """Measures energy.
 
     Attributes:
         name: `rapl`, `nvml`, `ina3221`.
-        covers: what the figure includes, for people: "CPU packages and DRAM", "whole GPU board".
-        hardware: the maker's name of the one device that is measured, as its driver tells; empty where nobody tells, or
-            where there are several.
+        covers: what it includes, such as "processor only (package-0)"; results repeat it.
+        hardware: the name that the driver reports for the measured device; empty if unknown, or for several devices.
     """
 
     name: str
@@ -26,12 +22,12 @@ class EnergyMeter(Protocol):
     hardware: str
 
     def joules(self) -> float:
-        """Energy since the meter was opened. Read it about once a second: counters wrap, sampled power is summed."""
+        """Energy since the meter was opened. Read it about once per second: counters wrap, sampled power is summed."""
         ...
 
 
 def find_meters(sysfs: Path = Path("/sys")) -> tuple[list[EnergyMeter], list[str]]:
-    """Every meter of this machine, and for each kind that is missing the reason.
+    """Every meter of this machine, and why each other kind is missing.
 
     Args:
         sysfs: root of the kernel's tree; a test passes its own.

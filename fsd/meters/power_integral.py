@@ -1,4 +1,4 @@
-"""Joules out of watts, for meters that only give the power of the moment."""
+"""Energy from power, for meters that only measure the present power."""
 
 import time
 from collections.abc import Callable

@@ -1,7 +1,4 @@
-"""One number of a report and how it is known: measured, modelled, or unavailable.
-
-Wherever a modelled number is printed, so is the word; an unavailable one carries the reason.
-"""
+"""A number of a report with its origin: measured, modelled, or unavailable with the reason."""
 
 from typing import Literal
 
@@ -15,8 +12,8 @@ class Quantity(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         value: None if and only if the tag is `unavailable`.
-        source: the meter, the model and its assumptions, or why there is no number.
-        low, high: range that the assumptions of a modelled number leave open.
+        source: the meter, the model, or why there is no number.
+        low, high: range of a modelled number.
     """
 
     value: float | None
@@ -28,11 +25,11 @@ class Quantity(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         if (self.value is None) != (self.tag == "unavailable"):
-            raise ValueError(f"A quantity without a value must be unavailable, and only such a one; got {self!r}.")
+            raise ValueError(f"A quantity must have a value or be unavailable, and not both; got {self!r}.")
         if not self.source:
-            raise ValueError("A quantity must name its source, or why there is none.")
+            raise ValueError("A quantity must name its source, or the reason why it has none.")
         if self.tag != "modelled" and (self.low is not None or self.high is not None):
-            raise ValueError("Only a modelled quantity has a range of assumptions.")
+            raise ValueError("Only a modelled quantity has a range.")
 
     def __str__(self) -> str:
         if self.value is None:

@@ -1,7 +1,7 @@
 """RAPL: the energy counters of Intel and AMD processors, through Linux powercap.
 
-Counts what the processor says that it used: packages and, where there are such counters, memory. Not the board, not a
-graphics card. Virtual machines usually have no RAPL.
+Covers processor packages and, where available, memory; not the board, not a graphics card. Virtual machines usually
+have no RAPL.
 
 Source: Linux kernel documentation, power/powercap (energy_uj, max_energy_range_uj, name).
 """
@@ -17,7 +17,7 @@ class RaplMeter:
     """
 
     name = "rapl"
-    hardware = ""  # the processor's model name says nothing about a device of the table
+    hardware = ""  # no device of the energy model is a processor
 
     def __init__(self, zones: list[Path]) -> None:
         names = [(zone / "name").read_text(encoding="utf-8").strip() for zone in zones]
@@ -28,7 +28,7 @@ class RaplMeter:
         self._total_uj = 0
 
     def joules(self) -> float:
-        """Energy since the meter was opened. A counter that wrapped once since the last read is put right."""
+        """Energy since the meter was opened. Corrects a counter that wrapped once since the last read."""
         for index, counter in enumerate(self._counters):
             now_uj = int(counter.read_bytes())
             step_uj = now_uj - self._last_uj[index]

@@ -1,1 +1,1 @@
-"""What runs write and how it is read back: tables, journal, run folder."""
+"""Files that runs write, and how they are read back: summaries, tables, journal, run folder."""

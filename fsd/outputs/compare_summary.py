@@ -49,7 +49,7 @@ class CompareSummary(Summary, frozen=True, kw_only=True, tag_field="command", ta
     """Two replays, matched by time.
 
     Attributes:
-        same_frames: both were shown the same pictures at every common tick.
+        same_frames: both read the same images at every common tick.
         first_different_input_tick, first_different_plan_tick: of run A; None if they never differ.
         differences: name -> spread, in the unit that the name ends in.
         tolerance: name -> limit. ticks_over_tolerance, within_tolerance: None without a limit; a tick that only one run

@@ -3,8 +3,7 @@
 import msgspec
 
 from fsd.outputs.budget_metrics import BudgetMetrics
-from fsd.outputs.run_info import ClipInfo, Status, SyncSummary, TimePercentiles
-from fsd.outputs.summary_file import Summary
+from fsd.outputs.run_info import RecordingRun, TimePercentiles
 
 
 class RecordingCompression(BudgetMetrics, frozen=True, kw_only=True):
@@ -86,25 +85,16 @@ class MosaicTick(msgspec.Struct, frozen=True, kw_only=True):
     second: float
 
 
-class CompressSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag="compress"):
+class CompressSummary(RecordingRun, frozen=True, kw_only=True, tag_field="command", tag="compress"):
     """One run of the compressor.
 
     Attributes:
-        drive_s: length of the recording; wall_s: of the run.
-        odometry_ticks: source of the ego motion -> ticks.
         compress_ms: the compressor's time per tick; None for a run no longer than the warm-up.
-        mosaic: None if none was written. cameras: None while the run lasts.
+        mosaic: None if none was written.
     """
 
     schema_version: int = 1
-    status: Status
-    error: str | None
-    clip: ClipInfo
-    ticks: int
-    drive_s: float
-    wall_s: float
     policy: str
-    odometry_ticks: dict[str, int]
     compression: RecordingCompression
     gaze: GazeSummary
     keyframes: KeyframeSummary
@@ -112,4 +102,3 @@ class CompressSummary(Summary, frozen=True, kw_only=True, tag_field="command", t
     event_to_gaze: EventToGaze
     compress_ms: TimePercentiles | None
     mosaic: MosaicTick | None
-    cameras: SyncSummary | None

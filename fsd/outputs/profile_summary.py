@@ -10,7 +10,7 @@ from fsd.outputs.profile_scenario import ScenarioSummary
 from fsd.outputs.run_info import ClipInfo, ModelInfo, Status
 from fsd.outputs.summary_file import Summary
 
-Answer = Literal["yes", "no", "open"]
+Fits = Literal["yes", "no", "open"]
 Setting = bool | int | float | str | tuple[str, ...] | None
 
 
@@ -95,7 +95,14 @@ class ModuleSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OperatorSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One operator; see `OperatorTime`."""
+    """One operator.
+
+    Attributes:
+        module: of the network, from the node's name (`retina.trunk.0`).
+        median_us: over the profiled runs; share: of the time of all operators.
+        peak_share: time on the roofline over measured time, 1 at best; above 1 if the operands were in a cache. None
+            without multiplications, or without measured peaks.
+    """
 
     name: str
     kind: str
@@ -109,13 +116,13 @@ class OperatorSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceEstimate(msgspec.Struct, frozen=True, kw_only=True):
-    """The modelled answer for one device and one network.
+    """The estimate for one device and one network.
 
     Attributes:
         device, title, covers, confidence, source: of devices.json.
         infer_ms: of one tick. joules_per_tick, watts: at `rate_hz`.
-        in_time, in_power: does it fit; None where there is no limit. fits: both.
-        max_rate_hz: ticks per second that fit both limits even with the pessimistic assumptions; 0 if none do.
+        in_time, in_power: whether it fits; None without a limit. fits: both.
+        max_rate_hz: highest rate that fits both limits with the pessimistic assumptions; 0 if none does.
     """
 
     device: str
@@ -128,14 +135,14 @@ class DeviceEstimate(msgspec.Struct, frozen=True, kw_only=True):
     infer_ms: Quantity
     joules_per_tick: Quantity
     watts: Quantity
-    in_time: Answer
-    in_power: Answer | None
-    fits: Answer
+    in_time: Fits
+    in_power: Fits | None
+    fits: Fits
     max_rate_hz: float
 
 
 class LargestBudget(msgspec.Struct, frozen=True, kw_only=True):
-    """The budget with the most pixels that fits a device (`as it is`: a model of one size), and its highest rate."""
+    """The largest budget that fits a device (`as it is`: a model without budgets), and its highest rate."""
 
     budget: str
     max_rate_hz: float
@@ -176,7 +183,7 @@ class ProfileSummary(Summary, frozen=True, kw_only=True, tag_field="command", ta
     Attributes:
         config: settings without paths.
         network: starts with `trained` or `untrained` for our networks.
-        peaks: of this machine's CPU. largest_that_fits: device -> answer, None if nothing fits.
+        peaks: of this machine's CPU. largest_that_fits: device -> budget, None if nothing fits.
         assumptions: ranges of the device model.
     """
 

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Callable
 
 ProgressCallback = Callable[[str], None]
-"""Called with a few words on the part that begins."""
+"""Called with a short description of the part that begins."""
 
 
-def print_progress(words: str) -> None:
+def print_progress(part: str) -> None:
     """Print to standard error."""
-    print(f"{words} …", file=sys.stderr, flush=True)
+    print(f"{part} …", file=sys.stderr, flush=True)

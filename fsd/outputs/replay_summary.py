@@ -5,8 +5,7 @@ import msgspec
 from fsd.meters.machine import MachineInfo
 from fsd.meters.quantity import Quantity
 from fsd.outputs.budget_metrics import BudgetMetrics
-from fsd.outputs.run_info import ClipInfo, ModelInfo, Status, SyncSummary, TimePercentiles
-from fsd.outputs.summary_file import Summary
+from fsd.outputs.run_info import ModelInfo, RecordingRun, TimePercentiles
 
 Scores = dict[str, float | int]
 """Plan errors and tick counts by the names of docs/metrics.md; one that no tick supports is left out."""
@@ -64,30 +63,34 @@ class ViewerFile(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None = None
 
 
-class ReplaySummary(Summary, frozen=True, kw_only=True, tag_field="command", tag="replay"):
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
+    """Digests of what a replay was made from: the recording's files, the settings, the model's content."""
+
+    recording: str
+    settings: str
+    model: str
+
+
+class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command", tag="replay"):
     """One replay.
 
     Attributes:
+        made_from: by which `fsd replay` decides whether the results of a batch can be kept.
         network: starts with `trained` or `untrained`.
-        drive_s: length of the recording; wall_s: of the run, with warm_up_s.
+        warm_up_s: the part of wall_s before the first tick.
         times_real_time: without the warm-up; None before the first tick.
         stages_ms: stage -> times; `plan` is compress + infer + post. Empty before the first tick.
-        health: what plans were made without -> ticks; odometry_ticks: source of the ego motion -> ticks.
-        cameras: None while the run lasts. scores, latency_charged_scores: None without a driven path.
+        health: what plans were made without -> ticks.
+        scores, latency_charged_scores: None without a driven path.
         viewer_file, rerun_file: None if not asked for.
         input_hash, plan_hash: of the last tick; None before it.
     """
 
     schema_version: int = 1
-    status: Status
-    error: str | None
+    made_from: Fingerprint | None = None
     network: str
     started_unix_s: float
-    clip: ClipInfo
     model: ModelInfo
-    ticks: int
-    drive_s: float
-    wall_s: float
     warm_up_s: float
     times_real_time: float | None
     cores_used: float
@@ -97,8 +100,6 @@ class ReplaySummary(Summary, frozen=True, kw_only=True, tag_field="command", tag
     compression: ReplayCompression | None
     joules_per_tick: Quantity
     health: dict[str, int]
-    odometry_ticks: dict[str, int]
-    cameras: SyncSummary | None
     scores: PlanScores | None
     latency_charged_scores: LatencyChargedScores | None
     viewer_file: ViewerFile | None

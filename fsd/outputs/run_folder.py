@@ -1,6 +1,7 @@
 """Result folders: make one, and read back what a replay wrote, finished or not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +15,34 @@ from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
 from fsd.outputs.tables import STAGES, TRAJECTORY_COLUMNS
 
 
-def make_result_folder(folder: Path, stale: Iterable[str] = ()) -> None:
+def make_result_folder(folder: Path, stale: Iterable[str] = (), inputs: Iterable[Path] = ()) -> None:
     """Make a folder for results, and delete the files of an earlier run that this run may not write.
 
+    Args:
+        inputs: files that this run reads; none of them may be one of `stale`, under whatever path.
+
     Raises:
+        UsageError: a result would replace an input.
         OutputError: the folder cannot be made or changed.
     """
-    try:
+    stale = tuple(stale)
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in stale:
+            if any((folder / name).exists() and (folder / name).samefile(path) for path in inputs):
+                raise UsageError(
+                    f"{folder / name} is an input of this run, and its result of that name would replace it. "
+                    "Name another folder with --out."
+                )
+        for name in stale:
             (folder / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn an `OSError` inside into an `OutputError` that names the folder."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(f"Cannot write to {folder}: {error.strerror}. Name another folder with --out.") from error
 
@@ -45,12 +64,12 @@ class Run:
     @property
     def tick(self) -> np.ndarray:
         """(T,) int64 tick numbers."""
-        return self.plan["tick"].to_numpy().astype(np.int64)
+        return np.asarray(self.plan["tick"], np.int64)
 
     @property
     def timestamp_ns(self) -> np.ndarray:
         """(T,) int64 tick times."""
-        return self.plan["t_ns"].to_numpy()
+        return np.asarray(self.plan["t_ns"])
 
     @property
     def trajectory(self) -> np.ndarray:
@@ -60,7 +79,7 @@ class Run:
     @property
     def plan_ms(self) -> np.ndarray:
         """(T,) compressor + network + plan of each tick."""
-        return np.sum([self.ticks[f"{stage}_ms"].to_numpy() for stage in STAGES[1:4]], axis=0)
+        return np.asarray(np.sum([self.ticks[f"{stage}_ms"].to_numpy() for stage in STAGES[1:4]], axis=0))
 
 
 def load_run(folder: Path) -> Run:
@@ -93,4 +112,4 @@ def list_column(table: pa.Table, name: str) -> np.ndarray:
     if isinstance(column, pa.ChunkedArray):  # a table without rows has no chunk
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     size = column.type.list_size
-    return column.flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
+    return np.asarray(column.flatten().to_numpy(zero_copy_only=False)).reshape(-1, size)

@@ -1,4 +1,4 @@
-"""Facts that several summaries share: the recording, the model, percentiles of times, counters of the cameras."""
+"""Facts that several summaries share: the run, the recording, the model, percentiles of times, camera counters."""
 
 from typing import Literal
 
@@ -8,6 +8,7 @@ import numpy as np
 from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS
 from fsd.data.sync_report import SyncReport
+from fsd.outputs.summary_file import Summary
 
 Status = Literal["running", "complete", "interrupted", "failed"]
 
@@ -101,3 +102,22 @@ class SyncSummary(msgspec.Struct, frozen=True, kw_only=True):
 def sync_summary(report: SyncReport | None) -> SyncSummary | None:
     """The counters of a run; None if it ended before there were any."""
     return None if report is None else msgspec.convert(report.to_dict(), SyncSummary)
+
+
+class RecordingRun(Summary, frozen=True, kw_only=True):
+    """A run over a recording.
+
+    Attributes:
+        drive_s: length of the recording; wall_s: of the run.
+        odometry_ticks: source of the ego motion -> ticks.
+        cameras: None while the run lasts.
+    """
+
+    status: Status
+    error: str | None
+    clip: ClipInfo
+    ticks: int
+    drive_s: float
+    wall_s: float
+    odometry_ticks: dict[str, int]
+    cameras: SyncSummary | None

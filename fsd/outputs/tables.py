@@ -20,28 +20,29 @@ TRAJECTORY_COLUMNS = ("x_m", "y_m", "yaw_rad", "v_mps")
 STAGES = ("wait", "compress", "infer", "post", "write")
 """Disjoint parts of a tick in this order; `write` is of the tick before, since a row cannot time its own writing."""
 
-
-def _list(value: pa.DataType, size: int) -> pa.DataType:
-    return pa.list_(value, size)
+_PLAN_FIELDS = {
+    "curvature_per_m": pa.float32(),
+    "curvature_scale_per_m": pa.float32(),
+    "acceleration_mps2": pa.float32(),
+    "acceleration_scale_mps2": pa.float32(),
+    "lead_distance_m": pa.float32(),
+    "lead_probability": pa.float32(),
+    "light_probabilities": pa.list_(pa.float32(), len(LIGHTS)),
+    "health": pa.string(),
+}
+"""Columns of `plan.parquet` that are fields of `Plan`."""
 
 
 def plan_schema(trained: bool) -> pa.Schema:
     """Columns of `plan.parquet`; the file's own metadata repeats whether the network was trained."""
-    waypoints = _list(pa.float32(), WAYPOINTS)
+    waypoints = pa.list_(pa.float32(), WAYPOINTS)
     return pa.schema(
         [
             ("tick", pa.int32()),
             ("t_ns", pa.int64()),
             *[(name, waypoints) for name in TRAJECTORY_COLUMNS],
             *[(f"{name}_scale", waypoints) for name in TRAJECTORY_COLUMNS],
-            ("curvature_per_m", pa.float32()),
-            ("curvature_scale_per_m", pa.float32()),
-            ("acceleration_mps2", pa.float32()),
-            ("acceleration_scale_mps2", pa.float32()),
-            ("lead_distance_m", pa.float32()),
-            ("lead_probability", pa.float32()),
-            ("light_probabilities", _list(pa.float32(), len(LIGHTS))),
-            ("health", pa.string()),
+            *_PLAN_FIELDS.items(),
             ("plan_hash", pa.string()),
         ],
         metadata=_file_metadata(trained),
@@ -52,20 +53,20 @@ def ticks_schema(trained: bool, patch_count: int | None) -> pa.Schema:
     """Columns of `ticks.parquet`; without a compressor (`patch_count` None) its five columns are absent."""
     cameras = len(CAMERAS)
     compressor = [
-        ("is_keyframe", _list(pa.uint8(), cameras)),
+        ("is_keyframe", pa.list_(pa.uint8(), cameras)),
         ("memory_slots", pa.int16()),
         ("commits", pa.int8()),
-        ("patch_camera", _list(pa.int16(), patch_count or 0)),
-        ("patch_block", _list(pa.int16(), patch_count or 0)),
+        ("patch_camera", pa.list_(pa.int16(), patch_count or 0)),
+        ("patch_block", pa.list_(pa.int16(), patch_count or 0)),
     ]
     return pa.schema(
         [
             ("tick", pa.int32()),
             ("t_ns", pa.int64()),
-            ("frame_index", _list(pa.int64(), cameras)),
-            ("age_ns", _list(pa.int64(), cameras)),
-            ("is_valid", _list(pa.uint8(), cameras)),
-            ("is_new", _list(pa.uint8(), cameras)),
+            ("frame_index", pa.list_(pa.int64(), cameras)),
+            ("age_ns", pa.list_(pa.int64(), cameras)),
+            ("is_valid", pa.list_(pa.uint8(), cameras)),
+            ("is_new", pa.list_(pa.uint8(), cameras)),
             *(compressor if patch_count is not None else ()),
             *[(f"{stage}_ms", pa.float32()) for stage in STAGES],
             ("input_hash", pa.string()),
@@ -105,19 +106,7 @@ def _plan_row(result: StepResult) -> dict[str, Any]:
     for column, name in enumerate(TRAJECTORY_COLUMNS):
         row[name] = plan.trajectory[:, column]
         row[f"{name}_scale"] = plan.trajectory_scale[:, column]
-    for name in (
-        "curvature_per_m",
-        "curvature_scale_per_m",
-        "acceleration_mps2",
-        "acceleration_scale_mps2",
-        "lead_distance_m",
-        "lead_probability",
-        "light_probabilities",
-        "health",
-    ):
-        row[name] = getattr(plan, name)
-    row["plan_hash"] = result.plan_hash.hex()
-    return row
+    return {**row, **{name: getattr(plan, name) for name in _PLAN_FIELDS}, "plan_hash": result.plan_hash.hex()}
 
 
 def _tick_row(result: StepResult, wait_ms: float, write_ms: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The instruments of the overlay: the plan from above with its uncertainty, speed, and the control pair as bars."""
+"""Gauges of the overlay: the plan from above with its uncertainty, speed, curvature and acceleration."""
 
 from collections.abc import Sequence
 
@@ -7,20 +7,20 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fsd.data.ego import EgoSample
 from fsd.networks.contract import WAYPOINT_STEP_S
-from fsd.overlay.drawing import DIM, DRIVEN, INK, PANEL, PLAN, SMOOTH, WARNING
+from fsd.overlay.drawing import DIM, DRIVEN, INK, PANEL, PLAN, SMOOTH, WARNING, uncertainty_edges
 from fsd.overlay.layout import Box
 from fsd.runtime.health import describe_health
 from fsd.runtime.plan import Plan
 
 RANGES_M = (24, 48, 96, 192)
-"""How far ahead the bird's-eye view may reach, m; an eighth of it more is shown behind the rear axle."""
+"""Ranges of the bird's-eye view, m ahead of the rear axle; it shows an eighth of that behind it."""
 CAR_FRONT_M, CAR_REAR_M, CAR_HALF_M = 3.75, -0.95, 0.93
 CURVATURE_RANGE_PER_M, ACCELERATION_RANGE_MPS2 = 0.08, 4.0
 TRACK = (52, 59, 68)
 
 
 class Fonts:
-    """The built-in font at the sizes that are needed, grown with the canvas."""
+    """Pillow's built-in font by size; sizes are multiplied by `unit`."""
 
     def __init__(self, unit: float) -> None:
         self._unit = unit
@@ -33,7 +33,7 @@ class Fonts:
 
 
 def fitting_range_m(plan: Plan, now_m: int) -> int:
-    """How far the bird's-eye view should reach: grows at once, shrinks late, so that it does not flicker."""
+    """Range of the bird's-eye view for a plan: grows at once and shrinks late, so that it does not flicker."""
     reach_m = float(np.abs(plan.trajectory[:, 0]).max())
     fitting = next((range_m for range_m in RANGES_M if range_m >= reach_m * 1.05), RANGES_M[-1])
     return fitting if fitting > now_m or reach_m < 0.4 * now_m else now_m
@@ -42,10 +42,10 @@ def fitting_range_m(plan: Plan, now_m: int) -> int:
 def birdseye(
     size: tuple[int, int], ahead_m: int, plan: Plan, driven: np.ndarray | None, fonts: Fonts, unit: float
 ) -> Image.Image:
-    """The plan from above, driving upwards: the path, its uncertainty as a band and ellipses each second.
+    """The plan from above, driving direction up: the path, its uncertainty as a band and as an ellipse every second.
 
     Args:
-        size: (width, height); ahead_m: how far it reaches.
+        size: (width, height); ahead_m: range.
         driven: (16, 2+) x m, y m in the ego frame, NaN where unknown.
     """
     width, height = size[0] * SMOOTH, size[1] * SMOOTH
@@ -64,19 +64,16 @@ def birdseye(
         radius, (centre_x, centre_y) = distance_m * scale, place(np.zeros((1, 2)))[0]
         around = (centre_x - radius, centre_y - radius, centre_x + radius, centre_y + radius)
         draw.arc(around, 180, 360, fill=(*TRACK, 255), width=SMOOTH)
-    path = np.concatenate([np.zeros((1, 2)), plan.trajectory[:, :2]])
-    yaw = np.concatenate([[0.0], plan.trajectory[:, 2]])
-    side_m = np.concatenate([[0.0], plan.trajectory_scale[:, 1]])
-    normal = np.stack([-np.sin(yaw), np.cos(yaw)], axis=1) * side_m[:, None]
-    draw.polygon(place(np.concatenate([path + normal, (path - normal)[::-1]])), fill=(*PLAN, 60))
+    path = np.pad(plan.trajectory[:, :2], ((1, 0), (0, 0)))
+    left, right = uncertainty_edges(plan)
+    draw.polygon(place(np.concatenate([np.zeros((1, 3)), left, right[::-1]])), fill=(*PLAN, 60))
     per_second = round(1 / WAYPOINT_STEP_S)
     for step in range(per_second, len(path), per_second):
-        draw.polygon(place(_ellipse(path[step], yaw[step], plan.trajectory_scale[step - 1, :2])), fill=(*PLAN, 70))
+        draw.polygon(place(_ellipse(plan.trajectory[step - 1], plan.trajectory_scale[step - 1])), fill=(*PLAN, 70))
     if driven is not None:
         known = driven[np.isfinite(driven[:, :2]).all(axis=1), :2]
         if len(known):
-            line = place(np.concatenate([np.zeros((1, 2)), known]))
-            draw.line(line, fill=(*DRIVEN, 255), width=round(1.5 * unit * SMOOTH))
+            draw.line(place(np.pad(known, ((1, 0), (0, 0)))), fill=(*DRIVEN, 255), width=round(1.5 * unit * SMOOTH))
     draw.line(place(path), fill=(*PLAN, 255), width=round(2.2 * unit * SMOOTH), joint="curve")
     for x, y in place(path[per_second::per_second]):
         radius = 2.2 * unit * SMOOTH
@@ -101,7 +98,7 @@ def draw_gauges(
     fonts: Fonts,
     unit: float,
 ) -> None:
-    """Speed, steering and acceleration with their uncertainty, health, and some facts; in a line or in a block."""
+    """Speed, steering and acceleration with their uncertainty, `facts`, and health; in one line if the box is flat."""
     draw.rectangle((box.x, box.y, box.x + box.width - 1, box.y + box.height - 1), fill=PANEL)
     is_line = box.width > 5 * box.height
     left, top = box.x + 16 * unit, box.y + 12 * unit
@@ -111,26 +108,15 @@ def draw_gauges(
     bars_x = box.x + (130 if is_line else 120) * unit
     width = (220 if is_line else 330) * unit
     step_x, step_y = (width + 40 * unit, 0.0) if is_line else (0.0, 44 * unit)
-    for place, (name, value, doubt, limit, words) in enumerate(
-        (
-            (
-                "steering",
-                -plan.curvature_per_m,  # left is positive and stands on the left
-                plan.curvature_scale_per_m,
-                CURVATURE_RANGE_PER_M,
-                _radius_words(plan.curvature_per_m),
-            ),
-            (
-                "acceleration",
-                plan.acceleration_mps2,
-                plan.acceleration_scale_mps2,
-                ACCELERATION_RANGE_MPS2,
-                f"{plan.acceleration_mps2:+.2f} m/s/s",
-            ),
-        )
-    ):
+    readings = (
+        # Left is positive and stands on the left.
+        ("steering", -plan.curvature_per_m, plan.curvature_scale_per_m, CURVATURE_RANGE_PER_M),
+        ("acceleration", plan.acceleration_mps2, plan.acceleration_scale_mps2, ACCELERATION_RANGE_MPS2),
+    )
+    texts = (_describe_curvature(plan.curvature_per_m), f"{plan.acceleration_mps2:+.2f} m/s/s")
+    for place, (reading, text) in enumerate(zip(readings, texts, strict=True)):
         at = (bars_x + place * step_x, top + 2 * unit + place * step_y)
-        _bar(draw, at, width, name, (value, doubt, limit), words, fonts, unit)
+        _bar(draw, at, width, reading, text, fonts, unit)
     facts_x, facts_y = (bars_x + 2 * step_x, top) if is_line else (left, top + 96 * unit)
     longest = int((box.x + box.width - facts_x) / (6.6 * unit)) - 1
     lines = [(text, DIM) for text in facts]
@@ -140,7 +126,7 @@ def draw_gauges(
         draw.text((facts_x, facts_y + row * 19 * unit), shown, fill=colour, font=fonts[13])
 
 
-def _radius_words(curvature_per_m: float) -> str:
+def _describe_curvature(curvature_per_m: float) -> str:
     if abs(curvature_per_m) < 1e-3:
         return "straight"
     return f"{'left' if curvature_per_m > 0 else 'right'}, radius {1 / abs(curvature_per_m):.0f} m"
@@ -150,17 +136,16 @@ def _bar(
     draw: ImageDraw.ImageDraw,
     at: tuple[float, float],
     width: float,
-    name: str,
-    reading: tuple[float, float, float],
-    words: str,
+    reading: tuple[str, float, float, float],
+    text: str,
     fonts: Fonts,
     unit: float,
 ) -> None:
-    """A bar from the middle: value, a lighter band of one scale around its end, range."""
-    value, doubt, limit = reading
+    """A bar from the middle for (name, value, scale, limit), with a band of one scale around its end."""
+    name, value, scale, limit = reading
     x, y = at
     draw.text((x, y), name, fill=DIM, font=fonts[13])
-    draw.text((x + width, y), words, fill=INK, font=fonts[13], anchor="ra")
+    draw.text((x + width, y), text, fill=INK, font=fonts[13], anchor="ra")
     top, bottom = y + 20 * unit, y + 27 * unit
     middle = x + width / 2
 
@@ -168,16 +153,16 @@ def _bar(
         return middle + float(np.clip(amount / limit, -1, 1)) * width / 2
 
     draw.rounded_rectangle((x, top, x + width, bottom), radius=3 * unit, fill=TRACK)
-    band = (across(value - doubt), top, across(value + doubt), bottom)
+    band = (across(value - scale), top, across(value + scale), bottom)
     draw.rectangle(band, fill=tuple((a + b) // 2 for a, b in zip(PLAN, TRACK, strict=True)))
     begin, end = sorted((middle, across(value)))
     draw.rectangle((begin, top, end, bottom), fill=PLAN)
     draw.rectangle((middle - unit, top - 2 * unit, middle + unit, bottom + 2 * unit), fill=INK)
 
 
-def _ellipse(centre: np.ndarray, yaw_rad: float, scale_m: np.ndarray) -> np.ndarray:
-    """(24, 2) outline of one Laplace scale around a waypoint, along and across its heading."""
+def _ellipse(waypoint: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(24, 2) outline of one Laplace scale around a waypoint, along and across its heading; both (4,) of a plan."""
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    along, across = scale_m[0] * np.cos(angle), scale_m[1] * np.sin(angle)
-    cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
-    return np.stack([centre[0] + cos * along - sin * across, centre[1] + sin * along + cos * across], axis=1)
+    along, across = scale[0] * np.cos(angle), scale[1] * np.sin(angle)
+    cos, sin = np.cos(waypoint[2]), np.sin(waypoint[2])
+    return np.stack([waypoint[0] + cos * along - sin * across, waypoint[1] + sin * along + cos * across], axis=1)

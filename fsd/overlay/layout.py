@@ -1,6 +1,6 @@
-"""Where each camera sits in the overlay picture, and what a person may choose about it.
+"""Where each camera stands in the overlay, and the options of the overlay video.
 
-Pixels only; knows neither frames nor plans. Everything is laid out on 1280x720 and scaled to the height asked for.
+Pixels only; knows neither frames nor plans. Everything is laid out on 1280x720 and scaled to the chosen height.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ HEIGHTS_PX = (720, 1080, 1440)
 FRONT_CAMERAS = ("front_main", "front_wide", "front_narrow")
 LAYOUTS = ("surround", "focus")
 WIDE_ASPECT = 1.55
-"""Pictures wider than this are laid out as 16:9, others as 4:3."""
+"""Images wider than this are laid out as 16:9, others as 4:3."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OverlayConfig(Options):
-    """What the overlay video shows; without `layout`, one is chosen that suits the cameras."""
+    """What the overlay video shows."""
 
     heading = "overlay video"
 
@@ -50,11 +50,11 @@ class OverlayConfig(Options):
         super().__post_init__()
         if self.to_s is not None and not self.to_s > self.from_s:
             raise OptionError(
-                "to_s", f"must be later than the begin of the video, {self.from_s:g} s; got {self.to_s:g}"
+                "to_s", f"must be later than the start of the video, {self.from_s:g} s; got {self.to_s:g}"
             )
 
     def shows(self, time_s: float) -> bool:
-        """Whether this moment of the recording is in the video."""
+        """Whether this time of the recording is in the video."""
         return self.from_s <= time_s and (self.to_s is None or time_s < self.to_s)
 
 
@@ -68,22 +68,22 @@ class Box:
     height: int
 
     def scaled(self, factor: float) -> "Box":
-        """The same place on a larger canvas; neighbours stay neighbours."""
+        """The same place on a larger canvas; boxes that touch still touch."""
         x, y = round(self.x * factor), round(self.y * factor)
         right, bottom = round((self.x + self.width) * factor), round((self.y + self.height) * factor)
         return Box(x, y, right - x, bottom - y)
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The whole canvas.
+class OverlayLayout:
+    """Places on the canvas.
 
     Attributes:
         width_px, height_px, header_px: of the canvas and of the line of text at its top.
-        unit: pixels of this canvas per pixel of 1280x720; fonts and lines grow with it.
-        tiles: camera -> box; main: the camera that the plan is drawn into, or None.
-        fills: whether the main picture is cut to fill its box instead of fitted into it.
-        birdseye, gauges: boxes; the former may lie on the main picture.
+        unit: pixels of this canvas per pixel of 1280x720; scales fonts and lines.
+        tiles: camera -> box; main: camera that shows the plan, or None.
+        fills: whether the main image is cropped to fill its box instead of fitted into it.
+        birdseye, gauges: boxes; the former may lie on the main image.
     """
 
     width_px: int
@@ -97,18 +97,12 @@ class Layout:
     gauges: Box
 
 
-def choose_layout(sizes: Mapping[str, tuple[int, int]], config: OverlayConfig | None = None) -> Layout:
-    """Lay out a clip.
-
-    Args:
-        sizes: canonical name -> (width, height) of the cameras that the clip has.
-        config: what was chosen.
-    """
+def choose_layout(sizes: Mapping[str, tuple[int, int]], config: OverlayConfig | None = None) -> OverlayLayout:
+    """Lay out a clip; `sizes` has the (width, height) of each of its cameras."""
     config = config or OverlayConfig()
     shown = [name for name in config.cameras or sizes if name in sizes] or list(sizes)
-    main = next((name for name in shown if name in FRONT_CAMERAS), None)
-    if config.cameras is None:
-        main = next((name for name in FRONT_CAMERAS if name in shown), None)
+    preferred = FRONT_CAMERAS if config.cameras is None else shown
+    main = next((name for name in preferred if name in shown and name in FRONT_CAMERAS), None)
     big = main or shown[0]
     aspects = sorted(sizes[name][0] / sizes[name][1] for name in shown)
     is_wide = aspects[len(aspects) // 2] > WIDE_ASPECT
@@ -116,11 +110,11 @@ def choose_layout(sizes: Mapping[str, tuple[int, int]], config: OverlayConfig | 
     if layout == "focus":
         tiles, birdseye, gauges = _focus(big, [name for name in shown if name != big], is_wide)
     else:
-        tiles, birdseye, gauges = _surround_wide(big) if is_wide else _surround(big)
+        tiles, birdseye, gauges = _surround(big, is_wide)
         if config.cameras is not None:
             tiles = {name: box for name, box in tiles.items() if name in shown}
     factor = config.height_px / BASE_HEIGHT_PX
-    return Layout(
+    return OverlayLayout(
         width_px=round(BASE_WIDTH_PX * factor),
         height_px=config.height_px,
         header_px=round(HEADER_PX * factor),
@@ -136,43 +130,31 @@ def choose_layout(sizes: Mapping[str, tuple[int, int]], config: OverlayConfig | 
 Places = tuple[dict[str, Box], Box, Box]
 
 
-def _others(big: str) -> list[str]:
-    return [*[name for name in FRONT_CAMERAS if name != big][:2], "rear"]
+def _surround(big: str, is_wide: bool) -> Places:
+    """The large image in the middle, left cameras left, right cameras right, the others in a row below.
 
-
-def _surround(big: str) -> Places:
-    """4:3: the front picture in the middle, left cameras left, right cameras right, the rest in a row below."""
-    top = HEADER_PX
+    The gauges stand at the right of that row for 4:3 cameras, in a line of their own for 16:9.
+    """
+    top, height = HEADER_PX, 360 if is_wide else 480
+    side = height // 2
     tiles = {
-        big: Box(320, top, 640, 480),
-        "left_pillar": Box(0, top, 320, 240),
-        "left_repeater": Box(0, top + 240, 320, 240),
-        "right_pillar": Box(960, top, 320, 240),
-        "right_repeater": Box(960, top + 240, 320, 240),
+        big: Box(320, top, 640, height),
+        "left_pillar": Box(0, top, 320, side),
+        "left_repeater": Box(0, top + side, 320, side),
+        "right_pillar": Box(960, top, 320, side),
+        "right_repeater": Box(960, top + side, 320, side),
     }
-    for column, name in enumerate(name for name in _others(big) if name not in tiles):
-        tiles[name] = Box(267 * column, top + 480, 267, 200)
+    others = [*[name for name in FRONT_CAMERAS if name != big][:2], "rear"]
+    edges, row = ((0, 427, 853, 1280), 240) if is_wide else ((0, 267, 534, 801), 200)
+    for column, name in enumerate(name for name in others if name not in tiles):
+        tiles[name] = Box(edges[column], top + height, edges[column + 1] - edges[column], row)
+    if is_wide:
+        return tiles, Box(820, top + 8, 132, 192), Box(0, top + 600, 1280, 80)
     return tiles, Box(804, top + 8, 148, 216), Box(801, top + 480, 479, 200)
 
 
-def _surround_wide(big: str) -> Places:
-    """16:9: the same order, with the gauges as a line at the bottom."""
-    top = HEADER_PX
-    tiles = {
-        big: Box(320, top, 640, 360),
-        "left_pillar": Box(0, top, 320, 180),
-        "left_repeater": Box(0, top + 180, 320, 180),
-        "right_pillar": Box(960, top, 320, 180),
-        "right_repeater": Box(960, top + 180, 320, 180),
-    }
-    edges = (0, 427, 853, 1280)
-    for column, name in enumerate(name for name in _others(big) if name not in tiles):
-        tiles[name] = Box(edges[column], top + 360, edges[column + 1] - edges[column], 240)
-    return tiles, Box(820, top + 8, 132, 192), Box(0, top + 600, 1280, 80)
-
-
 def _focus(big: str, others: list[str], is_wide: bool) -> Places:
-    """One large picture with the gauges below it; bird's-eye view and the other cameras at its right."""
+    """One large image with the gauges below it; bird's-eye view and the other cameras at its right."""
     top = HEADER_PX
     tiles = {big: Box(0, top, 960, 600)}
     columns = 2 if len(others) > 2 else 1

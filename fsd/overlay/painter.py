@@ -1,6 +1,6 @@
-"""One picture of one tick: all cameras, what the compressor looked at, and the plan in the picture and from above.
+"""One image per tick: all cameras, the blocks that the compressor read, and the plan on the road and from above.
 
-Puts the parts together; writes no file. The overlay video and the report's moments are made of these pictures.
+Puts the parts together; writes no file. The overlay video and the report's worst ticks use these images.
 """
 
 import numpy as np
@@ -9,12 +9,12 @@ from PIL import Image, ImageDraw
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, RATE_HZ
-from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, camera_picture, draw_gaze, draw_plan, fitted
+from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, camera_image, draw_gaze, draw_plan, fitted
 from fsd.overlay.gauges import Fonts, birdseye, draw_gauges, fitting_range_m
 from fsd.overlay.layout import Box, OverlayConfig, choose_layout
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult
-from fsd.scoring.driven_path import DrivenPath
+from fsd.scoring.plan_errors import driven_ahead
 
 
 class OverlayPainter:
@@ -22,7 +22,7 @@ class OverlayPainter:
 
     Args:
         clip: for the calibration and the driven path; metadata: of the model, for the header.
-        config: what to show where.
+        config: cameras, layout and size.
     """
 
     def __init__(self, clip: Clip, metadata: PlannerMetadata, config: OverlayConfig | None = None) -> None:
@@ -33,16 +33,15 @@ class OverlayPainter:
         self.layout = choose_layout(sizes, config)
         self._unit = self.layout.unit
         self._fonts = Fonts(self._unit)
-        self._driven = None if clip.ego is None else DrivenPath(clip.ego)
         budget = metadata.budget
         ratio = "" if budget is None else f"{budget.name}, pixels {budget.r_px:.0f}:1, "
         self._facts = f"{ratio}{metadata.precision}"
         self._range_m = 0
 
-    def picture(self, result: StepResult, ego: EgoSample | None, command: str) -> Image.Image:
-        """The picture of one tick, RGB, of the layout's size."""
+    def paint(self, result: StepResult, ego: EgoSample | None, command: str) -> Image.Image:
+        """The RGB image of one tick, of the layout's size."""
         layout, plan = self.layout, result.plan
-        driven = None if self._driven is None else self._driven.waypoints(plan.timestamp_ns)
+        driven = driven_ahead(self._clip.ego, plan.timestamp_ns)
         canvas = Image.new("RGB", (layout.width_px, layout.height_px), PANEL)
         for name, box in layout.tiles.items():
             canvas.paste(self._tile(name, box, result, driven), (box.x, box.y))
@@ -69,33 +68,33 @@ class OverlayPainter:
         else:
             height_px, width_px = frame.y_plane.shape
             view = fitted(width_px, height_px, box.width, box.height, self.layout.fills and is_main)
-            picture = camera_picture(frame, view)
+            image = camera_image(frame, view)
             if compressed is not None:
                 blocks = compressed.patch_block[compressed.patch_camera == index]
-                draw_gaze(picture, view, (width_px, height_px), blocks, self._unit)
+                draw_gaze(image, view, (width_px, height_px), blocks, self._unit)
             camera = self._clip.rig.camera(name)
             if is_main and camera is not None:
-                draw_plan(picture, view, camera, result.plan, driven, self._unit)
-            tile.paste(picture, ((box.width - view.width) // 2, (box.height - view.height) // 2))
-            trouble = "black" if frame.is_black else "stale"
-            note = "" if result.frame_set.is_valid[index] else trouble
+                draw_plan(image, view, camera, result.plan, driven, self._unit)
+            tile.paste(image, ((box.width - view.width) // 2, (box.height - view.height) // 2))
+            fault = "black" if frame.is_black else "stale"
+            note = "" if result.frame_set.is_valid[index] else fault
         age_ms = result.frame_set.age_ns[index] / 1e6 if frame is not None else 0.0
         is_keyframe = compressed is not None and bool(compressed.is_keyframe[index])
         self._label(tile, name, note, age_ms, is_keyframe)
         return tile
 
     def _label(self, tile: Image.Image, name: str, note: str, age_ms: float, is_keyframe: bool) -> None:
-        """Name, age of the picture, what is wrong with it, and a mark when it was committed to memory."""
+        """Camera name, age of its image or its fault, and a frame in the gaze colour at a keyframe."""
         draw, font, unit = ImageDraw.Draw(tile, "RGBA"), self._fonts[12], self._unit
-        words = [(name.replace("_", " "), INK)]
+        texts = [(name.replace("_", " "), INK)]
         if note:
-            words.append((note, WARNING))
+            texts.append((note, WARNING))
         elif age_ms >= 0.5:
-            words.append((f"{age_ms:.0f} ms", DIM))
+            texts.append((f"{age_ms:.0f} ms", DIM))
         x, gap = 7 * unit, 7 * unit
-        width = sum(draw.textlength(text, font) + gap for text, _ in words)
+        width = sum(draw.textlength(text, font) + gap for text, _ in texts)
         draw.rectangle((0, 0, x + width, 19 * unit), fill=(*PANEL, 205))
-        for text, colour in words:
+        for text, colour in texts:
             draw.text((x, 3 * unit), text, fill=colour, font=font)
             x += draw.textlength(text, font) + gap
         edge = (*GAZE, 255) if is_keyframe else (*PANEL, 255)
@@ -106,9 +105,9 @@ class OverlayPainter:
         unit, width = self._unit, self.layout.width_px
         minutes, seconds = divmod(float(plan.tick / RATE_HZ), 60)
         draw.text((14 * unit, 9 * unit), f"{minutes:02.0f}:{seconds:05.2f}", fill=INK, font=self._fonts[20])
-        draw.text((118 * unit, 12 * unit), f"{self._clip.name}", fill=DIM, font=self._fonts[16])
+        draw.text((118 * unit, 12 * unit), self._clip.name, fill=DIM, font=self._fonts[16])
         if not self._metadata.trained:
-            text, font = "UNTRAINED NETWORK: the plan means nothing yet", self._fonts[15]
+            text, font = "UNTRAINED NETWORK: the plan means nothing", self._fonts[15]
             left = width - draw.textlength(text, font) - 24 * unit
             draw.rounded_rectangle((left, 7 * unit, width - 8 * unit, 33 * unit), radius=5 * unit, fill=WARNING)
             draw.text((left + 8 * unit, 11 * unit), text, fill=PANEL, font=font)

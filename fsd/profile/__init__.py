@@ -1,5 +1,5 @@
-"""`fsd profile`: how long a tick takes, how steadily, on what, and for how many joules.
+"""`fsd profile`: latency per tick and its tail, stages, operators, memory and energy, on this machine and modelled.
 
-Statistics (percentiles, deadlines, trend, comparison) know numbers only. Power meters and the device model know no
-pipeline. Scenarios run the real pipeline and leave samples; the report turns samples into figures.
+`scenarios/` runs the production pipeline and samples it, `stats/` works on numbers only, `operators/` reads ONNX
+Runtime's profile, and `energy/` estimates other devices. The page and the terminal show the resulting summary.
 """

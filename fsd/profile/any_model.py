@@ -1,18 +1,17 @@
-"""Profile any ONNX file alone: latency, operators, cost, power, and what other devices would need for it.
+"""Profile any ONNX file alone: latency, operators, cost, power, and estimates for other devices.
 
-Needs no fsd metadata and no recording. Inputs are random, of the shapes that the file declares, so the latency of a
-model that depends on their content is not representative.
+Needs no fsd metadata and no recording. Inputs are random and of the declared shapes, so the latency of a model whose
+speed depends on their content is not representative.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
 from fsd.data.errors import ModelError, UsageError
-from fsd.meters.power import EnergyMeter
 from fsd.networks.onnx_session import open_session, session_signature
 from fsd.outputs.profile_summary import ColdStart, ProfiledModelInfo, ProfileSummary
 from fsd.outputs.progress import ProgressCallback, print_progress
@@ -21,12 +20,12 @@ from fsd.outputs.run_info import ClipInfo
 from fsd.profile.config import ProfileConfig
 from fsd.profile.operators.operator_times import count_cost
 from fsd.profile.operators.runtime_trace import OperatorEvent, profiled_runs, shapes_run
-from fsd.profile.profile import describe_inputs
-from fsd.profile.profile_record import Machine, ProfileRecord
-from fsd.profile.resources import ResourceTrack
-from fsd.profile.samples import TickSamples
-from fsd.profile.scenarios import NO_AGES, ScenarioRun
+from fsd.profile.profile_record import Machine, ProfileRecord, describe_inputs
+from fsd.profile.scenarios.runs import model_only
 from fsd.profile.trace import ChromeTrace
+from fsd.profile.traced_run import add_operators
+
+SETTINGS = ("threads", "device", "ticks", "seed")
 
 
 def profile_model(
@@ -35,13 +34,13 @@ def profile_model(
     config: ProfileConfig,
     progress: ProgressCallback = print_progress,
 ) -> ProfileSummary:
-    """Profile one file; writes what `profile` writes.
+    """Profile one file and write the files that `profile` writes.
 
     Args:
-        shapes: of inputs whose declared shape is not fixed; a free size that is not given counts as 1.
+        shapes: of inputs whose declared shape is not fixed; a free size that is not given becomes 1.
 
     Raises:
-        ModelError: ONNX Runtime cannot load the file, or cannot run it with such inputs.
+        ModelError: ONNX Runtime cannot load the file, or cannot run it with these inputs.
         UsageError: a shape is given for an input that the model does not have.
     """
     make_result_folder(config.out)
@@ -53,18 +52,17 @@ def profile_model(
     feeds = _random_feeds(session, shapes, config.seed)
     progress(f"model-only: {config.ticks} runs")
     first_ms = _first_run_ms(session, feeds, model)
-    run = _measure(session, feeds, config, machine.meters)
+
+    def run_model() -> float:
+        session.run(None, feeds)
+        return 0.0
+
+    run = model_only(run_model, config.ticks, config.warm_up, machine.meters)
     progress(f"tracing {config.trace_ticks} runs with the runtime's profile on")
     operator_runs = profiled_runs(model, feeds, config.threads, config.trace_ticks, config.device)
     record = ProfileRecord(
         machine=machine,
-        settings={
-            "threads": config.threads,
-            "decode_workers": 0,
-            "device": config.device,
-            "ticks": config.ticks,
-            "seed": config.seed,
-        },
+        settings={name: getattr(config, name) for name in SETTINGS} | {"decode_workers": 0},
         clip=ClipInfo(name="random inputs"),
         model=ProfiledModelInfo(name=model.stem, file_bytes=model.stat().st_size, inputs=describe_inputs(feeds)),
         network="not one of ours; inputs are random",
@@ -80,10 +78,10 @@ def profile_model(
 
 
 def shape_of(text: str) -> tuple[str, tuple[int, ...]]:
-    """`input=1,3,224,224` as a name and a shape.
+    """Parse `input=1,3,224,224` into a name and a shape.
 
     Raises:
-        UsageError: it does not read like that.
+        UsageError: the text has another form, or a size below 1.
     """
     name, _, sizes = text.partition("=")
     try:
@@ -106,7 +104,7 @@ def _random_feeds(
     feeds: dict[str, np.ndarray] = {}
     for name, (declared, dtype) in inputs.items():
         if dtype.startswith("tensor("):
-            raise ModelError(f"Input {name} is of type {dtype}, for which there are no random values.")
+            raise ModelError(f"Input {name} is of type {dtype}, which cannot be filled with random values.")
         shape = shapes.get(name, tuple(size if size > 0 else 1 for size in declared))
         is_float = np.issubdtype(np.dtype(dtype), np.floating)
         values = rng.normal(size=shape) if is_float else rng.integers(0, 2, shape)
@@ -126,29 +124,11 @@ def _first_run_ms(session: ort.InferenceSession, feeds: dict[str, np.ndarray], m
     return (time.perf_counter_ns() - start_ns) / 1e6
 
 
-def _measure(
-    session: ort.InferenceSession, feeds: dict[str, np.ndarray], config: ProfileConfig, meters: Sequence[EnergyMeter]
-) -> ScenarioRun:
-    samples = TickSamples(config.ticks)
-    for _ in range(config.warm_up):
-        session.run(None, feeds)
-    start_ns = time.perf_counter_ns()
-    with ResourceTrack(config.ticks * 0.1, meters) as resources:
-        for tick in range(config.ticks):
-            due_ns = time.perf_counter_ns()
-            session.run(None, feeds)
-            done_ns = time.perf_counter_ns()
-            samples.add(tick, due_ns, done_ns, done_ns, (0, 0, 0, 0, 0, (done_ns - due_ns) / 1e6, 0, 0), NO_AGES)
-    return ScenarioRun("model-only", samples, resources, config.warm_up, start_ns)
-
-
 def _trace(runs: list[list[OperatorEvent]]) -> ChromeTrace:
     trace = ChromeTrace("fsd profile")
     for number, events in enumerate(runs):
         if events:
             end_us = max(event.start_us + event.duration_us for event in events)
             trace.span("model", f"run {number}", events[0].start_us * 1000, end_us * 1000)
-        for event in events:
-            end_us = event.start_us + event.duration_us
-            trace.span("model", event.name, event.start_us * 1000, end_us * 1000, {"operator": event.kind})
+        add_operators(trace, "model", events, 0)
     return trace

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
 from fsd.html.axes import Axis, thinned
 from fsd.html.charts import Chart, Colour, Key, Series, line_chart
-from fsd.profile.samples import STAGES, TickSamples
+from fsd.outputs.profile_scenario import MemoryTimeline
+from fsd.outputs.profile_summary import MachinePeaks, OperatorSummary
+from fsd.profile.scenarios.samples import STAGES, TickSamples
 
 MAX_DOTS = 3000
 TAIL_POINTS = 600
@@ -74,16 +75,16 @@ def timeline(latency_ms: np.ndarray, limit_ms: float, rate_hz: float) -> Markup:
     return chart.html()
 
 
-def memory(timeline: Mapping[str, Sequence[float]]) -> Markup:
-    """Resident memory over the run; the scale does not begin at zero, and spans at least a few MiB."""
-    mib = np.array(timeline["mib"], np.float64)
+def memory(timeline: MemoryTimeline) -> Markup:
+    """Resident memory over the run; the axis does not begin at zero and spans at least 4 MiB."""
+    mib = np.array(timeline.mib, np.float64)
     middle, reach = 0.5 * (mib.min() + mib.max()), max(0.6 * float(np.ptp(mib)), 2.0)
     axis = Axis("MiB", float(middle - reach), float(middle + reach))
-    return line_chart(np.array(timeline["seconds"]), [Series("resident", "blue", mib)], "MiB", y_axis=axis)
+    return line_chart(np.array(timeline.seconds), [Series("resident", "blue", mib)], "MiB", y_axis=axis)
 
 
 def waterfall(samples: TickSamples, limit_ms: float) -> Markup:
-    """The stages one after the other, each as long as its mean; means add up, percentiles do not."""
+    """Mean duration of each stage, in order; means add up, percentiles do not."""
     means = {stage: float(samples.stage_ms(stage).mean()) for stage in STAGES}
     total_ms = sum(means.values())
     rows = [(len(STAGES) - index - 0.5, stage) for index, stage in enumerate(STAGES)]
@@ -102,14 +103,14 @@ def waterfall(samples: TickSamples, limit_ms: float) -> Markup:
     return chart.html()
 
 
-def roofline(operators: Sequence[Mapping[str, Any]], peaks: Mapping[str, Any]) -> Markup:
-    """Every operator with multiplications under the machine's measured roofs."""
-    working = [each for each in operators if each["macs"] and each["median_us"] and each["bytes"]]
-    is_int8 = np.array([each["is_int8"] for each in working], bool)
-    intensity = np.array([each["macs"] / each["bytes"] for each in working])
-    rate = np.array([each["macs"] / each["median_us"] / 1e3 for each in working])
+def roofline(operators: Sequence[OperatorSummary], peaks: MachinePeaks) -> Markup:
+    """Every operator with multiplications, and the machine's measured limits."""
+    working = [each for each in operators if each.macs and each.median_us and each.bytes]
+    is_int8 = np.array([each.is_int8 for each in working], bool)
+    intensity = np.array([each.macs / each.bytes for each in working])
+    rate = np.array([each.macs / each.median_us / 1e3 for each in working])
     x_low, x_high = _decades(intensity.min(initial=1.0), intensity.max(initial=100.0))
-    y_low, y_high = _decades(rate.min(initial=1.0), peaks["int8_gmac_s"] * 1.5)
+    y_low, y_high = _decades(rate.min(initial=1.0), peaks.int8_gmac_s * 1.5)
     chart = Chart(
         Axis("multiply-accumulates per byte", x_low, x_high, is_log=True),
         Axis("GMAC/s", y_low, y_high, is_log=True),
@@ -117,12 +118,14 @@ def roofline(operators: Sequence[Mapping[str, Any]], peaks: Mapping[str, Any]) -
         height_px=300,
     )
     x = np.geomspace(x_low, x_high, 60)
-    kinds: tuple[tuple[str, Colour, np.ndarray], ...] = (("int8", "blue", is_int8), ("fp32", "orange", ~is_int8))
-    for kind, colour, is_kind in kinds:
-        peak = peaks[f"{kind}_gmac_s"]
-        chart.line(x, Series("", colour, np.minimum(x * peaks["copy_gb_s"], peak)))
+    kinds: tuple[tuple[str, float, Colour, np.ndarray], ...] = (
+        ("INT8", peaks.int8_gmac_s, "blue", is_int8),
+        ("FP32", peaks.fp32_gmac_s, "orange", ~is_int8),
+    )
+    for kind, peak, colour, is_kind in kinds:
+        chart.line(x, Series("", colour, np.minimum(x * peaks.copy_gb_s, peak)))
         chart.points(intensity[is_kind], rate[is_kind], colour, radius_px=2.5)
-        chart.keys.append(Key(f"{kind.upper()}, {peak:.0f} GMAC/s at {peaks['copy_gb_s']:.0f} GB/s", colour))
+        chart.keys.append(Key(f"{kind}, {peak:.0f} GMAC/s at {peaks.copy_gb_s:.0f} GB/s", colour))
     return chart.html()
 
 

@@ -1,4 +1,4 @@
-"""Cold start: how long a new process takes to its first plan. Runs in a child process."""
+"""Cold start: the time from the start of a new process to its first plan, measured in a child process."""
 
 import json
 import subprocess
@@ -15,28 +15,19 @@ CHILD = "from fsd.profile.cold_start import report_first_plan; report_first_plan
 
 
 def measure_cold_start(clip: Path, config: ProfileConfig) -> ColdStart:
-    """Start a process and let it plan one tick of `clip` with the cameras, model, device and threads of `config`.
+    """Plan one tick of `clip` in a new process, with the cameras, model, device and threads of `config`.
 
-    Returns:
-        Milliseconds: `process` from the start of the process to its first plan, of which `imports` (with the start of
-        Python), `load` (open the recording, load the model) and `first_tick` (decode, compile or load kernels, plan).
-        The file cache is whatever it was: warm, if anything has run before.
+    The import of modules includes the start of Python, the load opens the recording and the model, and the first tick
+    decodes, compiles or loads kernels, and plans. The file cache is not cleared.
 
     Raises:
-        ClipError: the child failed, with its message.
+        ClipError: the child failed; includes its message.
     """
-    arguments = json.dumps(
-        {
-            "clip": str(clip),
-            "cameras": None if config.cameras is None else {name: str(path) for name, path in config.cameras.items()},
-            "model": None if config.model is None else str(config.model),
-            "adapter": None if config.adapter is None else str(config.adapter),
-            "device": config.device,
-            "threads": config.threads,
-            "workers": config.decode_workers,
-        }
-    )
-    # -P: the current folder stays off the import path, where a folder named `compression` would hide Python's own.
+    settings = {
+        name: getattr(config, name) for name in ("cameras", "model", "adapter", "device", "threads", "decode_workers")
+    }
+    arguments = json.dumps({"clip": clip, **settings}, default=str)
+    # -P: a folder `compression` in the current folder would hide the standard library's module of that name.
     command = [sys.executable, "-P", "-c", CHILD, arguments]
     start_ns = time.monotonic_ns()
     child = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
@@ -53,10 +44,10 @@ def measure_cold_start(clip: Path, config: ProfileConfig) -> ColdStart:
 
 
 def report_first_plan() -> None:
-    """In the child: plan one tick and print the time of each step; parent and child share the monotonic clock."""
+    """In the child: plan one tick and print the time of each step, on the monotonic clock that both processes share."""
     from fsd.data.clip import open_clip
-    from fsd.profile.scenarios import first_plan_ms
-    from fsd.profile.timed_pipeline import TimedPipeline
+    from fsd.profile.scenarios.runs import first_plan_ms
+    from fsd.profile.scenarios.timed_pipeline import TimedPipeline
     from fsd.third_party.open_planner import open_planner
 
     imported_ns = time.monotonic_ns()
@@ -67,6 +58,6 @@ def report_first_plan() -> None:
     planner = open_planner(clip.rig, model, adapter, given["threads"], given["device"])
     loaded_ns = time.monotonic_ns()
     with TimedPipeline(clip, planner) as pipeline:
-        first_plan_ms(pipeline, given["workers"])
+        first_plan_ms(pipeline, given["decode_workers"])
         planned_ns = time.monotonic_ns()
     print(json.dumps({"imported": imported_ns, "loaded": loaded_ns, "planned": planned_ns}))

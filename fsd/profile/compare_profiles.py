@@ -1,22 +1,23 @@
-"""Compare two profiles: what changed around them, and whether the latencies changed by more than noise."""
+"""Compare two profiles: differences in settings and machine, and whether latencies differ by more than noise."""
 
 from pathlib import Path
 
 import msgspec
 
 from fsd.data.errors import UsageError
-from fsd.outputs.compare_summary import PercentileChange, ProfileComparison, ScenarioChange
+from fsd.outputs.compare_summary import ProfileComparison, ScenarioChange
 from fsd.outputs.profile_summary import ProfileSummary
 from fsd.outputs.summary_file import load_summary
-from fsd.profile.samples import read_latencies
+from fsd.profile.scenarios.samples import read_latencies
 from fsd.profile.stats.comparison import BLOCK_TICKS, compare, drift_between
 from fsd.profile.stats.percentiles import samples_needed
 
 RANKS = (50.0, 90.0, 99.0)
 CONTEXT = ("machine", "config", "clip", "model", "network_cost")
-"""Parts of a summary that explain a change; the latencies compare what is measured among them."""
+"""Parts of a summary that may explain a change in latency."""
 
 MEASURED = {"operator_ms", "gmac_s", "share_of_peak"}
+"""Fields of `network_cost` that are measured, not settings."""
 
 
 def compare_profiles(old: Path, new: Path) -> ProfileComparison:
@@ -38,28 +39,18 @@ def compare_profiles(old: Path, new: Path) -> ProfileComparison:
 
 def _scenario(old: Path, new: Path, name: str, drift: float) -> ScenarioChange:
     before, after = (read_latencies(path.parent / "samples.parquet", name) for path in (old, new))
-    rows = []
-    for rank in RANKS:
-        if min(len(before), len(after)) >= max(samples_needed(rank), 2 * BLOCK_TICKS):
-            change = compare(before, after, rank, drift)
-            rows.append(
-                PercentileChange(
-                    percentile=f"p{rank:g}",
-                    old_ms=change.old,
-                    new_ms=change.new,
-                    ratio=change.ratio,
-                    low_95=change.low,
-                    high_95=change.high,
-                    verdict=change.verdict,
-                )
-            )
-    return ScenarioChange(samples=(len(before), len(after)), percentiles=tuple(rows))
+    fewest = min(len(before), len(after))
+    supported = [rank for rank in RANKS if fewest >= max(samples_needed(rank), 2 * BLOCK_TICKS)]
+    return ScenarioChange(
+        samples=(len(before), len(after)),
+        percentiles=tuple(compare(before, after, rank, drift) for rank in supported),
+    )
 
 
 def _load(path: Path) -> ProfileSummary:
     summary = load_summary(path, ProfileSummary)
     if not (path.parent / "samples.parquet").exists():
-        raise UsageError(f"There is no samples.parquet beside {path}. Keep the two files together.")
+        raise UsageError(f"There is no samples.parquet beside {path}. Keep both files in one folder.")
     return summary
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from fsd.data.frames import TICK_MS, TICK_NS
 from fsd.data.options import Options, option, results_folder
 from fsd.data.recording_options import CameraOptions
-from fsd.profile.camera_timing import CameraTiming
 from fsd.profile.energy.devices import devices
+from fsd.profile.scenarios.camera_timing import CameraTiming
 from fsd.runtime.options import ModelOptions
 
 PACED = "constant-stream"
@@ -17,14 +17,14 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
 def seconds_of(text: str) -> float:
-    """`90s`, `30m`, `1.5h` or plain seconds, as seconds.
+    """Parse `90s`, `30m`, `1.5h` or plain seconds.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text has another form.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
     if not match:
-        raise ValueError(f"A duration reads 90s, 30m or 1h, got {text!r}.")
+        raise ValueError(f"A duration has the form 90s, 30m or 1h, got {text!r}.")
     return float(match[1]) * _UNITS_S[match[2] or "s"]
 
 
@@ -90,16 +90,12 @@ class ProfileConfig(GateOptions, CameraTiming, ModelOptions, CameraOptions):
     )
     trace_ticks: int = option(36, "ticks in the timeline trace.json", at_least=1)
 
-    def timing(self) -> CameraTiming:
-        """When the cameras capture."""
-        return CameraTiming(self.skew, self.jitter_ms, self.seed)
-
     @property
     def limit_ms(self) -> float:
-        """The deadline that misses are counted against: the given one, or one tick."""
+        """The deadline for counting misses: the given one, or one tick."""
         return TICK_MS if self.deadline_ms is None else self.deadline_ms
 
     @property
     def paced_ticks(self) -> int:
-        """How many ticks of constant stream to sample."""
+        """Ticks of the constant stream to sample."""
         return self.ticks if self.soak_s is None else max(1, round(self.soak_s * 1e9 / TICK_NS))

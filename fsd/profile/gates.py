@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from fsd.meters.quantity import Quantity
 from fsd.outputs.profile_scenario import ScenarioSummary
 from fsd.outputs.profile_summary import DeviceEstimate, Gate
-from fsd.profile.config import ProfileConfig
-from fsd.profile.scenario_summary import PACED
+from fsd.profile.config import PACED, ProfileConfig
 from fsd.profile.stats.percentiles import samples_needed
 
 DEADLINE_RANKS = ("p99.9", "p99")
-"""A deadline is judged at the first of these that the samples support; nothing lower describes a tail."""
+"""A deadline is judged at the first of these that the samples support."""
 
 
 def judge(
@@ -34,10 +33,10 @@ def deadline_gate(name: str, scenario: ScenarioSummary, limit_ms: float) -> Gate
     reached_ms = None if rank is None else latency.value(rank)
     if rank is None or reached_ms is None:
         because = (
-            f"{name}: {latency.samples} samples say nothing about p99, which needs {samples_needed(99.0)}; use --ticks"
+            f"{name}: {latency.samples} samples are too few for p99, which needs {samples_needed(99.0)}; raise --ticks"
         )
         return Gate(name="deadline-ms", limit=limit_ms, is_met=False, because=because)
-    # Skipped ticks are above every limit: they raise the percentile by their share.
+    # Skipped ticks are not in the percentile, but they miss every deadline: count them as well.
     allowed_misses = deadline.ticks * (1 - float(rank[1:]) / 100)
     because = (
         f"{name}: {rank} {reached_ms:.2f} ms measured, n = {latency.samples}, against {limit_ms:g} ms; "
@@ -50,12 +49,7 @@ def deadline_gate(name: str, scenario: ScenarioSummary, limit_ms: float) -> Gate
 
 
 def power_gate(watts: Quantity, estimate: DeviceEstimate, limit_w: float) -> Gate:
-    """Compare measured watts with a budget; without a meter, the modelled ones of a device, at their high end.
-
-    Args:
-        watts: of the paced scenario.
-        estimate: for the device that was asked about.
-    """
+    """Compare the measured watts of the paced scenario with a budget; without a meter, the high end of an estimate."""
     if watts.value is not None:
         because = f"{watts.value:.1f} W measured ({watts.source}) against {limit_w:g} W"
         return Gate(name="budget-watts", limit=limit_w, is_met=watts.value <= limit_w, because=because)

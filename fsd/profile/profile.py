@@ -1,35 +1,33 @@
 """Profile a recording on this machine: run all scenarios, write all files, and judge the gates.
 
-The order matters: the machine's own peaks are measured first, its own stalls around the paced run, and the traced run
-comes last, where it cannot disturb the others.
+The machine's peaks are measured first, its stalls right before and after the paced run, and the traced run comes last,
+because it slows the network down.
 """
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from importlib import resources as package_files
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from fsd.data.clip import Clip, open_clip
 from fsd.data.errors import ClipError
 from fsd.data.frames import TICK_S
 from fsd.meters.power import EnergyMeter
-from fsd.networks.contract import TensorSpec
+from fsd.outputs.profile_scenario import MachineStallSummary
 from fsd.outputs.profile_summary import ProfiledModelInfo, ProfileSummary, Setting
 from fsd.outputs.progress import ProgressCallback, print_progress
 from fsd.outputs.run_folder import make_result_folder
 from fsd.outputs.run_info import clip_info, describe_training
 from fsd.profile.cold_start import measure_cold_start
 from fsd.profile.config import PACED, ProfileConfig
-from fsd.profile.control_thread import MachineStalls, measure_stalls, merge_stalls
 from fsd.profile.operators.operator_times import count_cost
 from fsd.profile.operators.runtime_trace import shapes_run
-from fsd.profile.profile_record import Machine, ProfileRecord
-from fsd.profile.scenarios import ScenarioRun, constant_stream, flat_out, model_only, single_stream
-from fsd.profile.timed_pipeline import TimedPipeline
+from fsd.profile.profile_record import Machine, ProfileRecord, describe_inputs
+from fsd.profile.scenarios.machine_stalls import measure_stalls, merge_stalls
+from fsd.profile.scenarios.runs import ScenarioRun, constant_stream, flat_out, model_only, single_stream
+from fsd.profile.scenarios.timed_pipeline import TimedPipeline
 from fsd.profile.traced_run import trace_run
 from fsd.runtime.planner import Planner
 from fsd.third_party.open_planner import open_planner
@@ -47,12 +45,12 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
     """
     with ExitStack() as stack:
         clip = open_clip(_clip_path(config, stack), config.cameras)
-        # First, so that a model or a device that cannot be used is reported at once.
+        # First, so that an unusable model or device is reported before any measurement.
         planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
         make_result_folder(config.out)
         progress("measuring the machine's peaks")
         machine = Machine(config.threads)
-        progress("cold start, in a process of its own")
+        progress("cold start, in a separate process")
         cold_start = measure_cold_start(clip.path, config)
         runs, stalls = _run_scenarios(config, clip, planner, machine.meters, progress)
         progress(f"tracing {config.trace_ticks} ticks with the runtime's profile on")
@@ -79,28 +77,27 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
 
 def _run_scenarios(
     config: ProfileConfig, clip: Clip, planner: Planner, meters: list[EnergyMeter], progress: ProgressCallback
-) -> tuple[list[ScenarioRun], MachineStalls | None]:
+) -> tuple[list[ScenarioRun], MachineStallSummary | None]:
     runs: list[ScenarioRun] = []
-    stalls: MachineStalls | None = None
+    measured = []
     workers, warm_up = config.decode_workers, config.warm_up
     with TimedPipeline(clip, planner) as pipeline:
         if PACED in config.scenarios:
             progress(f"constant-stream: {config.paced_ticks} ticks at 36 Hz ({config.paced_ticks * TICK_S:.0f} s)")
-            measured = [measure_stalls(config.control_s)] if config.control_s else []
-            runs.append(constant_stream(pipeline, config.paced_ticks, workers, config.timing(), warm_up, meters))
+            if config.control_s:
+                measured.append(measure_stalls(config.control_s))
+            runs.append(constant_stream(pipeline, config.paced_ticks, workers, warm_up, meters, timing=config))
             if runs[-1].was_interrupted:
                 return runs, merge_stalls(measured) if measured else None
-            measured += [measure_stalls(config.control_s)] if config.control_s else []
-            stalls = merge_stalls(measured) if measured else None
-        if "single-stream" in config.scenarios:
-            progress(f"single-stream: {config.ticks} ticks")
-            runs.append(single_stream(pipeline, config.ticks, workers, warm_up, meters))
-        if "flat-out" in config.scenarios:
-            progress(f"flat-out: {config.ticks} ticks")
-            runs.append(flat_out(pipeline, config.ticks, workers, warm_up, meters))
+            if config.control_s:
+                measured.append(measure_stalls(config.control_s))
+        for name, scenario in (("single-stream", single_stream), ("flat-out", flat_out)):
+            if name in config.scenarios:
+                progress(f"{name}: {config.ticks} ticks")
+                runs.append(scenario(pipeline, config.ticks, workers, warm_up, meters))
         progress(f"model-only: {config.ticks} ticks")
-        runs.append(model_only(pipeline, config.ticks, warm_up, meters))
-    return runs, stalls
+        runs.append(model_only(planner.rerun_last, config.ticks, warm_up, meters))
+    return runs, merge_stalls(measured) if measured else None
 
 
 def _clip_path(config: ProfileConfig, stack: ExitStack) -> Path:
@@ -108,7 +105,7 @@ def _clip_path(config: ProfileConfig, stack: ExitStack) -> Path:
         return config.clip
     packaged = package_files.files("fsd") / "demo_clip"
     if not packaged.is_dir():
-        raise ClipError("This installation has no packaged recording. Name one: fsd profile CLIP.")
+        raise ClipError("This installation has no packaged recording. Give a recording: fsd profile CLIP.")
     return stack.enter_context(package_files.as_file(packaged))
 
 
@@ -120,18 +117,13 @@ def _settings(config: ProfileConfig) -> dict[str, Setting]:
 
 def _model(planner: Planner) -> ProfiledModelInfo:
     metadata = planner.metadata
-    found = ProfiledModelInfo(
+    model = ProfiledModelInfo(
         name=metadata.name,
         precision=metadata.precision,
         weights_sha256=metadata.weights_sha256,
         file_bytes=planner.model.stat().st_size,
     )
     if metadata.budget is not None:
-        return msgspec.structs.replace(found, budget=metadata.budget.name)
+        return msgspec.structs.replace(model, budget=metadata.budget.name)
     inputs = describe_inputs(metadata.inputs)
-    return msgspec.structs.replace(found, adapter=metadata.name, inputs=inputs, state_pairs=len(metadata.state))
-
-
-def describe_inputs(inputs: Mapping[str, TensorSpec | np.ndarray]) -> str:
-    """Names, types and shapes of a network's inputs."""
-    return ", ".join(f"{name} {each.dtype}{list(each.shape)}" for name, each in inputs.items())
+    return msgspec.structs.replace(model, adapter=metadata.name, inputs=inputs, state_pairs=len(metadata.state))

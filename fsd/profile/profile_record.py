@@ -1,19 +1,20 @@
-"""Summarises what a profile measured and writes all of its files; the same for the whole path and for a model alone."""
+"""Summarise the measurements of a profile and write its files, for a recording and for a model alone."""
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import msgspec
+import numpy as np
 
 from fsd.meters.machine import describe_machine
-from fsd.meters.power import EnergyMeter, find_meters
+from fsd.meters.power import find_meters
+from fsd.networks.contract import TensorSpec
 from fsd.networks.devices import CPU_DEVICES
 from fsd.networks.network_cost import NetworkCost
+from fsd.outputs.profile_scenario import MachineStallSummary
 from fsd.outputs.profile_summary import (
     ColdStart,
     Execution,
-    MachinePeaks,
     MetersFound,
     ProfiledModelInfo,
     ProfileSummary,
@@ -21,44 +22,38 @@ from fsd.outputs.profile_summary import (
 )
 from fsd.outputs.run_info import ClipInfo
 from fsd.outputs.summary_file import write_summary
-from fsd.profile.config import ProfileConfig
-from fsd.profile.control_thread import MachineStalls
-from fsd.profile.energy.energy_model import Assumptions
+from fsd.profile.config import PACED, ProfileConfig
+from fsd.profile.energy.energy_model import Assumptions, estimate_all, if_it_fits, largest_that_fits
+from fsd.profile.energy.validation import validate
 from fsd.profile.gates import judge
 from fsd.profile.operators.machine_peaks import measure_peaks
-from fsd.profile.operators.network_metrics import cost_on_roofline, estimate_all, highest_rates, largest_that_fits
-from fsd.profile.operators.operator_times import by_module, providers_of, time_operators
+from fsd.profile.operators.operator_times import by_module, cost_on_roofline, providers_of, time_operators
 from fsd.profile.operators.runtime_trace import OperatorEvent
 from fsd.profile.report import write_report
-from fsd.profile.samples import write_samples
-from fsd.profile.scenario_summary import PACED, summarise
-from fsd.profile.scenarios import ScenarioRun
+from fsd.profile.scenarios.runs import ScenarioRun
+from fsd.profile.scenarios.samples import write_samples
+from fsd.profile.scenarios.summary import summarise
 from fsd.profile.trace import ChromeTrace
-from fsd.profile.validation import validate
 
 
-@dataclass
 class Machine:
-    """The machine before the run: its own peaks and its energy meters, measured when this is made."""
+    """The machine before the run: its peaks and its energy meters, measured by the constructor."""
 
-    threads: int
-    started_s: float = field(default_factory=time.time)
-
-    def __post_init__(self) -> None:
-        self.peaks: MachinePeaks = measure_peaks(self.threads)
-        self.meters: list[EnergyMeter]
+    def __init__(self, threads: int) -> None:
+        self.started_s = time.time()
+        self.peaks = measure_peaks(threads)
         self.meters, self.missing_meters = find_meters()
 
 
 @dataclass(frozen=True)
 class ProfileRecord:
-    """Everything that was measured.
+    """All measurements of a profile.
 
     Attributes:
         settings: for the summary; network: whether it is trained.
         is_one_size: the network has no other budget profiles.
         stalls: of the machine around the paced run; None if not measured.
-        cost: of one tick; operator_runs: traced.
+        cost: of one tick; operator_runs: traced operators per run.
     """
 
     machine: Machine
@@ -69,25 +64,24 @@ class ProfileRecord:
     is_one_size: bool
     cold_start: ColdStart
     runs: Sequence[ScenarioRun]
-    stalls: MachineStalls | None
+    stalls: MachineStallSummary | None
     cost: NetworkCost
     operator_runs: Sequence[Sequence[OperatorEvent]]
     trace: ChromeTrace
 
     def write(self, config: ProfileConfig) -> ProfileSummary:
         """Write `summary.json`, `samples.parquet`, `trace.json` and `report.html` to `config.out`."""
-        summary = self.summary(config)
+        summary = self._summary(config)
         samples = {run.name: run.samples for run in self.runs}
         write_samples(config.out / "samples.parquet", samples)
         self.trace.write(config.out / "trace.json")
         write_summary(config.out, summary)
-        write_report(config.out / "report.html", msgspec.to_builtins(summary), samples)
+        write_report(config.out / "report.html", summary, samples)
         return summary
 
-    def summary(self, config: ProfileConfig) -> ProfileSummary:
-        """The content of `summary.json`."""
+    def _summary(self, config: ProfileConfig) -> ProfileSummary:
         peaks, meters = self.machine.peaks, self.machine.meters
-        cpu_peaks = peaks if config.device in CPU_DEVICES else None  # a network elsewhere is not compared with them
+        cpu_peaks = peaks if config.device in CPU_DEVICES else None  # those of other devices are unknown
         operators = time_operators(self.cost, self.operator_runs, cpu_peaks)
         estimates = estimate_all(self.cost, config.limit_ms, config.budget_watts)
         scenarios = {run.name: summarise(run, config.limit_ms, self.stalls) for run in self.runs}
@@ -105,16 +99,21 @@ class ProfileRecord:
             execution=Execution(device=config.device, operators=providers_of(self.operator_runs)),
             network_cost=cost_on_roofline(self.cost, cpu_peaks, operators),
             modules=by_module(operators),
-            operators=tuple(each.summary() for each in operators),
+            operators=operators,
             devices=estimates,
             assumptions=str(Assumptions()),
-            largest_that_fits=highest_rates(estimates)
+            largest_that_fits={each.device: if_it_fits("as it is", each) for each in estimates}
             if self.is_one_size
             else largest_that_fits(config.limit_ms, config.budget_watts),
-            # Only the paced run can be compared with the model, which is for 36 Hz.
+            # The model is for 36 Hz, the rate of the paced run.
             validation=validate(config.device, meters, scenarios[PACED].energy, estimates)
             if PACED in scenarios
             else (),
             meters=MetersFound(found=tuple(meter.name for meter in meters), missing=tuple(self.machine.missing_meters)),
             gates=judge(config, scenarios, estimates),
         )
+
+
+def describe_inputs(inputs: Mapping[str, TensorSpec | np.ndarray]) -> str:
+    """Names, types and shapes of a network's inputs."""
+    return ", ".join(f"{name} {each.dtype}{list(each.shape)}" for name, each in inputs.items())

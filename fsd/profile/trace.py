@@ -1,4 +1,4 @@
-"""Spans of a run as Chrome trace events: `trace.json`, which opens in Perfetto (ui.perfetto.dev) and chrome://tracing.
+"""Write the spans of a run as Chrome trace events: `trace.json`, for Perfetto (ui.perfetto.dev) and chrome://tracing.
 
 All times are those of `time.perf_counter_ns`; the file counts microseconds from the first event.
 
@@ -15,7 +15,7 @@ from fsd.data.files import write_text
 
 
 class ChromeTrace:
-    """Collects events and writes them. Tracks are rows of the viewer, made on first use, in that order."""
+    """Collects events and writes them. Tracks are rows of the viewer, in the order of their first use."""
 
     def __init__(self, process_name: str) -> None:
         self._process_name = process_name
@@ -25,7 +25,7 @@ class ChromeTrace:
     def span(
         self, track: str, name: str, start_ns: int, end_ns: int, arguments: Mapping[str, Any] | None = None
     ) -> None:
-        """A named stretch of time on a track; spans of one track may nest but not cross."""
+        """A named period on a track; spans of one track may nest but must not overlap otherwise."""
         event = {"ph": "X", "name": name, "tid": self._track(track), "ts_ns": start_ns, "dur_ns": end_ns - start_ns}
         if arguments:
             event["args"] = dict(arguments)
@@ -36,11 +36,8 @@ class ChromeTrace:
         self._events.append({"ph": "C", "name": name, "tid": 0, "ts_ns": time_ns, "args": {name: value}})
 
     def mark(self, track: str, name: str, time_ns: int) -> None:
-        """A moment: a missed deadline."""
+        """A single point in time, such as a missed deadline."""
         self._events.append({"ph": "i", "s": "t", "name": name, "tid": self._track(track), "ts_ns": time_ns})
-
-    def __len__(self) -> int:
-        return len(self._events)
 
     def write(self, path: Path) -> None:
         """Write the file, events in the order of time."""
@@ -53,7 +50,7 @@ class ChromeTrace:
                 {"ph": "M", "name": "thread_sort_index", "pid": process, "tid": number, "args": {"sort_index": number}}
             )
         events = []
-        # A parent starts with its child and lasts longer: viewers want it first.
+        # A parent span may start with its child and ends later; viewers need the parent first.
         for event in sorted(self._events, key=lambda event: (event["ts_ns"], -event.get("dur_ns", 0))):
             out = {key: value for key, value in event.items() if not key.endswith("_ns")}
             out |= {"pid": process, "ts": (event["ts_ns"] - first_ns) / 1e3}

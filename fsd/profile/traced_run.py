@@ -1,20 +1,21 @@
-"""A short run with all instruments on: pipeline stages, decoder threads and ONNX Runtime's operators on one clock.
+"""A short run that traces pipeline stages, decoder threads and ONNX Runtime's operators on one clock.
 
 Its latencies are not reported: ONNX Runtime's profile slows the network down.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 
 from fsd.data.clip import Clip
 from fsd.profile.config import ProfileConfig
 from fsd.profile.operators.runtime_trace import OperatorEvent, OperatorProfile, clock_offset_ns
-from fsd.profile.samples import STAGES, TickSamples
-from fsd.profile.scenarios import ScenarioRun, constant_stream
-from fsd.profile.timed_pipeline import TimedPipeline
+from fsd.profile.scenarios.runs import ScenarioRun, constant_stream
+from fsd.profile.scenarios.samples import STAGES, TickSamples
+from fsd.profile.scenarios.timed_pipeline import TimedPipeline
 from fsd.profile.trace import ChromeTrace
 from fsd.third_party.open_planner import open_planner
 
@@ -22,8 +23,7 @@ TICK_TRACK = "tick"
 WARM_UP = 36
 
 
-@dataclass(frozen=True)
-class TracedRun:
+class TracedRun(NamedTuple):
     """The trace, the operators of each sampled tick, and the network's inputs at the last one."""
 
     trace: ChromeTrace
@@ -32,7 +32,7 @@ class TracedRun:
 
 
 def trace_run(clip: Clip, config: ProfileConfig) -> TracedRun:
-    """Run a few paced ticks with all instruments on."""
+    """Trace a few paced ticks."""
     with TemporaryDirectory(prefix="fsd-trace-") as folder:
         operators = OperatorProfile(Path(folder) / "operators")
         planner = open_planner(
@@ -40,7 +40,7 @@ def trace_run(clip: Clip, config: ProfileConfig) -> TracedRun:
         )
         with TimedPipeline(clip, planner) as pipeline:
             run = constant_stream(
-                pipeline, config.trace_ticks, config.decode_workers, config.timing(), warm_up=WARM_UP, log_decode=True
+                pipeline, config.trace_ticks, config.decode_workers, WARM_UP, timing=config, log_decode=True
             )
         offset_ns = clock_offset_ns()
         runs, wall_start_ns = operators.end()
@@ -51,11 +51,16 @@ def trace_run(clip: Clip, config: ProfileConfig) -> TracedRun:
             trace.span(track, name, start_ns, end_ns)
     sampled = runs[-int(run.samples.is_planned.sum()) :]
     for events in sampled:
-        for event in events:
-            start_ns = wall_start_ns + event.start_us * 1000 - offset_ns
-            trace.span(TICK_TRACK, event.name, start_ns, start_ns + event.duration_us * 1000, {"operator": event.kind})
+        add_operators(trace, TICK_TRACK, events, wall_start_ns - offset_ns)
     _add_memory(trace, run)
     return TracedRun(trace, sampled, {name: array.copy() for name, array in planner.inputs.items()})
+
+
+def add_operators(trace: ChromeTrace, track: str, events: Iterable[OperatorEvent], start_ns: int) -> None:
+    """Add one span per operator; `start_ns` is the time from which the events count."""
+    for event in events:
+        from_ns = start_ns + event.start_us * 1000
+        trace.span(track, event.name, from_ns, from_ns + event.duration_us * 1000, {"operator": event.kind})
 
 
 def _add_stages(trace: ChromeTrace, samples: TickSamples, deadline_ms: float) -> None:

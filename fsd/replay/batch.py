@@ -1,6 +1,7 @@
 """Replay many recordings, each in its own process, so that a failure or a crashed decoder does not affect the others.
 
-Complete results are not computed again: a run that was stopped continues. Shards divide a list between machines.
+Complete results of the same recording, settings, model and version are kept, so a stopped batch continues where it
+was. Shards divide a list between machines.
 """
 
 import json
@@ -16,13 +17,19 @@ from fsd.data.files import write_text
 from fsd.outputs.replay_summary import ReplaySummary
 from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
 from fsd.replay.config import ReplayConfig, Shard
+from fsd.replay.fingerprint import fingerprint
 from fsd.replay.replay import replay
 from fsd.version import __version__
+
+ERROR_FILE = "error.txt"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one recording ended: `complete`, `kept` (was complete before), `failed` or `crashed`, and why."""
+    """How one recording ended: `complete`, `kept` (was complete before), `failed` or `crashed`, with its `error`.
+
+    `reason` states why results that were there were kept or replaced; it is empty where there were none.
+    """
 
     clip: str
     out: str
@@ -30,6 +37,7 @@ class Outcome:
     error: str | None = None
     ticks: int = 0
     plan_hash: str | None = None
+    reason: str = ""
 
     @property
     def is_good(self) -> bool:
@@ -49,12 +57,12 @@ def replay_many(
 
     Args:
         clips: recordings; template: settings of all of them; workers: recordings at a time.
-        shard: the part of them for this machine; None is all.
-        force: replay complete ones too.
-        progress: called with every recording as it ends.
+        shard: the recordings for this machine; None is all.
+        force: also replay recordings whose results are complete.
+        progress: called when a recording ends.
 
     Raises:
-        UsageError: two recordings would write into one folder.
+        UsageError: two recordings have the same name, and so the same result folder.
     """
     shard = shard or Shard()
     configs = [
@@ -77,10 +85,10 @@ def replay_many(
 
 def _names(clips: Sequence[Path]) -> list[str]:
     names = [clip.resolve().stem if clip.is_file() else clip.resolve().name for clip in clips]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
         raise UsageError(
-            f"More than one recording is called {', '.join(twice)}; their results would go into one folder. "
+            f"More than one recording is called {', '.join(repeated)}; their results would go into one folder. "
             "Replay them with separate --out folders, or rename them."
         )
     return names
@@ -88,40 +96,58 @@ def _names(clips: Sequence[Path]) -> list[str]:
 
 def _replay_in_process(config: ReplayConfig, force: bool) -> Outcome:
     before = _read_summary(config)
-    if not force and before and before.status == "complete" and before.fsd_version == __version__:
-        return _outcome(config, before, "kept")
+    reason = "" if before is None else "--force" if force else _difference(config, before)
+    if before is not None and not reason:
+        return _outcome(config, before, "kept", "same recording, settings, model and version")
+    return replace(_replay_anew(config), reason=reason)
+
+
+def _difference(config: ReplayConfig, before: ReplaySummary) -> str:
+    """Why earlier results cannot stand for this replay; empty if they can."""
+    if before.status != "complete":
+        return f"the earlier run is {before.status}"
+    if before.fsd_version != __version__:
+        return f"the earlier run is of version {before.fsd_version}"
+    try:
+        now = fingerprint(config)
+    except (OSError, FsdError) as error:  # the replay itself will say more
+        return f"the earlier run cannot be compared: {error}"
+    differing = [name for name in now.__struct_fields__ if getattr(now, name) != getattr(before.made_from, name, None)]
+    return f"the earlier run has another {' and '.join(differing)}" if differing else ""
+
+
+def _replay_anew(config: ReplayConfig) -> Outcome:
     (config.out / SUMMARY_FILE).unlink(missing_ok=True)
-    process = multiprocessing.get_context("spawn").Process(target=_replay_quietly, args=(config,))
+    process = multiprocessing.get_context("spawn").Process(target=_replay_or_exit, args=(config,))
     process.start()
     process.join()
     summary = _read_summary(config)
     if process.exitcode == 0 and summary:
         return _outcome(config, summary, "complete")
-    if (refusal := config.out / "error.txt").exists():
-        return Outcome(str(config.clip), str(config.out), "failed", refusal.read_text(encoding="utf-8").strip())
+    if (error_file := config.out / ERROR_FILE).exists():
+        return Outcome(str(config.clip), str(config.out), "failed", error_file.read_text(encoding="utf-8").strip())
     if summary and summary.status in ("failed", "interrupted"):
         return _outcome(config, summary, "failed")
     return Outcome(str(config.clip), str(config.out), "crashed", f"the process ended with {process.exitcode}")
 
 
-def _replay_quietly(config: ReplayConfig) -> None:
-    refusal = config.out / "error.txt"
-    refusal.unlink(missing_ok=True)
+def _replay_or_exit(config: ReplayConfig) -> None:
+    (config.out / ERROR_FILE).unlink(missing_ok=True)
     try:
         replay(config, show_progress=False)
     except FsdError as error:
         config.out.mkdir(parents=True, exist_ok=True)
-        write_text(refusal, f"{error}\n")
+        write_text(config.out / ERROR_FILE, f"{error}\n")
         sys.exit(error.exit_code)
 
 
 def _read_summary(config: ReplayConfig) -> ReplaySummary | None:
-    """The summary in the result folder; None if there is none that this version can read."""
+    """The summary in the result folder; None if this version cannot read one there."""
     try:
         return load_summary(config.out / SUMMARY_FILE, ReplaySummary)
     except UsageError:
         return None
 
 
-def _outcome(config: ReplayConfig, summary: ReplaySummary, status: str) -> Outcome:
-    return Outcome(str(config.clip), str(config.out), status, summary.error, summary.ticks, summary.plan_hash)
+def _outcome(config: ReplayConfig, summary: ReplaySummary, status: str, reason: str = "") -> Outcome:
+    return Outcome(str(config.clip), str(config.out), status, summary.error, summary.ticks, summary.plan_hash, reason)

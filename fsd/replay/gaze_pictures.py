@@ -1,4 +1,4 @@
-"""Gaze and keyframes of the cameras as pictures; shared by the pages of `fsd replay` and `fsd compress`."""
+"""Charts of gaze and keyframes per camera; shared by the pages of `fsd replay` and `fsd compress`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,12 +24,12 @@ def count_reads(camera: np.ndarray, block: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def gaze_heats(seen: Sequence[int], reads: np.ndarray, thumbnails: Mapping[str, bytes]) -> Markup:
-    """How often each block was read, over a picture of its camera.
+    """How often each block was read, over an image of its camera.
 
     Args:
         seen: indices of the cameras to show; reads: (8, 15, 20); thumbnails: camera -> JPEG.
     """
-    heat = np.sqrt(reads)  # a block that only the sweep reads must differ visibly from one that is never read
+    heat = np.sqrt(reads)  # so that a block that only the sweep reads differs visibly from one that is never read
     top = float(np.percentile(heat[seen], 99.5)) or 1.0
     whole = max(1, int(reads.sum()))
     cells = []

@@ -1,11 +1,9 @@
 """`report.html` of one replay: what was run, the results, the worst ticks, and what the compressor did.
 
-Puts the sections together; they are made in `replay_sections.py`, `run_sections.py` and `score_table.py`.
+Puts the sections together; `replay_sections.py`, `run_sections.py` and `score_table.py` make them.
 """
 
 from pathlib import Path
-
-import msgspec
 
 from fsd.data.clip import Clip
 from fsd.html.page import Page, write_page
@@ -14,32 +12,32 @@ from fsd.replay import replay_sections as sections
 from fsd.replay import run_sections
 from fsd.replay.run_metrics import measure_run
 from fsd.replay.score_table import score_section
-from fsd.replay.worst_ticks import Moments
+from fsd.replay.worst_ticks import WorstTicks
 
 
-def write_report(path: Path, folder: Path, clip: Clip, moments: Moments) -> None:
+def write_report(path: Path, folder: Path, clip: Clip, worst_ticks: WorstTicks) -> None:
     """Write the report of the replay in `folder`, complete or not; nothing if it has no tick.
 
     Args:
         path: HTML file to write; folder: with the tables and the summary; clip: the recording.
-        moments: the worst ticks, collected during the run.
+        worst_ticks: collected during the run.
     """
     run = load_run(folder)
     if len(run.tick) == 0:
         return
-    summary, metrics, worst = msgspec.to_builtins(run.summary), measure_run(run, clip.ego), moments.finished()
+    summary, metrics, worst = run.summary, measure_run(run, clip.ego), worst_ticks.finished()
     page = Page(
         command="fsd replay",
-        heading=summary["clip"]["name"],
+        heading=summary.clip.name,
         facts=sections.facts(summary),
         banners=sections.banners(summary),
         tiles=sections.tiles(summary),
         sections=[
             sections.path(metrics, worst),
             sections.error_over_time(metrics, worst),
-            sections.worst_ticks(worst, moments.measure),
-            score_section(summary),
-            run_sections.compressor(summary, metrics, moments.thumbnails),
+            sections.worst_ticks(worst, worst_ticks.measure),
+            score_section(summary.scores, summary.latency_charged_scores),
+            run_sections.compressor(summary.compression, metrics, worst_ticks.thumbnails),
             run_sections.timing(summary, metrics),
             run_sections.faults(summary, metrics),
             run_sections.what_was_run(summary, clip.rig),

@@ -1,4 +1,4 @@
-"""The drive from above: where the car drove, and what it planned on the way. Poses and plans in, SVG out."""
+"""The drive from above: the driven path and the plans along it. Poses and plans in, SVG out."""
 
 from collections.abc import Sequence
 
@@ -8,58 +8,43 @@ from markupsafe import Markup
 from fsd.html.axes import round_step
 from fsd.html.charts import picture_with_marks
 from fsd.html.svg import element, line_path
+from fsd.scoring.baseline_plans import rotated
 
 MAX_PLANS = 60
 MAX_PATH_POINTS = 600
 MIN_HEIGHT_SHARE = 0.24
-"""Smallest height over width: without it a straight road would give a picture of almost no height."""
+"""Smallest height over width, so that a straight road does not give a flat drawing."""
 
 
 def draw_drive(poses: np.ndarray, plans: np.ndarray, marks: Sequence[tuple[int, str, str]]) -> tuple[Markup, float]:
-    """The driven path in the world, with about one plan per second.
+    """The driven path in the world, with at most about `MAX_PLANS` plans.
 
     Args:
         poses: (T, 3+) x m, y m, yaw rad of every tick, NaN where unknown; plans: (T, P, 2+) in the ego frame.
-        marks: (row, label, link) of places to number.
+        marks: (row, label, link) of positions to mark.
 
     Returns:
-        The picture, rotated so that the drive runs from left to right; and the metres between its grid lines.
+        The SVG, rotated so that the drive runs from left to right; and the metres between its grid lines.
     """
     known = np.flatnonzero(np.isfinite(poses[:, :3]).all(axis=1))
     poses, rows = poses[known], {int(row): place for place, row in enumerate(known)}
     step = max(12, len(poses) // MAX_PLANS)
     shown = np.arange(0, len(poses), step)
-    heading = _direction(poses[:, :2])
+    away = poses[:, :2] - poses[0, :2]
+    heading = np.arctan2(*away[np.argmax(np.hypot(*away.T))][::-1])  # to the pose farthest from the start
     turn = np.array([[np.cos(heading), np.sin(heading)], [-np.sin(heading), np.cos(heading)]])
-    origin = poses[0, :2]
-    path = (poses[:: max(1, len(poses) // MAX_PATH_POINTS), :2] - origin) @ turn.T
-    fans = [_in_world(poses[row], plans[known[row]], origin) @ turn.T for row in shown]
-    numbered = [((poses[rows[row], :2] - origin) @ turn.T, label, link) for row, label, link in marks if row in rows]
+    path = away[:: max(1, len(poses) // MAX_PATH_POINTS)] @ turn.T
+    plans = np.pad(plans[known[shown], :, :2], ((0, 0), (1, 0), (0, 0)))  # from the rear axle on
+    plans = rotated(plans, poses[shown, 2:3]) + away[shown, None]
+    fans = list(plans @ turn.T)
+    numbered = [(away[rows[row]] @ turn.T, label, link) for row, label, link in marks if row in rows]
     return _draw(path, fans, numbered)
 
 
 def draw_plans(plans: np.ndarray) -> tuple[Markup, float]:
-    """Many plans over each other in the ego frame, for a recording without a driven path.
-
-    Args:
-        plans: (T, P, 2+) x m, y m.
-    """
+    """Plans (T, P, 2+) x m, y m over each other in the ego frame, for a recording without a driven path."""
     chosen = plans[:: max(1, len(plans) // (2 * MAX_PLANS)), :, :2]
-    start = np.zeros((len(chosen), 1, 2))
-    return _draw(None, list(np.concatenate([start, chosen], axis=1)), [])
-
-
-def _direction(path: np.ndarray) -> float:
-    """Angle of the line from the start to the point farthest from it."""
-    away = path - path[0]
-    farthest = away[int(np.argmax(np.hypot(away[:, 0], away[:, 1])))]
-    return float(np.arctan2(farthest[1], farthest[0]))
-
-
-def _in_world(pose: np.ndarray, plan: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    cos, sin = np.cos(pose[2]), np.sin(pose[2])
-    points = np.concatenate([np.zeros((1, 2)), plan[:, :2]])
-    return points @ np.array([[cos, sin], [-sin, cos]]) + pose[:2] - origin
+    return _draw(None, list(np.pad(chosen, ((0, 0), (1, 0), (0, 0)))), [])
 
 
 def _draw(

@@ -1,7 +1,7 @@
-"""Replay one recording offline: every tick planned, everything written, whatever goes wrong on the way.
+"""Replay one recording offline: plan for every tick and write all results.
 
-Runs flat out. Ctrl-C, a full disk or a broken file end the run early; what was computed until then is kept, readable,
-and `summary.json` says how the run ended.
+Runs as fast as the machine allows. Ctrl-C, a full disk or a broken file end the run early; the results until then stay
+readable, and `summary.json` states how the run ended.
 """
 
 import importlib.util
@@ -15,26 +15,27 @@ from tqdm import tqdm
 from fsd.data.clip import Clip, open_clip
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import UsageError
-from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
 from fsd.extras import install_line
 from fsd.meters.energy_count import energy_count
 from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
 from fsd.outputs.run_folder import make_result_folder
+from fsd.outputs.run_info import Status
+from fsd.outputs.run_status import run_reported
 from fsd.outputs.summary_file import write_summary
 from fsd.outputs.tables import ResultTables
-from fsd.overlay.overlay import Overlay
+from fsd.overlay.video_writer import Overlay
 from fsd.replay.config import ReplayConfig
+from fsd.replay.fingerprint import fingerprint
 from fsd.replay.page import write_report
 from fsd.replay.run_record import RunRecord
-from fsd.replay.worst_ticks import Moments
+from fsd.replay.worst_ticks import WorstTicks
 from fsd.runtime.planner import Planner
 from fsd.third_party.open_planner import open_planner
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 if TYPE_CHECKING:
-    from fsd.viewers.mcap_writer import DriveMcap
-    from fsd.viewers.rerun_writer import DriveRerun
+    from fsd.viewers.drive_writer import DriveWriter
 
 
 def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
@@ -45,37 +46,28 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
 
     Raises:
         ClipError, ModelError, UsageError: nothing could be computed.
-        FsdError: the run broke off; what was computed is in `config.out`.
-        KeyboardInterrupt: likewise, on Ctrl-C.
+        FsdError: the run ended early; its results until then are in `config.out`.
+        KeyboardInterrupt: the same, on Ctrl-C.
     """
-    if config.rerun:
-        _check_rerun()
+    if config.rerun and importlib.util.find_spec("rerun") is None:  # checked before anything is computed
+        raise UsageError(f"`--rerun` needs the package rerun-sdk, 170 MB to download:\n  {install_line('rerun')}")
     clip = open_clip(config.clip, config.cameras)
     planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
-    make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"))
+    made_from = fingerprint(config)
+    inputs = [part for stream in clip.streams if stream is not None for part in stream.parts]
+    make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"), inputs)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
-    moments = Moments(clip, planner.metadata) if config.report else None
-    write_summary(config.out, record.summary("running"))
-    try:
-        _run(config, clip, planner, record, moments, show_progress)
-    except KeyboardInterrupt:
-        _finish(config, clip, record.summary("interrupted"), moments)
-        raise
-    except BaseException as error:
-        try:
-            _finish(config, clip, record.summary("failed", error), moments)
-        except Exception as second:  # on a full disk nothing can be written; the first error is the one that matters
-            error.add_note(f"The summary or the report could not be written either: {second}")
-        raise
-    summary = record.summary("complete")
-    _finish(config, clip, summary, moments)
-    return summary
+    record.made_from = made_from
+    worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
 
+    def report(status: Status, error: BaseException | None) -> ReplaySummary:
+        summary = record.summary(status, error)
+        write_summary(config.out, summary)
+        if worst_ticks is not None and status != "running":
+            write_report(config.out / "report.html", config.out, clip, worst_ticks)
+        return summary
 
-def _finish(config: ReplayConfig, clip: Clip, summary: ReplaySummary, moments: Moments | None) -> None:
-    write_summary(config.out, summary)
-    if moments is not None:
-        write_report(config.out / "report.html", config.out, clip, moments)
+    return run_reported(lambda: _run(config, clip, planner, record, worst_ticks, show_progress), report)
 
 
 def _run(
@@ -83,36 +75,24 @@ def _run(
     clip: Clip,
     planner: Planner,
     record: RunRecord,
-    moments: Moments | None,
+    worst_ticks: WorstTicks | None,
     show_progress: bool,
 ) -> None:
     with ExitStack() as stack:
         tables = stack.enter_context(closing(ResultTables(config.out, planner.metadata)))
-        overlay = None
+        images: list[Overlay | WorstTicks] = [] if worst_ticks is None else [worst_ticks]
         if config.overlay:
-            overlay = stack.enter_context(
-                closing(Overlay(config.out / "overlay.mp4", clip, planner.metadata, config.overlay_config))
-            )
-        source = stack.enter_context(
-            FrameSource(
-                clip,
-                workers=config.decode_workers,
-                max_age_ns=round(config.max_age_ms * 1e6),
-                max_ticks=config.max_ticks,
-            )
-        )
+            overlay = Overlay(config.out / "overlay.mp4", clip, planner.metadata, config.overlay_config)
+            images.append(stack.enter_context(closing(overlay)))
+        source = stack.enter_context(config.frame_source(clip))
         stack.callback(lambda: record.finish(source.report))
-        viewers = [
-            viewer for open_viewer in (_mcap, _rerun) if (viewer := open_viewer(config, clip, planner, record, stack))
-        ]
-        if moments is not None:
-            moments.expect(source.expected_ticks)
+        viewers = _open_viewers(config, clip, planner, record, stack)
+        if worst_ticks is not None:
+            worst_ticks.expect(source.expected_ticks)
         progress = stack.enter_context(
             tqdm(total=source.expected_ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr)
         )
-        write_ms = 0.0
-        is_warm = False
-        waiting_since_ns = time.perf_counter_ns()
+        write_ms, is_warm, waiting_since_ns = 0.0, False, time.perf_counter_ns()
         for frame_set in source:
             if not is_warm:
                 record.warm_up_s = _warm_up(planner, frame_set, show_progress)
@@ -127,10 +107,8 @@ def _run(
             write_start_ns = time.perf_counter_ns()
             tables.append(result, wait_ms, write_ms)
             record.add(result, wait_ms, write_ms)
-            if overlay is not None:
-                overlay.add(result, ego, command)
-            if moments is not None:
-                moments.add(result, ego, command)
+            for image in images:
+                image.add(result, ego, command)
             for viewer in viewers:
                 viewer.add(result, ego, command, wait_ms)
             progress.update()
@@ -147,36 +125,25 @@ def _warm_up(planner: Planner, frame_set: FrameSet, show_progress: bool) -> floa
     return time.perf_counter() - start_s
 
 
-def _mcap(
+def _open_viewers(
     config: ReplayConfig, clip: Clip, planner: Planner, record: RunRecord, stack: ExitStack
-) -> "DriveMcap | None":
-    """`drive.mcap`, or None; `record` is told which, and why."""
-    if not config.mcap:
-        return None
-    try:
-        from fsd.viewers.mcap_writer import DriveMcap
-    except ImportError as error:
-        record.viewer_file = ViewerFile(file=None, why=f"{error}; it comes with the extra `viewer` (see `fsd doctor`)")
-        return None
-    viewer = stack.enter_context(closing(DriveMcap(config.out / "drive.mcap", clip, planner.metadata)))
-    record.viewer_file = ViewerFile(file="drive.mcap", layout=LAYOUT_FILE, video=viewer.video)
-    return viewer
+) -> "list[DriveWriter]":
+    """Writers of `drive.mcap` and `drive.rrd`, if wanted; `record` notes what is written, or why not."""
+    viewers: list[DriveWriter] = []
+    if config.mcap:
+        try:
+            from fsd.viewers.mcap_writer import DriveMcap
+        except ImportError as error:
+            why = f"{error}; it comes with the extra `viewer` (see `fsd doctor`)"
+            record.viewer_file = ViewerFile(file=None, why=why)
+        else:
+            mcap = stack.enter_context(closing(DriveMcap(config.out / "drive.mcap", clip, planner.metadata)))
+            record.viewer_file = ViewerFile(file="drive.mcap", layout=LAYOUT_FILE, video=mcap.video)
+            viewers.append(mcap)
+    if config.rerun:
+        from fsd.viewers.rerun_writer import DriveRerun
 
-
-def _rerun(
-    config: ReplayConfig, clip: Clip, planner: Planner, record: RunRecord, stack: ExitStack
-) -> "DriveRerun | None":
-    """`drive.rrd`, if it was asked for."""
-    if not config.rerun:
-        return None
-    from fsd.viewers.rerun_writer import DriveRerun
-
-    viewer = stack.enter_context(closing(DriveRerun(config.out / "drive.rrd", clip, planner.metadata)))
-    record.rerun_file = ViewerFile(file="drive.rrd", video=viewer.video)
-    return viewer
-
-
-def _check_rerun() -> None:
-    """Whoever asks for `drive.rrd` wants it: without the package nothing is begun."""
-    if importlib.util.find_spec("rerun") is None:
-        raise UsageError(f"`--rerun` needs the package rerun-sdk, 170 MB to download:\n  {install_line('rerun')}")
+        rerun = stack.enter_context(closing(DriveRerun(config.out / "drive.rrd", clip, planner.metadata)))
+        record.rerun_file = ViewerFile(file="drive.rrd", video=rerun.video)
+        viewers.append(rerun)
+    return viewers

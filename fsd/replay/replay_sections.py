@@ -1,8 +1,7 @@
-"""The upper part of a replay's report: headline figures, path, error over time, worst ticks. Data in, HTML out."""
+"""The upper part of a replay's report: headline numbers, path, error over time, worst ticks. Data in, HTML out."""
 
 import datetime
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -11,111 +10,110 @@ from fsd.data.frames import CAMERAS
 from fsd.html.charts import Key, Mark, Series, legend, line_chart
 from fsd.html.page import Banner, data_uri
 from fsd.html.parts import Picture, caption, gallery, gallery_link, quantity_tile, section, stat_tile
+from fsd.outputs.budget_metrics import BudgetMetrics
+from fsd.outputs.replay_summary import LatencyChargedScores, PlanScores, ReplaySummary
 from fsd.replay.path_picture import draw_drive, draw_plans
 from fsd.replay.run_metrics import RunMetrics
-from fsd.replay.worst_ticks import Moment
+from fsd.replay.worst_ticks import WorstTick
 
 
-def facts(summary: dict[str, Any]) -> list[str]:
+def facts(summary: ReplaySummary) -> list[str]:
     """What was replayed, in short."""
-    clip, model = summary["clip"], summary["model"]
-    started = datetime.datetime.fromtimestamp(summary["started_unix_s"], datetime.UTC)
+    started = datetime.datetime.fromtimestamp(summary.started_unix_s, datetime.UTC)
     return [
-        f"{len(clip['cameras'])} of {len(CAMERAS)} cameras",
-        f"{summary['drive_s']:.1f} s at 36 Hz",
-        f"{model['name']} {model['precision']}",
-        *([f"budget {summary['compression']['budget']}"] if summary["compression"] else []),
+        f"{len(summary.clip.cameras)} of {len(CAMERAS)} cameras",
+        f"{summary.drive_s:.1f} s at 36 Hz",
+        f"{summary.model.name} {summary.model.precision}",
+        *([f"budget {summary.compression.budget}"] if summary.compression else []),
         started.strftime("%Y-%m-%d %H:%M UTC"),
     ]
 
 
-def banners(summary: dict[str, Any]) -> list[Banner]:
+def banners(summary: ReplaySummary) -> list[Banner]:
     """What a reader must know before any number."""
     found = []
-    if str(summary["network"]).startswith("untrained"):
+    if summary.network.startswith("untrained"):
         text = (
             "Its weights are random: plans and plan errors on this page mean nothing. Timing, compression, input "
             "handling and hashes are valid."
         )
         found.append(Banner("Untrained network.", text))
-    if summary["status"] != "complete":
-        text = f"The page shows what was computed until then. {summary.get('error') or ''}"
-        found.append(Banner(f"Run {summary['status']}.", text))
-    if not summary["plan_is_finite"]:
+    if summary.status != "complete":
+        text = f"The page shows what was computed until then. {summary.error or ''}"
+        found.append(Banner(f"Run {summary.status}.", text))
+    if not summary.plan_is_finite:
         found.append(Banner("Not finite.", "Some plans hold numbers that are not finite."))
     return found
 
 
-def tiles(summary: dict[str, Any]) -> list[Markup]:
-    """The headline figures."""
-    plan_ms, deadline = summary["stages_ms"]["plan"], summary["deadline"]
-    missed = deadline["ticks_over"]
+def tiles(summary: ReplaySummary) -> list[Markup]:
+    """The headline numbers."""
+    plan_ms, deadline = summary.stages_ms["plan"], summary.deadline
     return [
-        _plan_error_tile(summary),
+        _plan_error_tile(summary.scores, summary.latency_charged_scores),
         stat_tile(
             "deadline misses",
-            str(missed),
-            f"of {deadline['ticks']}",
-            f"plan latency over {deadline['tick_ms']:.2f} ms, flat out",
-            "good" if missed == 0 else "bad",
+            str(deadline.ticks_over),
+            f"of {deadline.ticks}",
+            f"plan latency over {deadline.tick_ms:.2f} ms, flat out",
+            "bad" if deadline.ticks_over else "good",
         ),
         stat_tile(
             "plan latency",
-            f"{plan_ms['p50']:.1f}",
+            f"{plan_ms.p50:.1f}",
             "ms median",
-            f"p99 {plan_ms['p99']:.1f} · max {plan_ms['max']:.1f} · n = {plan_ms['samples']}",
+            f"p99 {plan_ms.p99:.1f} · max {plan_ms.max:.1f} · n = {plan_ms.samples}",
         ),
-        *([compression_tile(summary["compression"])] if summary["compression"] else []),
-        quantity_tile("energy", summary["joules_per_tick"], "J per tick"),
+        *([compression_tile(summary.compression)] if summary.compression else []),
+        quantity_tile("energy", summary.joules_per_tick, "J per tick"),
         stat_tile(
             "speed",
-            f"{summary['times_real_time']:.2f}",
+            f"{summary.times_real_time:.2f}",
             "x real time",
-            f"{summary['cores_used']:.1f} cores, everything written",
+            f"{summary.cores_used:.1f} cores, everything written",
         ),
     ]
 
 
-def _plan_error_tile(summary: dict[str, Any]) -> Markup:
-    scores, charged = summary.get("scores") or {}, summary.get("latency_charged_scores") or {}
+def _plan_error_tile(scores: PlanScores | None, charged: LatencyChargedScores | None) -> Markup:
     for horizon in ("3s", "2s", "1s"):
         key = f"ade_{horizon}_m"
-        if key in scores.get("network", {}):
-            note = f"constant velocity {scores['constant_velocity'][key]:.2f}"
-            cost_m = charged.get("network", {}).get(f"latency_cost_{horizon}_m")
+        if scores and charged and key in scores.network:
+            note = f"constant velocity {scores.constant_velocity[key]:.2f}"
+            cost_m = charged.network.get(f"latency_cost_{horizon}_m")
             if cost_m is not None:
                 note = f"{note} · latency adds {cost_m:.3f}"
-            return stat_tile(f"plan error, ADE@{horizon}", f"{scores['network'][key]:.2f}", "m", note)
+            return stat_tile(f"plan error, ADE@{horizon}", f"{scores.network[key]:.2f}", "m", note)
     return stat_tile("plan error", "–", note="no driven path recorded that is long enough to compare with")
 
 
-def compression_tile(compression: dict[str, Any]) -> Markup:
+def compression_tile(compression: BudgetMetrics) -> Markup:
     """The three compression ratios."""
-    ratios = [(name, compression[key]) for name, key in (("px", "r_px"), ("tok", "r_tok"), ("mem", "r_mem_60s"))]
+    ratios = {"px": compression.r_px, "tok": compression.r_tok, "mem": compression.r_mem_60s}
     values = [
         (Markup("R<sub>{}</sub>").format(name), f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}")
-        for name, ratio in ratios
+        for name, ratio in ratios.items()
     ]
-    return stat_tile("compression", values, note=f"of {compression['reference']}")
+    return stat_tile("compression", values, note=f"of {compression.reference}")
 
 
-def path(metrics: RunMetrics, worst: Sequence[Moment]) -> Markup:
+def path(metrics: RunMetrics, worst: Sequence[WorstTick]) -> Markup:
     """The path from above."""
     if metrics.poses is None:
         picture, grid_m = draw_plans(metrics.trajectory)
         keys = legend([Key("planned paths of many ticks, in the ego frame", "blue")])
         return section("Plans", keys, picture, caption(f"No driven path was recorded. Grid {grid_m:g} m."))
     marks = [
-        (moment.tick, str(number), gallery_link(number))
-        for number, moment in enumerate(worst, 1)
-        if moment.tick < len(metrics.time_s)
+        (tick.tick, str(number), gallery_link(number))
+        for number, tick in enumerate(worst, 1)
+        if tick.tick < len(metrics.time_s)
     ]
     picture, grid_m = draw_drive(metrics.poses, metrics.trajectory, marks)
     keys = legend([Key("driven", "ink"), Key("planned, 4 s ahead", "blue")])
     return section("Path", keys, picture, caption(f"Grid {grid_m:g} m. Numbers are the worst ticks."))
 
 
-def error_over_time(metrics: RunMetrics, worst: Sequence[Moment]) -> Markup:
+def error_over_time(metrics: RunMetrics, worst: Sequence[WorstTick]) -> Markup:
     """Plan error, or the plan's own uncertainty where no driven path is known."""
     errors = metrics.errors
     if errors is None:
@@ -135,26 +133,26 @@ def error_over_time(metrics: RunMetrics, worst: Sequence[Moment]) -> Markup:
     return section(heading, line_chart(metrics.time_s, lines, "m", marks=marks), intro=intro)
 
 
-def _marks(time_s: np.ndarray, values: np.ndarray, worst: Sequence[Moment]) -> list[Mark]:
+def _marks(time_s: np.ndarray, values: np.ndarray, worst: Sequence[WorstTick]) -> list[Mark]:
     marks = []
-    for number, moment in enumerate(worst, 1):
-        row = min(int(np.searchsorted(time_s, moment.time_s - 1e-3)), len(time_s) - 1)
+    for number, tick in enumerate(worst, 1):
+        row = min(int(np.searchsorted(time_s, tick.time_s - 1e-3)), len(time_s) - 1)
         if np.isfinite(values[row]):
             marks.append(Mark(float(time_s[row]), float(values[row]), str(number), gallery_link(number)))
     return marks
 
 
-def worst_ticks(worst: Sequence[Moment], measure: str) -> Markup:
-    """Pictures of the worst ticks."""
+def worst_ticks(worst: Sequence[WorstTick], measure: str) -> Markup:
+    """Images of the worst ticks."""
     if not worst:
         return Markup()
     pictures = [
         Picture(
-            data_uri(moment.picture, "jpeg"),
-            f"all cameras at tick {moment.tick}",
-            f"{moment.time_s:.2f} s · {measure} {moment.error:.2f} m",
+            data_uri(tick.image, "jpeg"),
+            f"all cameras at tick {tick.tick}",
+            f"{tick.time_s:.2f} s · {measure} {tick.error:.2f} m",
         )
-        for moment in worst
+        for tick in worst
     ]
     return section(
         "Worst ticks" if measure == "error" else "Least certain ticks",
@@ -163,15 +161,15 @@ def worst_ticks(worst: Sequence[Moment], measure: str) -> Markup:
     )
 
 
-def footer(summary: dict[str, Any]) -> list[str]:
+def footer(summary: ReplaySummary) -> list[str]:
     """Versions and hashes."""
-    machine = summary["machine"]
+    machine = summary.machine
     hashes = Markup(
         "input hash <code>{}</code> · plan hash <code>{}</code>: equal hashes mean equal bytes at every tick."
     )
     return [
-        f"fsd {summary['fsd_version']} · {machine['processor']}, {machine['cores']} cores · "
-        f"Python {machine['python']} · {machine['system']}",
-        hashes.format(summary["input_hash"], summary["plan_hash"]),
+        f"fsd {summary.fsd_version} · {machine.processor}, {machine.cores} cores · "
+        f"Python {machine.python} · {machine.system}",
+        hashes.format(summary.input_hash, summary.plan_hash),
         "Metrics are defined in docs/metrics.md, files in docs/outputs.md.",
     ]

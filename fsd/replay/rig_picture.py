@@ -15,7 +15,7 @@ USUAL_VEHICLE = VehicleSpec(length_m=4.7, width_m=1.85, height_m=1.45, wheelbase
 WEDGE_M = {"front_narrow": 9.0, "front_main": 7.6, "front_wide": 6.2}
 USUAL_WEDGE_M = 5.4
 LABEL_SIDE = {"front_wide": 0.62, "front_main": -0.55}
-"""Where the name stands between the middle (0) and an edge (1 left, -1 right) of the camera's view."""
+"""Position of the name between the middle (0) and an edge (1 left, -1 right) of the camera's view."""
 MARGIN_M = 0.4
 PRESENT = {"css": "blue", "stroke": "currentcolor", "fill": "currentcolor", "fill_opacity": 0.15}
 ABSENT = {"css": "grey", "stroke": "currentcolor", "fill": "none", "stroke_dasharray": "0.25 0.2"}
@@ -62,12 +62,11 @@ def _view(camera: Camera) -> tuple[float, float]:
 
 
 def _wedge(x_m: float, y_m: float, yaw_rad: float, half_rad: float, length_m: float) -> str:
-    # SVG's y points down, ours left: driving to the right, left is up, so y changes its sign.
-    points = [
-        (x_m + length_m * math.cos(yaw_rad + side * half_rad), -(y_m + length_m * math.sin(yaw_rad + side * half_rad)))
-        for side in (1, -1)
-    ]
-    (ax, ay), (bx, by) = points
+    # The car drives to the right, so its left is up; y of the SVG points down.
+    (ax, ay), (bx, by) = (
+        (x_m + length_m * math.cos(edge_rad), -(y_m + length_m * math.sin(edge_rad)))
+        for edge_rad in (yaw_rad + half_rad, yaw_rad - half_rad)
+    )
     large = int(half_rad > math.pi / 2)
     return f"M{x_m:.2f} {-y_m:.2f}L{ax:.2f} {ay:.2f}A{length_m:.2f} {length_m:.2f} 0 {large} 1 {bx:.2f} {by:.2f}Z"
 

@@ -1,4 +1,4 @@
-"""What the report shows, as arrays: errors, gaze and keyframes over the ticks of one run.
+"""Arrays that the report shows: errors, gaze and keyframes over the ticks of one run.
 
 Reads a finished run and the driven path; does not know HTML.
 """
@@ -30,7 +30,7 @@ class CompressorMetrics:
 
     Attributes:
         reads: (8, 15, 20) how often each block was read; patches (T, 8) patches per tick and camera.
-        is_keyframe: (T, 8) bool; memory_slots: (T,) filled, of 112.
+        is_keyframe: (T, 8) bool; memory_slots: (T,) slots in use, of 112.
     """
 
     reads: np.ndarray
@@ -64,7 +64,7 @@ class RunMetrics:
 
 
 def measure_run(run: Run, ego: EgoTrack | None) -> RunMetrics:
-    """Compute them; `ego` is the driven path of the clip."""
+    """Compute the metrics of a run; `ego` is the driven path of its clip."""
     times_ns, trajectory = run.timestamp_ns, run.trajectory
     age_ns = list_column(run.ticks, "age_ns").astype(np.float64)
     steps = round(HORIZONS_S[-1] / WAYPOINT_STEP_S)
@@ -87,15 +87,15 @@ def measure_run(run: Run, ego: EgoTrack | None) -> RunMetrics:
 
 def _errors(ego: EgoTrack, times_ns: np.ndarray, trajectory: np.ndarray) -> ErrorCurves | None:
     driven = driven_waypoints(ego, times_ns)[..., :2]
-    still = constant_velocity(ego, times_ns).trajectory
+    baseline = constant_velocity(ego, times_ns).trajectory
     for horizon_s in reversed(HORIZONS_S):
         steps = round(horizon_s / WAYPOINT_STEP_S)
-        network_m, still_m = (
+        network_m, baseline_m = (
             np.linalg.norm(plans[:, :steps, :2] - driven[:, :steps], axis=-1).mean(axis=1)
-            for plans in (trajectory, still)
+            for plans in (trajectory, baseline)
         )
         if np.isfinite(network_m).any():
-            return ErrorCurves(horizon_s, network_m, still_m)
+            return ErrorCurves(horizon_s, network_m, baseline_m)
     return None
 
 

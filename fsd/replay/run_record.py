@@ -1,6 +1,6 @@
-"""What a replay adds up to: `RunRecord` collects it tick by tick.
+"""Collect the content of a replay's `summary.json` tick by tick: `RunRecord`.
 
-docs/outputs.md describes the fields. What could not be measured says so in place of a number.
+docs/outputs.md describes the fields. A field that could not be measured states why.
 """
 
 import time
@@ -15,11 +15,12 @@ from fsd.data.frames import CAMERAS, RATE_HZ, TICK_MS
 from fsd.data.sync_report import SyncReport
 from fsd.meters.energy_count import EnergyCount
 from fsd.meters.machine import describe_machine
-from fsd.meters.quantity import Quantity, unavailable
+from fsd.meters.quantity import unavailable
 from fsd.networks.contract import WAYPOINTS
 from fsd.outputs.budget_metrics import budget_metrics
 from fsd.outputs.replay_summary import (
     ChargedLatency,
+    Fingerprint,
     LatencyChargedScores,
     PlanScores,
     ReplayCompression,
@@ -43,11 +44,14 @@ from fsd.scoring.plan_errors import score_run
 
 
 class RunRecord:
-    """Collects what the summary needs: 28 bytes per tick (7 MB for two hours), and 264 more where plans can be scored.
+    """Memory use is constant except for 28 bytes per tick (7 MB in two hours), and 264 more with a driven path.
 
-    `latency_ms` is the latency of a plan in the latency-charged scores; None takes the measured one.
-    `viewer_file` and `rerun_file` describe `drive.mcap` and `drive.rrd`; `warm_up_s` is the time spent compiling before
-    the first tick; `energy` counts from then on.
+    Args:
+        latency_ms: latency of every plan in the latency-charged scores; None takes the measured ones.
+
+    Attributes:
+        viewer_file, rerun_file: describe `drive.mcap` and `drive.rrd`.
+        warm_up_s: time spent compiling before the first tick; energy: counts from then on.
     """
 
     def __init__(self, clip: Clip, metadata: PlannerMetadata, latency_ms: float | None = None) -> None:
@@ -57,7 +61,7 @@ class RunRecord:
         self._started_s = time.time()
         self._wall_start_s = time.perf_counter()
         self._cpu_start_s = time.process_time()
-        # Packed arrays: these are all of a replay that grows with the drive.
+        # Packed arrays: nothing else grows with the length of the drive.
         self._stages = array("f")
         self._tick_times_ns = array("q")
         self._trajectories = array("f")
@@ -68,6 +72,7 @@ class RunRecord:
         self._is_finite = True
         self._last: StepResult | None = None
         self._sync: SyncReport | None = None
+        self.made_from: Fingerprint | None = None
         self.viewer_file: ViewerFile | None = None
         self.rerun_file: ViewerFile | None = None
         self.energy: EnergyCount | None = None
@@ -90,11 +95,11 @@ class RunRecord:
         self._last = result
 
     def finish(self, sync: SyncReport) -> None:
-        """Take the decoder's and clock's counters at the end of the run, however it ended."""
+        """Take the counters of decoders and clocks at the end of the run, complete or not."""
         self._sync = sync
 
     def summary(self, status: Status, error: BaseException | None = None) -> ReplaySummary:
-        """The content of `summary.json` until now."""
+        """The content of `summary.json` for the ticks until now."""
         metadata, last = self._metadata, self._last
         wall_s = time.perf_counter() - self._wall_start_s
         ticks = len(self._tick_times_ns)
@@ -103,6 +108,7 @@ class RunRecord:
         return ReplaySummary(
             status=status,
             error=None if error is None else f"{type(error).__name__}: {error}",
+            made_from=self.made_from,
             network=describe_training(metadata.trained),
             started_unix_s=round(self._started_s, 3),
             clip=clip_info(self._clip),
@@ -117,7 +123,7 @@ class RunRecord:
             stages_ms=self._stage_times(),
             deadline=self._deadline(),
             compression=self._compression(),
-            joules_per_tick=self._joules(ticks),
+            joules_per_tick=self.energy.per_tick(ticks) if self.energy else unavailable("J", "the run has no tick"),
             health=dict(self._health),
             odometry_ticks=dict(self._odometry),
             cameras=sync_summary(self._sync),
@@ -130,24 +136,17 @@ class RunRecord:
             machine=describe_machine(),
         )
 
-    def _joules(self, ticks: int) -> Quantity:
-        return unavailable("J", "the run has no tick") if self.energy is None else self.energy.per_tick(ticks)
-
     def _stage_table(self) -> np.ndarray:
-        """(T, 5) milliseconds, float32, columns as in `STAGES`."""
+        """(T, 5) milliseconds, columns as in `STAGES`."""
         return np.array(self._stages).reshape(-1, len(STAGES))
 
     def _plan_ms(self) -> np.ndarray:
         """(T,) compress + infer + post of each tick."""
-        plan_ms: np.ndarray = self._stage_table()[:, 1:4].sum(axis=1)
-        return plan_ms
+        return np.asarray(self._stage_table()[:, 1:4].sum(axis=1))
 
     def _stage_times(self) -> dict[str, TimePercentiles]:
-        table = self._stage_table()
-        if not len(table):
-            return {}
-        columns = {stage: table[:, column] for column, stage in enumerate(STAGES)}
-        return {stage: time_percentiles(values) for stage, values in (columns | {"plan": self._plan_ms()}).items()}
+        columns = dict(zip(STAGES, self._stage_table().T, strict=True)) | {"plan": self._plan_ms()}
+        return {stage: time_percentiles(values) for stage, values in columns.items() if len(values)}
 
     def _deadline(self) -> ReplayDeadline:
         plan_ms = self._plan_ms()

@@ -1,7 +1,6 @@
 """The lower part of a replay's report: what the compressor read, timing, faults, what was run. Data in, HTML out."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -12,6 +11,9 @@ from fsd.data.rig import Rig
 from fsd.html.bars import bars, stacked_bar, strips
 from fsd.html.charts import Colour, Series, line_chart
 from fsd.html.parts import bullets, caption, columns, described, part, section, table
+from fsd.outputs.budget_metrics import BudgetMetrics
+from fsd.outputs.compress_summary import CompressSummary
+from fsd.outputs.replay_summary import ReplaySummary
 from fsd.replay.gaze_pictures import CAMERA_LABELS, gaze_heats, gaze_strips, keyframe_strips
 from fsd.replay.rig_picture import draw_rig
 from fsd.replay.run_metrics import RunMetrics
@@ -27,11 +29,11 @@ STAGE_COLOURS: dict[str, Colour] = {
 }
 
 
-def compressor(summary: dict[str, Any], metrics: RunMetrics, thumbnails: Mapping[str, bytes]) -> Markup:
+def compressor(compression: BudgetMetrics | None, metrics: RunMetrics, thumbnails: Mapping[str, bytes]) -> Markup:
     """Gaze, keyframes and memory; nothing for a planner without compressor."""
     seen = [index for index in range(len(CAMERAS)) if metrics.is_valid[:, index].any()]
     found = metrics.compressor
-    if not seen or found is None:
+    if not seen or found is None or compression is None:
         return Markup()
     duration_s = float(metrics.time_s[-1])
     per_second = found.is_keyframe.sum(axis=0) / max(duration_s, TICK_S)
@@ -51,15 +53,15 @@ def compressor(summary: dict[str, Any], metrics: RunMetrics, thumbnails: Mapping
             part("Age of the newest image", bars(ages, "grey")),
         ),
         caption(f"Memory: {int(found.memory_slots[-1])} of {MEMORY_SLOTS} slots filled at the end."),
-        intro=f"{summary['compression']['pixels_per_tick']:,} pixels per tick, whatever the scene: a base image of "
+        intro=f"{compression.pixels_per_tick:,} pixels per tick, whatever the scene: a base image of "
         f"every camera and {found.patches.sum(axis=1).max()} gaze patches of 32x32. Heat: how often each of the "
         f"{GRID_COLUMNS}x{GRID_ROWS} blocks was read at full resolution.",
     )
 
 
-def timing(summary: dict[str, Any], metrics: RunMetrics) -> Markup:
+def timing(summary: ReplaySummary, metrics: RunMetrics) -> Markup:
     """Latency of every tick against the deadline, and the stages."""
-    tick_ms, stages = float(summary["deadline"]["tick_ms"]), summary["stages_ms"]
+    tick_ms, stages = summary.deadline.tick_ms, summary.stages_ms
     # The first ticks compile and load; without a cut they would flatten all others.
     cut_ms = max(float(np.percentile(metrics.plan_ms, 90)) * 2, 40.0)
     latency = Series("plan latency", "blue", np.minimum(metrics.plan_ms, cut_ms))
@@ -73,21 +75,15 @@ def timing(summary: dict[str, Any], metrics: RunMetrics) -> Markup:
         if metrics.plan_ms[slowest] > cut_ms
         else Markup()
     )
-    rows = [
-        [
-            name,
-            *(f"{stages[name][key]:.2f}" for key in ("p50", "p90", "p99", "max")),
-            stages[name]["samples"],
-        ]
-        for name in (*STAGE_COLOURS, "plan")
-    ]
+    times = [(name, stages[name]) for name in (*STAGE_COLOURS, "plan")]
+    rows = [[name, *(f"{ms:.2f}" for ms in (t.p50, t.p90, t.p99, t.max)), t.samples] for name, t in times]
     return section(
         "Timing",
         chart,
         note,
         part(
             "Median of each stage",
-            stacked_bar([(name, stages[name]["p50"], colour) for name, colour in STAGE_COLOURS.items()], "ms"),
+            stacked_bar([(name, stages[name].p50, colour) for name, colour in STAGE_COLOURS.items()], "ms"),
         ),
         table(["stage, ms", "p50", "p90", "p99", "max", "ticks"], rows),
         intro=Markup(
@@ -97,12 +93,12 @@ def timing(summary: dict[str, Any], metrics: RunMetrics) -> Markup:
     )
 
 
-def faults(summary: dict[str, Any], metrics: RunMetrics) -> Markup:
+def faults(summary: ReplaySummary, metrics: RunMetrics) -> Markup:
     """What the recording lacked, and how many plans were made without it."""
-    found = (summary["cameras"] or {}).get("faults", [])
+    found = summary.cameras.faults if summary.cameras else ()
     rows = [
-        [describe_health(cause), count, f"{count / summary['ticks']:.1%}"]
-        for cause, count in sorted(summary["health"].items(), key=lambda pair: -pair[1])
+        [describe_health(cause), count, f"{count / summary.ticks:.1%}"]
+        for cause, count in sorted(summary.health.items(), key=lambda pair: -pair[1])
         if cause != "ok"
     ]
     if not found and not rows:
@@ -122,30 +118,30 @@ def faults(summary: dict[str, Any], metrics: RunMetrics) -> Markup:
     return section("Faults", *parts)
 
 
-def what_was_run(summary: dict[str, Any], rig: Rig) -> Markup:
+def what_was_run(summary: ReplaySummary, rig: Rig) -> Markup:
     """Clip, rig and model."""
-    model = summary["model"]
+    model = summary.model
     rows = [
-        ("model", f"{model['name']}, {model['precision']}"),
-        ("weights", f"{str(model['weights_sha256'])[:16] or 'not named'}, {summary['network']}"),
+        ("model", f"{model.name}, {model.precision}"),
+        ("weights", f"{model.weights_sha256[:16] or 'not named'}, {summary.network}"),
     ]
-    return recording_section(summary, rows, rig, summary["clip"]["notes"])
+    return recording_section(summary, rows, rig, summary.clip.notes)
 
 
 def recording_section(
-    summary: dict[str, Any], rows: Collection[tuple[str, str]], rig: Rig, notes: Sequence[str]
+    summary: ReplaySummary | CompressSummary, rows: Collection[tuple[str, str]], rig: Rig, notes: Sequence[str]
 ) -> Markup:
     """Clip, rig and budget, `rows` of the command besides, and `notes` in small print."""
-    clip, compression = summary["clip"], summary["compression"]
-    budget = f"{compression['budget']}: {compression['bytes_per_tick'] / 1000:,.0f} kB per tick" if compression else ""
+    clip, compression = summary.clip, summary.compression
+    budget = f"{compression.budget}: {compression.bytes_per_tick / 1000:,.0f} kB per tick" if compression else ""
     facts = [
-        ("clip", f"{clip['name']} ({clip['format']})"),
-        ("cameras", ", ".join(CAMERA_LABELS[name] for name in clip["cameras"])),
-        ("masked", ", ".join(CAMERA_LABELS[name] for name in clip["missing_cameras"]) or "none"),
-        ("rig", clip["rig"]),
-        ("ego motion", describe_odometry(summary["odometry_ticks"])),
+        ("clip", f"{clip.name} ({clip.format})"),
+        ("cameras", ", ".join(CAMERA_LABELS[name] for name in clip.cameras)),
+        ("masked", ", ".join(CAMERA_LABELS[name] for name in clip.missing_cameras) or "none"),
+        ("rig", clip.rig),
+        ("ego motion", describe_odometry(summary.odometry_ticks)),
         *([("budget", budget)] if budget else []),
         *rows,
     ]
-    rig_view = draw_rig(rig, clip["cameras"])
+    rig_view = draw_rig(rig, clip.cameras)
     return section("What was run", columns(described(facts), rig_view), bullets(notes, is_note=True))

@@ -1,23 +1,20 @@
 """The table of plan errors: every metric for every planner, plain and latency-charged."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from fsd.html.parts import section, table, toned, with_unit
+from fsd.outputs.replay_summary import LatencyChargedScores, PlanScores
 
 PLANNERS = {"network": "network", "constant_velocity": "constant velocity", "hold_last": "hold last"}
 DEGREES = 180 / math.pi
 UNKNOWN = "–"
 
 METRICS = (
-    ("ADE@1s", "ade_1s_m", 1.0, "m"),
-    ("ADE@2s", "ade_2s_m", 1.0, "m"),
-    ("ADE@3s", "ade_3s_m", 1.0, "m"),
-    ("FDE@1s", "fde_1s_m", 1.0, "m"),
-    ("FDE@2s", "fde_2s_m", 1.0, "m"),
-    ("FDE@3s", "fde_3s_m", 1.0, "m"),
+    *((f"ADE@{horizon}s", f"ade_{horizon}s_m", 1.0, "m") for horizon in (1, 2, 3)),
+    *((f"FDE@{horizon}s", f"fde_{horizon}s_m", 1.0, "m") for horizon in (1, 2, 3)),
     ("heading@3s", "ahe_3s_rad", DEGREES, "°"),
     ("curvature", "curvature_mae_per_m", 1.0, "1/m"),
     ("acceleration", "acceleration_mae_mps2", 1.0, "m/s²"),
@@ -27,38 +24,38 @@ METRICS = (
 )
 
 
-def score_section(summary: dict[str, Any]) -> Markup:
+def score_section(scores: PlanScores | None, charged: LatencyChargedScores | None) -> Markup:
     """The section; nothing where no driven path was recorded."""
-    scores, charged = summary.get("scores"), summary.get("latency_charged_scores")
-    if not scores or not charged:
+    if scores is None or charged is None:
         return Markup()
+    columns = [getattr(kind, planner) for kind in (scores, charged) for planner in PLANNERS]
     rows = []
     for name, key, factor, unit in METRICS:
-        cells = [_cell(kind[planner].get(key), factor, unit) for kind in (scores, charged) for planner in PLANNERS]
+        cells = [_cell(column.get(key), factor, unit) for column in columns]
         if any(cell != UNKNOWN for cell in cells):
-            rows.append([_with_best(name, scores, key), *cells])
+            rows.append([_with_best(name, [column.get(key) for column in columns[: len(PLANNERS)]]), *cells])
     if not rows:
         return Markup()
     counts = ", ".join(
-        f"{scores['network'][f'ticks_{horizon}']} ({charged['network'][f'ticks_{horizon}']}) at {horizon[0]} s"
-        for horizon in ("1s", "2s", "3s")
-        if scores["network"].get(f"ticks_{horizon}")
+        f"{scores.network[ticks]} ({charged.network[ticks]}) at {horizon} s"
+        for horizon in (1, 2, 3)
+        if scores.network.get(ticks := f"ticks_{horizon}s")
     )
-    latency = charged["latency"]
     intro = Markup(
         "Against the driven path. <b>Plain</b>: every plan counts from its own tick. <b>Latency-charged</b>: it counts "
-        "from the moment it is ready ({} latency, median {:.1f} ms), so the world moves on meanwhile. The last two "
-        "planners see no image; a metric is marked where the network beats both. Ticks with a recorded future (and "
-        "with a plan that is ready): {}."
-    ).format(latency["source"], latency["p50_ms"], counts)
+        "from the time at which it is ready ({} latency, median {:.1f} ms). The last two planners use no camera; a "
+        "metric is marked where the network beats both. Ticks with a recorded future (and with a plan that is ready): "
+        "{}."
+    ).format(charged.latency.source, charged.latency.p50_ms, counts)
     head = ["", *PLANNERS.values(), *PLANNERS.values()]
     groups = (("", 1), ("plain", len(PLANNERS)), ("latency-charged", len(PLANNERS)))
     return section("Plan errors", table(head, rows, groups), intro=intro)
 
 
-def _with_best(name: str, scores: dict[str, Any], key: str) -> Markup:
-    values = [scores[planner].get(key) for planner in PLANNERS]
-    is_best = None not in values and values[0] < min(values[1:])
+def _with_best(name: str, values: Sequence[float | None]) -> Markup:
+    network, *others = values
+    known = [value for value in others if value is not None]
+    is_best = network is not None and len(known) == len(others) and network < min(known)
     return Markup("{} {}").format(name, toned("best", "good") if is_best else "")
 
 

@@ -1,7 +1,7 @@
-"""Keep the pictures of a few moments of a run while it lasts: the worst ones, spread over the drive.
+"""Collect images of the worst ticks of a run while it lasts, spread over the drive.
 
-A moment's picture can only be drawn while its frames are in memory, so the worst tick of every stretch is held until
-the stretch is over and drawn if it belongs to the worst so far: one drawing a stretch, one set of frames held.
+An image can only be drawn while its frames are in memory, so the worst tick of each stretch of the drive is held until
+the stretch ends, and drawn if it is among the worst so far. This costs one image and one set of frames per stretch.
 """
 
 import io
@@ -14,29 +14,28 @@ from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
 from fsd.networks.contract import WAYPOINT_STEP_S
-from fsd.overlay.drawing import rgb_picture
+from fsd.overlay.drawing import rgb_image
 from fsd.overlay.painter import OverlayPainter
 from fsd.runtime.planner import PlannerMetadata, StepResult
-from fsd.scoring.driven_path import DrivenPath
-from fsd.scoring.plan_errors import HORIZONS_S
+from fsd.scoring.plan_errors import HORIZONS_S, driven_ahead
 
-MOMENTS = 6
+MAX_WORST_TICKS = 6
 MIN_STRETCH_TICKS = int(RATE_HZ)
 STRETCHES = 12
-LOOK_EVERY_TICKS = 4
+CHECK_EVERY_TICKS = 4
 """Plans change little within a ninth of a second."""
 THUMBNAIL_PX = (240, 180)
 JPEG_QUALITY = 84
 
 
 @dataclass(frozen=True)
-class Moment:
-    """One tick worth a look: `error` is why (see `Moments.measure`), `picture` the whole overlay as JPEG."""
+class WorstTick:
+    """A tick, its `error` (see `WorstTicks.measure`), and its overlay image as JPEG."""
 
     tick: int
     time_s: float
     error: float
-    picture: bytes
+    image: bytes
 
 
 @dataclass(frozen=True)
@@ -47,75 +46,74 @@ class _Candidate:
     command: str
 
 
-class Moments:
-    """Collects moments, and one small picture per camera.
+class WorstTicks:
+    """Collects the worst ticks, and one thumbnail per camera.
 
     Args:
-        clip: its driven path decides what is worst; without one it is the plan's own uncertainty.
-        metadata: of the model, for the pictures' header.
+        clip: its driven path ranks the ticks; without one, the plan's own uncertainty does.
+        metadata: of the model, for the header of the images.
 
     Attributes:
-        measure: what `Moment.error` is: `error` (mean distance to the driven path, m) or `uncertainty` (mean Laplace
+        measure: what `WorstTick.error` is: `error` (mean distance to the driven path, m) or `uncertainty` (mean Laplace
             scale of the planned positions, m).
-        thumbnails: camera -> JPEG of its first valid picture.
+        thumbnails: camera -> JPEG of its first valid image.
     """
 
     def __init__(self, clip: Clip, metadata: PlannerMetadata) -> None:
         self._painter = OverlayPainter(clip, metadata)
-        self._driven = None if clip.ego is None else DrivenPath(clip.ego)
+        self._ego = clip.ego
         self._stretch_ticks = MIN_STRETCH_TICKS
         self._worst_of_stretch: _Candidate | None = None
         self._ticks = 0
-        self._kept: list[Moment] = []
-        self.measure = "uncertainty" if self._driven is None else "error"
+        self._worst: list[WorstTick] = []
+        self.measure = "uncertainty" if clip.ego is None else "error"
         self.thumbnails: dict[str, bytes] = {}
 
     def expect(self, ticks: int | None) -> None:
-        """Spread the moments over a run of so many ticks; None where nobody knows."""
+        """Spread the worst ticks over a run of this length; None if it is unknown."""
         self._stretch_ticks = max(MIN_STRETCH_TICKS, (ticks or 0) // STRETCHES)
 
     def add(self, result: StepResult, ego: EgoSample | None, command: str) -> None:
-        """Look at one tick."""
+        """Rank one tick."""
         self._take_thumbnails(result.frame_set)
-        if self._ticks % LOOK_EVERY_TICKS == 0:
-            self._compare(result, ego, command)
+        if self._ticks % CHECK_EVERY_TICKS == 0:
+            error, held = self._error(result), self._worst_of_stretch
+            if np.isfinite(error) and (held is None or error > held.error):
+                # The compressor overwrites its arrays at the next step.
+                compressed = None if result.compressed is None else result.compressed.copy()
+                self._worst_of_stretch = _Candidate(error, replace(result, compressed=compressed), ego, command)
         self._ticks += 1
         if self._ticks % self._stretch_ticks == 0:
             self._end_stretch()
 
-    def finished(self) -> list[Moment]:
-        """The worst moments, in the order of the drive."""
+    def finished(self) -> list[WorstTick]:
+        """The worst ticks, in the order of the drive."""
         self._end_stretch()
-        return sorted(self._kept, key=lambda moment: moment.tick)
-
-    def _compare(self, result: StepResult, ego: EgoSample | None, command: str) -> None:
-        """Hold this tick if it is the worst of its stretch so far."""
-        error, held = self._error(result), self._worst_of_stretch
-        if np.isfinite(error) and (held is None or error > held.error):
-            self._worst_of_stretch = _Candidate(error, _kept(result), ego, command)
+        return sorted(self._worst, key=lambda worst: worst.tick)
 
     def _error(self, result: StepResult) -> float:
         """Mean distance to the driven path over the longest horizon that was recorded (NaN if none), or uncertainty."""
         plan = result.plan
-        if self._driven is None:
-            return float(plan.trajectory_scale[: round(HORIZONS_S[-1] / WAYPOINT_STEP_S), :2].mean())
-        driven = self._driven.waypoints(plan.timestamp_ns)
+        steps = [round(horizon_s / WAYPOINT_STEP_S) for horizon_s in reversed(HORIZONS_S)]
+        driven = driven_ahead(self._ego, plan.timestamp_ns)
+        if driven is None:
+            return float(plan.trajectory_scale[: steps[0], :2].mean())
         distance_m = np.linalg.norm(plan.trajectory[:, :2] - driven[:, :2], axis=-1)
-        means_m = [float(distance_m[: round(horizon_s / WAYPOINT_STEP_S)].mean()) for horizon_s in HORIZONS_S]
-        return next((mean_m for mean_m in reversed(means_m) if np.isfinite(mean_m)), float("nan"))
+        means_m = (float(distance_m[:count].mean()) for count in steps)
+        return next((mean_m for mean_m in means_m if np.isfinite(mean_m)), float("nan"))
 
     def _end_stretch(self) -> None:
         held, self._worst_of_stretch = self._worst_of_stretch, None
         if held is None:
             return
-        least = min(self._kept, key=lambda moment: moment.error, default=None)
-        if len(self._kept) >= MOMENTS and least is not None:
+        if len(self._worst) >= MAX_WORST_TICKS:
+            least = min(self._worst, key=lambda worst: worst.error)
             if held.error <= least.error:
                 return
-            self._kept.remove(least)
-        picture = self._painter.picture(held.result, held.ego, held.command)
-        plan = held.result.plan
-        self._kept.append(Moment(plan.tick, float(plan.tick / RATE_HZ), held.error, _jpeg(picture)))
+            self._worst.remove(least)
+        image = _jpeg(self._painter.paint(held.result, held.ego, held.command))
+        tick = held.result.plan.tick
+        self._worst.append(WorstTick(tick, float(tick / RATE_HZ), held.error, image))
 
     def _take_thumbnails(self, frame_set: FrameSet) -> None:
         if len(self.thumbnails) == len(CAMERAS):
@@ -125,16 +123,10 @@ class Moments:
                 height_px, width_px = frame.y_plane.shape
                 width = min(THUMBNAIL_PX[0], round(THUMBNAIL_PX[1] * width_px / height_px))
                 size = (max(1, width), max(1, round(width * height_px / width_px)))
-                self.thumbnails[name] = _jpeg(rgb_picture(frame, size))
+                self.thumbnails[name] = _jpeg(rgb_image(frame, size))
 
 
-def _kept(result: StepResult) -> StepResult:
-    """The result with a compressed tick that the next step does not overwrite."""
-    compressed = result.compressed
-    return result if compressed is None else replace(result, compressed=compressed.copy())
-
-
-def _jpeg(picture: Image.Image) -> bytes:
+def _jpeg(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "jpeg", quality=JPEG_QUALITY, optimize=True)
+    image.save(buffer, "jpeg", quality=JPEG_QUALITY, optimize=True)
     return buffer.getvalue()

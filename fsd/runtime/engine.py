@@ -1,6 +1,6 @@
-"""The network at run time: an ONNX Runtime session with its memory, and no PyTorch.
+"""Run the network: an ONNX Runtime session with its memory, without PyTorch.
 
-Buffers for inputs, outputs and memory are allocated and bound once; a tick copies its inputs in and runs. Outputs are
+Buffers for inputs, outputs and memory are allocated and bound once; a tick copies its inputs and runs. Outputs are
 always finite. The engine does not know where ticks come from or what a plan is used for.
 """
 
@@ -27,7 +27,7 @@ SessionFactory = Callable[[Path, int, str], onnxruntime.InferenceSession]
 PACKAGED_MODEL = "b100_int8.onnx"
 
 HOLD_TICKS = 18
-"""Half a second: how long the last finite plan replaces one that is not finite, before the plan is to stop."""
+"""Half a second: how long the last finite plan replaces one that is not; after that, a plan to stop does."""
 
 STOP_DECELERATION_MPS2 = 3.0
 
@@ -39,7 +39,7 @@ class Engine:
     """Runs a model tick by tick, keeping its memory.
 
     Attributes:
-        metadata: what the model file says about itself.
+        metadata: from the model file.
         budget: of the compressor that the model was built for.
         plan_source: where the last plan came from: `network`, `held` (the last finite one) or `stop`.
         non_finite_ticks: ticks since the last reset whose inputs or outputs were not finite.
@@ -56,8 +56,8 @@ class Engine:
         """Load a model; None loads the packaged one. `device` is one of `devices.PROVIDERS`.
 
         Raises:
-            ModelError: the file is missing, damaged, or does not keep this program's contract; or the device is
-                missing, or would leave part of the network to the CPU.
+            ModelError: the file is missing, damaged, or does not match the contract; or the device is missing, or would
+                leave part of the network to the CPU.
         """
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}.")
@@ -75,12 +75,10 @@ class Engine:
 
         self._buffers = InputBuffers(self.budget)
         self._output, self._outputs = _output_views()
-        self._last_finite = np.zeros_like(self._output)
+        self._last_finite, self._last_finite_outputs = _output_views()
         self._binding = self._bind()
-        self.plan_source = "network"
-        self.non_finite_ticks = 0
         self.bind_ms = 0.0
-        self._ticks_since_finite = HOLD_TICKS
+        self.reset()
 
     @property
     def inputs(self) -> Mapping[str, np.ndarray]:
@@ -130,14 +128,11 @@ class Engine:
             np.copyto(self._output, self._last_finite)
             return
         self.plan_source = "stop"
-        speed_mps = float(self.inputs["ego"][0]) if self.inputs["ego_valid"][0] else float(self._last_finite_speed())
+        # Without a speed, that of the first waypoint of the last finite plan; 0 if there was none.
+        has_speed = bool(self.inputs["ego_valid"][0])
+        speed_mps = float(self.inputs["ego"][0] if has_speed else self._last_finite_outputs["trajectory"][0, 3])
         self._output.fill(0)
         write_stop_plan(self._outputs, max(speed_mps, 0.0))
-
-    def _last_finite_speed(self) -> float:
-        """Speed at the first waypoint of the last finite plan; 0 if there was none."""
-        first = self._outputs["trajectory"].shape
-        return float(self._last_finite[: first[0] * first[1]].reshape(first)[0, 3])
 
     def _bind(self) -> onnxruntime.IOBinding:
         """Bind every input and output to its array, which never moves."""
@@ -159,7 +154,7 @@ def packaged_model() -> Path:
 
 
 def write_stop_plan(outputs: dict[str, np.ndarray], speed_mps: float) -> None:
-    """Straight ahead, slowing at 3 m/s² to a stop; scales of 1, since nothing is known."""
+    """Write a plan straight ahead that brakes at 3 m/s² to a stop; all scales are 1."""
     braking_s = np.minimum(WAYPOINT_TIMES_S, speed_mps / STOP_DECELERATION_MPS2)
     outputs["trajectory"][:] = 0.0
     outputs["trajectory"][:, 0] = speed_mps * braking_s - 0.5 * STOP_DECELERATION_MPS2 * braking_s**2
@@ -171,9 +166,9 @@ def write_stop_plan(outputs: dict[str, np.ndarray], speed_mps: float) -> None:
 
 
 def _is_finite(*arrays: np.ndarray) -> bool:
-    """Whether all numbers are finite: a sum is not if any term is not, at a fifth of the cost of testing each.
+    """Whether all numbers are finite, by their sum: that takes a fifth of the time of testing each.
 
-    These arrays hold a few thousand numbers below about 10,000, so the sum itself cannot overflow.
+    These arrays hold a few thousand numbers below about 10,000, so the sum cannot overflow.
     """
     return all(math.isfinite(np.add.reduce(array, axis=None)) for array in arrays)
 

@@ -1,4 +1,4 @@
-"""Hash chains over inputs and plans: equal digests mean that all ticks until then were the same bytes."""
+"""Hash chains over inputs and plans: equal digests mean equal bytes at all ticks until then."""
 
 import hashlib
 
@@ -12,8 +12,7 @@ HASH_BYTES = 16
 class HashChain:
     """A digest over all arrays since the last reset, in order."""
 
-    def __init__(self) -> None:
-        self.reset()
+    digest = bytes(HASH_BYTES)
 
     def reset(self) -> None:
         """Start again from zeros."""

@@ -1,13 +1,19 @@
-"""What a plan had to do without: as flags for tables (docs/outputs.md lists them) and as text for people."""
+"""Faults that a plan was made with: as flags for tables (docs/outputs.md lists them) and as text."""
 
 from collections.abc import Mapping
 
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, FrameSet
 
-_CAUSES = {"missing": "no {}", "black": "black {}", "stale": "stale {}", "plan": "plan: {}"}
-_FLAGS = {"ok": "all there and fresh", "no_ego": "no ego motion"}
-_ODOMETRY = {"ego": "recorded", "image": "estimated from the pictures", "none": "unknown"}
+_TEXTS = {
+    "missing": "no {}",
+    "black": "black {}",
+    "stale": "stale {}",
+    "plan": "plan: {}",
+    "ok": "all cameras present and fresh",
+    "no_ego": "no ego motion",
+}
+_ODOMETRY = {"ego": "recorded", "image": "estimated from the images", "none": "unknown"}
 
 
 def health_flags(frame_set: FrameSet, ego: EgoSample | None, plan_source: str) -> str:
@@ -30,17 +36,13 @@ def health_flags(frame_set: FrameSet, ego: EgoSample | None, plan_source: str) -
 
 def describe_health(health: str) -> str:
     """`missing=rear,front_main;no_ego` -> `no rear, front main; no ego motion`."""
-    return "; ".join(_describe_flag(flag) for flag in health.split(";"))
+    flags = (flag.partition("=") for flag in health.split(";"))
+    return "; ".join(
+        _TEXTS.get(cause, cause).format(names.replace("_", " ").replace(",", ", ")) for cause, _, names in flags
+    )
 
 
 def describe_odometry(odometry_ticks: Mapping[str, int]) -> str:
-    """`{"none": 1, "image": 395}` -> `unknown at 1 tick, estimated from the pictures at 395 ticks`."""
+    """`{"none": 1, "image": 395}` -> `unknown at 1 tick, estimated from the images at 395 ticks`."""
     parts = (f"{_ODOMETRY[source]} at {n} tick{'s' if n != 1 else ''}" for source, n in odometry_ticks.items())
     return ", ".join(parts) or "no tick"
-
-
-def _describe_flag(flag: str) -> str:
-    cause, separator, names = flag.partition("=")
-    if separator and cause in _CAUSES:
-        return _CAUSES[cause].format(names.replace("_", " ").replace(",", ", "))
-    return _FLAGS.get(flag, flag.replace("_", " "))

@@ -26,7 +26,7 @@ class NetworkPlanner:
 
     Args:
         rig: of the clip; fixes the geometry of every token.
-        engine: loaded model; its budget decides what the compressor sends.
+        engine: loaded model; the compressor uses its budget.
     """
 
     def __init__(self, rig: Rig, engine: Engine) -> None:
@@ -57,7 +57,7 @@ class NetworkPlanner:
     def warm_up(self, frame_set: FrameSet) -> None:
         """Compile kernels and allocate buffers for frame sets like this one, then reset.
 
-        The compressor's kernels are compiled at their first use on a machine, which takes up to half a minute.
+        The first use on a machine compiles the compressor's kernels, which takes up to half a minute.
         """
         for later in range(WARM_UP_TICKS):
             tick = frame_set.tick + later

@@ -1,4 +1,4 @@
-"""Which network plans, and what it runs on: the options that replay and profile share."""
+"""Options of the network and its hardware, shared by replay and profile."""
 
 from dataclasses import dataclass
 from pathlib import Path

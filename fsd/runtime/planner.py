@@ -1,4 +1,4 @@
-"""What replay, profile and drive run at every tick: the `Planner` protocol and the values it exchanges.
+"""The `Planner` protocol, which replay, profile and drive run at every tick, and the values it exchanges.
 
 Its two implementations are `network_planner.py` (our network) and `fsd/third_party/adapter_planner.py`.
 """
@@ -24,12 +24,12 @@ WARM_UP_TICKS = 14
 
 @dataclass(frozen=True)
 class PlannerMetadata:
-    """What results say about a planner.
+    """Facts about a planner that all results state.
 
     Attributes:
-        name: of the model; trained: False for random weights; every output repeats it.
+        name: of the model; trained: False for random weights.
         precision: `fp32`, `fp16`, `int8`, or `as given` for a third-party model.
-        weights_sha256: of the weights file the model was exported from; empty where that is unknown.
+        weights_sha256: of the weights file that the model was exported from; empty if unknown.
         inputs: the network's inputs by name.
         state: pairs (output, input): the output of a tick is carried into the input of later ones.
         budget: of the compressor; None for a planner without one.
@@ -53,7 +53,7 @@ class StepResult:
     Attributes:
         plan: with its health.
         compressed: what the compressor sent, valid until the next step; None for a planner without compressor.
-        odometry: where the compressor's motion came from: `ego`, `image` (estimated) or `none`.
+        odometry: source of the compressor's ego motion: `ego`, `image` (estimated) or `none`.
         input_hash, plan_hash: chains over everything that entered the network, and over all plans. Equal hashes mean
             the same bytes at this tick and at all ticks before it.
         compress_ms, infer_ms, post_ms: the stages in order; bind_ms is the part of `infer_ms` that copied inputs.
@@ -81,7 +81,7 @@ class Planner(Protocol):
 
     Attributes:
         model: the model file.
-        metadata: what results say about it.
+        metadata: facts that results state.
     """
 
     model: Path

@@ -1,6 +1,6 @@
-"""Planners that look at nothing: what a plan has to beat before it means anything.
+"""Baseline planners that use no camera: a useful plan has smaller errors than theirs.
 
-Both see the car's own motion until the tick and no camera. Knows the driven track, not how plans are scored.
+Both know the ego motion until the tick. Knows the driven track, not how plans are scored.
 """
 
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsd.data.ego import EgoTrack
-from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S
 
 MIN_DISTANCE_M = 0.25
-"""A car that moved less in one waypoint step (1 m/s) has no curvature worth naming."""
+"""A car that moved less in one waypoint step (1 m/s) has no measurable curvature."""
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,12 @@ class Plans:
 
     Attributes:
         trajectory: (T, 16, 4) x m, y m, yaw rad, v m/s at 0.25 … 4.00 s; NaN where there is none.
-        curvature_per_m, acceleration_mps2: (T,) the control pair.
+        curvature_per_m, acceleration_mps2: (T,) to apply now.
     """
 
     trajectory: np.ndarray
     curvature_per_m: np.ndarray
     acceleration_mps2: np.ndarray
-
-    def __post_init__(self) -> None:
-        ticks = len(self.trajectory)
-        if self.trajectory.shape != (ticks, WAYPOINTS, 4):
-            raise ValueError(f"`trajectory` must be (T, {WAYPOINTS}, 4), got {self.trajectory.shape}.")
-        for name in ("curvature_per_m", "acceleration_mps2"):
-            if getattr(self, name).shape != (ticks,):
-                raise ValueError(f"`{name}` must be ({ticks},), got {getattr(self, name).shape}.")
 
 
 def constant_velocity(ego: EgoTrack, tick_times_ns: np.ndarray) -> Plans:
@@ -44,9 +36,9 @@ def constant_velocity(ego: EgoTrack, tick_times_ns: np.ndarray) -> Plans:
 
 
 def hold_last(ego: EgoTrack, tick_times_ns: np.ndarray) -> Plans:
-    """Hold steering wheel and pedals where they are: curvature and acceleration of the last 0.25 s go on.
+    """Keep the curvature and acceleration of the last 0.25 s.
 
-    A car that brakes stays where it stops. Where the recording does not reach back, it goes straight on at its speed.
+    A braking car stays where it stops. Where the 0.25 s before the tick are not recorded, both are 0.
     """
     step_ns = round(WAYPOINT_STEP_S * 1e9)
     now, before = ego.poses_at(tick_times_ns), ego.poses_at(tick_times_ns - step_ns)
@@ -60,6 +52,12 @@ def hold_last(ego: EgoTrack, tick_times_ns: np.ndarray) -> Plans:
 def wrapped(angle_rad: np.ndarray) -> np.ndarray:
     """The same angles in -pi … pi."""
     return np.arctan2(np.sin(angle_rad), np.cos(angle_rad))
+
+
+def rotated(points: np.ndarray, angle_rad: np.ndarray) -> np.ndarray:
+    """Points (…, 2), turned counterclockwise by (…) radians."""
+    cos, sin, x, y = np.cos(angle_rad), np.sin(angle_rad), points[..., 0], points[..., 1]
+    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
 
 
 def _arc(speed_mps: np.ndarray, curvature: np.ndarray, acceleration: np.ndarray) -> np.ndarray:

@@ -1,20 +1,20 @@
-"""What latency costs a plan: which plan is in force at each tick, and what it says about the time from then on.
+"""Charge plans for their latency: find the plan in force at each tick, and carry it to that tick.
 
-After "Towards Streaming Perception" (Li, Wang, Ramanan, ECCV 2020): at every moment the newest *finished* output
-counts, not the one that belongs to the newest picture. The car is granted perfect odometry between the tick of a plan
-and the tick it is judged at. Works on arrays; does not know where latencies come from.
+After "Towards Streaming Perception" (Li, Wang, Ramanan, ECCV 2020): at every time the newest *finished* output counts,
+not the one of the newest image. Assumes perfect odometry between the tick of a plan and the tick that it is scored at.
+Works on arrays; does not know where latencies come from.
 """
 
 import numpy as np
 
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
+from fsd.scoring.baseline_plans import rotated
 
 
 def plan_in_force(tick_times_ns: np.ndarray, latency_ms: np.ndarray | float) -> np.ndarray:
     """Which plan the car has at each tick when one computer plans one tick after the other.
 
-    A tick that arrives while the computer is busy waits; of those waiting only the newest is planned, the others never
-    are (latest frame wins).
+    Ticks that arrive while the computer is busy wait; only the newest of them is planned (latest frame wins).
 
     Args:
         tick_times_ns: (T,) int64, rising; latency_ms: from tick to plan, (T,) or one for all, not negative.
@@ -45,7 +45,7 @@ def plan_in_force(tick_times_ns: np.ndarray, latency_ms: np.ndarray | float) -> 
 def carried_forward(
     trajectory: np.ndarray, tick_times_ns: np.ndarray, poses: np.ndarray, chosen: np.ndarray
 ) -> np.ndarray:
-    """Older plans as seen from each tick: what they say about 0.25 … 4.00 s from *then* on, in the ego frame of then.
+    """Transform older plans to each tick: their positions 0.25 … 4.00 s after that tick, in its ego frame.
 
     Args:
         trajectory: (T, 16, 3+) x m, y m, yaw rad of every tick's own plan.
@@ -57,20 +57,10 @@ def carried_forward(
     """
     at_s = (tick_times_ns - tick_times_ns[chosen])[:, None] * 1e-9 + WAYPOINT_TIMES_S  # (T, 16) after the plan's tick
     there = _interpolated(trajectory[chosen, :, :3], at_s)
-    then, now = poses[chosen], poses
-    turn = then[:, 2] - now[:, 2]
-    cos, sin = np.cos(turn)[:, None], np.sin(turn)[:, None]
-    east, north = then[:, 0] - now[:, 0], then[:, 1] - now[:, 1]
-    ahead = np.cos(now[:, 2]) * east + np.sin(now[:, 2]) * north
-    left = -np.sin(now[:, 2]) * east + np.cos(now[:, 2]) * north
-    carried = np.stack(
-        [
-            cos * there[..., 0] - sin * there[..., 1] + ahead[:, None],
-            sin * there[..., 0] + cos * there[..., 1] + left[:, None],
-            there[..., 2] + turn[:, None],
-        ],
-        axis=-1,
-    )
+    then = poses[chosen]
+    turn = (then[:, 2] - poses[:, 2])[:, None]
+    offset = rotated(then[:, :2] - poses[:, :2], -poses[:, 2])[:, None]
+    carried = np.concatenate([rotated(there[..., :2], turn) + offset, (there[..., 2] + turn)[..., None]], axis=-1)
     carried[chosen < 0] = np.nan
     return carried
 
@@ -92,7 +82,6 @@ def _interpolated(trajectory: np.ndarray, at_s: np.ndarray) -> np.ndarray:
         s * (s - 1) * (s - 2) / 6,
     )
     rows = np.arange(len(knots))[:, None]
-    values = sum(weight * knots[rows, first + offset] for offset, weight in enumerate(weights))
-    values = np.asarray(values)
+    values = np.asarray(sum(weight * knots[rows, first + offset] for offset, weight in enumerate(weights)))
     values[place > WAYPOINTS + 1e-9] = np.nan
     return values

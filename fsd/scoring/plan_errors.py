@@ -1,16 +1,14 @@
-"""How far plans are from what the car then did, beside planners that look at nothing.
+"""Score plans against the driven path, beside baselines that use no camera.
 
-docs/metrics.md defines every figure and names its source. Knows nothing of how plans are made; needs the driven poses
-of the whole clip. Open-loop figures: they compare with one recorded drive, which is not the only good one.
+docs/metrics.md defines every score and names its source. Does not know how plans are made; needs the driven poses of
+the whole clip. These are open-loop scores: they compare with one recorded drive, which is not the only good one.
 """
-
-from typing import Any
 
 import numpy as np
 
 from fsd.data.ego import EgoTrack
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
-from fsd.scoring.baseline_plans import MIN_DISTANCE_M, Plans, constant_velocity, hold_last, wrapped
+from fsd.scoring.baseline_plans import MIN_DISTANCE_M, Plans, constant_velocity, hold_last, rotated, wrapped
 from fsd.scoring.latency_charge import carried_forward, plan_in_force
 
 HORIZONS_S = (1.0, 2.0, 3.0)
@@ -18,15 +16,15 @@ HORIZONS_S = (1.0, 2.0, 3.0)
 
 def score_run(
     ego: EgoTrack, tick_times_ns: np.ndarray, network: Plans, latency_ms: np.ndarray | float
-) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
-    """All figures of one replay.
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
+    """Score one replay.
 
     Args:
         ego: the driven track; tick_times_ns: (T,) int64; network: its plans.
         latency_ms: from tick to plan, (T,) or one for all.
 
     Returns:
-        Plain scores, and latency-charged scores: each planner -> figure -> value.
+        Plain scores, and latency-charged scores: each planner -> score -> value.
     """
     driven, poses = driven_waypoints(ego, tick_times_ns), ego.poses_at(tick_times_ns)
     planners = {
@@ -42,7 +40,7 @@ def score_run(
         for name, plans in planners.items()
     }
     in_force = plan_in_force(tick_times_ns, latency_ms)
-    charged: dict[str, Any] = {}
+    charged: dict[str, dict[str, float]] = {}
     for name, plans in planners.items():
         carried = carried_forward(plans.trajectory, tick_times_ns, poses, in_force)
         charged[name] = (
@@ -62,17 +60,24 @@ def driven_waypoints(ego: EgoTrack, tick_times_ns: np.ndarray) -> np.ndarray:
     now = ego.poses_at(tick_times_ns)  # (T, 4)
     steps_ns = np.rint(WAYPOINT_TIMES_S * 1e9).astype(np.int64)
     later = ego.poses_at((tick_times_ns[:, None] + steps_ns).ravel()).reshape(len(tick_times_ns), WAYPOINTS, 4)
-    offset = later[..., :2] - now[:, None, :2]
-    cos, sin = np.cos(now[:, 2])[:, None], np.sin(now[:, 2])[:, None]
-    return np.stack(
-        [
-            cos * offset[..., 0] + sin * offset[..., 1],
-            -sin * offset[..., 0] + cos * offset[..., 1],
-            wrapped(later[..., 2] - now[:, None, 2]),
-            later[..., 3],
-        ],
-        axis=-1,
-    )
+    position_m = rotated(later[..., :2] - now[:, None, :2], -now[:, None, 2])
+    yaw_rad = wrapped(later[..., 2] - now[:, None, 2])
+    return np.concatenate([position_m, yaw_rad[..., None], later[..., 3:]], axis=-1)
+
+
+def driven_ahead(ego: EgoTrack | None, timestamp_ns: int) -> np.ndarray | None:
+    """(16, 4) as `driven_waypoints`, of one tick; None without a track.
+
+    Reads only the rows around the tick, since interpolation costs time in proportion to the track's length.
+    """
+    if ego is None:
+        return None
+    until_ns = timestamp_ns + round(WAYPOINT_TIMES_S[-1] * 1e9)
+    last = len(ego.timestamp_ns) - 1
+    first = min(last, max(0, int(np.searchsorted(ego.timestamp_ns, timestamp_ns)) - 1))
+    rows = slice(first, max(first, int(np.searchsorted(ego.timestamp_ns, until_ns))) + 1)
+    near = EgoTrack(*(getattr(ego, field)[rows] for field in ego.__dataclass_fields__))
+    return driven_waypoints(near, np.array([timestamp_ns]))[0]
 
 
 def displacement_errors(planned: np.ndarray, driven: np.ndarray) -> dict[str, float]:
@@ -82,16 +87,9 @@ def displacement_errors(planned: np.ndarray, driven: np.ndarray) -> dict[str, fl
         planned: (T, 16, 2+) positions; driven: (T, 16, 2+), NaN where unknown.
 
     Returns:
-        `ade_1s_m`, `fde_1s_m` … and `ticks_1s`: how many ticks each figure is a mean of; no figure without a tick.
+        `ade_1s_m`, `fde_1s_m` … and `ticks_1s`: number of ticks behind each mean; no mean without a tick.
     """
-    distance_m = np.linalg.norm(planned[..., :2] - driven[..., :2], axis=-1)  # (T, 16)
-    figures: dict[str, float] = {}
-    for label, steps, known in _supported(distance_m):
-        figures[f"ticks_{label}"] = int(known.sum())
-        if known.any():
-            figures[f"ade_{label}_m"] = float(distance_m[known, :steps].mean())
-            figures[f"fde_{label}_m"] = float(distance_m[known, steps - 1].mean())
-    return figures
+    return _by_horizon(_distance_m(planned, driven), "ade_{}_m", "fde_{}_m", "ticks_{}")
 
 
 def heading_errors(planned: np.ndarray, driven: np.ndarray) -> dict[str, float]:
@@ -100,29 +98,18 @@ def heading_errors(planned: np.ndarray, driven: np.ndarray) -> dict[str, float]:
     Args:
         planned, driven: (T, 16, 3+) x m, y m, yaw rad; NaN where unknown.
     """
-    error_rad = np.abs(wrapped(planned[..., 2] - driven[..., 2]))
-    figures: dict[str, float] = {}
-    for label, steps, known in _supported(error_rad):
-        if known.any():
-            figures[f"ahe_{label}_rad"] = float(error_rad[known, :steps].mean())
-            figures[f"fhe_{label}_rad"] = float(error_rad[known, steps - 1].mean())
-    return figures
+    return _by_horizon(np.abs(wrapped(planned[..., 2] - driven[..., 2])), "ahe_{}_rad", "fhe_{}_rad")
 
 
 def latency_costs(planned: np.ndarray, carried: np.ndarray, driven: np.ndarray) -> dict[str, float]:
-    """How much ADE latency adds at each horizon, in metres, over the ticks where both figures are known.
+    """ADE that latency adds at each horizon, in metres, over the ticks where both errors are known.
 
-    The charged scores alone do not say it: they lack the first ticks, when no plan is ready yet.
+    The charged scores alone do not show it: they lack the first ticks, when no plan is ready yet.
 
     Args:
         planned: (T, 16, 2+) each tick's own plan; carried: the one in force; driven: where the car went.
     """
-    own_m, carried_m = (np.linalg.norm(plans[..., :2] - driven[..., :2], axis=-1) for plans in (planned, carried))
-    figures: dict[str, float] = {}
-    for label, steps, known in _supported(own_m + carried_m):
-        if known.any():
-            figures[f"latency_cost_{label}_m"] = float((carried_m - own_m)[known, :steps].mean())
-    return figures
+    return _by_horizon(_distance_m(carried, driven) - _distance_m(planned, driven), "latency_cost_{}_m")
 
 
 def driven_control(driven: np.ndarray, speed_mps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -141,7 +128,7 @@ def driven_control(driven: np.ndarray, speed_mps: np.ndarray) -> tuple[np.ndarra
 
 
 def control_errors(plans: Plans, driven: np.ndarray, speed_mps: np.ndarray) -> dict[str, float]:
-    """Mean absolute error of the control pair, each with the number of ticks behind it."""
+    """Mean absolute error of curvature and acceleration, each with the number of ticks behind it."""
     curvature, acceleration = driven_control(driven, speed_mps)
     return _mean("curvature_mae_per_m", "ticks_curvature", np.abs(plans.curvature_per_m - curvature)) | _mean(
         "acceleration_mae_mps2", "ticks_acceleration", np.abs(plans.acceleration_mps2 - acceleration)
@@ -149,36 +136,48 @@ def control_errors(plans: Plans, driven: np.ndarray, speed_mps: np.ndarray) -> d
 
 
 def jitter(plans: Plans, tick_times_ns: np.ndarray, poses: np.ndarray) -> dict[str, float]:
-    """How much a plan contradicts the one of the tick before about the same places at the same times.
+    """How far each plan differs from the plan of the tick before, at the same times.
 
     Returns:
         `jitter_1s_m` … : mean distance up to a horizon, both plans in one frame by the driven poses;
         `curvature_jitter_per_m`, `acceleration_jitter_mps2`: mean absolute step of the control pair.
     """
     before = carried_forward(plans.trajectory, tick_times_ns, poses, np.arange(len(poses)) - 1)
-    distance_m = np.linalg.norm(plans.trajectory[..., :2] - before[..., :2], axis=-1)
-    figures: dict[str, float] = {}
-    for label, steps, known in _supported(distance_m):
-        if known.any():
-            figures[f"jitter_{label}_m"] = float(distance_m[known, :steps].mean())
+    scores = _by_horizon(_distance_m(plans.trajectory, before), "jitter_{}_m")
     if len(poses) > 1:
-        figures["curvature_jitter_per_m"] = float(np.abs(np.diff(plans.curvature_per_m)).mean())
-        figures["acceleration_jitter_mps2"] = float(np.abs(np.diff(plans.acceleration_mps2)).mean())
-    return figures
+        scores["curvature_jitter_per_m"] = float(np.abs(np.diff(plans.curvature_per_m)).mean())
+        scores["acceleration_jitter_mps2"] = float(np.abs(np.diff(plans.acceleration_mps2)).mean())
+    return scores
 
 
-def _supported(errors: np.ndarray) -> list[tuple[str, int, np.ndarray]]:
-    """Per horizon: its label, its waypoints, and which ticks (T,) know the error at all of them."""
-    supported = []
+def _distance_m(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(T, 16) distance between the positions of two (T, 16, 2+) trajectories."""
+    return np.asarray(np.linalg.norm(one[..., :2] - other[..., :2], axis=-1))
+
+
+def _by_horizon(errors: np.ndarray, mean: str, final: str = "", count: str = "") -> dict[str, float]:
+    """Mean error until each horizon and error at it, over the ticks whose errors until then are all known.
+
+    Args:
+        errors: (T, 16), NaN where unknown.
+        mean, final, count: names of the results, `{}` for the horizon; an empty name is left out.
+    """
+    scores: dict[str, float] = {}
     for horizon_s in HORIZONS_S:
-        steps = round(horizon_s / WAYPOINT_STEP_S)
-        supported.append((f"{horizon_s:g}s", steps, np.isfinite(errors[:, :steps]).all(axis=1)))
-    return supported
+        label, steps = f"{horizon_s:g}s", round(horizon_s / WAYPOINT_STEP_S)
+        known = np.isfinite(errors[:, :steps]).all(axis=1)
+        if count:
+            scores[count.format(label)] = int(known.sum())
+        if known.any():
+            scores[mean.format(label)] = float(errors[known, :steps].mean())
+            if final:
+                scores[final.format(label)] = float(errors[known, steps - 1].mean())
+    return scores
 
 
 def _mean(name: str, count_name: str, errors: np.ndarray) -> dict[str, float]:
     known = np.isfinite(errors)
-    figures: dict[str, float] = {count_name: int(known.sum())}
+    scores: dict[str, float] = {count_name: int(known.sum())}
     if known.any():
-        figures[name] = float(errors[known].mean())
-    return figures
+        scores[name] = float(errors[known].mean())
+    return scores

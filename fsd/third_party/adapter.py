@@ -1,9 +1,10 @@
-"""`adapter.json`: how a third-party model's inputs and outputs map to this program's recordings and plans.
+"""`adapter.json`: how a third-party model's inputs and outputs map to recordings and plans.
 
 Reads the file and checks it, alone and against a model's signature; `adapter_planner.py` runs the model.
 docs/adapter.md describes every field.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -57,14 +58,14 @@ class CommandInput(_Strict, frozen=True):
 
 
 class StatePair(_Strict, frozen=True):
-    """The output of a tick that is the input of the next; zero at the start."""
+    """An output that is an input of the next tick; zero at the start."""
 
     output: str
     input: str
 
 
 class Waypoints(_Strict, frozen=True):
-    """A path: numbers `start` … of the flattened output, `points` rows of `columns`, one every `step_s`."""
+    """A path: from number `start` of the flattened output on, `points` rows of `columns`, one every `step_s`."""
 
     name: str
     points: Annotated[int, msgspec.Meta(ge=1)]
@@ -84,7 +85,7 @@ class Scalar(_Strict, frozen=True):
 
 
 class Steering(_Strict, frozen=True):
-    """A steering wheel angle, radians after `scale`, left positive; the bicycle model makes it a curvature."""
+    """A steering wheel angle, radians after `scale`, left positive; the bicycle model converts it to a curvature."""
 
     name: str
     wheelbase_m: Positive
@@ -127,45 +128,40 @@ def load_adapter(path: Path) -> Adapter:
         raise ModelError(f"Cannot read the adapter {path}: {error.strerror}.") from error
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise ModelError(f"{path} is not an adapter: {error}. docs/adapter.md describes every field.") from error
-    for problem in _problems(adapter):
-        raise ModelError(f"{path} cannot be used: {problem} docs/adapter.md describes every field.")
+    for field, problem in _problems(adapter):
+        message = f"{path} cannot be used: `{field}` {problem} docs/adapter.md describes every field."
+        raise ModelError(message, field=field)
     return adapter
 
 
-def _problems(adapter: Adapter) -> list[str]:
-    """Sentences about mistakes that the schema cannot express."""
-    found = []
+def _problems(adapter: Adapter) -> Iterator[tuple[str, str]]:
+    """Mistakes that the schema cannot express: field, and what is wrong with it."""
     if not adapter.images:
-        found.append("`images` is empty; name at least one camera's input.")
+        yield "images", "is empty; name at least one camera's input."
     for index, image in enumerate(adapter.images):
-        field = f"`images[{index}]"
         if image.camera not in CAMERAS:
-            found.append(f"{field}.camera` is {image.camera!r}; use one of {', '.join(CAMERAS)}.")
+            yield f"images[{index}].camera", f"is {image.camera!r}; use one of {', '.join(CAMERAS)}."
         channels = 1 if image.colour == "gray" else 3
         for name, values in (("mean", image.mean), ("std", image.std)):
             if len(values) not in (1, channels):
-                found.append(f"{field}.{name}` has {len(values)} numbers; use 1 or {channels}.")
+                yield f"images[{index}].{name}", f"has {len(values)} numbers; use 1 or {channels}."
     for index, command in enumerate(adapter.commands):
-        unknown = sorted(set(command.values) - set(COMMANDS))
-        if unknown or "none" not in command.values:
-            known = ", ".join(COMMANDS)
-            found.append(
-                f"`commands[{index}].values` needs `none` and may have {known}; got {', '.join(command.values)}."
-            )
+        field = f"commands[{index}].values"
+        if "none" not in command.values or not set(command.values) <= set(COMMANDS):
+            yield field, f"needs `none` and may have {', '.join(COMMANDS)}; got {', '.join(command.values)}."
         if len({len(vector) for vector in command.values.values()}) > 1:
-            found.append(f"`commands[{index}].values` has vectors of different length.")
+            yield field, "has vectors of different lengths."
     outputs = adapter.outputs
     if outputs.waypoints is None and outputs.curvature_per_m is None and outputs.steering is None:
-        found.append("`outputs` has neither `waypoints` nor `curvature_per_m` nor `steering`, so there is no path.")
+        yield "outputs", "needs `waypoints`, `curvature_per_m` or `steering` to make a path."
     if outputs.curvature_per_m is not None and outputs.steering is not None:
-        found.append("`outputs` has both `curvature_per_m` and `steering`; keep one.")
+        yield "outputs", "has both `curvature_per_m` and `steering`; keep one."
     if outputs.waypoints is not None and not {"x_m", "y_m"} <= set(outputs.waypoints.columns):
-        found.append(f"`outputs.waypoints.columns` needs x_m and y_m, got {', '.join(outputs.waypoints.columns)}.")
-    return found
+        yield "outputs.waypoints.columns", f"needs x_m and y_m, got {', '.join(outputs.waypoints.columns)}."
 
 
 def outputs_used(adapter: Adapter) -> dict[str, tuple[str, int]]:
-    """Output -> (field that names it, how many numbers it must have at least)."""
+    """Output -> (field that names it, smallest number of elements)."""
     outputs = adapter.outputs
     used: dict[str, tuple[str, int]] = {}
     if outputs.waypoints is not None:
@@ -179,46 +175,51 @@ def outputs_used(adapter: Adapter) -> dict[str, tuple[str, int]]:
     return used
 
 
-def find_misfit(adapter: Adapter, inputs: Signature, outputs: Signature) -> str | None:
-    """A sentence about the first field that does not fit a model with these inputs and outputs; None if all fit."""
-    wanted: dict[str, tuple[str, int | None]] = {}
+def check_model(adapter: Adapter, inputs: Signature, outputs: Signature, origin: str) -> None:
+    """Check that an adapter fits a model with these inputs and outputs.
+
+    Raises:
+        ModelError: names the first field that does not fit; its message begins with `origin`.
+    """
+    for field, misfit in _misfits(adapter, inputs, outputs):
+        raise ModelError(f"{origin}: {misfit}", field=field)
+
+
+def _misfits(adapter: Adapter, inputs: Signature, outputs: Signature) -> Iterator[tuple[str, str]]:
+    """Fields that do not fit the model, each with a sentence; only the first is meant to be used."""
+    wanted: dict[str, tuple[str, tuple[int, ...] | int | None]] = {}
     for index, image in enumerate(adapter.images):
         channels = 1 if image.colour == "gray" else 3
-        wanted[image.name] = (f"images[{index}].name", image.width_px * image.height_px * channels)
+        chw, hwc = (channels, image.height_px, image.width_px), (image.height_px, image.width_px, channels)
+        shape = (1,) * image.layout.startswith("n") + (hwc if image.layout.endswith("hwc") else chw)
+        wanted[image.name] = (f"images[{index}].name", shape)
     for index, entry in enumerate(adapter.ego):
         wanted[entry.name] = (f"ego[{index}].name", len(entry.quantities))
     for index, choice in enumerate(adapter.commands):
         wanted[choice.name] = (f"commands[{index}].name", len(choice.values["none"]))
     wanted |= {pair.input: (f"state[{index}].input", None) for index, pair in enumerate(adapter.state)}
-    for name, (field, size) in wanted.items():
+    for name, (field, expected) in wanted.items():
         if name not in inputs:
-            return f"`{field}` is {name!r}, but the model's inputs are {', '.join(inputs)}."
+            yield field, f"`{field}` is {name!r}, but the model's inputs are {', '.join(inputs)}."
         shape = inputs[name][0]
         if -1 in shape:
-            return f"The model's input {name!r} has a free axis {list(shape)}. Fix it (export with a batch of 1)."
-        if size is not None and int(np.prod(shape)) != size:
-            return f"`{field}` says {size} numbers, but the model's input {name!r} has shape {list(shape)}."
-    for index, image in enumerate(adapter.images):
-        channels = 1 if image.colour == "gray" else 3
-        chw, hwc = (channels, image.height_px, image.width_px), (image.height_px, image.width_px, channels)
-        expected = (1,) * image.layout.startswith("n") + (hwc if image.layout.endswith("hwc") else chw)
-        if inputs[image.name][0] != expected:
-            came = list(inputs[image.name][0])
-            return f"`images[{index}]` says {list(expected)}, but the model's input {image.name!r} has shape {came}."
-    unfed = sorted(set(inputs) - set(wanted))
-    if unfed:
-        places = "`images`, `ego`, `commands` or `state`"
-        return f"Nothing feeds the model's input {', '.join(unfed)}; name it under {places}."
+            yield field, f"the model's input {name!r} has a free axis {list(shape)}. Fix it (export with a batch of 1)."
+        if isinstance(expected, tuple) and shape != expected:
+            yield field, f"`{field}` needs shape {list(expected)}, but the model's input has {list(shape)}."
+        if isinstance(expected, int) and int(np.prod(shape)) != expected:
+            yield field, f"`{field}` needs {expected} numbers, but the model's input has shape {list(shape)}."
+    for name in sorted(set(inputs) - set(wanted)):
+        yield name, f"the model's input {name!r} has no source; name it in `images`, `ego`, `commands` or `state`."
     for name, (field, size) in outputs_used(adapter).items():
         if name not in outputs:
-            return f"`{field}` is {name!r}, but the model's outputs are {', '.join(outputs)}."
+            yield field, f"`{field}` is {name!r}, but the model's outputs are {', '.join(outputs)}."
         shape = outputs[name][0]
         if -1 not in shape and int(np.prod(shape)) < size:
-            return f"`{field}` needs {size} numbers, but the model's output {name!r} has shape {list(shape)}."
+            yield field, f"`{field}` needs {size} numbers, but the model's output {name!r} has shape {list(shape)}."
     for index, pair in enumerate(adapter.state):
         if inputs[pair.input] != outputs[pair.output]:
-            return (
+            yield (
+                f"state[{index}]",
                 f"`state[{index}]` pairs {pair.output!r} {outputs[pair.output]} with {pair.input!r} "
-                f"{inputs[pair.input]}; shape and type must be the same."
+                f"{inputs[pair.input]}; shape and type must be the same.",
             )
-    return None

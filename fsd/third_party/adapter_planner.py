@@ -1,19 +1,18 @@
 """A third-party ONNX model as a `Planner`: its own image size and colours, its own recurrent state, one plan per tick.
 
-Follows an `Adapter`. No compressor runs: the model sees whole images, and what its outputs mean as a plan is decided
-in `plan_conversion.py`.
+Follows an `Adapter`. No compressor runs: the model receives whole images. `plan_conversion.py` makes a plan of its
+outputs.
 """
 
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import av
 import numpy as np
 
 from fsd.data.ego import EgoSample
-from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS, Frame, FrameSet
+from fsd.data.planes import picture_of
 from fsd.networks.contract import TensorSpec, output_shapes
 from fsd.networks.onnx_session import open_session, session_signature
 from fsd.runtime.engine import SessionFactory, write_stop_plan
@@ -21,7 +20,7 @@ from fsd.runtime.hash_chain import HashChain
 from fsd.runtime.health import health_flags
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult
-from fsd.third_party.adapter import ImageInput, find_misfit, load_adapter, outputs_used
+from fsd.third_party.adapter import ImageInput, check_model, load_adapter, outputs_used
 from fsd.third_party.plan_conversion import plan_arrays
 
 MID_GREY = 128
@@ -49,9 +48,7 @@ class AdapterPlanner:
         self._session = session_factory(self.model, threads, device)
         self._signature = session_signature(self._session.get_inputs())
         outputs = session_signature(self._session.get_outputs())
-        misfit = find_misfit(self.adapter, self._signature, outputs)
-        if misfit:
-            raise ModelError(f"{adapter} does not fit {model}: {misfit}")
+        check_model(self.adapter, self._signature, outputs, f"{adapter} does not fit {model}")
         self._wanted = [name for name in outputs if name in outputs_used(self.adapter)]
         self.metadata = PlannerMetadata(
             name=self.adapter.name,
@@ -107,9 +104,9 @@ class AdapterPlanner:
         )
 
     def rerun_last(self) -> float:
-        """Run the model once more on the last tick's images, its state advancing; binding takes no time of its own.
+        """Run the model once more on the last tick's images; its state advances.
 
-        `_load` writes the inputs where ONNX Runtime reads them, so that this time is part of the stage `compress`.
+        Returns 0: `_load` writes the inputs where ONNX Runtime reads them, as part of the stage `compress`.
         """
         self._run()
         return 0.0
@@ -138,7 +135,7 @@ class AdapterPlanner:
         return raw
 
     def _contract_outputs(self, raw: dict[str, np.ndarray], ego: EgoSample | None) -> tuple[dict[str, np.ndarray], str]:
-        """Outputs under the contract's names and the plan's source: a plan to stop where the model's are not finite."""
+        """Outputs under the contract's names, and the plan's source; a plan to stop if the model's are not finite."""
         outputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in output_shapes().items()}
         outputs["lead"][1] = UNKNOWN_LOGIT
         speed_mps = ego.speed_mps if ego is not None and np.isfinite(ego.speed_mps) else 0.0
@@ -161,17 +158,7 @@ def image_values(image: ImageInput, frame: Frame | None) -> np.ndarray:
         pixels = np.full(shape, MID_GREY, np.uint8)
     else:
         pixel_format = {"rgb": "rgb24", "bgr": "bgr24", "gray": "gray"}[image.colour]
-        shown = _picture(frame).reformat(width=image.width_px, height=image.height_px, format=pixel_format)
+        shown = picture_of(frame).reformat(width=image.width_px, height=image.height_px, format=pixel_format)
         pixels = shown.to_ndarray().reshape(shape)
     values = (pixels.astype(np.float32) * image.scale - np.array(image.mean)) / np.array(image.std)
     return values if image.layout.endswith("hwc") else values.transpose(2, 0, 1)
-
-
-def _picture(frame: Frame) -> av.VideoFrame:
-    """The decoder's own frame, or one rebuilt from its planes."""
-    if isinstance(frame.picture, av.VideoFrame):
-        return frame.picture
-    height, width = frame.y_plane.shape[0] // 2 * 2, frame.y_plane.shape[1] // 2 * 2
-    planes = (frame.y_plane[:height, :width], *(p[: height // 2, : width // 2] for p in (frame.u_plane, frame.v_plane)))
-    packed = np.concatenate([plane.ravel() for plane in planes]).reshape(-1, width)
-    return av.VideoFrame.from_ndarray(packed, format="yuv420p")

@@ -18,18 +18,14 @@ def open_planner(
     device: str = "cpu",
     session_factory: SessionFactory = open_session,
 ) -> Planner:
-    """Load a model for clips of one rig.
+    """Load a model for clips of one rig; see `Engine` and `AdapterPlanner` for the arguments and errors.
 
     Args:
         model: ONNX file; None is the packaged one.
         adapter: `adapter.json` of a third-party `model`; None for a model with fsd metadata.
-        threads: of the network; device: one of `devices.PROVIDERS`.
-        session_factory: opens the ONNX Runtime session, for example with its profile on.
 
     Raises:
         ValueError: an adapter without a model.
-        ModelError: a file is missing or damaged, or the two do not fit; or the device is missing, or would leave part
-            of the network to the CPU.
     """
     if adapter is None:
         return NetworkPlanner(rig, Engine(model, threads, device, session_factory))

@@ -1,6 +1,6 @@
-"""Convert a third-party model's outputs to a plan: a path is resampled, a steering command is rolled out.
+"""Convert a third-party model's outputs to a plan: resample a path, or integrate a curvature.
 
-Arithmetic only: it knows neither files nor runtimes. In the ego frame: x forward, y left, metres, seconds.
+Arithmetic only: it knows neither files nor runtimes. Ego frame: x forward, y left, metres, seconds.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
-from fsd.third_party.adapter import Adapter, Waypoints
+from fsd.third_party.adapter import Adapter, Scalar, Steering, Waypoints
 
 CONTROL_HORIZON_S = 1.0
 """Curvature and acceleration of a path are those of its first second."""
@@ -20,28 +20,24 @@ def plan_arrays(adapter: Adapter, raw: Mapping[str, np.ndarray], speed_mps: floa
     """Trajectory (16, 4) x m, y m, yaw rad, v m/s; curvature 1/m; acceleration m/s².
 
     Args:
-        raw: the model's outputs by name; numbers that are not finite stay so.
+        raw: the model's outputs by name; a path that is not finite gives NaN.
         speed_mps: of the car, 0 where unknown.
     """
     outputs = adapter.outputs
 
-    def number(name: str, index: int, scale: float, offset: float = 0.0) -> float:
-        return float(raw[name].reshape(-1)[index]) * scale + offset
+    def number(scalar: Scalar | Steering) -> float:
+        return float(raw[scalar.name].reshape(-1)[scalar.index]) * scalar.scale + getattr(scalar, "offset", 0.0)
 
     curvature = acceleration = None
     if outputs.curvature_per_m is not None:
-        scalar = outputs.curvature_per_m
-        curvature = number(scalar.name, scalar.index, scalar.scale, scalar.offset)
+        curvature = number(outputs.curvature_per_m)
     elif outputs.steering is not None:
-        steering = outputs.steering
-        wheel_rad = number(steering.name, steering.index, steering.scale) / steering.steering_ratio
-        curvature = float(np.tan(wheel_rad)) / steering.wheelbase_m
+        road_wheel_rad = number(outputs.steering) / outputs.steering.steering_ratio
+        curvature = float(np.tan(road_wheel_rad)) / outputs.steering.wheelbase_m
     if outputs.acceleration_mps2 is not None:
-        scalar = outputs.acceleration_mps2
-        acceleration = number(scalar.name, scalar.index, scalar.scale, scalar.offset)
-    if outputs.speed_mps is not None and acceleration is None:
-        scalar = outputs.speed_mps
-        acceleration = (number(scalar.name, scalar.index, scalar.scale, scalar.offset) - speed_mps) / CONTROL_HORIZON_S
+        acceleration = number(outputs.acceleration_mps2)
+    elif outputs.speed_mps is not None:
+        acceleration = (number(outputs.speed_mps) - speed_mps) / CONTROL_HORIZON_S
     if outputs.waypoints is not None:
         if not np.isfinite(raw[outputs.waypoints.name]).all():
             return np.full((WAYPOINTS, 4), np.nan, np.float32), np.nan, np.nan

@@ -1,54 +1,48 @@
-"""A layout for Foxglove that opens `drive.mcap` usefully: scene, cameras with gaze and plan, plots, state, messages.
+"""The Foxglove layout of `drive.mcap`: scene, cameras with gaze and plan, plots, state, messages.
 
-Knows the names of topics only. The format is the one that the app exports and imports ("Import from file…"): panels by
-id, where an id is the panel's type, `!` and a name, and a tree of splits. Lichtblick reads it too.
+Knows the names of topics only. The format is that of the app's "Import from file…": panels by id (the panel's type, `!`
+and a name), and a tree of splits. Lichtblick reads it too.
 
 Source: panel settings as in foxglove-sdk 0.30, `foxglove.layouts`; ids, tree and what a panel needs to show anything as
 in Lichtblick's layout schema (`suite-base/services/agent`).
 """
 
-import json
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
-from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS, TICK_MS
-from fsd.viewers.viewer_values import VALUES
+from fsd.viewers.tick_values import VALUES
 
 LAYOUT_FILE = "drive_layout.json"
 FRONT_AND_REAR = ("front_main", "front_wide", "front_narrow", "rear")
 SIDES = ("left_pillar", "right_pillar", "left_repeater", "right_repeater")
-"""As a series of a plot, a number is a horizontal line."""
 
 Node = str | dict[str, Any]
-"""A place in the tree: the id of a panel, or a split."""
-
-
-def write_layout(path: Path, topics: Collection[str]) -> None:
-    """Write the layout for a file that has these topics."""
-    write_text(path, json.dumps(foxglove_layout(topics), indent=1) + "\n")
+"""A node of the tree: the id of a panel, or a split."""
 
 
 def foxglove_layout(topics: Collection[str]) -> dict[str, Any]:
-    """The layout, JSON-ready; it names no topic that is not among `topics`."""
+    """The layout of a file with these topics, JSON-ready."""
     cameras = [name for name in CAMERAS if f"/camera/{name}/video" in topics]
     has_compressor = any(topic.endswith("/gaze") for topic in topics)
     panels: dict[str, dict[str, Any]] = {"3D!scene": _scene(cameras, topics)}
     panels |= {f"Image!{name}": _image(name, topics) for name in cameras}
-    panels |= _plots(cameras, has_compressor) | _messages()
+    panels |= _plots(cameras, has_compressor)
     big = next(iter(cameras), None)
     others = [[name for name in group if name in cameras and name != big] for group in (FRONT_AND_REAR, SIDES)]
-    pictures = [_row([f"Image!{name}" for name in row]) for row in others if row]
-    tabs = [
-        *([_tab("cameras", _column(pictures))] if pictures else []),
-        _tab("control", _row(["Plot!control", "Plot!latency"])),
-        *([_tab("compressor", _row(["Plot!patches", "Plot!memory"]))] if has_compressor else []),
-        _tab("ages", "Plot!ages"),
-        _tab("messages", _row(["RawMessages!health", "RosOut!log"])),
-    ]
-    panels["Tab!details"] = {"activeTabIdx": 0, "tabs": tabs}
-    top = _row(["3D!scene", *([f"Image!{big}"] if big else [])])
+    images = [_shared("row", [f"Image!{name}" for name in row]) for row in others if row]
+    tabs = {
+        **({"cameras": _shared("column", images)} if images else {}),
+        "control": _shared("row", ["Plot!control", "Plot!latency"]),
+        **({"compressor": _shared("row", ["Plot!patches", "Plot!memory"])} if has_compressor else {}),
+        "ages": "Plot!ages",
+        "messages": _shared("row", ["RawMessages!health", "RosOut!log"]),
+    }
+    panels["Tab!details"] = {
+        "activeTabIdx": 0,
+        "tabs": [{"title": title, "layout": node} for title, node in tabs.items()],
+    }
+    top = _shared("row", ["3D!scene", *([f"Image!{big}"] if big else [])])
     return {
         "configById": panels,
         "globalVariables": {},
@@ -89,6 +83,7 @@ def _image(name: str, topics: Collection[str]) -> dict[str, Any]:
 
 
 def _plots(cameras: Sequence[str], has_compressor: bool) -> dict[str, dict[str, Any]]:
+    """Plots over time, state and messages."""
     ages = [(f"/health.{name}_age_ms", name.replace("_", " ")) for name in cameras]
     patches = [(f"/health.{name}_patches", name.replace("_", " ")) for name in cameras]
     stages = [(f"/timings.{field}", field.removesuffix("_ms")) for field in VALUES["timings"]]
@@ -101,7 +96,7 @@ def _plots(cameras: Sequence[str], has_compressor: bool) -> dict[str, dict[str, 
     return {
         "Plot!control": _plot("Control", [*control, ("/ego.speed_mps", "speed_mps")]),
         "Plot!latency": _plot("Latency, ms", [*stages, (f"{TICK_MS:.2f}", "one tick")]),
-        "Plot!ages": _plot("Age of the pictures, ms", ages),
+        "Plot!ages": _plot("Age of the images, ms", ages),
         **(compressor if has_compressor else {}),
         "StateTransitions!health": {
             "foxglovePanelTitle": "Health and route command",
@@ -111,6 +106,8 @@ def _plots(cameras: Sequence[str], has_compressor: bool) -> dict[str, dict[str, 
             ],
             "isSynced": True,
         },
+        "RawMessages!health": {"foxglovePanelTitle": "Health", "topicPath": "/health", "diffEnabled": False},
+        "RosOut!log": {"foxglovePanelTitle": "Log", "topicToRender": "/log", "searchTerms": [], "minLogLevel": 1},
     }
 
 
@@ -130,27 +127,8 @@ def _plot(title: str, series: Sequence[tuple[str, str]]) -> dict[str, Any]:
     }
 
 
-def _messages() -> dict[str, dict[str, Any]]:
-    return {
-        "RawMessages!health": {"foxglovePanelTitle": "Health", "topicPath": "/health", "diffEnabled": False},
-        "RosOut!log": {"foxglovePanelTitle": "Log", "topicToRender": "/log", "searchTerms": [], "minLogLevel": 1},
-    }
-
-
-def _tab(title: str, node: Node) -> dict[str, Any]:
-    return {"title": title, "layout": node}
-
-
-def _row(nodes: Sequence[Node]) -> Node:
-    return _shared("row", nodes)
-
-
-def _column(nodes: Sequence[Node]) -> Node:
-    return _shared("column", nodes)
-
-
 def _shared(direction: str, nodes: Sequence[Node]) -> Node:
-    """Nodes beside each other, with the same room each: a split has two sides, so they nest."""
+    """Nodes side by side with equal space; splits nest, since each has two sides."""
     first, *rest = nodes
     return first if not rest else _split(direction, first, _shared(direction, rest), 100 / len(nodes))
 

@@ -1,6 +1,6 @@
-"""Our lenses in the words of Foxglove's `CameraCalibration`: `plumb_bob`, `rational_polynomial` or `kannala_brandt`.
+"""Convert lenses to Foxglove's `CameraCalibration`: `plumb_bob`, `rational_polynomial` or `kannala_brandt`.
 
-The f-theta lens has no name there; a Kannala-Brandt polynomial is fitted to it, and how well is reported.
+It has no f-theta lens; a Kannala-Brandt polynomial is fitted to one, and the error of the fit is reported.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,12 @@ _FIT_SAMPLES = 512
 
 @dataclass(frozen=True)
 class Calibration:
-    """What `CameraCalibration` holds, for a picture scaled by some factor.
+    """The content of `CameraCalibration` for a scaled image.
 
     Attributes:
         model: name of the distortion model; distortion: its parameters.
-        fx_px, fy_px, cx_px, cy_px: of the scaled picture, whose size is width_px x height_px.
-        fit_error_px: largest distance between the real lens and this model inside the picture, original pixels;
-            0 where the model is the lens itself.
+        fx_px, fy_px, cx_px, cy_px: of the scaled image, whose size is width_px x height_px.
+        fit_error_px: largest distance between the lens and a fitted model in the image, original pixels.
     """
 
     model: str
@@ -36,22 +35,18 @@ class Calibration:
 
 
 def calibration_of(camera: Camera, scale: float = 1.0) -> Calibration:
-    """Describe a camera whose pictures were scaled by `scale` (both sides rounded down to even when not 1)."""
+    """Describe a camera whose images are scaled by `scale` (both sides rounded down to even when not 1)."""
     lens = camera.intrinsics
     error_px = 0.0
     if isinstance(lens, FTheta):
-        focal_px, distortion, error_px = _fitted(camera, lens)
-        fx_px = fy_px = focal_px
-        model = "kannala_brandt"
+        fx_px, distortion, error_px = _fitted(camera, lens)
+        fy_px, model = fx_px, "kannala_brandt"
     else:
-        fx_px, fy_px = lens.fx_px, lens.fy_px
-        distortion = lens.distortion
+        fx_px, fy_px, distortion = lens.fx_px, lens.fy_px, lens.distortion
+        model = "rational_polynomial" if len(distortion) == 8 else "plumb_bob"
         if isinstance(lens, Fisheye):
             model = "kannala_brandt"
-        elif len(distortion) == 8:
-            model = "rational_polynomial"
-        else:
-            model = "plumb_bob"
+        elif model == "plumb_bob":
             distortion = (*distortion, *(0.0,) * (5 - len(distortion)))
     width_px, height_px = camera.width_px, camera.height_px
     if scale != 1.0:
@@ -59,10 +54,10 @@ def calibration_of(camera: Camera, scale: float = 1.0) -> Calibration:
     across, down = width_px / camera.width_px, height_px / camera.height_px
     return Calibration(
         model=model,
-        distortion=tuple(distortion),
+        distortion=distortion,
         fx_px=fx_px * across,
         fy_px=fy_px * down,
-        # Whole pixel coordinates are pixel centres: the left edge is at -0.5 in either picture.
+        # Integer coordinates are pixel centres: the left edge is at -0.5 in either image.
         cx_px=(lens.cx_px + 0.5) * across - 0.5,
         cy_px=(lens.cy_px + 0.5) * down - 0.5,
         width_px=width_px,

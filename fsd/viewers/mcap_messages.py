@@ -1,4 +1,4 @@
-"""Foxglove messages made of our values: calibration, transforms, the plan as a scene, gaze as image annotations.
+"""Foxglove messages: calibration, transforms, the plan as a scene, gaze as image annotations.
 
 Protobuf schemas come from `foxglove-schemas-protobuf` (the `viewer` extra). Builds messages; writes no file.
 """
@@ -29,68 +29,59 @@ from fsd.data.frames import GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera
 from fsd.overlay.drawing import ribbon_edges, uncertainty_edges
 from fsd.runtime.plan import Plan
+from fsd.viewers.clip_video import VideoMessage
 from fsd.viewers.mcap_calibration import Calibration
-from fsd.viewers.viewer_video import VideoMessage
 
 WORLD, EGO = "world", "ego"
 PLAN = Color(r=0.10, g=0.55, b=1.0, a=0.55)
-DOUBT = Color(r=0.10, g=0.55, b=1.0, a=0.35)
+UNCERTAINTY = Color(r=0.10, g=0.55, b=1.0, a=0.35)
 DRIVEN = Color(r=0.25, g=0.85, b=0.45, a=0.9)
 GAZE = Color(r=1.0, g=0.72, b=0.15, a=0.95)
 WARNING = Color(r=1.0, g=0.36, b=0.36, a=1.0)
 
 
-def camera_frame(name: str) -> str:
-    """Name of a camera's coordinate frame."""
-    return f"camera/{name}"
-
-
 def stamp(timestamp_ns: int) -> Timestamp:
-    """Nanoseconds as protobuf writes them."""
+    """A protobuf timestamp."""
     seconds, nanos = divmod(timestamp_ns, 10**9)
     return Timestamp(seconds=seconds, nanos=nanos)
 
 
 def video(name: str, message: VideoMessage) -> CompressedVideo:
-    """One compressed picture."""
+    """One compressed image."""
     return CompressedVideo(
-        timestamp=stamp(message.timestamp_ns), frame_id=camera_frame(name), format=message.codec, data=message.data
+        timestamp=stamp(message.timestamp_ns), frame_id=f"camera/{name}", format=message.codec, data=message.data
     )
 
 
 def calibration(name: str, values: Calibration, timestamp_ns: int) -> CameraCalibration:
-    """How a camera sees."""
-    v = values
+    """Intrinsics of a camera."""
     return CameraCalibration(
         timestamp=stamp(timestamp_ns),
-        frame_id=camera_frame(name),
-        width=v.width_px,
-        height=v.height_px,
-        distortion_model=v.model,
-        D=v.distortion,
-        K=[v.fx_px, 0, v.cx_px, 0, v.fy_px, v.cy_px, 0, 0, 1],
+        frame_id=f"camera/{name}",
+        width=values.width_px,
+        height=values.height_px,
+        distortion_model=values.model,
+        D=values.distortion,
+        K=[values.fx_px, 0, values.cx_px, 0, values.fy_px, values.cy_px, 0, 0, 1],
         R=[1, 0, 0, 0, 1, 0, 0, 0, 1],
-        P=[v.fx_px, 0, v.cx_px, 0, 0, v.fy_px, v.cy_px, 0, 0, 0, 1, 0],
+        P=[values.fx_px, 0, values.cx_px, 0, 0, values.fy_px, values.cy_px, 0, 0, 0, 1, 0],
     )
 
 
 def mounting(cameras: Sequence[Camera], timestamp_ns: int) -> FrameTransforms:
     """Where every camera sits on the car: `ego_from_camera`."""
-    found = FrameTransforms()
-    for camera in cameras:
-        qw, qx, qy, qz = camera.ego_from_camera.rotation_wxyz
-        found.transforms.append(_transform(EGO, camera_frame(camera.name), timestamp_ns, qw, qx, qy, qz))
-        x, y, z = camera.ego_from_camera.translation_m
-        translation = found.transforms[-1].translation
-        translation.x, translation.y, translation.z = x, y, z
-    return found
+    poses = [(f"camera/{camera.name}", camera.ego_from_camera) for camera in cameras]
+    return FrameTransforms(
+        transforms=[
+            _transform(EGO, frame, pose.translation_m, pose.rotation_wxyz, timestamp_ns) for frame, pose in poses
+        ]
+    )
 
 
 def ego_pose(x_m: float, y_m: float, yaw_rad: float, timestamp_ns: int) -> FrameTransforms:
     """Where the car is: `world_from_ego`."""
-    transform = _transform(WORLD, EGO, timestamp_ns, np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2))
-    transform.translation.x, transform.translation.y = x_m, y_m
-    return FrameTransforms(transforms=[transform])
+    rotation_wxyz = (np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2))
+    return FrameTransforms(transforms=[_transform(WORLD, EGO, (x_m, y_m, 0.0), rotation_wxyz, timestamp_ns)])
 
 
 def plan_scene(plan: Plan, is_trained: bool) -> SceneUpdate:
@@ -107,7 +98,7 @@ def plan_scene(plan: Plan, is_trained: bool) -> SceneUpdate:
         id="plan",
         frame_locked=True,
         triangles=[TriangleListPrimitive(points=triangles, color=PLAN)],
-        lines=[_line(uncertainty_left, DOUBT, 0.05), _line(uncertainty_right, DOUBT, 0.05)],
+        lines=[_line(uncertainty_left, UNCERTAINTY, 0.05), _line(uncertainty_right, UNCERTAINTY, 0.05)],
     )
     if not is_trained:
         text = TextPrimitive(billboard=True, font_size=0.8, color=WARNING, text="UNTRAINED NETWORK")
@@ -126,22 +117,21 @@ def driven_scene(path: np.ndarray, timestamp_ns: int) -> SceneUpdate:
 
 
 def gaze(blocks: np.ndarray, is_keyframe: bool, width_px: int, height_px: int, timestamp_ns: int) -> ImageAnnotations:
-    """The blocks of one camera that were read at full resolution, and whether it was committed to memory.
+    """The blocks of one camera that were read at full resolution, and whether it has a keyframe.
 
     Args:
-        blocks: (n,) block numbers, row * 20 + column; width_px, height_px: of the picture in the file.
-        timestamp_ns: of the picture that they lie on.
+        blocks: (n,) block numbers, row * 20 + column; width_px, height_px: of the image in the file.
+        timestamp_ns: of that image.
     """
     found = ImageAnnotations(timestamp=stamp(timestamp_ns))
     if len(blocks):
         block_width, block_height = width_px / GRID_COLUMNS, height_px / GRID_ROWS
-        corners = []
-        for block in blocks.tolist():
-            row, column = divmod(block, GRID_COLUMNS)
-            x0, x1 = column * block_width, (column + 1) * block_width
-            y0, y1 = row * block_height, (row + 1) * block_height
-            for x, y in ((x0, y0), (x1, y0), (x1, y0), (x1, y1), (x1, y1), (x0, y1), (x0, y1), (x0, y0)):
-                corners.append(Point2(x=x, y=y))
+        outline = ((0, 0), (1, 0), (1, 0), (1, 1), (1, 1), (0, 1), (0, 1), (0, 0))  # four lines: pairs of corners
+        corners = [
+            Point2(x=(block % GRID_COLUMNS + right) * block_width, y=(block // GRID_COLUMNS + down) * block_height)
+            for block in blocks.tolist()
+            for right, down in outline
+        ]
         found.points.append(
             PointsAnnotation(
                 timestamp=stamp(timestamp_ns),
@@ -166,7 +156,7 @@ def gaze(blocks: np.ndarray, is_keyframe: bool, width_px: int, height_px: int, t
 
 
 def keyframe_event(cameras: Sequence[str], timestamp_ns: int) -> Event:
-    """Cameras that were committed to memory at one tick."""
+    """Cameras with a keyframe at one tick."""
     event = Event(start_time=stamp(timestamp_ns), end_time=stamp(timestamp_ns))
     event.metadata.add(key="kind", value="keyframe")
     event.metadata.add(key="cameras", value=", ".join(cameras))
@@ -174,17 +164,18 @@ def keyframe_event(cameras: Sequence[str], timestamp_ns: int) -> Event:
 
 
 def log(message: str, is_warning: bool, timestamp_ns: int) -> Log:
-    """A line for people, in time."""
+    """A line of the log."""
     level = Log.WARNING if is_warning else Log.INFO
     return Log(timestamp=stamp(timestamp_ns), level=level, message=message, name="fsd")
 
 
 def _transform(
-    parent: str, child: str, timestamp_ns: int, qw: float, qx: float, qy: float, qz: float
+    parent: str, child: str, translation_m: Sequence[float], rotation_wxyz: Sequence[float], timestamp_ns: int
 ) -> FrameTransform:
     transform = FrameTransform(timestamp=stamp(timestamp_ns), parent_frame_id=parent, child_frame_id=child)
-    rotation = transform.rotation
-    rotation.w, rotation.x, rotation.y, rotation.z = float(qw), float(qx), float(qy), float(qz)
+    to, rotation = transform.translation, transform.rotation
+    to.x, to.y, to.z = translation_m
+    rotation.w, rotation.x, rotation.y, rotation.z = map(float, rotation_wxyz)
     return transform
 
 

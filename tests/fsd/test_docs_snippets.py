@@ -1,4 +1,4 @@
-"""Every snippet of the documentation runs as it is written, one after the other, beside a folder `my_drive`."""
+"""Snippets of the documentation run in order beside a folder `my_drive`; commands, links and paths in it exist."""
 
 import re
 import shlex
@@ -16,32 +16,33 @@ from fsd.data.rig import load_rig
 from fsd.data.standard_rigs import canonical_rig
 from fsd.replay.rig_picture import draw_rig
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
 PAGES = ("tutorial.md", "rig.md", "api.md", "compress.md")
 INSTALLING = ("git ", "python3 -m venv", "pip ")
-"""Lines that set up a machine and need a network; the test environment is what they make."""
+"""Beginnings of lines that install the package. They need a network and are not run."""
 
 
 def printed_commands() -> list[tuple[str, str]]:
-    """(page, command line) of everything that a page prints as a command of ours."""
+    """(page, command line) of every `fsd` command in a code block."""
     blocks = [
         (path.name, block)
         for path in sorted(DOCS.glob("*.md"))
-        for block in re.findall(r"^```\w*\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
+        for block in re.findall(r"^```\w*\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     ]
     lines = [(page, line.removeprefix("$ ")) for page, block in blocks for line in block.splitlines()]
     return [(page, line) for page, line in lines if line.startswith("fsd ")]
 
 
 def snippets(page: str) -> list[tuple[str, str]]:
-    """(language, content) of every fenced block of code."""
-    found = re.findall(r"^```(\w+)\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    """(language, content) of every Python or shell block."""
+    found = re.findall(r"^```(\w+)\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     return [(language, content) for language, content in found if language in ("python", "sh")]
 
 
 @pytest.fixture
 def dash_cam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder `my_drive` with two short dash-cam videos, and the present folder beside it."""
+    """The current folder, with a folder `my_drive` that has two short dash-cam videos."""
     (tmp_path / "my_drive").mkdir()
     noise = np.random.default_rng(0).integers(0, 255, (72, 200, 3), dtype=np.uint8)
     for name, rate in (("front_main", 30), ("rear", 25)):
@@ -77,14 +78,14 @@ def test_the_tutorial_leaves_the_files_that_it_names(dash_cam: Path) -> None:
     for language, content in snippets("tutorial.md"):
         if language == "sh" and "fsd replay my_drive --out out/my_drive" in content:
             assert main(shlex.split(content)[1:]) == 0
-    named = re.findall(r"^\| `([\w.]+)`", (DOCS / "tutorial.md").read_text(), re.MULTILINE)
+    named = re.findall(r"^\| `([\w.]+)`", (DOCS / "tutorial.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert {"report.html", "overlay.mp4", "drive.mcap"} <= set(named)
     for name in named:
         assert (dash_cam / "out" / "my_drive" / name).exists(), name
 
 
 def test_every_printed_command_is_understood() -> None:
-    """Those that would take minutes are not run above; they must at least be commands."""
+    """Commands that take minutes are not run above, only parsed here."""
     parser, found = build_parser("all"), printed_commands()
     assert {"profile.md", "compress.md", "tutorial.md"} <= {page for page, _ in found}
     for page, line in found:
@@ -95,19 +96,36 @@ def test_every_printed_command_is_understood() -> None:
 
 
 def test_the_rig_that_the_clip_format_shows_is_one(tmp_path: Path) -> None:
-    (shown,) = re.findall(r"^```json\n(.*?)^```", (DOCS / "clip_format.md").read_text(), re.MULTILINE | re.DOTALL)
-    (tmp_path / "rig.json").write_text(shown)
+    (shown,) = re.findall(
+        r"^```json\n(.*?)^```", (DOCS / "clip_format.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "rig.json").write_text(shown, encoding="utf-8")
     assert load_rig(tmp_path / "rig.json").camera("front_main") is not None
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
 def test_every_link_inside_the_documentation_leads_somewhere(page: str) -> None:
-    text = (DOCS / page).read_text()
+    text = (DOCS / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         if "://" not in target:
             assert (DOCS / target).exists(), f"{page}: {target}"
 
 
+def test_every_path_in_the_documentation_exists() -> None:
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for path in re.findall(r"\b(?:data|compression|networks|export|fsd|benchmarks|tests|docs)/[\w./]*\w", text):
+            assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def test_the_architecture_page_lists_every_part_of_fsd() -> None:
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8").split("Inside `fsd/`")[1].split("\n## ")[0]
+    first_cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    listed = [name for cell in first_cells for name in re.findall(r"`(\w+)(?:/|\.py)`", cell)]
+    found = {path.stem for path in (ROOT / "fsd").iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"}
+    assert set(listed) == found - {"__init__"}
+
+
 def test_the_picture_of_the_cameras_is_that_of_the_rig() -> None:
     drawn = set(re.findall(r'd="(M[^"]*)"', draw_rig(canonical_rig(), CAMERAS)))
-    assert drawn <= set(re.findall(r"d='(M[^']*)'", (DOCS / "rig_cameras.svg").read_text()))
+    assert drawn <= set(re.findall(r"d='(M[^']*)'", (DOCS / "rig_cameras.svg").read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""Every command that README.md prints works: `make` ones are run by `.ci/run`, the others here."""
+"""Commands, Python code and links of README.md work; `make` commands are run by `.ci/run`."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ from fsd.cli import main
 from fsd.commands.parser import COMMANDS, build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def fsd_commands() -> list[list[str]]:
@@ -22,7 +22,7 @@ def fsd_commands() -> list[list[str]]:
 
 
 def test_the_first_screen_names_only_targets_that_exist() -> None:
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"`?make ([a-z]+)", README):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
@@ -32,9 +32,23 @@ def test_every_command_of_the_program_is_in_the_readme() -> None:
         assert f"fsd {name}" in README, name
 
 
-def test_every_document_that_is_linked_exists() -> None:
-    for target in re.findall(r"\]\((docs/[^)]+)\)", README):
+def test_every_linked_file_exists() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert "docs/architecture.md" in links
+    for target in links:
         assert (ROOT / target).exists(), target
+
+
+def test_every_printed_python_block_runs(
+    small_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert blocks
+    shutil.copytree(small_clip, tmp_path / "my_drive")
+    monkeypatch.chdir(tmp_path)
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", fsd_commands(), ids=" ".join)

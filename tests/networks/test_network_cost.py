@@ -5,14 +5,21 @@ import pytest
 
 from fsd.networks.contract import input_shapes
 from fsd.networks.network_cost import Tensor, operator_cost
+from fsd.outputs.profile_summary import MachinePeaks
 from fsd.profile.energy.budget_costs import budget_costs
-from fsd.profile.operators.machine_peaks import MachinePeaks
 from fsd.profile.operators.operator_times import by_module, count_cost, module_of, time_operators
 from fsd.profile.operators.runtime_trace import profiled_runs, shapes_run
 from fsd.runtime.engine import packaged_model
 from tests._one_operator import one_operator_model
 
-PEAKS = MachinePeaks(1, 30.0, 100.0, 400.0, "Conv 3x3", "QLinearConv 3x3")
+PEAKS = MachinePeaks(
+    threads=1,
+    copy_gb_s=30.0,
+    fp32_gmac_s=100.0,
+    int8_gmac_s=400.0,
+    fp32_kernel="Conv 3x3",
+    int8_kernel="QLinearConv 3x3",
+)
 
 
 def convolution() -> bytes:
@@ -98,5 +105,5 @@ def test_shares_of_all_operators_add_up_to_one() -> None:
     cost = count_cost("one", shapes_run(convolution(), feeds))
     operators = time_operators(cost, profiled_runs(convolution(), feeds, 1, 5), PEAKS)
     assert sum(each.share for each in operators) == pytest.approx(1.0)
-    assert sum(row["share"] for row in by_module(operators)) == pytest.approx(1.0, abs=1e-3)
+    assert sum(row.share for row in by_module(operators)) == pytest.approx(1.0, abs=1e-3)
     assert any(each.peak_share is not None for each in operators)

@@ -1,7 +1,7 @@
 """Cost per tick of the driving network for each budget profile, as a table.
 
-With it the energy model can say which profile fits a device without five model files. benchmarks/count_budgets.py makes
-the table from the network itself; a test compares the two.
+With it the energy model finds the profile that fits a device without five model files. benchmarks/count_budgets.py
+writes the table from the network itself; a test compares the two.
 """
 
 from functools import cache
@@ -37,7 +37,7 @@ def budget_costs() -> dict[str, NetworkCost]:
 
 
 def _as_network(name: str, cost: BudgetCost) -> NetworkCost:
-    """Two operators carry all the work; the others add the cost of starting them."""
+    """All work in two operators; the others only have a start-up cost."""
     work = (
         OperatorCost("layers", "all", cost.int8_macs, cost.int8_bytes, True),
         OperatorCost("attention and the rest", "all", cost.float_macs, cost.float_bytes, False),

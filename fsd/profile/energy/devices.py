@@ -9,8 +9,6 @@ from typing import Literal
 
 import msgspec
 
-from fsd.data.errors import UsageError
-
 
 class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One row of devices.json.
@@ -21,7 +19,7 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bandwidth_gb_s: memory, 1e9 bytes per second.
         idle_w: None where the maker does not publish it; max_w: the maker's limit.
         source: document and year; confidence: how directly it states the numbers.
-        known_as: patterns of the name that drivers report, to recognise a meter of this device.
+        known_as: patterns of the names that drivers report, which identify a meter of this device.
     """
 
     name: str
@@ -48,15 +46,3 @@ def devices() -> dict[str, Device]:
     """Name -> device, in the order of the table."""
     text = (resources.files("fsd.profile.energy") / "devices.json").read_bytes()
     return {device.name: device for device in msgspec.json.decode(text, type=_Table).devices}
-
-
-def device(name: str) -> Device:
-    """Look a device up.
-
-    Raises:
-        UsageError: it is not in the table; lists those that are.
-    """
-    try:
-        return devices()[name]
-    except KeyError:
-        raise UsageError(f"There is no device {name!r} in the table. It has: {', '.join(devices())}.") from None

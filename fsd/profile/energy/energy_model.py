@@ -1,9 +1,9 @@
-"""Would this network keep 36 Hz on that device, and for how many watts? A roofline, and power linear in utilisation.
+"""Estimate whether a network keeps 36 Hz on a device, and its power: a roofline, and power linear in utilisation.
 
-Everything here is modelled: published peaks, and a range for the share of them that a network reaches at batch size
-one. An operator takes the longer of its arithmetic and its memory traffic, plus the cost of starting it; the device
-draws its maximum while it works and its idle power otherwise. The range of the assumptions is carried through to the
-answer: `yes` and `no` hold at both ends of it, `open` does not.
+All values are modelled from published peaks and a range for the share of them that a network reaches at batch size one.
+An operator takes the longer of its arithmetic and its memory traffic, plus its start-up time; the device draws its
+maximum while it works and its idle power otherwise. The result is `yes` or `no` if both ends of the range agree, else
+`open`.
 
 Sources: Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009; Fan, Weber, Barroso, Power Provisioning for a
 Warehouse-sized Computer, ISCA 2007 (power is close to linear in utilisation).
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from fsd.data.frames import RATE_HZ
 from fsd.meters.quantity import modelled
 from fsd.networks.network_cost import NetworkCost
-from fsd.outputs.profile_summary import Answer, DeviceEstimate
-from fsd.profile.energy.devices import Device
+from fsd.outputs.profile_summary import DeviceEstimate, Fits, LargestBudget
+from fsd.profile.energy.budget_costs import budget_costs
+from fsd.profile.energy.devices import Device, devices
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Assumptions:
     """Pessimistic and optimistic share of the published peaks that a network reaches at batch size one.
 
     Attributes:
-        compute: of the arithmetic peak; small layers leave most of a wide machine idle.
+        compute: of the arithmetic peak; small layers leave most of a wide processor idle.
         bandwidth: of the memory peak.
         start_us: time to start one operator.
     """
@@ -48,23 +49,23 @@ def estimate(
     rate_hz: float = float(RATE_HZ),
     assumptions: Assumptions | None = None,
 ) -> DeviceEstimate:
-    """Answer for one device.
+    """Estimate one device.
 
     Args:
         cost: of one tick of the network.
-        deadline_ms: that a tick may take.
-        budget_w: that the device may draw, on average over a tick; None for no limit.
+        deadline_ms: limit of the time per tick.
+        budget_w: limit of the mean power; None for no limit.
         rate_hz: ticks per second.
     """
     assumptions = assumptions or Assumptions()
     slow_s, fast_s = (_tick_s(cost, device, assumptions, end) for end in (0, 1))
     low_w = _average_w(device.idle_w or 0.0, device.max_w, fast_s * rate_hz)
-    # Nobody publishes idle power: without it the pessimistic end is the maker's maximum all the time.
+    # Without a published idle power, the pessimistic end is the maker's maximum all the time.
     idle_high_w = device.max_w if device.idle_w is None else device.idle_w
     high_w = _average_w(idle_high_w, device.max_w, slow_s * rate_hz)
     source = f"roofline over {device.name}"
-    in_time = _answer(fast_s * 1e3, slow_s * 1e3, deadline_ms)
-    in_power = None if budget_w is None else _answer(low_w, high_w, budget_w)
+    in_time = _fits(fast_s * 1e3, slow_s * 1e3, deadline_ms)
+    in_power = None if budget_w is None else _fits(low_w, high_w, budget_w)
     return DeviceEstimate(
         device=device.name,
         title=device.title,
@@ -78,9 +79,29 @@ def estimate(
         watts=modelled(low_w, high_w, "W", source),
         in_time=in_time,
         in_power=in_power,
-        fits=_both(in_time, in_power or "yes"),
+        fits=_fits_both(in_time, in_power or "yes"),
         max_rate_hz=_max_rate_hz(slow_s, idle_high_w, device.max_w, deadline_ms, budget_w),
     )
+
+
+def estimate_all(cost: NetworkCost, deadline_ms: float, budget_w: float | None) -> tuple[DeviceEstimate, ...]:
+    """Estimates for every device in the table."""
+    return tuple(estimate(cost, each, deadline_ms, budget_w) for each in devices().values())
+
+
+def largest_that_fits(deadline_ms: float, budget_w: float | None) -> dict[str, LargestBudget | None]:
+    """Device -> the driving network's budget profile with the most pixels that fits, and its highest rate."""
+    found: dict[str, LargestBudget | None] = {}
+    for budget, cost in reversed(budget_costs().items()):
+        for each in estimate_all(cost, deadline_ms, budget_w):
+            found[each.device] = if_it_fits(budget, each) or found.get(each.device)
+    return found
+
+
+def if_it_fits(budget: str, estimate: DeviceEstimate) -> LargestBudget | None:
+    """The highest rate of a budget; None if the estimate is not that it fits."""
+    is_fit = estimate.fits == "yes"
+    return LargestBudget(budget=budget, max_rate_hz=round(estimate.max_rate_hz, 1)) if is_fit else None
 
 
 def _tick_s(cost: NetworkCost, device: Device, assumptions: Assumptions, end: int) -> float:
@@ -99,13 +120,13 @@ def _average_w(idle_w: float, max_w: float, utilisation: float) -> float:
     return idle_w + (max_w - idle_w) * min(utilisation, 1.0)
 
 
-def _answer(low: float, high: float, limit: float) -> Answer:
+def _fits(low: float, high: float, limit: float) -> Fits:
     if high <= limit:
         return "yes"
     return "no" if low > limit else "open"
 
 
-def _both(one: Answer, other: Answer) -> Answer:
+def _fits_both(one: Fits, other: Fits) -> Fits:
     if "no" in (one, other):
         return "no"
     return "open" if "open" in (one, other) else "yes"

@@ -16,7 +16,7 @@ from fsd.networks.onnx_session import open_session
 from fsd.outputs.profile_summary import MachinePeaks
 
 COPY_BYTES = 128 * 2**20
-"""Larger than the last-level cache share of any core that this is likely to run on."""
+"""Larger than the share of the last-level cache that one core of a current processor has."""
 
 MATRIX = 768
 IMAGE_HW, CHANNELS = (40, 40), 128
@@ -35,8 +35,8 @@ def measure_peaks(threads: int = 1, repeats: int = REPEATS) -> MachinePeaks:
     """Measure in about two seconds.
 
     Args:
-        threads: as many as the network will be given.
-        repeats: runs of each kernel; the best counts, since noise only ever slows down.
+        threads: those of the network.
+        repeats: runs of each kernel; the fastest counts, since noise only slows a run down.
     """
     fp32 = {name: _best_gmac_s(*kernel, threads, repeats) for name, kernel in FLOAT_KERNELS.items()}
     int8 = {name: _best_gmac_s(*kernel, threads, repeats) for name, kernel in INTEGER_KERNELS.items()}
@@ -80,11 +80,9 @@ def _best_gmac_s(name: str, macs: int, threads: int, repeats: int) -> float:
 
 def _best_s(run: Callable[[], object], repeats: int) -> float:
     run()
-    best_ns = None
+    times_ns = []
     for _ in range(repeats):
         start_ns = time.perf_counter_ns()
         run()
-        took_ns = time.perf_counter_ns() - start_ns
-        best_ns = took_ns if best_ns is None else min(best_ns, took_ns)
-    assert best_ns is not None
-    return best_ns / 1e9
+        times_ns.append(time.perf_counter_ns() - start_ns)
+    return min(times_ns) / 1e9

@@ -1,13 +1,12 @@
-"""Where the network's time goes: a table by operator and by module, against the machine's measured peaks."""
+"""Time of the network by operator and by module, against the machine's measured peaks."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from fsd.networks.network_cost import NetworkCost, OperatorCost, operator_cost
-from fsd.outputs.profile_summary import MachinePeaks, ModuleSummary, OperatorSummary
+from fsd.outputs.profile_summary import MachinePeaks, ModuleSummary, NetworkCostSummary, OperatorSummary
 from fsd.profile.operators.runtime_trace import OperatorEvent
 
 TOP_MODULE = "(network)"
@@ -17,40 +16,6 @@ RUNTIME_SUFFIXES = ("_nchwc",)
 RUNTIME_KINDS = {"ReorderInput", "ReorderOutput"}
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorTime:
-    """One operator: what it costs, how long it takes, and how near it comes to the machine's roofline.
-
-    Attributes:
-        module: of the network, from the node's name (`retina.trunk.0`).
-        median_us: over the profiled runs.
-        share: of the time of all operators.
-        peak_share: the roofline's time for it over its measured time, 1 being perfect; None where it does no
-            multiplications, or where nobody measured the device's peaks. A value above 1 means that its operands came
-            from a cache, not from memory.
-    """
-
-    cost: OperatorCost
-    module: str
-    median_us: float
-    share: float
-    peak_share: float | None
-
-    def summary(self) -> OperatorSummary:
-        """Rounded, for `summary.json`."""
-        return OperatorSummary(
-            name=self.cost.name,
-            kind=self.cost.kind,
-            module=self.module,
-            macs=self.cost.macs,
-            bytes=self.cost.bytes,
-            is_int8=self.cost.is_int8,
-            median_us=round(self.median_us, 2),
-            share=round(self.share, 5),
-            peak_share=None if self.peak_share is None else round(self.peak_share, 4),
-        )
-
-
 def count_cost(name: str, run: Sequence[OperatorEvent]) -> NetworkCost:
     """Cost of a network from one run of it whose profile holds all shapes (a session without prepacking)."""
     return NetworkCost(name, tuple(operator_cost(each.name, each.kind, each.inputs, each.outputs) for each in run))
@@ -58,14 +23,14 @@ def count_cost(name: str, run: Sequence[OperatorEvent]) -> NetworkCost:
 
 def time_operators(
     cost: NetworkCost, runs: Sequence[Sequence[OperatorEvent]], peaks: MachinePeaks | None
-) -> list[OperatorTime]:
+) -> tuple[OperatorSummary, ...]:
     """Join costs with times, in the order of execution.
 
     Args:
         cost: of the same model, counted without prepacking.
-        runs: profiled runs as in production. What a device has fused is not in `cost`; such operators come last,
-            with their time and no cost of their own.
-        peaks: of the device that the runs are from; None if unknown.
+        runs: profiled runs, with prepacking as in production. Operators that a device has fused are not in `cost`:
+            they come last, with their time and without a cost.
+        peaks: of the device that ran them; None if unknown.
     """
     durations: dict[str, list[int]] = defaultdict(list)
     kinds: dict[str, str] = {}
@@ -78,27 +43,57 @@ def time_operators(
     counted = [each for each in cost.operators if each.name in median_us]
     known = {each.name for each in counted}
     fused = [OperatorCost(name, kinds[name], 0, 0, False) for name in median_us if name not in known]
-    return [
-        OperatorTime(
-            cost=each,
+    return tuple(
+        OperatorSummary(
+            name=each.name,
+            kind=each.kind,
             module=module_of(each.name, each.kind) if each.name in known else UNKNOWN_MODULE,
+            macs=each.macs,
+            bytes=each.bytes,
+            is_int8=each.is_int8,
             median_us=median_us[each.name],
             share=median_us[each.name] / total_us if total_us else 0.0,
             peak_share=_peak_share(each, median_us[each.name], peaks),
         )
         for each in counted + fused
-    ]
+    )
 
 
-def by_module(operators: Sequence[OperatorTime], depth: int = 1) -> tuple[ModuleSummary, ...]:
-    """Time and multiply-accumulates per module, slowest first; `depth` is how many parts of its path to keep."""
+def cost_on_roofline(
+    cost: NetworkCost, peaks: MachinePeaks | None, operators: Sequence[OperatorSummary]
+) -> NetworkCostSummary:
+    """Cost of the network, and the rate it reached.
+
+    Args:
+        peaks: of the device that it ran on; None if unknown.
+    """
+    operator_s = sum(each.median_us for each in operators) / 1e6
+    share = None
+    if peaks is not None and cost.macs and operator_s:
+        best_s = cost.int8_macs / peaks.int8_gmac_s / 1e9 + cost.float_macs / peaks.fp32_gmac_s / 1e9
+        share = best_s / operator_s
+    return NetworkCostSummary(
+        macs=cost.macs,
+        int8_macs=cost.int8_macs,
+        float_macs=cost.float_macs,
+        bytes=cost.bytes,
+        operators=len(cost.operators),
+        macs_per_byte=cost.macs / cost.bytes if cost.bytes else 0.0,
+        operator_ms=operator_s * 1e3,
+        gmac_s=cost.macs / operator_s / 1e9 if operator_s else 0.0,
+        share_of_peak=share,
+    )
+
+
+def by_module(operators: Sequence[OperatorSummary]) -> tuple[ModuleSummary, ...]:
+    """Time and multiply-accumulates per top-level module, slowest first."""
     time_us: dict[str, float] = defaultdict(float)
     macs: dict[str, int] = defaultdict(int)
     share: dict[str, float] = defaultdict(float)
     for each in operators:
-        module = ".".join(each.module.split(".")[:depth])
+        module = each.module.partition(".")[0]
         time_us[module] += each.median_us
-        macs[module] += each.cost.macs
+        macs[module] += each.macs
         share[module] += each.share
     return tuple(
         ModuleSummary(
@@ -112,14 +107,14 @@ def by_module(operators: Sequence[OperatorTime], depth: int = 1) -> tuple[Module
 
 
 def providers_of(runs: Sequence[Sequence[OperatorEvent]]) -> dict[str, int]:
-    """Execution provider -> operators that it ran in the last run, as the runtime's own profile tells."""
+    """Execution provider -> operators that it ran in the last run, according to the runtime's own profile."""
     return dict(Counter(event.provider for event in runs[-1])) if runs else {}
 
 
 def module_of(node_name: str, kind: str = "") -> str:
     """The network's module behind a node, `<module path>/<operator>` as the exporter names them.
 
-    Names that the runtime made up for its own nodes tell no module.
+    Names that the runtime made for its own nodes contain no module.
     """
     if kind in RUNTIME_KINDS or node_name.endswith(RUNTIME_SUFFIXES):
         return UNKNOWN_MODULE

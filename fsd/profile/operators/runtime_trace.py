@@ -1,4 +1,4 @@
-"""ONNX Runtime's own profile: run a model with it enabled, and read the events that it writes.
+"""Run a model with ONNX Runtime's own profile on, and read the events that it writes.
 
 ONNX Runtime counts microseconds from a start in nanoseconds of the wall clock; `clock_offset_ns` converts that to the
 monotonic clock of everything else in a profile.
@@ -57,23 +57,14 @@ class OperatorProfile:
 
 
 def profiled_runs(
-    model: Path | bytes, feeds: Mapping[str, np.ndarray], threads: int, runs: int, device: str = "cpu"
+    model: Path | bytes,
+    feeds: Mapping[str, np.ndarray],
+    threads: int,
+    runs: int,
+    device: str = "cpu",
+    prepack: bool = True,
 ) -> list[list[OperatorEvent]]:
     """The operator events of `runs` runs of a model, after a few to warm up."""
-    return _runs(model, feeds, threads, runs, device, prepack=True)
-
-
-def shapes_run(model: Path | bytes, feeds: Mapping[str, np.ndarray]) -> list[OperatorEvent]:
-    """One run whose events hold the shapes of all operands, weights included; its times mean nothing.
-
-    On the CPU, whose graph keeps its operators apart: what a network costs is the same everywhere.
-    """
-    return _runs(model, feeds, 1, 1, "cpu", prepack=False)[-1]
-
-
-def _runs(
-    model: Path | bytes, feeds: Mapping[str, np.ndarray], threads: int, runs: int, device: str, prepack: bool
-) -> list[list[OperatorEvent]]:
     with TemporaryDirectory() as folder:
         session = open_session(model, threads, device, profile_prefix=Path(folder) / "operators", prepack=prepack)
         for _ in range(WARM_UP_RUNS + runs):
@@ -81,8 +72,16 @@ def _runs(
         return events_by_run(Path(session.end_profiling()))[WARM_UP_RUNS:]
 
 
+def shapes_run(model: Path | bytes, feeds: Mapping[str, np.ndarray]) -> list[OperatorEvent]:
+    """One run whose events contain the shapes of all operands, weights included; its times are not representative.
+
+    It runs on the CPU, which does not compile the graph into one operator; the cost is the same on every device.
+    """
+    return profiled_runs(model, feeds, threads=1, runs=1, prepack=False)[-1]
+
+
 def events_by_run(path: Path) -> list[list[OperatorEvent]]:
-    """Read a profile file that ONNX Runtime has finished: one list of operators a run, in the order of execution."""
+    """Read a profile file that ONNX Runtime has finished: one list of operators per run, in the order of execution."""
     runs: list[list[OperatorEvent]] = []
     pending: list[OperatorEvent] = []
     for event in json.loads(path.read_text(encoding="utf-8")):
@@ -95,7 +94,7 @@ def events_by_run(path: Path) -> list[list[OperatorEvent]]:
 
 
 def clock_offset_ns() -> int:
-    """What to subtract from wall-clock nanoseconds to be on `time.perf_counter_ns`; the best of a few tries."""
+    """Wall-clock nanoseconds minus `time.perf_counter_ns`; the most precise of ten measurements."""
     best_gap_ns, offset_ns = None, 0
     for _ in range(10):
         before_ns = time.perf_counter_ns()

@@ -1,1 +1,1 @@
-"""Percentiles, trend, deadlines, and whether two samples differ."""
+"""Percentiles, memory growth, deadlines, and the comparison of two samples."""

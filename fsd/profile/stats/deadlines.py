@@ -1,49 +1,34 @@
-"""Deadline misses of a paced run, how they cluster, and how evenly plans arrive.
-
-Knows times only. A tick that was never planned (a newer one overtook it) is a miss like one that came too late.
-"""
-
-from dataclasses import dataclass
+"""Deadline misses of a paced run, how they cluster, and how evenly plans arrive. Knows times only."""
 
 import numpy as np
 
-
-@dataclass(frozen=True, slots=True)
-class DeadlineReport:
-    """How a paced run kept its deadline.
-
-    Attributes:
-        ticks: intended; late: planned after the deadline; skipped: never planned.
-        longest_run: most misses (late or skipped) in a row.
-    """
-
-    deadline_ms: float
-    ticks: int
-    late: int
-    skipped: int
-    longest_run: int
-
-    @property
-    def misses(self) -> int:
-        """Late and skipped ticks together."""
-        return self.late + self.skipped
+from fsd.meters.cpu_steal import NearCpuSteal
+from fsd.outputs.profile_scenario import ScenarioDeadline
 
 
-def check_deadline(latency_ms: np.ndarray, deadline_ms: float) -> DeadlineReport:
-    """Count the misses of a run.
+def check_deadline(
+    latency_ms: np.ndarray, deadline_ms: float, near_cpu_steal: np.ndarray | None = None
+) -> ScenarioDeadline:
+    """Count the misses of a run. A tick that was never planned is a miss, like one that was planned too late.
 
     Args:
         latency_ms: (T,) from the intended time of each tick to its plan, in order; NaN for a tick never planned.
         deadline_ms: a latency above it is a miss.
+        near_cpu_steal: (T,) bool, ticks that were due near CPU steal; None if unknown.
     """
-    skipped = np.isnan(latency_ms)
-    late = np.where(skipped, np.inf, latency_ms) > deadline_ms
-    return DeadlineReport(
+    is_skipped = np.isnan(latency_ms)
+    is_miss = ~(latency_ms <= deadline_ms)
+    misses, skipped = int(is_miss.sum()), int(is_skipped.sum())
+    return ScenarioDeadline(
         deadline_ms=deadline_ms,
         ticks=len(latency_ms),
-        late=int((late & ~skipped).sum()),
-        skipped=int(skipped.sum()),
-        longest_run=longest_run(late),
+        late=misses - skipped,
+        skipped=skipped,
+        misses=misses,
+        longest_run=longest_run(is_miss),
+        near_cpu_steal=None
+        if near_cpu_steal is None
+        else NearCpuSteal(int(near_cpu_steal.sum()), int((near_cpu_steal & is_miss).sum())),
     )
 
 
@@ -58,9 +43,8 @@ def interval_errors_ms(done_ns: np.ndarray, period_ns: float) -> np.ndarray:
     """Jitter: how far each interval between consecutive plans lies from the period, in ms, signed.
 
     Args:
-        done_ns: (T,) times at which plans were ready, in order; ticks never planned are left out by the caller,
-            so that a skipped tick shows as an interval one period too long.
-        period_ns: nominal.
+        done_ns: (T,) times at which plans were ready, in order, without skipped ticks: a skipped tick shows as an
+            interval that is one period too long.
 
     Returns:
         (T - 1,) float64; empty for fewer than two plans.

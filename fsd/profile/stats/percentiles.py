@@ -1,17 +1,15 @@
-"""Percentiles of latency samples, and how many samples each one needs before it means anything.
+"""Percentiles of latency samples, and how many samples each percentile needs.
 
 The rule is that of MLPerf LoadGen's early stopping (single stream, zero tolerance, 99% confidence): percentile p of n
 samples is supported when at least one sample may lie above a bound that the true percentile does not exceed with 99%
 confidence. With t samples above the bound that asks for P(Binomial(n, 1 - p) <= t) <= 0.01, so p50 needs 11 samples,
-p90 64, p99 662 and p99.9 6636. The p99.9 of 100 samples is their maximum by another name: it is refused.
+p90 64, p99 662 and p99.9 6636. The p99.9 of 100 samples would be their maximum, so it is refused.
 
 Sources: Reddi et al., MLPerf Inference Benchmark, ISCA 2020; LoadGen's early-stopping description (MLCommons);
 David and Nagaraja, Order Statistics, section 7.1, for the distribution-free bound.
 """
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -20,46 +18,28 @@ from fsd.outputs.profile_scenario import Percentiles
 
 CONFIDENCE = 0.99
 RANKS = (50.0, 90.0, 99.0, 99.9)
-"""What every report shows, in percent; MLPerf Automotive scores the last one."""
+"""Percentiles of every report, in percent; MLPerf Automotive scores the last one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Percentile:
-    """One percentile of a sample.
+def percentile(values: np.ndarray, rank: float) -> tuple[float, float] | None:
+    """Percentile `rank` (in percent) of `values`, and a bound that lies above the true one with 99% confidence.
 
-    `value` is the sample at that rank, as LoadGen picks it; `upper` lies above the true percentile with 99% confidence.
-    Both are None when there are fewer than `samples_needed` samples.
+    Returns:
+        The sample at that rank, as LoadGen picks it, and the bound; None for fewer than `samples_needed` samples.
     """
-
-    rank: float
-    value: float | None
-    upper: float | None
-    samples: int
-    samples_needed: int
-
-    @property
-    def name(self) -> str:
-        """`p99`, `p99.9` …"""
-        return f"p{self.rank:g}"
-
-
-def percentile(values: np.ndarray, rank: float) -> Percentile:
-    """Percentile `rank` (in percent) of `values`, or its refusal."""
-    _check_rank(rank)
     ordered = np.sort(np.asarray(values, dtype=np.float64).ravel())
     count = len(ordered)
-    needed = samples_needed(rank)
-    if count < needed:
-        return Percentile(rank, None, None, count, needed)
+    if count < samples_needed(rank):
+        return None
     value = ordered[min(int(count * rank / 100), count - 1)]
-    upper = ordered[count - 1 - samples_above_bound(count, rank)]
-    return Percentile(rank, float(value), float(upper), count, needed)
+    return float(value), float(ordered[count - 1 - samples_above_bound(count, rank)])
 
 
 @lru_cache
 def samples_needed(rank: float) -> int:
-    """The fewest samples that support percentile `rank`."""
-    _check_rank(rank)
+    """The fewest samples that support percentile `rank`, which lies between 0 and 100."""
+    if not 0 < rank < 100:
+        raise ValueError(f"A percentile lies between 0 and 100, got {rank:g}.")
     high = 2
     while samples_above_bound(high, rank) < 1:
         high *= 2
@@ -80,7 +60,7 @@ def samples_above_bound(count: int, rank: float) -> int:
     """
     inside = rank / 100
     outside = 1.0 - inside
-    # Far enough to the right of the mean that the sum below has passed 0.01 in any case.
+    # Up to just above the mean: the sum below always exceeds 0.01 there.
     terms = min(count, math.ceil(count * outside + 1))
     k = np.arange(terms)
     steps = np.log((count - k) / (k + 1)) + math.log(outside / inside)
@@ -88,33 +68,25 @@ def samples_above_bound(count: int, rank: float) -> int:
     return int(np.searchsorted(np.cumsum(np.exp(log_mass)), 1.0 - CONFIDENCE, side="right")) - 1
 
 
-def highest_supported(values: np.ndarray, ranks: Iterable[float] = RANKS) -> Percentile | None:
-    """The highest of `ranks` that the sample supports, or None when it supports none."""
-    supported = [found for rank in ranks if (found := percentile(values, rank)).value is not None]
-    return max(supported, key=lambda found: found.rank, default=None)
-
-
 def summarise_percentiles(values: np.ndarray) -> Percentiles:
     """Percentiles with bounds, extremes, and what was refused; units are those of `values`."""
     values = np.asarray(values, dtype=np.float64).ravel()
     if not len(values):
         return Percentiles(samples=0)
-    found = {each.name.replace(".", "_"): each for each in (percentile(values, rank) for rank in RANKS)}
+    fields: dict[str, float] = {}
+    refused = {}
+    for rank in RANKS:
+        found, name = percentile(values, rank), f"p{rank:g}"
+        if found is None:
+            refused[name] = f"needs {samples_needed(rank)} samples, got {len(values)}"
+        else:
+            field = name.replace(".", "_")
+            fields[field], fields[f"{field}_upper_99"] = found
     return Percentiles(
         samples=len(values),
-        **{field: each.value for field, each in found.items()},
-        **{f"{field}_upper_99": each.upper for field, each in found.items()},
         mean=float(values.mean()),
         min=float(values.min()),
         max=float(values.max()),
-        refused={
-            each.name: f"needs {each.samples_needed} samples, got {each.samples}"
-            for each in found.values()
-            if each.value is None
-        },
+        refused=refused,
+        **fields,
     )
-
-
-def _check_rank(rank: float) -> None:
-    if not 0 < rank < 100:
-        raise ValueError(f"A percentile lies between 0 and 100, got {rank:g}.")

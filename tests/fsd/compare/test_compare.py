@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def test_the_exit_code_says_whether_the_tolerance_holds(
     a: Path, swerving: Path, limit: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", str(a), str(swerving), "--tolerance", limit]) == code
-    assert ("OVER TOLERANCE at 1 of 40 ticks, first at tick 20" in capsys.readouterr().out) == (code != 0)
+    verdict = capsys.readouterr().out.splitlines()[-1]
+    assert bool(re.search(r"\b1 of 40\b.*\b20\b", verdict)) == (code != 0)
 
 
 def test_runs_of_different_length_are_compared_where_they_overlap(a: Path, write_run: WriteRun, tmp_path: Path) -> None:
@@ -76,7 +78,7 @@ def test_runs_of_different_clips_are_refused(a: Path, write_run: WriteRun, tmp_p
 
 
 def test_a_folder_without_a_replay_is_named(a: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"summary\.json is missing"):
+    with pytest.raises(UsageError, match=r"summary\.json"):
         compare_replays(CompareConfig(a, tmp_path))
 
 
@@ -95,11 +97,13 @@ def test_the_page_shows_both_runs_and_asks_no_network(a: Path, swerving: Path, t
     compare_replays(CompareConfig(a, swerving, {"path_m": 0.1}, page))
     text = checked(page).text
     assert "tolerance 0.1" in text
-    assert "At 1 of 40 ticks, first at tick 20" in text
+    assert re.search(r"\b1 of 40\b.*\b20\b", text)
     assert str(swerving) in text
 
 
 def test_differences_that_are_zero_at_every_tick_are_not_drawn(a: Path, swerving: Path, tmp_path: Path) -> None:
     compare_replays(CompareConfig(a, swerving, page=tmp_path / "page.html"))
-    assert "heading, speed, curvature, acceleration" in checked(tmp_path / "page.html").text
+    assert all(
+        name in checked(tmp_path / "page.html").text for name in ("heading", "speed", "curvature", "acceleration")
+    )
     assert (tmp_path / "page.html").read_text().count('<figure class="chart"') == 1

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fsd.data.frames import TICK_S
-from fsd.drive.tracker import Tracker, TrackerConfig
+from fsd.drive.tracker import Tracker
 from fsd.networks.contract import WAYPOINT_TIMES_S
 from fsd.runtime.plan import Plan
 
@@ -60,8 +60,3 @@ def test_a_standing_plan_keeps_the_networks_curvature() -> None:
 
 def test_nothing_is_done_before_the_first_plan() -> None:
     assert Tracker().controls(5.0) == (0.0, 0.0)
-
-
-def test_a_distance_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="look_ahead_s must be positive"):
-        TrackerConfig(look_ahead_s=0.0)

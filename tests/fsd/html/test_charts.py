@@ -65,7 +65,7 @@ def test_an_axis_without_extent_is_refused() -> None:
         Axis("x", 1.0, 1.0)
 
 
-def test_what_lies_outside_the_axes_is_held_to_the_frame() -> None:
+def test_what_lies_outside_the_axes_is_clipped_to_the_frame() -> None:
     chart = Chart(Axis("x", 0, 10), Axis("y", 1, 1000, is_log=True), "test")
     chart.line(np.array([0.0, 5.0, 20.0]), Series("line", "blue", np.array([1.0, 10.0, 5000.0])))
     chart.bar(-5, 20, 0.1, 1e6, "red")
@@ -75,7 +75,7 @@ def test_what_lies_outside_the_axes_is_held_to_the_frame() -> None:
     assert 'x="0.00" y="0.00" width="100.00" height="100.00"' in chart.html()
 
 
-def test_a_line_has_a_gap_where_nothing_is_known() -> None:
+def test_a_line_has_a_gap_where_values_are_nan() -> None:
     chart = line_chart(np.arange(5.0), [Series("error", "blue", np.array([1.0, 2.0, np.nan, 1.0, 2.0]))], "m")
     path = re.search(r'class="line blue" d="([^"]*)"', chart)
     assert path is not None
@@ -83,12 +83,12 @@ def test_a_line_has_a_gap_where_nothing_is_known() -> None:
     assert "nan" not in chart.lower()
 
 
-def test_a_chart_of_nothing_known_is_still_a_chart() -> None:
+def test_a_chart_without_known_values_can_be_drawn() -> None:
     assert "<svg" in line_chart(np.arange(3.0), [Series("error", "blue", np.full(3, np.nan))], "m")
     assert "<svg" in line_chart(np.zeros(1), [Series("error", "blue", np.ones(1))], "m")
 
 
-def test_the_script_gets_the_values_it_shows_under_the_pointer() -> None:
+def test_the_script_gets_the_values_under_the_pointer() -> None:
     values = np.array([1.0, np.nan, 2.23456789])
     chart = line_chart(np.array([0.0, 0.5, 12345.0]), [Series("<b>", "blue", values)], "m", x_label="step")
     data = re.search(r'data-chart="([^"]*)"', chart)

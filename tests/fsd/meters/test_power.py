@@ -49,16 +49,16 @@ def test_rapl_survives_the_wrap_of_its_counter(tmp_path: Path) -> None:
     assert meter.joules() == pytest.approx(0.02)
 
 
-def test_rapl_that_only_root_may_read_names_the_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rapl_that_only_root_may_read_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = zone(tmp_path, "intel-rapl:0", "package-0", 0)
-    read_text = Path.read_text
+    read_bytes = Path.read_bytes
 
-    def guarded(path: Path) -> str:
+    def guarded(path: Path) -> bytes:
         if path == package / "energy_uj":
             raise PermissionError(13, "Permission denied")
-        return read_text(path)
+        return read_bytes(path)
 
-    monkeypatch.setattr(Path, "read_text", guarded)
+    monkeypatch.setattr(Path, "read_bytes", guarded)
     assert "sudo chmod" in str(find_rapl(tmp_path))
 
 
@@ -89,7 +89,7 @@ def test_power_is_summed_over_time_by_the_trapezoid_rule() -> None:
 
 
 class FakeDriver:
-    """Two boards: the first counts energy, the second (older than Volta) only tells its power."""
+    """Two boards: the first counts energy, the second (older than Volta) only reports its power."""
 
     def __init__(self, boards: int = 2) -> None:
         self.boards = boards
@@ -141,11 +141,11 @@ def test_nvml_sums_the_power_of_older_boards() -> None:
     assert 0 <= meter.joules() < 70  # less than a second has passed
 
 
-def test_without_a_driver_nvml_says_so() -> None:
+def test_without_a_driver_there_is_no_nvml_meter() -> None:
     def refuse(name: str) -> None:
         raise OSError(name)
 
-    assert "no NVIDIA driver" in str(find_nvml(refuse))
+    assert "libnvidia-ml" in str(find_nvml(refuse))
 
 
 def test_a_machine_without_meters_gives_a_reason_for_each(tmp_path: Path) -> None:

@@ -12,11 +12,14 @@ def test_a_modelled_quantity_always_says_so() -> None:
 
 
 def test_a_quantity_that_is_not_there_says_why() -> None:
-    assert str(unavailable("W", "no meter")) == "unavailable (no meter)"
+    text = str(unavailable("W", "no meter"))
+    assert "unavailable" in text
+    assert "no meter" in text
 
 
 def test_a_measured_quantity_names_its_meter() -> None:
-    assert str(measured(12.5, "W", "rapl")) == "12.5 W (measured: rapl)"
+    text = str(measured(12.5, "W", "rapl"))
+    assert all(fact in text for fact in ("12.5 W", "measured", "rapl"))
 
 
 def test_a_quantity_without_value_cannot_be_called_measured() -> None:

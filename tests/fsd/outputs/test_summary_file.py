@@ -14,6 +14,7 @@ from fsd.outputs.drive_summary import DriverMetrics, DriveSummary
 from fsd.outputs.profile_scenario import Percentiles
 from fsd.outputs.profile_summary import ProfileSummary
 from fsd.outputs.replay_summary import ReplaySummary
+from fsd.outputs.run_folder import load_run
 from fsd.outputs.summary_file import Summary, load_summary, write_summary
 
 KINDS = (ReplaySummary, CompressSummary, ProfileSummary, DriveSummary, CompareSummary, ProfileComparison)
@@ -53,6 +54,27 @@ def test_another_version_is_refused_with_both_versions(found: dict[str, Any], tm
     assert re.search(r"version 1\b", str(refused.value))
     for version in found.values():
         assert str(version) in str(refused.value)
+
+
+def test_a_replay_of_the_previous_release_is_refused_with_file_and_versions(
+    write_run: WriteRun, tmp_path: Path
+) -> None:
+    path = write_run(tmp_path / "run") / "summary.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({name: content[name] for name in content if name not in ("schema_version", "command")}))
+    with pytest.raises(UsageError) as refused:
+        load_run(tmp_path / "run")
+    assert str(path) in str(refused.value)
+    assert re.search(r"no schema version.* version 1\b", str(refused.value))
+
+
+def test_a_profile_of_the_previous_release_is_refused_with_file_and_versions(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    path.write_text(json.dumps({"schema": 2, "fsd_version": "0.0.9", "scenarios": {}}))
+    with pytest.raises(UsageError) as refused:
+        load_summary(path, ProfileSummary)
+    assert str(path) in str(refused.value)
+    assert re.search(r"version 2\b.* version 3\b", str(refused.value))
 
 
 def test_a_summary_of_another_command_is_refused_with_both_commands(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from fsd.cli import main
 from fsd.data.frames import CAMERAS, Frame
 from fsd.data.options import OptionError
 from fsd.data.standard_rigs import canonical_rig
-from fsd.overlay.drawing import GAZE, camera_picture, draw_gaze, draw_plan, fitted, rgb_picture, ribbon_edges
+from fsd.overlay.drawing import GAZE, camera_image, draw_gaze, draw_plan, fitted, rgb_image, ribbon_edges
 from fsd.overlay.gauges import fitting_range_m
 from fsd.overlay.layout import HEIGHTS_PX, OverlayConfig, choose_layout
 from fsd.replay.config import ReplayConfig
@@ -80,7 +80,7 @@ def test_chosen_cameras_are_the_only_ones_shown_and_the_first_front_one_is_large
     [
         ({"layout": "grid"}, "layout", "surround, focus"),
         ({"cameras": ("nose",)}, "cameras", "nose"),
-        ({"cameras": ()}, "cameras", "at least one"),
+        ({"cameras": ()}, "cameras", "cameras"),
         ({"height_px": 700}, "height_px", "1080"),
         ({"from_s": 3.0, "to_s": 2.0}, "to_s", "3"),
     ],
@@ -102,10 +102,10 @@ def test_the_video_shows_the_seconds_that_were_asked_for(small_clip: Path, tmp_p
     summary = replay(config, show_progress=False)
     assert summary.ticks == 40  # the network has a memory: all ticks are planned, some are shown
     with av.open(str(tmp_path / "overlay.mp4")) as video:
-        pictures = list(video.decode(video=0))
-    assert len(pictures) == 9
-    assert (pictures[0].width, pictures[0].height) == (1920, 1080)
-    assert pictures[0].colorspace == 1  # BT.709, as players expect of HD
+        images = list(video.decode(video=0))
+    assert len(images) == 9
+    assert (images[0].width, images[0].height) == (1920, 1080)
+    assert images[0].colorspace == 1  # BT.709, as players expect of HD
 
 
 def test_a_wrong_overlay_option_is_a_usage_error(small_clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,40 +121,40 @@ def test_limited_range_black_and_white_become_screen_black_and_white() -> None:
     chroma = np.full((4, 4), 128, np.uint8)
     frame = Frame(luma, chroma, chroma, 0, 0)
     own = av.VideoFrame.from_ndarray(np.concatenate([luma, np.full((4, 8), 128, np.uint8)]), format="yuv420p")
-    for picture in (rgb_picture(frame, (8, 8)), rgb_picture(replace(frame, picture=own), (8, 8))):
-        values = np.asarray(picture)
+    for image in (rgb_image(frame, (8, 8)), rgb_image(replace(frame, picture=own), (8, 8))):
+        values = np.asarray(image)
         assert (values[:, 0] == 0).all()
         assert (values[:, -1] >= 254).all()
 
 
-def test_a_picture_that_fills_its_box_is_cut_and_one_that_fits_is_whole() -> None:
+def test_an_image_that_fills_its_box_is_cut_and_one_that_fits_is_whole() -> None:
     fits, fills = fitted(128, 96, 160, 90, fills=False), fitted(128, 96, 160, 90, fills=True)
     assert (fits.width, fits.height) == (120, 90)
     assert (fills.width, fills.height) == (160, 90)
-    assert camera_picture(grey_frame(), fills).size == (160, 90)
+    assert camera_image(grey_frame(), fills).size == (160, 90)
 
 
 def test_gaze_tints_the_blocks_that_were_read_and_no_others() -> None:
     view = fitted(128, 96, 128, 96, fills=False)
-    picture = camera_picture(grey_frame(), view)
-    before = np.asarray(picture).astype(int)
-    draw_gaze(picture, view, (128, 96), np.array([7 * 20 + 10]), unit=1.0)
-    changed = np.abs(np.asarray(picture) - before).sum(axis=2) > 0
+    image = camera_image(grey_frame(), view)
+    before = np.asarray(image).astype(int)
+    draw_gaze(image, view, (128, 96), np.array([7 * 20 + 10]), unit=1.0)
+    changed = np.abs(np.asarray(image) - before).sum(axis=2) > 0
     rows, columns = np.nonzero(changed)
     assert 44 <= rows.min() <= rows.max() <= 52
     assert 63 <= columns.min() <= columns.max() <= 71
-    assert np.asarray(picture)[rows.min(), columns[0]][0] > GAZE[0] * 0.8
+    assert np.asarray(image)[rows.min(), columns[0]][0] > GAZE[0] * 0.8
 
 
 def test_the_plan_lies_on_the_road_ahead() -> None:
     rig = canonical_rig(128, 96)
     view = fitted(128, 96, 128, 96, fills=False)
-    picture = camera_picture(grey_frame(), view)
-    before = np.asarray(picture).astype(int)
+    image = camera_image(grey_frame(), view)
+    before = np.asarray(image).astype(int)
     camera = rig.camera("front_main")
     assert camera is not None
-    draw_plan(picture, view, camera, straight(), None, unit=1.0)
-    rows, columns = np.nonzero(np.abs(np.asarray(picture) - before).sum(axis=2) > 20)
+    draw_plan(image, view, camera, straight(), None, unit=1.0)
+    rows, columns = np.nonzero(np.abs(np.asarray(image) - before).sum(axis=2) > 20)
     assert rows.min() > 40  # below the horizon
     assert columns.mean() == pytest.approx(64, abs=2)
     assert np.ptp(columns[rows == rows.max()]) > np.ptp(columns[rows == rows.min()])
@@ -162,12 +162,12 @@ def test_the_plan_lies_on_the_road_ahead() -> None:
 
 def test_a_camera_that_looks_back_shows_no_plan() -> None:
     view = fitted(128, 96, 128, 96, fills=False)
-    picture = camera_picture(grey_frame(), view)
-    before = np.asarray(picture).copy()
+    image = camera_image(grey_frame(), view)
+    before = np.asarray(image).copy()
     rear = canonical_rig(128, 96).camera("rear")
     assert rear is not None
-    draw_plan(picture, view, rear, straight(), np.full((16, 4), np.nan), unit=1.0)
-    assert np.array_equal(np.asarray(picture), before)
+    draw_plan(image, view, rear, straight(), np.full((16, 4), np.nan), unit=1.0)
+    assert np.array_equal(np.asarray(image), before)
 
 
 def test_a_straight_plan_gives_a_ribbon_of_the_cars_width() -> None:
@@ -192,7 +192,10 @@ def test_the_birds_eye_view_grows_at_once_and_shrinks_late() -> None:
     assert fitting_range_m(straight(1000), now_m) == 192
 
 
-def test_health_reads_as_words() -> None:
-    assert describe_health("ok") == "all there and fresh"
-    assert describe_health("missing=rear,front_main;no_ego") == "no rear, front main; no ego motion"
-    assert describe_health("plan=held") == "plan: held"
+def test_health_is_described_with_every_fault() -> None:
+    described = describe_health("missing=rear,front_main;no_ego;plan=held").split("; ")
+    assert len(described) == 3
+    assert "rear, front main" in described[0]
+    assert "ego" in described[1]
+    assert "held" in described[2]
+    assert ";" not in describe_health("ok")

@@ -45,18 +45,18 @@ def test_its_trace_has_a_span_per_run_and_operator(foreign: Path, tmp_path: Path
     assert "run 2" in names
 
 
-def test_a_file_that_is_no_model_is_a_model_error(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_a_model_error(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"not a model")
-    with pytest.raises(ModelError, match="cannot be loaded"):
+    with pytest.raises(ModelError, match=r"x\.onnx"):
         profile_model(tmp_path / "x.onnx", {}, settings(tmp_path / "out"), progress=lambda line: None)
 
 
 def test_a_shape_for_an_unknown_input_lists_the_known_ones(foreign: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no input image\. It has: x"):
+    with pytest.raises(UsageError, match=r"image.*x"):
         profile_model(foreign, {"image": (1, 3)}, settings(tmp_path / "out"), progress=lambda line: None)
 
 
-def test_a_wrong_shape_names_the_mend(foreign: Path, tmp_path: Path) -> None:
+def test_a_wrong_shape_names_the_option(foreign: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="--shape"):
         profile_model(foreign, {"x": (16, 63)}, settings(tmp_path / "out"), progress=lambda line: None)
 
@@ -69,4 +69,4 @@ def test_shapes_that_cannot_be_read_are_usage_errors(text: str) -> None:
 
 def test_a_missing_file_exits_as_a_model_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "--onnx", str(tmp_path / "none.onnx"), "--out", str(tmp_path / "out")]) == 4
-    assert "no model file" in capsys.readouterr().err
+    assert "none.onnx" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import pytest
 
 from fsd.meters.quantity import measured, unavailable
 from fsd.networks.network_cost import NetworkCost, OperatorCost
-from fsd.outputs.profile_scenario import ScenarioDeadline, ScenarioSummary
+from fsd.outputs.profile_scenario import ScenarioSummary
 from fsd.profile.energy.devices import Device
 from fsd.profile.energy.energy_model import estimate
 from fsd.profile.gates import deadline_gate, power_gate
@@ -17,16 +17,8 @@ NETWORK = NetworkCost("net", (OperatorCost("a", "QLinearConv", 10**9, 0, True),)
 
 
 def scenario(latency_ms: np.ndarray, limit_ms: float) -> ScenarioSummary:
-    """Only what the gate looks at."""
-    report = check_deadline(latency_ms, limit_ms)
-    deadline = ScenarioDeadline(
-        deadline_ms=limit_ms,
-        ticks=report.ticks,
-        late=report.late,
-        skipped=report.skipped,
-        misses=report.misses,
-        longest_run=report.longest_run,
-    )
+    """Only what the gate reads."""
+    deadline = check_deadline(latency_ms, limit_ms)
     latency = summarise_percentiles(latency_ms[~np.isnan(latency_ms)])
     return cast(ScenarioSummary, SimpleNamespace(latency_ms=latency, deadline=deadline))
 
@@ -38,20 +30,19 @@ def device(max_w: float) -> Device:
 def test_a_deadline_is_judged_at_the_999th_percentile() -> None:
     gate = deadline_gate("constant-stream", scenario(np.full(10_000, 20.0), 27.78), 27.78)
     assert gate.is_met
-    assert "p99.9 20.00 ms measured, n = 10000" in gate.because
+    assert all(fact in gate.because for fact in ("constant-stream", "p99.9", "20.00 ms", "10000"))
 
 
 def test_with_fewer_samples_it_is_judged_at_the_99th_and_says_so() -> None:
     gate = deadline_gate("constant-stream", scenario(np.full(700, 20.0), 27.78), 27.78)
     assert gate.is_met
-    assert "p99 20.00 ms" in gate.because
-    assert "p99.9 needs 6636 samples" in gate.because
+    assert all(fact in gate.because for fact in ("p99 20.00 ms", "p99.9", "6636"))
 
 
 def test_too_few_samples_do_not_pass() -> None:
     gate = deadline_gate("constant-stream", scenario(np.full(100, 1.0), 27.78), 27.78)
     assert not gate.is_met
-    assert "p99, which needs 662" in gate.because
+    assert all(fact in gate.because for fact in ("p99", "662", "--ticks"))
 
 
 def test_skipped_ticks_break_a_deadline_that_the_planned_ones_keep() -> None:
@@ -62,15 +53,15 @@ def test_skipped_ticks_break_a_deadline_that_the_planned_ones_keep() -> None:
 
 @pytest.mark.parametrize(("watts", "is_met"), [(250.0, True), (310.0, False)])
 def test_a_meter_decides_where_there_is_one(watts: float, is_met: bool) -> None:
-    answer = estimate(NETWORK, device(9999.0), 27.78, 300.0)
-    gate = power_gate(measured(watts, "W", "rapl"), answer, 300.0)
+    estimated = estimate(NETWORK, device(9999.0), 27.78, 300.0)
+    gate = power_gate(measured(watts, "W", "rapl"), estimated, 300.0)
     assert gate.is_met is is_met
     assert "measured" in gate.because
 
 
 @pytest.mark.parametrize(("max_w", "is_met"), [(72.0, True), (700.0, False)])
 def test_without_a_meter_the_pessimistic_model_decides_and_says_modelled(max_w: float, is_met: bool) -> None:
-    answer = estimate(NETWORK, device(max_w), 27.78, 300.0)
-    gate = power_gate(unavailable("W", "no meter"), answer, 300.0)
+    estimated = estimate(NETWORK, device(max_w), 27.78, 300.0)
+    gate = power_gate(unavailable("W", "no meter"), estimated, 300.0)
     assert gate.is_met is is_met
     assert "modelled" in gate.because

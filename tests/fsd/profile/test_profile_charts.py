@@ -3,9 +3,24 @@ import re
 import numpy as np
 import pytest
 
+from fsd.outputs.profile_summary import MachinePeaks, OperatorSummary
 from fsd.profile import charts
-from fsd.profile.samples import TickSamples
+from fsd.profile.scenarios.samples import TickSamples, TickTimes
 from tests.fsd._pages import outline
+
+
+def operator(macs: int, is_int8: bool) -> OperatorSummary:
+    return OperatorSummary(
+        name="a",
+        kind="Conv",
+        module="m",
+        macs=macs,
+        bytes=5,
+        is_int8=is_int8,
+        median_us=3.0,
+        share=0.5,
+        peak_share=None,
+    )
 
 
 def samples_of(latency_ms: np.ndarray) -> TickSamples:
@@ -14,15 +29,17 @@ def samples_of(latency_ms: np.ndarray) -> TickSamples:
         if not np.isnan(value):
             due_ns = tick * 28_000_000
             end_ns = due_ns + int(value * 1e6)
-            samples.add(tick, due_ns, end_ns, end_ns, (value / 8,) * 8, np.full(8, value))
+            samples.add(tick, TickTimes(due_ns, end_ns, end_ns, (value / 8,) * 8), np.full(8, value))
     return samples
 
 
 @pytest.mark.parametrize("latency_ms", [np.array([5.0, np.nan, 40.0, 7.0]), np.full(2, 3.0), np.linspace(1, 9, 8000)])
 def test_every_chart_of_a_run_can_be_drawn(latency_ms: np.ndarray) -> None:
     planned = latency_ms[~np.isnan(latency_ms)]
-    operators = [{"macs": 10, "bytes": 5, "median_us": 3.0, "is_int8": True}, {"macs": 0, "bytes": 5, "median_us": 1.0}]
-    peaks = {"copy_gb_s": 30.0, "fp32_gmac_s": 100.0, "int8_gmac_s": 400.0}
+    operators = [operator(macs=10, is_int8=True), operator(macs=0, is_int8=False)]
+    peaks = MachinePeaks(
+        threads=1, copy_gb_s=30.0, fp32_gmac_s=100.0, int8_gmac_s=400.0, fp32_kernel="Conv", int8_kernel="Conv"
+    )
     for chart in (
         charts.histogram(planned, 27.78),
         charts.tail({"run": np.nan_to_num(latency_ms, nan=np.inf)}, 27.78),

@@ -1,4 +1,4 @@
-"""The whole of `fsd profile`, once, on a small clip; what it leaves is checked from several sides."""
+"""Run `fsd profile` once on a small clip and check its files."""
 
 import json
 from pathlib import Path
@@ -20,10 +20,10 @@ from fsd.outputs.summary_file import load_summary
 from fsd.profile.compare_profiles import compare_profiles
 from fsd.profile.config import ProfileConfig, seconds_of
 from fsd.profile.profile import profile
-from fsd.profile.samples import STAGES
-from fsd.profile.scenarios import constant_stream, flat_out, single_stream
+from fsd.profile.scenarios.runs import constant_stream, flat_out, single_stream
+from fsd.profile.scenarios.samples import STAGES, TickTimes
+from fsd.profile.scenarios.timed_pipeline import TimedPipeline
 from fsd.profile.terminal import print_comparison, print_profile
-from fsd.profile.timed_pipeline import StepTimes, TimedPipeline
 from fsd.third_party.open_planner import open_planner
 from tests.fsd._pages import checked
 
@@ -58,30 +58,30 @@ def summary(profiled: Path) -> dict[str, Any]:
     return json.loads((profiled / "summary.json").read_text())
 
 
-def test_every_scenario_is_there_with_its_sample_count(summary: dict[str, Any]) -> None:
+def test_every_scenario_has_its_sample_count(summary: dict[str, Any]) -> None:
     assert list(summary["scenarios"]) == ["constant-stream", "single-stream", "flat-out", "model-only"]
-    for figures in summary["scenarios"].values():
-        assert figures["ticks"] == TICKS
-        assert figures["latency_ms"]["samples"] == figures["planned"] > 0
+    for scenario in summary["scenarios"].values():
+        assert scenario["ticks"] == TICKS
+        assert scenario["latency_ms"]["samples"] == scenario["planned"] > 0
 
 
 def test_percentiles_that_80_ticks_cannot_support_are_refused(summary: dict[str, Any]) -> None:
     latency = summary["scenarios"]["single-stream"]["latency_ms"]
     assert latency["p50"] > 0
     assert latency["p99"] is None
-    assert "needs 662 samples, got 80" in latency["refused"]["p99"]
+    assert all(number in latency["refused"]["p99"] for number in ("662", "80"))
 
 
 def test_stages_add_up_to_the_total(summary: dict[str, Any]) -> None:
-    for name, figures in summary["scenarios"].items():
-        # The promise is 1%; a machine that runs other tests beside may stop this process between two readings.
-        assert figures["stage_check"]["mean_gap"] < 0.05, name
-        assert sum(stage["share"] for stage in figures["stages_ms"].values()) == pytest.approx(1.0, abs=0.02)
+    for name, scenario in summary["scenarios"].items():
+        # The limit is 1%; a busy machine may stop this process between two readings.
+        assert scenario["stage_check"]["mean_gap"] < 0.05, name
+        assert sum(stage["share"] for stage in scenario["stages_ms"].values()) == pytest.approx(1.0, abs=0.02)
 
 
-def test_every_figure_of_power_is_tagged(summary: dict[str, Any]) -> None:
-    for figures in summary["scenarios"].values():
-        assert figures["energy"]["watts"]["tag"] in ("measured", "unavailable")
+def test_every_quantity_of_power_is_tagged(summary: dict[str, Any]) -> None:
+    for scenario in summary["scenarios"].values():
+        assert scenario["energy"]["watts"]["tag"] in ("measured", "unavailable")
     for estimate in summary["devices"]:
         for name in ("infer_ms", "joules_per_tick", "watts"):
             assert estimate[name]["tag"] == "modelled"
@@ -94,10 +94,10 @@ def test_the_age_of_information_grows_by_an_eighth_of_a_tick_from_camera_to_came
     assert steps == pytest.approx(np.full(7, 1000 / 36 / 8), abs=0.1)
 
 
-def test_gates_are_answered_with_reasons(summary: dict[str, Any]) -> None:
+def test_gates_have_reasons(summary: dict[str, Any]) -> None:
     deadline, power = summary["gates"]
     assert not deadline["is_met"]  # 80 samples cannot show a tail
-    assert "p99, which needs 662" in deadline["because"]
+    assert "662" in deadline["because"]
     assert power["name"] == "budget-watts"
     assert "measured" in power["because"] or "modelled" in power["because"]
 
@@ -130,7 +130,7 @@ def test_the_trace_shows_the_decoder_threads(profiled: Path) -> None:
     assert {event["name"] for event in events if event["ph"] == "X"} >= {*CAMERAS, "compress", "infer"}
 
 
-def test_the_report_has_its_sections_and_asks_no_network(profiled: Path) -> None:
+def test_the_report_has_its_sections_and_needs_no_network(profiled: Path) -> None:
     found = checked(profiled / "report.html")
     assert {"Gates", "Latency, ms", "Tail", "constant-stream", "flat-out", "The network"} <= {*found.headings}
     assert (profiled / "report.html").read_text().count("<svg") >= 10
@@ -147,9 +147,7 @@ def test_the_terminal_shows_sample_counts_and_refusals(
 ) -> None:
     print_profile(load_summary(profiled / "summary.json", ProfileSummary), profiled)
     text = capsys.readouterr().out
-    assert "refused: p99 needs 662 samples, got 80" in text
-    assert "modelled" in text
-    assert "untrained" in text or "trained" in text
+    assert all(fact in text for fact in ("refused", "662", "80", "modelled", "trained"))
 
 
 def test_every_field_is_documented(summary: dict[str, Any], profiled: Path) -> None:
@@ -163,6 +161,8 @@ def test_a_profile_compared_with_itself_is_within_noise(profiled: Path, capsys: 
     comparison = compare_profiles(profiled / "summary.json", profiled / "summary.json")
     assert comparison.changed == ()
     assert comparison.machine_drift == 1.0
+    for scenario in comparison.scenarios.values():  # 80 samples are too few for p99
+        assert [row.percentile for row in scenario.percentiles] in (["p50", "p90"], [])
     verdicts = {row.verdict for scenario in comparison.scenarios.values() for row in scenario.percentiles}
     assert verdicts == {"within noise"}
     print_comparison(comparison)
@@ -172,7 +172,7 @@ def test_a_profile_compared_with_itself_is_within_noise(profiled: Path, capsys: 
 @pytest.mark.parametrize("content", [{"ticks": 3}, {"schema": 2}, {"command": "replay", "schema_version": 3}])
 def test_only_profiles_of_this_schema_are_compared(content: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text(json.dumps(content))
-    with pytest.raises(UsageError, match="fsd profile"):
+    with pytest.raises(UsageError, match=r"summary\.json"):
         compare_profiles(tmp_path / "summary.json", tmp_path / "summary.json")
 
 
@@ -188,11 +188,11 @@ def test_an_interrupted_run_keeps_its_samples(small_clip: Path, monkeypatch: pyt
     step = TimedPipeline.step
     ticks: list[int] = []
 
-    def interrupted(pipeline: TimedPipeline, frame_set: FrameSet, *car: Any) -> StepTimes:
+    def interrupted(pipeline: TimedPipeline, frame_set: FrameSet, *times_ns: int) -> TickTimes:
         ticks.append(frame_set.tick)
         if frame_set.tick >= 10:
             raise KeyboardInterrupt
-        return step(pipeline, frame_set, *car)
+        return step(pipeline, frame_set, *times_ns)
 
     monkeypatch.setattr(TimedPipeline, "step", interrupted)
     with timed_pipeline(small_clip) as pipeline:
@@ -224,7 +224,7 @@ def test_durations_are_read(text: str, seconds: float) -> None:
         ({"power_device": "abacus"}, "tesla_fsd_hw3"),
     ],
 )
-def test_bad_settings_are_refused_at_the_door(settings: dict[str, Any], fact: str) -> None:
+def test_bad_settings_are_refused(settings: dict[str, Any], fact: str) -> None:
     with pytest.raises(OptionError, match=fact) as error:
         ProfileConfig(**settings)
     assert {error.value.name} == settings.keys()
@@ -232,7 +232,7 @@ def test_bad_settings_are_refused_at_the_door(settings: dict[str, Any], fact: st
 
 def test_a_bad_duration_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "--soak", "a while"]) == 2
-    assert "90s, 30m or 1h" in capsys.readouterr().err
+    assert "a while" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("option", "known"), [("--device", "cuda"), ("--power-device", "tesla_fsd_hw3")])
@@ -249,10 +249,10 @@ def test_a_device_that_is_not_there_is_a_model_error_and_not_the_cpu(
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
     assert main(["profile", str(small_clip), "--device", "cuda", "--out", str(tmp_path)]) == 4
-    assert "has no CUDAExecutionProvider" in capsys.readouterr().err
+    assert "CUDAExecutionProvider" in capsys.readouterr().err
 
 
-def test_the_summary_says_where_every_operator_ran(summary: dict[str, Any]) -> None:
+def test_the_summary_counts_operators_per_provider(summary: dict[str, Any]) -> None:
     execution = summary["execution"]
     assert execution["device"] == "cpu"
     assert execution["operators"] == {"CPUExecutionProvider": len(summary["operators"])}

@@ -41,7 +41,7 @@ def test_a_parent_comes_before_the_child_that_starts_with_it(tmp_path: Path) -> 
     assert spans == ["infer", "Conv"]
 
 
-def test_counters_and_moments_are_on_the_same_clock(tmp_path: Path) -> None:
+def test_counters_and_marks_are_on_the_same_clock(tmp_path: Path) -> None:
     trace = ChromeTrace("fsd")
     trace.counter("memory_mib", 1_000, 280.0)
     trace.mark("tick", "deadline missed", 3_000)
@@ -49,5 +49,5 @@ def test_counters_and_moments_are_on_the_same_clock(tmp_path: Path) -> None:
     assert [event["ts"] for event in events if event["ph"] in "Ci"] == [0.0, 2.0]
 
 
-def test_an_empty_trace_is_still_a_trace(tmp_path: Path) -> None:
+def test_an_empty_trace_is_a_valid_file(tmp_path: Path) -> None:
     assert [event["name"] for event in written(ChromeTrace("fsd"), tmp_path)] == ["process_name"]

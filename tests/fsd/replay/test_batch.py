@@ -1,7 +1,9 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +45,32 @@ def test_what_is_complete_is_kept_and_the_rest_is_done(drives: list[Path], tmp_p
     assert outcomes[0].plan_hash == outcomes[1].plan_hash
 
 
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [({"command": "left"}, "settings"), ({"max_ticks": 2}, "settings"), ({"report": True}, "settings")],
+)
+def test_results_of_other_settings_are_not_kept(
+    changes: dict[str, Any], cause: str, drives: list[Path], tmp_path: Path
+) -> None:
+    replay_many(drives[:1], template(tmp_path))
+    (outcome,) = replay_many(drives[:1], replace(template(tmp_path), **changes))
+    assert outcome.status == "complete"
+    assert cause in outcome.reason
+    assert (tmp_path / "out" / "monday" / "report.html").exists() == ("report" in changes)
+
+
+def test_results_of_another_recording_of_the_same_name_are_not_kept(drives: list[Path], tmp_path: Path) -> None:
+    replay_many(drives[:1], template(tmp_path))
+    (outcome,) = replay_many(drives[:1], template(tmp_path))
+    assert outcome.status == "kept"
+    drives[2].rename(tmp_path / "elsewhere")
+    other = tmp_path / "elsewhere" / "monday"
+    shutil.copytree(drives[0], other)
+    (outcome,) = replay_many([other], template(tmp_path))
+    assert outcome.status == "complete"
+    assert "recording" in outcome.reason
+
+
 def test_shards_share_the_list_without_overlap(drives: list[Path], tmp_path: Path) -> None:
     done = [outcome.clip for i in range(2) for outcome in replay_many(drives, template(tmp_path), shard=Shard(i, 2))]
     assert sorted(done) == sorted(map(str, drives))
@@ -52,12 +80,12 @@ def test_shards_share_the_list_without_overlap(drives: list[Path], tmp_path: Pat
 def test_two_recordings_of_one_name_are_refused(small_clip: Path, tmp_path: Path) -> None:
     twin = tmp_path / "other" / small_clip.name
     shutil.copytree(small_clip, twin)
-    with pytest.raises(UsageError, match="separate --out"):
+    with pytest.raises(UsageError, match=small_clip.name):
         replay_many([small_clip, twin], template(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["2/2", "x/2", "1", "-1/2", "0/0"])
-def test_an_odd_shard_is_explained(text: str) -> None:
+def test_a_wrong_shard_is_refused_with_the_form_that_is_needed(text: str) -> None:
     with pytest.raises(ValueError, match="I/N"):
         Shard.parse(text)
 
@@ -68,5 +96,5 @@ def test_the_command_line_says_how_many_were_good(
     options = ["--out", str(tmp_path / "out"), "--max-ticks", "3", "--no-overlay", "--no-report", "--no-mcap"]
     assert main(["replay", *map(str, drives), *options]) == 3
     printed = capsys.readouterr()
-    assert "2 of 3 recordings" in printed.out
-    assert "failed" in printed.err
+    assert "2 of 3" in printed.out
+    assert str(drives[1]) in printed.err

@@ -49,7 +49,7 @@ def test_an_untrained_network_is_stated_before_any_number(report: Outline) -> No
     assert 0 < report.text.index("Untrained") < report.text.index("plan error, ADE")
 
 
-def test_pictures_are_inside_the_page(report: Outline) -> None:
+def test_images_are_inside_the_page(report: Outline) -> None:
     assert len([address for address in report.addresses if address.startswith("data:image/")]) >= 8
 
 
@@ -59,11 +59,11 @@ def test_a_hostile_clip_name_stays_text(report: Outline, replayed: Path) -> None
 
 
 def open_in_browser(html: Path, folder: Path) -> tuple[set[str], str]:
-    """Addresses that the page asked the network for, and what the browser complained about.
+    """Addresses that the page requested, and the browser's console messages.
 
-    The browser asks for things of its own (the time, updates); those have no page as their initiator.
+    Requests of the browser itself (time, updates) have no page as their initiator.
     """
-    log, picture = folder / "net.json", folder / "page.png"
+    log, screenshot = folder / "net.json", folder / "page.png"
     flags = "--headless --no-sandbox --disable-gpu --disable-background-networking --no-first-run "
     flags += "--disable-component-update --disable-sync --enable-logging=stderr --window-size=390,800"
     done = subprocess.run(
@@ -71,9 +71,9 @@ def open_in_browser(html: Path, folder: Path) -> tuple[set[str], str]:
             str(CHROMIUM),
             *flags.split(),
             f"--user-data-dir={folder / 'profile'}",
-            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # the browser's own requests go nowhere
+            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # block the browser's own requests
             f"--log-net-log={log}",
-            f"--screenshot={picture}",
+            f"--screenshot={screenshot}",
             html.as_uri(),
         ],
         capture_output=True,
@@ -81,7 +81,7 @@ def open_in_browser(html: Path, folder: Path) -> tuple[set[str], str]:
         timeout=120,
         check=True,
     )
-    assert picture.stat().st_size > 1_000
+    assert screenshot.stat().st_size > 1_000
     asked = {
         params["url"]
         for params in net_log_params(log.read_text())
@@ -92,7 +92,7 @@ def open_in_browser(html: Path, folder: Path) -> tuple[set[str], str]:
 
 
 def net_log_params(log: str) -> list[dict[str, str]]:
-    """Parameters of every event; one event a line."""
+    """Parameters of every event; one event per line."""
     lines = [line.rstrip(",]") for line in log.splitlines() if line.startswith('{"params":')]
     return [json.loads(line)["params"] for line in lines if line.endswith("}")]
 
@@ -106,7 +106,7 @@ def test_a_browser_opens_the_report_without_any_request_or_complaint(replayed: P
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_page_that_asks_the_network_would_be_caught(tmp_path: Path) -> None:
-    """The control of the test above: without its policy and with a picture from elsewhere."""
+    """The control of the test above: a page without its policy, and with an image from elsewhere."""
     html = tmp_path / "page.html"
     html.write_text("<!doctype html><img src='http://127.0.0.1:9/picture.png'><script>console.error('!')</script>")
     asked, complaints = open_in_browser(html, tmp_path)

@@ -10,8 +10,8 @@ from fsd.data.clip import Clip, open_clip
 from fsd.data.ego import EgoTrack
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
-from fsd.replay import worst_ticks as moments_module
-from fsd.replay.worst_ticks import MOMENTS, Moments
+from fsd.replay import worst_ticks as worst_ticks_module
+from fsd.replay.worst_ticks import MAX_WORST_TICKS, WorstTicks
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.scoring.plan_errors import driven_waypoints
@@ -20,7 +20,7 @@ from fsd.scoring.plan_errors import driven_waypoints
 @pytest.fixture
 def every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at every tick, so that tests need few of them."""
-    monkeypatch.setattr(moments_module, "LOOK_EVERY_TICKS", 1)
+    monkeypatch.setattr(worst_ticks_module, "CHECK_EVERY_TICKS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +79,12 @@ def result(clip: Clip, frame_set: FrameSet, tick: int, error_m: float, scale_m: 
     )
 
 
-def collect(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet, errors_m: list[float]) -> Moments:
-    moments = Moments(clip, metadata)
-    moments._stretch_ticks = 3
+def collect(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet, errors_m: list[float]) -> WorstTicks:
+    worst_ticks = WorstTicks(clip, metadata)
+    worst_ticks._stretch_ticks = 3
     for tick, error_m in enumerate(errors_m):
-        moments.add(result(clip, frame_set, tick, error_m), None, "none")
-    return moments
+        worst_ticks.add(result(clip, frame_set, tick, error_m), None, "none")
+    return worst_ticks
 
 
 @pytest.mark.usefixtures("every_tick")
@@ -95,11 +95,11 @@ def test_the_worst_tick_of_a_stretch_is_kept(clip: Clip, metadata: PlannerMetada
 
 
 def test_most_ticks_cost_nothing(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
-    moments = Moments(clip, metadata)
+    worst_ticks = WorstTicks(clip, metadata)
     for tick, error_m in enumerate([0.1, 0.9, 0.9, 0.9, 0.2, 0.9]):
-        moments.add(result(clip, frame_set, tick, error_m), None, "none")
-    (moment,) = moments.finished()
-    assert moment.tick == 4
+        worst_ticks.add(result(clip, frame_set, tick, error_m), None, "none")
+    (worst,) = worst_ticks.finished()
+    assert worst.tick == 4
 
 
 @pytest.mark.usefixtures("every_tick")
@@ -107,9 +107,9 @@ def test_only_the_worst_stretches_are_kept(clip: Clip, metadata: PlannerMetadata
     errors_m = [0.1] * 30
     for tick in (2, 5, 8, 11, 14, 17):
         errors_m[tick] = 1.0
-    moments = collect(clip, metadata, frame_set, errors_m).finished()
-    assert [moment.tick for moment in moments] == [2, 5, 8, 11, 14, 17]
-    assert len(moments) == MOMENTS
+    worst_ticks = collect(clip, metadata, frame_set, errors_m).finished()
+    assert [worst.tick for worst in worst_ticks] == [2, 5, 8, 11, 14, 17]
+    assert len(worst_ticks) == MAX_WORST_TICKS
 
 
 @pytest.mark.usefixtures("every_tick")
@@ -119,49 +119,47 @@ def test_a_stretch_costs_one_drawing_at_most(
     from fsd.overlay.painter import OverlayPainter
 
     drawn: list[int] = []
-    picture = OverlayPainter.picture
+    paint = OverlayPainter.paint
 
     def counted(self: OverlayPainter, tick: StepResult, *rest: object) -> object:
         drawn.append(tick.plan.tick)
-        return picture(self, tick, *rest)  # type: ignore[arg-type]
+        return paint(self, tick, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(OverlayPainter, "picture", counted)
+    monkeypatch.setattr(OverlayPainter, "paint", counted)
     collect(clip, metadata, frame_set, [0.01 * tick for tick in range(12)]).finished()
     assert drawn == [2, 5, 8, 11]
 
 
-def test_a_picture_shows_the_patches_of_its_own_tick(
-    clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet
-) -> None:
-    """The compressor writes its arrays anew at every tick; a moment is drawn later."""
-    moments = Moments(clip, metadata)
-    worst = result(clip, frame_set, 0, 1.0)
-    moments.add(worst, None, "none")
-    assert worst.compressed is not None
-    worst.compressed.patch_camera[:] = 3
-    assert moments._worst_of_stretch is not None
-    held = moments._worst_of_stretch.result.compressed
+def test_an_image_shows_the_patches_of_its_own_tick(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
+    """The compressor writes its arrays anew at every tick; the worst tick is drawn later."""
+    worst_ticks = WorstTicks(clip, metadata)
+    tick = result(clip, frame_set, 0, 1.0)
+    worst_ticks.add(tick, None, "none")
+    assert tick.compressed is not None
+    tick.compressed.patch_camera[:] = 3
+    assert worst_ticks._worst_of_stretch is not None
+    held = worst_ticks._worst_of_stretch.result.compressed
     assert held is not None
     assert (held.patch_camera == -1).all()
 
 
-def test_moments_spread_over_a_long_run(clip: Clip, metadata: PlannerMetadata) -> None:
-    moments = Moments(clip, metadata)
-    moments.expect(36 * 3600)
-    assert moments._stretch_ticks == 36 * 3600 // 12
+def test_worst_ticks_spread_over_a_long_run(clip: Clip, metadata: PlannerMetadata) -> None:
+    worst_ticks = WorstTicks(clip, metadata)
+    worst_ticks.expect(36 * 3600)
+    assert worst_ticks._stretch_ticks == 36 * 3600 // 12
 
 
 @pytest.mark.usefixtures("every_tick")
 def test_without_a_driven_path_uncertainty_decides(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
     blind = replace(clip, ego=None)
-    moments = Moments(blind, metadata)
+    worst_ticks = WorstTicks(blind, metadata)
     for tick, scale_m in enumerate([0.2, 0.7, 0.3]):
-        moments.add(result(blind, frame_set, tick, 0.0, scale_m), None, "none")
-    (moment,) = moments.finished()
-    assert (moments.measure, moment.tick) == ("uncertainty", 1)
+        worst_ticks.add(result(blind, frame_set, tick, 0.0, scale_m), None, "none")
+    (worst,) = worst_ticks.finished()
+    assert (worst_ticks.measure, worst.tick) == ("uncertainty", 1)
 
 
-def test_every_camera_gets_a_small_picture(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
-    moments = collect(clip, metadata, frame_set, [0.1])
-    assert len(moments.thumbnails) == 8
-    assert all(picture.startswith(b"\xff\xd8") for picture in moments.thumbnails.values())
+def test_every_camera_gets_a_thumbnail(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
+    worst_ticks = collect(clip, metadata, frame_set, [0.1])
+    assert len(worst_ticks.thumbnails) == 8
+    assert all(image.startswith(b"\xff\xd8") for image in worst_ticks.thumbnails.values())

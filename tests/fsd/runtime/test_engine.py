@@ -109,9 +109,7 @@ def test_the_network_takes_over_again_as_soon_as_it_can(engine: Engine, steps: l
     assert engine.non_finite_ticks == 1
 
 
-def test_after_half_a_second_without_a_finite_plan_the_car_is_told_to_stop(
-    engine: Engine, steps: list[TickInput]
-) -> None:
+def test_after_half_a_second_without_a_finite_plan_the_car_stops(engine: Engine, steps: list[TickInput]) -> None:
     run(engine, steps)
     step = broken(steps[-1])._replace(ego=EgoSample(9.0, 0.0))
     plans = run(engine, [step] * (HOLD_TICKS + 1))
@@ -128,7 +126,7 @@ def test_without_any_finite_plan_the_car_stands(engine: Engine, steps: list[Tick
     assert not outputs["trajectory"].any()
 
 
-def test_nothing_is_committed_from_an_answer_that_is_not_finite(engine: Engine, steps: list[TickInput]) -> None:
+def test_nothing_is_committed_from_an_output_that_is_not_finite(engine: Engine, steps: list[TickInput]) -> None:
     engine.step(*broken(steps[0]))
     assert not engine.inputs["memory_k"].any()
 

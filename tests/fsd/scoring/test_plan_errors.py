@@ -48,32 +48,32 @@ def drive(
 
 def test_a_perfect_plan_has_no_error() -> None:
     driven = np.random.default_rng(0).normal(size=(5, 16, 4))
-    figures = displacement_errors(driven, driven)
-    assert figures["ade_3s_m"] == 0
-    assert figures["ticks_3s"] == 5
+    scores = displacement_errors(driven, driven)
+    assert scores["ade_3s_m"] == 0
+    assert scores["ticks_3s"] == 5
 
 
 def test_ade_is_the_mean_and_fde_the_last_distance() -> None:
     driven = np.zeros((1, 16, 2))
     planned = np.zeros((1, 16, 2))
     planned[0, :, 0] = np.arange(1, 17)  # 1 m more at every step
-    figures = displacement_errors(planned, driven)
-    assert figures["ade_1s_m"] == pytest.approx((1 + 2 + 3 + 4) / 4)
-    assert figures["fde_1s_m"] == pytest.approx(4)
-    assert figures["fde_3s_m"] == pytest.approx(12)
+    scores = displacement_errors(planned, driven)
+    assert scores["ade_1s_m"] == pytest.approx((1 + 2 + 3 + 4) / 4)
+    assert scores["fde_1s_m"] == pytest.approx(4)
+    assert scores["fde_3s_m"] == pytest.approx(12)
 
 
 def test_ticks_without_a_recorded_future_are_left_out() -> None:
     driven = np.zeros((2, 16, 2))
     driven[1, 4:] = np.nan  # the recording ends one second after this tick
-    figures = displacement_errors(np.ones((2, 16, 2)), driven)
-    assert figures["ticks_1s"] == 2
-    assert figures["ticks_2s"] == 1
+    scores = displacement_errors(np.ones((2, 16, 2)), driven)
+    assert scores["ticks_1s"] == 2
+    assert scores["ticks_2s"] == 1
 
 
-def test_no_figure_is_given_without_a_tick_to_support_it() -> None:
-    figures = displacement_errors(np.ones((1, 16, 2)), np.full((1, 16, 2), np.nan))
-    assert figures == {"ticks_1s": 0, "ticks_2s": 0, "ticks_3s": 0}
+def test_no_score_is_given_without_a_tick_to_support_it() -> None:
+    scores = displacement_errors(np.ones((1, 16, 2)), np.full((1, 16, 2), np.nan))
+    assert scores == {"ticks_1s": 0, "ticks_2s": 0, "ticks_3s": 0}
 
 
 def test_heading_error_is_the_same_across_the_wrap() -> None:
@@ -93,26 +93,26 @@ def test_the_driven_control_is_that_of_the_road_and_the_pedal() -> None:
 def test_a_standing_car_has_no_curvature_to_be_wrong_about() -> None:
     ego, times_ns = drive(speed_mps=0.0), ticks(30)
     plans = Plans(np.zeros((30, 16, 4)), np.ones(30), np.zeros(30))
-    figures = control_errors(plans, driven_waypoints(ego, times_ns), np.zeros(30))
-    assert figures["ticks_curvature"] == 0
-    assert "curvature_mae_per_m" not in figures
-    assert figures["acceleration_mae_mps2"] == 0
+    scores = control_errors(plans, driven_waypoints(ego, times_ns), np.zeros(30))
+    assert scores["ticks_curvature"] == 0
+    assert "curvature_mae_per_m" not in scores
+    assert scores["acceleration_mae_mps2"] == 0
 
 
 def test_plans_that_tell_the_truth_do_not_contradict_each_other() -> None:
     ego, times_ns = drive(speed_mps=15, curvature=0.01, acceleration=1.0), ticks(60)
     truth = Plans(driven_waypoints(ego, times_ns), np.full(60, 0.01), np.ones(60))
-    figures = jitter(truth, times_ns, ego.poses_at(times_ns))
-    assert figures["jitter_3s_m"] < 1e-3
-    assert figures["curvature_jitter_per_m"] == 0
+    scores = jitter(truth, times_ns, ego.poses_at(times_ns))
+    assert scores["jitter_3s_m"] < 1e-3
+    assert scores["curvature_jitter_per_m"] == 0
 
 
 def test_a_plan_that_swerves_every_other_tick_jitters_by_the_swerve() -> None:
     ego, times_ns = drive(speed_mps=10), ticks(60)
     trajectory = driven_waypoints(ego, times_ns)
     trajectory[::2, :, 1] += 0.5
-    figures = jitter(Plans(trajectory, np.zeros(60), np.zeros(60)), times_ns, ego.poses_at(times_ns))
-    assert figures["jitter_1s_m"] == pytest.approx(0.5, rel=0.15)  # the plan starts at the car, so less at first
+    scores = jitter(Plans(trajectory, np.zeros(60), np.zeros(60)), times_ns, ego.poses_at(times_ns))
+    assert scores["jitter_1s_m"] == pytest.approx(0.5, rel=0.15)  # the plan starts at the car, so less at first
 
 
 @settings(derandomize=True, deadline=None, max_examples=25)
@@ -131,11 +131,11 @@ def test_scores_do_not_depend_on_where_the_world_has_its_origin(
     times_ns = ticks(40)
     plans = Plans(np.random.default_rng(0).normal(size=(40, 16, 4)), np.zeros(40), np.zeros(40))
     for one, other in zip(score_run(here, times_ns, plans, 30.0), score_run(there, times_ns, plans, 30.0), strict=True):
-        for planner, figures in one.items():
-            assert figures == pytest.approx(other[planner], abs=2e-4), planner
+        for planner, scores in one.items():
+            assert scores == pytest.approx(other[planner], abs=2e-4), planner
 
 
-def test_without_ego_poses_there_are_counts_and_no_figures() -> None:
+def test_without_ego_poses_there_are_counts_and_no_scores() -> None:
     nan = np.full(10, np.nan)
     ego = EgoTrack(ticks(10), nan, nan, nan, nan, nan)
     plain, charged = score_run(ego, ticks(10), Plans(np.zeros((10, 16, 4)), np.zeros(10), np.zeros(10)), 20.0)
@@ -145,8 +145,8 @@ def test_without_ego_poses_there_are_counts_and_no_figures() -> None:
 
 def test_constant_velocity_is_perfect_on_a_straight_road() -> None:
     ego, times_ns = drive(speed_mps=20), ticks(40)
-    figures = displacement_errors(constant_velocity(ego, times_ns).trajectory, driven_waypoints(ego, times_ns))
-    assert figures["ade_3s_m"] == pytest.approx(0, abs=1e-6)
+    scores = displacement_errors(constant_velocity(ego, times_ns).trajectory, driven_waypoints(ego, times_ns))
+    assert scores["ade_3s_m"] == pytest.approx(0, abs=1e-6)
 
 
 def test_holding_wheel_and_brake_is_perfect_in_a_steady_bend() -> None:
@@ -205,10 +205,10 @@ def test_without_latency_the_charged_scores_are_the_plain_ones() -> None:
     ego, times_ns = drive(speed_mps=12, curvature=0.02, acceleration=0.5), ticks(60)
     plans = Plans(driven_waypoints(ego, times_ns) + 0.3, np.zeros(60), np.zeros(60))
     plain, charged = score_run(ego, times_ns, plans, 0.0)
-    for planner, figures in charged.items():
-        costs = [figures.pop(f"latency_cost_{horizon}_m") for horizon in ("1s", "2s", "3s")]
+    for planner, scores in charged.items():
+        costs = [scores.pop(f"latency_cost_{horizon}_m") for horizon in ("1s", "2s", "3s")]
         assert costs == pytest.approx([0, 0, 0], abs=1e-9)
-        assert figures == pytest.approx({name: plain[planner][name] for name in figures}, abs=1e-9)
+        assert scores == pytest.approx({name: plain[planner][name] for name in scores}, abs=1e-9)
 
 
 @pytest.mark.parametrize("latency_ms", [5.0, 40.0, 300.0])

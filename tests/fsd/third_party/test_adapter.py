@@ -131,7 +131,7 @@ def test_a_path_model_replays_with_every_result(small_clip: Path, path_model: Pa
 def test_without_a_compressor_no_result_claims_one(small_clip: Path, path_model: Path, tmp_path: Path) -> None:
     summary, _ = replayed(small_clip, path_model, PATH, tmp_path)
     ticks = pq.read_schema(tmp_path / "out" / "ticks.parquet").names
-    assert summary["compression"] is None
+    assert summary.compression is None
     assert not {"is_keyframe", "memory_slots", "commits", "patch_camera", "patch_block"} & set(ticks)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "compressor" not in page
@@ -228,7 +228,7 @@ def test_a_file_alone_takes_no_adapter(capsys: pytest.CaptureFixture[str]) -> No
     assert "--onnx" in capsys.readouterr().err
 
 
-def test_an_answer_that_is_not_finite_becomes_a_plan_to_stop(small_clip: Path, tmp_path: Path) -> None:
+def test_an_output_that_is_not_finite_becomes_a_plan_to_stop(small_clip: Path, tmp_path: Path) -> None:
     nodes = [
         helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
         helper.make_node("Div", ["mean", "zero"], ["infinite"]),
@@ -241,63 +241,55 @@ def test_an_answer_that_is_not_finite_becomes_a_plan_to_stop(small_clip: Path, t
     assert summary.health == {"plan=stop": 12}
 
 
+IMAGE = PATH["images"][0]  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "field", "facts"),
     [
-        ({"images": []}, "`images`"),
-        (
-            {"images": [{**PATH["images"][0], "camera": "bonnet"}]},
-            r"`images\[0\].camera`.*bonnet.*front_main",
-        ),  # type: ignore[index]
-        (
-            {"images": [{**PATH["images"][0], "colour": "hsv"}]},
-            r"hsv.*images\[0\].colour",
-        ),  # type: ignore[index]
-        ({"images": [{**PATH["images"][0], "mean": [0, 0]}]}, r"`images\[0\].mean` .*2"),  # type: ignore[index]
-        ({"imagse": []}, "imagse"),
-        ({"outputs": {}}, "`outputs`"),
-        ({"commands": [{"name": "c", "values": {"fly": [1]}}]}, r"`commands\[0\].values`.*fly"),
-        ({"outputs": {"waypoints": {"name": "p", "points": 0, "step_s": 1}}}, r"outputs\.waypoints\.points"),
+        ({"images": []}, "images", []),
+        ({"images": [{**IMAGE, "camera": "bonnet"}]}, "images[0].camera", ["bonnet", "front_main"]),
+        ({"images": [{**IMAGE, "colour": "hsv"}]}, None, ["hsv", "images[0].colour"]),
+        ({"images": [{**IMAGE, "mean": [0, 0]}]}, "images[0].mean", ["2"]),
+        ({"imagse": []}, None, ["imagse"]),
+        ({"outputs": {}}, "outputs", ["waypoints", "steering"]),
+        ({"commands": [{"name": "c", "values": {"fly": [1]}}]}, "commands[0].values", ["fly"]),
+        ({"outputs": {"waypoints": {"name": "p", "points": 0, "step_s": 1}}}, None, ["outputs.waypoints.points"]),
     ],
 )
-def test_a_wrong_adapter_is_refused_with_the_field(change: dict[str, Any], message: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=message):
+def test_a_wrong_adapter_is_refused_with_the_field(
+    change: dict[str, Any], field: str | None, facts: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError) as error:
         load_adapter(written(tmp_path, {**PATH, **change}))
+    assert error.value.field == field
+    assert all(fact in str(error.value) for fact in facts)
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "field", "facts"),
     [
-        (
-            {"images": [{**PATH["images"][0], "name": "img"}]},
-            r"`images\[0\].name`.*img.*image",
-        ),  # type: ignore[index]
-        (
-            {"images": [{**PATH["images"][0], "width_px": 32}]},
-            r"`images\[0\].name`.*4608.*\[1, 3, 48, 64\]",
-        ),  # type: ignore[index]
-        ({"images": [{**PATH["images"][0], "layout": "nhwc"}]}, r"`images\[0\]`.*\[1, 48, 64, 3\]"),  # type: ignore[index]
-        ({"state": [{"output": "path", "input": "image"}]}, r"`state\[0\]`.*'path'"),
-        (
-            {"outputs": {"waypoints": {"name": "path", "points": 11, "step_s": 0.5}}},
-            r"`outputs.waypoints`.*22",
-        ),
-        (
-            {"outputs": {"curvature_per_m": {"name": "k"}}},
-            "`outputs.curvature_per_m`.*'k'.*path",
-        ),
+        ({"images": [{**IMAGE, "name": "img"}]}, "images[0].name", ["img", "image"]),
+        ({"images": [{**IMAGE, "width_px": 32}]}, "images[0].name", ["[1, 3, 48, 32]", "[1, 3, 48, 64]"]),
+        ({"images": [{**IMAGE, "layout": "nhwc"}]}, "images[0].name", ["[1, 48, 64, 3]", "[1, 3, 48, 64]"]),
+        ({"state": [{"output": "path", "input": "image"}]}, "state[0]", ["'path'", "'image'"]),
+        ({"outputs": {"waypoints": {"name": "path", "points": 11, "step_s": 0.5}}}, "outputs.waypoints", ["22"]),
+        ({"outputs": {"curvature_per_m": {"name": "k"}}}, "outputs.curvature_per_m", ["'k'", "path"]),
     ],
 )
 def test_an_adapter_for_another_model_is_refused_with_both_shapes(
-    change: dict[str, Any], message: str, path_model: Path, tmp_path: Path
+    change: dict[str, Any], field: str, facts: list[str], path_model: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(ModelError) as error:
         AdapterPlanner(path_model, written(tmp_path, {**PATH, **change}))
+    assert error.value.field == field
+    assert all(fact in str(error.value) for fact in facts)
 
 
-def test_an_input_that_nothing_feeds_is_named(steering_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="turn"):
+def test_an_input_without_a_source_is_named(steering_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as error:
         AdapterPlanner(steering_model, written(tmp_path, {**STEERING, "commands": []}))
+    assert error.value.field == "turn"
 
 
 def test_an_adapter_without_a_model_is_refused(tmp_path: Path) -> None:
@@ -324,8 +316,8 @@ def test_a_lost_camera_is_mid_grey() -> None:
 def test_a_short_path_to_the_right_goes_on_as_it_was() -> None:
     waypoints = Waypoints("p", points=2, step_s=1.0, columns=("y_m", "x_m"), y_is_right=True)
     adapter = Adapter("a", (), Outputs(waypoints=waypoints))
-    answer = {"p": np.array([[1.0, 5.0], [2.0, 10.0]], np.float32)}
-    trajectory, curvature, acceleration = plan_arrays(adapter, answer, speed_mps=5.0)
+    outputs = {"p": np.array([[1.0, 5.0], [2.0, 10.0]], np.float32)}
+    trajectory, curvature, acceleration = plan_arrays(adapter, outputs, speed_mps=5.0)
     assert trajectory[-1, :2] == pytest.approx([20.0, -4.0])
     assert trajectory[:, 3] == pytest.approx(np.hypot(5.0, 1.0))
     assert curvature < 0

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from fsd.data.frames import CAMERAS
 from fsd.data.standard_rigs import canonical_rig
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
-from fsd.viewers.viewer_video import why_not_passed_through
+from fsd.viewers.clip_video import why_not_passed_through
 
 TICKS = 40
 Messages = dict[str, list[tuple[int, Any]]]
@@ -164,7 +165,7 @@ def test_an_untrained_network_is_said_in_the_scene_and_in_the_metadata(messages:
 def test_the_summary_says_how_the_video_got_in(out: Path) -> None:
     viewer = json.loads((out / "summary.json").read_text())["viewer_file"]
     video = dict.fromkeys(CAMERAS, "passed through")
-    assert viewer == {"file": "drive.mcap", "layout": "drive_layout.json", "video": video}
+    assert viewer == {"file": "drive.mcap", "layout": "drive_layout.json", "video": video, "why": None}
 
 
 def one_camera(folder: Path, codec: str, options: dict[str, str], times_ns: list[int]) -> Path:
@@ -185,7 +186,7 @@ def test_a_camera_with_b_frames_is_encoded_anew_and_said_so(tmp_path: Path) -> N
     times_ns = [tick_time_ns(tick) + 123 for tick in range(30)]
     clip = one_camera(tmp_path / "clip", "libx264", {"preset": "medium", "bf": "2", "g": "12"}, times_ns)
     summary = replayed(clip, tmp_path)
-    assert summary.viewer_file.video["front_main"] == "encoded anew: it has B-frames"
+    assert re.match("encoded anew: .*B-frames", summary.viewer_file.video["front_main"])
     video = read(tmp_path / "drive.mcap")["/camera/front_main/video"]
     assert [log_time for log_time, _ in video] == times_ns
     shown = decoded(video)
@@ -197,7 +198,7 @@ def test_h265_is_passed_through(tmp_path: Path) -> None:
     times_ns = [tick_time_ns(tick) for tick in range(12)]
     options = {"preset": "ultrafast", "x265-params": "bframes=0:log-level=error"}
     clip = one_camera(tmp_path / "clip", "libx265", options, times_ns)
-    assert replayed(clip, tmp_path)["viewer_file"]["video"]["front_main"] == "passed through"
+    assert replayed(clip, tmp_path).viewer_file.video["front_main"] == "passed through"
     video = read(tmp_path / "drive.mcap")["/camera/front_main/video"]
     assert {message.format for _, message in video} == {"h265"}
     assert len(decoded(video)) == 12
@@ -240,7 +241,7 @@ def test_part_files_that_overlap_join_without_a_lost_or_doubled_picture(tmp_path
 def test_a_codec_that_viewers_do_not_play_is_encoded_anew(tmp_path: Path) -> None:
     options = {"qscale": "5", "strict": "unofficial"}
     clip = one_camera(tmp_path / "clip", "mjpeg", options, [tick_time_ns(tick) for tick in range(4)])
-    assert why_not_passed_through(open_clip(clip).streams[0]) == "its codec is mjpeg"  # type: ignore[arg-type]
+    assert "mjpeg" in (why_not_passed_through(open_clip(clip).streams[0]) or "")  # type: ignore[arg-type]
 
 
 def test_a_file_that_breaks_off_gives_what_it_has(small_clip: Path, tmp_path: Path) -> None:
@@ -267,10 +268,10 @@ def test_when_packets_do_not_go_as_far_as_the_pictures_the_camera_is_encoded(
 ) -> None:
     from itertools import islice
 
-    from fsd.viewers import viewer_video
+    from fsd.viewers import clip_video
 
-    numbered = viewer_video._numbered
-    monkeypatch.setattr(viewer_video, "_numbered", lambda stream: (packet for packet in islice(numbered(stream), 10)))
+    numbered = clip_video._numbered
+    monkeypatch.setattr(clip_video, "_numbered", lambda stream: (packet for packet in islice(numbered(stream), 10)))
     summary = replayed(small_clip, tmp_path)
     assert summary.viewer_file.video["rear"].startswith("passed through, then encoded anew")
     assert len(read(tmp_path / "drive.mcap")["/camera/rear/video"]) == TICKS

@@ -29,14 +29,9 @@ def test_a_change_smaller_than_the_drift_of_the_machine_is_within_noise() -> Non
     assert change.verdict == "within noise"
 
 
-def test_the_same_samples_give_the_same_answer() -> None:
+def test_the_same_samples_give_the_same_result() -> None:
     old, new = latencies(10, 0), latencies(10, 1)
     assert compare(old, new, 99.0, 1.0) == compare(old, new, 99.0, 1.0)
-
-
-def test_a_run_of_a_second_is_too_short_to_compare() -> None:
-    with pytest.raises(ValueError, match="second run has 36 ticks"):
-        compare(latencies(10, 0), np.ones(36), 50.0, 1.0)
 
 
 def test_drift_is_the_largest_ratio_between_peaks_either_way() -> None:

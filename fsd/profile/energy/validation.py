@@ -1,6 +1,6 @@
-"""Compare the power model with a meter, where a meter of this machine measures a device of the table.
+"""Compare the power model with measured power, if a meter of this machine measures a device of the table.
 
-The model describes the network alone at 36 Hz; the meter sees the whole board at the same rate. They agree if the
+The model describes the network alone at 36 Hz; the meter measures the whole board at the same rate. They agree if the
 measured watts lie within the modelled range.
 """
 
@@ -13,16 +13,16 @@ from fsd.outputs.profile_summary import DeviceEstimate, MeterValidation
 from fsd.profile.energy.devices import devices
 
 ACCELERATORS = ("cuda", "tensorrt")
-"""Devices on which the network loads what these meters measure; a network on the CPU leaves them idle."""
+"""Devices whose power these meters measure; they idle while the network runs on the CPU."""
 
 
 def validate(
     device: str, meters: Sequence[EnergyMeter], energy: Energy, estimates: Sequence[DeviceEstimate]
 ) -> tuple[MeterValidation, ...]:
-    """One entry per meter whose hardware is in the table; none where the network ran elsewhere.
+    """One entry per meter whose hardware is in the table, if the network ran on an accelerator.
 
     Args:
-        device: that the network ran on, of `devices.PROVIDERS`.
+        device: that ran the network, of `devices.PROVIDERS`.
         energy: of the paced scenario.
     """
     if device not in ACCELERATORS:
@@ -30,7 +30,7 @@ def validate(
     found = []
     for meter in meters:
         measured = energy.meters.get(meter.name)
-        modelled = next((each for each in estimates if _is(meter.hardware, devices()[each.device].known_as)), None)
+        modelled = next((each for each in estimates if _is_device(meter.hardware, each.device)), None)
         if measured is None or measured.watts.value is None or modelled is None:
             continue
         low_w, high_w = modelled.watts.low or 0.0, modelled.watts.high or 0.0
@@ -48,5 +48,5 @@ def validate(
     return tuple(found)
 
 
-def _is(hardware: str, known_as: Sequence[str]) -> bool:
-    return any(fnmatchcase(hardware, pattern) for pattern in known_as)
+def _is_device(hardware: str, device: str) -> bool:
+    return any(fnmatchcase(hardware, pattern) for pattern in devices()[device].known_as)

@@ -5,32 +5,22 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-import msgspec
 import numpy as np
 
 from fsd.meters.cpu_steal import cpu_steal, cpu_steal_s
 from fsd.meters.power import EnergyMeter
-from fsd.meters.quantity import measured
+from fsd.meters.quantity import measured, unavailable
 from fsd.outputs.profile_scenario import (
-    Growth,
-    MemoryGrowth,
-    MemoryPeaks,
-    MemoryTimeline,
+    Energy,
     MemoryUse,
     MeterEnergy,
     Resources,
 )
-from fsd.profile.stats.trend import slope
+from fsd.profile.stats.memory_growth import memory_growth
 
 INTERVAL_S = 0.5
-MIN_GROWTH_S = 60.0
-"""Allocators need time to settle; a slope over less than a minute says nothing about a leak."""
-
-TIMELINE_POINTS = 240
-
 PAGE_BYTES = 4096
 
 _TIME, _MEMORY, _STEAL, _METER0 = range(4)
@@ -40,7 +30,7 @@ class ResourceTrack:
     """Measures this process; use it as a context manager.
 
     Args:
-        seconds: expected duration; there is room for twice as much.
+        seconds: expected duration; readings beyond twice this are not kept.
         meters: energy meters of this machine.
     """
 
@@ -61,9 +51,7 @@ class ResourceTrack:
         self._start_s, self._cpu_start_s = time.perf_counter(), time.process_time()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.cpu_s = time.process_time() - self._cpu_start_s
         self.wall_s = time.perf_counter() - self._start_s
         self._stop.set()
@@ -85,20 +73,28 @@ class ResourceTrack:
         """`cpu_steal_s` at those times."""
         return self._rows[: self._count, _STEAL]
 
-    def energy(self, ticks: int) -> dict[str, MeterEnergy]:
-        """Meter -> joules per tick and average watts."""
+    def energy(self, ticks: int) -> Energy:
+        """Joules per tick and mean watts of every meter, and their sum: they cover different parts."""
         found = {}
+        joules, watts = 0.0, 0.0
         for column, meter in enumerate(self._meters, start=_METER0):
-            joules = float(self._rows[self._count - 1, column] - self._rows[0, column])
-            seconds = float(self.times_s[-1] - self.times_s[0])
+            meter_j = float(self._rows[self._count - 1, column] - self._rows[0, column])
+            meter_w = meter_j / float(self.times_s[-1] - self.times_s[0])
             source = f"{meter.name}, {meter.covers}"
             found[meter.name] = MeterEnergy(
-                joules_per_tick=measured(joules / ticks, "J", source), watts=measured(joules / seconds, "W", source)
+                joules_per_tick=measured(meter_j / ticks, "J", source), watts=measured(meter_w, "W", source)
             )
-        return found
+            joules, watts = joules + meter_j, watts + meter_w
+        if not found:
+            reason = "no energy meter on this machine"
+            return Energy(joules_per_tick=unavailable("J", reason), watts=unavailable("W", reason))
+        source = "; ".join(each.watts.source for each in found.values())
+        return Energy(
+            joules_per_tick=measured(joules / ticks, "J", source), watts=measured(watts, "W", source), meters=found
+        )
 
     def summary(self) -> Resources:
-        """CPU time, memory, and whether memory grew."""
+        """CPU time, CPU steal, memory and its growth."""
         memory_mib = self.memory_bytes / 2**20
         return Resources(
             wall_s=round(self.wall_s, 3),
@@ -128,56 +124,8 @@ class ResourceTrack:
         self._count += 1
 
 
-def memory_growth(times_s: np.ndarray, memory_bytes: np.ndarray) -> MemoryGrowth | None:
-    """How fast memory grew over all of a run, over its second half, and when.
-
-    Pools fill up once, while a leak continues: the second half, where it is a minute or longer, tells them apart. An
-    allocator that returns pages and takes them again moves in steps that look like a slope; a leak raises the peak, so
-    the peaks of both halves are given too.
-
-    Args:
-        times_s, memory_bytes: (T,) readings.
-
-    Returns:
-        None over less than a minute, or where the system does not report memory.
-    """
-    whole = _growth_over(times_s, memory_bytes)
-    if whole is None:
-        return None
-    is_late = times_s >= 0.5 * (times_s[0] + times_s[-1])
-    shown = np.unique(np.linspace(0, len(times_s) - 1, TIMELINE_POINTS).astype(int))
-    return MemoryGrowth(
-        **msgspec.structs.asdict(whole),
-        second_half=_growth_over(times_s[is_late], memory_bytes[is_late]),
-        peak_mib=MemoryPeaks(
-            first_half=round(float(memory_bytes[~is_late].max()) / 2**20, 3),
-            second_half=round(float(memory_bytes[is_late].max()) / 2**20, 3),
-        ),
-        timeline=MemoryTimeline(
-            seconds=np.round(times_s[shown] - times_s[0], 1).tolist(),
-            mib=np.round(memory_bytes[shown] / 2**20, 2).tolist(),
-        ),
-    )
-
-
-def _growth_over(times_s: np.ndarray, memory_bytes: np.ndarray) -> Growth | None:
-    if times_s[-1] - times_s[0] < MIN_GROWTH_S or not np.isfinite(memory_bytes).all():
-        return None
-    found = slope(times_s, memory_bytes)
-    if found is None:
-        return None
-    return Growth(
-        kib_per_minute=found.per_s * 60 / 1024,
-        low_95=found.low_per_s * 60 / 1024,
-        high_95=found.high_per_s * 60 / 1024,
-        is_zero_within_noise=bool(found.is_zero_within_noise),
-        samples=found.samples,
-        seconds=round(found.seconds, 1),
-    )
-
-
 def resident_bytes(statm: Path = Path("/proc/self/statm")) -> float:
-    """Resident memory of this process; NaN where the system does not tell."""
+    """Resident memory of this process; NaN where the system does not report it."""
     try:
         return int(statm.read_bytes().split()[1]) * float(PAGE_BYTES)
     except (OSError, ValueError, IndexError):

@@ -1,7 +1,7 @@
-"""A camera that never ends: the packets of a recording, held in memory and decoded over and over.
+"""An endless camera: the packets of a recording, kept in memory and decoded repeatedly.
 
-Profiles need minutes of video and clips last seconds; opening eight files again at every turn would be a stall that no
-car has. The decoder is the one that replay uses, with one thread; a turn starts at an I-frame as recordings do.
+A profile needs minutes of video, a clip lasts seconds, and opening its files again would stall the run. The decoder is
+that of replay, with one thread; every repetition starts at an I-frame, as recordings do.
 """
 
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from fsd.data.errors import ClipError
 
 
 class PacketLoop:
-    """Iterates over decoded pictures for ever.
+    """Iterates over decoded pictures without end.
 
     Args:
         stream: camera of an opened clip.
-        max_pictures: how much of the recording to hold, in pictures.
+        max_pictures: most pictures to keep in memory.
 
     Raises:
-        ClipError: there is not one packet in it.
+        ClipError: the recording has no packets.
     """
 
     def __init__(self, stream: CameraStream, max_pictures: int) -> None:
@@ -36,14 +36,10 @@ class PacketLoop:
                 if len(self._packets) == max_pictures:
                     break
         if not self._packets:
-            raise ClipError(f"{stream.path} holds no pictures. Give a recording that does.")
-        # One worker serves several cameras: threads inside the codec would only fight with it.
+            raise ClipError(f"{stream.path} contains no pictures. Use a recording that does.")
+        # One worker serves several cameras: threads inside the codec would compete with it.
         self._codec.thread_count = 1
         self._next = 0
-
-    def __len__(self) -> int:
-        """Packets of one turn."""
-        return len(self._packets)
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         while True:

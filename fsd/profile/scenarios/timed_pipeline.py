@@ -1,37 +1,18 @@
-"""Measure one tick from a frame set to a written plan.
-
-Steps the planner as replay does and writes replay's tables, into a temporary folder.
-"""
+"""Plan one tick as replay does, write its tables to a temporary folder, and measure every stage."""
 
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Self
 
 from fsd.data.clip import Clip
 from fsd.data.clock import tick_count, tick_time_ns
-from fsd.data.ego import COMMANDS, EgoSample
+from fsd.data.ego import COMMANDS
 from fsd.data.frames import FrameSet
 from fsd.outputs.tables import ResultTables
+from fsd.profile.scenarios.samples import TickTimes
 from fsd.runtime.planner import Planner
-
-
-@dataclass(frozen=True, slots=True)
-class StepTimes:
-    """When a tick's plan was ready (`time.perf_counter_ns`), and how long the stages took.
-
-    `post_ms` is everything from the network's output to the returned plan, the cost of the call included.
-    """
-
-    planned_ns: int
-    compress_ms: float
-    bind_ms: float
-    infer_ms: float
-    post_ms: float
-    write_ms: float
 
 
 class TimedPipeline:
@@ -55,33 +36,33 @@ class TimedPipeline:
         self._tables = self._stack.enter_context(closing(ResultTables(folder, self.planner.metadata)))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def reset(self) -> None:
-        """Clear the planner's state, as between two recordings."""
-        self.planner.reset()
+    def step(self, frame_set: FrameSet, due_ns: int, awake_ns: int, arrived_ns: int) -> TickTimes:
+        """Plan one tick and write it.
 
-    def car_at(self, frame_set: FrameSet) -> tuple[EgoSample | None, str]:
-        """The recorded ego motion and route command of the tick."""
+        Args:
+            due_ns, awake_ns, arrived_ns: when the tick was due, the loop started it, and its images were decoded.
+        """
         recorded_ns = tick_time_ns(frame_set.tick % self._clip_ticks, self._start_ns)
         ego = self.clip.ego.sample_at(recorded_ns) if self.clip.ego else None
-        return ego, self.clip.commands.command_at(recorded_ns) if self.clip.commands else COMMANDS[0]
-
-    def step(self, frame_set: FrameSet, ego: EgoSample | None, command: str) -> StepTimes:
-        """Plan for one tick and write it."""
-        start_ns = time.perf_counter_ns()
+        command = self.clip.commands.command_at(recorded_ns) if self.clip.commands else COMMANDS[0]
+        synchronised_ns = time.perf_counter_ns()
         result = self.planner.step(frame_set, ego, command)
         planned_ns = time.perf_counter_ns()
         self._tables.append(result, 0.0, 0.0)
         written_ns = time.perf_counter_ns()
-        return StepTimes(
-            planned_ns=planned_ns,
-            compress_ms=result.compress_ms,
-            bind_ms=result.bind_ms,
-            infer_ms=result.infer_ms - result.bind_ms,
-            post_ms=(planned_ns - start_ns) / 1e6 - result.compress_ms - result.infer_ms,
-            write_ms=(written_ns - planned_ns) / 1e6,
+        stages_ms = (
+            (awake_ns - due_ns) / 1e6,
+            (arrived_ns - awake_ns) / 1e6,
+            (synchronised_ns - arrived_ns) / 1e6,
+            result.compress_ms,
+            result.bind_ms,
+            result.infer_ms - result.bind_ms,
+            # From the network's output to the returned plan, the cost of the call included.
+            (planned_ns - synchronised_ns) / 1e6 - result.compress_ms - result.infer_ms,
+            (written_ns - planned_ns) / 1e6,
         )
+        # Another reading: `check_stages` compares the sum of the stages with it.
+        return TickTimes(due_ns, planned_ns, time.perf_counter_ns(), stages_ms)

@@ -1,12 +1,12 @@
-"""The samples of one scenario: every tick's times, in arrays that exist before the first tick.
+"""The times of every tick of one scenario, in an array that is allocated before the first tick.
 
-Writing a row costs two microseconds and allocates nothing, so that measuring changes neither the latency nor the memory
-that is being measured. `samples.parquet` holds all scenarios of a profile, one row a tick.
+Writing a row takes two microseconds and allocates nothing, so measuring changes neither latency nor memory.
+`samples.parquet` contains all scenarios of a profile, one row per tick.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 
 from fsd.data.files import replacing
 from fsd.data.frames import CAMERAS
+from fsd.outputs.profile_scenario import StageSum
 
 STAGES = ("queue", "decode", "synchronise", "compress", "bind", "infer", "post", "write")
-"""Disjoint parts of a tick, in order. `queue` is the time from when the tick was due until somebody looked at it."""
+"""Disjoint parts of a tick, in order. `queue` is the time from when the tick was due until the loop started it."""
 
 SUM_TOLERANCE = 0.01
 """The stages must add up to the separately measured total within this share of it."""
@@ -27,24 +28,23 @@ _AGE0 = _STAGE0 + len(STAGES)
 _COLUMNS = _AGE0 + len(CAMERAS)
 
 
-@dataclass(frozen=True, slots=True)
-class StageCheck:
-    """Do the stages add up? `worst` is the largest gap of a tick as a share of its total."""
+NO_AGES = np.full(len(CAMERAS), np.nan)
 
-    mean_gap: float
-    worst_gap: float
 
-    @property
-    def is_ok(self) -> bool:
-        """The sums agree with the totals over the whole run, within the tolerance."""
-        return self.mean_gap <= SUM_TOLERANCE
+class TickTimes(NamedTuple):
+    """When a tick was due, planned and written (`time.perf_counter_ns`), and its stages in the order of `STAGES`."""
+
+    due_ns: int
+    planned_ns: int
+    done_ns: int
+    stages_ms: tuple[float, ...]
 
 
 class TickSamples:
-    """Room for `ticks` rows. A row that is never written is a skipped tick; its values are NaN."""
+    """Samples of `ticks` ticks. A row that is never written is a skipped tick; its values are NaN."""
 
     def __init__(self, ticks: int) -> None:
-        # Written once here, so that the pages are there before memory growth is measured.
+        # Filled, so that the pages exist before memory growth is measured.
         self._rows = np.full((ticks, _COLUMNS), np.nan)
 
     @property
@@ -52,29 +52,15 @@ class TickSamples:
         """How many ticks were intended."""
         return len(self._rows)
 
-    def add(
-        self,
-        tick: int,
-        due_ns: int,
-        planned_ns: int,
-        done_ns: int,
-        stages_ms: tuple[float, ...],
-        age_ms: np.ndarray,
-    ) -> None:
-        """Write a row.
-
-        Args:
-            due_ns, planned_ns, done_ns: when the tick was due, had its plan, and was written; one steady clock.
-            stages_ms: in the order of `STAGES`.
-            age_ms: (8,) from each camera's frame time to the plan; NaN without a frame.
-        """
+    def add(self, tick: int, times: TickTimes, age_ms: np.ndarray = NO_AGES) -> None:
+        """Write a row; `age_ms` (8,) is from each camera's frame time to the plan, NaN without a frame."""
         row = self._rows[tick]
-        row[_DUE], row[_PLANNED], row[_DONE] = due_ns, planned_ns, done_ns
-        row[_STAGE0:_AGE0] = stages_ms
+        row[_DUE], row[_PLANNED], row[_DONE] = times.due_ns, times.planned_ns, times.done_ns
+        row[_STAGE0:_AGE0] = times.stages_ms
         row[_AGE0:] = age_ms
 
     def cut_after_last_plan(self) -> None:
-        """Forget the room after the last plan: the run ended early."""
+        """Remove the rows after the last plan: the run ended early."""
         planned = np.flatnonzero(self.is_planned)
         self._rows = self._rows[: int(planned[-1]) + 1 if len(planned) else 0]
 
@@ -107,14 +93,15 @@ class TickSamples:
         ages = self._rows[self.is_planned, _AGE0 + camera]
         return ages[~np.isnan(ages)]
 
-    def check_stages(self) -> StageCheck:
-        """Compare the sum of the stages with the total, which was measured by clock readings of its own."""
+    def check_stages(self) -> StageSum:
+        """Compare the sum of the stages with the total, which was measured by separate clock readings."""
         planned = self._rows[self.is_planned]
         if not len(planned):
-            return StageCheck(0.0, 0.0)
+            return StageSum(mean_gap=0.0, worst_gap=0.0, is_ok=True)
         total_ms = (planned[:, _DONE] - planned[:, _DUE]) / 1e6
         gap_ms = np.abs(total_ms - planned[:, _STAGE0:_AGE0].sum(axis=1))
-        return StageCheck(float(gap_ms.sum() / total_ms.sum()), float((gap_ms / total_ms).max()))
+        mean_gap = float(gap_ms.sum() / total_ms.sum())
+        return StageSum(mean_gap=mean_gap, worst_gap=float((gap_ms / total_ms).max()), is_ok=mean_gap <= SUM_TOLERANCE)
 
     def row(self, tick: int) -> dict[str, float]:
         """One tick by column name, for drawing a trace."""
@@ -130,7 +117,7 @@ class TickSamples:
             "is_planned": pa.array(self.is_planned),
         }
         for name, values in zip(_column_names(), rows.T, strict=True):
-            # A missing value is null in the file, not NaN: readers know what to do with null.
+            # A missing value is null in the file, not NaN: readers handle null.
             relative = values - start_ns if name.endswith("_ns") else values
             columns[name] = pa.array(relative, mask=np.isnan(relative))
         columns["latency_ms"] = pa.array(self.latency_ms, mask=~self.is_planned)
@@ -152,10 +139,5 @@ def read_latencies(path: Path, scenario: str) -> np.ndarray:
 
 
 def _column_names() -> list[str]:
-    return [
-        "due_ns",
-        "planned_ns",
-        "done_ns",
-        *[f"{stage}_ms" for stage in STAGES],
-        *[f"age_{name}_ms" for name in CAMERAS],
-    ]
+    stages, ages = [f"{stage}_ms" for stage in STAGES], [f"age_{name}_ms" for name in CAMERAS]
+    return ["due_ns", "planned_ns", "done_ns", *stages, *ages]

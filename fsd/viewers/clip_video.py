@@ -1,7 +1,7 @@
-"""Compressed pictures for viewer files: the recording's own packets where a viewer can play them, new ones otherwise.
+"""Compressed video for viewers: the recording's own packets where a viewer can play them, else newly encoded ones.
 
-A viewer decodes one message to one picture, so it takes H.264 or H.265 in Annex B form without B-frames, with the
-parameter sets before every key frame. Times are those of the frames that the replay showed, to the nanosecond.
+A viewer decodes each message to one image: H.264 or H.265 in Annex B form without B-frames, with the parameter sets
+before every key frame. Times are exactly those of the frames that the replay used.
 """
 
 from collections.abc import Generator
@@ -11,27 +11,27 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import av
-import numpy as np
 
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
 from fsd.data.frames import RATE_HZ, Frame
+from fsd.data.planes import picture_of
 from fsd.data.video_probe import opened
 
 ANNEX_B = {"h264": ("h264_mp4toannexb", "h264"), "hevc": ("hevc_mp4toannexb", "h265")}
-"""Codec -> the bitstream filter that makes a message of a packet, and the viewer's name of the codec."""
+"""Codec -> the bitstream filter that turns a packet into a message, and the viewer's name of the codec."""
 
 PROBED_PACKETS = 120
-"""Packets of each part that are looked at for B-frames before a camera is passed through."""
+"""Packets of each part that are checked for B-frames before a camera is passed through."""
 
 MAX_ENCODED_PX = 960
-"""Cameras that must be encoded anew are made this wide at most; eight of full size cost more than the network."""
+"""Largest width of newly encoded video: eight cameras of full size cost more time than the network."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoMessage:
-    """One picture as a viewer wants it: its time, the codec's name and its bytes."""
+    """One compressed image."""
 
     timestamp_ns: int
     codec: str
@@ -46,7 +46,7 @@ class _Packet:
 
 
 def why_not_passed_through(stream: CameraStream) -> str | None:
-    """Why a camera's own packets cannot go into the file; None when they can."""
+    """Why a camera's own packets cannot be used; None if they can."""
     if stream.codec not in ANNEX_B:
         return f"its codec is {stream.codec}"
     for part in stream.parts:
@@ -64,11 +64,11 @@ def _why_not_part(part: Path, codec: str) -> str | None:
         if video.codec_context.name != codec:
             return "its part files have different codecs"
         if round(next(container.decode(video)).rotation / 90) % 4:
-            return "its pictures are turned by metadata"
+            return "its images are rotated by metadata"
     with opened(part) as (container, video):
         packets = list(islice((packet for packet in container.demux(video) if packet.size), PROBED_PACKETS))
         if any(packet.is_discard for packet in packets):
-            return "an edit list hides some of its pictures"
+            return "an edit list hides some of its images"
         times = [packet.pts for packet in packets if packet.pts is not None]
         if any(later <= earlier for earlier, later in pairwise(times)):
             return "it has B-frames"
@@ -76,10 +76,10 @@ def _why_not_part(part: Path, codec: str) -> str | None:
 
 
 class ClipVideo:
-    """The pictures of all cameras of a clip, each passed through as long as that works and encoded anew otherwise.
+    """Video of all cameras of a clip: packets are passed through where possible, images are encoded anew otherwise.
 
     Attributes:
-        how: camera -> `passed through`, `encoded anew: <why>`, or the one and then the other.
+        how: camera -> `passed through`, `encoded anew: <why>`, or `passed through, then encoded anew: <why>`.
     """
 
     def __init__(self, clip: Clip) -> None:
@@ -94,23 +94,23 @@ class ClipVideo:
 
     @property
     def indices(self) -> tuple[int, ...]:
-        """Places of the cameras that the clip has, in camera order."""
+        """Indices of the cameras that the clip has."""
         return tuple(self._videos)
 
     def scale(self, index: int) -> float:
-        """Pixels of the picture in the file per pixel of the camera; 1 unless it is encoded smaller."""
+        """Pixels of the image in the file per pixel of the camera; 1 unless it is encoded smaller."""
         return self._videos[index].scale
 
     def is_passed(self, index: int) -> bool:
-        """Whether the camera's own packets are used; once they are not, they never are again."""
+        """Whether the camera's own packets are used; this changes at most once, to False."""
         return isinstance(self._videos[index], PassedVideo)
 
     def messages(self, index: int, frame: Frame) -> list[VideoMessage]:
-        """What to write when this camera shows this frame for the first time."""
+        """The messages to write when this camera shows this frame for the first time."""
         try:
             return self._videos[index].messages(frame)
         except ClipError as error:
-            # The decoder gave a picture that the packets do not have: go on with pictures of our own.
+            # The decoder gave an image that the packets do not have: encode images from now on.
             stream = self._streams[index]
             assert stream is not None
             self._videos[index].close()
@@ -125,11 +125,7 @@ class ClipVideo:
 
 
 class PassedVideo:
-    """The packets of one camera, unchanged but for their framing.
-
-    Args:
-        stream: for which `why_not_passed_through` said None.
-    """
+    """The packets of one camera, in Annex B form; only for streams where `why_not_passed_through` is None."""
 
     scale = 1.0
 
@@ -141,7 +137,7 @@ class PassedVideo:
         self._last_ns = -(2**62)
 
     def messages(self, frame: Frame) -> list[VideoMessage]:
-        """The packets up to a frame that is shown now, those of frames that were skipped before it included.
+        """The packets up to a frame that is shown now, with those of the frames that were skipped before it.
 
         Raises:
             ClipError: the packets do not go as far as the frame's index.
@@ -151,9 +147,9 @@ class PassedVideo:
             try:
                 packet = next(self._packets, None)
             except av.FFmpegError as error:
-                raise ClipError(f"{self._stream.name}: its packets break off ({error}).") from error
+                raise ClipError(f"{self._stream.name}: its packets end with an error ({error}).") from error
             if packet is None:
-                raise ClipError(f"{self._stream.name}: picture {frame.index} has no packet of its own.")
+                raise ClipError(f"{self._stream.name}: image {frame.index} has no packet.")
             batch.append(packet)
             self._last_index = packet.index
         found = []
@@ -168,7 +164,7 @@ class PassedVideo:
         self._packets.close()
 
     def _skipped_ns(self, packet: _Packet, batch: list[_Packet], frame: Frame) -> int:
-        """The time of a frame that no tick showed; later pictures need its packet all the same."""
+        """The time of a frame that no tick showed; later images need its packet nevertheless."""
         if self._stream.timestamps is not None:
             return self._stream.timestamps.time_of(packet.index) or self._last_ns + 1
         shown = batch[-1]
@@ -181,7 +177,7 @@ class EncodedVideo:
     """One camera encoded anew: H.264 without B-frames, no wider than `MAX_ENCODED_PX`.
 
     Attributes:
-        scale: pixels of the new picture per pixel of the old one.
+        scale: pixels of the new image per pixel of the camera.
     """
 
     def __init__(self, stream: CameraStream) -> None:
@@ -198,8 +194,8 @@ class EncodedVideo:
         self._count = 0
 
     def messages(self, frame: Frame) -> list[VideoMessage]:
-        """The frame, encoded; zero latency gives one packet a picture."""
-        picture = _picture(frame).reformat(
+        """The frame, encoded; with zero latency there is one packet per image."""
+        picture = picture_of(frame).reformat(
             width=self._width, height=self._height, format="yuv420p", interpolation="FAST_BILINEAR", threads=1
         )
         picture.pts, picture.time_base = self._count, 1 / RATE_HZ
@@ -208,33 +204,14 @@ class EncodedVideo:
         return [VideoMessage(frame.timestamp_ns, "h264", data)] if data else []
 
     def close(self) -> None:
-        """Nothing is kept back: every picture has left already."""
-
-
-def _picture(frame: Frame) -> av.VideoFrame:
-    """A frame as a picture of even size: the decoder's own where that is one, a copy of the planes otherwise."""
-    own = frame.picture
-    if (
-        isinstance(own, av.VideoFrame)
-        and own.format.name == "yuv420p"
-        and frame.y_plane.shape == (own.height, own.width)
-    ):
-        return own
-    height, width = frame.y_plane.shape[0] // 2 * 2, frame.y_plane.shape[1] // 2 * 2
-    planes = (
-        frame.y_plane[:height, :width],
-        frame.u_plane[: height // 2, : width // 2],
-        frame.v_plane[: height // 2, : width // 2],
-    )
-    packed = np.concatenate([plane.ravel() for plane in planes]).reshape(-1, width)
-    return av.VideoFrame.from_ndarray(packed, format="yuv420p")
+        """Nothing to do: the encoder holds no image back."""
 
 
 def _numbered(stream: CameraStream) -> Generator[_Packet, None, None]:
-    """All packets of a camera with the index of their picture, parts joined.
+    """All packets of a camera with the index of their image, parts joined.
 
-    Where parts overlap, the first picture of the later part is the last one of the earlier part again. It must stay,
-    since the pictures after it build on it, so the packet that it repeats is left out in its place.
+    Where parts overlap, the first image of the later part repeats the last one of the earlier part. Later images depend
+    on the repeated packet, so the earlier one is left out.
     """
     index, held = -1, None
     for part, path in enumerate(stream.parts):

@@ -1,14 +1,13 @@
-"""Recordings played as live cameras: no frame is decoded before the moment it would have been captured.
+"""Play a recording as live cameras: no frame is decoded before the time at which it would have been captured.
 
-Replay decodes ahead; a car cannot. Here every camera has a phase within the frame period (rolling triggers, not one
-flash), workers decode each frame when its time has come, and a tick takes the newest frames captured until then. With
-`on_demand`, time stands still instead: a tick's frames are released all at once when the tick is asked for.
+Every camera has a phase within the frame period, workers decode each frame at its time, and a tick takes the newest
+frames captured until then. With `on_demand` there is no clock: all frames of a tick are decoded when `release` is
+called.
 """
 
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import Self
 
 import av
@@ -18,15 +17,14 @@ from fsd.data.clip import Clip
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, TICK_NS, Frame, FrameSet
 from fsd.data.planes import frame_of
-from fsd.profile.camera_timing import CameraTiming
-from fsd.profile.packet_loop import PacketLoop
+from fsd.profile.scenarios.camera_timing import CameraTiming
+from fsd.profile.scenarios.packet_loop import PacketLoop
 
 MAX_PICTURES = 720
-"""Held in memory per camera: 20 s at 36 Hz, about 20 MB at 8 Mbit/s."""
-
+"""Kept in memory per camera: 20 s at 36 Hz, about 20 MB at 8 Mbit/s."""
 
 DECODER_DELAY = 36
-"""More packets than pictures that are wanted: decoders of B-frames give the first picture late."""
+"""Extra packets: a decoder of B-frames returns the first picture after several packets."""
 
 
 class _Camera:
@@ -42,13 +40,13 @@ class _Camera:
         self._resume_number = 0
 
     def advance(self, number: int, timestamp_ns: int) -> None:
-        """Decode the next picture and show it as frame `number`; nothing while that was dropped."""
+        """Decode the next picture and show it as frame `number`; do nothing if that frame was dropped."""
         if number < self._resume_number:
             return
         self.shown = frame_of(next(self._pictures), number, timestamp_ns, self._size_px)
 
     def drop(self, number: int, lag_ns: int) -> None:
-        """Catch up: leave frame `number` and what follows undecoded until the I-frame after now."""
+        """Drop frame `number` and those after it, up to the first I-frame that is not late."""
         if number >= self._resume_number:
             dropped = self._loop.skip(at_least=int(lag_ns // TICK_NS))
             self.dropped += dropped
@@ -61,14 +59,13 @@ class CameraFeed:
     Times that leave this class count from tick 0. `frame_set` and `wait_for` belong to one consumer thread.
 
     Args:
-        clip: opened recording; cameras that it lacks stay dark.
+        clip: opened recording; a camera that it lacks has no frames.
         workers: decoder threads, sharing the cameras as replay does.
-        ticks: how many ticks will be asked for.
+        ticks: number of ticks of the run.
         timing: of the captures; ignored with `on_demand`.
-        on_demand: decode a tick's frames when `release` says so, instead of by the clock.
-        max_lag_ns: a camera whose decoder is later than this drops on to the next I-frame; older pictures than the
-            stale limit are of no use to anybody.
-        log_decode: remember every decoding in `decode_log`: (thread, camera, start, end), `time.perf_counter_ns`.
+        on_demand: decode a tick's frames when `release` is called, instead of by the clock.
+        max_lag_ns: a camera whose decoder is later than this drops frames up to the next I-frame.
+        log_decode: record every decoding in `decode_log`: (thread, camera, start, end), `time.perf_counter_ns`.
     """
 
     def __init__(
@@ -123,10 +120,10 @@ class CameraFeed:
             semaphore.release()
 
     def wait_for(self, tick: int, timeout_s: float) -> bool:
-        """Wait until every camera shows its frame of `tick` or a later one; False if some camera is late for it.
+        """Wait until every camera shows its frame of `tick` or a later one; False after the timeout.
 
         Raises:
-            Exception: what broke a worker.
+            Exception: the error of a worker.
         """
         with self._arrived:
             is_there = self._arrived.wait_for(
@@ -137,7 +134,7 @@ class CameraFeed:
         return is_there
 
     def frame_set(self, tick: int) -> FrameSet:
-        """What the cameras show now, as the frame set of `tick`."""
+        """The newest frame of every camera, as the frame set of `tick`."""
         frames: list[Frame | None] = [None] * len(CAMERAS)
         for camera in self._cameras:
             frames[camera.index] = camera.shown
@@ -152,24 +149,19 @@ class CameraFeed:
 
     @property
     def dropped_frames(self) -> dict[str, int]:
-        """Per camera that dropped any: frames never decoded, because the decoder lagged too far."""
+        """Camera -> frames that were never decoded because the decoder was late; only cameras that dropped any."""
         return {CAMERAS[camera.index]: camera.dropped for camera in self._cameras if camera.dropped}
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Stop the workers and wait for them."""
         self._stop.set()
         if self._released is not None:
             self.release()
         for thread in self._threads:
             thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _work(self, number: int, share: Sequence[_Camera]) -> None:
         try:
@@ -188,11 +180,11 @@ class CameraFeed:
                 self._arrived.notify_all()
 
     def _decode_tick(self, tick: int, share: Sequence[_Camera]) -> None:
-        """Decode this worker's frames of a tick, each not before it is captured, the earliest first."""
+        """Decode this worker's frames of a tick, each at its capture time, the earliest first."""
         for camera in sorted(share, key=lambda camera: int(self._offsets_ns[tick, camera.index])):
             captured_ns = tick_time_ns(tick) + int(self._offsets_ns[tick, camera.index])
             if self._released is None:
-                _sleep_until(self.start_ns + captured_ns)
+                sleep_until(self.start_ns + captured_ns)
             if self._stop.is_set():
                 return
             decode_ns = time.perf_counter_ns()
@@ -205,7 +197,8 @@ class CameraFeed:
                 self.decode_log.append((thread, CAMERAS[camera.index], decode_ns, time.perf_counter_ns()))
 
 
-def _sleep_until(time_ns: int) -> None:
+def sleep_until(time_ns: int) -> None:
+    """Sleep until a time of `time.perf_counter_ns`; return at once if it has passed."""
     remaining_ns = time_ns - time.perf_counter_ns()
     if remaining_ns > 0:
         time.sleep(remaining_ns / 1e9)

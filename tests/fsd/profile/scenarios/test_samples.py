@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from fsd.profile.samples import STAGES, TickSamples, read_latencies, write_samples
+from fsd.profile.scenarios.samples import STAGES, TickSamples, TickTimes, read_latencies, write_samples
 
 MS = 1_000_000
 
@@ -17,7 +17,8 @@ def run_of(latencies_ms: list[float | None], gap_ms: float = 0.0) -> TickSamples
             due_ns = 1_000 * MS + tick * 28 * MS
             planned_ns = due_ns + int(latency_ms * MS)
             done_ns = planned_ns + int(gap_ms * MS)
-            samples.add(tick, due_ns, planned_ns, done_ns, (latency_ms / 8,) * 8, np.full(8, latency_ms + 5))
+            times = TickTimes(due_ns, planned_ns, done_ns, (latency_ms / 8,) * 8)
+            samples.add(tick, times, np.full(8, latency_ms + 5))
     return samples
 
 
@@ -41,13 +42,13 @@ def test_stages_that_add_up_pass_the_check() -> None:
     assert check.mean_gap == pytest.approx(0.1 / 24.1)
 
 
-def test_a_stage_that_nobody_measured_fails_the_check() -> None:
+def test_a_stage_that_is_not_measured_fails_the_check() -> None:
     check = run_of([8.0, 16.0], gap_ms=1.0).check_stages()
     assert not check.is_ok
     assert check.worst_gap == pytest.approx(1 / 9)
 
 
-def test_the_table_has_one_row_a_tick_and_null_where_nothing_was_planned(tmp_path: Path) -> None:
+def test_the_table_has_one_row_per_tick_and_null_where_nothing_was_planned(tmp_path: Path) -> None:
     write_samples(tmp_path / "samples.parquet", {"constant-stream": run_of([8.0, None]), "flat-out": run_of([4.0])})
     table = pq.read_table(tmp_path / "samples.parquet")
     assert table["scenario"].to_pylist() == ["constant-stream", "constant-stream", "flat-out"]
@@ -64,7 +65,7 @@ def test_latencies_of_one_scenario_can_be_read_back(tmp_path: Path) -> None:
     assert len(read_latencies(tmp_path / "samples.parquet", "single-stream")) == 0
 
 
-def test_a_run_that_ended_early_forgets_the_ticks_after_its_last_plan() -> None:
+def test_a_run_that_ended_early_drops_the_ticks_after_its_last_plan() -> None:
     samples = run_of([8.0, None, 9.0, None, None])
     samples.cut_after_last_plan()
     assert samples.ticks == 3

@@ -9,7 +9,7 @@ from fsd.outputs.profile_scenario import Energy, MeterEnergy
 from fsd.outputs.profile_summary import DeviceEstimate
 from fsd.profile.energy.devices import devices
 from fsd.profile.energy.energy_model import estimate
-from fsd.profile.validation import validate
+from fsd.profile.energy.validation import validate
 
 NETWORK = NetworkCost("net", (OperatorCost("a", "Conv", 10**9, 10**7, False),))
 
@@ -37,7 +37,7 @@ def estimates() -> list[DeviceEstimate]:
 
 
 @pytest.mark.parametrize(("watts", "agrees"), [(30.0, True), (500.0, False)])
-def test_measured_watts_are_held_against_the_device_that_was_measured(
+def test_measured_watts_are_compared_with_the_device_that_was_measured(
     watts: float, agrees: bool, estimates: list[DeviceEstimate]
 ) -> None:
     (entry,) = validate("cuda", [Meter("NVIDIA L4")], energy(watts), estimates)
@@ -55,7 +55,7 @@ def test_nothing_is_validated_by_a_meter_of_something_else(
     assert validate(device, [Meter(hardware)], energy(watts), estimates) == ()
 
 
-def test_a_jetson_tells_its_name(tmp_path: Path, estimates: list[DeviceEstimate]) -> None:
+def test_a_jetson_is_identified_by_its_device_tree(tmp_path: Path, estimates: list[DeviceEstimate]) -> None:
     chip, tree = tmp_path / "class/hwmon/hwmon0", tmp_path / "firmware/devicetree/base"
     chip.mkdir(parents=True)
     tree.mkdir(parents=True)

@@ -1,8 +1,8 @@
-"""Stalls of the machine itself, measured by threads that only read the clock, one per core, while nothing else runs.
+"""Measure stalls of the machine itself: threads that only read the clock, one per core, while nothing else runs.
 
 A gap between two readings is time that a hypervisor, an interrupt or another program took from a thread that never
-waits. No program on this machine can have a steadier tail. Spinning threads would take the cores from what is measured,
-so they run right before and right after it.
+waits: a lower limit for the latency tail of any program on this machine. The threads would take CPU time from a
+scenario, so they run right before and right after it.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ import numpy as np
 from fsd.outputs.profile_scenario import MachineStallSummary
 
 STALL_MS = 0.5
-"""Gaps longer than this are stalls; a context switch and back takes a few hundredths."""
+"""Gaps longer than this are stalls; two context switches take a few hundredths of it."""
 
 MAX_STALLS = 100_000
 _CLOCK_MONOTONIC = 1
@@ -29,7 +29,7 @@ _clock_gettime.restype = ctypes.c_int
 
 @dataclass(frozen=True, slots=True)
 class MachineStalls:
-    """Gaps that the threads saw.
+    """Gaps between clock readings.
 
     Attributes:
         seconds: of measurement, summed over threads.
@@ -39,19 +39,6 @@ class MachineStalls:
     seconds: float
     threads: int
     stalls_ms: np.ndarray
-
-    def summary(self) -> MachineStallSummary:
-        """Number, length and share of the stalls."""
-        count = len(self.stalls_ms)
-        return MachineStallSummary(
-            watched_s=round(self.seconds, 3),
-            threads=self.threads,
-            stalls_over_ms=STALL_MS,
-            stalls=count,
-            stalls_per_second=round(count / self.seconds, 4) if self.seconds else None,
-            longest_ms=round(float(self.stalls_ms.max()), 3) if count else 0.0,
-            share_of_time_lost=round(float(self.stalls_ms.sum()) / 1e3 / self.seconds, 6) if self.seconds else None,
-        )
 
 
 def measure_stalls(seconds: float, threads: int | None = None) -> MachineStalls:
@@ -73,18 +60,24 @@ def measure_stalls(seconds: float, threads: int | None = None) -> MachineStalls:
     return MachineStalls(seconds * threads, threads, np.concatenate(found))
 
 
-def merge_stalls(parts: Sequence[MachineStalls]) -> MachineStalls:
-    """Several measurements as one."""
-    return MachineStalls(
-        sum(part.seconds for part in parts),
-        max((part.threads for part in parts), default=0),
-        np.concatenate([part.stalls_ms for part in parts]) if parts else np.empty(0),
+def merge_stalls(parts: Sequence[MachineStalls]) -> MachineStallSummary:
+    """Number, length and share of the stalls of at least one measurement."""
+    seconds = sum(part.seconds for part in parts)
+    stalls_ms = np.concatenate([part.stalls_ms for part in parts])
+    return MachineStallSummary(
+        watched_s=round(seconds, 3),
+        threads=max(part.threads for part in parts),
+        stalls_over_ms=STALL_MS,
+        stalls=len(stalls_ms),
+        stalls_per_second=round(len(stalls_ms) / seconds, 4) if seconds else None,
+        longest_ms=round(float(stalls_ms.max(initial=0.0)), 3),
+        share_of_time_lost=round(float(stalls_ms.sum()) / 1e3 / seconds, 6) if seconds else None,
     )
 
 
 @numba.njit(nogil=True)
 def _spin(duration_ns: int, clock: np.ndarray, gaps_ns: np.ndarray) -> int:
-    """Read the clock over and over; store gaps longer than the limit, return how many. `clock` is a timespec."""
+    """Read the clock repeatedly; store gaps longer than the limit, return their number. `clock` is a timespec."""
     count = 0
     _clock_gettime(_CLOCK_MONOTONIC, clock.ctypes.data)
     start_ns = clock[0] * 1_000_000_000 + clock[1]

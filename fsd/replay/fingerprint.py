@@ -1,0 +1,47 @@
+"""What a replay was made from, as digests: two replays with the same fingerprint and version have the same results."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from fsd.outputs.replay_summary import Fingerprint
+from fsd.replay.config import ReplayConfig
+from fsd.runtime.engine import packaged_model
+
+
+def fingerprint(config: ReplayConfig) -> Fingerprint:
+    """Digests of the recording's files (path, size, modification time), of all settings, and of the model's content.
+
+    Raises:
+        ModelError: this installation has no packaged model, and `config` names none.
+        OSError: a file of the recording or of the model cannot be read.
+    """
+    files = _recording_files(config)
+    stats = [(str(path.resolve()), stat.st_size, stat.st_mtime_ns) for path in files for stat in (path.stat(),)]
+    settings = {
+        name: value for name, value in asdict(config).items() if name not in ("clip", "out", "model", "adapter")
+    }
+    models = [path for path in (config.model or packaged_model(), config.adapter) if path is not None]
+    return Fingerprint(
+        recording=_digest([msgspec.json.encode(stats)]),
+        settings=_digest([msgspec.json.encode(settings, enc_hook=str)]),
+        model=_digest(path.read_bytes() for path in models if path.is_file()),
+    )
+
+
+def _recording_files(config: ReplayConfig) -> list[Path]:
+    """All files of a folder, or a video and the files of its name beside it, and those that `cameras` names."""
+    clip = config.clip
+    beside = clip.iterdir() if clip.is_dir() else clip.parent.glob(f"{clip.stem}.*")
+    named = config.cameras.values() if config.cameras else ()
+    return sorted({path for path in (*beside, *named) if path.is_file()})
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()[:32]
