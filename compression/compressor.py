@@ -39,11 +39,7 @@ class Compressor:
     """
 
     def __init__(
-        self,
-        rig: Rig,
-        budget: Budget,
-        policy: GazePolicy | None = None,
-        keyframes: KeyframeConfig | None = None,
+        self, rig: Rig, budget: Budget, policy: GazePolicy | None = None, keyframes: KeyframeConfig | None = None
     ) -> None:
         self.rig, self.budget = rig, budget
         self.token_rays = token_rays = TokenRays(rig)

@@ -108,12 +108,7 @@ def _pack_means_of_16(quads: np.ndarray, packed: np.ndarray) -> None:
 
 @kernel
 def read_picture(
-    y_words: np.ndarray,
-    u_words: np.ndarray,
-    v_words: np.ndarray,
-    group: int,
-    analysis: np.ndarray,
-    packed: np.ndarray,
+    y_words: np.ndarray, u_words: np.ndarray, v_words: np.ndarray, group: int, analysis: np.ndarray, packed: np.ndarray
 ) -> None:
     """Analysis image and packed base image of one picture.
 

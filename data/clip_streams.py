@@ -64,12 +64,7 @@ def _find_timestamps(name: str, infos: list[VideoInfo], folder: Path, notes: lis
 
 
 def _stream(
-    name: str,
-    infos: list[VideoInfo],
-    timestamps: Timestamps | None,
-    overlap: int,
-    rig: Rig | None,
-    notes: list[str],
+    name: str, infos: list[VideoInfo], timestamps: Timestamps | None, overlap: int, rig: Rig | None, notes: list[str]
 ) -> CameraStream:
     first = infos[0]
     for info in infos[1:]:

@@ -152,8 +152,7 @@ class _Video:
             self._stream = cast(av.VideoStream, self._container.add_stream(codec, rate=rate_hz, options=options))
         except (av.FFmpegError, ValueError, OSError) as error:
             raise ClipError(
-                f"{folder} cannot be written with encoder {codec!r}: {error}. Use another encoder.",
-                camera=camera.name,
+                f"{folder} cannot be written with encoder {codec!r}: {error}. Use another encoder.", camera=camera.name
             ) from error
         self._stream.width, self._stream.height = camera.width_px, camera.height_px
         self._stream.pix_fmt = "yuv420p"

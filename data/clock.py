@@ -59,14 +59,11 @@ class Timestamps:
 
     def time_of(self, index: int) -> int | None:
         """The time of frame `index`, or None where it has no row."""
-        row = index if self._is_dense else int(np.searchsorted(self.frame_index, index))
+        is_dense = self.frame_index[0] == 0 and self.frame_index[-1] == len(self.frame_index) - 1
+        row = index if is_dense else int(np.searchsorted(self.frame_index, index))
         if row >= len(self.timestamp_ns) or self.frame_index[row] != index:
             return None
         return int(self.timestamp_ns[row])
-
-    @property
-    def _is_dense(self) -> bool:
-        return int(self.frame_index[0]) == 0 and int(self.frame_index[-1]) == len(self.frame_index) - 1
 
     @property
     def period_ns(self) -> int | None:
@@ -82,7 +79,11 @@ def load_timestamps(path: Path) -> Timestamps:
         ClockError: times or frame numbers do not rise strictly; the message names the row and the values.
     """
     is_csv = path.suffix == ".csv"
-    frame_index, timestamp_ns = _read_csv(path) if is_csv else _read_parquet(path)
+    if is_csv:
+        frame_index, timestamp_ns = _read_csv(path)
+    else:
+        table = read_parquet(path, "frame_index", "t_ns")
+        frame_index, timestamp_ns = (integer_column(path, table, name) for name in ("frame_index", "t_ns"))
     if len(timestamp_ns) == 0:
         raise ClockError(f"{path} has no rows. Remove the file to use the times of the video, or write it again.")
     check_rising(path, "timestamp_ns" if is_csv else "t_ns", timestamp_ns)
@@ -198,8 +199,3 @@ def _integers(path: Path, rows: list[list[str]], column: int, name: str) -> np.n
                 field=name,
             ) from error
     return values
-
-
-def _read_parquet(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    table = read_parquet(path, "frame_index", "t_ns")
-    return integer_column(path, table, "frame_index"), integer_column(path, table, "t_ns")

@@ -128,8 +128,7 @@ def load_commands(path: Path) -> CommandTrack:
     for row, command in enumerate(commands):
         if command not in COMMANDS:
             raise ClipError(
-                f"{path} row {row}: unknown command {command!r}. Use one of {', '.join(COMMANDS)}.",
-                field="command",
+                f"{path} row {row}: unknown command {command!r}. Use one of {', '.join(COMMANDS)}.", field="command"
             )
     return CommandTrack(timestamp_ns, commands)
 

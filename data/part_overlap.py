@@ -49,10 +49,7 @@ def overlap_frames(cameras: Sequence[Sequence[Path]]) -> tuple[int, str]:
             f"(pictures at the joints differ by {joint_sum / neighbour_sum:.2f} of the difference of neighbours)."
         )
     if neighbour_sum < _STILL * judged or not judged:
-        return (
-            0,
-            "Part files: there is too little motion at the joints to detect an overlap; none is assumed.",
-        )
+        return (0, "Part files: there is too little motion at the joints to detect an overlap; none is assumed.")
     return 0, "Part files follow each other without overlap."
 
 

@@ -37,7 +37,7 @@ SYNTHETIC_CLIPS, SYNTHETIC_TICKS = 4, 240
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export` wrote: the FP32 file, the `others` by their name in the report, and what was asked for besides.
+    """What `export` wrote: the FP32 file, the `others` by their name in the report, and the optional results.
 
     `name` is the network's budget.
     """

@@ -19,7 +19,6 @@ from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.quantize import layers_of, macs_of, quantize
 from fsd.export.recipes import Recipe
 from fsd.networks.contract import WAYPOINT_STEP_S
-from fsd.networks.input_buffers import TickInput
 
 HORIZON_S = 3
 ProgressCallback = Callable[[str], None]
@@ -95,7 +94,7 @@ class QuantizationTrial:
         positions: list[np.ndarray] = []
         for drive in self.drives:
             runner.reset()
-            positions += [_position(runner, step, row) for step in drive]
+            positions += [runner.step(step)["trajectory"][row, :2].astype(np.float64) for step in drive]
         return np.array(positions)
 
 
@@ -122,7 +121,9 @@ def choose_float_layers(trial: QuantizationTrial, sensitivity: Sensitivity, limi
     Raises:
         ModelError: the limit cannot be reached.
     """
-    cost = _costs(trial)
+    macs = macs_of(trial.model)
+    # As a share of the network's, plus an estimate for the conversion from 8 bits and back: tiny layers are not free.
+    cost = {layer: macs[layer] / sum(macs.values()) + 0.01 for layer in trial.layers}
     kept: list[str] = []
     left_m = sensitivity.all_m
     with_m = {effect.layer: effect.spared_m for effect in sensitivity.effects}
@@ -142,17 +143,3 @@ def choose_float_layers(trial: QuantizationTrial, sensitivity: Sensitivity, limi
         if left_m > limit_m:
             with_m = {other: trial.distance_m([*kept, other]) for other in with_m}
     return kept, left_m
-
-
-def _costs(trial: QuantizationTrial) -> dict[str, float]:
-    """Layer -> cost in float, as a share of the network's multiply-accumulates.
-
-    Plus 0.01 per layer for the conversion from 8 bits and back, which does not depend on its size. That number is an
-    estimate, so that tiny layers are not free; only the order of the layers depends on it.
-    """
-    macs = macs_of(trial.model)
-    return {layer: macs[layer] / sum(macs.values()) + 0.01 for layer in trial.layers}
-
-
-def _position(runner: OnnxRunner, step: TickInput, row: int) -> np.ndarray:
-    return runner.step(step)["trajectory"][row, :2].astype(np.float64)

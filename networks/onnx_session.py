@@ -133,7 +133,8 @@ def session_options(threads: int, exact_sums: bool = False) -> onnxruntime.Sessi
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    may_spin = threads > 1 and _runtime_version() >= _SPIN_DURATION_SINCE
+    version = tuple(int(part) for part in onnxruntime.__version__.split(".")[:2])
+    may_spin = threads > 1 and version >= _SPIN_DURATION_SINCE
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(may_spin)))
     if may_spin:
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
@@ -217,11 +218,6 @@ def session_signature(tensors: list[onnxruntime.NodeArg]) -> Signature:
         )
         for tensor in tensors
     }
-
-
-def _runtime_version() -> tuple[int, int]:
-    major, minor = onnxruntime.__version__.split(".")[:2]
-    return int(major), int(minor)
 
 
 def _load_error(origin: str, error: Exception) -> ModelError:

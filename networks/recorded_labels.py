@@ -34,7 +34,8 @@ class RecordedLabels:
             ClipError: the clip has neither poses nor steering angles.
         """
         self._ego, self._steering, self._geometry, self._until_ns = clip.ego, clip.steering, geometry, until_ns
-        if clip.ego is not None and _has_poses(clip.ego):
+        ego = clip.ego
+        if ego is not None and (np.isfinite(ego.x_m) & np.isfinite(ego.y_m) & np.isfinite(ego.yaw_rad)).any():
             self.curvature_from = FROM_EGO
         elif clip.steering is not None and np.isfinite(clip.steering.angle_rad).any():
             self.curvature_from = FROM_STEERING
@@ -86,7 +87,3 @@ def _near(ego: EgoTrack, from_ns: int, to_ns: int) -> EgoTrack:
     first = min(last, max(0, int(np.searchsorted(ego.timestamp_ns, from_ns, side="right")) - 1))
     rows = slice(first, max(first + 1, int(np.searchsorted(ego.timestamp_ns, to_ns)) + 1))
     return EgoTrack(*(getattr(ego, field)[rows] for field in ego.__dataclass_fields__))
-
-
-def _has_poses(ego: EgoTrack) -> bool:
-    return bool((np.isfinite(ego.x_m) & np.isfinite(ego.y_m) & np.isfinite(ego.yaw_rad)).any())

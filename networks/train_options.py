@@ -134,11 +134,6 @@ class RecordedFitConfig(TrainOptions):
     learning_rate: float = option(1e-3, "highest learning rate", above=0, metavar="RATE")
 
     @property
-    def is_geometry_assumed(self) -> bool:
-        """Whether neither ratio nor wheelbase of the car was given."""
-        return self.steering_ratio is None and self.wheelbase_m is None
-
-    @property
     def geometry(self) -> SteeringGeometry:
         """The steering's geometry, with the values of `LINCOLN_MKZ` for those that were not given."""
         return SteeringGeometry(self.steering_ratio or LINCOLN_MKZ.ratio, self.wheelbase_m or LINCOLN_MKZ.wheelbase_m)

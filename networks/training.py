@@ -227,9 +227,7 @@ class Trainer:
 
 
 def train(
-    config: TrainConfig,
-    episodes: Sequence[Episode],
-    progress: Callable[[int, dict[str, float]], None] | None = None,
+    config: TrainConfig, episodes: Sequence[Episode], progress: Callable[[int, dict[str, float]], None] | None = None
 ) -> Path:
     """Train a network on episodes; returns its weights file (the running average of the weights).
 

@@ -10,15 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from fsd.data.errors import SimulatorError
-from fsd.data.simulator.roads.layouts import (
-    RoadLayout,
-    bend,
-    gentle,
-    lay_out,
-    straight_on,
-    through_junctions,
-    winding,
-)
+from fsd.data.simulator.roads.layouts import RoadLayout, bend, gentle, lay_out, straight_on, through_junctions, winding
 from fsd.data.simulator.roads.road import LANE_WIDTH_M, Crossing, Curve, Piece, Straight
 from fsd.data.simulator.roads.signals import SignalPlan
 from fsd.data.simulator.seeds import check_seed

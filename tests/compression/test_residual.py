@@ -17,7 +17,7 @@ STEP_S = 27_777_778e-9
 FRONT = (CAMERAS.index("front_main"), CAMERAS.index("front_wide"))
 
 
-def watch(street: Any, frame_sets: list[FrameSet], ego: EgoSample | None) -> list[TickTelemetry]:
+def measure(street: Any, frame_sets: list[FrameSet], ego: EgoSample | None) -> list[TickTelemetry]:
     compressor = Compressor(street.rig, BUDGETS["B100"])
     seen = []
     for frame_set in frame_sets:
@@ -34,9 +34,9 @@ def straight(street: Any, ticks: int, speed_mps: float, **options: Any) -> list[
 
 
 def test_driving_through_a_still_street_surprises_nobody(street: Any) -> None:
-    seen = watch(street, straight(street, 30, 12.0), EgoSample(12.0, 0.0))
+    seen = measure(street, straight(street, 30, 12.0), EgoSample(12.0, 0.0))
     surprising = [int((tick.block_surprise >= 64).sum()) for tick in seen[15:]]
-    assert sum(surprising) <= len(surprising)  # at most one of 600 blocks a tick
+    assert sum(surprising) <= len(surprising)  # at most one of 600 blocks per tick
 
 
 @pytest.mark.parametrize("gain", [0.85, 1.15, 1.3])
@@ -48,7 +48,7 @@ def test_a_pedestrian_stands_out_while_moving_and_under_an_exposure_step(
     frame_sets.append(
         street.frame_set(26, (x_m, 0.0, 0.0), [hazard(x_m + 1.8 + 20.0, 2.0)], gain=gain, cameras=FRONT, noise_seed=26)
     )
-    last = watch(street, frame_sets, EgoSample(10.0, 0.0))[-1]
+    last = measure(street, frame_sets, EgoSample(10.0, 0.0))[-1]
     # 20 m ahead and 2 m to the left of the camera: 5.7 degrees, column 7 of 20 in a view of 50 degrees.
     surprise = last.block_surprise[0]
     row, column = np.unravel_index(int(surprise.argmax()), surprise.shape)
@@ -60,14 +60,14 @@ def test_a_pedestrian_stands_out_while_moving_and_under_an_exposure_step(
 
 def test_ego_motion_is_what_explains_the_street(street: Any) -> None:
     frame_sets = straight(street, 24, 15.0)
-    told = watch(street, frame_sets, EgoSample(15.0, 0.0))[-1]
-    fooled = watch(street, frame_sets, EgoSample(0.0, 0.0))[-1]
-    assert told.reference_age_ticks[0] < fooled.reference_age_ticks[0] == 9
+    informed = measure(street, frame_sets, EgoSample(15.0, 0.0))[-1]
+    misled = measure(street, frame_sets, EgoSample(0.0, 0.0))[-1]
+    assert informed.reference_age_ticks[0] < misled.reference_age_ticks[0] == 9
 
 
 def test_references_are_four_to_nine_ticks_old(street: Any) -> None:
     for speed_mps, expected in ((0.0, 9), (30.0, 4)):
-        last = watch(street, straight(street, 12, speed_mps), EgoSample(speed_mps, 0.0))[-1]
+        last = measure(street, straight(street, 12, speed_mps), EgoSample(speed_mps, 0.0))[-1]
         assert last.reference_age_ticks[1] == expected
 
 
@@ -76,7 +76,7 @@ def test_a_camera_that_was_away_has_no_reference_and_no_surprise(street: Any) ->
         street.frame_set(12 + tick, cameras=(1,), noise_seed=tick) for tick in range(10)
     ]
     frame_sets.append(street.frame_set(22, cameras=FRONT, noise_seed=99))
-    last = watch(street, frame_sets, EgoSample(0.0, 0.0))[-1]
+    last = measure(street, frame_sets, EgoSample(0.0, 0.0))[-1]
     assert last.reference_age_ticks[0] == 0
     assert not last.block_surprise[0].any()
 
@@ -84,7 +84,7 @@ def test_a_camera_that_was_away_has_no_reference_and_no_surprise(street: Any) ->
 def test_after_a_pause_there_is_no_reference(street: Any) -> None:
     frame_sets = straight(street, 8, 0.0)
     frame_sets.append(replace(frame_sets[-1], tick=8, timestamp_ns=frame_sets[-1].timestamp_ns + 600_000_000))
-    assert watch(street, frame_sets, EgoSample(0.0, 0.0))[-1].reference_age_ticks[0] == 0
+    assert measure(street, frame_sets, EgoSample(0.0, 0.0))[-1].reference_age_ticks[0] == 0
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (0.7, 0.0), (1.3, -10.0), (1.0, 25.0)])
@@ -109,7 +109,7 @@ def test_motion_is_estimated_from_the_pictures_when_there_is_no_ego(street: Any)
         yaw_rad += 0.1 * STEP_S
         x_m += 12.0 * STEP_S * np.cos(yaw_rad)
         y_m += 12.0 * STEP_S * np.sin(yaw_rad)
-    last = watch(street, frame_sets, None)[-1]
+    last = measure(street, frame_sets, None)[-1]
     assert last.odometry == "image"
     assert last.speed_mps == pytest.approx(12.0, rel=0.15)
     assert last.yaw_rate_rps == pytest.approx(0.1, abs=0.03)
@@ -117,4 +117,4 @@ def test_motion_is_estimated_from_the_pictures_when_there_is_no_ego(street: Any)
 
 def test_standing_still_is_seen_without_ego(street: Any) -> None:
     frame_sets = [street.frame_set(tick, cameras=FRONT, noise_seed=tick) for tick in range(20)]
-    assert watch(street, frame_sets, None)[-1].speed_mps == 0.0
+    assert measure(street, frame_sets, None)[-1].speed_mps == 0.0

@@ -1,4 +1,4 @@
-"""Each baseline does what its name says, within the same bytes a tick."""
+"""Each baseline does what its name says, within the same bytes per tick."""
 
 import numpy as np
 import pytest

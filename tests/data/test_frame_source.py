@@ -19,7 +19,7 @@ from fsd.data.frames import CAMERAS, Frame
 
 @pytest.fixture
 def three_cameras(tools: Any, tmp_path: Path) -> Clip:
-    """Three cameras with 80 frames each, 36 a second or a little less."""
+    """Three cameras with 80 frames each, 36 per second or slightly fewer."""
     for name in ("front_main", "left_pillar", "rear"):
         tools.write_video(tmp_path / f"{name}.mp4", [28 * k for k in range(80)])
     return open_clip(tmp_path)

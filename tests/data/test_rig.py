@@ -1,4 +1,4 @@
-"""rig.json: round trip, and errors that name the field, what came and the mend."""
+"""rig.json: round trip, and errors that name the field, the value and the fix."""
 
 import json
 import math

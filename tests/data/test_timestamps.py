@@ -107,7 +107,7 @@ def test_a_timestamps_file_may_leave_frames_out(tools: Any, tmp_path: Path) -> N
 
 def test_times_that_do_not_rise_name_the_row_and_the_values(tools: Any, tmp_path: Path) -> None:
     path = tools.write_timestamps(tmp_path / "rear.timestamps.parquet", [5, 7, 7, 9])
-    with pytest.raises(ClockError, match=r"row 2: `timestamp_ns` 7 .* 7 of row 1"):
+    with pytest.raises(ClockError, match=r"row 2: `t_ns` 7 .* 7 of row 1"):
         load_timestamps(path)
 
 

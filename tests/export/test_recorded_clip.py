@@ -14,7 +14,7 @@ from fsd.networks.input_buffers import TickInput
 
 TICKS = 6
 ONE_TICK_BYTES = 50_000
-"""A little more than a tick of B400 takes."""
+"""A little more than one tick of B400 occupies."""
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,7 @@ def test_a_run_that_broke_goes_on_where_it_was(config: TrainConfig, episodes: li
     steps: list[int] = []
     resumed = train(broken, episodes, lambda step, report: steps.append(step))
     assert steps == [30, 40]
-    # Not bit by bit, since answers cached before the break are newer than the checkpoint.
+    # Not bit by bit, since outputs cached before the interruption are newer than the checkpoint.
     one, other = (_tensors(content) for content in (whole, resumed.read_bytes()))
     assert max(float((one[name] - other[name]).abs().max()) for name in one) < 0.05
 
@@ -131,7 +131,7 @@ def test_gradients_reach_what_was_written_to_memory(config: TrainConfig, episode
     assert gradient.abs().max() > 0
 
 
-def test_answers_are_cached_and_read_by_later_batches(config: TrainConfig, episodes: list[Episode]) -> None:
+def test_outputs_are_cached_and_read_by_later_batches(config: TrainConfig, episodes: list[Episode]) -> None:
     trainer = Trainer(config, episodes)
     before = trainer._with_memory(*trainer._read(5))[0]["memory_valid"].sum()
     for step in range(5):

@@ -73,14 +73,14 @@ def test_a_drawn_clip_rises_within_one_episode_and_reads_itself(episodes: list[E
     assert np.mean(reads_itself) > 0.8
 
 
-def test_hard_rows_are_drawn_as_often_as_asked(episodes: list[Episode]) -> None:
+def test_hard_examples_are_drawn_at_the_requested_share(episodes: list[Episode]) -> None:
     rows = TrainingSet(episodes)
     assert {kind: len(found) for kind, found in rows.hard.items()} == {"red": 10}  # the light of the second episode
     drawn = rows.draw(np.random.default_rng(0), clips=400, rows_per_clip=2, hard_share=0.9)
     assert 0.85 < np.mean(rows.episode_of(drawn[:, -1]) == 1) < 0.97
 
 
-def test_rare_kinds_of_hard_rows_are_drawn_as_often_as_common_ones(episodes: list[Episode]) -> None:
+def test_rare_kinds_of_hard_examples_are_drawn_as_often_as_common_ones(episodes: list[Episode]) -> None:
     rows = TrainingSet(episodes)
     rows.hard = {"common": np.arange(9), "rare": np.array([len(rows) - 1])}
     drawn = rows.draw(np.random.default_rng(0), clips=600, rows_per_clip=2, hard_share=0.99)

@@ -48,7 +48,8 @@ class Renderer:
         self.width_px, self.height_px = rig.cameras[0].width_px, rig.cameras[0].height_px
         self._rgba = np.zeros((len(rig.cameras), self.height_px, self.width_px, 4), dtype=np.uint8)
         self._projections = [projection(lens, self.width_px, self.height_px) for lens in lenses]
-        self._half_view = [half_view(lens, self.width_px) for lens in lenses]
+        # Half the horizontal field of view, with a margin for the camera's pitch.
+        self._half_view = [math.atan(0.5 * self.width_px / lens.fx_px) + 0.08 for lens in lenses]
         self._reach = [draw_distances_m(lens.fx_px * 320.0 / self.width_px, self._fine) for lens in lenses]
         self._nominal = [camera.ego_from_camera.matrix() for camera in rig.cameras]
         self._chunks: list[Chunk] = []
@@ -226,11 +227,6 @@ def projection(lens: Pinhole, width_px: int, height_px: int) -> np.ndarray:
     matrix[2, 2], matrix[2, 3] = (FAR_M + NEAR_M) / (FAR_M - NEAR_M), -2 * FAR_M * NEAR_M / (FAR_M - NEAR_M)
     matrix[3, 2] = 1.0
     return matrix
-
-
-def half_view(lens: Pinhole, width_px: int) -> float:
-    """Half the horizontal field of view, with a margin for the camera's pitch."""
-    return math.atan(0.5 * width_px / lens.fx_px) + 0.08
 
 
 def pose_matrix(x_m: float, y_m: float, heading_rad: float) -> np.ndarray:

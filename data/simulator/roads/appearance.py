@@ -82,11 +82,7 @@ def sample_light(
     azimuth = rng.uniform(0, 2 * math.pi)
     low = kind in ("low_sun", "dusk")
     elevation = rng.uniform(0.10, 0.22) if low else rng.uniform(0.45, 1.15)
-    direction = (
-        math.cos(azimuth) * math.cos(elevation),
-        math.sin(azimuth) * math.cos(elevation),
-        math.sin(elevation),
-    )
+    direction = (math.cos(azimuth) * math.cos(elevation), math.sin(azimuth) * math.cos(elevation), math.sin(elevation))
     gain = rng.uniform(0.85, 1.15)
     sun, ambient, horizon, zenith, cloud, glare = {
         "clear": ((0.95, 0.88, 0.76), (0.30, 0.34, 0.42), (0.62, 0.72, 0.84), (0.10, 0.22, 0.55), 0.45, 0.5),
