@@ -71,7 +71,7 @@ def _tiles(name: str, scenario: ScenarioSummary) -> list[Markup]:
     return [
         stat_tile(
             "latency",
-            format_ms(latency.p50),
+            "–" if latency.p50 is None else format_ms(latency.p50),
             "ms median",
             f"{name} · p99 {format_ms(latency.p99)} · max {format_ms(latency.max)} · n = {latency.samples}",
         ),
