@@ -30,7 +30,7 @@ class Option:
         default_text: how the help describes the default, where the value does not read well.
         group: heading in the help; `declared_options` takes it from the class that declares the field.
         parse: text of the command line -> value, item of a tuple, or (key, value) of a mapping; raises ValueError.
-        is_argument: whether the command line offers it.
+        is_argument: whether the command line offers it; by default if there is a help text.
     """
 
     help: str
@@ -87,6 +87,7 @@ class OptionError(ValueError):
 
 def option(default: Any = MISSING, help: str = "", *, default_factory: Any = MISSING, **declared: Any) -> Any:
     """A dataclass field with the declaration `Option(help, **declared)`."""
+    declared.setdefault("is_argument", bool(help))
     metadata = {_KEY: Option(help, **declared)}
     if default_factory is not MISSING:
         return field(default_factory=default_factory, metadata=metadata)

@@ -60,8 +60,8 @@ def config_from(config: type[Config], namespace: argparse.Namespace, prefix: str
     for field in fields(config):
         if field.name in values:
             continue
-        if hasattr(namespace, prefix + field.name):
-            value = getattr(namespace, prefix + field.name)
+        value = getattr(namespace, prefix + field.name, None)
+        if value is not None:
             given[field.name] = _value(declared[field.name], field.name, hints[field.name], value)
         elif _is_options(hints[field.name]):
             given[field.name] = config_from(hints[field.name], namespace, f"{field.name}.")
@@ -111,7 +111,7 @@ def _add(container: Container, destination: str, option: Option, hint: Any, defa
         keywords["nargs"] = "*" if option.may_be_empty else "+"
     if option.flag == "":
         if default is not MISSING and not is_many:
-            keywords["nargs"] = "?"
+            keywords |= {"nargs": "?", "default": None}  # argparse would convert SUPPRESS like a given text
         container.add_argument(destination, **keywords)
     else:
         container.add_argument(flag, dest=destination, **keywords)

@@ -96,3 +96,15 @@ def test_help_of_a_command_loads_no_decoder_runtime_or_framework(command: str) -
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_argument_of_every_command_has_a_help_text() -> None:
+    (commands,) = [action for action in build_parser("all")._actions if isinstance(action.choices, dict)]
+    for name, parser in commands.choices.items():
+        for action in parser._actions:
+            assert action.help, f"fsd {name}: {action.option_strings or action.dest}"
+
+
+@pytest.mark.parametrize(("command", "argument"), [("profile", "clip"), ("export", "weights")])
+def test_a_positional_argument_that_may_be_left_out_is_then_not_given(command: str, argument: str) -> None:
+    assert getattr(build_parser(command).parse_args([command]), argument, None) is None
