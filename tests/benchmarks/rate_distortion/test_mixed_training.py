@@ -68,7 +68,7 @@ def episode(folder: Path, budget: Budget) -> Episode:
 def test_one_network_learns_from_sets_of_different_shapes_with_separate_memories(tmp_path: Path, weights: Path) -> None:
     groups = [[episode(tmp_path / rate.name / f"S1-{i}-r0", rate) for i in range(2)] for rate in RATES]
     settings = TrainConfig(
-        tmp_path / "run",
+        out=tmp_path / "run",
         initial=weights,
         steps=8,
         clips=2,
