@@ -90,11 +90,7 @@ def tail(clip: Clip, workers: int, ticks: int) -> dict[str, float]:
         run = constant_stream(pipeline, ticks, workers, warm_up=72)
     summary = summarise(run, TICK_MS)
     latency, deadline, resources = summary.latency_ms, summary.deadline, summary.resources
-    metrics: dict[str, float] = {
-        "ticks": ticks,
-        "longest_miss_run": deadline.longest_run,
-        "missed": deadline.misses,
-    }
+    metrics: dict[str, float] = {"ticks": ticks, "longest_miss_run": deadline.longest_run, "missed": deadline.misses}
     for name in ("p50", "p99", "p99.9"):
         value_ms = latency.value(name)
         if value_ms is None:

@@ -33,10 +33,7 @@ TIME_BASE = Fraction(1, 36_000)
 START_STEP = 252  # every camera starts 7 ms after the one before, in units of TIME_BASE
 PERIOD = TIME_BASE.denominator // int(RATE_HZ)
 BITS, BIT_PX = 14, 64
-STREAMS = {
-    "plain": {"preset": "veryfast"},
-    "fastdecode": {"preset": "veryfast", "tune": "fastdecode,zerolatency"},
-}
+STREAMS = {"plain": {"preset": "veryfast"}, "fastdecode": {"preset": "veryfast", "tune": "fastdecode,zerolatency"}}
 SCENES = 2  # four cameras share one encoded scene, each with its own times
 
 

@@ -64,8 +64,5 @@ class RecordingOptions(CameraOptions):
         from fsd.data.frame_source import FrameSource  # loads the decoders, which `--help` does not need
 
         return FrameSource(
-            clip,
-            workers=self.decode_workers,
-            max_age_ns=round(self.max_age_ms * 1e6),
-            max_ticks=self.max_ticks,
+            clip, workers=self.decode_workers, max_age_ns=round(self.max_age_ms * 1e6), max_ticks=self.max_ticks
         )

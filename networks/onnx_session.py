@@ -38,7 +38,7 @@ _PACKAGES = {
 
 _PROVIDER_OPTIONS: dict[str, Callable[[int], dict[str, str]]] = {
     # ACCURACY keeps the file's own precision; OpenVINO would otherwise use bfloat16 where the CPU has it.
-    "openvino": lambda threads: {"device_type": "CPU", "precision": "ACCURACY", "num_of_threads": str(threads)},
+    "openvino": lambda threads: {"device_type": "CPU", "precision": "ACCURACY", "num_of_threads": str(threads)}
 }
 """Device -> options for a number of threads, where the session's own options do not reach the provider."""
 

@@ -59,11 +59,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if not options.json:
         for video in videos:
             print(f"video    {video}")
-    return {
-        **msgspec.to_builtins(result.summary()),
-        "out": str(config.out),
-        "videos": [str(video) for video in videos],
-    }
+    return {**msgspec.to_builtins(result.summary()), "out": str(config.out), "videos": [str(video) for video in videos]}
 
 
 def _print_differences(scores: dict[str, Routes]) -> None:

@@ -6,13 +6,7 @@ from pathlib import Path
 
 from fsd.data.options import OptionError, Options, option
 
-UNITS = {
-    "path_m": "m",
-    "heading_rad": "rad",
-    "speed_mps": "m/s",
-    "curvature_per_m": "1/m",
-    "acceleration_mps2": "m/s²",
-}
+UNITS = {"path_m": "m", "heading_rad": "rad", "speed_mps": "m/s", "curvature_per_m": "1/m", "acceleration_mps2": "m/s²"}
 """What is compared, and its unit; docs/metrics.md defines each. A tolerance can be set for every one."""
 
 

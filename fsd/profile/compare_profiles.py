@@ -42,8 +42,7 @@ def _scenario(old: Path, new: Path, name: str, drift: float) -> ScenarioChange:
     fewest = min(len(before), len(after))
     supported = [rank for rank in RANKS if fewest >= max(samples_needed(rank), 2 * BLOCK_TICKS)]
     return ScenarioChange(
-        samples=(len(before), len(after)),
-        percentiles=tuple(compare(before, after, rank, drift) for rank in supported),
+        samples=(len(before), len(after)), percentiles=tuple(compare(before, after, rank, drift) for rank in supported)
     )
 
 

@@ -12,14 +12,7 @@ from fsd.networks.contract import TensorSpec
 from fsd.networks.devices import CPU_DEVICES
 from fsd.networks.network_cost import NetworkCost
 from fsd.outputs.profile_scenario import MachineStallSummary
-from fsd.outputs.profile_summary import (
-    ColdStart,
-    Execution,
-    MetersFound,
-    ProfiledModelInfo,
-    ProfileSummary,
-    Setting,
-)
+from fsd.outputs.profile_summary import ColdStart, Execution, MetersFound, ProfiledModelInfo, ProfileSummary, Setting
 from fsd.outputs.run_info import ClipInfo
 from fsd.outputs.summary_file import write_summary
 from fsd.profile.config import PACED, ProfileConfig

@@ -27,10 +27,7 @@ def test_ratios_are_of_the_pictures_that_came_in() -> None:
     assert compression_ratios(BUDGETS["B100"], 16, 8192, raw_pixels=97_792).r_px == 1
 
 
-@pytest.mark.parametrize(
-    ("wrong", "fact"),
-    [((61, 80, 4), "80x61"), ((6, 80, 4), "80x6"), ((60, 80, 0), "patch")],
-)
+@pytest.mark.parametrize(("wrong", "fact"), [((61, 80, 4), "80x61"), ((6, 80, 4), "80x6"), ((60, 80, 0), "patch")])
 def test_impossible_budgets_are_refused(wrong: tuple[int, int, int], fact: str) -> None:
     with pytest.raises(ValueError, match=fact):
         Budget("wrong", *wrong)

@@ -178,10 +178,7 @@ def replay(clip: Clip | Path, **settings: Any) -> Replay:
             ages.append(frame_set.age_ns)
             valid.append(frame_set.is_valid)
     shape = (len(numbers), len(CAMERAS))
-    return Replay(
-        *(np.array(rows).reshape(shape) for rows in (numbers, indices, ages, valid)),
-        report=source.report,
-    )
+    return Replay(*(np.array(rows).reshape(shape) for rows in (numbers, indices, ages, valid)), report=source.report)
 
 
 class ClipTools:

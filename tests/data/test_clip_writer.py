@@ -112,11 +112,7 @@ def test_a_folder_that_holds_a_clip_is_not_overwritten(tools: Any, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("images", "timestamp_ns", "command", "fact"),
-    [
-        (2, 0, "none", "2 pictures"),
-        (1, -5, "none", "-5 ns"),
-        (1, 5, "fly", "fly"),
-    ],
+    [(2, 0, "none", "2 pictures"), (1, -5, "none", "-5 ns"), (1, 5, "fly", "fly")],
 )
 def test_a_moment_that_does_not_fit_is_refused(
     tools: Any, tmp_path: Path, images: int, timestamp_ns: int, command: str, fact: str

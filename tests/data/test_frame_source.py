@@ -112,10 +112,7 @@ def test_an_error_in_a_worker_reaches_the_consumer_with_its_cause(
 
     monkeypatch.setattr(camera_cursor, "VideoReader", Failing)
     shown = 0
-    with (
-        pytest.raises(ClipError, match="31 pictures") as caught,
-        FrameSource(three_cameras) as source,
-    ):
+    with pytest.raises(ClipError, match="31 pictures") as caught, FrameSource(three_cameras) as source:
         for _ in source:
             shown += 1
     assert caught.value.camera == "left_pillar"

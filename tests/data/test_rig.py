@@ -14,17 +14,7 @@ import pytest
 from fsd.data.camera_names import ALIASES, canonical_name, fov_deg_in_name
 from fsd.data.errors import RigError
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import (
-    Camera,
-    ClockSpec,
-    Fisheye,
-    FTheta,
-    Pinhole,
-    Pose,
-    Rig,
-    load_rig,
-    save_rig,
-)
+from fsd.data.rig import Camera, ClockSpec, Fisheye, FTheta, Pinhole, Pose, Rig, load_rig, save_rig
 from fsd.data.standard_rigs import canonical_rig
 
 

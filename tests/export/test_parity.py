@@ -39,12 +39,7 @@ def test_a_sound_export_passes(report: ParityReport) -> None:
 
 
 def test_the_report_covers_every_output_and_both_optimiser_settings(report: ParityReport) -> None:
-    assert set(report.comparisons) == {
-        "onnx_fp32",
-        "onnx_fp32_unoptimised",
-        "onnx_int8",
-        "onnx_int8_unoptimised",
-    }
+    assert set(report.comparisons) == {"onnx_fp32", "onnx_fp32_unoptimised", "onnx_int8", "onnx_int8_unoptimised"}
     assert set(report.comparisons["onnx_int8"].max_abs) == set(output_shapes())
     assert report.comparisons["onnx_int8_unoptimised"].ticks == 5
 

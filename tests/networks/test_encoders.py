@@ -3,14 +3,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from fsd.compression.budget import BUDGETS, Budget  # noqa: E402
-from fsd.networks.encoders import (  # noqa: E402
-    EgoEncoder,
-    GeometryEncoder,
-    GridPool,
-    PatchEncoder,
-    RetinaEncoder,
-    normalise_pixels,
-)
+from fsd.networks.encoders import EgoEncoder, GeometryEncoder, GridPool, PatchEncoder, RetinaEncoder, normalise_pixels  # noqa: E402
 
 
 @pytest.mark.parametrize("budget", [*BUDGETS.values(), Budget("odd", 100, 150, 1), Budget("least", 8, 8, 1)])

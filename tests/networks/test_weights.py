@@ -9,14 +9,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 from fsd.data.errors import ModelError  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
-from fsd.networks.weights import (  # noqa: E402
-    load_weights,
-    mean_weights,
-    read_header,
-    save_weights,
-    untrained,
-    weights_sha256,
-)
+from fsd.networks.weights import load_weights, mean_weights, read_header, save_weights, untrained, weights_sha256  # noqa: E402
 
 
 def test_weights_come_back_as_they_were(tiny_config: NetworkConfig, tmp_path: Path) -> None:

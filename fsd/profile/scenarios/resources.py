@@ -12,12 +12,7 @@ import numpy as np
 from fsd.meters.cpu_steal import cpu_steal, cpu_steal_s
 from fsd.meters.power import EnergyMeter
 from fsd.meters.quantity import measured, unavailable
-from fsd.outputs.profile_scenario import (
-    Energy,
-    MemoryUse,
-    MeterEnergy,
-    Resources,
-)
+from fsd.outputs.profile_scenario import Energy, MemoryUse, MeterEnergy, Resources
 from fsd.profile.stats.memory_growth import memory_growth
 
 INTERVAL_S = 0.5

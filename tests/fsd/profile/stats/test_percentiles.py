@@ -8,12 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsd.outputs.profile_scenario import Percentiles
-from fsd.profile.stats.percentiles import (
-    percentile,
-    samples_above_bound,
-    samples_needed,
-    summarise_percentiles,
-)
+from fsd.profile.stats.percentiles import percentile, samples_above_bound, samples_needed, summarise_percentiles
 
 
 @pytest.mark.parametrize(("rank", "needed"), [(50.0, 11), (90.0, 64), (99.0, 662)])
