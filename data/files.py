@@ -5,7 +5,7 @@ The content goes to `<name>.part` beside the file, which is renamed at the end. 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -17,7 +17,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield unfinished
         unfinished.replace(path)
     except BaseException:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is the one that matters
+            unfinished.unlink(missing_ok=True)
         raise
 
 

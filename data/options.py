@@ -11,6 +11,8 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from fsd.data.errors import UsageError
+
 _KEY = "option"
 
 
@@ -77,7 +79,7 @@ class Option:
         return None if is_inside else f"must be {' and '.join(given)}{self.unit and ' '}{self.unit}, got {item}"
 
 
-class OptionError(ValueError):
+class OptionError(UsageError, ValueError):
     """An option has a value that it cannot have: `name` is the field, `problem` the rest of the sentence."""
 
     def __init__(self, name: str, problem: str) -> None:

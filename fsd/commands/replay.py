@@ -41,8 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     """Replay, and print the summary."""
+    batch = config_from(BatchOptions, options)
     if len(options.clips) > 1:
-        return _run_many(options)
+        return _run_many(options, batch)
     config = config_from(ReplayConfig, options, clip=options.clips[0])
     from fsd.replay.replay import replay
 
@@ -52,9 +53,8 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     return summary
 
 
-def _run_many(options: argparse.Namespace) -> dict[str, Any]:
+def _run_many(options: argparse.Namespace, batch: BatchOptions) -> dict[str, Any]:
     template = config_from(ReplayConfig, options, clip=options.clips[0])
-    batch = config_from(BatchOptions, options)
     if template.cameras is not None:
         raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
     from fsd.replay.batch import replay_many
@@ -62,7 +62,7 @@ def _run_many(options: argparse.Namespace) -> dict[str, Any]:
     outcomes = replay_many(options.clips, template, batch.workers, batch.shard, batch.force, _print_outcome)
     good = sum(outcome.is_good for outcome in outcomes)
     if not options.json:
-        print(f"{good} of {len(outcomes)} recordings replayed into {template.out}")
+        print(f"{good} of {len(outcomes)} recordings are complete in {template.out}")
     code = 0 if good == len(outcomes) else ClipError.exit_code
     return {"recordings": [asdict(outcome) for outcome in outcomes], "exit_code": code}
 
@@ -104,12 +104,6 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     video = viewer.video if viewer else {}
     for how in sorted(set(video.values()) - {"passed through"}):
         print(f"  mcap video   {', '.join(name for name, each in video.items() if each == how)}: {how}")
-    wanted = {
-        "overlay.mp4": config.overlay,
-        "report.html": config.report,
-        "drive.mcap": viewer and viewer.file,
-        LAYOUT_FILE: viewer and viewer.file,
-        "drive.rrd": config.rerun,
-    }
-    files = ["plan.parquet", "ticks.parquet", "summary.json", *(name for name, is_there in wanted.items() if is_there)]
+    files = ["plan.parquet", "ticks.parquet", "summary.json", "overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE]
+    files = [name for name in (*files, "drive.rrd") if (config.out / name).exists()]
     print(f"  written      {config.out}/{' '.join(files)}")

@@ -14,7 +14,7 @@ from fsd.compare.page import write_comparison_page
 from fsd.data.errors import UsageError
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.outputs.compare_summary import ComparedRun, ComparedRuns, CompareSummary, Spread
-from fsd.outputs.run_folder import Run, load_run
+from fsd.outputs.run_folder import Run, load_run, writing_to
 from fsd.outputs.run_info import time_percentiles
 from fsd.scoring.baseline_plans import wrapped
 
@@ -75,7 +75,8 @@ def compare_replays(config: CompareConfig) -> CompareSummary:
     result = _result(comparison, config.tolerance)
     if config.page is not None:
         timestamp_ns = comparison.a.timestamp_ns[comparison.rows_a]
-        write_comparison_page(config.page, timestamp_ns, comparison.differences, result)
+        with writing_to(config.page.parent):
+            write_comparison_page(config.page, timestamp_ns, comparison.differences, result)
     return result
 
 

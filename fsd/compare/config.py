@@ -44,6 +44,8 @@ class CompareConfig(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.page is not None and self.page.suffix != ".html":  # no table of a run is overwritten
+            raise OptionError("page", f"must end in .html, got {self.page}")
         for name in self.tolerance:
             if name not in UNITS:
                 raise OptionError("tolerance", f"has no difference called {name!r}; use {', '.join(UNITS)}")

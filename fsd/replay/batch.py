@@ -15,6 +15,7 @@ from pathlib import Path
 from fsd.data.errors import FsdError, UsageError
 from fsd.data.files import write_text
 from fsd.outputs.replay_summary import ReplaySummary
+from fsd.outputs.run_folder import make_result_folder
 from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
 from fsd.replay.config import ReplayConfig, Shard
 from fsd.replay.fingerprint import fingerprint
@@ -69,6 +70,7 @@ def replay_many(
         replace(template, clip=clip, out=template.out / name) for clip, name in zip(clips, _names(clips), strict=True)
     ]
     mine = configs[shard.index :: shard.count]
+    make_result_folder(template.out)
     outcomes: dict[str, Outcome] = {}
     with ThreadPoolExecutor(workers) as pool:
         pending = [pool.submit(_replay_in_process, config, force) for config in mine]
@@ -77,7 +79,6 @@ def replay_many(
             outcomes[outcome.clip] = outcome
             progress(outcome)
     ordered = [outcomes[str(config.clip)] for config in mine]
-    template.out.mkdir(parents=True, exist_ok=True)
     name = "batch.json" if shard.count == 1 else f"batch-{shard.index}-of-{shard.count}.json"
     write_text(template.out / name, json.dumps([asdict(outcome) for outcome in ordered], indent=1) + "\n")
     return ordered
@@ -96,8 +97,11 @@ def _names(clips: Sequence[Path]) -> list[str]:
 
 def _replay_in_process(config: ReplayConfig, force: bool) -> Outcome:
     before = _read_summary(config)
-    reason = "" if before is None else "--force" if force else _difference(config, before)
-    if before is not None and not reason:
+    if before is None:
+        unread = (config.out / SUMMARY_FILE).exists()
+        return replace(_replay_anew(config), reason="this version cannot read the earlier summary" if unread else "")
+    reason = "--force" if force else _difference(config, before)
+    if not reason:
         return _outcome(config, before, "kept", "same recording, settings, model and version")
     return replace(_replay_anew(config), reason=reason)
 
@@ -113,11 +117,11 @@ def _difference(config: ReplayConfig, before: ReplaySummary) -> str:
     except (OSError, FsdError) as error:  # the replay itself will say more
         return f"the earlier run cannot be compared: {error}"
     differing = [name for name in now.__struct_fields__ if getattr(now, name) != getattr(before.made_from, name, None)]
-    return f"the earlier run has another {' and '.join(differing)}" if differing else ""
+    return f"the earlier run has a different {' and '.join(differing)}" if differing else ""
 
 
 def _replay_anew(config: ReplayConfig) -> Outcome:
-    (config.out / SUMMARY_FILE).unlink(missing_ok=True)
+    (config.out / ERROR_FILE).unlink(missing_ok=True)
     process = multiprocessing.get_context("spawn").Process(target=_replay_or_exit, args=(config,))
     process.start()
     process.join()
@@ -132,7 +136,6 @@ def _replay_anew(config: ReplayConfig) -> Outcome:
 
 
 def _replay_or_exit(config: ReplayConfig) -> None:
-    (config.out / ERROR_FILE).unlink(missing_ok=True)
     try:
         replay(config, show_progress=False)
     except FsdError as error:

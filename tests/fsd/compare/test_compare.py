@@ -107,3 +107,15 @@ def test_differences_that_are_zero_at_every_tick_are_not_drawn(a: Path, swerving
         name in checked(tmp_path / "page.html").text for name in ("heading", "speed", "curvature", "acceleration")
     )
     assert (tmp_path / "page.html").read_text().count('<figure class="chart"') == 1
+
+
+def test_a_page_never_replaces_a_table(a: Path, swerving: Path) -> None:
+    before = (a / "plan.parquet").read_bytes()
+    assert main(["compare", str(a), str(swerving), "--page", str(a / "plan.parquet")]) == 2
+    assert (a / "plan.parquet").read_bytes() == before
+
+
+def test_a_page_that_cannot_be_written_is_an_output_error(a: Path, swerving: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for page in (tmp_path / "file" / "page.html", tmp_path / "missing" / "page.html"):
+        assert main(["compare", str(a), str(swerving), "--page", str(page)]) == 6

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fsd.cli import main
-from fsd.data.errors import UsageError
+from fsd.data.errors import OutputError, UsageError
+from fsd.outputs.run_folder import load_run
 from fsd.replay.batch import replay_many
 from fsd.replay.config import ReplayConfig, Shard
 
@@ -21,6 +22,14 @@ def drives(small_clip: Path, tmp_path: Path) -> list[Path]:
     folders[1].mkdir()
     shutil.copytree(small_clip, folders[2])
     return folders
+
+
+def refused(words: list[str]) -> int:
+    """The exit code, also where the parser ends the program."""
+    try:
+        return main(words)
+    except SystemExit as ended:
+        return int(ended.code or 0)
 
 
 def template(tmp_path: Path) -> ReplayConfig:
@@ -98,3 +107,25 @@ def test_the_command_line_says_how_many_were_good(
     printed = capsys.readouterr()
     assert "2 of 3" in printed.out
     assert str(drives[1]) in printed.err
+
+
+def test_a_recording_that_cannot_be_read_any_more_does_not_cost_its_earlier_results(
+    drives: list[Path], tmp_path: Path
+) -> None:
+    replay_many(drives[:1], template(tmp_path))
+    for video in drives[0].glob("*.mp4"):
+        video.write_bytes(b"no video")
+    (outcome,) = replay_many(drives[:1], template(tmp_path))
+    assert outcome.status == "failed"
+    assert load_run(tmp_path / "out" / "monday").summary.status == "complete"
+
+
+def test_a_file_in_place_of_the_result_folder_is_an_output_error(drives: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(OutputError, match="out"):
+        replay_many(drives, template(tmp_path))
+
+
+@pytest.mark.parametrize("option", [["--workers", "0"], ["--shard", "3/2"]])
+def test_the_options_of_a_batch_are_checked_for_a_single_recording_too(option: list[str], small_clip: Path) -> None:
+    assert refused(["replay", str(small_clip), *option]) == 2
