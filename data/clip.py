@@ -44,6 +44,11 @@ class Clip:
     notes: tuple[str, ...] = ()
     steering: SteeringTrack | None = None
 
+    @property
+    def videos(self) -> tuple[Path, ...]:
+        """All video files."""
+        return tuple(part for stream in self.streams if stream is not None for part in stream.parts)
+
 
 def open_clip(path: Path, cameras: Mapping[str, Path] | None = None) -> Clip:
     """Open a clip folder, a plain folder of videos or part files, a single video, or videos named by hand.

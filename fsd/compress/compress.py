@@ -44,8 +44,7 @@ def compress(config: CompressConfig, show_progress: bool = True) -> CompressSumm
     """
     clip = open_clip(config.clip, config.cameras)
     budget = policy_budget(config.policy, parse_budget(config.budget))
-    inputs = [part for stream in clip.streams if stream is not None for part in stream.parts]
-    make_result_folder(config.out, ("mosaic.png", "compress.html"), inputs)
+    make_result_folder(config.out, ("mosaic.png", "compress.html"), clip.videos)
     policy = make_policy(config.policy, clip.rig)
     compressor = Compressor(clip.rig, budget, policy)
     record = CompressRecord(clip, budget, config.policy, policy.uses_sweep)

@@ -1,6 +1,6 @@
 """Result folders: make one, and read back what a replay wrote, finished or not."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
 from fsd.outputs.tables import STAGES, TRAJECTORY_COLUMNS
 
 
-def make_result_folder(folder: Path, stale: Iterable[str] = (), inputs: Iterable[Path] = ()) -> None:
+def make_result_folder(folder: Path, stale: Collection[str] = (), inputs: Collection[Path] = ()) -> None:
     """Make a folder for results, and delete the files of an earlier run that this run may not write.
 
     Args:
@@ -25,7 +25,6 @@ def make_result_folder(folder: Path, stale: Iterable[str] = (), inputs: Iterable
         UsageError: a result would replace an input.
         OutputError: the folder cannot be made or changed.
     """
-    stale = tuple(stale)
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in stale:

@@ -19,8 +19,7 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
         ModelError: this installation has no packaged model, and `config` names none.
         OSError: a file of the recording or of the model cannot be read.
     """
-    files = _recording_files(config)
-    stats = [(str(path.resolve()), stat.st_size, stat.st_mtime_ns) for path in files for stat in (path.stat(),)]
+    stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in _recording_files(config)]
     settings = {
         name: value for name, value in asdict(config).items() if name not in ("clip", "out", "model", "adapter")
     }

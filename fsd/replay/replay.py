@@ -53,11 +53,9 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
         raise UsageError(f"`--rerun` needs the package rerun-sdk, 170 MB to download:\n  {install_line('rerun')}")
     clip = open_clip(config.clip, config.cameras)
     planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
-    made_from = fingerprint(config)
-    inputs = [part for stream in clip.streams if stream is not None for part in stream.parts]
-    make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"), inputs)
+    make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"), clip.videos)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
-    record.made_from = made_from
+    record.made_from = fingerprint(config)
     worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
 
     def report(status: Status, error: BaseException | None) -> ReplaySummary:
