@@ -23,9 +23,10 @@ from statistics import median
 
 import numpy as np
 
-from fsd.data.clip import Clip, open_clip
+from fsd.data.clip import Clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import RATE_HZ, TICK_MS
+from fsd.data.open_clip import open_clip
 from fsd.outputs.tables import ResultTables
 from fsd.profile.descriptions import describe_cpu_steal
 from fsd.profile.scenarios.machine_stalls import measure_stalls, merge_stalls

@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from fsd.data.clip import open_clip
 from fsd.data.errors import ModelError, SimulatorError
+from fsd.data.open_clip import open_clip
 from fsd.data.simulator.record import RecordConfig, record
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.drive.drive import DriveConfig, drive

@@ -20,9 +20,10 @@ from statistics import median
 import av
 import numpy as np
 
-from fsd.data.clip import Clip, open_clip
+from fsd.data.clip import Clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.open_clip import open_clip
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish, spread

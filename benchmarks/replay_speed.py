@@ -19,8 +19,9 @@ from statistics import median
 import av
 import numpy as np
 
-from fsd.data.clip import Clip, open_clip
+from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.open_clip import open_clip
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fsd.data.camera_stream import CameraStream
+from fsd.data.camera_stream import CameraStream, Picture
 from fsd.data.errors import ClipError, FsdError
 from fsd.data.frames import Frame
+from fsd.data.picture_times import timed_pictures
 from fsd.data.planes import frame_of
 from fsd.data.sync_report import CameraCounters
-from fsd.data.video_reader import Picture, VideoReader
 
 STRIDE_PX = 32
 """One pixel in a thousand is compared: 2 µs per frame, and a moving picture differs in one of them at once."""
@@ -39,7 +39,7 @@ class CameraCursor:
         self._stop = stop
         self._counters = counters
         self._frozen = FrozenCamera()
-        self._pictures = iter(VideoReader(stream, counters))
+        self._pictures = timed_pictures(stream, counters)
         self._current: Picture | None = None
         self._frame: Frame | None = None
         self._next: Picture | None = None

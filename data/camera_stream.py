@@ -1,47 +1,64 @@
-"""One camera of a clip: its files, clock and picture size, as `VideoReader` needs them."""
+"""One camera of a clip, wherever its pictures are: what `FrameSource` needs to know, and how to read them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fsd.data.clock import SECOND_NS, Timestamps, floor_ns
+from fsd.data.sync_report import CameraCounters
+
+if TYPE_CHECKING:
+    import av
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture: its place in the recording, counted from 0, and its time."""
+
+    index: int
+    timestamp_ns: int
+    picture: "av.VideoFrame"
+
+
+@dataclass(frozen=True, kw_only=True)
 class CameraStream:
-    """The recording of one camera: one video file, or several part files in order.
+    """The recording of one camera; `VideoStream`, `ImageStream` and others say where the pictures are.
 
     Attributes:
         name: canonical.
-        parts: the files, in order.
         width_px, height_px: of the upright pictures.
-        codec: of the first part, as FFmpeg names it.
+        codec: as FFmpeg names it.
         rate_hz: nominal frames per second, exact.
-        has_times: the containers carry times; if not, times are the frame's index over `rate_hz`.
-        timestamps: authoritative times, where there is a file of them.
-        overlap_frames: number of frames at the start of every later part that repeat the end of the part before.
-        parts_continue: container times of a part continue those of the part before, instead of starting anew.
-        shift_ns: added to container times.
-        start_ns, end_ns: estimated times of the first and the last frame, from headers; None where they are not known.
+        timestamps: authoritative times, where there is a table of them.
+        start_ns, end_ns: estimated times of the first and the last frame; None where they are not known.
+        jitter_ns: how far the steps from frame to frame stray from their mean, largest of those looked at; 0 for exact
+            or unknown times.
     """
 
     name: str
-    parts: tuple[Path, ...]
     width_px: int
     height_px: int
     codec: str
     rate_hz: Fraction
-    has_times: bool = True
     timestamps: Timestamps | None = None
-    overlap_frames: int = 0
-    parts_continue: bool = False
-    shift_ns: int = 0
     start_ns: int | None = None
     end_ns: int | None = None
+    jitter_ns: int = 0
+
+    def pictures(self, counters: CameraCounters) -> Iterator[Picture]:
+        """Decode all pictures in order. Times may fall or stray; `timed_pictures` sees to that."""
+        raise NotImplementedError
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold the pictures, in order; there is at least one."""
+        raise NotImplementedError
 
     @property
     def path(self) -> Path:
-        return self.parts[0]
+        return self.files[0]
 
     @property
     def period_ns(self) -> int:

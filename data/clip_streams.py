@@ -1,4 +1,4 @@
-"""Make a `CameraStream` of the files of each camera: headers, times, part files, one clock for all.
+"""Make a `VideoStream` of the files of each camera: headers, times, part files, one clock for all.
 
 Assumptions are added to `notes`, as sentences for display.
 """
@@ -8,17 +8,20 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from fsd.data.camera_stream import CameraStream
 from fsd.data.clock import MAX_GAP_NS, Timestamps, csv_columns, floor_ns, load_timestamps
 from fsd.data.errors import ClipError
 from fsd.data.frames import CAMERAS
 from fsd.data.part_overlap import overlap_frames
 from fsd.data.recording_files import RecordingFiles
+from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Rig
 from fsd.data.video_probe import VideoInfo, probe
+from fsd.data.video_stream import VideoStream
 
 
-def camera_streams(files: RecordingFiles, folder: Path, rig: Rig | None, notes: list[str]) -> dict[str, CameraStream]:
+def camera_streams(
+    files: RecordingFiles, folder: Path, rig: Rig | None, notes: list[str], options: CameraOptions
+) -> dict[str, VideoStream]:
     """The streams of a clip by canonical camera name.
 
     Args:
@@ -26,6 +29,7 @@ def camera_streams(files: RecordingFiles, folder: Path, rig: Rig | None, notes: 
         folder: of the clip, where timestamp files may lie.
         rig: as described, for the rate of videos without times; None where it is assumed.
         notes: sentences that state what was assumed are appended.
+        options: rate of videos without times, and whether all cameras start together.
 
     Raises:
         ClipError: a file is broken or does not match the others.
@@ -65,7 +69,7 @@ def _find_timestamps(name: str, infos: list[VideoInfo], folder: Path, notes: lis
 
 def _stream(
     name: str, infos: list[VideoInfo], timestamps: Timestamps | None, overlap: int, rig: Rig | None, notes: list[str]
-) -> CameraStream:
+) -> VideoStream:
     first = infos[0]
     for info in infos[1:]:
         if sorted((info.width_px, info.height_px)) != sorted((first.width_px, first.height_px)):
@@ -86,7 +90,7 @@ def _stream(
         end_ns: int | None = int(timestamps.timestamp_ns[-1])
     else:
         start_ns, end_ns = _header_span_ns(infos, overlap, rate_hz)
-    return CameraStream(
+    return VideoStream(
         name=name,
         parts=tuple(info.path for info in infos),
         width_px=first.width_px,
@@ -125,7 +129,7 @@ def _header_span_ns(infos: list[VideoInfo], overlap: int, rate_hz: Fraction) -> 
     return floor_ns(start_s), floor_ns(max(start_s, end_s - 1 / rate_hz))
 
 
-def _on_one_clock(streams: dict[str, CameraStream], notes: list[str]) -> dict[str, CameraStream]:
+def _on_one_clock(streams: dict[str, VideoStream], notes: list[str]) -> dict[str, VideoStream]:
     """Put cameras that only have container times on the clock of those with timestamp files."""
     filed = [stream for stream in streams.values() if stream.timestamps is not None]
     others = [name for name, stream in streams.items() if stream.timestamps is None]

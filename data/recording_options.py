@@ -42,6 +42,17 @@ class CameraOptions(Options):
         default_text="as the file names say",
         parse=camera_pair,
     )
+    rate_hz: float | None = option(
+        None,
+        "frames per second of videos that carry no times, such as raw .hevc streams",
+        unit="Hz",
+        at_least=1,
+        at_most=1000,
+        default_text="the format's own, or a guess from the header",
+    )
+    align_start: bool = option(
+        False, "let all cameras start at the same time, for videos whose clocks count from different starts"
+    )
     decode_workers: int = option(2, "threads that decode video, each serving several cameras", at_least=1)
 
 

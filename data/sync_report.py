@@ -20,7 +20,8 @@ class CameraCounters:
         max_age_ns: oldest frame shown; mean_age_ns: over the ticks where the camera was valid.
         duplicate_times, backwards_times: container times equal to, or earlier than, one before. A frame with a
             backwards time is not shown.
-        gaps, max_gap_ns: steps from frame to frame of more than 1.5 nominal periods, and the longest step.
+        stray_times: single frames with a time far ahead of their neighbours', not shown.
+        gaps, max_gap_ns: steps from frame to frame that hold at least one missing frame, and the longest step.
         corrupt_packets, corrupt_frames: refused, or repaired, by the decoder; lost_frames: never decoded.
         truncated_files: files that ended in a read error.
         untimed_frames: without a container time of their own; frames_without_row, rows_without_frame: mismatch
@@ -41,6 +42,7 @@ class CameraCounters:
     mean_age_ns: int = 0
     duplicate_times: int = 0
     backwards_times: int = 0
+    stray_times: int = 0
     gaps: int = 0
     max_gap_ns: int = 0
     corrupt_packets: int = 0
@@ -67,6 +69,7 @@ _FAULTS = {
     "ticks_stale": "{} ticks with a stale frame",
     "duplicate_times": "{} frames with the time of the frame before",
     "backwards_times": "{} frames with a time before that of an earlier frame, not shown",
+    "stray_times": "{} frames with a time far ahead of the others, not shown",
     "gaps": "{} gaps between frames",
     "corrupt_packets": "{} packets that could not be decoded",
     "corrupt_frames": "{} damaged pictures",

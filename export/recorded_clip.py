@@ -13,9 +13,9 @@ import numpy as np
 from fsd.compression.budget import Budget
 from fsd.compression.compressor import Compressor
 from fsd.compression.tick import CompressedTick
-from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError
 from fsd.data.frame_source import FrameSource
+from fsd.data.open_clip import open_clip
 from fsd.networks.input_buffers import TickInput
 
 KEEP_BYTES = 2**30

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from fsd.compare.config import CompareConfig as CompareConfig
     from fsd.compression.compressor import Compressor as Compressor
     from fsd.data.clip import Clip as Clip
-    from fsd.data.clip import open_clip as open_clip
     from fsd.data.clip_writer import ClipWriter as ClipWriter
     from fsd.data.errors import FsdError as FsdError
     from fsd.data.frame_source import FrameSource as FrameSource
+    from fsd.data.open_clip import open_clip as open_clip
     from fsd.data.rig import Rig as Rig
     from fsd.data.rig import load_rig as load_rig
     from fsd.replay.config import ReplayConfig as ReplayConfig
@@ -46,7 +46,7 @@ _MODULES = {
     "__version__": "fsd.version",
     "compare_replays": "fsd.compare.compare",
     "load_rig": "fsd.data.rig",
-    "open_clip": "fsd.data.clip",
+    "open_clip": "fsd.data.open_clip",
     "open_planner": "fsd.third_party.open_planner",
     "replay_clip": "fsd.replay.replay",
 }

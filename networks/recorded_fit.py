@@ -9,10 +9,10 @@ import os
 import msgspec
 import numpy as np
 
-from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError, UsageError
 from fsd.data.files import write_bytes
 from fsd.data.frames import RATE_HZ
+from fsd.data.open_clip import open_clip
 from fsd.data.steering import SteeringGeometry
 from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import find_episodes

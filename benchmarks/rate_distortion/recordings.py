@@ -23,10 +23,10 @@ from fsd.compression.budget import PATCH_PX
 from fsd.compression.frame_selection import FrameSelection, SceneCuts
 from fsd.compression.policies import policy_budget
 from fsd.compression.tick import CompressedTick
-from fsd.data.clip import open_clip
 from fsd.data.files import write_text
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import GRID_COLUMNS, FrameSet
+from fsd.data.open_clip import open_clip
 from rate_distortion.novelty import NoveltyDetector, NoveltyRecall, area_mean
 from rate_distortion.pooling import Rectangle
 from rate_distortion.scene_cuts import PySceneCuts, has_pyscenedetect

@@ -20,9 +20,10 @@ from fsd.compression.budget import ALL_BLOCKS
 from fsd.compression.compressor import Compressor
 from fsd.compression.policies import make_policy, make_selection, policy_budget
 from fsd.compression.tick import CompressedTick
-from fsd.data.clip import Clip, open_clip
+from fsd.data.clip import Clip
 from fsd.data.files import replacing
 from fsd.data.frames import RATE_HZ, FrameSet
+from fsd.data.open_clip import open_clip
 from fsd.outputs.compress_summary import CompressSummary, MosaicTick
 from fsd.outputs.journal import TableJournal
 from fsd.outputs.run_folder import make_result_folder
@@ -42,9 +43,9 @@ def compress(config: CompressConfig, show_progress: bool = True) -> CompressSumm
         FsdError: the run failed; what was compressed until then is in `config.out`.
         KeyboardInterrupt: likewise, on Ctrl-C.
     """
-    clip = open_clip(config.clip, config.cameras)
+    clip = open_clip(config.clip, config)
     budget = policy_budget(config.policy, parse_budget(config.budget))
-    make_result_folder(config.out, ("mosaic.png", "compress.html"), clip.videos)
+    make_result_folder(config.out, ("mosaic.png", "compress.html"), clip.files)
     policy = make_policy(config.policy, clip.rig)
     compressor = Compressor(clip.rig, budget, policy)
     record = CompressRecord(clip, budget, config.policy, policy.uses_sweep)

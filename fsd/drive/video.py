@@ -64,7 +64,11 @@ def film(pool: DriverPool, spec: str, scenario: str, seed: int, path: Path) -> P
 def _clip(rig: Rig, name: str) -> Clip:
     """A stand-in for a recording, with what the overlay needs: rig and image sizes."""
     streams = tuple(
-        None if camera is None else CameraStream(camera.name, (), camera.width_px, camera.height_px, "", RATE_HZ)
+        None
+        if camera is None
+        else CameraStream(
+            name=camera.name, width_px=camera.width_px, height_px=camera.height_px, codec="", rate_hz=RATE_HZ
+        )
         for camera in map(rig.camera, CAMERAS)
     )
     return Clip(name, Path(), "simulated", rig, False, streams)

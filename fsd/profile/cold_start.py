@@ -24,7 +24,8 @@ def measure_cold_start(clip: Path, config: ProfileConfig) -> ColdStart:
         ClipError: the child failed; includes its message.
     """
     settings = {
-        name: getattr(config, name) for name in ("cameras", "model", "adapter", "device", "threads", "decode_workers")
+        name: getattr(config, name)
+        for name in ("cameras", "rate_hz", "align_start", "model", "adapter", "device", "threads", "decode_workers")
     }
     arguments = json.dumps({"clip": clip, **settings}, default=str)
     # -P: a folder `compression` in the current folder would hide the standard library's module of that name.
@@ -45,7 +46,8 @@ def measure_cold_start(clip: Path, config: ProfileConfig) -> ColdStart:
 
 def report_first_plan() -> None:
     """In the child: plan one tick and print the time of each step, on the monotonic clock that both processes share."""
-    from fsd.data.clip import open_clip
+    from fsd.data.open_clip import open_clip
+    from fsd.data.recording_options import CameraOptions
     from fsd.profile.scenarios.runs import first_plan_ms
     from fsd.profile.scenarios.timed_pipeline import TimedPipeline
     from fsd.third_party.open_planner import open_planner
@@ -53,7 +55,8 @@ def report_first_plan() -> None:
     imported_ns = time.monotonic_ns()
     given = json.loads(sys.argv[1])
     cameras = given["cameras"] and {name: Path(path) for name, path in given["cameras"].items()}
-    clip = open_clip(Path(given["clip"]), cameras)
+    options = CameraOptions(cameras=cameras, rate_hz=given["rate_hz"], align_start=given["align_start"])
+    clip = open_clip(Path(given["clip"]), options)
     model, adapter = (given[name] and Path(given[name]) for name in ("model", "adapter"))
     planner = open_planner(clip.rig, model, adapter, given["threads"], given["device"])
     loaded_ns = time.monotonic_ns()

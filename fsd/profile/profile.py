@@ -11,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from fsd.data.clip import Clip, open_clip
+from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
 from fsd.data.frames import TICK_S
+from fsd.data.open_clip import open_clip
 from fsd.meters.power import EnergyMeter
 from fsd.outputs.profile_scenario import MachineStallSummary
 from fsd.outputs.profile_summary import ProfiledModelInfo, ProfileSummary, Setting
@@ -44,7 +45,7 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
         KeyboardInterrupt: the paced run was interrupted; its samples until then are written.
     """
     with ExitStack() as stack:
-        clip = open_clip(_clip_path(config, stack), config.cameras)
+        clip = open_clip(_clip_path(config, stack), config)
         # First, so that an unusable model or device is reported before any measurement.
         planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
         make_result_folder(config.out)

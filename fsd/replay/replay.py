@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from fsd.data.clip import Clip, open_clip
+from fsd.data.clip import Clip
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import UsageError
 from fsd.data.frames import FrameSet
+from fsd.data.open_clip import open_clip
 from fsd.extras import install_line
 from fsd.meters.energy_count import energy_count
 from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
@@ -51,9 +52,9 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     """
     if config.rerun and importlib.util.find_spec("rerun") is None:  # checked before anything is computed
         raise UsageError(f"`--rerun` needs the package rerun-sdk, 170 MB to download:\n  {install_line('rerun')}")
-    clip = open_clip(config.clip, config.cameras)
+    clip = open_clip(config.clip, config)
     planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
-    make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"), clip.videos)
+    make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"), clip.files)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
     record.made_from = fingerprint(config)
     worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None

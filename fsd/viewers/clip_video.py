@@ -18,6 +18,7 @@ from fsd.data.errors import ClipError
 from fsd.data.frames import RATE_HZ, Frame
 from fsd.data.planes import picture_of
 from fsd.data.video_probe import opened
+from fsd.data.video_stream import VideoStream
 
 ANNEX_B = {"h264": ("h264_mp4toannexb", "h264"), "hevc": ("hevc_mp4toannexb", "h265")}
 """Codec -> the bitstream filter that turns a packet into a message, and the viewer's name of the codec."""
@@ -47,6 +48,8 @@ class _Packet:
 
 def why_not_passed_through(stream: CameraStream) -> str | None:
     """Why a camera's own packets cannot be used; None if they can."""
+    if not isinstance(stream, VideoStream):
+        return "its images are not in video files"
     if stream.codec not in ANNEX_B:
         return f"its codec is {stream.codec}"
     for part in stream.parts:
@@ -90,7 +93,10 @@ class ClipVideo:
             if stream is not None:
                 why = why_not_passed_through(stream)
                 self.how[stream.name] = "passed through" if why is None else f"encoded anew: {why}"
-                self._videos[index] = PassedVideo(stream) if why is None else EncodedVideo(stream)
+                if why is None and isinstance(stream, VideoStream):
+                    self._videos[index] = PassedVideo(stream)
+                else:
+                    self._videos[index] = EncodedVideo(stream)
 
     @property
     def indices(self) -> tuple[int, ...]:
@@ -129,7 +135,7 @@ class PassedVideo:
 
     scale = 1.0
 
-    def __init__(self, stream: CameraStream) -> None:
+    def __init__(self, stream: VideoStream) -> None:
         self._stream = stream
         self._codec = ANNEX_B[stream.codec][1]
         self._packets = _numbered(stream)
@@ -207,7 +213,7 @@ class EncodedVideo:
         """Nothing to do: the encoder holds no image back."""
 
 
-def _numbered(stream: CameraStream) -> Generator[_Packet, None, None]:
+def _numbered(stream: VideoStream) -> Generator[_Packet, None, None]:
     """All packets of a camera with the index of their image, parts joined.
 
     Where parts overlap, the first image of the later part repeats the last one of the earlier part. Later images depend

@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fsd.data.clip import Clip, open_clip
+from fsd.data.clip import Clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS
+from fsd.data.open_clip import open_clip
 from fsd.data.sync_report import SyncReport
 
 BIT_ROWS, BIT_COLUMNS = 3, 4

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError, RigError
 from fsd.data.frames import CAMERAS
+from fsd.data.open_clip import open_clip
+from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import FTheta, Pinhole, Rig, save_rig
 from fsd.data.standard_rigs import canonical_rig
 
@@ -87,7 +88,7 @@ def test_a_single_file_is_a_clip(tools: Any, tmp_path: Path) -> None:
 def test_videos_may_be_named_by_hand(tools: Any, tmp_path: Path) -> None:
     make(tools, tmp_path, "a.mp4", "elsewhere/b.mp4")
     cameras = {"front_main": Path("a.mp4"), "CAM_BACK": tmp_path / "elsewhere" / "b.mp4"}
-    clip = open_clip(tmp_path, cameras)
+    clip = open_clip(tmp_path, CameraOptions(cameras=cameras))
     assert clip.format == "mapping"
     assert [stream.path.name for stream in clip.streams if stream] == ["a.mp4", "b.mp4"]
 
@@ -95,19 +96,19 @@ def test_videos_may_be_named_by_hand(tools: Any, tmp_path: Path) -> None:
 def test_naming_by_hand_works_beside_a_rig(tools: Any, tmp_path: Path) -> None:
     make(tools, tmp_path, "a.mp4")
     save_rig(canonical_rig(128, 96), tmp_path / "rig.json")
-    clip = open_clip(tmp_path, {"rear": Path("a.mp4")})
+    clip = open_clip(tmp_path, CameraOptions(cameras={"rear": Path("a.mp4")}))
     assert not clip.rig_is_assumed
 
 
 def test_naming_an_unknown_camera_lists_the_known_ones(tools: Any, tmp_path: Path) -> None:
     make(tools, tmp_path, "a.mp4")
     with pytest.raises(ClipError, match=r"roof.*front_main.*rear"):
-        open_clip(tmp_path, {"roof": Path("a.mp4")})
+        open_clip(tmp_path, CameraOptions(cameras={"roof": Path("a.mp4")}))
 
 
 def test_naming_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"b\.mp4"):
-        open_clip(tmp_path, {"rear": Path("b.mp4")})
+        open_clip(tmp_path, CameraOptions(cameras={"rear": Path("b.mp4")}))
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:

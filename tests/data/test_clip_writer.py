@@ -7,12 +7,12 @@ import av
 import numpy as np
 import pytest
 
-from fsd.data.clip import open_clip
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ClipError
 from fsd.data.frames import CAMERAS
+from fsd.data.open_clip import open_clip
 from fsd.data.rig import Rig
 from fsd.data.standard_rigs import canonical_rig
 

@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError
+from fsd.data.open_clip import open_clip
 
 UNIX_NS = 1_763_000_000_000_000_000
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fsd.data.clip import open_clip
 from fsd.data.ego import EgoSample, EgoTrack, load_commands, load_ego
 from fsd.data.errors import ClipError, ClockError
+from fsd.data.open_clip import open_clip
 
 START_NS = 1_763_000_000_000_000_000
 

@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 
 from fsd.data import camera_cursor
-from fsd.data.clip import Clip, open_clip
+from fsd.data.camera_stream import CameraStream
+from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
 from fsd.data.frame_source import BLOCK_TICKS, FrameSource
 from fsd.data.frames import CAMERAS, Frame
+from fsd.data.open_clip import open_clip
+from fsd.data.picture_times import timed_pictures
+from fsd.data.sync_report import CameraCounters
 
 
 @pytest.fixture
@@ -103,14 +107,13 @@ def test_an_error_in_the_consumer_passes_through_and_ends_the_threads(three_came
 def test_an_error_in_a_worker_reaches_the_consumer_with_its_cause(
     three_cameras: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Failing(camera_cursor.VideoReader):
-        def __iter__(self) -> Any:
-            for count, picture in enumerate(super().__iter__()):
-                if count == 30 and self._stream.name == "left_pillar":
-                    raise MemoryError("no room for another picture")
-                yield picture
+    def failing(stream: CameraStream, counters: CameraCounters) -> Any:
+        for count, picture in enumerate(timed_pictures(stream, counters)):
+            if count == 30 and stream.name == "left_pillar":
+                raise MemoryError("no room for another picture")
+            yield picture
 
-    monkeypatch.setattr(camera_cursor, "VideoReader", Failing)
+    monkeypatch.setattr(camera_cursor, "timed_pictures", failing)
     shown = 0
     with pytest.raises(ClipError, match="31 pictures") as caught, FrameSource(three_cameras) as source:
         for _ in source:

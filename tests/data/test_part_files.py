@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError
+from fsd.data.open_clip import open_clip
 
 T15K = Fraction(1, 15_360)
 FRAME = 512  # 30 frames/s in units of T15K

@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from fsd.data.clip import open_clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import Frame
+from fsd.data.open_clip import open_clip
 from fsd.data.planes import frame_of
 
 

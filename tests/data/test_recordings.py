@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS
+from fsd.data.open_clip import open_clip
 
 
 @pytest.fixture

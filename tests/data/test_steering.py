@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd.data.clip import open_clip
 from fsd.data.errors import ClipError, ClockError
+from fsd.data.open_clip import open_clip
 from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry, SteeringTrack, load_steering
 
 START_NS = 1_479_425_441_182_877_835

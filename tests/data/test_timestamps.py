@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd.data.clip import open_clip
 from fsd.data.clock import floor_ns, load_timestamps, tick_count, tick_time_ns
 from fsd.data.errors import ClockError
 from fsd.data.frame_source import FrameSource
+from fsd.data.open_clip import open_clip
 
 UNIX_NS = 1_763_000_000_123_456_789
 

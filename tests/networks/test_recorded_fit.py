@@ -13,10 +13,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from fsd.cli import main  # noqa: E402
-from fsd.data.clip import open_clip  # noqa: E402
 from fsd.data.clock import tick_time_ns  # noqa: E402
 from fsd.data.errors import ClipError, OutputError, UsageError  # noqa: E402
 from fsd.data.frames import MAX_FRAME_AGE_NS  # noqa: E402
+from fsd.data.open_clip import open_clip  # noqa: E402
 from fsd.data.steering import LINCOLN_MKZ  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.dataset import find_episodes  # noqa: E402

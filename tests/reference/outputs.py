@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from fsd.compression.tick import CompressedTick
-from fsd.data.clip import open_clip
 from fsd.data.ego import EgoSample
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
+from fsd.data.open_clip import open_clip
 from fsd.runtime.engine import Engine
 from fsd.runtime.network_planner import NetworkPlanner
 

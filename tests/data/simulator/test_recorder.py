@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsd.data.clip import open_clip
 from fsd.data.errors import SimulatorError
 from fsd.data.frames import CAMERAS
+from fsd.data.open_clip import open_clip
 from fsd.data.options import OptionError
 from fsd.data.simulator.record import RecordConfig, record
 from fsd.data.simulator.rendering.opengl import open_context

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from fsd.cli import main
-from fsd.data.clip import open_clip
 from fsd.data.errors import SimulatorError
+from fsd.data.open_clip import open_clip
 
 
 def test_a_length_that_cannot_be_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

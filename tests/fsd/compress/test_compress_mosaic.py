@@ -10,9 +10,9 @@ from fsd.compress.mosaic import age_tint, kept_picture, mosaic
 from fsd.compression.budget import BUDGETS, PATCH_PX
 from fsd.compression.compressor import Compressor
 from fsd.compression.tick import CompressedTick
-from fsd.data.clip import open_clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
+from fsd.data.open_clip import open_clip
 
 NEVER_READ = np.full((8, 15, 20), -1)
 

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fsd.cli import main
-from fsd.data.clip import open_clip
 from fsd.data.errors import UsageError
 from fsd.data.frames import CAMERAS, FrameSet
+from fsd.data.open_clip import open_clip
 from fsd.data.options import OptionError
 from fsd.outputs.profile_summary import ProfileSummary
 from fsd.outputs.summary_file import load_summary

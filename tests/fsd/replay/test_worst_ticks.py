@@ -6,10 +6,11 @@ import pytest
 
 from fsd.compression.budget import BUDGETS
 from fsd.compression.tick import CompressedTick
-from fsd.data.clip import Clip, open_clip
+from fsd.data.clip import Clip
 from fsd.data.ego import EgoTrack
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
+from fsd.data.open_clip import open_clip
 from fsd.replay import worst_ticks as worst_ticks_module
 from fsd.replay.worst_ticks import MAX_WORST_TICKS, WorstTicks
 from fsd.runtime.plan import Plan

@@ -5,9 +5,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from fsd.data.clip import open_clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
+from fsd.data.open_clip import open_clip
 from fsd.networks.onnx_session import open_session
 from fsd.runtime.engine import Engine, packaged_model
 from fsd.runtime.network_planner import NetworkPlanner

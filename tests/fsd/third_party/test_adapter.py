@@ -13,10 +13,10 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from fsd.cli import main  # noqa: E402
-from fsd.data.clip import open_clip  # noqa: E402
 from fsd.data.errors import ModelError  # noqa: E402
 from fsd.data.frame_source import FrameSource  # noqa: E402
 from fsd.data.frames import Frame, FrameSet  # noqa: E402
+from fsd.data.open_clip import open_clip  # noqa: E402
 from fsd.data.standard_rigs import canonical_rig  # noqa: E402
 from fsd.networks.contract import TensorSpec  # noqa: E402
 from fsd.profile.config import SCENARIOS, ProfileConfig  # noqa: E402

@@ -19,10 +19,10 @@ pytest.importorskip("mcap", reason="the extra `viewer` is not installed")
 from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory
 
-from fsd.data.clip import open_clip
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS
+from fsd.data.open_clip import open_clip
 from fsd.data.standard_rigs import canonical_rig
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay

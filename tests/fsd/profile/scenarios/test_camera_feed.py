@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsd.data.clip import open_clip
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS as CAMERA_ORDER
 from fsd.data.frames import TICK_NS
+from fsd.data.open_clip import open_clip
 from fsd.profile.scenarios.camera_feed import CameraFeed
 from fsd.profile.scenarios.camera_timing import CameraTiming
 from fsd.profile.scenarios.packet_loop import PacketLoop

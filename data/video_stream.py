@@ -1,4 +1,4 @@
-"""Decode the pictures of one camera in order, each with its index and its exact time, also from damaged files.
+"""The pictures of one camera in video files, in order, each with its index and its exact time, also from damaged files.
 
 Reads one file after the other, one packet at a time, without look-ahead or conversion. Faults are counted in
 `CameraCounters`.
@@ -12,20 +12,40 @@ from pathlib import Path
 
 import av
 
-from fsd.data.camera_stream import CameraStream
+from fsd.data.camera_stream import CameraStream, Picture
 from fsd.data.clock import floor_ns
 from fsd.data.planes import upright_size_px
 from fsd.data.sync_report import CameraCounters
 from fsd.data.video_probe import opened
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A decoded picture with its place in the recording."""
+@dataclass(frozen=True, kw_only=True)
+class VideoStream(CameraStream):
+    """A camera in one video file, or in several part files in order.
 
-    index: int
-    timestamp_ns: int
-    picture: av.VideoFrame
+    Attributes:
+        parts: the files, in order.
+        has_times: the containers carry times; if not, times are the frame's index over `rate_hz`.
+        overlap_frames: number of frames at the start of every later part that repeat the end of the part before.
+        parts_continue: container times of a part continue those of the part before, instead of starting anew.
+        part_start_ns: time at which the container time of each part is 0, one per part, where the parts lie on a known
+            time line; empty where they follow each other.
+        shift_ns: added to container times.
+    """
+
+    parts: tuple[Path, ...]
+    has_times: bool = True
+    overlap_frames: int = 0
+    parts_continue: bool = False
+    part_start_ns: tuple[int, ...] = ()
+    shift_ns: int = 0
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return self.parts
+
+    def pictures(self, counters: CameraCounters) -> Iterator[Picture]:
+        return iter(_VideoReader(self, counters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,41 +57,27 @@ class _Decoded:
     lost_before: int
 
 
-class VideoReader:
-    """Iterates over the `Picture`s of a camera. Times never fall; equal times are kept.
+class _VideoReader:
+    """Iterates over the `Picture`s of a camera.
 
     The index of a picture is its place in presentation order among all pictures of the recording. Pictures that
     could not be decoded keep their place, so that damage does not shift the rows of a timestamps file.
     """
 
-    def __init__(self, stream: CameraStream, counters: CameraCounters) -> None:
+    def __init__(self, stream: VideoStream, counters: CameraCounters) -> None:
         self._stream = stream
         self._counters = counters
 
     def __iter__(self) -> Iterator[Picture]:
         counters, stream = self._counters, self._stream
-        period_ns = stream.period_ns
-        newest_ns: int | None = None
         index = -1
         for decoded in self._all_parts():
             index += 1 + decoded.lost_before
             timestamp_ns = self._timestamp_ns(index, decoded.time_s)
             if timestamp_ns is None:
                 counters.frames_without_row += 1
-                continue
-            if newest_ns is not None:
-                step_ns = timestamp_ns - newest_ns
-                if step_ns < 0:
-                    counters.backwards_times += 1
-                    continue
-                if step_ns == 0:
-                    counters.duplicate_times += 1
-                elif 2 * step_ns > 3 * period_ns:
-                    counters.gaps += 1
-                counters.max_gap_ns = max(counters.max_gap_ns, step_ns)
-            newest_ns = timestamp_ns
-            counters.frames_timed += 1
-            yield Picture(index, timestamp_ns, decoded.picture)
+            else:
+                yield Picture(index, timestamp_ns, decoded.picture)
         if stream.timestamps is not None:
             counters.rows_without_frame = int((stream.timestamps.frame_index > index).sum())
 

@@ -1,0 +1,50 @@
+"""Make a `Clip` of what a format has found, with what has to be assumed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fsd.data.camera_stream import CameraStream
+from fsd.data.clip import Clip
+from fsd.data.frames import CAMERAS
+from fsd.data.rig import Rig
+from fsd.data.standard_rigs import assumed_rig
+
+
+def make_clip(
+    path: Path,
+    format: str,
+    streams: Mapping[str, CameraStream],
+    notes: Sequence[str],
+    rig: Rig | None = None,
+    hfov_deg: Mapping[str, float] | None = None,
+    name: str | None = None,
+    **recorded: Any,
+) -> Clip:
+    """A clip of these streams.
+
+    Args:
+        streams: canonical camera -> stream; other cameras are noted as masked.
+        rig: as calibrated; None assumes one, with `hfov_deg` (canonical camera -> horizontal field of view, degrees)
+            where it is known, and notes it.
+        name: for display; None takes the path's.
+        recorded: `ego`, `commands`, `steering`, `modes`, `wall_clock`, `moments` of the clip.
+    """
+    notes = list(notes)
+    is_assumed = rig is None
+    if rig is None:
+        notes.append("No rig.json: usual camera poses and lenses are assumed, so the geometry is approximate.")
+        rig = assumed_rig({name: (each.width_px, each.height_px) for name, each in streams.items()}, hfov_deg)
+    missing = [name for name in CAMERAS if name not in streams]
+    if missing:
+        notes.append(f"No video for {', '.join(missing)}: masked.")
+    return Clip(
+        name=name or (path.stem if path.is_file() else path.resolve().name),
+        path=path,
+        format=format,
+        rig=rig,
+        rig_is_assumed=is_assumed,
+        streams=tuple(streams.get(name) for name in CAMERAS),
+        notes=tuple(notes),
+        **recorded,
+    )

@@ -1,0 +1,1 @@
+"""TeslaCam: what a Tesla saves on its stick."""
