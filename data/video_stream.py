@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 
 from fsd.data.camera_stream import CameraStream, Picture
-from fsd.data.clock import floor_ns
+from fsd.data.clock import SECOND_NS, floor_ns
 from fsd.data.planes import upright_size_px
 from fsd.data.sync_report import CameraCounters
 from fsd.data.video_probe import opened
@@ -32,6 +32,7 @@ class VideoStream(CameraStream):
             time line; empty where they follow each other.
         part_spans_ns: first and last frame time of each part, estimated, where `part_start_ns` is given.
         shift_ns: added to container times.
+        unreadable_parts: files of this camera that are left out, since they cannot be opened.
     """
 
     parts: tuple[Path, ...]
@@ -41,6 +42,7 @@ class VideoStream(CameraStream):
     part_start_ns: tuple[int, ...] = ()
     part_spans_ns: tuple[tuple[int, int], ...] = ()
     shift_ns: int = 0
+    unreadable_parts: int = 0
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -76,6 +78,7 @@ class _VideoReader:
 
     def __iter__(self) -> Iterator[Picture]:
         counters, stream = self._counters, self._stream
+        counters.unreadable_files = stream.unreadable_parts
         index = -1
         for decoded in self._all_parts():
             index += 1 + decoded.lost_before
@@ -105,6 +108,8 @@ class _VideoReader:
             overlap = stream.overlap_frames if part else 0
             line = _TimeLine(1 / stream.rate_hz)
             offset_s = None if part and not stream.parts_continue else Fraction(0)
+            if stream.part_start_ns:
+                offset_s = Fraction(stream.part_start_ns[part], SECOND_NS)
             file = _File(path, counters)
             for decoded in file:
                 counters.frames_decoded += 1
@@ -129,7 +134,9 @@ class _VideoReader:
                     yield _Decoded(decoded.picture, time_s, lost)
                     lost = 0
             lost += file.lost_at_end
-            if not line.is_empty:
+            if line.is_empty:
+                counters.unreadable_files += 1
+            else:
                 before = line
 
 
