@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
+from fsd.data.formats.fragment import split_fragment
 from fsd.data.formats.recording_format import Match, RecordingFormat
 from fsd.data.formats.video_folder import VideoFolder
 from fsd.data.recording_options import CameraOptions
@@ -31,7 +32,7 @@ def detect(path: Path) -> tuple[RecordingFormat, Match]:
     Raises:
         ClipError: the path does not exist.
     """
-    if not path.exists():
+    if not split_fragment(path)[0].exists():
         raise ClipError(f"{path} does not exist. Give a folder of recordings or a video file.")
     for each in recording_formats():
         match = each.detect(path)
@@ -75,7 +76,7 @@ def recordings_in(paths: Sequence[Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in paths:
-        if path.exists():
+        if split_fragment(path)[0].exists():
             found.update(dict.fromkeys(detect(path)[1].recordings or (path,)))
         else:
             found[path] = None
