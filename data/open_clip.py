@@ -7,7 +7,9 @@ from pathlib import Path
 
 from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
+from fsd.data.formats.comma2k19 import Comma2k19
 from fsd.data.formats.fragment import split_fragment
+from fsd.data.formats.openpilot import Openpilot
 from fsd.data.formats.recording_format import Match, RecordingFormat
 from fsd.data.formats.video_folder import VideoFolder
 from fsd.data.recording_options import CameraOptions
@@ -23,7 +25,7 @@ def recording_formats() -> tuple[RecordingFormat, ...]:
     Raises:
         ClipError: a format of a third party cannot be loaded.
     """
-    return (*_third_party_formats(), VideoFolder())
+    return (*_third_party_formats(), Openpilot(), Comma2k19(), VideoFolder())
 
 
 def detect(path: Path) -> tuple[RecordingFormat, Match]:

@@ -108,6 +108,7 @@ class _VideoReader:
             offset_s = Fraction(0) if start_s is None and (stream.parts_continue or not part) else start_s
             if stream.part_first_index:
                 index, lost = stream.part_first_index[part] - 1, 0
+            rows_end = next(iter(stream.part_first_index[part + 1 :]), None)
             place = -1  # in this part
             file = _File(path, counters, stream.window_ns)
             for decoded in file:
@@ -134,7 +135,10 @@ class _VideoReader:
                     counters.overlap_frames += 1
                 else:
                     index, lost = index + 1 + lost, 0
-                    yield index, time_s, decoded.picture
+                    if rows_end is not None and index >= rows_end:
+                        counters.frames_without_row += 1
+                    else:
+                        yield index, time_s, decoded.picture
             lost += file.lost_at_end
             if not line.is_empty:
                 before = line
