@@ -31,6 +31,7 @@ class VideoStream(CameraStream):
         parts_continue: container times of a part continue those of the part before, instead of starting anew.
         part_start_ns: time at which the container time of each part is 0, one per part, where the parts lie on a known
             time line; empty where they follow each other.
+        part_spans_ns: first and last frame time of each part, estimated, where `part_start_ns` is given.
         part_first_index: place of the first picture of each part in `timestamps`, one per part, where every part has
             its own rows, so that a part that was cut off shifts no other; empty where places go on from part to part.
         window_ns: container times of a window [start, end) of the only part; pictures outside are not part of the
@@ -43,6 +44,7 @@ class VideoStream(CameraStream):
     overlap_frames: int = 0
     parts_continue: bool = False
     part_start_ns: tuple[int, ...] = ()
+    part_spans_ns: tuple[tuple[int, int], ...] = ()
     part_first_index: tuple[int, ...] = ()
     window_ns: tuple[int, int] | None = None
     shift_ns: int = 0
@@ -50,6 +52,10 @@ class VideoStream(CameraStream):
     @property
     def files(self) -> tuple[Path, ...]:
         return self.parts
+
+    @property
+    def spans_ns(self) -> tuple[tuple[int, int], ...]:
+        return self.part_spans_ns or super().spans_ns
 
     def pictures(self, counters: CameraCounters) -> Iterator[Picture]:
         return iter(_VideoReader(self, counters))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fsd.data.cadence import measure_cadence
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS, Timestamps, check_rising
 from fsd.data.ego import EgoTrack
@@ -138,9 +139,11 @@ def _timed(
         stream,
         timestamps=Timestamps(source, np.arange(len(timestamp_ns), dtype=np.int64), timestamp_ns),
         part_start_ns=(),
+        part_spans_ns=tuple((int(each[0]), int(each[-1])) for each in rows),
         part_first_index=tuple(int(index) for index in first_index),
         start_ns=int(timestamp_ns[0]),
         end_ns=int(timestamp_ns[-1]),
+        cadence=measure_cadence(timestamp_ns),
     )
 
 

@@ -59,6 +59,7 @@ def segment_stream(camera: str, files: Mapping[int, Path], options: CameraOption
     rate_hz = first.rate_hz
     if not first.has_times:
         rate_hz = RATE_HZ if options.rate_hz is None else Fraction(options.rate_hz).limit_denominator(100_000)
+    length_ns = SEGMENT_NS - floor_ns(1 / rate_hz)
     starts_ns = [number * SEGMENT_NS for number in infos]
     return VideoStream(
         name=camera,
@@ -72,8 +73,10 @@ def segment_stream(camera: str, files: Mapping[int, Path], options: CameraOption
             start_ns - floor_ns(info.start_s or Fraction(0))
             for start_ns, info in zip(starts_ns, infos.values(), strict=True)
         ),
+        part_spans_ns=tuple((start_ns, start_ns + length_ns) for start_ns in starts_ns),
         start_ns=starts_ns[0],
-        end_ns=starts_ns[-1] + SEGMENT_NS - floor_ns(1 / rate_hz),
+        end_ns=starts_ns[-1] + length_ns,
+        cadence=first.cadence,
     )
 
 
