@@ -1,4 +1,4 @@
-"""Motion that a recording does not state, from what it states: local metres from global positions, rates from angles.
+"""Motion that a recording does not state, from what it states: rates of angles, and local frames of global positions.
 
 Everything is causal: a row depends on rows up to its own time, so that it may be an input of a network.
 """
@@ -52,16 +52,3 @@ def enu_from_ecef(position_m: np.ndarray) -> np.ndarray:
             [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat],
         ]
     )
-
-
-def local_metres(latitude_deg: np.ndarray, longitude_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """East and north in metres from the first finite position, (n,) each; a plane that fits a drive of some km."""
-    is_known = np.isfinite(latitude_deg) & np.isfinite(longitude_deg)
-    if not is_known.any():
-        return np.full(len(latitude_deg), np.nan), np.full(len(latitude_deg), np.nan)
-    first = int(np.argmax(is_known))
-    sin_2 = np.sin(np.radians(latitude_deg[first])) ** 2
-    normal_m = _SEMI_MAJOR_AXIS_M / np.sqrt(1 - _ECCENTRICITY_2 * sin_2)
-    meridian_m = normal_m * (1 - _ECCENTRICITY_2) / (1 - _ECCENTRICITY_2 * sin_2)
-    east_m = np.radians(longitude_deg - longitude_deg[first]) * normal_m * np.sqrt(1 - sin_2)
-    return east_m, np.radians(latitude_deg - latitude_deg[first]) * meridian_m
