@@ -16,8 +16,8 @@ from fsd.data.frames import CAMERAS
 from fsd.data.open_clip import detect, open_clip, recordings_in
 
 sys.path.append(str(Path(__file__).resolve().parents[4] / "benchmarks"))
-from teslacam import check_event  # noqa: E402
-from teslacam_events import SMALL_HW4, EventForm, write_event  # noqa: E402
+from teslacam import check_event
+from teslacam_events import SMALL_HW4, EventForm, write_event
 
 ONE_MINUTE = EventForm(segments=1, cameras=("front", "back"))
 
