@@ -45,6 +45,16 @@ class OverlayConfig(Options):
     height_px: int = option(
         BASE_HEIGHT_PX, "height of the video in pixels; the width follows", choices=HEIGHTS_PX, flag="--overlay-height"
     )
+    max_mb: float | None = option(
+        None,
+        "largest size of overlay.mp4 in megabytes (10^6 bytes), for a video to be mailed",
+        unit="MB",
+        above=0,
+        default_text="no limit",
+    )
+    title: str | None = option(
+        None, "text in the header of the video", metavar="TEXT", default_text="the recording's name"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -104,7 +104,8 @@ def _run(
             )
             result = planner.step(frame_set, ego, command)
             write_start_ns = time.perf_counter_ns()
-            tables.append(result, wait_ms, write_ms)
+            mode = clip.modes.mode_at(frame_set.timestamp_ns) if clip.modes else None
+            tables.append(result, wait_ms, write_ms, mode)
             record.add(result, wait_ms, write_ms)
             for image in images:
                 image.add(result, ego, command)
