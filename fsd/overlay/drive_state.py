@@ -9,7 +9,7 @@ from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
 from fsd.overlay.drawing import INK, PANEL
 from fsd.overlay.gauges import Fonts
-from fsd.overlay.layout import Box
+from fsd.overlay.layout import Box, drawable
 
 Rgb = tuple[int, int, int]
 MODE_RGB: dict[str | None, Rgb] = {
@@ -46,7 +46,7 @@ def draw_mode(draw: ImageDraw.ImageDraw, mode: str | None, right: float, header:
 
 def moment_text(clip: Clip, timestamp_ns: int) -> str:
     """Texts of the moments of the last 2 s; empty if there is none."""
-    shown = (each.text for each in clip.moments if 0 <= timestamp_ns - each.timestamp_ns < MOMENT_SHOWN_NS)
+    shown = (drawable(each.text) for each in clip.moments if 0 <= timestamp_ns - each.timestamp_ns < MOMENT_SHOWN_NS)
     return " · ".join(shown)
 
 

@@ -12,7 +12,7 @@ from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, camera_image, draw_gaze, draw_plan, fitted
 from fsd.overlay.drive_state import draw_mode, draw_moment, fitted_text, moment_text
 from fsd.overlay.gauges import Fonts, birdseye, draw_gauges, fitting_range_m
-from fsd.overlay.layout import Box, OverlayConfig, choose_layout
+from fsd.overlay.layout import Box, OverlayConfig, choose_layout, drawable
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.scoring.plan_errors import driven_ahead
@@ -28,7 +28,7 @@ class OverlayPainter:
 
     def __init__(self, clip: Clip, metadata: PlannerMetadata, config: OverlayConfig | None = None) -> None:
         self._clip = clip
-        self._title = (config.title if config else None) or clip.name
+        self._title = drawable((config.title if config else None) or clip.name)
         self._metadata = metadata
         sizes = {stream.name: (stream.width_px, stream.height_px) for stream in clip.streams if stream is not None}
         self._present = frozenset(sizes)

@@ -1,7 +1,8 @@
-"""Driving modes over the ticks of a run: groups of ticks to score apart, and where the person or the system took over."""
+"""Driving modes over the ticks of a run: groups of ticks to score apart, and changes between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def mode_changes(tick_times_ns: np.ndarray, modes: Modes) -> list[ModeChange]:
     """
     known = [row for row, mode in enumerate(modes) if mode is not None]
     changes = []
-    for before, row in zip(known, known[1:], strict=False):
+    for before, row in pairwise(known):
         old, new = str(modes[before]), str(modes[row])
         is_near = int(tick_times_ns[row] - tick_times_ns[before]) <= MAX_UNKNOWN_NS
         if is_near and (old == "manual") != (new == "manual"):
