@@ -10,7 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 
+from fsd.data.cadence import Cadence, measure_cadence
+from fsd.data.clock import floor_ns
 from fsd.data.errors import ClipError
 from fsd.data.planes import upright_size_px
 
@@ -32,6 +35,7 @@ class VideoInfo:
         codec: as FFmpeg names it; rate_hz: nominal, exact.
         has_times: whether the container carries times at all.
         start_s, duration_s: as the container states them, or None.
+        cadence: of the times in the container's index; None where it has none.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class VideoInfo:
     has_times: bool
     start_s: Fraction | None
     duration_s: Fraction | None
+    cadence: Cadence | None = None
 
 
 @contextmanager
@@ -101,6 +106,7 @@ def probe(path: Path, decodes: bool = True) -> VideoInfo:
             has_times=has_times,
             start_s=_seconds(stream.start_time, stream) if has_times else None,
             duration_s=_duration_s(container, stream) if has_times else None,
+            cadence=_cadence(stream) if has_times else None,
         )
 
 
@@ -134,6 +140,13 @@ def _nominal_rate_hz(stream: av.VideoStream, has_times: bool) -> Fraction:
 
 def _seconds(units: int | None, stream: av.VideoStream) -> Fraction | None:
     return None if units is None or stream.time_base is None else units * stream.time_base
+
+
+def _cadence(stream: av.VideoStream) -> Cadence | None:
+    entries = stream.index_entries
+    if stream.time_base is None or stream.codec_context.has_b_frames:
+        return None  # an index holds decoding times, which jitter differently
+    return measure_cadence(np.array([floor_ns(entry.timestamp * stream.time_base) for entry in entries], np.int64))
 
 
 def _duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
