@@ -10,6 +10,7 @@ from fsd.data.errors import ClipError
 from fsd.data.formats.comma2k19 import Comma2k19
 from fsd.data.formats.fragment import split_fragment
 from fsd.data.formats.lerobot import LeRobot
+from fsd.data.formats.nvidia_physicalai_av import NvidiaPhysicalAiAv
 from fsd.data.formats.openpilot import Openpilot
 from fsd.data.formats.recording_format import Match, RecordingFormat
 from fsd.data.formats.video_folder import VideoFolder
@@ -26,7 +27,7 @@ def recording_formats() -> tuple[RecordingFormat, ...]:
     Raises:
         ClipError: a format of a third party cannot be loaded.
     """
-    return (*_third_party_formats(), Openpilot(), Comma2k19(), LeRobot(), VideoFolder())
+    return (*_third_party_formats(), Openpilot(), Comma2k19(), LeRobot(), NvidiaPhysicalAiAv(), VideoFolder())
 
 
 def detect(path: Path) -> tuple[RecordingFormat, Match]:

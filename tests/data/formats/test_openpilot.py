@@ -56,6 +56,9 @@ def test_segments_are_one_drive_in_the_order_of_their_numbers_and_a_hole_stays_a
     assert [number for _, number in pictures(tools, clip, "front_wide")] == [1000 + number for _, number in expected]
     assert any("3, 4, 5, 6, 7, 8" in note for note in clip.notes)
     assert any("rlog" in note for note in clip.notes)
+    shown = tools.replay(clip)
+    assert [run.hole_ns for run in shown.report.runs] == [None, 419_850_000_000, 59_850_000_000]
+    assert set(shown.numbers[:, 0]) == {20, 21, 22, 90, 91, 92, 100, 101, 102}  # the last ones come after the last tick
 
 
 def test_the_driver_is_never_a_road_camera(tools: Any, tmp_path: Path) -> None:
