@@ -13,6 +13,7 @@ from fsd.data.formats.lerobot import LeRobot
 from fsd.data.formats.nvidia_physicalai_av import NvidiaPhysicalAiAv
 from fsd.data.formats.openpilot import Openpilot
 from fsd.data.formats.recording_format import Match, RecordingFormat
+from fsd.data.formats.teslacam.teslacam_format import TeslaCam
 from fsd.data.formats.video_folder import VideoFolder
 from fsd.data.recording_options import CameraOptions
 
@@ -27,7 +28,15 @@ def recording_formats() -> tuple[RecordingFormat, ...]:
     Raises:
         ClipError: a format of a third party cannot be loaded.
     """
-    return (*_third_party_formats(), Openpilot(), Comma2k19(), LeRobot(), NvidiaPhysicalAiAv(), VideoFolder())
+    return (
+        *_third_party_formats(),
+        TeslaCam(),
+        Openpilot(),
+        Comma2k19(),
+        LeRobot(),
+        NvidiaPhysicalAiAv(),
+        VideoFolder(),
+    )
 
 
 def detect(path: Path) -> tuple[RecordingFormat, Match]:

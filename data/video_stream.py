@@ -37,6 +37,7 @@ class VideoStream(CameraStream):
         window_ns: container times of a window [start, end) of the only part; pictures outside are not part of the
             recording, and those far before are not decoded. Places count from the start of the window.
         shift_ns: added to container times.
+        unreadable_parts: files of this camera that are left out, since they cannot be opened.
     """
 
     parts: tuple[Path, ...]
@@ -48,6 +49,7 @@ class VideoStream(CameraStream):
     part_first_index: tuple[int, ...] = ()
     window_ns: tuple[int, int] | None = None
     shift_ns: int = 0
+    unreadable_parts: int = 0
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -83,6 +85,7 @@ class _VideoReader:
 
     def __iter__(self) -> Iterator[Picture]:
         counters, stream = self._counters, self._stream
+        counters.unreadable_files = stream.unreadable_parts
         index = -1
         for index, time_s, picture in self._all_parts():
             timestamp_ns = self._timestamp_ns(index, time_s)
@@ -146,6 +149,7 @@ class _VideoReader:
                     else:
                         yield index, time_s, decoded.picture
             lost += file.lost_at_end
+            counters.unreadable_files += place < 0
             if not line.is_empty:
                 before = line
 
