@@ -133,3 +133,21 @@ def test_segments_of_two_devices_are_refused(tools: Any, tmp_path: Path) -> None
     with pytest.raises(ClipError, match=r"80x48.*64x48") as caught:
         open_clip(tmp_path)
     assert caught.value.camera == "front_main"
+
+
+def test_one_raw_file_has_the_rate_of_the_format(tools: Any, tmp_path: Path) -> None:
+    write_raw(tools, tmp_path / "fcamera.hevc", 5)
+    write_raw(tools, tmp_path / "ecamera.hevc", 9)
+    clip = open_clip(tmp_path / "ecamera.hevc")
+    assert [stream.name for stream in clip.streams if stream] == ["front_wide"]
+    assert pictures(tools, clip, "front_wide") == [(0.05 * k, 9 + k) for k in (0, 1, 2)] + [(0.15, 12)]
+    assert any("20 frames/s" in note for note in clip.notes)
+    assert len([stream for stream in open_clip(tmp_path).streams if stream]) == 2
+
+
+def test_a_clip_folder_with_times_of_its_own_stays_one(tools: Any, tmp_path: Path) -> None:
+    write_raw(tools, tmp_path / "fcamera.hevc", 5)
+    tools.write_timestamps(tmp_path / "fcamera.timestamps.parquet", [10, 20, 30, 40])
+    clip = open_clip(tmp_path)
+    assert clip.format == "folder"
+    assert [time for time, _ in pictures(tools, clip, "front_main")] == [0.0] * 4
