@@ -13,7 +13,8 @@ from pathlib import Path
 import av
 
 from fsd.data.camera_stream import CameraStream, Picture
-from fsd.data.clock import floor_ns
+from fsd.data.clock import SECOND_NS, floor_ns
+from fsd.data.errors import ClipError
 from fsd.data.planes import upright_size_px
 from fsd.data.sync_report import CameraCounters
 from fsd.data.video_probe import opened
@@ -89,6 +90,24 @@ class _VideoReader:
             time_s = index / stream.rate_hz
         return floor_ns(time_s) + stream.shift_ns
 
+    def _part_offset_s(self, part: int) -> Fraction | None:
+        """What to add to the container times of a part; None where it follows the part before."""
+        stream = self._stream
+        if stream.part_start_ns:
+            return Fraction(stream.part_start_ns[part], SECOND_NS)
+        return None if part and not stream.parts_continue else Fraction(0)
+
+    def _check_turned(self, path: Path, upright_px: tuple[int, int]) -> None:
+        """Refuse a part that was recorded upright after parts that lie, or the other way round."""
+        stream = self._stream
+        width_px, height_px = upright_px
+        if (width_px, height_px) == (stream.height_px, stream.width_px) and width_px != height_px:
+            raise ClipError(
+                f"{path} is {width_px}x{height_px} when upright, but {stream.path} is {stream.width_px}x"
+                f"{stream.height_px}: the parts are rotated differently. Set the same rotation in both, or remove one.",
+                camera=stream.name,
+            )
+
     def _all_parts(self) -> Iterator[_Decoded]:
         """The pictures of all parts on one time line, without the frames in which parts overlap."""
         stream, counters = self._stream, self._counters
@@ -98,11 +117,14 @@ class _VideoReader:
         for part, path in enumerate(stream.parts):
             overlap = stream.overlap_frames if part else 0
             line = _TimeLine(1 / stream.rate_hz)
-            offset_s = None if part and not stream.parts_continue else Fraction(0)
+            offset_s = self._part_offset_s(part)
             file = _File(path, counters)
-            for decoded in file:
+            for place, decoded in enumerate(file):
                 counters.frames_decoded += 1
-                counters.resized_frames += upright_size_px(decoded.picture) != size_px
+                upright_px = upright_size_px(decoded.picture)
+                counters.resized_frames += upright_px != size_px
+                if part and place == 0:
+                    self._check_turned(path, upright_px)
                 time_s = decoded.time_s if stream.has_times else None
                 if time_s is not None:
                     if offset_s is None:  # times start anew: the first frame follows the part before
