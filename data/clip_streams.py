@@ -9,7 +9,8 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from fsd.data.clock import MAX_GAP_NS, SECOND_NS, Timestamps, csv_columns, floor_ns, load_timestamps
+from fsd.data.cadence import measure_cadence
+from fsd.data.clock import SECOND_NS, Timestamps, csv_columns, floor_ns, load_timestamps
 from fsd.data.errors import ClipError
 from fsd.data.frames import CAMERAS
 from fsd.data.part_overlap import overlap_frames
@@ -22,6 +23,8 @@ from fsd.data.video_stream import VideoStream
 
 _LATE_START_NS = SECOND_NS
 """A camera that starts later than another by more than this is noted."""
+
+_COUNTS_FROM_START_NS = 60 * SECOND_NS
 
 
 def camera_streams(
@@ -57,7 +60,8 @@ def camera_streams(
         if name in infos:
             timestamps = _find_timestamps(name, infos[name], folder, notes)
             rate_hz = _rate_hz(infos[name], timestamps, rig, options, notes)
-            streams[name] = _stream(name, infos[name], timestamps, overlap, rate_hz, starts_ns.get(name, ()))
+            on_line_ns = starts_ns.get(name, ()) if timestamps is None else ()
+            streams[name] = _stream(name, infos[name], timestamps, overlap, rate_hz, on_line_ns)
     return _with_one_start(_on_one_clock(streams, notes), options, notes)
 
 
@@ -210,8 +214,13 @@ def _stream(
         part_start_ns=tuple(
             start - floor_ns(info.start_s or Fraction(0)) for start, info in zip(starts_ns, infos, strict=False)
         ),
+        part_spans_ns=tuple(
+            (start, start + max(0, (_length_ns(info) or 0) - floor_ns(1 / rate_hz)))
+            for start, info in zip(starts_ns, infos, strict=False)
+        ),
         start_ns=start_ns,
         end_ns=end_ns,
+        cadence=first.cadence if timestamps is None else measure_cadence(timestamps.timestamp_ns),
     )
 
 
@@ -245,7 +254,7 @@ def _on_one_clock(streams: dict[str, VideoStream], notes: list[str]) -> dict[str
     if not filed or not others:
         return streams
     first_ns = min(stream.start_ns or 0 for stream in filed)
-    if first_ns < MAX_GAP_NS:
+    if first_ns < _COUNTS_FROM_START_NS:
         return streams  # both count from the start of the recording
     shift_ns = first_ns - min(streams[name].start_ns or 0 for name in others)
     notes.append(f"No timestamps file for {', '.join(others)}: their times are taken to start with the other cameras'.")
@@ -284,6 +293,7 @@ def _shifted(stream: VideoStream, shift_ns: int) -> VideoStream:
         stream,
         timestamps=None if table is None else replace(table, timestamp_ns=table.timestamp_ns + shift_ns),
         shift_ns=stream.shift_ns + shift_ns,
+        part_spans_ns=tuple((first + shift_ns, last + shift_ns) for first, last in stream.part_spans_ns),
         start_ns=None if stream.start_ns is None else stream.start_ns + shift_ns,
         end_ns=None if stream.end_ns is None else stream.end_ns + shift_ns,
     )

@@ -19,9 +19,6 @@ from fsd.data.frames import RATE_HZ
 
 SECOND_NS = 10**9
 
-MAX_GAP_NS = 60 * SECOND_NS
-"""Where no camera has a new frame for longer than this, the clocks are wrong."""
-
 
 def tick_time_ns(tick: int, start_ns: int = 0) -> int:
     """Time of a tick of a recording that starts at `start_ns`: computed from the index, never accumulated."""

@@ -63,6 +63,15 @@ class CameraCounters:
         return {**asdict(self), "frames_skipped": self.frames_skipped}
 
 
+@dataclass(frozen=True)
+class RunStart:
+    """Where a run begins: its first tick and that tick's time, and the hole before it (None for the first run)."""
+
+    first_tick: int
+    start_ns: int
+    hole_ns: int | None = None
+
+
 _FAULTS = {
     "black_frames": "{} black frames",
     "frozen_frames": "{} frozen frames (the same picture repeated)",
@@ -86,11 +95,13 @@ _FAULTS = {
 class SyncReport:
     """The whole clip: `cameras` by canonical name (those with a video), and the skew between them.
 
-    `start_ns` is the time of tick 0, `ticks` the number of ticks so far. Skew is the newest minus the oldest frame
-    time over the valid cameras of a tick. Complete once the iteration has ended; a snapshot before.
+    `start_ns` is the time of tick 0, `ticks` the number of ticks so far, `runs` the stretches that holes divide. Skew
+    is the newest minus the oldest frame time over the valid cameras of a tick. Complete once the iteration has ended; a
+    snapshot before.
     """
 
     cameras: dict[str, CameraCounters] = field(default_factory=dict)
+    runs: list[RunStart] = field(default_factory=list)
     start_ns: int | None = None
     ticks: int = 0
     max_skew_ns: int = 0

@@ -11,7 +11,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 
+from fsd.data.cadence import Cadence, measure_cadence
+from fsd.data.clock import floor_ns
 from fsd.data.errors import ClipError
 from fsd.data.planes import upright_size_px
 
@@ -43,6 +46,7 @@ class VideoInfo:
         created_unix_ns: when the recording began, as the container states it in UTC, or None. Many cameras write local
             time there.
         states_rate: `rate_hz` comes from the file; False where it is FFmpeg's default.
+        cadence: of the times in the container's index; None where it has none.
     """
 
     path: Path
@@ -55,6 +59,7 @@ class VideoInfo:
     duration_s: Fraction | None
     created_unix_ns: int | None = None
     states_rate: bool = True
+    cadence: Cadence | None = None
 
 
 @contextmanager
@@ -128,6 +133,7 @@ def probe(path: Path, decodes: bool = True) -> VideoInfo:
             duration_s=_duration_s(container, stream) if has_times else None,
             states_rate=has_times or bool(_declared_rate_hz(stream)),
             created_unix_ns=_created_unix_ns(container, stream),
+            cadence=_cadence(stream) if has_times else None,
         )
 
 
@@ -196,6 +202,13 @@ def _indexed_duration(stream: av.VideoStream) -> int | None:
     steps = entries[-1].timestamp - entries[0].timestamp
     duration = round(Fraction(steps * count, count - 1))
     return duration if abs(duration - stream.duration) * (count - 1) <= 2 * steps else None
+
+
+def _cadence(stream: av.VideoStream) -> Cadence | None:
+    entries = stream.index_entries
+    if stream.time_base is None or stream.codec_context.has_b_frames:
+        return None  # an index holds decoding times, which jitter differently
+    return measure_cadence(np.array([floor_ns(entry.timestamp * stream.time_base) for entry in entries], np.int64))
 
 
 def _duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:

@@ -31,6 +31,7 @@ class VideoStream(CameraStream):
         parts_continue: container times of a part continue those of the part before, instead of starting anew.
         part_start_ns: time at which the container time of each part is 0, one per part, where the parts lie on a known
             time line; empty where they follow each other.
+        part_spans_ns: first and last frame time of each part, estimated, where `part_start_ns` is given.
         shift_ns: added to container times.
     """
 
@@ -39,11 +40,16 @@ class VideoStream(CameraStream):
     overlap_frames: int = 0
     parts_continue: bool = False
     part_start_ns: tuple[int, ...] = ()
+    part_spans_ns: tuple[tuple[int, int], ...] = ()
     shift_ns: int = 0
 
     @property
     def files(self) -> tuple[Path, ...]:
         return self.parts
+
+    @property
+    def spans_ns(self) -> tuple[tuple[int, int], ...]:
+        return self.part_spans_ns or super().spans_ns
 
     def pictures(self, counters: CameraCounters) -> Iterator[Picture]:
         return iter(_VideoReader(self, counters))
