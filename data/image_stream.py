@@ -12,10 +12,10 @@ from pathlib import Path
 import av
 import numpy as np
 
+from fsd.data.cadence import measure_cadence
 from fsd.data.camera_stream import CameraStream, Picture
 from fsd.data.clock import SECOND_NS
 from fsd.data.errors import ClipError
-from fsd.data.picture_times import MISSING_STEP_PERIODS
 from fsd.data.planes import upright_size_px
 from fsd.data.sync_report import CameraCounters
 
@@ -45,6 +45,11 @@ class ImageStream(CameraStream):
     @property
     def files(self) -> tuple[Path, ...]:
         return self.images
+
+    @property
+    def spans_ns(self) -> tuple[tuple[int, int], ...]:
+        stretches = np.split(self.image_ns, np.flatnonzero(np.diff(self.image_ns) > SECOND_NS) + 1)
+        return tuple((int(each[0]), int(each[-1])) for each in stretches)
 
     def pictures(self, counters: CameraCounters) -> Iterator[Picture]:
         size_px = (self.width_px, self.height_px)
@@ -85,7 +90,6 @@ def image_stream(name: str, images: Sequence[Path], timestamp_ns: np.ndarray) ->
     steps_ns = np.diff(timestamp_ns)
     steps_ns = steps_ns[steps_ns > 0]
     period_ns = int(np.median(steps_ns)) if len(steps_ns) else SECOND_NS
-    usual_ns = steps_ns[steps_ns < MISSING_STEP_PERIODS * period_ns]
     return ImageStream(
         name=name,
         width_px=width_px,
@@ -94,7 +98,7 @@ def image_stream(name: str, images: Sequence[Path], timestamp_ns: np.ndarray) ->
         rate_hz=Fraction(SECOND_NS, period_ns),
         start_ns=int(timestamp_ns[0]),
         end_ns=int(timestamp_ns[-1]),
-        jitter_ns=int(np.abs(usual_ns - usual_ns.mean()).max()) if len(usual_ns) else 0,
+        cadence=measure_cadence(timestamp_ns),
         images=tuple(images),
         image_ns=timestamp_ns,
     )

@@ -125,9 +125,11 @@ def test_numbers_in_names_sort_by_value(tools: Any, tmp_path: Path) -> None:
     assert [path.stem for path in images_in(tmp_path)] == ["frame0", "frame2", "frame9", "frame10"]
 
 
-def test_jitter_is_that_of_the_usual_steps(tools: Any, tmp_path: Path) -> None:
-    files = [tools.write_image(tmp_path / f"{k}.png", k) for k in range(6)]
-    times_ns = 1_000_000 * np.array([0, 50, 98, 150, 200, 5000])  # steps 50, 48, 52, 50, and a hole
+def test_cadence_and_stretches_are_those_of_the_times(tools: Any, tmp_path: Path) -> None:
+    files = [tools.write_image(tmp_path / f"{k}.png", k) for k in range(40)]
+    times_ns = STEP_NS * np.arange(40) + 2_000_000 * (np.arange(40) % 2)
+    times_ns[30:] += 5_000_000_000
     stream = image_stream("rear", files, times_ns)
-    assert stream.jitter_ns == 2_000_000
-    assert stream.period_ns == STEP_NS
+    assert stream.cadence is not None
+    assert 1_000_000 <= stream.cadence.jitter_ns < 3_000_000
+    assert stream.spans_ns == ((times_ns[0], times_ns[29]), (times_ns[30], times_ns[39]))
