@@ -93,23 +93,24 @@ def frames_of(number: int = 0, keep: tuple[int, ...] = (0, 1, 2, 3, 4, 5)) -> di
 
 def test_every_scene_of_a_root_is_a_recording(tools: Any, tmp_path: Path) -> None:
     root = write_root(tools, tmp_path / "nuscenes")
-    scenes = [root / "v1.0-mini" / name for name in ("scene-0103", "scene-0061")]
+    scenes = [root / f"v1.0-mini#{name}" for name in ("scene-0103", "scene-0061")]
     for path in (root, root / "samples", root / "v1.0-mini"):
         assert recordings_in([path]) == scenes
     assert detect(scenes[0])[0].name == "nuscenes"
     with pytest.raises(ClipError, match=r"2 recordings.*scene-0061"):
         open_clip(root)
     with pytest.raises(ClipError, match=r"scene-0062.*scene-0061"):
-        open_clip(root / "v1.0-mini" / "scene-0062")
+        open_clip(root / "v1.0-mini#scene-0062")
     with pytest.raises(ClipError, match="does not exist"):
-        open_clip(tmp_path / "elsewhere" / "scene-0061")
+        open_clip(tmp_path / "elsewhere#scene-0061")
+    assert open_clip(tmp_path / "nuscenes#scene-0061").name == "scene-0061"
 
 
 @pytest.mark.parametrize(("scene", "number"), [("scene-0061", 0), ("scene-0103", 1)])
 def test_six_cameras_of_a_scene_show_their_pictures_at_their_times(
     tools: Any, tmp_path: Path, scene: str, number: int
 ) -> None:
-    clip = open_clip(write_root(tools, tmp_path) / "v1.0-mini" / scene)
+    clip = open_clip(write_root(tools, tmp_path) / f"v1.0-mini#{scene}")
     assert (clip.format, clip.name, clip.rig_is_assumed) == ("nuscenes", scene, False)
     assert np.array_equal(tools.replay(clip).numbers, tools.expected_numbers(frames_of(number)))
 
