@@ -14,6 +14,7 @@ from fsd.data.formats.image_folder import ImageFolder
 from fsd.data.formats.kitti_raw import KittiRaw
 from fsd.data.formats.lerobot import LeRobot
 from fsd.data.formats.nuscenes import NuScenes
+from fsd.data.formats.nvidia_physicalai_av import NvidiaPhysicalAiAv
 from fsd.data.formats.openpilot import Openpilot
 from fsd.data.formats.recording_format import Match, RecordingFormat
 from fsd.data.formats.teslacam.teslacam_format import TeslaCam
@@ -37,6 +38,7 @@ def recording_formats() -> tuple[RecordingFormat, ...]:
         Openpilot(),
         Comma2k19(),
         LeRobot(),
+        NvidiaPhysicalAiAv(),
         NuScenes(),
         Argoverse2(),
         KittiRaw(),
