@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
+from fsd.data.formats.mcap_file.mcap_format import McapFile
 from fsd.data.formats.recording_format import Match, RecordingFormat
 from fsd.data.formats.video_folder import VideoFolder
 from fsd.data.recording_options import CameraOptions
@@ -22,7 +23,7 @@ def recording_formats() -> tuple[RecordingFormat, ...]:
     Raises:
         ClipError: a format of a third party cannot be loaded.
     """
-    return (*_third_party_formats(), VideoFolder())
+    return (*_third_party_formats(), McapFile(), VideoFolder())
 
 
 def detect(path: Path) -> tuple[RecordingFormat, Match]:
