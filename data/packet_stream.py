@@ -65,9 +65,7 @@ def decoded_packets(packets: Iterator[TimedPacket], codec: str, counters: Camera
             else:
                 yield Picture(index, packet.timestamp_ns, picture)
         return
-    decoder = av.CodecContext.create(DECODERS.get(codec, codec), "r")
-    assert isinstance(decoder, av.VideoCodecContext)
-    decoder.thread_type, decoder.thread_count = "SLICE", 1
+    decoder = _new_decoder(codec)
     waiting: list[tuple[int, int]] = []  # time and index of packets that have returned no picture yet
     times_ns: dict[int, int] = {}
     for index, timed in enumerate(packets):
@@ -76,9 +74,18 @@ def decoded_packets(packets: Iterator[TimedPacket], codec: str, counters: Camera
         packet.time_base = Fraction(1, 1000)
         heapq.heappush(waiting, (timed.timestamp_ns, index))
         times_ns[index] = timed.timestamp_ns
+        if codec == "png":
+            decoder = _new_decoder(codec)  # FFmpeg 8 filters the first row with the last row of the picture before
         yield from _received(decoder, packet, waiting, times_ns, counters)
     yield from _received(decoder, None, waiting, times_ns, counters)
     counters.lost_frames += len(waiting)
+
+
+def _new_decoder(codec: str) -> av.VideoCodecContext:
+    decoder = av.CodecContext.create(DECODERS.get(codec, codec), "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    decoder.thread_type, decoder.thread_count = "SLICE", 1
+    return decoder
 
 
 def _received(

@@ -163,7 +163,8 @@ def _open_cameras(
     if not named and len(images) == 1:
         notes.append(f"{images[0].topic} names no camera; it is taken as front_main.")
         named = {"front_main": images}
-    unnamed = [each.topic for each in images if each not in sum(named.values(), [])]
+    taken = {each for candidates in named.values() for each in candidates}
+    unnamed = [each.topic for each in images if each not in taken]
     if unnamed and named:
         notes.append(f"Topics that name no camera are left out: {', '.join(unnamed)}.")
     sources: dict[str, Source] = {}

@@ -9,7 +9,8 @@ Source: the MCAP specification (mcap.dev/spec): records are one byte of opcode, 
 import heapq
 import struct
 from array import array
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -29,6 +30,10 @@ _HEADER, _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _ATTACHMENT, _METADATA, _
 _RECORD = struct.Struct("<BQ")
 _MESSAGE_HEAD = struct.Struct("<HIQQ")
 """Channel, sequence number, log time and publish time; the data follow."""
+
+
+def _nothing() -> None:
+    """Faults are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,11 @@ class McapIndex:
         """The numbers of a topic's channels."""
         return frozenset(channel.id for channel in self.channels.values() if channel.topic == topic)
 
-    def messages(self, topic: str) -> Iterator[RawMessage]:
+    def messages(self, topic: str, damaged: Callable[[], None] = _nothing) -> Iterator[RawMessage]:
         """The messages of one topic in the order of the file; holds one chunk at a time.
+
+        Args:
+            damaged: called for every chunk that cannot be uncompressed, which is left out.
 
         Raises:
             ClipError: the file has become unreadable.
@@ -89,7 +97,11 @@ class McapIndex:
         with self._opened() as file:
             for offset, is_chunk in heapq.merge(chunks, *loose):
                 if is_chunk:
-                    yield from self._in_chunk(_chunk_data(file, offset), wanted)
+                    data = _chunk_data(file, offset)
+                    if data is None:
+                        damaged()
+                    else:
+                        yield from self._in_chunk(data, wanted)
                 else:
                     yield self._message(_record_at(file, offset), 0)
 
@@ -103,10 +115,8 @@ class McapIndex:
         with self._opened() as file:
             if last_loose > last_chunk:
                 return self._message(_record_at(file, last_loose), 0)
-            last = None
-            for last in self._in_chunk(_chunk_data(file, last_chunk), wanted):
-                pass
-            return last
+            found = deque(self._in_chunk(_chunk_data(file, last_chunk) or b"", wanted), maxlen=1)
+            return found[0] if found else None
 
     def attachment(self, name: str) -> bytes | None:
         """The content of an attachment; None where there is none of this name."""
@@ -239,10 +249,11 @@ class _Found:
             number = int.from_bytes(file.read(2), "little")
             self.loose.setdefault(number, array("Q")).append(position)
         elif opcode == _CHUNK:
-            try:
-                self._add_chunk(_chunk_data(file, position), position)
-            except Exception:  # whatever the decompressor says of damaged data
+            data = _chunk_data(file, position)
+            if data is None:
                 self.broken_chunks += 1
+            else:
+                self._add_chunk(data, position)
         elif opcode in (_SCHEMA, _CHANNEL):
             self._declare(opcode, file.read(length))
         elif opcode == _HEADER:
@@ -299,21 +310,28 @@ def _record_at(file: IO[bytes], offset: int) -> bytes:
     return file.read(length)
 
 
-def _chunk_data(file: IO[bytes], offset: int) -> bytes:
-    """The records of the chunk at this offset, uncompressed."""
+def _chunk_data(file: IO[bytes], offset: int) -> bytes | None:
+    """The records of the chunk at this offset, uncompressed; None where it is damaged.
+
+    Raises:
+        ClipError: its compression is not known.
+    """
     from mcap.data_stream import ReadDataStream
     from mcap.records import Chunk
 
     file.seek(offset + _RECORD.size)
-    chunk = Chunk.read(ReadDataStream(file))
-    if chunk.compression == "zstd":
-        import zstandard
+    try:
+        chunk = Chunk.read(ReadDataStream(file))
+        if chunk.compression == "zstd":
+            import zstandard
 
-        return bytes(zstandard.decompress(chunk.data, chunk.uncompressed_size))
-    if chunk.compression == "lz4":
-        import lz4.frame
+            return bytes(zstandard.decompress(chunk.data, chunk.uncompressed_size))
+        if chunk.compression == "lz4":
+            import lz4.frame
 
-        return bytes(lz4.frame.decompress(chunk.data))
+            return bytes(lz4.frame.decompress(chunk.data))
+    except Exception:  # each decompressor has errors of its own
+        return None
     if chunk.compression:
         raise ClipError(f"MCAP chunks compressed with {chunk.compression} cannot be read. Use zstd or lz4.")
     return bytes(chunk.data)

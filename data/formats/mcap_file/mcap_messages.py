@@ -36,6 +36,7 @@ KINDS = {
     "sensor_msgs/CameraInfo": CALIBRATION,
     "tf2_msgs/TFMessage": TRANSFORMS,
     "nav_msgs/Odometry": ODOMETRY,
+    "foxglove/Odometry": ODOMETRY,
     "geometry_msgs/TwistStamped": TWIST,
     "fsd/ego": FSD_EGO,
 }
@@ -76,6 +77,10 @@ class Message:
         return base64.b64decode(data) if isinstance(data, str) else bytes(data or b"")
 
 
+def _nothing() -> None:
+    """Faults are not counted."""
+
+
 def kind_of(channel: Channel) -> str | None:
     """What a channel is to a recording, by the name of its schema."""
     name = channel.schema_name.replace("/msg/", "/").replace("foxglove_msgs/", "foxglove/")
@@ -100,24 +105,35 @@ def numbers(content: Any, *paths: str) -> tuple[float, ...]:
     return tuple(float(value) for value in find(content, *paths) or ())
 
 
-def decoded(index: McapIndex, topic: str) -> Iterator[Message]:
-    """The messages of one topic, in the order of the file.
+def decoded(index: McapIndex, topic: str, damaged: Callable[[], None] = _nothing) -> Iterator[Message]:
+    """The messages of one topic, in the order of the file; `damaged` is called for every chunk or message left out.
 
     Raises:
         ClipError: their encoding is not known, or a package is missing.
     """
     decoders: dict[int, Callable[[bytes], Any]] = {}
-    for raw in index.messages(topic):
+    for raw in index.messages(topic, damaged):
         decode = decoders.get(raw.channel.id)
         if decode is None:
             decode = decoders[raw.channel.id] = decoder_of(raw.channel)
-        yield Message(decode(raw.data), raw.log_time_ns)
+        try:
+            content = decode(raw.data)
+        except Exception:  # each decoder has errors of its own
+            damaged()
+            continue
+        yield Message(content, raw.log_time_ns)
 
 
 def last_decoded(index: McapIndex, topic: str) -> Message | None:
-    """The last message of one topic."""
+    """The last message of one topic; None where it cannot be read."""
     raw = index.last_message(topic)
-    return None if raw is None else Message(decoder_of(raw.channel)(raw.data), raw.log_time_ns)
+    if raw is None:
+        return None
+    decode = decoder_of(raw.channel)
+    try:
+        return Message(decode(raw.data), raw.log_time_ns)
+    except Exception:  # each decoder has errors of its own
+        return None
 
 
 def decoder_of(channel: Channel) -> Callable[[bytes], Any]:

@@ -2,7 +2,8 @@
 
 Odometry or a twist of ROS 2, or the topics `/ego` and `/tf` that a replay writes to `drive.mcap`.
 
-Source: nav_msgs/Odometry (pose in `header.frame_id`, twist in `child_frame_id`), geometry_msgs/TwistStamped.
+Source: nav_msgs/Odometry (pose in `header.frame_id`, twist in `child_frame_id`), foxglove.Odometry (velocities in
+`body_frame_id`), geometry_msgs/TwistStamped.
 """
 
 from collections.abc import Iterator, Mapping
@@ -68,9 +69,10 @@ def _of_replay(indexes: Indexes, topic: str, kinds: Mapping[str, str]) -> dict[s
 def _odometry(indexes: Indexes, topic: str, notes: list[str]) -> EgoTrack | None:
     rows = []
     for message in _all(indexes, topic):
-        pose, twist = find(message.content, "pose.pose"), find(message.content, "twist.twist")
+        pose = find(message.content, "pose.pose", "pose")
         x_m, y_m = (_number(find(pose, f"position.{axis}")) for axis in "xy")
-        speed_mps, yaw_rate_rps = _number(find(twist, "linear.x")), _number(find(twist, "angular.z"))
+        speed_mps = _number(find(message.content, "twist.twist.linear.x", "linear_velocity.x"))
+        yaw_rate_rps = _number(find(message.content, "twist.twist.angular.z", "angular_velocity.z"))
         rows.append((_time_ns(message), speed_mps, yaw_rate_rps, x_m, y_m, _yaw_rad(find(pose, "orientation"))))
     ego = _track(rows)
     if ego is None or len(ego.timestamp_ns) < 2 or np.any(ego.speed_mps) or np.any(ego.yaw_rate_rps):

@@ -4,7 +4,7 @@ Source: image encodings as in ROS 2 `sensor_msgs/image_encodings.hpp` and foxglo
 foxglove.CompressedVideo is h264, h265, vp9 or av1, each message being one access unit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -61,7 +61,11 @@ class McapStream(PacketStream):
 
     def packets(self, counters: CameraCounters) -> Iterator[TimedPacket]:
         counters.truncated_files += sum(bool(index.lost) for index in self.indexes)
-        return _packets(self.indexes, self.topic, self.kind, self.uses_log_time)
+
+        def damaged() -> None:
+            counters.corrupt_packets += 1
+
+        return _packets(self.indexes, self.topic, self.kind, self.uses_log_time, damaged)
 
 
 def open_stream(
@@ -84,7 +88,7 @@ def open_stream(
     steps_ns = [later - earlier for earlier, later in pairwise(times_ns) if later > earlier]
     period_ns = median(steps_ns) if steps_ns else None
     mean_ns = sum(steps_ns) / len(steps_ns) if steps_ns else 0.0
-    first_packets = _packets(indexes, topic, kind, uses_log_time)
+    first_packets = _packets(indexes, topic, kind, uses_log_time, lambda: None)
     width_px, height_px = _first_size_px(name, topic, first_packets, codec)
     last = next((found for index in reversed(indexes) if (found := last_decoded(index, topic)) is not None), first[-1])
     stream = McapStream(
@@ -129,9 +133,11 @@ def codec_of(topic: str, kind: str, message: Message) -> str:
     raise ClipError(f"{topic}: images of format {format!r} cannot be read, only JPEG, PNG and WebP.")
 
 
-def _packets(indexes: tuple[McapIndex, ...], topic: str, kind: str, uses_log_time: bool) -> Iterator[TimedPacket]:
+def _packets(
+    indexes: tuple[McapIndex, ...], topic: str, kind: str, uses_log_time: bool, damaged: Callable[[], None]
+) -> Iterator[TimedPacket]:
     for index in indexes:
-        for message in decoded(index, topic):
+        for message in decoded(index, topic, damaged):
             stamp_ns = None if uses_log_time else message.stamp_ns
             layout = _layout(message) if kind == RAW_IMAGE else None
             yield TimedPacket(message.log_time_ns if stamp_ns is None else stamp_ns, message.data, layout)
