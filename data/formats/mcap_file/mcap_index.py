@@ -8,6 +8,7 @@ Source: the MCAP specification (mcap.dev/spec): records are one byte of opcode, 
 
 import heapq
 import struct
+import zlib
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -325,13 +326,16 @@ def _chunk_data(file: IO[bytes], offset: int) -> bytes | None:
         if chunk.compression == "zstd":
             import zstandard
 
-            return bytes(zstandard.decompress(chunk.data, chunk.uncompressed_size))
-        if chunk.compression == "lz4":
+            data = bytes(zstandard.decompress(chunk.data, chunk.uncompressed_size))
+        elif chunk.compression == "lz4":
             import lz4.frame
 
-            return bytes(lz4.frame.decompress(chunk.data))
+            data = bytes(lz4.frame.decompress(chunk.data))
+        else:
+            data = bytes(chunk.data)
     except Exception:  # each decompressor has errors of its own
         return None
-    if chunk.compression:
+    if chunk.compression not in ("", "zstd", "lz4"):
         raise ClipError(f"MCAP chunks compressed with {chunk.compression} cannot be read. Use zstd or lz4.")
-    return bytes(chunk.data)
+    is_whole = chunk.uncompressed_crc in (0, zlib.crc32(data))  # 0: the writer stated none
+    return data if is_whole else None
