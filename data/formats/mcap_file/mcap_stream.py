@@ -11,6 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
+from fsd.data.cadence import measure_cadence
 from fsd.data.clock import SECOND_NS
 from fsd.data.errors import ClipError
 from fsd.data.formats.mcap_file.mcap_index import McapIndex
@@ -36,7 +39,7 @@ PIXEL_FORMATS = {
 """`encoding` of a raw image -> FFmpeg's name."""
 
 _IMAGE_MARKS = {b"\xff\xd8\xff": "mjpeg", b"\x89PNG": "png", b"RIFF": "webp"}
-_FIRST_MESSAGES, _FIRST_BYTES = 32, 8_000_000
+_FIRST_MESSAGES, _FIRST_BYTES = 144, 8_000_000
 """As much of a topic is read to see how its times run."""
 _FIRST_PICTURE_PACKETS = 300
 
@@ -87,7 +90,6 @@ def open_stream(
     times_ns = [message.log_time_ns if uses_log_time else message.stamp_ns or 0 for message in first]
     steps_ns = [later - earlier for earlier, later in pairwise(times_ns) if later > earlier]
     period_ns = median(steps_ns) if steps_ns else None
-    mean_ns = sum(steps_ns) / len(steps_ns) if steps_ns else 0.0
     first_packets = _packets(indexes, topic, kind, uses_log_time, lambda: None)
     width_px, height_px = _first_size_px(name, topic, first_packets, codec)
     last = next((found for index in reversed(indexes) if (found := last_decoded(index, topic)) is not None), first[-1])
@@ -99,7 +101,7 @@ def open_stream(
         rate_hz=_rate_hz(period_ns),
         start_ns=times_ns[0],
         end_ns=last.log_time_ns if uses_log_time else last.stamp_ns or 0,
-        jitter_ns=round(max((abs(step - mean_ns) for step in steps_ns), default=0)),
+        cadence=measure_cadence(np.array(times_ns, np.int64)),
         indexes=indexes,
         topic=topic,
         kind=kind,
