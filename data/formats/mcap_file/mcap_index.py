@@ -173,6 +173,7 @@ def _from_summary(path: Path, file: IO[bytes]) -> McapIndex | None:
     from mcap.exceptions import McapError
     from mcap.reader import SeekingReader
 
+    file.seek(0)
     try:
         reader = SeekingReader(file)
         summary = reader.get_summary()

@@ -470,6 +470,23 @@ def test_a_damaged_chunk_costs_its_own_pictures(tools: Any, tmp_path: Path, is_c
     assert counters.truncated_files == is_cut
 
 
+def test_a_file_with_an_index_is_not_read_through(tools: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsd.data.formats.mcap_file import mcap_index
+
+    def never(*args: Any) -> Any:
+        raise AssertionError(args)
+
+    monkeypatch.setattr(mcap_index, "_by_reading_through", never)
+    path = images(tmp_path / "a.mcap", tools, ["/front/image", "/back/image"], ticks=40)
+    read: list[int] = []
+    chunk_data = mcap_index._chunk_data
+    monkeypatch.setattr(mcap_index, "_chunk_data", lambda file, at: read.append(at) or chunk_data(file, at))
+    index = mcap_index.load_index(path)
+    assert not read
+    next(iter(index.messages("/back/image")))
+    assert len(read) == 1 < len(index.chunks)
+
+
 def refused(path: Path) -> str:
     with pytest.raises(ClipError) as caught:
         open_clip(path)
