@@ -144,15 +144,20 @@ def decoder_of(channel: Channel) -> Callable[[bytes], Any]:
     """
     if channel.encoding == "json":
         return json.loads
+    factory: Any
     try:
         if channel.encoding == "protobuf":
-            from mcap_protobuf.decoder import DecoderFactory as Factory
+            from mcap_protobuf.decoder import DecoderFactory as ProtobufFactory
+
+            factory = ProtobufFactory()
         else:
-            from mcap_ros2.decoder import DecoderFactory as Factory
+            from mcap_ros2.decoder import DecoderFactory as RosFactory
+
+            factory = RosFactory()
     except ImportError as error:
         raise ClipError(f"{channel.topic}: reading {channel.encoding} needs another package. {INSTALL}") from error
     try:
-        decode = Factory().decoder_for(channel.encoding, channel.schema)
+        decode = factory.decoder_for(channel.encoding, channel.schema)
     except Exception as error:  # whatever the parser says of the schema
         raise ClipError(f"{channel.topic}: its schema {channel.schema_name} cannot be read ({error}).") from error
     if decode is None:

@@ -6,7 +6,7 @@ Source: nav_msgs/Odometry (pose in `header.frame_id`, twist in `child_frame_id`)
 `body_frame_id`), geometry_msgs/TwistStamped.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,9 @@ def _of_replay(indexes: Indexes, topic: str, kinds: Mapping[str, str]) -> dict[s
                 if find(each, "parent_frame_id") == "world" and find(each, "child_frame_id") == "ego":
                     x_m, y_m = (float(find(each, f"translation.{axis}") or 0) for axis in "xy")
                     poses[message.log_time_ns] = (x_m, y_m, _yaw_rad(find(each, "rotation")))
-    rows, commands, modes = [], [], []
+    rows: list[tuple[float, ...]] = []
+    commands: list[tuple[int, str]] = []
+    modes: list[tuple[int, str]] = []
     for message in _all(indexes, topic):
         speed_mps, yaw_rate_rps = (_number(message.content.get(name)) for name in ("speed_mps", "yaw_rate_rps"))
         pose = poses.get(message.log_time_ns, (np.nan,) * 3)
@@ -77,13 +79,13 @@ def _odometry(indexes: Indexes, topic: str, notes: list[str]) -> EgoTrack | None
     ego = _track(rows)
     if ego is None or len(ego.timestamp_ns) < 2 or np.any(ego.speed_mps) or np.any(ego.yaw_rate_rps):
         return ego
-    x_m, y_m, yaw_rad = ego.x_m, ego.y_m, np.unwrap(ego.yaw_rad)
-    if not np.hypot(x_m - x_m[0], y_m - y_m[0]).max() > 1:
+    xs_m, ys_m, yaw_rad = ego.x_m, ego.y_m, np.unwrap(ego.yaw_rad)
+    if not np.hypot(xs_m - xs_m[0], ys_m - ys_m[0]).max() > 1:
         return ego
     notes.append(f"{topic}: all its speeds are 0 although it moves; speed and yaw rate are taken from the poses.")
     at_s = (ego.timestamp_ns - ego.timestamp_ns[0]) * 1e-9
-    along_mps = np.gradient(x_m, at_s) * np.cos(yaw_rad) + np.gradient(y_m, at_s) * np.sin(yaw_rad)
-    return EgoTrack(ego.timestamp_ns, along_mps, np.gradient(yaw_rad, at_s), x_m, y_m, ego.yaw_rad)
+    along_mps = np.gradient(xs_m, at_s) * np.cos(yaw_rad) + np.gradient(ys_m, at_s) * np.sin(yaw_rad)
+    return EgoTrack(ego.timestamp_ns, along_mps, np.gradient(yaw_rad, at_s), xs_m, ys_m, ego.yaw_rad)
 
 
 def _twist(indexes: Indexes, topic: str, notes: list[str]) -> EgoTrack | None:
@@ -106,7 +108,7 @@ def _integral(values: np.ndarray, steps_s: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum((values[1:] + values[:-1]) / 2 * steps_s)])
 
 
-def _track(rows: list[tuple[float, ...]]) -> EgoTrack | None:
+def _track(rows: Sequence[tuple[float, ...]]) -> EgoTrack | None:
     """Rows of time, speed, yaw rate, x, y, yaw; those whose time does not rise are left out."""
     kept: list[tuple[float, ...]] = []
     for row in rows:
