@@ -16,7 +16,7 @@ from fsd.runtime.health import describe_odometry
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 if TYPE_CHECKING:
-    from fsd.outputs.replay_summary import ReplaySummary
+    from fsd.outputs.replay_summary import DrivingModes, ReplaySummary
     from fsd.replay.batch import Outcome
 
 EPILOG = """examples:
@@ -109,6 +109,7 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     for planner, scores in msgspec.structs.asdict(summary.scores).items() if summary.scores else ():
         if "ade_3s_m" in scores:
             print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
+    _print_driving_modes(summary.driving_modes)
     print(f"  plan hash    {summary.plan_hash}")
     viewer = summary.viewer_file
     if viewer and viewer.why:
@@ -116,6 +117,31 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     video = viewer.video if viewer else {}
     for how in sorted(set(video.values()) - {"passed through"}):
         print(f"  mcap video   {', '.join(name for name, each in video.items() if each == how)}: {how}")
+    if (overlay := summary.overlay_file) and overlay.max_mb is not None:
+        again = ", encoded twice" if overlay.encoded_twice else ""
+        print(
+            f"  overlay      {overlay.megabytes:.2f} MB of at most {overlay.max_mb:g} MB, "
+            f"{overlay.width_px}x{overlay.height_px}{again}"
+        )
     files = ["plan.parquet", "ticks.parquet", "summary.json", "overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE]
     files = [name for name in (*files, "drive.rrd") if (config.out / name).exists()]
     print(f"  written      {config.out}/{' '.join(files)}")
+
+
+def _print_driving_modes(modes: "DrivingModes | None") -> None:
+    """Who drove, and the plan errors apart."""
+    if modes is None:
+        return
+    ticks = sum(modes.ticks.values()) or 1
+    shares = (f"{mode.replace('_', ' ')} {count / ticks:.0%}" for mode, count in modes.ticks.items())
+    print(f"  driven by    {', '.join(shares)}; {modes.disengagements} disengagements, {modes.engagements} engagements")
+    errors = (
+        ("ADE@3s", "ade_3s_m", "m", "ticks_3s"),
+        ("curvature", "curvature_mae_per_m", "1/m", "ticks_curvature"),
+        ("acceleration", "acceleration_mae_mps2", "m/s²", "ticks_acceleration"),
+    )
+    for group, scores in modes.scores.items():
+        found = scores.network
+        known = [f"{name} {found[key]:.3g} {unit} (n = {found[n]})" for name, key, unit, n in errors if key in found]
+        if known:
+            print(f"  {group:12} {', '.join(known)}")

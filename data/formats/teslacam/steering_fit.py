@@ -44,9 +44,13 @@ class SteeringFit:
     def note(self) -> str:
         assumed = "degrees, positive to the right, are assumed"
         if self.is_right_positive is None:
-            return f"Sign and unit of the steering wheel angle cannot be told from so little turning; {assumed}."
+            return (
+                "Sign and unit of the steering wheel angle cannot be told from a drive that turns so little or so "
+                f"evenly; {assumed}."
+            )
         side = "right" if self.is_right_positive else "left"
-        seen = f"The steering wheel angle is positive to the {side} (correlation {abs(self.correlation):.2f} with the path)"
+        fits = f"correlation {abs(self.correlation):.2f} with the path"
+        seen = f"The steering wheel angle is positive to the {side} ({fits})"
         if self.unit is None:
             return f"{seen}; its unit cannot be told from the path, degrees are assumed."
         return f"{seen} and in {self.unit} (a steering ratio of {self.ratio:.1f})."

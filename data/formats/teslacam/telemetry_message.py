@@ -64,14 +64,14 @@ class TelemetryMessage:
     @classmethod
     def decode(cls, payload: bytes) -> Self | None:
         """The message in these bytes; None where they are damaged. Unknown fields are skipped."""
-        values: dict[str, Any] = {name: _ZEROS[kind] for name, kind in _FIELDS.values()}
+        values = _ZEROS.copy()
         try:
             for number, wire_type, value in _fields(payload):
                 name, kind = _FIELDS.get(number, ("", ""))
                 if kind == "f" and wire_type == _FIXED32:
-                    values[name] = struct.unpack("<f", value)[0]
+                    values[name] = _FLOAT.unpack(value)[0]
                 elif kind == "d" and wire_type == _FIXED64:
-                    values[name] = struct.unpack("<d", value)[0]
+                    values[name] = _DOUBLE.unpack(value)[0]
                 elif kind in ("i", "b") and wire_type == _VARINT:
                     values[name] = bool(value) if kind == "b" else value
         except _DamagedError:
@@ -79,9 +79,8 @@ class TelemetryMessage:
         if values["latitude_deg"] == 0 and values["longitude_deg"] == 0:
             values["latitude_deg"] = values["longitude_deg"] = _NAN
             values["heading_deg"] = values["heading_deg"] or _NAN
-        accelerations = [f"acceleration_{axis}_mps2" for axis in "xyz"]
-        if not any(values[name] for name in accelerations):
-            values.update(dict.fromkeys(accelerations, _NAN))
+        if not any(values[name] for name in _ACCELERATIONS):
+            values.update(dict.fromkeys(_ACCELERATIONS, _NAN))
         return cls(**values)
 
     def encode(self) -> bytes:
@@ -105,7 +104,9 @@ _FIELDS = dict(enumerate(zip(_NAMES, "iiifffbbbidddddd", strict=True), 1))
 """Number of the field in the schema -> (attribute, kind): i whole number or enum, b bool, f float, d double."""
 
 
-_ZEROS = {"i": 0, "b": False, "f": 0.0, "d": 0.0}
+_ZEROS: dict[str, Any] = {name: {"i": 0, "b": False, "f": 0.0, "d": 0.0}[kind] for name, kind in _FIELDS.values()}
+_ACCELERATIONS = tuple(f"acceleration_{axis}_mps2" for axis in "xyz")
+_FLOAT, _DOUBLE = struct.Struct("<f"), struct.Struct("<d")
 
 
 class _DamagedError(ValueError):
@@ -135,6 +136,8 @@ def _fields(payload: bytes) -> Iterator[tuple[int, int, Any]]:
 
 
 def _read_varint(payload: bytes, at: int) -> tuple[int, int]:
+    if at < len(payload) and payload[at] < 0x80:  # most are of one byte
+        return payload[at], at + 1
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(payload):

@@ -58,6 +58,7 @@ class TeslaCam:
             [*_notes(event), *tracks.notes],
             name=f"{files.minutes[0].stamp:%Y-%m-%d_%H-%M-%S}" if files.kind == "minute" else None,
             ego=tracks.ego,
+            steering=tracks.steering,
             commands=tracks.commands,
             modes=tracks.modes,
             wall_clock=event.time_line.wall_clock,
@@ -76,7 +77,8 @@ def telemetry_of(event: OpenedEvent) -> list[tuple[int, TelemetryRows]]:
         first: TelemetryRows | None = None
         for path in files:
             rows = read_telemetry(path)
-            first = first or rows
+            if first is None:
+                first = rows
             if len(rows):
                 first = rows
                 break

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
 import av
 import numpy as np
@@ -43,6 +43,9 @@ class TeslaCamWriter:
         cameras: names as in the files.
         utc_offset: of the car's local time.
         crf: quality of the encoder, 0 … 51, smaller is better and larger.
+
+    Raises:
+        ClipError: the folder cannot be written or already holds a recording from this start.
     """
 
     def __init__(
@@ -65,6 +68,10 @@ class TeslaCamWriter:
         self._last_message = TelemetryMessage()
         self._thumb: av.VideoFrame | None = None
         self._is_open = True
+        if any((path / "SavedClips").glob(f"*/{self._stamp(0)}-*.mp4")):
+            raise ClipError(
+                f"{path} already holds a recording from {self._stamp(0)}. Choose another folder or start, or remove it."
+            )
         try:
             self._folder.mkdir(parents=True)
         except FileExistsError as error:
@@ -191,7 +198,7 @@ class _Segment:
         try:
             self._container = av.open(str(path), "w", container_options=scale)
             self._container.metadata["creation_time"] = f"{start:%Y-%m-%dT%H:%M:%S}.000000Z"
-            self._stream = cast(av.VideoStream, self._container.add_stream("libx264", rate=RATE_HZ, options=options))
+            self._stream = self._container.add_stream("libx264", rate=RATE_HZ, options=options)
         except (av.FFmpegError, ValueError, OSError) as error:
             raise ClipError(
                 f"{path} cannot be written with encoder libx264: {error}. Choose another folder."

@@ -1,5 +1,9 @@
 """Telemetry of the segments of an event as ego motion, route commands and driving modes on one time line.
 
+`EgoTrack.speed_mps` and `yaw_rate_rps` of a row come from that row and earlier ones; only constants of the recording
+(sign and unit of the steering angle, how often heading is renewed) are found in the whole of it. Poses are ground truth
+and use later rows too.
+
 Positions stay inside: what is returned is metres from the first row, and no note holds a coordinate.
 """
 
@@ -68,7 +72,7 @@ def vehicle_tracks(segments: Sequence[tuple[int, TelemetryRows]]) -> VehicleTrac
     """
     pictures = sum(rows.pictures for _, rows in segments)
     coverage = sum(len(rows) for _, rows in segments) / pictures if pictures else 0.0
-    notes = [f"Telemetry: {100 * coverage:.1f}% of the pictures carry a message."] + _fault_notes(segments)
+    notes = [f"Telemetry: {100 * coverage:.1f}% of the pictures carry a message.", *_fault_notes(segments)]
     columns = _merged(segments)
     if columns is None:
         return VehicleTracks(None, None, None, coverage, notes)
