@@ -58,12 +58,12 @@ class PacketStream(CameraStream):
 def decoded_packets(packets: Iterator[TimedPacket], codec: str, counters: CameraCounters) -> Iterator[Picture]:
     """The pictures of these packets, each with the time of its own packet."""
     if codec == "rawvideo":
-        for index, packet in enumerate(packets):
-            picture = unpacked(packet)
+        for index, timed in enumerate(packets):
+            picture = unpacked(timed)
             if picture is None:
                 counters.corrupt_packets += 1
             else:
-                yield Picture(index, packet.timestamp_ns, picture)
+                yield Picture(index, timed.timestamp_ns, picture)
         return
     decoder = _new_decoder(codec)
     waiting: list[tuple[int, int]] = []  # time and index of packets that have returned no picture yet

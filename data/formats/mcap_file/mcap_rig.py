@@ -158,7 +158,7 @@ def _lens(name: str, message: Message, stream: McapStream, notes: list[str]) -> 
         if model in ("", "plumb_bob", "rational_polynomial") and len(distortion) in (0, 4, 5, 8):
             return Pinhole(**values, distortion=distortion)
         notes.append(f"{name}: its distortion ({model}, {len(distortion)} numbers) is not known here and is left out.")
-        return Pinhole(**values)
+        return Pinhole(**values, distortion=())
     except ValueError as error:
         notes.append(f"{name}: its calibration is left out ({error}).")
         return None
