@@ -9,6 +9,7 @@ from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
 from fsd.data.formats.argoverse2 import Argoverse2
 from fsd.data.formats.comma2k19 import Comma2k19
+from fsd.data.formats.dashcam import DashCam
 from fsd.data.formats.fragment import split_fragment
 from fsd.data.formats.image_folder import ImageFolder
 from fsd.data.formats.kitti_raw import KittiRaw
@@ -44,6 +45,7 @@ def recording_formats() -> tuple[RecordingFormat, ...]:
         Argoverse2(),
         KittiRaw(),
         McapFile(),
+        DashCam(),
         ImageFolder(),
         VideoFolder(),
     )

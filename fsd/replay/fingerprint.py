@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from fsd.data.formats.fragment import split_fragment
+from fsd.data.recording_files import files_named
 from fsd.outputs.replay_summary import Fingerprint
 from fsd.replay.config import ReplayConfig
 from fsd.runtime.engine import packaged_model
@@ -36,7 +37,9 @@ def _recording_files(config: ReplayConfig) -> list[Path]:
     """All files below a folder, or a video and the files of its name beside it, and those that `cameras` names."""
     clip, _ = split_fragment(config.clip)
     beside = clip.rglob("*") if clip.is_dir() else clip.parent.glob(f"{clip.stem}.*")
-    named = config.cameras.values() if config.cameras else ()
+    folder = clip if clip.is_dir() else clip.parent
+    values = config.cameras.values() if config.cameras else ()
+    named = [path for value in values for path in files_named(folder, value)]
     return sorted({path for path in (*beside, *named) if path.is_file()})
 
 
