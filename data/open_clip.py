@@ -14,6 +14,7 @@ from fsd.data.formats.fragment import split_fragment
 from fsd.data.formats.image_folder import ImageFolder
 from fsd.data.formats.kitti_raw import KittiRaw
 from fsd.data.formats.lerobot import LeRobot
+from fsd.data.formats.mcap_file.mcap_format import McapFile
 from fsd.data.formats.nuscenes import NuScenes
 from fsd.data.formats.nvidia_physicalai_av import NvidiaPhysicalAiAv
 from fsd.data.formats.openpilot import Openpilot
@@ -43,6 +44,7 @@ def recording_formats() -> tuple[RecordingFormat, ...]:
         NuScenes(),
         Argoverse2(),
         KittiRaw(),
+        McapFile(),
         DashCam(),
         ImageFolder(),
         VideoFolder(),

@@ -142,13 +142,15 @@ def _open_viewers(
             why = f"{error}; it comes with the extra `viewer` (see `fsd doctor`)"
             record.viewer_file = ViewerFile(file=None, why=why)
         else:
-            mcap = stack.enter_context(closing(DriveMcap(config.out / "drive.mcap", clip, planner.metadata)))
+            writer = DriveMcap(config.out / "drive.mcap", clip, planner.metadata, config.keep_location)
+            mcap = stack.enter_context(closing(writer))
             record.viewer_file = ViewerFile(file="drive.mcap", layout=LAYOUT_FILE, video=mcap.video)
             viewers.append(mcap)
     if config.rerun:
         from fsd.viewers.rerun_writer import DriveRerun
 
-        rerun = stack.enter_context(closing(DriveRerun(config.out / "drive.rrd", clip, planner.metadata)))
+        recording = DriveRerun(config.out / "drive.rrd", clip, planner.metadata, config.keep_location)
+        rerun = stack.enter_context(closing(recording))
         record.rerun_file = ViewerFile(file="drive.rrd", video=rerun.video)
         viewers.append(rerun)
     return viewers
