@@ -105,6 +105,7 @@ def _write_run(folder: Path, ticks: int = 40, first_tick: int = 0, side_step_m: 
             plan |= {"lead_distance_m": 30.0, "lead_probability": 0.5, "light_probabilities": np.full(4, 0.25)}
             plans.append(plan | {"health": "ok", "plan_hash": f"{tick:032x}{'b' if changed else ''}"})
             row = common | {
+                "run": 0,
                 "frame_index": np.full(8, tick),
                 "age_ns": np.full(8, 5_000_000),
                 "memory_slots": tick % 113,
