@@ -34,7 +34,7 @@ class VideoWriter:
         self.encoding = encoding or Encoding(width_px, height_px)
         # Half-second fragments, flushed at once: the file needs no index at its end, which a crash would lose. The
         # end turns it into a plain MP4 file, in which every player can seek.
-        options = {"movflags": "hybrid_fragmented", "frag_duration": "500000", "flush_packets": "1"}
+        options = {"movflags": "hybrid_fragmented+negative_cts_offsets", "frag_duration": "500000", "flush_packets": "1"}
         self._container = av.open(str(path), "w", options=options)
         self._stream = _add_stream(self._container, self.encoding, rate_hz)
 
