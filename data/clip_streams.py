@@ -8,7 +8,8 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from fsd.data.clock import MAX_GAP_NS, Timestamps, csv_columns, floor_ns, load_timestamps
+from fsd.data.cadence import measure_cadence
+from fsd.data.clock import SECOND_NS, Timestamps, csv_columns, floor_ns, load_timestamps
 from fsd.data.errors import ClipError
 from fsd.data.frames import CAMERAS
 from fsd.data.part_overlap import overlap_frames
@@ -17,6 +18,8 @@ from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Rig
 from fsd.data.video_probe import VideoInfo, probe
 from fsd.data.video_stream import VideoStream
+
+_COUNTS_FROM_START_NS = 60 * SECOND_NS
 
 
 def camera_streams(
@@ -103,6 +106,7 @@ def _stream(
         parts_continue=_parts_continue(infos),
         start_ns=start_ns,
         end_ns=end_ns,
+        cadence=first.cadence if timestamps is None else measure_cadence(timestamps.timestamp_ns),
     )
 
 
@@ -136,7 +140,7 @@ def _on_one_clock(streams: dict[str, VideoStream], notes: list[str]) -> dict[str
     if not filed or not others:
         return streams
     first_ns = min(stream.start_ns or 0 for stream in filed)
-    if first_ns < MAX_GAP_NS:
+    if first_ns < _COUNTS_FROM_START_NS:
         return streams  # both count from the start of the recording
     shift_ns = first_ns - min(streams[name].start_ns or 0 for name in others)
     notes.append(f"No timestamps file for {', '.join(others)}: their times are taken to start with the other cameras'.")

@@ -6,13 +6,18 @@ Decodes one picture at most; `VideoReader` reads the whole file.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 
+from fsd.data.cadence import Cadence, measure_cadence
+from fsd.data.clock import floor_ns
 from fsd.data.errors import ClipError
 from fsd.data.planes import upright_size_px
+from fsd.data.tesla_encryption import ADVICE, is_encrypted
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".ivf"}
@@ -32,6 +37,8 @@ class VideoInfo:
         codec: as FFmpeg names it; rate_hz: nominal, exact.
         has_times: whether the container carries times at all.
         start_s, duration_s: as the container states them, or None.
+        created_unix_s: creation time that the container states, UTC; None where it states none.
+        cadence: of the times in the container's index; None where it has none.
     """
 
     path: Path
@@ -42,6 +49,8 @@ class VideoInfo:
     has_times: bool
     start_s: Fraction | None
     duration_s: Fraction | None
+    cadence: Cadence | None = None
+    created_unix_s: int | None = None
 
 
 @contextmanager
@@ -58,6 +67,8 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
     except FileNotFoundError as error:
         raise ClipError(f"{path} does not exist. Check the path.") from error
     except (OSError, av.FFmpegError) as error:
+        if is_encrypted(path):
+            raise ClipError(f"{path} cannot be opened: {ADVICE}.") from error
         raise ClipError(
             f"{path} cannot be opened as video ({error.strerror or error}). It may be damaged or cut off before its "
             "index was written. Copy or repair it, or remove it to run without this camera."
@@ -101,6 +112,8 @@ def probe(path: Path, decodes: bool = True) -> VideoInfo:
             has_times=has_times,
             start_s=_seconds(stream.start_time, stream) if has_times else None,
             duration_s=_duration_s(container, stream) if has_times else None,
+            cadence=_cadence(stream) if has_times else None,
+            created_unix_s=_created_unix_s(container),
         )
 
 
@@ -134,6 +147,21 @@ def _nominal_rate_hz(stream: av.VideoStream, has_times: bool) -> Fraction:
 
 def _seconds(units: int | None, stream: av.VideoStream) -> Fraction | None:
     return None if units is None or stream.time_base is None else units * stream.time_base
+
+
+def _created_unix_s(container: av.container.InputContainer) -> int | None:
+    try:
+        created_s = datetime.fromisoformat(container.metadata["creation_time"]).timestamp()
+    except (KeyError, ValueError, OverflowError, UnicodeDecodeError):
+        return None
+    return int(created_s) if created_s > 0 else None  # 0: the recorder's clock was not set
+
+
+def _cadence(stream: av.VideoStream) -> Cadence | None:
+    entries = stream.index_entries
+    if stream.time_base is None or stream.codec_context.has_b_frames:
+        return None  # an index holds decoding times, which jitter differently
+    return measure_cadence(np.array([floor_ns(entry.timestamp * stream.time_base) for entry in entries], np.int64))
 
 
 def _duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:

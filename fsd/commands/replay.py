@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EPILOG = """examples:
   fsd replay my_drive/ --out out
+  fsd replay /media/stick/TeslaCam --out drives      # every event on the stick; `fsd events` lists them
   fsd replay monday/* --workers 2 --out out          # continues where it was interrupted
   fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out
   fsd replay my_drive/ --from 12 --to 20 --layout focus --overlay-height 1080 --out post"""
@@ -33,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="CLIP",
-        help="recording to replay: a clip folder, a folder of videos, or one video file; several are replayed in turn",
+        help="recording to replay: a folder or a file of any known format (see docs/formats.md); several, or a folder "
+        "of several such as a TeslaCam stick, are replayed in turn",
     )
     add_options(parser, ReplayConfig, skip=("clip",))
     add_options(parser, BatchOptions)
@@ -42,9 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     """Replay, and print the summary."""
     batch = config_from(BatchOptions, options)
-    if len(options.clips) > 1:
-        return _run_many(options, batch)
-    config = config_from(ReplayConfig, options, clip=options.clips[0])
+    clips = _recordings(options)
+    if len(clips) > 1:
+        return _run_many(options, batch, clips)
+    config = config_from(ReplayConfig, options, clip=clips[0])
     from fsd.replay.replay import replay
 
     summary = replay(config)
@@ -53,13 +56,22 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     return summary
 
 
-def _run_many(options: argparse.Namespace, batch: BatchOptions) -> dict[str, Any]:
-    template = config_from(ReplayConfig, options, clip=options.clips[0])
+def _recordings(options: argparse.Namespace) -> list[Path]:
+    """The recordings at the paths that were given; with `--cameras`, the paths themselves."""
+    if options.cameras:
+        return list(options.clips)
+    from fsd.data.open_clip import recordings_in
+
+    return recordings_in(options.clips)
+
+
+def _run_many(options: argparse.Namespace, batch: BatchOptions, clips: list[Path]) -> dict[str, Any]:
+    template = config_from(ReplayConfig, options, clip=clips[0])
     if template.cameras is not None:
         raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
     from fsd.replay.batch import replay_many
 
-    outcomes = replay_many(options.clips, template, batch.workers, batch.shard, batch.force, _print_outcome)
+    outcomes = replay_many(clips, template, batch.workers, batch.shard, batch.force, _print_outcome)
     good = sum(outcome.is_good for outcome in outcomes)
     if not options.json:
         print(f"{good} of {len(outcomes)} recordings are complete in {template.out}")

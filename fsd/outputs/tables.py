@@ -63,6 +63,7 @@ def ticks_schema(trained: bool, patch_count: int | None) -> pa.Schema:
         [
             ("tick", pa.int32()),
             ("t_ns", pa.int64()),
+            ("run", pa.int16()),
             ("frame_index", pa.list_(pa.int64(), cameras)),
             ("age_ns", pa.list_(pa.int64(), cameras)),
             ("is_valid", pa.list_(pa.uint8(), cameras)),
@@ -115,6 +116,7 @@ def _tick_row(result: StepResult, wait_ms: float, write_ms: float) -> dict[str, 
     return {
         "tick": frame_set.tick,
         "t_ns": frame_set.timestamp_ns,
+        "run": frame_set.run,
         "frame_index": frame_set.frame_index,
         "age_ns": frame_set.age_ns,
         "is_valid": frame_set.is_valid.astype(np.uint8),
