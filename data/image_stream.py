@@ -46,6 +46,11 @@ class ImageStream(CameraStream):
     def files(self) -> tuple[Path, ...]:
         return self.images
 
+    @property
+    def spans_ns(self) -> tuple[tuple[int, int], ...]:
+        stretches = np.split(self.image_ns, np.flatnonzero(np.diff(self.image_ns) > SECOND_NS) + 1)
+        return tuple((int(each[0]), int(each[-1])) for each in stretches)
+
     def pictures(self, counters: CameraCounters) -> Iterator[Picture]:
         size_px = (self.width_px, self.height_px)
         decoder = _ImageDecoder()

@@ -9,11 +9,13 @@ from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
 from fsd.data.formats.argoverse2 import Argoverse2
 from fsd.data.formats.comma2k19 import Comma2k19
+from fsd.data.formats.dashcam import DashCam
 from fsd.data.formats.fragment import split_fragment
 from fsd.data.formats.image_folder import ImageFolder
 from fsd.data.formats.kitti_raw import KittiRaw
 from fsd.data.formats.lerobot import LeRobot
 from fsd.data.formats.nuscenes import NuScenes
+from fsd.data.formats.nvidia_physicalai_av import NvidiaPhysicalAiAv
 from fsd.data.formats.openpilot import Openpilot
 from fsd.data.formats.recording_format import Match, RecordingFormat
 from fsd.data.formats.teslacam.teslacam_format import TeslaCam
@@ -37,9 +39,11 @@ def recording_formats() -> tuple[RecordingFormat, ...]:
         Openpilot(),
         Comma2k19(),
         LeRobot(),
+        NvidiaPhysicalAiAv(),
         NuScenes(),
         Argoverse2(),
         KittiRaw(),
+        DashCam(),
         ImageFolder(),
         VideoFolder(),
     )

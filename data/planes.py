@@ -63,6 +63,8 @@ def _as_yuv420p(picture: av.VideoFrame, width_px: int, height_px: int) -> av.Vid
     if picture.format.name == "yuv420p" and same_size and not is_full_range:
         return picture
     ranges = {"src_color_range": "JPEG", "dst_color_range": "MPEG"} if is_full_range else {}
+    if picture.format.name.startswith("gray") and not is_full_range:
+        ranges = {"src_color_range": "MPEG", "dst_color_range": "MPEG"}  # swscale takes all gray for full range
     return picture.reformat(width=width_px, height=height_px, format="yuv420p", threads=1, **ranges)  # type: ignore[arg-type]
 
 

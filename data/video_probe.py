@@ -6,7 +6,7 @@ Decodes one picture at most; `VideoReader` reads the whole file.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,8 +24,15 @@ VIDEO_SUFFIXES = frozenset(
     | {".h264", ".264", ".avc", ".hevc", ".h265", ".265", ".mjpeg", ".mjpg", ".obu"}
 )
 
+MAX_PICTURE_PX = 8192 * 8192
+"""Larger pictures are refused from the header: one would take over 100 MB, and no camera in a car makes them."""
+
 _NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: raw streams, whose demuxer invents times or has none
 _FIRST_PICTURE_PACKETS = 300
+_FIRST_YEAR = 2000
+_LONG_S = 600
+_LEAST_PICTURE_BYTES = 8
+"""A long file with less than this for every picture of its stated duration does not last that long."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,9 @@ class VideoInfo:
         codec: as FFmpeg names it; rate_hz: nominal, exact.
         has_times: whether the container carries times at all.
         start_s, duration_s: as the container states them, or None.
-        created_unix_s: creation time that the container states, UTC; None where it states none.
+        created_unix_ns: when the recording began, as the container states it in UTC, or None. Many cameras write local
+            time there.
+        states_rate: `rate_hz` comes from the file; False where it is FFmpeg's default.
         cadence: of the times in the container's index; None where it has none.
     """
 
@@ -49,8 +58,9 @@ class VideoInfo:
     has_times: bool
     start_s: Fraction | None
     duration_s: Fraction | None
+    created_unix_ns: int | None = None
+    states_rate: bool = True
     cadence: Cadence | None = None
-    created_unix_s: int | None = None
 
 
 @contextmanager
@@ -63,7 +73,7 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
     try:
         if path.stat().st_size == 0:
             raise ClipError(f"{path} is empty (0 bytes). Copy it again, or remove it to run without this camera.")
-        container = av.open(str(path))
+        container = av.open(str(path), metadata_errors="replace")  # text that is not UTF-8 is no reason to stop
     except FileNotFoundError as error:
         raise ClipError(f"{path} does not exist. Check the path.") from error
     except (OSError, av.FFmpegError) as error:
@@ -80,6 +90,16 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
             raise ClipError(
                 f"{path} has no video stream (it has {kinds}). It is no video, or was cut off; "
                 "copy it again, or remove it to run without this camera."
+            )
+        if stream.codec_context is None:
+            raise ClipError(
+                f"{path} is coded with a codec that has no decoder here (or its header is damaged). Convert it with "
+                f"`ffmpeg -i {path.name} -c:v libx264 out.mp4` where it plays, or remove it to run without this camera."
+            )
+        if stream.width * stream.height > MAX_PICTURE_PX:
+            raise ClipError(
+                f"{path} states {stream.width}x{stream.height} pixels; pictures of up to {MAX_PICTURE_PX // 10**6} "
+                "million pixels are read. The header is damaged, or the video must be scaled down first."
             )
         # One codec thread per worker thread: automatic threading costs 10-25% more CPU, and frame threading delays
         # every picture by one frame per thread.
@@ -102,7 +122,9 @@ def probe(path: Path, decodes: bool = True) -> VideoInfo:
         has_times = not container.format.flags & _NO_TIMESTAMPS
         width_px, height_px = stream.width, stream.height
         if decodes:
-            width_px, height_px = upright_size_px(_first_picture(path, container, stream))
+            picture = _first_picture(path, container, stream)
+            _check_progressive(path, picture)
+            width_px, height_px = upright_size_px(picture)
         return VideoInfo(
             path=path,
             codec=stream.codec_context.name,
@@ -112,8 +134,17 @@ def probe(path: Path, decodes: bool = True) -> VideoInfo:
             has_times=has_times,
             start_s=_seconds(stream.start_time, stream) if has_times else None,
             duration_s=_duration_s(container, stream) if has_times else None,
+            states_rate=has_times or bool(_declared_rate_hz(stream)),
+            created_unix_ns=_created_unix_ns(container, stream),
             cadence=_cadence(stream) if has_times else None,
-            created_unix_s=_created_unix_s(container),
+        )
+
+
+def _check_progressive(path: Path, picture: av.VideoFrame) -> None:
+    if picture.interlaced_frame:
+        raise ClipError(
+            f"{path} is interlaced: every picture holds lines of two instants. Deinterlace it first, for example with "
+            f"`ffmpeg -i {path.name} -vf bwdif -c:v libx264 -crf 16 {path.stem}_progressive.mp4`."
         )
 
 
@@ -140,21 +171,40 @@ def _first_picture(path: Path, container: av.container.InputContainer, stream: a
 
 def _nominal_rate_hz(stream: av.VideoStream, has_times: bool) -> Fraction:
     # The demuxer of raw streams reports 25 frames/s for all of them; the codec's header, where there is one, is right.
-    declared = stream.codec_context.framerate
+    declared = _declared_rate_hz(stream)
     candidates = (stream.average_rate, stream.guessed_rate) if has_times else (declared, stream.guessed_rate)
     return next((Fraction(rate) for rate in candidates if rate and 1 <= rate <= 1000), Fraction(30))
+
+
+def _declared_rate_hz(stream: av.VideoStream) -> Fraction | None:
+    return stream.codec_context.framerate or None
 
 
 def _seconds(units: int | None, stream: av.VideoStream) -> Fraction | None:
     return None if units is None or stream.time_base is None else units * stream.time_base
 
 
-def _created_unix_s(container: av.container.InputContainer) -> int | None:
+def _created_unix_ns(container: av.container.InputContainer, stream: av.VideoStream) -> int | None:
+    text = container.metadata.get("creation_time") or stream.metadata.get("creation_time") or ""
     try:
-        created_s = datetime.fromisoformat(container.metadata["creation_time"]).timestamp()
-    except (KeyError, ValueError, OverflowError, UnicodeDecodeError):
+        moment = datetime.fromisoformat(text)
+    except ValueError:
         return None
-    return int(created_s) if created_s > 0 else None  # 0: the recorder's clock was not set
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.year < _FIRST_YEAR:  # a clock that was never set
+        return None
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+
+
+def _indexed_duration(stream: av.VideoStream) -> int | None:
+    """Number of pictures times their mean step: the stated duration is off where the last step is a guess."""
+    entries = stream.index_entries
+    count = len(entries)
+    if count < 2 or count != stream.frames or stream.duration is None:
+        return None
+    steps = entries[-1].timestamp - entries[0].timestamp
+    duration = round(Fraction(steps * count, count - 1))
+    return duration if abs(duration - stream.duration) * (count - 1) <= 2 * steps else None
 
 
 def _cadence(stream: av.VideoStream) -> Cadence | None:
@@ -165,6 +215,12 @@ def _cadence(stream: av.VideoStream) -> Cadence | None:
 
 
 def _duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
+    """The stated duration; None where there is none, or where one stray time made it absurd for the file's size."""
     if stream.duration:
-        return _seconds(stream.duration, stream)
-    return Fraction(container.duration, av.time_base) if container.duration else None
+        duration_s = _seconds(_indexed_duration(stream) or stream.duration, stream)
+    else:
+        duration_s = Fraction(container.duration, av.time_base) if container.duration else None
+    if duration_s is None or duration_s < _LONG_S:
+        return duration_s
+    pictures = duration_s * _nominal_rate_hz(stream, has_times=True)
+    return duration_s if container.size >= _LEAST_PICTURE_BYTES * pictures else None

@@ -15,6 +15,7 @@ import av
 
 from fsd.data.camera_stream import CameraStream, Picture
 from fsd.data.clock import SECOND_NS, floor_ns
+from fsd.data.errors import ClipError
 from fsd.data.planes import upright_size_px
 from fsd.data.sync_report import CameraCounters
 from fsd.data.video_probe import opened
@@ -104,6 +105,17 @@ class _VideoReader:
             time_s = index / stream.rate_hz
         return floor_ns(time_s) + stream.shift_ns
 
+    def _check_turned(self, path: Path, upright_px: tuple[int, int]) -> None:
+        """Refuse a part that was recorded upright after parts that lie, or the other way round."""
+        stream = self._stream
+        width_px, height_px = upright_px
+        if (width_px, height_px) == (stream.height_px, stream.width_px) and width_px != height_px:
+            raise ClipError(
+                f"{path} is {width_px}x{height_px} when upright, but {stream.path} is {stream.width_px}x"
+                f"{stream.height_px}: the parts are rotated differently. Set the same rotation in both, or remove one.",
+                camera=stream.name,
+            )
+
     def _all_parts(self) -> Iterator[tuple[int, Fraction | None, av.VideoFrame]]:
         """Place, time and picture of all parts on one time line, without the frames in which parts overlap."""
         stream, counters = self._stream, self._counters
@@ -123,7 +135,10 @@ class _VideoReader:
             for decoded in file:
                 place += 1 + decoded.lost_before
                 counters.frames_decoded += 1
-                counters.resized_frames += upright_size_px(decoded.picture) != size_px
+                upright_px = upright_size_px(decoded.picture)
+                counters.resized_frames += upright_px != size_px
+                if part and place == 0:
+                    self._check_turned(path, upright_px)
                 time_s = decoded.time_s if stream.has_times else None
                 if time_s is not None:
                     if offset_s is None:  # times start anew: the first frame follows the part before

@@ -19,10 +19,11 @@ from fsd.data.camera_names import canonical_name
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoTrack
 from fsd.data.errors import ClipError, RigError
+from fsd.data.formats.derived_motion import yaw_rad_of
 from fsd.data.formats.make_clip import make_clip
+from fsd.data.formats.pose_track import ego_track_of_poses
 from fsd.data.formats.recording_format import Match
 from fsd.data.image_stream import ImageStream, image_stream, images_in
-from fsd.data.pose_track import ego_track_of_poses, yaw_of_quaternions
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Camera, Pinhole, Pose, Rig
 
@@ -139,7 +140,7 @@ def _ego(path: Path, notes: list[str]) -> EgoTrack | None:
     if len(timestamp_ns) == 0:
         notes.append(f"{table_path.name} has no rows: ego motion is unknown.")
         return None
-    yaw_rad = yaw_of_quaternions(np.stack([columns[name] for name in _POSE_COLUMNS[:4]], axis=-1))
+    yaw_rad = yaw_rad_of(*(columns[name] for name in _POSE_COLUMNS[:4]))
     notes.append("Speed and yaw rate are differences of poses over the 0.1 s before.")
     return ego_track_of_poses(timestamp_ns, columns["tx_m"], columns["ty_m"], yaw_rad)
 

@@ -118,9 +118,9 @@ def _timed(
     times_ns = {number: _frame_times_ns(folder) for number, folder in folders.items()}
     known = {number: times for number, times in times_ns.items() if times is not None}
     if not known:
-        source = "as openpilot records" if options.rate_hz is None else "as `--rate-hz` says"
+        rate_source = "as openpilot records" if options.rate_hz is None else "as `--rate-hz` says"
         notes.append(
-            f"No frame times: {float(stream.rate_hz):g} frames/s, {source}; each segment starts at its minute."
+            f"No frame times: {float(stream.rate_hz):g} frames/s, {rate_source}; each segment starts at its minute."
         )
         return stream
     first = next(iter(known))

@@ -44,6 +44,7 @@ _L2D_CAMERAS = {
 _VEHICLE = "observation.state.vehicle"
 _UNIX_TIME = "observation.state.timestamp"
 _KMH_PER_MPS = 3.6
+_MOST_FILES = 2**32  # in a chunk
 _YAW_RATE_OVER_NS = 190_000_000  # two rows at 10 Hz
 
 
@@ -176,11 +177,15 @@ def _downloaded_episodes(dataset: _Dataset) -> list[int]:
         names = [f"videos/{key}/{name}" for key in keys for name in ("chunk_index", "file_index")]
         table = read_parquet(path, "episode_index", *names, only_these=True)
         numbers = integer_column(path, table, "episode_index")
+        is_here = np.zeros(len(numbers), bool)
         for key in keys:
-            chunk, file = (table[f"videos/{key}/{name}"].to_numpy() for name in ("chunk_index", "file_index"))
-            pairs, inverse = np.unique(np.stack([chunk, file], axis=1), axis=0, return_inverse=True)
-            is_here = [_video(dataset, key, int(pair[0]), int(pair[1])).is_file() for pair in pairs]
-            episodes.update(numbers[np.array(is_here, bool)[inverse.reshape(-1)]].tolist())
+            chunk, file = (
+                integer_column(path, table, f"videos/{key}/{name}") for name in ("chunk_index", "file_index")
+            )
+            files, place = np.unique(chunk * _MOST_FILES + file, return_inverse=True)
+            exists = [_video(dataset, key, *divmod(int(each), _MOST_FILES)).is_file() for each in files]
+            is_here |= np.array(exists, bool)[place]
+        episodes.update(numbers[is_here].tolist())
     return sorted(episodes)
 
 

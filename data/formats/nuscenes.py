@@ -5,7 +5,8 @@ Layout, as in the schema of the official nuScenes development kit: `ROOT/samples
 sample_data, sensor, calibrated_sensor and ego_pose. Times are Unix microseconds. The ego frame has its origin on the
 ground under the middle of the rear axle, as `data/rig.py` has it; pictures are undistorted.
 
-A scene is named `ROOT/v1.0-<split>#<scene>`, such as `ROOT/v1.0-mini#scene-0061`.
+A scene is named by a fragment behind the folder of the tables, such as `ROOT/v1.0-mini#scene-0061`; where the root has
+tables of one split only, `ROOT#scene-0061` is understood too.
 
 Labels of the dataset, not read: 3D boxes at 2 Hz (`sample_annotation.json`), maps. Without its CAN bus expansion it has
 no route commands.
@@ -24,11 +25,12 @@ from fsd.data.camera_names import canonical_name
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoTrack
 from fsd.data.errors import ClipError, RigError
+from fsd.data.formats.derived_motion import yaw_rad_of
 from fsd.data.formats.fragment import split_fragment, with_fragment
 from fsd.data.formats.make_clip import make_clip
+from fsd.data.formats.pose_track import ego_track_of_poses
 from fsd.data.formats.recording_format import Match
 from fsd.data.image_stream import ImageStream, image_stream
-from fsd.data.pose_track import ego_track_of_poses, yaw_of_quaternions
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Camera, Pinhole, Pose, Rig
 from fsd.data.wall_clock import WallClock
@@ -43,12 +45,12 @@ class NuScenes:
     description = "nuScenes: each scene is a recording of six cameras with calibration and ego poses"
 
     def detect(self, path: Path) -> Match | None:
-        dataset, scene = split_fragment(path)
-        tables = _table_folders(dataset)
+        path, scene = split_fragment(path)
+        tables = _table_folders(path)
         if not tables:
             return None
         if scene is not None:
-            return Match(f"nuScenes scene {scene}", (path,))
+            return Match(f"{scene} of nuScenes", (with_fragment(path, scene),))
         found: list[Path] = []
         for folder in tables:
             try:
@@ -64,20 +66,24 @@ class NuScenes:
             ClipError: a table cannot be read, or the scene has no pictures here.
             RigError: the calibration does not match the pictures.
         """
-        tables, scene = split_fragment(path)
+        folder, scene = split_fragment(path)
+        tables = _table_folders(folder)
         if scene is None:
-            for folder in _table_folders(path):
-                _all_rows(folder / "scene.json")
+            for each in tables:
+                _all_rows(each / "scene.json")
             raise ClipError(f"{path} has no scene that can be opened. Download the metadata again.")
+        if len(tables) != 1:
+            names = ", ".join(str(with_fragment(each, scene)) for each in tables)
+            raise ClipError(f"{folder} has tables of several splits. Give one of {names}.")
         notes: list[str] = []
         try:
-            rows = _CameraRows(tables, scene)
+            rows = _CameraRows(tables[0], scene)
             streams = rows.streams(notes)
             rig = rows.rig(streams)
             ego = rows.ego()
         except (KeyError, TypeError, ValueError) as error:
             raise ClipError(
-                f"The nuScenes tables in {tables} lack a field or have a wrong one ({error!r}). "
+                f"The nuScenes tables in {tables[0]} lack a field or have a wrong one ({error!r}). "
                 "Download the metadata again."
             ) from error
         if ego is None:
@@ -116,8 +122,8 @@ class _CameraRows:
         self._tables, self._root, self._scene = tables, tables.parent, scene
         token = next((row["token"] for row in _all_rows(tables / "scene.json") if row["name"] == scene), None)
         if token is None:
-            names = ", ".join(str(row["name"]) for row in _all_rows(tables / "scene.json"))
-            raise ClipError(f"{tables / 'scene.json'} has no scene {scene!r}. It has: {names[:200]}.")
+            names = ", ".join(str(row["name"]) for row in _all_rows(tables / "scene.json")[:6])
+            raise ClipError(f"{tables / 'scene.json'} has no scene {scene!r}; it begins with {names}. Check the name.")
         channels = {row["token"]: row["channel"] for row in _all_rows(tables / "sensor.json")}
         samples = {row["token"] for row in _rows_with(tables / "sample.json", "scene_token", {token})}
         data = list(_rows_with(tables / "sample_data.json", "sample_token", samples))
@@ -192,7 +198,7 @@ class _CameraRows:
             np.array([int(row["timestamp"]) * 1000 for row in poses], np.int64),
             positions[:, 0],
             positions[:, 1],
-            yaw_of_quaternions(np.array([row["rotation"] for row in poses], np.float64)),
+            yaw_rad_of(*np.array([row["rotation"] for row in poses], np.float64).T),
         )
 
 

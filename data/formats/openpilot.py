@@ -62,17 +62,19 @@ class Openpilot:
         hfov_deg = known_hfov_deg(streams)
         if hfov_deg:
             notes.append("Fields of view: openpilot's focal lengths for devices with pictures of this size.")
-        return make_clip(path, self.name, streams, notes, hfov_deg=hfov_deg, name=route or folder.resolve().name)
+        return make_clip(
+            path, self.name, streams, notes, hfov_deg=hfov_deg, name=None if folder in segments.values() else route
+        )
 
 
 def _routes(folder: Path) -> dict[str, dict[int, Path]]:
-    """Route -> number -> segment folder, by number; a segment folder alone is a route of one."""
-    if not folder.is_dir():
-        return {}
+    """Route -> number -> segment folder, by number; a segment folder or a camera's file alone is a route of one."""
     if _has_camera(folder):
-        match = _SEGMENT.match(folder.resolve().name)
+        match = _SEGMENT.match(folder.resolve().name if folder.is_dir() else folder.resolve().parent.name)
         route, number = (match["route"] or "", int(match["number"])) if match else ("", 0)
         return {route: {number: folder}}
+    if not folder.is_dir():
+        return {}
     routes: dict[str, dict[int, Path]] = {}
     try:
         for entry in folder.iterdir():
@@ -84,23 +86,32 @@ def _routes(folder: Path) -> dict[str, dict[int, Path]]:
     return {name: dict(sorted(routes[name].items())) for name in sorted(routes)}
 
 
-def _has_camera(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (*CAMERA_FILES, PREVIEW_FILE))
+def _file(segment: Path, name: str) -> Path | None:
+    """A file of a segment, where it is there; `segment` may be this file itself."""
+    file = segment if segment.name == name else segment / name
+    return file if file.is_file() else None
+
+
+def _has_camera(segment: Path) -> bool:
+    """Whether a folder or a file is as openpilot leaves it: with rig.json or a table of times it is a plain clip."""
+    files = [file for name in (*CAMERA_FILES, PREVIEW_FILE) if (file := _file(segment, name)) is not None]
+    tables = [file.with_suffix(suffix) for file in files for suffix in (".csv", ".timestamps.parquet")]
+    return bool(files) and not any(path.exists() for path in (segment / "rig.json", *tables))
 
 
 def _file_names(routes: Mapping[str, Mapping[int, Path]]) -> list[str]:
     folders = [folder for segments in routes.values() for folder in segments.values()]
-    return [name for name in (*CAMERA_FILES, PREVIEW_FILE) if any((folder / name).is_file() for folder in folders)]
+    return [name for name in (*CAMERA_FILES, PREVIEW_FILE) if any(_file(folder, name) for folder in folders)]
 
 
 def _streams(segments: Mapping[int, Path], options: CameraOptions, notes: list[str]) -> dict[str, VideoStream]:
     files = {
-        camera: {number: folder / name for number, folder in segments.items() if (folder / name).is_file()}
+        camera: {number: file for number, folder in segments.items() if (file := _file(folder, name)) is not None}
         for name, camera in CAMERA_FILES.items()
     }
     if not files["front_main"]:
-        previews = {number: folder / PREVIEW_FILE for number, folder in segments.items()}
-        files["front_main"] = {number: file for number, file in previews.items() if file.is_file()}
+        previews = {number: _file(folder, PREVIEW_FILE) for number, folder in segments.items()}
+        files["front_main"] = {number: file for number, file in previews.items() if file is not None}
         if files["front_main"]:
             notes.append(f"No fcamera.hevc: {PREVIEW_FILE} is used as front_main, which is small and coarse.")
     streams = {camera: segment_stream(camera, parts, options, notes) for camera, parts in files.items() if parts}

@@ -15,8 +15,8 @@ class Match:
     Attributes:
         reason: what shows it, as a phrase for people, such as `3 minutes of 4 cameras, named as TeslaCam names them`.
         recordings: the single recordings inside, in order, each a path that the format opens; the path itself where it
-            is one. Where several recordings lie in one set of files, such as the scenes of nuScenes, their paths do not
-            exist: each is a name inside an existing folder that is of the format too.
+            is one. Where several recordings lie in one set of files, such as the scenes of nuScenes, each is named by a
+            fragment (see `fragment.py`).
     """
 
     reason: str

@@ -125,9 +125,11 @@ def test_numbers_in_names_sort_by_value(tools: Any, tmp_path: Path) -> None:
     assert [path.stem for path in images_in(tmp_path)] == ["frame0", "frame2", "frame9", "frame10"]
 
 
-def test_the_cadence_is_that_of_the_times(tools: Any, tmp_path: Path) -> None:
-    files = [tools.write_image(tmp_path / f"{k}.png", k) for k in range(20)]
-    stream = image_stream("rear", files, np.append(STEP_NS * np.arange(19), 5 * 10**9))
+def test_cadence_and_stretches_are_those_of_the_times(tools: Any, tmp_path: Path) -> None:
+    files = [tools.write_image(tmp_path / f"{k}.png", k) for k in range(40)]
+    times_ns = STEP_NS * np.arange(40) + 2_000_000 * (np.arange(40) % 2)
+    times_ns[30:] += 5_000_000_000
+    stream = image_stream("rear", files, times_ns)
     assert stream.cadence is not None
-    assert (stream.cadence.jitter_ns, stream.cadence.missing_frames) == (0, 81)
-    assert stream.period_ns == STEP_NS
+    assert 1_000_000 <= stream.cadence.jitter_ns < 3_000_000
+    assert stream.spans_ns == ((times_ns[0], times_ns[29]), (times_ns[30], times_ns[39]))

@@ -59,7 +59,8 @@ def parse_name(path: Path) -> tuple[datetime, str] | None:
     if match is None or match[7].lower() not in CAMERAS:
         return None
     try:
-        stamp = datetime(*(int(text) for text in match.groups(default="0")[:6]))
+        year, month, day, hour, minute, second = (int(text) for text in match.groups(default="0")[:6])
+        stamp = datetime(year, month, day, hour, minute, second)
     except ValueError:
         return None
     return stamp, CAMERAS[match[7].lower()]

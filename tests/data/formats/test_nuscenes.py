@@ -103,6 +103,7 @@ def test_every_scene_of_a_root_is_a_recording(tools: Any, tmp_path: Path) -> Non
         open_clip(root / "v1.0-mini#scene-0062")
     with pytest.raises(ClipError, match="does not exist"):
         open_clip(tmp_path / "elsewhere#scene-0061")
+    assert open_clip(tmp_path / "nuscenes#scene-0061").name == "scene-0061"
 
 
 @pytest.mark.parametrize(("scene", "number"), [("scene-0061", 0), ("scene-0103", 1)])

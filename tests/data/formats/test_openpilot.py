@@ -56,6 +56,9 @@ def test_segments_are_one_drive_in_the_order_of_their_numbers_and_a_hole_stays_a
     assert [number for _, number in pictures(tools, clip, "front_wide")] == [1000 + number for _, number in expected]
     assert any("3, 4, 5, 6, 7, 8" in note for note in clip.notes)
     assert any("rlog" in note for note in clip.notes)
+    shown = tools.replay(clip)
+    assert [run.hole_ns for run in shown.report.runs] == [None, 419_850_000_000, 59_850_000_000]
+    assert set(shown.numbers[:, 0]) == {20, 21, 22, 90, 91, 92, 100, 101, 102}  # the last ones come after the last tick
 
 
 def test_the_driver_is_never_a_road_camera(tools: Any, tmp_path: Path) -> None:
@@ -130,3 +133,21 @@ def test_segments_of_two_devices_are_refused(tools: Any, tmp_path: Path) -> None
     with pytest.raises(ClipError, match=r"80x48.*64x48") as caught:
         open_clip(tmp_path)
     assert caught.value.camera == "front_main"
+
+
+def test_one_raw_file_has_the_rate_of_the_format(tools: Any, tmp_path: Path) -> None:
+    write_raw(tools, tmp_path / "fcamera.hevc", 5)
+    write_raw(tools, tmp_path / "ecamera.hevc", 9)
+    clip = open_clip(tmp_path / "ecamera.hevc")
+    assert [stream.name for stream in clip.streams if stream] == ["front_wide"]
+    assert pictures(tools, clip, "front_wide") == [(0.05 * k, 9 + k) for k in (0, 1, 2)] + [(0.15, 12)]
+    assert any("20 frames/s" in note for note in clip.notes)
+    assert len([stream for stream in open_clip(tmp_path).streams if stream]) == 2
+
+
+def test_a_clip_folder_with_times_of_its_own_stays_one(tools: Any, tmp_path: Path) -> None:
+    write_raw(tools, tmp_path / "fcamera.hevc", 5)
+    tools.write_timestamps(tmp_path / "fcamera.timestamps.parquet", [10, 20, 30, 40])
+    clip = open_clip(tmp_path)
+    assert clip.format == "folder"
+    assert [time for time, _ in pictures(tools, clip, "front_main")] == [0.0] * 4

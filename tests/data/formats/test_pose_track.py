@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fsd.data.pose_track import ego_track_of_poses, yaw_of_quaternions
+from fsd.data.formats.pose_track import ego_track_of_poses
 
 SPEED_MPS, YAW_RATE_RPS = 10.0, 0.3
 
@@ -43,9 +43,3 @@ def test_speed_over_a_hole_is_unknown() -> None:
     times_ns = np.array([0, 100_000_000, 2_000_000_000, 2_100_000_000])
     track = ego_track_of_poses(times_ns, *circle(times_ns))
     assert np.isfinite(track.speed_mps).tolist() == [False, True, False, True]
-
-
-def test_the_heading_of_a_quaternion() -> None:
-    angle = 2.0
-    wxyz = np.array([[np.cos(angle / 2), 0, 0, np.sin(angle / 2)], [1, 0, 0, 0]])
-    np.testing.assert_allclose(yaw_of_quaternions(wxyz), [angle, 0], atol=1e-12)

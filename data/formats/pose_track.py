@@ -27,9 +27,3 @@ def ego_track_of_poses(timestamp_ns: np.ndarray, x_m: np.ndarray, y_m: np.ndarra
     heading_rad = yaw_rad - turn_rad / 2
     forward_m = (x_m - x_m[before]) * np.cos(heading_rad) + (y_m - y_m[before]) * np.sin(heading_rad)
     return EgoTrack(times_ns, forward_m / step_s, turn_rad / step_s, x_m, y_m, yaw_rad)
-
-
-def yaw_of_quaternions(wxyz: np.ndarray) -> np.ndarray:
-    """(n,) heading in radians of (n, 4) unit quaternions w, x, y, z: the angle of the turned x axis about z."""
-    w, x, y, z = np.moveaxis(np.asarray(wxyz, np.float64), -1, 0)
-    return np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
