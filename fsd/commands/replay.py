@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
 
 def _recordings(options: argparse.Namespace) -> list[Path]:
     """The recordings at the paths that were given; with `--cameras`, the paths themselves."""
-    if options.cameras:
+    if getattr(options, "cameras", None):
         return list(options.clips)
     from fsd.data.open_clip import recordings_in
 

@@ -99,6 +99,8 @@ class Overlay:
         """
         video, max_mb = self._opened(), self._config.max_mb
         video.close()
+        if not self._path.exists():  # no image, no file
+            return
         encoding = video.encoding
         if max_mb is not None and self._images:
             encoding = fit_file(self._path, max_mb * MEGABYTE, self._images, encoding)
