@@ -84,7 +84,7 @@ def thinned_runs(
     Args:
         values: (T,); run: (T,) number of the run; None is one run. gap: the value in between, from its neighbours.
     """
-    ends = [] if run is None else np.flatnonzero(np.diff(run)) + 1
+    ends = np.flatnonzero(np.diff(np.zeros(len(values)) if run is None else run)) + 1
     if not len(ends):
         return thinned(values, keep_peaks=keep_peaks)
     parts: list[np.ndarray] = []

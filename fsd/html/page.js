@@ -60,10 +60,13 @@ if (video) {
   };
   video.addEventListener("timeupdate", move);
   video.addEventListener("seeking", move);
-  video.addEventListener("error", () => {
+  const miss = () => {
     video.hidden = playhead.hidden = true;
     document.getElementById("drive-video-missing").hidden = false;
-  });
+    for (const link of document.querySelectorAll(".events a")) link.removeAttribute("href");
+  };
+  video.addEventListener("error", miss);
+  if (video.error) miss();
   move();
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a");

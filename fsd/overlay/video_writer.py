@@ -34,7 +34,11 @@ class VideoWriter:
         self.encoding = encoding or Encoding(width_px, height_px)
         # Half-second fragments, flushed at once: the file needs no index at its end, which a crash would lose. The
         # end turns it into a plain MP4 file, in which every player can seek.
-        options = {"movflags": "hybrid_fragmented", "frag_duration": "500000", "flush_packets": "1"}
+        options = {
+            "movflags": "hybrid_fragmented+negative_cts_offsets",
+            "frag_duration": "500000",
+            "flush_packets": "1",
+        }
         self._container = av.open(str(path), "w", options=options)
         self._stream = _add_stream(self._container, self.encoding, rate_hz)
 
@@ -95,6 +99,8 @@ class Overlay:
         """
         video, max_mb = self._opened(), self._config.max_mb
         video.close()
+        if not self._path.exists():  # no image, no file
+            return
         encoding = video.encoding
         if max_mb is not None and self._images:
             encoding = fit_file(self._path, max_mb * MEGABYTE, self._images, encoding)
@@ -185,7 +191,7 @@ def _add_stream(
     stream = container.add_stream("libx264", rate=rate_hz)
     stream.width, stream.height = encoding.width_px, encoding.height_px
     stream.pix_fmt = "yuv420p"
-    options = {"preset": "veryfast", "crf": "21", "g": str(round(rate_hz))}
+    options: dict[str, object] = {"preset": "veryfast", "crf": "21", "g": str(round(rate_hz))}
     if encoding.bit_rate is not None:  # as good as without a limit where the scene needs few bits, and no larger
         options |= {"maxrate": str(encoding.bit_rate), "bufsize": str(encoding.buffer_bits), "g": str(8 * rate_hz)}
     stream.options = options

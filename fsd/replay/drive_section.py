@@ -49,8 +49,8 @@ class DriveVideo:
     shown: np.ndarray
 
     def time_s(self, row: int) -> float | None:
-        """Where in the video a tick is; None if it is not in it."""
-        return float(self.shown[:row].sum() / RATE_HZ) if self.shown[row] else None
+        """Where in the video a tick is, in the middle of its image; None if it is not in it."""
+        return float((int(self.shown[:row].sum()) + 0.5) / float(RATE_HZ)) if self.shown[row] else None
 
     def anchors(self, time_s: np.ndarray, run: np.ndarray) -> list[tuple[float, float, float]]:
         """(time in the video, time in the drive, length) in seconds of every stretch without a gap."""
