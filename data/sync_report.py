@@ -23,7 +23,7 @@ class CameraCounters:
         stray_times: single frames with a time far ahead of their neighbours', not shown.
         gaps, max_gap_ns: steps from frame to frame that hold at least one missing frame, and the longest step.
         corrupt_packets, corrupt_frames: refused, or repaired, by the decoder; lost_frames: never decoded.
-        truncated_files: files that ended in a read error.
+        truncated_files: files that ended in a read error; unreadable_files: files without a single usable picture.
         untimed_frames: without a container time of their own; frames_without_row, rows_without_frame: mismatch
             with the timestamps file; resized_frames: of another size than the first, scaled to it.
         overlap_frames: first frames of part files that repeat the last one of the part before; not shown.
@@ -49,6 +49,7 @@ class CameraCounters:
     corrupt_frames: int = 0
     lost_frames: int = 0
     truncated_files: int = 0
+    unreadable_files: int = 0
     untimed_frames: int = 0
     frames_without_row: int = 0
     rows_without_frame: int = 0
@@ -84,6 +85,7 @@ _FAULTS = {
     "corrupt_frames": "{} damaged pictures",
     "lost_frames": "{} pictures lost",
     "truncated_files": "{} files cut off",
+    "unreadable_files": "{} files without a usable picture",
     "untimed_frames": "{} frames without a time of their own",
     "frames_without_row": "{} frames without a row in the timestamps file, not shown",
     "rows_without_frame": "{} rows of the timestamps file without a frame",

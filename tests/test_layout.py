@@ -27,6 +27,7 @@ FSD_ORDER = (
     "profile",
     "exporting",
     "training",
+    "recordings",
     "doctor",
     "commands",
     "cli",

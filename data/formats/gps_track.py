@@ -194,9 +194,10 @@ def _wall_time(stream: CameraStream, start_ns: int, origin_ns: int | None) -> tu
     if origin_ns is not None:
         return origin_ns + start_ns, True
     try:
-        return probe(stream.files[0], decodes=False).created_unix_ns, False
+        created_s = probe(stream.files[0], decodes=False).created_unix_s
     except ClipError:
-        return None, False
+        created_s = None
+    return None if created_s is None else created_s * SECOND_NS, False
 
 
 def _track_files(folder: Path | None, videos: Sequence[Path]) -> list[Path]:

@@ -15,7 +15,7 @@ from fsd.data.errors import UsageError
 from fsd.data.options import Option, OptionError, Options, declared_options
 
 Config = TypeVar("Config", bound=Options)
-_UNITS = {"ms": "MS", "s": "SECONDS", "m": "METRES", "px": "PIXELS"}
+_UNITS = {"ms": "MS", "s": "SECONDS", "m": "METRES", "px": "PIXELS", "MB": "MB"}
 """Unit -> placeholder of a value."""
 
 Container = argparse.ArgumentParser | argparse._ArgumentGroup

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from fsd.data.formats.fragment import split_fragment
 from fsd.data.recording_files import files_named
 from fsd.outputs.replay_summary import Fingerprint
 from fsd.replay.config import ReplayConfig
@@ -33,9 +34,9 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
 
 
 def _recording_files(config: ReplayConfig) -> list[Path]:
-    """All files of a folder, or a video and the files of its name beside it, and those that `cameras` names."""
-    clip = config.clip
-    beside = clip.iterdir() if clip.is_dir() else clip.parent.glob(f"{clip.stem}.*")
+    """All files below a folder, or a video and the files of its name beside it, and those that `cameras` names."""
+    clip, _ = split_fragment(config.clip)
+    beside = clip.rglob("*") if clip.is_dir() else clip.parent.glob(f"{clip.stem}.*")
     folder = clip if clip.is_dir() else clip.parent
     values = config.cameras.values() if config.cameras else ()
     named = [path for value in values for path in files_named(folder, value)]

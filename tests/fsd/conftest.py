@@ -113,7 +113,7 @@ def _write_run(folder: Path, ticks: int = 40, first_tick: int = 0, side_step_m: 
             row |= {"is_keyframe": np.full(8, tick % 4 == 0, np.uint8), "commits": 1}
             row |= {"patch_camera": np.arange(4), "patch_block": np.arange(4) * 37 + tick % 9}
             row |= {"wait_ms": 1.0, "compress_ms": 1.0, "infer_ms": 8.0, "post_ms": 0.1, "write_ms": 2.0}
-            rows.append(row | {"input_hash": f"{tick:032x}"})
+            rows.append(row | {"driving_mode": None, "input_hash": f"{tick:032x}"})
     write_summary(folder, msgspec.structs.replace(_straight_drive(ticks), **summary))
     return folder
 
