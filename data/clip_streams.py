@@ -105,12 +105,12 @@ def _part_starts_ns(
         return starts_ns
     if files.parts_follow or all(len(found) == 1 for found in infos.values()):
         return {}
-    created = [info.created_unix_s for found in infos.values() for info in found]
-    if any(created_s is None for created_s in created):
+    created = [info.created_unix_ns for found in infos.values() for info in found]
+    if any(created_ns is None for created_ns in created):
         return {}
-    origin_s = min(created_s for created_s in created if created_s is not None)
+    origin_ns = min(created_ns for created_ns in created if created_ns is not None)
     parts = {
-        name: [StampedPart(((info.created_unix_s or 0) - origin_s) * SECOND_NS, _length_ns(info)) for info in found]
+        name: [StampedPart((info.created_unix_ns or 0) - origin_ns, _length_ns(info)) for info in found]
         for name, found in infos.items()
     }
     if not any(map(_has_hole, parts.values())):

@@ -6,7 +6,7 @@ Decodes one picture at most; `VideoReader` reads the whole file.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,6 +29,7 @@ MAX_PICTURE_PX = 8192 * 8192
 
 _NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: raw streams, whose demuxer invents times or has none
 _FIRST_PICTURE_PACKETS = 300
+_FIRST_YEAR = 2000
 _LONG_S = 600
 _LEAST_PICTURE_BYTES = 8
 """A long file with less than this for every picture of its stated duration does not last that long."""
@@ -43,8 +44,9 @@ class VideoInfo:
         codec: as FFmpeg names it; rate_hz: nominal, exact.
         has_times: whether the container carries times at all.
         start_s, duration_s: as the container states them, or None.
+        created_unix_ns: when the recording began, as the container states it in UTC, or None. Many cameras write local
+            time there.
         states_rate: `rate_hz` comes from the file; False where it is FFmpeg's default.
-        created_unix_s: creation time that the container states, UTC; None where it states none.
         cadence: of the times in the container's index; None where it has none.
     """
 
@@ -56,9 +58,9 @@ class VideoInfo:
     has_times: bool
     start_s: Fraction | None
     duration_s: Fraction | None
+    created_unix_ns: int | None = None
     states_rate: bool = True
     cadence: Cadence | None = None
-    created_unix_s: int | None = None
 
 
 @contextmanager
@@ -133,8 +135,8 @@ def probe(path: Path, decodes: bool = True) -> VideoInfo:
             start_s=_seconds(stream.start_time, stream) if has_times else None,
             duration_s=_duration_s(container, stream) if has_times else None,
             states_rate=has_times or bool(_declared_rate_hz(stream)),
+            created_unix_ns=_created_unix_ns(container, stream),
             cadence=_cadence(stream) if has_times else None,
-            created_unix_s=_created_unix_s(container),
         )
 
 
@@ -182,12 +184,16 @@ def _seconds(units: int | None, stream: av.VideoStream) -> Fraction | None:
     return None if units is None or stream.time_base is None else units * stream.time_base
 
 
-def _created_unix_s(container: av.container.InputContainer) -> int | None:
+def _created_unix_ns(container: av.container.InputContainer, stream: av.VideoStream) -> int | None:
+    text = container.metadata.get("creation_time") or stream.metadata.get("creation_time") or ""
     try:
-        created_s = datetime.fromisoformat(container.metadata["creation_time"]).timestamp()
-    except (KeyError, ValueError, OverflowError, UnicodeDecodeError):
+        moment = datetime.fromisoformat(text)
+    except ValueError:
         return None
-    return int(created_s) if created_s > 0 else None  # 0: the recorder's clock was not set
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.year < _FIRST_YEAR:  # a clock that was never set
+        return None
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 
 def _indexed_duration(stream: av.VideoStream) -> int | None:

@@ -194,10 +194,9 @@ def _wall_time(stream: CameraStream, start_ns: int, origin_ns: int | None) -> tu
     if origin_ns is not None:
         return origin_ns + start_ns, True
     try:
-        created_s = probe(stream.files[0], decodes=False).created_unix_s
+        return probe(stream.files[0], decodes=False).created_unix_ns, False
     except ClipError:
-        created_s = None
-    return None if created_s is None else created_s * SECOND_NS, False
+        return None, False
 
 
 def _track_files(folder: Path | None, videos: Sequence[Path]) -> list[Path]:

@@ -99,7 +99,8 @@ def _length_s(infos: Mapping[str, VideoInfo]) -> float:
 
 
 def _created_s(infos: Mapping[str, VideoInfo]) -> int | None:
-    return min((info.created_unix_s for info in infos.values() if info.created_unix_s is not None), default=None)
+    created_ns = [info.created_unix_ns for info in infos.values() if info.created_unix_ns is not None]
+    return min(created_ns) // SECOND_NS if created_ns else None
 
 
 def _in_order_of_stamps(stamps: Sequence[datetime]) -> tuple[list[float], bool]:

@@ -25,7 +25,7 @@ def info(length_s: float, created_s: int | None = None) -> VideoInfo:
         has_times=True,
         start_s=Fraction(0),
         duration_s=Fraction(length_s).limit_denominator(10_000),
-        created_unix_s=created_s,
+        created_unix_ns=None if created_s is None else created_s * 10**9,
     )
 
 
