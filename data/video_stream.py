@@ -137,7 +137,7 @@ class _VideoReader:
                 counters.frames_decoded += 1
                 upright_px = upright_size_px(decoded.picture)
                 counters.resized_frames += upright_px != size_px
-                if part and place == 0:
+                if part and place == decoded.lost_before:  # the first picture
                     self._check_turned(path, upright_px)
                 time_s = decoded.time_s if stream.has_times else None
                 if time_s is not None:

@@ -153,7 +153,7 @@ def _by_time(part: _Part) -> tuple[int, str]:
 def _chapters(path: Path, folder: Path) -> RecordingFiles:
     """The chapters of one GoPro video: all of a folder that holds one, or those that begin with the file given."""
     recording = RecordingFiles(parts_follow=True)
-    own = (path,)
+    own: tuple[Path, ...] = (path,)
     for chapters in _gopro_videos(list(_videos(folder))).values():
         if path.is_dir() or path == chapters[0]:
             own = chapters

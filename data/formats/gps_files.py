@@ -55,8 +55,9 @@ class GpsFixes:
     def of(cls, fixes: Sequence[Fix], skipped: int) -> Self:
         """In order of time; of those at one time, the first counts."""
         ordered = list({fix[0]: fix for fix in sorted(fixes, key=lambda fix: -fix[0])}.values())[::-1]
-        columns = [np.array([fix[i] for fix in ordered], np.float64) for i in range(1, 5)]
-        return cls(np.array([fix[0] for fix in ordered], np.int64), *columns, skipped=skipped)
+        rows = np.array([fix[1:] for fix in ordered], np.float64).reshape(-1, 4)
+        unix_ns = np.array([fix[0] for fix in ordered], np.int64)
+        return cls(unix_ns, rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3], skipped)
 
     @classmethod
     def joined(cls, parts: Sequence["GpsFixes"]) -> Self:

@@ -7,7 +7,7 @@ from fsd.data.camera_names import canonical_name, fov_deg_in_name
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
 from fsd.data.clip_streams import camera_streams
-from fsd.data.ego import load_commands, load_ego
+from fsd.data.ego import EgoTrack, load_commands, load_ego
 from fsd.data.errors import RigError
 from fsd.data.formats.gps_track import find_gps_track
 from fsd.data.formats.make_clip import make_clip
@@ -49,6 +49,7 @@ class VideoFolder:
         if rig is not None:
             check_rig_fits(rig_path, rig, streams)
         ego_path, command_path = folder / "ego.parquet", folder / "command.parquet"
+        ego: EgoTrack | None
         if path.is_dir() and ego_path.exists():
             ego = load_ego(ego_path)
         else:

@@ -24,14 +24,14 @@ def write_raw(tools: Any, path: Path) -> None:
 
 
 def test_the_rate_of_a_raw_stream_without_one_is_called_a_guess(tools: Any, tmp_path: Path) -> None:
-    write_raw(tools, tmp_path / "fcamera.hevc")
+    write_raw(tools, tmp_path / "front.hevc")
     notes = [note for note in open_clip(tmp_path).notes if "GUESS" in note]
     assert len(notes) == 1
     assert "--rate-hz" in notes[0]
 
 
 def test_a_given_rate_is_used(tools: Any, tmp_path: Path) -> None:
-    write_raw(tools, tmp_path / "fcamera.hevc")
+    write_raw(tools, tmp_path / "front.hevc")
     clip = open_clip(tmp_path, CameraOptions(rate_hz=20))
     assert not any("GUESS" in note for note in clip.notes)
     frames = [(k * 50_000_000, k) for k in range(60)]
@@ -39,7 +39,7 @@ def test_a_given_rate_is_used(tools: Any, tmp_path: Path) -> None:
 
 
 def test_a_given_rate_may_be_that_of_ntsc(tools: Any, tmp_path: Path) -> None:
-    write_raw(tools, tmp_path / "fcamera.hevc")
+    write_raw(tools, tmp_path / "front.hevc")
     stream = open_clip(tmp_path, CameraOptions(rate_hz=30000 / 1001)).streams[0]
     assert stream is not None
     assert stream.rate_hz == Fraction(30000, 1001)
