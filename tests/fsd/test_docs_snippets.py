@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from fsd.data.standard_rigs import canonical_rig
 from fsd.replay.rig_picture import draw_rig
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "benchmarks"))
+from teslacam_events import EventForm, write_event  # noqa: E402
+
 DOCS = ROOT / "docs"
-PAGES = ("tutorial.md", "rig.md", "api.md", "compress.md")
+PAGES = ("tutorial.md", "rig.md", "api.md", "compress.md", "formats.md")
 INSTALLING = ("git ", "python3 -m venv", "pip ")
 """Beginnings of lines that install the package. They need a network and are not run."""
 
@@ -40,9 +44,18 @@ def snippets(page: str) -> list[tuple[str, str]]:
     return [(language, content) for language, content in found if language in ("python", "sh")]
 
 
+@pytest.fixture(scope="session")
+def stick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TeslaCam stick with one event of 2 s."""
+    root = tmp_path_factory.mktemp("stick") / "TeslaCam"
+    write_event(root / "SavedClips" / "2026-01-02_15-16-40", EventForm(segments=1))
+    return root
+
+
 @pytest.fixture
-def dash_cam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a folder `my_drive` that has two short dash-cam videos."""
+def dash_cam(stick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a stick `TeslaCam`, and a folder `my_drive` that has two short dash-cam videos."""
+    (tmp_path / "TeslaCam").symlink_to(stick)
     (tmp_path / "my_drive").mkdir()
     noise = np.random.default_rng(0).integers(0, 255, (72, 200, 3), dtype=np.uint8)
     for name, rate in (("front_main", 30), ("rear", 25)):
