@@ -16,7 +16,7 @@ from fsd.data.clock import SECOND_NS, tick_count
 from fsd.data.decode_worker import Block, DecodeWorker, Run
 from fsd.data.errors import ClipError
 from fsd.data.frame_merger import FrameMerger
-from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, Frame, FrameSet
+from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, TICK_NS, Frame, FrameSet
 from fsd.data.sync_report import CameraCounters, RunStart, SyncReport
 
 BLOCK_TICKS = 4
@@ -34,8 +34,8 @@ class FrameSource:
 
     Tick i is at t0 + ceil(i / 36 s). For cameras with exact times, t0 is the first frame of the camera that starts
     first; where times jitter, t0 is later by less than a tick, so that frames do not fall to either side of ticks (see
-    `tick_phase_ns`). Ticks end with the last one that is not later than the last frame of the camera that ends last, by
-    more than that phase.
+    `tick_phase_ns`). Ticks end with the last one that is not later than the last frame of the camera that ends last;
+    where times jitter, with the first one after it.
 
     Where no camera has a frame for longer than `MAX_HOLE_NS`, a new run begins: ticks are numbered on, but their times
     start anew with the first frame after the hole. No frame from before it is shown after it.
@@ -231,7 +231,9 @@ class FrameSource:
         if newest_ns is None or (next_ns is not None and next_ns - newest_ns <= MAX_HOLE_NS):
             return None
         self._newest_ns = newest_ns
-        return tick_count(run.start_ns, newest_ns + self._phase_ns)
+        # Where times jitter, the first tick after the last frame belongs to the run, or that frame might not be shown.
+        late_ns = int(TICK_NS) - 1 if self._phase_ns else 0
+        return tick_count(run.start_ns, newest_ns + late_ns)
 
     def _cadence(self, camera: int) -> Cadence | None:
         cadence = self._streams[camera].cadence

@@ -94,9 +94,8 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     if set(summary.odometry_ticks) - {"ego"}:
         print(f"  motion       {describe_odometry(summary.odometry_ticks)}")
     for run in summary.cameras.runs[1:] if summary.cameras else ():
-        print(
-            f"  hole         {(run.hole_ns or 0) / 1e9:.1f} s before tick {run.first_tick}; the memory starts anew there"
-        )
+        hole_s = (run.hole_ns or 0) / 1e9
+        print(f"  hole         {hole_s:.1f} s before tick {run.first_tick}, where the memory starts anew")
     for fault in summary.cameras.faults if summary.cameras else ():
         print(f"  faults       {fault}")
     print(f"  speed        {summary.times_real_time or 0.0:.2f}x real time, everything written")

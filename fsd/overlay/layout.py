@@ -4,7 +4,7 @@ Pixels only; knows neither frames nor plans. Everything is laid out on 1280x720 
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from fsd.data.frames import CAMERAS
@@ -45,7 +45,7 @@ class OverlayConfig(Options):
         None,
         "arrangement of the images: surround shows all cameras around the front one, focus one large image",
         choices=LAYOUTS,
-        default_text="surround if all cameras are shown and there are at least three, else focus",
+        default_text="surround if all cameras are shown and there are at least five, else focus",
     )
     cameras: tuple[str, ...] | None = option(
         None,
@@ -136,11 +136,11 @@ def choose_layout(sizes: Mapping[str, tuple[int, int]], config: OverlayConfig | 
     big = main or shown[0]
     aspects = sorted(sizes[name][0] / sizes[name][1] for name in shown)
     is_wide = aspects[len(aspects) // 2] > WIDE_ASPECT
-    layout = config.layout or ("surround" if len(shown) > 2 and config.cameras is None else "focus")
+    layout = config.layout or ("surround" if len(shown) > 4 and config.cameras is None else "focus")
     if layout == "focus":
         tiles, birdseye, gauges = _focus(big, [name for name in shown if name != big], is_wide)
     else:
-        tiles, birdseye, gauges = _surround(big, is_wide)
+        tiles, birdseye, gauges = _surround(big, is_wide, sizes)
         if config.cameras is not None:
             tiles = {name: box for name, box in tiles.items() if name in shown}
     factor = config.height_px / BASE_HEIGHT_PX
@@ -160,10 +160,10 @@ def choose_layout(sizes: Mapping[str, tuple[int, int]], config: OverlayConfig | 
 Places = tuple[dict[str, Box], Box, Box]
 
 
-def _surround(big: str, is_wide: bool) -> Places:
-    """The large image in the middle, left cameras left, right cameras right, the others in a row below.
+def _surround(big: str, is_wide: bool, present: Collection[str]) -> Places:
+    """The large image in the middle, left cameras left, right cameras right, others in a row below.
 
-    The gauges stand at the right of that row for 4:3 cameras, in a line of their own for 16:9.
+    The gauges take the rest of that row for 4:3 cameras, and a line of their own for 16:9.
     """
     top, height = HEADER_PX, 360 if is_wide else 480
     side = height // 2
@@ -176,11 +176,12 @@ def _surround(big: str, is_wide: bool) -> Places:
     }
     others = [*[name for name in FRONT_CAMERAS if name != big][:2], "rear"]
     edges, row = ((0, 427, 853, 1280), 240) if is_wide else ((0, 267, 534, 801), 200)
-    for column, name in enumerate(name for name in others if name not in tiles):
+    others = [name for name in others if name in present]
+    for column, name in enumerate(others):
         tiles[name] = Box(edges[column], top + height, edges[column + 1] - edges[column], row)
     if is_wide:
         return tiles, Box(820, top + 8, 132, 192), Box(0, top + 600, 1280, 80)
-    return tiles, Box(804, top + 8, 148, 216), Box(801, top + 480, 479, 200)
+    return tiles, Box(804, top + 8, 148, 216), Box(edges[len(others)], top + 480, 1280 - edges[len(others)], 200)
 
 
 def _focus(big: str, others: list[str], is_wide: bool) -> Places:
