@@ -11,7 +11,12 @@ WINDOW_FRAMES = 36
 
 MIN_FRAMES = 18
 
-_BREAK_PERIODS = 1.95  # a step of two periods is a missing frame
+MISSING_STEP_PERIODS = 1.95
+"""A longer step may hold a missing frame; jitter of nearly half a period to either side stays below."""
+
+MISSING_SPAN_PERIODS = 3.5
+"""A long step only holds one if it spans more than this together with the steps beside it."""
+
 _ROUNDING_NS = 10_000  # containers round times to a few microseconds
 _RATE_TOLERANCE = 0.03
 _MOST_JITTER_NS = 0.49 * TICK_NS
@@ -48,8 +53,8 @@ def measure_cadence(timestamp_ns: np.ndarray) -> Cadence | None:
     period_ns = float(np.median(steps))
     if period_ns <= 0:
         return None
-    breaks = np.flatnonzero(steps > _BREAK_PERIODS * period_ns)
-    even = steps[steps <= _BREAK_PERIODS * period_ns]
+    is_break = holds_missing_frame(steps, period_ns)
+    breaks, even = np.flatnonzero(is_break), steps[~is_break]
     period_ns = float(even.mean()) if len(even) else period_ns
     missing = int(np.maximum(np.rint(steps[breaks] / period_ns) - 1, 0).sum())
     jitter_ns, first_late_ns = 0.0, 0.0
@@ -71,6 +76,17 @@ def _strays_ns(times: np.ndarray, period_ns: float) -> np.ndarray:
     """How much later than an even beat of this period each frame is; the beat lies in their middle."""
     late = (times - times[0]).astype(np.float64) - period_ns * np.arange(len(times))
     return np.asarray(late - (late.max() + late.min()) / 2)
+
+
+def holds_missing_frame(steps_ns: np.ndarray, period_ns: float) -> np.ndarray:
+    """(n,) bool for (n,) steps from frame to frame: whether a frame is missing in it.
+
+    That is a step of nearly two periods which the steps beside it do not make up for.
+    """
+    steps = np.asarray(steps_ns, np.float64)
+    around = np.concatenate([[period_ns], steps, [period_ns]])
+    spans = around[:-2] + around[1:-1] + around[2:]
+    return np.asarray((steps > MISSING_STEP_PERIODS * period_ns) & (spans > MISSING_SPAN_PERIODS * period_ns))
 
 
 def tick_phase_ns(cadences: list[tuple[int, Cadence | None]]) -> int:

@@ -2,20 +2,15 @@
 
 from collections.abc import Iterator
 
+from fsd.data.cadence import MISSING_SPAN_PERIODS, MISSING_STEP_PERIODS
 from fsd.data.camera_stream import CameraStream, Picture
 from fsd.data.sync_report import CameraCounters
 
 STRAY_NS = 1_000_000_000
 """A picture this much later than the one before is only believed if the picture after it goes on from there."""
 
-MISSING_STEP_PERIODS = 1.95
-"""A longer step may hold a missing picture; jitter of nearly half a period to either side stays below."""
-
 MISSING_STEP_NOMINAL_PERIODS = 1.7
 """The same where only a nominal period is known, which is a little long where pictures are missing."""
-
-MISSING_SPAN_PERIODS = 3.5
-"""A long step is only a gap if it spans more than this together with the steps beside it: else they make up for it."""
 
 
 def timed_pictures(stream: CameraStream, counters: CameraCounters) -> Iterator[Picture]:
@@ -41,18 +36,22 @@ def timed_pictures(stream: CameraStream, counters: CameraCounters) -> Iterator[P
         newest_ns = picture.timestamp_ns
         counters.frames_timed += 1
         yield picture
-    counters.gaps += gaps.add(period_ns)
+    counters.gaps += gaps.finish()
 
 
 class _Gaps:
     """Finds the steps in which a picture is missing; each is known one step later."""
 
     def __init__(self, stream: CameraStream) -> None:
-        nominal_ns, cadence = stream.period_ns, stream.cadence
-        period_ns = cadence.period_ns if cadence else nominal_ns
+        cadence = stream.cadence
+        self._period_ns = period_ns = cadence.period_ns if cadence else float(stream.period_ns)
         self._step_limit_ns = (MISSING_STEP_PERIODS if cadence else MISSING_STEP_NOMINAL_PERIODS) * period_ns
         self._span_limit_ns = MISSING_SPAN_PERIODS * period_ns
-        self._before_ns = self._step_ns = nominal_ns
+        self._before_ns = self._step_ns = round(period_ns)
+
+    def finish(self) -> bool:
+        """Whether the last step holds a missing picture."""
+        return self.add(round(self._period_ns))
 
     def add(self, step_ns: int) -> bool:
         """Whether the step before this one holds a missing picture."""
