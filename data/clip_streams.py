@@ -15,6 +15,7 @@ from fsd.data.errors import ClipError
 from fsd.data.frames import CAMERAS
 from fsd.data.part_overlap import overlap_frames
 from fsd.data.part_times import CHAIN_NS, StampedPart, starts_by_stamp
+from fsd.data.parts_together import Found, cameras_together, probe_parts, starts_together_ns
 from fsd.data.recording_files import RecordingFiles
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Rig
@@ -43,11 +44,16 @@ def camera_streams(
         ClipError: a file is broken or does not match the others.
         ClockError: a timestamps file is wrong.
     """
-    infos = {name: _probed(name, files, notes) for name in files.videos}
+    together = [] if files.stamps_ns or files.parts_follow else cameras_together(files.videos)
+    beside = {name: probe_parts(name, files.videos[name], notes) for name in together}
+    infos = {
+        name: [info for info in beside[name] if info] if name in beside else _probed(name, files, notes)
+        for name in files.videos
+    }
     infos = {name: found for name, found in infos.items() if found}
     if not infos:
         raise ClipError(f"{folder}: no video can be read. {' '.join(notes)}")
-    starts_ns = _part_starts_ns(files, infos, notes)
+    starts_ns = _part_starts_ns(files, infos, notes) or _starts_together_ns(beside, notes)
     overlap = 0
     in_parts = [[info.path for info in found] for found in infos.values() if len(found) > 1]
     if in_parts and not starts_ns:
@@ -117,6 +123,18 @@ def _part_starts_ns(
         return {}
     notes.append("The parts are laid on the time line by the date in their headers.")
     return starts_by_stamp(parts)[0]
+
+
+def _starts_together_ns(beside: Found, notes: list[str]) -> dict[str, tuple[int, ...]]:
+    """Time of the first picture of every part, for cameras whose parts begin together; empty where it is not needed."""
+    starts_ns = starts_together_ns(beside) if beside else ()
+    if not starts_ns:
+        return {}
+    notes.append("Parts of the same number are taken to begin together, and to follow each other without a hole.")
+    return {
+        name: tuple(start_ns for start_ns, info in zip(starts_ns, parts, strict=True) if info is not None)
+        for name, parts in beside.items()
+    }
 
 
 def _has_hole(parts: list[StampedPart]) -> bool:

@@ -86,11 +86,18 @@ def test_shards_share_the_list_without_overlap(drives: list[Path], tmp_path: Pat
     assert (tmp_path / "out" / "batch-1-of-2.json").exists()
 
 
-def test_two_recordings_of_one_name_are_refused(small_clip: Path, tmp_path: Path) -> None:
-    twin = tmp_path / "other" / small_clip.name
-    shutil.copytree(small_clip, twin)
+def test_two_recordings_of_one_name_are_told_apart(small_clip: Path, tmp_path: Path) -> None:
+    twins = [tmp_path / folder / small_clip.name for folder in ("SavedClips", "SentryClips")]
+    for twin in twins:
+        shutil.copytree(small_clip, twin)
+    outcomes = replay_many(twins, template(tmp_path))
+    names = [f"{folder}-{small_clip.name}" for folder in ("SavedClips", "SentryClips")]
+    assert [(Path(outcome.out).name, outcome.status) for outcome in outcomes] == [(name, "complete") for name in names]
+
+
+def test_a_recording_given_twice_is_refused(small_clip: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=small_clip.name):
-        replay_many([small_clip, twin], template(tmp_path))
+        replay_many([small_clip, small_clip.parent / "." / small_clip.name], template(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["2/2", "x/2", "1", "-1/2", "0/0"])
