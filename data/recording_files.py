@@ -65,7 +65,7 @@ def find_videos(folder: Path) -> RecordingFiles:
         recording.add("front_main", unknown[0].stem, (unknown[0],))
         recording.notes.append(f"{unknown[0].name} names no camera; it is taken as front_main.")
     elif not recording.videos:
-        _raise_nothing_found(folder, folders, unknown)
+        _raise_nothing_found(folder, unknown)
     elif unknown:
         recording.notes.append(f"Ignored, since they name no camera: {', '.join(path.name for path in unknown)}.")
     return recording
@@ -244,16 +244,11 @@ def _in_order(numbered: list[tuple[int | None, Path]]) -> tuple[Path, ...]:
     return tuple(path for _, path in ordered)
 
 
-def _raise_nothing_found(folder: Path, folders: list[Path], unknown: list[Path]) -> None:
+def _raise_nothing_found(folder: Path, unknown: list[Path]) -> None:
     if unknown:
         raise ClipError(
             f"{folder}: these files do not name their cameras: {', '.join(path.name for path in unknown)}. "
             f"Use `--cameras front_main={unknown[0].name} …`, or name the files after cameras: {known_names()}."
-        )
-    clips = [entry for entry in folders if _looks_like_clip(entry)]
-    if clips:
-        raise ClipError(
-            f"{folder} holds no videos itself, but its folders do. Give one of: {', '.join(map(str, clips))}."
         )
     raise ClipError(
         f"{folder} holds no videos (looked for {' '.join(sorted(VIDEO_SUFFIXES))}, and for folders "
@@ -261,6 +256,12 @@ def _raise_nothing_found(folder: Path, folders: list[Path], unknown: list[Path])
     )
 
 
-def _looks_like_clip(folder: Path) -> bool:
-    files, folders = _listing(folder)
-    return bool(files) or any(canonical_name(entry.name) and _listing(entry)[0] for entry in folders)
+def clips_below(folder: Path, depth: int = 2) -> list[Path]:
+    """The folder itself if it holds videos, or folders named after cameras that do; else those below it that do."""
+    try:
+        files, folders = _listing(folder)
+    except ClipError:  # not readable: opening it says so
+        return []
+    if files or any(canonical_name(entry.name) and _listing(entry)[0] for entry in folders):
+        return [folder]
+    return [clip for entry in folders for clip in clips_below(entry, depth - 1)] if depth else []

@@ -13,7 +13,7 @@ from fsd.data.formats.gps_track import find_gps_track
 from fsd.data.formats.make_clip import make_clip
 from fsd.data.formats.recording_format import Match
 from fsd.data.frames import CAMERAS
-from fsd.data.recording_files import RecordingFiles, find_videos, mapped_videos
+from fsd.data.recording_files import RecordingFiles, clips_below, find_videos, mapped_videos
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Rig, load_rig
 from fsd.data.steering import SteeringTrack, has_steering_column, load_steering
@@ -30,7 +30,10 @@ class VideoFolder:
             return Match("one video", (path,))
         if (path / "rig.json").exists():
             return Match("a folder with rig.json", (path,))
-        return Match("a folder of videos", (path,))
+        clips = clips_below(path)
+        if clips == [path] or not clips:
+            return Match("a folder of videos", (path,))
+        return Match(f"{len(clips)} folders of videos", tuple(clips))
 
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open it; the formats of such clips are `native`, `folder`, `parts`, `file` and `mapping`.

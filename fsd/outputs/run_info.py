@@ -20,6 +20,7 @@ class ClipInfo(msgspec.Struct, frozen=True, kw_only=True):
         cameras, missing_cameras: names, with and without a video.
         streams: camera -> size and codec of its video.
         rig: name of the calibration, or `assumed`.
+        begins: date and time of the first picture, where they are known.
         notes: what had to be assumed.
     """
 
@@ -30,6 +31,7 @@ class ClipInfo(msgspec.Struct, frozen=True, kw_only=True):
     streams: dict[str, str] = {}
     rig: str = ""
     has_ego: bool = False
+    begins: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -48,8 +50,13 @@ def clip_info(clip: Clip) -> ClipInfo:
         },
         rig="assumed" if clip.rig_is_assumed else clip.rig.name,
         has_ego=clip.ego is not None,
+        begins="" if clip.wall_clock is None else clip.wall_clock.text_at(_start_ns(clip)),
         notes=tuple(clip.notes),
     )
+
+
+def _start_ns(clip: Clip) -> int:
+    return min((stream.start_ns for stream in clip.streams if stream and stream.start_ns is not None), default=0)
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):

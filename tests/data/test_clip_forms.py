@@ -8,7 +8,7 @@ import pytest
 
 from fsd.data.errors import ClipError, RigError, UsageError
 from fsd.data.frames import CAMERAS
-from fsd.data.open_clip import open_clip
+from fsd.data.open_clip import open_clip, recordings_in
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import FTheta, Pinhole, Rig, save_rig
 from fsd.data.standard_rigs import canonical_rig
@@ -162,3 +162,12 @@ def test_a_video_that_the_rig_does_not_describe_is_refused(tools: Any, tmp_path:
     with pytest.raises(RigError) as caught:
         open_clip(tmp_path)
     assert caught.value.camera == "rear"
+
+
+def test_a_folder_of_clips_stands_for_all_of_them(tools: Any, tmp_path: Path) -> None:
+    make(tools, tmp_path, "SavedClips/monday/front.mp4", "SentryClips/monday/front.mp4", "tuesday/rear/0.mp4")
+    found = recordings_in([tmp_path])
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["SavedClips/monday", "SentryClips/monday", "tuesday"]
+    with pytest.raises(ClipError, match="3 recordings"):
+        open_clip(tmp_path)
+    assert recordings_in([tmp_path / "tuesday"]) == [tmp_path / "tuesday"]
