@@ -72,10 +72,11 @@ def vehicle_tracks(segments: Sequence[tuple[int, TelemetryRows]]) -> VehicleTrac
     """
     pictures = sum(rows.pictures for _, rows in segments)
     coverage = sum(len(rows) for _, rows in segments) / pictures if pictures else 0.0
-    notes = [f"Telemetry: {100 * coverage:.1f}% of the pictures carry a message.", *_fault_notes(segments)]
+    notes = _fault_notes(segments)
     columns = _merged(segments)
     if columns is None:
-        return VehicleTracks(None, None, None, coverage, notes)
+        return VehicleTracks(None, None, None, coverage, ["The clips carry no telemetry.", *notes])
+    notes.insert(0, f"Telemetry: {100 * coverage:.1f}% of the pictures carry a message.")
     timestamp_ns, speed_mps = columns["timestamp_ns"], _signed_speed_mps(columns)
     heading_yaw = yaw_of_heading(columns["heading_deg"])
     fit = fit_steering(timestamp_ns, speed_mps, heading_yaw, columns["steering_wheel_angle_deg"])
