@@ -29,6 +29,10 @@ OUTLIER_PX = (12.0, 6.0, 3.0, 1.5, 0.75, 0.75)
 the end it is three times the noise of the matches, if that is less."""
 
 ROUNDS_AT_END = 5
+ROUNDS_BEFORE_DEPTH = 3
+"""From then on the camera is known well enough to tell which points cannot be where they seem to be."""
+
+GROUND_SHARE, GROUND_SLOPE_RAD, DEPTH_NOISE_PX = 0.6, 0.03, 2.0
 _STEP = 1e-5
 
 
@@ -92,11 +96,7 @@ def _rotation_x(angle_rad: np.ndarray) -> np.ndarray:
 
 
 def fit_mounting(
-    camera: Camera,
-    pairs: FlowPairs,
-    steps: EgoSteps,
-    start: Mounting | None = None,
-    zoom_sigma: float = ZOOM_SIGMA,
+    camera: Camera, pairs: FlowPairs, steps: EgoSteps, start: Mounting | None = None, zoom_sigma: float = ZOOM_SIGMA
 ) -> EpipolarFit:
     """Fit one camera.
 
@@ -111,18 +111,21 @@ def fit_mounting(
     parameters = (start or Mounting()).vector()
     body = np.zeros((len(pairs), 3))
     scale = camera.width_px / 640
-    for width_px in (*OUTLIER_PX, *(None,) * ROUNDS_AT_END):
+    possible = np.ones(len(pairs.pair), bool)
+    for index, width_px in enumerate((*OUTLIER_PX, *(None,) * ROUNDS_AT_END)):
+        if index >= ROUNDS_BEFORE_DEPTH:
+            possible = problem.possible(parameters, body)
         if width_px is None:
-            noise_px = robust_sigma(problem.error_px(parameters, body), 2 * OUTLIER_PX[-1] * scale)
+            noise_px = robust_sigma(problem.error_px(parameters, body)[possible], 2 * OUTLIER_PX[-1] * scale)
             kernel_px = float(np.clip(3 * noise_px, 0.2 * scale, OUTLIER_PX[-1] * scale))
         else:
             kernel_px = width_px * scale
-        normal = problem.normal_equations(parameters, body, kernel_px)
+        normal = problem.normal_equations(parameters, body, kernel_px, possible)
         delta = np.clip(np.linalg.solve(normal.total, normal.total_gradient), -0.1, 0.1)
         body = np.clip(body + normal.body_steps(delta), -0.1, 0.1)
         parameters = parameters + delta
         parameters[2] = np.clip(parameters[2], -1.0, 1.0)
-    normal = problem.normal_equations(parameters, body, kernel_px)
+    normal = problem.normal_equations(parameters, body, kernel_px, possible)
     squared = (normal.error_px / (OUTLIER_PX[-1] * scale)) ** 2
     return EpipolarFit(
         Mounting(*map(float, parameters)),
@@ -131,8 +134,8 @@ def fit_mounting(
         normal.schur_gradient,
         problem.prior,
         float(np.mean(squared / (squared + 1))),
-        np.abs(normal.error_px) < 2 * kernel_px,
-        robust_sigma(normal.error_px, 2 * OUTLIER_PX[-1] * scale),
+        possible & (np.abs(normal.error_px) < 2 * kernel_px),
+        robust_sigma(normal.error_px[possible], 2 * OUTLIER_PX[-1] * scale),
     )
 
 
@@ -177,7 +180,9 @@ class _Problem:
         lens = camera.intrinsics
         self._centre = np.array([lens.cx_px, lens.cy_px])
 
-    def normal_equations(self, parameters: np.ndarray, body: np.ndarray, width_px: float) -> _NormalEquations:
+    def normal_equations(
+        self, parameters: np.ndarray, body: np.ndarray, width_px: float, possible: np.ndarray
+    ) -> _NormalEquations:
         error = self.error_px(parameters, body)
         columns = []
         for index in range(3):
@@ -189,7 +194,7 @@ class _Problem:
             turned[:, index] += _STEP
             columns.append(self.error_px(parameters, turned))
         jacobian = (np.stack(columns, axis=-1) - error[:, None]) / _STEP
-        weight = 1.0 / (1.0 + (error / width_px) ** 2) ** 2
+        weight = possible / (1.0 + (error / width_px) ** 2) ** 2
         weighted = jacobian * weight[:, None]
         hessian = np.add.reduceat(weighted[:, :, None] * jacobian[:, None, :], self._starts)
         gradient = np.add.reduceat(-weighted * error[:, None], self._starts)
@@ -233,6 +238,30 @@ class _Problem:
         )
         return np.asarray(value / np.sqrt(sum(slope**2 for slope in slopes) + 1e-18))
 
+    def possible(self, parameters: np.ndarray, body: np.ndarray) -> np.ndarray:
+        """(N,) bool, whether a match can be a stationary point: in front of the camera, and not below the road.
+
+        Cars that drive alongside, and parts of the own car, move little in the image. They would have to be far away,
+        under the road; the epipolar constraint alone does not notice. Without a recorded speed, distances have no
+        scale, and only points behind the camera are excluded.
+        """
+        pair = self._pairs.pair
+        rotation = Mounting(*parameters).rotation(self._camera)
+        (first, right, _), (second, _, _) = self._rays_of_matches(float(parameters[2]))
+        turn, shift_m = self._motion(body)
+        near, far = first @ rotation.T, np.einsum("nij,nj->ni", (turn @ rotation)[pair], second)
+        shift_m = shift_m[pair]
+        parallax = np.cross(near, far)
+        across_m = np.linalg.norm(np.cross(shift_m, near), axis=1) + 1e-6
+        leverage = np.einsum("ni,ni->n", np.cross(shift_m, far), parallax)
+        inverse_depth = np.einsum("ni,ni->n", parallax, parallax) / np.where(np.abs(leverage) < 1e-12, 1e-12, leverage)
+        noise = DEPTH_NOISE_PX * self._camera.width_px / 640 * np.linalg.norm(right, axis=1) / across_m
+        ground = np.zeros(len(pair))
+        if self._steps.is_known:
+            below = np.maximum(-near[:, 2] - GROUND_SLOPE_RAD, 0.0)
+            ground = GROUND_SHARE * below / max(self._position_m[2], 0.3)
+        return np.asarray(inverse_depth > ground - noise)
+
     def _motion(self, body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(K, 3, 3) turn of the car, and (K, 3) shift of the camera, both in the ego frame of the first image."""
         heading = self._steps.heading_rad + body[:, 2]
@@ -262,7 +291,8 @@ class _Problem:
         plain = self._centre + (pixels - self._centre) / zoom
         offset = 0.5 / zoom
         right, left, below, above = (
-            rays(self._camera, plain + np.array(shift)) for shift in ((offset, 0), (-offset, 0), (0, offset), (0, -offset))
+            rays(self._camera, plain + np.array(shift))
+            for shift in ((offset, 0), (-offset, 0), (0, offset), (0, -offset))
         )
         return rays(self._camera, plain), right - left, below - above
 

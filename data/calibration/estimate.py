@@ -1,7 +1,7 @@
 """Estimate the rig of a recording: which cameras look where, with what focal length, and how sure that is.
 
-An uncertainty is a half width of about 95%: twice the standard deviation of the fit or of its jackknife over blocks of
-time, whichever is more, and never less than what two halves of the recording, fitted apart, disagree by.
+An uncertainty is a half width: three times the standard deviation of the fit or of its jackknife over blocks of time,
+whichever is more, and never less than what two halves of the recording, fitted apart, disagree by.
 """
 
 import math
@@ -14,6 +14,7 @@ import numpy as np
 from fsd.data.calibration.ego_steps import EgoSteps, ego_steps
 from fsd.data.calibration.epipolar_fit import EpipolarFit, Mounting, chosen_steps, fit_mounting, usable
 from fsd.data.calibration.flow_pairs import FlowPairs
+from fsd.data.camera_model import rays
 from fsd.data.ego import EgoTrack
 from fsd.data.rig import Camera, Fisheye, FTheta, Pinhole, Pose, Rig
 
@@ -21,10 +22,15 @@ DIRECTION_LIMIT_DEG = 0.5
 FOCAL_LIMIT_PERCENT = 3.0
 """What is less certain than this is said to be unknown."""
 
+MAX_COUPLING = 0.8
+"""A camera that looks sideways sees a turn to the left much as a longer lens: both are known, or neither."""
+
+COVERAGE = 3.0
+"""Half width of an interval in standard deviations: matches err together, so twice would cover too little."""
+
 MIN_PAIRS = 16
 BLOCKS = 8
 MIN_INLIER_SHARE = 0.4
-FIXED_ZOOM_SIGMA = 1e-4
 STRAIGHT_RPS = math.radians(1.5)
 """Without a recorded yaw rate, only driving straighter than this is used."""
 
@@ -39,7 +45,7 @@ class CameraEstimate:
     Attributes:
         name: canonical.
         yaw_deg, pitch_deg: of its axis in the ego frame, left and up positive; hfov_deg: horizontal field of view.
-        yaw_uncertainty_deg, pitch_uncertainty_deg, focal_uncertainty_percent: half widths of about 95%; None where
+        yaw_uncertainty_deg, pitch_uncertainty_deg, focal_uncertainty_percent: half widths, see above; None where
             nothing was measured.
         yaw_is_known, pitch_is_known, focal_is_known: whether the value was estimated; else it is the assumed one.
         reasons: why something is unknown, one sentence each.
@@ -82,9 +88,7 @@ def estimate_rig(
     estimates = {
         camera.name: estimate_camera(camera, flow[camera.name], ego) for camera in rig.cameras if camera.name in flow
     }
-    cameras = tuple(
-        estimates[camera.name].camera if camera.name in estimates else camera for camera in rig.cameras
-    )
+    cameras = tuple(estimates[camera.name].camera if camera.name in estimates else camera for camera in rig.cameras)
     return msgspec.structs.replace(rig, name=f"{rig.name}, calibrated from the recording", cameras=cameras), estimates
 
 
@@ -114,16 +118,18 @@ def _estimate(
     focal_percent = 100 * float(uncertainty[2])
     reasons = []
     mounting = fit.mounting
-    focal_is_known = focal_percent <= FOCAL_LIMIT_PERCENT
-    if not focal_is_known:
-        mounting = fit_mounting(camera, pairs, steps, mounting, FIXED_ZOOM_SIGMA).mounting
-        mounting = Mounting(mounting.yaw_rad, mounting.pitch_rad, 0.0)
-        reasons.append(_why_focal_is_unknown(steps))
     yaw_is_known, pitch_is_known = yaw_deg <= DIRECTION_LIMIT_DEG, pitch_deg <= DIRECTION_LIMIT_DEG
+    focal_is_known = focal_percent <= FOCAL_LIMIT_PERCENT
+    if focal_is_known and not yaw_is_known and _coupling(fit) > MAX_COUPLING:
+        focal_is_known = False
+        reasons.append("focal length: it cannot be told apart from the yaw, which is unknown")
+    elif not focal_is_known:
+        reasons.append(_why_focal_is_unknown(steps))
+    if not focal_is_known:
+        # The direction is that of the fit, not the best one for the assumed lens: it does not depend on a wrong guess.
+        mounting = Mounting(mounting.yaw_rad, mounting.pitch_rad, 0.0)
     if not (yaw_is_known and pitch_is_known):
-        which = " and ".join(
-            name for name, known in (("yaw", yaw_is_known), ("pitch", pitch_is_known)) if not known
-        )
+        which = " and ".join(name for name, known in (("yaw", yaw_is_known), ("pitch", pitch_is_known)) if not known)
         reasons.append(f"{which}: the parts of the recording do not agree closely enough")
         mounting = Mounting(
             mounting.yaw_rad if yaw_is_known else 0.0, mounting.pitch_rad if pitch_is_known else 0.0, mounting.log_zoom
@@ -172,6 +178,12 @@ def _unknown(camera: Camera, pairs: FlowPairs, steps: EgoSteps, reason: str) -> 
     )
 
 
+def _coupling(fit: EpipolarFit) -> float:
+    """Correlation of the errors of yaw and focal length, 0 … 1."""
+    covariance = np.linalg.inv(fit.information.sum(0) + np.diag(fit.prior))
+    return float(abs(covariance[0, 2]) / math.sqrt(covariance[0, 0] * covariance[2, 2]))
+
+
 def _why_focal_is_unknown(steps: EgoSteps) -> str:
     if not steps.is_known:
         return "focal length: no yaw rate is recorded to measure it by"
@@ -193,9 +205,7 @@ def _search(camera: Camera, pairs: FlowPairs, steps: EgoSteps) -> Mounting:
     return min(fits, key=lambda fit: fit.cost).mounting
 
 
-def _straight(
-    camera: Camera, pairs: FlowPairs, steps: EgoSteps, start: Mounting
-) -> tuple[FlowPairs, EgoSteps]:
+def _straight(camera: Camera, pairs: FlowPairs, steps: EgoSteps, start: Mounting) -> tuple[FlowPairs, EgoSteps]:
     heading_rad = fit_mounting(camera, pairs, steps, start).body_rad[:, 2]
     keep = np.abs(heading_rad) < STRAIGHT_RPS * (pairs.end_ns - pairs.start_ns) * 1e-9
     return pairs.chosen(keep), chosen_steps(steps, keep)
@@ -204,7 +214,7 @@ def _straight(
 def _uncertainty(camera: Camera, pairs: FlowPairs, steps: EgoSteps, fit: EpipolarFit) -> np.ndarray:
     """(3,) half widths of yaw, pitch in radians and of the logarithm of the focal length."""
     total = fit.information.sum(0) + np.diag(fit.prior)
-    formal = 2 * np.sqrt(np.diag(np.linalg.inv(total))) * max(fit.noise_px, 0.1 * camera.width_px / 640)
+    formal = COVERAGE * np.sqrt(np.diag(np.linalg.inv(total))) * max(fit.noise_px, 0.1 * camera.width_px / 640)
     block = _blocks(pairs)
     without = []
     for index in range(BLOCKS):
@@ -213,7 +223,7 @@ def _uncertainty(camera: Camera, pairs: FlowPairs, steps: EgoSteps, fit: Epipola
         gradient = fit.gradient[rest].sum(0) - fit.prior * fit.mounting.vector()
         without.append(np.linalg.solve(information, gradient))
     spread = np.stack(without)
-    jackknife = 2 * np.sqrt((BLOCKS - 1) / BLOCKS * ((spread - spread.mean(0)) ** 2).sum(0))
+    jackknife = COVERAGE * np.sqrt((BLOCKS - 1) / BLOCKS * ((spread - spread.mean(0)) ** 2).sum(0))
     halves = []
     for parity in (0, 1):
         half = block % 2 == parity
@@ -251,8 +261,6 @@ def direction_deg(camera: Camera) -> tuple[float, float]:
 
 def hfov_deg(camera: Camera) -> float:
     """Horizontal field of view, from the middle of the left to the middle of the right edge."""
-    from fsd.data.camera_model import rays
-
     middle = camera.intrinsics.cy_px
     left, right = rays(camera, np.array([[-0.5, middle], [camera.width_px - 0.5, middle]]))
     axis = np.array([0.0, 0.0, 1.0])

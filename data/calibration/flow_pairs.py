@@ -135,9 +135,7 @@ class CameraTracker:
     def _follow(self, chain: _Chain, luma: np.ndarray, timestamp_ns: int) -> None:
         levels, _ = pyramid(luma)
         is_first = chain.steps == 0
-        found, is_found = track(
-            chain.newest, levels, chain.now, chain.now + chain.velocity, LEVELS if is_first else 2
-        )
+        found, is_found = track(chain.newest, levels, chain.now, chain.now + chain.velocity, LEVELS if is_first else 2)
         chain.velocity = (found - chain.now)[is_found]
         chain.first, chain.now = chain.first[is_found], found[is_found]
         chain.newest, chain.newest_ns, chain.steps = levels, timestamp_ns, chain.steps + 1

@@ -15,7 +15,7 @@ MAX_WIDTH_PX = 960
 
 LEVELS = 4
 HALF_WINDOW_PX = 7
-CELL_PX = 32
+CELL_PX = 22
 """One corner is taken from every square of this size, so that points cover the image."""
 
 MIN_EIGENVALUE = 6.0
@@ -116,6 +116,11 @@ def _lucas_kanade(
     is_found = np.zeros(len(points), np.bool_)
     patch = np.empty((size, size), np.float64)
     along_x, along_y = np.empty((size, size), np.float64), np.empty((size, size), np.float64)
+    bell = np.empty((size, size), np.float64)  # what lies off the corner moves otherwise: it counts less
+    for j in range(size):
+        for i in range(size):
+            bell[j, i] = np.exp(-2.0 * ((i - half) ** 2 + (j - half) ** 2) / half**2)
+    bell /= bell.sum()
     for index in range(len(points)):
         px, py = points[index, 0], points[index, 1]
         left, top = int(np.floor(px)), int(np.floor(py))
@@ -134,22 +139,20 @@ def _lucas_kanade(
                 dy1 = 0.5 * ((d - first[y - 1, x + 1]) * (1 - fy) + (first[y + 2, x + 1] - b) * fy)
                 along_x[j, i] = dx0 * (1 - fy) + dx1 * fy
                 along_y[j, i] = dy0 * (1 - fx) + dy1 * fx
-                mean += patch[j, i]
-                mean_x += along_x[j, i]
-                mean_y += along_y[j, i]
-        count = size * size
-        mean, mean_x, mean_y = mean / count, mean_x / count, mean_y / count
+                mean += bell[j, i] * patch[j, i]
+                mean_x += bell[j, i] * along_x[j, i]
+                mean_y += bell[j, i] * along_y[j, i]
         xx = xy = yy = 0.0
         for j in range(size):
             for i in range(size):
                 along_x[j, i] -= mean_x
                 along_y[j, i] -= mean_y
                 patch[j, i] -= mean
-                xx += along_x[j, i] * along_x[j, i]
-                xy += along_x[j, i] * along_y[j, i]
-                yy += along_y[j, i] * along_y[j, i]
+                xx += bell[j, i] * along_x[j, i] * along_x[j, i]
+                xy += bell[j, i] * along_x[j, i] * along_y[j, i]
+                yy += bell[j, i] * along_y[j, i] * along_y[j, i]
         determinant = xx * yy - xy * xy
-        if determinant < 1e-3 * (xx + yy) ** 2 or xx + yy < count:
+        if determinant < 1e-3 * (xx + yy) ** 2 or xx + yy < 1.0:
             continue
         ex, ey = guess[index, 0], guess[index, 1]
         for _ in range(12):
@@ -164,18 +167,17 @@ def _lucas_kanade(
                     y, x = ey_top - half + j, ex_left - half + i
                     above = second[y, x] * (1 - gx) + second[y, x + 1] * gx
                     below = second[y + 1, x] * (1 - gx) + second[y + 1, x + 1] * gx
-                    total += above * (1 - gy) + below * gy
-            total /= count
+                    total += bell[j, i] * (above * (1 - gy) + below * gy)
             for j in range(size):
                 for i in range(size):
                     y, x = ey_top - half + j, ex_left - half + i
                     above = second[y, x] * (1 - gx) + second[y, x + 1] * gx
                     below = second[y + 1, x] * (1 - gx) + second[y + 1, x + 1] * gx
                     difference = above * (1 - gy) + below * gy - total - patch[j, i]
-                    sum_x += difference * along_x[j, i]
-                    sum_y += difference * along_y[j, i]
-                    error += difference * difference
-                    power += patch[j, i] * patch[j, i]
+                    sum_x += bell[j, i] * difference * along_x[j, i]
+                    sum_y += bell[j, i] * difference * along_y[j, i]
+                    error += bell[j, i] * difference * difference
+                    power += bell[j, i] * patch[j, i] * patch[j, i]
             step_x = (yy * sum_x - xy * sum_y) / determinant
             step_y = (xx * sum_y - xy * sum_x) / determinant
             ex -= step_x

@@ -12,6 +12,7 @@ COMMANDS = {
     "record": "drive in the simulator and record an eight-camera clip with ground truth",
     "drive": "drive in the simulator in closed loop and compare the network with its baselines",
     "compress": "show what the compressor keeps of a recording: keyframes, patches, compression ratios; needs no model",
+    "calibrate": "estimate pitch, yaw and focal length of every camera from the recording itself; write rig.json",
     "compare": "compare two replays in driving units, with an exit code for CI",
     "doctor": "list what is installed, what each command lacks, and how to install it",
     "completion": "print a script that lets bash, zsh or fish complete commands, options and files",

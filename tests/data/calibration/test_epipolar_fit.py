@@ -10,7 +10,7 @@ from fsd.data.calibration.epipolar_fit import fit_mounting, rotation_z
 from fsd.data.calibration.flow_pairs import FlowPairs
 from fsd.data.camera_model import project
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import Camera, FTheta, Pose
+from fsd.data.rig import Camera, Pose
 from fsd.data.standard_rigs import canonical_rig, pinhole_for
 
 ASSUMED = canonical_rig(640, 480)
