@@ -23,8 +23,8 @@ FOCAL_LIMIT_PERCENT = 3.0
 """What is less certain than this is said to be unknown."""
 
 MAX_COUPLING = 0.8
-"""Correlation of the errors of yaw and focal length from which a camera counts as coupled. One that looks sideways sees a
-turn to the left much as a longer lens: both are known, or neither."""
+"""Correlation of the errors of yaw and focal length from which a camera counts as coupled. One that looks sideways
+sees a turn to the left much as a longer lens: both are known, or neither."""
 
 COUPLED_FACTOR = 2.5
 """A coupled camera amplifies errors that are not noise (cars alongside, patches that deform), which its spread does not

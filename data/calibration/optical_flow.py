@@ -106,7 +106,7 @@ def _cell_corners(image: np.ndarray, cell: int, margin: int, least: float) -> np
 
 
 @kernel
-def _lucas_kanade(
+def _lucas_kanade(  # noqa: C901, PLR0915 - one kernel, read from top to bottom
     first: np.ndarray, second: np.ndarray, points: np.ndarray, guess: np.ndarray, half: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Inverse compositional: the gradient of the template alone, with a free offset of brightness."""

@@ -14,7 +14,7 @@ from fsd.data.standard_rigs import canonical_rig, pinhole_for
 
 STEP_NS = 50_000_000
 RATE_HZ = 20
-SPEED_MPS = 10.0
+SPEED_MPS = 6.0
 
 
 def texture() -> np.ndarray:
@@ -45,7 +45,7 @@ def picture(camera: Camera, x_m: float, y_m: float, heading_rad: float) -> np.nd
         hit = (distance > 0.1) & (distance < best) & (distance < 60)
         points = eye + distance[hit][:, None] * direction[hit]
         best[hit] = distance[hit]
-        luma[hit] = sampled(points[:, first] * 22 + 100 * axis + 31 * at, points[:, second] * 22)
+        luma[hit] = sampled(points[:, first] * 7 + 100 * axis + 31 * at, points[:, second] * 7)
     return luma.astype(np.uint8)
 
 
