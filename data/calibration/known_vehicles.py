@@ -2,7 +2,7 @@
 
 Tesla HW3 and HW4 as TeslaCam records them. Public sources give the names, the sizes (ffprobe tables of recordings), and
 the places of the cameras in words: forward at the top of the windscreen, B-pillars looking forward and sideways,
-fenders looking backward and sideways, rear above the licence plate (Tesla's owner's manuals). Fields of view, angles and
+fenders looking backward and sideways, rear above the licence plate (owner's manuals). Fields of view, angles and
 positions in numbers are not published: every number below is `assumed`, drawn from those words and from the look of the
 images. `fsd calibrate` replaces what it can measure.
 """

@@ -90,7 +90,7 @@ def assumed_and_true() -> tuple[Camera, Camera]:
 @pytest.fixture(scope="module")
 def weaving() -> tuple[CameraEstimate, CameraEstimate, Camera]:
     assumed, true = assumed_and_true()
-    rates_rps = np.radians(np.repeat([0.0, 9.0, -9.0, 0.0, -9.0, 9.0], 12))
+    rates_rps = np.radians(np.repeat([0.0, 9.0, -9.0, 0.0, -9.0, 9.0], 20))
     tracker, ego = drive(true, rates_rps)
     return estimate_camera(assumed, tracker.pairs(), ego), estimate_camera(assumed, tracker.pairs(), None), true
 
