@@ -83,10 +83,11 @@ class Compressor:
         self.gaze.reset()
         self._count = 0
         self._last_timestamp_ns: int | None = None
+        self._run: int | None = None
         self._retina[:] = GREY
 
     def step(self, frame_set: FrameSet, ego: EgoSample | None, saliency: np.ndarray | None) -> CompressedTick:
-        """Compress the next tick.
+        """Compress the next tick; the first one of a new run of the recording starts anew.
 
         Args:
             frame_set: the cameras at this tick; ticks come in order.
@@ -100,6 +101,9 @@ class Compressor:
             ClockError: the tick is not later than the one before.
             ClipError: a picture is too large, or the sizes of its planes do not match.
         """
+        if frame_set.run != self._run:
+            self.reset()
+            self._run = frame_set.run
         now_ns = frame_set.timestamp_ns
         if self._last_timestamp_ns is not None and now_ns <= self._last_timestamp_ns:
             raise ClockError(

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fsd.data.cadence import Cadence
 from fsd.data.clock import SECOND_NS, Timestamps, floor_ns
 from fsd.data.sync_report import CameraCounters
 
@@ -33,8 +34,7 @@ class CameraStream:
         rate_hz: nominal frames per second, exact.
         timestamps: authoritative times, where there is a table of them.
         start_ns, end_ns: estimated times of the first and the last frame; None where they are not known.
-        jitter_ns: how far the steps from frame to frame stray from their mean, largest of those looked at; 0 for exact
-            or unknown times.
+        cadence: measured from headers or a table; None where they do not state times.
     """
 
     name: str
@@ -45,7 +45,7 @@ class CameraStream:
     timestamps: Timestamps | None = None
     start_ns: int | None = None
     end_ns: int | None = None
-    jitter_ns: int = 0
+    cadence: Cadence | None = None
 
     def pictures(self, counters: CameraCounters) -> Iterator[Picture]:
         """Decode all pictures in order. Times may fall or stray; `timed_pictures` sees to that."""
@@ -65,6 +65,11 @@ class CameraStream:
         """Nominal time from frame to frame."""
         measured_ns = self.timestamps.period_ns if self.timestamps else None
         return measured_ns or floor_ns(1 / self.rate_hz)
+
+    @property
+    def spans_ns(self) -> tuple[tuple[int, int], ...]:
+        """First and last frame time of each stretch without a hole, estimated; empty where they are not known."""
+        return () if self.start_ns is None or self.end_ns is None else ((self.start_ns, self.end_ns),)
 
     @property
     def pixels_per_second(self) -> float:

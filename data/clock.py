@@ -19,9 +19,6 @@ from fsd.data.frames import RATE_HZ
 
 SECOND_NS = 10**9
 
-MAX_GAP_NS = 60 * SECOND_NS
-"""Where no camera has a new frame for longer than this, the clocks are wrong."""
-
 
 def tick_time_ns(tick: int, start_ns: int = 0) -> int:
     """Time of a tick of a recording that starts at `start_ns`: computed from the index, never accumulated."""
@@ -118,8 +115,14 @@ def read_csv(path: Path, column: str) -> tuple[list[str], list[list[str]]]:
     return header, rows[1:]
 
 
-def read_parquet(path: Path, *columns: str) -> Any:
+def read_parquet(path: Path, *columns: str, only_these: bool = False, filters: Any = None) -> Any:
     """A Parquet file as a pyarrow table.
+
+    Args:
+        path: the file.
+        columns: must be there.
+        only_these: no other columns are read.
+        filters: rows to read, as `pyarrow.parquet.read_table` takes them.
 
     Raises:
         ClipError: the file cannot be read or lacks one of the columns.
@@ -128,7 +131,7 @@ def read_parquet(path: Path, *columns: str) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, columns=list(columns) if only_these else None, filters=filters)
     except (OSError, pa.ArrowException) as error:
         raise ClipError(f"{path} cannot be read as Parquet ({error}). Write it again, or remove it.") from error
     for name in columns:

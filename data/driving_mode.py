@@ -10,6 +10,9 @@ DRIVING_MODES = ("manual", "self_driving", "autosteer", "cruise")
 """`self_driving`: the system drives along a route; `autosteer`: it steers and keeps the distance; `cruise`: it keeps
 speed and distance."""
 
+ASSISTED_MODES = DRIVING_MODES[1:]
+"""The modes in which a system keeps the speed, at least."""
+
 
 @dataclass(frozen=True)
 class DrivingModeTrack:

@@ -71,10 +71,18 @@ class EgoTrack:
         start_ns = int(self.timestamp_ns[0])
         rows_s = (self.timestamp_ns - start_ns) * 1e-9  # relative first: Unix nanoseconds do not fit a float
         at_s = (t_ns - start_ns) * 1e-9
-        columns = (self.x_m, self.y_m, np.unwrap(self.yaw_rad), self.speed_mps)
+        columns = (self.x_m, self.y_m, _unwrapped(self.yaw_rad), self.speed_mps)
         poses = np.stack([np.interp(at_s, rows_s, column, left=np.nan, right=np.nan) for column in columns], axis=-1)
         poses[:, 2] = np.mod(poses[:, 2] + np.pi, 2 * np.pi) - np.pi
         return poses
+
+
+def _unwrapped(yaw_rad: np.ndarray) -> np.ndarray:
+    """Yaw without jumps of a whole turn; NaN stays NaN and does not spread to later rows, as in `np.unwrap`."""
+    is_known = np.isfinite(yaw_rad)
+    unwrapped = np.full(len(yaw_rad), np.nan)
+    unwrapped[is_known] = np.unwrap(yaw_rad[is_known])
+    return unwrapped
 
 
 @dataclass(frozen=True)

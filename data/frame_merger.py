@@ -25,7 +25,7 @@ class FrameMerger:
         self._skew_sum_ns = 0
         self._skew_ticks = 0
 
-    def merge(self, tick: int, tick_ns: int, frames: Sequence[Frame | None]) -> FrameSet:
+    def merge(self, tick: int, tick_ns: int, frames: Sequence[Frame | None], run: int = 0) -> FrameSet:
         """The frame set of a tick; `frames` has one entry per camera of `CAMERAS`."""
         age_ns = np.full(len(CAMERAS), -1, np.int64)
         is_valid = np.zeros(len(CAMERAS), np.bool_)
@@ -35,7 +35,7 @@ class FrameMerger:
                 age_ns[i] = tick_ns - frame.timestamp_ns
                 is_new[i] = frame is not self._shown_before[i]
                 is_valid[i] = not frame.is_black and age_ns[i] <= self._max_age_ns
-        frame_set = FrameSet(tick, tick_ns, tuple(frames), age_ns, is_valid, is_new)
+        frame_set = FrameSet(tick, tick_ns, tuple(frames), age_ns, is_valid, is_new, run)
         self._count(frame_set)
         self._shown_before = list(frames)
         return frame_set

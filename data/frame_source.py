@@ -5,28 +5,40 @@ Files are read once, from the start, as far as needed.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Self
 
+from fsd.data.cadence import Cadence, tick_phase_ns
 from fsd.data.camera_cursor import CameraCursor, Stopped
 from fsd.data.clip import Clip
-from fsd.data.clock import MAX_GAP_NS, SECOND_NS, tick_count, tick_time_ns
-from fsd.data.decode_worker import Block, DecodeWorker
-from fsd.data.errors import ClipError, ClockError
+from fsd.data.clock import SECOND_NS, tick_count
+from fsd.data.decode_worker import Block, DecodeWorker, Run
+from fsd.data.errors import ClipError
 from fsd.data.frame_merger import FrameMerger
 from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, Frame, FrameSet
-from fsd.data.sync_report import CameraCounters, SyncReport
+from fsd.data.sync_report import CameraCounters, RunStart, SyncReport
 
 BLOCK_TICKS = 4
 """A worker decodes one camera for this many ticks, then the next: the decoder's data stay in the cache."""
+
+MAX_HOLE_NS = 2 * SECOND_NS
+"""Where no camera has a frame for longer than this, a new run begins."""
+
+MAX_LOOKAHEAD_TICKS = 48
+"""Well below `MAX_HOLE_NS`: what was decoded ahead when a hole is found then holds no frame from behind it."""
 
 
 class FrameSource:
     """Iterates over the frame sets of a clip; use it as a context manager.
 
-    Tick i is at t0 + ceil(i / 36 s), t0 being the first frame of the camera that starts first. Ticks end with the last
-    one that is not later than the last frame of the camera that ends last.
+    Tick i is at t0 + ceil(i / 36 s). For cameras with exact times, t0 is the first frame of the camera that starts
+    first; where times jitter, t0 is later by less than a tick, so that frames do not fall to either side of ticks (see
+    `tick_phase_ns`). Ticks end with the last one that is not later than the last frame of the camera that ends last, by
+    more than that phase.
+
+    Where no camera has a frame for longer than `MAX_HOLE_NS`, a new run begins: ticks are numbered on, but their times
+    start anew with the first frame after the hole. No frame from before it is shown after it.
 
     Args:
         clip: opened recording.
@@ -40,7 +52,6 @@ class FrameSource:
 
     Raises (while iterating):
         ClipError: nothing can be decoded.
-        ClockError: no camera has a new frame for over a minute.
     """
 
     def __init__(
@@ -52,8 +63,11 @@ class FrameSource:
         start_tick: int = 0,
         max_ticks: int | None = None,
     ) -> None:
-        if workers < 1 or lookahead_ticks < 1:
-            raise ValueError(f"workers and lookahead_ticks must be at least 1, got {workers} and {lookahead_ticks}.")
+        if workers < 1 or not 1 <= lookahead_ticks <= MAX_LOOKAHEAD_TICKS:
+            raise ValueError(
+                f"workers must be at least 1 and lookahead_ticks from 1 to {MAX_LOOKAHEAD_TICKS}, "
+                f"got {workers} and {lookahead_ticks}."
+            )
         if start_tick < 0 or max_age_ns < 0 or (max_ticks is not None and max_ticks < 0):
             raise ValueError(
                 "start_tick, max_age_ns and max_ticks must not be negative, "
@@ -75,7 +89,6 @@ class FrameSource:
             DecodeWorker(
                 f"decode-{number}",
                 [CameraCursor(self._streams[i], counters[i], self._stop) for i in group],
-                start_tick,
                 self._end_tick,
                 block_ticks,
                 lookahead_ticks // block_ticks,
@@ -84,17 +97,24 @@ class FrameSource:
             for number, group in enumerate(self._groups)
         ]
         self._blocks: list[Block | None] = [None] * len(self._workers)
+        self._phase_ns = 0
+        self._newest_ns: int | None = None
         self._frame_sets = self._iterate()
 
     @property
     def expected_ticks(self) -> int | None:
         """Number of ticks by the headers of the files; None where they do not state it. For progress bars."""
         limit = None if self._end_tick is None else self._end_tick - self._start_tick
-        starts = [stream.start_ns for stream in self._streams.values() if stream.start_ns is not None]
-        ends = [stream.end_ns for stream in self._streams.values() if stream.end_ns is not None]
-        if len(starts) < len(self._streams) or len(ends) < len(self._streams):
+        spans = sorted(span for stream in self._streams.values() for span in stream.spans_ns)
+        if not all(stream.spans_ns for stream in self._streams.values()):
             return limit
-        ticks = max(0, tick_count(min(starts), max(ends)) - self._start_tick)
+        total, (start_ns, end_ns) = 0, spans[0]
+        for next_start_ns, next_end_ns in spans:
+            if next_start_ns - end_ns > MAX_HOLE_NS:
+                total += tick_count(start_ns, end_ns)
+                start_ns, end_ns = next_start_ns, next_end_ns
+            end_ns = max(end_ns, next_end_ns)
+        ticks = max(0, total + tick_count(start_ns, end_ns) - self._start_tick)
         return ticks if limit is None else min(ticks, limit)
 
     def __enter__(self) -> Self:
@@ -131,43 +151,63 @@ class FrameSource:
 
     def _iterate(self) -> Iterator[FrameSet]:
         try:
-            start_ns = self._begin()
-            tick = self._start_tick
-            while tick != self._end_tick:
-                self._take_blocks()
-                ticks = self._known_ticks(start_ns)
-                for row in range(max(len(block.rows) for block in self._blocks if block is not None)):
-                    if ticks is not None and tick >= ticks:
-                        return
-                    yield self._merger.merge(tick, tick_time_ns(tick, start_ns), self._frames(row))
-                    tick += 1
-                if ticks is None and tick != self._end_tick:
-                    self._check_gap(start_ns)
+            firsts_ns: list[int | None] = []
+            for worker in self._workers:
+                worker.start()
+            for worker in self._workers:
+                firsts_ns += worker.first_times_ns()
+            if all(first_ns is None for first_ns in firsts_ns):
+                raise ClipError(
+                    f"{self._clip.path}: no camera has a picture with a time. "
+                    "Check the videos and the timestamps files."
+                )
+            tick = 0
+            while any(first_ns is not None for first_ns in firsts_ns) and tick != self._end_tick:
+                run = self._begin_run(tick, firsts_ns)
+                for tick, frames in self._run(run):
+                    if tick > self._start_tick:
+                        yield self._merger.merge(tick - 1, run.tick_ns(tick - 1), frames, run.number)
+                firsts_ns = [each for block in self._blocks if block is not None for each in block.coming_ns]
         except Stopped:  # closed by another thread while waiting for a block
             return
         finally:
             self.close()
 
-    def _begin(self) -> int:
-        """Start the workers, learn when every camera starts, and tell them when tick 0 is."""
-        for worker in self._workers:
-            worker.start()
-        first_ns = [time_ns for worker in self._workers for time_ns in worker.first_times_ns()]
-        if not first_ns:
-            raise ClipError(
-                f"{self._clip.path}: no camera has a picture with a time. Check the videos and the timestamps files."
-            )
-        start_ns = min(first_ns)
-        self.report.start_ns = start_ns
-        for worker in self._workers:
-            worker.begin(start_ns)
-        return start_ns
+    def _begin_run(self, tick: int, firsts_ns: Sequence[int | None]) -> Run:
+        """Start the run whose first frames have these times, one per camera in the order of the workers."""
+        order = [camera for group in self._groups for camera in group]
+        present = [(ns, self._cadence(camera)) for camera, ns in zip(order, firsts_ns, strict=True) if ns is not None]
+        self._phase_ns = tick_phase_ns(present)
+        run = Run(len(self.report.runs), tick, min(ns for ns, _ in present) + self._phase_ns)
+        hole_ns = None if self._newest_ns is None else min(ns for ns, _ in present) - self._newest_ns
+        self.report.runs.append(RunStart(tick, run.start_ns, hole_ns))
+        if self.report.start_ns is None:
+            self.report.start_ns = run.start_ns
+        for number, (worker, block) in enumerate(zip(self._workers, self._blocks, strict=True)):
+            if block is None or block.next_ns is not None:
+                worker.begin(run)
+            else:  # the worker has ended: its cameras are missing from now on
+                nothing = tuple(None for _ in self._groups[number])
+                self._blocks[number] = replace(block, rows=[nothing], newest_ns=None)
+        return run
 
-    def _take_blocks(self) -> None:
+    def _run(self, run: Run) -> Iterator[tuple[int, list[Frame | None]]]:
+        """The frames of every tick of a run, each with the number of the tick after it."""
+        tick = run.first_tick
+        while tick != self._end_tick:
+            self._take_blocks(run.number)
+            ticks = self._known_ticks(run)
+            for row in range(max(len(block.rows) for block in self._blocks if block is not None)):
+                if ticks is not None and tick >= run.first_tick + ticks:
+                    return
+                tick += 1
+                yield tick, self._frames(row)
+
+    def _take_blocks(self, run: int) -> None:
         for number, worker in enumerate(self._workers):
             block = self._blocks[number]
             if block is None or block.next_ns is not None:
-                self._blocks[number] = worker.next_block()
+                self._blocks[number] = worker.next_block(run)
             else:  # the worker has ended; its last row is repeated while other cameras continue
                 self._blocks[number] = replace(block, rows=block.rows[-1:])
 
@@ -183,20 +223,17 @@ class FrameSource:
                     block.rows[at] = ()  # release the frames as soon as the consumer does
         return frames
 
-    def _known_ticks(self, start_ns: int) -> int | None:
-        """Number of ticks of the clip; known once all workers have reached the end of their cameras."""
+    def _known_ticks(self, run: Run) -> int | None:
+        """Number of ticks of the run; known once all cameras have ended or are in a hole."""
         blocks = [block for block in self._blocks if block is not None]
-        if any(block.next_ns is not None for block in blocks):
+        newest_ns = max((block.newest_ns for block in blocks if block.newest_ns is not None), default=None)
+        next_ns = min((block.next_ns for block in blocks if block.next_ns is not None), default=None)
+        if newest_ns is None or (next_ns is not None and next_ns - newest_ns <= MAX_HOLE_NS):
             return None
-        return tick_count(start_ns, max(block.newest_ns for block in blocks if block.newest_ns is not None))
+        self._newest_ns = newest_ns
+        return tick_count(run.start_ns, newest_ns + self._phase_ns)
 
-    def _check_gap(self, start_ns: int) -> None:
-        blocks = [block for block in self._blocks if block is not None]
-        newest_ns = max((block.newest_ns for block in blocks if block.newest_ns is not None), default=start_ns)
-        next_ns = min(block.next_ns for block in blocks if block.next_ns is not None)
-        if next_ns - newest_ns > MAX_GAP_NS:
-            raise ClockError(
-                f"{self._clip.path}: no camera has a frame between {(newest_ns - start_ns) / SECOND_NS:.3f} s and "
-                f"{(next_ns - start_ns) / SECOND_NS:.3f} s of the clip. Correct the times (a clock may have jumped), "
-                "or cut the recording there into two clips."
-            )
+    def _cadence(self, camera: int) -> Cadence | None:
+        cadence = self._streams[camera].cadence
+        # Only the first run begins with the frame that `first_late_ns` is about.
+        return cadence if cadence is None or not self.report.runs else replace(cadence, first_late_ns=0)

@@ -59,12 +59,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class FrameSet:
-    """All cameras at one tick: for each, the newest frame not later than the tick.
+    """All cameras at one tick: for each, the newest frame not later than the tick; of a camera at the rate of the ticks
+    whose times jitter, at times the one before (see `CameraCursor`).
 
     `frames` has one entry per camera of `CAMERAS`; None where the camera is missing or has not started.
     `age_ns` (8,) int64 is tick time minus frame time, -1 where there is no frame.
     `is_valid` (8,) bool: there is a frame, it is younger than the stale limit, and it is not black.
     `is_new` (8,) bool: the frame was not yet shown at the previous tick.
+    `run` counts the stretches of a recording that holes divide, from 0: what is remembered from one must not be used
+    in the next.
     """
 
     tick: int
@@ -73,6 +76,7 @@ class FrameSet:
     age_ns: np.ndarray
     is_valid: np.ndarray
     is_new: np.ndarray
+    run: int = 0
 
     @property
     def frame_index(self) -> np.ndarray:

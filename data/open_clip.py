@@ -7,7 +7,19 @@ from pathlib import Path
 
 from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
+from fsd.data.formats.argoverse2 import Argoverse2
+from fsd.data.formats.comma2k19 import Comma2k19
+from fsd.data.formats.dashcam import DashCam
+from fsd.data.formats.fragment import split_fragment
+from fsd.data.formats.image_folder import ImageFolder
+from fsd.data.formats.kitti_raw import KittiRaw
+from fsd.data.formats.lerobot import LeRobot
+from fsd.data.formats.mcap_file.mcap_format import McapFile
+from fsd.data.formats.nuscenes import NuScenes
+from fsd.data.formats.nvidia_physicalai_av import NvidiaPhysicalAiAv
+from fsd.data.formats.openpilot import Openpilot
 from fsd.data.formats.recording_format import Match, RecordingFormat
+from fsd.data.formats.teslacam.teslacam_format import TeslaCam
 from fsd.data.formats.video_folder import VideoFolder
 from fsd.data.recording_options import CameraOptions
 
@@ -22,7 +34,21 @@ def recording_formats() -> tuple[RecordingFormat, ...]:
     Raises:
         ClipError: a format of a third party cannot be loaded.
     """
-    return (*_third_party_formats(), VideoFolder())
+    return (
+        *_third_party_formats(),
+        TeslaCam(),
+        Openpilot(),
+        Comma2k19(),
+        LeRobot(),
+        NvidiaPhysicalAiAv(),
+        NuScenes(),
+        Argoverse2(),
+        KittiRaw(),
+        McapFile(),
+        DashCam(),
+        ImageFolder(),
+        VideoFolder(),
+    )
 
 
 def detect(path: Path) -> tuple[RecordingFormat, Match]:
@@ -31,7 +57,7 @@ def detect(path: Path) -> tuple[RecordingFormat, Match]:
     Raises:
         ClipError: the path does not exist.
     """
-    if not path.exists():
+    if not split_fragment(path)[0].exists():
         raise ClipError(f"{path} does not exist. Give a folder of recordings or a video file.")
     for each in recording_formats():
         match = each.detect(path)
@@ -75,7 +101,7 @@ def recordings_in(paths: Sequence[Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in paths:
-        if path.exists():
+        if split_fragment(path)[0].exists():
             found.update(dict.fromkeys(detect(path)[1].recordings or (path,)))
         else:
             found[path] = None

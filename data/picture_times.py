@@ -8,8 +8,12 @@ from fsd.data.sync_report import CameraCounters
 STRAY_NS = 1_000_000_000
 """A picture this much later than the one before is only believed if the picture after it goes on from there."""
 
-MISSING_STEP_PERIODS = 1.95
-"""A step as long as this holds a missing picture. Jitter of up to nearly half a period to either side stays below."""
+MISSING_STEP_PERIODS = 1.7
+"""A longer step may hold a missing picture; a mean period is measured a little long where pictures are missing."""
+
+
+MISSING_SPAN_PERIODS = 3.5
+"""A long step is only a gap if it spans more than this together with the steps beside it: else they make up for it."""
 
 
 def timed_pictures(stream: CameraStream, counters: CameraCounters) -> Iterator[Picture]:
@@ -19,6 +23,7 @@ def timed_pictures(stream: CameraStream, counters: CameraCounters) -> Iterator[P
     """
     period_ns = stream.period_ns
     newest_ns: int | None = None
+    gaps = _Gaps(period_ns)
     pictures = stream.pictures(counters)
     if stream.timestamps is None:  # a table's times were checked when it was read
         pictures = _without_strays(pictures, max(STRAY_NS, 3 * period_ns), counters)
@@ -29,11 +34,28 @@ def timed_pictures(stream: CameraStream, counters: CameraCounters) -> Iterator[P
                 counters.backwards_times += 1
                 continue
             counters.duplicate_times += step_ns == 0
-            counters.gaps += step_ns > MISSING_STEP_PERIODS * period_ns
+            counters.gaps += gaps.add(step_ns)
             counters.max_gap_ns = max(counters.max_gap_ns, step_ns)
         newest_ns = picture.timestamp_ns
         counters.frames_timed += 1
         yield picture
+    counters.gaps += gaps.add(period_ns)
+
+
+class _Gaps:
+    """Finds the steps in which a picture is missing; each is known one step later."""
+
+    def __init__(self, period_ns: int) -> None:
+        self._period_ns = period_ns
+        self._before_ns = self._step_ns = period_ns
+
+    def add(self, step_ns: int) -> bool:
+        """Whether the step before this one holds a missing picture."""
+        before_ns, middle_ns = self._before_ns, self._step_ns
+        self._before_ns, self._step_ns = middle_ns, step_ns
+        if middle_ns <= MISSING_STEP_PERIODS * self._period_ns:
+            return False
+        return before_ns + middle_ns + step_ns > MISSING_SPAN_PERIODS * self._period_ns
 
 
 def _without_strays(pictures: Iterator[Picture], limit_ns: int, counters: CameraCounters) -> Iterator[Picture]:

@@ -59,11 +59,21 @@ def luma_of(picture: av.VideoFrame) -> np.ndarray:
 
 def _as_yuv420p(picture: av.VideoFrame, width_px: int, height_px: int) -> av.VideoFrame:
     is_full_range = picture.color_range == _FULL_RANGE
+    if picture.format.name == "gray" and not is_full_range:
+        picture = _with_neutral_chroma(picture)  # swscale takes all gray for full range
     same_size = picture.width == width_px and picture.height == height_px
     if picture.format.name == "yuv420p" and same_size and not is_full_range:
         return picture
     ranges = {"src_color_range": "JPEG", "dst_color_range": "MPEG"} if is_full_range else {}
     return picture.reformat(width=width_px, height=height_px, format="yuv420p", threads=1, **ranges)  # type: ignore[arg-type]
+
+
+def _with_neutral_chroma(gray: av.VideoFrame) -> av.VideoFrame:
+    picture = av.VideoFrame(gray.width, gray.height, "yuv420p")
+    luma, u_plane, v_plane = _views(picture)
+    np.copyto(luma, _view(gray.planes[0], gray.height, gray.width))
+    u_plane[:], v_plane[:] = 128, 128
+    return picture
 
 
 def _views(picture: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

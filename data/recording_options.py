@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def camera_pair(text: str) -> tuple[str, Path]:
-    """`NAME=FILE` as a pair.
+    """`NAME=FILE` as a pair; the file may be a folder, a pattern, or several with commas (`files_named`).
 
     Raises:
         ValueError: a name, a file, or the sign between them is missing.
@@ -29,15 +29,17 @@ def camera_pair(text: str) -> tuple[str, Path]:
 class CameraOptions(Options):
     """Which video is which camera, and how many threads decode them.
 
-    A relative file of `cameras` is looked up in the clip's folder first.
+    A value of `cameras` is a video, a folder of parts, a pattern such as `*_NF.mp4`, or several of these with commas;
+    relative ones are looked up in the clip's folder first.
     """
 
     heading = "recording"
 
     cameras: Mapping[str, Path] | None = option(
         None,
-        "video file of each camera, for recordings whose file names do not name the cameras, for example "
-        "front_main=dashcam.mp4; looked up in CLIP, then in the current folder",
+        "video of each camera, for recordings whose file names do not name the cameras, for example "
+        "front_main=dashcam.mp4; a folder, a quoted pattern such as 'rear=*_NR.mp4', or several files with commas are "
+        "parts in order; looked up in CLIP, then in the current folder",
         metavar="NAME=FILE",
         default_text="as the file names say",
         parse=camera_pair,

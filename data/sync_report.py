@@ -23,7 +23,7 @@ class CameraCounters:
         stray_times: single frames with a time far ahead of their neighbours', not shown.
         gaps, max_gap_ns: steps from frame to frame that hold at least one missing frame, and the longest step.
         corrupt_packets, corrupt_frames: refused, or repaired, by the decoder; lost_frames: never decoded.
-        truncated_files: files that ended in a read error.
+        truncated_files: files that ended in a read error; unreadable_files: files without a single usable picture.
         untimed_frames: without a container time of their own; frames_without_row, rows_without_frame: mismatch
             with the timestamps file; resized_frames: of another size than the first, scaled to it.
         overlap_frames: first frames of part files that repeat the last one of the part before; not shown.
@@ -49,6 +49,7 @@ class CameraCounters:
     corrupt_frames: int = 0
     lost_frames: int = 0
     truncated_files: int = 0
+    unreadable_files: int = 0
     untimed_frames: int = 0
     frames_without_row: int = 0
     rows_without_frame: int = 0
@@ -63,6 +64,15 @@ class CameraCounters:
         return {**asdict(self), "frames_skipped": self.frames_skipped}
 
 
+@dataclass(frozen=True)
+class RunStart:
+    """Where a run begins: its first tick and that tick's time, and the hole before it (None for the first run)."""
+
+    first_tick: int
+    start_ns: int
+    hole_ns: int | None = None
+
+
 _FAULTS = {
     "black_frames": "{} black frames",
     "frozen_frames": "{} frozen frames (the same picture repeated)",
@@ -75,6 +85,7 @@ _FAULTS = {
     "corrupt_frames": "{} damaged pictures",
     "lost_frames": "{} pictures lost",
     "truncated_files": "{} files cut off",
+    "unreadable_files": "{} files without a usable picture",
     "untimed_frames": "{} frames without a time of their own",
     "frames_without_row": "{} frames without a row in the timestamps file, not shown",
     "rows_without_frame": "{} rows of the timestamps file without a frame",
@@ -86,11 +97,13 @@ _FAULTS = {
 class SyncReport:
     """The whole clip: `cameras` by canonical name (those with a video), and the skew between them.
 
-    `start_ns` is the time of tick 0, `ticks` the number of ticks so far. Skew is the newest minus the oldest frame
-    time over the valid cameras of a tick. Complete once the iteration has ended; a snapshot before.
+    `start_ns` is the time of tick 0, `ticks` the number of ticks so far, `runs` the stretches that holes divide. Skew
+    is the newest minus the oldest frame time over the valid cameras of a tick. Complete once the iteration has ended; a
+    snapshot before.
     """
 
     cameras: dict[str, CameraCounters] = field(default_factory=dict)
+    runs: list[RunStart] = field(default_factory=list)
     start_ns: int | None = None
     ticks: int = 0
     max_skew_ns: int = 0

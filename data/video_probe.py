@@ -6,21 +6,33 @@ Decodes one picture at most; `VideoReader` reads the whole file.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 
+from fsd.data.cadence import Cadence, measure_cadence
+from fsd.data.clock import floor_ns
 from fsd.data.errors import ClipError
 from fsd.data.planes import upright_size_px
+from fsd.data.tesla_encryption import ADVICE, is_encrypted
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".ivf"}
     | {".h264", ".264", ".avc", ".hevc", ".h265", ".265", ".mjpeg", ".mjpg", ".obu"}
 )
 
+MAX_PICTURE_PX = 8192 * 8192
+"""Larger pictures are refused from the header: one would take over 100 MB, and no camera in a car makes them."""
+
 _NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: raw streams, whose demuxer invents times or has none
 _FIRST_PICTURE_PACKETS = 300
+_FIRST_YEAR = 2000
+_LONG_S = 600
+_LEAST_PICTURE_BYTES = 8
+"""A long file with less than this for every picture of its stated duration does not last that long."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,10 @@ class VideoInfo:
         codec: as FFmpeg names it; rate_hz: nominal, exact.
         has_times: whether the container carries times at all.
         start_s, duration_s: as the container states them, or None.
+        created_unix_ns: when the recording began, as the container states it in UTC, or None. Many cameras write local
+            time there.
+        states_rate: `rate_hz` comes from the file; False where it is FFmpeg's default.
+        cadence: of the times in the container's index; None where it has none.
     """
 
     path: Path
@@ -42,6 +58,9 @@ class VideoInfo:
     has_times: bool
     start_s: Fraction | None
     duration_s: Fraction | None
+    created_unix_ns: int | None = None
+    states_rate: bool = True
+    cadence: Cadence | None = None
 
 
 @contextmanager
@@ -54,10 +73,12 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
     try:
         if path.stat().st_size == 0:
             raise ClipError(f"{path} is empty (0 bytes). Copy it again, or remove it to run without this camera.")
-        container = av.open(str(path))
+        container = av.open(str(path), metadata_errors="replace")  # text that is not UTF-8 is no reason to stop
     except FileNotFoundError as error:
         raise ClipError(f"{path} does not exist. Check the path.") from error
     except (OSError, av.FFmpegError) as error:
+        if is_encrypted(path):
+            raise ClipError(f"{path} cannot be opened: {ADVICE}.") from error
         raise ClipError(
             f"{path} cannot be opened as video ({error.strerror or error}). It may be damaged or cut off before its "
             "index was written. Copy or repair it, or remove it to run without this camera."
@@ -69,6 +90,16 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
             raise ClipError(
                 f"{path} has no video stream (it has {kinds}). It is no video, or was cut off; "
                 "copy it again, or remove it to run without this camera."
+            )
+        if stream.codec_context is None:
+            raise ClipError(
+                f"{path} is coded with a codec that has no decoder here (or its header is damaged). Convert it with "
+                f"`ffmpeg -i {path.name} -c:v libx264 out.mp4` where it plays, or remove it to run without this camera."
+            )
+        if stream.width * stream.height > MAX_PICTURE_PX:
+            raise ClipError(
+                f"{path} states {stream.width}x{stream.height} pixels; pictures of up to {MAX_PICTURE_PX // 10**6} "
+                "million pixels are read. The header is damaged, or the video must be scaled down first."
             )
         # One codec thread per worker thread: automatic threading costs 10-25% more CPU, and frame threading delays
         # every picture by one frame per thread.
@@ -91,7 +122,9 @@ def probe(path: Path, decodes: bool = True) -> VideoInfo:
         has_times = not container.format.flags & _NO_TIMESTAMPS
         width_px, height_px = stream.width, stream.height
         if decodes:
-            width_px, height_px = upright_size_px(_first_picture(path, container, stream))
+            picture = _first_picture(path, container, stream)
+            _check_progressive(path, picture)
+            width_px, height_px = upright_size_px(picture)
         return VideoInfo(
             path=path,
             codec=stream.codec_context.name,
@@ -101,6 +134,17 @@ def probe(path: Path, decodes: bool = True) -> VideoInfo:
             has_times=has_times,
             start_s=_seconds(stream.start_time, stream) if has_times else None,
             duration_s=_duration_s(container, stream) if has_times else None,
+            states_rate=has_times or bool(_declared_rate_hz(stream)),
+            created_unix_ns=_created_unix_ns(container, stream),
+            cadence=_cadence(stream) if has_times else None,
+        )
+
+
+def _check_progressive(path: Path, picture: av.VideoFrame) -> None:
+    if picture.interlaced_frame:
+        raise ClipError(
+            f"{path} is interlaced: every picture holds lines of two instants. Deinterlace it first, for example with "
+            f"`ffmpeg -i {path.name} -vf bwdif -c:v libx264 -crf 16 {path.stem}_progressive.mp4`."
         )
 
 
@@ -127,16 +171,56 @@ def _first_picture(path: Path, container: av.container.InputContainer, stream: a
 
 def _nominal_rate_hz(stream: av.VideoStream, has_times: bool) -> Fraction:
     # The demuxer of raw streams reports 25 frames/s for all of them; the codec's header, where there is one, is right.
-    declared = stream.codec_context.framerate
+    declared = _declared_rate_hz(stream)
     candidates = (stream.average_rate, stream.guessed_rate) if has_times else (declared, stream.guessed_rate)
     return next((Fraction(rate) for rate in candidates if rate and 1 <= rate <= 1000), Fraction(30))
+
+
+def _declared_rate_hz(stream: av.VideoStream) -> Fraction | None:
+    return stream.codec_context.framerate or None
 
 
 def _seconds(units: int | None, stream: av.VideoStream) -> Fraction | None:
     return None if units is None or stream.time_base is None else units * stream.time_base
 
 
+def _created_unix_ns(container: av.container.InputContainer, stream: av.VideoStream) -> int | None:
+    text = container.metadata.get("creation_time") or stream.metadata.get("creation_time") or ""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.year < _FIRST_YEAR:  # a clock that was never set
+        return None
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+
+
+def _indexed_duration(stream: av.VideoStream) -> int | None:
+    """Number of pictures times their mean step: the stated duration is off where the last step is a guess."""
+    entries = stream.index_entries
+    count = len(entries)
+    if count < 2 or count != stream.frames or stream.duration is None:
+        return None
+    steps = entries[-1].timestamp - entries[0].timestamp
+    duration = round(Fraction(steps * count, count - 1))
+    return duration if abs(duration - stream.duration) * (count - 1) <= 2 * steps else None
+
+
+def _cadence(stream: av.VideoStream) -> Cadence | None:
+    entries = stream.index_entries
+    if stream.time_base is None or stream.codec_context.has_b_frames:
+        return None  # an index holds decoding times, which jitter differently
+    return measure_cadence(np.array([floor_ns(entry.timestamp * stream.time_base) for entry in entries], np.int64))
+
+
 def _duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
+    """The stated duration; None where there is none, or where one stray time made it absurd for the file's size."""
     if stream.duration:
-        return _seconds(stream.duration, stream)
-    return Fraction(container.duration, av.time_base) if container.duration else None
+        duration_s = _seconds(_indexed_duration(stream) or stream.duration, stream)
+    else:
+        duration_s = Fraction(container.duration, av.time_base) if container.duration else None
+    if duration_s is None or duration_s < _LONG_S:
+        return duration_s
+    pictures = duration_s * _nominal_rate_hz(stream, has_times=True)
+    return duration_s if container.size >= _LEAST_PICTURE_BYTES * pictures else None

@@ -6,6 +6,7 @@ Reads one file after the other, one packet at a time, without look-ahead or conv
 
 import heapq
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,8 @@ from pathlib import Path
 import av
 
 from fsd.data.camera_stream import CameraStream, Picture
-from fsd.data.clock import floor_ns
+from fsd.data.clock import SECOND_NS, floor_ns
+from fsd.data.errors import ClipError
 from fsd.data.planes import upright_size_px
 from fsd.data.sync_report import CameraCounters
 from fsd.data.video_probe import opened
@@ -30,7 +32,13 @@ class VideoStream(CameraStream):
         parts_continue: container times of a part continue those of the part before, instead of starting anew.
         part_start_ns: time at which the container time of each part is 0, one per part, where the parts lie on a known
             time line; empty where they follow each other.
+        part_spans_ns: first and last frame time of each part, estimated, where `part_start_ns` is given.
+        part_first_index: place of the first picture of each part in `timestamps`, one per part, where every part has
+            its own rows, so that a part that was cut off shifts no other; empty where places go on from part to part.
+        window_ns: container times of a window [start, end) of the only part; pictures outside are not part of the
+            recording, and those far before are not decoded. Places count from the start of the window.
         shift_ns: added to container times.
+        unreadable_parts: files of this camera that are left out, since they cannot be opened.
     """
 
     parts: tuple[Path, ...]
@@ -38,11 +46,19 @@ class VideoStream(CameraStream):
     overlap_frames: int = 0
     parts_continue: bool = False
     part_start_ns: tuple[int, ...] = ()
+    part_spans_ns: tuple[tuple[int, int], ...] = ()
+    part_first_index: tuple[int, ...] = ()
+    window_ns: tuple[int, int] | None = None
     shift_ns: int = 0
+    unreadable_parts: int = 0
 
     @property
     def files(self) -> tuple[Path, ...]:
         return self.parts
+
+    @property
+    def spans_ns(self) -> tuple[tuple[int, int], ...]:
+        return self.part_spans_ns or super().spans_ns
 
     def pictures(self, counters: CameraCounters) -> Iterator[Picture]:
         return iter(_VideoReader(self, counters))
@@ -70,14 +86,14 @@ class _VideoReader:
 
     def __iter__(self) -> Iterator[Picture]:
         counters, stream = self._counters, self._stream
+        counters.unreadable_files = stream.unreadable_parts
         index = -1
-        for decoded in self._all_parts():
-            index += 1 + decoded.lost_before
-            timestamp_ns = self._timestamp_ns(index, decoded.time_s)
+        for index, time_s, picture in self._all_parts():
+            timestamp_ns = self._timestamp_ns(index, time_s)
             if timestamp_ns is None:
                 counters.frames_without_row += 1
             else:
-                yield Picture(index, timestamp_ns, decoded.picture)
+                yield Picture(index, timestamp_ns, picture)
         if stream.timestamps is not None:
             counters.rows_without_frame = int((stream.timestamps.frame_index > index).sum())
 
@@ -89,20 +105,40 @@ class _VideoReader:
             time_s = index / stream.rate_hz
         return floor_ns(time_s) + stream.shift_ns
 
-    def _all_parts(self) -> Iterator[_Decoded]:
-        """The pictures of all parts on one time line, without the frames in which parts overlap."""
+    def _check_turned(self, path: Path, upright_px: tuple[int, int]) -> None:
+        """Refuse a part that was recorded upright after parts that lie, or the other way round."""
+        stream = self._stream
+        width_px, height_px = upright_px
+        if (width_px, height_px) == (stream.height_px, stream.width_px) and width_px != height_px:
+            raise ClipError(
+                f"{path} is {width_px}x{height_px} when upright, but {stream.path} is {stream.width_px}x"
+                f"{stream.height_px}: the parts are rotated differently. Set the same rotation in both, or remove one.",
+                camera=stream.name,
+            )
+
+    def _all_parts(self) -> Iterator[tuple[int, Fraction | None, av.VideoFrame]]:
+        """Place, time and picture of all parts on one time line, without the frames in which parts overlap."""
         stream, counters = self._stream, self._counters
         size_px = (stream.width_px, stream.height_px)
         before = _TimeLine(1 / stream.rate_hz)
-        lost = 0
+        index, lost = -1, 0
         for part, path in enumerate(stream.parts):
             overlap = stream.overlap_frames if part else 0
             line = _TimeLine(1 / stream.rate_hz)
-            offset_s = None if part and not stream.parts_continue else Fraction(0)
-            file = _File(path, counters)
+            start_s = Fraction(stream.part_start_ns[part], SECOND_NS) if stream.part_start_ns else None
+            offset_s = Fraction(0) if start_s is None and (stream.parts_continue or not part) else start_s
+            if stream.part_first_index:
+                index, lost = stream.part_first_index[part] - 1, 0
+            rows_end = next(iter(stream.part_first_index[part + 1 :]), None)
+            place = -1  # in this part
+            file = _File(path, counters, stream.window_ns)
             for decoded in file:
+                place += 1 + decoded.lost_before
                 counters.frames_decoded += 1
-                counters.resized_frames += upright_size_px(decoded.picture) != size_px
+                upright_px = upright_size_px(decoded.picture)
+                counters.resized_frames += upright_px != size_px
+                if part and place == decoded.lost_before:  # the first picture
+                    self._check_turned(path, upright_px)
                 time_s = decoded.time_s if stream.has_times else None
                 if time_s is not None:
                     if offset_s is None:  # times start anew: the first frame follows the part before
@@ -111,6 +147,8 @@ class _VideoReader:
                 elif stream.has_times:
                     counters.untimed_frames += 1
                     time_s = line.next_s
+                elif start_s is not None:
+                    time_s = start_s + place / stream.rate_hz
                 if time_s is not None:
                     line.add(time_s)
                 lost += decoded.lost_before
@@ -120,9 +158,13 @@ class _VideoReader:
                     overlap -= 1
                     counters.overlap_frames += 1
                 else:
-                    yield _Decoded(decoded.picture, time_s, lost)
-                    lost = 0
+                    index, lost = index + 1 + lost, 0
+                    if rows_end is not None and index >= rows_end:
+                        counters.frames_without_row += 1
+                    else:
+                        yield index, time_s, decoded.picture
             lost += file.lost_at_end
+            counters.unreadable_files += place < 0
             if not line.is_empty:
                 before = line
 
@@ -161,33 +203,64 @@ class _TimeLine:
 class _File:
     """Every picture of one file that can be decoded, in presentation order, with its container time.
 
-    `lost_at_end` is the number of pictures lost after the last one, once the iteration has ended.
+    With a window, only those in it. `lost_at_end` is the number of pictures lost after the last one, once the iteration
+    has ended.
     """
 
-    def __init__(self, path: Path, counters: CameraCounters) -> None:
+    def __init__(self, path: Path, counters: CameraCounters, window_ns: tuple[int, int] | None) -> None:
         self._path = path
         self._counters = counters
+        self._window_s = None if window_ns is None else _seconds(window_ns)
         self.lost_at_end = 0
 
     def __iter__(self) -> Iterator[_Decoded]:
         counters = self._counters
         with opened(self._path) as (container, stream):
-            order = _PresentationOrder(container, stream)
-            for packet in _packets(container, stream, counters):
-                if packet is not None:
-                    order.send(packet)
-                try:
-                    pictures = stream.codec_context.decode(packet)
-                except av.FFmpegError:
-                    counters.corrupt_packets += 1
-                    continue
-                for picture in pictures:
-                    time_s, lost = order.receive(picture)
-                    counters.lost_frames += lost
-                    counters.corrupt_frames += picture.is_corrupt
-                    yield _Decoded(picture, time_s, lost)
+            order = _PresentationOrder(container, stream, self._window_s)
+            if self._window_s is not None:
+                _seek(container, stream, self._window_s[0])
+            for picture in _pictures(container, stream, order, counters):
+                time_s, lost = order.receive(picture)
+                if self._window_s is not None and time_s is not None:
+                    if time_s >= self._window_s[1]:
+                        break
+                    if time_s < self._window_s[0]:
+                        continue
+                counters.lost_frames += lost
+                counters.corrupt_frames += picture.is_corrupt
+                yield _Decoded(picture, time_s, lost)
             self.lost_at_end = order.outstanding
             counters.lost_frames += self.lost_at_end
+
+
+def _seconds(window_ns: tuple[int, int]) -> tuple[Fraction, Fraction]:
+    return Fraction(window_ns[0], SECOND_NS), Fraction(window_ns[1], SECOND_NS)
+
+
+def _seek(container: av.container.InputContainer, stream: av.VideoStream, start_s: Fraction) -> None:
+    """Go to a keyframe before a time; where the file cannot be searched, it is read from its start."""
+    # Some demuxers search by decoding times, which are up to a few frames before presentation times.
+    margin_s = 1
+    with suppress(av.FFmpegError):
+        container.seek(max(0, int((start_s - margin_s) / (stream.time_base or Fraction(1)))), stream=stream)
+
+
+def _pictures(
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    order: "_PresentationOrder",
+    counters: CameraCounters,
+) -> Iterator[av.VideoFrame]:
+    """All pictures that can be decoded; `order` is told every packet before its pictures."""
+    for packet in _packets(container, stream, counters):
+        if packet is not None:
+            order.send(packet)
+        try:
+            pictures = stream.codec_context.decode(packet)
+        except av.FFmpegError:
+            counters.corrupt_packets += 1
+            continue
+        yield from pictures
 
 
 def _packets(
@@ -210,8 +283,14 @@ class _PresentationOrder:
     packets with earlier times that returned none are lost.
     """
 
-    def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+    def __init__(
+        self,
+        container: av.container.InputContainer,
+        stream: av.VideoStream,
+        window_s: tuple[Fraction, Fraction] | None = None,
+    ) -> None:
         self._pending: list[int] = []
+        self._window_s = window_s
         self._hides_frames = stream.codec_context.name == "vp8"  # its packets may contain pictures that are never shown
         self._time_base = stream.time_base or Fraction(1)
         # AVI stores no presentation times, and FFmpeg's guess is wrong with B-frames; the k-th picture out has the
@@ -220,7 +299,9 @@ class _PresentationOrder:
 
     def send(self, packet: av.Packet) -> None:
         time = packet.dts if self._counts_frames else packet.pts
-        if time is not None and not packet.is_discard:
+        if time is None or packet.is_discard:
+            return
+        if self._window_s is None or self._window_s[0] <= time * self._time_base < self._window_s[1]:
             heapq.heappush(self._pending, time)
 
     def receive(self, picture: av.VideoFrame) -> tuple[Fraction | None, int]:

@@ -29,6 +29,8 @@ NEEDS = {
     "replay": ("run", "codecs", "model"),
     "demo": ("run", "codecs", "model", "demo_clip"),
     "profile": ("run", "codecs", "model"),
+    "events": ("run", "codecs"),
+    "inspect": ("run", "codecs"),
     "compress": ("run", "codecs"),
     "compare": ("run",),
     "doctor": (),

@@ -9,6 +9,7 @@ from pathlib import Path
 EXTRAS = {
     "run": ("numpy", "av", "onnxruntime", "numba", "pyarrow", "msgspec", "pillow", "tqdm"),
     "viewer": ("mcap", "mcap-protobuf-support", "foxglove-schemas-protobuf"),
+    "mcap": ("mcap", "mcap-protobuf-support", "mcap-ros2-support"),
     "rerun": ("rerun-sdk",),
     "sim": ("moderngl",),
     "train": ("torch", "safetensors"),

@@ -28,6 +28,7 @@ FSD_ORDER = (
     "profile",
     "exporting",
     "training",
+    "recordings",
     "doctor",
     "commands",
     "cli",

@@ -35,7 +35,11 @@ def make_clip(
     if rig is None:
         notes.append("No rig.json: usual camera poses and lenses are assumed, so the geometry is approximate.")
         rig = assumed_rig({name: (each.width_px, each.height_px) for name, each in streams.items()}, hfov_deg)
-    missing = [name for name in CAMERAS if name not in streams]
+    described = [] if rig is None or is_assumed else [camera.name for camera in rig.cameras]
+    absent = [name for name in described if name not in streams]
+    if absent:
+        notes.append(f"The calibration describes {', '.join(absent)}, but there is no video: masked.")
+    missing = [name for name in CAMERAS if name not in streams and name not in described]
     if missing:
         notes.append(f"No video for {', '.join(missing)}: masked.")
     return Clip(

@@ -15,7 +15,8 @@ class Match:
     Attributes:
         reason: what shows it, as a phrase for people, such as `3 minutes of 4 cameras, named as TeslaCam names them`.
         recordings: the single recordings inside, in order, each a path that the format opens; the path itself where it
-            is one.
+            is one. Where several recordings lie in one set of files, such as the scenes of nuScenes, each is named by a
+            fragment (see `fragment.py`).
     """
 
     reason: str
@@ -40,7 +41,7 @@ class RecordingFormat(Protocol):
         """
 
     def open(self, path: Path, options: CameraOptions) -> Clip:
-        """Open one recording, without copying or decoding video.
+        """Open one recording, as `Match.recordings` names it, without copying or decoding video.
 
         Raises:
             ClipError: nothing usable is there; the message says what it is and what to do.

@@ -7,8 +7,9 @@ from fsd.data.camera_names import canonical_name, fov_deg_in_name
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
 from fsd.data.clip_streams import camera_streams
-from fsd.data.ego import load_commands, load_ego
+from fsd.data.ego import EgoTrack, load_commands, load_ego
 from fsd.data.errors import RigError
+from fsd.data.formats.gps_track import find_gps_track
 from fsd.data.formats.make_clip import make_clip
 from fsd.data.formats.recording_format import Match
 from fsd.data.frames import CAMERAS
@@ -46,8 +47,13 @@ class VideoFolder:
         notes = list(files.notes)
         streams = camera_streams(files, folder, rig, notes, options)
         if rig is not None:
-            _check_rig_fits(rig_path, rig, streams)
+            check_rig_fits(rig_path, rig, streams)
         ego_path, command_path = folder / "ego.parquet", folder / "command.parquet"
+        ego: EgoTrack | None
+        if path.is_dir() and ego_path.exists():
+            ego = load_ego(ego_path)
+        else:
+            ego = find_gps_track(folder, next(iter(streams.values())), None, notes, only_named=path.is_file())
         return make_clip(
             path,
             _format(path, options.cameras, rig, files),
@@ -55,7 +61,7 @@ class VideoFolder:
             notes,
             rig,
             {name: fov for name, label in files.labels.items() if (fov := fov_deg_in_name(label))},
-            ego=load_ego(ego_path) if path.is_dir() and ego_path.exists() else None,
+            ego=ego,
             commands=load_commands(command_path) if path.is_dir() and command_path.exists() else None,
             steering=_steering(files),
         )
@@ -94,7 +100,12 @@ def _format(path: Path, cameras: Mapping[str, Path] | None, rig: Rig | None, fil
     return "parts" if any(len(parts) > 1 for parts in files.videos.values()) else "folder"
 
 
-def _check_rig_fits(path: Path, rig: Rig, streams: Mapping[str, CameraStream]) -> None:
+def check_rig_fits(path: Path, rig: Rig, streams: Mapping[str, CameraStream]) -> None:
+    """Refuse videos that the rig does not describe, or describes with another size.
+
+    Raises:
+        RigError: names the camera.
+    """
     for name, stream in streams.items():
         camera = rig.camera(name)
         if camera is None:

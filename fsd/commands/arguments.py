@@ -15,7 +15,7 @@ from fsd.data.errors import UsageError
 from fsd.data.options import Option, OptionError, Options, declared_options
 
 Config = TypeVar("Config", bound=Options)
-_UNITS = {"ms": "MS", "s": "SECONDS", "m": "METRES", "px": "PIXELS"}
+_UNITS = {"ms": "MS", "s": "SECONDS", "m": "METRES", "px": "PIXELS", "MB": "MB"}
 """Unit -> placeholder of a value."""
 
 Container = argparse.ArgumentParser | argparse._ArgumentGroup
@@ -161,5 +161,9 @@ def _value(option: Option, name: str, hint: Any, given: Any) -> Any:
         except ValueError as error:
             raise UsageError(f"{typed_name(option, name)}: {error}") from error
     if is_mapping:
-        return dict(given)
+        pairs = [*given.items()] if isinstance(given, Mapping) else list(given)
+        twice = next((key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place])), None)
+        if twice is not None:
+            raise UsageError(f"{typed_name(option, name)} gives {twice} twice. Give it once.")
+        return dict(pairs)
     return tuple(given) if isinstance(given, list) else given

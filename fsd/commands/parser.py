@@ -11,6 +11,8 @@ COMMANDS = {
     "demo": "replay the packaged eight-camera clip and print how to view the results",
     "record": "drive in the simulator and record an eight-camera clip with ground truth",
     "drive": "drive in the simulator in closed loop and compare the network with its baselines",
+    "events": "list the recordings at a path: the events of a TeslaCam stick with time, reason, length and faults",
+    "inspect": "show what a recording holds: cameras, rates, holes, calibration, ego motion, and what is assumed",
     "compress": "show what the compressor keeps of a recording: keyframes, patches, compression ratios; needs no model",
     "calibrate": "estimate pitch, yaw and focal length of every camera from the recording itself; write rig.json",
     "compare": "compare two replays in driving units, with an exit code for CI",

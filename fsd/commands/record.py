@@ -12,7 +12,8 @@ from fsd.data.simulator.record import RecordConfig, record
 
 EPILOG = """examples:
   fsd record clip/
-  fsd record clip/ --seconds 20 --seed 3"""
+  fsd record clip/ --seconds 20 --seed 3
+  fsd record TeslaCam/ --format teslacam --seconds 90"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,11 +16,12 @@ from fsd.runtime.health import describe_odometry
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 if TYPE_CHECKING:
-    from fsd.outputs.replay_summary import ReplaySummary
+    from fsd.outputs.replay_summary import DrivingModes, ReplaySummary
     from fsd.replay.batch import Outcome
 
 EPILOG = """examples:
   fsd replay my_drive/ --out out
+  fsd replay /media/stick/TeslaCam --out drives      # every event on the stick; `fsd events` lists them
   fsd replay monday/* --workers 2 --out out          # continues where it was interrupted
   fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out
   fsd replay my_drive/ --from 12 --to 20 --layout focus --overlay-height 1080 --out post"""
@@ -33,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="CLIP",
-        help="recording to replay: a clip folder, a folder of videos, or one video file; several are replayed in turn",
+        help="recording to replay: a folder or a file of any known format (see docs/formats.md); several, or a folder "
+        "of several such as a TeslaCam stick, are replayed in turn",
     )
     add_options(parser, ReplayConfig, skip=("clip",))
     add_options(parser, BatchOptions)
@@ -42,9 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     """Replay, and print the summary."""
     batch = config_from(BatchOptions, options)
-    if len(options.clips) > 1:
-        return _run_many(options, batch)
-    config = config_from(ReplayConfig, options, clip=options.clips[0])
+    clips = _recordings(options)
+    if len(clips) > 1:
+        return _run_many(options, batch, clips)
+    config = config_from(ReplayConfig, options, clip=clips[0])
     from fsd.replay.replay import replay
 
     summary = replay(config)
@@ -53,13 +56,22 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     return summary
 
 
-def _run_many(options: argparse.Namespace, batch: BatchOptions) -> dict[str, Any]:
-    template = config_from(ReplayConfig, options, clip=options.clips[0])
+def _recordings(options: argparse.Namespace) -> list[Path]:
+    """The recordings at the paths that were given; with `--cameras`, the paths themselves."""
+    if getattr(options, "cameras", None):
+        return list(options.clips)
+    from fsd.data.open_clip import recordings_in
+
+    return recordings_in(options.clips)
+
+
+def _run_many(options: argparse.Namespace, batch: BatchOptions, clips: list[Path]) -> dict[str, Any]:
+    template = config_from(ReplayConfig, options, clip=clips[0])
     if template.cameras is not None:
         raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
     from fsd.replay.batch import replay_many
 
-    outcomes = replay_many(options.clips, template, batch.workers, batch.shard, batch.force, _print_outcome)
+    outcomes = replay_many(clips, template, batch.workers, batch.shard, batch.force, _print_outcome)
     good = sum(outcome.is_good for outcome in outcomes)
     if not options.json:
         print(f"{good} of {len(outcomes)} recordings are complete in {template.out}")
@@ -97,6 +109,7 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     for planner, scores in msgspec.structs.asdict(summary.scores).items() if summary.scores else ():
         if "ade_3s_m" in scores:
             print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
+    _print_driving_modes(summary.driving_modes)
     print(f"  plan hash    {summary.plan_hash}")
     viewer = summary.viewer_file
     if viewer and viewer.why:
@@ -104,6 +117,31 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     video = viewer.video if viewer else {}
     for how in sorted(set(video.values()) - {"passed through"}):
         print(f"  mcap video   {', '.join(name for name, each in video.items() if each == how)}: {how}")
+    if (overlay := summary.overlay_file) and overlay.max_mb is not None:
+        again = ", encoded twice" if overlay.encoded_twice else ""
+        print(
+            f"  overlay      {overlay.megabytes:.2f} MB of at most {overlay.max_mb:g} MB, "
+            f"{overlay.width_px}x{overlay.height_px}{again}"
+        )
     files = ["plan.parquet", "ticks.parquet", "summary.json", "overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE]
     files = [name for name in (*files, "drive.rrd") if (config.out / name).exists()]
     print(f"  written      {config.out}/{' '.join(files)}")
+
+
+def _print_driving_modes(modes: "DrivingModes | None") -> None:
+    """Who drove, and the plan errors apart."""
+    if modes is None:
+        return
+    ticks = sum(modes.ticks.values()) or 1
+    shares = (f"{mode.replace('_', ' ')} {count / ticks:.0%}" for mode, count in modes.ticks.items())
+    print(f"  driven by    {', '.join(shares)}; {modes.disengagements} disengagements, {modes.engagements} engagements")
+    errors = (
+        ("ADE@3s", "ade_3s_m", "m", "ticks_3s"),
+        ("curvature", "curvature_mae_per_m", "1/m", "ticks_curvature"),
+        ("acceleration", "acceleration_mae_mps2", "m/s²", "ticks_acceleration"),
+    )
+    for group, scores in modes.scores.items():
+        found = scores.network
+        known = [f"{name} {found[key]:.3g} {unit} (n = {found[n]})" for name, key, unit, n in errors if key in found]
+        if known:
+            print(f"  {group:12} {', '.join(known)}")

@@ -1,7 +1,7 @@
 """Axes of a chart, linear or logarithmic, with round ticks; and thinning of long series."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,28 @@ def thinned(values: np.ndarray, points: int = MAX_POINTS, keep_peaks: bool = Fal
     take = np.max if keep_peaks else np.mean
     sections = np.array_split(values, len(values) // -(-len(values) // points))
     return np.array([take(known) if len(known := part[np.isfinite(part)]) else np.nan for part in sections])
+
+
+def thinned_runs(
+    values: np.ndarray,
+    run: np.ndarray | None,
+    keep_peaks: bool = False,
+    gap: Callable[[float, float], float] = lambda before, after: math.nan,
+) -> np.ndarray:
+    """As `thinned`, each run by itself, with one value between two runs.
+
+    Args:
+        values: (T,); run: (T,) number of the run; None is one run. gap: the value in between, from its neighbours.
+    """
+    ends = np.flatnonzero(np.diff(np.zeros(len(values)) if run is None else run)) + 1
+    if not len(ends):
+        return thinned(values, keep_peaks=keep_peaks)
+    parts: list[np.ndarray] = []
+    for part in np.split(np.asarray(values, np.float64), ends):
+        if parts:
+            parts.append(np.array([gap(float(parts[-1][-1]), float(part[0]))]))
+        parts.append(thinned(part, max(2, round(MAX_POINTS * len(part) / len(values))), keep_peaks))
+    return np.concatenate(parts)
 
 
 def _decade(power: int) -> str:

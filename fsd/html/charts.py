@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from fsd.html.axes import Axis, thinned
+from fsd.html.axes import Axis, thinned_runs
 from fsd.html.page import render
 from fsd.html.svg import element, line_path
 
@@ -126,7 +126,7 @@ class Chart:
     @property
     def label_width(self) -> int:
         """Width of the y axis' labels in characters; at least 5, to align charts below one another."""
-        return max(5, *(len(text) for _, text in self.y_labels))
+        return max([5, *(len(text) for _, text in self.y_labels)])
 
     def html(self) -> Markup:
         """The chart with axes and legend."""
@@ -152,6 +152,7 @@ def line_chart(
     y_axis: Axis | None = None,
     height_px: int = 220,
     has_legend: bool = True,
+    run: np.ndarray | None = None,
 ) -> Markup:
     """Lines over a common axis, with a legend and values under the pointer.
 
@@ -160,9 +161,10 @@ def line_chart(
         limit: a horizontal line and its label.
         keep_peaks: thin long series by their peaks instead of their means.
         y_axis: None is an axis from 0 to the largest value.
+        run: (T,) numbers of the parts between which the lines have a gap; None is one part.
     """
     lines = [
-        Series(line.name, line.colour, thinned(line.values, keep_peaks=keep_peaks), line.is_dashed) for line in series
+        Series(line.name, line.colour, thinned_runs(line.values, run, keep_peaks), line.is_dashed) for line in series
     ]
     known = [float(np.nanmax(line.values)) for line in lines if np.isfinite(line.values).any()]
     top = max([*known, *([limit[0]] if limit else [])], default=1.0)
@@ -170,7 +172,7 @@ def line_chart(
     x_axis = Axis(x_label, x_from, float(x[-1]) if x[-1] > x_from else x_from + 1.0)
     names = ", ".join(line.name for line in series)
     chart = Chart(x_axis, y_axis or Axis.from_zero(y_label, top * 1.02), f"{names} over {x_label}", height_px)
-    along = thinned(x)
+    along = thinned_runs(x, run, gap=lambda before, after: (before + after) / 2)
     for line in lines:
         chart.line(along, line)
     if limit:

@@ -41,3 +41,47 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "ArrowLeft") location.hash = links[0].hash;
   if (event.key === "ArrowRight") location.hash = links[1].hash;
 });
+// Events of the drive move the video beside the page; its position shows on the band of driving modes.
+const video = document.getElementById("drive-video");
+if (video) {
+  const anchors = JSON.parse(video.dataset.anchors);
+  const band = video.parentElement.querySelector(".chart .area");
+  const length = parseFloat(band.dataset.high);
+  const playhead = band.appendChild(document.createElement("span"));
+  playhead.className = "playhead";
+  const move = () => {
+    let at = anchors[0];
+    for (const anchor of anchors) if (anchor[0] <= video.currentTime + 1e-3) at = anchor;
+    playhead.style.left = `${Math.min(100, ((at[1] + Math.min(video.currentTime - at[0], at[2])) / length) * 100)}%`;
+  };
+  const seek = (seconds) => {
+    video.currentTime = seconds;
+    video.scrollIntoView({ block: "nearest" });
+  };
+  video.addEventListener("timeupdate", move);
+  video.addEventListener("seeking", move);
+  const miss = () => {
+    video.hidden = playhead.hidden = true;
+    document.getElementById("drive-video-missing").hidden = false;
+    for (const link of document.querySelectorAll(".events a")) link.removeAttribute("href");
+  };
+  video.addEventListener("error", miss);
+  if (video.error) miss();
+  move();
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (!link || video.hidden) return;
+    const row = link.hash.startsWith("#drive-event-") ? document.getElementById(link.hash.slice(1)) : link;
+    const seconds = row && row.dataset.seek;
+    if (!seconds) return;
+    event.preventDefault();
+    seek(parseFloat(seconds));
+  });
+  band.addEventListener("click", (event) => {
+    if (event.target.closest("a")) return;
+    const box = band.getBoundingClientRect();
+    const at = ((event.clientX - box.left) / box.width) * length;
+    const found = anchors.find((anchor) => at >= anchor[1] && at <= anchor[1] + anchor[2]);
+    if (found) seek(found[0] + at - found[1]);
+  });
+}

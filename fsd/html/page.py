@@ -18,6 +18,8 @@ from fsd.data.files import write_text
 
 NO_NETWORK = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """Content security policy: the browser refuses every request of the page."""
+VIDEO_BESIDE = "; media-src 'self'"
+"""Lets a page play a video that lies beside it."""
 
 Tone = Literal["", "good", "bad"]
 
@@ -39,6 +41,7 @@ class Page:
         command: that wrote the page, above the heading; facts: short texts below it.
         tiles: made by `parts.stat_tile`; sections: made by `parts.section`, empty ones are left out.
         footer: one line each.
+        has_video: one of the sections plays a video beside the page.
     """
 
     command: str
@@ -48,13 +51,15 @@ class Page:
     tiles: Sequence[Markup] = ()
     sections: Sequence[Markup] = ()
     footer: Sequence[str] = ()
+    has_video: bool = False
 
     def html(self) -> str:
         """The whole document."""
         folder = resources.files("fsd.html")
         style, script = (Markup((folder / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
         template = _environment().get_template("page.html")
-        return template.render(page=self, policy=NO_NETWORK, style=style, script=script)
+        policy = NO_NETWORK + VIDEO_BESIDE * self.has_video
+        return template.render(page=self, policy=policy, style=style, script=script)
 
 
 def write_page(path: Path, page: Page) -> None:

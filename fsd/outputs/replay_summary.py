@@ -49,6 +49,39 @@ class LatencyChargedScores(PlanScores, frozen=True, kw_only=True):
     latency: ChargedLatency
 
 
+class DrivingModes(msgspec.Struct, frozen=True, kw_only=True):
+    """Who drove.
+
+    Attributes:
+        ticks: driving mode, or `unknown` -> ticks.
+        disengagements: changes from an assisted mode to manual driving; engagements: the other way.
+        scores: `manual` and `assisted` -> plain plan errors over the ticks of these modes, without jitter; empty
+            without a driven path.
+    """
+
+    ticks: dict[str, int]
+    disengagements: int
+    engagements: int
+    scores: dict[str, PlanScores] = {}
+
+
+class OverlayFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The overlay video.
+
+    Attributes:
+        images: how many it has; megabytes: its size, 10^6 bytes.
+        max_mb: the limit that was set; None without one. encoded_twice: the first encoding was over the limit.
+    """
+
+    file: str
+    images: int
+    width_px: int
+    height_px: int
+    megabytes: float
+    max_mb: float | None = None
+    encoded_twice: bool = False
+
+
 class ViewerFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file for a viewer.
 
@@ -82,7 +115,8 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
         stages_ms: stage -> times; `plan` is compress + infer + post. Empty before the first tick.
         health: what plans were made without -> ticks.
         scores, latency_charged_scores: None without a driven path.
-        viewer_file, rerun_file: None if not asked for.
+        driving_modes: None where the recording does not tell who drove.
+        overlay_file, viewer_file, rerun_file: None if not asked for; `overlay_file` also before the end.
         input_hash, plan_hash: of the last tick; None before it.
     """
 
@@ -102,6 +136,8 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     health: dict[str, int]
     scores: PlanScores | None
     latency_charged_scores: LatencyChargedScores | None
+    driving_modes: DrivingModes | None = None
+    overlay_file: OverlayFile | None = None
     viewer_file: ViewerFile | None
     rerun_file: ViewerFile | None
     input_hash: str | None

@@ -81,17 +81,27 @@ def time_percentiles(times_ms: np.ndarray) -> TimePercentiles:
     return TimePercentiles(p50=p50, p90=p90, p99=p99, max=round(float(times_ms.max()), 4), samples=len(times_ms))
 
 
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of a recording without a hole: its first tick, that tick's time, and the hole before it."""
+
+    first_tick: int
+    start_ns: int
+    hole_ns: int | None
+
+
 class SyncSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Counters of clocks and decoders; see `fsd.data.sync_report`.
 
     Attributes:
         cameras: camera -> counter -> value.
+        runs: the stretches that holes divide; what is remembered from one is not used in the next.
         start_ns: time of tick 0; ticks: how many were handed out.
         max_skew_ns, mean_skew_ns: newest minus oldest frame of a tick.
         faults: one sentence per camera that had faults.
     """
 
     cameras: dict[str, dict[str, int]]
+    runs: tuple[RunInfo, ...] = ()
     start_ns: int | None
     ticks: int
     max_skew_ns: int

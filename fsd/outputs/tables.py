@@ -63,12 +63,14 @@ def ticks_schema(trained: bool, patch_count: int | None) -> pa.Schema:
         [
             ("tick", pa.int32()),
             ("t_ns", pa.int64()),
+            ("run", pa.int16()),
             ("frame_index", pa.list_(pa.int64(), cameras)),
             ("age_ns", pa.list_(pa.int64(), cameras)),
             ("is_valid", pa.list_(pa.uint8(), cameras)),
             ("is_new", pa.list_(pa.uint8(), cameras)),
             *(compressor if patch_count is not None else ()),
             *[(f"{stage}_ms", pa.float32()) for stage in STAGES],
+            ("driving_mode", pa.string()),
             ("input_hash", pa.string()),
         ],
         metadata=_file_metadata(trained),
@@ -83,10 +85,10 @@ class ResultTables:
         self._plan = TableJournal(folder / "plan.parquet", plan_schema(metadata.trained))
         self._ticks = TableJournal(folder / "ticks.parquet", ticks_schema(metadata.trained, patch_count))
 
-    def append(self, result: StepResult, wait_ms: float, write_ms: float) -> None:
+    def append(self, result: StepResult, wait_ms: float, write_ms: float, driving_mode: str | None = None) -> None:
         """Add the row of one tick to both tables."""
         self._plan.append(_plan_row(result))
-        self._ticks.append(_tick_row(result, wait_ms, write_ms))
+        self._ticks.append({**_tick_row(result, wait_ms, write_ms), "driving_mode": driving_mode})
 
     def close(self) -> None:
         """Turn both journals into Parquet."""
@@ -114,6 +116,7 @@ def _tick_row(result: StepResult, wait_ms: float, write_ms: float) -> dict[str, 
     return {
         "tick": frame_set.tick,
         "t_ns": frame_set.timestamp_ns,
+        "run": frame_set.run,
         "frame_index": frame_set.frame_index,
         "age_ns": frame_set.age_ns,
         "is_valid": frame_set.is_valid.astype(np.uint8),

@@ -3,6 +3,7 @@
 Pixels only; knows neither frames nor plans. Everything is laid out on 1280x720 and scaled to the chosen height.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,22 @@ FRONT_CAMERAS = ("front_main", "front_wide", "front_narrow")
 LAYOUTS = ("surround", "focus")
 WIDE_ASPECT = 1.55
 """Images wider than this are laid out as 16:9, others as 4:3."""
+
+UNKNOWN_LETTER = "?"
+_PLAIN = str.maketrans(
+    {"ß": "ss", "ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "æ": "ae", "Æ": "AE", "œ": "oe"}
+    | dict.fromkeys("–—‑−", "-")
+    | dict.fromkeys("‘’‚", "'")
+    | dict.fromkeys("“”„«»", '"')
+    | {"…": "...", "·": "-"}
+)
+
+
+def drawable(text: str) -> str:
+    """The text in letters that Pillow's built-in font has: on one line, without accents, `?` for what it lacks."""
+    bare = unicodedata.normalize("NFKD", " ".join(text.split()).translate(_PLAIN))
+    shown = (letter for letter in bare if not unicodedata.combining(letter))
+    return "".join(letter if letter.isascii() and letter.isprintable() else UNKNOWN_LETTER for letter in shown)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +62,22 @@ class OverlayConfig(Options):
     height_px: int = option(
         BASE_HEIGHT_PX, "height of the video in pixels; the width follows", choices=HEIGHTS_PX, flag="--overlay-height"
     )
+    max_mb: float | None = option(
+        None,
+        "largest size of overlay.mp4 in megabytes (10^6 bytes), for a video to be mailed",
+        unit="MB",
+        above=0,
+        default_text="no limit",
+    )
+    title: str | None = option(
+        None, "text in the header of the video", metavar="TEXT", default_text="the recording's name"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        lost = sorted({letter for letter in self.title or "" if UNKNOWN_LETTER in drawable(letter.replace("?", ""))})
+        if lost:
+            raise OptionError("title", f"has letters that the video's font lacks: {' '.join(lost)}")
         if self.to_s is not None and not self.to_s > self.from_s:
             raise OptionError(
                 "to_s", f"must be later than the start of the video, {self.from_s:g} s; got {self.to_s:g}"

@@ -10,8 +10,9 @@ from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, camera_image, draw_gaze, draw_plan, fitted
+from fsd.overlay.drive_state import draw_mode, draw_moment, fitted_text, moment_text
 from fsd.overlay.gauges import Fonts, birdseye, draw_gauges, fitting_range_m
-from fsd.overlay.layout import Box, OverlayConfig, choose_layout
+from fsd.overlay.layout import Box, OverlayConfig, choose_layout, drawable
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.scoring.plan_errors import driven_ahead
@@ -22,11 +23,12 @@ class OverlayPainter:
 
     Args:
         clip: for the calibration and the driven path; metadata: of the model, for the header.
-        config: cameras, layout and size.
+        config: cameras, layout, size and title.
     """
 
     def __init__(self, clip: Clip, metadata: PlannerMetadata, config: OverlayConfig | None = None) -> None:
         self._clip = clip
+        self._title = drawable((config.title if config else None) or clip.name)
         self._metadata = metadata
         sizes = {stream.name: (stream.width_px, stream.height_px) for stream in clip.streams if stream is not None}
         self._present = frozenset(sizes)
@@ -56,6 +58,9 @@ class OverlayPainter:
             patches, slots = (compressed.patch_camera >= 0).sum(), int(compressed.memory_valid.sum())
             facts.append(f"gaze {patches} patches · memory {slots} of {len(compressed.memory_valid)} slots")
         draw_gauges(draw, layout.gauges, plan, ego, facts, self._fonts, self._unit)
+        if text := moment_text(self._clip, plan.timestamp_ns):
+            large = max(layout.tiles.values(), key=lambda box: box.width * box.height)
+            draw_moment(canvas, text, large, self._fonts, self._unit)
         return canvas
 
     def _tile(self, name: str, box: Box, result: StepResult, driven: np.ndarray | None) -> Image.Image:
@@ -102,12 +107,22 @@ class OverlayPainter:
         draw.rectangle((0, 0, tile.width - 1, tile.height - 1), outline=edge, width=line)
 
     def _draw_header(self, draw: ImageDraw.ImageDraw, plan: Plan) -> None:
-        unit, width = self._unit, self.layout.width_px
-        minutes, seconds = divmod(float(plan.tick / RATE_HZ), 60)
-        draw.text((14 * unit, 9 * unit), f"{minutes:02.0f}:{seconds:05.2f}", fill=INK, font=self._fonts[20])
-        draw.text((118 * unit, 12 * unit), self._clip.name, fill=DIM, font=self._fonts[16])
+        unit, right, clip = self._unit, self.layout.width_px - 8 * self._unit, self._clip
         if not self._metadata.trained:
             text, font = "UNTRAINED NETWORK: the plan means nothing", self._fonts[15]
-            left = width - draw.textlength(text, font) - 24 * unit
-            draw.rounded_rectangle((left, 7 * unit, width - 8 * unit, 33 * unit), radius=5 * unit, fill=WARNING)
+            left = right - draw.textlength(text, font) - 16 * unit
+            draw.rounded_rectangle((left, 7 * unit, right, 33 * unit), radius=5 * unit, fill=WARNING)
             draw.text((left + 8 * unit, 11 * unit), text, fill=PANEL, font=font)
+            right = left - 8 * unit
+        if clip.modes is not None:
+            header = Box(0, 0, self.layout.width_px, self.layout.header_px)
+            right = draw_mode(draw, clip.modes.mode_at(plan.timestamp_ns), right, header, self._fonts)
+        minutes, seconds = divmod(float(plan.tick / RATE_HZ), 60)
+        draw.text((14 * unit, 9 * unit), f"{minutes:02.0f}:{seconds:05.2f}", fill=INK, font=self._fonts[20])
+        x = 118 * unit
+        if clip.wall_clock is not None:
+            text = clip.wall_clock.text_at(plan.timestamp_ns)
+            draw.text((x, 12 * unit), text, fill=INK, font=self._fonts[16])
+            x += draw.textlength(text, self._fonts[16]) + 18 * unit
+        title = fitted_text(draw, self._title, self._fonts, 16, right - x - 8 * unit)
+        draw.text((x, 12 * unit), title, fill=DIM, font=self._fonts[16])

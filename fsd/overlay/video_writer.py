@@ -1,4 +1,4 @@
-"""Overlay video: H.264 in fragmented MP4, which plays up to the last second even if the writer was killed."""
+"""Overlay video: H.264 in MP4, fragmented while it is written, so that it plays even if the writer was killed."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -8,9 +8,13 @@ import numpy as np
 
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
+from fsd.data.errors import OutputError, UsageError
+from fsd.data.files import replacing
 from fsd.data.frames import RATE_HZ
+from fsd.outputs.replay_summary import OverlayFile
 from fsd.overlay.layout import OverlayConfig
 from fsd.overlay.painter import OverlayPainter
+from fsd.overlay.video_size import HEIGHTS_PX, MEGABYTE, Encoding, encoding_for, least_megabytes
 from fsd.runtime.planner import PlannerMetadata, StepResult
 
 _BT709, _LIMITED_RANGE = 1, 1  # AVCOL_SPC_BT709 (and _PRI_, _TRC_), AVCOL_RANGE_MPEG
@@ -20,27 +24,35 @@ class VideoWriter:
     """Writes rgb24 images at a constant rate.
 
     Args:
-        path: `.mp4` to write; rate_hz: exact; width_px, height_px: even.
+        path: `.mp4` to write; rate_hz: exact; width_px, height_px: of the images, even.
+        encoding: size and bit rate of the video; None is the size of the images, at constant quality.
     """
 
-    def __init__(self, path: Path, width_px: int, height_px: int, rate_hz: Fraction) -> None:
-        # Half-second fragments, flushed at once: the file needs no index at its end, which a crash would lose.
-        options = {"movflags": "empty_moov+default_base_moof", "frag_duration": "500000", "flush_packets": "1"}
+    def __init__(
+        self, path: Path, width_px: int, height_px: int, rate_hz: Fraction, encoding: Encoding | None = None
+    ) -> None:
+        self.encoding = encoding or Encoding(width_px, height_px)
+        # Half-second fragments, flushed at once: the file needs no index at its end, which a crash would lose. The
+        # end turns it into a plain MP4 file, in which every player can seek.
+        options = {
+            "movflags": "hybrid_fragmented+negative_cts_offsets",
+            "frag_duration": "500000",
+            "flush_packets": "1",
+        }
         self._container = av.open(str(path), "w", options=options)
-        self._stream = self._container.add_stream("libx264", rate=rate_hz)
-        self._stream.width, self._stream.height = width_px, height_px
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"preset": "veryfast", "crf": "21", "g": str(round(rate_hz))}
-        codec = self._stream.codec_context
-        codec.thread_count = 1
-        # Players assume BT.709 for untagged HD video, swscale's default is BT.601: without tags, colours shift.
-        codec.colorspace, codec.color_primaries, codec.color_trc = _BT709, _BT709, _BT709
-        codec.color_range = _LIMITED_RANGE
+        self._stream = _add_stream(self._container, self.encoding, rate_hz)
 
     def write(self, image: np.ndarray) -> None:
         """Append one (H, W, 3) uint8 image."""
         picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
-            format="yuv420p", src_color_range="JPEG", dst_color_range="MPEG", dst_colorspace="ITU709", threads=1
+            width=self.encoding.width_px,
+            height=self.encoding.height_px,
+            format="yuv420p",
+            src_color_range="JPEG",
+            dst_color_range="MPEG",
+            dst_colorspace="ITU709",
+            interpolation="BICUBIC" if self.encoding.height_px == image.shape[0] else "AREA",
+            threads=1,
         )
         self._container.mux(self._stream.encode(picture))
 
@@ -51,16 +63,141 @@ class VideoWriter:
 
 
 class Overlay:
-    """Writes `overlay.mp4`, one image per tick that `config` shows; the arguments are those of `OverlayPainter`."""
+    """Writes `overlay.mp4`, one image per tick that `config` shows; the arguments are those of `OverlayPainter`.
+
+    Attributes:
+        file: describes the video; None before `close`.
+    """
 
     def __init__(self, path: Path, clip: Clip, metadata: PlannerMetadata, config: OverlayConfig) -> None:
+        self._path = path
         self._config = config
         self._painter = OverlayPainter(clip, metadata, config)
-        layout = self._painter.layout
-        self._video = VideoWriter(path, layout.width_px, layout.height_px, RATE_HZ)
-        self.close = self._video.close
+        self._video: VideoWriter | None = None
+        self._encoding: Encoding | None = None
+        self._images = 0
+        self.file: OverlayFile | None = None
+
+    def expect(self, ticks: int | None) -> None:
+        """Choose the bit rate for a run of this length; None if it is unknown."""
+        max_mb, layout = self._config.max_mb, self._painter.layout
+        if max_mb is not None and ticks is not None:
+            images = expected_images(self._config, ticks)
+            self._encoding = encoding_for(max_mb * MEGABYTE, images, layout.width_px, layout.height_px)
 
     def add(self, result: StepResult, ego: EgoSample | None, command: str) -> None:
         """Draw one tick, if the video shows it."""
         if self._config.shows(float(result.plan.tick / RATE_HZ)):
-            self._video.write(np.asarray(self._painter.paint(result, ego, command)))
+            self._opened().write(np.asarray(self._painter.paint(result, ego, command)))
+            self._images += 1
+
+    def close(self) -> None:
+        """End the video, and encode it again if it is over its limit.
+
+        Raises:
+            OutputError: it stays over the limit at the smallest size.
+        """
+        video, max_mb = self._opened(), self._config.max_mb
+        video.close()
+        if not self._path.exists():  # no image, no file
+            return
+        encoding = video.encoding
+        if max_mb is not None and self._images:
+            encoding = fit_file(self._path, max_mb * MEGABYTE, self._images, encoding)
+        self.file = OverlayFile(
+            file=self._path.name,
+            images=self._images,
+            width_px=encoding.width_px,
+            height_px=encoding.height_px,
+            megabytes=self._path.stat().st_size / MEGABYTE,
+            max_mb=max_mb,
+            encoded_twice=encoding is not video.encoding,
+        )
+
+    def _opened(self) -> VideoWriter:
+        if self._video is None:
+            layout = self._painter.layout
+            self._video = VideoWriter(self._path, layout.width_px, layout.height_px, RATE_HZ, self._encoding)
+        return self._video
+
+
+def expected_images(config: OverlayConfig, ticks: int) -> int:
+    """How many of the first `ticks` ticks the video shows."""
+    return sum(config.shows(float(tick / RATE_HZ)) for tick in range(ticks))
+
+
+def check_limit(config: OverlayConfig, ticks: int | None) -> None:
+    """Refuse a limit that the video of a run of `ticks` ticks cannot keep; None is an unknown length.
+
+    Raises:
+        UsageError: names the smallest limit that can be kept.
+    """
+    if config.max_mb is None or ticks is None:
+        return
+    images = expected_images(config, ticks)
+    least_mb = least_megabytes(images)
+    if config.max_mb < least_mb:
+        raise UsageError(
+            f"--max-mb {config.max_mb:g} is too small for {images} images ({float(images / RATE_HZ):.1f} s at 36 Hz): "
+            f"the least possible is {least_mb:g}. Allow more, or show less of the drive with --from and --to."
+        )
+
+
+def fit_file(path: Path, max_bytes: float, images: int, encoding: Encoding) -> Encoding:
+    """Encode a finished video again if it is over the limit: at a lower rate, and if need be at the smallest size.
+
+    Args:
+        encoding: of the file as it is.
+
+    Returns:
+        The encoding of the file that is there now; `encoding` itself if it was not encoded again.
+
+    Raises:
+        OutputError: it is over the limit at the smallest size too; that file is kept.
+    """
+    size_px = (encoding.width_px, encoding.height_px)
+    for allowed in (0.97 * max_bytes, 0.9 * max_bytes, 0.0):
+        if path.stat().st_size <= max_bytes:
+            return encoding
+        encoding = encoding_for(allowed, images, *size_px)
+        _encode_again(path, encoding)
+    if (size := path.stat().st_size) > max_bytes:
+        raise OutputError(
+            f"{path} is {size / MEGABYTE:.2f} MB with the coarsest encoding, {HEIGHTS_PX[-1]} pixels high. Set "
+            f"--max-mb to {-(-size // 10_000) / 100:g} or more, or show less of the drive with --from and --to."
+        )
+    return encoding
+
+
+def _encode_again(path: Path, encoding: Encoding) -> None:
+    # The index first, so that a mailed video plays while it loads.
+    with (
+        replacing(path) as unfinished,
+        av.open(str(path)) as source,
+        av.open(str(unfinished), "w", format="mp4", options={"movflags": "faststart"}) as container,
+    ):
+        stream = _add_stream(container, encoding, RATE_HZ)
+        size = {"width": encoding.width_px, "height": encoding.height_px}
+        for number, picture in enumerate(source.decode(video=0)):
+            smaller = picture.reformat(**size, format="yuv420p", interpolation="AREA", threads=1)
+            smaller.pts, smaller.time_base, smaller.pict_type = number, 1 / RATE_HZ, av.video.frame.PictureType.NONE
+            container.mux(stream.encode(smaller))
+        container.mux(stream.encode(None))
+
+
+def _add_stream(
+    container: av.container.OutputContainer, encoding: Encoding, rate_hz: Fraction
+) -> av.video.stream.VideoStream:
+    stream = container.add_stream("libx264", rate=rate_hz)
+    stream.width, stream.height = encoding.width_px, encoding.height_px
+    stream.pix_fmt = "yuv420p"
+    options: dict[str, object] = {"preset": "veryfast", "crf": "21", "g": str(round(rate_hz))}
+    if encoding.bit_rate is not None:  # as good as without a limit where the scene needs few bits, and no larger
+        options |= {"maxrate": str(encoding.bit_rate), "bufsize": str(encoding.buffer_bits), "g": str(8 * rate_hz)}
+    stream.options = options
+    codec = stream.codec_context
+    codec.thread_count = 1
+    # Players assume BT.709 for untagged HD video, swscale's default is BT.601: without tags, colours shift.
+    codec.colorspace, codec.color_primaries, codec.color_trc = _BT709, _BT709, _BT709
+    codec.color_range = _LIMITED_RANGE
+    return stream

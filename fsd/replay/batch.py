@@ -85,14 +85,24 @@ def replay_many(
 
 
 def _names(clips: Sequence[Path]) -> list[str]:
-    names = [clip.resolve().stem if clip.is_file() else clip.resolve().name for clip in clips]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise UsageError(
-            f"More than one recording is called {', '.join(repeated)}; their results would go into one folder. "
-            "Replay them with separate --out folders, or rename them."
-        )
-    return names
+    """A name for the result folder of each recording: its own, with folders above it where several have the same."""
+    paths = [clip.resolve() for clip in clips]
+    if len(set(paths)) < len(paths):
+        twice = next(str(clip) for clip, path in zip(clips, paths, strict=True) if paths.count(path) > 1)
+        raise UsageError(f"{twice} is given twice. Name each recording once.")
+    depth = [1] * len(paths)
+    while True:
+        names = [_name(path, parts) for path, parts in zip(paths, depth, strict=True)]
+        deeper = [k for k, name in enumerate(names) if names.count(name) > 1 and depth[k] < len(paths[k].parts)]
+        if not deeper:
+            return names
+        for k in deeper:
+            depth[k] += 1
+
+
+def _name(path: Path, parts: int) -> str:
+    last = path.stem if path.is_file() else path.name
+    return "-".join([*path.parts[len(path.parts) - parts : -1], last]).replace("/", "")
 
 
 def _replay_in_process(config: ReplayConfig, force: bool) -> Outcome:

@@ -24,6 +24,11 @@ class OutputOptions(Options):
     report: bool = option(True, "do not write the report, report.html")
     mcap: bool = option(True, "do not write the Foxglove recording, drive.mcap")
     rerun: bool = option(False, "also write the Rerun recording, drive.rrd; needs the extra `rerun`")
+    keep_location: bool = option(
+        False,
+        "leave the telemetry that a car embeds in its video, with the position, in drive.mcap and drive.rrd; "
+        "by default it is removed",
+    )
     latency_ms: float | None = option(
         None,
         "latency that the latency-charged scores assume for every plan",

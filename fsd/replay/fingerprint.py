@@ -7,6 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from fsd.data.formats.fragment import split_fragment
+from fsd.data.open_clip import open_clip
+from fsd.data.recording_files import files_named
 from fsd.outputs.replay_summary import Fingerprint
 from fsd.replay.config import ReplayConfig
 from fsd.runtime.engine import packaged_model
@@ -19,23 +22,34 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
         ModelError: this installation has no packaged model, and `config` names none.
         OSError: a file of the recording or of the model cannot be read.
     """
-    stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in _recording_files(config)]
+    recording = [
+        (str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in _recording_files(config)
+    ]
+    recording.append((split_fragment(config.clip)[1] or "", 0, 0))
     settings = {
         name: value for name, value in asdict(config).items() if name not in ("clip", "out", "model", "adapter")
     }
     models = [path for path in (config.model or packaged_model(), config.adapter) if path is not None]
     return Fingerprint(
-        recording=_digest([msgspec.json.encode(stats)]),
+        recording=_digest([msgspec.json.encode(recording)]),
         settings=_digest([msgspec.json.encode(settings, enc_hook=str)]),
         model=_digest(path.read_bytes() for path in models if path.is_file()),
     )
 
 
 def _recording_files(config: ReplayConfig) -> list[Path]:
-    """All files of a folder, or a video and the files of its name beside it, and those that `cameras` names."""
-    clip = config.clip
-    beside = clip.iterdir() if clip.is_dir() else clip.parent.glob(f"{clip.stem}.*")
-    named = config.cameras.values() if config.cameras else ()
+    """All files below a folder, or a video and the files of its name beside it, and those that `cameras` names.
+
+    Of a recording inside a data set: its pictures, and all tables of the data set.
+    """
+    clip, fragment = split_fragment(config.clip)
+    if fragment is not None:
+        tables = [path for suffix in ("json", "parquet") for path in clip.rglob(f"*.{suffix}")]
+        return sorted({*open_clip(config.clip, config).files, *tables})
+    beside = clip.rglob("*") if clip.is_dir() else clip.parent.glob(f"{clip.stem}.*")
+    folder = clip if clip.is_dir() else clip.parent
+    values = config.cameras.values() if config.cameras else ()
+    named = [path for value in values for path in files_named(folder, value)]
     return sorted({path for path in (*beside, *named) if path.is_file()})
 
 

@@ -8,40 +8,50 @@ from pathlib import Path
 from fsd.data.clip import Clip
 from fsd.html.page import Page, write_page
 from fsd.outputs.run_folder import load_run
+from fsd.overlay.layout import OverlayConfig
 from fsd.replay import replay_sections as sections
 from fsd.replay import run_sections
+from fsd.replay.drive_section import drive_section, drive_video, recorded_facts
 from fsd.replay.run_metrics import measure_run
 from fsd.replay.score_table import score_section
 from fsd.replay.worst_ticks import WorstTicks
 
+OVERLAY_FILE = "overlay.mp4"
 
-def write_report(path: Path, folder: Path, clip: Clip, worst_ticks: WorstTicks) -> None:
+
+def write_report(
+    path: Path, folder: Path, clip: Clip, worst_ticks: WorstTicks, overlay: OverlayConfig | None = None
+) -> None:
     """Write the report of the replay in `folder`, complete or not; nothing if it has no tick.
 
     Args:
         path: HTML file to write; folder: with the tables and the summary; clip: the recording.
-        worst_ticks: collected during the run.
+        worst_ticks: collected during the run; overlay: of the video in `folder`, None without one.
     """
     run = load_run(folder)
     if len(run.tick) == 0:
         return
     summary, metrics, worst = run.summary, measure_run(run, clip.ego), worst_ticks.finished()
+    video = drive_video(OVERLAY_FILE, run.tick, overlay) if overlay and (folder / OVERLAY_FILE).exists() else None
+    drive = drive_section(clip, run.timestamp_ns, metrics.run, video)
     page = Page(
         command="fsd replay",
         heading=summary.clip.name,
-        facts=sections.facts(summary),
+        facts=sections.facts(summary, recorded_facts(clip, run.timestamp_ns)),
         banners=sections.banners(summary),
         tiles=sections.tiles(summary),
         sections=[
+            drive,
             sections.path(metrics, worst),
             sections.error_over_time(metrics, worst),
             sections.worst_ticks(worst, worst_ticks.measure),
-            score_section(summary.scores, summary.latency_charged_scores),
+            score_section(summary.scores, summary.latency_charged_scores, summary.driving_modes),
             run_sections.compressor(summary.compression, metrics, worst_ticks.thumbnails),
             run_sections.timing(summary, metrics),
             run_sections.faults(summary, metrics),
             run_sections.what_was_run(summary, clip.rig),
         ],
         footer=sections.footer(summary),
+        has_video="<video" in drive,
     )
     write_page(path, page)

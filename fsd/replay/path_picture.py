@@ -16,12 +16,14 @@ MIN_HEIGHT_SHARE = 0.24
 """Smallest height over width, so that a straight road does not give a flat drawing."""
 
 
-def draw_drive(poses: np.ndarray, plans: np.ndarray, marks: Sequence[tuple[int, str, str]]) -> tuple[Markup, float]:
+def draw_drive(
+    poses: np.ndarray, plans: np.ndarray, marks: Sequence[tuple[int, str, str]], run: np.ndarray
+) -> tuple[Markup, float]:
     """The driven path in the world, with at most about `MAX_PLANS` plans.
 
     Args:
         poses: (T, 3+) x m, y m, yaw rad of every tick, NaN where unknown; plans: (T, P, 2+) in the ego frame.
-        marks: (row, label, link) of positions to mark.
+        marks: (row, label, link) of positions to mark; run: (T,) number of the part without a gap.
 
     Returns:
         The SVG, rotated so that the drive runs from left to right; and the metres between its grid lines.
@@ -33,7 +35,9 @@ def draw_drive(poses: np.ndarray, plans: np.ndarray, marks: Sequence[tuple[int, 
     away = poses[:, :2] - poses[0, :2]
     heading = np.arctan2(*away[np.argmax(np.hypot(*away.T))][::-1])  # to the pose farthest from the start
     turn = np.array([[np.cos(heading), np.sin(heading)], [-np.sin(heading), np.cos(heading)]])
-    path = away[:: max(1, len(poses) // MAX_PATH_POINTS)] @ turn.T
+    kept = np.arange(0, len(poses), max(1, len(poses) // MAX_PATH_POINTS))
+    path = away[kept] @ turn.T
+    path = np.insert(path, np.flatnonzero(np.diff(run[known][kept])) + 1, np.nan, axis=0)
     plans = np.pad(plans[known[shown], :, :2], ((0, 0), (1, 0), (0, 0)))  # from the rear axle on
     plans = rotated(plans, poses[shown, 2:3]) + away[shown, None]
     fans = list(plans @ turn.T)
@@ -51,7 +55,7 @@ def _draw(
     path: np.ndarray | None, fans: list[np.ndarray], marks: Sequence[tuple[np.ndarray, str, str]]
 ) -> tuple[Markup, float]:
     points = np.concatenate([*fans, *([path] if path is not None else [])])
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
     margin = 0.05 * max(float((high - low).max()), 5.0)
     low, high = low - margin, high + margin
     too_flat = max(0.0, MIN_HEIGHT_SHARE * (high[0] - low[0]) - (high[1] - low[1]))

@@ -25,7 +25,7 @@ from fsd.outputs.run_info import Status
 from fsd.outputs.run_status import run_reported
 from fsd.outputs.summary_file import write_summary
 from fsd.outputs.tables import ResultTables
-from fsd.overlay.video_writer import Overlay
+from fsd.overlay.video_writer import Overlay, check_limit
 from fsd.replay.config import ReplayConfig
 from fsd.replay.fingerprint import fingerprint
 from fsd.replay.page import write_report
@@ -53,6 +53,9 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     if config.rerun and importlib.util.find_spec("rerun") is None:  # checked before anything is computed
         raise UsageError(f"`--rerun` needs the package rerun-sdk, 170 MB to download:\n  {install_line('rerun')}")
     clip = open_clip(config.clip, config)
+    if config.overlay and config.overlay_config.max_mb is not None:
+        with config.frame_source(clip) as source:
+            check_limit(config.overlay_config, source.expected_ticks)
     planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
     make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"), clip.files)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
@@ -63,7 +66,8 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
         summary = record.summary(status, error)
         write_summary(config.out, summary)
         if worst_ticks is not None and status != "running":
-            write_report(config.out / "report.html", config.out, clip, worst_ticks)
+            shown = config.overlay_config if config.overlay else None
+            write_report(config.out / "report.html", config.out, clip, worst_ticks, shown)
         return summary
 
     return run_reported(lambda: _run(config, clip, planner, record, worst_ticks, show_progress), report)
@@ -82,12 +86,13 @@ def _run(
         images: list[Overlay | WorstTicks] = [] if worst_ticks is None else [worst_ticks]
         if config.overlay:
             overlay = Overlay(config.out / "overlay.mp4", clip, planner.metadata, config.overlay_config)
+            stack.callback(lambda: setattr(record, "overlay_file", overlay.file))
             images.append(stack.enter_context(closing(overlay)))
         source = stack.enter_context(config.frame_source(clip))
         stack.callback(lambda: record.finish(source.report))
         viewers = _open_viewers(config, clip, planner, record, stack)
-        if worst_ticks is not None:
-            worst_ticks.expect(source.expected_ticks)
+        for image in images:
+            image.expect(source.expected_ticks)
         progress = stack.enter_context(
             tqdm(total=source.expected_ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr)
         )
@@ -104,7 +109,8 @@ def _run(
             )
             result = planner.step(frame_set, ego, command)
             write_start_ns = time.perf_counter_ns()
-            tables.append(result, wait_ms, write_ms)
+            mode = clip.modes.mode_at(frame_set.timestamp_ns) if clip.modes else None
+            tables.append(result, wait_ms, write_ms, mode)
             record.add(result, wait_ms, write_ms)
             for image in images:
                 image.add(result, ego, command)
@@ -136,13 +142,15 @@ def _open_viewers(
             why = f"{error}; it comes with the extra `viewer` (see `fsd doctor`)"
             record.viewer_file = ViewerFile(file=None, why=why)
         else:
-            mcap = stack.enter_context(closing(DriveMcap(config.out / "drive.mcap", clip, planner.metadata)))
+            writer = DriveMcap(config.out / "drive.mcap", clip, planner.metadata, config.keep_location)
+            mcap = stack.enter_context(closing(writer))
             record.viewer_file = ViewerFile(file="drive.mcap", layout=LAYOUT_FILE, video=mcap.video)
             viewers.append(mcap)
     if config.rerun:
         from fsd.viewers.rerun_writer import DriveRerun
 
-        rerun = stack.enter_context(closing(DriveRerun(config.out / "drive.rrd", clip, planner.metadata)))
+        recording = DriveRerun(config.out / "drive.rrd", clip, planner.metadata, config.keep_location)
+        rerun = stack.enter_context(closing(recording))
         record.rerun_file = ViewerFile(file="drive.rrd", video=rerun.video)
         viewers.append(rerun)
     return viewers

@@ -17,15 +17,16 @@ from fsd.replay.run_metrics import RunMetrics
 from fsd.replay.worst_ticks import WorstTick
 
 
-def facts(summary: ReplaySummary) -> list[str]:
-    """What was replayed, in short."""
+def facts(summary: ReplaySummary, recorded: Sequence[str] = ()) -> list[str]:
+    """What was replayed, in short; `recorded` says when it was driven."""
     started = datetime.datetime.fromtimestamp(summary.started_unix_s, datetime.UTC)
     return [
         f"{len(summary.clip.cameras)} of {len(CAMERAS)} cameras",
         f"{summary.drive_s:.1f} s at 36 Hz",
         f"{summary.model.name} {summary.model.precision}",
         *([f"budget {summary.compression.budget}"] if summary.compression else []),
-        started.strftime("%Y-%m-%d %H:%M UTC"),
+        *recorded,
+        f"{'replayed ' if recorded else ''}{started:%Y-%m-%d %H:%M} UTC",
     ]
 
 
@@ -104,11 +105,11 @@ def path(metrics: RunMetrics, worst: Sequence[WorstTick]) -> Markup:
         keys = legend([Key("planned paths of many ticks, in the ego frame", "blue")])
         return section("Plans", keys, picture, caption(f"No driven path was recorded. Grid {grid_m:g} m."))
     marks = [
-        (tick.tick, str(number), gallery_link(number))
+        (row, str(number), gallery_link(number))
         for number, tick in enumerate(worst, 1)
-        if tick.tick < len(metrics.time_s)
+        for row in np.flatnonzero(metrics.tick == tick.tick).tolist()
     ]
-    picture, grid_m = draw_drive(metrics.poses, metrics.trajectory, marks)
+    picture, grid_m = draw_drive(metrics.poses, metrics.trajectory, marks, metrics.run)
     keys = legend([Key("driven", "ink"), Key("planned, 4 s ahead", "blue")])
     return section("Path", keys, picture, caption(f"Grid {grid_m:g} m. Numbers are the worst ticks."))
 
@@ -129,16 +130,17 @@ def error_over_time(metrics: RunMetrics, worst: Sequence[WorstTick]) -> Markup:
             f"Mean distance to the driven path over the next {errors.horizon_s:g} s, for every tick that has them "
             "recorded."
         )
-    marks = _marks(metrics.time_s, lines[0].values, worst)
-    return section(heading, line_chart(metrics.time_s, lines, "m", marks=marks), intro=intro)
+    marks = _marks(metrics, lines[0].values, worst)
+    chart = line_chart(metrics.time_s, lines, "m", marks=marks, run=metrics.run)
+    return section(heading, chart, intro=intro)
 
 
-def _marks(time_s: np.ndarray, values: np.ndarray, worst: Sequence[WorstTick]) -> list[Mark]:
+def _marks(metrics: RunMetrics, values: np.ndarray, worst: Sequence[WorstTick]) -> list[Mark]:
     marks = []
     for number, tick in enumerate(worst, 1):
-        row = min(int(np.searchsorted(time_s, tick.time_s - 1e-3)), len(time_s) - 1)
+        row = min(int(np.searchsorted(metrics.tick, tick.tick)), len(values) - 1)
         if np.isfinite(values[row]):
-            marks.append(Mark(float(time_s[row]), float(values[row]), str(number), gallery_link(number)))
+            marks.append(Mark(float(metrics.time_s[row]), float(values[row]), str(number), gallery_link(number)))
     return marks
 
 

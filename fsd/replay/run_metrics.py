@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsd.data.ego import EgoTrack
+from fsd.data.frames import TICK_S
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.outputs.run_folder import Run, list_column
 from fsd.replay.gaze_pictures import count_reads
@@ -44,7 +45,8 @@ class RunMetrics:
     """Arrays of one run.
 
     Attributes:
-        time_s: (T,) since the first tick; plan_ms (T,) latency.
+        tick: (T,) numbers of the ticks; time_s: (T,) since the first tick; plan_ms (T,) latency.
+        run: (T,) number of the part of the recording that has no gap.
         trajectory: (T, 16, 4) plans; uncertainty_m (T,) mean Laplace scale of the planned positions until 3 s.
         poses: (T, 4) driven x m, y m, yaw rad, v m/s, NaN where unknown; None without a driven path.
         errors: None without a driven path long enough.
@@ -52,7 +54,9 @@ class RunMetrics:
         is_valid: (T, 8) bool; age_ms (T, 8), NaN where there was no image.
     """
 
+    tick: np.ndarray
     time_s: np.ndarray
+    run: np.ndarray
     plan_ms: np.ndarray
     trajectory: np.ndarray
     uncertainty_m: np.ndarray
@@ -61,6 +65,12 @@ class RunMetrics:
     compressor: CompressorMetrics | None
     is_valid: np.ndarray
     age_ms: np.ndarray
+
+    def with_gaps(self, values: np.ndarray) -> np.ndarray:
+        """(T, …) values with rows of zeros where the recording has a gap, so that equal lengths are equal times."""
+        ends = np.flatnonzero(np.diff(self.run)) + 1
+        missing = np.rint(np.diff(self.time_s)[ends - 1] / TICK_S).astype(np.int64) - 1
+        return np.insert(values, np.repeat(ends, np.maximum(missing, 0)), 0, axis=0)
 
 
 def measure_run(run: Run, ego: EgoTrack | None) -> RunMetrics:
@@ -73,6 +83,8 @@ def measure_run(run: Run, ego: EgoTrack | None) -> RunMetrics:
     if poses is not None and not np.isfinite(poses[:, :3]).all(axis=1).any():
         poses = None
     return RunMetrics(
+        tick=run.tick,
+        run=run.ticks["run"].to_numpy() if "run" in run.ticks.column_names else np.zeros(len(times_ns), np.int64),
         time_s=(times_ns - times_ns[0]) * 1e-9,
         plan_ms=run.plan_ms,
         trajectory=trajectory,

@@ -20,8 +20,10 @@ from fsd.networks.contract import WAYPOINTS
 from fsd.outputs.budget_metrics import budget_metrics
 from fsd.outputs.replay_summary import (
     ChargedLatency,
+    DrivingModes,
     Fingerprint,
     LatencyChargedScores,
+    OverlayFile,
     PlanScores,
     ReplayCompression,
     ReplayDeadline,
@@ -40,7 +42,8 @@ from fsd.outputs.run_info import (
 from fsd.outputs.tables import STAGES
 from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.scoring.baseline_plans import Plans
-from fsd.scoring.plan_errors import score_run
+from fsd.scoring.driving_modes import mode_changes, mode_masks, modes_at
+from fsd.scoring.plan_errors import score_groups, score_run
 
 
 class RunRecord:
@@ -50,7 +53,7 @@ class RunRecord:
         latency_ms: latency of every plan in the latency-charged scores; None takes the measured ones.
 
     Attributes:
-        viewer_file, rerun_file: describe `drive.mcap` and `drive.rrd`.
+        overlay_file, viewer_file, rerun_file: describe `overlay.mp4`, `drive.mcap` and `drive.rrd`.
         warm_up_s: time spent compiling before the first tick; energy: counts from then on.
     """
 
@@ -73,6 +76,7 @@ class RunRecord:
         self._last: StepResult | None = None
         self._sync: SyncReport | None = None
         self.made_from: Fingerprint | None = None
+        self.overlay_file: OverlayFile | None = None
         self.viewer_file: ViewerFile | None = None
         self.rerun_file: ViewerFile | None = None
         self.energy: EnergyCount | None = None
@@ -129,6 +133,8 @@ class RunRecord:
             cameras=sync_summary(self._sync),
             scores=scores,
             latency_charged_scores=latency_charged_scores,
+            driving_modes=self._driving_modes(),
+            overlay_file=self.overlay_file,
             viewer_file=self.viewer_file,
             rerun_file=self.rerun_file,
             input_hash=last.input_hash.hex() if last else None,
@@ -168,8 +174,7 @@ class RunRecord:
         ego = self._clip.ego
         if ego is None or not self._trajectories:
             return None, None
-        curvature, acceleration = np.array(self._controls).reshape(-1, 2).T
-        plans = Plans(np.array(self._trajectories).reshape(-1, WAYPOINTS, 4), curvature, acceleration)
+        plans = self._plans()
         measured_ms = self._plan_ms()
         latency_ms = measured_ms if self._latency_ms is None else np.full_like(measured_ms, self._latency_ms)
         plain, charged = score_run(ego, np.array(self._tick_times_ns), plans, latency_ms)
@@ -180,3 +185,25 @@ class RunRecord:
             max_ms=round(float(latency_ms.max()), 4),
         )
         return PlanScores(**plain), LatencyChargedScores(latency=latency, **charged)
+
+    def _plans(self) -> Plans:
+        """The network's plans at all ticks."""
+        curvature, acceleration = np.array(self._controls).reshape(-1, 2).T
+        return Plans(np.array(self._trajectories).reshape(-1, WAYPOINTS, 4), curvature, acceleration)
+
+    def _driving_modes(self) -> DrivingModes | None:
+        """Who drove, and the plan errors apart; None where the recording does not tell."""
+        track, ego = self._clip.modes, self._clip.ego
+        if track is None:
+            return None
+        times_ns = np.array(self._tick_times_ns, np.int64)
+        modes = modes_at(track, times_ns)
+        changes = mode_changes(times_ns, modes)
+        disengagements = sum(change.is_disengagement for change in changes)
+        apart = score_groups(ego, times_ns, self._plans(), mode_masks(modes)) if ego and self._trajectories else {}
+        return DrivingModes(
+            ticks=dict(Counter(mode or "unknown" for mode in modes)),
+            disengagements=disengagements,
+            engagements=len(changes) - disengagements,
+            scores={group: PlanScores(**scores) for group, scores in apart.items()},
+        )

@@ -47,8 +47,8 @@ def compressor(compression: BudgetMetrics | None, metrics: RunMetrics, thumbnail
         "What the compressor read",
         gaze_heats(seen, found.reads, thumbnails),
         columns(
-            part("Gaze over time", gaze_strips(seen, found.patches, duration_s)),
-            part("Keyframes over time", keyframe_strips(seen, found.is_keyframe, duration_s)),
+            part("Gaze over time", gaze_strips(seen, metrics.with_gaps(found.patches), duration_s)),
+            part("Keyframes over time", keyframe_strips(seen, metrics.with_gaps(found.is_keyframe), duration_s)),
             part("Keyframes per second", bars(keyframes, "azure")),
             part("Age of the newest image", bars(ages, "grey")),
         ),
@@ -65,7 +65,9 @@ def timing(summary: ReplaySummary, metrics: RunMetrics) -> Markup:
     # The first ticks compile and load; without a cut they would flatten all others.
     cut_ms = max(float(np.percentile(metrics.plan_ms, 90)) * 2, 40.0)
     latency = Series("plan latency", "blue", np.minimum(metrics.plan_ms, cut_ms))
-    chart = line_chart(metrics.time_s, [latency], "ms", limit=(tick_ms, f"{tick_ms:.2f} ms"), keep_peaks=True)
+    chart = line_chart(
+        metrics.time_s, [latency], "ms", limit=(tick_ms, f"{tick_ms:.2f} ms"), keep_peaks=True, run=metrics.run
+    )
     slowest = int(np.argmax(metrics.plan_ms))
     note = (
         caption(
@@ -107,7 +109,7 @@ def faults(summary: ReplaySummary, metrics: RunMetrics) -> Markup:
     if rows:
         parts.append(table(["plans made with", "ticks", "share"], rows))
         lost = [
-            (CAMERA_LABELS[name], ~metrics.is_valid[:, index])
+            (CAMERA_LABELS[name], metrics.with_gaps(~metrics.is_valid[:, index]))
             for index, name in enumerate(CAMERAS)
             if not metrics.is_valid[:, index].all()
         ]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from fsd.html.parts import section, table, toned, with_unit
-from fsd.outputs.replay_summary import LatencyChargedScores, PlanScores
+from fsd.html.parts import caption, part, section, table, toned, with_unit
+from fsd.outputs.replay_summary import DrivingModes, LatencyChargedScores, PlanScores
 
 PLANNERS = {"network": "network", "constant_velocity": "constant velocity", "hold_last": "hold last"}
 DEGREES = 180 / math.pi
@@ -24,7 +24,9 @@ METRICS = (
 )
 
 
-def score_section(scores: PlanScores | None, charged: LatencyChargedScores | None) -> Markup:
+def score_section(
+    scores: PlanScores | None, charged: LatencyChargedScores | None, modes: DrivingModes | None = None
+) -> Markup:
     """The section; nothing where no driven path was recorded."""
     if scores is None or charged is None:
         return Markup()
@@ -49,7 +51,27 @@ def score_section(scores: PlanScores | None, charged: LatencyChargedScores | Non
     ).format(charged.latency.source, charged.latency.p50_ms, counts)
     head = ["", *PLANNERS.values(), *PLANNERS.values()]
     groups = (("", 1), ("plain", len(PLANNERS)), ("latency-charged", len(PLANNERS)))
-    return section("Plan errors", table(head, rows, groups), intro=intro)
+    return section("Plan errors", table(head, rows, groups), _apart(modes), intro=intro)
+
+
+def _apart(modes: DrivingModes | None) -> Markup:
+    """Plain errors of manual and of assisted driving; nothing where the recording does not tell."""
+    apart = {group: scores for group, scores in modes.scores.items() if scores.network} if modes else {}
+    columns = [getattr(scores, planner) for scores in apart.values() for planner in PLANNERS]
+    rows = []
+    for name, key, factor, unit in METRICS:
+        cells = [_cell(column.get(key), factor, unit) for column in columns]
+        if any(cell != UNKNOWN for cell in cells):
+            rows.append([name, *cells])
+    if not rows:
+        return Markup()
+    head = ["", *(list(PLANNERS.values()) * len(apart))]
+    spans = (("", 1), *((f"{group} driving", len(PLANNERS)) for group in apart))
+    note = (
+        "A tick counts as driven by who drove at its time, also where the 3 s after it were driven otherwise. Ticks: "
+    )
+    counts = (f"{group} {scores.network['ticks_curvature']}" for group, scores in apart.items())
+    return part("Plain errors by driving mode", table(head, rows, spans), caption(note + ", ".join(counts) + "."))
 
 
 def _with_best(name: str, values: Sequence[float | None]) -> Markup:

@@ -47,12 +47,17 @@ class NetworkPlanner:
 
     def reset(self) -> None:
         """Clear memory, references and hashes."""
-        self.compressor.reset()
-        self.engine.reset()
-        self._saliency: np.ndarray | None = None
+        self._start_run(0)
         self._last: TickInput | None = None
         self._input_chain.reset()
         self._plan_chain.reset()
+
+    def _start_run(self, run: int) -> None:
+        """Clear memory and references; the hashes go on."""
+        self.compressor.reset()
+        self.engine.reset()
+        self._saliency: np.ndarray | None = None
+        self._run = run
 
     def warm_up(self, frame_set: FrameSet) -> None:
         """Compile kernels and allocate buffers for frame sets like this one, then reset.
@@ -68,8 +73,10 @@ class NetworkPlanner:
         self.reset()
 
     def step(self, frame_set: FrameSet, ego: EgoSample | None = None, command: str = "none") -> StepResult:
-        """Plan for one tick. Ticks must come in order, without gaps."""
+        """Plan for one tick. Ticks must come in order, without gaps; a new run of the recording starts anew."""
         start_ns = time.perf_counter_ns()
+        if frame_set.run != self._run:
+            self._start_run(frame_set.run)
         compressed = self.compressor.step(frame_set, ego, self._saliency)
         compressed_ns = time.perf_counter_ns()
         self._last = TickInput(compressed, ego, command)

@@ -4,6 +4,8 @@ docs/metrics.md defines every score and names its source. Does not know how plan
 the whole clip. These are open-loop scores: they compare with one recorded drive, which is not the only good one.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from fsd.data.ego import EgoTrack
@@ -27,16 +29,9 @@ def score_run(
         Plain scores, and latency-charged scores: each planner -> score -> value.
     """
     driven, poses = driven_waypoints(ego, tick_times_ns), ego.poses_at(tick_times_ns)
-    planners = {
-        "network": network,
-        "constant_velocity": constant_velocity(ego, tick_times_ns),
-        "hold_last": hold_last(ego, tick_times_ns),
-    }
+    planners = _with_baselines(ego, tick_times_ns, network)
     plain = {
-        name: displacement_errors(plans.trajectory, driven)
-        | heading_errors(plans.trajectory, driven)
-        | control_errors(plans, driven, poses[:, 3])
-        | jitter(plans, tick_times_ns, poses)
+        name: _plain_errors(plans, driven, poses[:, 3]) | jitter(plans, tick_times_ns, poses)
         for name, plans in planners.items()
     }
     in_force = plan_in_force(tick_times_ns, latency_ms)
@@ -49,6 +44,49 @@ def score_run(
             | latency_costs(plans.trajectory, carried, driven)
         )
     return plain, charged
+
+
+def score_groups(
+    ego: EgoTrack, tick_times_ns: np.ndarray, network: Plans, groups: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Plain scores of groups of ticks, without jitter, which compares a tick with the one before it.
+
+    Args:
+        ego, tick_times_ns, network: as of `score_run`; groups: name -> (T,) bool, the ticks of the group.
+
+    Returns:
+        Group -> planner -> score -> value.
+    """
+    driven, poses = driven_waypoints(ego, tick_times_ns), ego.poses_at(tick_times_ns)
+    planners = _with_baselines(ego, tick_times_ns, network)
+    return {
+        group: {
+            name: _plain_errors(
+                Plans(plans.trajectory[mask], plans.curvature_per_m[mask], plans.acceleration_mps2[mask]),
+                driven[mask],
+                poses[mask, 3],
+            )
+            for name, plans in planners.items()
+        }
+        for group, mask in groups.items()
+    }
+
+
+def _with_baselines(ego: EgoTrack, tick_times_ns: np.ndarray, network: Plans) -> dict[str, Plans]:
+    return {
+        "network": network,
+        "constant_velocity": constant_velocity(ego, tick_times_ns),
+        "hold_last": hold_last(ego, tick_times_ns),
+    }
+
+
+def _plain_errors(plans: Plans, driven: np.ndarray, speed_mps: np.ndarray) -> dict[str, float]:
+    """Errors of each plan at its own tick."""
+    return (
+        displacement_errors(plans.trajectory, driven)
+        | heading_errors(plans.trajectory, driven)
+        | control_errors(plans, driven, speed_mps)
+    )
 
 
 def driven_waypoints(ego: EgoTrack, tick_times_ns: np.ndarray) -> np.ndarray:

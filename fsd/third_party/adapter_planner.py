@@ -69,6 +69,7 @@ class AdapterPlanner:
     def reset(self) -> None:
         """Clear the model's state and the hashes."""
         self._inputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in self._signature.items()}
+        self._recording_run = 0
         self._input_chain.reset()
         self._plan_chain.reset()
 
@@ -78,8 +79,12 @@ class AdapterPlanner:
         self.reset()
 
     def step(self, frame_set: FrameSet, ego: EgoSample | None = None, command: str = "none") -> StepResult:
-        """Plan for one tick. Ticks must come in order, without gaps."""
+        """Plan for one tick. Ticks must come in order, without gaps; a new run of the recording starts anew."""
         start_ns = time.perf_counter_ns()
+        if frame_set.run != self._recording_run:
+            self._recording_run = frame_set.run
+            for array in self._inputs.values():
+                array.fill(0)
         self._load(frame_set, ego, command)
         loaded_ns = time.perf_counter_ns()
         self._input_chain.add(*self._inputs.values())

@@ -4,7 +4,8 @@ A viewer decodes each message to one image: H.264 or H.265 in Annex B form witho
 before every key frame. Times are exactly those of the frames that the replay used.
 """
 
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
@@ -19,12 +20,17 @@ from fsd.data.frames import RATE_HZ, Frame
 from fsd.data.planes import picture_of
 from fsd.data.video_probe import opened
 from fsd.data.video_stream import VideoStream
+from fsd.viewers.nal_units import has_b_slice, sequence_parameter_sets, without_telemetry
 
 ANNEX_B = {"h264": ("h264_mp4toannexb", "h264"), "hevc": ("hevc_mp4toannexb", "h265")}
 """Codec -> the bitstream filter that turns a packet into a message, and the viewer's name of the codec."""
 
 PROBED_PACKETS = 120
-"""Packets of each part that are checked for B-frames before a camera is passed through."""
+"""Packets of each part that are checked for B-frames before a camera is passed through; later ones while it is."""
+
+MAX_REORDERED = 16
+"""Most pictures that may precede another in decoding order and follow it in time: the size of the picture buffer
+(H.264 A.3.1, H.265 A.4.2). Of packets out of order, some pair lies at most this far apart."""
 
 MAX_ENCODED_PX = 960
 """Largest width of newly encoded video: eight cameras of full size cost more time than the network."""
@@ -68,12 +74,13 @@ def _why_not_part(part: Path, codec: str) -> str | None:
             return "its part files have different codecs"
         if round(next(container.decode(video)).rotation / 90) % 4:
             return "its images are rotated by metadata"
+        may_reorder = video.codec_context.has_b_frames
     with opened(part) as (container, video):
         packets = list(islice((packet for packet in container.demux(video) if packet.size), PROBED_PACKETS))
         if any(packet.is_discard for packet in packets):
             return "an edit list hides some of its images"
         times = [packet.pts for packet in packets if packet.pts is not None]
-        if any(later <= earlier for earlier, later in pairwise(times)):
+        if any(later <= earlier for earlier, later in pairwise(times)) or (may_reorder and not times):
             return "it has B-frames"
     return None
 
@@ -81,11 +88,15 @@ def _why_not_part(part: Path, codec: str) -> str | None:
 class ClipVideo:
     """Video of all cameras of a clip: packets are passed through where possible, images are encoded anew otherwise.
 
+    Args:
+        keep_location: leave the telemetry that cameras embed into H.264 and H.265, with the position, in packets that
+            are passed through; by default it is removed.
+
     Attributes:
         how: camera -> `passed through`, `encoded anew: <why>`, or `passed through, then encoded anew: <why>`.
     """
 
-    def __init__(self, clip: Clip) -> None:
+    def __init__(self, clip: Clip, keep_location: bool = False) -> None:
         self._streams = clip.streams
         self.how: dict[str, str] = {}
         self._videos: dict[int, PassedVideo | EncodedVideo] = {}
@@ -94,7 +105,7 @@ class ClipVideo:
                 why = why_not_passed_through(stream)
                 self.how[stream.name] = "passed through" if why is None else f"encoded anew: {why}"
                 if why is None and isinstance(stream, VideoStream):
-                    self._videos[index] = PassedVideo(stream)
+                    self._videos[index] = PassedVideo(stream, keep_location)
                 else:
                     self._videos[index] = EncodedVideo(stream)
 
@@ -135,8 +146,9 @@ class PassedVideo:
 
     scale = 1.0
 
-    def __init__(self, stream: VideoStream) -> None:
+    def __init__(self, stream: VideoStream, keep_location: bool = False) -> None:
         self._stream = stream
+        self._keep_location = keep_location
         self._codec = ANNEX_B[stream.codec][1]
         self._packets = _numbered(stream)
         self._last_index = -1
@@ -146,7 +158,7 @@ class PassedVideo:
         """The packets up to a frame that is shown now, with those of the frames that were skipped before it.
 
         Raises:
-            ClipError: the packets do not go as far as the frame's index.
+            ClipError: the packets do not go as far as the frame's index, or are out of order there or soon after.
         """
         batch: list[_Packet] = []
         while self._last_index < frame.index:
@@ -162,7 +174,8 @@ class PassedVideo:
         for packet in batch:
             timestamp_ns = frame.timestamp_ns if packet.index == frame.index else self._skipped_ns(packet, batch, frame)
             self._last_ns = max(timestamp_ns, self._last_ns + 1) if packet.index < frame.index else timestamp_ns
-            found.append(VideoMessage(self._last_ns, self._codec, packet.data))
+            data = packet.data if self._keep_location else without_telemetry(packet.data, self._stream.codec)
+            found.append(VideoMessage(self._last_ns, self._codec, data))
         return found
 
     def close(self) -> None:
@@ -218,23 +231,57 @@ def _numbered(stream: VideoStream) -> Generator[_Packet, None, None]:
 
     Where parts overlap, the first image of the later part repeats the last one of the earlier part. Later images depend
     on the repeated packet, so the earlier one is left out.
+
+    Raises:
+        ClipError: packets are out of order, in time before the first of them is given.
     """
     index, held = -1, None
     for part, path in enumerate(stream.parts):
         overlap = stream.overlap_frames if part else 0
-        with opened(path) as (container, video):
-            name = ANNEX_B[stream.codec][0]
-            to_annex_b = av.BitStreamFilterContext(name, video)
-            time_base = video.time_base or Fraction(1)
-            for place, packet in enumerate(packet for packet in container.demux(video) if packet.size):
-                time_s = None if packet.pts is None else packet.pts * time_base
-                data = b"".join(bytes(filtered) for filtered in to_annex_b.filter(packet))
-                if place < overlap:
-                    held = None if held is None else _Packet(held.index, held.time_s, data)
-                    continue
-                if held is not None:
-                    yield held
-                index += 1
-                held = _Packet(index, time_s, data)
+        for place, (time_s, data) in enumerate(_in_order(_annex_b(path, stream.codec), stream)):
+            if place < overlap:
+                held = None if held is None else _Packet(held.index, held.time_s, data)
+                continue
+            if held is not None:
+                yield held
+            index += 1
+            held = _Packet(index, time_s, data)
     if held is not None:
         yield held
+
+
+def _annex_b(path: Path, codec: str) -> Iterator[tuple[Fraction | None, bytes]]:
+    """Container time, if it has times, and data of every packet of a file."""
+    with opened(path) as (container, video):
+        to_annex_b = av.BitStreamFilterContext(ANNEX_B[codec][0], video)
+        time_base = video.time_base or Fraction(1)
+        for packet in container.demux(video):
+            if packet.size:
+                time_s = None if packet.pts is None else packet.pts * time_base
+                yield time_s, b"".join(bytes(filtered) for filtered in to_annex_b.filter(packet))
+
+
+def _in_order(
+    packets: Iterable[tuple[Fraction | None, bytes]], stream: VideoStream
+) -> Iterator[tuple[Fraction | None, bytes]]:
+    """The packets of one file, held back until no later one can belong before them.
+
+    Without times, B slices tell it in H.264; in H.265 the first parameter sets have excluded it.
+    """
+    held: deque[tuple[Fraction | None, bytes]] = deque()
+    first_sets: list[bytes] = []
+    for time_s, data in packets:
+        if time_s is not None:
+            is_late = any(other_s is not None and other_s >= time_s for other_s, _ in held)
+        elif stream.codec == "h264":
+            is_late = has_b_slice(data)
+        else:
+            sets = sequence_parameter_sets(data, stream.codec)
+            first_sets = first_sets or sets
+            is_late = any(each not in first_sets for each in sets)
+        if is_late:
+            raise ClipError(f"{stream.name}: it has B-frames from here on.")
+        held.append((time_s, data))
+        if len(held) > MAX_REORDERED:
+            yield held.popleft()
+    yield from held

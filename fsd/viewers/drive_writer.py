@@ -24,15 +24,16 @@ class DriveWriter(ABC):
 
     Args:
         clip: the recording; metadata: of the model.
+        keep_location: leave positions that cameras embed in their video where it is passed through.
 
     Attributes:
         video: camera -> how its video got into the file: `passed through`, or `encoded anew: <why>`.
     """
 
-    def __init__(self, clip: Clip, metadata: PlannerMetadata) -> None:
+    def __init__(self, clip: Clip, metadata: PlannerMetadata, keep_location: bool = False) -> None:
         self._clip = clip
         self._is_trained = metadata.trained
-        self._images = ClipVideo(clip)
+        self._images = ClipVideo(clip, keep_location)
         self.video = self._images.how
         self._has_begun = False
         self._now_ns = 0
@@ -60,7 +61,8 @@ class DriveWriter(ABC):
             x_m, y_m, yaw_rad, _ = self._clip.ego.poses_at(np.array([self._now_ns]))[0].tolist()
             if np.isfinite([x_m, y_m, yaw_rad]).all():
                 self._put_pose(x_m, y_m, yaw_rad)
-        for group, values in values_of(result, ego, command, wait_ms, self._images.indices).items():
+        mode = self._clip.modes.mode_at(self._now_ns) if self._clip.modes is not None else None
+        for group, values in values_of(result, ego, command, mode, wait_ms, self._images.indices).items():
             self._put_values(group, values)
 
     def _size_px(self, index: int, frame: Frame) -> tuple[float, float]:

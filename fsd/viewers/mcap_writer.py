@@ -4,6 +4,7 @@ Video of every camera, calibration, transforms, the plan as a scene, the driven 
 health. Memory use is constant. Needs the `viewer` extra.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,8 @@ CHUNK_BYTES = 1 << 20
 class DriveMcap(DriveWriter):
     """Writes one MCAP file, and the layout beside it."""
 
-    def __init__(self, path: Path, clip: Clip, metadata: PlannerMetadata) -> None:
-        super().__init__(clip, metadata)
+    def __init__(self, path: Path, clip: Clip, metadata: PlannerMetadata, keep_location: bool = False) -> None:
+        super().__init__(clip, metadata, keep_location)
         self._path = path
         self._file = path.open("wb")
         self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)
@@ -44,6 +45,11 @@ class DriveMcap(DriveWriter):
         self._sequence: dict[str, int] = {}
         self._health = ""
         self._scale: dict[int, float] = {}
+        if clip.wall_clock is not None:
+            values = dataclasses.asdict(clip.wall_clock)
+            self._writer.add_metadata(
+                "wall_clock", {name: json.dumps(value) for name, value in values.items() if value is not None}
+            )
 
     def close(self) -> None:
         """Write the metadata, and end the file with its index."""

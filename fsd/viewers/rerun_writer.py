@@ -28,8 +28,8 @@ UNIX_FROM_NS, UNIX_TO_NS = 631_152_000 * 10**9, 4_102_444_800 * 10**9
 class DriveRerun(DriveWriter):
     """Writes one recording."""
 
-    def __init__(self, path: Path, clip: Clip, metadata: PlannerMetadata) -> None:
-        super().__init__(clip, metadata)
+    def __init__(self, path: Path, clip: Clip, metadata: PlannerMetadata, keep_location: bool = False) -> None:
+        super().__init__(clip, metadata, keep_location)
         self._begun: set[str] = set()
         self._logged: dict[str, str] = {}
         self._time_ns: int | None = None

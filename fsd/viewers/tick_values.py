@@ -19,7 +19,7 @@ CONTROL = (
 VALUES: dict[str, dict[str, str]] = {
     "timings": {f"{stage}_ms": "number" for stage in ("wait", "compress", "infer", "post", "plan")},
     "control": dict.fromkeys(CONTROL, "number"),
-    "ego": {"speed_mps": "number", "yaw_rate_rps": "number", "command": "string"},
+    "ego": {"speed_mps": "number", "yaw_rate_rps": "number", "command": "string", "mode": "string"},
     "health": {
         "health": "string",
         "is_ok": "boolean",
@@ -35,11 +35,12 @@ VALUES: dict[str, dict[str, str]] = {
 
 
 def values_of(
-    result: StepResult, ego: EgoSample | None, command: str, wait_ms: float, cameras: Sequence[int]
+    result: StepResult, ego: EgoSample | None, command: str, mode: str | None, wait_ms: float, cameras: Sequence[int]
 ) -> dict[str, dict[str, Any]]:
     """The values of one tick, by group of `VALUES`.
 
     Args:
+        mode: who drives, one of `DRIVING_MODES`; None where it is not known.
         wait_ms: spent waiting for the decoder; cameras: indices of the cameras that the clip has.
     """
     plan, frame_set = result.plan, result.frame_set
@@ -48,7 +49,7 @@ def values_of(
     return {
         "timings": {"wait_ms": wait_ms, **stages, "plan_ms": result.plan_ms},
         "control": {name: getattr(plan, name) for name in CONTROL},
-        "ego": {**motion, "command": command},
+        "ego": {**motion, "command": command, **({} if mode is None else {"mode": mode})},
         "health": {
             "health": plan.health,
             "is_ok": plan.health == "ok",

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from fsd.data.clip import Clip
 from fsd.data.frame_source import FrameSource
@@ -99,6 +100,15 @@ def write_video(
                 packet.time_base = time_base
             packet.stream = stream
             output.mux(packet)
+    return path
+
+
+def write_image(path: Path, number: int, size_px: tuple[int, int] = (64, 48), mode: str = "RGB") -> Path:
+    """A JPEG or PNG file, by the ending of its name, that shows `number`; `mode` as Pillow names it, or `I;16`."""
+    luma = numbered_luma(number, *size_px)
+    image = Image.fromarray(luma.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(luma).convert(mode)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
     return path
 
 
@@ -188,6 +198,7 @@ class ClipTools:
     numbered_luma = staticmethod(numbered_luma)
     number_in = staticmethod(number_in)
     write_video = staticmethod(write_video)
+    write_image = staticmethod(write_image)
     write_timestamps = staticmethod(write_timestamps)
     rotate_metadata = staticmethod(rotate_metadata)
     floor_times_ns = staticmethod(floor_times_ns)

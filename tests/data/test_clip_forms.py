@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsd.data.errors import ClipError, RigError
+from fsd.data.errors import ClipError, RigError, UsageError
 from fsd.data.frames import CAMERAS
 from fsd.data.open_clip import open_clip
 from fsd.data.recording_options import CameraOptions
@@ -102,7 +102,7 @@ def test_naming_by_hand_works_beside_a_rig(tools: Any, tmp_path: Path) -> None:
 
 def test_naming_an_unknown_camera_lists_the_known_ones(tools: Any, tmp_path: Path) -> None:
     make(tools, tmp_path, "a.mp4")
-    with pytest.raises(ClipError, match=r"roof.*front_main.*rear"):
+    with pytest.raises(UsageError, match=r"roof.*front_main.*rear"):
         open_clip(tmp_path, CameraOptions(cameras={"roof": Path("a.mp4")}))
 
 

@@ -81,6 +81,15 @@ def test_poses_outside_the_track_are_nan(tmp_path: Path) -> None:
     assert np.isnan(poses).all()
 
 
+def test_a_row_without_a_pose_leaves_the_poses_after_it() -> None:
+    yaw = np.array([3.0, 3.1, np.nan, -3.1, -3.0])
+    zeros = np.zeros(5)
+    track = EgoTrack(np.arange(5) * 10, zeros, zeros, zeros, zeros, yaw)
+    poses = track.poses_at(np.array([5, 15, 25, 30, 35]))
+    assert poses[[0, 3, 4], 2] == pytest.approx([3.05, -3.1, -3.05])
+    assert np.isnan(poses[[1, 2], 2]).all()
+
+
 def test_a_command_holds_until_the_next(tmp_path: Path) -> None:
     track = load_commands(write(tmp_path / "c.parquet", t_ns=times(3), command=["straight", "left", "none"]))
     at = [START_NS - 1, START_NS, START_NS + 150_000_000, START_NS + 10**12]

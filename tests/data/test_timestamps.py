@@ -165,12 +165,33 @@ def test_gaps_are_counted_and_the_frame_goes_stale(tools: Any, tmp_path: Path) -
     assert not shown.is_valid[shown.ages_ns[:, 7] > 250_000_000, 7].any()
 
 
-def test_a_gap_of_over_a_minute_in_all_cameras_is_an_error_that_names_the_gap(tools: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("hole_ms", [2_100, 61_000])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_hole_in_all_cameras_begins_a_new_run(tools: Any, tmp_path: Path, hole_ms: int, workers: int) -> None:
     for name, offset in (("front_main", 0), ("rear", 10)):
-        times = [offset + 25 * k + (61_000 if k >= 20 else 0) for k in range(40)]
+        times = [offset + 25 * k + (hole_ms if k >= 20 else 0) for k in range(40)]
         tools.write_video(tmp_path / f"{name}.mp4", times)
-    with pytest.raises(ClockError, match=r"0\.485 s.*61\.500 s"):
-        tools.replay(tmp_path)
+    shown = tools.replay(tmp_path, workers=workers)
+    # 20 pictures at 25 ms and the offset of the second camera: 485 ms are 18 ticks, in either run.
+    assert [(each.first_tick, each.start_ns) for each in shown.report.runs] == [
+        (0, 0),
+        (18, (500 + hole_ms) * 1_000_000),
+    ]
+    assert [each.hole_ns for each in shown.report.runs] == [None, (hole_ms + 15) * 1_000_000]
+    assert shown.numbers.shape == (36, 8)
+    # Nothing from before the hole is shown after it: rear starts 10 ms after front_main, as at the start.
+    assert shown.numbers[18].tolist() == [20, *[-1] * 7]
+    assert (shown.numbers[19:, 0] >= 21).all()
+    assert (shown.numbers[19:, 7] >= 20).all()
+    only = tools.replay(tmp_path, workers=workers, start_tick=16, max_ticks=4)
+    assert only.numbers.tolist() == shown.numbers[16:20].tolist()
+
+
+def test_a_hole_of_under_two_seconds_stays_in_the_run(tools: Any, tmp_path: Path) -> None:
+    tools.write_video(tmp_path / "rear.mp4", [25 * k + (1_900 if k >= 20 else 0) for k in range(40)])
+    shown = tools.replay(tmp_path)
+    assert len(shown.report.runs) == 1
+    assert len(shown.numbers) == (39 * 25 + 1_900) * 36 // 1000 + 1
 
 
 def test_a_long_gap_in_one_camera_alone_is_no_error(tools: Any, tmp_path: Path) -> None:

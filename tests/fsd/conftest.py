@@ -105,6 +105,7 @@ def _write_run(folder: Path, ticks: int = 40, first_tick: int = 0, side_step_m: 
             plan |= {"lead_distance_m": 30.0, "lead_probability": 0.5, "light_probabilities": np.full(4, 0.25)}
             plans.append(plan | {"health": "ok", "plan_hash": f"{tick:032x}{'b' if changed else ''}"})
             row = common | {
+                "run": 0,
                 "frame_index": np.full(8, tick),
                 "age_ns": np.full(8, 5_000_000),
                 "memory_slots": tick % 113,
@@ -113,7 +114,7 @@ def _write_run(folder: Path, ticks: int = 40, first_tick: int = 0, side_step_m: 
             row |= {"is_keyframe": np.full(8, tick % 4 == 0, np.uint8), "commits": 1}
             row |= {"patch_camera": np.arange(4), "patch_block": np.arange(4) * 37 + tick % 9}
             row |= {"wait_ms": 1.0, "compress_ms": 1.0, "infer_ms": 8.0, "post_ms": 0.1, "write_ms": 2.0}
-            rows.append(row | {"input_hash": f"{tick:032x}"})
+            rows.append(row | {"driving_mode": None, "run": 0, "input_hash": f"{tick:032x}"})
     write_summary(folder, msgspec.structs.replace(_straight_drive(ticks), **summary))
     return folder
 

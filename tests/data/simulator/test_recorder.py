@@ -4,10 +4,14 @@ import builtins
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from fsd.data.errors import SimulatorError
+from fsd.data.formats.teslacam.telemetry import read_telemetry
+from fsd.data.formats.teslacam.teslacam_writer import HW3_CAMERAS, HW4_CAMERAS
+from fsd.data.formats.teslacam.vehicle_tracks import vehicle_tracks
 from fsd.data.frames import CAMERAS
 from fsd.data.open_clip import open_clip
 from fsd.data.options import OptionError
@@ -45,6 +49,39 @@ def test_progress_counts_every_tick(tmp_path: Path) -> None:
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
+@pytest.mark.gl
+@pytest.mark.usefixtures("needs_gl")
+@pytest.mark.parametrize(("hardware", "cameras"), [("hw3", HW3_CAMERAS), ("hw4", HW4_CAMERAS)])
+def test_a_drive_is_recorded_as_a_tesla_would(tmp_path: Path, hardware: str, cameras: tuple[str, ...]) -> None:
+    sizes = {"width_px": 64, "height_px": 46, "quality": "fast", "seed": 3}  # the chroma planes have 23 rows
+    native = RecordConfig(tmp_path / "clip", seconds=0.5, **sizes)
+    teslacam = RecordConfig(tmp_path / "TeslaCam", seconds=0.5, format="teslacam", cameras_like=hardware, **sizes)
+    assert record(teslacam) == record(native) == 18
+    ego = open_clip(native.out).ego
+    assert ego is not None
+    files = {path.stem: path for path in teslacam.out.glob("SavedClips/*/2026-01-02_12-00-00-*.mp4")}
+    assert files.keys() == {f"2026-01-02_12-00-00-{camera}" for camera in cameras}
+    for path in files.values():
+        scale = 2 if hardware == "hw4" and path.stem.endswith("front") else 1
+        with av.open(str(path)) as container:
+            assert (container.streams.video[0].width, container.streams.video[0].height) == (scale * 64, scale * 46)
+        tracks = vehicle_tracks([(0, read_telemetry(path))])
+        assert tracks.ego is not None
+        assert tracks.coverage == 1.0
+        assert np.abs(tracks.ego.timestamp_ns - ego.timestamp_ns).max() <= 50_000
+        assert np.allclose(tracks.ego.speed_mps, ego.speed_mps, rtol=1e-6)
+        assert np.allclose(tracks.ego.yaw_rad, ego.yaw_rad, atol=1e-6)
+        assert np.allclose(tracks.ego.x_m, ego.x_m - ego.x_m[0], atol=0.01)
+        assert np.allclose(tracks.ego.y_m, ego.y_m - ego.y_m[0], atol=0.01)
+
+
+def test_sizes_are_those_of_the_car() -> None:
+    assert RecordConfig(Path("clip")).size_px == (640, 480)
+    assert RecordConfig(Path("clip"), format="teslacam").size_px == (1280, 960)
+    assert RecordConfig(Path("clip"), format="teslacam", cameras_like="hw4").size_px == (1448, 938)
+    assert RecordConfig(Path("clip"), format="teslacam", width_px=320, height_px=240).size_px == (320, 240)
+
+
 def test_missing_opengl_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
@@ -77,6 +114,8 @@ def test_a_broken_driver_names_the_packages_too(monkeypatch: pytest.MonkeyPatch)
         ({"width_px": 641}, "641"),
         ({"width_px": 16}, "at least 32 and at most 2048"),
         ({"scenario": "moon"}, "tour"),
+        ({"format": "avi"}, "native, teslacam"),
+        ({"cameras_like": "hw3"}, "format teslacam"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any], fact: str) -> None:

@@ -23,3 +23,18 @@ def test_a_recorded_drive_can_be_opened(tmp_path: Path, capsys: pytest.CaptureFi
     assert opened.ego is not None
     assert all(stream is not None for stream in opened.streams)
     assert "fsd replay" in capsys.readouterr().out
+
+
+@pytest.mark.gl
+def test_a_drive_is_recorded_in_the_form_of_teslacam(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    size = ["--width", "64", "--height", "48", "--seconds", "0.1"]
+    code = main(["record", str(tmp_path / "TeslaCam"), "--format", "teslacam", "--cameras-like", "hw4", *size])
+    if code == SimulatorError.exit_code:
+        pytest.skip(capsys.readouterr().err.strip())
+    assert code == 0
+    assert len(list(tmp_path.glob("TeslaCam/SavedClips/*/*.mp4"))) == 6
+
+
+def test_cameras_of_a_car_need_its_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["record", str(tmp_path / "clip"), "--cameras-like", "hw4"]) == 2
+    assert "--cameras-like" in capsys.readouterr().err

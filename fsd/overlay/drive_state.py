@@ -1,0 +1,71 @@
+"""What a recording tells about the drive itself: driving mode, wall-clock time, and instants that it marks.
+
+Drawn over a finished image, and only where the recording has them.
+"""
+
+from PIL import Image, ImageDraw
+
+from fsd.data.clip import Clip
+from fsd.data.clock import SECOND_NS
+from fsd.overlay.drawing import INK, PANEL
+from fsd.overlay.gauges import Fonts
+from fsd.overlay.layout import Box, drawable
+
+Rgb = tuple[int, int, int]
+MODE_RGB: dict[str | None, Rgb] = {
+    "manual": (240, 163, 90),
+    "self_driving": (90, 162, 255),
+    "autosteer": (179, 150, 255),
+    "cruise": (76, 195, 138),
+    None: (135, 151, 168),
+}
+"""Colour of every driving mode, as in the report's dark style; None is unknown."""
+MOMENT_SHOWN_NS = 2 * SECOND_NS
+BAND_PX = 5
+
+
+def describe_mode(mode: str | None) -> str:
+    """The name of a driving mode as text."""
+    return "mode unknown" if mode is None else mode.replace("_", " ")
+
+
+def draw_mode(draw: ImageDraw.ImageDraw, mode: str | None, right: float, header: Box, fonts: Fonts) -> float:
+    """A band along the lower edge of the header, and above it the mode's name, which ends at `right`.
+
+    Returns:
+        Where the name begins, pixels from the left.
+    """
+    unit, rgb, text = header.height / 40, MODE_RGB[mode], describe_mode(mode)
+    bottom = header.y + header.height
+    draw.rectangle((header.x, bottom - BAND_PX * unit, header.x + header.width - 1, bottom - 1), fill=rgb)
+    left = right - draw.textlength(text, fonts[14]) - 20 * unit
+    draw.rounded_rectangle((left, 6 * unit, right, 29 * unit), radius=5 * unit, fill=rgb)
+    draw.text((left + 10 * unit, 17.5 * unit), text, fill=PANEL, font=fonts[14], anchor="lm")
+    return left
+
+
+def moment_text(clip: Clip, timestamp_ns: int) -> str:
+    """Texts of the moments of the last 2 s; empty if there is none."""
+    shown = (drawable(each.text) for each in clip.moments if 0 <= timestamp_ns - each.timestamp_ns < MOMENT_SHOWN_NS)
+    return " · ".join(shown)
+
+
+def draw_moment(canvas: Image.Image, text: str, box: Box, fonts: Fonts, unit: float) -> None:
+    """A line of text at the lower edge of the large image."""
+    draw = ImageDraw.Draw(canvas, "RGBA")
+    text = fitted_text(draw, text, fonts, 20, box.width - 40 * unit)
+    half = draw.textlength(text, fonts[20]) / 2 + 16 * unit
+    middle, bottom = box.x + box.width / 2, box.y + box.height - 14 * unit
+    draw.rounded_rectangle(
+        (middle - half, bottom - 38 * unit, middle + half, bottom), radius=8 * unit, fill=(*PANEL, 225), outline=INK
+    )
+    draw.text((middle, bottom - 19 * unit), text, fill=INK, font=fonts[20], anchor="mm")
+
+
+def fitted_text(draw: ImageDraw.ImageDraw, text: str, fonts: Fonts, size: int, width: float) -> str:
+    """The text, or as much of its beginning as fits, with an ellipsis."""
+    if draw.textlength(text, fonts[size]) <= width:
+        return text
+    while text and draw.textlength(f"{text}…", fonts[size]) > width:
+        text = text[:-1]
+    return f"{text.rstrip()}…"
