@@ -22,6 +22,7 @@ FSD_ORDER = (
     "viewers",
     "replay",
     "compress",
+    "calibrate",
     "compare",
     "drive",
     "profile",

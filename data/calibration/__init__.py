@@ -1,0 +1,1 @@
+"""Pitch, yaw and focal length of cameras, estimated from a recording itself."""

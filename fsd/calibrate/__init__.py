@@ -1,0 +1,1 @@
+"""`fsd calibrate`: estimate the calibration of a recording from the recording itself."""
