@@ -117,7 +117,7 @@ def main() -> None:
 def compare(
     folder: Path, size: tuple[int, int]
 ) -> dict[str, tuple[dict[str, tuple[float, float | None, bool]], CameraEstimate]]:
-    """Camera -> yaw, pitch (degrees) and focal length (percent): error, uncertainty, whether known; and the estimate."""
+    """Camera -> error, uncertainty and whether known of yaw, pitch (degrees) and focal length (percent)."""
     clip = open_clip(folder)
     with FrameSource(clip) as source:
         flow = follow_points(source, clip.ego, 0)

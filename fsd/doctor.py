@@ -31,6 +31,7 @@ NEEDS = {
     "profile": ("run", "codecs", "model"),
     "events": ("run", "codecs"),
     "inspect": ("run", "codecs"),
+    "calibrate": ("run", "codecs"),
     "compress": ("run", "codecs"),
     "compare": ("run",),
     "doctor": (),

@@ -34,12 +34,6 @@ TESLA: dict[str, AssumedCamera] = {
 }
 """The cameras that TeslaCam records; HW3 leaves out the pillars."""
 
-HW4_FRONT_HFOV_DEG = 100.0
-"""HW4 records its wide front camera, 2896x1876: assumed."""
-
-_HW4_FRONT_WIDTH_PX = 2000
-"""Front images wider than this are HW4's."""
-
 
 def known_rig(sizes: Mapping[str, tuple[int, int]]) -> Rig:
     """The assumed rig of a Tesla.
@@ -48,21 +42,17 @@ def known_rig(sizes: Mapping[str, tuple[int, int]]) -> Rig:
         sizes: canonical camera -> (width, height) in pixels of its images; cameras that TeslaCam never records are
             left out.
     """
-    is_hw4 = sizes.get("front_main", (0, 0))[0] > _HW4_FRONT_WIDTH_PX or "left_pillar" in sizes
-    cameras = []
-    for name in CAMERAS:
-        if name not in sizes or name not in TESLA:
-            continue
-        assumed, (width_px, height_px) = TESLA[name], sizes[name]
-        is_wide = name == "front_main" and width_px > _HW4_FRONT_WIDTH_PX
-        cameras.append(
-            Camera(
-                name=name,
-                width_px=width_px,
-                height_px=height_px,
-                intrinsics=pinhole_for(width_px, height_px, HW4_FRONT_HFOV_DEG if is_wide else assumed.hfov_deg),
-                ego_from_camera=Pose.looking(assumed.translation_m, assumed.yaw_deg, assumed.pitch_deg),
-            )
+    is_hw4 = not {"left_pillar", "right_pillar"}.isdisjoint(sizes)
+    cameras = [
+        Camera(
+            name=name,
+            width_px=sizes[name][0],
+            height_px=sizes[name][1],
+            intrinsics=pinhole_for(*sizes[name], TESLA[name].hfov_deg),
+            ego_from_camera=Pose.looking(TESLA[name].translation_m, TESLA[name].yaw_deg, TESLA[name].pitch_deg),
         )
+        for name in CAMERAS
+        if name in sizes and name in TESLA
+    ]
     vehicle = VehicleSpec(length_m=4.7, width_m=1.85, height_m=1.45, wheelbase_m=2.875, rear_overhang_m=0.95)
-    return Rig(name=f"Tesla HW{4 if is_hw4 else 3} (assumed)", cameras=tuple(cameras), vehicle=vehicle)
+    return Rig(name=f"Tesla HW{4 if is_hw4 else 3}", cameras=tuple(cameras), vehicle=vehicle)

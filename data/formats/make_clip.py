@@ -19,6 +19,7 @@ def make_clip(
     rig: Rig | None = None,
     hfov_deg: Mapping[str, float] | None = None,
     name: str | None = None,
+    assumed: Rig | None = None,
     **recorded: Any,
 ) -> Clip:
     """A clip of these streams.
@@ -28,11 +29,17 @@ def make_clip(
         rig: as calibrated; None assumes one, with `hfov_deg` (canonical camera -> horizontal field of view, degrees)
             where it is known, and notes it.
         name: for display; None takes the path's.
+        assumed: what is assumed without `rig`, where the vehicle is known.
         recorded: `ego`, `commands`, `steering`, `modes`, `wall_clock`, `moments` of the clip.
     """
     notes = list(notes)
     is_assumed = rig is None
-    if rig is None:
+    if rig is None and assumed is not None:
+        notes.append(
+            f"No calibration: the poses and lenses of {assumed.name} are assumed; `fsd calibrate` estimates them."
+        )
+        rig = assumed
+    elif rig is None:
         notes.append("No rig.json: usual camera poses and lenses are assumed, so the geometry is approximate.")
         rig = assumed_rig({name: (each.width_px, each.height_px) for name, each in streams.items()}, hfov_deg)
     described = [] if rig is None or is_assumed else [camera.name for camera in rig.cameras]

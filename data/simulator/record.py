@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
+import msgspec
 import numpy as np
 
+from fsd.data.calibration.known_vehicles import known_rig
 from fsd.data.camera_names import canonical_name
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
@@ -122,7 +124,7 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
         SimulatorError: no OpenGL here (names the packages to install), or no such road.
         ClipError: the folder cannot be written or already holds a clip.
     """
-    rig = canonical_rig(*config.size_px)
+    rig = _rig(config)
     renderer = Renderer(rig, config.quality)
     world = build_world(config.scenario or DEFAULT_SCENARIO, config.seed)
     for _ in range(math.floor(config.skip_s * RATE_HZ)):
@@ -142,6 +144,15 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
 
 WriteMoment = Callable[[np.ndarray, int, World], None]
 """Called with the (8, H, W, 4) images, the time and the world."""
+
+
+def _rig(config: RecordConfig) -> Rig:
+    """The canonical cameras; those that a Tesla records stand where its recordings are assumed to have them."""
+    rig = canonical_rig(*config.size_px)
+    if config.format != "teslacam":
+        return rig
+    tesla = known_rig({camera.name: config.size_px for camera in rig.cameras})
+    return msgspec.structs.replace(rig, cameras=tuple(tesla.camera(each.name) or each for each in rig.cameras))
 
 
 def _native(config: RecordConfig, rig: Rig, stack: ExitStack) -> WriteMoment:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fsd.data.calibration.known_vehicles import known_rig
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
 from fsd.data.errors import ClipError
@@ -14,6 +15,7 @@ from fsd.data.formats.teslacam.telemetry import TelemetryRows, read_telemetry
 from fsd.data.formats.teslacam.vehicle_tracks import vehicle_tracks
 from fsd.data.frames import CAMERAS
 from fsd.data.recording_options import CameraOptions
+from fsd.data.rig import load_rig
 from fsd.data.tesla_encryption import ADVICE, is_encrypted
 from fsd.data.wall_clock import Moment
 
@@ -51,11 +53,14 @@ class TeslaCam:
             raise ClipError(f"{path} cannot be opened: {why}.")
         event = open_event(files)
         tracks = vehicle_tracks(telemetry_of(event))
+        streams, rig_path = event.streams(), path / "rig.json"
         return make_clip(
             path,
             self.name,
-            event.streams(),
+            streams,
             [*_notes(event), *tracks.notes],
+            load_rig(rig_path) if path.is_dir() and rig_path.exists() else None,
+            assumed=known_rig({name: (each.width_px, each.height_px) for name, each in streams.items()}),
             name=f"{files.minutes[0].stamp:%Y-%m-%d_%H-%M-%S}" if files.kind == "minute" else None,
             ego=tracks.ego,
             steering=tracks.steering,

@@ -3,7 +3,7 @@
 import pytest
 
 from fsd.data.calibration.estimate import direction_deg, hfov_deg
-from fsd.data.calibration.known_vehicles import HW4_FRONT_HFOV_DEG, TESLA, known_rig
+from fsd.data.calibration.known_vehicles import TESLA, known_rig
 
 HW3 = dict.fromkeys(("front_main", "left_repeater", "right_repeater", "rear"), (1280, 960))
 HW4 = {name: (2896, 1876) if name == "front_main" else (1448, 938) for name in TESLA}
@@ -18,11 +18,12 @@ def test_hw3_has_four_cameras_as_assumed() -> None:
     assert hfov_deg(rear) == pytest.approx(TESLA["rear"].hfov_deg, abs=1e-6)
 
 
-def test_hw4_has_the_wide_front_camera_and_the_pillars() -> None:
+def test_hw4_has_a_larger_front_camera_and_the_pillars() -> None:
     rig = known_rig({**HW4, "front_narrow": (640, 480)})
     assert {camera.name for camera in rig.cameras} == set(HW4)
     front = rig.camera("front_main")
     assert front is not None
-    assert hfov_deg(front) == pytest.approx(HW4_FRONT_HFOV_DEG, abs=1e-6)
+    assert hfov_deg(front) == pytest.approx(TESLA["front_main"].hfov_deg, abs=1e-6)
+    assert (front.width_px, front.height_px) == (2896, 1876)
     assert "HW4" in rig.name
     assert "HW3" in known_rig(HW3).name
