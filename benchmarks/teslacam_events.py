@@ -37,7 +37,7 @@ class EventForm:
     Attributes:
         segment_s: length of a segment, whole seconds; a car's are 60 s.
         front_px, other_px: (width, height) of the front and the other cameras; the width is at least 24 x 8.
-        kbit_per_s: of each camera; None codes at a constant, low quality.
+        kbit_per_s: of each camera, which noise in the pictures fills; None codes at a constant, low quality.
     """
 
     segment_s: int = 2
@@ -93,11 +93,15 @@ def _write_video(
         stream.pix_fmt = "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, UNITS_PER_S)
         done = 0
+        noise = np.random.default_rng(1).integers(0, 12, size[0] * size[1], np.uint8)
         texture = np.random.default_rng(0).integers(70, 150, (size[1] // 8 + 1, size[0] // 8 + 1), np.uint8)
         for time in (*times, None):
             picture = None
             if time is not None:
-                picture = av.VideoFrame.from_ndarray(_drawn(size, start_ms + round(time / 10), texture), "gray")
+                drawn = _drawn(size, start_ms + round(time / 10), texture)
+                if form.kbit_per_s is not None:
+                    drawn[16:] += np.roll(noise, 977 * done)[: drawn[16:].size].reshape(drawn[16:].shape)
+                picture = av.VideoFrame.from_ndarray(drawn, "gray")
                 picture = picture.reformat(format="yuv420p")
                 picture.pts, picture.time_base = int(time), Fraction(1, UNITS_PER_S)
             for packet in stream.encode(picture):
