@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fsd.data.cadence import MISSING_STEP_PERIODS
 from fsd.data.camera_stream import CameraStream, Picture
 from fsd.data.errors import ClipError, FsdError
 from fsd.data.frames import Frame
@@ -113,6 +114,12 @@ def patience_ns(stream: CameraStream) -> int:
     if cadence is None or not cadence.is_tick_rate:
         return 0
     return min(2 * cadence.jitter_ns, round(cadence.period_ns))
+
+
+def overdue_ns(stream: CameraStream) -> int:
+    """Age of a shown frame from which on the camera's next one is not late, but missing."""
+    period_ns = stream.cadence.period_ns if stream.cadence else stream.period_ns
+    return round(MISSING_STEP_PERIODS * period_ns) + patience_ns(stream)
 
 
 class FrozenCamera:

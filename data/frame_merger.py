@@ -1,6 +1,6 @@
 """Make a `FrameSet` of the frames of all cameras at a tick, with ages and validity, and count what is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,11 +14,13 @@ class FrameMerger:
     Args:
         report: updated with every tick.
         max_age_ns: a frame older than this is stale, and its camera not valid.
+        overdue_ns: camera index -> age of its frame from which on the next one must be missing.
     """
 
-    def __init__(self, report: SyncReport, max_age_ns: int) -> None:
+    def __init__(self, report: SyncReport, max_age_ns: int, overdue_ns: Mapping[int, int]) -> None:
         self._report = report
         self._max_age_ns = max_age_ns
+        self._overdue_ns = overdue_ns
         self._shown_before: list[Frame | None] = [None] * len(CAMERAS)
         self._age_sum_ns = [0] * len(CAMERAS)
         self._valid_ticks = [0] * len(CAMERAS)
@@ -54,7 +56,10 @@ class FrameMerger:
             age_ns = int(frame_set.age_ns[i])
             if frame_set.is_new[i]:
                 counters.frames_shown += 1
-            counters.ticks_repeated += int(not frame_set.is_new[i])
+            else:
+                is_overdue = age_ns > self._overdue_ns[i]
+                counters.ticks_missing += is_overdue
+                counters.ticks_repeated += not is_overdue
             counters.black_frames += int(frame.is_black and frame_set.is_new[i])
             counters.ticks_stale += int(age_ns > self._max_age_ns)
             counters.max_age_ns = max(counters.max_age_ns, age_ns)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Self
 
 from fsd.data.cadence import Cadence, tick_phase_ns
-from fsd.data.camera_cursor import CameraCursor, Stopped
+from fsd.data.camera_cursor import CameraCursor, Stopped, overdue_ns
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS, tick_count
 from fsd.data.decode_worker import Block, DecodeWorker, Run
@@ -82,7 +82,7 @@ class FrameSource:
         self._stop = threading.Event()
         counters = {i: CameraCounters() for i in self._streams}
         self.report = SyncReport(cameras={CAMERAS[i]: counters[i] for i in self._streams})
-        self._merger = FrameMerger(self.report, max_age_ns)
+        self._merger = FrameMerger(self.report, max_age_ns, {i: overdue_ns(each) for i, each in self._streams.items()})
         self._groups = self._camera_groups(workers)
         block_ticks = min(BLOCK_TICKS, lookahead_ticks)
         self._workers = [

@@ -15,7 +15,8 @@ class CameraCounters:
             one tick; black_frames: shown, but black; frozen_frames: shown, and the same picture as the one before, in
             long runs; frames_waiting: read, but not due yet; frames_skipped: due, but never shown (complete once the
             iteration has ended).
-        ticks_repeated: ticks that showed the frame of the tick before; ticks_missing: before the first frame;
+        ticks_repeated: ticks that showed the frame of the tick before, though the camera went on; ticks_missing: before
+            the first frame, or without a new one for so long that none can have been recorded;
             ticks_stale: frame older than the limit.
         max_age_ns: oldest frame shown; mean_age_ns: over the ticks where the camera was valid.
         duplicate_times, backwards_times: container times equal to, or earlier than, one before. A frame with a

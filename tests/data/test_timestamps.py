@@ -218,3 +218,17 @@ def test_the_number_of_ticks_is_known_before_they_are_read(tools: Any, tmp_path:
         assert source.expected_ticks == len(list(source)) == 70
     with FrameSource(clip, start_tick=10, max_ticks=20) as source:
         assert source.expected_ticks == 20
+
+
+def test_repeated_skipped_and_missing_are_counted_apart(tools: Any, tmp_path: Path) -> None:
+    # 20 Hz beside 50 Hz; the slow camera starts 0.5 s late and has a hole of 1 s.
+    tools.write_video(tmp_path / "front_main.mp4", [20 * k for k in range(150)])
+    tools.write_video(tmp_path / "rear.mp4", [500 + 50 * k + (1000 if k >= 10 else 0) for k in range(30)])
+    report = tools.replay(tmp_path).report
+    fast, slow = report.cameras["front_main"], report.cameras["rear"]
+    assert (fast.ticks_repeated, fast.ticks_missing) == (0, 0)
+    assert fast.frames_skipped == 150 - fast.frames_shown > 0
+    assert slow.frames_skipped == 0
+    # 18 ticks until the first frame; in the hole, all ticks but those of the first two periods.
+    assert slow.ticks_missing == pytest.approx(18 + 36 - 2, abs=2)
+    assert slow.frames_shown + slow.ticks_repeated + slow.ticks_missing == report.ticks
