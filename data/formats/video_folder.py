@@ -8,7 +8,7 @@ from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
 from fsd.data.clip_streams import camera_streams
 from fsd.data.ego import EgoTrack, load_commands, load_ego
-from fsd.data.errors import RigError
+from fsd.data.errors import ClipError, RigError
 from fsd.data.formats.gps_track import find_gps_track
 from fsd.data.formats.make_clip import make_clip
 from fsd.data.formats.recording_format import Match
@@ -30,8 +30,8 @@ class VideoFolder:
             return Match("one video", (path,))
         if (path / "rig.json").exists():
             return Match("a folder with rig.json", (path,))
-        clips = clips_below(path)
-        if clips == [path] or not clips:
+        clips = [] if _names_cameras(path) else clips_below(path)
+        if clips in ([], [path]):
             return Match("a folder of videos", (path,))
         return Match(f"{len(clips)} folders of videos", tuple(clips))
 
@@ -68,6 +68,15 @@ class VideoFolder:
             commands=load_commands(command_path) if path.is_dir() and command_path.exists() else None,
             steering=_steering(files),
         )
+
+
+def _names_cameras(folder: Path) -> bool:
+    """Whether the videos of a folder, or the folders in it, are named after cameras."""
+    try:
+        find_videos(folder)
+    except ClipError:
+        return False
+    return True
 
 
 def _files(path: Path, folder: Path, cameras: Mapping[str, Path] | None) -> RecordingFiles:
