@@ -79,7 +79,7 @@ def tiles(summary: ReplaySummary) -> list[Markup]:
 def _plan_error_tile(scores: PlanScores | None, charged: LatencyChargedScores | None) -> Markup:
     for horizon in ("3s", "2s", "1s"):
         key = f"ade_{horizon}_m"
-        if scores and charged and key in scores.network:
+        if scores and charged and key in scores.network and key in scores.constant_velocity:
             note = f"constant velocity {scores.constant_velocity[key]:.2f}"
             cost_m = charged.network.get(f"latency_cost_{horizon}_m")
             if cost_m is not None:

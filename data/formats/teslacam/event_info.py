@@ -26,7 +26,7 @@ def load_event_info(folder: Path) -> EventInfo | None:
     """`event.json` of an event folder; None where there is none that can be read (an encrypted one cannot)."""
     try:
         content = json.loads((folder / "event.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(content, dict):
         return None

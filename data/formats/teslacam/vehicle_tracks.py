@@ -132,6 +132,8 @@ def _ego(
         yaw = yaw + check.rotation_rad
         path_m = integrated_path(timestamp_ns, speed_mps, yaw, gps_m)
         check = check_with_gps(path_m, gps_m)
+    if not np.isfinite(speed_mps).any():
+        path_m = np.full_like(path_m, np.nan)  # a path of unknown speed is none, and not a car that stands
     notes = [
         f"The yaw rate is the change of heading over the last {window_ns / SECOND_NS:.1f} s; below 1 m/s and without "
         f"heading it comes from the steering wheel, for a steering ratio of {TESLA_MODEL_3.ratio:g} and a wheelbase of "
