@@ -28,7 +28,7 @@ from fsd.data.simulator.record import _ego_row, _video_images
 from fsd.data.simulator.rendering.camera_view import draw_world, load_world
 from fsd.data.simulator.rendering.renderer import Renderer
 from fsd.data.simulator.scenarios import build_world
-from fsd.data.standard_rigs import _MOUNTING, canonical_rig, pinhole_for
+from fsd.data.standard_rigs import CANONICAL, canonical_rig, pinhole_for
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish
@@ -41,7 +41,7 @@ def perturbed_rig(seed: int, size: tuple[int, int]) -> Rig:
     rng = np.random.default_rng([seed, 18])
     cameras = []
     for camera in canonical_rig(*size).cameras:
-        translation_m, yaw_deg, pitch_deg, hfov_deg = _MOUNTING[camera.name]
+        translation_m, yaw_deg, pitch_deg, hfov_deg = CANONICAL[camera.name]
         yaw_deg += rng.uniform(-YAW_PITCH_ERROR_DEG, YAW_PITCH_ERROR_DEG)
         pitch_deg += rng.uniform(-YAW_PITCH_ERROR_DEG, YAW_PITCH_ERROR_DEG)
         focal = math.tan(math.radians(hfov_deg) / 2) / (1 + rng.uniform(-FOCAL_ERROR, FOCAL_ERROR))

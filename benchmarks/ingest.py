@@ -8,6 +8,7 @@ are dropped. Both alternate in one process. Every image carries its number in it
 """
 
 import argparse
+import queue
 import sys
 import tempfile
 import threading
@@ -96,12 +97,18 @@ def compare(clip: Clip, workers: int, repeats: int) -> tuple[list[Rate], list[Ra
 
 
 def bare_decode(clip: Clip, workers: int) -> int:
-    """Decode the files one after the other in `workers` threads and drop the images; returns their number."""
-    paths = [stream.path for stream in clip.streams if stream is not None]
+    """Decode the files in `workers` threads, the largest first, and drop the images; returns their number."""
+    paths: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    for path in sorted(clip.files, key=lambda path: -path.stat().st_size):
+        paths.put(path)
     counts = [0] * workers
 
     def decode(worker: int) -> None:
-        for path in paths[worker::workers]:
+        while True:
+            try:
+                path = paths.get_nowait()
+            except queue.Empty:
+                return
             with av.open(str(path)) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "SLICE"

@@ -12,14 +12,11 @@ The bit rate of HW3 is that of real clips; that of HW4 is assumed to grow with t
 import argparse
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-
-import av
 
 from fsd.data.clip import Clip
 from fsd.data.frame_source import FrameSource
@@ -30,6 +27,7 @@ from fsd.replay.replay import replay
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish, spread
+from ingest import bare_decode
 from teslacam_events import FAULTS, HW4_CAMERAS, SMALL_HW4, EventForm, time_ms_in, write_event
 
 HW3_PX, HW4_FRONT_PX, HW4_OTHER_PX = (1280, 960), (2896, 1876), (1448, 938)
@@ -120,12 +118,12 @@ def check_event(clip: Clip) -> Check:
 
 def measure(name: str, clip: Clip, folder: Path, repeats: int) -> dict[str, float]:
     """Times real time of a replay, and its share of bare decode, alternately."""
-    pictures = bare_decode(clip)
+    pictures = bare_decode(clip, WORKERS)
     drive_s = pictures / len([stream for stream in clip.streams if stream]) / float(RATE_HZ)
     bare, replayed = [], []
     for _ in range(repeats):
         started_s = time.perf_counter()
-        bare_decode(clip)
+        bare_decode(clip, WORKERS)
         bare.append(drive_s / (time.perf_counter() - started_s))
         with tempfile.TemporaryDirectory() as out:
             config = ReplayConfig(clip=folder, out=Path(out), overlay=False, mcap=False, decode_workers=WORKERS)
@@ -137,32 +135,6 @@ def measure(name: str, clip: Clip, folder: Path, repeats: int) -> dict[str, floa
         f"bare_decode_{name}": round(median(bare), 3),
         f"over_bare_decode_{name}": round(median(ratios), 3),
     }
-
-
-def bare_decode(clip: Clip) -> int:
-    """Decode the files in `WORKERS` threads and drop the pictures; returns their number."""
-    paths = sorted(clip.files, key=lambda path: -path.stat().st_size)
-    counts = [0] * WORKERS
-
-    def decode(worker: int) -> None:
-        while True:
-            try:
-                path = paths.pop(0)
-            except IndexError:
-                return
-            with av.open(str(path)) as container:
-                stream = container.streams.video[0]
-                stream.thread_type = "SLICE"
-                stream.codec_context.thread_count = 1
-                for packet in container.demux(stream):
-                    counts[worker] += len(packet.decode())
-
-    threads = [threading.Thread(target=decode, args=(worker,)) for worker in range(WORKERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts)
 
 
 if __name__ == "__main__":

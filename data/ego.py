@@ -102,6 +102,11 @@ class CommandTrack:
         return self.commands[row] if row >= 0 else "none"
 
 
+def yaw_rad_of(qw: np.ndarray, qx: np.ndarray, qy: np.ndarray, qz: np.ndarray) -> np.ndarray:
+    """Heading of the x axis about z, left positive, of unit quaternions; rad, (n,)."""
+    return np.asarray(np.arctan2(2 * (qw * qz + qx * qy), 1 - 2 * (qy * qy + qz * qz)))
+
+
 def load_ego(path: Path) -> EgoTrack:
     """Read `ego.parquet`: `t_ns` and any of `EGO_COLUMNS`.
 
@@ -112,14 +117,13 @@ def load_ego(path: Path) -> EgoTrack:
     table = read_parquet(path, "t_ns")
     timestamp_ns = _rising_times(path, table)
     columns = {name: _float_column(path, table, name, len(timestamp_ns)) for name in EGO_COLUMNS}
-    qw, qx, qy, qz = (columns[name] for name in ("qw", "qx", "qy", "qz"))
     return EgoTrack(
         timestamp_ns=timestamp_ns,
         speed_mps=columns["v_mps"],
         yaw_rate_rps=columns["yaw_rate_rps"],
         x_m=columns["x"],
         y_m=columns["y"],
-        yaw_rad=np.arctan2(2 * (qw * qz + qx * qy), 1 - 2 * (qy * qy + qz * qz)),
+        yaw_rad=yaw_rad_of(*(columns[name] for name in ("qw", "qx", "qy", "qz"))),
     )
 
 

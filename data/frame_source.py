@@ -12,18 +12,16 @@ from typing import Self
 from fsd.data.cadence import Cadence, tick_phase_ns
 from fsd.data.camera_cursor import CameraCursor, Stopped, overdue_ns
 from fsd.data.clip import Clip
-from fsd.data.clock import SECOND_NS, tick_count
+from fsd.data.clock import tick_count
 from fsd.data.decode_worker import Block, DecodeWorker, Run
 from fsd.data.errors import ClipError
 from fsd.data.frame_merger import FrameMerger
 from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, TICK_NS, Frame, FrameSet
+from fsd.data.stretches import MAX_HOLE_NS, stretches_ns
 from fsd.data.sync_report import CameraCounters, RunStart, SyncReport
 
 BLOCK_TICKS = 4
 """A worker decodes one camera for this many ticks, then the next: the decoder's data stay in the cache."""
-
-MAX_HOLE_NS = 2 * SECOND_NS
-"""Where no camera has a frame for longer than this, a new run begins."""
 
 MAX_LOOKAHEAD_TICKS = 48
 """Well below `MAX_HOLE_NS`: what was decoded ahead when a hole is found then holds no frame from behind it."""
@@ -105,16 +103,10 @@ class FrameSource:
     def expected_ticks(self) -> int | None:
         """Number of ticks by the headers of the files; None where they do not state it. For progress bars."""
         limit = None if self._end_tick is None else self._end_tick - self._start_tick
-        spans = sorted(span for stream in self._streams.values() for span in stream.spans_ns)
         if not all(stream.spans_ns for stream in self._streams.values()):
             return limit
-        total, (start_ns, end_ns) = 0, spans[0]
-        for next_start_ns, next_end_ns in spans:
-            if next_start_ns - end_ns > MAX_HOLE_NS:
-                total += tick_count(start_ns, end_ns)
-                start_ns, end_ns = next_start_ns, next_end_ns
-            end_ns = max(end_ns, next_end_ns)
-        ticks = max(0, total + tick_count(start_ns, end_ns) - self._start_tick)
+        ticks = sum(tick_count(*stretch_ns) for stretch_ns in stretches_ns(self._streams.values()))
+        ticks = max(0, ticks - self._start_tick)
         return ticks if limit is None else min(ticks, limit)
 
     def __enter__(self) -> Self:

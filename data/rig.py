@@ -79,6 +79,24 @@ class Pose(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return pose
 
     @classmethod
+    def from_matrix(cls, matrix: np.ndarray) -> "Pose":
+        """The pose of a (4, 4) transform, whose rotation may be off by rounding; qw is not negative."""
+        xx, xy, xz, yx, yy, yz, zx, zy, zz = matrix[:3, :3].ravel().tolist()
+        symmetric = np.array(
+            [
+                [xx + yy + zz, zy - yz, xz - zx, yx - xy],
+                [zy - yz, xx - yy - zz, yx + xy, xz + zx],
+                [xz - zx, yx + xy, yy - xx - zz, zy + yz],
+                [yx - xy, xz + zx, zy + yz, zz - xx - yy],
+            ]
+        )
+        # The eigenvector of the largest eigenvalue (Bar-Itzhack, 2000); stable for every rotation.
+        vector = np.linalg.eigh(symmetric)[1][:, -1]
+        w, x, y, z = (vector if vector[0] >= 0 else -vector).tolist()
+        tx, ty, tz = matrix[:3, 3].tolist()
+        return cls(translation_m=(tx, ty, tz), rotation_wxyz=(w, x, y, z))
+
+    @classmethod
     def looking(cls, translation_m: tuple[float, float, float], yaw_deg: float, pitch_deg: float) -> "Pose":
         """The pose of a camera without roll, looking along `yaw_deg` (left positive) and `pitch_deg` (up positive)."""
         half_yaw, half_pitch = math.radians(yaw_deg) / 2, -math.radians(pitch_deg) / 2

@@ -253,10 +253,9 @@ def corrected_camera(camera: Camera, mounting: Mounting) -> Camera:
         scaled = msgspec.structs.replace(lens, angle_to_radius_px=tuple(c * zoom for c in lens.angle_to_radius_px))
     else:
         scaled = msgspec.structs.replace(lens, fx_px=lens.fx_px * zoom, fy_px=lens.fy_px * zoom)
-    pose = Pose(
-        translation_m=camera.ego_from_camera.translation_m, rotation_wxyz=_quaternion(mounting.rotation(camera))
-    )
-    return msgspec.structs.replace(camera, intrinsics=scaled, ego_from_camera=pose)
+    pose = camera.ego_from_camera.matrix()
+    pose[:3, :3] = mounting.rotation(camera)
+    return msgspec.structs.replace(camera, intrinsics=scaled, ego_from_camera=Pose.from_matrix(pose))
 
 
 def direction_deg(camera: Camera) -> tuple[float, float]:
@@ -271,20 +270,3 @@ def hfov_deg(camera: Camera) -> float:
     left, right = rays(camera, np.array([[-0.5, middle], [camera.width_px - 0.5, middle]]))
     axis = np.array([0.0, 0.0, 1.0])
     return float(sum(math.degrees(math.acos(float(np.clip(side @ axis, -1, 1)))) for side in (left, right)))
-
-
-def _quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
-    """qw, qx, qy, qz of a rotation matrix, qw not negative."""
-    # The eigenvector of the largest eigenvalue (Bar-Itzhack, 2000); stable for every rotation.
-    xx, xy, xz, yx, yy, yz, zx, zy, zz = rotation.ravel()
-    symmetric = np.array(
-        [
-            [xx - yy - zz, xy + yx, xz + zx, zy - yz],
-            [xy + yx, yy - xx - zz, yz + zy, xz - zx],
-            [xz + zx, yz + zy, zz - xx - yy, yx - xy],
-            [zy - yz, xz - zx, yx - xy, xx + yy + zz],
-        ]
-    )
-    x, y, z, w = np.linalg.eigh(symmetric)[1][:, -1]
-    sign = 1.0 if w >= 0 else -1.0
-    return sign * float(w), sign * float(x), sign * float(y), sign * float(z)

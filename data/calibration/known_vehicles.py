@@ -8,21 +8,10 @@ images. `fsd calibrate` replaces what it can measure.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import Camera, Pose, Rig, VehicleSpec
-from fsd.data.standard_rigs import pinhole_for
-
-
-class AssumedCamera(NamedTuple):
-    """Translation in metres, yaw (left positive) and pitch (up positive), horizontal field of view; all assumed."""
-
-    translation_m: tuple[float, float, float]
-    yaw_deg: float
-    pitch_deg: float
-    hfov_deg: float
-
+from fsd.data.rig import Rig
+from fsd.data.standard_rigs import VEHICLE, AssumedCamera
 
 TESLA: dict[str, AssumedCamera] = {
     "front_main": AssumedCamera((1.85, 0.0, 1.30), 0.0, -1.0, 50.0),
@@ -32,7 +21,7 @@ TESLA: dict[str, AssumedCamera] = {
     "right_repeater": AssumedCamera((2.30, -0.95, 0.90), -145.0, -4.0, 75.0),
     "rear": AssumedCamera((-0.85, 0.0, 0.90), 180.0, -10.0, 110.0),
 }
-"""The cameras that TeslaCam records; HW3 leaves out the pillars."""
+"""The cameras that TeslaCam records, all assumed; HW3 leaves out the pillars."""
 
 
 def known_rig(sizes: Mapping[str, tuple[int, int]]) -> Rig:
@@ -43,16 +32,5 @@ def known_rig(sizes: Mapping[str, tuple[int, int]]) -> Rig:
             left out.
     """
     is_hw4 = not {"left_pillar", "right_pillar"}.isdisjoint(sizes)
-    cameras = [
-        Camera(
-            name=name,
-            width_px=sizes[name][0],
-            height_px=sizes[name][1],
-            intrinsics=pinhole_for(*sizes[name], TESLA[name].hfov_deg),
-            ego_from_camera=Pose.looking(TESLA[name].translation_m, TESLA[name].yaw_deg, TESLA[name].pitch_deg),
-        )
-        for name in CAMERAS
-        if name in sizes and name in TESLA
-    ]
-    vehicle = VehicleSpec(length_m=4.7, width_m=1.85, height_m=1.45, wheelbase_m=2.875, rear_overhang_m=0.95)
-    return Rig(name=f"Tesla HW{4 if is_hw4 else 3}", cameras=tuple(cameras), vehicle=vehicle)
+    cameras = tuple(TESLA[name].camera(name, *sizes[name]) for name in CAMERAS if name in sizes and name in TESLA)
+    return Rig(name=f"Tesla HW{4 if is_hw4 else 3}", cameras=cameras, vehicle=VEHICLE)

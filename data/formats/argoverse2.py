@@ -17,9 +17,8 @@ import numpy as np
 
 from fsd.data.camera_names import canonical_name
 from fsd.data.clip import Clip
-from fsd.data.ego import EgoTrack
+from fsd.data.ego import EgoTrack, yaw_rad_of
 from fsd.data.errors import ClipError, RigError
-from fsd.data.formats.derived_motion import yaw_rad_of
 from fsd.data.formats.make_clip import make_clip
 from fsd.data.formats.pose_track import ego_track_of_poses
 from fsd.data.formats.recording_format import Match

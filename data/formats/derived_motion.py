@@ -32,11 +32,6 @@ def newest_values(timestamp_ns: np.ndarray, values: np.ndarray, at_ns: np.ndarra
     return newest
 
 
-def yaw_rad_of(qw: np.ndarray, qx: np.ndarray, qy: np.ndarray, qz: np.ndarray) -> np.ndarray:
-    """Heading of the x axis about z, left positive, of unit quaternions; rad, (n,)."""
-    return np.arctan2(2 * (qw * qz + qx * qy), 1 - 2 * (qy * qy + qz * qz))
-
-
 def enu_from_ecef(position_m: np.ndarray) -> np.ndarray:
     """(3, 3) rotation of earth-centred, earth-fixed vectors to east, north, up at a position (3,) in metres."""
     x, y, z = position_m

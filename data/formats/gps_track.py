@@ -14,6 +14,7 @@ from fsd.data.clock import SECOND_NS
 from fsd.data.ego import EgoTrack
 from fsd.data.errors import ClipError
 from fsd.data.formats.gps_files import TRACK_SUFFIXES, GpsFixes, read_fixes
+from fsd.data.formats.local_frame import LocalFrame
 from fsd.data.video_probe import probe
 
 ROW_NS = 100_000_000
@@ -31,7 +32,6 @@ STANDING_MPS = 1.0
 _MAX_YAW_RATE_RPS = 1.5
 _QUARTER_HOUR_NS = 900 * SECOND_NS
 _MAX_ZONE_NS = 14 * 3600 * SECOND_NS
-_EQUATOR_M, _FLATTENING = 6_378_137.0, 1 / 298.257223563  # WGS 84
 
 
 @dataclass(frozen=True)
@@ -177,13 +177,10 @@ def _headings(fixes: GpsFixes, x_m: np.ndarray, y_m: np.ndarray, speed_mps: np.n
 
 
 def _metric(fixes: GpsFixes) -> tuple[np.ndarray, np.ndarray]:
-    """East and north of the first fix, in m, on the plane that touches the WGS 84 ellipsoid there."""
-    latitude, longitude = np.radians(fixes.latitude_deg), np.radians(fixes.longitude_deg)
-    e2 = _FLATTENING * (2 - _FLATTENING)
-    root = np.sqrt(1 - e2 * np.sin(latitude[0]) ** 2)
-    meridian_m, normal_m = _EQUATOR_M * (1 - e2) / root**3, _EQUATOR_M / root
-    east = np.mod(longitude - longitude[0] + np.pi, 2 * np.pi) - np.pi
-    return east * normal_m * np.cos(latitude[0]), (latitude - latitude[0]) * meridian_m
+    """East and north of the first fix, in m."""
+    frame = LocalFrame(float(fixes.latitude_deg[0]), float(fixes.longitude_deg[0]))
+    x_m, y_m = frame.metres(fixes.latitude_deg, fixes.longitude_deg).T
+    return x_m, y_m
 
 
 def _reachable(x_m: np.ndarray, y_m: np.ndarray, times_s: np.ndarray, a: int, b: int) -> bool:

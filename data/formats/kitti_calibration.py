@@ -84,7 +84,7 @@ class KittiCalibration:
                 cy_px=float(matrix[1, 2]),
                 distortion=distortion,
             ),
-            ego_from_camera=pose_of_matrix(self.ego_from_imu @ np.linalg.inv(camera_from_imu)),
+            ego_from_camera=Pose.from_matrix(self.ego_from_imu @ np.linalg.inv(camera_from_imu)),
         )
 
     def _values(self, key: str, count: int) -> np.ndarray:
@@ -116,23 +116,6 @@ def rigid(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
     transform = np.eye(4)
     transform[:3, :3], transform[:3, 3] = np.reshape(rotation, (3, 3)), np.reshape(translation, 3)
     return transform
-
-
-def pose_of_matrix(matrix: np.ndarray) -> Pose:
-    """The pose of a (4, 4) transform; its rotation may be off by rounding."""
-    r = matrix[:3, :3]
-    # The eigenvector of the largest eigenvalue of this symmetric matrix is the quaternion x, y, z, w (Bar-Itzhack).
-    k = np.array(
-        [
-            [r[0, 0] - r[1, 1] - r[2, 2], r[1, 0] + r[0, 1], r[2, 0] + r[0, 2], r[2, 1] - r[1, 2]],
-            [r[1, 0] + r[0, 1], r[1, 1] - r[0, 0] - r[2, 2], r[2, 1] + r[1, 2], r[0, 2] - r[2, 0]],
-            [r[2, 0] + r[0, 2], r[2, 1] + r[1, 2], r[2, 2] - r[0, 0] - r[1, 1], r[1, 0] - r[0, 1]],
-            [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], np.trace(r)],
-        ]
-    )
-    x, y, z, w = np.linalg.eigh(k / 3)[1][:, -1].tolist()
-    tx, ty, tz = matrix[:3, 3].tolist()
-    return Pose(translation_m=(tx, ty, tz), rotation_wxyz=(w, x, y, z))
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

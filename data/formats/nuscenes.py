@@ -23,9 +23,8 @@ import numpy as np
 
 from fsd.data.camera_names import canonical_name
 from fsd.data.clip import Clip
-from fsd.data.ego import EgoTrack
+from fsd.data.ego import EgoTrack, yaw_rad_of
 from fsd.data.errors import ClipError, RigError
-from fsd.data.formats.derived_motion import yaw_rad_of
 from fsd.data.formats.fragment import split_fragment, with_fragment
 from fsd.data.formats.make_clip import make_clip
 from fsd.data.formats.pose_track import ego_track_of_poses

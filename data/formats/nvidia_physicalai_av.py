@@ -22,9 +22,9 @@ from fsd.data.cadence import measure_cadence
 from fsd.data.camera_names import canonical_name, fov_deg_in_name
 from fsd.data.clip import Clip
 from fsd.data.clock import Timestamps, check_rising, floor_ns, integer_column, read_parquet
-from fsd.data.ego import EgoTrack
+from fsd.data.ego import EgoTrack, yaw_rad_of
 from fsd.data.errors import ClipError, ClockError, RigError
-from fsd.data.formats.derived_motion import backward_rate, yaw_rad_of
+from fsd.data.formats.derived_motion import backward_rate
 from fsd.data.formats.fragment import split_fragment, with_fragment
 from fsd.data.formats.make_clip import make_clip
 from fsd.data.formats.recording_format import Match

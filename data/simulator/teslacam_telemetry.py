@@ -2,7 +2,7 @@
 
 import math
 
-from fsd.data.formats.teslacam.local_frame import LocalFrame
+from fsd.data.formats.local_frame import LocalFrame
 from fsd.data.formats.teslacam.steering_fit import TESLA_MODEL_3
 from fsd.data.formats.teslacam.telemetry_message import DRIVE, TelemetryMessage
 from fsd.data.simulator.traffic.dynamics import MAX_ACCELERATION_MPS2

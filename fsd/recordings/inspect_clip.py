@@ -1,5 +1,6 @@
 """What a recording holds and what has to be assumed, from headers and tables alone."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -9,11 +10,11 @@ from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
 from fsd.data.ego import STALE_NS
-from fsd.data.frame_source import MAX_HOLE_NS
 from fsd.data.frames import CAMERAS
 from fsd.data.open_clip import detect, open_clip
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Camera, Pinhole
+from fsd.data.stretches import stretches_ns
 
 
 class CameraFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,8 +83,8 @@ def inspect_clip(path: Path, options: CameraOptions | None = None) -> InspectSum
     """
     _, match = detect(path)
     clip = open_clip(path, options)
-    spans = sorted(span for stream in clip.streams if stream is not None for span in stream.spans_ns)
-    start_ns = spans[0][0] if spans else 0
+    stretches = stretches_ns(stream for stream in clip.streams if stream is not None)
+    start_ns = stretches[0][0] if stretches else 0
     cameras = tuple(_camera(stream, clip.rig.camera(stream.name), start_ns) for stream in clip.streams if stream)
     return InspectSummary(
         name=clip.name,
@@ -91,8 +92,8 @@ def inspect_clip(path: Path, options: CameraOptions | None = None) -> InspectSum
         reason=match.reason,
         cameras=cameras,
         missing_cameras=tuple(name for name, stream in zip(CAMERAS, clip.streams, strict=True) if stream is None),
-        length_s=round((max(end for _, end in spans) - start_ns) / SECOND_NS, 3) if spans else None,
-        holes=_holes(spans),
+        length_s=round((stretches[-1][1] - start_ns) / SECOND_NS, 3) if stretches else None,
+        holes=_holes(stretches),
         calibration="assumed" if clip.rig_is_assumed else clip.rig.name,
         ego=_ego(clip),
         commands=None if clip.commands is None else ", ".join(sorted(set(clip.commands.commands))),
@@ -128,14 +129,14 @@ def _camera(stream: CameraStream, camera: Camera | None, start_ns: int) -> Camer
     )
 
 
-def _holes(spans: list[tuple[int, int]]) -> tuple[HoleFacts, ...]:
-    holes, newest_ns = [], spans[0][1] if spans else 0
-    for start_ns, end_ns in spans:
-        if start_ns - newest_ns > MAX_HOLE_NS:
-            edges = ((ns - spans[0][0]) / SECOND_NS for ns in (newest_ns, start_ns))
-            holes.append(HoleFacts(**dict(zip(("start_s", "end_s"), (round(edge, 3) for edge in edges), strict=True))))
-        newest_ns = max(newest_ns, end_ns)
-    return tuple(holes)
+def _holes(stretches: list[tuple[int, int]]) -> tuple[HoleFacts, ...]:
+    def since_start_s(ns: int) -> float:
+        return round((ns - stretches[0][0]) / SECOND_NS, 3)
+
+    return tuple(
+        HoleFacts(start_s=since_start_s(end_ns), end_s=since_start_s(start_ns))
+        for (_, end_ns), (start_ns, _) in pairwise(stretches)
+    )
 
 
 def _ego(clip: Clip) -> str | None:

@@ -8,10 +8,10 @@ from markupsafe import Markup
 
 from fsd.data import camera_model
 from fsd.data.frames import CAMERAS
-from fsd.data.rig import Camera, Rig, VehicleSpec
+from fsd.data.rig import Camera, Rig
+from fsd.data.standard_rigs import VEHICLE
 from fsd.html.svg import element
 
-USUAL_VEHICLE = VehicleSpec(length_m=4.7, width_m=1.85, height_m=1.45, wheelbase_m=2.875, rear_overhang_m=0.95)
 WEDGE_M = {"front_narrow": 9.0, "front_main": 7.6, "front_wide": 6.2}
 USUAL_WEDGE_M = 5.4
 LABEL_SIDE = {"front_wide": 0.62, "front_main": -0.55}
@@ -28,7 +28,7 @@ def draw_rig(rig: Rig, present: Collection[str]) -> Markup:
     Args:
         rig: described or assumed; present: names of the cameras that have a video.
     """
-    vehicle = rig.vehicle or USUAL_VEHICLE
+    vehicle = rig.vehicle or VEHICLE
     wedges, names = [], []
     for name in CAMERAS:
         camera = rig.camera(name)

@@ -6,7 +6,7 @@ Source: foxglove schemas (docs.foxglove.dev/docs/visualization/message-schemas),
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,6 +122,16 @@ def decoded(index: McapIndex, topic: str, damaged: Callable[[], None] = _nothing
             damaged()
             continue
         yield Message(content, raw.log_time_ns)
+
+
+def decoded_in(indexes: Iterable[McapIndex], topic: str) -> Iterator[Message]:
+    """The messages of one topic in several files, one after the other; what cannot be read is left out.
+
+    Raises:
+        ClipError: as `decoded`.
+    """
+    for index in indexes:
+        yield from decoded(index, topic)
 
 
 def last_decoded(index: McapIndex, topic: str) -> Message | None:

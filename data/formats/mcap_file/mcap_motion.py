@@ -6,15 +6,15 @@ Source: nav_msgs/Odometry (pose in `header.frame_id`, twist in `child_frame_id`)
 `body_frame_id`), geometry_msgs/TwistStamped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fsd.data.driving_mode import DRIVING_MODES, DrivingModeTrack
-from fsd.data.ego import COMMANDS, CommandTrack, EgoTrack
+from fsd.data.ego import COMMANDS, CommandTrack, EgoTrack, yaw_rad_of
 from fsd.data.formats.mcap_file.mcap_index import McapIndex
-from fsd.data.formats.mcap_file.mcap_messages import FSD_EGO, ODOMETRY, TRANSFORMS, TWIST, Message, decoded, find
+from fsd.data.formats.mcap_file.mcap_messages import FSD_EGO, ODOMETRY, TRANSFORMS, TWIST, Message, decoded_in, find
 
 Indexes = tuple[McapIndex, ...]
 
@@ -41,7 +41,7 @@ def _of_replay(indexes: Indexes, topic: str, kinds: Mapping[str, str]) -> dict[s
     """From `drive.mcap`: one row per tick."""
     poses: dict[int, tuple[float, float, float]] = {}
     if kinds.get("/tf") == TRANSFORMS:
-        for message in _all(indexes, "/tf"):
+        for message in decoded_in(indexes, "/tf"):
             for each in find(message.content, "transforms") or ():
                 if find(each, "parent_frame_id") == "world" and find(each, "child_frame_id") == "ego":
                     x_m, y_m = (float(find(each, f"translation.{axis}") or 0) for axis in "xy")
@@ -49,7 +49,7 @@ def _of_replay(indexes: Indexes, topic: str, kinds: Mapping[str, str]) -> dict[s
     rows: list[tuple[float, ...]] = []
     commands: list[tuple[int, str]] = []
     modes: list[tuple[int, str]] = []
-    for message in _all(indexes, topic):
+    for message in decoded_in(indexes, topic):
         speed_mps, yaw_rate_rps = (_number(message.content.get(name)) for name in ("speed_mps", "yaw_rate_rps"))
         pose = poses.get(message.log_time_ns, (np.nan,) * 3)
         rows.append((message.log_time_ns, speed_mps, yaw_rate_rps, *pose))
@@ -70,7 +70,7 @@ def _of_replay(indexes: Indexes, topic: str, kinds: Mapping[str, str]) -> dict[s
 
 def _odometry(indexes: Indexes, topic: str, notes: list[str]) -> EgoTrack | None:
     rows = []
-    for message in _all(indexes, topic):
+    for message in decoded_in(indexes, topic):
         pose = find(message.content, "pose.pose", "pose")
         x_m, y_m = (_number(find(pose, f"position.{axis}")) for axis in "xy")
         speed_mps = _number(find(message.content, "twist.twist.linear.x", "linear_velocity.x"))
@@ -90,7 +90,7 @@ def _odometry(indexes: Indexes, topic: str, notes: list[str]) -> EgoTrack | None
 
 def _twist(indexes: Indexes, topic: str, notes: list[str]) -> EgoTrack | None:
     rows = []
-    for message in _all(indexes, topic):
+    for message in decoded_in(indexes, topic):
         speed_mps = _number(find(message.content, "twist.linear.x"))
         rows.append((_time_ns(message), speed_mps, _number(find(message.content, "twist.angular.z")), 0.0, 0.0, 0.0))
     ego = _track(rows)
@@ -134,9 +134,4 @@ def _number(value: Any) -> float:
 
 def _yaw_rad(rotation: Any) -> float:
     x, y, z, w = (float(find(rotation, axis) or 0) for axis in "xyzw")
-    return float(np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)))
-
-
-def _all(indexes: Indexes, topic: str) -> Iterator[Message]:
-    for index in indexes:
-        yield from decoded(index, topic)
+    return float(yaw_rad_of(*np.array([w, x, y, z])[:, None])[0])

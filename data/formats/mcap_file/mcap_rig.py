@@ -5,7 +5,7 @@ Source: sensor_msgs/CameraInfo and foxglove.CameraCalibration (K, D, P and the n
 y left, z up) and optical frames (z forward, x right, y down); REP 105 for frames.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -14,7 +14,15 @@ import msgspec
 import numpy as np
 
 from fsd.data.formats.mcap_file.mcap_index import McapIndex
-from fsd.data.formats.mcap_file.mcap_messages import CALIBRATION, TRANSFORM, TRANSFORMS, Message, decoded, find, numbers
+from fsd.data.formats.mcap_file.mcap_messages import (
+    CALIBRATION,
+    TRANSFORM,
+    TRANSFORMS,
+    Message,
+    decoded_in,
+    find,
+    numbers,
+)
 from fsd.data.formats.mcap_file.mcap_stream import McapStream
 from fsd.data.formats.mcap_file.topic_names import camera_of_topic
 from fsd.data.rig import Camera, Fisheye, FTheta, Pinhole, Pose, Rig
@@ -123,7 +131,7 @@ def _calibrations(
     """Camera -> the first calibration message whose topic or frame is the camera's."""
     found: dict[str, Message] = {}
     for topic, kind in kinds.items():
-        message = next(_all(indexes, topic), None) if kind == CALIBRATION else None
+        message = next(decoded_in(indexes, topic), None) if kind == CALIBRATION else None
         if message is None:
             continue
         by_folder = [name for name, each in sources.items() if _folder(each.stream.topic) == _folder(topic)]
@@ -173,7 +181,7 @@ def _frame_tree(indexes: tuple[McapIndex, ...], kinds: Mapping[str, str]) -> Fra
     frames: Frames = {}
     topics = [topic for topic, kind in kinds.items() if kind in (TRANSFORM, TRANSFORMS)]
     for topic in sorted(topics, key=lambda topic: "static" not in topic):
-        messages = _all(indexes, topic)
+        messages = decoded_in(indexes, topic)
         for message in messages if "static" in topic else islice(messages, _MOVING_MESSAGES):
             listed = find(message.content, "transforms")
             for each in [message.content] if kinds[topic] == TRANSFORM else listed or ():
@@ -217,31 +225,7 @@ def _pose(name: str, frame_id: str, frames: Frames, notes: list[str]) -> Pose | 
         notes.append(f"{name}: its frame {frame_id} has z up, so x is taken as the optical axis.")
         matrix = matrix @ _OPTICAL
     try:
-        return Pose(
-            translation_m=tuple(map(float, matrix[:3, 3])),  # type: ignore[arg-type]
-            rotation_wxyz=_quaternion(matrix[:3, :3]),
-        )
+        return Pose.from_matrix(matrix)
     except ValueError as error:
         notes.append(f"{name}: its pose is left out ({error}).")
         return None
-
-
-def _quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
-    """w, x, y, z of a rotation matrix, w not negative: the eigenvector of Bar-Itzhack's symmetric matrix (2000)."""
-    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation.tolist()
-    symmetric = np.array(
-        [
-            [xx + yy + zz, zy - yz, xz - zx, yx - xy],
-            [zy - yz, xx - yy - zz, yx + xy, xz + zx],
-            [xz - zx, yx + xy, yy - xx - zz, zy + yz],
-            [yx - xy, xz + zx, zy + yz, zz - xx - yy],
-        ]
-    )
-    vector = np.linalg.eigh(symmetric)[1][:, -1]
-    w, x, y, z = (vector if vector[0] >= 0 else -vector).tolist()
-    return w, x, y, z
-
-
-def _all(indexes: tuple[McapIndex, ...], topic: str) -> Iterator[Message]:
-    for index in indexes:
-        yield from decoded(index, topic)

@@ -3,15 +3,13 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from fsd.data.errors import ClipError
 from fsd.data.formats.teslacam.event import OpenedEvent, open_event
 from fsd.data.formats.teslacam.event_files import EventFiles, find_events
 from fsd.data.formats.teslacam.event_info import load_event_info
 from fsd.data.formats.teslacam.teslacam_format import telemetry_of
-from fsd.data.frame_source import MAX_HOLE_NS
 from fsd.data.frames import CAMERAS
+from fsd.data.stretches import stretches_ns
 
 
 @dataclass(frozen=True)
@@ -59,22 +57,16 @@ def _row(files: EventFiles, reads_telemetry: bool) -> EventRow:
         event = open_event(files)
     except ClipError as error:
         return replace(row, error=str(error))
+    streams = event.streams()
     return replace(
         row,
         start=event.time_line.wall_clock.text_at(0),
-        cameras=tuple(event.streams()),
+        cameras=tuple(streams),
         drive_s=round(event.drive_s, 3),
-        runs=_runs(event),
+        runs=len(stretches_ns(streams.values())),
         telemetry_coverage=_coverage(event) if reads_telemetry else None,
         faults=tuple(f"{broken.path.name} is {broken.why}" for broken in event.broken),
     )
-
-
-def _runs(event: OpenedEvent) -> int:
-    spans = sorted(span for stream in event.streams().values() for span in stream.spans_ns)
-    ends = np.maximum.accumulate([end_ns for _, end_ns in spans])
-    starts = np.array([start_ns for start_ns, _ in spans])
-    return 1 + int((starts[1:] - ends[:-1] > MAX_HOLE_NS).sum())
 
 
 def _coverage(event: OpenedEvent) -> float:

@@ -1,5 +1,6 @@
 """TeslaCam sticks, folders, events and minutes as recordings."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from fsd.data.calibration.known_vehicles import known_rig
@@ -17,6 +18,7 @@ from fsd.data.frames import CAMERAS
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import load_rig
 from fsd.data.tesla_encryption import ADVICE, is_encrypted
+from fsd.data.video_stream import VideoStream
 from fsd.data.wall_clock import Moment
 
 _NAMED_FILES = 6
@@ -67,7 +69,7 @@ class TeslaCam:
             commands=tracks.commands,
             modes=tracks.modes,
             wall_clock=event.time_line.wall_clock,
-            moments=_moments(event),
+            moments=_moments(event, streams),
         )
 
 
@@ -108,14 +110,14 @@ def _notes(event: OpenedEvent) -> list[str]:
     return notes
 
 
-def _moments(event: OpenedEvent) -> tuple[Moment, ...]:
+def _moments(event: OpenedEvent, streams: Mapping[str, VideoStream]) -> tuple[Moment, ...]:
     """When the event was saved, placed by the local time of its first minute."""
     info = load_event_info(event.files.path) if event.files.path.is_dir() else None
     if info is None or info.saved_at is None:
         return ()
     first = event.time_line.minutes[0]
     timestamp_ns = first.start_ns + round((info.saved_at - event.files.minutes[0].stamp).total_seconds()) * SECOND_NS
-    last_ns = max(stream.end_ns or 0 for stream in event.streams().values())
+    last_ns = max(stream.end_ns or 0 for stream in streams.values())
     if not first.start_ns <= timestamp_ns <= last_ns:
         return ()  # the event was saved after its last picture, or a clock was set
     return (Moment(timestamp_ns, info.reason or "saved"),)

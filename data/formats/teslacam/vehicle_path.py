@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsd.data.clock import SECOND_NS
-from fsd.data.formats.teslacam.local_frame import LocalFrame
+from fsd.data.formats.local_frame import LocalFrame
 
 HOLE_NS = 2 * SECOND_NS
 """Over a longer hole in the telemetry there is no pose."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fsd.data.ego import EgoSample, EgoTrack
-from fsd.data.formats.teslacam.local_frame import LocalFrame
+from fsd.data.formats.local_frame import LocalFrame
 from fsd.data.formats.teslacam.telemetry import TelemetryRows
 from fsd.data.formats.teslacam.vehicle_tracks import VehicleTracks, vehicle_tracks
 

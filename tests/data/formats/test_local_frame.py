@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fsd.data.formats.teslacam.local_frame import LocalFrame
+from fsd.data.formats.local_frame import LocalFrame
 
 
 @pytest.mark.parametrize(
