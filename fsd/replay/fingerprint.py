@@ -38,7 +38,7 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
 
 
 def _recording_files(config: ReplayConfig) -> list[Path]:
-    """All files below a folder, or a video and the files of its name beside it, and those that `cameras` names.
+    """The files of a recording: all below a folder but the results, or a video, those of its name, and named cameras.
 
     Of a recording inside a data set: its pictures, and all tables of the data set.
     """
@@ -50,7 +50,8 @@ def _recording_files(config: ReplayConfig) -> list[Path]:
     folder = clip if clip.is_dir() else clip.parent
     values = config.cameras.values() if config.cameras else ()
     named = [path for value in values for path in files_named(folder, value)]
-    return sorted({path for path in (*beside, *named) if path.is_file()})
+    out = config.out.resolve()  # may lie in the folder of the recording
+    return sorted({path for path in (*beside, *named) if path.is_file() and out not in path.resolve().parents})
 
 
 def _digest(parts: Iterable[bytes]) -> str:

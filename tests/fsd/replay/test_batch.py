@@ -12,6 +12,7 @@ from fsd.data.errors import OutputError, UsageError
 from fsd.outputs.run_folder import load_run
 from fsd.replay.batch import replay_many
 from fsd.replay.config import ReplayConfig, Shard
+from fsd.replay.fingerprint import fingerprint
 
 
 @pytest.fixture
@@ -136,3 +137,15 @@ def test_a_file_in_place_of_the_result_folder_is_an_output_error(drives: list[Pa
 @pytest.mark.parametrize("option", [["--workers", "0"], ["--shard", "3/2"]])
 def test_the_options_of_a_batch_are_checked_for_a_single_recording_too(option: list[str], small_clip: Path) -> None:
     assert refused(["replay", str(small_clip), *option]) == 2
+
+
+def test_results_inside_the_recording_are_no_part_of_it(small_clip: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "drive"
+    shutil.copytree(small_clip, clip)
+    config = replace(template(tmp_path), clip=clip, out=clip / "out")
+    before = fingerprint(config)
+    (clip / "out").mkdir()
+    (clip / "out" / "plan.parquet").write_bytes(b"results")
+    assert fingerprint(config) == before
+    (clip / "notes.txt").write_bytes(b"of the recording")
+    assert fingerprint(config) != before
