@@ -71,6 +71,32 @@ class CrossCheckSummary(msgspec.Struct, frozen=True, kw_only=True):
     share_of_tick: float | None
 
 
+def describe_second(second: SecondNetworkInfo) -> str:
+    """`b100 fp32 on cpu, 2 threads`."""
+    threads = f"{second.threads} thread{'s' if second.threads != 1 else ''}"
+    return f"{' '.join(filter(None, (second.model, second.precision)))} on {second.device}, {threads}"
+
+
+def describe_cross_check(check: CrossCheckSummary) -> str:
+    """The result in one line: alarms, or how far the two networks differ; and the cost."""
+    if check.first_alarm is not None:
+        first = check.first_alarm
+        result = (
+            f"ALARM at {check.alarm_ticks} of {check.ticks} ticks, first at tick {first.tick} in {first.output} "
+            f"({first.part})"
+        )
+    elif check.is_exact:
+        result = f"the same bits at all {check.ticks} ticks"
+    else:
+        known = ((name, check.divergence.get(name)) for name in ("waypoint_3s_m", "curvature_per_m", "acceleration_mps2"))
+        apart = ", ".join(f"{each.max:.2g} {each.unit}" for _, each in known if each is not None and each.max is not None)
+        limits = "no alarm" if any(each.limit is not None for each in check.divergence.values()) else "no tolerance set"
+        result = f"{limits} at {check.ticks} ticks, at most {apart}"
+    if check.second_ms is None or check.share_of_tick is None:
+        return result
+    return f"{result}; {check.second_ms.p50:.1f} ms median, {check.share_of_tick:.0%} of the tick"
+
+
 class CrossCheckRecord:
     """Collects the divergence of every tick; grows by 52 bytes per tick."""
 

@@ -5,8 +5,9 @@ own recurrent state, so what differs was computed differently.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -93,7 +94,8 @@ class CrossCheckedPlanner:
         start_ns = time.perf_counter_ns()
         other = self.second.step(frame_set, ego, command, result.compressed)
         planned_ns = time.perf_counter_ns()
-        values, alarms = self._compare(result.plan, other.plan)
+        answers = Answer.of(self.first, result.plan), Answer.of(self.second, other.plan)
+        values, alarms = compare_answers(*answers, self.settings)
         compared_ns = time.perf_counter_ns()
         divergence = TickDivergence(values, alarms, (planned_ns - start_ns) / 1e6, (compared_ns - planned_ns) / 1e6)
         return replace(result, divergence=divergence)
@@ -102,35 +104,55 @@ class CrossCheckedPlanner:
         """Run the first network alone once more."""
         return self.first.rerun_last()
 
-    def _compare(self, plan: Plan, other: Plan) -> tuple[dict[str, float | None], tuple[Difference, ...]]:
-        """Differences by name of `UNITS`, and those that are not allowed."""
-        arrays, settings = self._shared_arrays(), self.settings
-        values: dict[str, float | None] = dict.fromkeys(UNITS)
-        values |= _plan_differences(plan, other)
-        values |= {name: 0.0 for array in arrays for name in array.measures}
-        found = [Difference("plan", _PLAN_OUTPUT[name]) for name in _PLAN_OUTPUT if settings.is_over(name, values[name])]
-        for array in arrays:
-            if array.is_same():
-                continue
-            measured = array.differences()
-            values |= {name: max(value, values[name] or 0.0) for name, value in measured.items()}
-            if settings.is_exact or any(settings.is_over(name, value) for name, value in measured.items()):
-                found.append(Difference(array.part, array.name))
-        if plan.health != other.health:  # one of the two had no finite output
-            found.append(Difference("plan", "health"))
-        return values, tuple(sorted(dict.fromkeys(found), key=lambda each: _PARTS.index(each.part)))
 
-    def _shared_arrays(self) -> list[ArrayPair]:
-        """The recurrent state and the outputs that both have in the same shape."""
-        shared = [pair for pair in self.first.metadata.state if pair in self.second.metadata.state]
-        carried = {output for output, _ in shared}
-        found = [ArrayPair("state", name, self.first.inputs[name], self.second.inputs[name]) for _, name in shared]
-        theirs = self.second.outputs
-        for name, array in self.first.outputs.items():
-            if name in theirs and theirs[name].shape == array.shape:
-                part = "state" if name in carried else _PART_OF.get(name, "plan")
-                found.append(ArrayPair(part, name, array, theirs[name]))
-        return [pair for pair in found if pair.first.shape == pair.second.shape]
+class Answer(NamedTuple):
+    """What a network made of one tick: its outputs, the inputs with the state after it, and the plan.
+
+    `state` are pairs (output, input), as in `PlannerMetadata`.
+    """
+
+    state: Sequence[tuple[str, str]]
+    inputs: Mapping[str, np.ndarray]
+    outputs: Mapping[str, np.ndarray]
+    plan: Plan
+
+    @classmethod
+    def of(cls, planner: Planner, plan: Plan) -> "Answer":
+        """A planner's, right after the step that returned `plan`; valid until the next one."""
+        return cls(planner.metadata.state, planner.inputs, planner.outputs, plan)
+
+
+def compare_answers(
+    first: Answer, second: Answer, settings: CrossCheckSettings
+) -> tuple[dict[str, float | None], tuple[Difference, ...]]:
+    """Differences by name of `UNITS`, and what is over its limit, in the order of the data."""
+    arrays = _shared_arrays(first, second)
+    values: dict[str, float | None] = dict.fromkeys(UNITS)
+    values |= _plan_differences(first.plan, second.plan)
+    values |= {name: 0.0 for array in arrays for name in array.measures}
+    found = [Difference("plan", _PLAN_OUTPUT[name]) for name in _PLAN_OUTPUT if settings.is_over(name, values[name])]
+    for array in arrays:
+        if array.is_same():
+            continue
+        measured = array.differences()
+        values |= {name: max(value, values[name] or 0.0) for name, value in measured.items()}
+        if settings.is_exact or any(settings.is_over(name, value) for name, value in measured.items()):
+            found.append(Difference(array.part, array.name))
+    if first.plan.health != second.plan.health:  # one of the two had no finite output
+        found.append(Difference("plan", "health"))
+    return values, tuple(sorted(dict.fromkeys(found), key=lambda each: _PARTS.index(each.part)))
+
+
+def _shared_arrays(first: Answer, second: Answer) -> list[ArrayPair]:
+    """The recurrent state and the outputs that both have in the same shape."""
+    shared = [pair for pair in first.state if pair in second.state]
+    carried = {output for output, _ in shared}
+    found = [ArrayPair("state", name, first.inputs[name], second.inputs[name]) for _, name in shared]
+    for name, array in first.outputs.items():
+        if name in second.outputs:
+            part = "state" if name in carried else _PART_OF.get(name, "plan")
+            found.append(ArrayPair(part, name, array, second.outputs[name]))
+    return [pair for pair in found if pair.first.shape == pair.second.shape]
 
 
 def _plan_differences(plan: Plan, other: Plan) -> dict[str, float]:
