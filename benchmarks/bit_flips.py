@@ -1,9 +1,9 @@
 """Which single-bit faults of one network a second network notices within three ticks, as `--cross-check` does.
 
-A bit is flipped at a random place: in the weights of the packaged INT8 model when it is loaded, or in its recurrent state
-between two ticks. The network with the fault is compared with an intact one of the same file, where every bit must be
-the same, and with the FP32 network under the default tolerances. A fault has an effect if any bit of an output or of a
-new state changes, and is harmful if a waypoint moves by more than 0.1 m within these ticks.
+A bit is flipped at a random place: in the weights of the packaged INT8 model when it is loaded, or in its recurrent
+state between two ticks. The network with the fault is compared with an intact one of the same file, where every bit
+must be the same, and with the FP32 network under the default tolerances. A fault has an effect if any bit of an output
+changes, and is harmful if a waypoint moves by more than 0.1 m within these ticks.
 
     python benchmarks/bit_flips.py CLIP --fp32 b100_fp32.onnx [--quick] [--weight-flips N] [--state-flips N]
 """
@@ -200,7 +200,9 @@ def _print_table(where: str, outcomes: list[Outcome]) -> None:
     for each in outcomes:
         groups[f"{each.flip.dtype}, {each.flip.field}"].append(each)
     print(f"\n{where}: noticed within {NOTICED_TICKS} ticks")
-    print(f"{'bit':28s} {'flips':>6s} {'effect':>7s} {'same file':>10s} {'FP32':>6s} {'harmful':>8s} {'of it, FP32':>12s}")
+    print(
+        f"{'bit':28s} {'flips':>6s} {'effect':>7s} {'same file':>10s} {'FP32':>6s} {'harmful':>8s} {'of it, FP32':>12s}"
+    )
     for name, group in [*sorted(groups.items()), ("all", outcomes)]:
         harmful = [each for each in group if _is_harmful(each)]
         print(

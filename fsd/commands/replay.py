@@ -120,7 +120,9 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     if summary.cross_check is not None:
         from fsd.outputs.cross_check_summary import describe_cross_check, describe_second
 
-        print(f"  cross-check  {describe_second(summary.cross_check.second)}: {describe_cross_check(summary.cross_check)}")
+        print(
+            f"  cross-check  {describe_second(summary.cross_check.second)}: {describe_cross_check(summary.cross_check)}"
+        )
     joules = summary.joules_per_tick
     value = "unavailable" if joules.value is None else f"{joules.value:.2f} {joules.tag}"
     print(f"  joules/tick  {value} ({joules.source})")

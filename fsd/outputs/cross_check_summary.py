@@ -1,4 +1,4 @@
-"""How a second network compared with the first, in a summary: `CrossCheckSummary`, and the record that it is made of."""
+"""How a second network compares with the first, in a summary: `CrossCheckSummary`, and the record behind it."""
 
 import math
 from array import array
@@ -88,8 +88,12 @@ def describe_cross_check(check: CrossCheckSummary) -> str:
     elif check.is_exact:
         result = f"the same bits at all {check.ticks} ticks"
     else:
-        known = ((name, check.divergence.get(name)) for name in ("waypoint_3s_m", "curvature_per_m", "acceleration_mps2"))
-        apart = ", ".join(f"{each.max:.2g} {each.unit}" for _, each in known if each is not None and each.max is not None)
+        known = (
+            (name, check.divergence.get(name)) for name in ("waypoint_3s_m", "curvature_per_m", "acceleration_mps2")
+        )
+        apart = ", ".join(
+            f"{each.max:.2g} {each.unit}" for _, each in known if each is not None and each.max is not None
+        )
         limits = "no alarm" if any(each.limit is not None for each in check.divergence.values()) else "no tolerance set"
         result = f"{limits} at {check.ticks} ticks, at most {apart}"
     if check.second_ms is None or check.share_of_tick is None:

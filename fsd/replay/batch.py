@@ -29,8 +29,8 @@ ERROR_FILE = "error.txt"
 class Outcome:
     """How one recording ended: `complete`, `kept` (was complete before), `failed` or `crashed`, with its `error`.
 
-    `reason` states why results that were there were kept or replaced; it is empty where there were none. `alarm_ticks` are
-    the ticks at which a second network differed by more than is allowed.
+    `reason` states why results that were there were kept or replaced; it is empty where there were none. `alarm_ticks`
+    are the ticks at which a second network differed by more than is allowed.
     """
 
     clip: str

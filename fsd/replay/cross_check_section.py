@@ -35,18 +35,14 @@ def cross_check(check: CrossCheckSummary | None, run: Run, metrics: RunMetrics) 
         "Second network",
         bullets(_alarms(check, run.ticks)),
         columns(*charts),
-        table(["difference", "unit", "mean", "p99", "max", "at tick", "limit"], _rows(check)),
+        divergence_table(check),
         intro=f"{describe_second(check.second)}, on the same compressed ticks, with its own recurrent state: "
         f"{describe_cross_check(check)}.",
     )
 
 
 def _chart(
-    check: CrossCheckSummary,
-    ticks: pa.Table,
-    metrics: RunMetrics,
-    unit: str,
-    lines: Sequence[tuple[str, Colour, str]],
+    check: CrossCheckSummary, ticks: pa.Table, metrics: RunMetrics, unit: str, lines: Sequence[tuple[str, Colour, str]]
 ) -> Markup:
     series = [Series(name, colour, _column(ticks, quantity)) for name, colour, quantity in lines]
     limit = check.divergence[lines[0][2]].limit
@@ -73,7 +69,8 @@ def _alarms(check: CrossCheckSummary, ticks: pa.Table) -> list[str]:
     return found
 
 
-def _rows(check: CrossCheckSummary) -> list[list[object]]:
+def divergence_table(check: CrossCheckSummary) -> Markup:
+    """Every difference with its limit."""
     rows: list[list[object]] = []
     for name, each in check.divergence.items():
         is_over = each.limit is not None and (each.max is None or each.max > each.limit)
@@ -81,4 +78,4 @@ def _rows(check: CrossCheckSummary) -> list[list[object]]:
         numbers = ["" if value is None else f"{value:.3g}" for value in (each.mean, each.p99)]
         limit = "none" if each.limit is None else f"{each.limit:g}"
         rows.append([name, each.unit, *numbers, toned(largest, "bad") if is_over else largest, each.worst_tick, limit])
-    return rows
+    return table(["difference", "unit", "mean", "p99", "max", "at tick", "limit"], rows)

@@ -45,8 +45,8 @@ def banners(summary: ReplaySummary) -> list[Banner]:
     if (check := summary.cross_check) is not None and check.first_alarm is not None:
         first = check.first_alarm
         text = (
-            f"The second network differs by more than is allowed at {check.alarm_ticks} of {check.ticks} ticks, first at "
-            f"tick {first.tick} in {first.output}."
+            f"The second network differs by more than is allowed at {check.alarm_ticks} of {check.ticks} ticks, first "
+            f"at tick {first.tick} in {first.output}."
         )
         found.append(Banner("Alarm.", text))
     if not summary.plan_is_finite:

@@ -1,7 +1,7 @@
 """Two planners on the same ticks, of which the second checks the first: `CrossCheckedPlanner`.
 
-The first one's plan is the result. Both get the same compressed tick, chosen by the first one's gaze, and each keeps its
-own recurrent state, so what differs was computed differently.
+The first one's plan is the result. Both get the same compressed tick, chosen by the first one's gaze, and each keeps
+its own recurrent state, so what differs was computed differently.
 """
 
 import time

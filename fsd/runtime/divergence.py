@@ -16,9 +16,11 @@ UNITS = {
     "state": "",
     "state_rms": "of the state's RMS",
 }
-"""What is measured, and its unit: the largest distance of two waypoints, that at 3 s, the difference of the controls, the
-largest difference in the saliency and in the recurrent state, and the root mean square of the difference in the state. A
-tolerance can be set for every one."""
+"""What is measured, and its unit; a tolerance can be set for each.
+
+The largest distance of two waypoints, that at 3 s, the difference of the controls, the largest difference in the
+saliency and in the recurrent state, and the root mean square of the difference in an array of the state.
+"""
 
 PairKind = Literal["same", "threads", "float", "precision", "network"]
 """What two networks have in common.
