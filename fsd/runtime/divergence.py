@@ -3,6 +3,7 @@
 Knows neither files nor hardware; `cross_check.py` measures the differences.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -88,5 +89,5 @@ class CrossCheckSettings:
         return self.limits.keys() == UNITS.keys() and not any(self.limits.values())
 
     def is_over(self, name: str, value: float | None) -> bool:
-        """Whether a difference by name of `UNITS` is not allowed; what is not compared, or has no limit, is."""
-        return value is not None and name in self.limits and not value <= self.limits[name]
+        """Whether a difference by name of `UNITS` is not allowed: over its limit, or not finite."""
+        return value is not None and not value <= self.limits.get(name, sys.float_info.max)

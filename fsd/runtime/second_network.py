@@ -19,7 +19,15 @@ LIMITS: dict[PairKind, Mapping[str, float]] = {
     "same": dict.fromkeys(UNITS, 0.0),
     "threads": dict.fromkeys(UNITS, 1e-5),
     "float": dict.fromkeys(UNITS, 1e-3),
-    "precision": {"saliency": 1.5, "state": 0.3, "state_rms": 0.03},
+    "precision": {
+        "waypoints_m": 6.0,
+        "waypoint_3s_m": 4.0,
+        "curvature_per_m": 0.04,
+        "acceleration_mps2": 0.5,
+        "saliency": 1.4,
+        "state": 0.3,
+        "state_rms": 0.03,
+    },
     "network": {},
 }
 """Default tolerances by name of `UNITS`; docs/cross_check.md has the measurements behind them."""
