@@ -24,7 +24,7 @@ LIMITS: dict[PairKind, Mapping[str, float]] = {
         "waypoint_3s_m": 4.0,
         "curvature_per_m": 0.04,
         "acceleration_mps2": 0.5,
-        "saliency": 1.4,
+        "saliency": 2.5,
         "state": 0.3,
         "state_rms": 0.03,
     },
