@@ -11,6 +11,10 @@ from fsd.outputs.run_info import TimePercentiles, time_percentiles
 from fsd.runtime.divergence import UNITS, CrossCheckSettings, Part, TickDivergence
 
 
+PLAN_QUANTITIES = ("waypoint_3s_m", "curvature_per_m", "acceleration_mps2")
+"""Differences that the result states in one line."""
+
+
 class SecondNetworkInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The second network and where it ran."""
 
@@ -88,21 +92,19 @@ def describe_cross_check(check: CrossCheckSummary) -> str:
     elif check.is_exact:
         result = f"the same bits at all {check.ticks} ticks"
     else:
-        known = (
-            (name, check.divergence.get(name)) for name in ("waypoint_3s_m", "curvature_per_m", "acceleration_mps2")
+        plan = [check.divergence[name] for name in PLAN_QUANTITIES if name in check.divergence]
+        apart = ", ".join(f"{each.max:.2g} {each.unit}" for each in plan if each.max is not None)
+        has_limit = any(each.limit is not None for each in check.divergence.values())
+        result = (
+            f"no alarm at {check.ticks} ticks{'' if has_limit else ' (no tolerance set)'}, plans at most {apart} apart"
         )
-        apart = ", ".join(
-            f"{each.max:.2g} {each.unit}" for _, each in known if each is not None and each.max is not None
-        )
-        limits = "no alarm" if any(each.limit is not None for each in check.divergence.values()) else "no tolerance set"
-        result = f"{limits} at {check.ticks} ticks, at most {apart}"
     if check.second_ms is None or check.share_of_tick is None:
         return result
     return f"{result}; {check.second_ms.p50:.1f} ms median, {check.share_of_tick:.0%} of the tick"
 
 
 class CrossCheckRecord:
-    """Collects the divergence of every tick; grows by 52 bytes per tick."""
+    """Collects the divergence of every tick; grows by 48 bytes per tick."""
 
     def __init__(self, settings: CrossCheckSettings) -> None:
         self._settings = settings

@@ -48,7 +48,8 @@ from fsd.scoring.plan_errors import score_groups, score_run
 
 
 class RunRecord:
-    """Memory use is constant except for 28 bytes per tick (7 MB in two hours), and 264 more with a driven path.
+    """Memory use is constant except for 28 bytes per tick (7 MB in two hours), and 264 more with a driven path or 48 with
+    a second network.
 
     Args:
         latency_ms: latency of every plan in the latency-charged scores; None takes the measured ones.
