@@ -10,7 +10,6 @@ import numpy as np
 from fsd.outputs.run_info import TimePercentiles, time_percentiles
 from fsd.runtime.divergence import UNITS, CrossCheckSettings, Part, TickDivergence
 
-
 PLAN_QUANTITIES = ("waypoint_3s_m", "curvature_per_m", "acceleration_mps2")
 """Differences that the result states in one line."""
 

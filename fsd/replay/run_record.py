@@ -48,7 +48,7 @@ from fsd.scoring.plan_errors import score_groups, score_run
 
 
 class RunRecord:
-    """Memory use is constant except for 28 bytes per tick (7 MB in two hours), and 264 more with a driven path or 48 with
+    """Memory use is constant except for 28 bytes per tick (7 MB in two hours), and 264 more with a driven path, 48 with
     a second network.
 
     Args:
