@@ -110,9 +110,9 @@ def main() -> None:
     weight_flips, state_flips = (60, 60) if arguments.quick else (arguments.weight_flips, arguments.state_flips)
     starts = _starts(arguments.clip, arguments.fp32)
     rng = np.random.default_rng(arguments.seed)
-    outcomes = {"state": _state_faults(starts, state_flips, rng), "weights": _weight_faults(starts, weight_flips, rng)}
     metrics: dict[str, float] = {}
-    for where, found in outcomes.items():
+    for where, inject, flips in (("state", _state_faults, state_flips), ("weights", _weight_faults, weight_flips)):
+        found = inject(starts, flips, rng)
         _print_table(where, found)
         effective, harmful = [each for each in found if each.has_effect], [each for each in found if _is_harmful(each)]
         metrics |= {
@@ -216,7 +216,8 @@ def _print_table(where: str, outcomes: list[Outcome]) -> None:
         print(
             f"{name:28s} {len(group):6d} {sum(each.has_effect for each in group):7d} "
             f"{sum(each.noticed_same for each in group):10d} {sum(each.noticed_precision for each in group):6d} "
-            f"{len(harmful):8d} {sum(each.noticed_precision for each in harmful):12d}"
+            f"{len(harmful):8d} {sum(each.noticed_precision for each in harmful):12d}",
+            flush=True,
         )
 
 
