@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fsd.data.cadence import measure_cadence
 from fsd.data.clock import SECOND_NS, Timestamps, csv_columns, floor_ns, load_timestamps
-from fsd.data.errors import ClipError
+from fsd.data.errors import ClipError, ClockError
 from fsd.data.frames import CAMERAS
 from fsd.data.part_overlap import overlap_frames
 from fsd.data.part_times import CHAIN_NS, StampedPart, starts_by_stamp
@@ -65,6 +65,8 @@ def camera_streams(
     for name in CAMERAS:
         if name in infos:
             timestamps = _find_timestamps(name, infos[name], folder, notes)
+            if timestamps is not None:
+                _check_frame_numbers(name, timestamps, infos[name])
             rate_hz = _rate_hz(infos[name], timestamps, rig, options, notes)
             on_line_ns = starts_ns.get(name, ()) if timestamps is None else ()
             streams[name] = _stream(name, infos[name], timestamps, overlap, rate_hz, on_line_ns)
@@ -167,6 +169,27 @@ def _find_timestamps(name: str, infos: list[VideoInfo], folder: Path, notes: lis
         notes.append(f"{table.name} has no column `timestamp_ns` and is not used.")
         return None
     return load_timestamps(table)
+
+
+def _check_frame_numbers(name: str, timestamps: Timestamps, infos: list[VideoInfo]) -> None:
+    """Refuse a table of which most rows are for pictures that the video does not have.
+
+    Raises:
+        ClockError: names the file and the numbers.
+    """
+    counts = [info.pictures for info in infos]
+    if any(count is None for count in counts):
+        return
+    pictures = sum(count for count in counts if count is not None)
+    beyond = int((timestamps.frame_index >= pictures).sum())
+    if 2 * beyond > len(timestamps):
+        raise ClockError(
+            f"{timestamps.path}: {beyond} of {len(timestamps)} rows are for frame numbers over {pictures - 1}, up to "
+            f"{timestamps.frame_index[-1]}, but {infos[0].path.name} holds {pictures} pictures. Count frames from 0, "
+            "or use the table of this video.",
+            camera=name,
+            field="frame_index",
+        )
 
 
 def _rate_hz(

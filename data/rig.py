@@ -18,6 +18,7 @@ from fsd.data.errors import RigError
 from fsd.data.files import write_bytes
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.rig_errors import rig_error
+from fsd.data.text_files import read_json
 
 MAX_TRANSLATION_M = 20.0
 """No camera of a road vehicle is further from the rear axle; larger numbers are millimetres or a world pose."""
@@ -280,12 +281,7 @@ def load_rig(path: Path) -> Rig:
     Raises:
         RigError: the file cannot be read or a field is wrong; `field` names it.
     """
-    try:
-        document = msgspec.json.decode(path.read_bytes())
-    except OSError as error:
-        raise RigError(f"{path} cannot be read ({error.strerror}). Check the path and the permissions.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RigError(f"{path} is not JSON: {error}. Correct the syntax.") from error
+    document = read_json(path, RigError)
     _use_canonical_names(document)
     try:
         return msgspec.convert(document, Rig)

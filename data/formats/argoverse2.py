@@ -141,7 +141,7 @@ def _ego(path: Path, notes: list[str]) -> EgoTrack | None:
         return None
     yaw_rad = yaw_rad_of(*(columns[name] for name in _POSE_COLUMNS[:4]))
     notes.append("Speed and yaw rate are differences of poses over the 0.1 s before.")
-    return ego_track_of_poses(timestamp_ns, columns["tx_m"], columns["ty_m"], yaw_rad)
+    return ego_track_of_poses(timestamp_ns, columns["tx_m"], columns["ty_m"], yaw_rad, str(table_path), notes)
 
 
 def _rows_by_sensor(path: Path, names: tuple[str, ...]) -> dict[str, list[float]]:

@@ -15,6 +15,7 @@ from fsd.data.ego import EgoTrack
 from fsd.data.errors import ClipError
 from fsd.data.formats.gps_files import TRACK_SUFFIXES, GpsFixes, read_fixes
 from fsd.data.formats.local_frame import LocalFrame
+from fsd.data.physical_limits import MAX_SPEED_MPS
 from fsd.data.video_probe import probe
 
 ROW_NS = 100_000_000
@@ -22,9 +23,6 @@ ROW_NS = 100_000_000
 
 HOLD_NS = 3 * SECOND_NS
 """The last fix is held this long; then speed and yaw rate are unknown."""
-
-MAX_SPEED_MPS = 100.0
-"""A fix that asks for more than this from the one before is an outlier."""
 
 STANDING_MPS = 1.0
 """Below this, GPS courses are noise: the heading is kept."""

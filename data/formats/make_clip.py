@@ -6,9 +6,11 @@ from typing import Any
 
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
+from fsd.data.ego import possible_ego
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import Rig
 from fsd.data.standard_rigs import assumed_rig
+from fsd.data.steering import possible_steering
 
 
 def make_clip(
@@ -31,8 +33,19 @@ def make_clip(
         name: for display; None takes the path's.
         assumed: what is assumed without `rig`, where the vehicle is known.
         recorded: `ego`, `commands`, `steering`, `modes`, `wall_clock`, `moments` of the clip.
+
+    Raises:
+        ClipError: there is ego motion, but no row of it is possible.
     """
     notes = list(notes)
+    if recorded.get("ego") is not None:
+        recorded["ego"] = possible_ego(recorded["ego"], str(path), notes)
+    if recorded.get("steering") is not None:
+        recorded["steering"] = possible_steering(recorded["steering"], notes)
+    wall_clock = recorded.get("wall_clock")
+    if wall_clock is not None and not wall_clock.is_possible:
+        notes.append("The date and time of the recording are not used: they are none.")
+        recorded["wall_clock"] = None
     is_assumed = rig is None
     if rig is None and assumed is not None:
         notes.append(

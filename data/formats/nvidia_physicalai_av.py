@@ -22,7 +22,7 @@ from fsd.data.cadence import measure_cadence
 from fsd.data.camera_names import canonical_name, fov_deg_in_name
 from fsd.data.clip import Clip
 from fsd.data.clock import Timestamps, check_rising, floor_ns, integer_column, read_parquet
-from fsd.data.ego import EgoTrack, yaw_rad_of
+from fsd.data.ego import EgoTrack, count_wrong_rows, is_possible_pose, unwrapped, yaw_rad_of
 from fsd.data.errors import ClipError, ClockError, RigError
 from fsd.data.formats.derived_motion import backward_rate
 from fsd.data.formats.fragment import split_fragment, with_fragment
@@ -271,8 +271,12 @@ def _ego(folder: Path, clip: str, notes: list[str]) -> EgoTrack | None:
     check_rising(path, "timestamp", timestamp_ns)
     pose = {name: _numbers(path, table, name) for name in _POSE_COLUMNS}
     yaw_rad = yaw_rad_of(pose["qw"], pose["qx"], pose["qy"], pose["qz"])
+    is_known = is_possible_pose(pose["x"], pose["y"], yaw_rad)
+    count_wrong_rows(~is_known, str(path), notes)
+    timestamp_ns, yaw_rad = timestamp_ns[is_known], yaw_rad[is_known]
+    pose = {name: column[is_known] for name, column in pose.items()}
     if {"vx", "vy"} <= set(table.column_names):
-        vx_mps, vy_mps = _numbers(path, table, "vx"), _numbers(path, table, "vy")
+        vx_mps, vy_mps = (_numbers(path, table, name)[is_known] for name in ("vx", "vy"))
         derived = "The yaw rate is"
     else:
         vx_mps, vy_mps = (backward_rate(timestamp_ns, pose[axis], _RATE_OVER_NS) for axis in "xy")
@@ -281,7 +285,7 @@ def _ego(folder: Path, clip: str, notes: list[str]) -> EgoTrack | None:
     return EgoTrack(
         timestamp_ns=timestamp_ns,
         speed_mps=vx_mps * np.cos(yaw_rad) + vy_mps * np.sin(yaw_rad),
-        yaw_rate_rps=backward_rate(timestamp_ns, np.unwrap(yaw_rad), _RATE_OVER_NS),
+        yaw_rate_rps=backward_rate(timestamp_ns, unwrapped(yaw_rad), _RATE_OVER_NS),
         x_m=pose["x"],
         y_m=pose["y"],
         yaw_rad=yaw_rad,

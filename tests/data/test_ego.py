@@ -39,13 +39,14 @@ def circle(folder: Path) -> EgoTrack:
             qz=np.sin(yaw / 2),
             v_mps=np.full(20, 10.0),
             yaw_rate_rps=np.full(20, 0.5),
-        )
+        ),
+        [],
     )
 
 
 def test_a_sample_is_the_newest_row_not_later_than_the_time(tmp_path: Path) -> None:
     speeds = np.arange(5, dtype=np.float32)
-    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(5), v_mps=speeds, yaw_rate_rps=-speeds))
+    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(5), v_mps=speeds, yaw_rate_rps=-speeds), [])
     assert track.sample_at(START_NS - 1) is None
     assert track.sample_at(START_NS) == EgoSample(0.0, 0.0)
     assert track.sample_at(START_NS + 199_999_999) == EgoSample(1.0, -1.0)
@@ -53,13 +54,13 @@ def test_a_sample_is_the_newest_row_not_later_than_the_time(tmp_path: Path) -> N
 
 
 def test_a_row_older_than_half_a_second_says_nothing(tmp_path: Path) -> None:
-    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(1), v_mps=[3.0], yaw_rate_rps=[0.0]))
+    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(1), v_mps=[3.0], yaw_rate_rps=[0.0]), [])
     assert track.sample_at(START_NS + 500_000_000) is not None
     assert track.sample_at(START_NS + 500_000_001) is None
 
 
 def test_what_was_not_recorded_gives_no_sample(tmp_path: Path) -> None:
-    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(2), v_mps=[3.0, float("nan")], x=[0.0, 1.0]))
+    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(2), v_mps=[3.0, float("nan")], x=[0.0, 1.0]), [])
     assert track.sample_at(START_NS) is None  # there is no yaw rate
     assert np.isnan(track.poses_at(np.array([START_NS]))[0, 2])
 
@@ -105,7 +106,7 @@ def test_an_unknown_command_is_named(tmp_path: Path) -> None:
 def test_times_that_do_not_rise_name_the_row(tmp_path: Path) -> None:
     path = write(tmp_path / "e.parquet", t_ns=pa.array([5, 4], pa.int64()), v_mps=[1.0, 2.0])
     with pytest.raises(ClockError, match=r"row 1: `t_ns` 4 .* 5 "):
-        load_ego(path)
+        load_ego(path, [])
 
 
 @pytest.mark.parametrize(
@@ -121,14 +122,14 @@ def test_a_column_that_is_missing_or_of_the_wrong_type_is_named(
     tmp_path: Path, columns: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(ClipError) as caught:
-        load_ego(write(tmp_path / "e.parquet", **columns))
+        load_ego(write(tmp_path / "e.parquet", **columns), [])
     assert caught.value.field == field
 
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     (tmp_path / "ego.parquet").write_text("no")
     with pytest.raises(ClipError, match=r"ego\.parquet"):
-        load_ego(tmp_path / "ego.parquet")
+        load_ego(tmp_path / "ego.parquet", [])
 
 
 def test_a_clip_brings_its_ego_motion_and_commands(tools: Any, tmp_path: Path) -> None:

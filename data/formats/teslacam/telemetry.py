@@ -12,9 +12,8 @@ import numpy as np
 
 from fsd.data.clock import floor_ns
 from fsd.data.formats.teslacam.telemetry_message import TelemetryMessage, messages_in, nal_length_size_of
+from fsd.data.physical_limits import MAX_SPEED_MPS
 from fsd.data.video_probe import opened
-
-MAX_SPEED_MPS = 100.0
 
 _LIMITS = {
     "speed_mps": MAX_SPEED_MPS,
