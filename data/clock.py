@@ -15,7 +15,7 @@ import numpy as np
 
 from fsd.data.errors import ClipError, ClockError
 from fsd.data.frames import RATE_HZ
-from fsd.data.text_files import read_csv
+from fsd.data.text_files import check_column, read_csv
 
 SECOND_NS = 10**9
 
@@ -134,7 +134,7 @@ def read_parquet(path: Path, *columns: str, only_these: bool = False, filters: A
     except (OSError, pa.ArrowException) as error:
         raise ClipError(f"{path} cannot be read as Parquet ({error}). Write it again, or remove it.") from error
     for name in columns:
-        _check_column(path, name, table.column_names)
+        check_column(path, name, table.column_names)
     return table
 
 
@@ -211,17 +211,9 @@ def check_rising(path: Path, name: str, values: np.ndarray) -> None:
         )
 
 
-def _check_column(path: Path, name: str, found: list[str]) -> None:
-    if name not in found:
-        raise ClipError(
-            f"{path} has no column `{name}` (it has {', '.join(found) or 'nothing'}). Add it, or remove the file.",
-            field=name,
-        )
-
-
 def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray]:
     header, rows = read_csv(path)
-    _check_column(path, "timestamp_ns", header)
+    check_column(path, "timestamp_ns", header)
     timestamp_ns = _integers(path, rows, header.index("timestamp_ns"), "timestamp_ns")
     for name in ("frame_index", "frame"):
         if name in header:

@@ -17,6 +17,9 @@ from fsd.data.physical_limits import MAX_POSITION_M, MAX_SPEED_MPS, MAX_YAW_RATE
 STALE_NS = 500_000_000
 """An ego row older than this is not used."""
 
+_HOLD_NS = 3600 * 10**9
+"""A command that is older than this when a recording begins is not of its drive."""
+
 COMMANDS = ("none", "straight", "left", "right", "lane_left", "lane_right")
 """Route commands that a recording may hold; the network takes them one-hot in this order."""
 
@@ -66,6 +69,10 @@ class EgoTrack:
                 raise ValueError(f"`{field}` has shape {np.shape(getattr(self, field))}, not that of `timestamp_ns`.")
         if len(self.timestamp_ns) == 0 or np.any(np.diff(self.timestamp_ns) <= 0):
             raise ValueError("`timestamp_ns` must have rows and rise strictly.")
+
+    def overlaps(self, start_ns: int, end_ns: int) -> bool:
+        """Whether a sample exists at any time from `start_ns` to `end_ns`."""
+        return int(self.timestamp_ns[0]) <= end_ns and start_ns <= int(self.timestamp_ns[-1]) + STALE_NS
 
     def is_possible(self) -> np.ndarray:
         """(n,) bool: whether a row has no value that is infinite or that no vehicle reaches; NaN is possible."""
@@ -133,6 +140,10 @@ class CommandTrack:
         if len(self.commands) != len(self.timestamp_ns) or np.any(np.diff(self.timestamp_ns) <= 0):
             raise ValueError("Commands need one strictly rising time each.")
 
+    def overlaps(self, start_ns: int, end_ns: int) -> bool:
+        """Whether a command is of the time from `start_ns` to `end_ns`, or of the hour before."""
+        return int(self.timestamp_ns[0]) <= end_ns and start_ns <= int(self.timestamp_ns[-1]) + _HOLD_NS
+
     def command_at(self, t_ns: int) -> str:
         """The command that holds at `t_ns`; `none` before the first."""
         row = int(np.searchsorted(self.timestamp_ns, t_ns, side="right")) - 1
@@ -164,6 +175,8 @@ def load_ego(path: Path, notes: list[str]) -> EgoTrack:
     track = EgoTrack(timestamp_ns, columns["v_mps"], columns["yaw_rate_rps"], columns["x"], columns["y"], yaw_rad)
     is_turned = ~np.any([np.isnan(columns[name]) for name in _QUATERNION], axis=0)
     is_wrong = ~track.is_possible() | (is_turned & np.isnan(yaw_rad))
+    for name in _QUATERNION:
+        is_wrong |= ~(np.isnan(columns[name]) | (np.abs(columns[name]) < _MOST_LENGTH))
     for name in EGO_COLUMNS:
         is_nan = _is_nan(table, name)
         is_wrong |= is_nan & ~is_nan.all()  # a column without any number was not recorded

@@ -13,7 +13,7 @@ from fsd.data.clock import csv_columns, load_timestamps
 from fsd.data.ego import STALE_NS
 from fsd.data.errors import ClipError
 from fsd.data.physical_limits import MAX_STEERING_WHEEL_RAD
-from fsd.data.text_files import read_csv
+from fsd.data.text_files import check_column, read_csv
 
 STEERING_COLUMN = "steering_angle_rad"
 
@@ -103,6 +103,7 @@ def load_steering(path: Path) -> SteeringTrack:
     """
     timestamps = load_timestamps(path)
     header, rows = read_csv(path)
+    check_column(path, STEERING_COLUMN, header)
     column = header.index(STEERING_COLUMN)
     return SteeringTrack(
         timestamps.timestamp_ns,

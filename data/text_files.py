@@ -72,3 +72,16 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     if twice is not None:
         raise ClipError(f"{path} has the column `{twice}` more than once. Keep the one that is meant.", field=twice)
     return header, rows[1:]
+
+
+def check_column(path: Path, name: str, found: list[str]) -> None:
+    """Refuse a table without a column.
+
+    Raises:
+        ClipError: names the columns that it has.
+    """
+    if name not in found:
+        raise ClipError(
+            f"{path} has no column `{name}` (it has {', '.join(found) or 'nothing'}). Add it, or remove the file.",
+            field=name,
+        )
