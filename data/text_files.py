@@ -1,4 +1,4 @@
-"""Read text, JSON and CSV files that people and other programs wrote: one clear error for each way they can be wrong."""
+"""Read text, JSON and CSV files that people and other programs wrote: one clear error for each way of being wrong."""
 
 import csv
 from collections.abc import Mapping
@@ -9,11 +9,7 @@ import msgspec
 
 from fsd.data.errors import ClipError, FsdError
 
-_BYTE_ORDER_MARKS: Mapping[bytes, str] = {
-    b"\xef\xbb\xbf": "utf-8-sig",
-    b"\xff\xfe": "utf-16",
-    b"\xfe\xff": "utf-16",
-}
+_BYTE_ORDER_MARKS: Mapping[bytes, str] = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _DELIMITERS = (",", ";", "\t", "|")
 
 

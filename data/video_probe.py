@@ -237,7 +237,7 @@ def _indexed_duration(stream: av.VideoStream) -> int | None:
 
 
 def _has_whole_index(stream: av.VideoStream) -> bool:
-    """Whether the index lists every picture, as in MP4 and AVI; that of Matroska lists keyframes, as far as it is read."""
+    """Whether the index lists every picture, as in MP4 and AVI; Matroska lists keyframes, as far as it was read."""
     return 0 < stream.frames == len(stream.index_entries)
 
 

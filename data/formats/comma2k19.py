@@ -250,7 +250,9 @@ def _ego(path: Path, folders: Mapping[int, Path], stream: VideoStream, notes: li
 def _possible_speed(timestamp_ns: np.ndarray, speed_mps: np.ndarray, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     is_possible = np.abs(speed_mps) <= MAX_SPEED_MPS  # False for NaN
     if wrong := int((~is_possible).sum()):
-        notes.append(f"{wrong} of {len(speed_mps)} speeds from CAN are left out: no number, or one that no car reaches.")
+        notes.append(
+            f"{wrong} of {len(speed_mps)} speeds from CAN are left out: no number, or one that no car reaches."
+        )
     return timestamp_ns, np.where(is_possible, speed_mps, np.nan)
 
 

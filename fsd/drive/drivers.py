@@ -55,7 +55,9 @@ class Latency:
                 return cls("fixed", float(number))
         except ValueError:
             pass
-        raise OptionError("latency", f"must be none, real or fixed:MILLISECONDS (up to {_MAX_LATENCY_MS:g}), got {text!r}")
+        raise OptionError(
+            "latency", f"must be none, real or fixed:MILLISECONDS (up to {_MAX_LATENCY_MS:g}), got {text!r}"
+        )
 
     def ticks(self, took_ms: float) -> int:
         """Whole ticks until a plan that took this long may act."""

@@ -138,7 +138,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     compression: ReplayCompression | None
     joules_per_tick: Quantity
     health: dict[str, int]
-    replaced_outputs: dict[str, int] = {}
+    replaced_outputs: dict[str, int] = msgspec.field(default_factory=dict)
     scores: PlanScores | None
     latency_charged_scores: LatencyChargedScores | None
     driving_modes: DrivingModes | None = None

@@ -1,7 +1,8 @@
 """Run the network: an ONNX Runtime session with its memory, without PyTorch.
 
 Buffers for inputs, outputs and memory are allocated and bound once; a tick copies its inputs and runs. Outputs are
-always finite and within what a vehicle can do. The engine does not know where ticks come from or what a plan is used for.
+always finite, and plans that a vehicle could follow. The engine does not know where ticks come from or what a plan is
+used for.
 """
 
 import time
