@@ -126,11 +126,14 @@ def read_parquet(path: Path, *columns: str, only_these: bool = False, filters: A
     import pyarrow.parquet as pq
 
     try:
-        names = pq.read_schema(path).names
+        # Not by name: pyarrow takes some for URLs, and refuses those that are not UTF-8.
+        with path.open("rb") as file:
+            names = pq.read_schema(file).names
         twice = next((name for name in columns if names.count(name) > 1), None)
         if twice is not None:
             raise ClipError(f"{path} has the column `{twice}` more than once. Keep the one that is meant.", field=twice)
-        table = pq.read_table(path, columns=list(columns) if only_these else None, filters=filters)
+        with path.open("rb") as file:
+            table = pq.read_table(file, columns=list(columns) if only_these else None, filters=filters)
     except (OSError, pa.ArrowException) as error:
         raise ClipError(f"{path} cannot be read as Parquet ({error}). Write it again, or remove it.") from error
     for name in columns:

@@ -72,6 +72,15 @@ class VideoInfo:
     pictures: int | None = None
 
 
+def kind_of_file(path: Path) -> str:
+    """What a path is that is no file, as a phrase."""
+    if path.is_symlink() and not path.exists():
+        return "a link to nothing"
+    if not path.exists():
+        return "not there"
+    return "a folder" if path.is_dir() else "a pipe or a device"
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Open a video file with one decoder thread, and close it afterwards.
@@ -80,11 +89,13 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
         ClipError: it cannot be opened as video.
     """
     try:
+        if not path.is_file():
+            raise ClipError(f"{path} cannot be opened as video: it is {kind_of_file(path)}. Check the path.")
         if path.stat().st_size == 0:
             raise ClipError(f"{path} is empty (0 bytes). Copy it again, or remove it to run without this camera.")
         container = av.open(str(path), metadata_errors="replace")  # text that is not UTF-8 is no reason to stop
-    except FileNotFoundError as error:
-        raise ClipError(f"{path} does not exist. Check the path.") from error
+    except UnicodeEncodeError as error:
+        raise ClipError(f"{path} has a name that is not UTF-8 text. Rename it.") from error
     except (OSError, av.FFmpegError) as error:
         if is_encrypted(path):
             raise ClipError(f"{path} cannot be opened: {ADVICE}.") from error

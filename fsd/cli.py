@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from fsd.commands.exit_codes import DONE, INTERRUPTED, OUTPUT_CLOSED
 from fsd.commands.parser import build_parser
+from fsd.commands.plain_output import plain_output
 from fsd.data.errors import FsdError
 
 
@@ -17,7 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, one of `exit_codes.MEANINGS`.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    with plain_output():
+        return _run(list(sys.argv[1:] if argv is None else argv))
+
+
+def _run(arguments: list[str]) -> int:
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     options = build_parser(chosen).parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)

@@ -8,6 +8,7 @@ from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
 from fsd.data.ego import CommandTrack, EgoTrack, possible_ego
 from fsd.data.frames import CAMERAS
+from fsd.data.printable import printable
 from fsd.data.rig import Rig
 from fsd.data.standard_rigs import assumed_rig
 from fsd.data.steering import possible_steering
@@ -70,13 +71,13 @@ def make_clip(
     if missing:
         notes.append(f"No video for {', '.join(missing)}: masked.")
     return Clip(
-        name=name or (path.stem if path.is_file() else path.resolve().name),
+        name=printable(name or (path.stem if path.is_file() else path.resolve().name)),
         path=path,
         format=format,
         rig=rig,
         rig_is_assumed=is_assumed,
         streams=tuple(streams.get(name) for name in CAMERAS),
-        notes=tuple(notes),
+        notes=tuple(map(printable, notes)),
         **recorded,
     )
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from fsd.data.printable import printable
+
 _REASONS = {
     "user_interaction_honk": "saved with the horn",
     "user_interaction_dashcam_icon_tapped": "saved by hand",
@@ -46,4 +48,4 @@ def _reason_text(reason: str) -> str:
         return _REASONS[reason]
     if reason.startswith("sentry_aware_accel"):
         return "Sentry Mode: the car was moved"
-    return reason.replace("_", " ")[:80]
+    return printable(" ".join(reason.replace("_", " ").split()))[:80]
