@@ -15,7 +15,7 @@ import numpy as np
 
 from fsd.data.errors import ClipError, ClockError
 from fsd.data.frames import RATE_HZ
-from fsd.data.text_files import check_column, read_csv
+from fsd.data.text_files import check_column, check_is_no_pipe, read_csv
 
 SECOND_NS = 10**9
 
@@ -125,6 +125,7 @@ def read_parquet(path: Path, *columns: str, only_these: bool = False, filters: A
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_is_no_pipe(path)
     try:
         # Not by name: pyarrow takes some for URLs, and refuses those that are not UTF-8.
         with path.open("rb") as file:

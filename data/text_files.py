@@ -19,6 +19,7 @@ def read_text(path: Path, error: type[FsdError] = ClipError) -> str:
     Raises:
         error: it cannot be read, or is not such text; states where.
     """
+    check_is_no_pipe(path, error)
     try:
         content = path.read_bytes()
     except OSError as cause:
@@ -31,6 +32,16 @@ def read_text(path: Path, error: type[FsdError] = ClipError) -> str:
             f"{path} is not UTF-8 text (byte 0x{content[cause.start]:02x} at {cause.start}). "
             "Save it as UTF-8, or write it again."
         ) from cause
+
+
+def check_is_no_pipe(path: Path, error: type[FsdError] = ClipError) -> None:
+    """Refuse a pipe in a folder, which nobody may ever write to; one of the shell's, such as `<(...)`, is read.
+
+    Raises:
+        error: it is one.
+    """
+    if path.is_fifo() and path.parts[:2] not in (("/", "dev"), ("/", "proc")):
+        raise error(f"{path} is a pipe, not a file. Remove it, or write a file.")
 
 
 def read_json(path: Path, error: type[FsdError] = ClipError) -> Any:

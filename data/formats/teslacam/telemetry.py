@@ -42,7 +42,8 @@ class TelemetryRows:
             dropped.
         pictures: pictures in the file, with and without a message; `first_ns` and `last_ns` are the times of the first
             and the last of them, None where there is none.
-        damaged_messages: messages that cannot be read, or whose picture has no time or one that came before.
+        damaged_messages: messages that cannot be read or are empty, or whose picture has no time or one that came
+            before.
         dropped_values: values that no car can have (not finite, above 100 m/s, a latitude above 90 degrees).
         is_truncated: the file ends before its index says.
     """
