@@ -35,8 +35,8 @@ class PlainStream:
 def plain_output() -> Iterator[None]:
     """Let `sys.stdout` and `sys.stderr` be plain streams."""
     before = sys.stdout, sys.stderr
-    sys.stdout = PlainStream(before[0], keeps_returns=False)  # type: ignore[assignment]
-    sys.stderr = PlainStream(before[1], keeps_returns=True)  # type: ignore[assignment]
+    sys.stdout = PlainStream(before[0], keeps_returns=False)
+    sys.stderr = PlainStream(before[1], keeps_returns=True)
     try:
         yield
     finally:
