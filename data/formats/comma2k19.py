@@ -30,6 +30,7 @@ from fsd.data.wall_clock import WallClock
 VIDEO = "video.hevc"
 
 _ROUTE = re.compile(r"^[0-9a-f]{16}[|_]\d{4}-\d\d-\d\d--\d\d-\d\d-\d\d$")
+_NUMBER = re.compile(r"^[0-9]{1,6}$")
 _CHUNK = re.compile(r"^chunk_\d+$", re.IGNORECASE)
 
 _GPS_EPOCH_S = 315_964_800  # 1980-01-06 as Unix time
@@ -103,13 +104,14 @@ def _segments(path: Path) -> dict[int, Path]:
     if (path / VIDEO).is_file():
         is_segment = (path / "processed_log").is_dir() or (path / "global_pose").is_dir()
         name = path.resolve().name
-        return {int(name) if name.isdecimal() else 0: path} if is_segment else {}
-    found = {int(entry.name): entry for entry in _folders(path) if entry.name.isdecimal() and (entry / VIDEO).is_file()}
+        return {int(name) if _NUMBER.match(name) else 0: path} if is_segment else {}
+    found = {int(entry.name): entry for entry in _folders(path) if _NUMBER.match(entry.name)}
+    found = {number: entry for number, entry in found.items() if (entry / VIDEO).is_file()}
     return dict(sorted(found.items()))
 
 
 def _is_numbered(stream: VideoStream) -> bool:
-    return all(part.parent.resolve().name.isdecimal() for part in stream.parts)
+    return all(_NUMBER.match(part.parent.resolve().name) for part in stream.parts)
 
 
 def _timed(

@@ -45,6 +45,8 @@ _L2D_CAMERAS = {
 _VEHICLE = "observation.state.vehicle"
 _UNIX_TIME = "observation.state.timestamp"
 _KMH_PER_MPS = 3.6
+_MAX_FILE_S = 1e7
+_MAX_FRAMES = 10**9
 _MAX_HEADING_DEG = 36_000.0  # also where whole turns are added up
 _MOST_FILES = 2**32  # in a chunk
 _YAW_RATE_OVER_NS = 190_000_000  # two rows at 10 Hz
@@ -230,7 +232,8 @@ def _streams(dataset: _Dataset, row: Mapping[str, Any], notes: list[str]) -> dic
 def _stream(dataset: _Dataset, name: str, path: Path, span_s: tuple[float, float]) -> VideoStream:
     """The window of an episode in a video file; its times count from the start of the episode."""
     info = probe(path)
-    first, last = (round(Fraction(time_s) * dataset.rate_hz) for time_s in span_s)  # frames in the file
+    is_time = all(isinstance(time_s, int | float) and 0 <= time_s <= _MAX_FILE_S for time_s in span_s)
+    first, last = (round(Fraction(time_s) * dataset.rate_hz) if is_time else 0 for time_s in span_s)  # frames
     if last <= first:
         raise ClipError(
             f"{path}: the episode lasts from {span_s[0]} s to {span_s[1]} s. Download `meta` again.", camera=name
@@ -270,6 +273,8 @@ def _motion(dataset: _Dataset, row: Mapping[str, Any], notes: list[str]) -> tupl
         raise ClipError(f"{path} has no row of episode {row['episode_index']}. Download it again.")
     table = table.sort_by("frame_index")
     frame_index = integer_column(path, table, "frame_index")
+    if np.any((frame_index < 0) | (frame_index > _MAX_FRAMES)):
+        raise ClipError(f"{path}: `frame_index` has numbers of no frame. Download it again.", field="frame_index")
     timestamp_ns = np.array([floor_ns(int(index) / dataset.rate_hz) for index in frame_index], np.int64)
     wall_clock = None
     if has_time:

@@ -81,7 +81,7 @@ class NuScenes:
             streams = rows.streams(notes)
             rig = rows.rig(streams)
             ego = rows.ego(notes)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ClipError(
                 f"The nuScenes tables in {tables[0]} lack a field or have a wrong one ({error!r}). "
                 "Download the metadata again."

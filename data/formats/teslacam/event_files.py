@@ -96,8 +96,10 @@ def _single_minute(path: Path) -> tuple[EventFiles, ...]:
     parsed = parse_name(path)
     if parsed is None:
         return ()
-    minutes, _ = _minutes_in(path.parent)
-    return tuple(EventFiles(path, "minute", (minute,)) for minute in minutes if minute.stamp == parsed[0])
+    minutes, unused = _minutes_in(path.parent)
+    stamp = path.name.rpartition("-")[0]
+    own = tuple(phrase for phrase in unused if phrase.startswith(stamp))
+    return tuple(EventFiles(path, "minute", (each,), unused=own) for each in minutes if each.stamp == parsed[0])
 
 
 def _events_below(folder: Path, depth: int, seen: set[Path] | None = None) -> Iterator[EventFiles]:

@@ -241,3 +241,10 @@ def test_the_rate_of_pictures_does_not_matter(tools: Any, tmp_path: Path) -> Non
     tools.write_video(tmp_path / "front.mp4", list(range(30)), Fraction(1, 30), size_px=(64, 48))
     (tmp_path / "front.gpx").write_text(gpx(turn(10)), encoding="utf-8")
     check_turn(ego(open_clip(tmp_path)))
+
+
+def test_a_speed_that_no_car_reaches_is_taken_from_the_positions(tools: Any, tmp_path: Path) -> None:
+    write(tools, tmp_path / "front.mp4", created=START)
+    points = [(*point[:3], 1e300 if k == 4 else point[3], point[4]) for k, point in enumerate(turn(10))]
+    (tmp_path / "front.gpx").write_text(gpx(points, with_speed=True), encoding="utf-8")
+    check_turn(ego(open_clip(tmp_path)))

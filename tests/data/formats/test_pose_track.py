@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fsd.data.errors import ClipError
 from fsd.data.formats.pose_track import ego_track_of_poses
 
 SPEED_MPS, YAW_RATE_RPS = 10.0, 0.3
@@ -43,3 +44,26 @@ def test_speed_over_a_hole_is_unknown() -> None:
     times_ns = np.array([0, 100_000_000, 2_000_000_000, 2_100_000_000])
     track = ego_track_of_poses(times_ns, *circle(times_ns), "poses", [])
     assert np.isfinite(track.speed_mps).tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_a_row_that_is_no_pose_is_left_out_and_spoils_no_other(value: float, column: int) -> None:
+    if column == 2 and value == 1e300:
+        value = -np.inf
+    times_ns = 10_000_000 * np.arange(200)
+    poses = circle(times_ns)
+    poses[column][[0, 50]] = value
+    notes: list[str] = []
+    track = ego_track_of_poses(times_ns, *poses, "poses", notes)
+    assert len(track.timestamp_ns) == 198
+    np.testing.assert_allclose(track.speed_mps[6:], SPEED_MPS, rtol=1e-3)
+    assert notes == [
+        "2 of 200 rows of ego motion in poses are left out: a value is not a number, or one that no vehicle reaches."
+    ]
+
+
+def test_poses_of_which_none_is_one_are_refused() -> None:
+    times_ns = 10_000_000 * np.arange(3)
+    with pytest.raises(ClipError, match=r"poses: every row"):
+        ego_track_of_poses(times_ns, *(np.full(3, np.nan),) * 3, "poses", [])
