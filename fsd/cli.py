@@ -1,5 +1,6 @@
 """The command line `fsd`: run one command, and turn errors into messages and exit codes."""
 
+import argparse
 import json
 import os
 import signal
@@ -18,13 +19,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, one of `exit_codes.MEANINGS`.
     """
-    with plain_output():
-        return _run(list(sys.argv[1:] if argv is None else argv))
-
-
-def _run(arguments: list[str]) -> int:
+    arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
-    options = build_parser(chosen).parse_args(arguments)
+    options = build_parser(chosen).parse_args(arguments)  # outside: its help may have colours
+    with plain_output():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         result = options.run(options)

@@ -86,6 +86,6 @@ def _is_of_another_time(track: EgoTrack | CommandTrack, streams: Mapping[str, Ca
     """Whether a track has nothing for any time at which there are pictures, as far as that is known."""
     spans = [(stream.start_ns, stream.end_ns) for stream in streams.values()]
     starts_ns, ends_ns = [first for first, _ in spans if first is not None], [last for _, last in spans]
-    if len(starts_ns) < len(spans) or not spans or any(last is None for last in ends_ns):
+    if not len(track.timestamp_ns) or len(starts_ns) < len(spans) or not spans or any(last is None for last in ends_ns):
         return False
     return not track.overlaps(min(starts_ns), max(last for last in ends_ns if last is not None))

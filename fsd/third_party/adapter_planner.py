@@ -51,6 +51,9 @@ class AdapterPlanner:
         self._signature = session_signature(self._session.get_inputs())
         outputs = session_signature(self._session.get_outputs())
         check_model(self.adapter, self._signature, outputs, f"{adapter} does not fit {model}")
+        waypoints = self.adapter.outputs.waypoints
+        # Of the other outputs, one number is used each.
+        self._whole = [*([waypoints.name] if waypoints else []), *(pair.output for pair in self.adapter.state)]
         self._wanted = [name for name in outputs if name in outputs_used(self.adapter)]
         self.metadata = PlannerMetadata(
             name=self.adapter.name,
@@ -176,7 +179,7 @@ class AdapterPlanner:
         for name in ("trajectory_scale", "curvature_scale", "acceleration_scale"):
             outputs[name][:] = 1.0  # unknown, as in a plan to stop
         speed_mps = ego.speed_mps if ego is not None and np.isfinite(ego.speed_mps) else 0.0
-        replaced = next((name for name, value in raw.items() if not np.isfinite(value).all()), "")
+        replaced = next((name for name in self._whole if not np.isfinite(raw[name]).all()), "")
         if not replaced:
             with np.errstate(over="ignore", invalid="ignore"):  # absurd numbers, which are found below
                 trajectory, outputs["curvature"][:], outputs["acceleration"][:] = plan_arrays(

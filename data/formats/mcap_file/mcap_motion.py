@@ -94,7 +94,8 @@ def _twist(indexes: Indexes, topic: str, notes: list[str]) -> EgoTrack | None:
     for message in decoded_in(indexes, topic):
         speed_mps = _number(find(message.content, "twist.linear.x"))
         rows.append((_time_ns(message), speed_mps, _number(find(message.content, "twist.angular.z")), 0.0, 0.0, 0.0))
-    is_wrong: np.ndarray = ~np.isfinite(np.array([row[1:3] for row in rows], np.float64).reshape(-1, 2)).all(axis=-1)
+    motion = np.array([row[1:3] for row in rows], np.float64).reshape(-1, 2)
+    is_wrong = np.asarray(~np.isfinite(motion).all(axis=1))
     count_wrong_rows(is_wrong, topic, notes)
     ego = _track([row for row, wrong in zip(rows, is_wrong, strict=True) if not wrong], topic, notes)
     if ego is None:
