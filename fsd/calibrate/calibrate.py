@@ -15,7 +15,7 @@ from fsd.data.frames import RATE_HZ
 from fsd.data.open_clip import open_clip
 from fsd.data.rig import Camera, save_rig
 from fsd.outputs.calibrate_summary import CalibrateSummary, CameraCalibration
-from fsd.outputs.run_folder import writing_to
+from fsd.data.files import writing_to
 from fsd.outputs.run_info import clip_info
 
 MAX_ANCHORS = 240

@@ -14,7 +14,8 @@ from fsd.compare.page import write_comparison_page
 from fsd.data.errors import UsageError
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.outputs.compare_summary import ComparedRun, ComparedRuns, CompareSummary, Spread
-from fsd.outputs.run_folder import Run, load_run, writing_to
+from fsd.data.files import writing_to
+from fsd.outputs.run_folder import Run, load_run
 from fsd.outputs.run_info import time_percentiles
 from fsd.scoring.baseline_plans import wrapped
 

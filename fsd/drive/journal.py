@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fsd.data.simulator.scoring.metrics import RouteScore
-from fsd.outputs.run_folder import writing_to
+from fsd.data.files import writing_to
 from fsd.version import __version__
 
 Job = tuple[str, str, int]

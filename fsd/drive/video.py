@@ -14,7 +14,7 @@ from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.rig import Rig
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.drive.drive import DriveResult, DriverPool, driver_name
-from fsd.outputs.run_folder import writing_to
+from fsd.data.files import writing_to
 from fsd.overlay.painter import OverlayPainter
 from fsd.overlay.video_writer import VideoWriter
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from fsd.data.formats.fragment import split_fragment
 from fsd.data.open_clip import open_clip
 from fsd.data.recording_files import files_named
+from fsd.data.result_folder import results_in
 from fsd.outputs.replay_summary import Fingerprint
 from fsd.replay.config import ReplayConfig
 from fsd.runtime.engine import packaged_model
@@ -54,8 +56,16 @@ def _recording_files(config: ReplayConfig) -> list[Path]:
     folder = clip if clip.is_dir() else clip.parent
     values = config.cameras.values() if config.cameras else ()
     named = [path for value in values for path in files_named(folder, value)]
-    out = config.out.resolve()  # may lie in the folder of the recording
-    return sorted({path for path in (*beside, *named) if path.is_file() and out not in path.resolve().parents})
+    out = config.out.resolve()  # may lie in the folder of the recording, or be that folder
+    is_apart = out not in (folder.resolve(), *folder.resolve().parents)
+    results = cache(results_in)
+
+    def is_recorded(path: Path) -> bool:
+        if path.name in results(path.parent) or f"{path.parent.name}/{path.name}" in results(path.parent.parent):
+            return False
+        return not (is_apart and out in path.resolve().parents)
+
+    return sorted({path for path in (*beside, *named) if path.is_file() and is_recorded(path)})
 
 
 def _digest(parts: Iterable[bytes]) -> str:

@@ -1,0 +1,327 @@
+"""A folder that a command writes its results into: one run at a time, and no file is lost that this run did not make.
+
+A hidden record in the folder lists the files that fsd wrote there. Files of the same name that it does not list are
+somebody else's: a run that would replace one is refused. Results of the run before move to `previous/` and are removed
+when the new run is complete, so that a run that fails costs nothing that was complete.
+"""
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from fsd.data.errors import OutputError, UsageError
+from fsd.data.files import cannot_write, full_disk_error, remove_unfinished, write_bytes, writing_to
+from fsd.data.folder_lock import LOCK_FILE, locked
+
+RECORD_FILE = ".fsd-results.json"
+RESERVE_FILE = ".fsd-reserve"
+SUMMARY_FILE = "summary.json"
+PREVIOUS = "previous"
+
+ROWS_BYTES, SUMMARY_BYTES = 256 << 10, 256 << 10
+"""Space that is set aside for the last rows of the tables, and for the summary, of a run that fills the disk."""
+
+
+class Results(msgspec.Struct):
+    """The files of one run.
+
+    Attributes:
+        command: that wrote them; is_complete: whether it ended well.
+        files: path in the folder -> size in bytes; None for one that is being written.
+    """
+
+    command: str
+    is_complete: bool = False
+    files: dict[str, int | None] = {}
+
+
+class Record(msgspec.Struct):
+    """Content of the record: the results of every command in the folder, and those of the run before.
+
+    Attributes:
+        previous: folder -> what is, or is being, moved there.
+        is_moving: the move to the last of these folders has not ended.
+    """
+
+    results: dict[str, Results] = {}
+    previous: dict[str, Results] = {}
+    is_moving: bool = False
+
+
+class ResultFolder:
+    """The folder of a run that holds its lock; made by `result_folder`.
+
+    Attributes:
+        path: of the folder.
+        earlier: name of the folder inside it with the results of the run before; None if there is none.
+    """
+
+    def __init__(self, path: Path, command: str, names: Collection[str], part: str) -> None:
+        self.path, self.earlier = path, None
+        self._command, self._names = command, names
+        self._record_path = path / (f"{RECORD_FILE}-{part}" if part else RECORD_FILE)
+        self._record = _read_record(self._record_path) or _record_without_file(path, command, names)
+        self._reserve_path = path / f"{RESERVE_FILE}{part and '-'}{part}"
+
+    def check(self, names: Iterable[str], inputs: Iterable[Path]) -> None:
+        """Refuse a run that would replace a file that it reads, or that is not a result of this command.
+
+        Raises:
+            UsageError, OutputError: names the file.
+        """
+        owners = {name: each.command for each in self._record.results.values() for name in each.files}
+        inputs = [path for path in inputs if path.exists()]
+        for name in names:
+            path = self.path / name
+            if not path.is_symlink() and not path.exists():
+                continue
+            if _is_one_of(path, inputs):
+                raise UsageError(
+                    f"{path} is an input of this run, and its result of that name would replace it. "
+                    "Name another folder with --out."
+                )
+            if owners.get(name) not in (None, self._command):
+                raise OutputError(
+                    f"{self.path} holds results of `fsd {owners[name]}`, and {name} would be replaced. Name another "
+                    "folder with --out."
+                )
+            if name not in owners:
+                raise OutputError(
+                    f"{path} was not written by fsd, and a result of that name would replace it. Name another folder "
+                    "with --out, or move the file away."
+                )
+        self._check_previous(inputs)
+
+    def _check_previous(self, inputs: Collection[Path]) -> None:
+        for name, results in self._record.previous.items():
+            for file in results.files:
+                if _is_one_of(self.path / name / file, inputs):
+                    raise UsageError(
+                        f"{self.path / name / file} is an input of this run, which would remove it at its end. Move it "
+                        "away, or name another folder with --out."
+                    )
+
+    def set_aside(self, names: Collection[str] | None = None) -> None:
+        """Move the results of the run before to `previous/`, and take note of what this run writes.
+
+        Args:
+            names: of the files that it writes; None is all that it may write.
+        """
+        record = self._record
+        if record.is_moving:
+            self._move(*next(reversed(record.previous.items())))
+        before = record.results.get(self._command)
+        if before is not None and any(_exists(self.path / name) for name in before.files):
+            is_previous_complete = any(each.is_complete for each in self._previous().values())
+            if not is_previous_complete or before.is_complete:
+                self._remove_previous()
+            if self._previous() and not any(self._is_changed(name, size) for name, size in before.files.items()):
+                for name in before.files:
+                    (self.path / name).unlink(missing_ok=True)
+            else:
+                folder = next(name for name in _numbered(PREVIOUS) if not _exists(self.path / name))
+                record.previous[folder], record.is_moving = before, True
+                self._write_record()
+                self._move(folder, before)
+        self.earlier = next(iter(self._previous()), None)
+        self.begin(names)
+
+    def begin(self, names: Collection[str] | None = None) -> None:
+        """Take note of what this run writes; what is there already stays."""
+        names = self._names if names is None else names
+        old = self._record.results.get(self._command, Results(self._command))
+        kept = {name: size for name, size in old.files.items() if name not in names and _exists(self.path / name)}
+        self._record.results[self._command] = Results(self._command, files=kept | dict.fromkeys(names))
+        self._write_record()
+        for name in names:
+            remove_unfinished(self.path / name)
+        self._reserve(ROWS_BYTES + SUMMARY_BYTES)
+
+    def add(self, *names: str) -> None:
+        """Take note of more files that this run writes, found out on the way.
+
+        Raises:
+            OutputError: one of them is not a result of this command.
+        """
+        self.check(names, ())
+        self._record.results[self._command].files |= dict.fromkeys(names)
+        self._write_record()
+
+    def free_rows(self) -> None:
+        """Free the space that was set aside for the last rows of the tables."""
+        with suppress(FileNotFoundError):
+            os.truncate(self._reserve_path, SUMMARY_BYTES)
+
+    def free_summary(self) -> None:
+        """Free all space that was set aside."""
+        self._reserve_path.unlink(missing_ok=True)
+
+    def end(self, is_complete: bool) -> None:
+        """Take note of what was written; after a complete run, the results of the run before are removed.
+
+        Where this fails, nothing is lost: the next run finds all files, noted as not complete.
+        """
+        with suppress(OSError):
+            self._end(is_complete)
+
+    def _end(self, is_complete: bool) -> None:
+        self.free_summary()
+        results = self._record.results.get(self._command)
+        if results is None or not self._has_begun:
+            return
+        results.files = {name: _size(self.path / name) for name in results.files if _exists(self.path / name)}
+        results.is_complete = is_complete
+        self._write_record()
+        if is_complete and self._previous():
+            self._remove_previous()
+            self._write_record()
+
+    _has_begun = False
+
+    def _move(self, name: str, results: Results) -> None:
+        folder = self.path / name
+        folder.mkdir(exist_ok=True)
+        for file in results.files:
+            if _exists(self.path / file) and not _exists(folder / file):
+                (self.path / file).rename(folder / file)
+        self._record.is_moving = False
+        self._record.results.pop(results.command, None)
+        self._write_record()
+
+    def _remove_previous(self) -> None:
+        """Remove the results of earlier runs; files that were changed since, and those of others, stay."""
+        for name, results in self._previous().items():
+            for file, size in results.files.items():
+                if not self._is_changed(f"{name}/{file}", size):
+                    (self.path / name / file).unlink(missing_ok=True)
+            with suppress(OSError):
+                (self.path / name).rmdir()
+            del self._record.previous[name]
+
+    def _previous(self) -> dict[str, Results]:
+        """Folder -> results of earlier runs of this command."""
+        return {name: each for name, each in self._record.previous.items() if each.command == self._command}
+
+    def _is_changed(self, name: str, size: int | None) -> bool:
+        """Whether a file has another size than when the run that wrote it ended."""
+        return size is not None and _exists(self.path / name) and _size(self.path / name) != size
+
+    def _write_record(self) -> None:
+        self._has_begun = True
+        write_bytes(self._record_path, msgspec.json.encode(self._record))
+
+    def _reserve(self, size_bytes: int) -> None:
+        """Occupy that much of the disk; as much as there is, if it is nearly full."""
+        with suppress(OSError), self._reserve_path.open("wb") as file:
+            file.write(os.urandom(size_bytes))  # random, since some file systems store zeros in no space
+
+
+@contextmanager
+def result_folder(
+    path: Path, command: str, names: Collection[str], inputs: Iterable[Path] = (), part: str = ""
+) -> Iterator[ResultFolder]:
+    """Hold a folder for the results of one run.
+
+    Args:
+        path: made if absent; command: without `fsd`; names: of the files that it may write.
+        inputs: files that the run reads.
+        part: of the folder that this run has for itself; parts may be written at the same time.
+
+    Raises:
+        UsageError: a result would replace an input.
+        OutputError: another run holds the folder, a result would replace a file that is no result of this command, or
+            the folder cannot be written, also because the disk is full.
+    """
+    with ExitStack() as stack:
+        with writing_to(path):
+            path.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(path, f"fsd {command}", part))
+        folder = ResultFolder(path, command, names, part)
+        folder.check(names, list(inputs))
+        try:
+            yield folder
+        except BaseException as error:
+            folder.end(is_complete=False)
+            if folder.earlier is not None:
+                error.add_note(f"The results of the run before are in {path / folder.earlier}.")
+            shown = error_for_user(error, path)
+            if shown is not error:
+                raise shown from error
+            raise
+        folder.end(is_complete=True)
+
+
+def error_for_user(error: BaseException, path: Path) -> BaseException:
+    """An `OutputError` in place of an error that a full disk has caused; any other error itself."""
+    cause = full_disk_error(error)
+    if cause is None or isinstance(error, OutputError):
+        return error
+    shown = cannot_write(path, cause)
+    for note in getattr(error, "__notes__", ()):
+        shown.add_note(note)
+    return shown
+
+
+def results_in(folder: Path) -> frozenset[str]:
+    """The files in a folder that are no part of a recording: results of fsd, as its record lists them, and the record.
+
+    Files in folders below it are listed as `previous/plan.parquet`.
+    """
+    record = _read_record(folder / RECORD_FILE)
+    if record is None:
+        return frozenset()
+    listed = {file for each in record.results.values() for file in each.files}
+    listed |= {f"{place}/{file}" for place, each in record.previous.items() for file in each.files}
+    return frozenset(listed | {RECORD_FILE, RESERVE_FILE, LOCK_FILE})
+
+
+class _AnySummary(msgspec.Struct):
+    """What every `summary.json` of fsd states."""
+
+    command: str
+    fsd_version: str
+    status: str = "complete"
+
+
+def _record_without_file(path: Path, command: str, names: Collection[str]) -> Record:
+    """The record of results from before there were records: a summary says whose they are."""
+    try:
+        summary = msgspec.json.decode((path / SUMMARY_FILE).read_bytes(), type=_AnySummary)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return Record()
+    files = dict.fromkeys(names if summary.command == command else (SUMMARY_FILE,))
+    return Record({summary.command: Results(summary.command, summary.status == "complete", files)})
+
+
+def _read_record(path: Path) -> Record | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _is_one_of(path: Path, inputs: Collection[Path]) -> bool:
+    return path.exists() and any(path.samefile(each) for each in inputs)
+
+
+def _exists(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """`name`, `name-2`, `name-3` …"""
+    yield name
+    number = 2
+    while True:
+        yield f"{name}-{number}"
+        number += 1
