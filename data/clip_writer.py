@@ -4,6 +4,7 @@ Times in the Parquet files are authoritative; the videos carry them too, rounded
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self, cast
@@ -47,8 +48,11 @@ class ClipWriter:
     ) -> None:
         self.path = path
         self.rig = rig
-        if (path / "rig.json").exists():
-            raise ClipError(f"{path} already holds a clip. Choose another folder, or remove this one.")
+        tables = ("rig.json", "ego.parquet", "command.parquet")
+        of_cameras = (f"{camera.name}{suffix}" for camera in rig.cameras for suffix in (".mp4", ".timestamps.parquet"))
+        there = next((name for name in (*tables, *of_cameras) if (path / name).exists()), None)
+        if there is not None:
+            raise ClipError(f"{path} already holds a clip ({there}). Choose another folder, or remove this one.")
         try:
             path.mkdir(parents=True, exist_ok=True)
             save_rig(rig, path / "rig.json")
@@ -113,14 +117,15 @@ class ClipWriter:
 
     def close(self) -> None:
         """Finish the videos and write the tables. What was recorded so far is a readable clip."""
-        for video in self._videos:
-            video.close()
-        if self._ego_rows:
-            columns = {name: [row[name] for row in self._ego_rows] for name in self._ego_rows[0]}
-            _write_table(self.path / "ego.parquet", columns)
-        if self._commands:
-            times, commands = zip(*self._commands, strict=True)
-            _write_table(self.path / "command.parquet", {"t_ns": times, "command": commands})
+        with ExitStack() as stack:  # all of it, also where a part fails
+            if self._commands:
+                times, commands = zip(*self._commands, strict=True)
+                stack.callback(_write_table, self.path / "command.parquet", {"t_ns": times, "command": commands})
+            if self._ego_rows:
+                columns = {name: [row[name] for row in self._ego_rows] for name in self._ego_rows[0]}
+                stack.callback(_write_table, self.path / "ego.parquet", columns)
+            for video in reversed(self._videos):
+                stack.callback(video.close)
         self._videos, self._ego_rows, self._commands = [], [], []
 
     def __enter__(self) -> Self:
@@ -196,9 +201,17 @@ class _Video:
 
     def close(self) -> None:
         try:
-            self._container.mux(self._stream.encode(None))
+            try:
+                self._container.mux(self._stream.encode(None))
+            finally:
+                self._container.close()
+        except (av.FFmpegError, OSError) as error:
+            raise ClipError(f"{self._camera.name} cannot be written to {self._folder}: {error}.") from error
         finally:
-            self._container.close()
+            self._end()
+
+    def _end(self) -> None:
+        """Write the times of the pictures; without one, there is no video."""
         if not self._times_ns:
             (self._folder / f"{self._camera.name}.mp4").unlink(missing_ok=True)
             return

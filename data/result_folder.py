@@ -60,7 +60,8 @@ class ResultFolder:
     """
 
     def __init__(self, path: Path, command: str, names: Collection[str], part: str) -> None:
-        self.path, self.earlier = path, None
+        self.path = path
+        self.earlier: str | None = None
         self._command, self._names = command, names
         self._record_path = path / (f"{RECORD_FILE}-{part}" if part else RECORD_FILE)
         self._record = _read_record(self._record_path) or _record_without_file(path, command, names)
@@ -104,23 +105,25 @@ class ResultFolder:
                         "away, or name another folder with --out."
                     )
 
-    def set_aside(self, names: Collection[str] | None = None) -> None:
+    def set_aside(self, names: Collection[str] | None = None, others_stay: bool = False) -> None:
         """Move the results of the run before to `previous/`, and take note of what this run writes.
 
         Args:
             names: of the files that it writes; None is all that it may write.
+            others_stay: leave results of this command in place that have other names.
         """
         record = self._record
         if record.is_moving:
             self._move(*next(reversed(record.previous.items())))
-        before = record.results.get(self._command)
-        if before is not None and any(_exists(self.path / name) for name in before.files):
+        before = self._before((names or self._names) if others_stay else None)
+        if before is not None:
             is_previous_complete = any(each.is_complete for each in self._previous().values())
             if not is_previous_complete or before.is_complete:
                 self._remove_previous()
             if self._previous() and not any(self._is_changed(name, size) for name, size in before.files.items()):
                 for name in before.files:
                     (self.path / name).unlink(missing_ok=True)
+                    del record.results[self._command].files[name]
             else:
                 folder = next(name for name in _numbered(PREVIOUS) if not _exists(self.path / name))
                 record.previous[folder], record.is_moving = before, True
@@ -128,6 +131,18 @@ class ResultFolder:
                 self._move(folder, before)
         self.earlier = next(iter(self._previous()), None)
         self.begin(names)
+
+    def _before(self, names: Collection[str] | None) -> Results | None:
+        """What is there of the run before, of these names; None if nothing is."""
+        found = self._record.results.get(self._command)
+        if found is None:
+            return None
+        files = {
+            name: size
+            for name, size in found.files.items()
+            if (names is None or name in names) and _exists(self.path / name)
+        }
+        return Results(self._command, found.is_complete, files) if files else None
 
     def begin(self, names: Collection[str] | None = None) -> None:
         """Take note of what this run writes; what is there already stays."""
@@ -138,7 +153,7 @@ class ResultFolder:
         self._write_record()
         for name in names:
             remove_unfinished(self.path / name)
-        self._reserve(ROWS_BYTES + SUMMARY_BYTES)
+        self.reserve(ROWS_BYTES + SUMMARY_BYTES)
 
     def add(self, *names: str) -> None:
         """Take note of more files that this run writes, found out on the way.
@@ -187,8 +202,8 @@ class ResultFolder:
         for file in results.files:
             if _exists(self.path / file) and not _exists(folder / file):
                 (self.path / file).rename(folder / file)
+            self._record.results[results.command].files.pop(file, None)
         self._record.is_moving = False
-        self._record.results.pop(results.command, None)
         self._write_record()
 
     def _remove_previous(self) -> None:
@@ -213,10 +228,11 @@ class ResultFolder:
         self._has_begun = True
         write_bytes(self._record_path, msgspec.json.encode(self._record))
 
-    def _reserve(self, size_bytes: int) -> None:
-        """Occupy that much of the disk; as much as there is, if it is nearly full."""
+    def reserve(self, size_bytes: int) -> None:
+        """Set space of the disk aside; as much as there is, if it is nearly full."""
         with suppress(OSError), self._reserve_path.open("wb") as file:
-            file.write(os.urandom(size_bytes))  # random, since some file systems store zeros in no space
+            for begin in range(0, size_bytes, 1 << 20):  # random, since some file systems store zeros in no space
+                file.write(os.urandom(min(1 << 20, size_bytes - begin)))
 
 
 @contextmanager

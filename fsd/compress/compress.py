@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import ExitStack, closing
 
+import msgspec
 import numpy as np
 from tqdm import tqdm
 
@@ -27,6 +28,7 @@ from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.data.open_clip import open_clip
 from fsd.data.result_folder import ResultFolder, result_folder
 from fsd.outputs.compress_summary import CompressSummary, MosaicTick
+from fsd.outputs.disk_space import compress_bytes, warn_if_short
 from fsd.outputs.journal import TableJournal
 from fsd.outputs.run_status import run_reported
 
@@ -54,10 +56,7 @@ def compress(config: CompressConfig, show_progress: bool = True) -> CompressSumm
     with result_folder(config.out, "compress", RESULT_FILES, (config.clip, *clip.files)) as folder:
         folder.set_aside()
         return run_reported(
-            folder,
-            lambda: _run(config, folder, clip, compressor, record, show_progress),
-            record.summary,
-            write_page,
+            folder, lambda: _run(config, folder, clip, compressor, record, show_progress), record.summary, write_page
         )
 
 
@@ -77,6 +76,8 @@ def _run(
         table = stack.enter_context(closing(TableJournal(config.out / LOG_FILE, log_schema(budget, config.policy))))
         source = stack.enter_context(config.frame_source(clip))
         stack.callback(lambda: record.finish(source.report))
+        if source.expected_ticks is not None:
+            warn_if_short(config.out, compress_bytes(source.expected_ticks))
         mosaic_count = _mosaic_count(config.mosaic_s, source.expected_ticks)
         progress = stack.enter_context(
             tqdm(total=source.expected_ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr)
@@ -100,7 +101,10 @@ def _run(
                 record.mosaic = _write_mosaic(config, clip.name, compressor, frame_set, compressed)
             progress.update()
         if frame_set is not None and compressed is not None and record.mosaic is None:
-            record.mosaic = _write_mosaic(config, clip.name, compressor, frame_set, compressed)
+            shown = _write_mosaic(config, clip.name, compressor, frame_set, compressed)
+            asked = config.mosaic_s is not None
+            why = f"--mosaic-at {config.mosaic_s:g} s lies past the end: the last tick is shown" if asked else None
+            record.mosaic = msgspec.structs.replace(shown, why=why)
 
 
 def _mosaic_count(mosaic_s: float | None, expected_ticks: int | None) -> int | None:

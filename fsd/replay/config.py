@@ -12,7 +12,6 @@ from fsd.overlay.layout import OverlayConfig
 from fsd.runtime.options import ModelOptions
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
-
 TABLES = ("plan.parquet", "ticks.parquet", "plan.arrows", "ticks.arrows")
 RESULT_FILES = (*TABLES, SUMMARY_FILE, "overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd")
 """What a replay may write."""

@@ -20,10 +20,11 @@ from fsd.data.open_clip import open_clip
 from fsd.data.result_folder import ResultFolder, result_folder
 from fsd.extras import install_line
 from fsd.meters.energy_count import energy_count
+from fsd.outputs.disk_space import replay_bytes, video_bytes, warn_if_short
 from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
 from fsd.outputs.run_status import run_reported
 from fsd.outputs.tables import ResultTables
-from fsd.overlay.video_writer import Overlay, check_limit
+from fsd.overlay.video_writer import Overlay, check_limit, expected_images
 from fsd.replay.config import RESULT_FILES, ReplayConfig
 from fsd.replay.fingerprint import fingerprint
 from fsd.replay.page import write_report
@@ -103,6 +104,8 @@ def _run(
         viewers = _open_viewers(config, clip, planner, record, stack)
         for image in images:
             image.expect(source.expected_ticks)
+        if source.expected_ticks is not None:
+            warn_if_short(config.out, _needed_bytes(config, clip, source.expected_ticks))
         progress = stack.enter_context(
             tqdm(total=source.expected_ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr)
         )
@@ -132,6 +135,15 @@ def _run(
             progress.update()
             waiting_since_ns = time.perf_counter_ns()
             write_ms = (waiting_since_ns - write_start_ns) / 1e6
+
+
+def _needed_bytes(config: ReplayConfig, clip: Clip, ticks: int) -> float:
+    """Space that the results of a replay of so many ticks need."""
+    height_px = config.overlay_config.height_px
+    images = expected_images(config.overlay_config, ticks) if config.overlay else 0
+    viewers = config.mcap + config.rerun
+    video = video_bytes(clip, ticks) if viewers else 0.0
+    return replay_bytes(ticks, images * height_px * height_px * 16 / 9, video, viewers, config.report)
 
 
 def _warm_up(planner: Planner, frame_set: FrameSet, show_progress: bool) -> float:

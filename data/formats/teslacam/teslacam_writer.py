@@ -6,6 +6,7 @@ mphacker/TeslaUSB). File names and `event.json` have the local time of the car, 
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -133,16 +134,24 @@ class TeslaCamWriter:
 
     def _close_segment(self) -> None:
         videos, self._videos = self._videos, [None] * len(self.cameras)
-        for video in videos:
-            if video is not None:
-                video.close()
+        with ExitStack() as stack:  # all of them, also where one fails
+            for video in videos:
+                if video is not None:
+                    stack.callback(video.close)
 
     def close(self) -> Path | None:
         """Finish the event and return its folder; None where nothing was written."""
         if not self._is_open:
             return None
         self._is_open = False
-        self._close_segment()
+        try:
+            self._close_segment()
+        finally:
+            event = self._finish()
+        return event
+
+    def _finish(self) -> Path | None:
+        """Give the event its name; None where nothing was written."""
         if self._first_ns is None or self._last_ns is None:
             self._folder.rmdir()
             return None
@@ -227,7 +236,10 @@ class _Segment:
         try:
             self._mux(None)
         finally:
-            self._container.close()
+            try:
+                self._container.close()
+            except (av.FFmpegError, OSError) as error:
+                raise ClipError(f"{self._path} cannot be written: {error}. Check the free space.") from error
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         try:
