@@ -6,6 +6,7 @@ operating system (`OSError`); `writing_to` turns them into `OutputError`.
 
 import errno
 import glob
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,12 +61,13 @@ def writing_to(folder: Path) -> Iterator[None]:
 
 def cannot_write(folder: Path, error: OSError) -> OutputError:
     """The error for the user."""
+    why = str(error) if error.errno is None else os.strerror(error.errno)  # libraries put more into theirs
     if error.errno in FULL:
         return OutputError(
-            f"Cannot write to {folder}: {error.strerror or error}. What was written until then is kept. Free some "
-            "space, or name another folder with --out."
+            f"Cannot write to {folder}: {why}. What was written until then is kept. Free some space, or name another "
+            "folder with --out."
         )
-    return OutputError(f"Cannot write to {folder}: {error.strerror or error}. Name another folder with --out.")
+    return OutputError(f"Cannot write to {folder}: {why}. Name another folder with --out.")
 
 
 def full_disk_error(error: BaseException | None) -> OSError | None:

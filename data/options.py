@@ -114,7 +114,7 @@ def declared_options(config: type) -> dict[str, Option]:
 
 
 @cache
-def _path_fields(config: type) -> tuple[str, ...]:
+def _path_fields(config: Any) -> tuple[str, ...]:
     """The fields that hold paths: one, several, or one per name."""
 
     def holds_path(hint: Any) -> bool:

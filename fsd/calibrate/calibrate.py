@@ -11,11 +11,11 @@ from fsd.data.calibration.estimate import CameraEstimate, direction_deg, estimat
 from fsd.data.calibration.flow_pairs import follow_points
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
-from fsd.data.errors import ClipError, OutputError, UsageError
+from fsd.data.errors import UsageError
 from fsd.data.files import writing_to
 from fsd.data.frames import RATE_HZ
 from fsd.data.open_clip import open_clip
-from fsd.data.rig import Camera, load_rig, save_rig
+from fsd.data.rig import Camera, save_rig
 from fsd.outputs.calibrate_summary import CalibrateSummary, CameraCalibration
 from fsd.outputs.run_info import clip_info
 
@@ -59,20 +59,14 @@ def calibrate(config: CalibrateConfig, show_progress: bool = True) -> CalibrateS
 
 
 def _check_replaced(path: Path, clip: Clip, opened: Path) -> None:
-    """Refuse to replace what is read, and a file that is no calibration.
+    """Refuse to replace what is read.
 
     Raises:
-        UsageError, OutputError: names the file.
+        UsageError: names the file.
     """
-    if not path.exists():
-        return
     rig = [] if clip.rig_is_assumed else [opened / RIG_FILE]
-    if any(path.samefile(each) for each in (*rig, *clip.files) if each.exists()):
+    if path.exists() and any(path.samefile(each) for each in (*rig, *clip.files) if each.exists()):
         raise UsageError(f"{path} is an input of this run. Name another file with --out, and move it there afterwards.")
-    try:
-        load_rig(path)
-    except ClipError as error:
-        raise OutputError(f"{path} is no calibration, and is not replaced. Name another file with --out.") from error
 
 
 def unknown_values(estimates: dict[str, CameraEstimate]) -> tuple[str, ...]:

@@ -76,8 +76,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         clips = [RecordedClip(path, budget, keep_bytes=KEEP_BYTES // len(options.data)) for path in options.data]
     elif config.fraction != 1:
         raise UsageError("--fraction is a part of the clips that `--data` names: give `--data`, or leave it out.")
-    weights_bytes = (config.weights or packaged_weights()).stat().st_size
-    warn_if_short(existing_folder(config.out), export_bytes(weights_bytes, len(config.targets)))
+    size = () if config.weights is None else (config.weights.stat().st_size,)
+    warn_if_short(existing_folder(config.out), export_bytes(len(config.targets), *size))
 
     def write_page(exported: "Exported") -> None:
         if exported.parity is not None:

@@ -54,13 +54,11 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | RecordedFit":
 def _from_simulator(options: argparse.Namespace) -> dict[str, Any]:
     config = config_from(RecipeConfig, options)
     from fsd.networks.recipe import run_recipe
-    from fsd.networks.weights import packaged_weights
     from fsd.outputs.disk_space import existing_folder, train_bytes, warn_if_short
     from fsd.training.progress import TrainingProgress
 
-    episodes, weights_bytes = sum(each.episodes for each in config.rounds), packaged_weights().stat().st_size
-    needed_bytes = train_bytes(episodes, len(config.rounds), weights_bytes, config.network.budget)
-    warn_if_short(existing_folder(config.out), needed_bytes)
+    episodes = sum(each.episodes for each in config.rounds)
+    warn_if_short(existing_folder(config.out), train_bytes(episodes, len(config.rounds), config.network.budget))
     with TrainingProgress(config.out) as progress:
         weights = run_recipe(config, progress.report)
     if not options.json:

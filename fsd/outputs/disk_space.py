@@ -1,7 +1,7 @@
 """Estimate the space that results need, from what they took per tick of real runs; warn where it is not free.
 
-Each constant is what one run took: the packaged clip of eight 1280x960 cameras (144 ticks), and for `fsd record` one second
-of eight 640x480 cameras.
+Each constant is what one run took: the packaged clip of eight 1280x960 cameras (144 ticks), and for `fsd record` one
+second of eight 640x480 cameras.
 """
 
 import math
@@ -19,7 +19,7 @@ from fsd.data.frames import RATE_HZ
 from fsd.networks.contract import KEY_SIZE, SLOT_TOKENS
 from fsd.networks.dataset import episode_shapes
 
-REPLAY_TABLE_BYTES, COMPRESS_TABLE_BYTES = 2900, 1700
+REPLAY_TABLE_BYTES, COMPRESS_TABLE_BYTES = 2000, 1400
 """Per tick: a stream, and the Parquet file that is made of it before it is removed."""
 OVERLAY_BYTES_PER_PIXEL = 0.0152
 """H.264 at constant quality."""
@@ -29,6 +29,8 @@ PAGE_BYTES, MOSAIC_BYTES = 1_000_000, 3_000_000
 RECORD_BYTES_PER_PIXEL = 0.0125
 SAMPLE_BYTES, TRACE_BYTES = 200, 60_000
 """Per measured and per traced tick of a profile."""
+WEIGHTS_BYTES = 5_600_000
+"""Of the packaged network."""
 WEIGHT_COPIES, SIDE_FILES_BYTES = 3, 5_000_000
 """Of an export: sizes of the weights file in FP32, FP16 and batched files; calibration, proof and its page."""
 CHECKPOINT_COPIES, EPISODE_ROWS = 5, 81
@@ -93,17 +95,17 @@ def drive_bytes(routes: int, films: int) -> float:
     return routes * ROUTE_BYTES + films * FILMED_ROUTE_BYTES
 
 
-def export_bytes(weights_bytes: int, targets: int) -> float:
+def export_bytes(targets: int, weights_bytes: int = WEIGHTS_BYTES) -> float:
     """Of an export with so many INT8 files."""
     return weights_bytes * (WEIGHT_COPIES + targets) + SIDE_FILES_BYTES
 
 
-def train_bytes(episodes: int, rounds: int, weights_bytes: int, budget: Budget) -> float:
+def train_bytes(episodes: int, rounds: int, budget: Budget) -> float:
     """Of a training in the simulator; every round caches the network's outputs at all rows."""
     row_bytes = sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in episode_shapes(budget).values())
     cached_bytes = 2 * SLOT_TOKENS * KEY_SIZE * np.dtype(np.float16).itemsize + 1
     rows = episodes * EPISODE_ROWS
-    return rows * (row_bytes + rounds * cached_bytes) + rounds * CHECKPOINT_COPIES * weights_bytes
+    return rows * (row_bytes + rounds * cached_bytes) + rounds * CHECKPOINT_COPIES * WEIGHTS_BYTES
 
 
 def video_bytes(clip: Clip, ticks: int) -> float:

@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from fsd.data.errors import UsageError
+from fsd.data.result_folder import SUMMARY_FILE
 from fsd.outputs.journal import read_table
 from fsd.outputs.replay_summary import ReplaySummary
-from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
+from fsd.outputs.summary_file import load_summary
 from fsd.outputs.tables import STAGES, TRAJECTORY_COLUMNS
 
 

@@ -58,8 +58,10 @@ class VideoWriter:
 
     def close(self) -> None:
         """Flush the encoder and end the file."""
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
+        try:
+            self._container.mux(self._stream.encode(None))
+        finally:
+            self._container.close()
 
 
 class Overlay:
