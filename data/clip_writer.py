@@ -14,7 +14,7 @@ import numpy as np
 
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import ClipError
-from fsd.data.files import replacing
+from fsd.data.files import check_space, replacing
 from fsd.data.frames import RATE_HZ
 from fsd.data.rig import Camera, Rig, save_rig
 
@@ -64,6 +64,7 @@ class ClipWriter:
             _Video(path, camera, rate_hz, codec, dict(options), gop, stagger=i * gop // len(rig.cameras))
             for i, camera in enumerate(rig.cameras)
         ]
+        self._pictures = 0
         self._ego_rows: list[dict[str, float]] = []
         self._commands: list[tuple[int, str]] = []
         self._first_ns: int | None = None
@@ -96,6 +97,7 @@ class ClipWriter:
             raise ClipError(f"Time {timestamp_ns} ns does not rise above {self._last_ns} ns. Write moments in order.")
         if command not in COMMANDS:
             raise ClipError(f"Unknown command {command!r}. Use one of {', '.join(COMMANDS)}.")
+        self._check_space()
         self._first_ns = timestamp_ns if self._first_ns is None else self._first_ns
         for video, image in zip(self._videos, images, strict=True):
             if image is not None:
@@ -105,6 +107,15 @@ class ClipWriter:
         if not self._commands or self._commands[-1][1] != command:
             self._commands.append((timestamp_ns, command))
         self._last_ns = timestamp_ns
+
+    def _check_space(self) -> None:
+        cameras = self.rig.cameras
+        largest = max(cameras, key=lambda camera: camera.width_px * camera.height_px)
+        try:
+            check_space(self.path, self._pictures, len(cameras), largest.width_px, largest.height_px)
+        except OSError as error:
+            raise ClipError(f"{self.path} cannot be written: {error.strerror}. Free some space.") from error
+        self._pictures += len(cameras)
 
     def _add_ego(self, ego: Mapping[str, float], timestamp_ns: int) -> None:
         row = {name: float(value) for name, value in ego.items()}

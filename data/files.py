@@ -8,6 +8,7 @@ import errno
 import glob
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,9 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a file system without room: the disk is full, or a quota or a limit on file sizes is reached."""
 
 UNFINISHED = ".part"
+
+FFMPEG_BUFFER_BYTES, INDEX_BYTES = 256 << 10, 64
+"""Held in memory of each video; per picture, in the index at its end and in the tables, at most."""
 
 
 @contextmanager
@@ -57,6 +61,20 @@ def writing_to(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise cannot_write(folder, error) from error
+
+
+def check_space(folder: Path, pictures: int, cameras: int, width_px: int, height_px: int) -> None:
+    """Stop before the disk is full: FFmpeg cannot end a file, and so loses it, once a write has failed.
+
+    Args:
+        pictures: written so far, over all cameras; width_px, height_px: of the largest camera.
+
+    Raises:
+        OSError: there may be too little space for one more picture of every camera and the ends of the files.
+    """
+    one_more = width_px * height_px * 3 // 2 + FFMPEG_BUFFER_BYTES
+    if shutil.disk_usage(folder).free < cameras * one_more + pictures * INDEX_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def cannot_write(folder: Path, error: OSError) -> OutputError:

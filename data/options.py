@@ -138,7 +138,8 @@ class Options:
     heading: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        for name in _path_fields(type(self)):
+        kind: Any = type(self)
+        for name in _path_fields(kind):
             value = getattr(self, name)
             if isinstance(value, str):
                 object.__setattr__(self, name, Path(value))

@@ -20,7 +20,7 @@ from fsd.data.clock import tick_time_ns
 from fsd.data.formats.teslacam.teslacam_writer import HW3_CAMERAS, HW4_CAMERAS, TeslaCamWriter
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.options import OptionError, Options, option
-from fsd.data.result_folder import SUMMARY_BYTES, result_folder
+from fsd.data.result_folder import result_folder
 from fsd.data.rig import Rig, VehicleSpec
 from fsd.data.simulator.expert.expert import expert_controls
 from fsd.data.simulator.rendering.camera_view import draw_world, load_world
@@ -133,10 +133,8 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
         world.step(*expert_controls(world))
     load_world(renderer, world)
     done = 0
-    with result_folder(config.out, "record", ()) as folder, ExitStack() as stack:
-        folder.reserve(INDEX_BYTES * len(CAMERAS) * config.ticks + SUMMARY_BYTES)
+    with result_folder(config.out, "record", ()), ExitStack() as stack:
         write_moment = _teslacam(config, stack) if config.format == "teslacam" else _native(config, rig, stack)
-        stack.callback(folder.free_summary)  # before the videos are ended
         while done < config.ticks and world.s < world.setting.goal_m:
             write_moment(draw_world(renderer, world), tick_time_ns(done), world)
             world.step(*expert_controls(world))
@@ -145,9 +143,6 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
                 progress(done, config.ticks)
     return done
 
-
-INDEX_BYTES = 64
-"""Upper bound of what one picture takes in the index at the end of its video, and in the tables."""
 
 WriteMoment = Callable[[np.ndarray, int, World], None]
 """Called with the (8, H, W, 4) images, the time and the world."""

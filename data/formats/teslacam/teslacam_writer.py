@@ -5,6 +5,7 @@ mphacker/TeslaUSB). File names and `event.json` have the local time of the car, 
 """
 
 import json
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ import numpy as np
 
 from fsd.data.clock import SECOND_NS
 from fsd.data.errors import ClipError
-from fsd.data.files import replacing, write_text
+from fsd.data.files import check_space, replacing, write_text
 from fsd.data.formats.teslacam.telemetry_message import TelemetryMessage, sei_nal
 from fsd.data.frames import RATE_HZ
 
@@ -64,6 +65,7 @@ class TeslaCamWriter:
         self._folder = path / "SavedClips" / f".{self._stamp(0)}.part"
         self._videos: list[_Segment | None] = [None] * len(self.cameras)
         self._segment = -1
+        self._pictures = 0
         self._first_ns: int | None = None
         self._last_ns: int | None = None
         self._last_message = TelemetryMessage()
@@ -111,6 +113,7 @@ class TeslaCamWriter:
         if self._last_ns is not None and timestamp_ns <= self._last_ns:
             raise ClipError(f"Time {timestamp_ns} ns does not rise above {self._last_ns} ns. Write moments in order.")
         self._first_ns = timestamp_ns if self._first_ns is None else self._first_ns
+        self._check_space(images)
         since_start_ns = timestamp_ns - self._first_ns
         if since_start_ns // SEGMENT_NS != self._segment:
             self._close_segment()
@@ -122,6 +125,16 @@ class TeslaCamWriter:
                 self._video(index, frame).write(frame, since_start_ns - self._segment * SEGMENT_NS, telemetry_message)
         self._last_ns = timestamp_ns
         self._last_message = telemetry_message or self._last_message
+
+    def _check_space(self, images: Sequence[np.ndarray | av.VideoFrame | None]) -> None:
+        given = [image for image in images if image is not None]
+        sizes = [(each.width, each.height) if isinstance(each, av.VideoFrame) else each.shape[1::-1] for each in given]
+        width_px, height_px = max(sizes, key=math.prod, default=(0, 0))
+        try:
+            check_space(self._folder, self._pictures, len(self.cameras), width_px, height_px)
+        except OSError as error:
+            raise ClipError(f"{self._folder} cannot be written: {error.strerror}. Free some space.") from error
+        self._pictures += len(given)
 
     def _video(self, index: int, frame: av.VideoFrame) -> "_Segment":
         video = self._videos[index]
