@@ -6,6 +6,7 @@ when the new run is complete, so that a run that fails costs nothing that was co
 """
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ RECORD_FILE = ".fsd-results.json"
 RESERVE_FILE = ".fsd-reserve"
 SUMMARY_FILE = "summary.json"
 PREVIOUS = "previous"
+_PREVIOUS = re.compile(rf"{PREVIOUS}(-\d+)?")
 
 ROWS_BYTES, SUMMARY_BYTES = 256 << 10, 256 << 10
 """Space that is set aside for the last rows of the tables, and for the summary, of a run that fills the disk."""
@@ -77,7 +79,7 @@ class ResultFolder:
         inputs = [path for path in inputs if path.exists()]
         for name in names:
             path = self.path / name
-            if not path.is_symlink() and not path.exists():
+            if not _exists(path):
                 continue
             if _is_one_of(path, inputs):
                 raise UsageError(
@@ -105,17 +107,16 @@ class ResultFolder:
                         "away, or name another folder with --out."
                     )
 
-    def set_aside(self, names: Collection[str] | None = None, others_stay: bool = False) -> None:
+    def set_aside(self, names: Collection[str] | None = None) -> None:
         """Move the results of the run before to `previous/`, and take note of what this run writes.
 
         Args:
             names: of the files that it writes; None is all that it may write.
-            others_stay: leave results of this command in place that have other names.
         """
         record = self._record
         if record.is_moving:
             self._move(*next(reversed(record.previous.items())))
-        before = self._before((names or self._names) if others_stay else None)
+        before = self._before()
         if before is not None:
             is_previous_complete = any(each.is_complete for each in self._previous().values())
             if not is_previous_complete or before.is_complete:
@@ -132,16 +133,12 @@ class ResultFolder:
         self.earlier = next(iter(self._previous()), None)
         self.begin(names)
 
-    def _before(self, names: Collection[str] | None) -> Results | None:
-        """What is there of the run before, of these names; None if nothing is."""
+    def _before(self) -> Results | None:
+        """What is there of the run before, of the files that this run may write; None if nothing is."""
         found = self._record.results.get(self._command)
         if found is None:
             return None
-        files = {
-            name: size
-            for name, size in found.files.items()
-            if (names is None or name in names) and _exists(self.path / name)
-        }
+        files = {name: size for name, size in found.files.items() if name in self._names and _exists(self.path / name)}
         return Results(self._command, found.is_complete, files) if files else None
 
     def begin(self, names: Collection[str] | None = None) -> None:
@@ -273,7 +270,7 @@ def result_folder(
 def error_for_user(error: BaseException, path: Path) -> BaseException:
     """An `OutputError` in place of an error that a full disk has caused; any other error itself."""
     cause = full_disk_error(error)
-    if cause is None or isinstance(error, OutputError):
+    if cause is None or isinstance(error, OutputError) or not isinstance(error, Exception):
         return error
     shown = cannot_write(path, cause)
     for note in getattr(error, "__notes__", ()):
@@ -313,10 +310,14 @@ def _record_without_file(path: Path, command: str, names: Collection[str]) -> Re
 
 
 def _read_record(path: Path) -> Record | None:
+    """The record in a file; None without one. One that names files elsewhere was not written by fsd."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
+        record = msgspec.json.decode(path.read_bytes(), type=Record)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
+    names = [name for each in (*record.results.values(), *record.previous.values()) for name in each.files]
+    is_inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in names)
+    return record if is_inside and all(map(_PREVIOUS.fullmatch, record.previous)) else None
 
 
 def _is_one_of(path: Path, inputs: Collection[Path]) -> bool:

@@ -120,7 +120,7 @@ def export(
     with result_folder(config.out, "export", names, inputs) as folder:
         progress("exporting")
         graph = _graph(config, network, progress)
-        folder.set_aside(others_stay=True)  # a folder may hold the files of several budgets
+        folder.set_aside()
         written = _export(config, _Source(network, trained, sha256, graph, graph, config.out), clips, progress)
         write_page(written)
     return written

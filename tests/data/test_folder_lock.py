@@ -18,14 +18,13 @@ import os, subprocess, sys, time
 from pathlib import Path
 from fsd.data.folder_lock import locked
 with locked(Path(sys.argv[1]), "fsd replay"):
-    children = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=subprocess.DEVNULL).pid]
-    forked = os.fork()
-    if forked == 0:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=subprocess.DEVNULL)
+    print(child.pid, flush=True)
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)
         os.close(1)
-        time.sleep(60)
-        os._exit(0)
-    print(forked, *children, flush=True)
     time.sleep(60)
+    os._exit(0)
 """
 
 
@@ -34,7 +33,7 @@ def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that holds the lock, and has two children that outlive it."""
     process = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    children = [int(word) for word in process.stdout.readline().split()]
+    children = [int(process.stdout.readline()) for _ in range(2)]
     try:
         yield process
     finally:

@@ -1,6 +1,7 @@
 """No run loses what it did not make: inputs, other people's files, other commands' results, the results before it."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -162,6 +163,26 @@ def test_a_full_disk_is_an_output_error_of_one_line(tmp_path: Path) -> None:
 def test_another_error_of_the_operating_system_stays_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), result_folder(tmp_path, "replay", NAMES):
         (tmp_path / "recording.mp4").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"results": {"replay": {"command": "replay", "files": {"../mine.txt": None}}}},
+        {"previous": {"..": {"command": "replay", "files": {"mine.txt": None}}}},
+        {"previous": {".": {"command": "replay", "files": {"mine.txt": None}}}},
+    ],
+)
+def test_a_record_that_names_files_elsewhere_is_not_believed(record: object, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for mine in (tmp_path / "mine.txt", out / "mine.txt"):
+        mine.write_text("mine")
+    (out / RECORD_FILE).write_text(json.dumps(record))
+    write(out, "new")
+    write(out, "newer")
+    assert (tmp_path / "mine.txt").exists()
+    assert content(out) == {**dict.fromkeys(NAMES, "newer"), "mine.txt": "mine"}
 
 
 def test_the_record_lists_what_is_a_result(tmp_path: Path) -> None:
