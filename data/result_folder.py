@@ -5,8 +5,8 @@ somebody else's: a run that would replace one is refused. Results of the run bef
 when the new run is complete, so that a run that fails costs nothing that was complete.
 """
 
+import itertools
 import os
-import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -15,42 +15,20 @@ import msgspec
 
 from fsd.data.errors import OutputError, UsageError
 from fsd.data.files import cannot_write, full_disk_error, remove_unfinished, write_bytes, writing_to
-from fsd.data.folder_lock import LOCK_FILE, locked
-
-RECORD_FILE = ".fsd-results.json"
-RESERVE_FILE = ".fsd-reserve"
-SUMMARY_FILE = "summary.json"
-PREVIOUS = "previous"
-_PREVIOUS = re.compile(rf"{PREVIOUS}(-\d+)?")
+from fsd.data.folder_lock import locked
+from fsd.data.result_record import (
+    PREVIOUS,
+    RECORD_FILE,
+    RESERVE_FILE,
+    SUMMARY_FILE,
+    Results,
+    has_complete_summary,
+    read_record,
+    record_without_file,
+)
 
 ROWS_BYTES, SUMMARY_BYTES = 256 << 10, 256 << 10
 """Space that is set aside for the last rows of the tables, and for the summary, of a run that fills the disk."""
-
-
-class Results(msgspec.Struct):
-    """The files of one run.
-
-    Attributes:
-        command: that wrote them; is_complete: whether it ended well.
-        files: path in the folder -> size in bytes; None for one that is being written.
-    """
-
-    command: str
-    is_complete: bool = False
-    files: dict[str, int | None] = {}
-
-
-class Record(msgspec.Struct):
-    """Content of the record: the results of every command in the folder, and those of the run before.
-
-    Attributes:
-        previous: folder -> what is, or is being, moved there.
-        is_moving: the move to the last of these folders has not ended.
-    """
-
-    results: dict[str, Results] = {}
-    previous: dict[str, Results] = {}
-    is_moving: bool = False
 
 
 class ResultFolder:
@@ -66,7 +44,7 @@ class ResultFolder:
         self.earlier: str | None = None
         self._command, self._names = command, names
         self._record_path = path / (f"{RECORD_FILE}-{part}" if part else RECORD_FILE)
-        self._record = _read_record(self._record_path) or _record_without_file(path, command, names)
+        self._record = read_record(self._record_path) or record_without_file(path, command, names)
         self._reserve_path = path / f"{RESERVE_FILE}{part and '-'}{part}"
 
     def check(self, names: Iterable[str], inputs: Iterable[Path]) -> None:
@@ -126,7 +104,7 @@ class ResultFolder:
                     (self.path / name).unlink(missing_ok=True)
                     del record.results[self._command].files[name]
             else:
-                folder = next(name for name in _numbered(PREVIOUS) if not _exists(self.path / name))
+                folder = next(name for name in self._places() if not _exists(self.path / name))
                 record.previous[folder], record.is_moving = before, True
                 self._write_record()
                 self._move(folder, before)
@@ -139,7 +117,9 @@ class ResultFolder:
         if found is None:
             return None
         files = {name: size for name, size in found.files.items() if name in self._names and _exists(self.path / name)}
-        return Results(self._command, found.is_complete, files) if files else None
+        # A run that was killed at its very end has said so in its summary only.
+        is_complete = found.is_complete or (SUMMARY_FILE in files and has_complete_summary(self.path))
+        return Results(self._command, is_complete, files) if files else None
 
     def begin(self, names: Collection[str] | None = None) -> None:
         """Take note of what this run writes; what is there already stays."""
@@ -217,6 +197,10 @@ class ResultFolder:
         """Folder -> results of earlier runs of this command."""
         return {name: each for name, each in self._record.previous.items() if each.command == self._command}
 
+    def _places(self) -> Iterator[str]:
+        """Folders for the results of the run before, in the order in which they are tried."""
+        return (PREVIOUS if number == 1 else f"{PREVIOUS}-{number}" for number in itertools.count(1))
+
     def _is_changed(self, name: str, size: int | None) -> bool:
         """Whether a file has another size than when the run that wrote it ended."""
         return size is not None and _exists(self.path / name) and _size(self.path / name) != size
@@ -278,48 +262,6 @@ def error_for_user(error: BaseException, path: Path) -> BaseException:
     return shown
 
 
-def results_in(folder: Path) -> frozenset[str]:
-    """The files in a folder that are no part of a recording: results of fsd, as its record lists them, and the record.
-
-    Files in folders below it are listed as `previous/plan.parquet`.
-    """
-    record = _read_record(folder / RECORD_FILE)
-    if record is None:
-        return frozenset()
-    listed = {file for each in record.results.values() for file in each.files}
-    listed |= {f"{place}/{file}" for place, each in record.previous.items() for file in each.files}
-    return frozenset(listed | {RECORD_FILE, RESERVE_FILE, LOCK_FILE})
-
-
-class _AnySummary(msgspec.Struct):
-    """What every `summary.json` of fsd states."""
-
-    command: str
-    fsd_version: str
-    status: str = "complete"
-
-
-def _record_without_file(path: Path, command: str, names: Collection[str]) -> Record:
-    """The record of results from before there were records: a summary says whose they are."""
-    try:
-        summary = msgspec.json.decode((path / SUMMARY_FILE).read_bytes(), type=_AnySummary)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return Record()
-    files = dict.fromkeys(names if summary.command == command else (SUMMARY_FILE,))
-    return Record({summary.command: Results(summary.command, summary.status == "complete", files)})
-
-
-def _read_record(path: Path) -> Record | None:
-    """The record in a file; None without one. One that names files elsewhere was not written by fsd."""
-    try:
-        record = msgspec.json.decode(path.read_bytes(), type=Record)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    names = [name for each in (*record.results.values(), *record.previous.values()) for name in each.files]
-    is_inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in names)
-    return record if is_inside and all(map(_PREVIOUS.fullmatch, record.previous)) else None
-
-
 def _is_one_of(path: Path, inputs: Collection[Path]) -> bool:
     return path.exists() and any(path.samefile(each) for each in inputs)
 
@@ -333,12 +275,3 @@ def _size(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
-
-
-def _numbered(name: str) -> Iterator[str]:
-    """`name`, `name-2`, `name-3` …"""
-    yield name
-    number = 2
-    while True:
-        yield f"{name}-{number}"
-        number += 1

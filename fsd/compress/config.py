@@ -8,7 +8,7 @@ from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.policy_names import POLICIES
 from fsd.data.options import OptionError, option, results_folder
 from fsd.data.recording_options import RecordingOptions
-from fsd.data.result_folder import SUMMARY_FILE
+from fsd.data.result_record import SUMMARY_FILE
 
 LOG_FILE = "compression_log.parquet"
 """Name of the table that a run writes."""

@@ -15,7 +15,8 @@ from fsd.data.errors import ModelError
 from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS
 from fsd.data.options import OptionError, Options, option, results_folder
-from fsd.data.result_folder import SUMMARY_FILE, result_folder
+from fsd.data.result_folder import result_folder
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.data.simulator.baselines import BASELINES, Baseline
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from fsd.data.errors import UsageError
-from fsd.data.result_folder import SUMMARY_FILE
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.outputs.journal import read_table
 from fsd.outputs.replay_summary import ReplaySummary
 from fsd.outputs.summary_file import load_summary

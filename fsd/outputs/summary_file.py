@@ -11,7 +11,7 @@ import msgspec
 
 from fsd.data.errors import UsageError
 from fsd.data.files import write_text
-from fsd.data.result_folder import SUMMARY_FILE
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.version import __version__
 
 

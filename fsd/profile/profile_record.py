@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from fsd.data.result_folder import SUMMARY_FILE, ResultFolder, result_folder
+from fsd.data.result_folder import ResultFolder, result_folder
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.meters.machine import describe_machine
 from fsd.meters.power import find_meters
 from fsd.networks.contract import TensorSpec

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from fsd.data.errors import FsdError, UsageError
 from fsd.data.files import write_text
-from fsd.data.result_folder import SUMMARY_FILE, result_folder
+from fsd.data.result_folder import result_folder
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.outputs.replay_summary import ReplaySummary
 from fsd.outputs.summary_file import load_summary
 from fsd.replay.config import ReplayConfig, Shard

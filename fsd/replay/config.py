@@ -7,7 +7,7 @@ from pathlib import Path
 from fsd.data.ego import COMMANDS
 from fsd.data.options import Options, option, results_folder
 from fsd.data.recording_options import RecordingOptions
-from fsd.data.result_folder import SUMMARY_FILE
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.overlay.layout import OverlayConfig
 from fsd.runtime.options import ModelOptions
 from fsd.viewers.foxglove_layout import LAYOUT_FILE

@@ -11,7 +11,7 @@ import msgspec
 from fsd.data.formats.fragment import split_fragment
 from fsd.data.open_clip import open_clip
 from fsd.data.recording_files import files_named
-from fsd.data.result_folder import results_in
+from fsd.data.result_record import results_in
 from fsd.outputs.replay_summary import Fingerprint
 from fsd.replay.config import ReplayConfig
 from fsd.runtime.engine import packaged_model

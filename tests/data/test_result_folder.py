@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from fsd.data.errors import OutputError, UsageError
-from fsd.data.result_folder import RECORD_FILE, RESERVE_FILE, result_folder, results_in
+from fsd.data.result_folder import result_folder
+from fsd.data.result_record import RECORD_FILE, RESERVE_FILE, results_in
 
 NAMES = ("summary.json", "overlay.mp4", "report.html")
 
@@ -141,8 +142,10 @@ def test_results_from_before_there_were_records_are_known_by_their_summary(tmp_p
     (tmp_path / "summary.json").write_text('{"command": "replay", "fsd_version": "0.1.0", "status": "complete"}')
     with pytest.raises(OutputError, match="fsd replay"):
         write(tmp_path, "new", command="compress")
+    (tmp_path / "overlay.mp4").write_text("may be mine")
     write(tmp_path, "new")
     assert content(tmp_path) == dict.fromkeys(NAMES, "new")
+    assert content(tmp_path / "previous").keys() == {"summary.json", "overlay.mp4"}
 
 
 def test_a_full_disk_is_an_output_error_of_one_line(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from fsd.cli import main
 from fsd.commands.parser import build_parser
 from fsd.data.errors import ModelError, OutputError, UsageError
 from fsd.data.options import OptionError
-from fsd.data.result_folder import RECORD_FILE
+from fsd.data.result_record import RECORD_FILE
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
 from fsd.export.metadata import read_metadata

@@ -17,7 +17,7 @@ from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.compression.policy_names import POLICIES
 from fsd.data.errors import ClockError
-from fsd.data.result_folder import RECORD_FILE
+from fsd.data.result_record import RECORD_FILE
 from fsd.outputs.compress_summary import CompressSummary
 from fsd.outputs.run_folder import list_column
 from fsd.outputs.summary_file import load_summary

@@ -6,7 +6,7 @@ import pytest
 
 from fsd.cli import main
 from fsd.data.errors import ModelError, UsageError
-from fsd.data.result_folder import RECORD_FILE
+from fsd.data.result_record import RECORD_FILE
 from fsd.profile.any_model import profile_model, shape_of
 from fsd.profile.config import ProfileConfig
 from tests._one_operator import one_operator_model
