@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from fsd.data.folder_lock import LOCK_FILE
-
-RECORD_FILE = ".fsd-results.json"
-RESERVE_FILE = ".fsd-reserve"
+HIDDEN = ".fsd"
+"""Begin of the names of all hidden files, the lock's included."""
+RECORD_FILE = f"{HIDDEN}-results.json"
+RESERVE_FILE = f"{HIDDEN}-reserve"
 SUMMARY_FILE = "summary.json"
 PREVIOUS = "previous"
 UNKNOWN_SIZE = -1
@@ -44,16 +44,13 @@ class Record(msgspec.Struct):
 
 
 def results_in(folder: Path) -> frozenset[str]:
-    """The files in a folder that are no part of a recording: results of fsd, as its record lists them, and the record.
-
-    Files in folders below it are listed as `previous/plan.parquet`.
-    """
+    """The results of fsd in a folder, as its record lists them; those in folders below as `previous/plan.parquet`."""
     record = read_record(folder / RECORD_FILE)
     if record is None:
         return frozenset()
     listed = {file for each in record.results.values() for file in each.files}
     listed |= {f"{place}/{file}" for place, each in record.previous.items() for file in each.files}
-    return frozenset(listed | {RECORD_FILE, RESERVE_FILE, LOCK_FILE})
+    return frozenset(listed)
 
 
 class _AnySummary(msgspec.Struct):

@@ -7,7 +7,6 @@ second of eight 640x480 cameras.
 import math
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -39,23 +38,21 @@ ROUTE_BYTES, FILMED_ROUTE_BYTES = 1200, 30_000_000
 """Per scored route, and per video of a minute of driving."""
 
 
-def warn_if_short(folder: Path, needed_bytes: float, show: Callable[[str], None] | None = None) -> bool:
+def warn_if_short(folder: Path, needed_bytes: float) -> bool:
     """Print a warning if the file system of a folder has less free space than that; returns whether it has.
 
     Args:
-        folder: exists; needed_bytes: as the functions below estimate it; show: None is standard error.
+        folder: exists; needed_bytes: as the functions below estimate it.
     """
     free_bytes = shutil.disk_usage(folder).free
     if needed_bytes <= free_bytes:
         return False
-    text = (
-        f"warning: about {_format(needed_bytes)} are needed in {folder}, and {_format(free_bytes)} are free. The run "
-        "ends when the disk is full; what fitted is kept."
+    print(
+        f"fsd: warning: about {_format(needed_bytes)} are needed in {folder}, and {_format(free_bytes)} are free. The "
+        "run ends when the disk is full; what fitted is kept.",
+        file=sys.stderr,
+        flush=True,
     )
-    if show is None:
-        print(f"fsd: {text}", file=sys.stderr, flush=True)
-    else:
-        show(text)
     return True
 
 

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from fsd.data.formats.fragment import split_fragment
 from fsd.data.open_clip import open_clip
 from fsd.data.recording_files import files_named
-from fsd.data.result_record import results_in
+from fsd.data.result_record import HIDDEN, results_in
 from fsd.outputs.replay_summary import Fingerprint
 from fsd.replay.config import ReplayConfig
 from fsd.runtime.engine import packaged_model
@@ -58,12 +57,12 @@ def _recording_files(config: ReplayConfig) -> list[Path]:
     named = [path for value in values for path in files_named(folder, value)]
     out = config.out.resolve()  # may lie in the folder of the recording, or be that folder
     is_apart = out not in (folder.resolve(), *folder.resolve().parents)
-    results = cache(results_in)
+    results = {out / name for name in results_in(out)}
 
     def is_recorded(path: Path) -> bool:
-        if path.name in results(path.parent) or f"{path.parent.name}/{path.name}" in results(path.parent.parent):
-            return False
-        return not (is_apart and out in path.resolve().parents)
+        place = path.resolve()
+        is_result = path.name.startswith(HIDDEN) or place in results or (is_apart and out in place.parents)
+        return not is_result
 
     return sorted({path for path in (*beside, *named) if path.is_file() and is_recorded(path)})
 
