@@ -4,6 +4,7 @@ The operating system frees the lock when its holder ends, however it ends, so a 
 hinders nobody. Child processes do not inherit the lock.
 """
 
+import errno
 import json
 import os
 import socket
@@ -21,6 +22,9 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 LOCK_FILE = ".fsd.lock"
+
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+"""File systems without locks, such as Lustre by default: runs go on without one."""
 
 _LOCKED_BYTE = 1 << 30
 """Windows locks bytes: one far behind the content, which others must be able to read."""
@@ -116,6 +120,8 @@ def _try_lock(descriptor: int) -> bool:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
     except (BlockingIOError, PermissionError):
         return False
+    except OSError as error:
+        return error.errno in _NO_LOCKS
     return True
 
 

@@ -1,5 +1,7 @@
 """One writer per folder; the lock of a run that was killed is free."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -72,6 +74,15 @@ def test_one_process_does_not_hold_a_folder_twice(tmp_path: Path) -> None:
             pass
     with locked(tmp_path, "fsd replay"):
         pass
+
+
+def test_a_file_system_without_locks_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with locked(tmp_path, "fsd replay"):
+        assert (tmp_path / LOCK_FILE).exists()
 
 
 def test_a_lock_file_without_content_still_protects(tmp_path: Path) -> None:
