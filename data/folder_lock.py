@@ -121,7 +121,8 @@ def _try_lock(descriptor: int) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     except OSError as error:
-        return error.errno in _NO_LOCKS
+        if error.errno not in _NO_LOCKS:
+            raise
     return True
 
 
