@@ -21,6 +21,7 @@ from fsd.data.result_record import (
     RECORD_FILE,
     RESERVE_FILE,
     SUMMARY_FILE,
+    UNKNOWN_SIZE,
     Results,
     has_complete_summary,
     read_record,
@@ -92,7 +93,7 @@ class ResultFolder:
             names: of the files that it writes; None is all that it may write.
         """
         record = self._record
-        if record.is_moving:
+        if record.is_moving and record.previous:
             self._move(*next(reversed(record.previous.items())))
         before = self._before()
         if before is not None:
@@ -122,25 +123,25 @@ class ResultFolder:
         return Results(self._command, is_complete, files) if files else None
 
     def begin(self, names: Collection[str] | None = None) -> None:
-        """Take note of what this run writes; what is there already stays."""
+        """Take note of what this run writes; what is there already stays.
+
+        Raises:
+            OutputError: somebody has changed a file that this run would replace.
+        """
         names = self._names if names is None else names
         old = self._record.results.get(self._command, Results(self._command))
+        for name, size in old.files.items():
+            if name in names and size != UNKNOWN_SIZE and self._is_changed(name, size):
+                raise OutputError(
+                    f"{self.path / name} was changed since fsd wrote it, and would be replaced. Name another folder "
+                    "with --out, or move the file away."
+                )
         kept = {name: size for name, size in old.files.items() if name not in names and _exists(self.path / name)}
         self._record.results[self._command] = Results(self._command, files=kept | dict.fromkeys(names))
         self._write_record()
         for name in names:
             remove_unfinished(self.path / name)
         self.reserve(ROWS_BYTES + SUMMARY_BYTES)
-
-    def add(self, *names: str) -> None:
-        """Take note of more files that this run writes, found out on the way.
-
-        Raises:
-            OutputError: one of them is not a result of this command.
-        """
-        self.check(names, ())
-        self._record.results[self._command].files |= dict.fromkeys(names)
-        self._write_record()
 
     def free_rows(self) -> None:
         """Free the space that was set aside for the last rows of the tables."""
@@ -164,7 +165,11 @@ class ResultFolder:
         results = self._record.results.get(self._command)
         if results is None or not self._has_begun:
             return
-        results.files = {name: _size(self.path / name) for name in results.files if _exists(self.path / name)}
+        results.files = {
+            name: _size(self.path / name) if size is None else size
+            for name, size in results.files.items()
+            if _exists(self.path / name)
+        }
         results.is_complete = is_complete
         self._write_record()
         if is_complete and self._previous():
@@ -176,10 +181,11 @@ class ResultFolder:
     def _move(self, name: str, results: Results) -> None:
         folder = self.path / name
         folder.mkdir(exist_ok=True)
+        listed = self._record.results.setdefault(results.command, Results(results.command)).files
         for file in results.files:
             if _exists(self.path / file) and not _exists(folder / file):
                 (self.path / file).rename(folder / file)
-            self._record.results[results.command].files.pop(file, None)
+            listed.pop(file, None)
         self._record.is_moving = False
         self._write_record()
 
@@ -188,7 +194,8 @@ class ResultFolder:
         for name, results in self._previous().items():
             for file, size in results.files.items():
                 if not self._is_changed(f"{name}/{file}", size):
-                    (self.path / name / file).unlink(missing_ok=True)
+                    with suppress(OSError):
+                        (self.path / name / file).unlink(missing_ok=True)
             with suppress(OSError):
                 (self.path / name).rmdir()
             del self._record.previous[name]
@@ -203,7 +210,8 @@ class ResultFolder:
 
     def _is_changed(self, name: str, size: int | None) -> bool:
         """Whether a file has another size than when the run that wrote it ended."""
-        return size is not None and _exists(self.path / name) and _size(self.path / name) != size
+        path = self.path / name
+        return size is not None and _exists(path) and not path.is_dir() and _size(path) != size
 
     def _write_record(self) -> None:
         self._has_begun = True

@@ -115,6 +115,18 @@ def test_a_result_that_somebody_has_changed_since_is_not_removed(tmp_path: Path)
     assert content(tmp_path) == dict.fromkeys(NAMES, "newer")
 
 
+def test_a_run_that_continues_keeps_what_is_there_and_refuses_what_somebody_has_changed(tmp_path: Path) -> None:
+    for content_now in ("first", "second"):
+        with result_folder(tmp_path, "train", ("weights", "videos/a.mp4")) as held:
+            held.begin(("weights",))
+            assert not (tmp_path / "weights").exists() or (tmp_path / "weights").read_text() == "first"
+            (tmp_path / "weights").write_text(content_now)
+    (tmp_path / "weights").write_text("mine")
+    with pytest.raises(OutputError, match="weights"), result_folder(tmp_path, "train", ("weights",)) as held:
+        held.begin()
+    assert (tmp_path / "weights").read_text() == "mine"
+
+
 @pytest.mark.parametrize("link", ["itself", "symlink", "hard link", "moved aside"])
 def test_a_result_that_is_an_input_is_refused_under_whatever_name(link: str, tmp_path: Path) -> None:
     out, source = tmp_path / "out", tmp_path / "recording.mp4"
