@@ -56,8 +56,7 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
             cross_check=config.cross_check,
             tolerance=config.cross_check_tolerance,
         )
-        inputs = (clip.path, *clip.files, config.model, config.adapter)
-        folder = stack.enter_context(profile_folder(config, inputs))
+        folder = stack.enter_context(profile_folder(config, (clip.path, *clip.files, *config.model_files)))
         progress("measuring the machine's peaks")
         machine = Machine(config.threads)
         progress("cold start, in a separate process")

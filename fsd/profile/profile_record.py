@@ -127,9 +127,9 @@ class ProfileRecord:
 
 
 @contextmanager
-def profile_folder(config: ProfileConfig, inputs: Iterable[Path | None]) -> Iterator[ResultFolder]:
+def profile_folder(config: ProfileConfig, inputs: Iterable[Path]) -> Iterator[ResultFolder]:
     """The folder of a profile that reads these files."""
-    with result_folder(config.out, "profile", RESULT_FILES, [path for path in inputs if path is not None]) as folder:
+    with result_folder(config.out, "profile", RESULT_FILES, inputs) as folder:
         sampled_ticks = len(config.scenarios) * config.ticks + config.paced_ticks
         warn_if_short(config.out, profile_bytes(sampled_ticks, config.trace_ticks))
         yield folder

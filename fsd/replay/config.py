@@ -73,7 +73,7 @@ class ReplayConfig(OutputOptions, ModelOptions, RecordingOptions):
 
     def inputs(self, videos: Sequence[Path]) -> tuple[Path, ...]:
         """The files that this replay reads; `videos` are those of the recording."""
-        return tuple(path for path in (self.clip, *videos, self.model, self.adapter) if path is not None)
+        return (self.clip, *videos, *self.model_files)
 
 
 @dataclass(frozen=True)
