@@ -33,8 +33,8 @@ def _run(options: argparse.Namespace) -> int:
         if options.json:
             print(json.dumps(_builtins(result), allow_nan=False))
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("fsd: interrupted; what was computed until now is kept.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(_line("interrupted; what was computed until now is kept.", error), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Python must not try to write the rest at exit.
@@ -43,9 +43,14 @@ def _run(options: argparse.Namespace) -> int:
     except FsdError as error:
         if options.debug:
             raise
-        print(f"fsd: {error}", file=sys.stderr)
+        print(_line(str(error), error), file=sys.stderr)
         return error.exit_code
     return int(result.get("exit_code", DONE)) if isinstance(result, dict) else DONE
+
+
+def _line(text: str, error: BaseException) -> str:
+    """What is printed of an error: its text, and the notes that were added on its way."""
+    return " ".join([f"fsd: {text}", *getattr(error, "__notes__", ())])
 
 
 def _builtins(result: object) -> object:

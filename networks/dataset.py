@@ -10,6 +10,7 @@ simulator or how the network is trained.
         episode.json                      facts; written last: an episode without it is ignored
 """
 
+import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -98,11 +99,19 @@ class EpisodeWriter:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         for name, rows in self._rows.items():
-            np.save(unfinished / f"{name}.npy", np.stack(rows))
+            content = io.BytesIO()  # numpy's own writing to a file does not say that the disk is full
+            np.save(content, np.stack(rows))
+            (unfinished / f"{name}.npy").write_bytes(content.getbuffer())
         about = {"ticks": len(self), "every_ticks": self._every_ticks, "budget": self._budget.name, **facts}
         write_text(unfinished / "episode.json", json.dumps(about, indent=2) + "\n")
-        shutil.rmtree(self.folder, ignore_errors=True)
-        unfinished.rename(self.folder)
+        if self.folder.exists():
+            old = self.folder.with_name(self.folder.name + ".old")
+            shutil.rmtree(old, ignore_errors=True)
+            self.folder.rename(old)
+            unfinished.rename(self.folder)
+            shutil.rmtree(old)
+        else:
+            unfinished.rename(self.folder)
 
 
 @dataclass(frozen=True)

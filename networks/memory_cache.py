@@ -5,6 +5,7 @@ would cost a hundred times the row itself; instead outputs are cached when compu
 The staleness decreases with the learning rate. Rows without cached outputs count as empty slots.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -44,4 +45,8 @@ def _array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
         found = np.load(path, mmap_mode="r+")
         if found.shape == shape and found.dtype == dtype:
             return found
-    return np.lib.format.open_memmap(path, "w+", dtype, shape)
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):  # else a full disk would end the process when a page is written, without a word
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array

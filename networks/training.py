@@ -7,8 +7,9 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fsd.data.options import option
+from fsd.data.result_folder import result_folder
 from fsd.networks.augmentation import AugmentationConfig, augment
 from fsd.networks.checkpoint import load_checkpoint, save_checkpoint
 from fsd.networks.clip_module import ClipModule
@@ -26,7 +28,7 @@ from fsd.networks.evaluation import evaluate, network_inputs
 from fsd.networks.losses import LossWeights
 from fsd.networks.memory_cache import MemoryCache
 from fsd.networks.train_options import TrainOptions
-from fsd.networks.training_log import TrainingLog
+from fsd.networks.training_log import CURVES, TrainingLog
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.weights import load_weights, save_weights, untrained
 
@@ -224,6 +226,21 @@ class Trainer:
             save_weights(self.average, config.out / WEIGHTS, trained=True, notes=notes)
         if progress is not None:
             progress(self.step, report)
+
+
+@contextmanager
+def run_folder(path: Path, command: str, names: Collection[str], inputs: Iterable[Path] = ()) -> Iterator[None]:
+    """Hold the folder of a run, which continues there if it was interrupted; under `torchrun`, for all processes.
+
+    Raises:
+        OutputError, UsageError: as those of `result_folder`.
+    """
+    if int(os.environ.get("RANK", "0")) != 0:
+        yield
+        return
+    with result_folder(path, command, (*names, CURVES), inputs) as folder:
+        folder.begin()
+        yield
 
 
 def train(

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
         print("\nView the results:")
         if config.report:
             print(f"  report   any browser: {config.out / 'report.html'}")
-        if config.overlay:
+        if summary.overlay_file and summary.overlay_file.file:
             print(f"  video    any player: {config.out / 'overlay.mp4'}")
         if summary.viewer_file and summary.viewer_file.file:
             print(f"  viewer   Foxglove: {config.out / 'drive.mcap'}, layout {LAYOUT_FILE} beside it")

@@ -14,7 +14,7 @@ MEANINGS = {
     ClipError.exit_code: "the recording cannot be used",
     ModelError.exit_code: "the model cannot be used",
     SimulatorError.exit_code: "the simulator cannot run on this machine",
-    OutputError.exit_code: "the output folder cannot be written",
+    OutputError.exit_code: "the output folder cannot be written, is in use, or has files that would be replaced",
     OVER_LIMIT: "complete, but over a limit that was set, such as --tolerance, --deadline-ms or --cross-check",
     INTERRUPTED: "interrupted (Ctrl-C, SIGTERM); results until then are kept",
     OUTPUT_CLOSED: "the program that reads the output, such as `head`, has ended",

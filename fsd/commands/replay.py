@@ -14,7 +14,6 @@ from fsd.commands.summary_lines import print_assumptions, print_length, print_ra
 from fsd.data.errors import ClipError, UsageError
 from fsd.replay.config import BatchOptions, ReplayConfig
 from fsd.runtime.health import describe_odometry, describe_replaced
-from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 if TYPE_CHECKING:
     from fsd.outputs.replay_summary import DrivingModes, ReplaySummary
@@ -139,14 +138,16 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     video = viewer.video if viewer else {}
     for how in sorted(set(video.values()) - {"passed through"}):
         print(f"  mcap video   {', '.join(name for name, each in video.items() if each == how)}: {how}")
-    if (overlay := summary.overlay_file) and overlay.max_mb is not None:
+    overlay = summary.overlay_file
+    if overlay and overlay.why:
+        print(f"  no overlay   {overlay.why}")
+    elif overlay and overlay.max_mb is not None:
         again = ", encoded twice" if overlay.encoded_twice else ""
         print(
             f"  overlay      {overlay.megabytes:.2f} MB of at most {overlay.max_mb:g} MB, "
             f"{overlay.width_px}x{overlay.height_px}{again}"
         )
-    files = ["plan.parquet", "ticks.parquet", "summary.json", "overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE]
-    files = [name for name in (*files, "drive.rrd") if (config.out / name).exists()]
+    files = [name for name in config.result_files if (config.out / name).exists()]
     print(f"  written      {config.out}/{' '.join(files)}")
 
 

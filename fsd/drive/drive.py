@@ -15,6 +15,8 @@ from fsd.data.errors import ModelError
 from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS
 from fsd.data.options import OptionError, Options, option, results_folder
+from fsd.data.result_folder import result_folder
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.data.simulator.baselines import BASELINES, Baseline
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
@@ -24,10 +26,12 @@ from fsd.data.standard_rigs import canonical_rig
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR, Latency, NetworkDriver, blurred
 from fsd.drive.journal import DriveJournal, file_digest
 from fsd.drive.table import route_metrics
+from fsd.outputs.disk_space import drive_bytes, warn_if_short
 from fsd.outputs.drive_summary import DriveSummary
-from fsd.outputs.run_folder import make_result_folder
 from fsd.outputs.summary_file import write_summary
 from fsd.runtime.engine import packaged_model
+
+JOURNAL_FILE, ROUTES_FILE = "routes.jsonl", "routes.json"
 
 NETWORKS: dict[str, Mapping[str, Any]] = {
     "network": {},
@@ -134,7 +138,16 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
     Raises:
         SimulatorError: a network driver needs images and this machine has no OpenGL.
         ModelError: the model cannot be used.
+        OutputError: the folder cannot be written, or another run holds it.
     """
+    models = [model for spec in config.drivers if DriverPool.has_cameras(spec) and (model := model_of(config, spec))]
+    with result_folder(config.out, "drive", (JOURNAL_FILE, ROUTES_FILE, SUMMARY_FILE), models) as folder:
+        folder.begin()
+        warn_if_short(config.out, drive_bytes(config.routes * len(config.scenarios) * len(config.drivers), 0))
+        return _drive(config, progress)
+
+
+def _drive(config: DriveConfig, progress: Callable[[int, int], None] | None) -> DriveResult:
     names = {driver_name(spec): spec for spec in config.drivers}
     # Route by route, not driver by driver, so that the results of an interrupted run can be compared.
     jobs = [
@@ -144,7 +157,7 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
         for driver in names
     ]
     journal = DriveJournal(
-        config.out / "routes.jsonl", {driver: _settings(config, spec) for driver, spec in names.items()}
+        config.out / JOURNAL_FILE, {driver: _settings(config, spec) for driver, spec in names.items()}
     )
     missing = [job for job in jobs if job not in journal.done]
     context = multiprocessing.get_context("spawn")
@@ -158,8 +171,7 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
     result = DriveResult(config, {driver: {} for driver in names})
     for driver, scenario, seed in jobs:
         result.scores[driver][scenario, seed] = journal.done[driver, scenario, seed]
-    make_result_folder(config.out)
-    write_text(config.out / "routes.json", json.dumps(result.to_rows(), indent=1) + "\n")
+    write_text(config.out / ROUTES_FILE, json.dumps(result.to_rows(), indent=1) + "\n")
     write_summary(config.out, result.summary())
     return result
 

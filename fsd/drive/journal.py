@@ -5,14 +5,15 @@ A line is reused only for the same driver, model, scenario, seed and settings.
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from fsd.data.errors import OutputError
+from fsd.data.files import writing_to
 from fsd.data.simulator.scoring.metrics import RouteScore
 from fsd.data.text_files import read_text
-from fsd.outputs.run_folder import writing_to
 from fsd.version import __version__
 
 Job = tuple[str, str, int]
@@ -46,8 +47,12 @@ class DriveJournal:
         row = {"driver": driver, "scenario": scenario, "seed": seed, "settings": self._keys[driver], **asdict(score)}
         with writing_to(self.path.parent):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+            with self.path.open("ab+") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":  # a line that was cut off would spoil this one
+                        file.write(b"\n")
+                file.write(json.dumps(row).encode() + b"\n")
         self.done[job] = score
 
     def _rows(self) -> list[dict[str, Any]]:

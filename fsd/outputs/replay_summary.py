@@ -70,11 +70,13 @@ class OverlayFile(msgspec.Struct, frozen=True, kw_only=True):
     """The overlay video.
 
     Attributes:
+        file: name in the result folder; None if it shows nothing, and then `why` says why.
         images: how many it has; megabytes: its size, 10^6 bytes.
         max_mb: the limit that was set; None without one. encoded_twice: the first encoding was over the limit.
     """
 
-    file: str
+    file: str | None
+    why: str | None = None
     images: int
     width_px: int
     height_px: int

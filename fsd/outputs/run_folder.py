@@ -1,49 +1,17 @@
-"""Result folders: make one, and read back what a replay wrote, finished or not."""
+"""Read back what a replay wrote, finished or not."""
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from fsd.data.errors import OutputError, UsageError
+from fsd.data.errors import UsageError
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.outputs.journal import read_table
 from fsd.outputs.replay_summary import ReplaySummary
-from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
+from fsd.outputs.summary_file import load_summary
 from fsd.outputs.tables import STAGES, TRAJECTORY_COLUMNS
-
-
-def make_result_folder(folder: Path, stale: Collection[str] = (), inputs: Collection[Path] = ()) -> None:
-    """Make a folder for results, and delete the files of an earlier run that this run may not write.
-
-    Args:
-        inputs: files that this run reads; none of them may be one of `stale`, under whatever path.
-
-    Raises:
-        UsageError: a result would replace an input.
-        OutputError: the folder cannot be made or changed.
-    """
-    with writing_to(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in stale:
-            if any((folder / name).exists() and (folder / name).samefile(path) for path in inputs):
-                raise UsageError(
-                    f"{folder / name} is an input of this run, and its result of that name would replace it. "
-                    "Name another folder with --out."
-                )
-        for name in stale:
-            (folder / name).unlink(missing_ok=True)
-
-
-@contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
-    """Turn an `OSError` inside into an `OutputError` that names the folder."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"Cannot write to {folder}: {error.strerror}. Name another folder with --out.") from error
 
 
 @dataclass(frozen=True)

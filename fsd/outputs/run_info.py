@@ -126,12 +126,14 @@ class RecordingRun(Summary, frozen=True, kw_only=True):
 
     Attributes:
         drive_s: length of the recording; wall_s: of the run.
+        earlier_results: folder inside this one with the results of the run before; None once this run is complete.
         odometry_ticks: source of the ego motion -> ticks.
         cameras: None while the run lasts.
     """
 
     status: Status
     error: str | None
+    earlier_results: str | None = None
     clip: ClipInfo
     ticks: int
     drive_s: float

@@ -11,9 +11,8 @@ import msgspec
 
 from fsd.data.errors import UsageError
 from fsd.data.files import write_text
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.version import __version__
-
-SUMMARY_FILE = "summary.json"
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):

@@ -99,6 +99,13 @@ class ResultTables:
         self._plan.append(_plan_row(result))
         self._ticks.append({**_tick_row(result, wait_ms, write_ms), "driving_mode": driving_mode})
 
+    def flush(self) -> None:
+        """Write the rows that are still in memory."""
+        try:
+            self._plan.flush()
+        finally:
+            self._ticks.flush()
+
     def close(self) -> None:
         """Turn both journals into Parquet."""
         try:

@@ -20,13 +20,12 @@ from fsd.outputs.cross_check_summary import CrossCheckRecord
 from fsd.outputs.profile_scenario import MachineStallSummary
 from fsd.outputs.profile_summary import ProfiledModelInfo, ProfileSummary, Setting
 from fsd.outputs.progress import ProgressCallback, print_progress
-from fsd.outputs.run_folder import make_result_folder
 from fsd.outputs.run_info import clip_info, describe_training
 from fsd.profile.cold_start import measure_cold_start
 from fsd.profile.config import PACED, ProfileConfig
 from fsd.profile.operators.operator_times import count_cost
 from fsd.profile.operators.runtime_trace import shapes_run
-from fsd.profile.profile_record import Machine, ProfileRecord, describe_inputs
+from fsd.profile.profile_record import Machine, ProfileRecord, describe_inputs, profile_folder
 from fsd.profile.scenarios.machine_stalls import measure_stalls, merge_stalls
 from fsd.profile.scenarios.runs import ScenarioRun, constant_stream, flat_out, model_only, single_stream
 from fsd.profile.scenarios.timed_pipeline import TimedPipeline
@@ -57,7 +56,7 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
             cross_check=config.cross_check,
             tolerance=config.cross_check_tolerance,
         )
-        make_result_folder(config.out)
+        folder = stack.enter_context(profile_folder(config, (clip.path, *clip.files, *config.model_files)))
         progress("measuring the machine's peaks")
         machine = Machine(config.threads)
         progress("cold start, in a separate process")
@@ -67,24 +66,24 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
         runs, stalls = _run_scenarios(config, clip, planner, cross_check, machine.meters, progress)
         progress(f"tracing {config.trace_ticks} ticks with the runtime's profile on")
         traced = trace_run(clip, config)
-    record = ProfileRecord(
-        machine=machine,
-        settings=_settings(config),
-        clip=clip_info(clip),
-        model=_model(planner),
-        network=describe_training(planner.metadata.trained),
-        is_one_size=config.adapter is not None,
-        cold_start=cold_start,
-        runs=runs,
-        stalls=stalls,
-        cost=count_cost(planner.metadata.name, shapes_run(planner.model, traced.feeds)),
-        operator_runs=traced.operator_runs,
-        trace=traced.trace,
-        cross_check=None if cross_check is None else cross_check.summary(),
-    )
-    summary = record.write(config)
-    if summary.status == "interrupted":
-        raise KeyboardInterrupt
+        record = ProfileRecord(
+            machine=machine,
+            settings=_settings(config),
+            clip=clip_info(clip),
+            model=_model(planner),
+            network=describe_training(planner.metadata.trained),
+            is_one_size=config.adapter is not None,
+            cold_start=cold_start,
+            runs=runs,
+            stalls=stalls,
+            cost=count_cost(planner.metadata.name, shapes_run(planner.model, traced.feeds)),
+            operator_runs=traced.operator_runs,
+            trace=traced.trace,
+            cross_check=None if cross_check is None else cross_check.summary(),
+        )
+        summary = record.write(config, folder)
+        if summary.status == "interrupted":
+            raise KeyboardInterrupt
     return summary
 
 

@@ -14,15 +14,16 @@ from pathlib import Path
 
 from fsd.data.errors import FsdError, UsageError
 from fsd.data.files import write_text
+from fsd.data.result_folder import result_folder
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.outputs.replay_summary import ReplaySummary
-from fsd.outputs.run_folder import make_result_folder
-from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
+from fsd.outputs.summary_file import load_summary
 from fsd.replay.config import ReplayConfig, Shard
 from fsd.replay.fingerprint import fingerprint
 from fsd.replay.replay import replay
 from fsd.version import __version__
 
-ERROR_FILE = "error.txt"
+ERROR_FILE = ".fsd-error.txt"
 
 _OTHERS = {"recording": "another recording", "settings": "other settings", "model": "another model"}
 """Part of a fingerprint -> what an earlier run with another one has."""
@@ -75,18 +76,20 @@ def replay_many(
         replace(template, clip=clip, out=template.out / name) for clip, name in zip(clips, _names(clips), strict=True)
     ]
     mine = configs[shard.index :: shard.count]
-    make_result_folder(template.out)
-    outcomes: dict[str, Outcome] = {}
-    with ThreadPoolExecutor(workers) as pool:
-        pending = [pool.submit(_replay_in_process, config, force) for config in mine]
-        for future in as_completed(pending):
-            outcome = future.result()
-            outcomes[outcome.clip] = outcome
-            progress(outcome)
-    ordered = [outcomes[str(config.clip)] for config in mine]
+    part = "" if shard.count == 1 else f"shard-{shard.index}-of-{shard.count}"
     name = "batch.json" if shard.count == 1 else f"batch-{shard.index}-of-{shard.count}.json"
-    write_text(template.out / name, json.dumps([asdict(outcome) for outcome in ordered], indent=1) + "\n")
-    return ordered
+    with result_folder(template.out, "replay of several recordings", (name,), part=part) as folder:
+        folder.begin()
+        outcomes: dict[str, Outcome] = {}
+        with ThreadPoolExecutor(workers) as pool:
+            pending = [pool.submit(_replay_in_process, config, force) for config in mine]
+            for future in as_completed(pending):
+                outcome = future.result()
+                outcomes[outcome.clip] = outcome
+                progress(outcome)
+        ordered = [outcomes[str(config.clip)] for config in mine]
+        write_text(template.out / name, json.dumps([asdict(outcome) for outcome in ordered], indent=1) + "\n")
+        return ordered
 
 
 def _names(clips: Sequence[Path]) -> list[str]:

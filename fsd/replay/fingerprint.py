@@ -9,6 +9,7 @@ from pathlib import Path
 from fsd.data.formats.fragment import split_fragment
 from fsd.data.open_clip import open_clip
 from fsd.data.recording_files import files_named
+from fsd.data.result_record import HIDDEN, results_in
 from fsd.outputs.replay_summary import Fingerprint
 from fsd.replay.config import ReplayConfig
 from fsd.runtime.engine import packaged_model
@@ -53,8 +54,16 @@ def _recording_files(config: ReplayConfig) -> list[Path]:
     folder = clip if clip.is_dir() else clip.parent
     values = config.cameras.values() if config.cameras else ()
     named = [path for value in values for path in files_named(folder, value)]
-    out = config.out.resolve()  # may lie in the folder of the recording
-    return sorted({path for path in (*beside, *named) if path.is_file() and out not in path.resolve().parents})
+    out = config.out.resolve()  # may lie in the folder of the recording, or be that folder
+    is_apart = out not in (folder.resolve(), *folder.resolve().parents)
+    results = {out / name for name in results_in(out)}
+
+    def is_recorded(path: Path) -> bool:
+        place = path.resolve()
+        is_result = path.name.startswith(HIDDEN) or place in results or (is_apart and out in place.parents)
+        return not is_result
+
+    return sorted({path for path in (*beside, *named) if path.is_file() and is_recorded(path)})
 
 
 def _digest(parts: Iterable[bytes]) -> str:

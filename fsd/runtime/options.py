@@ -54,3 +54,9 @@ class ModelOptions(Options):
                 raise OptionError("cross_check_tolerance", f"has no difference {name!r}; use {', '.join(UNITS)}")
         if self.adapter is not None and self.model is None:
             raise OptionError("adapter", "needs the model that it describes: give `--model` as well")
+
+    @property
+    def model_files(self) -> tuple[Path, ...]:
+        """The files that were named for the networks."""
+        second = None if self.cross_check is None else self.cross_check.model
+        return tuple(path for path in (self.model, self.adapter, second) if path is not None)

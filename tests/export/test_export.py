@@ -12,6 +12,7 @@ from fsd.cli import main
 from fsd.commands.parser import build_parser
 from fsd.data.errors import ModelError, OutputError, UsageError
 from fsd.data.options import OptionError
+from fsd.data.result_record import RECORD_FILE
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
 from fsd.export.metadata import read_metadata
@@ -68,7 +69,7 @@ def test_the_parity_check_is_skipped_only_by_its_own_option(capsys: pytest.Captu
 def test_fp32_alone_needs_no_calibration(weights: Path, tmp_path: Path) -> None:
     written = export(ExportConfig(weights=weights, out=tmp_path, int8=False, parity_ticks=0))
     assert written.int8 is None
-    assert [path.name for path in tmp_path.iterdir()] == ["tiny_fp32.onnx"]
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny_fp32.onnx", RECORD_FILE}
 
 
 def test_a_trained_network_is_not_calibrated_on_made_up_ticks(network: DrivingNetwork, tmp_path: Path) -> None:

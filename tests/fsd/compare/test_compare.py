@@ -9,7 +9,7 @@ from fsd.cli import main
 from fsd.commands.exit_codes import OVER_LIMIT
 from fsd.compare.compare import compare_replays
 from fsd.compare.config import CompareConfig
-from fsd.data.errors import UsageError
+from fsd.data.errors import OutputError, UsageError
 from tests.fsd._pages import checked
 
 WriteRun = Callable[..., Path]
@@ -107,6 +107,15 @@ def test_differences_that_are_zero_at_every_tick_are_not_drawn(a: Path, swerving
         name in checked(tmp_path / "page.html").text for name in ("heading", "speed", "curvature", "acceleration")
     )
     assert (tmp_path / "page.html").read_text().count('<figure class="chart"') == 1
+
+
+def test_a_page_replaces_only_a_page_of_a_comparison(a: Path, swerving: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    words = ["compare", str(a), str(swerving), "--page", str(page)]
+    assert main(words) == main(words) == 0
+    page.write_text("<title>mine</title>")
+    assert main(words) == OutputError.exit_code
+    assert page.read_text() == "<title>mine</title>"
 
 
 def test_a_page_never_replaces_a_table(a: Path, swerving: Path) -> None:

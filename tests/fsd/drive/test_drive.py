@@ -44,6 +44,11 @@ def test_routes_of_another_model_do_not_count(tmp_path: Path) -> None:
     DriveJournal(path, {"network": {"model": "a"}}).append(("network", "S1", FIRST), score)
     assert DriveJournal(path, {"network": {"model": "a"}}).done == {("network", "S1", FIRST): score}
     assert DriveJournal(path, {"network": {"model": "b"}}).done == {}
+    with path.open("a") as file:
+        file.write('{"driver": "network", "scen')  # the disk was full, or the run was killed
+    DriveJournal(path, {"network": {"model": "a"}}).append(("network", "S2", FIRST), score)
+    done = {("network", "S1", FIRST): score, ("network", "S2", FIRST): score}
+    assert DriveJournal(path, {"network": {"model": "a"}}).done == done
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:

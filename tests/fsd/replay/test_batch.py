@@ -9,6 +9,7 @@ import pytest
 
 from fsd.cli import main
 from fsd.data.errors import OutputError, UsageError
+from fsd.data.result_folder import result_folder
 from fsd.outputs.run_folder import load_run
 from fsd.replay.batch import replay_many
 from fsd.replay.config import ReplayConfig, Shard
@@ -148,4 +149,18 @@ def test_results_inside_the_recording_are_no_part_of_it(small_clip: Path, tmp_pa
     (clip / "out" / "plan.parquet").write_bytes(b"results")
     assert fingerprint(config) == before
     (clip / "notes.txt").write_bytes(b"of the recording")
+    assert fingerprint(config) != before
+
+
+def test_results_beside_the_videos_are_no_part_of_the_recording(small_clip: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "drive"
+    shutil.copytree(small_clip, clip)
+    config = replace(template(tmp_path), clip=clip, out=clip)
+    before = fingerprint(config)
+    with result_folder(clip, "replay", ("plan.parquet",)) as folder:
+        folder.set_aside()
+        (clip / "plan.parquet").write_bytes(b"results")
+        assert fingerprint(config) == before
+    assert fingerprint(config) == before
+    (clip / "rear.mp4").write_bytes(b"another video")
     assert fingerprint(config) != before
