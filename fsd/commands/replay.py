@@ -82,7 +82,7 @@ def _run_many(options: argparse.Namespace, batch: BatchOptions, clips: list[Path
 def _print_outcome(outcome: "Outcome") -> None:
     why = f": {outcome.error}" if outcome.error else f", {outcome.ticks} ticks"
     reason = f" ({outcome.reason})" if outcome.reason else ""
-    print(f"{outcome.status:9} {outcome.clip}{why}{reason}", file=sys.stderr, flush=True)
+    print(f"{outcome.status:11} {outcome.clip}{why}{reason}", file=sys.stderr, flush=True)
 
 
 def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:

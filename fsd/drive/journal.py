@@ -5,9 +5,10 @@ A line is reused only for the same driver, model, scenario, seed and settings.
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fsd.data.simulator.scoring.metrics import RouteScore
 from fsd.outputs.run_folder import writing_to
@@ -44,20 +45,28 @@ class DriveJournal:
         row = {"driver": driver, "scenario": scenario, "seed": seed, "settings": self._keys[driver], **asdict(score)}
         with writing_to(self.path.parent):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+            with self.path.open("a+b") as file:
+                file.write(b"\n" * _is_cut_off(file) + json.dumps(row).encode() + b"\n")
         self.done[job] = score
 
     def _rows(self) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
         rows = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 rows.append(json.loads(line))
             except ValueError:
                 continue  # a line that was cut off when a run stopped
         return rows
+
+
+def _is_cut_off(file: BinaryIO) -> bool:
+    """Whether the last line has no end, which a new line must not continue."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
 
 
 def file_digest(path: Path) -> str:
