@@ -12,6 +12,9 @@
 The command line prints the message without a traceback and exits with `exit_code`.
 """
 
+INTERRUPTED_EXIT_CODE = 130
+"""Of a process that Ctrl-C or SIGTERM ended, as shells have it."""
+
 
 class FsdError(Exception):
     """Base of all errors below. The message states what was expected, what was received, and how to fix it.

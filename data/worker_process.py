@@ -20,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, TypeVar
 
-from fsd.data.errors import FsdError
+from fsd.data.errors import INTERRUPTED_EXIT_CODE, FsdError
 
 # Spawned, not forked: decoders, an OpenGL context and the threads of torch and ONNX Runtime do not survive a fork.
 _SPAWN = multiprocessing.get_context("spawn")
@@ -56,7 +56,8 @@ def start_worker(work: Callable[..., None], *arguments: Any) -> BaseProcess:
     """Start a process that calls `work(*arguments)`.
 
     Returns:
-        The process; its `terminate()` raises KeyboardInterrupt in `work`, once.
+        The process. Its `terminate()` raises KeyboardInterrupt in `work`, once; its exit code is then
+        `INTERRUPTED_EXIT_CODE`.
     """
     process = _SPAWN.Process(target=_work_until_interrupted, args=(work, arguments), daemon=True)
     with _interrupts_blocked():
@@ -119,8 +120,11 @@ def _interrupts_blocked() -> Iterator[None]:
 
 def _work_until_interrupted(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     end_with_parent()
-    _take_interrupts(_interrupt_once)
-    work(*arguments)
+    try:
+        _take_interrupts(_interrupt_once)
+        work(*arguments)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED_EXIT_CODE)
 
 
 def _start_in_pool(stopped: Connection, start: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal
 
-from fsd.data.errors import FsdError, UsageError
+from fsd.data.errors import INTERRUPTED_EXIT_CODE, FsdError, UsageError
 from fsd.data.files import write_text
 from fsd.data.worker_process import start_worker
 from fsd.outputs.replay_summary import ReplaySummary
@@ -27,9 +27,6 @@ from fsd.replay.replay import replay
 from fsd.version import __version__
 
 ERROR_FILE = "error.txt"
-INTERRUPTED_CODE = 130
-"""Exit code of the process of a recording that was interrupted."""
-
 END_S = 30.0
 """An interrupted recording that has not ended after this time is killed; its tables are readable all the same."""
 
@@ -108,7 +105,7 @@ class _Replay:
         )
         if summary and self.before and summary.started_unix_s == self.before.started_unix_s:
             summary = None  # this run ended before it wrote one
-        if code == INTERRUPTED_CODE:
+        if code == INTERRUPTED_EXIT_CODE:
             ended = replace(ended, status="interrupted", error=None)
             return _outcome(config, summary, "interrupted", self.reason) if summary else ended
         if (error_file := config.out / ERROR_FILE).exists():
@@ -171,13 +168,14 @@ class _Batch:
 
     def _interrupt(self) -> None:
         """End the recordings in progress."""
-        for each in self._running.values():
+        interrupted = list(self._running.values())
+        for each in interrupted:
             each.process.terminate()
         end_s = time.monotonic() + END_S
-        for each in list(self._running.values()):
+        for each in interrupted:
             each.process.join(max(0.0, end_s - time.monotonic()))
-            if each.process.is_alive():
-                each.process.kill()
+            each.process.kill()
+        for each in interrupted:
             self._end(each)
 
     def _set(self, config: ReplayConfig, outcome: Outcome) -> None:
@@ -229,8 +227,6 @@ def _difference(config: ReplayConfig, before: ReplaySummary) -> str:
 def _replay_or_exit(config: ReplayConfig) -> None:
     try:
         replay(config, show_progress=False)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED_CODE)
     except FsdError as error:
         config.out.mkdir(parents=True, exist_ok=True)
         write_text(config.out / ERROR_FILE, f"{error}\n")
