@@ -103,7 +103,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(
         patch.setattr(Path, "replace", copying)
         whole = _tensors(train(brief, episodes).read_bytes())
     assert len(copies) == 12  # log, cache, weights and checkpoint, at three checkpoints
-    for copy in (copies[2], *copies[4:8], copies[11]):
+    for copy in (copies[2], copies[6], copies[11]):
         resumed = _tensors(train(replace(brief, out=copy), episodes).read_bytes())
         assert all(torch.equal(whole[name], resumed[name]) for name in whole), copy
         assert [row["step"] for row in read_progress(copy / PROGRESS)] == [2, 4, 6]
