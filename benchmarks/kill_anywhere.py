@@ -94,23 +94,24 @@ class Fork:
         os.waitpid(self.id, 0)
         end_s = time.monotonic() + OUTLIVED_S
         while time.monotonic() < end_s:
-            if not _is_alive(self.id):
+            if not _alive(self.id):
                 return False
             time.sleep(0.01)
+        print(f"outlived its parent: {_alive(self.id)}", flush=True)
         os.killpg(self.id, signal.SIGKILL)
         return True
 
 
-def _is_alive(group: int) -> bool:
-    """Whether a process group has a process that is not a zombie."""
+def _alive(group: int) -> str:
+    """Command of a process of a group that is not a zombie; empty if there is none."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, of_group = stat.read_text().rpartition(")")[2].split()[:3]
         except OSError:
             continue
         if int(of_group) == group and state != "Z":
-            return True
-    return False
+            return (stat.parent / "cmdline").read_text().replace("\0", " ") or "unknown"
+    return ""
 
 
 def in_fork(work: Callable[[], Any], folder: Path) -> Any:

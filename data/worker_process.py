@@ -6,6 +6,7 @@ Knows signals and processes, not what a worker does. Every process of this progr
 import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -38,11 +39,14 @@ def end_with_parent() -> None:
     """End this process when its parent ends, also when that is killed. Call it first in a child process."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():  # before the call of `prctl`
+        os._exit(1)
     threading.Thread(target=_wait_for_parent, args=(os.getppid(),), name="parent", daemon=True).start()
 
 
 def _wait_for_parent(parent_id: int) -> None:
-    """For other systems, and for a parent that ended before the call of `prctl`."""
+    """For systems without `prctl`."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -59,7 +63,7 @@ def start_worker(work: Callable[..., None], *arguments: Any) -> BaseProcess:
         The process. Its `terminate()` raises KeyboardInterrupt in `work`, once; its exit code is then
         `INTERRUPTED_EXIT_CODE`.
     """
-    process = _SPAWN.Process(target=_work_until_interrupted, args=(work, arguments), daemon=True)
+    process = _SPAWN.Process(target=_work_until_interrupted, args=(_packed(work, arguments),), daemon=True)
     with _interrupts_blocked():
         process.start()
     return process
@@ -86,7 +90,7 @@ def run_jobs(
     if not jobs:
         return
     stopped, stop = _SPAWN.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), _SPAWN, _start_in_pool, (stopped, start, arguments))
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), _SPAWN, _start_in_pool, (stopped, _packed(start, arguments)))
     try:
         with _interrupts_blocked():  # this thread starts the processes when it submits jobs
             pending = {pool.submit(_do, work, job): job for job in jobs}
@@ -118,30 +122,31 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work_until_interrupted(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _packed(work: Callable[..., None], arguments: tuple[Any, ...]) -> bytes:
+    """A call as bytes, which a child unpacks, importing much for it, only once it is sure to end with its parent."""
+    return pickle.dumps((work, arguments))
+
+
+def _work_until_interrupted(packed: bytes) -> None:
     end_with_parent()
     try:
         _take_interrupts(_interrupt_once)
+        work, arguments = pickle.loads(packed)
         work(*arguments)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED_EXIT_CODE)
 
 
-def _start_in_pool(stopped: Connection, start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _start_in_pool(stopped: Connection, packed: bytes) -> None:
     end_with_parent()
     threading.Thread(target=_wait_for_stop, args=(stopped,), name="stop", daemon=True).start()
     _take_interrupts(signal.SIG_DFL)
     global _start_error
     try:
+        start, arguments = pickle.loads(packed)
         start(*arguments)
     except Exception as error:  # raised here, it would reach the parent without its message
         _start_error = error
-
-
-def _do(work: Callable[[Job], Result], job: Job) -> Result:
-    if _start_error is not None:
-        raise _start_error
-    return work(job)
 
 
 def _wait_for_stop(stopped: Connection) -> None:
@@ -150,6 +155,12 @@ def _wait_for_stop(stopped: Connection) -> None:
         stopped.recv()
     except EOFError:
         os._exit(1)
+
+
+def _do(work: Callable[[Job], Result], job: Job) -> Result:
+    if _start_error is not None:
+        raise _start_error
+    return work(job)
 
 
 def _take_interrupts(terminate: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:

@@ -4,6 +4,7 @@ A Parquet file without its footer cannot be read, so a killed run would leave no
 its last whole batch. `read_table` reads either.
 """
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class TableJournal:
         parquet_path.unlink(missing_ok=True)
         self._file = self._journal_path.open("wb", buffering=0)
         self._writer = pyarrow.ipc.new_stream(self._file, schema)
+        self._writer.write_batch(pa.RecordBatch.from_pylist([], schema))  # the schema comes with the first batch
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one row: a value per column of the schema."""
@@ -75,12 +77,15 @@ def read_table(parquet_path: Path) -> pa.Table:
     """Read a finished table, or what an unfinished run left of it.
 
     Raises:
-        FileNotFoundError: there is neither a `.parquet` nor an `.arrows` file.
+        FileNotFoundError: there is neither a `.parquet` nor an `.arrows` file, or the run was killed as it began.
     """
     if parquet_path.exists():
         return pq.read_table(parquet_path)
+    journal_path = parquet_path.with_suffix(JOURNAL_SUFFIX)
+    if journal_path.stat().st_size == 0:
+        raise FileNotFoundError(errno.ENOENT, "has no content yet", str(journal_path))
     batches = []
-    with pyarrow.ipc.open_stream(parquet_path.with_suffix(JOURNAL_SUFFIX)) as stream:
+    with pyarrow.ipc.open_stream(journal_path) as stream:
         try:
             for batch in stream:
                 batches.append(batch)  # noqa: PERF402 - the batches before a torn one must be kept

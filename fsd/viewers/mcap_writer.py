@@ -27,8 +27,8 @@ from fsd.viewers.foxglove_layout import LAYOUT_FILE, foxglove_layout
 from fsd.viewers.mcap_calibration import calibration_of
 from fsd.viewers.tick_values import VALUES
 
-CHUNK_BYTES = 1 << 20
-"""Held in memory before it is written to the disk."""
+CHUNK_BYTES = 1 << 18
+"""Held in memory before it is written to the disk, and lost if the run is killed: under a second of eight cameras."""
 
 
 class DriveMcap(DriveWriter):
@@ -143,3 +143,4 @@ class DriveMcap(DriveWriter):
     def _write(self, topic: str, data: bytes, time_ns: int) -> None:
         sequence = self._sequence[topic] = self._sequence.get(topic, 0) + 1
         self._writer.add_message(self._channels[topic], max(0, time_ns), data, max(0, time_ns), sequence)
+        self._file.flush()  # the last bytes of a chunk; nothing to do between chunks
