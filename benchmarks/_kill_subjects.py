@@ -24,12 +24,14 @@ class Subject:
         run: called with inputs, result folder, and a function to call with the rows written so far.
         result: of a finished run, for comparison with an undisturbed one.
         kept: of a killed run: the rows that can be read, and what it holds that an undisturbed one does not.
+        modules: loaded before a process is forked, so that kills meet work and not imports. None starts a thread then.
     """
 
     prepare: Callable[[Path], None]
     run: Callable[[Path, Path, Callable[[int], None]], None]
     result: Callable[[Path], Result]
     kept: Callable[[Path, Result], tuple[int, list[str]]]
+    modules: tuple[str, ...]
 
 
 def digest(path: Path) -> str:
@@ -281,11 +283,18 @@ def _export_kept(out: Path, whole: Result) -> tuple[int, list[str]]:
     return 0, [name for name, sha256 in found.items() if whole["files"].get(name) != sha256]
 
 
+def _nothing(inputs: Path) -> None:
+    """These runs have no inputs."""
+
+
+_REPLAY = ("fsd.replay.replay", "fsd.viewers.mcap_writer", "mcap.reader")
 SUBJECTS = {
-    "replay": Subject(lambda inputs: _write_clip(inputs / "clip", TICKS, 0), _run_replay, _replay_result, _replay_kept),
-    "batch": Subject(_prepare_batch, _run_batch, _batch_result, _batch_kept),
-    "drive": Subject(lambda inputs: None, _run_drive, _drive_result, _drive_kept),
-    "train": Subject(_prepare_training, _run_training, _training_result, _training_kept),
-    "collect": Subject(lambda inputs: None, _run_collection, _collection_result, _collection_kept),
-    "export": Subject(_prepare_export, _run_export, _export_result, _export_kept),
+    "replay": Subject(
+        lambda inputs: _write_clip(inputs / "clip", TICKS, 0), _run_replay, _replay_result, _replay_kept, _REPLAY
+    ),
+    "batch": Subject(_prepare_batch, _run_batch, _batch_result, _batch_kept, ("fsd.replay.batch",)),
+    "drive": Subject(_nothing, _run_drive, _drive_result, _drive_kept, ("fsd.drive.drive",)),
+    "train": Subject(_prepare_training, _run_training, _training_result, _training_kept, ("fsd.networks.training",)),
+    "collect": Subject(_nothing, _run_collection, _collection_result, _collection_kept, ("fsd.networks.collection",)),
+    "export": Subject(_prepare_export, _run_export, _export_result, _export_kept, ("fsd.export.export",)),
 }

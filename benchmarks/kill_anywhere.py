@@ -1,7 +1,7 @@
 """Kill runs with SIGKILL at random moments, start them again, and compare with undisturbed runs.
 
 Replay, batch, closed-loop drive, training, collection of training drives and export, with small inputs and networks. A
-run is killed up to three times in the same folder and then left to end. Every killed one must have kept every row that
+run is killed up to five times in the same folder and then left to end. Every killed one must have kept every row that
 it had written, with the right content; every finished one must equal an undisturbed one (hashes, weights, names of the
 files), with nothing repeated; and no process may outlive the one that was killed.
 
@@ -11,6 +11,7 @@ Needs Linux, and what `fsd train` and `fsd export` need.
 """
 
 import argparse
+import importlib
 import json
 import mmap
 import os
@@ -29,12 +30,9 @@ sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's o
 from _kill_subjects import SUBJECTS, Subject
 from _report import finish
 
-KILLS_IN_A_ROW = 3
+KILLS_IN_A_ROW = 5
 OUTLIVED_S = 3.0
 """A process of a killed run that is still there after this time has outlived it."""
-
-MODULES = ("numpy", "pyarrow.parquet", "av", "onnxruntime", "numba")
-"""Loaded before a process is forked, so that kills meet work and not imports. None of them starts a thread then."""
 
 
 @dataclass
@@ -123,6 +121,8 @@ def in_fork(work: Callable[[], Any], folder: Path) -> Any:
 
 def kill_all(name: str, subject: Subject, kills: int, rng: random.Random, folder: Path) -> Found:
     """Kill one kind of run."""
+    for module in subject.modules:
+        importlib.import_module(module)
     found = Found()
     inputs, log = folder / "inputs", folder / "log.txt"
     inputs.mkdir(parents=True)
@@ -177,8 +177,6 @@ def main() -> None:
     arguments = parser.parse_args()
     kills = arguments.kills or (2 if arguments.quick else 50)
     chosen = arguments.what or (["replay", "drive"] if arguments.quick else list(SUBJECTS))
-    for module in MODULES:
-        __import__(module)
     rng = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
         found = {name: kill_all(name, SUBJECTS[name], kills, rng, Path(scratch) / name) for name in chosen}

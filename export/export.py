@@ -33,6 +33,7 @@ from fsd.networks.model_metadata import describe
 from fsd.networks.weights import load_weights, untrained, weights_sha256
 
 SYNTHETIC_CLIPS, SYNTHETIC_TICKS = 4, 240
+PARITY, SENSITIVITY = "parity.json", "sensitivity.json"
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ def export(
     progress("exporting")
     graph = _graph(config, network, progress)
     source = _Source(network, trained, sha256, graph, graph, config.out)
+    for earlier in (PARITY, "parity.html", SENSITIVITY):  # about other files than those that are written now
+        (config.out / earlier).unlink(missing_ok=True)
     fp32 = source.write(graph, "fp32", "fp32", "any")
     others: dict[str, Path] = {}
     calibration_file, sensitivities = None, {}
@@ -129,7 +132,7 @@ def export(
         others[FP32_BATCH] = source.write(batched, "fp32_batch", "fp32", "any", notes)
     if sensitivities:
         content = {target: asdict(sensitivity) for target, sensitivity in sensitivities.items()}
-        write_text(config.out / "sensitivity.json", json.dumps(content, indent=1) + "\n")
+        write_text(config.out / SENSITIVITY, json.dumps(content, indent=1) + "\n")
 
     report, parity = None, None
     if config.parity_ticks:
@@ -137,7 +140,7 @@ def export(
         report = compare(network, fp32, others, _first_ticks(clips, config.parity_ticks), device=config.device)
         failures = _with_places(report, source, others, clips)
         report = replace(report, failures=failures, notes=_coverage(report, config))
-        parity = config.out / "parity.json"
+        parity = config.out / PARITY
         write_text(parity, json.dumps(report.to_dict(), indent=1) + "\n")
     name = network.config.budget.name
     return Exported(name, trained, fp32, others, calibration_file, parity, report, sensitivities)

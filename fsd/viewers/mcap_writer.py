@@ -27,8 +27,8 @@ from fsd.viewers.foxglove_layout import LAYOUT_FILE, foxglove_layout
 from fsd.viewers.mcap_calibration import calibration_of
 from fsd.viewers.tick_values import VALUES
 
-CHUNK_BYTES = 1 << 18
-"""Held in memory before it is written to the disk, and lost if the run is killed: under a second of eight cameras."""
+CHUNK_BYTES = 1 << 20
+"""Held in memory before it is written to the disk, and lost if the run is killed."""
 
 
 class DriveMcap(DriveWriter):
