@@ -31,8 +31,9 @@ class MemoryCache:
         self.keys = _array(folder / "memory_keys.npy", shape, np.float16, is_new)
         self.values = _array(folder / "memory_values.npy", shape, np.float16, is_new)
         self.known = _array(folder / "memory_known.npy", (rows,), np.bool_, is_new)
-        self._place = np.full(rows, -1, np.int64)  # of a row in the arrays below; -1 for a row that they do not have
-        self._clear()
+        self._rows = np.empty(0, np.int64)
+        self._new_keys = self._new_values = np.empty((0, *shape[1:]), np.float16)
+        self._place = np.full(rows, -1, np.int64)  # of a row in the three arrays above; -1 if they do not have it
         if step and self._prepared(step).exists():
             with np.load(self._prepared(step)) as prepared:
                 self.write(prepared["rows"], prepared["keys"], prepared["values"])
@@ -71,17 +72,13 @@ class MemoryCache:
         self.keys[self._rows], self.values[self._rows] = self._new_keys[:count], self._new_values[:count]
         self.known[self._rows] = True
         self._place[self._rows] = -1
-        self._clear()
+        self._rows, self._new_keys, self._new_values = self._rows[:0], self._new_keys[:0], self._new_values[:0]
         for path in self._folder.glob("since-*"):
             if path != self._prepared(step):  # kept until the next checkpoint, to be repeated if this was cut short
                 path.unlink()
 
     def _prepared(self, step: int) -> Path:
         return self._folder / f"since-{step}.npz"
-
-    def _clear(self) -> None:
-        self._rows = np.empty(0, np.int64)
-        self._new_keys = self._new_values = np.empty((0, SLOT_TOKENS, KEY_SIZE), np.float16)
 
 
 def _array(path: Path, shape: tuple[int, ...], dtype: type, is_new: bool) -> np.ndarray:

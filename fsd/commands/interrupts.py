@@ -2,9 +2,9 @@
 
 import os
 import signal
-import sys
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
 
@@ -39,7 +39,7 @@ class Interrupts:
     def __exit__(self, *raised: object) -> None:
         if not self.were_received:  # else a second Ctrl-C ends the program also while Python shuts down
             for number, handler in self._before.items():
-                signal.signal(number, handler)
+                signal.signal(number, handler or signal.SIG_DFL)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         now_s = time.monotonic()
@@ -47,6 +47,6 @@ class Interrupts:
             self._first_s = now_s
             raise KeyboardInterrupt
         if number == signal.SIGINT and now_s - self._first_s > ONE_EVENT_S:
-            sys.stderr.write("fsd: interrupted again, ended at once.\n")
-            sys.stderr.flush()
+            with suppress(OSError):
+                os.write(2, b"fsd: interrupted again, ended at once.\n")  # not by `sys.stderr`, which may be in use
             os._exit(INTERRUPTED)

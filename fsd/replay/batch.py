@@ -95,8 +95,8 @@ class _Replay:
     before: ReplaySummary | None
     reason: str
 
-    def outcome(self) -> Outcome:
-        """How it ended."""
+    def outcome(self, is_interrupted: bool) -> Outcome:
+        """How it ended; `is_interrupted` if the batch interrupted it, or killed it in the end."""
         config, code, summary = self.config, self.process.exitcode, _read_summary(self.config)
         if code == 0 and summary:
             return _outcome(config, summary, "complete", self.reason)
@@ -105,11 +105,11 @@ class _Replay:
         )
         if summary and self.before and summary.started_unix_s == self.before.started_unix_s:
             summary = None  # this run ended before it wrote one
-        if code == INTERRUPTED_EXIT_CODE:
-            ended = replace(ended, status="interrupted", error=None)
-            return _outcome(config, summary, "interrupted", self.reason) if summary else ended
         if (error_file := config.out / ERROR_FILE).exists():
             return replace(ended, status="failed", error=error_file.read_text(encoding="utf-8").strip())
+        if is_interrupted or code == INTERRUPTED_EXIT_CODE:
+            ended = replace(ended, status="interrupted", error=None)
+            return _outcome(config, summary, "interrupted", self.reason) if summary else ended
         if summary and summary.status == "failed":
             return _outcome(config, summary, "failed", self.reason)
         return ended
@@ -123,7 +123,7 @@ class _Batch:
     ) -> None:
         self._path, self._force, self._progress = path, force, progress
         self._waiting = deque(configs)
-        self._running: dict[int, _Replay] = {}
+        self._running: list[_Replay] = []
         self._outcomes = {config.out: Outcome(str(config.clip), str(config.out), "not started") for config in configs}
 
     @property
@@ -138,8 +138,10 @@ class _Batch:
             while self._waiting or self._running:
                 while self._waiting and len(self._running) < workers:
                     self._begin(self._waiting.popleft())
-                for sentinel in connection.wait(list(self._running)) if self._running else ():
-                    self._end(self._running[int(sentinel)])  # type: ignore[call-overload]
+                if self._running:
+                    connection.wait([each.process.sentinel for each in self._running])
+                for each in [each for each in self._running if not each.process.is_alive()]:
+                    self._end(each)
         except BaseException:
             self._interrupt()
             raise
@@ -158,13 +160,13 @@ class _Batch:
                 return
         (config.out / ERROR_FILE).unlink(missing_ok=True)
         process = start_worker(_replay_or_exit, config)
-        self._running[process.sentinel] = _Replay(config, process, before, reason)
+        self._running.append(_Replay(config, process, before, reason))
         self._set(config, Outcome(str(config.clip), str(config.out), "running", reason=reason))
 
-    def _end(self, replay: _Replay) -> None:
-        del self._running[replay.process.sentinel]
-        replay.process.join()
-        self._set(replay.config, replay.outcome())
+    def _end(self, ended: _Replay, is_interrupted: bool = False) -> None:
+        self._running.remove(ended)
+        ended.process.join()
+        self._set(ended.config, ended.outcome(is_interrupted))
 
     def _interrupt(self) -> None:
         """End the recordings in progress."""
@@ -176,7 +178,7 @@ class _Batch:
             each.process.join(max(0.0, end_s - time.monotonic()))
             each.process.kill()
         for each in interrupted:
-            self._end(each)
+            self._end(each, is_interrupted=True)
 
     def _set(self, config: ReplayConfig, outcome: Outcome) -> None:
         self._outcomes[config.out] = outcome
