@@ -170,7 +170,7 @@ class _Batch:
 
     def _interrupt(self) -> None:
         """End the recordings in progress."""
-        interrupted = list(self._running.values())
+        interrupted = list(self._running)
         for each in interrupted:
             each.process.terminate()
         end_s = time.monotonic() + END_S
