@@ -112,9 +112,11 @@ class ClipWriter:
         self._ego_rows.append({"t_ns": timestamp_ns, **row})
 
     def close(self) -> None:
-        """Finish the videos and write the tables. What was recorded so far is a readable clip."""
+        """Finish the videos and write the tables. What was recorded so far is a readable clip, or nothing."""
         for video in self._videos:
             video.close()
+        if self._first_ns is None:  # a clip without a picture would only be in the way of the next recording
+            (self.path / "rig.json").unlink(missing_ok=True)
         if self._ego_rows:
             columns = {name: [row[name] for row in self._ego_rows] for name in self._ego_rows[0]}
             _write_table(self.path / "ego.parquet", columns)
