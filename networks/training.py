@@ -220,7 +220,7 @@ class Trainer:
         is_due = self.step % config.evaluate_every == 0 or self.step == config.steps
         if self.validation is not None and is_due:
             measured = evaluate(self.average, self.validation, config.device)
-            report |= {f"validation_{name}": value for name, value in measured.items()}
+            report |= {f"validation_{name}": float(value) for name, value in asdict(measured).items()}
         self.log.add(self.step, report)
 
     def _save(self) -> None:
