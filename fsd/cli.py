@@ -1,5 +1,6 @@
 """The command line `fsd`: run one command, and turn errors into messages and exit codes."""
 
+import argparse
 import json
 import os
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from fsd.commands.exit_codes import DONE, INTERRUPTED, OUTPUT_CLOSED
 from fsd.commands.interrupts import Interrupts
 from fsd.commands.parser import build_parser
+from fsd.commands.plain_output import plain_output
 from fsd.data.errors import FsdError
 
 
@@ -20,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     with Interrupts() as interrupts:
         try:
-            return _run(arguments)
+            return _parse_and_run(arguments)
         except BaseException as error:
             # A library may turn the KeyboardInterrupt into an error of its own.
             if not interrupts.were_received and not isinstance(error, KeyboardInterrupt):
@@ -29,9 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _run(arguments: list[str]) -> int:
+def _parse_and_run(arguments: list[str]) -> int:
     chosen = next((word for word in arguments if not word.startswith("-")), None)
-    options = build_parser(chosen).parse_args(arguments)
+    options = build_parser(chosen).parse_args(arguments)  # outside: its help may have colours
+    with plain_output():
+        return _run_command(options)
+
+
+def _run_command(options: argparse.Namespace) -> int:
     try:
         result = options.run(options)
         if options.json:

@@ -13,7 +13,7 @@ from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, UsageError
 from fsd.replay.config import BatchOptions, ReplayConfig
-from fsd.runtime.health import describe_odometry
+from fsd.runtime.health import describe_odometry, describe_replaced
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     print_assumptions(summary.clip)
     if set(summary.odometry_ticks) - {"ego"}:
         print(f"  motion       {describe_odometry(summary.odometry_ticks)}")
+    if summary.replaced_outputs:
+        print(f"  replaced     {describe_replaced(summary.replaced_outputs)}")
     for run in summary.cameras.runs[1:] if summary.cameras else ():
         hole_s = (run.hole_ns or 0) / 1e9
         print(f"  hole         {hole_s:.1f} s before tick {run.first_tick}, where the memory starts anew")

@@ -10,7 +10,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from fsd.data.errors import OutputError
 from fsd.data.simulator.scoring.metrics import RouteScore
+from fsd.data.text_files import read_text
 from fsd.outputs.run_folder import writing_to
 from fsd.version import __version__
 
@@ -53,7 +55,7 @@ class DriveJournal:
         if not self.path.exists():
             return []
         rows = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in read_text(self.path, OutputError).splitlines():
             try:
                 rows.append(json.loads(line))
             except ValueError:

@@ -115,6 +115,8 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
         times_real_time: without the warm-up; None before the first tick.
         stages_ms: stage -> times; `plan` is compress + infer + post. Empty before the first tick.
         health: what plans were made without -> ticks.
+        replaced_outputs: output of the network, or `inputs`, that was not finite or that no vehicle could follow ->
+            ticks whose plan was replaced for it.
         scores, latency_charged_scores: None without a driven path.
         driving_modes: None where the recording does not tell who drove.
         cross_check: None without a second network.
@@ -136,6 +138,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     compression: ReplayCompression | None
     joules_per_tick: Quantity
     health: dict[str, int]
+    replaced_outputs: dict[str, int] = msgspec.field(default_factory=dict)
     scores: PlanScores | None
     latency_charged_scores: LatencyChargedScores | None
     driving_modes: DrivingModes | None = None

@@ -32,6 +32,9 @@ END_S = 30.0
 
 OutcomeStatus = Literal["not started", "running", "complete", "kept", "failed", "crashed", "interrupted"]
 
+_OTHERS = {"recording": "another recording", "settings": "other settings", "model": "another model"}
+"""Part of a fingerprint -> what an earlier run with another one has."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -225,7 +228,7 @@ def _difference(config: ReplayConfig, before: ReplaySummary) -> str:
     except (OSError, FsdError) as error:  # the replay itself will say more
         return f"the earlier run cannot be compared: {error}"
     differing = [name for name in now.__struct_fields__ if getattr(now, name) != getattr(before.made_from, name, None)]
-    return f"the earlier run has a different {' and '.join(differing)}" if differing else ""
+    return f"the earlier run has {' and '.join(_OTHERS[name] for name in differing)}" if differing else ""
 
 
 def _replay_or_exit(config: ReplayConfig) -> None:

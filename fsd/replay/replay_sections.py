@@ -15,6 +15,7 @@ from fsd.outputs.replay_summary import LatencyChargedScores, PlanScores, ReplayS
 from fsd.replay.path_picture import draw_drive, draw_plans
 from fsd.replay.run_metrics import RunMetrics
 from fsd.replay.worst_ticks import WorstTick
+from fsd.runtime.health import describe_replaced
 
 
 def facts(summary: ReplaySummary, recorded: Sequence[str] = ()) -> list[str]:
@@ -49,6 +50,8 @@ def banners(summary: ReplaySummary) -> list[Banner]:
             f"at tick {first.tick} in {first.output}."
         )
         found.append(Banner("Alarm.", text))
+    if summary.replaced_outputs:
+        found.append(Banner("Plans replaced.", f"The network gave {describe_replaced(summary.replaced_outputs)}."))
     if not summary.plan_is_finite:
         found.append(Banner("Not finite.", "Some plans hold numbers that are not finite."))
     return found

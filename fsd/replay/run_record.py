@@ -72,6 +72,7 @@ class RunRecord:
         self._trajectories = array("f")
         self._controls = array("f")
         self._health: Counter[str] = Counter()
+        self._replaced: Counter[str] = Counter()
         self._odometry: Counter[str] = Counter()
         self._keyframes = np.zeros(len(CAMERAS), np.int64)
         self._is_finite = True
@@ -96,6 +97,8 @@ class RunRecord:
             self._controls.extend((result.plan.curvature_per_m, result.plan.acceleration_mps2))
         self._health.update(result.plan.health.split(";"))
         self._odometry[result.odometry] += 1
+        if result.replaced:
+            self._replaced[result.replaced] += 1
         if result.compressed is not None:
             self._keyframes += result.compressed.is_keyframe
         self._is_finite &= bool(np.isfinite(result.plan.trajectory).all())
@@ -134,6 +137,7 @@ class RunRecord:
             compression=self._compression(),
             joules_per_tick=self.energy.per_tick(ticks) if self.energy else unavailable("J", "the run has no tick"),
             health=dict(self._health),
+            replaced_outputs=dict(self._replaced),
             odometry_ticks=dict(self._odometry),
             cameras=sync_summary(self._sync),
             scores=scores,

@@ -125,6 +125,7 @@ class NetworkPlanner:
             bind_ms=self.engine.bind_ms,
             infer_ms=(inferred_ns - compressed_ns) / 1e6,
             post_ms=(done_ns - inferred_ns) / 1e6,
+            replaced=self.engine.replaced,
         )
 
     def rerun_last(self) -> float:

@@ -60,6 +60,7 @@ class StepResult:
         odometry: source of the compressor's ego motion: `ego`, `image` (estimated) or `none`.
         input_hash, plan_hash: chains over everything that entered the network, and over all plans. Equal hashes mean
             the same bytes at this tick and at all ticks before it.
+        replaced: the model's output for which the plan was replaced, or `inputs`; empty where it was not.
         compress_ms, infer_ms, post_ms: the stages in order; bind_ms is the part of `infer_ms` that copied inputs.
         divergence: of a second network on the same tick; None without one.
     """
@@ -75,6 +76,7 @@ class StepResult:
     infer_ms: float
     post_ms: float
     divergence: TickDivergence | None = None
+    replaced: str = ""
 
     @property
     def plan_ms(self) -> float:

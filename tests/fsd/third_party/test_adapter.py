@@ -277,6 +277,44 @@ def test_an_output_that_is_not_finite_becomes_a_plan_to_stop(small_clip: Path, t
     summary, _ = replayed(small_clip, model, PATH, tmp_path, overlay=False, report=False)
     assert summary.plan_is_finite is True
     assert summary.health == {"plan=stop": 12}
+    assert summary.replaced_outputs == {"path": 12}
+
+
+@pytest.fixture
+def counting_model(tmp_path: Path) -> Path:
+    """A path straight on at 5 m/s, whose first x is 10^`exponent` once a counter in the state passes 4."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["count_in", "one"], ["counted"]),
+        helper.make_node("Add", ["counted", "nothing"], ["count_out"]),
+        helper.make_node("Greater", ["count_out", "four"], ["late"]),
+        helper.make_node("Cast", ["late"], ["late_1"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["late_1", "far"], ["added"]),
+        helper.make_node("Add", ["straight", "added"], ["path"]),
+    ]
+    straight = np.stack([np.arange(1, 11) * 2.5, np.zeros(10)], axis=1).astype(np.float32)[None]
+    far = np.zeros((1, 10, 2), np.float32)
+    far[0, 0, 0] = 1e35
+    constants = {name: np.full(1, value, np.float32) for name, value in (("zero", 0), ("one", 1), ("four", 4))}
+    shapes = {"image": [1, 3, 48, 64], "count_in": [1]}, {"path": [1, 10, 2], "count_out": [1]}
+    return save(tmp_path / "far.onnx", nodes, *shapes, straight=straight, far=far, **constants)
+
+
+def test_a_plan_beyond_any_vehicle_is_held_then_stopped_and_named(
+    small_clip: Path, counting_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = written(tmp_path, {**PATH, "state": [{"output": "count_out", "input": "count_in"}]})
+    files = ["--model", str(counting_model), "--adapter", str(adapter), "--out", str(tmp_path / "out")]
+    assert main(["replay", str(small_clip), *files, "--max-ticks", "24", "--no-overlay", "--no-mcap"]) == 0
+    plans = pq.read_table(tmp_path / "out" / "plan.parquet").to_pydict()
+    assert plans["health"] == ["ok"] * 4 + ["plan=held"] * 18 + ["plan=stop"] * 2
+    assert plans["x_m"][4:22] == [plans["x_m"][3]] * 18
+    assert np.isfinite(plans["x_m"]).all()
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["replaced_outputs"] == {"path": 20}
+    assert "the output path at 20 ticks" in capsys.readouterr().out
+    assert "the output path at 20 ticks" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 IMAGE = PATH["images"][0]  # type: ignore[index]
