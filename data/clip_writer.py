@@ -127,7 +127,7 @@ class ClipWriter:
         self._ego_rows.append({"t_ns": timestamp_ns, **row})
 
     def close(self) -> None:
-        """Finish the videos and write the tables. What was recorded so far is a readable clip."""
+        """Finish the videos and write the tables. What was recorded so far is a readable clip, or nothing."""
         with ExitStack() as stack:  # all of it, also where a part fails
             if self._commands:
                 times, commands = zip(*self._commands, strict=True)
@@ -135,6 +135,8 @@ class ClipWriter:
             if self._ego_rows:
                 columns = {name: [row[name] for row in self._ego_rows] for name in self._ego_rows[0]}
                 stack.callback(_write_table, self.path / "ego.parquet", columns)
+            if self._first_ns is None:  # a clip without a picture would only be in the way of the next recording
+                stack.callback((self.path / "rig.json").unlink, missing_ok=True)
             for video in reversed(self._videos):
                 stack.callback(video.close)
         self._videos, self._ego_rows, self._commands = [], [], []

@@ -16,6 +16,9 @@ from collections.abc import Sequence
 
 from fsd.data.printable import printable
 
+INTERRUPTED_EXIT_CODE = 130
+"""Of a process that Ctrl-C or SIGTERM ended, as shells have it."""
+
 MOST_NAMED = 6
 """How many of many things a message names."""
 

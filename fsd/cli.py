@@ -3,11 +3,11 @@
 import argparse
 import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
 from fsd.commands.exit_codes import DONE, INTERRUPTED, OUTPUT_CLOSED
+from fsd.commands.interrupts import Interrupts
 from fsd.commands.parser import build_parser
 from fsd.commands.plain_output import plain_output
 from fsd.data.errors import FsdError
@@ -20,22 +20,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code, one of `exit_codes.MEANINGS`.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with Interrupts() as interrupts:
+        try:
+            return _parse_and_run(arguments)
+        except BaseException as error:
+            # A library may turn the KeyboardInterrupt into an error of its own.
+            if not interrupts.were_received and not isinstance(error, KeyboardInterrupt):
+                raise
+            print(_line("interrupted; what was written until now is kept.", error), file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parse_and_run(arguments: list[str]) -> int:
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     options = build_parser(chosen).parse_args(arguments)  # outside: its help may have colours
     with plain_output():
-        return _run(options)
+        return _run_command(options)
 
 
-def _run(options: argparse.Namespace) -> int:
-    signal.signal(signal.SIGTERM, _interrupt)
+def _run_command(options: argparse.Namespace) -> int:
     try:
         result = options.run(options)
         if options.json:
             print(json.dumps(_builtins(result), allow_nan=False))
         sys.stdout.flush()
-    except KeyboardInterrupt as error:
-        print(_line("interrupted; what was computed until now is kept.", error), file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         # Python must not try to write the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,8 +68,3 @@ def _builtins(result: object) -> object:
     import msgspec  # not at the top: `fsd doctor` must run without it
 
     return msgspec.to_builtins(result)
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    """End on a cluster's SIGTERM as on Ctrl-C."""
-    raise KeyboardInterrupt

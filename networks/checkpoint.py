@@ -16,7 +16,7 @@ from fsd.data.errors import ModelError
 from fsd.data.files import write_bytes
 
 HEADER_KEY = "fsd-checkpoint"
-MOMENTS = ("exp_avg", "exp_avg_sq")
+OPTIMISER_STATE = ("exp_avg", "exp_avg_sq", "step")
 
 
 def save_checkpoint(
@@ -33,7 +33,7 @@ def save_checkpoint(
         tensors |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
     for name, parameter in network.named_parameters():
         state = optimiser.state.get(parameter, {})
-        tensors |= {f"{moment}.{name}": state[moment] for moment in MOMENTS if moment in state}
+        tensors |= {f"{part}.{name}": state[part] for part in OPTIMISER_STATE if part in state}
     content = save(
         {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()},
         metadata={HEADER_KEY: json.dumps({"step": step, "settings": dict(settings)})},
@@ -60,8 +60,10 @@ def load_checkpoint(path: Path, network: nn.Module, average: nn.Module, optimise
         ) from error
     step = int(header["step"])
     for name, parameter in network.named_parameters():
-        moments = {moment: tensors[f"{moment}.{name}"] for moment in MOMENTS if f"{moment}.{name}" in tensors}
-        if moments:
-            placed = {moment: value.to(parameter.device).clone() for moment, value in moments.items()}
-            optimiser.state[parameter] = {"step": torch.tensor(float(step)), **placed}
+        state = {part: tensors[f"{part}.{name}"] for part in OPTIMISER_STATE if f"{part}.{name}" in tensors}
+        if state:
+            # Not the step of the run: the optimiser skips gradients that are not finite.
+            count = state.pop("step", torch.tensor(float(step)))
+            placed = {part: value.to(parameter.device).clone() for part, value in state.items()}
+            optimiser.state[parameter] = {"step": count, **placed}
     return step

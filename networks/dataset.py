@@ -29,6 +29,9 @@ from fsd.data.text_files import read_json
 from fsd.networks.contract import OCCUPANCY_COLUMNS, OCCUPANCY_ROWS, WAYPOINTS, input_shapes
 from fsd.networks.input_buffers import InputBuffers, TickInput
 
+UNFINISHED = ".part"
+"""Ending of an episode's folder while it is written."""
+
 MAX_COMMITS_PER_ROW = 8
 """Commits of unrecorded ticks are stored with the next recorded tick."""
 
@@ -95,7 +98,7 @@ class EpisodeWriter:
         """Write the episode; `facts` (scenario, seed, outcome …) are stored in `episode.json`."""
         if not len(self):
             return
-        unfinished = self.folder.with_name(self.folder.name + ".part")
+        unfinished = self.folder.with_name(self.folder.name + UNFINISHED)
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         for name, rows in self._rows.items():
@@ -138,7 +141,7 @@ def find_episodes(folder: Path, budget: Budget) -> list[Episode]:
     Raises:
         ClipError: there are none, or one was recorded at another budget.
     """
-    found = sorted(folder.glob("*/episode.json"))
+    found = sorted(path for path in folder.glob("*/episode.json") if path.parent.suffix != UNFINISHED)
     episodes = [Episode(path.parent, read_json(path)) for path in found]
     if not episodes:
         raise ClipError(f"No finished episodes in {folder}. Record some first with `fsd train`.")

@@ -1,10 +1,18 @@
 """Every exit code of `fsd`. Those of errors are the error classes' own."""
 
-from fsd.data.errors import ClipError, FsdError, ModelError, OutputError, SimulatorError, UsageError
+from fsd.data.errors import (
+    INTERRUPTED_EXIT_CODE,
+    ClipError,
+    FsdError,
+    ModelError,
+    OutputError,
+    SimulatorError,
+    UsageError,
+)
 
 DONE = 0
 OVER_LIMIT = 7
-INTERRUPTED = 130
+INTERRUPTED = INTERRUPTED_EXIT_CODE
 OUTPUT_CLOSED = 141
 
 MEANINGS = {

@@ -92,7 +92,7 @@ def _print_outcome(outcome: "Outcome") -> None:
     if outcome.alarm_ticks:
         why += f", CROSS-CHECK ALARM at {outcome.alarm_ticks} of them"
     reason = f" ({outcome.reason})" if outcome.reason else ""
-    print(f"{outcome.status:9} {outcome.clip}{why}{reason}", file=sys.stderr, flush=True)
+    print(f"{outcome.status:11} {outcome.clip}{why}{reason}", file=sys.stderr, flush=True)
 
 
 def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:

@@ -8,7 +8,7 @@ import json
 import os
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fsd.data.errors import OutputError
 from fsd.data.files import writing_to
@@ -47,12 +47,8 @@ class DriveJournal:
         row = {"driver": driver, "scenario": scenario, "seed": seed, "settings": self._keys[driver], **asdict(score)}
         with writing_to(self.path.parent):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab+") as file:
-                if file.tell():
-                    file.seek(-1, os.SEEK_END)
-                    if file.read(1) != b"\n":  # a line that was cut off would spoil this one
-                        file.write(b"\n")
-                file.write(json.dumps(row).encode() + b"\n")
+            with self.path.open("a+b") as file:
+                file.write(b"\n" * _is_cut_off(file) + json.dumps(row).encode() + b"\n")
         self.done[job] = score
 
     def _rows(self) -> list[dict[str, Any]]:
@@ -65,6 +61,14 @@ class DriveJournal:
             except ValueError:
                 continue  # a line that was cut off when a run stopped
         return rows
+
+
+def _is_cut_off(file: BinaryIO) -> bool:
+    """Whether the last line has no end, which a new line must not continue."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
 
 
 def file_digest(path: Path) -> str:

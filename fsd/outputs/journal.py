@@ -4,6 +4,7 @@ A Parquet file without its footer cannot be read, so a killed run would leave no
 its last whole batch. `read_table` reads either.
 """
 
+import errno
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -93,12 +94,15 @@ def read_table(parquet_path: Path) -> pa.Table:
     """Read a finished table, or what an unfinished run left of it.
 
     Raises:
-        FileNotFoundError: there is neither a `.parquet` nor an `.arrows` file.
+        FileNotFoundError: there is neither a `.parquet` nor an `.arrows` file, or the run was killed as it began.
     """
     if parquet_path.exists():
         return pq.read_table(parquet_path)
+    journal_path = parquet_path.with_suffix(JOURNAL_SUFFIX)
+    if journal_path.stat().st_size == 0:
+        raise FileNotFoundError(errno.ENOENT, "has no content yet", str(journal_path))
     batches = []
-    with pyarrow.ipc.open_stream(parquet_path.with_suffix(JOURNAL_SUFFIX)) as stream:
+    with pyarrow.ipc.open_stream(journal_path) as stream:
         try:
             for batch in stream:
                 batches.append(batch)  # noqa: PERF402 - the batches before a torn one must be kept

@@ -29,7 +29,7 @@ from fsd.viewers.mcap_calibration import calibration_of
 from fsd.viewers.tick_values import VALUES
 
 CHUNK_BYTES = 1 << 20
-"""Held in memory before it is written to the disk."""
+"""Held in memory before it is written to the disk, and lost if the run is killed."""
 
 
 class DriveMcap(DriveWriter):
@@ -146,3 +146,4 @@ class DriveMcap(DriveWriter):
     def _write(self, topic: str, data: bytes, time_ns: int) -> None:
         sequence = self._sequence[topic] = self._sequence.get(topic, 0) + 1
         self._writer.add_message(self._channels[topic], max(0, time_ns), data, max(0, time_ns), sequence)
+        self._file.flush()  # the last bytes of a chunk; nothing to do between chunks

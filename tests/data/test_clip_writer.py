@@ -107,6 +107,12 @@ def test_a_camera_without_a_single_picture_leaves_no_file(tools: Any, tmp_path: 
     assert [stream.name for stream in open_clip(tmp_path / "clip").streams if stream] == ["front_main"]
 
 
+def test_a_recording_that_ends_before_its_first_picture_is_not_in_the_way_of_the_next(tmp_path: Path) -> None:
+    for _ in range(2):
+        ClipWriter(tmp_path / "clip", small_rig(1)).close()
+    assert list((tmp_path / "clip").iterdir()) == []
+
+
 def test_a_folder_that_holds_a_clip_is_not_overwritten(tools: Any, tmp_path: Path) -> None:
     write_clip(tools, tmp_path / "clip", ticks=1)
     with pytest.raises(ClipError, match="clip"):

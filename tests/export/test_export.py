@@ -66,6 +66,26 @@ def test_the_parity_check_is_skipped_only_by_its_own_option(capsys: pytest.Captu
     assert options.parity_ticks == 0
 
 
+def test_an_export_killed_at_any_moment_leaves_whole_files_and_no_proof_of_other_ones(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there whenever a file is about to be replaced is all that a killed process leaves."""
+    (tmp_path / "parity.json").write_text("of earlier files")
+    left: list[list[str]] = []
+    put_in_place = Path.replace
+
+    def looking(self: Path, target: Path) -> Path:
+        left.append(sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".part"))
+        for path in tmp_path.glob("*.onnx"):
+            assert Engine(path).metadata == read_metadata(path)
+        return put_in_place(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", looking)
+        export(ExportConfig(weights=weights, out=tmp_path, int8=False, half=True, parity_ticks=0))
+    assert left == [[], ["tiny_fp32.onnx"]]
+
+
 def test_fp32_alone_needs_no_calibration(weights: Path, tmp_path: Path) -> None:
     written = export(ExportConfig(weights=weights, out=tmp_path, int8=False, parity_ticks=0))
     assert written.int8 is None
