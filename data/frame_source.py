@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Self
 
+from fsd.data.camera_health.monitor import CameraMonitor
 from fsd.data.cadence import Cadence, tick_phase_ns
 from fsd.data.camera_cursor import CameraCursor, Stopped, overdue_ns
 from fsd.data.clip import Clip
@@ -47,6 +48,7 @@ class FrameSource:
         max_age_ns: a camera whose frame is older than this is not valid.
         start_tick: first tick to return; recordings are still read from the start.
         max_ticks: maximum number of ticks; None is all.
+        mask_cameras: whether cameras with faulty pictures count as not valid; see `CameraMonitor`.
 
     Raises (while iterating):
         ClipError: nothing can be decoded.
@@ -60,6 +62,7 @@ class FrameSource:
         max_age_ns: int = MAX_FRAME_AGE_NS,
         start_tick: int = 0,
         max_ticks: int | None = None,
+        mask_cameras: bool = True,
     ) -> None:
         if workers < 1 or not 1 <= lookahead_ticks <= MAX_LOOKAHEAD_TICKS:
             raise ValueError(
@@ -81,6 +84,7 @@ class FrameSource:
         counters = {i: CameraCounters() for i in self._streams}
         self.report = SyncReport(cameras={CAMERAS[i]: counters[i] for i in self._streams})
         self._merger = FrameMerger(self.report, max_age_ns, {i: overdue_ns(each) for i, each in self._streams.items()})
+        self._monitor = CameraMonitor(clip.rig, mask_cameras)
         self._groups = self._camera_groups(workers)
         block_ticks = min(BLOCK_TICKS, lookahead_ticks)
         self._workers = [
@@ -153,12 +157,15 @@ class FrameSource:
                     f"{self._clip.path}: no camera has a picture with a time. "
                     "Check the videos and the timestamps files."
                 )
-            tick = 0
+            tick, ego = 0, self._clip.ego
             while any(first_ns is not None for first_ns in firsts_ns) and tick != self._end_tick:
                 run = self._begin_run(tick, firsts_ns)
                 for tick, frames in self._run(run):
                     if tick > self._start_tick:
-                        yield self._merger.merge(tick - 1, run.tick_ns(tick - 1), frames, run.number)
+                        merged = self._merger.merge(tick - 1, run.tick_ns(tick - 1), frames, run.number)
+                        frame_set = self._monitor.step(merged, ego.sample_at(merged.timestamp_ns) if ego else None)
+                        self.report.count_faults(frame_set)
+                        yield frame_set
                 firsts_ns = [each for block in self._blocks if block is not None for each in block.coming_ns]
         except Stopped:  # closed by another thread while waiting for a block
             return

@@ -7,6 +7,7 @@ where the metadata has one. There is no RGB.
 import av
 import numpy as np
 
+from fsd.data.camera_health.picture_sample import sample_of
 from fsd.data.frames import Frame
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
@@ -28,7 +29,7 @@ def frame_of(picture: av.VideoFrame, index: int, timestamp_ns: int, size_px: tup
     if quarter_turns:
         picture = _rotated(picture, quarter_turns)
     y_plane, u_plane, v_plane = _views(picture)
-    return Frame(y_plane, u_plane, v_plane, timestamp_ns, index, _is_black(y_plane), picture)
+    return Frame(y_plane, u_plane, v_plane, timestamp_ns, index, is_black(y_plane), picture, sample_of(y_plane))
 
 
 def picture_of(frame: Frame) -> av.VideoFrame:
@@ -99,7 +100,8 @@ def _rotated(picture: av.VideoFrame, quarter_turns: int) -> av.VideoFrame:
     return upright
 
 
-def _is_black(y_plane: np.ndarray) -> bool:
+def is_black(y_plane: np.ndarray) -> bool:
+    """Whether nothing in a luma plane is brighter than black."""
     step = max(1, min(y_plane.shape) // 30)  # 1200 samples of a 4:3 picture are nearly always enough
     if _bright_per_mille(y_plane[::step, ::step]) > 10:
         return False

@@ -1,9 +1,10 @@
 """Counters of decoding and synchronisation, per camera and over all cameras, ready for JSON."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, FrameSet
 
 
 @dataclass
@@ -27,6 +28,7 @@ class CameraCounters:
         truncated_files: files that ended in a read error; unreadable_files: files without a single usable picture.
         untimed_frames: without a container time of their own; frames_without_row, rows_without_frame: mismatch
             with the timestamps file; resized_frames: of another size than the first, scaled to it.
+        ticks_masked: masked for a fault of the pictures.
         overlap_frames: first frames of part files that repeat the last one of the part before; not shown.
     """
 
@@ -56,6 +58,7 @@ class CameraCounters:
     rows_without_frame: int = 0
     resized_frames: int = 0
     overlap_frames: int = 0
+    ticks_masked: int = 0
 
     @property
     def frames_skipped(self) -> int:
@@ -98,7 +101,8 @@ _FAULTS = {
 class SyncReport:
     """The whole clip: `cameras` by canonical name (those with a video), and the skew between them.
 
-    `start_ns` is the time of tick 0, `ticks` the number of ticks so far, `runs` the stretches that holes divide. Skew
+    `start_ns` is the time of tick 0, `ticks` the number of ticks so far, `runs` the stretches that holes divide,
+    `fault_ticks` the ticks with each `CameraFault` of each camera that had any. Skew
     is the newest minus the oldest frame time over the valid cameras of a tick. Complete once the iteration has ended; a
     snapshot before.
     """
@@ -107,8 +111,17 @@ class SyncReport:
     runs: list[RunStart] = field(default_factory=list)
     start_ns: int | None = None
     ticks: int = 0
+    fault_ticks: dict[str, Counter[str]] = field(default_factory=dict)
     max_skew_ns: int = 0
     mean_skew_ns: int = 0
+
+    def count_faults(self, frame_set: FrameSet) -> None:
+        """Count the faults and masks of one tick, after a `CameraMonitor` has set them."""
+        for camera, (name, faults) in enumerate(zip(CAMERAS, frame_set.faults, strict=True)):
+            if faults and name in self.cameras:
+                counters = self.cameras[name]
+                counters.ticks_masked += int(frame_set.is_masked[camera])
+                self.fault_ticks.setdefault(name, Counter()).update(fault.value for fault in faults)
 
     def faults(self) -> tuple[str, ...]:
         """One sentence per camera that had faults."""

@@ -1,0 +1,53 @@
+"""What a detector sees of a tick and what it returns. A detector looks for one fault, in all cameras, causally."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from fsd.data.camera_health.camera_fault import CameraFault
+from fsd.data.camera_health.picture_sample import PictureSample
+from fsd.data.ego import EgoSample
+from fsd.data.frames import CAMERAS, FrameSet
+
+BAD, GOOD, UNKNOWN = 1, -1, 0
+"""Evidence of a tick about a camera: for the fault, against it, or neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthTick:
+    """One tick.
+
+    Attributes:
+        frame_set: before masking: `is_valid` tells a missing or stale camera, not a faulty one.
+        ego: recorded or measured motion of the car; None where unknown.
+        samples: of the frames shown, one entry per camera of `CAMERAS`; None where there is no frame.
+        change: (8,) float32 mean absolute difference between the sample of a new frame and that of the camera's frame
+            before, in steps of luma; NaN where the frame is not new, or the first.
+    """
+
+    frame_set: FrameSet
+    ego: EgoSample | None
+    samples: tuple[PictureSample | None, ...]
+    change: np.ndarray
+
+
+class Detector(Protocol):
+    """Looks for one fault.
+
+    Attributes:
+        fault: the fault.
+    """
+
+    fault: CameraFault
+
+    def step(self, tick: HealthTick) -> np.ndarray:
+        """Evidence about every camera: (8,) int8 of `BAD`, `GOOD` and `UNKNOWN`. Ticks come in order."""
+
+    def reset(self) -> None:
+        """Forget everything: a recording, or a stretch of it without a hole, begins."""
+
+
+def unknown() -> np.ndarray:
+    """(8,) evidence that says nothing, to be filled."""
+    return np.zeros(len(CAMERAS), np.int8)
