@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Self
 
-from fsd.data.camera_health.monitor import CameraMonitor
 from fsd.data.cadence import Cadence, tick_phase_ns
 from fsd.data.camera_cursor import CameraCursor, Stopped, overdue_ns
+from fsd.data.camera_health.monitor import CameraMonitor
 from fsd.data.clip import Clip
 from fsd.data.clock import tick_count
 from fsd.data.decode_worker import Block, DecodeWorker, Run

@@ -1,6 +1,5 @@
 """Counters of decoding and synchronisation, per camera and over all cameras, ready for JSON."""
 
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -111,7 +110,7 @@ class SyncReport:
     runs: list[RunStart] = field(default_factory=list)
     start_ns: int | None = None
     ticks: int = 0
-    fault_ticks: dict[str, Counter[str]] = field(default_factory=dict)
+    fault_ticks: dict[str, dict[str, int]] = field(default_factory=dict)
     max_skew_ns: int = 0
     mean_skew_ns: int = 0
 
@@ -121,7 +120,9 @@ class SyncReport:
             if faults and name in self.cameras:
                 counters = self.cameras[name]
                 counters.ticks_masked += int(frame_set.is_masked[camera])
-                self.fault_ticks.setdefault(name, Counter()).update(fault.value for fault in faults)
+                ticks = self.fault_ticks.setdefault(name, {})
+                for fault in faults:
+                    ticks[fault.value] = ticks.get(fault.value, 0) + 1
 
     def faults(self) -> tuple[str, ...]:
         """One sentence per camera that had faults."""

@@ -82,7 +82,7 @@ def _run_scenarios(
     runs: list[ScenarioRun] = []
     measured = []
     workers, warm_up = config.decode_workers, config.warm_up
-    with TimedPipeline(clip, planner) as pipeline:
+    with TimedPipeline(clip, planner, config.mask_cameras) as pipeline:
         if PACED in config.scenarios:
             progress(f"constant-stream: {config.paced_ticks} ticks at 36 Hz ({config.paced_ticks * TICK_S:.0f} s)")
             if config.control_s:
