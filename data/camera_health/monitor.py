@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
-from fsd.data.camera_health.detector import BAD, GOOD, Detector, HealthTick
+from fsd.data.camera_health.detector import BAD, DRIVING_MPS, GOOD, Detector, HealthTick
 from fsd.data.camera_health.detectors import all_detectors
+from fsd.data.camera_health.motion import PictureMotion
 from fsd.data.camera_health.picture_sample import PictureSample, sample_of
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, Frame, FrameSet
@@ -35,8 +36,10 @@ class CameraMonitor:
             detector.reset()
         self._states = [_FaultState(detector) for detector in self._detectors]
         self._run: int | None = None
+        self._driving_ticks = 0
         self._shown: list[Frame | None] = [None] * len(CAMERAS)
         self._samples: list[PictureSample | None] = [None] * len(CAMERAS)
+        self._motion = PictureMotion()
 
     def step(self, frame_set: FrameSet, ego: EgoSample | None = None) -> FrameSet:
         """The frame set of the next tick with the faults of its cameras, and without those that are masked.
@@ -49,26 +52,53 @@ class CameraMonitor:
         tick = self._look(frame_set, ego)
         for state in self._states:
             state.add(state.detector.step(tick))
-        faults = tuple(
-            tuple(state.fault for state in self._states if state.is_named[camera]) for camera in range(len(CAMERAS))
-        )
+        faults = tuple(self._faults(camera) for camera in range(len(CAMERAS)))
         masked = np.array([self._mask_cameras and any(fault.masks for fault in found) for found in faults])
         return replace(frame_set, faults=faults, is_masked=masked, is_valid=frame_set.is_valid & ~masked)
 
+    def _faults(self, camera: int) -> tuple[CameraFault, ...]:
+        """The faults of a camera that is there; one that explains others replaces them."""
+        if self._shown[camera] is None:
+            return ()
+        found = [state.fault for state in self._states if state.is_named[camera]]
+        for cause, effects in EXPLAINED_BY.items():
+            if cause in found:
+                found = [fault for fault in found if fault not in effects]
+        return tuple(found)
+
     def _look(self, frame_set: FrameSet, ego: EgoSample | None) -> HealthTick:
-        """Sample the new frames and compare each with the camera's frame before."""
-        change = np.full(len(CAMERAS), np.nan, np.float32)
+        """Sample the new frames and compare them with those before."""
+        is_driving = ego is not None and ego.speed_mps >= DRIVING_MPS
+        self._driving_ticks = self._driving_ticks + 1 if is_driving else 0
+        new: list[PictureSample | None] = [None] * len(CAMERAS)
         for camera, frame in enumerate(frame_set.frames):
             if frame is None:
                 self._samples[camera] = None
             elif frame is not self._shown[camera]:
-                before = self._samples[camera]
-                sample = self._samples[camera] = frame.sample or sample_of(frame.y_plane)
-                if before is not None:
-                    difference = sample.luma.astype(np.int16) - before.luma
-                    change[camera] = np.abs(difference, out=difference).mean()
+                sample = frame.sample or sample_of(frame.y_plane, frame.u_plane, frame.v_plane)
+                new[camera] = self._samples[camera] = sample
             self._shown[camera] = frame
-        return HealthTick(frame_set, ego, tuple(self._samples), change)
+        self._motion.step(frame_set.tick, new)
+        return HealthTick(frame_set, ego, self._driving_ticks, tuple(self._samples), self._motion)
+
+
+EXPLAINED_BY = {
+    CameraFault.BLACK: frozenset(
+        {
+            CameraFault.FROZEN,
+            CameraFault.STILL,
+            CameraFault.NOISE,
+            CameraFault.CORRUPT,
+            CameraFault.OBSTRUCTED,
+            CameraFault.GLARE,
+            CameraFault.EXPOSURE,
+        }
+    ),
+    CameraFault.NOISE: frozenset({CameraFault.CORRUPT, CameraFault.OBSTRUCTED, CameraFault.EXPOSURE}),
+    CameraFault.FROZEN: frozenset({CameraFault.STILL, CameraFault.DUPLICATES}),
+    CameraFault.EXPOSURE: frozenset({CameraFault.GLARE, CameraFault.OBSTRUCTED}),
+}
+"""A fault -> those that are not named beside it, since it causes what they look for."""
 
 
 class _FaultState:
@@ -82,10 +112,10 @@ class _FaultState:
 
     def add(self, evidence: np.ndarray) -> None:
         """Count the ticks in a row that contradict the present state; one that agrees with it starts the count anew."""
-        contradicts = evidence == np.where(self.is_named, GOOD, BAD)
-        agrees = evidence == np.where(self.is_named, BAD, GOOD)
-        self._against = np.where(contradicts, self._against + 1, np.where(agrees, 0, self._against))
-        needed = np.where(self.is_named, self.fault.clear_after, self.fault.name_after)
-        flips = self._against >= needed
-        self.is_named = self.is_named ^ flips
-        self._against[flips] = 0
+        contradicting = np.where(self.is_named, GOOD, BAD)
+        self._against += evidence == contradicting
+        self._against[evidence == -contradicting] = 0
+        flips = self._against >= np.where(self.is_named, self.fault.clear_after, self.fault.name_after)
+        if flips.any():
+            self.is_named = self.is_named ^ flips
+            self._against[flips] = 0
