@@ -27,7 +27,9 @@ def frame_of(picture: av.VideoFrame, index: int, timestamp_ns: int, size_px: tup
     if quarter_turns:
         picture = _rotated(picture, quarter_turns)
     y_plane, u_plane, v_plane = _views(picture)
-    return Frame(y_plane, u_plane, v_plane, timestamp_ns, index, is_black(y_plane), picture, sample_of(y_plane, u_plane, v_plane))
+    return Frame(
+        y_plane, u_plane, v_plane, timestamp_ns, index, is_black(y_plane), picture, sample_of(y_plane, u_plane, v_plane)
+    )
 
 
 def picture_of(frame: Frame) -> av.VideoFrame:

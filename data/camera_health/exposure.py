@@ -102,6 +102,7 @@ def _gain_change(
     """
     rows, columns = blocks.shape[1:]
     height, width = luma.shape[1] // rows, luma.shape[2] // columns
+    sums = np.empty(luma.shape[2], np.int32)
     for camera in range(len(luma)):
         gain[camera] = 0.0
         if not is_new[camera]:
@@ -109,12 +110,13 @@ def _gain_change(
         up = down = 0
         total_before = total_now = 0.0
         for r in range(rows):
+            sums[:] = 0
+            for i in range(r * height, (r + 1) * height):
+                for j in range(luma.shape[2]):
+                    sums[j] += luma[camera, i, j]
             for c in range(columns):
-                total = 0
-                for i in range(r * height, (r + 1) * height):
-                    for j in range(c * width, (c + 1) * width):
-                        total += luma[camera, i, j]
-                now, before = np.float32(max(total / (height * width) - 16.0, 1.0)), blocks[camera, r, c]
+                mean = sums[c * width : (c + 1) * width].sum() / (height * width)
+                now, before = np.float32(max(mean - 16.0, 1.0)), blocks[camera, r, c]
                 up += now > before * 1.005
                 down += now < before * 0.995
                 total_before += before

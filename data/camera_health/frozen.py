@@ -71,21 +71,21 @@ class StillCamera:
 
     def step(self, tick: HealthTick) -> np.ndarray:
         evidence, moved = unknown(), tick.motion.moved
+        sees = ~np.isnan(moved)
+        stands = tick.ego is not None and not tick.driving_ticks
         for camera in np.flatnonzero(tick.is_new):
             frame, before = tick.frame_set.frames[camera], self._before[camera]
             self._before[camera] = frame
-            if frame is None or before is None:
-                continue
-            others = np.delete(moved, camera)
-            others = others[~np.isnan(others)]
-            stands = tick.ego is not None and not tick.driving_ticks
-            if stands or len(others) >= 2 or tick.change[camera] > 0 or not _is_same(frame, before):
+            others = int(sees.sum()) - int(sees[camera])
+            if stands or others >= 2 or tick.change[camera] > 0 or not _is_same(frame, before):
                 evidence[camera] = GOOD
-            elif len(others) == 0 or others[0] >= MOVING_SHARE:
+            elif others == 0 or (moved >= MOVING_SHARE).any():  # another one moves, since this one is still
                 evidence[camera] = BAD
         return evidence
 
 
-def _is_same(frame: Frame, other: Frame) -> bool:
+def _is_same(frame: Frame | None, other: Frame | None) -> bool:
     """Whether all pixels of two pictures are the same."""
-    return frame.y_plane.shape == other.y_plane.shape and bool(np.array_equal(frame.y_plane, other.y_plane))
+    if frame is None or other is None or frame.y_plane.shape != other.y_plane.shape:
+        return False
+    return bool(np.array_equal(frame.y_plane, other.y_plane))

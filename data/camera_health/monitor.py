@@ -3,12 +3,13 @@
 Causal, and the same for any number of decoder threads: it depends on the frame sets and the ego motion alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
-from fsd.data.camera_health.detector import BAD, DRIVING_MPS, GOOD, Detector, HealthTick
+from fsd.data.camera_health.detector import DRIVING_MPS, HealthTick
 from fsd.data.camera_health.detectors import all_detectors
 from fsd.data.camera_health.motion import PictureMotion
 from fsd.data.camera_health.picture_sample import PictureSample, sample_of
@@ -34,7 +35,8 @@ class CameraMonitor:
         """Forget everything, as at the start of a recording."""
         for detector in self._detectors:
             detector.reset()
-        self._states = [_FaultState(detector) for detector in self._detectors]
+        self._states = _Hysteresis([detector.fault for detector in self._detectors])
+        self._evidence = np.zeros((len(self._detectors), len(CAMERAS)), np.int8)
         self._run: int | None = None
         self._driving_ticks = 0
         self._shown: list[Frame | None] = [None] * len(CAMERAS)
@@ -50,8 +52,11 @@ class CameraMonitor:
             self.reset()
             self._run = frame_set.run
         tick = self._look(frame_set, ego)
-        for state in self._states:
-            state.add(state.detector.step(tick))
+        for row, detector in enumerate(self._detectors):
+            self._evidence[row] = detector.step(tick)
+        self._states.add(self._evidence)
+        if not self._states.is_named.any():
+            return frame_set
         faults = tuple(self._faults(camera) for camera in range(len(CAMERAS)))
         masked = np.array([self._mask_cameras and any(fault.masks for fault in found) for found in faults])
         return replace(frame_set, faults=faults, is_masked=masked, is_valid=frame_set.is_valid & ~masked)
@@ -60,7 +65,9 @@ class CameraMonitor:
         """The faults of a camera that is there; one that explains others replaces them."""
         if self._shown[camera] is None:
             return ()
-        found = [state.fault for state in self._states if state.is_named[camera]]
+        found = [
+            each.fault for each, named in zip(self._detectors, self._states.is_named[:, camera], strict=True) if named
+        ]
         for cause, effects in EXPLAINED_BY.items():
             if cause in found:
                 found = [fault for fault in found if fault not in effects]
@@ -101,21 +108,24 @@ EXPLAINED_BY = {
 """A fault -> those that are not named beside it, since it causes what they look for."""
 
 
-class _FaultState:
-    """Hysteresis of one fault over the cameras: `is_named` (8,) bool."""
+class _Hysteresis:
+    """Which faults are named: `is_named` (F, 8) bool for F faults and eight cameras."""
 
-    def __init__(self, detector: Detector) -> None:
-        self.detector = detector
-        self.fault: CameraFault = detector.fault
-        self.is_named = np.zeros(len(CAMERAS), np.bool_)
-        self._against = np.zeros(len(CAMERAS), np.int64)
+    def __init__(self, faults: Sequence[CameraFault]) -> None:
+        self.is_named = np.zeros((len(faults), len(CAMERAS)), np.bool_)
+        self._against = np.zeros(self.is_named.shape, np.int64)
+        self._name_after = np.array([[fault.name_after] for fault in faults])
+        self._clear_after = np.array([[fault.clear_after] for fault in faults])
 
     def add(self, evidence: np.ndarray) -> None:
-        """Count the ticks in a row that contradict the present state; one that agrees with it starts the count anew."""
-        contradicting = np.where(self.is_named, GOOD, BAD)
-        self._against += evidence == contradicting
-        self._against[evidence == -contradicting] = 0
-        flips = self._against >= np.where(self.is_named, self.fault.clear_after, self.fault.name_after)
+        """Count the ticks in a row that contradict the present state; one that agrees with it starts the count anew.
+
+        `evidence` is (F, 8) int8.
+        """
+        towards = np.where(self.is_named, -evidence, evidence)  # 1: for a change
+        self._against += towards == 1
+        self._against[towards == -1] = 0
+        flips = self._against >= np.where(self.is_named, self._clear_after, self._name_after)
         if flips.any():
-            self.is_named = self.is_named ^ flips
+            self.is_named ^= flips
             self._against[flips] = 0

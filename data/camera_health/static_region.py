@@ -9,7 +9,7 @@ import numpy as np
 from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.camera_health.detector import BAD, GOOD, HealthTick, unknown
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
-from fsd.data.kernel import kernel
+from fsd.data.kernel import inlined_kernel, kernel
 
 STATIC_LUMA = 3
 """A block is static while its pixels differ by no more than this, in the mean, from what they were when it stopped."""
@@ -28,6 +28,9 @@ ACTIVE = 0.5
 
 SMOOTHING = 1 / 36
 """Weight of a frame in that share."""
+
+FORGET_FRAMES = 9
+"""New frames without a change until a block counts as stopped, and its share is kept."""
 
 MOVING_SHARE = 0.3
 """Share of the pixels with texture that move while the car drives."""
@@ -139,31 +142,27 @@ def _follow(
     """
     rows, columns = age.shape[1:]
     height, width = luma.shape[1] // rows, luma.shape[2] // columns
+    differences, totals = np.empty(luma.shape[2], np.int32), np.empty(luma.shape[2], np.int32)
     for camera in range(len(luma)):
         if not is_judged[camera]:
             continue
         candidates = part = bright = 0
         for r in range(rows):
+            band = slice(r * height, (r + 1) * height)
+            _sum_columns(luma[camera, band], anchor[camera, band], differences, totals)
             for c in range(columns):
-                difference = total = 0
-                for i in range(r * height, (r + 1) * height):
-                    for j in range(c * width, (c + 1) * width):
-                        value = np.int32(luma[camera, i, j])
-                        difference += abs(value - np.int32(anchor[camera, i, j]))
-                        total += value
+                at = slice(c * width, (c + 1) * width)
+                difference, total = differences[at].sum(), totals[at].sum()
                 if difference > STATIC_LUMA * height * width:
                     active[camera, r, c] += SMOOTHING * (1.0 - active[camera, r, c])
                     age[camera, r, c] = 0
                     in_part[camera, r, c] = False
-                    for i in range(r * height, (r + 1) * height):
-                        for j in range(c * width, (c + 1) * width):
-                            anchor[camera, i, j] = luma[camera, i, j]
+                    anchor[camera, band, at] = luma[camera, band, at]
                     continue
                 age[camera, r, c] += 1
-                if age[camera, r, c] <= 9:
+                if age[camera, r, c] <= FORGET_FRAMES:
                     active[camera, r, c] -= SMOOTHING * active[camera, r, c]
-                is_active = active[camera, r, c] >= ACTIVE
-                candidates += is_active & (STATIC_FRAMES <= age[camera, r, c] < STATIC_FRAMES + ONSET_FRAMES)
+                candidates += _has_stopped(age[camera, r, c], active[camera, r, c])
                 if in_part[camera, r, c]:
                     part += 1
                     bright += total >= SATURATED_LUMA * height * width
@@ -171,14 +170,28 @@ def _follow(
             part = bright = 0
             for r in range(rows):
                 for c in range(columns):
-                    stopped = STATIC_FRAMES <= age[camera, r, c] < STATIC_FRAMES + ONSET_FRAMES
-                    in_part[camera, r, c] = stopped & (active[camera, r, c] >= ACTIVE)
+                    in_part[camera, r, c] = _has_stopped(age[camera, r, c], active[camera, r, c])
                     if in_part[camera, r, c]:
-                        total = 0
-                        for i in range(r * height, (r + 1) * height):
-                            for j in range(c * width, (c + 1) * width):
-                                total += luma[camera, i, j]
+                        block = luma[camera, r * height : (r + 1) * height, c * width : (c + 1) * width]
                         part += 1
-                        bright += total >= SATURATED_LUMA * height * width
+                        bright += block.sum() >= SATURATED_LUMA * height * width
         blocks[camera] = part
         is_glare[camera] = 2 * bright > part
+
+
+@inlined_kernel
+def _has_stopped(age: int, active: float) -> bool:
+    """Whether a block that had been moving is static for as long as a part must be."""
+    return active >= ACTIVE and STATIC_FRAMES <= age < STATIC_FRAMES + ONSET_FRAMES
+
+
+@kernel
+def _sum_columns(now: np.ndarray, before: np.ndarray, differences: np.ndarray, totals: np.ndarray) -> None:
+    """Sums over the rows of two (h, 80) pictures, per column: absolute differences, and values of the first."""
+    differences[:] = 0
+    totals[:] = 0
+    for i in range(now.shape[0]):
+        for j in range(now.shape[1]):
+            value = np.int32(now[i, j])
+            differences[j] += abs(value - np.int32(before[i, j]))
+            totals[j] += value
