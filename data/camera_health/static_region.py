@@ -17,8 +17,8 @@ STATIC_LUMA = 3
 STATIC_FRAMES = 72
 """New frames with motion in the rest of the picture until a static part counts: two seconds."""
 
-ONSET_FRAMES = 6
-"""The blocks of a part stop within as many frames: what drives into view covers it block by block."""
+ONSET_FRAMES = 2
+"""The blocks of a part stop within as many frames: what drives into view, or out of it, takes them one by one."""
 
 MIN_BLOCKS = 12
 """Blocks of a part, 4% of the picture."""
@@ -35,8 +35,8 @@ SMOOTHING = 1 / 36
 JUMP_LUMA = 10
 """Mean difference by which a block must change when it is covered."""
 
-SATURATED_LUMA = 225
-"""A static part brighter than this in the mean is glare."""
+SATURATED_LUMA, GLARE_SHARE = 215, 0.25
+"""A static part is glare if at least this share of its blocks is brighter than that."""
 
 
 class StaticRegions:
@@ -148,9 +148,9 @@ def _follow(
 
     Args:
         luma, anchor: (8, 60, 80) samples, now and when their block last changed.
-        age: (8, 15, 20) frames since then, and likewise: active: share of the frames in which the block had not stopped;
+        age: (8, 15, 20) frames since then, and likewise: active: share of the frames in which the block moved;
         active_before: the same when it stopped; jump: mean difference of its last change; in_part: the static part.
-        blocks, is_glare: (8,) number of blocks of the part, and whether most of them are bright.
+        blocks, is_glare: (8,) number of blocks of the part, and whether it is glare.
     """
     rows, columns = age.shape[1:]
     height, width = luma.shape[1] // rows, luma.shape[2] // columns
@@ -192,7 +192,7 @@ def _follow(
                         part += 1
                         bright += block.sum() >= SATURATED_LUMA * height * width
         blocks[camera] = part
-        is_glare[camera] = 2 * bright > part
+        is_glare[camera] = bright > GLARE_SHARE * part
 
 
 @inlined_kernel
