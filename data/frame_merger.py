@@ -36,7 +36,7 @@ class FrameMerger:
             if frame is not None:
                 age_ns[i] = tick_ns - frame.timestamp_ns
                 is_new[i] = frame is not self._shown_before[i]
-                is_valid[i] = not frame.is_black and age_ns[i] <= self._max_age_ns
+                is_valid[i] = age_ns[i] <= self._max_age_ns
         frame_set = FrameSet(tick, tick_ns, tuple(frames), age_ns, is_valid, is_new, run)
         self._count(frame_set)
         self._shown_before = list(frames)
