@@ -12,8 +12,8 @@ class CameraCounters:
 
     Attributes:
         frames_decoded: pictures decoded; frames_timed: those with a usable time; frames_shown: those shown in at least
-            one tick; black_frames: shown, but black; frames_waiting: read, but not due yet; frames_skipped: due, but never shown (complete once the
-            iteration has ended).
+            one tick; black_frames: shown, but black; frames_waiting: read, but not due yet; frames_skipped: due, but
+            never shown (complete once the iteration has ended).
         ticks_repeated: ticks that showed the frame of the tick before, though the camera went on; ticks_missing: before
             the first frame, or without a new one for so long that none can have been recorded;
             ticks_stale: frame older than the limit.
@@ -98,9 +98,8 @@ class SyncReport:
     """The whole clip: `cameras` by canonical name (those with a video), and the skew between them.
 
     `start_ns` is the time of tick 0, `ticks` the number of ticks so far, `runs` the stretches that holes divide,
-    `fault_ticks` the ticks with each `CameraFault` of each camera that had any. Skew
-    is the newest minus the oldest frame time over the valid cameras of a tick. Complete once the iteration has ended; a
-    snapshot before.
+    `fault_ticks` camera -> flag of a `CameraFault` -> ticks. Skew is the newest minus the oldest frame time over the
+    valid cameras of a tick. Complete once the iteration has ended; a snapshot before.
     """
 
     cameras: dict[str, CameraCounters] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from fsd.data.sync_report import CameraCounters
 from fsd.data.video_probe import opened
 
 DAMAGED_PICTURES = 250
-"""Pictures after a lost one that count as damaged where no keyframe comes: the largest distance of keyframes by x264."""
+"""Pictures after a lost one that count as damaged where no keyframe comes: the largest distance by default in x264."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,8 @@ STATIC_FRAMES = 72
 ONSET_FRAMES = 2
 """The blocks of a part stop within as many frames: what drives into view, or out of it, takes them one by one."""
 
-MIN_BLOCKS = 12
-"""Blocks of a part, 4% of the picture."""
+MIN_BLOCKS = 18
+"""Blocks of a part, 6% of the picture."""
 
 STOPPED_FRAMES = 9
 """New frames without a change until a block has stopped."""
@@ -29,7 +29,7 @@ STOPPED_FRAMES = 9
 ACTIVE = 0.8
 """A block was active if in this share of the last frames before it stopped, it had not."""
 
-SMOOTHING = 1 / 36
+SMOOTHING = 1 / 72
 """Weight of a frame in that share."""
 
 JUMP_LUMA = 10
