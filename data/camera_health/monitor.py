@@ -41,6 +41,8 @@ class CameraMonitor:
     def step(self, frame_set: FrameSet, ego: EgoSample | None = None) -> FrameSet:
         """The frame set of the next tick with the faults of its cameras, and without those that are masked.
 
+        Faults that the frame set has already, which its source knows of, stay.
+
         A new run of the recording starts anew.
         """
         if frame_set.run != self._run:
@@ -50,7 +52,8 @@ class CameraMonitor:
         for state in self._states:
             state.add(state.detector.step(tick))
         faults = tuple(
-            tuple(state.fault for state in self._states if state.is_named[camera]) for camera in range(len(CAMERAS))
+            known + tuple(state.fault for state in self._states if state.is_named[camera] and state.fault not in known)
+            for camera, known in enumerate(frame_set.faults)
         )
         masked = np.array([self._mask_cameras and any(fault.masks for fault in found) for found in faults])
         return replace(frame_set, faults=faults, is_masked=masked, is_valid=frame_set.is_valid & ~masked)
