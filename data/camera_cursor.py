@@ -132,7 +132,7 @@ class CameraCursor:
             self._flushed_at = counters.frames_decoded + MOST_DELAYED_FRAMES
         found = {
             CameraFault.CLOCK_JUMP: is_jump,
-            CameraFault.DUPLICATES: is_duplicate,
+            CameraFault.DUPLICATES: is_duplicate and not is_jump,
             CameraFault.TRUNCATED: self._is_cut_off(picture),
         }
         self._next_faults = tuple(fault for fault, is_found in found.items() if is_found)
@@ -147,7 +147,9 @@ class CameraCursor:
             return False
         if self._counters.frames_decoded <= self._flushed_at:
             return True
-        return following is None and end_ns is not None and end_ns - now_ns > CUT_OFF_NS
+        if following is not None or end_ns is None or self._counters.clock_faults:
+            return False
+        return end_ns - now_ns > CUT_OFF_NS
 
     def _decode(self) -> Picture | None:
         try:
