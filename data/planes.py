@@ -7,12 +7,10 @@ where the metadata has one. There is no RGB.
 import av
 import numpy as np
 
-from fsd.data.camera_health.picture_sample import sample_of
+from fsd.data.camera_health.picture_sample import BLACK_LUMA, sample_of
 from fsd.data.frames import Frame
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-_BLACK_LUMA = 20
-"""Nothing in the picture is brighter than this: black is 16, and coding and sensors add a little noise."""
 
 
 def frame_of(picture: av.VideoFrame, index: int, timestamp_ns: int, size_px: tuple[int, int]) -> Frame:
@@ -29,7 +27,9 @@ def frame_of(picture: av.VideoFrame, index: int, timestamp_ns: int, size_px: tup
     if quarter_turns:
         picture = _rotated(picture, quarter_turns)
     y_plane, u_plane, v_plane = _views(picture)
-    return Frame(y_plane, u_plane, v_plane, timestamp_ns, index, is_black(y_plane), picture, sample_of(y_plane))
+    return Frame(
+        y_plane, u_plane, v_plane, timestamp_ns, index, is_black(y_plane), picture, sample_of(y_plane, u_plane, v_plane)
+    )
 
 
 def picture_of(frame: Frame) -> av.VideoFrame:
@@ -109,4 +109,4 @@ def is_black(y_plane: np.ndarray) -> bool:
 
 
 def _bright_per_mille(luma: np.ndarray) -> float:
-    return 1000 * int(np.count_nonzero(luma > _BLACK_LUMA)) / luma.size
+    return 1000 * int(np.count_nonzero(luma > BLACK_LUMA)) / luma.size

@@ -7,6 +7,10 @@ from fsd.data.camera_health.detector import BAD, GOOD, HealthTick, unknown
 from fsd.data.planes import is_black
 
 
+BRIGHT_SHARE = 0.01
+"""With more bright pixels in its sample, a picture is not black, and need not be read whole."""
+
+
 class BlackCamera:
     """Nothing in the picture is brighter than black."""
 
@@ -14,9 +18,11 @@ class BlackCamera:
 
     def step(self, tick: HealthTick) -> np.ndarray:
         evidence = unknown()
-        for camera, (frame, sample) in enumerate(zip(tick.frame_set.frames, tick.samples, strict=True)):
+        for camera in np.flatnonzero(tick.is_new):
+            frame, sample = tick.frame_set.frames[camera], tick.samples[camera]
             if frame is not None and sample is not None:
-                evidence[camera] = BAD if frame.is_black or is_black(frame.y_plane) else GOOD
+                black = frame.is_black or (sample.bright <= BRIGHT_SHARE and is_black(frame.y_plane))
+                evidence[camera] = BAD if black else GOOD
         return evidence
 
     def reset(self) -> None:

@@ -27,13 +27,14 @@ class CameraFault(StrEnum):
 
     # Faults of the picture.
     BLACK = ("black", "black {}", True, 1, 1)
-    FROZEN = ("frozen", "frozen {}", True, 9, 9)
-    NOISE = ("noise", "noisy {}", True, 6, 18)
+    FROZEN = ("frozen", "frozen {}", True, 1, 9)  # evidence looks back over nine frames
+    STILL = ("still", "one picture from {}: frozen, or the car stands", False, 36, 1)
+    NOISE = ("noise", "noisy {}", True, 4, 18)
     CORRUPT = ("corrupt", "damaged pictures from {}", False, 1, 1)
     RESIZED = ("resized", "pictures of another size from {}", False, 1, 1)
-    OBSTRUCTED = ("obstructed", "dirt or an obstacle before {}", False, 72, 36)
-    GLARE = ("glare", "glare on {}", False, 18, 18)
-    EXPOSURE = ("exposure", "brightness of {} oscillates", False, 1, 36)
+    OBSTRUCTED = ("obstructed", "dirt or an obstacle before {}", False, 1, 9)
+    GLARE = ("glare", "glare on {}", False, 1, 9)
+    EXPOSURE = ("exposure", "brightness of {} oscillates", False, 1, 1)
     # Faults of time and geometry.
     LATE_START = ("late_start", "late start of {}", False, 1, 1)
     LOST = ("lost", "lost {}", False, 1, 1)

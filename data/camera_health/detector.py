@@ -6,12 +6,16 @@ from typing import Protocol
 import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
+from fsd.data.camera_health.motion import PictureMotion
 from fsd.data.camera_health.picture_sample import PictureSample
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, FrameSet
 
 BAD, GOOD, UNKNOWN = 1, -1, 0
 """Evidence of a tick about a camera: for the fault, against it, or neither."""
+
+DRIVING_MPS = 2.0
+"""From this speed on, pictures with texture change within a quarter of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +25,26 @@ class HealthTick:
     Attributes:
         frame_set: before masking: `is_valid` tells a missing or stale camera, not a faulty one.
         ego: recorded or measured motion of the car; None where unknown.
+        driving_ticks: for how many ticks the ego motion has been at least `DRIVING_MPS` without interruption.
         samples: of the frames shown, one entry per camera of `CAMERAS`; None where there is no frame.
-        change: (8,) float32 mean absolute difference between the sample of a new frame and that of the camera's frame
-            before, in steps of luma; NaN where the frame is not new, or the first.
+        motion: how the pictures have changed.
     """
 
     frame_set: FrameSet
     ego: EgoSample | None
+    driving_ticks: int
     samples: tuple[PictureSample | None, ...]
-    change: np.ndarray
+    motion: PictureMotion
+
+    @property
+    def is_new(self) -> np.ndarray:
+        """(8,) bool the camera has a new picture."""
+        return self.motion.is_new
+
+    @property
+    def change(self) -> np.ndarray:
+        """(8,) float32 mean absolute difference of the samples of a new picture and the one before, or NaN."""
+        return self.motion.change
 
 
 class Detector(Protocol):

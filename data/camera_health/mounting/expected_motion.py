@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsd.data.camera_health.block_motion import BLOCK_PX, COLUMNS, ROWS
+from fsd.data.camera_health.mounting.block_motion import BLOCK_PX, COLUMNS, ROWS
 from fsd.data.camera_model import project, rays
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import Camera, Rig

@@ -8,7 +8,7 @@ the right mounting do not count for it: driving straight on does not tell a fron
 import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
-from fsd.data.camera_health.expected_motion import HYPOTHESES, QUARTER_TURNS, ExpectedMotion
+from fsd.data.camera_health.mounting.expected_motion import HYPOTHESES, QUARTER_TURNS, ExpectedMotion
 from fsd.data.frames import CAMERAS
 from fsd.data.kernel import kernel
 

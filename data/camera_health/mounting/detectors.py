@@ -3,11 +3,11 @@
 import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
-from fsd.data.camera_health.car_motion import CarMotion
 from fsd.data.camera_health.detector import BAD, GOOD, HealthTick
-from fsd.data.camera_health.expected_motion import expected_motion
-from fsd.data.camera_health.mounting_evidence import MountingEvidence
-from fsd.data.camera_health.picture_motion import PictureMotion
+from fsd.data.camera_health.mounting.block_sampler import BlockSampler
+from fsd.data.camera_health.mounting.car_motion import CarMotion
+from fsd.data.camera_health.mounting.evidence import MountingEvidence
+from fsd.data.camera_health.mounting.expected_motion import expected_motion
 from fsd.data.clock import SECOND_NS
 from fsd.data.rig import Rig
 
@@ -20,7 +20,7 @@ class Mounting:
 
     def __init__(self, rig: Rig) -> None:
         expected = expected_motion(rig)
-        self._pictures, self._car, self._evidence = PictureMotion(), CarMotion(expected), MountingEvidence(expected)
+        self._pictures, self._car, self._evidence = BlockSampler(), CarMotion(expected), MountingEvidence(expected)
         self._tick: HealthTick | None = None
 
     def reset(self) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsd.data.camera_health.block_motion import BLOCKS, block_motion, thumbnail
+from fsd.data.camera_health.mounting.block_motion import BLOCKS, block_motion, thumbnail
 from fsd.data.frames import CAMERAS, TICK_NS, FrameSet
 
 CYCLE_TICKS = 12
@@ -33,7 +33,7 @@ class MotionSample:
     end_ns: int
 
 
-class PictureMotion:
+class BlockSampler:
     """Samples of all cameras, tick by tick."""
 
     def __init__(self) -> None:

@@ -4,8 +4,8 @@ from collections import deque
 
 import numpy as np
 
-from fsd.data.camera_health.expected_motion import ExpectedMotion
-from fsd.data.camera_health.picture_motion import CYCLE_TICKS, MotionSample
+from fsd.data.camera_health.mounting.block_sampler import CYCLE_TICKS, MotionSample
+from fsd.data.camera_health.mounting.expected_motion import ExpectedMotion
 from fsd.data.clock import SECOND_NS
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, TICK_NS
