@@ -14,6 +14,11 @@ from fsd.data.kernel import kernel
 MIN_CAMERAS = 3
 """Cameras whose pictures must tell of a motion where none is recorded."""
 
+AROUND_NS = round(6.5 * TICK_NS)
+"""The slope of the yaw rate is taken over this time to either side."""
+
+MIN_ROWS = 8
+
 _KEPT_NS = SECOND_NS
 _FRESH_NS = round(2 * CYCLE_TICKS * TICK_NS)
 
@@ -54,6 +59,19 @@ class CarMotion:
             return None
         speeds_mps, rates_rps = zip(*((ego.speed_mps, ego.yaw_rate_rps) for ego in during), strict=True)
         return EgoSample(float(np.mean(speeds_mps)), float(np.mean(rates_rps)))
+
+    def around(self, at_ns: int) -> tuple[float, float, float] | None:
+        """Yaw rate, its slope and the speed (rad/s, rad/s2, m/s) around a time; None where they are not recorded."""
+        rows = [
+            ((t_ns - at_ns) / SECOND_NS, ego.yaw_rate_rps, ego.speed_mps)
+            for t_ns, ego in self._recorded
+            if abs(t_ns - at_ns) <= AROUND_NS
+        ]
+        if len(rows) < MIN_ROWS:
+            return None
+        times_s, rates_rps, speeds_mps = np.array(rows).T
+        slope_rps2, rate_rps = np.polyfit(times_s, rates_rps, 1)
+        return float(rate_rps), float(slope_rps2), float(speeds_mps.mean())
 
 
 @kernel
