@@ -10,7 +10,7 @@ from fsd.data.frames import CAMERAS, TICK_NS, FrameSet
 CYCLE_TICKS = 12
 """Every camera is sampled about once in so many ticks, one after another: 0.1 ms per tick for eight at 1280x960."""
 
-SHORTEST_TICKS, LONGEST_TICKS = 1, 8
+SHORTEST_TICKS, LONGEST_TICKS = 1, 4
 """Limits of the time between the two pictures of a sample."""
 
 SLOW_PX, FAST_PX = 1.0, 2.5

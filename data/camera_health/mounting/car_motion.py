@@ -70,8 +70,9 @@ class CarMotion:
         if len(rows) < MIN_ROWS:
             return None
         times_s, rates_rps, speeds_mps = np.array(rows).T
-        slope_rps2, rate_rps = np.polyfit(times_s, rates_rps, 1)
-        return float(rate_rps), float(slope_rps2), float(speeds_mps.mean())
+        times_s -= times_s.mean()
+        slope_rps2 = float(times_s @ rates_rps / (times_s @ times_s))
+        return float(rates_rps.mean()), slope_rps2, float(speeds_mps.mean())
 
 
 @kernel

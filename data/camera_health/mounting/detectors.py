@@ -1,4 +1,4 @@
-"""Find cameras that are swapped, turned or upside down, or late, from the motion of their pictures against the car's."""
+"""Find cameras that are swapped, turned or late, from the motion of their pictures against the car's."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.camera_health.detector import BAD, GOOD, HealthTick, unknown
 from fsd.data.camera_health.mounting.block_sampler import BlockSampler, MotionSample
 from fsd.data.camera_health.mounting.car_motion import AROUND_NS, CarMotion, fit_motion
-from fsd.data.camera_health.mounting.evidence import MountingEvidence
+from fsd.data.camera_health.mounting.evidence import JUDGED_SAMPLES, MountingEvidence
 from fsd.data.camera_health.mounting.expected_motion import expected_motion
 from fsd.data.camera_health.mounting.turn_response import TurnResponse
 from fsd.data.camera_health.mounting.turn_verdicts import MIN_OFFSET_S, NO_OFFSET_S, LensPairs, clock_offsets_s
@@ -42,11 +42,12 @@ class Mounting:
 
     def reset(self) -> None:
         """Forget everything."""
-        for part in (self._sampler, self._car, self.evidence, self.response):
+        for part in (self._sampler, self._car, self._lenses, self.evidence, self.response):
             part.reset()
         self.is_exchanged = np.zeros(len(CAMERAS), np.bool_)
         self.offsets_s = np.full(len(CAMERAS), np.nan)
         self._waiting: deque[MotionSample] = deque()
+        self._responses = 0
         self._tick: HealthTick | None = None
 
     def step(self, tick: HealthTick) -> None:
@@ -73,8 +74,10 @@ class Mounting:
         if around is not None and blocks:
             seen_rps = turn_rad * SECOND_NS / (sample.end_ns - sample.start_ns)
             self.response.add(camera, float(np.clip(seen_rps, -MAX_SEEN_RPS, MAX_SEEN_RPS)), *around)
-            self.is_exchanged = self._lenses.exchanged(self.response)
-            self.offsets_s = clock_offsets_s(self.response)
+            self._responses += 1
+            if self._responses % JUDGED_SAMPLES == 0:
+                self.is_exchanged = self._lenses.exchanged(self.response)
+                self.offsets_s = clock_offsets_s(self.response)
 
 
 def _middle_ns(sample: MotionSample) -> int:

@@ -19,6 +19,9 @@ MIN_BLOCKS = 4
 MAX_SAME = 0.5
 """A sample counts for a hypothesis if its predictions agree with those of the right mounting at most this much."""
 
+JUDGED_SAMPLES = len(CAMERAS)
+"""Verdicts are given anew after this many samples of any cameras."""
+
 MIN_SAMPLES = 16.0
 """Samples (older ones count less) that a verdict needs."""
 
@@ -61,6 +64,7 @@ class MountingEvidence:
         # Sums over the samples that tell a hypothesis from the right mounting, and over all samples.
         self._weight, self._score, self._right = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self._all_weight, self._all_right = np.zeros(len(CAMERAS)), np.zeros(len(CAMERAS))
+        self._samples = 0
 
     def add(self, camera: int, moved_px: np.ndarray, forward_m: float, turn_rad: float) -> None:
         """Count a sample: (48, 2) motion of the blocks of a camera while the car moved."""
@@ -83,7 +87,9 @@ class MountingEvidence:
             total[camera] = np.where(tells, FADING * total[camera] + value, total[camera])
         self._all_weight[camera] = FADING * self._all_weight[camera] + 1
         self._all_right[camera] = FADING * self._all_right[camera] + scores[0]
-        self._judge()
+        self._samples += 1
+        if self._samples % JUDGED_SAMPLES == 0:
+            self._judge()
 
     def _judge(self) -> None:
         with np.errstate(invalid="ignore", divide="ignore"):

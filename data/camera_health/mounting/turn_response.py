@@ -17,6 +17,9 @@ SAMPLE_S = 1 / 3
 
 MIN_SAMPLES = 30.0
 
+SOLVED_SAMPLES = 4
+"""The fit of a camera is solved anew after this many of its samples."""
+
 _SLOPE, _SPEED = 1, 2
 _RIDGE = np.diag([1e-3, 1e-3, 1e-2, 1e-2, 1e-3])
 _LEAST_REST_RPS = 0.005
@@ -46,6 +49,7 @@ class TurnResponse:
         self._moments, self._products = np.zeros((cameras, terms, terms)), np.zeros((cameras, terms))
         self._parameters = np.zeros((cameras, terms))
         self._rest_rps = np.full(cameras, 0.05)
+        self._count = np.zeros(cameras, np.int64)
 
     def add(
         self, camera: int, seen_rps: float, yaw_rate_rps: float, yaw_acceleration_rps2: float, speed_mps: float
@@ -62,7 +66,9 @@ class TurnResponse:
         self.evidence[camera] = FADING * self.evidence[camera] + SAMPLE_S * yaw_acceleration_rps2**2
         usual = self._rest_rps[camera]
         self._rest_rps[camera] = max(usual + 0.05 * (1.3 * min(abs(rest), 3 * usual) - usual), _LEAST_REST_RPS)
-        self._solve(camera)
+        self._count[camera] += 1
+        if self._count[camera] % SOLVED_SAMPLES == 0:
+            self._solve(camera)
 
     def _solve(self, camera: int) -> None:
         covariance = np.linalg.inv(self._moments[camera] + _RIDGE)

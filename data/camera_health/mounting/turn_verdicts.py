@@ -20,6 +20,9 @@ MIN_OFFSET_S, NO_OFFSET_S = 0.25, 0.15
 Healthy cameras of simulated drives differed by 0.15 s at most.
 """
 
+MIN_LENS_EVIDENCE = 0.08
+"""The same for lenses, whose exchange is a larger effect."""
+
 MIN_OTHERS = 3
 """Cameras with a certain lag that a camera is compared with."""
 
@@ -53,21 +56,33 @@ class LensPairs:
             for index, camera in enumerate(map(rig.camera, CAMERAS))
             if camera is not None
         }
-        self._pairs: list[tuple[int, int, float]] = []  # the wider one last
+        self._pairs: list[tuple[int, int, float]] = []  # narrow, wide, ratio
         for pair in combinations(axes, 2):
             if axes[pair[0]] @ axes[pair[1]] >= SAME_DIRECTION_COS:
                 scales = {each: float(np.median(np.abs(expected.turn_px[each, 0, :, 0]))) for each in pair}
                 wide, narrow = sorted(pair, key=lambda each: scales[each])
                 if scales[wide] <= MAX_LENS_RATIO * scales[narrow]:
                     self._pairs.append((narrow, wide, scales[wide] / scales[narrow]))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what is exchanged."""
+        self._is_exchanged = [False] * len(self._pairs)
 
     def exchanged(self, response: TurnResponse) -> np.ndarray:
-        """(8,) bool cameras that show turns as another one with the same direction should, which shows them as they."""
-        found = np.zeros(len(CAMERAS), np.bool_)
-        is_certain = (response.evidence >= MIN_EVIDENCE) & (response.samples >= MIN_SAMPLES)
+        """(8,) bool cameras that show turns as another one with the same direction should. Stays until refuted.
+
+        The gains of two cameras in their places are alike; of two that are exchanged, they differ by the ratio of the
+        lenses, squared. The limit lies between.
+        """
+        is_certain = (response.evidence >= MIN_LENS_EVIDENCE) & (response.samples >= MIN_SAMPLES)
         most, least = response.gain + 2 * response.gain_error, response.gain - 2 * response.gain_error
-        for narrow, wide, ratio in self._pairs:
-            # Healthy: gains are alike. Exchanged: they differ by the ratio of the lenses, squared. The limit lies between.
-            if is_certain[narrow] and is_certain[wide] and most[narrow] < ratio * least[wide]:
-                found[[narrow, wide]] = True
+        found = np.zeros(len(CAMERAS), np.bool_)
+        for number, (narrow, wide, ratio) in enumerate(self._pairs):
+            if is_certain[narrow] and is_certain[wide]:
+                if most[narrow] < ratio * least[wide]:
+                    self._is_exchanged[number] = True
+                elif least[narrow] > ratio * most[wide]:
+                    self._is_exchanged[number] = False
+            found[[narrow, wide]] |= self._is_exchanged[number]
         return found
