@@ -1,14 +1,8 @@
-"""The frame of one camera at every tick. Holds two pictures: the one that is shown, and the next one.
-
-Also detects a camera that repeats one picture. Sensors never give the same picture twice, but an encoder at standstill
-may, and a 30 Hz video at 60 Hz shows each twice: only a long run is a fault.
-"""
+"""The frame of one camera at every tick. Holds two pictures: the one that is shown, and the next one."""
 
 import threading
 from collections.abc import Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 from fsd.data.cadence import MISSING_STEP_PERIODS
 from fsd.data.camera_health.camera_fault import CameraFault
@@ -18,13 +12,6 @@ from fsd.data.frames import Frame
 from fsd.data.picture_times import timed_pictures
 from fsd.data.planes import frame_of
 from fsd.data.sync_report import CameraCounters
-
-STRIDE_PX = 32
-"""One pixel in a thousand is compared: 2 µs per frame, and a moving picture differs in one of them at once."""
-
-RUN_FRAMES = 9
-"""Repetitions that are a fault: a quarter of a second at 36 Hz."""
-
 
 MOST_DELAYED_FRAMES = 32
 """Pictures that a decoder may still hold when its file breaks off."""
@@ -66,7 +53,6 @@ class CameraCursor:
         self._stop = stop
         self._counters = counters
         self._patience_ns = patience_ns(stream)
-        self._frozen = FrozenCamera()
         self._pictures = timed_pictures(stream, counters)
         self._current: Picture | None = None
         self._frame: Frame | None = None
@@ -111,8 +97,7 @@ class CameraCursor:
             due_ns = tick_ns - self._patience_ns
         if self._frame is None and self._current is not None:
             shown, size_px = self._current, (self._stream.width_px, self._stream.height_px)
-            self._frame = frame_of(shown.picture, shown.index, shown.timestamp_ns, size_px)
-            self._counters.frozen_frames += self._frozen.add(self._frame)  # while the picture is in the cache
+            self._frame = frame_of(shown.picture, shown.index, shown.timestamp_ns, size_px, shown.is_damaged)
         return Shown(self._frame, faults, self._absence())
 
     def _absence(self) -> CameraFault:
@@ -186,21 +171,3 @@ def overdue_ns(stream: CameraStream) -> int:
     """Age of a shown frame from which on the camera's next one is not late, but missing."""
     period_ns = stream.cadence.period_ns if stream.cadence else stream.period_ns
     return round(MISSING_STEP_PERIODS * period_ns) + patience_ns(stream)
-
-
-class FrozenCamera:
-    """Counts the frames of one camera that repeat the picture before, in long runs."""
-
-    def __init__(self) -> None:
-        self._sample: np.ndarray | None = None
-        self._repetitions = 0
-
-    def add(self, frame: Frame) -> int:
-        """Compare the next new frame; returns the number of frames to add to the count of frozen ones."""
-        sample = frame.y_plane[::STRIDE_PX, ::STRIDE_PX].copy()
-        is_same = self._sample is not None and np.array_equal(sample, self._sample)
-        self._sample = sample
-        self._repetitions = self._repetitions + 1 if is_same else 0
-        if self._repetitions < RUN_FRAMES:
-            return 0
-        return RUN_FRAMES if self._repetitions == RUN_FRAMES else 1

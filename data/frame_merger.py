@@ -39,7 +39,7 @@ class FrameMerger:
             if frame is not None:
                 age_ns[i] = tick_ns - frame.timestamp_ns
                 is_new[i] = frame is not self._shown_before[i]
-                is_valid[i] = not frame.is_black and age_ns[i] <= self._max_age_ns
+                is_valid[i] = age_ns[i] <= self._max_age_ns
         faults = tuple(
             () if each is None else self._faults(each, int(age_ns[i]), self._overdue_ns[i])
             for i, each in enumerate(shown)

@@ -73,7 +73,7 @@ class FrameSet:
 
     `frames` has one entry per camera of `CAMERAS`; None where the camera is missing or has not started.
     `age_ns` (8,) int64 is tick time minus frame time, -1 where there is no frame.
-    `is_valid` (8,) bool: there is a frame, it is younger than the stale limit, and it is not black.
+    `is_valid` (8,) bool: there is a frame, it is younger than the stale limit, and the camera is not masked.
     `is_new` (8,) bool: the frame was not yet shown at the previous tick.
     `run` counts the stretches of a recording that holes divide, from 0: what is remembered from one must not be used
     in the next.

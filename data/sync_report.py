@@ -12,8 +12,7 @@ class CameraCounters:
 
     Attributes:
         frames_decoded: pictures decoded; frames_timed: those with a usable time; frames_shown: those shown in at least
-            one tick; black_frames: shown, but black; frozen_frames: shown, and the same picture as the one before, in
-            long runs; frames_waiting: read, but not due yet; frames_skipped: due, but never shown (complete once the
+            one tick; black_frames: shown, but black; frames_waiting: read, but not due yet; frames_skipped: due, but never shown (complete once the
             iteration has ended).
         ticks_repeated: ticks that showed the frame of the tick before, though the camera went on; ticks_missing: before
             the first frame, or without a new one for so long that none can have been recorded;
@@ -36,7 +35,6 @@ class CameraCounters:
     frames_timed: int = 0
     frames_waiting: int = 0
     black_frames: int = 0
-    frozen_frames: int = 0
     ticks_repeated: int = 0
     ticks_missing: int = 0
     ticks_stale: int = 0
@@ -83,7 +81,6 @@ class RunStart:
 
 _FAULTS = {
     "black_frames": "{} black frames",
-    "frozen_frames": "{} frozen frames (the same picture repeated)",
     "ticks_stale": "{} ticks with a stale frame",
     "duplicate_times": "{} frames with the time of the frame before",
     "backwards_times": "{} frames with a time before that of an earlier frame, not shown",
@@ -138,6 +135,9 @@ class SyncReport:
                 continue
             counts = {key: getattr(counters, key) for key in _FAULTS}
             found = [text.format(counts[key]) for key, text in _FAULTS.items() if counts[key]]
+            found += [f"{fault} at {_ticks(count)}" for fault, count in self.fault_ticks.get(name, {}).items()]
+            if counters.ticks_masked:
+                found.append(f"masked at {_ticks(counters.ticks_masked)}")
             if found:
                 sentences.append(f"{name}: {', '.join(found)}.")
         return tuple(sentences)
@@ -148,3 +148,7 @@ class SyncReport:
             "cameras": {name: counters.to_dict() for name, counters in self.cameras.items()},
             "faults": list(self.faults()),
         }
+
+
+def _ticks(count: int) -> str:
+    return f"{count} tick{'s' if count != 1 else ''}"

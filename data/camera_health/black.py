@@ -6,7 +6,6 @@ from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.camera_health.detector import BAD, GOOD, HealthTick, unknown
 from fsd.data.planes import is_black
 
-
 BRIGHT_SHARE = 0.01
 """With more bright pixels in its sample, a picture is not black, and need not be read whole."""
 

@@ -30,8 +30,8 @@ class CameraFault(StrEnum):
     FROZEN = ("frozen", "frozen {}", True, 1, 9)  # evidence looks back over nine frames
     STILL = ("still", "one picture from {}: frozen, or the car stands", False, 36, 1)
     NOISE = ("noise", "noisy {}", True, 4, 18)
-    CORRUPT = ("corrupt", "damaged pictures from {}", False, 1, 1)
-    RESIZED = ("resized", "pictures of another size from {}", False, 1, 1)
+    CORRUPT = ("corrupt", "damaged pictures from {}", True, 1, 9)
+    RESIZED = ("resized", "pictures of another size from {}", True, 1, 1)
     OBSTRUCTED = ("obstructed", "dirt or an obstacle before {}", False, 1, 9)
     GLARE = ("glare", "glare on {}", False, 1, 9)
     EXPOSURE = ("exposure", "brightness of {} oscillates", False, 1, 1)

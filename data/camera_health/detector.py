@@ -18,6 +18,11 @@ DRIVING_MPS = 2.0
 """From this speed on, pictures with texture change within a quarter of a second."""
 
 
+MOVING_SHARE, CONFIRMING_SHARE = 0.3, 0.05
+"""Share of the pixels with texture that have moved from which on a picture moves as a whole: as the only evidence that
+the car moves, and where the ego motion says so too."""
+
+
 @dataclass(frozen=True, slots=True)
 class HealthTick:
     """One tick.
@@ -28,6 +33,7 @@ class HealthTick:
         driving_ticks: for how many ticks the ego motion has been at least `DRIVING_MPS` without interruption.
         samples: of the frames shown, one entry per camera of `CAMERAS`; None where there is no frame.
         motion: how the pictures have changed.
+        has_fault: (8,) bool a fault of the whole picture was named at the tick before.
     """
 
     frame_set: FrameSet
@@ -35,6 +41,7 @@ class HealthTick:
     driving_ticks: int
     samples: tuple[PictureSample | None, ...]
     motion: PictureMotion
+    has_fault: np.ndarray
 
     @property
     def is_new(self) -> np.ndarray:

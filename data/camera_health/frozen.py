@@ -7,15 +7,12 @@ that does not change is a fault only where the ego motion or other cameras say t
 import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
-from fsd.data.camera_health.detector import BAD, GOOD, HealthTick, unknown
+from fsd.data.camera_health.detector import BAD, CONFIRMING_SHARE, GOOD, MOVING_SHARE, HealthTick, unknown
 from fsd.data.frames import CAMERAS, Frame
 
 STILL_SHARE = 0.01
 """A picture is still if not more of its pixels with texture have changed in a quarter of a second: coding a frozen
 picture once more changes fewer. On real roads it was never less than 0.28."""
-
-MOVING_SHARE = 0.3
-"""From this share on, the picture of a camera moves as a whole."""
 
 ALONE_TICKS = 108
 """A camera without another one that moves is judged by the ego motion alone after 3 s: the speed of GPS may be late by
@@ -38,7 +35,7 @@ class FrozenCamera:
         if not tick.is_new.any():
             return evidence
         sees = ~np.isnan(moved)
-        moving = moved >= MOVING_SHARE
+        moving = moved >= (MOVING_SHARE if tick.ego is None else CONFIRMING_SHARE)
         for camera in np.flatnonzero(tick.is_new & sees):
             if moved[camera] > STILL_SHARE:
                 evidence[camera] = GOOD

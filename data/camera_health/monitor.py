@@ -29,6 +29,7 @@ class CameraMonitor:
     def __init__(self, rig: Rig, mask_cameras: bool = True) -> None:
         self._mask_cameras = mask_cameras
         self._detectors = all_detectors(rig)
+        self._whole_picture = np.array([detector.fault in WHOLE_PICTURE for detector in self._detectors])
         self.reset()
 
     def reset(self) -> None:
@@ -38,6 +39,7 @@ class CameraMonitor:
         self._states = _Hysteresis([detector.fault for detector in self._detectors])
         self._evidence = np.zeros((len(self._detectors), len(CAMERAS)), np.int8)
         self._run: int | None = None
+        self._has_fault = np.zeros(len(CAMERAS), np.bool_)
         self._driving_ticks = 0
         self._shown: list[Frame | None] = [None] * len(CAMERAS)
         self._samples: list[PictureSample | None] = [None] * len(CAMERAS)
@@ -55,6 +57,7 @@ class CameraMonitor:
         for row, detector in enumerate(self._detectors):
             self._evidence[row] = detector.step(tick)
         self._states.add(self._evidence)
+        self._has_fault = self._states.is_named[self._whole_picture].any(axis=0)
         if not self._states.is_named.any():
             return frame_set
         faults = tuple(self._faults(camera, known) for camera, known in enumerate(frame_set.faults))
@@ -87,8 +90,20 @@ class CameraMonitor:
                 new[camera] = self._samples[camera] = sample
             self._shown[camera] = frame
         self._motion.step(frame_set.tick, new)
-        return HealthTick(frame_set, ego, self._driving_ticks, tuple(self._samples), self._motion)
+        return HealthTick(frame_set, ego, self._driving_ticks, tuple(self._samples), self._motion, self._has_fault)
 
+
+WHOLE_PICTURE = frozenset(
+    {
+        CameraFault.BLACK,
+        CameraFault.FROZEN,
+        CameraFault.NOISE,
+        CameraFault.CORRUPT,
+        CameraFault.RESIZED,
+        CameraFault.EXPOSURE,
+    }
+)
+"""Faults after which the picture must settle before a part of it is judged."""
 
 EXPLAINED_BY = {
     CameraFault.BLACK: frozenset(

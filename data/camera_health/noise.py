@@ -6,8 +6,8 @@ from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.camera_health.detector import BAD, GOOD, HealthTick, unknown
 
 NOISY_SPECKS, CLEAN_SPECKS = 0.03, 0.015
-"""Share of specks from which on a picture is noisy, and up to which it is not: real pictures have 0.002 at most, Gaussian
-noise of 10 steps of luma 0.03, pictures of nothing but noise 0.28."""
+"""Share of specks from which on a picture is noisy, and up to which it is not. Real pictures have 0.002 at most,
+Gaussian noise of 10 steps of luma 0.03, pictures of nothing but noise 0.28."""
 
 
 class NoisyCamera:

@@ -7,7 +7,7 @@ is there from the start, or that grows slowly, is not found.
 import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
-from fsd.data.camera_health.detector import BAD, GOOD, HealthTick, unknown
+from fsd.data.camera_health.detector import BAD, CONFIRMING_SHARE, GOOD, MOVING_SHARE, HealthTick, unknown
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.kernel import inlined_kernel, kernel
 
@@ -17,26 +17,26 @@ STATIC_LUMA = 3
 STATIC_FRAMES = 72
 """New frames with motion in the rest of the picture until a static part counts: two seconds."""
 
-ONSET_FRAMES = 6
-"""The blocks of a part stop within as many frames: what drives into view covers it block by block."""
+ONSET_FRAMES = 2
+"""The blocks of a part stop within as many frames: what drives into view, or out of it, takes them one by one."""
 
 MIN_BLOCKS = 12
 """Blocks of a part, 4% of the picture."""
 
-ACTIVE = 0.5
-"""A block whose picture has changed in at least this share of the frames until it stopped was moving."""
+STOPPED_FRAMES = 9
+"""New frames without a change until a block has stopped."""
+
+ACTIVE = 0.8
+"""A block was active if in this share of the last frames before it stopped, it had not."""
 
 SMOOTHING = 1 / 36
 """Weight of a frame in that share."""
 
-FORGET_FRAMES = 9
-"""New frames without a change until a block counts as stopped, and its share is kept."""
+JUMP_LUMA = 10
+"""Mean difference by which a block must change when it is covered."""
 
-MOVING_SHARE = 0.3
-"""Share of the pixels with texture that move while the car drives."""
-
-SATURATED_LUMA = 225
-"""A static part brighter than this in the mean is glare."""
+SATURATED_LUMA, GLARE_SHARE = 215, 0.25
+"""A static part is glare if at least this share of its blocks is brighter than that."""
 
 
 class StaticRegions:
@@ -57,9 +57,12 @@ class StaticRegions:
         self.is_glare = np.zeros(cameras, np.bool_)
         self.is_judged = np.zeros(cameras, np.bool_)
         self._anchor: np.ndarray | None = None
-        self._age = np.zeros((cameras, GRID_ROWS, GRID_COLUMNS), np.int32)
-        self._active = np.zeros((cameras, GRID_ROWS, GRID_COLUMNS), np.float32)
-        self._in_part = np.zeros((cameras, GRID_ROWS, GRID_COLUMNS), np.bool_)
+        shape = (cameras, GRID_ROWS, GRID_COLUMNS)
+        self._age = np.full(shape, STOPPED_FRAMES, np.int32)
+        self._active = np.zeros(shape, np.float32)
+        self._active_before = np.zeros(shape, np.float32)
+        self._jump = np.zeros(shape, np.float32)
+        self._in_part = np.zeros(shape, np.bool_)
         self._tick: int | None = None
 
     def step(self, tick: HealthTick) -> None:
@@ -69,14 +72,20 @@ class StaticRegions:
         self._tick = tick.frame_set.tick
         if self._anchor is None:
             self._anchor = tick.motion.luma.copy()
-        drives = tick.ego is None or tick.driving_ticks > 0
-        np.logical_and(tick.is_new, drives & (tick.motion.moved >= MOVING_SHARE), out=self.is_judged)
+        stands = tick.ego is not None and not tick.driving_ticks
+        moving = tick.motion.moved >= (MOVING_SHARE if tick.ego is None else CONFIRMING_SHARE)
+        self.is_judged = tick.is_new & moving & (not stands)
+        if tick.has_fault.any():  # what a fault of the whole picture leaves behind says nothing about a part
+            self._age[tick.has_fault] = STOPPED_FRAMES
+            self._active_before[tick.has_fault] = self._active[tick.has_fault] = 0.0
         _follow(
             self.is_judged,
             tick.motion.luma,
             self._anchor,
             self._age,
             self._active,
+            self._active_before,
+            self._jump,
             self._in_part,
             self.blocks,
             self.is_glare,
@@ -129,6 +138,8 @@ def _follow(
     anchor: np.ndarray,
     age: np.ndarray,
     active: np.ndarray,
+    active_before: np.ndarray,
+    jump: np.ndarray,
     in_part: np.ndarray,
     blocks: np.ndarray,
     is_glare: np.ndarray,
@@ -137,8 +148,9 @@ def _follow(
 
     Args:
         luma, anchor: (8, 60, 80) samples, now and when their block last changed.
-        age: (8, 15, 20) frames since then; active: share of the frames with a change until it stopped.
-        in_part: (8, 15, 20) blocks of the static part; blocks, is_glare: (8,) their number, and whether they are bright.
+        age: (8, 15, 20) frames since then, and likewise: active: share of the frames in which the block moved;
+        active_before: the same when it stopped; jump: mean difference of its last change; in_part: the static part.
+        blocks, is_glare: (8,) number of blocks of the part, and whether it is glare.
     """
     rows, columns = age.shape[1:]
     height, width = luma.shape[1] // rows, luma.shape[2] // columns
@@ -154,15 +166,17 @@ def _follow(
                 at = slice(c * width, (c + 1) * width)
                 difference, total = differences[at].sum(), totals[at].sum()
                 if difference > STATIC_LUMA * height * width:
-                    active[camera, r, c] += SMOOTHING * (1.0 - active[camera, r, c])
                     age[camera, r, c] = 0
+                    jump[camera, r, c] = difference / (height * width)
                     in_part[camera, r, c] = False
                     anchor[camera, band, at] = luma[camera, band, at]
-                    continue
-                age[camera, r, c] += 1
-                if age[camera, r, c] <= FORGET_FRAMES:
-                    active[camera, r, c] -= SMOOTHING * active[camera, r, c]
-                candidates += _has_stopped(age[camera, r, c], active[camera, r, c])
+                else:
+                    age[camera, r, c] += 1
+                if age[camera, r, c] == STOPPED_FRAMES:
+                    active_before[camera, r, c] = active[camera, r, c]
+                moves = np.float32(age[camera, r, c] < STOPPED_FRAMES)
+                active[camera, r, c] += SMOOTHING * (moves - active[camera, r, c])
+                candidates += _is_covered(age[camera, r, c], active_before[camera, r, c], jump[camera, r, c])
                 if in_part[camera, r, c]:
                     part += 1
                     bright += total >= SATURATED_LUMA * height * width
@@ -170,19 +184,22 @@ def _follow(
             part = bright = 0
             for r in range(rows):
                 for c in range(columns):
-                    in_part[camera, r, c] = _has_stopped(age[camera, r, c], active[camera, r, c])
+                    in_part[camera, r, c] = _is_covered(
+                        age[camera, r, c], active_before[camera, r, c], jump[camera, r, c]
+                    )
                     if in_part[camera, r, c]:
                         block = luma[camera, r * height : (r + 1) * height, c * width : (c + 1) * width]
                         part += 1
                         bright += block.sum() >= SATURATED_LUMA * height * width
         blocks[camera] = part
-        is_glare[camera] = 2 * bright > part
+        is_glare[camera] = bright > GLARE_SHARE * part
 
 
 @inlined_kernel
-def _has_stopped(age: int, active: float) -> bool:
-    """Whether a block that had been moving is static for as long as a part must be."""
-    return active >= ACTIVE and STATIC_FRAMES <= age < STATIC_FRAMES + ONSET_FRAMES
+def _is_covered(age: int, active_before: float, jump: float) -> bool:
+    """Whether a block that had been moving has changed at once, and is static for as long as a part must be."""
+    is_due = STATIC_FRAMES <= age < STATIC_FRAMES + ONSET_FRAMES
+    return is_due and active_before >= ACTIVE and jump >= JUMP_LUMA
 
 
 @kernel
