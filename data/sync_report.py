@@ -58,6 +58,11 @@ class CameraCounters:
     ticks_masked: int = 0
 
     @property
+    def clock_faults(self) -> int:
+        """Frames whose time does not go on from those before."""
+        return self.backwards_times + self.stray_times
+
+    @property
     def frames_skipped(self) -> int:
         return max(0, self.frames_timed - self.frames_shown - self.frames_waiting)
 

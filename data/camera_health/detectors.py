@@ -5,8 +5,10 @@ from fsd.data.camera_health.damaged import CorruptCamera, ResizedCamera
 from fsd.data.camera_health.detector import Detector
 from fsd.data.camera_health.exposure import HuntingExposure
 from fsd.data.camera_health.frozen import FrozenCamera, StillCamera
+from fsd.data.camera_health.mounting.detectors import mounting_detectors
 from fsd.data.camera_health.noise import NoisyCamera
 from fsd.data.camera_health.static_region import GlaringCamera, ObstructedCamera, StaticRegions
+from fsd.data.camera_health.stream_times import JumpingClock, LostCamera, RepeatedPictures
 from fsd.data.rig import Rig
 
 
@@ -23,4 +25,8 @@ def all_detectors(rig: Rig) -> tuple[Detector, ...]:
         ObstructedCamera(regions),
         GlaringCamera(regions),
         HuntingExposure(),
+        LostCamera(),
+        JumpingClock(),
+        RepeatedPictures(),
+        *mounting_detectors(rig),
     )

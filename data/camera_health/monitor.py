@@ -48,7 +48,7 @@ class CameraMonitor:
     def step(self, frame_set: FrameSet, ego: EgoSample | None = None) -> FrameSet:
         """The frame set of the next tick with the faults of its cameras, and without those that are masked.
 
-        A new run of the recording starts anew.
+        Faults that the frame set has already, which its source knows of, stay. A new run of the recording starts anew.
         """
         if frame_set.run != self._run:
             self.reset()
@@ -60,17 +60,18 @@ class CameraMonitor:
         self._has_fault = self._states.is_named[self._whole_picture].any(axis=0)
         if not self._states.is_named.any():
             return frame_set
-        faults = tuple(self._faults(camera) for camera in range(len(CAMERAS)))
+        faults = tuple(self._faults(camera, known) for camera, known in enumerate(frame_set.faults))
         masked = np.array([self._mask_cameras and any(fault.masks for fault in found) for found in faults])
         return replace(frame_set, faults=faults, is_masked=masked, is_valid=frame_set.is_valid & ~masked)
 
-    def _faults(self, camera: int) -> tuple[CameraFault, ...]:
-        """The faults of a camera that is there; one that explains others replaces them."""
-        if self._shown[camera] is None:
-            return ()
-        found = [
+    def _faults(self, camera: int, known: tuple[CameraFault, ...]) -> tuple[CameraFault, ...]:
+        """The faults of a camera, those known already first; one that explains others replaces them."""
+        named = [
             each.fault for each, named in zip(self._detectors, self._states.is_named[:, camera], strict=True) if named
         ]
+        if self._shown[camera] is None:  # then there is no picture to have a fault
+            named = [fault for fault in named if fault is CameraFault.LOST]
+        found = [*known, *(fault for fault in named if fault not in known)]
         for cause, effects in EXPLAINED_BY.items():
             if cause in found:
                 found = [fault for fault in found if fault not in effects]
