@@ -89,6 +89,7 @@ class RepeatedPictures:
 
     def step(self, tick: HealthTick) -> np.ndarray:
         evidence = unknown()
+        self._usual[tick.has_fault] = 0.0  # noise and swinging exposure change more than motion does
         for camera in np.flatnonzero(np.isfinite(tick.change)):
             change = float(tick.change[camera])
             if self._usual[camera] >= MIN_USUAL_CHANGE:
