@@ -119,8 +119,8 @@ def _gain_change(
                 now, before = np.float32(max(mean - 16.0, 1.0)), blocks[camera, r, c]
                 up += now > before * 1.005
                 down += now < before * 0.995
-                total_before += before
-                total_now += now
+                total_before += float(before)
+                total_now += float(now)
                 blocks[camera, r, c] = now
         if has_blocks[camera] and max(up, down) >= UNIFORM_SHARE * rows * columns:
             gain[camera] = np.log(total_now / total_before)

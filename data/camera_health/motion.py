@@ -4,6 +4,7 @@ Only pixels with texture tell whether a picture moves: a clear sky, fog and dark
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,9 @@ def _compare(
             continue
         now, place = luma[camera], count[camera] % WINDOW_FRAMES
         before, oldest = ring[camera, (place - 1) % WINDOW_FRAMES], ring[camera, place]
-        difference = texture = changed = 0
+        difference: Any = 0
+        texture: Any = 0
+        changed: Any = 0
         for i in range(rows):
             for j in range(columns):
                 value = np.int32(now[i, j])
