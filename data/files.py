@@ -29,5 +29,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Replace the file by `content`, as UTF-8 with `\\n` line ends on every platform."""
-    write_bytes(path, content.encode())
+    """Replace the file by `content`, as UTF-8 with `\\n` line ends on every platform.
+
+    Bytes of a file name that are no text are written as their escape.
+    """
+    write_bytes(path, content.encode("utf-8", "backslashreplace"))

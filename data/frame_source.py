@@ -5,6 +5,7 @@ Files are read once, from the start, as far as needed.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Self
@@ -101,6 +102,8 @@ class FrameSource:
         self._blocks: list[Block | None] = [None] * len(self._workers)
         self._phase_ns = 0
         self._newest_ns: int | None = None
+        self._seen: set[int] = set()  # cameras that had a frame in a run before
+        self._steps_over_holes: Counter[int] = Counter()
         self._frame_sets = self._iterate()
 
     @property
@@ -133,6 +136,10 @@ class FrameSource:
         for worker in self._workers:
             worker.close()
         self._blocks = [None] * len(self._workers)
+        for camera, holes in self._steps_over_holes.items():  # a hole of the recording is no gap of a camera
+            counters = self.report.cameras[CAMERAS[camera]]
+            counters.gaps = max(0, counters.gaps - holes)
+        self._steps_over_holes.clear()
 
     def _camera_groups(self, workers: int) -> list[list[int]]:
         """Assign every camera to the worker with the least load, the largest load first."""
@@ -179,6 +186,10 @@ class FrameSource:
         self._phase_ns = tick_phase_ns(present)
         run = Run(len(self.report.runs), tick, min(ns for ns, _ in present) + self._phase_ns)
         hole_ns = None if self._newest_ns is None else min(ns for ns, _ in present) - self._newest_ns
+        if hole_ns is not None:
+            known = [camera for camera, ns in zip(order, firsts_ns, strict=True) if ns is not None]
+            self._steps_over_holes.update(camera for camera in known if camera in self._seen)
+        self._seen |= {camera for camera, ns in zip(order, firsts_ns, strict=True) if ns is not None}
         self.report.runs.append(RunStart(tick, run.start_ns, hole_ns))
         if self.report.start_ns is None:
             self.report.start_ns = run.start_ns

@@ -14,7 +14,7 @@ import numpy as np
 
 from fsd.data.cadence import measure_cadence
 from fsd.data.camera_stream import CameraStream, Picture
-from fsd.data.clock import SECOND_NS
+from fsd.data.clock import SECOND_NS, check_steps, check_times
 from fsd.data.errors import ClipError
 from fsd.data.planes import upright_size_px
 from fsd.data.sync_report import CameraCounters
@@ -81,8 +81,11 @@ def image_stream(name: str, images: Sequence[Path], timestamp_ns: np.ndarray) ->
 
     Raises:
         ClipError: none of the first images can be decoded.
+        ClockError: the times are none in nanoseconds.
     """
     timestamp_ns = np.asarray(timestamp_ns, np.int64)
+    check_times(images[0].parent, "times", timestamp_ns)
+    check_steps(images[0].parent, "times", np.unique(timestamp_ns))
     if len(timestamp_ns) != len(images):
         raise ValueError(f"{len(images)} images have {len(timestamp_ns)} times.")
     codec, picture = _first_picture(name, images)

@@ -45,7 +45,7 @@ class Calibration:
     def load(cls, path: Path) -> "Calibration":
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
-        except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+        except (OSError, UnicodeDecodeError, RecursionError, msgspec.MsgspecError) as error:
             raise ModelError(
                 f"{path} is not a calibration file ({error}). Calibrate again with `fsd export`."
             ) from error

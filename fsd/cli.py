@@ -1,5 +1,6 @@
 """The command line `fsd`: run one command, and turn errors into messages and exit codes."""
 
+import argparse
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 
 from fsd.commands.exit_codes import DONE, INTERRUPTED, OUTPUT_CLOSED
 from fsd.commands.parser import build_parser
+from fsd.commands.plain_output import plain_output
 from fsd.data.errors import FsdError
 
 
@@ -19,7 +21,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
-    options = build_parser(chosen).parse_args(arguments)
+    options = build_parser(chosen).parse_args(arguments)  # outside: its help may have colours
+    with plain_output():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         result = options.run(options)

@@ -24,6 +24,7 @@ from fsd.compression.tick import CompressedTick
 from fsd.data.errors import ClipError
 from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
+from fsd.data.text_files import read_json
 from fsd.networks.contract import OCCUPANCY_COLUMNS, OCCUPANCY_ROWS, WAYPOINTS, input_shapes
 from fsd.networks.input_buffers import InputBuffers, TickInput
 
@@ -129,7 +130,7 @@ def find_episodes(folder: Path, budget: Budget) -> list[Episode]:
         ClipError: there are none, or one was recorded at another budget.
     """
     found = sorted(folder.glob("*/episode.json"))
-    episodes = [Episode(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in found]
+    episodes = [Episode(path.parent, read_json(path)) for path in found]
     if not episodes:
         raise ClipError(f"No finished episodes in {folder}. Record some first with `fsd train`.")
     for episode in episodes:

@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 
 from fsd.data.errors import ClipError
+from fsd.data.physical_limits import MAX_SPEED_MPS
 
 TRACK_SUFFIXES = (".gpx", ".nmea", ".gps", ".txt", ".log")
 MAX_FILE_BYTES = 200_000_000
@@ -107,7 +108,7 @@ def _gpx_fixes(path: Path, data: bytes) -> GpsFixes:
         except (KeyError, ValueError, OverflowError):
             skipped += 1
             continue
-        fix = (unix_ns, latitude, longitude, _number(texts.get("speed")), _number(texts.get("course")))
+        fix = (unix_ns, latitude, longitude, _speed_mps(texts.get("speed")), _number(texts.get("course")))
         if _is_on_earth(fix):
             fixes.append(fix)
         else:
@@ -133,7 +134,7 @@ def _nmea_fixes(text: str) -> GpsFixes:
             if values[0].endswith("RMC"):
                 day = datetime.strptime(values[9], "%d%m%y").date()
                 is_valid = values[2] == "A"
-                fix = (*_place(day, values[1], values[3:7]), _number(values[7]) * KNOT_MPS, _number(values[8]))
+                fix = (*_place(day, values[1], values[3:7]), _speed_mps(values[7], KNOT_MPS), _number(values[8]))
             else:
                 day = day or _day_before_bracket(line)
                 is_valid = day is not None and values[6] not in ("", "0")
@@ -179,6 +180,12 @@ def _number(text: str | None) -> float:
     except ValueError:
         return float("nan")
     return value if np.isfinite(value) else float("nan")
+
+
+def _speed_mps(text: str | None, unit_mps: float = 1.0) -> float:
+    """NaN also for a speed that no car reaches."""
+    speed_mps = _number(text) * unit_mps
+    return speed_mps if abs(speed_mps) <= MAX_SPEED_MPS else float("nan")
 
 
 def _local(tag: object) -> str:

@@ -65,6 +65,7 @@ class ImageFolder:
             streams |= _at_constant_rate(untimed, folders, streams, options, notes)
         rig = _rig(path / "rig.json", streams)
         ego_path, command_path = path / "ego.parquet", path / "command.parquet"
+        ego = load_ego(ego_path, notes) if ego_path.exists() else None
         return make_clip(
             path,
             self.name,
@@ -72,7 +73,7 @@ class ImageFolder:
             notes,
             rig,
             {name: fov for name, folder in folders.items() if (fov := fov_deg_in_name(folder.name))},
-            ego=load_ego(ego_path) if ego_path.exists() else None,
+            ego=ego,
             commands=load_commands(command_path) if command_path.exists() else None,
         )
 

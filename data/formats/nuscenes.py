@@ -32,6 +32,7 @@ from fsd.data.formats.recording_format import Match
 from fsd.data.image_stream import ImageStream, image_stream
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Camera, Pinhole, Pose, Rig
+from fsd.data.text_files import read_json
 from fsd.data.wall_clock import WallClock
 
 _TABLES = ("scene.json", "sample.json", "sample_data.json", "sensor.json", "calibrated_sensor.json", "ego_pose.json")
@@ -79,8 +80,8 @@ class NuScenes:
             rows = _CameraRows(tables[0], scene)
             streams = rows.streams(notes)
             rig = rows.rig(streams)
-            ego = rows.ego()
-        except (KeyError, TypeError, ValueError) as error:
+            ego = rows.ego(notes)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ClipError(
                 f"The nuScenes tables in {tables[0]} lack a field or have a wrong one ({error!r}). "
                 "Download the metadata again."
@@ -186,7 +187,7 @@ class _CameraRows:
             cameras.append(camera)
         return Rig(name=NuScenes.name, cameras=tuple(cameras))
 
-    def ego(self) -> EgoTrack | None:
+    def ego(self, notes: list[str]) -> EgoTrack | None:
         """The poses at the times of the pictures."""
         tokens = {row["ego_pose_token"] for rows in self._rows.values() for row in rows}
         poses = list(_rows_with(self._tables / "ego_pose.json", "token", tokens))
@@ -198,14 +199,16 @@ class _CameraRows:
             positions[:, 0],
             positions[:, 1],
             yaw_rad_of(*np.array([row["rotation"] for row in poses], np.float64).T),
+            str(self._tables / "ego_pose.json"),
+            notes,
         )
 
 
 def _all_rows(path: Path) -> list[dict[str, Any]]:
     """A small table."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
-    except (OSError, msgspec.DecodeError) as error:
+        return msgspec.convert(read_json(path), list[dict[str, Any]])
+    except msgspec.ValidationError as error:
         raise ClipError(f"{path} cannot be read as a nuScenes table ({error}). Download the metadata again.") from error
 
 

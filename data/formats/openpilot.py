@@ -23,7 +23,7 @@ CAMERA_FILES = {"fcamera.hevc": "front_main", "ecamera.hevc": "front_wide"}
 PREVIEW_FILE = "qcamera.ts"
 """The view of fcamera, small and strongly compressed."""
 
-_SEGMENT = re.compile(r"^(?:(?P<route>.+?)--)?(?P<number>\d+)$")
+_SEGMENT = re.compile(r"^(?:(?P<route>.+?)--)?(?P<number>\d{1,6})$")
 
 
 class Openpilot:

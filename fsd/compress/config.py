@@ -12,7 +12,7 @@ from fsd.data.recording_options import RecordingOptions
 LOG_FILE = "compression_log.parquet"
 """Name of the table that a run writes."""
 
-_CUSTOM_BUDGET = re.compile(r"(\d+)x(\d+)\+(\d+)")
+_CUSTOM_BUDGET = re.compile(r"(\d{1,6})x(\d{1,6})\+(\d{1,6})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,4 +57,7 @@ def parse_budget(text: str) -> Budget:
             "budget", f"must be one of {', '.join(BUDGETS)}, or WIDTHxHEIGHT+PATCHES such as 80x60+58; got {text!r}"
         )
     width, height, patches = (int(number) for number in custom.groups())
-    return Budget(text, height, width, patches)
+    try:
+        return Budget(text, height, width, patches)
+    except ValueError as error:
+        raise OptionError("budget", f"is {text!r}: {error}") from error

@@ -31,6 +31,9 @@ FOLLOW = ("trajectory", "controls")
 SIDE_AND_REAR = ("left_pillar", "right_pillar", "left_repeater", "right_repeater", "rear")
 
 
+_MAX_LATENCY_MS = 60_000.0
+
+
 @dataclass(frozen=True)
 class Latency:
     """When a plan takes effect: `none` at once, `fixed` after `fixed_ms`, `real` after its measured time."""
@@ -49,11 +52,13 @@ class Latency:
         if kind in ("none", "real") and not number:
             return cls(kind)
         try:
-            if kind == "fixed" and float(number) >= 0:
+            if kind == "fixed" and 0 <= float(number) <= _MAX_LATENCY_MS:
                 return cls("fixed", float(number))
         except ValueError:
             pass
-        raise OptionError("latency", f"must be none, real or fixed:MILLISECONDS, got {text!r}")
+        raise OptionError(
+            "latency", f"must be none, real or fixed:MILLISECONDS (up to {_MAX_LATENCY_MS:g}), got {text!r}"
+        )
 
     def ticks(self, took_ms: float) -> int:
         """Whole ticks until a plan that took this long may act."""

@@ -9,7 +9,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from fsd.data.errors import OutputError
 from fsd.data.simulator.scoring.metrics import RouteScore
+from fsd.data.text_files import read_text
 from fsd.outputs.run_folder import writing_to
 from fsd.version import __version__
 
@@ -52,7 +54,7 @@ class DriveJournal:
         if not self.path.exists():
             return []
         rows = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in read_text(self.path, OutputError).splitlines():
             try:
                 rows.append(json.loads(line))
             except ValueError:

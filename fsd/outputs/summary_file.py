@@ -71,5 +71,5 @@ def load_summary(path: Path, kind: type[AnySummary]) -> AnySummary:
         return msgspec.json.decode(content, type=kind)
     except FileNotFoundError as error:
         raise UsageError(f"{path} is missing. Name results that `fsd {command}` has written.") from error
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read ({error}). Run `fsd {command}` again.") from error

@@ -24,12 +24,16 @@ from fsd.version import __version__
 
 ERROR_FILE = "error.txt"
 
+_OTHERS = {"recording": "another recording", "settings": "other settings", "model": "another model"}
+"""Part of a fingerprint -> what an earlier run with another one has."""
+
 
 @dataclass(frozen=True)
 class Outcome:
     """How one recording ended: `complete`, `kept` (was complete before), `failed` or `crashed`, with its `error`.
 
-    `reason` states why results that were there were kept or replaced; it is empty where there were none.
+    `reason` states why results that were there were kept or replaced; it is empty where there were none. `alarm_ticks`
+    are the ticks at which a second network differed by more than is allowed.
     """
 
     clip: str
@@ -39,6 +43,7 @@ class Outcome:
     ticks: int = 0
     plan_hash: str | None = None
     reason: str = ""
+    alarm_ticks: int = 0
 
     @property
     def is_good(self) -> bool:
@@ -127,7 +132,7 @@ def _difference(config: ReplayConfig, before: ReplaySummary) -> str:
     except (OSError, FsdError) as error:  # the replay itself will say more
         return f"the earlier run cannot be compared: {error}"
     differing = [name for name in now.__struct_fields__ if getattr(now, name) != getattr(before.made_from, name, None)]
-    return f"the earlier run has a different {' and '.join(differing)}" if differing else ""
+    return f"the earlier run has {' and '.join(_OTHERS[name] for name in differing)}" if differing else ""
 
 
 def _replay_anew(config: ReplayConfig) -> Outcome:
@@ -163,4 +168,7 @@ def _read_summary(config: ReplayConfig) -> ReplaySummary | None:
 
 
 def _outcome(config: ReplayConfig, summary: ReplaySummary, status: str, reason: str = "") -> Outcome:
-    return Outcome(str(config.clip), str(config.out), status, summary.error, summary.ticks, summary.plan_hash, reason)
+    alarm_ticks = summary.cross_check.alarm_ticks if summary.cross_check else 0
+    return Outcome(
+        str(config.clip), str(config.out), status, summary.error, summary.ticks, summary.plan_hash, reason, alarm_ticks
+    )

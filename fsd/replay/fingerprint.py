@@ -1,11 +1,10 @@
 """What a replay was made from, as digests: two replays with the same fingerprint and version have the same results."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-
-import msgspec
 
 from fsd.data.formats.fragment import split_fragment
 from fsd.data.open_clip import open_clip
@@ -29,10 +28,14 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
     settings = {
         name: value for name, value in asdict(config).items() if name not in ("clip", "out", "model", "adapter")
     }
-    models = [path for path in (config.model or packaged_model(), config.adapter) if path is not None]
+    second = config.cross_check
+    if second is not None:
+        settings["cross_check"] = str(second)
+    named = (config.model or packaged_model(), config.adapter, None if second is None else second.model)
+    models = [path for path in named if path is not None]
     return Fingerprint(
-        recording=_digest([msgspec.json.encode(recording)]),
-        settings=_digest([msgspec.json.encode(settings, enc_hook=str)]),
+        recording=_digest([json.dumps(recording).encode()]),
+        settings=_digest([json.dumps(settings, default=str).encode()]),
         model=_digest(path.read_bytes() for path in models if path.is_file()),
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, FrameSet
+from fsd.runtime.plan_limits import HOLD_TICKS
 
 _TEXTS = {
     "missing": "no {}",
@@ -42,6 +43,18 @@ def describe_health(health: str) -> str:
     flags = (flag.partition("=") for flag in health.split(";"))
     return "; ".join(
         _TEXTS.get(cause, cause).format(names.replace("_", " ").replace(",", ", ")) for cause, _, names in flags
+    )
+
+
+def describe_replaced(replaced_ticks: Mapping[str, int]) -> str:
+    """`{"path": 12}` -> `the output path at 12 ticks, …`, and what replaced its plans."""
+    what = ", ".join(
+        f"{'the inputs' if name == 'inputs' else f'the output {name}'} at {n} tick{'s' if n != 1 else ''}"
+        for name, n in replaced_ticks.items()
+    )
+    return (
+        f"{what}, which was not finite or beyond any vehicle; instead the last usable plan was held, for up to "
+        f"{HOLD_TICKS} ticks, and then a plan to stop"
     )
 
 

@@ -221,8 +221,10 @@ def _notes_of_replay(index: McapIndex) -> list[str]:
 
 def _wall_clock(index: McapIndex, start_ns: int) -> WallClock | None:
     stated: dict[str, Any] = {}
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         stated = {name: json.loads(value) for name, value in index.metadata.get("wall_clock", {}).items()}
     if isinstance(stated.get("unix_minus_clip_ns"), int):
-        return WallClock(stated["unix_minus_clip_ns"], stated.get("utc_offset_s"), bool(stated.get("is_local", False)))
+        offset_s = stated.get("utc_offset_s")
+        offset_s = offset_s if isinstance(offset_s, int) else None
+        return WallClock(stated["unix_minus_clip_ns"], offset_s, bool(stated.get("is_local", False)))
     return WallClock(0) if UNIX_FROM_NS <= start_ns < UNIX_TO_NS else None

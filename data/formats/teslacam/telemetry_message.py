@@ -63,11 +63,13 @@ class TelemetryMessage:
 
     @classmethod
     def decode(cls, payload: bytes) -> Self | None:
-        """The message in these bytes; None where they are damaged. Unknown fields are skipped."""
+        """The message in these bytes; None where they are damaged, or say nothing. Unknown fields are skipped."""
         values = _ZEROS.copy()
+        is_empty = True
         try:
             for number, wire_type, value in _fields(payload):
                 name, kind = _FIELDS.get(number, ("", ""))
+                is_empty &= not name
                 if kind == "f" and wire_type == _FIXED32:
                     values[name] = _FLOAT.unpack(value)[0]
                 elif kind == "d" and wire_type == _FIXED64:
@@ -75,6 +77,8 @@ class TelemetryMessage:
                 elif kind in ("i", "b") and wire_type == _VARINT:
                     values[name] = bool(value) if kind == "b" else value
         except _DamagedError:
+            return None
+        if is_empty:  # not a car that stands: every message states its version
             return None
         if values["latitude_deg"] == 0 and values["longitude_deg"] == 0:
             values["latitude_deg"] = values["longitude_deg"] = _NAN

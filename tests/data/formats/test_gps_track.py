@@ -152,12 +152,20 @@ def test_the_only_track_in_the_folder_counts_and_notes_hold_no_coordinates(tools
     assert not any("10.5" in note or "20.25" in note for note in clip.notes)
 
 
-def test_a_track_of_another_day_is_taken_to_start_with_the_video_and_said_so(tools: Any, tmp_path: Path) -> None:
+def test_a_track_of_another_day_is_left_out_loudly(tools: Any, tmp_path: Path) -> None:
     write(tools, tmp_path / "front.mp4", created=START + timedelta(days=400))
     (tmp_path / "front.gpx").write_text(gpx(turn(10)), encoding="utf-8")
     clip = open_clip(tmp_path)
-    check_turn(ego(clip))
-    assert any("do not overlap" in note for note in clip.notes)
+    assert clip.ego is None
+    assert any("front.gpx is NOT USED" in note for note in clip.notes)
+
+
+def test_an_empty_track_is_named(tools: Any, tmp_path: Path) -> None:
+    write(tools, tmp_path / "front.mp4")
+    (tmp_path / "front.nmea").touch()
+    clip = open_clip(tmp_path)
+    assert clip.ego is None
+    assert any("front.nmea is not used" in note for note in clip.notes)
 
 
 def test_two_tracks_of_other_names_are_not_guessed_between(tools: Any, tmp_path: Path) -> None:
@@ -232,4 +240,11 @@ def test_part_tracks_of_dash_cams_are_joined(tools: Any, tmp_path: Path) -> None
 def test_the_rate_of_pictures_does_not_matter(tools: Any, tmp_path: Path) -> None:
     tools.write_video(tmp_path / "front.mp4", list(range(30)), Fraction(1, 30), size_px=(64, 48))
     (tmp_path / "front.gpx").write_text(gpx(turn(10)), encoding="utf-8")
+    check_turn(ego(open_clip(tmp_path)))
+
+
+def test_a_speed_that_no_car_reaches_is_taken_from_the_positions(tools: Any, tmp_path: Path) -> None:
+    write(tools, tmp_path / "front.mp4", created=START)
+    points = [(*point[:3], 1e300 if k == 4 else point[3], point[4]) for k, point in enumerate(turn(10))]
+    (tmp_path / "front.gpx").write_text(gpx(points, with_speed=True), encoding="utf-8")
     check_turn(ego(open_clip(tmp_path)))

@@ -358,19 +358,23 @@ def test_a_bag_folder_is_one_recording_of_several_files(tools: Any, tmp_path: Pa
     assert len(clip.ego.timestamp_ns) == 22
 
 
-def test_a_twist_gives_speed_and_a_path(tools: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrong_mps", [5.0, np.inf, np.nan, 1e300])
+def test_a_twist_gives_speed_and_a_path_also_with_a_wrong_row(tools: Any, tmp_path: Path, wrong_mps: float) -> None:
     with ros(tmp_path / "bag.mcap") as bag:
         for number, time_ns in enumerate(times_ns(37)):
             image = {"header": header(time_ns), "format": "png", "data": jpeg(tools.numbered_luma(number, 32, 24))}
             bag.write("/front/compressed", "sensor_msgs/msg/CompressedImage", image, time_ns)
             for topic, speed_mps in (("/cmd_vel", 99.0), ("/vehicle/twist", 5.0)):
-                linear, angular = {"x": speed_mps, "y": 0.0, "z": 0.0}, {"x": 0.0, "y": 0.0, "z": 0.0}
+                shown_mps = wrong_mps if number == 10 else speed_mps
+                linear, angular = {"x": shown_mps, "y": 0.0, "z": 0.0}, {"x": 0.0, "y": 0.0, "z": 0.0}
                 twist = {"header": header(time_ns), "twist": {"linear": linear, "angular": angular}}
                 bag.write(topic, "geometry_msgs/msg/TwistStamped", twist, time_ns)
-    ego = open_clip(tmp_path / "bag.mcap").ego
+    clip = open_clip(tmp_path / "bag.mcap")
+    ego = clip.ego
     assert ego is not None
     assert ego.x_m[-1] == pytest.approx(5.0, abs=1e-6)
     assert set(ego.speed_mps) == {5.0}
+    assert any("1 of 37 rows" in note for note in clip.notes) == (wrong_mps != 5.0)
 
 
 def test_foxglove_calibration_and_transforms(tools: Any, tmp_path: Path, lumas: list[np.ndarray]) -> None:

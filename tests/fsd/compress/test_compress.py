@@ -125,7 +125,7 @@ def test_a_policy_without_a_sweep_claims_no_bound(small_clip: Path, tmp_path: Pa
     assert compress(config, show_progress=False).gaze.sweep_bound_ticks is None
 
 
-@pytest.mark.parametrize("words", ["B7", "80x60", "81x60+4", "80x60+0"])
+@pytest.mark.parametrize("words", ["B7", "80x60", "81x60+4", "80x60+0", "80x60+2401", "1282x960+4", "80x99999999+4"])
 def test_a_budget_that_cannot_be_is_refused(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compress", str(tmp_path), "--budget", words]) == 2
     assert re.search("budget|base image", capsys.readouterr().err)
