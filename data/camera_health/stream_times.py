@@ -90,7 +90,7 @@ class RepeatedPictures:
     def step(self, tick: HealthTick) -> np.ndarray:
         evidence = unknown()
         self._usual[tick.has_fault] = 0.0  # noise and swinging exposure change more than motion does
-        for camera in np.flatnonzero(np.isfinite(tick.change)):
+        for camera in np.flatnonzero(np.isfinite(tick.change) & ~tick.has_fault):
             change = float(tick.change[camera])
             if self._usual[camera] >= MIN_USUAL_CHANGE:
                 evidence[camera] = BAD if change < REPEATED_SHARE * self._usual[camera] else GOOD
