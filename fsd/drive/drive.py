@@ -71,6 +71,7 @@ class DriveConfig(Options):
         "part of a plan that is driven: trajectory (a tracker follows it) or controls (curvature and acceleration)",
         choices=FOLLOW,
     )
+    mask_cameras: bool = option(True, "do not mask cameras whose pictures are faulty; faults are still named")
     draw_every_ticks: int = option(
         1,
         "draw the camera images only every N ticks: 1 is 36 Hz; 4 is 9 Hz and runs faster",
@@ -131,6 +132,7 @@ class DriveResult:
             latency=config.latency,
             follow=config.follow,
             draw_every_ticks=config.draw_every_ticks,
+            mask_cameras=config.mask_cameras,
             drivers={name: route_metrics(routes) for name, routes in self.scores.items()},
         )
 
@@ -201,6 +203,7 @@ def _settings(config: DriveConfig, spec: str) -> dict[str, Any]:
         "latency": config.latency,
         "follow": config.follow,
         "draw_every_ticks": config.draw_every_ticks,
+        "mask_cameras": config.mask_cameras,
         "size": (config.width_px, config.height_px),
     }
 
@@ -269,6 +272,7 @@ class DriverPool:
                 draw_every_ticks=config.draw_every_ticks,
                 latency=Latency.parse(config.latency),
                 follow=config.follow,
+                mask_cameras=config.mask_cameras,
                 **options,
             )
         return self._networks[name]

@@ -98,7 +98,7 @@ def _run_scenarios(
     runs: list[ScenarioRun] = []
     measured = []
     workers, warm_up = config.decode_workers, config.warm_up
-    with TimedPipeline(clip, planner, cross_check) as pipeline:
+    with TimedPipeline(clip, planner, cross_check, config.mask_cameras) as pipeline:
         if PACED in config.scenarios:
             progress(f"constant-stream: {config.paced_ticks} ticks at 36 Hz ({config.paced_ticks * TICK_S:.0f} s)")
             if config.control_s:

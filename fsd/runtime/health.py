@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 
+from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, FrameSet
 from fsd.runtime.plan_limits import HOLD_TICKS
 
 _TEXTS = {
     "missing": "no {}",
-    "black": "black {}",
     "stale": "stale {}",
+    **{fault.value: fault.text for fault in CameraFault},
+    "masked": "masked {}",
     "plan": "plan: {}",
     "ok": "all cameras present and fresh",
     "no_ego": "no ego motion",
@@ -19,14 +21,15 @@ _ODOMETRY = {"ego": "recorded", "image": "estimated from the images", "none": "u
 
 def health_flags(frame_set: FrameSet, ego: EgoSample | None, plan_source: str) -> str:
     """`Plan.health` of a tick; `plan_source` is `network`, `held` or `stop`."""
-    causes: dict[str, list[str]] = {"missing": [], "stale": [], "black": []}
-    for name, frame, is_valid in zip(CAMERAS, frame_set.frames, frame_set.is_valid, strict=True):
+    causes: dict[str, list[str]] = {"missing": [], "stale": [], **{fault.value: [] for fault in CameraFault}}
+    for camera, (name, frame) in enumerate(zip(CAMERAS, frame_set.frames, strict=True)):
         if frame is None:
             causes["missing"].append(name)
-        elif frame.is_black:
-            causes["black"].append(name)
-        elif not is_valid:
+        elif not frame_set.is_valid[camera] and not frame_set.is_masked[camera]:
             causes["stale"].append(name)
+        for fault in frame_set.faults[camera]:
+            causes[fault].append(name)
+    causes["masked"] = [name for name, is_masked in zip(CAMERAS, frame_set.is_masked, strict=True) if is_masked]
     flags = [f"{cause}={','.join(names)}" for cause, names in causes.items() if names]
     if ego is None:
         flags.append("no_ego")
