@@ -5,14 +5,12 @@ Planes are views of the decoder's memory: read them, never write.
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
-
-if TYPE_CHECKING:
-    from fsd.data.camera_health.picture_sample import PictureSample
+from fsd.data.camera_health.picture_sample import PictureSample
 
 RATE_HZ = Fraction(36)
 """Ticks per second of the whole system, exact."""
@@ -62,7 +60,7 @@ class Frame:
     index: int
     is_black: bool = False
     picture: Any = field(default=None, repr=False, compare=False)
-    sample: "PictureSample | None" = field(default=None, repr=False, compare=False)
+    sample: PictureSample | None = field(default=None, repr=False, compare=False)
     faults: tuple[CameraFault, ...] = ()
 
 

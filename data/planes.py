@@ -8,7 +8,7 @@ import av
 import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
-from fsd.data.camera_health.picture_sample import BLACK_LUMA, sample_of
+from fsd.data.camera_health.sampler import BLACK_LUMA, sample_of
 from fsd.data.frames import Frame
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG

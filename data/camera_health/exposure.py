@@ -4,7 +4,7 @@ import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.camera_health.detector import BAD, GOOD, HealthTick, unknown
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.kernel import kernel
 
 SWING = 0.25
@@ -16,14 +16,8 @@ SWING_TICKS = 54
 SWINGS = 3
 """So many swings in a row, each against the one before, are hunting: a bridge or a tunnel is two."""
 
-UNIFORM_SWING = 0.1
-"""Exposure changes the dark and the bright parts of a picture alike: each by at least this in a swing. What passes by
-does not."""
-
-LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
-"""Parts of a picture, as quantiles of its luma."""
-
-_LEVELS = np.array(LEVELS)
+UNIFORM_SHARE = 0.8
+"""Exposure makes at least this part of the picture brighter, or darker, at once; what passes by does not."""
 
 QUIET_TICKS = 72
 """Without a swing for this long, the exposure has settled."""
@@ -38,29 +32,30 @@ class HuntingExposure:
         self.reset()
 
     def reset(self) -> None:
-        self._levels = np.zeros((len(CAMERAS), len(LEVELS)))
-        self._is_seen = np.zeros(len(CAMERAS), np.bool_)
+        cameras = len(CAMERAS)
+        self._blocks = np.zeros((cameras, GRID_ROWS, GRID_COLUMNS), np.float32)
+        self._has_blocks = np.zeros(cameras, np.bool_)
+        self._gain = np.zeros(cameras)
         self._swings = [_Swings() for _ in CAMERAS]
 
     def step(self, tick: HealthTick) -> np.ndarray:
         evidence = unknown()
-        _log_levels(tick.is_new, tick.motion.luma[:, ::2, ::2], _LEVELS, self._levels)
-        self._is_seen |= tick.is_new
+        _gain_change(tick.is_new, tick.motion.luma, self._blocks, self._has_blocks, self._gain)
         for camera in np.flatnonzero(tick.is_new):
-            self._swings[camera].add(tick.frame_set.tick, self._levels[camera])
+            self._swings[camera].add(tick.frame_set.tick, float(self._gain[camera]))
         hunting = [swings.count >= SWINGS for swings in self._swings]
         swinging = sum(swings.count >= SWINGS - 1 for swings in self._swings)
         for camera in np.flatnonzero(tick.is_new):
             if not hunting[camera]:
                 if tick.frame_set.tick - self._swings[camera].last_tick > QUIET_TICKS:
                     evidence[camera] = GOOD
-            elif swinging == 1 or 2 * swinging < int(self._is_seen.sum()):
+            elif swinging == 1 or 2 * swinging < int(self._has_blocks.sum()):
                 evidence[camera] = BAD
         return evidence
 
 
 class _Swings:
-    """Counts swings of brightness.
+    """Counts swings of a brightness that is given as its changes.
 
     Attributes:
         count: swings in a row, each against the one before and soon after it.
@@ -70,43 +65,63 @@ class _Swings:
     def __init__(self) -> None:
         self.count = 0
         self.last_tick = -QUIET_TICKS
-        self._extremes: dict[int, tuple[float, int, np.ndarray]] = {}
+        self._level = self._low = self._high = 0.0
+        self._low_tick = self._high_tick = -SWING_TICKS
         self._direction = 0
 
-    def add(self, tick: int, levels: np.ndarray) -> None:
-        """The logarithms of the brightness of all `LEVELS` at a tick."""
+    def add(self, tick: int, change: float) -> None:
+        """The change of the logarithm of the brightness at a tick."""
         if tick - self.last_tick > SWING_TICKS:
             self.count = 0
-        brightness = float(levels.mean())
-        for sign in (-1, 1):  # the darkest and the brightest picture since the last turning point
-            if sign not in self._extremes or sign * (brightness - self._extremes[sign][0]) >= 0:
-                self._extremes[sign] = (brightness, tick, levels.copy())
-        for direction in (-1, 1):
-            start, start_tick, start_levels = self._extremes[-direction]
-            if self._direction != direction and direction * (brightness - start) >= SWING:
-                is_uniform = bool((direction * (levels - start_levels) >= UNIFORM_SWING).all())
-                is_counted = is_uniform and tick - start_tick <= SWING_TICKS
-                self.count = self.count + 1 if is_counted else 0
-                self.last_tick, self._direction = tick, direction
-                self._extremes[direction] = (brightness, tick, levels.copy())
-                return
+        self._level += change
+        if self._level <= self._low:
+            self._low, self._low_tick = self._level, tick
+        if self._level >= self._high:
+            self._high, self._high_tick = self._level, tick
+        rise, fall = self._level - self._low, self._high - self._level
+        if self._direction <= 0 and rise >= SWING:
+            self._turn(1, tick, tick - self._low_tick)
+            self._high, self._high_tick = self._level, tick
+        elif self._direction >= 0 and fall >= SWING:
+            self._turn(-1, tick, tick - self._high_tick)
+            self._low, self._low_tick = self._level, tick
+
+    def _turn(self, direction: int, tick: int, took_ticks: int) -> None:
+        self._direction = direction
+        self.count = self.count + 1 if took_ticks <= SWING_TICKS else 0
+        self.last_tick = tick
 
 
 @kernel
-def _log_levels(is_new: np.ndarray, luma: np.ndarray, quantiles: np.ndarray, levels: np.ndarray) -> None:
-    """`levels` (8, 5): logarithms of the quantiles of the luma above black of every new (h, w) sample."""
-    counts = np.empty(256, np.int64)
+def _gain_change(
+    is_new: np.ndarray, luma: np.ndarray, blocks: np.ndarray, has_blocks: np.ndarray, gain: np.ndarray
+) -> None:
+    """`gain` (8,) change of the logarithm of the brightness of most of a new picture; 0 where it is not uniform.
+
+    `blocks` (8, 15, 20) is the mean luma above black of each block, updated here.
+    """
+    rows, columns = blocks.shape[1:]
+    height, width = luma.shape[1] // rows, luma.shape[2] // columns
+    sums = np.empty(luma.shape[2], np.int32)
     for camera in range(len(luma)):
+        gain[camera] = 0.0
         if not is_new[camera]:
             continue
-        counts[:] = 0
-        for row in luma[camera]:
-            for value in row:
-                counts[value] += 1
-        reached, size = 0, luma[camera].size
-        level = 0
-        for value in range(256):
-            reached += counts[value]
-            while level < len(quantiles) and reached >= quantiles[level] * size:
-                levels[camera, level] = np.log(max(value - 16, 4))
-                level += 1
+        up = down = 0
+        total_before = total_now = 0.0
+        for r in range(rows):
+            sums[:] = 0
+            for i in range(r * height, (r + 1) * height):
+                for j in range(luma.shape[2]):
+                    sums[j] += luma[camera, i, j]
+            for c in range(columns):
+                mean = sums[c * width : (c + 1) * width].sum() / (height * width)
+                now, before = np.float32(max(mean - 16.0, 1.0)), blocks[camera, r, c]
+                up += now > before * 1.005
+                down += now < before * 0.995
+                total_before += before
+                total_now += now
+                blocks[camera, r, c] = now
+        if has_blocks[camera] and max(up, down) >= UNIFORM_SHARE * rows * columns:
+            gain[camera] = np.log(total_now / total_before)
+        has_blocks[camera] = True

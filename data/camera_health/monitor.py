@@ -12,7 +12,8 @@ from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.camera_health.detector import DRIVING_MPS, HealthTick
 from fsd.data.camera_health.detectors import all_detectors
 from fsd.data.camera_health.motion import PictureMotion
-from fsd.data.camera_health.picture_sample import PictureSample, sample_of
+from fsd.data.camera_health.picture_sample import PictureSample
+from fsd.data.camera_health.sampler import sample_of
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, Frame, FrameSet
 from fsd.data.rig import Rig

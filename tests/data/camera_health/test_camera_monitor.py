@@ -226,17 +226,17 @@ def test_exposure_that_swings_is_named_and_one_step_is_not() -> None:
     def steps(luma: Luma, tick: int) -> Luma:
         return np.clip(luma * (0.65 if 40 <= tick < 80 else 1.0), 16, 235).astype(np.uint8)
 
-    named, _ = watch(drive(120, hunts))
+    named, _ = watch(drive(120, hunts, view=parked), STANDS)
     assert list(named) == ["rear exposure"]
     assert named["rear exposure"][0] <= 30 + 36
-    assert watch(drive(120, steps))[0] == {}
+    assert watch(drive(120, steps, view=parked), STANDS)[0] == {}
 
 
 def test_light_that_changes_for_all_cameras_is_not_hunting() -> None:
     def lamps(camera: int, tick: int) -> Luma:
-        return np.clip(street(camera, tick) * (1 + 0.3 * np.sin(tick / 4)), 16, 235).astype(np.uint8)
+        return np.clip(parked(camera, tick) * (1 + 0.3 * np.sin(tick / 4)), 16, 235).astype(np.uint8)
 
-    assert watch(drive(120, view=lamps))[0] == {}
+    assert watch(drive(120, view=lamps), STANDS)[0] == {}
 
 
 def test_without_masking_faults_are_named_all_the_same() -> None:
