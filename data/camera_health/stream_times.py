@@ -103,7 +103,7 @@ class RepeatedPictures:
                 self._repeated[camera] += 1
             else:
                 self._usual[camera] += (change - self._usual[camera]) / 4
-                self._end_run(camera)
+                self._end_run(int(camera))
                 evidence[camera] = GOOD if self._runs[camera] < 1 else evidence[camera]
             if self._runs[camera] >= MIN_RUNS and self._repeated[camera] <= MAX_REPETITIONS:
                 evidence[camera] = BAD

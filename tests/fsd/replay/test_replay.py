@@ -93,7 +93,7 @@ def test_a_missing_camera_is_masked_and_reported(small_clip: Path, tmp_path: Pat
         path.unlink()
     summary = quiet(clip, tmp_path / "out", overlay=False, max_ticks=5)
     assert summary.clip.missing_cameras == ("rear",)
-    assert summary.health["late_start=rear"] == 5
+    assert summary.health["missing=rear"] == 5
 
 
 def test_without_ego_motion_the_replay_says_where_the_motion_came_from(
