@@ -111,6 +111,7 @@ EXPLAINED_BY = {
         {
             CameraFault.FROZEN,
             CameraFault.STILL,
+            CameraFault.DUPLICATES,
             CameraFault.NOISE,
             CameraFault.CORRUPT,
             CameraFault.OBSTRUCTED,

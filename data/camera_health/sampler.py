@@ -28,11 +28,14 @@ def _sample(y_plane: np.ndarray, u_plane: np.ndarray, v_plane: np.ndarray, luma:
     height, width = y_plane.shape
     rows, columns = luma.shape
     specks = bright = green = 0
+    columns_at = np.empty(columns, np.int32)
+    for j in range(columns):
+        columns_at[j] = (2 * j + 1) * width // (2 * columns)
     for i in range(rows):
         row = (2 * i + 1) * height // (2 * rows)
         above, below = max(row - 1, 0), min(row + 1, height - 1)
         for j in range(columns):
-            column = (2 * j + 1) * width // (2 * columns)
+            column = columns_at[j]
             left, right = max(column - 1, 0), min(column + 1, width - 1)
             value = int(y_plane[row, column])
             luma[i, j] = value

@@ -125,6 +125,7 @@ class DriveResult:
             latency=config.latency,
             follow=config.follow,
             draw_every_ticks=config.draw_every_ticks,
+            mask_cameras=config.mask_cameras,
             drivers={name: route_metrics(routes) for name, routes in self.scores.items()},
         )
 

@@ -28,7 +28,7 @@ class DriveSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag=
 
     Attributes:
         scenarios: driven; routes: of each scenario, with seeds from `first_seed` on.
-        latency, follow, draw_every_ticks: of the network drivers, as in `DriveConfig`.
+        latency, follow, draw_every_ticks, mask_cameras: of the network drivers, as in `DriveConfig`.
         drivers: name -> means over all routes.
     """
 
@@ -40,4 +40,5 @@ class DriveSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag=
     latency: str
     follow: str
     draw_every_ticks: int
+    mask_cameras: bool = True
     drivers: dict[str, DriverMetrics]
