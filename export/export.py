@@ -5,7 +5,7 @@ Combines the steps and chooses file names; every step is a module of its own.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -23,7 +23,14 @@ from fsd.export.onnx_export import export_onnx, simplify
 from fsd.export.parity import FP32_BATCH, ParityReport, compare
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES, Recipe
-from fsd.export.sensitivity import ProgressCallback, QuantizationTrial, Sensitivity, choose_float_layers, measure
+from fsd.export.sensitivity import (
+    ProgressCallback,
+    QuantizationTrial,
+    Sensitivity,
+    choose_float_layers,
+    measure,
+    sensitivity_content,
+)
 from fsd.export.smoothing import measure_scales, smoothed
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.config import NetworkConfig
@@ -128,8 +135,8 @@ def export(
         batched = export_onnx(network, config.opset, free_batch=True)
         others[FP32_BATCH] = source.write(batched, "fp32_batch", "fp32", "any", notes)
     if sensitivities:
-        content = {target: asdict(sensitivity) for target, sensitivity in sensitivities.items()}
-        write_text(config.out / "sensitivity.json", json.dumps(content, indent=1) + "\n")
+        content = json.dumps(sensitivity_content(sensitivities), indent=1)
+        write_text(config.out / "sensitivity.json", content + "\n")
 
     report, parity = None, None
     if config.parity_ticks:

@@ -211,7 +211,7 @@ class Trainer:
         at_end = self.step == config.steps
         if self.validation is not None and (self.step % config.evaluate_every == 0 or at_end):
             measured = evaluate(self.average, self.validation, config.device)
-            report |= {f"validation_{name}": value for name, value in measured.items()}
+            report |= {f"validation_{name}": float(value) for name, value in asdict(measured).items()}
         self.log.add(self.step, report)
         if self.step % config.checkpoint_every == 0 or at_end:
             # Without paths: a weights file may be published, and paths are private.

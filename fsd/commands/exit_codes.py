@@ -15,7 +15,7 @@ MEANINGS = {
     ModelError.exit_code: "the model cannot be used",
     SimulatorError.exit_code: "the simulator cannot run on this machine",
     OutputError.exit_code: "the output folder cannot be written",
-    OVER_LIMIT: "complete, but over a limit that was set, such as --tolerance or --deadline-ms",
+    OVER_LIMIT: "complete, but over a limit that was set, such as --tolerance, --deadline-ms or --cross-check",
     INTERRUPTED: "interrupted (Ctrl-C, SIGTERM); results until then are kept",
     OUTPUT_CLOSED: "the program that reads the output, such as `head`, has ended",
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from
+from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, UsageError
 from fsd.replay.config import BatchOptions, ReplayConfig
@@ -53,7 +54,14 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     summary = replay(config)
     if not options.json:
         print_summary(summary, config)
-    return summary
+    return with_exit_code(summary)
+
+
+def with_exit_code(summary: "ReplaySummary") -> "dict[str, Any] | ReplaySummary":
+    """The result of the command: with the exit code of an alarm, if a second network raised one."""
+    if summary.cross_check is None or not summary.cross_check.alarm_ticks:
+        return summary
+    return {**msgspec.to_builtins(summary), "exit_code": OVER_LIMIT}
 
 
 def _recordings(options: argparse.Namespace) -> list[Path]:
@@ -75,12 +83,15 @@ def _run_many(options: argparse.Namespace, batch: BatchOptions, clips: list[Path
     good = sum(outcome.is_good for outcome in outcomes)
     if not options.json:
         print(f"{good} of {len(outcomes)} recordings are complete in {template.out}")
-    code = 0 if good == len(outcomes) else ClipError.exit_code
+    is_over = any(outcome.alarm_ticks for outcome in outcomes)
+    code = (OVER_LIMIT if is_over else DONE) if good == len(outcomes) else ClipError.exit_code
     return {"recordings": [asdict(outcome) for outcome in outcomes], "exit_code": code}
 
 
 def _print_outcome(outcome: "Outcome") -> None:
     why = f": {outcome.error}" if outcome.error else f", {outcome.ticks} ticks"
+    if outcome.alarm_ticks:
+        why += f", CROSS-CHECK ALARM at {outcome.alarm_ticks} of them"
     reason = f" ({outcome.reason})" if outcome.reason else ""
     print(f"{outcome.status:9} {outcome.clip}{why}{reason}", file=sys.stderr, flush=True)
 
@@ -106,6 +117,12 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
         )
     if summary.compression is not None:
         print_ratios(summary.compression)
+    if summary.cross_check is not None:
+        from fsd.outputs.cross_check_summary import describe_cross_check, describe_second
+
+        print(
+            f"  cross-check  {describe_second(summary.cross_check.second)}: {describe_cross_check(summary.cross_check)}"
+        )
     joules = summary.joules_per_tick
     value = "unavailable" if joules.value is None else f"{joules.value:.2f} {joules.tag}"
     print(f"  joules/tick  {value} ({joules.source})")

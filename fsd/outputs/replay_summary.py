@@ -5,6 +5,7 @@ import msgspec
 from fsd.meters.machine import MachineInfo
 from fsd.meters.quantity import Quantity
 from fsd.outputs.budget_metrics import BudgetMetrics
+from fsd.outputs.cross_check_summary import CrossCheckSummary
 from fsd.outputs.run_info import ModelInfo, RecordingRun, TimePercentiles
 
 Scores = dict[str, float | int]
@@ -116,6 +117,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
         health: what plans were made without -> ticks.
         scores, latency_charged_scores: None without a driven path.
         driving_modes: None where the recording does not tell who drove.
+        cross_check: None without a second network.
         overlay_file, viewer_file, rerun_file: None if not asked for; `overlay_file` also before the end.
         input_hash, plan_hash: of the last tick; None before it.
     """
@@ -137,6 +139,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     scores: PlanScores | None
     latency_charged_scores: LatencyChargedScores | None
     driving_modes: DrivingModes | None = None
+    cross_check: CrossCheckSummary | None = None
     overlay_file: OverlayFile | None = None
     viewer_file: ViewerFile | None
     rerun_file: ViewerFile | None

@@ -16,6 +16,7 @@ from fsd.data.errors import ClipError
 from fsd.data.frames import TICK_S
 from fsd.data.open_clip import open_clip
 from fsd.meters.power import EnergyMeter
+from fsd.outputs.cross_check_summary import CrossCheckRecord
 from fsd.outputs.profile_scenario import MachineStallSummary
 from fsd.outputs.profile_summary import ProfiledModelInfo, ProfileSummary, Setting
 from fsd.outputs.progress import ProgressCallback, print_progress
@@ -47,13 +48,23 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
     with ExitStack() as stack:
         clip = open_clip(_clip_path(config, stack), config)
         # First, so that an unusable model or device is reported before any measurement.
-        planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
+        planner = open_planner(
+            clip.rig,
+            config.model,
+            config.adapter,
+            config.threads,
+            config.device,
+            cross_check=config.cross_check,
+            tolerance=config.cross_check_tolerance,
+        )
         make_result_folder(config.out)
         progress("measuring the machine's peaks")
         machine = Machine(config.threads)
         progress("cold start, in a separate process")
         cold_start = measure_cold_start(clip.path, config)
-        runs, stalls = _run_scenarios(config, clip, planner, machine.meters, progress)
+        settings = planner.metadata.cross_check
+        cross_check = None if settings is None else CrossCheckRecord(settings)
+        runs, stalls = _run_scenarios(config, clip, planner, cross_check, machine.meters, progress)
         progress(f"tracing {config.trace_ticks} ticks with the runtime's profile on")
         traced = trace_run(clip, config)
     record = ProfileRecord(
@@ -69,6 +80,7 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
         cost=count_cost(planner.metadata.name, shapes_run(planner.model, traced.feeds)),
         operator_runs=traced.operator_runs,
         trace=traced.trace,
+        cross_check=None if cross_check is None else cross_check.summary(),
     )
     summary = record.write(config)
     if summary.status == "interrupted":
@@ -77,12 +89,17 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
 
 
 def _run_scenarios(
-    config: ProfileConfig, clip: Clip, planner: Planner, meters: list[EnergyMeter], progress: ProgressCallback
+    config: ProfileConfig,
+    clip: Clip,
+    planner: Planner,
+    cross_check: CrossCheckRecord | None,
+    meters: list[EnergyMeter],
+    progress: ProgressCallback,
 ) -> tuple[list[ScenarioRun], MachineStallSummary | None]:
     runs: list[ScenarioRun] = []
     measured = []
     workers, warm_up = config.decode_workers, config.warm_up
-    with TimedPipeline(clip, planner, config.mask_cameras) as pipeline:
+    with TimedPipeline(clip, planner, cross_check, config.mask_cameras) as pipeline:
         if PACED in config.scenarios:
             progress(f"constant-stream: {config.paced_ticks} ticks at 36 Hz ({config.paced_ticks * TICK_S:.0f} s)")
             if config.control_s:
@@ -112,8 +129,11 @@ def _clip_path(config: ProfileConfig, stack: ExitStack) -> Path:
 
 def _settings(config: ProfileConfig) -> dict[str, Setting]:
     """Settings without paths, which do not affect speed and may name the machine's owner."""
-    paths = ("clip", "out", "cameras", "model", "adapter")
-    return {name: value for name, value in asdict(config).items() if name not in paths}
+    left_out = ("clip", "out", "cameras", "model", "adapter", "cross_check", "cross_check_tolerance")
+    settings = {name: value for name, value in asdict(config).items() if name not in left_out}
+    if config.cross_check is not None:
+        settings["cross_check"] = str(config.cross_check)
+    return settings
 
 
 def _model(planner: Planner) -> ProfiledModelInfo:

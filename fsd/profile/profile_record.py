@@ -11,6 +11,7 @@ from fsd.meters.power import find_meters
 from fsd.networks.contract import TensorSpec
 from fsd.networks.devices import CPU_DEVICES
 from fsd.networks.network_cost import NetworkCost
+from fsd.outputs.cross_check_summary import CrossCheckSummary
 from fsd.outputs.profile_scenario import MachineStallSummary
 from fsd.outputs.profile_summary import ColdStart, Execution, MetersFound, ProfiledModelInfo, ProfileSummary, Setting
 from fsd.outputs.run_info import ClipInfo
@@ -47,6 +48,7 @@ class ProfileRecord:
         is_one_size: the network has no other budget profiles.
         stalls: of the machine around the paced run; None if not measured.
         cost: of one tick; operator_runs: traced operators per run.
+        cross_check: None without a second network.
     """
 
     machine: Machine
@@ -61,6 +63,7 @@ class ProfileRecord:
     cost: NetworkCost
     operator_runs: Sequence[Sequence[OperatorEvent]]
     trace: ChromeTrace
+    cross_check: CrossCheckSummary | None = None
 
     def write(self, config: ProfileConfig) -> ProfileSummary:
         """Write `summary.json`, `samples.parquet`, `trace.json` and `report.html` to `config.out`."""
@@ -89,6 +92,7 @@ class ProfileRecord:
             peaks=peaks,
             cold_start_ms=self.cold_start,
             scenarios=scenarios,
+            cross_check=self.cross_check,
             execution=Execution(device=config.device, operators=providers_of(self.operator_runs)),
             network_cost=cost_on_roofline(self.cost, cpu_peaks, operators),
             modules=by_module(operators),
@@ -103,7 +107,7 @@ class ProfileRecord:
             if PACED in scenarios
             else (),
             meters=MetersFound(found=tuple(meter.name for meter in meters), missing=tuple(self.machine.missing_meters)),
-            gates=judge(config, scenarios, estimates),
+            gates=judge(config, scenarios, estimates, self.cross_check),
         )
 
 

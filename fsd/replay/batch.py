@@ -29,7 +29,8 @@ ERROR_FILE = "error.txt"
 class Outcome:
     """How one recording ended: `complete`, `kept` (was complete before), `failed` or `crashed`, with its `error`.
 
-    `reason` states why results that were there were kept or replaced; it is empty where there were none.
+    `reason` states why results that were there were kept or replaced; it is empty where there were none. `alarm_ticks`
+    are the ticks at which a second network differed by more than is allowed.
     """
 
     clip: str
@@ -39,6 +40,7 @@ class Outcome:
     ticks: int = 0
     plan_hash: str | None = None
     reason: str = ""
+    alarm_ticks: int = 0
 
     @property
     def is_good(self) -> bool:
@@ -163,4 +165,7 @@ def _read_summary(config: ReplayConfig) -> ReplaySummary | None:
 
 
 def _outcome(config: ReplayConfig, summary: ReplaySummary, status: str, reason: str = "") -> Outcome:
-    return Outcome(str(config.clip), str(config.out), status, summary.error, summary.ticks, summary.plan_hash, reason)
+    alarm_ticks = summary.cross_check.alarm_ticks if summary.cross_check else 0
+    return Outcome(
+        str(config.clip), str(config.out), status, summary.error, summary.ticks, summary.plan_hash, reason, alarm_ticks
+    )

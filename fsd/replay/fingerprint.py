@@ -29,7 +29,11 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
     settings = {
         name: value for name, value in asdict(config).items() if name not in ("clip", "out", "model", "adapter")
     }
-    models = [path for path in (config.model or packaged_model(), config.adapter) if path is not None]
+    second = config.cross_check
+    if second is not None:
+        settings["cross_check"] = str(second)
+    named = (config.model or packaged_model(), config.adapter, None if second is None else second.model)
+    models = [path for path in named if path is not None]
     return Fingerprint(
         recording=_digest([msgspec.json.encode(recording)]),
         settings=_digest([msgspec.json.encode(settings, enc_hook=str)]),

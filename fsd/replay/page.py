@@ -11,6 +11,7 @@ from fsd.outputs.run_folder import load_run
 from fsd.overlay.layout import OverlayConfig
 from fsd.replay import replay_sections as sections
 from fsd.replay import run_sections
+from fsd.replay.cross_check_section import cross_check
 from fsd.replay.drive_section import drive_section, drive_video, recorded_facts
 from fsd.replay.run_metrics import measure_run
 from fsd.replay.score_table import score_section
@@ -48,6 +49,7 @@ def write_report(
             score_section(summary.scores, summary.latency_charged_scores, summary.driving_modes),
             run_sections.compressor(summary.compression, metrics, worst_ticks.thumbnails),
             run_sections.timing(summary, metrics),
+            cross_check(summary.cross_check, run, metrics),
             run_sections.faults(summary, metrics),
             run_sections.what_was_run(summary, clip.rig),
         ],

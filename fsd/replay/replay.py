@@ -56,7 +56,15 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     if config.overlay and config.overlay_config.max_mb is not None:
         with config.frame_source(clip) as source:
             check_limit(config.overlay_config, source.expected_ticks)
-    planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
+    planner = open_planner(
+        clip.rig,
+        config.model,
+        config.adapter,
+        config.threads,
+        config.device,
+        cross_check=config.cross_check,
+        tolerance=config.cross_check_tolerance,
+    )
     make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"), clip.files)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
     record.made_from = fingerprint(config)

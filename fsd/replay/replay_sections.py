@@ -42,6 +42,13 @@ def banners(summary: ReplaySummary) -> list[Banner]:
     if summary.status != "complete":
         text = f"The page shows what was computed until then. {summary.error or ''}"
         found.append(Banner(f"Run {summary.status}.", text))
+    if (check := summary.cross_check) is not None and check.first_alarm is not None:
+        first = check.first_alarm
+        text = (
+            f"The second network differs by more than is allowed at {check.alarm_ticks} of {check.ticks} ticks, first "
+            f"at tick {first.tick} in {first.output}."
+        )
+        found.append(Banner("Alarm.", text))
     if not summary.plan_is_finite:
         found.append(Banner("Not finite.", "Some plans hold numbers that are not finite."))
     return found

@@ -18,6 +18,7 @@ from fsd.meters.machine import describe_machine
 from fsd.meters.quantity import unavailable
 from fsd.networks.contract import WAYPOINTS
 from fsd.outputs.budget_metrics import budget_metrics
+from fsd.outputs.cross_check_summary import CrossCheckRecord
 from fsd.outputs.replay_summary import (
     ChargedLatency,
     DrivingModes,
@@ -47,7 +48,8 @@ from fsd.scoring.plan_errors import score_groups, score_run
 
 
 class RunRecord:
-    """Memory use is constant except for 28 bytes per tick (7 MB in two hours), and 264 more with a driven path.
+    """Memory use is constant except for 28 bytes per tick (7 MB in two hours), and 264 more with a driven path, 48 with
+    a second network.
 
     Args:
         latency_ms: latency of every plan in the latency-charged scores; None takes the measured ones.
@@ -75,6 +77,7 @@ class RunRecord:
         self._is_finite = True
         self._last: StepResult | None = None
         self._sync: SyncReport | None = None
+        self._cross_check = None if metadata.cross_check is None else CrossCheckRecord(metadata.cross_check)
         self.made_from: Fingerprint | None = None
         self.overlay_file: OverlayFile | None = None
         self.viewer_file: ViewerFile | None = None
@@ -96,6 +99,8 @@ class RunRecord:
         if result.compressed is not None:
             self._keyframes += result.compressed.is_keyframe
         self._is_finite &= bool(np.isfinite(result.plan.trajectory).all())
+        if self._cross_check is not None and result.divergence is not None:
+            self._cross_check.add(result.plan.tick, result.divergence, result.plan_ms)
         self._last = result
 
     def finish(self, sync: SyncReport) -> None:
@@ -134,6 +139,7 @@ class RunRecord:
             scores=scores,
             latency_charged_scores=latency_charged_scores,
             driving_modes=self._driving_modes(),
+            cross_check=None if self._cross_check is None else self._cross_check.summary(),
             overlay_file=self.overlay_file,
             viewer_file=self.viewer_file,
             rerun_file=self.rerun_file,

@@ -85,6 +85,11 @@ class Engine:
         """The network's inputs by name: the last tick's, and the memory with its commits."""
         return self._buffers.arrays
 
+    @property
+    def outputs(self) -> Mapping[str, np.ndarray]:
+        """The last tick's outputs by name; valid until the next step."""
+        return self._outputs
+
     def step(self, tick: CompressedTick, ego: EgoSample | None = None, command: str = "none") -> dict[str, np.ndarray]:
         """Run one tick, and write the memory slots that it commits.
 

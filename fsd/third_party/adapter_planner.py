@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, Frame, FrameSet
 from fsd.data.planes import picture_of
@@ -66,9 +67,15 @@ class AdapterPlanner:
         """The model's inputs at the last tick, by name; the recurrent ones already hold the next tick's values."""
         return self._inputs
 
+    @property
+    def outputs(self) -> Mapping[str, np.ndarray]:
+        """The outputs that the adapter names, as the model gave them at the last tick."""
+        return self._outputs
+
     def reset(self) -> None:
         """Clear the model's state and the hashes."""
         self._inputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in self._signature.items()}
+        self._outputs: dict[str, np.ndarray] = {}
         self._recording_run = 0
         self._input_chain.reset()
         self._plan_chain.reset()
@@ -78,8 +85,17 @@ class AdapterPlanner:
         self.step(frame_set)
         self.reset()
 
-    def step(self, frame_set: FrameSet, ego: EgoSample | None = None, command: str = "none") -> StepResult:
-        """Plan for one tick. Ticks must come in order, without gaps; a new run of the recording starts anew."""
+    def step(
+        self,
+        frame_set: FrameSet,
+        ego: EgoSample | None = None,
+        command: str = "none",
+        compressed: CompressedTick | None = None,
+    ) -> StepResult:
+        """Plan for one tick. Ticks must come in order, without gaps; a new run of the recording starts anew.
+
+        The model receives whole images, so `compressed` is ignored.
+        """
         start_ns = time.perf_counter_ns()
         if frame_set.run != self._recording_run:
             self._recording_run = frame_set.run
@@ -89,7 +105,7 @@ class AdapterPlanner:
         loaded_ns = time.perf_counter_ns()
         self._input_chain.add(*self._inputs.values())
         hashed_ns = time.perf_counter_ns()
-        raw = self._run()
+        raw = self._outputs = self._run()
         inferred_ns = time.perf_counter_ns()
         outputs, source = self._contract_outputs(raw, ego)
         plan = Plan.from_outputs(frame_set.tick, frame_set.timestamp_ns, outputs, health_flags(frame_set, ego, source))

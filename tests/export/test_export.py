@@ -148,7 +148,9 @@ def test_sensitive_layers_stay_in_float_and_the_metadata_names_them(
     written = export(config, clips=[steps])
     assert written.int8 is not None
     assert read_metadata(written.int8).quantization["float_layers"] == "only those of the recipe"
-    measured = json.loads((tmp_path / "sensitivity.json").read_text())["ort-cpu"]
+    content = json.loads((tmp_path / "sensitivity.json").read_text())
+    assert content["schema_version"] == 1
+    measured = content["targets"]["ort-cpu"]
     assert measured["effects"][0]["alone_m"] >= measured["effects"][-1]["alone_m"]
 
 

@@ -162,10 +162,10 @@ def test_a_world_held_out_once_is_never_learned_from() -> None:
 def test_evaluation_rolls_memory_out_over_every_row(config: TrainConfig, episodes: list[Episode]) -> None:
     network, _ = load_weights(train(replace(config, steps=60), episodes))
     metrics = evaluate(network, TrainingSet(episodes))
-    assert metrics["rows"] == 48
-    assert metrics["curvature_correlation"] > 0.5
-    assert metrics["occupancy_f1"] > 0.5
-    assert math.isnan(metrics["lead_mae_m"])
+    assert metrics.rows == 48
+    assert metrics.curvature_correlation > 0.5
+    assert metrics.occupancy_f1 > 0.5
+    assert math.isnan(metrics.lead_mae_m)
 
 
 def test_a_damaged_checkpoint_says_what_to_do(config: TrainConfig, episodes: list[Episode]) -> None:

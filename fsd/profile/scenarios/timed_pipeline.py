@@ -11,6 +11,7 @@ from fsd.data.clip import Clip
 from fsd.data.clock import tick_count, tick_time_ns
 from fsd.data.ego import COMMANDS
 from fsd.data.frames import FrameSet
+from fsd.outputs.cross_check_summary import CrossCheckRecord
 from fsd.outputs.tables import ResultTables
 from fsd.profile.scenarios.samples import TickTimes
 from fsd.runtime.planner import Planner
@@ -20,11 +21,18 @@ class TimedPipeline:
     """The planner of one clip and the tables it writes; use it as a context manager.
 
     The recording's ego motion and commands repeat with its images.
+
+    Args:
+        cross_check: takes the divergence of a planner that is checked by a second one.
+        mask_cameras: whether cameras with faulty pictures count as not valid.
     """
 
-    def __init__(self, clip: Clip, planner: Planner, mask_cameras: bool = True) -> None:
+    def __init__(
+        self, clip: Clip, planner: Planner, cross_check: CrossCheckRecord | None = None, mask_cameras: bool = True
+    ) -> None:
         self.clip = clip
         self.planner = planner
+        self._cross_check = cross_check
         self.mask_cameras = mask_cameras
         self._monitor = CameraMonitor(clip.rig, mask_cameras)
         streams = [stream for stream in clip.streams if stream is not None]
@@ -65,6 +73,8 @@ class TimedPipeline:
         result = self.planner.step(frame_set, ego, command)
         planned_ns = time.perf_counter_ns()
         self._tables.append(result, 0.0, 0.0)
+        if self._cross_check is not None and result.divergence is not None:
+            self._cross_check.add(result.plan.tick, result.divergence, result.plan_ms)
         written_ns = time.perf_counter_ns()
         stages_ms = (
             (awake_ns - due_ns) / 1e6,

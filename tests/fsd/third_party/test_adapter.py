@@ -19,11 +19,14 @@ from fsd.data.frames import Frame, FrameSet  # noqa: E402
 from fsd.data.open_clip import open_clip  # noqa: E402
 from fsd.data.standard_rigs import canonical_rig  # noqa: E402
 from fsd.networks.contract import TensorSpec  # noqa: E402
+from fsd.outputs.cross_check_summary import FirstAlarm  # noqa: E402
 from fsd.profile.config import SCENARIOS, ProfileConfig  # noqa: E402
 from fsd.profile.profile import profile  # noqa: E402
 from fsd.profile.terminal import print_profile  # noqa: E402
 from fsd.replay.config import ReplayConfig  # noqa: E402
 from fsd.replay.replay import replay  # noqa: E402
+from fsd.runtime.divergence import UNITS  # noqa: E402
+from fsd.runtime.second_network import SecondNetwork  # noqa: E402
 from fsd.third_party.adapter import Adapter, ImageInput, Outputs, Scalar, Steering, Waypoints, load_adapter  # noqa: E402
 from fsd.third_party.adapter_planner import AdapterPlanner, image_values  # noqa: E402
 from fsd.third_party.open_planner import open_planner  # noqa: E402
@@ -172,6 +175,37 @@ def test_a_recurrent_steering_model_keeps_its_state_and_hears_speed_and_command(
     assert all(y[-1] > 0 for y in plans["y_m"])
 
 
+def test_a_second_third_party_model_with_other_weights_differs_first_in_its_plan(
+    small_clip: Path, steering_model: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(steering_model)
+    weight = next(each for each in model.graph.initializer if each.name == "hundredth")
+    weight.CopyFrom(numpy_helper.from_array(np.full(1, 0.02, np.float32), "hundredth"))
+    onnx.save(model, tmp_path / "other.onnx")
+    second = {"cross_check": SecondNetwork(tmp_path / "other.onnx"), "overlay": False}
+    summary, _ = replayed(small_clip, steering_model, STEERING, tmp_path, **second)
+    assert summary.cross_check.kind == "network"
+    assert summary.cross_check.alarm_ticks == 0  # nothing is known about how far two networks may differ
+    assert {"saliency"} == UNITS.keys() - summary.cross_check.divergence.keys()
+    second["cross_check_tolerance"] = {"curvature_per_m": 0.0025}
+    summary, _ = replayed(small_clip, steering_model, STEERING, tmp_path, **second)
+    expected = [0.01 * tick / 15 / 2.8 for tick in range(1, 13)]  # at each tick the second steers 0.01 rad more
+    first = next(tick for tick, apart in enumerate(expected) if apart > 0.0025)
+    assert summary.cross_check.first_alarm == FirstAlarm(tick=first, part="plan", output="curvature")
+    assert summary.cross_check.divergence["curvature_per_m"].max == pytest.approx(expected[-1], rel=1e-2)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_only_a_second_third_party_model_with_as_many_threads_must_have_the_same_bits(
+    threads: int, path_model: Path, tmp_path: Path
+) -> None:
+    second = SecondNetwork(device="cpu", threads=threads)
+    planner = open_planner(canonical_rig(), path_model, written(tmp_path, PATH), cross_check=second)
+    settings = planner.metadata.cross_check
+    assert settings is not None
+    assert (settings.kind, settings.is_exact) == (("same", True) if threads == 1 else ("threads", False))
+
+
 @pytest.mark.parametrize(("content", "inputs"), [(PATH, "image"), (STEERING, "memory_in")])
 def test_a_third_party_model_is_profiled_in_every_scenario(
     content: dict[str, Any],
@@ -192,12 +226,16 @@ def test_a_third_party_model_is_profiled_in_every_scenario(
         control_s=0.0,
         trace_ticks=3,
         budget_watts=300,
+        cross_check=SecondNetwork(device="cpu"),
     )
     summary = profile(config, progress=lambda line: None)
     assert list(summary.scenarios) == [*SCENARIOS, "model-only"]
     assert all(scenario.planned > 0 for scenario in summary.scenarios.values())
     assert (summary.model.name, summary.model.adapter) == (content["name"], content["name"])
     assert inputs in str(summary.model.inputs)
+    assert summary.cross_check is not None
+    assert (summary.cross_check.kind, summary.cross_check.alarm_ticks) == ("same", 0)
+    assert {gate.name: gate.is_met for gate in summary.gates}["cross-check"]
     assert list(summary.execution.operators) == ["CPUExecutionProvider"]
     assert {each.kind for each in summary.operators} >= {"ReduceMean"}
     assert summary.devices[0].watts.tag == "modelled"
