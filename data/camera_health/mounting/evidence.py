@@ -98,8 +98,8 @@ class MountingEvidence:
             overall = self._all_right / self._all_weight
         is_candidate = np.asarray((self._weight >= MIN_SAMPLES) & (score >= PROVEN) & (score - right >= LEAD))
         shows = is_candidate[:, QUARTER_TURNS:]  # (8, 8) whose picture a camera seems to show
-        is_swapped = (shows & shows.T).any(axis=1)
-        is_refuted = is_candidate.any(axis=1)
+        is_swapped = np.asarray((shows & shows.T).any(axis=1))
+        is_refuted = np.asarray(is_candidate.any(axis=1))
         fits = np.asarray((self._all_weight >= MIN_SAMPLES / 2) & (overall > FITS) & ~is_refuted)
         # Where not even half of the cameras fit, it is rather the car's motion or the rig that is not as assumed.
         is_trusted = int(fits.sum()) >= max(2, int(is_refuted.sum()))
