@@ -25,6 +25,11 @@ class CameraFault(StrEnum):
         member.text, member.masks, member.name_after, member.clear_after = text, masks, name_after, clear_after
         return member
 
+    @property
+    def explains_absence(self) -> bool:
+        """Whether a camera with this fault is known to have no picture, or too old a one, because of it."""
+        return self in (CameraFault.LATE_START, CameraFault.LOST, CameraFault.TRUNCATED, CameraFault.CLOCK_JUMP)
+
     # Faults of the picture.
     BLACK = ("black", "black {}", True, 1, 1)
     FROZEN = ("frozen", "frozen {}", True, 1, 9)  # evidence looks back over nine frames

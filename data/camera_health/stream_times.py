@@ -18,6 +18,9 @@ REPEATED_SHARE = 0.05
 MIN_USUAL_CHANGE = 2.0
 """In steps of luma: in pictures that change less, a repetition cannot be told from standing still."""
 
+MIN_RUNS, MAX_REPETITIONS, RUN_FADING = 3, 8, 0.8
+"""Runs of repetitions until they are named, repetitions in a run, and what a run counts after a picture without one."""
+
 _KNOWN = (CameraFault.LATE_START, CameraFault.TRUNCATED, CameraFault.CLOCK_JUMP)
 
 
@@ -77,7 +80,10 @@ class JumpingClock:
 
 
 class RepeatedPictures:
-    """A camera delivers pictures twice or more, as new ones, while what it sees moves."""
+    """A camera delivers its pictures twice or more, as new ones, while what it sees moves.
+
+    Several short runs of repetitions are needed: a long one is a camera that is frozen.
+    """
 
     fault = CameraFault.DUPLICATES
 
@@ -86,14 +92,30 @@ class RepeatedPictures:
 
     def reset(self) -> None:
         self._usual = np.zeros(len(CAMERAS))
+        self._repeated = np.zeros(len(CAMERAS), np.int64)
+        self._runs = np.zeros(len(CAMERAS))
 
     def step(self, tick: HealthTick) -> np.ndarray:
         evidence = unknown()
         self._usual[tick.has_fault] = 0.0  # noise and swinging exposure change more than motion does
         for camera in np.flatnonzero(np.isfinite(tick.change) & ~tick.has_fault):
             change = float(tick.change[camera])
-            if self._usual[camera] >= MIN_USUAL_CHANGE:
-                evidence[camera] = BAD if change < REPEATED_SHARE * self._usual[camera] else GOOD
-            if change >= REPEATED_SHARE * self._usual[camera]:
+            if change < REPEATED_SHARE * self._usual[camera] and self._usual[camera] >= MIN_USUAL_CHANGE:
+                self._repeated[camera] += 1
+            else:
                 self._usual[camera] += (change - self._usual[camera]) / 4
+                self._end_run(int(camera))
+                evidence[camera] = GOOD if self._runs[camera] < 1 else evidence[camera]
+            if self._runs[camera] >= MIN_RUNS and self._repeated[camera] <= MAX_REPETITIONS:
+                evidence[camera] = BAD
         return evidence
+
+    def _end_run(self, camera: int) -> None:
+        """Count the run of repetitions that a picture which moves has ended."""
+        repeated, self._repeated[camera] = self._repeated[camera], 0
+        if repeated == 0:
+            self._runs[camera] *= RUN_FADING
+        elif repeated <= MAX_REPETITIONS:
+            self._runs[camera] = min(self._runs[camera] + 1, 2 * MIN_RUNS)
+        else:
+            self._runs[camera] = 0

@@ -23,10 +23,11 @@ def health_flags(frame_set: FrameSet, ego: EgoSample | None, plan_source: str) -
     """`Plan.health` of a tick; `plan_source` is `network`, `held` or `stop`."""
     causes: dict[str, list[str]] = {"missing": [], "stale": [], **{fault.value: [] for fault in CameraFault}}
     for camera, (name, frame) in enumerate(zip(CAMERAS, frame_set.frames, strict=True)):
-        if frame is None:
-            causes["missing"].append(name)
-        elif not frame_set.is_valid[camera] and not frame_set.is_masked[camera]:
-            causes["stale"].append(name)
+        if not any(fault.explains_absence for fault in frame_set.faults[camera]):
+            if frame is None:
+                causes["missing"].append(name)
+            elif not frame_set.is_valid[camera] and not frame_set.is_masked[camera]:
+                causes["stale"].append(name)
         for fault in frame_set.faults[camera]:
             causes[fault].append(name)
     causes["masked"] = [name for name, is_masked in zip(CAMERAS, frame_set.is_masked, strict=True) if is_masked]

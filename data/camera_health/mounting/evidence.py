@@ -31,7 +31,8 @@ FADING = 1 - 1 / 32
 PROVEN, LEAD = 0.55, 0.5
 """A camera is misplaced where a hypothesis scores at least `PROVEN`, and `LEAD` more than the right mounting.
 
-In 69 simulated minutes of healthy cameras, the largest lead of a hypothesis that scored `PROVEN` was 0.25.
+In 24 simulated minutes of healthy cameras, no turned picture scored `PROVEN`. Another camera's picture once led by 0.8,
+but never two in a drive by more than 0.45: for a swap, each of two cameras must show the other's picture.
 """
 
 CLEARLY = 0.1
@@ -95,26 +96,26 @@ class MountingEvidence:
         with np.errstate(invalid="ignore", divide="ignore"):
             score, right = self._score / self._weight, self._right / self._weight
             overall = self._all_right / self._all_weight
-        is_candidate = (self._weight >= MIN_SAMPLES) & (score >= PROVEN) & (score - right >= LEAD)
-        is_refuted = is_candidate.any(axis=1)
-        fits = (self._all_weight >= MIN_SAMPLES / 2) & (overall > FITS) & ~is_refuted
+        is_candidate = np.asarray((self._weight >= MIN_SAMPLES) & (score >= PROVEN) & (score - right >= LEAD))
+        shows = is_candidate[:, QUARTER_TURNS:]  # (8, 8) whose picture a camera seems to show
+        is_swapped = np.asarray((shows & shows.T).any(axis=1))
+        is_refuted = np.asarray(is_candidate.any(axis=1))
+        fits = np.asarray((self._all_weight >= MIN_SAMPLES / 2) & (overall > FITS) & ~is_refuted)
         # Where not even half of the cameras fit, it is rather the car's motion or the rig that is not as assumed.
         is_trusted = int(fits.sum()) >= max(2, int(is_refuted.sum()))
         for camera, verdict in enumerate(self.verdicts):
             if verdict is not None and fits[camera]:
                 self.verdicts[camera] = None
             elif verdict is None and is_refuted[camera] and is_trusted:
-                self.verdicts[camera] = _verdict(
-                    is_candidate[camera], self._weight[camera], score[camera], is_refuted, fits
+                self.verdicts[camera] = (
+                    CameraFault.SWAPPED
+                    if is_swapped[camera]
+                    else _turn(is_candidate[camera], self._weight[camera], score[camera], fits)
                 )
 
 
-def _verdict(
-    is_candidate: np.ndarray, weight: np.ndarray, score: np.ndarray, is_refuted: np.ndarray, fits: np.ndarray
-) -> CameraFault | None:
-    """The fault of a camera that is refuted; None while it is not clear which, or another camera may be its partner."""
-    if (is_candidate[QUARTER_TURNS:] & is_refuted).any():
-        return CameraFault.SWAPPED
+def _turn(is_candidate: np.ndarray, weight: np.ndarray, score: np.ndarray, fits: np.ndarray) -> CameraFault | None:
+    """How a refuted camera is turned; None where that is not clear, or another camera may be its partner."""
     turn = int(np.argmax(np.where(is_candidate[:QUARTER_TURNS], score[:QUARTER_TURNS], -1.0)))
     if not is_candidate[turn]:
         return None

@@ -23,6 +23,7 @@ SOLVED_SAMPLES = 4
 _SLOPE, _SPEED = 1, 2
 _RIDGE = np.diag([1e-3, 1e-3, 1e-2, 1e-2, 1e-3])
 _LEAST_REST_RPS = 0.005
+_LEAST_GAIN = 0.05
 _SPEED_UNIT_MPS = 10.0
 
 
@@ -75,9 +76,9 @@ class TurnResponse:
         parameters = self._parameters[camera] = covariance @ self._products[camera]
         speed = self._moments[camera, _SPEED, -1] / max(self._moments[camera, -1, -1], 1e-9)
         at_speed = np.array([1.0, 0.0, 0.0, speed, 0.0])
-        gain = max(float(at_speed @ parameters), 0.05)
+        gain = float(at_speed @ parameters)
         rest_rps = self._rest_rps[camera]
         self.gain[camera] = gain
         self.gain_error[camera] = rest_rps * np.sqrt(at_speed @ covariance @ at_speed)
-        self.lag_s[camera] = -parameters[_SLOPE] / gain
-        self.lag_error_s[camera] = rest_rps * np.sqrt(covariance[_SLOPE, _SLOPE]) / gain
+        self.lag_s[camera] = -parameters[_SLOPE] / max(gain, _LEAST_GAIN)
+        self.lag_error_s[camera] = rest_rps * np.sqrt(covariance[_SLOPE, _SLOPE]) / max(gain, _LEAST_GAIN)

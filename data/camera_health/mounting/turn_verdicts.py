@@ -80,7 +80,7 @@ class LensPairs:
         found = np.zeros(len(CAMERAS), np.bool_)
         for number, (narrow, wide, ratio) in enumerate(self._pairs):
             if is_certain[narrow] and is_certain[wide]:
-                if most[narrow] < ratio * least[wide]:
+                if least[narrow] > 0 and most[narrow] < ratio * least[wide]:  # 0: rather upside down
                     self._is_exchanged[number] = True
                 elif least[narrow] > ratio * most[wide]:
                     self._is_exchanged[number] = False

@@ -24,6 +24,7 @@ class TimedPipeline:
 
     Args:
         cross_check: takes the divergence of a planner that is checked by a second one.
+        mask_cameras: whether cameras with faulty pictures count as not valid.
     """
 
     def __init__(
@@ -31,9 +32,9 @@ class TimedPipeline:
     ) -> None:
         self.clip = clip
         self.planner = planner
+        self._cross_check = cross_check
         self.mask_cameras = mask_cameras
         self._monitor = CameraMonitor(clip.rig, mask_cameras)
-        self._cross_check = cross_check
         streams = [stream for stream in clip.streams if stream is not None]
         starts = [stream.start_ns for stream in streams if stream.start_ns is not None]
         ends = [stream.end_ns for stream in streams if stream.end_ns is not None]

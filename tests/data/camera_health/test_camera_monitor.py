@@ -68,7 +68,7 @@ def drive(
 def watch(
     frame_sets: Iterator[FrameSet], ego: EgoSample | None = DRIVES, mask_cameras: bool = True
 ) -> tuple[dict[str, list[int]], list[FrameSet]]:
-    """Ticks by `camera fault`, and the frame sets that the monitor returns; repeated pictures are tested elsewhere."""
+    """Ticks by `camera fault`, and the frame sets as returned; repeated pictures have their own tests."""
     monitor, named, seen = CameraMonitor(canonical_rig(WIDTH, HEIGHT), mask_cameras), {}, []  # type: ignore[var-annotated]
     for each in frame_sets:
         seen.append(monitor.step(each, ego))

@@ -51,6 +51,7 @@ def test_a_drive_without_turns_tells_nothing() -> None:
     [
         ({}, []),
         ({"front_wide": 0.5}, []),
+        ({"front_main": -0.9}, []),  # upside down
         ({"front_main": 0.3, "front_wide": 1.5}, ["front_main", "front_wide"]),
         ({"front_main": 1.6, "front_narrow": 0.5}, ["front_main", "front_narrow"]),
     ],
