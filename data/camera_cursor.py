@@ -30,12 +30,13 @@ class Shown(NamedTuple):
     Attributes:
         frame: None before the first one.
         faults: of the times of the pictures that were taken at this tick.
-        absence: the fault by which it is known if the frame is missing, or has been shown for too long.
+        absence: the fault by which it is known if the frame is missing, or has been shown for too long; None where that
+            is no fault: cameras need not start in the same instant.
     """
 
     frame: Frame | None
     faults: tuple[CameraFault, ...] = ()
-    absence: CameraFault = CameraFault.LOST
+    absence: CameraFault | None = CameraFault.LOST
 
 
 class CameraCursor:
@@ -59,6 +60,7 @@ class CameraCursor:
         self._next: Picture | None = None
         self._next_faults: tuple[CameraFault, ...] = ()
         self._has_started = False
+        self._first_tick_ns: int | None = None
         self._overdue_ns = overdue_ns(stream)
         self._flushed_at = -1
 
@@ -98,14 +100,19 @@ class CameraCursor:
         if self._frame is None and self._current is not None:
             shown, size_px = self._current, (self._stream.width_px, self._stream.height_px)
             self._frame = frame_of(shown.picture, shown.index, shown.timestamp_ns, size_px, shown.is_damaged)
-        return Shown(self._frame, faults, self._absence())
+        if self._first_tick_ns is None:
+            self._first_tick_ns = tick_ns
+        return Shown(self._frame, faults, self._absence(self._first_tick_ns))
 
-    def _absence(self) -> CameraFault:
+    def _absence(self, first_tick_ns: int) -> CameraFault | None:
         """Why there is no new frame, if there should be one."""
         for fault in (CameraFault.TRUNCATED, CameraFault.CLOCK_JUMP):
             if fault in self._next_faults:
                 return fault
-        return CameraFault.LOST if self._has_started or self._next is None else CameraFault.LATE_START
+        if self._has_started or self._next is None:
+            return CameraFault.LOST
+        is_late = self._next.timestamp_ns - first_tick_ns > self._overdue_ns
+        return CameraFault.LATE_START if is_late else None
 
     def _read(self) -> Picture | None:
         counters = self._counters

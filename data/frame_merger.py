@@ -54,7 +54,9 @@ class FrameMerger:
         # A camera that is known to be cut off is named at once, another one when its frame is too old to be used.
         limit_ns = self._max_age_ns if shown.absence is CameraFault.LOST else min(overdue_ns, self._max_age_ns)
         is_absent = shown.frame is None or age_ns > limit_ns
-        return shown.faults + (shown.absence,) * (is_absent and shown.absence not in shown.faults)
+        if shown.absence is None or not is_absent or shown.absence in shown.faults:
+            return shown.faults
+        return (*shown.faults, shown.absence)
 
     def _count(self, frame_set: FrameSet) -> None:
         report = self._report
