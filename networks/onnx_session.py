@@ -51,8 +51,12 @@ _LOAD_ERRORS = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
     RuntimeError,
+    UnicodeDecodeError,
 )
-"""What ONNX Runtime raises for a file that it cannot load; these classes share no base but Exception."""
+"""What ONNX Runtime raises for a file that it cannot load; these classes share no base but Exception.
+
+UnicodeDecodeError: a message of ONNX Runtime that repeats bytes of the file.
+"""
 
 _DTYPES = {
     "tensor(float)": "float32",

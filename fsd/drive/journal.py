@@ -5,6 +5,7 @@ A line is reused only for the same driver, model, scenario, seed and settings.
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,10 @@ class DriveJournal:
         self.done: dict[Job, RouteScore] = {}
         names = {field.name for field in fields(RouteScore)}
         for row in self._rows():
-            job = (row["driver"], row["scenario"], row["seed"])
-            if row["settings"] == self._keys.get(row["driver"]):
-                self.done[job] = RouteScore(**{name: value for name, value in row.items() if name in names})
+            with suppress(AttributeError, KeyError, TypeError):  # a damaged line: its route is driven again
+                job = (row["driver"], row["scenario"], row["seed"])
+                if row["settings"] == self._keys.get(row["driver"]):
+                    self.done[job] = RouteScore(**{name: value for name, value in row.items() if name in names})
 
     def append(self, job: Job, score: RouteScore) -> None:
         """Add a finished route."""
@@ -57,7 +59,7 @@ class DriveJournal:
         for line in read_text(self.path, OutputError).splitlines():
             try:
                 rows.append(json.loads(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # a line that was cut off when a run stopped
         return rows
 
