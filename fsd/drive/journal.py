@@ -6,9 +6,11 @@ A line is reused only for the same driver, model, scenario, seed and settings.
 import hashlib
 import json
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from fsd.data.errors import OutputError
 from fsd.data.simulator.scoring.metrics import RouteScore
@@ -35,12 +37,13 @@ class DriveJournal:
         self.path = path
         self._keys = {driver: _digest(of_driver) for driver, of_driver in settings.items()}
         self.done: dict[Job, RouteScore] = {}
-        names = {field.name for field in fields(RouteScore)}
         for row in self._rows():
-            with suppress(AttributeError, KeyError, TypeError):  # a damaged line: its route is driven again
-                job = (row["driver"], row["scenario"], row["seed"])
-                if row["settings"] == self._keys.get(row["driver"]):
-                    self.done[job] = RouteScore(**{name: value for name, value in row.items() if name in names})
+            with suppress(msgspec.ValidationError, AttributeError, KeyError, TypeError):
+                # What a damaged line does not state is driven again.
+                job = msgspec.convert((row["driver"], row["scenario"], row["seed"]), Job)
+                score = msgspec.convert(row, RouteScore)
+                if row["settings"] == self._keys.get(job[0]) and not any(each != each for each in astuple(score)):
+                    self.done[job] = score
 
     def append(self, job: Job, score: RouteScore) -> None:
         """Add a finished route."""
