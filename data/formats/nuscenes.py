@@ -35,6 +35,9 @@ from fsd.data.rig import Camera, Pinhole, Pose, Rig
 from fsd.data.text_files import read_json
 from fsd.data.wall_clock import WallClock
 
+_END_BYTES = 4096
+"""A table ends within its last bytes, whatever blanks follow."""
+
 _TABLES = ("scene.json", "sample.json", "sample_data.json", "sensor.json", "calibrated_sensor.json", "ego_pose.json")
 
 
@@ -215,6 +218,8 @@ def _rows_with(path: Path, key: str, values: Collection[str]) -> Iterator[dict[s
     wanted = {value.encode() for value in values}
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            if not text[-_END_BYTES:].rstrip().endswith(b"]"):  # rows may be missing
+                raise ClipError(f"{path} is cut off: its last row has no end. Download the metadata again.")
             for match in re.finditer(rb'"%b"\s*:\s*"([^"]*)"' % key.encode(), text):
                 if match[1] in wanted:
                     begin, end = text.rfind(b"{", 0, match.start()), text.find(b"}", match.end())
