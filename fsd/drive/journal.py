@@ -42,7 +42,9 @@ class DriveJournal:
                 # What a damaged line does not state is driven again.
                 job = msgspec.convert((row["driver"], row["scenario"], row["seed"]), Job)
                 score = msgspec.convert(row, RouteScore)
-                if row["settings"] == self._keys.get(job[0]) and not any(each != each for each in astuple(score)):
+                is_score = 0 <= min(score.driving_score, score.pdms) and max(score.driving_score, score.pdms) <= 1
+                is_score &= not any(each != each for each in astuple(score))  # no NaN
+                if row["settings"] == self._keys.get(job[0]) and is_score:
                     self.done[job] = score
 
     def append(self, job: Job, score: RouteScore) -> None:

@@ -66,7 +66,10 @@ def routes(folder: Path, found: Any) -> None:
             continue
     for job, score in found.items():
         rows = [each for each in lines if isinstance(each, dict) and job == tuple(map(each.get, ROUTE))]
-        expect(any(row.get("driving_score") == score.driving_score for row in rows), f"no line of {job} has this score")
+        expect(
+            any(float(row.get("driving_score", math.nan)) == score.driving_score for row in rows),
+            f"no line of {job} has this score",
+        )
 
 
 ROUTE = ("driver", "scenario", "seed")

@@ -65,7 +65,17 @@ def _change_content(name: str, data: bytes, random: Random, donor: Bundle) -> by
     if by_kind is not None and random.random() < 0.75:
         try:
             return by_kind(data, random)
-        except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError, OSError, struct.error):
+        except (
+            AttributeError,
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            OverflowError,
+            RecursionError,
+            OSError,
+            struct.error,
+        ):
             pass
         except pa.ArrowException:
             pass
