@@ -42,7 +42,7 @@ class DriveJournal:
                 # What a damaged line does not state is driven again.
                 job = msgspec.convert((row["driver"], row["scenario"], row["seed"]), Job)
                 score = msgspec.convert(row, RouteScore)
-                is_score = 0 <= min(score.driving_score, score.pdms) and max(score.driving_score, score.pdms) <= 1
+                is_score = all(0 <= share <= 1 for share in (score.driving_score, score.pdms))
                 is_score &= not any(each != each for each in astuple(score))  # no NaN
                 if row["settings"] == self._keys.get(job[0]) and is_score:
                     self.done[job] = score

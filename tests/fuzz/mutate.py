@@ -41,6 +41,8 @@ TEXTS = (
     "１",
 )
 VALUES: tuple[Any, ...] = (*INTEGERS, *FLOATS, *TEXTS, None, True, False, [], {}, [1, 2], {"a": 1}, 2**70)
+_UNFIT = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+_UNFIT += (struct.error, pa.ArrowException)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
@@ -65,19 +67,7 @@ def _change_content(name: str, data: bytes, random: Random, donor: Bundle) -> by
     if by_kind is not None and random.random() < 0.75:
         try:
             return by_kind(data, random)
-        except (
-            AttributeError,
-            ValueError,
-            TypeError,
-            KeyError,
-            IndexError,
-            OverflowError,
-            RecursionError,
-            OSError,
-            struct.error,
-        ):
-            pass
-        except pa.ArrowException:
+        except _UNFIT:  # the file was changed before, and is none of its kind any more
             pass
     return change_bytes(data, random, donor.get(name) or b"\0")
 
