@@ -90,7 +90,7 @@ class Worker:
 
     def __init__(self, target: "Target", work: Path, report: int, says_why: bool) -> None:
         self._target, self._work, self._report, self._says_why = target, work, report, says_why
-        self._baseline_kib = 0
+        self._baseline_bytes = 0
         self._unsent, self._sent_s = b"", 0.0
 
     def send(self, at_once: bool = True, **values: Any) -> None:
@@ -110,7 +110,7 @@ class Worker:
         mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if _has_proc() else 0
         if mapped:
             resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY_BYTES, resource.RLIM_INFINITY))
-        self._baseline_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self._baseline_bytes = _resident_bytes()
         self.send(ready=first.kind, detail=first.detail)
 
     def run(self, made: Bundle, number: int) -> None:
@@ -118,7 +118,7 @@ class Worker:
         folder = self._load(made)
         start_s = time.perf_counter()
         outcome = outcome_of(self._target, folder)
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - self._baseline_kib) * 1024
+        grown = _resident_bytes() - self._baseline_bytes
         if grown > RESIDENT_BYTES and outcome.kind in ("accepted", "refused"):
             outcome = Outcome("memory", f"{grown / 1e6:.0f} MB for one input", "resident memory")
         is_right = outcome.kind in ("accepted", "refused")
@@ -183,6 +183,11 @@ def run_guided(worker: Worker, target: "Target", seed: int, first: int, until_s:
 
 def _digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=8).digest()
+
+
+def _resident_bytes() -> int:
+    """The most memory that this process has used so far; Linux counts in KiB, macOS in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _has_proc() -> bool:

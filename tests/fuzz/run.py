@@ -97,11 +97,12 @@ class Fuzzer:
         with log.open("wb") as output:
             child = subprocess.Popen([*command, *arguments], pass_fds=[writing], stdout=output, stderr=output, cwd=ROOT)
         os.close(writing)
-        ready_s = 0.0
+        ready_s, killed = 0.0, False
         try:
             for line in _lines(reading, START_S):
                 if line is None:
                     child.kill()
+                    killed = True
                     self._finding(target, {"kind": "hang", "detail": "no answer in time", "signature": "hang"}, work)
                     break
                 if "ready" in line:
@@ -112,10 +113,11 @@ class Fuzzer:
                     self._count(target, line, work, prints)
         finally:
             os.close(reading)
-            if child.poll() is None and ready_s and not _ended(child):
+            if not killed and not _ended(child):
                 child.kill()
+                killed = True
             code = child.wait()
-        if code > 0 or code not in (0, -9):
+        if code and not killed:  # also by a signal that was not ours, as where memory ran out
             detail = f"exit code {code}\n" + log.read_text(errors="replace")[-3000:]
             if not ready_s:
                 raise SystemExit(f"{target}: the child did not start.\n{detail}")

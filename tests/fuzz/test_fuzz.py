@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("onnx", reason="the extra `dev` is not installed")
+pytest.importorskip("resource", reason="limits of a process need Linux or macOS")
 
 from fsd.data.errors import ClipError, FsdError
 from tests.fuzz import bundle as bundles
