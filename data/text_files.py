@@ -74,6 +74,8 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
         rows = [row for row in csv.reader(lines, delimiter=delimiter) if any(cell.strip() for cell in row)]
     except csv.Error as cause:
         raise ClipError(f"{path} cannot be read as CSV ({cause}). Write it again, or remove it.") from cause
+    if not rows:
+        raise ClipError(f"{path} has no names of columns, only separators. Write it again, or remove it.")
     header = [name.strip() for name in rows[0]]
     twice = next((name for place, name in enumerate(header) if name and name in header[:place]), None)
     if twice is not None:

@@ -43,7 +43,7 @@ def of_folder(folder: Path) -> Bundle:
 def write_files(bundle: Bundle, folder: Path) -> None:
     """Write the files below an empty folder; names that would leave it or cannot exist are left out."""
     for name, content in bundle.items():
-        parts = [part for part in PurePosixPath(name).parts if part not in ("/", "..", "")]
+        parts = [part for part in PurePosixPath(name).parts if part.strip("/") and part != ".."]
         if not parts or "\0" in name:
             continue
         path = folder.joinpath(*parts)

@@ -56,7 +56,8 @@ def _decoded(stream: av.VideoStream, packet: av.Packet | None) -> list[PlainPict
         if frame.pts is not None:
             time_ns = int(Fraction(frame.pts) * (stream.time_base or 1) * 10**9 // 1)
         luma = None
-        if frame.format.name == "yuv420p" and frame.color_range != 2 and not frame.rotation:
+        is_even = frame.width % 2 == 0 and frame.height % 2 == 0  # or PyAV makes no array of it
+        if frame.format.name == "yuv420p" and frame.color_range != 2 and not frame.rotation and is_even:
             luma = zlib.crc32(np.ascontiguousarray(frame.to_ndarray()[: frame.height, : frame.width]))
         found.append(PlainPicture(time_ns, (frame.width, frame.height), luma))
     return found
