@@ -65,7 +65,8 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     Raises:
         ClipError: it cannot be read, is empty, or names a column twice.
     """
-    lines = read_text(path).splitlines()
+    # Not at every character that Unicode takes for the end of a line: a damaged byte would make two rows of one.
+    lines = read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     head = next((line for line in lines if line.strip()), None)
     if head is None:
         raise ClipError(f"{path} is empty. Write it again, or remove it.")
