@@ -135,10 +135,12 @@ def read_parquet(path: Path, *columns: str, only_these: bool = False, filters: A
             raise ClipError(f"{path} has the column `{twice}` more than once. Keep the one that is meant.", field=twice)
         with path.open("rb") as file:
             table = pq.read_table(file, columns=list(columns) if only_these else None, filters=filters)
-    except (OSError, pa.ArrowException) as error:
+        table.validate(full=True)  # text that is not UTF-8 would end in an error where it is read
+        found = table.column_names
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise ClipError(f"{path} cannot be read as Parquet ({error}). Write it again, or remove it.") from error
     for name in columns:
-        check_column(path, name, table.column_names)
+        check_column(path, name, found)
     return table
 
 

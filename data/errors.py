@@ -29,6 +29,14 @@ def few(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + more
 
 
+MAX_MESSAGE = 4000
+"""Characters: a library's message may repeat a whole damaged file."""
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]} …"
+
+
 class FsdError(Exception):
     """Base of all errors below. The message states what was expected, what was received, and how to fix it.
 
@@ -38,7 +46,7 @@ class FsdError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, camera: str | None = None, field: str | None = None) -> None:
-        super().__init__(printable(message))
+        super().__init__(printable(_cut(message)))
         self.camera, self.field = camera, field
 
 

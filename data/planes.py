@@ -9,9 +9,35 @@ import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.camera_health.sampler import BLACK_LUMA, sample_of
+from fsd.data.errors import ClipError
 from fsd.data.frames import Frame
 
+MAX_PICTURE_PX = 8192 * 8192
+"""Larger pictures are refused from the header: one would take over 100 MB, and no camera in a car makes them."""
+
+LEAST_SIDE_PX = 16
+"""No lens can be described for narrower pictures, and no camera makes them: the header is damaged."""
+
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+
+
+def limit_decoder(context: av.VideoCodecContext) -> None:
+    """One thread, and no memory for a picture that a damaged header makes huge: it is then one that is damaged."""
+    context.thread_type, context.thread_count = "SLICE", 1
+    context.options = {"max_pixels": str(MAX_PICTURE_PX)}
+
+
+def check_size(source: object, width_px: int, height_px: int) -> None:
+    """Refuse pictures that no camera makes.
+
+    Raises:
+        ClipError: they are too small or too large; the message begins with `source`.
+    """
+    if min(width_px, height_px) < LEAST_SIDE_PX or width_px * height_px > MAX_PICTURE_PX:
+        raise ClipError(
+            f"{source} states {width_px}x{height_px} pixels; pictures from {LEAST_SIDE_PX} pixels a side up to "
+            f"{MAX_PICTURE_PX // 10**6} million pixels are read. The header is damaged, or the pictures must be scaled."
+        )
 
 
 def frame_of(

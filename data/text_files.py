@@ -65,7 +65,8 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     Raises:
         ClipError: it cannot be read, is empty, or names a column twice.
     """
-    lines = read_text(path).splitlines()
+    # Not at every character that Unicode takes for the end of a line: a damaged byte would make two rows of one.
+    lines = read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     head = next((line for line in lines if line.strip()), None)
     if head is None:
         raise ClipError(f"{path} is empty. Write it again, or remove it.")
@@ -74,6 +75,8 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
         rows = [row for row in csv.reader(lines, delimiter=delimiter) if any(cell.strip() for cell in row)]
     except csv.Error as cause:
         raise ClipError(f"{path} cannot be read as CSV ({cause}). Write it again, or remove it.") from cause
+    if not rows:
+        raise ClipError(f"{path} has no names of columns, only separators. Write it again, or remove it.")
     header = [name.strip() for name in rows[0]]
     twice = next((name for place, name in enumerate(header) if name and name in header[:place]), None)
     if twice is not None:

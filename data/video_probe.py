@@ -16,16 +16,13 @@ import numpy as np
 from fsd.data.cadence import Cadence, measure_cadence
 from fsd.data.clock import floor_ns
 from fsd.data.errors import ClipError
-from fsd.data.planes import upright_size_px
+from fsd.data.planes import check_size, limit_decoder, upright_size_px
 from fsd.data.tesla_encryption import ADVICE, is_encrypted
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".ivf"}
     | {".h264", ".264", ".avc", ".hevc", ".h265", ".265", ".mjpeg", ".mjpg", ".obu"}
 )
-
-MAX_PICTURE_PX = 8192 * 8192
-"""Larger pictures are refused from the header: one would take over 100 MB, and no camera in a car makes them."""
 
 _NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: raw streams, whose demuxer invents times or has none
 _FIRST_PICTURE_PACKETS = 300
@@ -116,15 +113,11 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
                 f"{path} is coded with a codec that has no decoder here (or its header is damaged). Convert it with "
                 f"`ffmpeg -i {path.name} -c:v libx264 out.mp4` where it plays, or remove it to run without this camera."
             )
-        if stream.width * stream.height > MAX_PICTURE_PX:
-            raise ClipError(
-                f"{path} states {stream.width}x{stream.height} pixels; pictures of up to {MAX_PICTURE_PX // 10**6} "
-                "million pixels are read. The header is damaged, or the video must be scaled down first."
-            )
+        if stream.width or stream.height:  # raw streams state none here
+            check_size(path, stream.width, stream.height)
         # One codec thread per worker thread: automatic threading costs 10-25% more CPU, and frame threading delays
         # every picture by one frame per thread.
-        stream.thread_type = "SLICE"
-        stream.codec_context.thread_count = 1
+        limit_decoder(stream.codec_context)
         yield container, stream
 
 
@@ -146,6 +139,7 @@ def probe(path: Path, decodes: bool = True) -> VideoInfo:
             picture = _first_picture(path, packets, stream)
             _check_progressive(path, picture)
             width_px, height_px = upright_size_px(picture)
+            check_size(path, width_px, height_px)
         return VideoInfo(
             path=path,
             codec=stream.codec_context.name,

@@ -49,16 +49,18 @@ def load_checkpoint(path: Path, network: nn.Module, average: nn.Module, optimise
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER_KEY])
+            step = json.loads((file.metadata() or {})[HEADER_KEY])["step"]
+        if type(step) is not int or step < 0:
+            raise ValueError(f"its step is {step!r}, which is no number of steps.")
         tensors = load_file(path)
         for prefix, module in (("network", network), ("average", average)):
             part = {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
             module.load_state_dict(part)
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
         raise ModelError(
-            f"The checkpoint {path} cannot be used: {str(error).splitlines()[0]} Delete it to train from the start."
+            f"The checkpoint {path} cannot be used: {reason} Delete it to train from the start."
         ) from error
-    step = int(header["step"])
     for name, parameter in network.named_parameters():
         state = {part: tensors[f"{part}.{name}"] for part in OPTIMISER_STATE if f"{part}.{name}" in tensors}
         if state:

@@ -42,7 +42,7 @@ _PROVIDER_OPTIONS: dict[str, Callable[[int], dict[str, str]]] = {
 }
 """Device -> options for a number of threads, where the session's own options do not reach the provider."""
 
-_LOAD_ERRORS = (
+SESSION_ERRORS = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -51,8 +51,12 @@ _LOAD_ERRORS = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
     RuntimeError,
+    UnicodeDecodeError,
 )
-"""What ONNX Runtime raises for a file that it cannot load; these classes share no base but Exception."""
+"""What ONNX Runtime raises for a file that it cannot load or run; these classes share no base but Exception.
+
+UnicodeDecodeError: a message of ONNX Runtime that repeats bytes of the file.
+"""
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -115,7 +119,7 @@ def open_session(
             providers=[provider],
             provider_options=[provider_options],
         )
-    except _LOAD_ERRORS as error:
+    except SESSION_ERRORS as error:
         raise _load_error(origin, error) from error
     if device != "cpu":
         session.disable_fallback()

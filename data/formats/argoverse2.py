@@ -22,7 +22,7 @@ from fsd.data.ego import EgoTrack, yaw_rad_of
 from fsd.data.errors import ClipError, ClockError, RigError
 from fsd.data.formats.make_clip import make_clip
 from fsd.data.formats.pose_track import ego_track_of_poses
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.image_stream import ImageStream, image_stream, images_in
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Camera, Pinhole, Pose, Rig
@@ -48,6 +48,7 @@ class Argoverse2:
         logs = tuple(sorted(each for each in path.iterdir() if _is_log(each)))
         return Match(f"{len(logs)} Argoverse 2 logs", logs) if logs else None
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open a log.
 

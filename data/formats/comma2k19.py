@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from fsd.data.ego import EgoTrack
 from fsd.data.errors import ClipError, ClockError
 from fsd.data.formats.derived_motion import backward_rate, enu_from_ecef, newest_values
 from fsd.data.formats.make_clip import make_clip
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.formats.segments import RATE_HZ, SEGMENT_NS, known_hfov_deg, segment_stream
 from fsd.data.physical_limits import MAX_POSITION_M, MAX_SPEED_MPS
 from fsd.data.recording_options import CameraOptions
@@ -58,6 +59,7 @@ class Comma2k19:
         routes = [route for route in routes if _segments(route)]
         return Match(f"{len(routes)} routes of comma2k19", tuple(routes)) if routes else None
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open one route, or one segment.
 
@@ -160,8 +162,9 @@ def _array(path: Path, columns: int) -> np.ndarray | None:
     if not path.is_file():
         return None
     try:
-        values = np.asarray(np.load(path, allow_pickle=False), np.float64)
-    except (OSError, ValueError, EOFError) as error:
+        # Mapped, so that a damaged header cannot ask for more memory than the file has.
+        values = np.array(np.load(path, mmap_mode="r", allow_pickle=False), np.float64)
+    except (OSError, ValueError, TypeError, OverflowError, EOFError, SyntaxError, TokenError) as error:
         raise ClipError(f"{path} cannot be read as a NumPy array ({error}). Copy it again, or remove it.") from error
     if values.size != len(values) * columns if values.ndim else True:
         raise ClipError(

@@ -24,6 +24,9 @@ ROW_NS = 100_000_000
 HOLD_NS = 3 * SECOND_NS
 """The last fix is held this long; then speed and yaw rate are unknown."""
 
+LONG_GAP_NS = 60 * SECOND_NS
+"""After a longer gap between fixes the track begins anew, without rows over all of the gap."""
+
 STANDING_MPS = 1.0
 """Below this, GPS courses are noise: the heading is kept."""
 
@@ -157,7 +160,7 @@ def ego_track(fixes: GpsFixes, clip_minus_unix: int) -> EgoTrack:
     yaw_rate_rps = np.concatenate([[0.0], np.diff(yaw_rad) / dt_s])
     yaw_rate_rps[np.abs(yaw_rate_rps) > _MAX_YAW_RATE_RPS] = 0.0  # the course jumps when the car starts to move
 
-    rows_ns = np.union1d(np.arange(fix_ns[0], fix_ns[-1] + 1, ROW_NS), fix_ns)
+    rows_ns = np.union1d(_grid_ns(fix_ns), fix_ns)
     last = np.searchsorted(fix_ns, rows_ns, side="right") - 1
     is_known = rows_ns - fix_ns[last] <= HOLD_NS
     at_s, fix_s = (rows_ns - fix_ns[0]) * 1e-9, (fix_ns - fix_ns[0]) * 1e-9
@@ -169,6 +172,20 @@ def ego_track(fixes: GpsFixes, clip_minus_unix: int) -> EgoTrack:
         y_m=np.interp(at_s, fix_s, y_m),
         yaw_rad=np.mod(np.interp(at_s, fix_s, yaw_rad) + np.pi, 2 * np.pi) - np.pi,
     )
+
+
+def _grid_ns(fix_ns: np.ndarray) -> np.ndarray:
+    """Times every `ROW_NS` from the first fix on; none in a long gap, once the speed is unknown there.
+
+    A single fix with a wrong date would otherwise ask for rows over months.
+    """
+    ends = np.flatnonzero(np.diff(fix_ns) > LONG_GAP_NS)
+    pieces = []
+    for first, last in zip([0, *(ends + 1)], [*ends, len(fix_ns) - 1], strict=True):
+        end_ns = fix_ns[last] if last == len(fix_ns) - 1 else fix_ns[last] + HOLD_NS + ROW_NS
+        start, stop = -((fix_ns[0] - fix_ns[first]) // ROW_NS), (end_ns - fix_ns[0]) // ROW_NS
+        pieces.append(fix_ns[0] + np.arange(start, stop + 1) * ROW_NS)
+    return np.concatenate(pieces)
 
 
 def _headings(fixes: GpsFixes, x_m: np.ndarray, y_m: np.ndarray, speed_mps: np.ndarray) -> np.ndarray:

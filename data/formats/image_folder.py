@@ -165,6 +165,9 @@ def _by_table(
     absent = sum(image.name not in by_name for image in found)
     if absent:
         notes.append(f"{name}: {absent} images listed in {table.path.name} are missing.")
+    repeated = len(found) - len(set(found))
+    if repeated:
+        notes.append(f"{name}: {repeated} rows of {table.path.name} name an image that another row names too.")
     timestamp_ns = table.timestamp_ns[rows]
     check_rising(table.path, "timestamp_ns", timestamp_ns)
     return found, timestamp_ns

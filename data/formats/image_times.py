@@ -58,7 +58,8 @@ def read_time_table(path: Path) -> TimeTable:
     """
     rows = _rows(path)
     time_column, name_column, unit = 0, 1, None
-    if rows and _number(rows[0][0]) is None:
+    has_header = bool(rows) and _number(rows[0][0]) is None
+    if has_header:
         time_column, name_column, unit = _columns(path, rows.pop(0))
     if not rows:
         raise ClockError(f"{path} has no rows. Write one time per image, or remove the file.")
@@ -85,6 +86,11 @@ def read_time_table(path: Path) -> TimeTable:
     if far is not None:
         raise ClockError(f"{path}: {far} {unit} is no time (it is after 2116). Correct it.", field="timestamp_ns")
     timestamp_ns = _nanoseconds(values, unit)
+    short = next((row for row in rows if len(row) <= name_column), None) if has_header else None
+    if short is not None:
+        raise ClockError(
+            f"{path}: {' '.join(short)!r} has no file name, but others may. Correct the row.", field="filename"
+        )
     has_names = 0 <= name_column < min(len(row) for row in rows)
     names = tuple(row[name_column] for row in rows) if has_names else None
     return TimeTable(path, timestamp_ns, names, note)

@@ -22,7 +22,7 @@ from fsd.data.ego import EgoTrack
 from fsd.data.errors import ClipError, ClockError
 from fsd.data.formats.kitti_calibration import KittiCalibration, find_calibration
 from fsd.data.formats.make_clip import make_clip
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.image_stream import ImageStream, image_stream, images_in
 from fsd.data.physical_limits import MAX_SPEED_MPS, MAX_YAW_RATE_RPS
 from fsd.data.recording_options import CameraOptions
@@ -58,6 +58,7 @@ class KittiRaw:
         drives = tuple(sorted(each for each in path.iterdir() if _is_drive(each)))
         return Match(f"{len(drives)} KITTI raw drives", drives) if drives else None
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open a drive.
 

@@ -22,7 +22,7 @@ from fsd.data.errors import ClipError
 from fsd.data.formats.derived_motion import backward_rate
 from fsd.data.formats.fragment import split_fragment, with_fragment
 from fsd.data.formats.make_clip import make_clip
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.physical_limits import MAX_SPEED_MPS
 from fsd.data.recording_options import CameraOptions
 from fsd.data.text_files import read_json
@@ -111,6 +111,7 @@ class LeRobot:
             tuple(with_fragment(folder, f"episode-{episode}") for episode in episodes),
         )
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open one episode.
 
@@ -147,13 +148,15 @@ def _load(folder: Path) -> _Dataset:
     try:
         rate_hz = Fraction(info["fps"]).limit_denominator(100_000)
         dataset = _Dataset(folder, rate_hz, info["data_path"], info["video_path"], info["features"])
+        for template in (dataset.data_path, dataset.video_path):
+            template.format(video_key="", chunk_index=0, file_index=0)
         if rate_hz <= 0 or not dataset.cameras:
             keys = ", ".join(key for key, each in dataset.features.items() if each.get("dtype") == "video") or "none"
             raise ClipError(
                 f"{path}: no camera of a car is known among its videos ({keys}). Name a video by hand: "
                 "`--cameras front_main=videos/…/file-000.mp4`."
             )
-    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ClipError(f"{path}: {error!r} is missing or wrong. Download it again.") from error
     return dataset
 

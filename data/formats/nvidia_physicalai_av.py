@@ -27,7 +27,7 @@ from fsd.data.errors import ClipError, ClockError, RigError
 from fsd.data.formats.derived_motion import backward_rate
 from fsd.data.formats.fragment import split_fragment, with_fragment
 from fsd.data.formats.make_clip import make_clip
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.frames import CAMERAS
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Camera, FTheta, Pose, Rig, VehicleSpec
@@ -64,6 +64,7 @@ class NvidiaPhysicalAiAv:
             return Match(f"{len(clips)} clip{'s' * (len(clips) > 1)} of NVIDIA PhysicalAI-AV", recordings)
         return Match("packed chunks of NVIDIA PhysicalAI-AV", (path,)) if _packed(folder) else None
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open one clip.
 

@@ -1,7 +1,10 @@
 """An ego track of a series of poses: speed and yaw rate by differences that use no later pose."""
 
+from pathlib import Path
+
 import numpy as np
 
+from fsd.data.clock import check_times
 from fsd.data.ego import STALE_NS, EgoTrack, count_wrong_rows, is_possible_pose
 
 BASE_NS = 100_000_000
@@ -24,12 +27,14 @@ def ego_track_of_poses(
 
     Raises:
         ClipError: no row is a pose.
+        ClockError: a time is none in nanoseconds.
     """
     is_known = is_possible_pose(x_m, y_m, yaw_rad)
     count_wrong_rows(~is_known, source, notes)
     timestamp_ns, x_m, y_m, yaw_rad = (np.asarray(each)[is_known] for each in (timestamp_ns, x_m, y_m, yaw_rad))
     times_ns, rows = np.unique(np.asarray(timestamp_ns, np.int64), return_index=True)
     x_m, y_m, yaw_rad = (np.asarray(column, np.float64)[rows] for column in (x_m, y_m, yaw_rad))
+    check_times(Path(source), "times of poses", times_ns)
     before = np.maximum(np.searchsorted(times_ns, times_ns - BASE_NS, side="right") - 1, 0)
     step_ns = times_ns - times_ns[before]
     step_s = np.where((step_ns >= BASE_NS // 2) & (step_ns <= STALE_NS), step_ns * 1e-9, np.nan)

@@ -6,9 +6,12 @@ A line is reused only for the same driver, model, scenario, seed and settings.
 import hashlib
 import json
 import os
-from dataclasses import asdict, fields
+from contextlib import suppress
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import msgspec
 
 from fsd.data.errors import OutputError
 from fsd.data.files import writing_to
@@ -35,11 +38,15 @@ class DriveJournal:
         self.path = path
         self._keys = {driver: _digest(of_driver) for driver, of_driver in settings.items()}
         self.done: dict[Job, RouteScore] = {}
-        names = {field.name for field in fields(RouteScore)}
         for row in self._rows():
-            job = (row["driver"], row["scenario"], row["seed"])
-            if row["settings"] == self._keys.get(row["driver"]):
-                self.done[job] = RouteScore(**{name: value for name, value in row.items() if name in names})
+            with suppress(msgspec.ValidationError, AttributeError, KeyError, TypeError):
+                # What a damaged line does not state is driven again.
+                job = msgspec.convert((row["driver"], row["scenario"], row["seed"]), Job)
+                score = msgspec.convert(row, RouteScore)
+                is_score = all(0 <= share <= 1 for share in (score.driving_score, score.pdms))
+                is_score &= not any(each != each for each in astuple(score))  # no NaN
+                if row["settings"] == self._keys.get(job[0]) and is_score:
+                    self.done[job] = score
 
     def append(self, job: Job, score: RouteScore) -> None:
         """Add a finished route."""
@@ -58,7 +65,7 @@ class DriveJournal:
         for line in read_text(self.path, OutputError).splitlines():
             try:
                 rows.append(json.loads(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # a line that was cut off when a run stopped
         return rows
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
+from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS, Frame, FrameSet
 from fsd.data.planes import picture_of
 from fsd.networks.contract import TensorSpec, output_shapes
-from fsd.networks.onnx_session import open_session, session_signature
+from fsd.networks.onnx_session import SESSION_ERRORS, open_session, session_signature
 from fsd.runtime.engine import SessionFactory, write_stop_plan
 from fsd.runtime.hash_chain import HashChain
 from fsd.runtime.health import health_flags
@@ -162,8 +163,16 @@ class AdapterPlanner:
             target[...] = np.array(choice.values.get(command, choice.values["none"])).reshape(target.shape)
 
     def _run(self) -> dict[str, np.ndarray]:
-        """Outputs by name."""
-        return dict(zip(self._wanted, self._session.run(self._wanted, self._inputs), strict=True))
+        """Outputs by name.
+
+        Raises:
+            ModelError: an operator fails, such as one whose inputs do not fit each other.
+        """
+        try:
+            return dict(zip(self._wanted, self._session.run(self._wanted, self._inputs), strict=True))
+        except SESSION_ERRORS as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise ModelError(f"{self.model} cannot be run: {reason} Export or copy it again.") from error
 
     def _carry_state(self, raw: dict[str, np.ndarray]) -> None:
         """Make the recurrent outputs inputs."""

@@ -66,3 +66,7 @@ def test_every_reader_of_json_raises_its_own_error(tmp_path: Path, content: byte
 def test_json_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert read_json(tmp_path / "a.json") == {"a": 1}
+
+
+def test_a_message_that_repeats_a_whole_file_is_cut() -> None:
+    assert len(str(ClipError("x" * 10_000_000))) < 5000

@@ -18,7 +18,7 @@ from fsd.data.formats.mcap_file.mcap_motion import recorded_motion
 from fsd.data.formats.mcap_file.mcap_rig import Source, attached_rig, calibrated_rig
 from fsd.data.formats.mcap_file.mcap_stream import open_stream
 from fsd.data.formats.mcap_file.topic_names import camera_of_topic
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.recording_options import CameraOptions
 from fsd.data.video_probe import VIDEO_SUFFIXES
 from fsd.data.wall_clock import WallClock
@@ -48,6 +48,7 @@ class McapFile:
             return Match("a ROS bag that is no MCAP file", (path,))
         return None
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Read indexes and one picture of every camera.
 

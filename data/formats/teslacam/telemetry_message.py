@@ -24,6 +24,7 @@ _SEI_TYPES = {"h264": (1, lambda first: first & 0x1F == 6), "hevc": (2, lambda f
 """Codec -> (bytes of the NAL unit header, whether its first byte says that this is a (prefix) SEI)."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MAX_FIELD = 2**29 - 1  # protobuf's largest number of a field
 _NAN = float("nan")
 
 
@@ -134,7 +135,7 @@ def _fields(payload: bytes) -> Iterator[tuple[int, int, Any]]:
             else:  # groups are not part of proto3
                 raise _DamagedError
             value, at = payload[at : at + length], at + length
-        if number == 0 or at > len(payload):
+        if not 0 < number <= _MAX_FIELD or at > len(payload):
             raise _DamagedError
         yield number, wire_type, value
 

@@ -29,6 +29,7 @@ from PIL import Image
 
 from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
+from fsd.data.formats.mcap_file.mcap_index import MAGIC, _opened
 from fsd.data.formats.mcap_file.topic_names import camera_of_topic
 from fsd.data.open_clip import detect, open_clip, recordings_in
 from fsd.data.rig import Fisheye, Pinhole
@@ -565,3 +566,21 @@ def test_a_folder_of_mcap_files_is_several_recordings(tools: Any, tmp_path: Path
     assert recordings_in([tmp_path]) == paths
     (tmp_path / "overlay.mp4").write_bytes(b"x")  # a result folder of a replay is no recording
     assert detect(tmp_path)[0].name == "folder"
+
+
+def test_a_length_beyond_the_end_takes_no_more_memory_than_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.mcap").write_bytes(b"0123456789")
+    with _opened(tmp_path / "a.mcap") as file:
+        file.seek(4)
+        assert file.read(2**62) == b"456789"
+        assert file.read(2**62) == b""
+
+
+def test_a_damaged_record_is_counted_and_the_rest_is_used(tools: Any, tmp_path: Path) -> None:
+    path = images(tmp_path / "a.mcap", tools, ["/front/image"], ticks=2)
+    data = bytearray(path.read_bytes())
+    data[len(MAGIC) + 9 + 4] = 0xFF  # the profile's name in the header: not UTF-8
+    path.write_bytes(data[:-8])  # without its end the file is read through
+    clip = open_clip(path)
+    assert shown(tools, clip)[0] == [0, 1]
+    assert any("1 records are damaged" in note for note in clip.notes)
