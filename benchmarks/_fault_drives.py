@@ -1,4 +1,4 @@
-"""Drive or replay one case: a fault of a camera from a moment on, with the network and the camera monitor of this program.
+"""Drive or replay one case: a fault of a camera from a moment on, with the network and the camera monitor.
 
 What is named is read where a user reads it, from the health of the plans.
 """
@@ -40,7 +40,7 @@ RIGHT_NAMES: dict[str, frozenset[str]] = {
     "dirt": frozenset({"obstructed"}),
     "exposure_hunting": frozenset({"exposure"}),
 }
-"""Fault -> names in `health` that tell a user what is wrong. A live camera that ended cannot be told from a lost one."""
+"""Fault -> names in `health` that tell what is wrong. A live camera that ended cannot be told from a lost one."""
 
 FIRST_SECOND_TICKS = SECOND
 LATE_TICKS = SECOND
@@ -48,9 +48,6 @@ LATE_TICKS = SECOND
 
 SPARE_TICKS = 15 * SECOND
 """A drive that takes this much longer than the expert's is ended, and scored as far as it came."""
-
-REPLAY_TICKS = 6 * SECOND
-"""Plans of this long after the moment are scored; the clip holds the horizon of the last as well."""
 
 WIDTH_PX, HEIGHT_PX = 320, 240
 
@@ -160,13 +157,15 @@ class DriveSettings:
     Attributes:
         model: ONNX file; None is the packaged one.
         draw_every_ticks: of the simulated cameras.
-        longest_ticks: after the moment; None: to the end of the route.
+        longest_ticks: of a drive after the moment; None: to the end of the route.
+        replay_ticks: plans of this long after the moment are scored; the clip holds the horizon of the last as well.
         clips: folder of the clips that are replayed.
     """
 
     model: Path | None
     draw_every_ticks: int
     longest_ticks: int | None
+    replay_ticks: int
     clips: Path
 
 
@@ -227,7 +226,9 @@ class CaseRunner:
             case.injector(moment.takeover_tick),
         )
         times_ns, plans = [], []
-        with FrameSource(clip, workers=1, max_ticks=LEAD_TICKS + REPLAY_TICKS, mask_cameras=False) as source:
+        with FrameSource(
+            clip, workers=1, max_ticks=LEAD_TICKS + self._settings.replay_ticks, mask_cameras=False
+        ) as source:
             for frame_set in source:
                 ego = clip.ego.sample_at(frame_set.timestamp_ns)
                 command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else "none"
@@ -245,12 +246,12 @@ class CaseRunner:
 
     def clip(self, moment: Moment) -> Path:
         """The recorded drive of the expert around a moment; made at its first use."""
-        folder = self._settings.clips / f"{moment.name}-{moment.seed}"
+        folder = self._settings.clips / f"{moment.name}-{moment.seed}-{self._settings.replay_ticks}"
         if not folder.exists():
             unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
             config = RecordConfig(
                 out=unfinished,
-                seconds=(LEAD_TICKS + REPLAY_TICKS) * TICK_S + HORIZONS_S[-1] + 1.0,
+                seconds=(LEAD_TICKS + self._settings.replay_ticks) * TICK_S + HORIZONS_S[-1] + 1.0,
                 seed=moment.seed,
                 width_px=WIDTH_PX,
                 height_px=HEIGHT_PX,
