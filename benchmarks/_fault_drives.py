@@ -183,7 +183,7 @@ class CaseRunner:
     def run(self, case: Case) -> dict[str, dict[str, Any]]:
         """The outcome with masking, and the one without it.
 
-        Where masking never acted, the second is the first: both drives are the same to the bit, which a test holds.
+        Where masking never acted, the second is the first: the network got the same frame sets in both.
         """
         run = self.drive if case.how == "drive" else self.replay
         masked = run(case, True)
