@@ -8,7 +8,7 @@ goes on where it stopped.
 
     python benchmarks/faults.py --recordings DIR      # 17 faults x 3 cameras x 4 moments; about an hour on two cores
     python benchmarks/faults.py --quick               # under a minute; too few drives to mean anything
-    python benchmarks/faults.py --fuzz 600 --kills    # the fuzz and `kill_anywhere.py` as well
+    python benchmarks/faults.py --fuzz 600 --kills 50    # the fuzz and `kill_anywhere.py` as well
 """
 
 import argparse
@@ -44,7 +44,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main() -> None:
     """Run the cases that are missing, print the tables and the figures."""
-    options = _options()
+    options = parse(sys.argv[1:])
     settings = DriveSettings(
         model=options.model,
         draw_every_ticks=options.draw_every,
@@ -216,7 +216,8 @@ def _format(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def _options() -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of the command line; `--quick` sets most of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", nargs="+", choices=KINDS, default=KINDS, metavar="FAULT", help=", ".join(KINDS))
     parser.add_argument("--cameras", nargs="+", default=CAMERAS, metavar="CAMERA", help="(default: %(default)s)")
@@ -236,7 +237,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path("out/faults"), help="folder for what is finished (default: %(default)s)"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.quick:
         options.faults, options.cameras = ("frozen", "noise"), ("front_main", "rear")
         options.moments, options.routes, options.draw_every, options.clean_minutes = ("cross_traffic",), 1, 2, 0.0

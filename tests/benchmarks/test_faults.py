@@ -1,5 +1,7 @@
 """The fault benchmark: how it reads names, what it compares, and that it goes on after a kill."""
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from _fault_drives import CLEAN, PLACEBO, Case, DriveSettings, Outcome, named_ca
 from _fault_jobs import JobJournal, settings_digest
 from _fault_moments import LEAD_TICKS, Moment, find_moment
 from _fault_table import Result, Results, fault_table, figures, goal_lines
+from faults import parse
 
 HERE = Moment("turn", "S4", 100_001, tick=238, end_tick=614)
 THERE = Moment("pedestrian", "S7", 100_017, tick=621, end_tick=1100)
@@ -128,3 +131,12 @@ def test_other_settings_or_models_make_other_results(tmp_path: Path) -> None:
 def test_a_moment_comes_after_the_lead_and_before_the_end_of_a_route_that_the_expert_completes() -> None:
     assert find_moment("turn", "S4", HERE.seed) == HERE
     assert HERE.takeover_tick >= 0
+
+
+def test_the_commands_that_the_documentation_prints_are_understood() -> None:
+    root = Path(__file__).resolve().parents[2]
+    text = "".join((root / name).read_text(encoding="utf-8") for name in ("docs/benchmarks.md", "benchmarks/faults.py"))
+    commands = re.findall(r"python benchmarks/faults\.py(.*)", text)
+    assert len(commands) == 4
+    for command in commands:
+        assert parse(shlex.split(command, comments=True)).workers > 0
