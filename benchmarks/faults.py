@@ -13,6 +13,7 @@ goes on where it stopped.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -176,22 +177,14 @@ def _clean_alarms(jobs: Sequence[Job], journal: JobJournal) -> int:
 
 def _other_programs(options: argparse.Namespace, found: dict[str, float | None]) -> dict[str, str]:
     """Add the figures of the fuzz and of `kill_anywhere.py`; returns why those that are missing are."""
-    programs = {
-        ("fuzzed", "silent_wrong"): (
-            options.fuzz
-            and ["-m", "tests.fuzz.run", "--seconds", str(options.fuzz), "--out", str(options.out / "fuzz")],
-            "--fuzz SECONDS was not given",
-        ),
-        ("kills", "rows_lost"): (
-            options.kills and [str(ROOT / "benchmarks" / "kill_anywhere.py"), "--moments", str(options.kills)],
-            "--kills MOMENTS was not given",
-        ),
-    }
+    fuzz = ["-m", "tests.fuzz.run", "--seconds", str(options.fuzz), "--out", str(options.out.absolute() / "fuzz")]
+    kill = [str(ROOT / "benchmarks" / "kill_anywhere.py"), "--kills", str(options.kills)]
     not_measured = {}
-    for names, (command, reason) in programs.items():
-        line: dict[str, Any] = {}
-        if command:
-            line, reason = _last_line(command)
+    for names, option, value, command in (
+        (("fuzzed", "silent_wrong"), "--fuzz", options.fuzz, fuzz),
+        (("kills", "rows_lost"), "--kills", options.kills, kill),
+    ):
+        line, reason = last_line(command) if value else ({}, f"{option} was not given")
         for name in names:
             found[name] = line.get(name)
             if found[name] is None:
@@ -201,14 +194,21 @@ def _other_programs(options: argparse.Namespace, found: dict[str, float | None])
     return not_measured
 
 
-def _last_line(command: Sequence[str]) -> tuple[dict[str, Any], str]:
-    """The figures in the last line of another program, and why there are none."""
-    ran = subprocess.run([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    lines = ran.stdout.strip().splitlines()
+def last_line(command: Sequence[str]) -> tuple[dict[str, float], str]:
+    """The figures in the last line of another Python program, and why one that is not there is missing."""
+    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(ROOT))))
+    ran = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     try:
-        line = json.loads(lines[-1])
+        line = json.loads(ran.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
-        return {}, f"{command[-1] if command[0] != '-m' else command[1]} ended with exit code {ran.returncode}"
+        return {}, f"it printed no figures and ended with exit code {ran.returncode}"
     return line.get("figures", line), "not among its figures"
 
 
@@ -231,7 +231,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--clean-minutes", type=float, default=10.0, help="of fault-free drives of the expert (default: %(default)s)"
     )
     parser.add_argument("--fuzz", type=float, default=0, metavar="SECONDS", help="run the fuzz for this long as well")
-    parser.add_argument("--kills", type=int, default=0, metavar="MOMENTS", help="run kill_anywhere.py as well")
+    parser.add_argument("--kills", type=int, default=0, metavar="COUNT", help="run kill_anywhere.py as well")
     parser.add_argument("--quick", action="store_true", help="two faults, two cameras, one moment, 2 s each")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument(

@@ -9,7 +9,7 @@ from _fault_drives import CLEAN, PLACEBO, Case, DriveSettings, Outcome, named_ca
 from _fault_jobs import JobJournal, settings_digest
 from _fault_moments import LEAD_TICKS, Moment, find_moment
 from _fault_table import Result, Results, fault_table, figures, goal_lines
-from faults import parse
+from faults import last_line, parse
 
 HERE = Moment("turn", "S4", 100_001, tick=238, end_tick=614)
 THERE = Moment("pedestrian", "S7", 100_017, tick=621, end_tick=1100)
@@ -140,3 +140,17 @@ def test_the_commands_that_the_documentation_prints_are_understood() -> None:
     assert len(commands) == 4
     for command in commands:
         assert parse(shlex.split(command, comments=True)).workers > 0
+
+
+@pytest.mark.parametrize(
+    ("program", "figures_of_it", "reason"),
+    [
+        ("""print('note'); print('{"figures": {"kills": 3}, "samples": 1}')""", {"kills": 3}, "not among its figures"),
+        ("""print('{"fuzzed": 9, "hangs": 1}')""", {"fuzzed": 9, "hangs": 1}, "not among its figures"),
+        ("raise SystemExit(3)", {}, "it printed no figures and ended with exit code 3"),
+    ],
+)
+def test_figures_of_other_programs_come_from_their_last_line(
+    program: str, figures_of_it: dict[str, float], reason: str
+) -> None:
+    assert last_line(["-S", "-c", program]) == (figures_of_it, reason)
