@@ -35,8 +35,8 @@ def noise(pixels: Pixels, seed: int, time_s: float) -> Pixels:
 def black(pixels: Pixels, seed: int, time_s: float) -> Pixels:
     """No light: black with the noise of a sensor."""
     rng = np.random.default_rng([seed, round(time_s * 1e6)])
-    luma, *chroma = pixels
-    return rng.integers(BLACK, BLACK + 3, luma.shape, np.uint8), *(np.full_like(plane, NEUTRAL) for plane in chroma)
+    luma = rng.integers(BLACK, BLACK + 3, pixels[0].shape, np.uint8)
+    return luma, np.full_like(pixels[1], NEUTRAL), np.full_like(pixels[2], NEUTRAL)
 
 
 def corrupt(pixels: Pixels, seed: int, time_s: float) -> Pixels:
