@@ -23,13 +23,14 @@ class Result:
 
 
 class Results:
-    """All results, with the fault-free one of every moment to compare with."""
+    """All results, with the fault-free one of every moment to compare with; those that lack it are left out."""
 
     def __init__(self, results: Iterable[Result]) -> None:
         everything = list(results)
         self.clean = {(each.case.how, each.case.moment): each for each in everything if each.case.fault == CLEAN}
-        self.placebo = [each for each in everything if each.case.fault == PLACEBO]
-        self.faulty = [each for each in everything if each.case.fault not in (CLEAN, PLACEBO)]
+        compared = [each for each in everything if (each.case.how, each.case.moment) in self.clean]
+        self.placebo = [each for each in compared if each.case.fault == PLACEBO]
+        self.faulty = [each for each in compared if each.case.fault not in (CLEAN, PLACEBO)]
 
     def of(self, how: str, fault: str | None = None, camera: str | None = None) -> list[Result]:
         """The results with a fault of one kind and camera; None: any."""

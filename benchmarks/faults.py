@@ -17,7 +17,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,12 @@ def main() -> None:
         draw_every_ticks=options.draw_every,
         longest_ticks=2 * SECOND if options.quick else None,
         replay_ticks=(2 if options.quick else 6) * SECOND,
-        clips=options.out / "clips",
+        clips=options.out,
     )
+    digest = settings_digest(settings)
+    settings = replace(settings, clips=options.out / f"clips-{digest}")  # other code draws other pictures
     places = [moment for name in options.moments for moment in moments(name, options.routes)]
-    journal = JobJournal(options.out / "cases.jsonl", settings_digest(settings))
+    journal = JobJournal(options.out / "cases.jsonl", digest)
     failures = Failures()
     clips = [ClipJob(moment) for moment in places] if "replay" in options.how else []
     _run("clips", clips, settings, options.workers, journal, failures)
@@ -84,12 +86,10 @@ class Failures:
 
     tracebacks: int = 0
     hangs: int = 0
-    keys: list[str] = field(default_factory=list)
 
     def add(self, job: Job, result: dict[str, Any]) -> None:
         self.hangs += result["hang"]
         self.tracebacks += not result["hang"]
-        self.keys.append(job.key)
         print(f"{job.key}\n{result['error']}", file=sys.stderr)
 
 
@@ -136,14 +136,11 @@ def _result(case: Case, row: dict[str, Any]) -> Result:
 def _print_tables(results: Results, places: Sequence[Moment]) -> None:
     print("moment".ljust(16) + "route".ljust(12) + "at tick".rjust(8) + "fault-free score".rjust(18) + "ADE m".rjust(8))
     for moment in places:
-        drive, replay = results.clean.get(("drive", moment)), results.clean.get(("replay", moment))
+        drive, replayed = results.clean.get(("drive", moment)), results.clean.get(("replay", moment))
         line = moment.name.ljust(16) + f"{moment.scenario} {moment.seed}".ljust(12) + str(moment.tick).rjust(8)
         line += _format(drive.masked.score if drive else None).rjust(18)
-        print(
-            line
-            + _format(replay.masked.ade_m if replay else None).rjust(8)
-            + f"  {drive.masked.finish if drive else ''}"
-        )
+        line += _format(replayed.masked.ade_m if replayed else None).rjust(8)
+        print(f"{line}  {drive.masked.finish if drive else ''}")
     print(f"\n{fault_table(results)}\n\n{camera_table(results)}\n")
     print("\n".join(goal_lines(results)))
     alarms = false_alarm_lines(results)
