@@ -98,8 +98,8 @@ def test_clock_faults_separate_pictures_from_their_times() -> None:
     jumped, offset = faulty("clock_jump", sets)[-1], faulty("clock_offset", sets)[-1]
     assert same_picture(jumped, sets[-1])
     assert (jumped.age_ns[LEFT], jumped.is_valid[LEFT]) == (5_000_000_000, False)
-    # 150 ms are 5.4 ticks: the newest picture that is old enough was taken 6 ticks ago.
-    assert same_picture(offset, sets[-1 - 6])
+    # 300 ms are 10.8 ticks: the newest picture that is old enough was taken 11 ticks ago.
+    assert same_picture(offset, sets[-1 - 11])
     assert (offset.age_ns[LEFT], offset.is_valid[LEFT]) == (0, True)
 
 
