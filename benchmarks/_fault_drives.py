@@ -170,10 +170,14 @@ class DriveSettings:
 
 
 class CaseRunner:
-    """Runs cases one after another, with one renderer and one network with and one without masking."""
+    """Runs cases one after another, with one renderer and one network with and one without masking.
 
-    def __init__(self, settings: DriveSettings) -> None:
-        self._settings = settings
+    Args:
+        settings: of all cases; on_tick: called at every tick.
+    """
+
+    def __init__(self, settings: DriveSettings, on_tick: Callable[[], None]) -> None:
+        self._settings, self._on_tick = settings, on_tick
         self._rig = canonical_rig(WIDTH_PX, HEIGHT_PX)
         self._renderer: Renderer | None = None
         self._drivers: dict[bool, NetworkDriver] = {}
@@ -208,6 +212,7 @@ class CaseRunner:
             outcome.watch(case, after, driver.last.plan.health)
             env.step(*controls)
             recorder.record_tick()
+            self._on_tick()
             outcome.ticks += 1
         score = recorder.score()
         outcome.score, outcome.finish = score.driving_score, score.finish
@@ -236,6 +241,7 @@ class CaseRunner:
                 tick = moment.takeover_tick + frame_set.tick
                 outcome.watch(case, tick - case.begin_tick, result.plan.health)
                 outcome.ticks += 1
+                self._on_tick()
                 if tick >= moment.tick:
                     times_ns.append(frame_set.timestamp_ns)
                     plans.append(result.plan.trajectory)
@@ -259,7 +265,7 @@ class CaseRunner:
                 skip_s=(moment.takeover_tick + 0.5) * TICK_S,
                 quality="fast",
             )
-            record(config)
+            record(config, lambda done, total: self._on_tick())
             unfinished.rename(folder)
         return folder
 

@@ -28,8 +28,8 @@ from fsd.data.standard_rigs import canonical_rig
 from fsd.drive.journal import file_digest
 from fsd.runtime.engine import packaged_model
 
-HANG_S = 600
-"""A job that takes longer counts as a hang and is ended."""
+HANG_S = 300
+"""A job without a tick for this long counts as a hang and is ended. The first tick loads and compiles."""
 
 KNOWN_FAULTS = frozenset({("002b815b", "right_repeater", "black")})
 """Faults that real recordings do have: (recording, camera, name). The first picture of this one is black."""
@@ -77,14 +77,14 @@ _runner: CaseRunner | None = None
 def start_worker(settings: DriveSettings) -> None:
     """Prepare this process for jobs."""
     global _runner
-    _runner = CaseRunner(settings)
+    _runner = CaseRunner(settings, _tick)
 
 
 def work(job: Job) -> dict[str, Any]:
-    """Do one job; an error or a hang is a result too: `error`, with `hang` where it took too long."""
+    """Do one job; an error is a result too: `error` is its text, and `hang` whether it was one."""
     assert _runner is not None
     try:
-        with _limited(HANG_S):
+        with _watched():
             match job:
                 case ClipJob():
                     _runner.clip(job.moment)
@@ -96,29 +96,33 @@ def work(job: Job) -> dict[str, Any]:
                 case Case():
                     return _runner.run(job)
     except Exception as error:
-        return {"error": traceback.format_exc(), "hang": isinstance(error, _TooLongError)}
+        return {"error": traceback.format_exc(), "hang": isinstance(error, _HangError)}
 
 
-class _TooLongError(Exception):
-    """A job took longer than `HANG_S`."""
+class _HangError(Exception):
+    """No tick for `HANG_S`."""
 
 
 @contextmanager
-def _limited(limit_s: int) -> Iterator[None]:
-    """Raise `_TooLongError` after so many seconds, on systems with alarms."""
-    if not hasattr(signal, "SIGALRM"):
-        yield
-        return
+def _watched() -> Iterator[None]:
+    """Raise `_HangError` if `_tick` is not called in time, on systems with alarms."""
 
     def give_up(signum: int, frame: FrameType | None) -> None:
-        raise _TooLongError(f"no result in {limit_s} s")
+        raise _HangError(f"no tick for {HANG_S} s")
 
-    signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(limit_s)
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, give_up)
+    _tick()
     try:
         yield
     finally:
-        signal.alarm(0)
+        if hasattr(signal, "SIGALRM"):
+            signal.alarm(0)
+
+
+def _tick() -> None:
+    if hasattr(signal, "SIGALRM"):
+        signal.alarm(HANG_S)
 
 
 class AlarmCount:
@@ -157,6 +161,7 @@ def _clean_drive(runner: CaseRunner, job: CleanDrive) -> dict[str, Any]:
     while not env.done:
         alarms.add(monitor.step(env.frame_set(), env.ego()))
         env.step(*env.expert_controls())
+        _tick()
     return alarms.as_dict(env.world.tick, time.perf_counter() - start)
 
 
@@ -167,6 +172,7 @@ def _clean_recording(job: CleanRecording) -> dict[str, Any]:
         for frame_set in source:
             alarms.add(frame_set, ignored)
             ticks += 1
+            _tick()
     return alarms.as_dict(ticks, time.perf_counter() - start)
 
 

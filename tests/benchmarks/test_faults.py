@@ -2,10 +2,13 @@
 
 import re
 import shlex
+import time
 from pathlib import Path
+from typing import Any
 
+import _fault_jobs
 import pytest
-from _fault_drives import CLEAN, PLACEBO, Case, DriveSettings, Outcome, named_cameras
+from _fault_drives import CLEAN, PLACEBO, Case, CaseRunner, DriveSettings, Outcome, named_cameras
 from _fault_jobs import JobJournal, settings_digest
 from _fault_moments import LEAD_TICKS, Moment, find_moment
 from _fault_table import Result, Results, fault_table, figures, goal_lines
@@ -154,3 +157,22 @@ def test_figures_of_other_programs_come_from_their_last_line(
     program: str, figures_of_it: dict[str, float], reason: str
 ) -> None:
     assert last_line(["-S", "-c", program]) == (figures_of_it, reason)
+
+
+def test_a_job_without_a_tick_for_long_is_a_hang_and_other_errors_are_tracebacks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Runner(CaseRunner):
+        def run(self, case: Case) -> dict[str, dict[str, Any]]:
+            if case.camera == "rear":
+                raise ValueError("not a hang")
+            time.sleep(30)
+            return {}
+
+    monkeypatch.setattr(_fault_jobs, "HANG_S", 1)
+    monkeypatch.setattr(
+        _fault_jobs, "_runner", Runner(DriveSettings(None, 1, None, 216, tmp_path), on_tick=lambda: None)
+    )
+    results = [_fault_jobs.work(Case("drive", "frozen", camera, HERE)) for camera in ("rear", "front_main")]
+    assert [each["hang"] for each in results] == [False, True]
+    assert "not a hang" in results[0]["error"]
