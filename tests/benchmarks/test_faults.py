@@ -169,7 +169,7 @@ def test_a_job_without_a_tick_for_long_is_a_hang_and_other_errors_are_tracebacks
             time.sleep(30)
             return {}
 
-    monkeypatch.setattr(_fault_jobs, "HANG_S", 1)
+    monkeypatch.setattr(_fault_jobs, "FIRST_TICK_S", 1)
     monkeypatch.setattr(
         _fault_jobs, "_runner", Runner(DriveSettings(None, 1, None, 216, tmp_path), on_tick=lambda: None)
     )
