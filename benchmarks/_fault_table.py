@@ -86,23 +86,21 @@ def fault_table(results: Results) -> str:
     """One line per fault and camera, over all moments.
 
     Named and masked count the moments; `after` is the median number of ticks; `loss` is of driving score and `ADE +m`
-    of plan error, each with masking and without; `<` marks a cell in which masking makes the drive worse.
+    of plan error, each with masking and without. `<` marks where masking makes the drives worse, `<<` the plans of the
+    replays too, `(<)` the replays alone. Names are those of the drives, or of the replays where there are none.
     """
     head = "fault".ljust(18) + "camera".ljust(14)
     lines = [head + "".join(name.rjust(width) for name, width in zip(COLUMNS, WIDTHS, strict=True))]
     for fault, camera in results.cells():
-        cells = (*_named(results.of("drive", fault, camera)), *_costs(results, fault, camera))
+        named = results.of("drive", fault, camera) or results.of("replay", fault, camera)
+        cells = (*_named(named), *_costs(results, fault, camera))
         line = "".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True))
-        lines.append(
-            fault.ljust(18) + camera.ljust(14) + line + ("  <" if _is_masking_worse(results, fault, camera) else "")
-        )
+        lines.append(f"{fault:18}{camera:14}{line}  {_mark(results, fault, camera)}".rstrip())
     return "\n".join(lines)
 
 
 def _named(drives: Sequence[Result]) -> tuple[str, ...]:
     """Names given, how often the right one, after how long; how often masked, after how long."""
-    if not drives:
-        return ("-",) * 5
     case = drives[0].case
     given = sorted({name for each in drives for name in each.masked.names})
     named = [after for each in drives if (after := each.masked.named_after(case.fault)) is not None]
@@ -139,9 +137,15 @@ def masked_after(result: Result) -> int | None:
     return min(ticks, default=None)
 
 
-def _is_masking_worse(results: Results, fault: str, camera: str) -> bool:
-    drives = results.of("drive", fault, camera)
-    return bool(drives) and mean(map(results.loss, drives)) > mean(results.loss(each, False) for each in drives) + 1e-9
+def _mark(results: Results, fault: str, camera: str) -> str:
+    drives, replays = (is_masking_worse(results, how, fault, camera) for how in ("drive", "replay"))
+    return {(True, True): "<<", (True, False): "<", (False, True): "(<)", (False, False): ""}[drives, replays]
+
+
+def is_masking_worse(results: Results, how: str, fault: str, camera: str) -> bool:
+    """Whether the mean loss with masking is larger than without it."""
+    cases = results.of(how, fault, camera)
+    return bool(cases) and mean(map(results.loss, cases)) > mean(results.loss(each, False) for each in cases) + 1e-9
 
 
 def camera_table(results: Results) -> str:
@@ -149,7 +153,8 @@ def camera_table(results: Results) -> str:
     lines = ["camera".ljust(16) + "drives".rjust(8) + "loss (95% interval)".rjust(28) + "unmasked".rjust(28)]
     for camera in dict.fromkeys(camera for _, camera in results.cells()):
         drives = results.of("drive", camera=camera)
-        lines.append(camera.ljust(16) + _intervals(results, drives))
+        if drives:
+            lines.append(camera.ljust(16) + _intervals(results, drives))
     placebo = [each for each in results.placebo if each.case.how == "drive"]
     if placebo:
         lines.append("placebo".ljust(16) + _intervals(results, placebo))
@@ -202,7 +207,10 @@ def figures(results: Results) -> dict[str, float | None]:
         "worst_front_camera_loss_unmasked": worst_loss(results, is_front=True, is_masking=False),
         "worst_placebo_loss": max(placebo, default=None),
         "hits_in_first_second": sum(map(results.new_hit, drives)),
-        "cells_where_masking_is_worse": sum(_is_masking_worse(results, *cell) for cell in results.cells()),
+        "cells_where_masking_is_worse": sum(is_masking_worse(results, "drive", *cell) for cell in results.cells()),
+        "replay_cells_where_masking_is_worse": sum(
+            is_masking_worse(results, "replay", *cell) for cell in results.cells()
+        ),
     }
 
 
@@ -217,5 +225,6 @@ def goal_lines(results: Results) -> list[str]:
             verdict = "met" if worst <= goal else f"missed by {worst - goal:.3f}"
             lines.append(f"worst loss, one fault on a {text}: {worst:+.3f}, goal {goal:g}: {verdict}")
     hits = [each.case.key for each in results.of("drive") if results.new_hit(each)]
-    lines.append("hit in the second after a fault: " + (", ".join(hits) if hits else "never, goal met"))
+    if results.of("drive"):
+        lines.append("hit in the second after a fault: " + (", ".join(hits) if hits else "never, goal met"))
     return lines

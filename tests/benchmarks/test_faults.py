@@ -105,6 +105,20 @@ def test_the_table_has_a_line_per_fault_and_camera_and_marks_masking_that_is_wor
     ]
 
 
+def test_replays_alone_are_named_and_marked_too() -> None:
+    def replay(fault: str, ade_m: float, unmasked_m: float, names: dict[str, int]) -> Result:
+        case = Case("replay", fault, "rear", HERE)
+        return Result(case, Outcome(ade_m=ade_m, names=names), Outcome(ade_m=unmasked_m))
+
+    only = Results([replay(CLEAN, 0.2, 0.2, {}), replay("frozen", 0.6, 0.4, {"frozen": 8})])
+    _, line = fault_table(only).splitlines()
+    assert line.split() == [
+        *("frozen", "rear", "frozen", "1/1", "8", "0/1", "-", "-", "-", "-", "+0.400", "+0.200", "0", "(<)")
+    ]
+    assert figures(only)["replay_cells_where_masking_is_worse"] == 1
+    assert goal_lines(only) == []
+
+
 def test_goals_that_are_missed_say_by_how_much() -> None:
     side, front, hits = goal_lines(results())
     assert side.endswith("missed by 0.030")
