@@ -18,7 +18,7 @@ from fsd.export.export import export
 from fsd.export.metadata import read_metadata
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
-from fsd.networks.weights import save_weights
+from fsd.networks.weights import packaged_weights, save_weights
 from fsd.runtime.engine import Engine
 
 
@@ -219,3 +219,20 @@ def test_exporting_twice_gives_the_same_bytes_in_every_file(
     )
     assert len(first) == 5
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_packaged"), [([], True), (["--data", "drive"], True), (["--seed", "3"], False)]
+)
+def test_without_weights_the_packaged_ones_are_exported(
+    arguments: list[str], is_packaged: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs: list[ExportConfig] = []
+
+    def recorded(config: ExportConfig, *_: Any) -> None:
+        configs.append(config)
+        raise ModelError("only the settings are wanted")
+
+    monkeypatch.setattr("fsd.export.export.export", recorded)
+    assert main(["export", *arguments, "--out", str(tmp_path / "out")]) == ModelError.exit_code
+    assert configs[0].weights == (packaged_weights() if is_packaged else None)
