@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -59,6 +60,19 @@ def test_what_is_complete_is_kept_and_the_rest_is_done(drives: list[Path], tmp_p
     assert [outcome.status for outcome in outcomes] == ["kept", "complete"]
     assert os.stat(summary).st_mtime_ns == written
     assert outcomes[0].plan_hash == outcomes[1].plan_hash
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: os.truncate(path, 100)], ids=["removed", "cut off"])
+def test_results_that_are_not_whole_are_not_kept(
+    spoil: Callable[[Path], None], drives: list[Path], tmp_path: Path
+) -> None:
+    replay_many(drives[:1], template(tmp_path))
+    spoil(tmp_path / "out" / "monday" / "plan.parquet")
+    (outcome,) = replay_many(drives[:1], template(tmp_path))
+    assert outcome.status == "complete"
+    assert "plan.parquet" in outcome.reason
+    assert load_run(tmp_path / "out" / "monday").plan.num_rows == 3
+    assert replay_many(drives[:1], template(tmp_path))[0].status == "kept"
 
 
 @pytest.mark.parametrize(
@@ -184,6 +198,14 @@ def test_a_file_in_place_of_the_result_folder_is_an_output_error(drives: list[Pa
     (tmp_path / "out").touch()
     with pytest.raises(OutputError, match="out"):
         replay_many(drives, template(tmp_path))
+
+
+def test_a_file_in_place_of_one_result_folder_does_not_stop_the_others(drives: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "monday").write_text("mine")
+    outcomes = replay_many([drives[0], drives[2]], template(tmp_path))
+    assert [outcome.status for outcome in outcomes] == ["failed", "complete"]
+    assert (tmp_path / "out" / "monday").read_text() == "mine"
 
 
 @pytest.mark.parametrize("option", [["--workers", "0"], ["--shard", "3/2"]])
