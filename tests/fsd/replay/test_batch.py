@@ -237,3 +237,15 @@ def test_results_beside_the_videos_are_no_part_of_the_recording(small_clip: Path
     assert fingerprint(config) == before
     (clip / "rear.mp4").write_bytes(b"another video")
     assert fingerprint(config) != before
+
+
+def test_weights_beside_a_model_are_part_of_it(small_clip: Path, tmp_path: Path) -> None:
+    model, weights = tmp_path / "other.onnx", tmp_path / "other.onnx.data"
+    model.write_bytes(b"graph \x0a\x0fother.onnx.data\x12")
+    weights.write_bytes(b"weights")
+    config = replace(template(tmp_path), clip=small_clip, model=model)
+    before = fingerprint(config)
+    (tmp_path / "notes.txt").write_text("not named in the model")
+    assert fingerprint(config) == before
+    weights.write_bytes(b"other weights")
+    assert fingerprint(config).model != before.model
