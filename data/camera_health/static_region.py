@@ -16,12 +16,13 @@ JUMP_LUMA, JUMP_BLOCKS = 8, 24
 """A part may have been covered between two pictures if so many blocks change their mean by that. Where something
 drives into view, it takes them one by one."""
 
-JUMP_LEAD, JUMP_SMOOTHING = 2.0, 1 / 9
+JUMP_LEAD, JUMP_SMOOTHING = 1.5, 1 / 9
 """So many more as this multiple of those that usually do; weight of a frame in what is usual. Trees that pass close by
 change many blocks in every picture."""
 
 MEMBER_LUMA = 4
-"""The blocks of the part are those that change their mean by this."""
+"""The blocks of the part are those that change their mean by this, and then differ by this from their usual mean: what
+a thing that passes by uncovers does not."""
 
 LIGHT_BLOCKS, LIGHT_CAMERAS, LIGHT_TICKS = 120, 2, 3
 """Where so many blocks of so many other cameras jump as well, within so many ticks, the light has changed."""
@@ -106,6 +107,7 @@ class StaticRegions:
             motion.block_moved,
             parts.frames,
             parts.usual,
+            parts.usual_luma,
             parts.age,
             parts.cover,
             parts.anchor,
@@ -126,7 +128,8 @@ class _Parts:
     """What is remembered of each camera, to be updated in place.
 
     Attributes:
-        frames: (8,) judged frames up to now; usual: (8, 15, 20) what a block changes in a quarter of a second.
+        frames: (8,) judged frames up to now; usual: (8, 15, 20) what a block changes in a quarter of a second,
+            usual_luma: (8, 15, 20) its mean.
         age: (8,) judged frames since a part may have been covered, at `onset_tick` (8,); -1: there is none.
         cover: (8,) share of the blocks that jumped then; usual_jumped: (8,) blocks that usually do.
         anchor: (8, 60, 80) the sample then; holding: (8, 15, 20) share of the last frames in which a block was static,
@@ -136,7 +139,7 @@ class _Parts:
     def __init__(self, cameras: int) -> None:
         shape = (cameras, GRID_ROWS, GRID_COLUMNS)
         self.frames = np.zeros(cameras, np.int64)
-        self.usual = np.zeros(shape, np.float32)
+        self.usual, self.usual_luma = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.age = np.full(cameras, -1, np.int64)
         self.onset_tick = np.full(cameras, -LIGHT_TICKS - 1, np.int64)
         self.usual_jumped = np.zeros(cameras)
@@ -188,6 +191,7 @@ def _follow(
     block_moved: np.ndarray,
     frames: np.ndarray,
     usual: np.ndarray,
+    usual_luma: np.ndarray,
     age: np.ndarray,
     cover: np.ndarray,
     anchor: np.ndarray,
@@ -219,7 +223,9 @@ def _follow(
             anchor[camera] = luma[camera]
             for r in range(rows):
                 for c in range(columns):
-                    is_part = abs(block_jump[camera, r, c]) >= MEMBER_LUMA and usual[camera, r, c] >= ACTIVE_LUMA
+                    unusual = abs(block_luma[camera, r, c] - usual_luma[camera, r, c]) >= MEMBER_LUMA
+                    is_part = unusual and abs(block_jump[camera, r, c]) >= MEMBER_LUMA
+                    is_part &= usual[camera, r, c] >= ACTIVE_LUMA
                     holding[camera, r, c] = 1.0 if is_part else 0.0
         if is_judged[camera] and age[camera] < 0:
             frames[camera] += 1
@@ -227,6 +233,7 @@ def _follow(
             for r in range(rows):
                 for c in range(columns):
                     usual[camera, r, c] += weight * (block_moved[camera, r, c] - usual[camera, r, c])
+                    usual_luma[camera, r, c] += weight * (block_luma[camera, r, c] - usual_luma[camera, r, c])
         blocks[camera] = held if age[camera] >= STATIC_FRAMES else 0
         is_glare[camera] = bright > GLARE_SHARE * held
 
