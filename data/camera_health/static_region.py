@@ -39,8 +39,11 @@ STATIC_FRAMES = 72
 HOLDING, HOLDING_SMOOTHING = 0.7, 1 / 18
 """A block stays in the part while it is static in this share of the last frames; weight of a frame in that share."""
 
-MIN_BLOCKS = 18
-"""Blocks of a part, 6% of the picture."""
+MIN_BLOCKS, LEAST_BLOCKS = 18, 9
+"""Blocks of a part, 6% of the picture; and of one that counts already."""
+
+ADAPTING_FRAMES = 4
+"""A part that counts may change by a step of luma in so many frames: what is behind shines through, and light changes."""
 
 ACTIVE_LUMA = 3.0
 """A block moved if its pixels usually changed by this, in the mean, in a quarter of a second."""
@@ -119,7 +122,7 @@ class StaticRegions:
     def evidence(self, glare: bool) -> np.ndarray:
         """For or against a part that is glare, or one that is not."""
         found = unknown()
-        has_part = (self.blocks >= MIN_BLOCKS) & (self.is_glare == glare)
+        has_part = (self.blocks > 0) & (self.is_glare == glare)
         found[self.is_judged] = np.where(has_part[self.is_judged], BAD, GOOD)
         return found
 
@@ -216,17 +219,18 @@ def _follow(
             )
             if cover[camera] > MAX_COVER:
                 held = bright
-            if held < MIN_BLOCKS:
+            if held < (LEAST_BLOCKS if age[camera] >= STATIC_FRAMES else MIN_BLOCKS):
                 age[camera], held = -1, 0
+            elif age[camera] >= STATIC_FRAMES and age[camera] % ADAPTING_FRAMES == 0:
+                _adapt(luma[camera], anchor[camera])
         if age[camera] < 0 and frames[camera] >= MIN_FRAMES and jumped[camera] > 0:
             age[camera], cover[camera] = 0, jumped[camera] / (rows * columns)
             anchor[camera] = luma[camera]
             for r in range(rows):
                 for c in range(columns):
                     unusual = abs(block_luma[camera, r, c] - usual_luma[camera, r, c]) >= MEMBER_LUMA
-                    is_part = unusual and abs(block_jump[camera, r, c]) >= MEMBER_LUMA
-                    is_part &= usual[camera, r, c] >= ACTIVE_LUMA
-                    holding[camera, r, c] = 1.0 if is_part else 0.0
+                    jumps = abs(block_jump[camera, r, c]) >= MEMBER_LUMA
+                    holding[camera, r, c] = 1.0 if jumps and unusual and usual[camera, r, c] >= ACTIVE_LUMA else 0.0
         if is_judged[camera] and age[camera] < 0:
             frames[camera] += 1
             weight = np.float32(max(SMOOTHING, 1.0 / frames[camera]))
@@ -235,7 +239,8 @@ def _follow(
                     usual[camera, r, c] += weight * (block_moved[camera, r, c] - usual[camera, r, c])
                     usual_luma[camera, r, c] += weight * (block_luma[camera, r, c] - usual_luma[camera, r, c])
         blocks[camera] = held if age[camera] >= STATIC_FRAMES else 0
-        is_glare[camera] = bright > GLARE_SHARE * held
+        if age[camera] <= STATIC_FRAMES:  # then the part keeps its name
+            is_glare[camera] = bright > GLARE_SHARE * held
 
 
 @kernel
@@ -262,3 +267,14 @@ def _hold(
                     held += 1
                     bright += block_luma[r, c] >= SATURATED_LUMA
     return held, bright
+
+
+@kernel
+def _adapt(luma: np.ndarray, anchor: np.ndarray) -> None:
+    """Let a sample follow another by one step."""
+    for i in range(luma.shape[0]):
+        for j in range(luma.shape[1]):
+            if luma[i, j] > anchor[i, j]:
+                anchor[i, j] += np.uint8(1)
+            elif luma[i, j] < anchor[i, j]:
+                anchor[i, j] -= np.uint8(1)
