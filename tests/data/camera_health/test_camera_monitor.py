@@ -224,7 +224,8 @@ def test_what_passes_close_by_or_light_that_changes_is_not_dirt() -> None:
         return covered(luma, tick, 50) if 130 <= tick < 148 else luma
 
     def lit(camera: int, tick: int) -> Luma:
-        return covered(suburb(camera, tick), tick, 234)
+        luma = suburb(camera, tick)
+        return covered(luma + np.uint8(20), tick, 234) if tick >= 130 else luma
 
     assert watch(drive(230, lorry, view=suburb))[0] == {}
     assert watch(drive(230, view=lit))[0] == {}
