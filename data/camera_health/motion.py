@@ -126,7 +126,9 @@ def _compare(
                 mean = np.float32(sums[at].sum() / (height * width))
                 block_jump[camera, r, c] = mean - block_luma[camera, r, c] if count[camera] > 0 else 0.0
                 block_luma[camera, r, c] = mean
-                block_moved[camera, r, c] = moves[at].sum() / (height * width) if count[camera] >= WINDOW_FRAMES else 0.0
+                block_moved[camera, r, c] = (
+                    moves[at].sum() / (height * width) if count[camera] >= WINDOW_FRAMES else 0.0
+                )
         if count[camera] > 0:
             change[camera] = difference / (rows * columns)
         is_known = count[camera] >= WINDOW_FRAMES and texture >= MIN_TEXTURE

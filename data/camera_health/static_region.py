@@ -24,8 +24,8 @@ MEMBER_LUMA = 4
 """The blocks of the part are those that change their mean by this, and then differ by this from their usual mean: what
 a thing that passes by uncovers does not."""
 
-LIGHT_BLOCKS, LIGHT_CAMERAS, LIGHT_TICKS = 120, 2, 3
-"""Where so many blocks of so many other cameras jump as well, within so many ticks, the light has changed."""
+LIGHT_BLOCKS, LIGHT_TICKS = 60, 3
+"""Where so many blocks of another camera jump as well, within so many ticks, the light has changed."""
 
 STATIC_LUMA = 3.0
 """A covered block differs, in the mean of its pixels, by no more than this from what it was when it was covered ..."""
@@ -92,13 +92,13 @@ class StaticRegions:
             parts.frames[tick.has_fault] = 0
             parts.age[tick.has_fault] = -1
         jumped = (np.abs(motion.block_jump) >= JUMP_LUMA).sum(axis=(1, 2)) * tick.is_new
-        self._light_tick[jumped >= LIGHT_BLOCKS] = self._tick
-        if np.count_nonzero(self._tick - self._light_tick <= LIGHT_TICKS) > LIGHT_CAMERAS:
-            jumped = np.zeros_like(jumped)
-            parts.age[parts.onset_tick >= self._tick - LIGHT_TICKS] = -1
         limit = JUMP_BLOCKS + JUMP_LEAD * parts.usual_jumped
         parts.usual_jumped += JUMP_SMOOTHING * tick.is_new * (jumped - parts.usual_jumped)
         jumps = jumped >= limit
+        self._light_tick[jumps & (jumped >= LIGHT_BLOCKS)] = self._tick
+        if np.count_nonzero(self._tick - self._light_tick <= LIGHT_TICKS) > 1:
+            jumps[:] = False
+            parts.age[parts.onset_tick >= self._tick - LIGHT_TICKS] = -1
         parts.onset_tick[jumps & (parts.age < 0)] = self._tick
         _follow(
             tick.is_new,
@@ -214,9 +214,7 @@ def _follow(
         held = bright = 0
         if age[camera] >= 0:
             age[camera] += is_judged[camera]
-            held, bright = _hold(
-                luma[camera], anchor[camera], block_luma[camera], usual[camera], holding[camera]
-            )
+            held, bright = _hold(luma[camera], anchor[camera], block_luma[camera], usual[camera], holding[camera])
             if cover[camera] > MAX_COVER:
                 held = bright
             if held < (LEAST_BLOCKS if age[camera] >= STATIC_FRAMES else MIN_BLOCKS):
