@@ -43,7 +43,7 @@ MIN_BLOCKS, LEAST_BLOCKS = 18, 9
 """Blocks of a part, 6% of the picture; and of one that counts already."""
 
 ADAPTING_FRAMES = 4
-"""A part that counts may change by a step of luma in so many frames: what is behind shines through, and light changes."""
+"""A part that counts may change by a step of luma in so many frames: what is behind shines through."""
 
 ACTIVE_LUMA = 3.0
 """A block moved if its pixels usually changed by this, in the mean, in a quarter of a second."""
@@ -92,17 +92,17 @@ class StaticRegions:
             parts.frames[tick.has_fault] = 0
             parts.age[tick.has_fault] = -1
         jumped = (np.abs(motion.block_jump) >= JUMP_LUMA).sum(axis=(1, 2)) * tick.is_new
-        limit = JUMP_BLOCKS + JUMP_LEAD * parts.usual_jumped
-        parts.usual_jumped += JUMP_SMOOTHING * tick.is_new * (jumped - parts.usual_jumped)
-        jumps = jumped >= limit
+        jumps = jumped >= JUMP_BLOCKS + JUMP_LEAD * parts.usual_jumped
         self._light_tick[jumps & (jumped >= LIGHT_BLOCKS)] = self._tick
-        if np.count_nonzero(self._tick - self._light_tick <= LIGHT_TICKS) > 1:
+        is_lit = self._tick - self._light_tick <= LIGHT_TICKS
+        if np.count_nonzero(is_lit) > 1:
             jumps[:] = False
+            jumped[is_lit] = parts.frames[is_lit] = 0  # what is usual in this light is not known yet
             parts.age[parts.onset_tick >= self._tick - LIGHT_TICKS] = -1
+        parts.usual_jumped += JUMP_SMOOTHING * tick.is_new * (jumped - parts.usual_jumped)
         parts.onset_tick[jumps & (parts.age < 0)] = self._tick
         _follow(
-            tick.is_new,
-            self.is_judged,
+            tick.is_new.astype(np.int8) + self.is_judged,
             jumped * jumps,
             motion.luma,
             motion.block_luma,
@@ -185,8 +185,7 @@ class GlaringCamera:
 
 @kernel
 def _follow(
-    is_new: np.ndarray,
-    is_judged: np.ndarray,
+    looks: np.ndarray,
     jumped: np.ndarray,
     luma: np.ndarray,
     block_luma: np.ndarray,
@@ -204,16 +203,16 @@ def _follow(
 ) -> None:
     """Look for parts that are covered at once, and follow them.
 
-    Args: as in `PictureMotion`, `_Parts` and `StaticRegions`, whose arrays are updated; jumped: (8,) blocks that jump
-    where a part may have been covered, else 0.
+    Args: as in `PictureMotion`, `_Parts` and `StaticRegions`, whose arrays are updated; looks: (8,) 0 for no new
+    picture, 1 for one, 2 for one that is judged; jumped: (8,) blocks that jump where a part may be covered, or 0.
     """
     rows, columns = usual.shape[1:]
     for camera in range(len(luma)):
-        if not is_new[camera]:
+        if looks[camera] == 0:
             continue
         held = bright = 0
         if age[camera] >= 0:
-            age[camera] += is_judged[camera]
+            age[camera] += looks[camera] == 2
             held, bright = _hold(luma[camera], anchor[camera], block_luma[camera], usual[camera], holding[camera])
             if cover[camera] > MAX_COVER:
                 held = bright
@@ -229,7 +228,7 @@ def _follow(
                     unusual = abs(block_luma[camera, r, c] - usual_luma[camera, r, c]) >= MEMBER_LUMA
                     jumps = abs(block_jump[camera, r, c]) >= MEMBER_LUMA
                     holding[camera, r, c] = 1.0 if jumps and unusual and usual[camera, r, c] >= ACTIVE_LUMA else 0.0
-        if is_judged[camera] and age[camera] < 0:
+        if looks[camera] == 2 and age[camera] < 0:
             frames[camera] += 1
             weight = np.float32(max(SMOOTHING, 1.0 / frames[camera]))
             for r in range(rows):
