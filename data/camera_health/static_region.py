@@ -4,6 +4,8 @@ What has never moved is not looked at: the car's own body, the sky and even grou
 is there from the start, or that grows slowly, is not found.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
@@ -251,7 +253,7 @@ def _hold(
     for r in range(rows):
         for c in range(columns):
             if holding[r, c] > 0:
-                total = 0
+                total: Any = 0
                 for i in range(r * height, (r + 1) * height):
                     for j in range(c * width, (c + 1) * width):
                         total += abs(np.int32(luma[i, j]) - np.int32(anchor[i, j]))
