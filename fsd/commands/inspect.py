@@ -40,7 +40,7 @@ def _print(summary: "InspectSummary") -> None:
     for camera in summary.cameras:
         print(f"  {camera.name:15}{_camera_line(camera)}")
     if summary.missing_cameras:
-        print(f"  masked       {', '.join(summary.missing_cameras)} (no video)")
+        print(f"  no video     {', '.join(summary.missing_cameras)}")
     print(f"  calibration  {summary.calibration}")
     for name, value in (
         ("ego motion", summary.ego),

@@ -15,7 +15,7 @@ def print_length(summary: "RecordingRun") -> None:
 def print_assumptions(clip: "ClipInfo") -> None:
     """What was missing, and what had to be assumed."""
     if clip.missing_cameras:
-        print(f"  masked       {', '.join(clip.missing_cameras)} (no video)")
+        print(f"  no video     {', '.join(clip.missing_cameras)}")
     for note in clip.notes:
         if not note.startswith("No video for"):  # printed above
             print(f"  note         {note}")

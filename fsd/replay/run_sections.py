@@ -139,7 +139,7 @@ def recording_section(
     facts = [
         ("clip", f"{clip.name} ({clip.format})"),
         ("cameras", ", ".join(CAMERA_LABELS[name] for name in clip.cameras)),
-        ("masked", ", ".join(CAMERA_LABELS[name] for name in clip.missing_cameras) or "none"),
+        ("without video", ", ".join(CAMERA_LABELS[name] for name in clip.missing_cameras) or "none"),
         ("rig", clip.rig),
         ("ego motion", describe_odometry(summary.odometry_ticks)),
         *([("budget", budget)] if budget else []),

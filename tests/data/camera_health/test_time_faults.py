@@ -106,6 +106,14 @@ def test_a_wrong_stamp_is_named_at_its_tick(tools: Any, tmp_path: Path) -> None:
     assert ticks == pytest.approx([54], abs=2)
 
 
+def test_a_jump_at_the_end_of_a_file_becomes_a_loss(tools: Any, tmp_path: Path) -> None:
+    write(tools, tmp_path, [*range(54), 54 + 36_000], codec="mjpeg")
+    faults = named(tmp_path)["rear"]
+    assert set(faults) == {CameraFault.CLOCK_JUMP, CameraFault.LOST}
+    assert span(faults[CameraFault.CLOCK_JUMP]) == near(55, 53 + 9)
+    assert span(faults[CameraFault.LOST]) == near(53 + 10, TICKS - 1)
+
+
 def test_pictures_with_one_time_are_named_at_their_tick(tools: Any, tmp_path: Path) -> None:
     write(tools, tmp_path, [k + TICKS - (k == 60) for k in range(TICKS)], codec="mjpeg")
     for name in ("front_main", "left_pillar"):
