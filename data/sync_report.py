@@ -1,8 +1,9 @@
 """Counters of decoding and synchronisation, per camera and over all cameras, ready for JSON."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.frames import CAMERAS, FrameSet
 
 
@@ -79,22 +80,35 @@ class RunStart:
     hole_ns: int | None = None
 
 
-_FAULTS = {
-    "black_frames": "{} black frames",
-    "ticks_stale": "{} ticks with a stale frame",
-    "duplicate_times": "{} frames with the time of the frame before",
-    "backwards_times": "{} frames with a time before that of an earlier frame, not shown",
-    "stray_times": "{} frames with a time far ahead of the others, not shown",
-    "gaps": "{} gaps between frames",
-    "corrupt_packets": "{} packets that could not be decoded",
-    "corrupt_frames": "{} damaged pictures",
-    "lost_frames": "{} pictures lost",
-    "truncated_files": "{} files cut off",
-    "unreadable_files": "{} files without a usable picture",
-    "untimed_frames": "{} frames without a time of their own",
-    "frames_without_row": "{} frames without a row in the timestamps file, not shown",
-    "rows_without_frame": "{} rows of the timestamps file without a frame",
-    "resized_frames": "{} pictures of another size, scaled",
+class _Counted(NamedTuple):
+    """How a counter is told: alone, or in brackets behind the fault of which it is the detail."""
+
+    text: str
+    fault: CameraFault | None = None
+    detail: str | None = None
+
+
+_AGED = (CameraFault.LOST, CameraFault.TRUNCATED)
+"""Faults that name a stale frame."""
+
+_COUNTERS = {
+    "black_frames": _Counted("{} black frame{s}", CameraFault.BLACK, "{} frame{s}"),
+    "ticks_stale": _Counted("stale at {} tick{s}"),
+    "duplicate_times": _Counted("{} frame{s} with the time of the frame before", CameraFault.DUPLICATES),
+    "backwards_times": _Counted(
+        "{} frame{s} with a time before that of an earlier frame, not shown", CameraFault.CLOCK_JUMP
+    ),
+    "stray_times": _Counted("{} frame{s} with a time far ahead of the others, not shown", CameraFault.CLOCK_JUMP),
+    "gaps": _Counted("{} gap{s} between frames"),
+    "corrupt_packets": _Counted("{} packet{s} that could not be decoded", CameraFault.CORRUPT),
+    "corrupt_frames": _Counted("{} damaged picture{s}", CameraFault.CORRUPT),
+    "lost_frames": _Counted("{} picture{s} lost", CameraFault.CORRUPT),
+    "truncated_files": _Counted("{} file{s} cut off", CameraFault.TRUNCATED, "{} file{s}"),
+    "unreadable_files": _Counted("{} file{s} without a usable picture"),
+    "untimed_frames": _Counted("{} frame{s} without a container time"),
+    "frames_without_row": _Counted("{} frame{s} without a row in the timestamps file, not shown"),
+    "rows_without_frame": _Counted("{} row{s} of the timestamps file without a frame"),
+    "resized_frames": _Counted("{} picture{s} of another size, scaled", CameraFault.RESIZED, "{} picture{s}, scaled"),
 }
 
 
@@ -126,20 +140,34 @@ class SyncReport:
                     ticks[fault.value] = ticks.get(fault.value, 0) + 1
 
     def faults(self) -> tuple[str, ...]:
-        """One sentence per camera that had faults."""
-        sentences = []
-        for name in CAMERAS:
-            counters = self.cameras.get(name)
-            if counters is None:
-                continue
-            counts = {key: getattr(counters, key) for key in _FAULTS}
-            found = [text.format(counts[key]) for key, text in _FAULTS.items() if counts[key]]
-            found += [f"{fault} at {_ticks(count)}" for fault, count in self.fault_ticks.get(name, {}).items()]
-            if counters.ticks_masked:
-                found.append(f"masked at {_ticks(counters.ticks_masked)}")
-            if found:
-                sentences.append(f"{name}: {', '.join(found)}.")
-        return tuple(sentences)
+        """One sentence per camera that had faults: a part per fault, with what was counted of it."""
+        found = ((name, self._parts(name, self.cameras[name])) for name in CAMERAS if name in self.cameras)
+        return tuple(f"{name}: {'; '.join(parts)}." for name, parts in found if parts)
+
+    def _parts(self, name: str, counters: CameraCounters) -> list[str]:
+        ticks = self.fault_ticks.get(name, {})
+        counts = {key: getattr(counters, key) for key in _COUNTERS if getattr(counters, key)}
+        if sum(ticks.get(fault, 0) for fault in _AGED) >= counters.ticks_stale:
+            counts.pop("ticks_stale", None)
+        parts = [
+            _counted(each.text, counts[key])
+            for key, each in _COUNTERS.items()
+            if key in counts and each.fault not in ticks
+        ]
+        masking = [fault for fault in ticks if CameraFault(fault).masks]
+        is_masked_by_one = len(masking) == 1 and ticks[masking[0]] == counters.ticks_masked
+        for fault, count in ticks.items():
+            details = [
+                _counted(each.detail or each.text, counts[key])
+                for key, each in _COUNTERS.items()
+                if key in counts and each.fault == fault
+            ]
+            bracket = f" ({', '.join(details)})" if details else ""
+            masked = ", masked" if is_masked_by_one and fault == masking[0] else ""
+            parts.append(f"{fault} at {_counted('{} tick{s}', count)}{bracket}{masked}")
+        if counters.ticks_masked and not is_masked_by_one:
+            parts.append(f"masked at {_counted('{} tick{s}', counters.ticks_masked)}")
+        return parts
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -149,5 +177,5 @@ class SyncReport:
         }
 
 
-def _ticks(count: int) -> str:
-    return f"{count} tick{'s' if count != 1 else ''}"
+def _counted(text: str, count: int) -> str:
+    return text.format(count, s="" if count == 1 else "s")

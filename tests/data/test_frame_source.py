@@ -144,7 +144,7 @@ def test_a_black_picture_is_counted_and_not_valid(tools: Any, tmp_path: Path) ->
     shown = tools.replay(tmp_path)
     assert shown.is_valid[:3, 7].tolist() == [False, False, True]
     assert shown.report.cameras["rear"].black_frames == 1
-    assert "1 black" in shown.report.faults()[0]
+    assert "(1 frame), masked" in shown.report.faults()[0]
 
 
 @pytest.mark.parametrize("workers", [1, 3])

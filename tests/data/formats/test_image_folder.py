@@ -153,4 +153,4 @@ def test_one_damaged_image_does_not_stop_the_others(tools: Any, tmp_path: Path) 
     shown = tools.replay(open_clip(tmp_path, CameraOptions(rate_hz=20)))
     frames = [(STEP_NS * k, k) for k in (0, 1, 3, 4)]
     assert np.array_equal(shown.numbers, tools.expected_numbers({"front_main": frames}))
-    assert any("1 packets" in fault for fault in shown.report.faults())
+    assert any("1 packet" in fault for fault in shown.report.faults())

@@ -71,7 +71,7 @@ def test_broken_segments_mask_their_camera_and_are_named(events: Path, tools: An
     assert "15-16-36-right_repeater.mp4 (right_repeater)" in note
     shown = tools.replay(clip)
     assert shown.report.cameras["rear"].unreadable_files == 1
-    assert any("rear" in sentence and "1 files" in sentence for sentence in shown.report.faults())
+    assert any("rear" in sentence and "1 file" in sentence for sentence in shown.report.faults())
     last_second = shown.is_valid[-36:]
     expected = {"front_main", "left_repeater", "left_pillar", "right_pillar"}
     assert {name for name, valid in zip(CAMERAS, last_second.T, strict=True) if valid.any()} == expected
