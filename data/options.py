@@ -70,6 +70,8 @@ class Option:
         given = [f"{relation} {bound:g}" for relation, bound in bounds.items() if bound is not None]
         if not given:
             return None
+        if not math.isfinite(item):
+            given.insert(0, "a finite number")
         is_inside = (
             math.isfinite(item)
             and (self.at_least is None or item >= self.at_least)

@@ -99,8 +99,8 @@ def open_session(
     """
     provider = provider_for(device)
     origin = str(model) if isinstance(model, Path) else "The model"
-    if isinstance(model, Path) and not model.is_file():
-        raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `--model` out.")
+    if isinstance(model, Path):
+        require_model_file(model)
     options = session_options(threads, exact_sums=device == "cpu" and not integer_sums_are_exact())
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL
@@ -163,8 +163,18 @@ def integer_sums_are_exact() -> bool:
     return bool((sums == 255 * 127 * terms).all())
 
 
-def provider_for(device: str) -> str:
-    """ONNX Runtime's provider for a device of `PROVIDERS`, if this installation has it.
+def require_model_file(model: Path, option: str = "--model") -> None:
+    """Refuse a model that is no file; `option` named it.
+
+    Raises:
+        ModelError: there is no such file.
+    """
+    if not model.is_file():
+        raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `{option}` out.")
+
+
+def provider_for(device: str, option: str = "--device") -> str:
+    """ONNX Runtime's provider for a device of `PROVIDERS`, if this installation has it; `option` named the device.
 
     Raises:
         ValueError: there is no such device.
@@ -176,7 +186,7 @@ def provider_for(device: str) -> str:
     if provider not in available:
         raise ModelError(
             f"The installed ONNX Runtime has no {provider} (it has {', '.join(available)}). Install "
-            f"{_PACKAGES[device]}, or leave `--device` out."
+            f"{_PACKAGES[device]}, or leave `{option}` out."
         )
     return provider
 

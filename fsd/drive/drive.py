@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsd.data.errors import ModelError, OutputError
+from fsd.data.errors import OutputError
 from fsd.data.files import write_text, writing_to
 from fsd.data.frames import CAMERAS
 from fsd.data.options import OptionError, Options, option, results_folder
@@ -26,6 +26,7 @@ from fsd.data.worker_process import run_jobs
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR, Latency, NetworkDriver, blurred
 from fsd.drive.journal import DriveJournal, Job, file_digest
 from fsd.drive.table import route_metrics
+from fsd.networks.onnx_session import require_model_file
 from fsd.outputs.disk_space import drive_bytes, warn_if_short
 from fsd.outputs.drive_summary import DriveSummary
 from fsd.outputs.run_info import Status
@@ -216,8 +217,8 @@ def model_of(config: DriveConfig, spec: str) -> Path | None:
     """
     _, _, other = spec.partition("=")
     model = Path(other) if other else config.model
-    if model is not None and not model.is_file():
-        raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `--model` out.")
+    if model is not None:
+        require_model_file(model, "--drivers" if other else "--model")
     return model
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from fsd.data.errors import ModelError, UsageError
-from fsd.networks.onnx_session import open_session, session_signature
+from fsd.networks.onnx_session import open_session, require_model_file, session_signature
 from fsd.outputs.profile_summary import ColdStart, ProfiledModelInfo, ProfileSummary
 from fsd.outputs.progress import ProgressCallback, print_progress
 from fsd.outputs.run_info import ClipInfo
@@ -42,6 +42,7 @@ def profile_model(
         ModelError: ONNX Runtime cannot load the file, or cannot run it with these inputs.
         UsageError: a shape is given for an input that the model does not have.
     """
+    require_model_file(model, "--onnx")
     with profile_folder(config, (model,)) as folder:
         progress("measuring the machine's peaks")
         machine = Machine(config.threads)

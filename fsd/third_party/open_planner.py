@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsd.data.rig import Rig
-from fsd.networks.onnx_session import open_session
+from fsd.networks.onnx_session import open_session, provider_for, require_model_file
 from fsd.runtime.cross_check import CrossCheckedPlanner
 from fsd.runtime.divergence import CrossCheckSettings, PairKind
 from fsd.runtime.engine import Engine, SessionFactory
@@ -36,6 +36,11 @@ def open_planner(
     Raises:
         ValueError: an adapter without a model.
     """
+    if cross_check is not None:  # both are refused under the name of the option that gave them
+        if cross_check.model is not None:
+            require_model_file(cross_check.model, "--cross-check")
+        if cross_check.device is not None:
+            provider_for(cross_check.device, "--cross-check")
     place = _Place(device, threads)
     first = _open_one(rig, model, adapter, place, session_factory)
     if cross_check is None:

@@ -129,3 +129,22 @@ def test_results_are_not_kept_for_another_second_network(small_clip: Path, moved
         SecondNetwork(packaged_model()),
     )
     assert len({str(made_from(second)) for second in seconds}) == len(seconds)
+
+
+@pytest.mark.parametrize("second", ["no_file.onnx", "cuda"])
+def test_a_second_network_that_cannot_run_is_refused_under_its_own_option(
+    second: str, small_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert main(["replay", str(small_clip), "--cross-check", second, "--out", str(tmp_path / "out")]) == 4
+    error = capsys.readouterr().err
+    assert "leave `--cross-check` out" in error
+    assert "--model" not in error
+    assert "--device" not in error
+
+
+@pytest.mark.parametrize("limit", ["inf", "nan"])
+def test_a_tolerance_is_a_finite_number(limit: str, small_clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--cross-check", "cpu", "--cross-check-tolerance", f"waypoints_m={limit}"]
+    assert main(["replay", str(small_clip), *words]) == 2
+    assert "finite number" in capsys.readouterr().err
