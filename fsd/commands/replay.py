@@ -104,13 +104,14 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     if set(summary.odometry_ticks) - {"ego"}:
         print(f"  motion       {describe_odometry(summary.odometry_ticks)}")
     if summary.replaced_outputs:
-        print(f"  replaced     {describe_replaced(summary.replaced_outputs)}")
+        replaced = describe_replaced(summary.replaced_outputs, summary.health, summary.ticks)
+        print(f"  WARNING      plans replaced: {replaced}")
     for run in summary.cameras.runs[1:] if summary.cameras else ():
         hole_s = (run.hole_ns or 0) / 1e9
         print(f"  hole         {hole_s:.1f} s before tick {run.first_tick}, where the memory starts anew")
     for fault in summary.cameras.faults if summary.cameras else ():
         print(f"  faults       {fault}")
-    print(f"  speed        {summary.times_real_time or 0.0:.2f}x real time, everything written")
+    print(f"  speed        {summary.times_real_time or 0.0:.2f}x real time{summary.with_files}")
     if plan_ms := summary.stages_ms.get("plan"):
         print(
             f"  latency      compress + network p50 {plan_ms.p50:.1f} ms, p99 {plan_ms.p99:.1f} ms "

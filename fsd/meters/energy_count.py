@@ -34,7 +34,7 @@ class EnergyCount:
         if self._broken or not ticks:
             return unavailable("J", self._broken or "the run has no tick")
         covers = "; ".join(f"{meter.name}, {meter.covers}" for meter in self._meters)
-        return measured(spent_j / ticks, "J", f"{covers}; flat out, everything written")
+        return measured(spent_j / ticks, "J", f"{covers}; flat out")
 
     def _joules(self) -> float:
         try:

@@ -151,3 +151,10 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     input_hash: str | None
     plan_hash: str | None
     machine: MachineInfo
+
+    @property
+    def with_files(self) -> str:
+        """`, with overlay.mp4 and drive.mcap`: what was encoded and written during the run besides its tables."""
+        described = (self.overlay_file, self.viewer_file, self.rerun_file)
+        names = [each.file for each in described if each is not None and each.file is not None]
+        return f", with {' and '.join(names)}" if names else ""

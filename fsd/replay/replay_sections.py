@@ -51,7 +51,8 @@ def banners(summary: ReplaySummary) -> list[Banner]:
         )
         found.append(Banner("Alarm.", text))
     if summary.replaced_outputs:
-        found.append(Banner("Plans replaced.", f"The network gave {describe_replaced(summary.replaced_outputs)}."))
+        replaced = describe_replaced(summary.replaced_outputs, summary.health, summary.ticks)
+        found.append(Banner("Plans replaced.", f"The network gave {replaced}."))
     if not summary.plan_is_finite:
         found.append(Banner("Not finite.", "Some plans hold numbers that are not finite."))
     return found
@@ -81,7 +82,7 @@ def tiles(summary: ReplaySummary) -> list[Markup]:
             "speed",
             f"{summary.times_real_time:.2f}",
             "x real time",
-            f"{summary.cores_used:.1f} cores, everything written",
+            f"{summary.cores_used:.1f} cores{summary.with_files}",
         ),
     ]
 

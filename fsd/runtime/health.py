@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, FrameSet
-from fsd.runtime.plan_limits import HOLD_TICKS
 
 _TEXTS = {
     "missing": "no {}",
@@ -47,19 +46,30 @@ def describe_health(health: str) -> str:
     )
 
 
-def describe_replaced(replaced_ticks: Mapping[str, int]) -> str:
-    """`{"path": 12}` -> `the output path at 12 ticks, …`, and what replaced its plans."""
+def describe_replaced(replaced_ticks: Mapping[str, int], health: Mapping[str, int], ticks: int) -> str:
+    """`{"path": 12}` -> `the output path at 12 ticks, …`, and what replaced its plans.
+
+    Args:
+        health: flag of `Plan.health` -> ticks; ticks: of the whole run.
+    """
     what = ", ".join(
-        f"{'the inputs' if name == 'inputs' else f'the output {name}'} at {n} tick{'s' if n != 1 else ''}"
+        f"{'the inputs' if name == 'inputs' else f'the output {name}'} at {_ticks(n)}"
         for name, n in replaced_ticks.items()
     )
-    return (
-        f"{what}, which was not finite or beyond any vehicle; instead the last usable plan was held, for up to "
-        f"{HOLD_TICKS} ticks, and then a plan to stop"
-    )
+    held, stop = health.get("plan=held", 0), health.get("plan=stop", 0)
+    given = [f"the last usable plan was held at {_ticks(held)}"] if held else []
+    given += [f"a plan to stop was given at {_ticks(stop)}"] if stop else []
+    instead = f"instead, {' and '.join(given)}"
+    if stop == ticks:
+        instead = "no plan was usable, and every plan of this run is one to stop"
+    return f"{what}, which was not finite or beyond any vehicle; {instead}"
 
 
 def describe_odometry(odometry_ticks: Mapping[str, int]) -> str:
     """`{"none": 1, "image": 395}` -> `unknown at 1 tick, estimated from the images at 395 ticks`."""
-    parts = (f"{_ODOMETRY[source]} at {n} tick{'s' if n != 1 else ''}" for source, n in odometry_ticks.items())
+    parts = (f"{_ODOMETRY[source]} at {_ticks(n)}" for source, n in odometry_ticks.items())
     return ", ".join(parts) or "no tick"
+
+
+def _ticks(count: int) -> str:
+    return f"{count} tick{'' if count == 1 else 's'}"

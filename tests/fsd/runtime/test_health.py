@@ -6,7 +6,7 @@ import pytest
 
 from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.frames import CAMERAS, FrameSet
-from fsd.runtime.health import describe_health, health_flags
+from fsd.runtime.health import describe_health, describe_replaced, health_flags
 
 NOTHING = FrameSet(0, 0, (None,) * 8, np.full(8, -1, np.int64), np.zeros(8, np.bool_), np.zeros(8, np.bool_))
 
@@ -22,3 +22,12 @@ def test_an_absent_camera_has_one_name(fault: Any) -> None:
 @pytest.mark.parametrize("fault", list(CameraFault))
 def test_every_fault_has_a_text_for_people(fault: Any) -> None:
     assert "left pillar" in describe_health(f"{fault.value}=left_pillar")
+
+
+def test_what_replaced_plans_is_told_as_it_was() -> None:
+    held = describe_replaced({"path": 20}, {"ok": 4, "plan=held": 18, "plan=stop": 2}, 24)
+    assert "held at 18 ticks and a plan to stop was given at 2 ticks" in held
+    never = describe_replaced({"path": 12}, {"plan=stop": 12}, 12)
+    assert "no plan was usable" in never
+    assert "held" not in never
+    assert "no plan was usable" not in describe_replaced({"path": 1}, {"ok": 11, "plan=stop": 1}, 12)
