@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
 from fsd.overlay.drawing import INK, PANEL
-from fsd.overlay.gauges import Fonts
+from fsd.overlay.gauges import Fonts, fitted_text
 from fsd.overlay.layout import Box, drawable
 
 Rgb = tuple[int, int, int]
@@ -53,19 +53,10 @@ def moment_text(clip: Clip, timestamp_ns: int) -> str:
 def draw_moment(canvas: Image.Image, text: str, box: Box, fonts: Fonts, unit: float) -> None:
     """A line of text at the lower edge of the large image."""
     draw = ImageDraw.Draw(canvas, "RGBA")
-    text = fitted_text(draw, text, fonts, 20, box.width - 40 * unit)
+    text = fitted_text(draw, text, fonts[20], box.width - 40 * unit)
     half = draw.textlength(text, fonts[20]) / 2 + 16 * unit
     middle, bottom = box.x + box.width / 2, box.y + box.height - 14 * unit
     draw.rounded_rectangle(
         (middle - half, bottom - 38 * unit, middle + half, bottom), radius=8 * unit, fill=(*PANEL, 225), outline=INK
     )
     draw.text((middle, bottom - 19 * unit), text, fill=INK, font=fonts[20], anchor="mm")
-
-
-def fitted_text(draw: ImageDraw.ImageDraw, text: str, fonts: Fonts, size: int, width: float) -> str:
-    """The text, or as much of its beginning as fits, with an ellipsis."""
-    if draw.textlength(text, fonts[size]) <= width:
-        return text
-    while text and draw.textlength(f"{text}…", fonts[size]) > width:
-        text = text[:-1]
-    return f"{text.rstrip()}…"

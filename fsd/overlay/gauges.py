@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fsd.data.ego import EgoSample
+from fsd.data.frames import CAMERAS
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.overlay.drawing import DIM, DRIVEN, INK, PANEL, PLAN, SMOOTH, WARNING, uncertainty_edges
 from fsd.overlay.layout import Box
@@ -18,15 +19,17 @@ CAR_FRONT_M, CAR_REAR_M, CAR_HALF_M = 3.75, -0.95, 0.93
 CURVATURE_RANGE_PER_M, ACCELERATION_RANGE_MPS2 = 0.08, 4.0
 TRACK = (52, 59, 68)
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 
 class Fonts:
     """Pillow's built-in font by size; sizes are multiplied by `unit`."""
 
     def __init__(self, unit: float) -> None:
         self._unit = unit
-        self._fonts: dict[int, ImageFont.FreeTypeFont | ImageFont.ImageFont] = {}
+        self._fonts: dict[int, Font] = {}
 
-    def __getitem__(self, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    def __getitem__(self, size: int) -> Font:
         if size not in self._fonts:
             self._fonts[size] = ImageFont.load_default(size * self._unit)
         return self._fonts[size]
@@ -118,12 +121,48 @@ def draw_gauges(
         at = (bars_x + place * step_x, top + 2 * unit + place * step_y)
         _bar(draw, at, width, reading, text, fonts, unit)
     facts_x, facts_y = (bars_x + 2 * step_x, top) if is_line else (left, top + 96 * unit)
-    longest = int((box.x + box.width - facts_x) / (6.6 * unit)) - 1
-    lines = [(text, DIM) for text in facts]
-    lines.append((describe_health(plan.health), INK if plan.health == "ok" else WARNING))
-    for row, (text, colour) in enumerate(lines):
-        shown = text if len(text) <= longest else text[: longest - 1] + "…"
-        draw.text((facts_x, facts_y + row * 19 * unit), shown, fill=colour, font=fonts[13])
+    step_px, right = 19 * unit, box.x + box.width - 8 * unit
+    for row, text in enumerate(facts):
+        shown = fitted_text(draw, text, fonts[13], right - facts_x)
+        draw.text((facts_x, facts_y + row * step_px), shown, fill=DIM, font=fonts[13])
+    # In a flat box health has the line below the bars to itself.
+    health_x, health_y = (bars_x, top + 2 * step_px) if is_line else (facts_x, facts_y + len(facts) * step_px)
+    rows = max(1, int((box.y + box.height - health_y) / step_px))
+    colour = INK if plan.health == "ok" else WARNING
+    for row, text in enumerate(health_lines(draw, plan.health, fonts[13], right - health_x, rows)):
+        draw.text((health_x, health_y + row * step_px), text, fill=colour, font=fonts[13])
+
+
+def health_lines(draw: ImageDraw.ImageDraw, health: str, font: Font, width: float, rows: int) -> list[str]:
+    """`Plan.health` as text in so many lines, with as many camera names as fit; then their number."""
+    lines: list[str] = []
+    for most_names in (len(CAMERAS), 3, 2, 1, 0):
+        lines = wrapped(draw, describe_health(health, most_names), font, width)
+        if len(lines) <= rows and all(draw.textlength(line, font) <= width for line in lines):
+            return lines
+    return [*lines[: rows - 1], fitted_text(draw, " ".join(lines[rows - 1 :]), font, width)]
+
+
+def wrapped(draw: ImageDraw.ImageDraw, text: str, font: Font, width: float) -> list[str]:
+    """The text in lines that are no wider, where its words are not."""
+    first, *words = text.split(" ")
+    lines = [first]
+    for word in words:
+        longer = f"{lines[-1]} {word}"
+        if draw.textlength(longer, font) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def fitted_text(draw: ImageDraw.ImageDraw, text: str, font: Font, width: float) -> str:
+    """The text, or as much of its beginning as fits, with an ellipsis."""
+    if draw.textlength(text, font) <= width:
+        return text
+    while text and draw.textlength(f"{text}…", font) > width:
+        text = text[:-1]
+    return f"{text.rstrip()}…"
 
 
 def _describe_curvature(curvature_per_m: float) -> str:

@@ -10,8 +10,8 @@ from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
 from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, camera_image, draw_gaze, draw_plan, fitted
-from fsd.overlay.drive_state import draw_mode, draw_moment, fitted_text, moment_text
-from fsd.overlay.gauges import Fonts, birdseye, draw_gauges, fitting_range_m
+from fsd.overlay.drive_state import draw_mode, draw_moment, moment_text
+from fsd.overlay.gauges import Fonts, birdseye, draw_gauges, fitted_text, fitting_range_m
 from fsd.overlay.layout import Box, OverlayConfig, choose_layout, drawable
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult
@@ -123,7 +123,7 @@ class OverlayPainter:
             text = clip.wall_clock.text_at(plan.timestamp_ns)
             draw.text((x, 12 * unit), text, fill=INK, font=self._fonts[16])
             x += draw.textlength(text, self._fonts[16]) + 18 * unit
-        title = fitted_text(draw, self._title, self._fonts, 16, right - x - 8 * unit)
+        title = fitted_text(draw, self._title, self._fonts[16], right - x - 8 * unit)
         draw.text((x, 12 * unit), title, fill=DIM, font=self._fonts[16])
 
 

@@ -38,12 +38,24 @@ def health_flags(frame_set: FrameSet, ego: EgoSample | None, plan_source: str) -
     return ";".join(flags) or "ok"
 
 
-def describe_health(health: str) -> str:
-    """`missing=rear,front_main;no_ego` -> `no rear, front main; no ego motion`."""
+def describe_health(health: str, most_names: int = len(CAMERAS)) -> str:
+    """`missing=rear,front_main;no_ego` -> `no rear, front main; no ego motion`.
+
+    Args:
+        most_names: how many cameras are named for a fault; of the others, the number is given.
+    """
     flags = (flag.partition("=") for flag in health.split(";"))
-    return "; ".join(
-        _TEXTS.get(cause, cause).format(names.replace("_", " ").replace(",", ", ")) for cause, _, names in flags
-    )
+    return "; ".join(_TEXTS.get(cause, cause).format(_describe_names(names, most_names)) for cause, _, names in flags)
+
+
+def _describe_names(names: str, most_names: int) -> str:
+    every = names.replace("_", " ").split(",")
+    left_out = len(every) - most_names
+    if left_out <= 0 or len(every) == 1:
+        return ", ".join(every)
+    if not most_names:
+        return f"{len(every)} cameras"
+    return f"{', '.join(every[:most_names])} and {left_out} more"
 
 
 def describe_replaced(replaced_ticks: Mapping[str, int], health: Mapping[str, int], ticks: int) -> str:

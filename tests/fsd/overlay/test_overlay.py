@@ -5,13 +5,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from fsd.cli import main
 from fsd.data.frames import CAMERAS, Frame
 from fsd.data.options import OptionError
 from fsd.data.standard_rigs import canonical_rig
 from fsd.overlay.drawing import GAZE, camera_image, draw_gaze, draw_plan, fitted, rgb_image, ribbon_edges
-from fsd.overlay.gauges import fitting_range_m
+from fsd.overlay.gauges import Fonts, fitting_range_m, health_lines
 from fsd.overlay.layout import HEIGHTS_PX, OverlayConfig, choose_layout
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
@@ -199,3 +200,25 @@ def test_health_is_described_with_every_fault() -> None:
     assert "ego" in described[1]
     assert "held" in described[2]
     assert ";" not in describe_health("ok")
+
+
+@pytest.mark.parametrize("layout", ["surround", "focus"])
+@pytest.mark.parametrize("size", [FOUR_THIRDS, WIDE])
+def test_every_fault_and_the_plans_source_fit_into_the_gauges(layout: str, size: tuple[int, int]) -> None:
+    names = ",".join(CAMERAS)
+    health = f"stale=rear;frozen={names};glare=front_main,rear;masked={names};plan=stop"
+    box = choose_layout(sizes(size=size), OverlayConfig(layout=layout)).gauges
+    draw = ImageDraw.Draw(Image.new("RGB", (box.width, box.height)))
+    width, rows = (box.width - 154, 1) if box.width > 5 * box.height else (box.width - 24, 2)
+    lines = health_lines(draw, health, Fonts(1.0)[13], width, rows)
+    assert len(lines) <= rows
+    assert "…" not in "".join(lines)
+    assert "masked" in " ".join(lines)
+    assert lines[-1].endswith("plan: stop")
+
+
+def test_cameras_that_do_not_fit_are_counted() -> None:
+    health = "masked=front_main,rear,left_pillar;no_ego"
+    assert describe_health(health, 1) == "masked front main and 2 more; no ego motion"
+    assert describe_health(health, 0) == "masked 3 cameras; no ego motion"
+    assert describe_health("masked=rear", 0) == "masked rear"
