@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from fsd.compression.budget import BUDGETS
     from fsd.export.recorded_clip import KEEP_BYTES, RecordedClip
     from fsd.exporting.parity_page import write_parity_page
+    from fsd.meters.machine import describe_machine
     from fsd.networks.weights import load_weights, packaged_weights
     from fsd.outputs.export_summary import ExportSummary
 
@@ -86,6 +87,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         passed=written.report.passed if written.report else None,
         parity=written.report,
         sensitivity=dict(written.sensitivity),
+        machine=describe_machine(),
     )
     if not options.json:
         print("written  " + "  ".join(str(path) for path in (written.fp32, *written.others.values())))
@@ -93,6 +95,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             print(f"layers, {target}\n{sensitivity.table(WORST_LAYERS)}")
         if written.report:
             print(f"proof    {written.parity} {page}")
+            print(f"machine  {summary.machine}")
             _print_proof(written.report)
             for note in written.report.notes:
                 print(f"  note: {note}")

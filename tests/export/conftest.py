@@ -37,8 +37,8 @@ def fp32_model(network: DrivingNetwork) -> onnx.ModelProto:
 
 @pytest.fixture(scope="session")
 def calibration(fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput]) -> Calibration:
-    tensors = activations_of(fp32_model, quantized_nodes(fp32_model))
-    return calibrate(fp32_model, network.config.budget, tensors, [steps])
+    nodes = quantized_nodes(fp32_model)
+    return calibrate(fp32_model, network.config.budget, activations_of(fp32_model, nodes), [steps], nodes=nodes)
 
 
 @pytest.fixture(scope="session")
