@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -8,7 +7,6 @@ from onnx import numpy_helper
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
-from fsd.export.metadata import read_metadata
 from fsd.export.pair_safe import saturating_pairs
 from fsd.export.quantize import quantize
 from fsd.export.recipes import RECIPES

@@ -18,6 +18,7 @@ from fsd.networks.onnx_session import (
     integer_sums_are_exact,
     open_session,
     provider_for,
+    session_options,
 )
 from fsd.runtime.engine import Engine, packaged_model
 
