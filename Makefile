@@ -5,13 +5,18 @@ BIN := $(VENV)/bin
 # From Python 3.14 a root folder named `compression` on sys.path hides the standard library's.
 export PYTHONSAFEPATH := 1
 
-.PHONY: demo test check lint format links clean
+.PHONY: demo test fuzz check lint format links clean
 
 demo: $(VENV)/.run
 	$(BIN)/fsd demo --out out/demo
 
 test: $(VENV)/.dev
 	$(BIN)/pytest -n 2 -q
+
+# Every reader with bad input, for SECONDS; what it finds is saved below out/fuzz, with how to run it again.
+SECONDS ?= 600
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
 
 check: lint test
 
@@ -34,6 +39,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.run
+
+# Coverage guidance (atheris) has wheels for Linux on x86-64; elsewhere inputs are changed without it.
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(BIN)/pip install -q -c constraints.txt -e '.[fuzz]'
+	@touch $@
 
 # Type checkers see one package tree: .links/fsd holds fsd/'s files and the four other folders.
 links:

@@ -16,6 +16,9 @@ ALL_BLOCKS = len(CAMERAS) * BLOCKS
 SWEEP_TICKS = 240
 """Every block is read again at full resolution within this many ticks (see `Budget.sweep_ticks`)."""
 
+MAX_BASE_PX = (1280, 960)
+"""Width and height of a whole picture of the reference rig."""
+
 REFERENCE_PIXELS = 8 * 1280 * 960
 """Raw luma pixels of one tick of the reference rig; the ratios are against these."""
 
@@ -38,6 +41,13 @@ class Budget:
                 "The base image needs an even size of at least 8 pixels, "
                 f"got {self.base_width_px}x{self.base_height_px}."
             )
+        if self.base_height_px > MAX_BASE_PX[1] or self.base_width_px > MAX_BASE_PX[0]:
+            raise ValueError(
+                f"The base image is at most {MAX_BASE_PX[0]}x{MAX_BASE_PX[1]} pixels, a whole picture of the reference "
+                f"rig, got {self.base_width_px}x{self.base_height_px}."
+            )
+        if self.patch_count > ALL_BLOCKS:
+            raise ValueError(f"A budget has at most {ALL_BLOCKS} patches per tick, got {self.patch_count}.")
         if self.patch_count < 1:
             raise ValueError(f"A budget needs at least one patch per tick, got {self.patch_count}.")
 

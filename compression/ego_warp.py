@@ -15,9 +15,7 @@ from fsd.data.camera_model import project
 from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.kernel import kernel
 from fsd.data.rig import Camera, Rig
-
-WALL_M, FAR_M = 6.0, 60.0
-"""Lateral distance of the walls from the ego's axis, and the depth of everything that is neither ground nor wall."""
+from fsd.data.street_depth import FAR_M, prior_depth
 
 FORWARD_NODES_M = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0])
 """Forward motions that shifts are tabulated for; between them they are interpolated, beyond the last held."""
@@ -34,15 +32,6 @@ class Motion(NamedTuple):
     forward_m: float
     side_m: float
     turn_rad: float
-
-
-def prior_depth(rays: np.ndarray, position_m: np.ndarray) -> np.ndarray:
-    """(n,) metres along (n, 3) unit ego rays from a camera at `position_m` to the street model, at most 60."""
-    with np.errstate(divide="ignore"):
-        ground = np.where(rays[:, 2] < 0, position_m[2] / -rays[:, 2], np.inf)
-        wall = (WALL_M - np.sign(rays[:, 1]) * position_m[1]) / np.abs(rays[:, 1])
-    depth: np.ndarray = np.minimum(np.minimum(ground, wall), FAR_M)
-    return depth
 
 
 def _moved_pixels(camera: Camera, points: np.ndarray, motion: Motion) -> np.ndarray:

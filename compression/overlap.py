@@ -5,11 +5,11 @@ Knows the calibrated rays; it sees no pixels.
 
 import numpy as np
 
-from fsd.compression.ego_warp import prior_depth
 from fsd.compression.token_rays import cell_pixels, ego_rays
 from fsd.data.camera_model import project
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera, Rig
+from fsd.data.street_depth import prior_depth
 
 FINER = 1.25
 """A view is better where its pixels are finer by this factor; between equals, the first camera is the better one."""

@@ -1,15 +1,11 @@
-"""The frame of one camera at every tick. Holds two pictures: the one that is shown, and the next one.
-
-Also detects a camera that repeats one picture. Sensors never give the same picture twice, but an encoder at standstill
-may, and a 30 Hz video at 60 Hz shows each twice: only a long run is a fault.
-"""
+"""The frame of one camera at every tick. Holds two pictures: the one that is shown, and the next one."""
 
 import threading
 from collections.abc import Sequence
-
-import numpy as np
+from typing import NamedTuple
 
 from fsd.data.cadence import MISSING_STEP_PERIODS
+from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.camera_stream import CameraStream, Picture
 from fsd.data.errors import ClipError, FsdError
 from fsd.data.frames import Frame
@@ -17,15 +13,30 @@ from fsd.data.picture_times import timed_pictures
 from fsd.data.planes import frame_of
 from fsd.data.sync_report import CameraCounters
 
-STRIDE_PX = 32
-"""One pixel in a thousand is compared: 2 µs per frame, and a moving picture differs in one of them at once."""
+MOST_DELAYED_FRAMES = 32
+"""Pictures that a decoder may still hold when its file breaks off."""
 
-RUN_FRAMES = 9
-"""Repetitions that are a fault: a quarter of a second at 36 Hz."""
+CUT_OFF_NS = 250_000_000
+"""A camera that ends this much before the end that its file or table states was cut off."""
 
 
 class Stopped(Exception):
     """The consumer has closed the source."""
+
+
+class Shown(NamedTuple):
+    """What a camera shows at a tick.
+
+    Attributes:
+        frame: None before the first one.
+        faults: of the times of the pictures that were taken at this tick.
+        absence: the fault by which it is known if the frame is missing, or has been shown for too long; None where that
+            is no fault: cameras need not start in the same instant.
+    """
+
+    frame: Frame | None
+    faults: tuple[CameraFault, ...] = ()
+    absence: CameraFault | None = CameraFault.LOST
 
 
 class CameraCursor:
@@ -43,11 +54,15 @@ class CameraCursor:
         self._stop = stop
         self._counters = counters
         self._patience_ns = patience_ns(stream)
-        self._frozen = FrozenCamera()
         self._pictures = timed_pictures(stream, counters)
         self._current: Picture | None = None
         self._frame: Frame | None = None
         self._next: Picture | None = None
+        self._next_faults: tuple[CameraFault, ...] = ()
+        self._has_started = False
+        self._first_tick_ns: int | None = None
+        self._overdue_ns = overdue_ns(stream)
+        self._flushed_at = -1
 
     @property
     def newest_ns(self) -> int | None:
@@ -67,25 +82,68 @@ class CameraCursor:
         """Forget the frame that is shown: the ticks that come are after a hole."""
         self._current = self._frame = None
 
-    def frames_at(self, ticks_ns: Sequence[int]) -> list[Frame | None]:
-        """The frames shown at these times, which must not fall from call to call; None before the first frame."""
-        return [self._frame_at(tick_ns) for tick_ns in ticks_ns]
+    def shown_at(self, ticks_ns: Sequence[int]) -> list[Shown]:
+        """What is shown at these times, which must not fall from call to call."""
+        return [self._shown_at(tick_ns) for tick_ns in ticks_ns]
 
-    def _frame_at(self, tick_ns: int) -> Frame | None:
+    def _shown_at(self, tick_ns: int) -> Shown:
         due_ns = tick_ns
+        faults: tuple[CameraFault, ...] = ()
         while self._next is not None and self._next.timestamp_ns <= due_ns:
             if self._stop.is_set():
                 raise Stopped
             self._current, self._frame = self._next, None
+            self._has_started = True
+            faults += self._next_faults
             self._next = self._read()
             due_ns = tick_ns - self._patience_ns
         if self._frame is None and self._current is not None:
             shown, size_px = self._current, (self._stream.width_px, self._stream.height_px)
-            self._frame = frame_of(shown.picture, shown.index, shown.timestamp_ns, size_px)
-            self._counters.frozen_frames += self._frozen.add(self._frame)  # while the picture is in the cache
-        return self._frame
+            self._frame = frame_of(shown.picture, shown.index, shown.timestamp_ns, size_px, shown.is_damaged)
+        if self._first_tick_ns is None:
+            self._first_tick_ns = tick_ns
+        return Shown(self._frame, faults, self._absence(self._first_tick_ns))
+
+    def _absence(self, first_tick_ns: int) -> CameraFault | None:
+        """Why there is no new frame, if there should be one."""
+        for fault in (CameraFault.TRUNCATED, CameraFault.CLOCK_JUMP):
+            if fault in self._next_faults:
+                return fault
+        if self._has_started or self._next is None:
+            return CameraFault.LOST
+        is_late = self._next.timestamp_ns - first_tick_ns > self._overdue_ns
+        return CameraFault.LATE_START if is_late else None
 
     def _read(self) -> Picture | None:
+        counters = self._counters
+        before = counters.clock_faults, counters.duplicate_times, counters.truncated_files
+        picture = self._decode()
+        after = counters.clock_faults, counters.duplicate_times, counters.truncated_files
+        is_jump, is_duplicate, is_read_error = (new > old for old, new in zip(before, after, strict=True))
+        if is_read_error:
+            self._flushed_at = counters.frames_decoded + MOST_DELAYED_FRAMES
+        found = {
+            CameraFault.CLOCK_JUMP: is_jump,
+            CameraFault.DUPLICATES: is_duplicate and not is_jump,
+            CameraFault.TRUNCATED: self._is_cut_off(picture),
+        }
+        self._next_faults = tuple(fault for fault, is_found in found.items() if is_found)
+        return picture
+
+    def _is_cut_off(self, following: Picture | None) -> bool:
+        """Whether pictures are missing after the present one because a file ends before its end."""
+        if self._current is None:
+            return False
+        now_ns, end_ns = self._current.timestamp_ns, self._stream.end_ns
+        if following is not None and following.timestamp_ns - now_ns <= self._overdue_ns:
+            return False
+        if self._counters.frames_decoded <= self._flushed_at:
+            return True
+        if following is not None or end_ns is None or self._counters.clock_faults:
+            return False
+        return end_ns - now_ns > CUT_OFF_NS
+
+    def _decode(self) -> Picture | None:
         try:
             picture = next(self._pictures, None)
         except FsdError:
@@ -120,21 +178,3 @@ def overdue_ns(stream: CameraStream) -> int:
     """Age of a shown frame from which on the camera's next one is not late, but missing."""
     period_ns = stream.cadence.period_ns if stream.cadence else stream.period_ns
     return round(MISSING_STEP_PERIODS * period_ns) + patience_ns(stream)
-
-
-class FrozenCamera:
-    """Counts the frames of one camera that repeat the picture before, in long runs."""
-
-    def __init__(self) -> None:
-        self._sample: np.ndarray | None = None
-        self._repetitions = 0
-
-    def add(self, frame: Frame) -> int:
-        """Compare the next new frame; returns the number of frames to add to the count of frozen ones."""
-        sample = frame.y_plane[::STRIDE_PX, ::STRIDE_PX].copy()
-        is_same = self._sample is not None and np.array_equal(sample, self._sample)
-        self._sample = sample
-        self._repetitions = self._repetitions + 1 if is_same else 0
-        if self._repetitions < RUN_FRAMES:
-            return 0
-        return RUN_FRAMES if self._repetitions == RUN_FRAMES else 1

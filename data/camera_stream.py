@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture: its place in the recording, counted from 0, and its time."""
+    """A decoded picture: its place in the recording, counted from 0, and its time; `is_damaged` as the decoder says."""
 
     index: int
     timestamp_ns: int
     picture: "av.VideoFrame"
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from fsd.data.cadence import measure_cadence
 from fsd.data.clock import SECOND_NS, Timestamps, csv_columns, floor_ns, load_timestamps
-from fsd.data.errors import ClipError
+from fsd.data.errors import MOST_NAMED, ClipError, ClockError
 from fsd.data.frames import CAMERAS
 from fsd.data.part_overlap import overlap_frames
 from fsd.data.part_times import CHAIN_NS, StampedPart, starts_by_stamp
-from fsd.data.parts_together import Found, cameras_together, probe_parts, starts_together_ns
+from fsd.data.parts_together import Found, cameras_together, note_faults, probe_parts, starts_together_ns
 from fsd.data.recording_files import RecordingFiles
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Rig
@@ -52,7 +52,8 @@ def camera_streams(
     }
     infos = {name: found for name, found in infos.items() if found}
     if not infos:
-        raise ClipError(f"{folder}: no video can be read. {' '.join(notes)}")
+        more = f" And {len(notes) - MOST_NAMED} more." if len(notes) > MOST_NAMED else ""
+        raise ClipError(f"{folder}: no video can be read. {' '.join(notes[:MOST_NAMED])}{more}")
     starts_ns = _part_starts_ns(files, infos, notes) or _starts_together_ns(beside, notes)
     overlap = 0
     in_parts = [[info.path for info in found] for found in infos.values() if len(found) > 1]
@@ -65,6 +66,8 @@ def camera_streams(
     for name in CAMERAS:
         if name in infos:
             timestamps = _find_timestamps(name, infos[name], folder, notes)
+            if timestamps is not None:
+                _check_frame_numbers(name, timestamps, infos[name])
             rate_hz = _rate_hz(infos[name], timestamps, rig, options, notes)
             on_line_ns = starts_ns.get(name, ()) if timestamps is None else ()
             streams[name] = _stream(name, infos[name], timestamps, overlap, rate_hz, on_line_ns)
@@ -78,12 +81,14 @@ def _probed(name: str, files: RecordingFiles, notes: list[str]) -> list[VideoInf
         return [_probe_of(name, part, decodes=part is parts[0]) for part in parts]
     found: list[VideoInfo] = []
     kept: list[int] = []
+    faults: list[str] = []
     for part, stamp_ns in zip(parts, stamps_ns, strict=True):
         try:
             found.append(probe(part, decodes=not found))
             kept.append(stamp_ns)
         except ClipError as error:
-            notes.append(f"{name} is masked where this part would be: {error}")
+            faults.append(f"{name} is masked where this part would be: {error}")
+    note_faults(name, faults, notes)
     files.stamps_ns[name] = tuple(kept)
     return found
 
@@ -114,6 +119,10 @@ def _part_starts_ns(
     created = [info.created_unix_ns for found in infos.values() for info in found]
     if any(created_ns is None for created_ns in created):
         return {}
+    for name, found in infos.items():
+        dates_ns = [info.created_unix_ns or 0 for info in found]
+        if any(after + SECOND_NS < before for before, after in pairwise(dates_ns)):
+            notes.append(f"{name}: by the dates in their headers, the parts are NOT in order of time. Check the order.")
     origin_ns = min(created_ns for created_ns in created if created_ns is not None)
     parts = {
         name: [StampedPart((info.created_unix_ns or 0) - origin_ns, _length_ns(info)) for info in found]
@@ -167,6 +176,27 @@ def _find_timestamps(name: str, infos: list[VideoInfo], folder: Path, notes: lis
         notes.append(f"{table.name} has no column `timestamp_ns` and is not used.")
         return None
     return load_timestamps(table)
+
+
+def _check_frame_numbers(name: str, timestamps: Timestamps, infos: list[VideoInfo]) -> None:
+    """Refuse a table of which most rows are for pictures that the video does not have.
+
+    Raises:
+        ClockError: names the file and the numbers.
+    """
+    counts = [info.pictures for info in infos]
+    if any(count is None for count in counts):
+        return
+    pictures = sum(count for count in counts if count is not None)
+    beyond = int((timestamps.frame_index >= pictures).sum())
+    if 2 * beyond > len(timestamps):
+        raise ClockError(
+            f"{timestamps.path}: {beyond} of {len(timestamps)} rows are for frame numbers over {pictures - 1}, up to "
+            f"{timestamps.frame_index[-1]}, but {infos[0].path.name} holds {pictures} pictures. Count frames from 0, "
+            "or use the table of this video.",
+            camera=name,
+            field="frame_index",
+        )
 
 
 def _rate_hz(

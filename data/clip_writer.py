@@ -4,6 +4,7 @@ Times in the Parquet files are authoritative; the videos carry them too, rounded
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self, cast
@@ -13,7 +14,7 @@ import numpy as np
 
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import ClipError
-from fsd.data.files import replacing
+from fsd.data.files import check_space, replacing
 from fsd.data.frames import RATE_HZ
 from fsd.data.rig import Camera, Rig, save_rig
 
@@ -47,8 +48,11 @@ class ClipWriter:
     ) -> None:
         self.path = path
         self.rig = rig
-        if (path / "rig.json").exists():
-            raise ClipError(f"{path} already holds a clip. Choose another folder, or remove this one.")
+        tables = ("rig.json", "ego.parquet", "command.parquet")
+        of_cameras = (f"{camera.name}{suffix}" for camera in rig.cameras for suffix in (".mp4", ".timestamps.parquet"))
+        there = next((name for name in (*tables, *of_cameras) if (path / name).exists()), None)
+        if there is not None:
+            raise ClipError(f"{path} already holds a clip ({there}). Choose another folder, or remove this one.")
         try:
             path.mkdir(parents=True, exist_ok=True)
             save_rig(rig, path / "rig.json")
@@ -60,6 +64,7 @@ class ClipWriter:
             _Video(path, camera, rate_hz, codec, dict(options), gop, stagger=i * gop // len(rig.cameras))
             for i, camera in enumerate(rig.cameras)
         ]
+        self._pictures = 0
         self._ego_rows: list[dict[str, float]] = []
         self._commands: list[tuple[int, str]] = []
         self._first_ns: int | None = None
@@ -92,6 +97,7 @@ class ClipWriter:
             raise ClipError(f"Time {timestamp_ns} ns does not rise above {self._last_ns} ns. Write moments in order.")
         if command not in COMMANDS:
             raise ClipError(f"Unknown command {command!r}. Use one of {', '.join(COMMANDS)}.")
+        self._check_space()
         self._first_ns = timestamp_ns if self._first_ns is None else self._first_ns
         for video, image in zip(self._videos, images, strict=True):
             if image is not None:
@@ -101,6 +107,15 @@ class ClipWriter:
         if not self._commands or self._commands[-1][1] != command:
             self._commands.append((timestamp_ns, command))
         self._last_ns = timestamp_ns
+
+    def _check_space(self) -> None:
+        cameras = self.rig.cameras
+        largest = max(cameras, key=lambda camera: camera.width_px * camera.height_px)
+        try:
+            check_space(self.path, self._pictures, len(cameras), largest.width_px, largest.height_px)
+        except OSError as error:
+            raise ClipError(f"{self.path} cannot be written: {error.strerror}. Free some space.") from error
+        self._pictures += len(cameras)
 
     def _add_ego(self, ego: Mapping[str, float], timestamp_ns: int) -> None:
         row = {name: float(value) for name, value in ego.items()}
@@ -112,15 +127,18 @@ class ClipWriter:
         self._ego_rows.append({"t_ns": timestamp_ns, **row})
 
     def close(self) -> None:
-        """Finish the videos and write the tables. What was recorded so far is a readable clip."""
-        for video in self._videos:
-            video.close()
-        if self._ego_rows:
-            columns = {name: [row[name] for row in self._ego_rows] for name in self._ego_rows[0]}
-            _write_table(self.path / "ego.parquet", columns)
-        if self._commands:
-            times, commands = zip(*self._commands, strict=True)
-            _write_table(self.path / "command.parquet", {"t_ns": times, "command": commands})
+        """Finish the videos and write the tables. What was recorded so far is a readable clip, or nothing."""
+        with ExitStack() as stack:  # all of it, also where a part fails
+            if self._commands:
+                times, commands = zip(*self._commands, strict=True)
+                stack.callback(_write_table, self.path / "command.parquet", {"t_ns": times, "command": commands})
+            if self._ego_rows:
+                columns = {name: [row[name] for row in self._ego_rows] for name in self._ego_rows[0]}
+                stack.callback(_write_table, self.path / "ego.parquet", columns)
+            if self._first_ns is None:  # a clip without a picture would only be in the way of the next recording
+                stack.callback((self.path / "rig.json").unlink, missing_ok=True)
+            for video in reversed(self._videos):
+                stack.callback(video.close)
         self._videos, self._ego_rows, self._commands = [], [], []
 
     def __enter__(self) -> Self:
@@ -196,9 +214,17 @@ class _Video:
 
     def close(self) -> None:
         try:
-            self._container.mux(self._stream.encode(None))
+            try:
+                self._container.mux(self._stream.encode(None))
+            finally:
+                self._container.close()
+        except (av.FFmpegError, OSError) as error:
+            raise ClipError(f"{self._camera.name} cannot be written to {self._folder}: {error}.") from error
         finally:
-            self._container.close()
+            self._end()
+
+    def _end(self) -> None:
+        """Write the times of the pictures; without one, there is no video."""
         if not self._times_ns:
             (self._folder / f"{self._camera.name}.mp4").unlink(missing_ok=True)
             return

@@ -6,7 +6,6 @@ frame i + 1, a whole period later, is always later than it. Likewise the last fr
 floor(s) + floor(i p) <= floor(s + i p).
 """
 
-import csv
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,8 +15,17 @@ import numpy as np
 
 from fsd.data.errors import ClipError, ClockError
 from fsd.data.frames import RATE_HZ
+from fsd.data.text_files import check_column, check_is_no_pipe, read_csv
 
 SECOND_NS = 10**9
+
+MAX_TIME_NS = 2**62
+"""Times in ns are within this of 0 (2116 as Unix time), so that sums and differences of two fit 64 bits."""
+
+_LEAST_STEP_NS = 500_000
+"""No camera here takes 2000 pictures/s: times that are closer count another unit than nanoseconds."""
+_ENOUGH_STEPS = 8
+_UNITS_NS = {"microseconds": 10**3, "milliseconds": 10**6, "seconds": 10**9}
 
 
 def tick_time_ns(tick: int, start_ns: int = 0) -> int:
@@ -83,7 +91,10 @@ def load_timestamps(path: Path) -> Timestamps:
         frame_index, timestamp_ns = (integer_column(path, table, name) for name in ("frame_index", "t_ns"))
     if len(timestamp_ns) == 0:
         raise ClockError(f"{path} has no rows. Remove the file to use the times of the video, or write it again.")
-    check_rising(path, "timestamp_ns" if is_csv else "t_ns", timestamp_ns)
+    name = "timestamp_ns" if is_csv else "t_ns"
+    check_times(path, name, timestamp_ns)
+    check_rising(path, name, timestamp_ns)
+    check_steps(path, name, timestamp_ns)
     check_rising(path, "frame_index", frame_index)
     if frame_index[0] < 0:
         raise ClockError(f"{path} row 0: frame number {frame_index[0]} is negative. Count frames from 0.")
@@ -91,28 +102,12 @@ def load_timestamps(path: Path) -> Timestamps:
 
 
 def csv_columns(path: Path) -> list[str]:
-    """Names of the columns of a CSV file; empty where there is no such file."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return [name.strip() for name in next(csv.reader(file), [])]
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return []
-
-
-def read_csv(path: Path, column: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a CSV file.
+    """Names of the columns of a CSV file; empty where there is no such file.
 
     Raises:
-        ClipError: the file cannot be read or lacks the column.
+        ClipError: there is one, but it cannot be read.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ClipError(f"{path} cannot be read as CSV ({error}). Write it again, or remove it.") from error
-    header = [name.strip() for name in rows[0]] if rows else []
-    _check_column(path, column, header)
-    return header, rows[1:]
+    return read_csv(path)[0] if path.is_file() else []
 
 
 def read_parquet(path: Path, *columns: str, only_these: bool = False, filters: Any = None) -> Any:
@@ -130,12 +125,22 @@ def read_parquet(path: Path, *columns: str, only_these: bool = False, filters: A
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_is_no_pipe(path)
     try:
-        table = pq.read_table(path, columns=list(columns) if only_these else None, filters=filters)
-    except (OSError, pa.ArrowException) as error:
+        # Not by name: pyarrow takes some for URLs, and refuses those that are not UTF-8.
+        with path.open("rb") as file:
+            names = pq.read_schema(file).names
+        twice = next((name for name in columns if names.count(name) > 1), None)
+        if twice is not None:
+            raise ClipError(f"{path} has the column `{twice}` more than once. Keep the one that is meant.", field=twice)
+        with path.open("rb") as file:
+            table = pq.read_table(file, columns=list(columns) if only_these else None, filters=filters)
+        table.validate(full=True)  # text that is not UTF-8 would end in an error where it is read
+        found = table.column_names
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise ClipError(f"{path} cannot be read as Parquet ({error}). Write it again, or remove it.") from error
     for name in columns:
-        _check_column(path, name, table.column_names)
+        check_column(path, name, found)
     return table
 
 
@@ -154,7 +159,46 @@ def integer_column(path: Path, table: Any, name: str) -> np.ndarray:
             "rows. Write int64.",
             field=name,
         )
-    return np.asarray(column.to_numpy(), np.int64)
+    try:
+        return np.asarray(column.cast(pa.int64()).to_numpy(), np.int64)
+    except pa.ArrowInvalid as error:
+        raise ClockError(f"{path}: `{name}` has a number over 2^63. Write int64.", field=name) from error
+
+
+def check_times(path: Path, name: str, timestamp_ns: np.ndarray) -> None:
+    """Refuse times that are none in nanoseconds.
+
+    Raises:
+        ClockError: names the first such row and its value.
+    """
+    # Not by the magnitude: that of -2^63 does not fit 64 bits.
+    wrong = np.flatnonzero((timestamp_ns > MAX_TIME_NS) | (timestamp_ns < -MAX_TIME_NS))
+    if len(wrong):
+        row = int(wrong[0])
+        raise ClockError(
+            f"{path} row {row}: `{name}` {timestamp_ns[row]} is no time in nanoseconds ({len(wrong)} such rows; the "
+            f"largest is {MAX_TIME_NS}, in the year 2116). Write Unix time, or time from the start, in nanoseconds.",
+            field=name,
+        )
+
+
+def check_steps(path: Path, name: str, timestamp_ns: np.ndarray) -> None:
+    """Refuse times of pictures, which rise, that count another unit than nanoseconds.
+
+    Raises:
+        ClockError: most pictures are less than 0.5 ms apart.
+    """
+    steps = np.diff(timestamp_ns)
+    if len(steps) < _ENOUGH_STEPS or (step := int(np.median(steps))) >= _LEAST_STEP_NS:
+        return
+    unit = next((unit for unit, unit_ns in _UNITS_NS.items() if 1 <= SECOND_NS / (step * unit_ns) <= 300), None)
+    guess = "" if unit is None else f"They look like {unit} ({SECOND_NS / (step * _UNITS_NS[unit]):.3g} pictures/s). "
+    factor = "" if unit is None else f", which is the numbers times {_UNITS_NS[unit]}"
+    raise ClockError(
+        f"{path}: {len(timestamp_ns)} pictures within {timestamp_ns[-1] - timestamp_ns[0]} ns, by `{name}`: no camera "
+        f"is that fast. {guess}Write nanoseconds{factor}, or remove the file to use the times of the video.",
+        field=name,
+    )
 
 
 def check_rising(path: Path, name: str, values: np.ndarray) -> None:
@@ -173,16 +217,9 @@ def check_rising(path: Path, name: str, values: np.ndarray) -> None:
         )
 
 
-def _check_column(path: Path, name: str, found: list[str]) -> None:
-    if name not in found:
-        raise ClipError(
-            f"{path} has no column `{name}` (it has {', '.join(found) or 'nothing'}). Add it, or remove the file.",
-            field=name,
-        )
-
-
 def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    header, rows = read_csv(path, "timestamp_ns")
+    header, rows = read_csv(path)
+    check_column(path, "timestamp_ns", header)
     timestamp_ns = _integers(path, rows, header.index("timestamp_ns"), "timestamp_ns")
     for name in ("frame_index", "frame"):
         if name in header:

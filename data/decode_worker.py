@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fsd.data.camera_cursor import CameraCursor, Stopped
+from fsd.data.camera_cursor import CameraCursor, Shown, Stopped
 from fsd.data.clock import tick_time_ns
-from fsd.data.frames import Frame
 
 T = TypeVar("T")
 
@@ -22,14 +21,14 @@ class Block:
 
     Attributes:
         run: of the recording; see `FrameSet`.
-        rows: for every tick, one frame per camera of the worker, in its order.
+        rows: for every tick, what each camera of the worker shows, in its order.
         newest_ns: time of the newest frame taken up to the end of the block; None where there is none in this run.
         coming_ns: for every camera, the time of the earliest frame not yet taken; None where it has ended. Once all
             have, this block is the last.
     """
 
     run: int
-    rows: list[tuple[Frame | None, ...]]
+    rows: list[tuple[Shown, ...]]
     newest_ns: int | None
     coming_ns: tuple[int | None, ...]
 
@@ -157,7 +156,7 @@ class DecodeWorker:
         times_ns = [run.tick_ns(tick) for tick in range(self._tick, stop_tick)]
         self._tick = stop_tick
         # Camera by camera, not tick by tick: a decoder that runs for several pictures keeps its data in the cache.
-        columns = [cursor.frames_at(times_ns) for cursor in self._cursors]
+        columns = [cursor.shown_at(times_ns) for cursor in self._cursors]
         newest = [cursor.newest_ns for cursor in self._cursors if cursor.newest_ns is not None]
         return Block(
             run.number,

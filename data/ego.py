@@ -10,17 +10,35 @@ from typing import Any
 
 import numpy as np
 
-from fsd.data.clock import check_rising, integer_column, read_parquet
+from fsd.data.clock import check_rising, check_times, integer_column, read_parquet
 from fsd.data.errors import ClipError
+from fsd.data.physical_limits import MAX_POSITION_M, MAX_SPEED_MPS, MAX_YAW_RATE_RPS
 
 STALE_NS = 500_000_000
 """An ego row older than this is not used."""
+
+_HOLD_NS = 3600 * 10**9
+"""A command that is older than this when a recording begins is not of its drive."""
 
 COMMANDS = ("none", "straight", "left", "right", "lane_left", "lane_right")
 """Route commands that a recording may hold; the network takes them one-hot in this order."""
 
 EGO_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz", "v_mps", "yaw_rate_rps")
 """Columns of `ego.parquet` that the program reads, besides `t_ns`; others are ignored."""
+
+_LIMITS = {
+    "speed_mps": MAX_SPEED_MPS,
+    "yaw_rate_rps": MAX_YAW_RATE_RPS,
+    "x_m": MAX_POSITION_M,
+    "y_m": MAX_POSITION_M,
+    "yaw_rad": np.inf,
+}
+"""Largest magnitude of a value of `EgoTrack` that is believed."""
+
+_QUATERNION = ("qw", "qx", "qy", "qz")
+
+_LEAST_LENGTH, _MOST_LENGTH = 0.9, 1.1
+"""Length of a quaternion that is believed to be a rotation; numbers of 16 bits are within."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +70,32 @@ class EgoTrack:
         if len(self.timestamp_ns) == 0 or np.any(np.diff(self.timestamp_ns) <= 0):
             raise ValueError("`timestamp_ns` must have rows and rise strictly.")
 
+    def overlaps(self, start_ns: int, end_ns: int) -> bool:
+        """Whether a sample exists at any time from `start_ns` to `end_ns`."""
+        return int(self.timestamp_ns[0]) <= end_ns and start_ns <= int(self.timestamp_ns[-1]) + STALE_NS
+
+    def is_possible(self) -> np.ndarray:
+        """(n,) bool: whether a row has no value that is infinite or that no vehicle reaches; NaN is possible."""
+        possible = np.ones(len(self.timestamp_ns), np.bool_)
+        for name, limit in _LIMITS.items():
+            column = getattr(self, name)
+            possible &= np.isnan(column) | (np.isfinite(column) & (np.abs(column) <= limit))
+        return possible
+
+    def without(self, is_wrong: np.ndarray) -> "EgoTrack":
+        """The track without these rows, (n,) bool, which must not be all.
+
+        Where a stretch without good rows is longer than 0.5 s, its rows stay, with nothing known: nothing is
+        interpolated over it, and the row before it is not held.
+        """
+        good = np.flatnonzero(~is_wrong)
+        times_ns, rows = self.timestamp_ns, np.arange(len(self.timestamp_ns))
+        before = good[np.maximum(np.searchsorted(good, rows, side="right") - 1, 0)]
+        after = good[np.minimum(np.searchsorted(good, rows), len(good) - 1)]
+        is_kept = ~is_wrong | (times_ns[after] - times_ns[before] > STALE_NS)
+        known = {name: np.where(is_wrong, np.nan, getattr(self, name))[is_kept] for name in _LIMITS}
+        return EgoTrack(times_ns[is_kept], **known)
+
     def sample_at(self, t_ns: int) -> EgoSample | None:
         """The newest row not later than `t_ns`; None if there is none, if it is older than 0.5 s or not finite."""
         row = int(np.searchsorted(self.timestamp_ns, t_ns, side="right")) - 1
@@ -71,13 +115,13 @@ class EgoTrack:
         start_ns = int(self.timestamp_ns[0])
         rows_s = (self.timestamp_ns - start_ns) * 1e-9  # relative first: Unix nanoseconds do not fit a float
         at_s = (t_ns - start_ns) * 1e-9
-        columns = (self.x_m, self.y_m, _unwrapped(self.yaw_rad), self.speed_mps)
+        columns = (self.x_m, self.y_m, unwrapped(self.yaw_rad), self.speed_mps)
         poses = np.stack([np.interp(at_s, rows_s, column, left=np.nan, right=np.nan) for column in columns], axis=-1)
         poses[:, 2] = np.mod(poses[:, 2] + np.pi, 2 * np.pi) - np.pi
         return poses
 
 
-def _unwrapped(yaw_rad: np.ndarray) -> np.ndarray:
+def unwrapped(yaw_rad: np.ndarray) -> np.ndarray:
     """Yaw without jumps of a whole turn; NaN stays NaN and does not spread to later rows, as in `np.unwrap`."""
     is_known = np.isfinite(yaw_rad)
     unwrapped = np.full(len(yaw_rad), np.nan)
@@ -96,6 +140,10 @@ class CommandTrack:
         if len(self.commands) != len(self.timestamp_ns) or np.any(np.diff(self.timestamp_ns) <= 0):
             raise ValueError("Commands need one strictly rising time each.")
 
+    def overlaps(self, start_ns: int, end_ns: int) -> bool:
+        """Whether a command is of the time from `start_ns` to `end_ns`, or of the hour before."""
+        return int(self.timestamp_ns[0]) <= end_ns and start_ns <= int(self.timestamp_ns[-1]) + _HOLD_NS
+
     def command_at(self, t_ns: int) -> str:
         """The command that holds at `t_ns`; `none` before the first."""
         row = int(np.searchsorted(self.timestamp_ns, t_ns, side="right")) - 1
@@ -103,28 +151,76 @@ class CommandTrack:
 
 
 def yaw_rad_of(qw: np.ndarray, qx: np.ndarray, qy: np.ndarray, qz: np.ndarray) -> np.ndarray:
-    """Heading of the x axis about z, left positive, of unit quaternions; rad, (n,)."""
-    return np.asarray(np.arctan2(2 * (qw * qz + qx * qy), 1 - 2 * (qy * qy + qz * qz)))
+    """Heading of the x axis about z, left positive, of unit quaternions; rad, (n,); NaN where one is no rotation."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        length_2 = qw * qw + qx * qx + qy * qy + qz * qz
+        is_rotation = (length_2 > _LEAST_LENGTH**2) & (length_2 < _MOST_LENGTH**2)
+        yaw_rad = np.arctan2(2 * (qw * qz + qx * qy), length_2 - 2 * (qy * qy + qz * qz))
+    return np.asarray(np.where(is_rotation, yaw_rad, np.nan))
 
 
-def load_ego(path: Path) -> EgoTrack:
-    """Read `ego.parquet`: `t_ns` and any of `EGO_COLUMNS`.
+def load_ego(path: Path, notes: list[str]) -> EgoTrack:
+    """Read `ego.parquet`: `t_ns` and any of `EGO_COLUMNS`; an empty value is one that was not recorded.
+
+    Rows with a value that is not a number, or that no vehicle reaches, are left out and counted in a note.
 
     Raises:
-        ClipError: the file cannot be read or a column has the wrong type.
+        ClipError: the file cannot be read, a column has the wrong type, or no row is left.
         ClockError: the times do not rise strictly.
     """
     table = read_parquet(path, "t_ns")
     timestamp_ns = _rising_times(path, table)
     columns = {name: _float_column(path, table, name, len(timestamp_ns)) for name in EGO_COLUMNS}
-    return EgoTrack(
-        timestamp_ns=timestamp_ns,
-        speed_mps=columns["v_mps"],
-        yaw_rate_rps=columns["yaw_rate_rps"],
-        x_m=columns["x"],
-        y_m=columns["y"],
-        yaw_rad=yaw_rad_of(*(columns[name] for name in ("qw", "qx", "qy", "qz"))),
-    )
+    yaw_rad = yaw_rad_of(*(columns[name] for name in _QUATERNION))
+    track = EgoTrack(timestamp_ns, columns["v_mps"], columns["yaw_rate_rps"], columns["x"], columns["y"], yaw_rad)
+    is_turned = ~np.any([np.isnan(columns[name]) for name in _QUATERNION], axis=0)
+    is_wrong = ~track.is_possible() | (is_turned & np.isnan(yaw_rad))
+    for name in _QUATERNION:
+        is_wrong |= ~(np.isnan(columns[name]) | (np.abs(columns[name]) < _MOST_LENGTH))
+    for name in EGO_COLUMNS:
+        is_nan = _is_nan(table, name)
+        is_wrong |= is_nan & ~is_nan.all()  # a column without any number was not recorded
+    return _without(track, is_wrong, str(path), notes)
+
+
+def possible_ego(track: EgoTrack, source: str, notes: list[str]) -> EgoTrack:
+    """A track of any format without rows that have a value which is infinite or that no vehicle reaches.
+
+    Raises:
+        ClipError: no row is left.
+    """
+    return _without(track, ~track.is_possible(), source, notes)
+
+
+def is_possible_pose(x_m: np.ndarray, y_m: np.ndarray, yaw_rad: np.ndarray) -> np.ndarray:
+    """(n,) bool: whether position and heading are known, and the position is one on earth."""
+    with np.errstate(invalid="ignore"):
+        return (np.abs(x_m) <= MAX_POSITION_M) & (np.abs(y_m) <= MAX_POSITION_M) & np.isfinite(yaw_rad)
+
+
+def count_wrong_rows(is_wrong: np.ndarray, source: str, notes: list[str]) -> None:
+    """Note how many rows of ego motion, (n,) bool, are left out.
+
+    Raises:
+        ClipError: all are.
+    """
+    count = int(is_wrong.sum())
+    if count and count == len(is_wrong):
+        raise ClipError(
+            f"{source}: every row of ego motion ({count}) has a value that is not a number or that no vehicle reaches "
+            f"(speed up to {MAX_SPEED_MPS:g} m/s, yaw rate {MAX_YAW_RATE_RPS:g} rad/s, position {MAX_POSITION_M:g} m, "
+            "quaternions of length 1). Correct them, or remove the ego motion to run without it."
+        )
+    if count:
+        notes.append(
+            f"{count} of {len(is_wrong)} rows of ego motion in {Path(source).name} are left out: a value is not a "
+            "number, or one that no vehicle reaches."
+        )
+
+
+def _without(track: EgoTrack, is_wrong: np.ndarray, source: str, notes: list[str]) -> EgoTrack:
+    count_wrong_rows(is_wrong, source, notes)
+    return track.without(is_wrong) if is_wrong.any() else track
 
 
 def load_commands(path: Path) -> CommandTrack:
@@ -149,8 +245,18 @@ def _rising_times(path: Path, table: Any) -> np.ndarray:
     if table.num_rows == 0:
         raise ClipError(f"{path} has 0 rows. Write at least one, or remove the file.", field="t_ns")
     timestamp_ns = integer_column(path, table, "t_ns")
+    check_times(path, "t_ns", timestamp_ns)
     check_rising(path, "t_ns", timestamp_ns)
     return timestamp_ns
+
+
+def _is_nan(table: Any, name: str) -> np.ndarray:
+    """(n,) bool: rows of a column that hold "not a number", which is not the same as an empty row."""
+    import pyarrow.compute as pc
+
+    if name not in table.column_names:
+        return np.zeros(table.num_rows, np.bool_)
+    return np.asarray(pc.fill_null(pc.is_nan(table[name].cast("float64")), False).to_numpy(), np.bool_)
 
 
 def _float_column(path: Path, table: Any, name: str, rows: int) -> np.ndarray:

@@ -12,6 +12,30 @@
 The command line prints the message without a traceback and exits with `exit_code`.
 """
 
+from collections.abc import Sequence
+
+from fsd.data.printable import printable
+
+INTERRUPTED_EXIT_CODE = 130
+"""Of a process that Ctrl-C or SIGTERM ended, as shells have it."""
+
+MOST_NAMED = 6
+"""How many of many things a message names."""
+
+
+def few(names: Sequence[str]) -> str:
+    """The first names, separated by commas, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+MAX_MESSAGE = 4000
+"""Characters: a library's message may repeat a whole damaged file."""
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]} …"
+
 
 class FsdError(Exception):
     """Base of all errors below. The message states what was expected, what was received, and how to fix it.
@@ -22,7 +46,7 @@ class FsdError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, camera: str | None = None, field: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(printable(_cut(message)))
         self.camera, self.field = camera, field
 
 

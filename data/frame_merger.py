@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fsd.data.camera_cursor import Shown
+from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.frames import CAMERAS, Frame, FrameSet
 from fsd.data.sync_report import SyncReport
 
@@ -27,8 +29,9 @@ class FrameMerger:
         self._skew_sum_ns = 0
         self._skew_ticks = 0
 
-    def merge(self, tick: int, tick_ns: int, frames: Sequence[Frame | None], run: int = 0) -> FrameSet:
-        """The frame set of a tick; `frames` has one entry per camera of `CAMERAS`."""
+    def merge(self, tick: int, tick_ns: int, shown: Sequence[Shown | None], run: int = 0) -> FrameSet:
+        """The frame set of a tick; `shown` has one entry per camera of `CAMERAS`, None for one that is not recorded."""
+        frames = tuple(None if each is None else each.frame for each in shown)
         age_ns = np.full(len(CAMERAS), -1, np.int64)
         is_valid = np.zeros(len(CAMERAS), np.bool_)
         is_new = np.zeros(len(CAMERAS), np.bool_)
@@ -36,11 +39,24 @@ class FrameMerger:
             if frame is not None:
                 age_ns[i] = tick_ns - frame.timestamp_ns
                 is_new[i] = frame is not self._shown_before[i]
-                is_valid[i] = not frame.is_black and age_ns[i] <= self._max_age_ns
-        frame_set = FrameSet(tick, tick_ns, tuple(frames), age_ns, is_valid, is_new, run)
+                is_valid[i] = age_ns[i] <= self._max_age_ns
+        faults = tuple(
+            () if each is None else self._faults(each, int(age_ns[i]), self._overdue_ns[i])
+            for i, each in enumerate(shown)
+        )
+        frame_set = FrameSet(tick, tick_ns, frames, age_ns, is_valid, is_new, run, faults)
         self._count(frame_set)
         self._shown_before = list(frames)
         return frame_set
+
+    def _faults(self, shown: Shown, age_ns: int, overdue_ns: int) -> tuple[CameraFault, ...]:
+        """The faults of one camera's times: of its new pictures, and why they are missing."""
+        # A camera that is known to be cut off is named at once, another one when its frame is too old to be used.
+        limit_ns = self._max_age_ns if shown.absence is CameraFault.LOST else min(overdue_ns, self._max_age_ns)
+        is_absent = shown.frame is None or age_ns > limit_ns
+        if shown.absence is None or not is_absent or shown.absence in shown.faults:
+            return shown.faults
+        return (*shown.faults, shown.absence)
 
     def _count(self, frame_set: FrameSet) -> None:
         report = self._report

@@ -5,18 +5,20 @@ Files are read once, from the start, as far as needed.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Self
 
 from fsd.data.cadence import Cadence, tick_phase_ns
-from fsd.data.camera_cursor import CameraCursor, Stopped, overdue_ns
+from fsd.data.camera_cursor import CameraCursor, Shown, Stopped, overdue_ns
+from fsd.data.camera_health.monitor import CameraMonitor
 from fsd.data.clip import Clip
 from fsd.data.clock import tick_count
 from fsd.data.decode_worker import Block, DecodeWorker, Run
 from fsd.data.errors import ClipError
 from fsd.data.frame_merger import FrameMerger
-from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, TICK_NS, Frame, FrameSet
+from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, TICK_NS, FrameSet
 from fsd.data.stretches import MAX_HOLE_NS, stretches_ns
 from fsd.data.sync_report import CameraCounters, RunStart, SyncReport
 
@@ -47,6 +49,7 @@ class FrameSource:
         max_age_ns: a camera whose frame is older than this is not valid.
         start_tick: first tick to return; recordings are still read from the start.
         max_ticks: maximum number of ticks; None is all.
+        mask_cameras: whether cameras with faulty pictures count as not valid; see `CameraMonitor`.
 
     Raises (while iterating):
         ClipError: nothing can be decoded.
@@ -60,6 +63,7 @@ class FrameSource:
         max_age_ns: int = MAX_FRAME_AGE_NS,
         start_tick: int = 0,
         max_ticks: int | None = None,
+        mask_cameras: bool = True,
     ) -> None:
         if workers < 1 or not 1 <= lookahead_ticks <= MAX_LOOKAHEAD_TICKS:
             raise ValueError(
@@ -81,6 +85,7 @@ class FrameSource:
         counters = {i: CameraCounters() for i in self._streams}
         self.report = SyncReport(cameras={CAMERAS[i]: counters[i] for i in self._streams})
         self._merger = FrameMerger(self.report, max_age_ns, {i: overdue_ns(each) for i, each in self._streams.items()})
+        self._monitor = CameraMonitor(clip.rig, mask_cameras)
         self._groups = self._camera_groups(workers)
         block_ticks = min(BLOCK_TICKS, lookahead_ticks)
         self._workers = [
@@ -97,6 +102,8 @@ class FrameSource:
         self._blocks: list[Block | None] = [None] * len(self._workers)
         self._phase_ns = 0
         self._newest_ns: int | None = None
+        self._seen: set[int] = set()  # cameras that had a frame in a run before
+        self._steps_over_holes: Counter[int] = Counter()
         self._frame_sets = self._iterate()
 
     @property
@@ -129,6 +136,10 @@ class FrameSource:
         for worker in self._workers:
             worker.close()
         self._blocks = [None] * len(self._workers)
+        for camera, holes in self._steps_over_holes.items():  # a hole of the recording is no gap of a camera
+            counters = self.report.cameras[CAMERAS[camera]]
+            counters.gaps = max(0, counters.gaps - holes)
+        self._steps_over_holes.clear()
 
     def _camera_groups(self, workers: int) -> list[list[int]]:
         """Assign every camera to the worker with the least load, the largest load first."""
@@ -153,12 +164,15 @@ class FrameSource:
                     f"{self._clip.path}: no camera has a picture with a time. "
                     "Check the videos and the timestamps files."
                 )
-            tick = 0
+            tick, ego = 0, self._clip.ego
             while any(first_ns is not None for first_ns in firsts_ns) and tick != self._end_tick:
                 run = self._begin_run(tick, firsts_ns)
-                for tick, frames in self._run(run):
+                for tick, shown in self._run(run):
                     if tick > self._start_tick:
-                        yield self._merger.merge(tick - 1, run.tick_ns(tick - 1), frames, run.number)
+                        merged = self._merger.merge(tick - 1, run.tick_ns(tick - 1), shown, run.number)
+                        frame_set = self._monitor.step(merged, ego.sample_at(merged.timestamp_ns) if ego else None)
+                        self.report.count_faults(frame_set)
+                        yield frame_set
                 firsts_ns = [each for block in self._blocks if block is not None for each in block.coming_ns]
         except Stopped:  # closed by another thread while waiting for a block
             return
@@ -172,6 +186,10 @@ class FrameSource:
         self._phase_ns = tick_phase_ns(present)
         run = Run(len(self.report.runs), tick, min(ns for ns, _ in present) + self._phase_ns)
         hole_ns = None if self._newest_ns is None else min(ns for ns, _ in present) - self._newest_ns
+        if hole_ns is not None:
+            known = [camera for camera, ns in zip(order, firsts_ns, strict=True) if ns is not None]
+            self._steps_over_holes.update(camera for camera in known if camera in self._seen)
+        self._seen |= {camera for camera, ns in zip(order, firsts_ns, strict=True) if ns is not None}
         self.report.runs.append(RunStart(tick, run.start_ns, hole_ns))
         if self.report.start_ns is None:
             self.report.start_ns = run.start_ns
@@ -179,12 +197,12 @@ class FrameSource:
             if block is None or block.next_ns is not None:
                 worker.begin(run)
             else:  # the worker has ended: its cameras are missing from now on
-                nothing = tuple(None for _ in self._groups[number])
+                nothing = tuple(Shown(None) for _ in self._groups[number])
                 self._blocks[number] = replace(block, rows=[nothing], newest_ns=None)
         return run
 
-    def _run(self, run: Run) -> Iterator[tuple[int, list[Frame | None]]]:
-        """The frames of every tick of a run, each with the number of the tick after it."""
+    def _run(self, run: Run) -> Iterator[tuple[int, list[Shown | None]]]:
+        """What is shown at every tick of a run, each with the number of the tick after it."""
         tick = run.first_tick
         while tick != self._end_tick:
             self._take_blocks(run.number)
@@ -193,7 +211,7 @@ class FrameSource:
                 if ticks is not None and tick >= run.first_tick + ticks:
                     return
                 tick += 1
-                yield tick, self._frames(row)
+                yield tick, self._shown(row)
 
     def _take_blocks(self, run: int) -> None:
         for number, worker in enumerate(self._workers):
@@ -201,19 +219,20 @@ class FrameSource:
             if block is None or block.next_ns is not None:
                 self._blocks[number] = worker.next_block(run)
             else:  # the worker has ended; its last row is repeated while other cameras continue
-                self._blocks[number] = replace(block, rows=block.rows[-1:])
+                last = tuple(shown._replace(faults=()) for shown in block.rows[-1])
+                self._blocks[number] = replace(block, rows=[last])
 
-    def _frames(self, row: int) -> list[Frame | None]:
-        """The frames of all cameras at a row of the present blocks."""
-        frames: list[Frame | None] = [None] * len(CAMERAS)
+    def _shown(self, row: int) -> list[Shown | None]:
+        """What all cameras show at a row of the present blocks; None for those that are not recorded."""
+        all_shown: list[Shown | None] = [None] * len(CAMERAS)
         for group, block in zip(self._groups, self._blocks, strict=True):
             if block is not None:
                 at = min(row, len(block.rows) - 1)
-                for camera, frame in zip(group, block.rows[at], strict=True):
-                    frames[camera] = frame
+                for camera, shown in zip(group, block.rows[at], strict=True):
+                    all_shown[camera] = shown
                 if at < len(block.rows) - 1:
                     block.rows[at] = ()  # release the frames as soon as the consumer does
-        return frames
+        return all_shown
 
     def _known_ticks(self, run: Run) -> int | None:
         """Number of ticks of the run; known once all cameras have ended or are in a hole."""

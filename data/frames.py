@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from fsd.data.camera_health.camera_fault import CameraFault
+from fsd.data.camera_health.picture_sample import PictureSample
+
 RATE_HZ = Fraction(36)
 """Ticks per second of the whole system, exact."""
 
@@ -46,6 +49,8 @@ class Frame:
     `y_plane` (H, W), `u_plane` and `v_plane` (ceil(H/2), ceil(W/2)), uint8, possibly with a row stride.
     `index` counts the pictures of the recording from 0. `is_black`: nothing in the picture is brighter than black.
     `picture` owns the memory of the planes (an `av.VideoFrame`).
+    `sample` is of `y_plane`: whoever replaces the planes sets it to None, and it is taken anew where it is needed.
+    `faults` of the picture that its reader knows of.
     """
 
     y_plane: np.ndarray
@@ -55,6 +60,8 @@ class Frame:
     index: int
     is_black: bool = False
     picture: Any = field(default=None, repr=False, compare=False)
+    sample: PictureSample | None = field(default=None, repr=False, compare=False)
+    faults: tuple[CameraFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +71,12 @@ class FrameSet:
 
     `frames` has one entry per camera of `CAMERAS`; None where the camera is missing or has not started.
     `age_ns` (8,) int64 is tick time minus frame time, -1 where there is no frame.
-    `is_valid` (8,) bool: there is a frame, it is younger than the stale limit, and it is not black.
+    `is_valid` (8,) bool: there is a frame, it is younger than the stale limit, and the camera is not masked.
     `is_new` (8,) bool: the frame was not yet shown at the previous tick.
     `run` counts the stretches of a recording that holes divide, from 0: what is remembered from one must not be used
     in the next.
+    `faults` has one tuple per camera, and `is_masked` (8,) bool tells the cameras that are not valid because of them:
+    a `CameraMonitor` sets both.
     """
 
     tick: int
@@ -77,6 +86,8 @@ class FrameSet:
     is_valid: np.ndarray
     is_new: np.ndarray
     run: int = 0
+    faults: tuple[tuple[CameraFault, ...], ...] = ((),) * len(CAMERAS)
+    is_masked: np.ndarray = field(default_factory=lambda: np.zeros(len(CAMERAS), np.bool_))
 
     @property
     def frame_index(self) -> np.ndarray:

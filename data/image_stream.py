@@ -14,9 +14,9 @@ import numpy as np
 
 from fsd.data.cadence import measure_cadence
 from fsd.data.camera_stream import CameraStream, Picture
-from fsd.data.clock import SECOND_NS
+from fsd.data.clock import SECOND_NS, check_steps, check_times
 from fsd.data.errors import ClipError
-from fsd.data.planes import upright_size_px
+from fsd.data.planes import check_size, limit_decoder, upright_size_px
 from fsd.data.sync_report import CameraCounters
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
@@ -57,7 +57,7 @@ class ImageStream(CameraStream):
         for index, path in enumerate(self.images):
             try:
                 data = path.read_bytes()
-            except OSError:
+            except (OSError, ValueError):  # a table may name a file as no file can be named
                 counters.lost_frames += 1
                 continue
             picture = decoder.decode(data)
@@ -81,12 +81,16 @@ def image_stream(name: str, images: Sequence[Path], timestamp_ns: np.ndarray) ->
 
     Raises:
         ClipError: none of the first images can be decoded.
+        ClockError: the times are none in nanoseconds.
     """
     timestamp_ns = np.asarray(timestamp_ns, np.int64)
+    check_times(images[0].parent, "times", timestamp_ns)
+    check_steps(images[0].parent, "times", np.unique(timestamp_ns))
     if len(timestamp_ns) != len(images):
         raise ValueError(f"{len(images)} images have {len(timestamp_ns)} times.")
     codec, picture = _first_picture(name, images)
     width_px, height_px = upright_size_px(picture)
+    check_size(images[0].parent, width_px, height_px)
     steps_ns = np.diff(timestamp_ns)
     steps_ns = steps_ns[steps_ns > 0]
     period_ns = int(np.median(steps_ns)) if len(steps_ns) else SECOND_NS
@@ -132,7 +136,7 @@ def _first_picture(name: str, images: Sequence[Path]) -> tuple[str, av.VideoFram
     for path in images[:_PROBED_IMAGES]:
         try:
             data = path.read_bytes()
-        except OSError:
+        except (OSError, ValueError):
             continue
         picture = decoder.decode(data)
         if picture is not None:
@@ -160,7 +164,7 @@ class _ImageDecoder:
         if self._context is None or codec != self.codec:
             context = av.CodecContext.create(codec, "r")
             assert isinstance(context, av.VideoCodecContext)
-            context.thread_count = 1
+            limit_decoder(context)
             self._context, self.codec = context, codec
         packet = av.Packet(data)
         packet.is_keyframe = True  # or FFmpeg adds a PNG to the one before

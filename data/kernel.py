@@ -13,18 +13,16 @@ from typing import Any, TypeVar, cast
 
 from numba import njit
 
-from fsd.data import frames
-
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-_SIMULATOR = Path(__file__).with_name("simulator")
+_SIMULATOR, _FRAMES = (Path(__file__).with_name(name) for name in ("simulator", "frames.py"))
 
 
 @cache
 def _source_digest(folder: Path) -> str:
     """Digest of all files below a folder, and of the one whose constants kernels take from `data`."""
     digest = hashlib.sha256()
-    for path in (*sorted(folder.rglob("*.py")), Path(frames.__file__)):
+    for path in (*sorted(folder.rglob("*.py")), _FRAMES):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -8,8 +8,9 @@ import inspect
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args, get_type_hints
 
 from fsd.data.errors import UsageError
 
@@ -112,9 +113,20 @@ def declared_options(config: type) -> dict[str, Option]:
     return {each.name: found[each.name] for each in fields(config) if each.name in found}
 
 
+@cache
+def _path_fields(config: Any) -> tuple[str, ...]:
+    """The fields that hold paths: one, several, or one per name."""
+
+    def holds_path(hint: Any) -> bool:
+        return hint is Path or any(map(holds_path, get_args(hint)))
+
+    hints = get_type_hints(config)
+    return tuple(each.name for each in fields(config) if holds_path(hints[each.name]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Base of every configuration: checks its values when it is made.
+    """Base of every configuration: checks its values when it is made; a text in place of a path becomes one.
 
     Attributes:
         heading: title of the options that this class itself declares, in the help.
@@ -126,6 +138,15 @@ class Options:
     heading: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
+        kind: Any = type(self)
+        for name in _path_fields(kind):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                object.__setattr__(self, name, Path(value))
+            elif isinstance(value, tuple | list):
+                object.__setattr__(self, name, tuple(map(Path, value)))
+            elif isinstance(value, Mapping):
+                object.__setattr__(self, name, {key: Path(each) for key, each in value.items()})
         for name, declared in declared_options(type(self)).items():
             problem = declared.problem(getattr(self, name))
             if problem is not None:

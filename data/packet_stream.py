@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from fsd.data.camera_stream import CameraStream, Picture
-from fsd.data.planes import upright_size_px
+from fsd.data.planes import MAX_PICTURE_PX, limit_decoder, upright_size_px
 from fsd.data.sync_report import CameraCounters
 
 DECODERS = {"av1": "libdav1d"}
@@ -84,7 +84,7 @@ def decoded_packets(packets: Iterator[TimedPacket], codec: str, counters: Camera
 def _new_decoder(codec: str) -> av.VideoCodecContext:
     decoder = av.CodecContext.create(DECODERS.get(codec, codec), "r")
     assert isinstance(decoder, av.VideoCodecContext)
-    decoder.thread_type, decoder.thread_count = "SLICE", 1
+    limit_decoder(decoder)
     return decoder
 
 
@@ -115,15 +115,17 @@ def _received(
 
 
 def unpacked(packet: TimedPacket) -> av.VideoFrame | None:
-    """The picture of an uncompressed packet; None where the packet is too short."""
+    """The picture of an uncompressed packet; None where the packet is too short, or the picture is none."""
     layout = packet.layout
     if layout is None:
         return None
-    picture = av.VideoFrame(layout.width_px, layout.height_px, layout.pixel_format)
-    plane = picture.planes[0]
     used = layout.width_px * _BYTES_PER_PIXEL[layout.pixel_format]
     if layout.row_bytes < used or len(packet.data) < layout.row_bytes * (layout.height_px - 1) + used:
         return None
+    if not 0 < layout.width_px * layout.height_px <= MAX_PICTURE_PX:
+        return None
+    picture = av.VideoFrame(layout.width_px, layout.height_px, layout.pixel_format)
+    plane = picture.planes[0]
     rows = np.ndarray((layout.height_px, used), np.uint8, packet.data, strides=(layout.row_bytes, 1))
     target = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
     target[: layout.height_px, :used] = rows

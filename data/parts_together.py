@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fsd.data.clock import floor_ns
-from fsd.data.errors import ClipError
+from fsd.data.errors import MOST_NAMED, ClipError
 from fsd.data.video_probe import VideoInfo, probe
 
 Found = Mapping[str, Sequence[VideoInfo | None]]
@@ -26,13 +26,22 @@ def cameras_together(videos: Mapping[str, tuple[Path, ...]]) -> list[str]:
 def probe_parts(name: str, parts: Sequence[Path], notes: list[str]) -> list[VideoInfo | None]:
     """Headers of a camera's parts; one that cannot be read is noted and left out."""
     found: list[VideoInfo | None] = []
+    faults: list[str] = []
     for part in parts:
         try:
             found.append(probe(part, decodes=not any(found)))
         except ClipError as error:
-            notes.append(f"{name} is masked where this part would be: {error}")
+            faults.append(f"{name} is masked where this part would be: {error}")
             found.append(None)
+    note_faults(name, faults, notes)
     return found
+
+
+def note_faults(name: str, faults: list[str], notes: list[str]) -> None:
+    """Note the first parts of a camera that cannot be read, one sentence each, and how many more there are."""
+    notes += faults[:MOST_NAMED]
+    if len(faults) > MOST_NAMED:
+        notes.append(f"{name}: {len(faults) - MOST_NAMED} more parts cannot be read.")
 
 
 def starts_together_ns(found: Found) -> tuple[int, ...]:

@@ -7,28 +7,61 @@ where the metadata has one. There is no RGB.
 import av
 import numpy as np
 
+from fsd.data.camera_health.camera_fault import CameraFault
+from fsd.data.camera_health.sampler import BLACK_LUMA, sample_of
+from fsd.data.errors import ClipError
 from fsd.data.frames import Frame
 
+MAX_PICTURE_PX = 8192 * 8192
+"""Larger pictures are refused from the header: one would take over 100 MB, and no camera in a car makes them."""
+
+LEAST_SIDE_PX = 16
+"""No lens can be described for narrower pictures, and no camera makes them: the header is damaged."""
+
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-_BLACK_LUMA = 20
-"""Nothing in the picture is brighter than this: black is 16, and coding and sensors add a little noise."""
 
 
-def frame_of(picture: av.VideoFrame, index: int, timestamp_ns: int, size_px: tuple[int, int]) -> Frame:
+def limit_decoder(context: av.VideoCodecContext) -> None:
+    """One thread, and no memory for a picture that a damaged header makes huge: it is then one that is damaged."""
+    context.thread_type, context.thread_count = "SLICE", 1
+    context.options = {"max_pixels": str(MAX_PICTURE_PX)}
+
+
+def check_size(source: object, width_px: int, height_px: int) -> None:
+    """Refuse pictures that no camera makes.
+
+    Raises:
+        ClipError: they are too small or too large; the message begins with `source`.
+    """
+    if min(width_px, height_px) < LEAST_SIDE_PX or width_px * height_px > MAX_PICTURE_PX:
+        raise ClipError(
+            f"{source} states {width_px}x{height_px} pixels; pictures from {LEAST_SIDE_PX} pixels a side up to "
+            f"{MAX_PICTURE_PX // 10**6} million pixels are read. The header is damaged, or the pictures must be scaled."
+        )
+
+
+def frame_of(
+    picture: av.VideoFrame, index: int, timestamp_ns: int, size_px: tuple[int, int], is_damaged: bool = False
+) -> Frame:
     """Make the frame of a picture.
 
     Args:
         picture: as the decoder left it.
         index, timestamp_ns: of the frame in its recording.
-        size_px: (width, height) of the upright picture; a picture of another size is scaled to it.
+        size_px: (width, height) of the upright picture; another one is scaled to it, which its faults say.
+        is_damaged: whether the decoder lost a part of it, which its faults say.
     """
+    faults: tuple[CameraFault, ...] = (CameraFault.CORRUPT,) if is_damaged or picture.is_corrupt else ()
+    if upright_size_px(picture) != size_px:
+        faults += (CameraFault.RESIZED,)
     quarter_turns = quarter_turns_of(picture)
     width_px, height_px = size_px if quarter_turns % 2 == 0 else size_px[::-1]
     picture = _as_yuv420p(picture, width_px, height_px)
     if quarter_turns:
         picture = _rotated(picture, quarter_turns)
     y_plane, u_plane, v_plane = _views(picture)
-    return Frame(y_plane, u_plane, v_plane, timestamp_ns, index, _is_black(y_plane), picture)
+    sample = sample_of(y_plane, u_plane, v_plane)
+    return Frame(y_plane, u_plane, v_plane, timestamp_ns, index, is_black(y_plane), picture, sample, faults)
 
 
 def picture_of(frame: Frame) -> av.VideoFrame:
@@ -99,7 +132,8 @@ def _rotated(picture: av.VideoFrame, quarter_turns: int) -> av.VideoFrame:
     return upright
 
 
-def _is_black(y_plane: np.ndarray) -> bool:
+def is_black(y_plane: np.ndarray) -> bool:
+    """Whether nothing in a luma plane is brighter than black."""
     step = max(1, min(y_plane.shape) // 30)  # 1200 samples of a 4:3 picture are nearly always enough
     if _bright_per_mille(y_plane[::step, ::step]) > 10:
         return False
@@ -107,4 +141,4 @@ def _is_black(y_plane: np.ndarray) -> bool:
 
 
 def _bright_per_mille(luma: np.ndarray) -> float:
-    return 1000 * int(np.count_nonzero(luma > _BLACK_LUMA)) / luma.size
+    return 1000 * int(np.count_nonzero(luma > BLACK_LUMA)) / luma.size

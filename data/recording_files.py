@@ -6,16 +6,16 @@ Videos, or the folders that they are in, are named after their camera, by its ca
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from glob import escape, glob
 from itertools import pairwise
 from pathlib import Path
 
 from fsd.data.camera_names import canonical_name, known_names
-from fsd.data.errors import ClipError, UsageError
+from fsd.data.errors import ClipError, UsageError, few
 from fsd.data.name_stamps import stamp_in_name
-from fsd.data.video_probe import VIDEO_SUFFIXES
+from fsd.data.video_probe import VIDEO_SUFFIXES, kind_of_file
 
 _PART = re.compile(r"^(?P<base>.*?)[_\-.]?(?P<number>\d+)$")
 
@@ -55,6 +55,7 @@ def find_videos(folder: Path) -> RecordingFiles:
     """
     recording = RecordingFiles()
     files, folders = _listing(folder)
+    recording.notes += not_files(folder, VIDEO_SUFFIXES)
     plain = _plain_names(files, folders, recording.notes)
     parts, unknown = _group(files, plain)
     for (name, label), numbered in parts.items():
@@ -65,9 +66,9 @@ def find_videos(folder: Path) -> RecordingFiles:
         recording.add("front_main", unknown[0].stem, (unknown[0],))
         recording.notes.append(f"{unknown[0].name} names no camera; it is taken as front_main.")
     elif not recording.videos:
-        _raise_nothing_found(folder, unknown)
+        _raise_nothing_found(folder, unknown, recording.notes)
     elif unknown:
-        recording.notes.append(f"Ignored, since they name no camera: {', '.join(path.name for path in unknown)}.")
+        recording.notes.append(f"Ignored, since they name no camera: {few([path.name for path in unknown])}.")
     return recording
 
 
@@ -102,6 +103,7 @@ def files_named(folder: Path, text: Path) -> tuple[Path, ...]:
 
     Raises:
         ClipError: a folder or a pattern holds no videos.
+        UsageError: no file is named, or the parts are listed from the newest to the oldest.
     """
     inside = folder / text
     path = inside if inside.exists() else text
@@ -114,14 +116,39 @@ def files_named(folder: Path, text: Path) -> tuple[Path, ...]:
         return (path,)
     if "," in str(text):
         pieces = [Path(piece.strip()) for piece in str(text).split(",") if piece.strip()]
-        return tuple(file for piece in pieces for file in files_named(folder, piece))
+        if not pieces:
+            raise UsageError(f"--cameras: {str(text)!r} names no file. Write NAME=FILE, or NAME=FILE,FILE for parts.")
+        listed = tuple(file for piece in pieces for file in files_named(folder, piece))
+        _check_order(listed)
+        return listed
     if any(sign in str(text) for sign in "*?["):
         for pattern in (os.path.join(escape(str(folder)), text), str(text)):
-            found = [Path(each) for each in glob(pattern) if Path(each).is_file()]
+            found = [path for each in glob(pattern) if (path := Path(each)).is_file()]
             if found:
                 return tuple(sorted(found, key=_natural_order))
         raise ClipError(f"No file matches {text} in {folder}. Check the pattern; it must stand in quotes.")
     return (path,)
+
+
+def _check_order(parts: tuple[Path, ...]) -> None:
+    """Refuse parts whose names say that they are listed from the newest to the oldest, or out of order.
+
+    Raises:
+        UsageError: names the first two that are.
+    """
+    for before, after in pairwise(parts):
+        stamps = stamp_in_name(before.stem), stamp_in_name(after.stem)
+        numbers = _PART.match(before.stem), _PART.match(after.stem)
+        if stamps[0] and stamps[1]:
+            is_wrong = stamps[0][0] > stamps[1][0]
+        else:
+            same = numbers[0] and numbers[1] and numbers[0]["base"] == numbers[1]["base"]
+            is_wrong = bool(same) and _natural_order(before) > _natural_order(after)
+        if is_wrong:
+            raise UsageError(
+                f"--cameras: {before.name} stands before {after.name}, which is older by its name. List the parts from "
+                "the oldest to the newest, or give their folder or a pattern."
+            )
 
 
 def _natural_order(path: Path) -> list[tuple[int, int, str]]:
@@ -129,6 +156,17 @@ def _natural_order(path: Path) -> list[tuple[int, int, str]]:
     return [
         (0, int(piece), "") if piece.isdecimal() else (1, 0, piece.lower()) for piece in re.split(r"(\d+)", path.name)
     ]
+
+
+def not_files(folder: Path, suffixes: Collection[str]) -> list[str]:
+    """A sentence for what has the name of a file in this folder, by its suffix, but is none: at most one."""
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError:
+        return []
+    found = [entry for entry in entries if entry.suffix.lower() in suffixes and not entry.is_file()]
+    named = few([f"{entry.name} is {kind_of_file(entry)}" for entry in found])
+    return [f"Not used: {named}."] if found else []
 
 
 def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -226,7 +264,7 @@ def _add_folders(recording: RecordingFiles, folders: list[Path], plain: Mapping[
 def _in_order(numbered: list[tuple[int | None, Path]]) -> tuple[Path, ...]:
     if len(numbered) == 1:
         return (numbered[0][1],)
-    names = ", ".join(path.name for _, path in numbered)
+    names = few([path.name for _, path in numbered])
     if any(number is None for number, _ in numbered):
         raise ClipError(
             f"{numbered[0][1].parent} has several videos of one camera that are not numbered as parts: {names}. "
@@ -244,15 +282,15 @@ def _in_order(numbered: list[tuple[int | None, Path]]) -> tuple[Path, ...]:
     return tuple(path for _, path in ordered)
 
 
-def _raise_nothing_found(folder: Path, unknown: list[Path]) -> None:
+def _raise_nothing_found(folder: Path, unknown: list[Path], notes: list[str]) -> None:
     if unknown:
         raise ClipError(
-            f"{folder}: these files do not name their cameras: {', '.join(path.name for path in unknown)}. "
+            f"{folder}: these files do not name their cameras: {few([path.name for path in unknown])}. "
             f"Use `--cameras front_main={unknown[0].name} …`, or name the files after cameras: {known_names()}."
         )
     raise ClipError(
         f"{folder} holds no videos (looked for {' '.join(sorted(VIDEO_SUFFIXES))}, and for folders "
-        "named after cameras). Check the path."
+        f"named after cameras). {' '.join([*notes, 'Check the path.'])}"
     )
 
 
@@ -264,4 +302,8 @@ def clips_below(folder: Path, depth: int = 2) -> list[Path]:
         return []
     if files or any(canonical_name(entry.name) and _listing(entry)[0] for entry in folders):
         return [folder]
-    return [clip for entry in folders for clip in clips_below(entry, depth - 1)] if depth else []
+    if not depth:
+        return []
+    inside = [entry for entry in folders if entry.resolve() not in (folder.resolve(), *folder.resolve().parents)]
+    found = [clip for entry in inside for clip in clips_below(entry, depth - 1)]
+    return list({clip.resolve(): clip for clip in reversed(found)}.values())[::-1]  # links may name one twice

@@ -55,6 +55,10 @@ class CameraOptions(Options):
     align_start: bool = option(
         False, "let all cameras start at the same time, for videos whose clocks count from different starts"
     )
+    mask_cameras: bool = option(
+        True,
+        "do not mask cameras whose pictures are faulty, such as frozen, black or noisy ones; faults are still named",
+    )
     decode_workers: int = option(2, "threads that decode video, each serving several cameras", at_least=1)
 
 
@@ -77,5 +81,9 @@ class RecordingOptions(CameraOptions):
         from fsd.data.frame_source import FrameSource  # loads the decoders, which `--help` does not need
 
         return FrameSource(
-            clip, workers=self.decode_workers, max_age_ns=round(self.max_age_ms * 1e6), max_ticks=self.max_ticks
+            clip,
+            workers=self.decode_workers,
+            max_age_ns=round(self.max_age_ms * 1e6),
+            max_ticks=self.max_ticks,
+            mask_cameras=self.mask_cameras,
         )

@@ -6,6 +6,7 @@ pixels; whole pixel coordinates are pixel centres, so a picture spans -0.5 … w
 """
 
 import math
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from fsd.data.errors import RigError
 from fsd.data.files import write_bytes
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.rig_errors import rig_error
+from fsd.data.text_files import read_json
+
+_RATE = re.compile(r"\d{1,9}(/\d{1,9}|\.\d{1,9})?")
+"""No exponents: that of `1e999999999` alone would take minutes."""
 
 MAX_TRANSLATION_M = 20.0
 """No camera of a road vehicle is further from the rear axle; larger numbers are millimetres or a world pose."""
@@ -213,8 +218,8 @@ class ClockSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def __post_init__(self) -> None:
         try:
-            rate_hz = self.rate
-        except (ValueError, ZeroDivisionError):
+            rate_hz = self.rate if _RATE.fullmatch(str(self.rate_hz)) else Fraction(0)
+        except ZeroDivisionError:
             rate_hz = Fraction(0)
         if not 1 <= rate_hz <= 1000:
             raise ValueError(
@@ -280,12 +285,7 @@ def load_rig(path: Path) -> Rig:
     Raises:
         RigError: the file cannot be read or a field is wrong; `field` names it.
     """
-    try:
-        document = msgspec.json.decode(path.read_bytes())
-    except OSError as error:
-        raise RigError(f"{path} cannot be read ({error.strerror}). Check the path and the permissions.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RigError(f"{path} is not JSON: {error}. Correct the syntax.") from error
+    document = read_json(path, RigError)
     _use_canonical_names(document)
     try:
         return msgspec.convert(document, Rig)

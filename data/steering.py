@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fsd.data.clock import csv_columns, load_timestamps, read_csv
+from fsd.data.clock import csv_columns, load_timestamps
 from fsd.data.ego import STALE_NS
 from fsd.data.errors import ClipError
+from fsd.data.physical_limits import MAX_STEERING_WHEEL_RAD
+from fsd.data.text_files import check_column, read_csv
 
 STEERING_COLUMN = "steering_angle_rad"
 
@@ -74,6 +76,19 @@ class SteeringTrack:
         return float(self.angle_rad[row])
 
 
+def possible_steering(track: SteeringTrack, notes: list[str]) -> SteeringTrack:
+    """The track, with angles that no steering wheel has as unknown; a note counts them."""
+    with np.errstate(invalid="ignore"):
+        is_wrong = np.abs(track.angle_rad) > MAX_STEERING_WHEEL_RAD
+    if not is_wrong.any():
+        return track
+    notes.append(
+        f"{int(is_wrong.sum())} of {len(is_wrong)} angles of the steering wheel are left out: over "
+        f"{MAX_STEERING_WHEEL_RAD:g} rad, which no steering wheel has."
+    )
+    return SteeringTrack(track.timestamp_ns, np.where(is_wrong, np.nan, track.angle_rad))
+
+
 def has_steering_column(path: Path) -> bool:
     """Whether a CSV file beside a video holds times and angles of the steering wheel."""
     return {STEERING_COLUMN, "timestamp_ns"} <= set(csv_columns(path))
@@ -87,7 +102,8 @@ def load_steering(path: Path) -> SteeringTrack:
         ClockError: the times do not rise strictly.
     """
     timestamps = load_timestamps(path)
-    header, rows = read_csv(path, STEERING_COLUMN)
+    header, rows = read_csv(path)
+    check_column(path, STEERING_COLUMN, header)
     column = header.index(STEERING_COLUMN)
     return SteeringTrack(
         timestamps.timestamp_ns,

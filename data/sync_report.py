@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, FrameSet
 
 
 @dataclass
@@ -12,9 +12,8 @@ class CameraCounters:
 
     Attributes:
         frames_decoded: pictures decoded; frames_timed: those with a usable time; frames_shown: those shown in at least
-            one tick; black_frames: shown, but black; frozen_frames: shown, and the same picture as the one before, in
-            long runs; frames_waiting: read, but not due yet; frames_skipped: due, but never shown (complete once the
-            iteration has ended).
+            one tick; black_frames: shown, but black; frames_waiting: read, but not due yet; frames_skipped: due, but
+            never shown (complete once the iteration has ended).
         ticks_repeated: ticks that showed the frame of the tick before, though the camera went on; ticks_missing: before
             the first frame, or without a new one for so long that none can have been recorded;
             ticks_stale: frame older than the limit.
@@ -27,6 +26,7 @@ class CameraCounters:
         truncated_files: files that ended in a read error; unreadable_files: files without a single usable picture.
         untimed_frames: without a container time of their own; frames_without_row, rows_without_frame: mismatch
             with the timestamps file; resized_frames: of another size than the first, scaled to it.
+        ticks_masked: masked for a fault of the pictures.
         overlap_frames: first frames of part files that repeat the last one of the part before; not shown.
     """
 
@@ -35,7 +35,6 @@ class CameraCounters:
     frames_timed: int = 0
     frames_waiting: int = 0
     black_frames: int = 0
-    frozen_frames: int = 0
     ticks_repeated: int = 0
     ticks_missing: int = 0
     ticks_stale: int = 0
@@ -56,6 +55,12 @@ class CameraCounters:
     rows_without_frame: int = 0
     resized_frames: int = 0
     overlap_frames: int = 0
+    ticks_masked: int = 0
+
+    @property
+    def clock_faults(self) -> int:
+        """Frames whose time does not go on from those before."""
+        return self.backwards_times + self.stray_times
 
     @property
     def frames_skipped(self) -> int:
@@ -76,7 +81,6 @@ class RunStart:
 
 _FAULTS = {
     "black_frames": "{} black frames",
-    "frozen_frames": "{} frozen frames (the same picture repeated)",
     "ticks_stale": "{} ticks with a stale frame",
     "duplicate_times": "{} frames with the time of the frame before",
     "backwards_times": "{} frames with a time before that of an earlier frame, not shown",
@@ -98,17 +102,28 @@ _FAULTS = {
 class SyncReport:
     """The whole clip: `cameras` by canonical name (those with a video), and the skew between them.
 
-    `start_ns` is the time of tick 0, `ticks` the number of ticks so far, `runs` the stretches that holes divide. Skew
-    is the newest minus the oldest frame time over the valid cameras of a tick. Complete once the iteration has ended; a
-    snapshot before.
+    `start_ns` is the time of tick 0, `ticks` the number of ticks so far, `runs` the stretches that holes divide,
+    `fault_ticks` camera -> flag of a `CameraFault` -> ticks. Skew is the newest minus the oldest frame time over the
+    valid cameras of a tick. Complete once the iteration has ended; a snapshot before.
     """
 
     cameras: dict[str, CameraCounters] = field(default_factory=dict)
     runs: list[RunStart] = field(default_factory=list)
     start_ns: int | None = None
     ticks: int = 0
+    fault_ticks: dict[str, dict[str, int]] = field(default_factory=dict)
     max_skew_ns: int = 0
     mean_skew_ns: int = 0
+
+    def count_faults(self, frame_set: FrameSet) -> None:
+        """Count the faults and masks of one tick, after a `CameraMonitor` has set them."""
+        for camera, (name, faults) in enumerate(zip(CAMERAS, frame_set.faults, strict=True)):
+            if faults and name in self.cameras:
+                counters = self.cameras[name]
+                counters.ticks_masked += int(frame_set.is_masked[camera])
+                ticks = self.fault_ticks.setdefault(name, {})
+                for fault in faults:
+                    ticks[fault.value] = ticks.get(fault.value, 0) + 1
 
     def faults(self) -> tuple[str, ...]:
         """One sentence per camera that had faults."""
@@ -119,6 +134,9 @@ class SyncReport:
                 continue
             counts = {key: getattr(counters, key) for key in _FAULTS}
             found = [text.format(counts[key]) for key, text in _FAULTS.items() if counts[key]]
+            found += [f"{fault} at {_ticks(count)}" for fault, count in self.fault_ticks.get(name, {}).items()]
+            if counters.ticks_masked:
+                found.append(f"masked at {_ticks(counters.ticks_masked)}")
             if found:
                 sentences.append(f"{name}: {', '.join(found)}.")
         return tuple(sentences)
@@ -129,3 +147,7 @@ class SyncReport:
             "cameras": {name: counters.to_dict() for name, counters in self.cameras.items()},
             "faults": list(self.faults()),
         }
+
+
+def _ticks(count: int) -> str:
+    return f"{count} tick{'s' if count != 1 else ''}"

@@ -16,7 +16,7 @@ import numpy as np
 from fsd.data.cadence import Cadence, measure_cadence
 from fsd.data.clock import floor_ns
 from fsd.data.errors import ClipError
-from fsd.data.planes import upright_size_px
+from fsd.data.planes import check_size, limit_decoder, upright_size_px
 from fsd.data.tesla_encryption import ADVICE, is_encrypted
 
 VIDEO_SUFFIXES = frozenset(
@@ -24,11 +24,14 @@ VIDEO_SUFFIXES = frozenset(
     | {".h264", ".264", ".avc", ".hevc", ".h265", ".265", ".mjpeg", ".mjpg", ".obu"}
 )
 
-MAX_PICTURE_PX = 8192 * 8192
-"""Larger pictures are refused from the header: one would take over 100 MB, and no camera in a car makes them."""
-
 _NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: raw streams, whose demuxer invents times or has none
 _FIRST_PICTURE_PACKETS = 300
+_CADENCE_PACKETS = 720
+_CADENCE_BYTES = 32_000_000
+"""Without an index, times are taken from the packets at the start: so many, and no further into the file than this."""
+_REORDERED = 16
+"""The last packets of those may be followed by some that are shown before them: H.264 and HEVC hold back up to 16."""
+
 _FIRST_YEAR = 2000
 _LONG_S = 600
 _LEAST_PICTURE_BYTES = 8
@@ -47,7 +50,9 @@ class VideoInfo:
         created_unix_ns: when the recording began, as the container states it in UTC, or None. Many cameras write local
             time there.
         states_rate: `rate_hz` comes from the file; False where it is FFmpeg's default.
-        cadence: of the times in the container's index; None where it has none.
+        cadence: of the times in the container's index, or without one of the first packets' times; None where they are
+            not known, and for later parts without an index.
+        pictures: how many the file holds, where the container's index states it.
     """
 
     path: Path
@@ -61,6 +66,16 @@ class VideoInfo:
     created_unix_ns: int | None = None
     states_rate: bool = True
     cadence: Cadence | None = None
+    pictures: int | None = None
+
+
+def kind_of_file(path: Path) -> str:
+    """What a path is that is no file, as a phrase."""
+    if path.is_symlink() and not path.exists():
+        return "a link to nothing"
+    if not path.exists():
+        return "not there"
+    return "a folder" if path.is_dir() else "a pipe or a device"
 
 
 @contextmanager
@@ -71,11 +86,13 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
         ClipError: it cannot be opened as video.
     """
     try:
+        if not path.is_file():
+            raise ClipError(f"{path} cannot be opened as video: it is {kind_of_file(path)}. Check the path.")
         if path.stat().st_size == 0:
             raise ClipError(f"{path} is empty (0 bytes). Copy it again, or remove it to run without this camera.")
         container = av.open(str(path), metadata_errors="replace")  # text that is not UTF-8 is no reason to stop
-    except FileNotFoundError as error:
-        raise ClipError(f"{path} does not exist. Check the path.") from error
+    except UnicodeEncodeError as error:
+        raise ClipError(f"{path} has a name that is not UTF-8 text. Rename it.") from error
     except (OSError, av.FFmpegError) as error:
         if is_encrypted(path):
             raise ClipError(f"{path} cannot be opened: {ADVICE}.") from error
@@ -96,15 +113,11 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
                 f"{path} is coded with a codec that has no decoder here (or its header is damaged). Convert it with "
                 f"`ffmpeg -i {path.name} -c:v libx264 out.mp4` where it plays, or remove it to run without this camera."
             )
-        if stream.width * stream.height > MAX_PICTURE_PX:
-            raise ClipError(
-                f"{path} states {stream.width}x{stream.height} pixels; pictures of up to {MAX_PICTURE_PX // 10**6} "
-                "million pixels are read. The header is damaged, or the video must be scaled down first."
-            )
+        if stream.width or stream.height:  # raw streams state none here
+            check_size(path, stream.width, stream.height)
         # One codec thread per worker thread: automatic threading costs 10-25% more CPU, and frame threading delays
         # every picture by one frame per thread.
-        stream.thread_type = "SLICE"
-        stream.codec_context.thread_count = 1
+        limit_decoder(stream.codec_context)
         yield container, stream
 
 
@@ -121,10 +134,12 @@ def probe(path: Path, decodes: bool = True) -> VideoInfo:
     with opened(path) as (container, stream):
         has_times = not container.format.flags & _NO_TIMESTAMPS
         width_px, height_px = stream.width, stream.height
+        packets = _TimedPackets(container, stream)
         if decodes:
-            picture = _first_picture(path, container, stream)
+            picture = _first_picture(path, packets, stream)
             _check_progressive(path, picture)
             width_px, height_px = upright_size_px(picture)
+            check_size(path, width_px, height_px)
         return VideoInfo(
             path=path,
             codec=stream.codec_context.name,
@@ -136,7 +151,8 @@ def probe(path: Path, decodes: bool = True) -> VideoInfo:
             duration_s=_duration_s(container, stream) if has_times else None,
             states_rate=has_times or bool(_declared_rate_hz(stream)),
             created_unix_ns=_created_unix_ns(container, stream),
-            cadence=_cadence(stream) if has_times else None,
+            cadence=_cadence(container, stream, packets if decodes else None) if has_times else None,
+            pictures=stream.frames if has_times and _has_whole_index(stream) else None,
         )
 
 
@@ -148,9 +164,27 @@ def _check_progressive(path: Path, picture: av.VideoFrame) -> None:
         )
 
 
-def _first_picture(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> av.VideoFrame:
+class _TimedPackets:
+    """The packets of a stream from its start; `pts` are the presentation times of those handed out."""
+
+    def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+        self._packets = container.demux(stream)
+        self.pts: list[int] = []
+        self.read_bytes = 0
+
+    def __iter__(self) -> Iterator[av.Packet]:
+        return self
+
+    def __next__(self) -> av.Packet:
+        packet = next(self._packets)
+        self.read_bytes = max(self.read_bytes + packet.size, packet.pos or 0)
+        if packet.size and packet.pts is not None and not packet.is_discard:
+            self.pts.append(packet.pts)
+        return packet
+
+
+def _first_picture(path: Path, packets: _TimedPackets, stream: av.VideoStream) -> av.VideoFrame:
     cause: Exception | None = None
-    packets = container.demux(stream)
     for _ in range(_FIRST_PICTURE_PACKETS):
         try:
             pictures = next(packets).decode()
@@ -207,11 +241,37 @@ def _indexed_duration(stream: av.VideoStream) -> int | None:
     return duration if abs(duration - stream.duration) * (count - 1) <= 2 * steps else None
 
 
-def _cadence(stream: av.VideoStream) -> Cadence | None:
-    entries = stream.index_entries
-    if stream.time_base is None or stream.codec_context.has_b_frames:
-        return None  # an index holds decoding times, which jitter differently
-    return measure_cadence(np.array([floor_ns(entry.timestamp * stream.time_base) for entry in entries], np.int64))
+def _has_whole_index(stream: av.VideoStream) -> bool:
+    """Whether the index lists every picture, as in MP4 and AVI; Matroska lists keyframes, as far as it was read."""
+    return 0 < stream.frames == len(stream.index_entries)
+
+
+def _cadence(
+    container: av.container.InputContainer, stream: av.VideoStream, packets: _TimedPackets | None
+) -> Cadence | None:
+    """By the index where it lists all pictures in order; else by the times of the first packets, without decoding."""
+    if stream.time_base is None:
+        return None
+    if not stream.codec_context.has_b_frames and _has_whole_index(stream):
+        pts = [entry.timestamp for entry in stream.index_entries]
+    elif packets is None or container.format.name == "avi" or _has_whole_index(stream):
+        return None  # an index holds decoding times, which jitter differently; AVI has no others
+    else:
+        pts = _first_times(packets)
+    return measure_cadence(np.array([floor_ns(time * stream.time_base) for time in pts], np.int64))
+
+
+def _first_times(packets: _TimedPackets) -> list[int]:
+    """Presentation times from the start of a file, in order, without the last ones where more follow."""
+    is_cut = True
+    while len(packets.pts) < _CADENCE_PACKETS and packets.read_bytes < _CADENCE_BYTES:
+        try:
+            next(packets)
+        except (StopIteration, av.FFmpegError):
+            is_cut = False
+            break
+    pts = sorted(packets.pts)
+    return pts[:-_REORDERED] if is_cut else pts
 
 
 def _duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:

@@ -20,6 +20,9 @@ from fsd.data.planes import upright_size_px
 from fsd.data.sync_report import CameraCounters
 from fsd.data.video_probe import opened
 
+DAMAGED_PICTURES = 250
+"""Pictures after a lost one that count as damaged where no keyframe comes: the largest distance by default in x264."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VideoStream(CameraStream):
@@ -66,11 +69,15 @@ class VideoStream(CameraStream):
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """A picture of a file; `lost_before` pictures between it and the one before could not be decoded."""
+    """A picture of a file; `lost_before` pictures between it and the one before could not be decoded.
+
+    `is_damaged`: it rests on pictures that could not.
+    """
 
     picture: av.VideoFrame
     time_s: Fraction | None
     lost_before: int
+    is_damaged: bool
 
 
 class _VideoReader:
@@ -88,12 +95,12 @@ class _VideoReader:
         counters, stream = self._counters, self._stream
         counters.unreadable_files = stream.unreadable_parts
         index = -1
-        for index, time_s, picture in self._all_parts():
+        for index, time_s, decoded in self._all_parts():
             timestamp_ns = self._timestamp_ns(index, time_s)
             if timestamp_ns is None:
                 counters.frames_without_row += 1
             else:
-                yield Picture(index, timestamp_ns, picture)
+                yield Picture(index, timestamp_ns, decoded.picture, decoded.is_damaged)
         if stream.timestamps is not None:
             counters.rows_without_frame = int((stream.timestamps.frame_index > index).sum())
 
@@ -116,7 +123,7 @@ class _VideoReader:
                 camera=stream.name,
             )
 
-    def _all_parts(self) -> Iterator[tuple[int, Fraction | None, av.VideoFrame]]:
+    def _all_parts(self) -> Iterator[tuple[int, Fraction | None, _Decoded]]:
         """Place, time and picture of all parts on one time line, without the frames in which parts overlap."""
         stream, counters = self._stream, self._counters
         size_px = (stream.width_px, stream.height_px)
@@ -162,7 +169,7 @@ class _VideoReader:
                     if rows_end is not None and index >= rows_end:
                         counters.frames_without_row += 1
                     else:
-                        yield index, time_s, decoded.picture
+                        yield index, time_s, decoded
             lost += file.lost_at_end
             counters.unreadable_files += place < 0
             if not line.is_empty:
@@ -219,7 +226,7 @@ class _File:
             order = _PresentationOrder(container, stream, self._window_s)
             if self._window_s is not None:
                 _seek(container, stream, self._window_s[0])
-            for picture in _pictures(container, stream, order, counters):
+            for picture, is_damaged in _pictures(container, stream, order, counters):
                 time_s, lost = order.receive(picture)
                 if self._window_s is not None and time_s is not None:
                     if time_s >= self._window_s[1]:
@@ -228,7 +235,7 @@ class _File:
                         continue
                 counters.lost_frames += lost
                 counters.corrupt_frames += picture.is_corrupt
-                yield _Decoded(picture, time_s, lost)
+                yield _Decoded(picture, time_s, lost, is_damaged)
             self.lost_at_end = order.outstanding
             counters.lost_frames += self.lost_at_end
 
@@ -250,8 +257,12 @@ def _pictures(
     stream: av.VideoStream,
     order: "_PresentationOrder",
     counters: CameraCounters,
-) -> Iterator[av.VideoFrame]:
-    """All pictures that can be decoded; `order` is told every packet before its pictures."""
+) -> Iterator[tuple[av.VideoFrame, bool]]:
+    """All pictures that can be decoded, and whether they are damaged; `order` is told every packet before its pictures.
+
+    After a packet that cannot be decoded, all pictures up to the next keyframe rest on what was lost.
+    """
+    damaged = 0
     for packet in _packets(container, stream, counters):
         if packet is not None:
             order.send(packet)
@@ -259,8 +270,11 @@ def _pictures(
             pictures = stream.codec_context.decode(packet)
         except av.FFmpegError:
             counters.corrupt_packets += 1
+            damaged = DAMAGED_PICTURES
             continue
-        yield from pictures
+        for picture in pictures:
+            damaged = 0 if picture.key_frame else max(0, damaged - 1)
+            yield picture, damaged > 0 or picture.is_corrupt
 
 
 def _packets(

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
-from fsd.data.clock import SECOND_NS
+from fsd.data.clock import MAX_TIME_NS, SECOND_NS
+
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,12 @@ class WallClock:
     unix_minus_clip_ns: int
     utc_offset_s: int | None = None
     is_local: bool = False
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether dates of the recording can be shown."""
+        has_zone = self.utc_offset_s is None or abs(self.utc_offset_s) < _DAY_S
+        return has_zone and abs(self.unix_minus_clip_ns) <= MAX_TIME_NS
 
     def at(self, timestamp_ns: int) -> datetime:
         """Local time where it is known, else UTC; without a zone where only the local time is known."""

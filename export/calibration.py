@@ -71,7 +71,7 @@ class Calibration:
                     for name in sorted(names)
                 }
             return replace(msgspec.json.decode(numbers, type=cls), layers=layers)
-        except (OSError, KeyError, safetensors.SafetensorError, msgspec.MsgspecError) as error:
+        except (OSError, KeyError, RecursionError, safetensors.SafetensorError, msgspec.MsgspecError) as error:
             raise ModelError(
                 f"{path} is not a calibration file ({error}). Calibrate again with `fsd export`."
             ) from error

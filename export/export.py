@@ -4,16 +4,17 @@ Combines the steps and chooses file names; every step is a module of its own.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import onnx
 
 from fsd.compression.budget import BUDGETS
-from fsd.data.errors import ModelError, OutputError, UsageError
+from fsd.data.errors import ModelError, UsageError
 from fsd.data.files import write_text
+from fsd.data.result_folder import result_folder
 from fsd.export.calibration import Calibration, Clip, calibrate
 from fsd.export.config import BATCH_AXIS, ExportConfig
 from fsd.export.divergence import locate
@@ -25,7 +26,14 @@ from fsd.export.pair_safe import saturating_pairs
 from fsd.export.parity import FP32_BATCH, ParityReport, compare
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES, Recipe
-from fsd.export.sensitivity import ProgressCallback, QuantizationTrial, Sensitivity, choose_float_layers, measure
+from fsd.export.sensitivity import (
+    ProgressCallback,
+    QuantizationTrial,
+    Sensitivity,
+    choose_float_layers,
+    measure,
+    sensitivity_content,
+)
 from fsd.export.smoothing import measure_scales, smoothed
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks import stored_tick
@@ -36,6 +44,7 @@ from fsd.networks.model_metadata import describe
 from fsd.networks.weights import load_weights, untrained, weights_sha256
 
 SYNTHETIC_CLIPS, SYNTHETIC_TICKS = 4, 240
+SENSITIVITY_FILE, PARITY_FILE = "sensitivity.json", "parity.json"
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ class _Source:
     ) -> Path:
         """Write an FP32 or FP16 file."""
         budget = self.network.config.budget
-        path = self.folder / f"{budget.name.lower()}_{suffix}.onnx"
+        path = self.folder / _model_name(budget.name.lower(), suffix)
         name = budget.name.lower()
         write_model(graph, describe(name, budget, self.trained, precision, target, self.weights_sha256, notes), path)
         return path
@@ -85,7 +94,7 @@ class _Source:
         """Write an INT8 file, with `tick` and the memory that it must give stored inside."""
         budget = self.network.config.budget
         name = budget.name.lower()
-        path = self.folder / f"{name}_{'int8' if recipe.target == 'ort-cpu' else f'int8_{recipe.target}'}.onnx"
+        path = self.folder / _model_name(name, _int8_suffix(recipe.target))
         pair_safe = not recipe.symmetric and saturating_pairs(graph) == 0
         metadata = describe(name, budget, self.trained, "int8", recipe.target, self.weights_sha256, notes, pair_safe)
         runner = OnnxRunner(open_model(graph), budget)
@@ -99,7 +108,10 @@ class _Source:
 
 
 def export(
-    config: ExportConfig, clips: Sequence[Clip] | None = None, progress: ProgressCallback = lambda message: None
+    config: ExportConfig,
+    clips: Sequence[Clip] | None = None,
+    progress: ProgressCallback = lambda message: None,
+    write_page: Callable[[Exported], None] = lambda exported: None,
 ) -> Exported:
     """Export and quantize a network, and check parity.
 
@@ -107,11 +119,12 @@ def export(
         clips: drives for calibration and the parity check, each iterable more than once (a `RecordedClip`, or a list
             of steps); None uses synthetic ones, which suit only an untrained network.
         progress: called with a short description of each step.
+        write_page: called last; may write `parity.html` beside `parity.json`.
 
     Raises:
         ModelError: the weights do not load, or the graph cannot be exported or quantized.
-        OutputError: the folder cannot be written.
-        UsageError: the device is not available.
+        OutputError: the folder cannot be written, or another run holds it.
+        UsageError: the device is not available, or a file would replace one that is read.
     """
     check_device(config.device)
     network, trained, sha256 = _network(config)
@@ -122,17 +135,27 @@ def export(
                 "Name recordings with `--data`."
             )
         clips = synthetic_clips(network.config)
-    _make_folder(config.out)
-    progress("exporting")
-    graph = _graph(config, network, progress)
-    source = _Source(network, trained, sha256, graph, graph, config.out)
+    names = _file_names(config, network.config.budget.name.lower())
+    inputs = [path for path in (config.weights, config.calibration) if path is not None]
+    with result_folder(config.out, "export", names, inputs) as folder:
+        progress("exporting")
+        graph = _graph(config, network, progress)
+        folder.set_aside()
+        written = _export(config, _Source(network, trained, sha256, graph, graph, config.out), clips, progress)
+        write_page(written)
+    return written
+
+
+def _export(config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: ProgressCallback) -> Exported:
+    network, trained, graph = source.network, source.trained, source.graph
     fp32 = source.write(graph, "fp32", "fp32", "any")
     others: dict[str, Path] = {}
     calibration_file, sensitivities = None, {}
     if config.int8:
         source, calibration = _calibrated(config, source, clips, progress)
-        calibration_file = config.out / f"{network.config.budget.name.lower()}_calibration.safetensors"
-        calibration.save(calibration_file)
+        calibration_file = config.calibration or config.out / _calibration_name(network.config.budget.name.lower())
+        if config.calibration is None:
+            calibration.save(calibration_file)
         for target in config.targets:
             name = "onnx_int8" if target == "ort-cpu" else f"onnx_int8_{target}"
             others[name], sensitivity = _int8(config, source, calibration, RECIPES[target], clips, progress)
@@ -148,8 +171,8 @@ def export(
         batched = export_onnx(network, config.opset, free_batch=True)
         others[FP32_BATCH] = source.write(batched, "fp32_batch", "fp32", "any", notes)
     if sensitivities:
-        content = {target: asdict(sensitivity) for target, sensitivity in sensitivities.items()}
-        write_text(config.out / "sensitivity.json", json.dumps(content, indent=1) + "\n")
+        content = json.dumps(sensitivity_content(sensitivities), indent=1)
+        write_text(config.out / SENSITIVITY_FILE, content + "\n")
 
     report, parity = None, None
     if config.parity_ticks:
@@ -157,7 +180,7 @@ def export(
         report = compare(network, fp32, others, _first_ticks(clips, config.parity_ticks), device=config.device)
         failures = _with_places(report, source, others, clips)
         report = replace(report, failures=failures, notes=_coverage(report, config))
-        parity = config.out / "parity.json"
+        parity = config.out / PARITY_FILE
         write_text(parity, json.dumps(report.to_dict(), indent=1) + "\n")
     name = network.config.budget.name
     return Exported(name, trained, fp32, others, calibration_file, parity, report, sensitivities)
@@ -194,11 +217,28 @@ def _network(config: ExportConfig) -> tuple[DrivingNetwork, bool, str]:
     return network, header.trained, weights_sha256(config.weights)
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot make the folder {folder}: {error.strerror}. Choose another with `--out`.") from error
+def _file_names(config: ExportConfig, budget: str) -> list[str]:
+    """What an export writes."""
+    names = [_model_name(budget, "fp32")]
+    if config.int8:
+        names += [_model_name(budget, _int8_suffix(target)) for target in config.targets]
+        names += [_calibration_name(budget)] if config.calibration is None else []
+        names += [SENSITIVITY_FILE] if config.sensitivity or config.mixed_m is not None else []
+    names += [_model_name(budget, "fp16")] if config.half else []
+    names += [_model_name(budget, "fp32_batch")] if BATCH_AXIS in config.dynamic else []
+    return [*names, PARITY_FILE, PARITY_FILE.replace(".json", ".html")] if config.parity_ticks else names
+
+
+def _model_name(budget: str, suffix: str) -> str:
+    return f"{budget}_{suffix}.onnx"
+
+
+def _calibration_name(budget: str) -> str:
+    return f"{budget}_calibration.safetensors"
+
+
+def _int8_suffix(target: str) -> str:
+    return "int8" if target == "ort-cpu" else f"int8_{target}"
 
 
 def _graph(config: ExportConfig, network: DrivingNetwork, progress: ProgressCallback) -> onnx.ModelProto:

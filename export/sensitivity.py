@@ -4,10 +4,11 @@ Every variant runs the same recorded ticks with its own memory. The cost of a fl
 multiply-accumulates, not timed, so that the choice is the same on every machine.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,6 +22,9 @@ from fsd.export.recipes import Recipe
 from fsd.networks.contract import WAYPOINT_STEP_S
 
 HORIZON_S = 3
+SCHEMA_VERSION = 1
+"""Of `sensitivity.json`; rises when a field changes its name or meaning."""
+
 ProgressCallback = Callable[[str], None]
 
 
@@ -51,6 +55,12 @@ class Sensitivity:
         lines = [f"{'layer':34s} {'alone m':>9s} {'all but it m':>13s}   (all quantized: {self.all_m:.4f} m at 3 s)"]
         lines += [f"{effect.layer:34s} {effect.alone_m:9.4f} {effect.spared_m:13.4f}" for effect in self.effects[:rows]]
         return "\n".join(lines)
+
+
+def sensitivity_content(by_target: Mapping[str, Sensitivity]) -> dict[str, Any]:
+    """The content of `sensitivity.json`, by the runtime that the file was quantized for; JSON-ready."""
+    targets = {target: asdict(sensitivity) for target, sensitivity in by_target.items()}
+    return {"schema_version": SCHEMA_VERSION, "targets": targets}
 
 
 class QuantizationTrial:

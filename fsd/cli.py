@@ -1,13 +1,15 @@
 """The command line `fsd`: run one command, and turn errors into messages and exit codes."""
 
+import argparse
 import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
 from fsd.commands.exit_codes import DONE, INTERRUPTED, OUTPUT_CLOSED
+from fsd.commands.interrupts import Interrupts
 from fsd.commands.parser import build_parser
+from fsd.commands.plain_output import plain_output
 from fsd.data.errors import FsdError
 
 
@@ -18,17 +20,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code, one of `exit_codes.MEANINGS`.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with Interrupts() as interrupts:
+        try:
+            return _parse_and_run(arguments)
+        except BaseException as error:
+            # A library may turn the KeyboardInterrupt into an error of its own.
+            if not interrupts.were_received and not isinstance(error, KeyboardInterrupt):
+                raise
+            print(_line("interrupted; what was written until now is kept.", error), file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parse_and_run(arguments: list[str]) -> int:
     chosen = next((word for word in arguments if not word.startswith("-")), None)
-    options = build_parser(chosen).parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    options = build_parser(chosen).parse_args(arguments)  # outside: its help may have colours
+    with plain_output():
+        return _run_command(options)
+
+
+def _run_command(options: argparse.Namespace) -> int:
     try:
         result = options.run(options)
         if options.json:
             print(json.dumps(_builtins(result), allow_nan=False))
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("fsd: interrupted; what was computed until now is kept.", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         # Python must not try to write the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -36,9 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FsdError as error:
         if options.debug:
             raise
-        print(f"fsd: {error}", file=sys.stderr)
+        print(_line(str(error), error), file=sys.stderr)
         return error.exit_code
     return int(result.get("exit_code", DONE)) if isinstance(result, dict) else DONE
+
+
+def _line(text: str, error: BaseException) -> str:
+    """What is printed of an error: its text, and the notes that were added on its way."""
+    return " ".join([f"fsd: {text}", *getattr(error, "__notes__", ())])
 
 
 def _builtins(result: object) -> object:
@@ -48,8 +68,3 @@ def _builtins(result: object) -> object:
     import msgspec  # not at the top: `fsd doctor` must run without it
 
     return msgspec.to_builtins(result)
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    """End on a cluster's SIGTERM as on Ctrl-C."""
-    raise KeyboardInterrupt

@@ -19,6 +19,7 @@ from fsd.version import __version__
 SYSTEM_GL = "sudo apt-get install libegl1 libgl1-mesa-dri"
 CODECS = ("h264", "hevc", "libdav1d", "vp9", "mjpeg")
 GL_PROBE = (
+    "from fsd.data.worker_process import end_with_parent; end_with_parent()\n"
     "from fsd.data.simulator.rendering.opengl import open_context\n"
     "info = open_context().info\n"
     "print(info['GL_RENDERER'], '|', info['GL_VERSION'])"

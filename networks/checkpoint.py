@@ -16,7 +16,7 @@ from fsd.data.errors import ModelError
 from fsd.data.files import write_bytes
 
 HEADER_KEY = "fsd-checkpoint"
-MOMENTS = ("exp_avg", "exp_avg_sq")
+OPTIMISER_STATE = ("exp_avg", "exp_avg_sq", "step")
 
 
 def save_checkpoint(
@@ -33,7 +33,7 @@ def save_checkpoint(
         tensors |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
     for name, parameter in network.named_parameters():
         state = optimiser.state.get(parameter, {})
-        tensors |= {f"{moment}.{name}": state[moment] for moment in MOMENTS if moment in state}
+        tensors |= {f"{part}.{name}": state[part] for part in OPTIMISER_STATE if part in state}
     content = save(
         {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()},
         metadata={HEADER_KEY: json.dumps({"step": step, "settings": dict(settings)})},
@@ -49,19 +49,23 @@ def load_checkpoint(path: Path, network: nn.Module, average: nn.Module, optimise
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER_KEY])
+            step = json.loads((file.metadata() or {})[HEADER_KEY])["step"]
+        if type(step) is not int or step < 0:
+            raise ValueError(f"its step is {step!r}, which is no number of steps.")
         tensors = load_file(path)
         for prefix, module in (("network", network), ("average", average)):
             part = {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
             module.load_state_dict(part)
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
         raise ModelError(
-            f"The checkpoint {path} cannot be used: {str(error).splitlines()[0]} Delete it to train from the start."
+            f"The checkpoint {path} cannot be used: {reason} Delete it to train from the start."
         ) from error
-    step = int(header["step"])
     for name, parameter in network.named_parameters():
-        moments = {moment: tensors[f"{moment}.{name}"] for moment in MOMENTS if f"{moment}.{name}" in tensors}
-        if moments:
-            placed = {moment: value.to(parameter.device).clone() for moment, value in moments.items()}
-            optimiser.state[parameter] = {"step": torch.tensor(float(step)), **placed}
+        state = {part: tensors[f"{part}.{name}"] for part in OPTIMISER_STATE if f"{part}.{name}" in tensors}
+        if state:
+            # Not the step of the run: the optimiser skips gradients that are not finite.
+            count = state.pop("step", torch.tensor(float(step)))
+            placed = {part: value.to(parameter.device).clone() for part, value in state.items()}
+            optimiser.state[parameter] = {"step": count, **placed}
     return step

@@ -8,9 +8,7 @@ Source: S. Ross et al., A reduction of imitation learning and structured predict
 noise injection as in M. Laskey et al., DART (2017).
 """
 
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +23,7 @@ from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.expert.saliency import saliency_label
 from fsd.data.simulator.seeds import check_training_seed
 from fsd.data.standard_rigs import canonical_rig
+from fsd.data.worker_process import run_jobs
 from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.input_buffers import TickInput
 
@@ -101,20 +100,15 @@ def collect(config: CollectionConfig, workers: int, progress: Callable[[int, int
         SimulatorError: OpenGL is not available.
     """
     missing = [i for i in range(config.episodes) if not (config.out / config.episode_name(i) / "episode.json").exists()]
-    ticks = 0
-    # Spawned, not forked: an OpenGL context and torch's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (config,)) as pool:
-        pending = [pool.submit(_work, index) for index in missing]
-        try:
-            for done, future in enumerate(as_completed(pending), start=1):
-                ticks += future.result()
-                if progress is not None:
-                    progress(done, len(missing))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # interrupted: finish only the episodes in progress
-            raise
-    return ticks
+    recorded: list[int] = []
+
+    def finish(index: int, ticks: int) -> None:
+        recorded.append(ticks)
+        if progress is not None:
+            progress(len(recorded), len(missing))
+
+    run_jobs(_work, missing, workers, finish, _start_worker, config)
+    return sum(recorded)
 
 
 _worker: "Collector | None" = None

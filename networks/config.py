@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from fsd.compression.budget import BUDGETS, Budget
 from fsd.data.options import Options, option
+
+MAX_FEATURES, MAX_LAYERS = 8192, 64
+"""A damaged file with a size above these would take minutes and all memory to build."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +34,16 @@ class NetworkConfig(Options):
     """
 
     budget: Budget = field(default_factory=lambda: BUDGETS["B100"])
-    width: int = 128
-    heads: int = 4
-    joint_layers: int = option(1, at_least=1)
-    cross_layers: int = option(2, at_least=1)
-    mlp_ratio: int = option(2, at_least=1)
-    retina_channels: int = 64
-    patch_channels: tuple[int, int] = (32, 64)
-    retina_blocks: int = option(3, at_least=1)
-    patch_blocks: int = option(1, at_least=1)
-    plan_queries: int = option(4, at_least=1)
+    width: int = option(128, at_least=1, at_most=MAX_FEATURES)
+    heads: int = option(4, at_least=1, at_most=MAX_FEATURES)
+    joint_layers: int = option(1, at_least=1, at_most=MAX_LAYERS)
+    cross_layers: int = option(2, at_least=1, at_most=MAX_LAYERS)
+    mlp_ratio: int = option(2, at_least=1, at_most=MAX_LAYERS)
+    retina_channels: int = option(64, at_least=2, at_most=MAX_FEATURES)
+    patch_channels: tuple[int, int] = option((32, 64), at_least=1, at_most=MAX_FEATURES)
+    retina_blocks: int = option(3, at_least=1, at_most=MAX_LAYERS)
+    patch_blocks: int = option(1, at_least=1, at_most=MAX_LAYERS)
+    plan_queries: int = option(4, at_least=1, at_most=MAX_LAYERS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,8 +61,7 @@ class NetworkConfig(Options):
         try:
             if "look_layers" in known:  # the name in files written before version 0.1
                 known["cross_layers"] = known.pop("look_layers")
-            known["budget"] = Budget(**known["budget"])
-            known["patch_channels"] = tuple(known["patch_channels"])
-            return cls(**known)
-        except (KeyError, TypeError) as error:
+            cls(**known | {"budget": Budget(**known["budget"]), "patch_channels": tuple(known["patch_channels"])})
+            return msgspec.convert(known, cls)
+        except (KeyError, TypeError, msgspec.ValidationError) as error:
             raise ValueError(f"Not a network configuration: {error}.") from error

@@ -10,6 +10,7 @@ simulator or how the network is trained.
         episode.json                      facts; written last: an episode without it is ignored
 """
 
+import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -24,8 +25,12 @@ from fsd.compression.tick import CompressedTick
 from fsd.data.errors import ClipError
 from fsd.data.files import write_text
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
+from fsd.data.text_files import read_json
 from fsd.networks.contract import OCCUPANCY_COLUMNS, OCCUPANCY_ROWS, WAYPOINTS, input_shapes
 from fsd.networks.input_buffers import InputBuffers, TickInput
+
+UNFINISHED = ".part"
+"""Ending of an episode's folder while it is written."""
 
 MAX_COMMITS_PER_ROW = 8
 """Commits of unrecorded ticks are stored with the next recorded tick."""
@@ -93,15 +98,23 @@ class EpisodeWriter:
         """Write the episode; `facts` (scenario, seed, outcome …) are stored in `episode.json`."""
         if not len(self):
             return
-        unfinished = self.folder.with_name(self.folder.name + ".part")
+        unfinished = self.folder.with_name(self.folder.name + UNFINISHED)
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         for name, rows in self._rows.items():
-            np.save(unfinished / f"{name}.npy", np.stack(rows))
+            content = io.BytesIO()  # numpy's own writing to a file does not say that the disk is full
+            np.save(content, np.stack(rows))
+            (unfinished / f"{name}.npy").write_bytes(content.getbuffer())
         about = {"ticks": len(self), "every_ticks": self._every_ticks, "budget": self._budget.name, **facts}
         write_text(unfinished / "episode.json", json.dumps(about, indent=2) + "\n")
-        shutil.rmtree(self.folder, ignore_errors=True)
-        unfinished.rename(self.folder)
+        if self.folder.exists():
+            old = self.folder.with_name(self.folder.name + ".old")
+            shutil.rmtree(old, ignore_errors=True)
+            self.folder.rename(old)
+            unfinished.rename(self.folder)
+            shutil.rmtree(old)
+        else:
+            unfinished.rename(self.folder)
 
 
 @dataclass(frozen=True)
@@ -128,8 +141,8 @@ def find_episodes(folder: Path, budget: Budget) -> list[Episode]:
     Raises:
         ClipError: there are none, or one was recorded at another budget.
     """
-    found = sorted(folder.glob("*/episode.json"))
-    episodes = [Episode(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in found]
+    found = sorted(path for path in folder.glob("*/episode.json") if path.parent.suffix != UNFINISHED)
+    episodes = [Episode(path.parent, read_json(path)) for path in found]
     if not episodes:
         raise ClipError(f"No finished episodes in {folder}. Record some first with `fsd train`.")
     for episode in episodes:

@@ -4,6 +4,7 @@ Open loop: the recorded driver drives. Closed-loop driving is measured by `fsd d
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,13 +28,30 @@ MEASURED = ("trajectory", "curvature", "acceleration", "lead", "light", "occupan
 EPISODES_AT_ONCE = 16
 
 
-def evaluate(network: DrivingNetwork, episodes: TrainingSet, device: str = "cpu") -> dict[str, float]:
-    """Metrics over all rows of a set, by name.
+@dataclass(frozen=True)
+class ImitationMetrics:
+    """Differences from the recorded driver and the labels over all rows of a set; NaN where no row is labelled.
 
-    Returns:
-        ade_3s_m, lateral_1s_m, along_3s_m, curvature_mae_per_m, curvature_correlation, acceleration_mae_mps2,
-        light_accuracy (rows with a light), lead_mae_m (rows with a lead), occupancy_f1, rows.
+    Attributes:
+        ade_3s_m: mean distance of the waypoints until 3 s; lateral_1s_m, along_3s_m: across at 1 s, along at 3 s.
+        light_accuracy: over rows with a light; lead_mae_m: over rows with a lead.
+        rows: how many rows the set has.
     """
+
+    ade_3s_m: float
+    lateral_1s_m: float
+    along_3s_m: float
+    curvature_mae_per_m: float
+    curvature_correlation: float
+    acceleration_mae_mps2: float
+    light_accuracy: float
+    lead_mae_m: float
+    occupancy_f1: float
+    rows: int
+
+
+def evaluate(network: DrivingNetwork, episodes: TrainingSet, device: str = "cpu") -> ImitationMetrics:
+    """Metrics over all rows of a set."""
     predictions, labels = [], []
     count = len(episodes.episodes)
     was_training = network.training
@@ -92,7 +110,7 @@ def network_inputs(network: DrivingNetwork, recorded: dict[str, np.ndarray], dev
     return inputs
 
 
-def _metrics(predictions: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> dict[str, float]:
+def _metrics(predictions: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> ImitationMetrics:
     offset = predictions["trajectory"] - labels["trajectory"]
     distance_m = np.hypot(offset[..., 0], offset[..., 1])
     curvature, wanted = predictions["curvature"][:, 0], labels["curvature"][:, 0]
@@ -103,18 +121,18 @@ def _metrics(predictions: dict[str, np.ndarray], labels: dict[str, np.ndarray]) 
     claimed, occupied = predictions["occupancy"].reshape(cells) > 0, labels["occupancy"] > 0
     known = labels["occupancy"] >= 0
     hits = float((claimed & occupied & known).sum())
-    return {
-        "ade_3s_m": _mean(distance_m[:, : ROW_3S + 1]),
-        "lateral_1s_m": _mean(np.abs(offset[:, ROW_1S, 1])),
-        "along_3s_m": _mean(np.abs(offset[:, ROW_3S, 0])),
-        "curvature_mae_per_m": _mean(np.abs(curvature - wanted)),
-        "curvature_correlation": _correlation(curvature, wanted),
-        "acceleration_mae_mps2": _mean(np.abs(predictions["acceleration"] - labels["acceleration"])),
-        "light_accuracy": _mean((predictions["light"].argmax(axis=1) == light)[has_light]),
-        "lead_mae_m": _mean(np.abs(predictions["lead"][:, 0] - labels["lead"][:, 0])[has_lead]),
-        "occupancy_f1": 2 * hits / max(float((claimed & known).sum() + (occupied & known).sum()), 1.0),
-        "rows": float(len(offset)),
-    }
+    return ImitationMetrics(
+        ade_3s_m=_mean(distance_m[:, : ROW_3S + 1]),
+        lateral_1s_m=_mean(np.abs(offset[:, ROW_1S, 1])),
+        along_3s_m=_mean(np.abs(offset[:, ROW_3S, 0])),
+        curvature_mae_per_m=_mean(np.abs(curvature - wanted)),
+        curvature_correlation=_correlation(curvature, wanted),
+        acceleration_mae_mps2=_mean(np.abs(predictions["acceleration"] - labels["acceleration"])),
+        light_accuracy=_mean((predictions["light"].argmax(axis=1) == light)[has_light]),
+        lead_mae_m=_mean(np.abs(predictions["lead"][:, 0] - labels["lead"][:, 0])[has_lead]),
+        occupancy_f1=2 * hits / max(float((claimed & known).sum() + (occupied & known).sum()), 1.0),
+        rows=len(offset),
+    )
 
 
 def _mean(values: np.ndarray) -> float:

@@ -5,43 +5,91 @@ would cost a hundred times the row itself; instead outputs are cached when compu
 The staleness decreases with the learning rate. Rows without cached outputs count as empty slots.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
 
+from fsd.data.files import replacing
 from fsd.networks.contract import KEY_SIZE, SLOT_TOKENS
 
 
 class MemoryCache:
-    """Keys and values by row in half precision; on disk, so that an interrupted training resumes with them.
+    """Keys and values by row in half precision, in files that always hold what they held at a checkpoint.
+
+    Outputs since the last checkpoint are in memory only, so that a run that was killed resumes with the cache that its
+    checkpoint was made with. Saving takes two steps around the writing of the checkpoint: `prepare`, then `commit`.
 
     Args:
         folder: folder of the arrays; rows: size of the training set.
+        step: of the checkpoint from which a run resumes; 0 begins with an empty cache.
     """
 
-    def __init__(self, folder: Path, rows: int) -> None:
+    def __init__(self, folder: Path, rows: int, step: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        shape = (rows, SLOT_TOKENS, KEY_SIZE)
-        self.keys = _array(folder / "memory_keys.npy", shape, np.float16)
-        self.values = _array(folder / "memory_values.npy", shape, np.float16)
-        self.known = _array(folder / "memory_known.npy", (rows,), np.bool_)
+        self._folder = folder
+        shape, is_new = (rows, SLOT_TOKENS, KEY_SIZE), step == 0
+        self.keys = _array(folder / "memory_keys.npy", shape, np.float16, is_new)
+        self.values = _array(folder / "memory_values.npy", shape, np.float16, is_new)
+        self.known = _array(folder / "memory_known.npy", (rows,), np.bool_, is_new)
+        self._rows = np.empty(0, np.int64)
+        self._new_keys = self._new_values = np.empty((0, *shape[1:]), np.float16)
+        self._place = np.full(rows, -1, np.int64)  # of a row in the three arrays above; -1 if they do not have it
+        if step and self._prepared(step).exists():
+            with np.load(self._prepared(step)) as prepared:
+                self.write(prepared["rows"], prepared["keys"], prepared["values"])
+        self.commit(step)
 
     def write(self, rows: np.ndarray, keys: np.ndarray, values: np.ndarray) -> None:
         """Store the outputs (n, 16, 64) of rows (n,)."""
-        self.keys[rows], self.values[rows] = keys, values
-        self.known[rows] = True
+        new = np.unique(rows[self._place[rows] < 0])
+        begin, end = len(self._rows), len(self._rows) + len(new)
+        self._rows = np.append(self._rows, new)
+        self._place[new] = np.arange(begin, end)
+        if end > len(self._new_keys):
+            longer = ((0, max(end, 2 * begin) - len(self._new_keys)), (0, 0), (0, 0))
+            self._new_keys, self._new_values = np.pad(self._new_keys, longer), np.pad(self._new_values, longer)
+        self._new_keys[self._place[rows]], self._new_values[self._place[rows]] = keys, values
 
     def read(self, slot_row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(…, 112) rows or -1 -> keys and values (…, 112, 16, 64) half precision, known (…, 112) bool."""
-        known = (slot_row >= 0) & self.known[np.maximum(slot_row, 0)]
-        rows = np.where(known, slot_row, 0)
-        return self.keys[rows], self.values[rows], known
+        rows = np.maximum(slot_row, 0)
+        known = (slot_row >= 0) & (self.known[rows] | (self._place[rows] >= 0))
+        rows = np.where(known, rows, 0)
+        keys, values, place = self.keys[rows], self.values[rows], self._place[rows]
+        is_new = place >= 0
+        keys[is_new], values[is_new] = self._new_keys[place[is_new]], self._new_values[place[is_new]]
+        return keys, values, known
+
+    def prepare(self, step: int) -> None:
+        """Before the checkpoint of `step` is written: write the outputs since the one before to a file of their own."""
+        count = len(self._rows)
+        with replacing(self._prepared(step)) as unfinished, unfinished.open("wb") as file:
+            np.savez(file, rows=self._rows, keys=self._new_keys[:count], values=self._new_values[:count])
+
+    def commit(self, step: int) -> None:
+        """Once the checkpoint of `step` is there: bring the arrays up to date. Being killed here does no harm."""
+        count = len(self._rows)
+        self.keys[self._rows], self.values[self._rows] = self._new_keys[:count], self._new_values[:count]
+        self.known[self._rows] = True
+        self._place[self._rows] = -1
+        self._rows, self._new_keys, self._new_values = self._rows[:0], self._new_keys[:0], self._new_values[:0]
+        for path in self._folder.glob("since-*"):
+            if path != self._prepared(step):  # kept until the next checkpoint, to be repeated if this was cut short
+                path.unlink()
+
+    def _prepared(self, step: int) -> Path:
+        return self._folder / f"since-{step}.npz"
 
 
-def _array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Open the array of this file; create zeros if it is missing or belongs to another training set."""
-    if path.exists():
+def _array(path: Path, shape: tuple[int, ...], dtype: type, is_new: bool) -> np.ndarray:
+    """Open the array of this file; create zeros if it is new, missing, or belongs to another training set."""
+    if path.exists() and not is_new:
         found = np.load(path, mmap_mode="r+")
         if found.shape == shape and found.dtype == dtype:
             return found
-    return np.lib.format.open_memmap(path, "w+", dtype, shape)
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):  # else a full disk would end the process when a page is written, without a word
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array

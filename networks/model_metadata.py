@@ -72,7 +72,7 @@ def from_properties(properties: Mapping[str, str], origin: str) -> ModelMetadata
         raise ModelError(f"{origin} has no `{METADATA_KEY}` metadata, so its inputs and frames are unknown. {REEXPORT}")
     try:
         metadata = msgspec.json.decode(text, type=ModelMetadata)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ModelError(f"The `{METADATA_KEY}` metadata of {origin} cannot be read: {error}. {REEXPORT}") from error
     check(metadata, origin)
     return metadata

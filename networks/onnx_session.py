@@ -45,7 +45,7 @@ _PROVIDER_OPTIONS: dict[str, Callable[[int], dict[str, str]]] = {
 }
 """Device -> options for a number of threads, where the session's own options do not reach the provider."""
 
-_LOAD_ERRORS = (
+SESSION_ERRORS = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -54,8 +54,12 @@ _LOAD_ERRORS = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
     RuntimeError,
+    UnicodeDecodeError,
 )
-"""What ONNX Runtime raises for a file that it cannot load; these classes share no base but Exception."""
+"""What ONNX Runtime raises for a file that it cannot load or run; these classes share no base but Exception.
+
+UnicodeDecodeError: a message of ONNX Runtime that repeats bytes of the file.
+"""
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -121,7 +125,7 @@ def open_session(
         if device == "cpu" and not integer_sums_are_exact() and not _is_pair_safe(session):
             options.add_session_config_entry("session.x64quantprecision", "1")
             session = load()
-    except _LOAD_ERRORS as error:
+    except SESSION_ERRORS as error:
         raise _load_error(origin, error) from error
     if device != "cpu":
         session.disable_fallback()

@@ -14,7 +14,7 @@ from fsd.data.files import write_bytes, write_text
 from fsd.networks.collection import CollectionConfig, collect
 from fsd.networks.dataset import find_episodes
 from fsd.networks.train_options import RecipeConfig, Report, Round
-from fsd.networks.training import WEIGHTS, TrainConfig, train
+from fsd.networks.training import WEIGHTS, TrainConfig, run_folder, train
 from fsd.networks.weights import mean_weights, read_header, save_weights
 
 SEEDS_PER_ROUND = 10_000
@@ -32,7 +32,15 @@ def run_recipe(config: RecipeConfig, report: Report = lambda phase, done, total,
 
     Raises:
         SimulatorError: OpenGL is not available.
+        OutputError: the folder cannot be written, or another run holds it.
     """
+    rounds = range(len(config.rounds))
+    names = [WEIGHTS, "episodes", *(f"round-{index}" for index in rounds), *(f"collected-{index}" for index in rounds)]
+    with run_folder(config.out, "train", names):
+        return _run(config, report)
+
+
+def _run(config: RecipeConfig, report: Report) -> Path:
     by_round: list[Path] = []
     for index, this in enumerate(config.rounds):
         before = by_round[-1] if by_round else None

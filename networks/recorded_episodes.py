@@ -5,7 +5,6 @@ the compressor is reset after it and training labels end before it, so that no i
 It does not know how the network is trained.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from fsd.data.errors import ClipError, OutputError, UsageError
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import MAX_FRAME_AGE_MS, MAX_FRAME_AGE_NS, RATE_HZ
 from fsd.data.steering import SteeringGeometry
+from fsd.data.text_files import read_json
 from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.recorded_labels import RecordedLabels
@@ -143,7 +143,7 @@ def _is_made(folder: Path, facts: dict[str, Any]) -> bool:
     path = folder / "episode.json"
     if not path.exists():
         return False
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = read_json(path, OutputError)
     other = [name for name, value in facts.items() if found.get(name) != value]
     if other:
         raise OutputError(

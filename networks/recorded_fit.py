@@ -20,7 +20,8 @@ from fsd.networks.evaluation import roll_out
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.recorded_episodes import EVERY_TICKS, EpisodeMaker
 from fsd.networks.train_options import RecordedFitConfig, Report
-from fsd.networks.training import TrainConfig, train
+from fsd.networks.training import CHECKPOINT, WEIGHTS, TrainConfig, run_folder, train
+from fsd.networks.training_log import PROGRESS
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.weights import load_weights, read_header
 
@@ -90,6 +91,13 @@ def fit_recordings(config: RecordedFitConfig, report: Report = lambda phase, don
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("Training on recordings runs in one process. Start it without `torchrun`.")
+    inputs = [*config.recordings, *([] if config.initial is None else [config.initial])]
+    names = (RESULT, WEIGHTS, CHECKPOINT, PROGRESS, "episodes", "cache-0")
+    with run_folder(config.out, "train --clips", names, inputs):
+        return _fit(config, report)
+
+
+def _fit(config: RecordedFitConfig, report: Report) -> RecordedFit:
     geometry = config.geometry
     network = config.network
     if config.initial is not None:

@@ -44,9 +44,7 @@ def encode(inputs: Mapping[str, np.ndarray], expected: np.ndarray) -> str:
     return base64.b64encode(zlib.compress(content, 9)).decode("ascii")
 
 
-def feeds(
-    session: onnxruntime.InferenceSession, metadata: ModelMetadata, origin: str
-) -> dict[str, np.ndarray] | None:
+def feeds(session: onnxruntime.InferenceSession, metadata: ModelMetadata, origin: str) -> dict[str, np.ndarray] | None:
     """The network's inputs at the stored tick; None without one.
 
     Raises:

@@ -7,8 +7,9 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fsd.data.options import option
+from fsd.data.result_folder import result_folder
 from fsd.networks.augmentation import AugmentationConfig, augment
 from fsd.networks.checkpoint import load_checkpoint, save_checkpoint
 from fsd.networks.clip_module import ClipModule
@@ -26,7 +28,7 @@ from fsd.networks.evaluation import evaluate, network_inputs
 from fsd.networks.losses import LossWeights
 from fsd.networks.memory_cache import MemoryCache
 from fsd.networks.train_options import TrainOptions
-from fsd.networks.training_log import TrainingLog
+from fsd.networks.training_log import CURVES, TrainingLog
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.weights import load_weights, save_weights, untrained
 
@@ -92,6 +94,11 @@ class _Process:
     def is_first(self) -> bool:
         return self.rank == 0
 
+    def wait_for_all(self) -> None:
+        """Wait until every process is here."""
+        if self.world > 1:
+            torch.distributed.barrier()
+
 
 class Trainer:
     """One process of a training run."""
@@ -104,8 +111,6 @@ class Trainer:
         mine = learned[self.process.rank :: self.process.world]
         self.training = TrainingSet(mine)
         self.validation = TrainingSet(held_out) if held_out and self.process.is_first else None
-        self.cache = MemoryCache(config.out / f"cache-{self.process.rank}", len(self.training))
-
         if config.initial is None:
             self.network = untrained(config.network, config.seed)
         else:
@@ -120,6 +125,7 @@ class Trainer:
         checkpoint = config.out / CHECKPOINT
         if checkpoint.exists():
             self.step = load_checkpoint(checkpoint, self.network, self.average, self.optimiser)
+        self.cache = MemoryCache(config.out / f"cache-{self.process.rank}", len(self.training), self.step)
         self.log = TrainingLog(config.out, self.step)
 
     def run(self, progress: Callable[[int, dict[str, float]], None] | None = None) -> Path:
@@ -142,7 +148,11 @@ class Trainer:
                     report["rate"] = config.rate_at(self.step)
                     report["rows_per_s"] = done * rows.size / (time.perf_counter() - started)
                     sums.clear()
-                    self._report(report, progress)
+                    self._report(report)
+                    if self.step % config.checkpoint_every == 0 or self.step == config.steps:
+                        self._save()
+                    if progress is not None and self.process.is_first:
+                        progress(self.step, report)
         return config.out / WEIGHTS
 
     def _generator(self, step: int) -> np.random.Generator:
@@ -204,26 +214,49 @@ class Trainer:
                 else:
                     kept.copy_(current)
 
-    def _report(self, report: dict[str, float], progress: Callable[[int, dict[str, float]], None] | None) -> None:
+    def _report(self, report: dict[str, float]) -> None:
+        """Add the measures of validation to a report, and log it."""
         config = self.config
         if not self.process.is_first:
             return
-        at_end = self.step == config.steps
-        if self.validation is not None and (self.step % config.evaluate_every == 0 or at_end):
+        is_due = self.step % config.evaluate_every == 0 or self.step == config.steps
+        if self.validation is not None and is_due:
             measured = evaluate(self.average, self.validation, config.device)
-            report |= {f"validation_{name}": value for name, value in measured.items()}
+            report |= {f"validation_{name}": float(value) for name, value in asdict(measured).items()}
         self.log.add(self.step, report)
-        if self.step % config.checkpoint_every == 0 or at_end:
+
+    def _save(self) -> None:
+        """Write weights and checkpoint. A run that is killed at any moment of this resumes exactly."""
+        config = self.config
+        self.cache.prepare(self.step)
+        self.process.wait_for_all()
+        if self.process.is_first:
             # Without paths: a weights file may be published, and paths are private.
             settings = {
                 name: str(value) for name, value in asdict(config).items() if not isinstance(value, Path | None)
             }
+            notes = {"step": self.step, "settings": settings, "metrics": self.log.latest}
+            # The weights first: a run whose checkpoint is of its last step has nothing left to do.
+            save_weights(self.average, config.out / WEIGHTS, trained=True, notes=notes)
             path = config.out / CHECKPOINT
             save_checkpoint(path, self.network, self.average, self.optimiser, self.step, settings)
-            notes = {"step": self.step, "settings": settings, "metrics": self.log.latest}
-            save_weights(self.average, config.out / WEIGHTS, trained=True, notes=notes)
-        if progress is not None:
-            progress(self.step, report)
+        self.process.wait_for_all()
+        self.cache.commit(self.step)
+
+
+@contextmanager
+def run_folder(path: Path, command: str, names: Collection[str], inputs: Iterable[Path] = ()) -> Iterator[None]:
+    """Hold the folder of a run, which continues there if it was interrupted; under `torchrun`, for all processes.
+
+    Raises:
+        OutputError, UsageError: as those of `result_folder`.
+    """
+    if int(os.environ.get("RANK", "0")) != 0:
+        yield
+        return
+    with result_folder(path, command, (*names, CURVES), inputs) as folder:
+        folder.begin()
+        yield
 
 
 def train(

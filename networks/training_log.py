@@ -7,6 +7,8 @@ from pathlib import Path
 from fsd.data.files import replacing
 
 PROGRESS = "progress.csv"
+CURVES = "curves.html"
+"""The page that may be drawn from it."""
 
 
 class TrainingLog:

@@ -67,13 +67,21 @@ def load_weights(path: Path) -> tuple[DrivingNetwork, WeightsHeader]:
     """
     header = read_header(path)
     try:
-        network = DrivingNetwork(NetworkConfig.from_dict(header.config))
-        network.load_state_dict({_current_name(name): tensor for name, tensor in load_file(path).items()})
-    except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        config = NetworkConfig.from_dict(header.config)
+        tensors = {_current_name(name): tensor for name, tensor in load_file(path).items()}
+        with torch.device("meta"):  # compares sizes before memory is taken for those that a damaged header states
+            DrivingNetwork(config).load_state_dict(tensors, assign=True)
+        network = DrivingNetwork(config)
+        network.load_state_dict(tensors)
+    except (KeyError, ValueError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+        reason = str(error).partition("\n")[0]
         raise ModelError(
-            f"{path} does not fit the network of this version: {str(error).splitlines()[0]} Train again, or use the "
-            "version of fsd that wrote it."
+            f"{path} does not fit the network of this version: {reason} Train again, or use the version of fsd that "
+            "wrote it."
         ) from error
+    broken = next((name for name, tensor in network.state_dict().items() if not tensor.isfinite().all()), None)
+    if broken is not None:
+        raise ModelError(f"{path}: the weights `{broken}` are not all finite. Copy the file again, or train again.")
     return network.eval(), header
 
 
@@ -126,7 +134,7 @@ def read_header(path: Path) -> WeightsHeader:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
         return msgspec.convert(json.loads(metadata[HEADER_KEY]), WeightsHeader)
-    except (safetensors.SafetensorError, OSError, ValueError, msgspec.ValidationError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
         raise ModelError(f"{path} is not a readable safetensors file ({error}). Copy or download it again.") from error
     except KeyError as error:
         raise ModelError(

@@ -1,9 +1,9 @@
 """Jobs over processes that each hold one worker, because a renderer and networks are expensive to create."""
 
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any, Protocol
+
+from fsd.data import worker_process
 
 ProgressCallback = Callable[[int, int], None]
 """Takes the number of finished jobs and the number of all."""
@@ -23,13 +23,14 @@ def run_jobs(
     make_worker: Callable[[], Worker], jobs: Sequence[Any], processes: int, progress: ProgressCallback | None
 ) -> None:
     """Run every job in one of the processes; the first error of a job ends the run."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _start, (make_worker,)) as pool:
-        pending = [pool.submit(_run, job) for job in jobs]
-        for done, future in enumerate(as_completed(pending), start=1):
-            future.result()
-            if progress is not None:
-                progress(done, len(jobs))
+    finished: list[Any] = []
+
+    def finish(job: Any, _: None) -> None:
+        finished.append(job)
+        if progress is not None:
+            progress(len(finished), len(jobs))
+
+    worker_process.run_jobs(_run, jobs, processes, finish, _start, make_worker)
 
 
 def _start(make_worker: Callable[[], Worker]) -> None:

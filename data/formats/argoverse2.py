@@ -17,11 +17,12 @@ import numpy as np
 
 from fsd.data.camera_names import canonical_name
 from fsd.data.clip import Clip
+from fsd.data.clock import MAX_TIME_NS, check_times
 from fsd.data.ego import EgoTrack, yaw_rad_of
-from fsd.data.errors import ClipError, RigError
+from fsd.data.errors import ClipError, ClockError, RigError
 from fsd.data.formats.make_clip import make_clip
 from fsd.data.formats.pose_track import ego_track_of_poses
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.image_stream import ImageStream, image_stream, images_in
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Camera, Pinhole, Pose, Rig
@@ -47,6 +48,7 @@ class Argoverse2:
         logs = tuple(sorted(each for each in path.iterdir() if _is_log(each)))
         return Match(f"{len(logs)} Argoverse 2 logs", logs) if logs else None
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open a log.
 
@@ -85,7 +87,7 @@ def _labels(path: Path, notes: list[str]) -> dict[str, str]:
 
 
 def _stream(name: str, folder: Path) -> ImageStream:
-    images = [image for image in images_in(folder) if image.stem.isdecimal()]
+    images = [each for each in images_in(folder) if each.stem.isdecimal() and int(each.stem) <= MAX_TIME_NS]
     if not images:
         raise ClipError(f"{folder} holds no image that is named by its time in ns. Download it again.", camera=name)
     return image_stream(name, images, np.array([int(image.stem) for image in images], np.int64))
@@ -135,13 +137,16 @@ def _ego(path: Path, notes: list[str]) -> EgoTrack | None:
         notes.append(f"No {table_path.name}: ego motion is unknown.")
         return None
     columns = _columns(table_path, ("timestamp_ns", *_POSE_COLUMNS))
+    if not np.issubdtype(columns["timestamp_ns"].dtype, np.integer):
+        raise ClockError(f"{table_path}: `timestamp_ns` must be whole numbers without gaps. Download it again.")
     timestamp_ns = columns["timestamp_ns"].astype(np.int64)
+    check_times(table_path, "timestamp_ns", timestamp_ns)
     if len(timestamp_ns) == 0:
         notes.append(f"{table_path.name} has no rows: ego motion is unknown.")
         return None
     yaw_rad = yaw_rad_of(*(columns[name] for name in _POSE_COLUMNS[:4]))
     notes.append("Speed and yaw rate are differences of poses over the 0.1 s before.")
-    return ego_track_of_poses(timestamp_ns, columns["tx_m"], columns["ty_m"], yaw_rad)
+    return ego_track_of_poses(timestamp_ns, columns["tx_m"], columns["ty_m"], yaw_rad, str(table_path), notes)
 
 
 def _rows_by_sensor(path: Path, names: tuple[str, ...]) -> dict[str, list[float]]:

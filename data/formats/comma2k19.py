@@ -8,18 +8,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
 from fsd.data.cadence import measure_cadence
 from fsd.data.clip import Clip
-from fsd.data.clock import SECOND_NS, Timestamps, check_rising
+from fsd.data.clock import MAX_TIME_NS, SECOND_NS, Timestamps, check_rising
 from fsd.data.ego import EgoTrack
 from fsd.data.errors import ClipError, ClockError
 from fsd.data.formats.derived_motion import backward_rate, enu_from_ecef, newest_values
 from fsd.data.formats.make_clip import make_clip
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.formats.segments import RATE_HZ, SEGMENT_NS, known_hfov_deg, segment_stream
+from fsd.data.physical_limits import MAX_POSITION_M, MAX_SPEED_MPS
 from fsd.data.recording_options import CameraOptions
 from fsd.data.standard_rigs import assumed_rig
 from fsd.data.steering import SteeringTrack
@@ -29,6 +31,7 @@ from fsd.data.wall_clock import WallClock
 VIDEO = "video.hevc"
 
 _ROUTE = re.compile(r"^[0-9a-f]{16}[|_]\d{4}-\d\d-\d\d--\d\d-\d\d-\d\d$")
+_NUMBER = re.compile(r"^[0-9]{1,6}$")
 _CHUNK = re.compile(r"^chunk_\d+$", re.IGNORECASE)
 
 _GPS_EPOCH_S = 315_964_800  # 1980-01-06 as Unix time
@@ -56,6 +59,7 @@ class Comma2k19:
         routes = [route for route in routes if _segments(route)]
         return Match(f"{len(routes)} routes of comma2k19", tuple(routes)) if routes else None
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open one route, or one segment.
 
@@ -102,13 +106,14 @@ def _segments(path: Path) -> dict[int, Path]:
     if (path / VIDEO).is_file():
         is_segment = (path / "processed_log").is_dir() or (path / "global_pose").is_dir()
         name = path.resolve().name
-        return {int(name) if name.isdecimal() else 0: path} if is_segment else {}
-    found = {int(entry.name): entry for entry in _folders(path) if entry.name.isdecimal() and (entry / VIDEO).is_file()}
+        return {int(name) if _NUMBER.match(name) else 0: path} if is_segment else {}
+    found = {int(entry.name): entry for entry in _folders(path) if _NUMBER.match(entry.name)}
+    found = {number: entry for number, entry in found.items() if (entry / VIDEO).is_file()}
     return dict(sorted(found.items()))
 
 
 def _is_numbered(stream: VideoStream) -> bool:
-    return all(part.parent.resolve().name.isdecimal() for part in stream.parts)
+    return all(_NUMBER.match(part.parent.resolve().name) for part in stream.parts)
 
 
 def _timed(
@@ -157,8 +162,9 @@ def _array(path: Path, columns: int) -> np.ndarray | None:
     if not path.is_file():
         return None
     try:
-        values = np.asarray(np.load(path, allow_pickle=False), np.float64)
-    except (OSError, ValueError, EOFError) as error:
+        # Mapped, so that a damaged header cannot ask for more memory than the file has.
+        values = np.array(np.load(path, mmap_mode="r", allow_pickle=False), np.float64)
+    except (OSError, ValueError, TypeError, OverflowError, EOFError, SyntaxError, TokenError) as error:
         raise ClipError(f"{path} cannot be read as a NumPy array ({error}). Copy it again, or remove it.") from error
     if values.size != len(values) * columns if values.ndim else True:
         raise ClipError(
@@ -172,8 +178,9 @@ def _times_ns(path: Path) -> np.ndarray | None:
     times_s = _array(path, 1)
     if times_s is None or not len(times_s):
         return None
-    if not np.isfinite(times_s).all():
-        row = int(np.argmin(np.isfinite(times_s)))
+    is_time = np.abs(times_s) < MAX_TIME_NS / SECOND_NS  # False for NaN
+    if not is_time.all():
+        row = int(np.argmin(is_time))
         raise ClockError(f"{path} row {row}: {times_s[row]} is no time. Remove the file, or copy it again.")
     times_ns = np.round(times_s * SECOND_NS).astype(np.int64)
     check_rising(path, path.name, times_ns)
@@ -212,7 +219,9 @@ def _steering(path: Path, folders: Mapping[int, Path]) -> SteeringTrack | None:
 def _ego(path: Path, folders: Mapping[int, Path], stream: VideoStream, notes: list[str]) -> EgoTrack | None:
     """Speed from CAN, pose from `global_pose`, in a local frame x east, y north, z up."""
     speed = _can(folders, "speed")
-    poses = [pose for folder in folders.values() if (pose := _poses(folder)) is not None]
+    if speed is not None:
+        speed = _possible_speed(*speed, notes)
+    poses = [pose for folder in folders.values() if (pose := _poses(folder, notes)) is not None]
     if not poses:
         if speed is None:
             return None
@@ -243,8 +252,20 @@ def _ego(path: Path, folders: Mapping[int, Path], stream: VideoStream, notes: li
     )
 
 
-def _poses(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
-    """Times (n,), position (n, 3), velocity (n, 3) and view direction (n, 3) of the camera, ECEF; finite rows."""
+def _possible_speed(timestamp_ns: np.ndarray, speed_mps: np.ndarray, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    is_possible = np.abs(speed_mps) <= MAX_SPEED_MPS  # False for NaN
+    if wrong := int((~is_possible).sum()):
+        notes.append(
+            f"{wrong} of {len(speed_mps)} speeds from CAN are left out: no number, or one that no car reaches."
+        )
+    return timestamp_ns, np.where(is_possible, speed_mps, np.nan)
+
+
+def _poses(folder: Path, notes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """Times (n,), position (n, 3), velocity (n, 3) and view direction (n, 3) of the camera, ECEF.
+
+    Rows that are not finite, or that no car reaches, are left out and counted in a note.
+    """
     pose = folder / "global_pose"
     times_ns = _frame_times_ns(folder)
     position_m, velocity_mps = _array(pose / "frame_positions", 3), _array(pose / "frame_velocities", 3)
@@ -254,6 +275,10 @@ def _poses(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
     if {len(position_m), len(velocity_mps), len(quaternion)} != {len(times_ns)}:
         raise ClipError(f"{pose}: the arrays differ in length. Copy them again, or remove the folder.")
     is_known = np.isfinite(np.hstack([position_m, velocity_mps, quaternion])).all(axis=1)
+    is_known &= (np.abs(position_m) <= MAX_POSITION_M).all(axis=1) & (np.abs(velocity_mps) <= MAX_SPEED_MPS).all(axis=1)
+    is_known &= (np.abs(quaternion) <= 1.1).all(axis=1)
+    if wrong := int((~is_known).sum()):
+        notes.append(f"{wrong} of {len(is_known)} poses in {pose} are left out: not finite, or out of any car's reach.")
     if not is_known.any():
         return None
     w, x, y, z = quaternion[is_known].T  # ecef_from_device; the device looks along its x axis

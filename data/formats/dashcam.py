@@ -14,13 +14,13 @@ from pathlib import Path
 from fsd.data.camera_names import canonical_name
 from fsd.data.clip import Clip
 from fsd.data.clip_streams import camera_streams
-from fsd.data.errors import ClipError
+from fsd.data.errors import ClipError, few
 from fsd.data.formats.gps_track import find_gps_track
 from fsd.data.formats.make_clip import make_clip
 from fsd.data.formats.recording_format import Match
 from fsd.data.formats.video_folder import check_rig_fits
 from fsd.data.name_stamps import stamp_in_name
-from fsd.data.recording_files import RecordingFiles
+from fsd.data.recording_files import RecordingFiles, not_files
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import load_rig
 from fsd.data.video_probe import VIDEO_SUFFIXES
@@ -86,7 +86,9 @@ class DashCam:
         recording, origin_ns = _stamped(path, parts) if parts else (_chapters(path, folder), None)
         ignored = [file.name for file in files if _part_of(file) is None and _GOPRO.match(file.stem) is None]
         if ignored:
-            recording.notes.append(f"Ignored, since they are not named as the others: {', '.join(ignored[:6])}.")
+            recording.notes.append(f"Ignored, since they are not named as the others: {few(ignored)}.")
+        if path.is_dir():
+            recording.notes += not_files(path, VIDEO_SUFFIXES)
         notes = list(recording.notes)
         rig_path = folder / "rig.json"
         rig = load_rig(rig_path) if rig_path.exists() else None
@@ -108,7 +110,8 @@ def _videos(folder: Path, depth: int = 0) -> Iterator[Path]:
     yield from (entry for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file())
     for entry in entries:
         is_known = entry.name.lower() in _FOLDERS or _GOPRO_FOLDER.match(entry.name)
-        if depth < _DEPTH and is_known and entry.is_dir():
+        is_loop = entry.resolve() in (folder.resolve(), *folder.resolve().parents)
+        if depth < _DEPTH and is_known and entry.is_dir() and not is_loop:
             yield from _videos(entry, depth + 1)
 
 

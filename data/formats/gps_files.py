@@ -16,13 +16,16 @@ from typing import Self
 
 import numpy as np
 
+from fsd.data.clock import MAX_TIME_NS
 from fsd.data.errors import ClipError
+from fsd.data.physical_limits import MAX_SPEED_MPS
 
 TRACK_SUFFIXES = (".gpx", ".nmea", ".gps", ".txt", ".log")
 MAX_FILE_BYTES = 200_000_000
 KNOT_MPS = 1852 / 3600
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME, _LATITUDE, _LONGITUDE = (re.compile(rf"\d{{{digits}}}[0-5]\d(\.\d*)?") for digits in (4, 2, 3))
 _SENTENCE = re.compile(r"\$(G[A-Z](?:RMC|GGA),[^*$]*)\*([0-9A-Fa-f]{2})")
 
 Fix = tuple[int, float, float, float, float]
@@ -107,7 +110,7 @@ def _gpx_fixes(path: Path, data: bytes) -> GpsFixes:
         except (KeyError, ValueError, OverflowError):
             skipped += 1
             continue
-        fix = (unix_ns, latitude, longitude, _number(texts.get("speed")), _number(texts.get("course")))
+        fix = (unix_ns, latitude, longitude, _speed_mps(texts.get("speed")), _course_deg(texts.get("course")))
         if _is_on_earth(fix):
             fixes.append(fix)
         else:
@@ -133,7 +136,7 @@ def _nmea_fixes(text: str) -> GpsFixes:
             if values[0].endswith("RMC"):
                 day = datetime.strptime(values[9], "%d%m%y").date()
                 is_valid = values[2] == "A"
-                fix = (*_place(day, values[1], values[3:7]), _number(values[7]) * KNOT_MPS, _number(values[8]))
+                fix = (*_place(day, values[1], values[3:7]), _speed_mps(values[7], KNOT_MPS), _course_deg(values[8]))
             else:
                 day = day or _day_before_bracket(line)
                 is_valid = day is not None and values[6] not in ("", "0")
@@ -155,6 +158,11 @@ def _day_before_bracket(line: str) -> date | None:
 
 def _place(day: date, time: str, place: Sequence[str]) -> tuple[int, float, float]:
     """Unix time in ns, latitude and longitude in degrees, of `hhmmss.ss` and `ddmm.mm,N,dddmm.mm,E`."""
+    for text, form in ((time, _TIME), (place[0], _LATITUDE), (place[2], _LONGITUDE)):
+        if form.fullmatch(text) is None:
+            raise ValueError(f"{text!r} is damaged")
+    if place[1] not in ("N", "S") or place[3] not in ("E", "W"):
+        raise ValueError(f"{place} is on no side of the earth")
     seconds = float(time[4:])
     moment = datetime(day.year, day.month, day.day, int(time[:2]), int(time[2:4]), tzinfo=UTC)
     moment += timedelta(microseconds=round(seconds * 1e6))
@@ -169,8 +177,8 @@ def _unix_ns(moment: datetime) -> int:
 
 
 def _is_on_earth(fix: Fix) -> bool:
-    """Within the range of coordinates, and not at 0, 0, which receivers write before their first fix."""
-    return abs(fix[1]) <= 90 and abs(fix[2]) <= 180 and (fix[1] != 0 or fix[2] != 0) and fix[0] > 0
+    """At a time and a place that can be, and not at 0, 0, which receivers write before their first fix."""
+    return abs(fix[1]) <= 90 and abs(fix[2]) <= 180 and (fix[1] != 0 or fix[2] != 0) and 0 < fix[0] <= MAX_TIME_NS
 
 
 def _number(text: str | None) -> float:
@@ -179,6 +187,17 @@ def _number(text: str | None) -> float:
     except ValueError:
         return float("nan")
     return value if np.isfinite(value) else float("nan")
+
+
+def _speed_mps(text: str | None, unit_mps: float = 1.0) -> float:
+    """NaN also for a speed that no car has; receivers write -1 for one that they do not know."""
+    speed_mps = _number(text) * unit_mps
+    return speed_mps if 0 <= speed_mps <= MAX_SPEED_MPS else float("nan")
+
+
+def _course_deg(text: str | None) -> float:
+    course_deg = _number(text)
+    return course_deg if 0 <= course_deg <= 360 else float("nan")
 
 
 def _local(tag: object) -> str:

@@ -12,9 +12,10 @@ import numpy as np
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clock import SECOND_NS
 from fsd.data.ego import EgoTrack
-from fsd.data.errors import ClipError
+from fsd.data.errors import ClipError, few
 from fsd.data.formats.gps_files import TRACK_SUFFIXES, GpsFixes, read_fixes
 from fsd.data.formats.local_frame import LocalFrame
+from fsd.data.physical_limits import MAX_SPEED_MPS
 from fsd.data.video_probe import probe
 
 ROW_NS = 100_000_000
@@ -23,8 +24,8 @@ ROW_NS = 100_000_000
 HOLD_NS = 3 * SECOND_NS
 """The last fix is held this long; then speed and yaw rate are unknown."""
 
-MAX_SPEED_MPS = 100.0
-"""A fix that asks for more than this from the one before is an outlier."""
+LONG_GAP_NS = 60 * SECOND_NS
+"""After a longer gap between fixes the track begins anew, without rows over all of the gap."""
 
 STANDING_MPS = 1.0
 """Below this, GPS courses are noise: the heading is kept."""
@@ -60,15 +61,19 @@ def find_gps_track(
         notes: sentences that state what was found and assumed are appended.
         only_named: whether a track must have the name of a video, instead of being the only one in the folder.
     """
-    paths = _track_files(None if only_named else folder, stream.files)
+    paths = _track_files(None if only_named else folder, stream.files, notes)
     if not paths:
         return None
     names = paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more"
-    try:
-        fixes = GpsFixes.joined([read_fixes(path) for path in paths])
-    except ClipError as error:
-        notes.append(f"The GPS track {names} is not used: {error}")
+    read: list[GpsFixes] = []
+    for path in paths:
+        try:
+            read.append(read_fixes(path))
+        except ClipError as error:
+            notes.append(f"The GPS track {path.name} is not used: {error}")
+    if not read:
         return None
+    fixes = GpsFixes.joined(read)
     if fixes.skipped:
         notes.append(f"{names}: {fixes.skipped} entries without a fix, a time or a right checksum are left out.")
     fixes, dropped = without_outliers(fixes)
@@ -80,7 +85,14 @@ def find_gps_track(
     start_ns = stream.start_ns or 0
     end_ns = start_ns + SECOND_NS if stream.end_ns is None else stream.end_ns
     wall_ns, is_local = _wall_time(stream, start_ns, origin_ns)
-    shift_ns, text = clip_minus_unix_ns(fixes, VideoTime(start_ns, end_ns, wall_ns, is_local))
+    placed = clip_minus_unix_ns(fixes, VideoTime(start_ns, end_ns, wall_ns, is_local))
+    if placed is None:
+        notes.append(
+            f"The GPS track {names} is NOT USED: it is of another time than the video, in every time zone. Give the "
+            "track of this video; or, if a clock was wrong, correct the times of the track."
+        )
+        return None
+    shift_ns, text = placed
     notes.append(f"Speed, yaw rate and path come from the GPS track {names}, {text}.")
     return ego_track(fixes, shift_ns)
 
@@ -107,8 +119,8 @@ def without_outliers(fixes: GpsFixes) -> tuple[GpsFixes, int]:
     return fixes.rows(np.array(kept, np.int64)), len(fixes) - len(kept)
 
 
-def clip_minus_unix_ns(fixes: GpsFixes, video: VideoTime) -> tuple[int, str]:
-    """What to add to Unix times to get the clip's; and how it was found, as a phrase.
+def clip_minus_unix_ns(fixes: GpsFixes, video: VideoTime) -> tuple[int, str] | None:
+    """What to add to Unix times to get the clip's; and how it was found, as a phrase. None: they do not overlap.
 
     Where only local time is known, and where a camera wrote local time as UTC, the zone is that multiple of a quarter
     hour with which track and video overlap most.
@@ -132,10 +144,8 @@ def clip_minus_unix_ns(fixes: GpsFixes, video: VideoTime) -> tuple[int, str]:
                 f", whose clock is taken as UTC{best_ns / (3600 * SECOND_NS):+g} h{guess}" if best_ns or guess else ""
             )
             return best_ns + clip_ns, f"aligned by the date and time of the video{zone}"
-        reason = "the dates of track and video do not overlap"
-    else:
-        reason = "the video has no date"
-    return video.start_ns - first_ns, f"taken to start with the video, since {reason}"
+        return None
+    return video.start_ns - first_ns, "taken to start with the video, since the video has no date"
 
 
 def ego_track(fixes: GpsFixes, clip_minus_unix: int) -> EgoTrack:
@@ -150,7 +160,7 @@ def ego_track(fixes: GpsFixes, clip_minus_unix: int) -> EgoTrack:
     yaw_rate_rps = np.concatenate([[0.0], np.diff(yaw_rad) / dt_s])
     yaw_rate_rps[np.abs(yaw_rate_rps) > _MAX_YAW_RATE_RPS] = 0.0  # the course jumps when the car starts to move
 
-    rows_ns = np.union1d(np.arange(fix_ns[0], fix_ns[-1] + 1, ROW_NS), fix_ns)
+    rows_ns = np.union1d(_grid_ns(fix_ns), fix_ns)
     last = np.searchsorted(fix_ns, rows_ns, side="right") - 1
     is_known = rows_ns - fix_ns[last] <= HOLD_NS
     at_s, fix_s = (rows_ns - fix_ns[0]) * 1e-9, (fix_ns - fix_ns[0]) * 1e-9
@@ -162,6 +172,20 @@ def ego_track(fixes: GpsFixes, clip_minus_unix: int) -> EgoTrack:
         y_m=np.interp(at_s, fix_s, y_m),
         yaw_rad=np.mod(np.interp(at_s, fix_s, yaw_rad) + np.pi, 2 * np.pi) - np.pi,
     )
+
+
+def _grid_ns(fix_ns: np.ndarray) -> np.ndarray:
+    """Times every `ROW_NS` from the first fix on; none in a long gap, once the speed is unknown there.
+
+    A single fix with a wrong date would otherwise ask for rows over months.
+    """
+    ends = np.flatnonzero(np.diff(fix_ns) > LONG_GAP_NS)
+    pieces = []
+    for first, last in zip([0, *(ends + 1)], [*ends, len(fix_ns) - 1], strict=True):
+        end_ns = fix_ns[last] if last == len(fix_ns) - 1 else fix_ns[last] + HOLD_NS + ROW_NS
+        start, stop = -((fix_ns[0] - fix_ns[first]) // ROW_NS), (end_ns - fix_ns[0]) // ROW_NS
+        pieces.append(fix_ns[0] + np.arange(start, stop + 1) * ROW_NS)
+    return np.concatenate(pieces)
 
 
 def _headings(fixes: GpsFixes, x_m: np.ndarray, y_m: np.ndarray, speed_mps: np.ndarray) -> np.ndarray:
@@ -196,7 +220,7 @@ def _wall_time(stream: CameraStream, start_ns: int, origin_ns: int | None) -> tu
         return None, False
 
 
-def _track_files(folder: Path | None, videos: Sequence[Path]) -> list[Path]:
+def _track_files(folder: Path | None, videos: Sequence[Path], notes: list[str]) -> list[Path]:
     """Tracks with the stem of a video (BlackVue's lack the camera's letter); else the only one in the folder."""
     found: dict[Path, None] = {}
     for video in videos:
@@ -210,12 +234,14 @@ def _track_files(folder: Path | None, videos: Sequence[Path]) -> list[Path]:
     if found or folder is None:
         return list(found)
     only = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in TRACK_SUFFIXES and _is_track(path)]
+    if len(only) > 1:
+        notes.append(f"No GPS track is used: none of {few([path.name for path in only])} has the name of a video.")
     return only if len(only) == 1 else []
 
 
 def _is_track(path: Path) -> bool:
     """Text files may be anything: those count that have NMEA sentences near their start."""
-    if path.suffix.lower() == ".gpx":
+    if path.suffix.lower() not in (".txt", ".log"):
         return path.is_file()
     try:
         with path.open("rb") as file:

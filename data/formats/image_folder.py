@@ -65,6 +65,7 @@ class ImageFolder:
             streams |= _at_constant_rate(untimed, folders, streams, options, notes)
         rig = _rig(path / "rig.json", streams)
         ego_path, command_path = path / "ego.parquet", path / "command.parquet"
+        ego = load_ego(ego_path, notes) if ego_path.exists() else None
         return make_clip(
             path,
             self.name,
@@ -72,7 +73,7 @@ class ImageFolder:
             notes,
             rig,
             {name: fov for name, folder in folders.items() if (fov := fov_deg_in_name(folder.name))},
-            ego=load_ego(ego_path) if ego_path.exists() else None,
+            ego=ego,
             commands=load_commands(command_path) if command_path.exists() else None,
         )
 
@@ -164,6 +165,9 @@ def _by_table(
     absent = sum(image.name not in by_name for image in found)
     if absent:
         notes.append(f"{name}: {absent} images listed in {table.path.name} are missing.")
+    repeated = len(found) - len(set(found))
+    if repeated:
+        notes.append(f"{name}: {repeated} rows of {table.path.name} name an image that another row names too.")
     timestamp_ns = table.timestamp_ns[rows]
     check_rising(table.path, "timestamp_ns", timestamp_ns)
     return found, timestamp_ns

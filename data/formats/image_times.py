@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fsd.data.clock import SECOND_NS, floor_ns
+from fsd.data.clock import MAX_TIME_NS, SECOND_NS, floor_ns
 from fsd.data.errors import ClipError, ClockError
+from fsd.data.text_files import read_text
 
 _UNIT_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": SECOND_NS}
 
@@ -57,7 +58,8 @@ def read_time_table(path: Path) -> TimeTable:
     """
     rows = _rows(path)
     time_column, name_column, unit = 0, 1, None
-    if rows and _number(rows[0][0]) is None:
+    has_header = bool(rows) and _number(rows[0][0]) is None
+    if has_header:
         time_column, name_column, unit = _columns(path, rows.pop(0))
     if not rows:
         raise ClockError(f"{path} has no rows. Write one time per image, or remove the file.")
@@ -80,7 +82,15 @@ def read_time_table(path: Path) -> TimeTable:
             )
         unit, reason = inferred
         note = f"The times in {path.name} are taken as {unit}, from {reason}."
+    far = next((value for value in values if abs(value) * _UNIT_NS[unit] > MAX_TIME_NS), None)
+    if far is not None:
+        raise ClockError(f"{path}: {far} {unit} is no time (it is after 2116). Correct it.", field="timestamp_ns")
     timestamp_ns = _nanoseconds(values, unit)
+    short = next((row for row in rows if len(row) <= name_column), None) if has_header else None
+    if short is not None:
+        raise ClockError(
+            f"{path}: {' '.join(short)!r} has no file name, but others may. Correct the row.", field="filename"
+        )
     has_names = 0 <= name_column < min(len(row) for row in rows)
     names = tuple(row[name_column] for row in rows) if has_names else None
     return TimeTable(path, timestamp_ns, names, note)
@@ -103,7 +113,7 @@ def times_in_names(images: Sequence[Path]) -> tuple[list[Path], np.ndarray, str]
     ordered = sorted(images, key=lambda image: values[image])
     times = [values[image] for image in ordered]
     inferred = infer_unit(times) if len(set(times)) == len(times) else None
-    if inferred is None:
+    if inferred is None or times[-1] * _UNIT_NS[inferred[0]] > MAX_TIME_NS:
         return None
     unit, reason = inferred
     note = f"The names of the images in {images[0].parent.name} are taken as times in {unit}, from {reason}."
@@ -139,12 +149,8 @@ def _nanoseconds(values: Sequence[Decimal], unit: str) -> np.ndarray:
 
 
 def _rows(path: Path) -> list[list[str]]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClipError(f"{path} cannot be read as text ({error}). Write it again, or remove it.") from error
     rows = []
-    for line in lines:
+    for line in read_text(path).splitlines():
         if line.strip():
             separator = next((each for each in ",;\t" if each in line), None)
             rows.append([cell.strip().strip('"') for cell in line.split(separator)])
@@ -154,6 +160,9 @@ def _rows(path: Path) -> list[list[str]]:
 def _columns(path: Path, header: list[str]) -> tuple[int, int, str | None]:
     """Places of the times and of the names (-1 where there are none), and the unit, where the header says it."""
     names = next((place for place, cell in enumerate(header) if _NAME_COLUMN.fullmatch(cell)), -1)
+    twice = next((cell for place, cell in enumerate(header) if cell and cell in header[:place]), None)
+    if twice is not None:
+        raise ClipError(f"{path} has the column `{twice}` more than once. Keep the one that is meant.", field=twice)
     for place, cell in enumerate(header):
         match = _TIME_COLUMN.fullmatch(cell)
         if match:

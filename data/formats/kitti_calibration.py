@@ -15,6 +15,7 @@ import numpy as np
 
 from fsd.data.errors import RigError
 from fsd.data.rig import Camera, Pinhole, Pose
+from fsd.data.text_files import read_text
 
 IMU_HEIGHT_M = 0.93
 """Height of the GPS/IMU unit above the road."""
@@ -120,12 +121,8 @@ def rigid(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     """`KEY: numbers` per line; lines of text, such as `calib_time`, are left out."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RigError(f"{path} cannot be read ({error}). Download it again.") from error
     entries = {}
-    for line in lines:
+    for line in read_text(path, RigError).splitlines():
         key, separator, text = line.partition(":")
         try:
             values = np.array([float(word) for word in text.split()])

@@ -22,10 +22,12 @@ from fsd.data.ego import EgoTrack
 from fsd.data.errors import ClipError, ClockError
 from fsd.data.formats.kitti_calibration import KittiCalibration, find_calibration
 from fsd.data.formats.make_clip import make_clip
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.image_stream import ImageStream, image_stream, images_in
+from fsd.data.physical_limits import MAX_SPEED_MPS, MAX_YAW_RATE_RPS
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Rig
+from fsd.data.text_files import read_text
 from fsd.data.wall_clock import WallClock
 
 CAMERA = "front_main"
@@ -39,6 +41,7 @@ _USUAL_HFOV_DEG = 81.4
 _EARTH_RADIUS_M = 6378137.0
 _OXTS_FIELDS = {"lat": 0, "lon": 1, "yaw": 5, "vf": 8, "wu": 22}
 _OXTS_COUNT = 30
+_OXTS_LIMITS = {"lat": 90.0, "lon": 180.0, "yaw": 2 * np.pi, "vf": MAX_SPEED_MPS, "wu": MAX_YAW_RATE_RPS}
 
 
 class KittiRaw:
@@ -55,6 +58,7 @@ class KittiRaw:
         drives = tuple(sorted(each for each in path.iterdir() if _is_drive(each)))
         return Match(f"{len(drives)} KITTI raw drives", drives) if drives else None
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open a drive.
 
@@ -121,12 +125,8 @@ def _stream(folder: Path, notes: list[str]) -> ImageStream:
 
 def _times_ns(path: Path) -> dict[int, int]:
     """Line number, from 0 -> time in ns, the date taken as if it were UTC; lines that are no times are left out."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClockError(f"{path} cannot be read ({error}). Download it again.") from error
     times_ns = {}
-    for number, line in enumerate(lines):
+    for number, line in enumerate(read_text(path, ClockError).splitlines()):
         match = re.fullmatch(r"\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d{1,9}))?\d*\s*", line)
         if match:
             try:
@@ -192,7 +192,7 @@ def _ego(folder: Path, calibration: KittiCalibration | None, notes: list[str]) -
 def _oxts_row(path: Path) -> dict[str, float] | None:
     try:
         values = [float(word) for word in path.read_text(encoding="utf-8").split()]
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # also text that is not UTF-8
         return None
     row = {name: values[place] for name, place in _OXTS_FIELDS.items()} if len(values) == _OXTS_COUNT else None
-    return row if row and all(np.isfinite(value) for value in row.values()) else None
+    return row if row and all(abs(value) <= _OXTS_LIMITS[name] for name, value in row.items()) else None

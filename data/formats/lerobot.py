@@ -12,19 +12,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from fsd.data.camera_names import canonical_name
 from fsd.data.clip import Clip
 from fsd.data.clock import floor_ns, integer_column, read_parquet
-from fsd.data.ego import EgoTrack
+from fsd.data.ego import EgoTrack, count_wrong_rows, unwrapped
 from fsd.data.errors import ClipError
 from fsd.data.formats.derived_motion import backward_rate
 from fsd.data.formats.fragment import split_fragment, with_fragment
 from fsd.data.formats.make_clip import make_clip
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
+from fsd.data.physical_limits import MAX_SPEED_MPS
 from fsd.data.recording_options import CameraOptions
+from fsd.data.text_files import read_json
 from fsd.data.video_probe import probe
 from fsd.data.video_stream import VideoStream
 from fsd.data.wall_clock import WallClock
@@ -44,6 +45,9 @@ _L2D_CAMERAS = {
 _VEHICLE = "observation.state.vehicle"
 _UNIX_TIME = "observation.state.timestamp"
 _KMH_PER_MPS = 3.6
+_MAX_FILE_S = 1e7
+_MAX_FRAMES = 10**9
+_MAX_HEADING_DEG = 36_000.0  # also where whole turns are added up
 _MOST_FILES = 2**32  # in a chunk
 _YAW_RATE_OVER_NS = 190_000_000  # two rows at 10 Hz
 
@@ -107,6 +111,7 @@ class LeRobot:
             tuple(with_fragment(folder, f"episode-{episode}") for episode in episodes),
         )
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open one episode.
 
@@ -130,10 +135,9 @@ class LeRobot:
 
 def _load(folder: Path) -> _Dataset:
     path = folder / "meta" / "info.json"
-    try:
-        info = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ClipError(f"{path} cannot be read ({error}). Download it again.") from error
+    info = read_json(path)
+    if not isinstance(info, dict):
+        raise ClipError(f"{path} is not an object of JSON. Download it again.")
     version = str(info.get("codebase_version", ""))
     if not version.startswith("v3."):
         raise ClipError(
@@ -144,13 +148,15 @@ def _load(folder: Path) -> _Dataset:
     try:
         rate_hz = Fraction(info["fps"]).limit_denominator(100_000)
         dataset = _Dataset(folder, rate_hz, info["data_path"], info["video_path"], info["features"])
+        for template in (dataset.data_path, dataset.video_path):
+            template.format(video_key="", chunk_index=0, file_index=0)
         if rate_hz <= 0 or not dataset.cameras:
             keys = ", ".join(key for key, each in dataset.features.items() if each.get("dtype") == "video") or "none"
             raise ClipError(
                 f"{path}: no camera of a car is known among its videos ({keys}). Name a video by hand: "
                 "`--cameras front_main=videos/…/file-000.mp4`."
             )
-    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ClipError(f"{path}: {error!r} is missing or wrong. Download it again.") from error
     return dataset
 
@@ -229,7 +235,8 @@ def _streams(dataset: _Dataset, row: Mapping[str, Any], notes: list[str]) -> dic
 def _stream(dataset: _Dataset, name: str, path: Path, span_s: tuple[float, float]) -> VideoStream:
     """The window of an episode in a video file; its times count from the start of the episode."""
     info = probe(path)
-    first, last = (round(Fraction(time_s) * dataset.rate_hz) for time_s in span_s)  # frames in the file
+    is_time = all(isinstance(time_s, int | float) and 0 <= time_s <= _MAX_FILE_S for time_s in span_s)
+    first, last = (round(Fraction(time_s) * dataset.rate_hz) if is_time else 0 for time_s in span_s)  # frames
     if last <= first:
         raise ClipError(
             f"{path}: the episode lasts from {span_s[0]} s to {span_s[1]} s. Download `meta` again.", camera=name
@@ -269,26 +276,37 @@ def _motion(dataset: _Dataset, row: Mapping[str, Any], notes: list[str]) -> tupl
         raise ClipError(f"{path} has no row of episode {row['episode_index']}. Download it again.")
     table = table.sort_by("frame_index")
     frame_index = integer_column(path, table, "frame_index")
+    if np.any((frame_index < 0) | (frame_index > _MAX_FRAMES)):
+        raise ClipError(f"{path}: `frame_index` has numbers of no frame. Download it again.", field="frame_index")
     timestamp_ns = np.array([floor_ns(int(index) / dataset.rate_hz) for index in frame_index], np.int64)
     wall_clock = None
     if has_time:
-        unix_ns = np.asarray(table[_UNIX_TIME].to_pylist(), np.int64).reshape(-1)
-        wall_clock = WallClock(int(unix_ns[0]) - int(timestamp_ns[0]))
+        unix_ns = np.asarray(table[_UNIX_TIME].to_pylist(), object).reshape(-1)[0]
+        if isinstance(unix_ns, int):
+            wall_clock = WallClock(unix_ns - int(timestamp_ns[0]))
     return (_ego(path, table, axes, timestamp_ns, notes) if "speed" in axes else None), wall_clock
 
 
 def _ego(path: Path, table: Any, axes: list[str], timestamp_ns: np.ndarray, notes: list[str]) -> EgoTrack:
-    state = np.asarray(table[_VEHICLE].to_pylist(), np.float64)
+    try:
+        state = np.asarray(table[_VEHICLE].to_pylist(), np.float64)
+    except (TypeError, ValueError) as error:
+        raise ClipError(f"{path}: `{_VEHICLE}` has rows that are not numbers ({error}).", field=_VEHICLE) from error
     if state.shape != (len(timestamp_ns), len(axes)):
         raise ClipError(
             f"{path}: `{_VEHICLE}` has shape {state.shape}, expected {len(axes)} numbers a row.", field=_VEHICLE
         )
+    is_known = np.abs(state[:, axes.index("speed")]) <= MAX_SPEED_MPS * _KMH_PER_MPS
+    if "heading" in axes:
+        is_known &= np.abs(state[:, axes.index("heading")]) <= _MAX_HEADING_DEG
+    count_wrong_rows(~is_known, str(path), notes)
+    state, timestamp_ns = state[is_known], timestamp_ns[is_known]
     values = dict(zip(axes, state.T, strict=True))
     unknown = np.full(len(timestamp_ns), np.nan)
     yaw_rad = np.mod(np.pi / 2 - np.radians(values.get("heading", unknown)) + np.pi, 2 * np.pi) - np.pi
     speed_mps = values["speed"] / _KMH_PER_MPS
     step_m = (speed_mps[1:] + speed_mps[:-1]) / 2 * np.diff(timestamp_ns) * 1e-9
-    turned_rad = np.unwrap(yaw_rad)
+    turned_rad = unwrapped(yaw_rad)
     course_rad = (turned_rad[1:] + turned_rad[:-1]) / 2
     # Latitude and longitude are 32-bit numbers, which step by 0.2 to 0.4 m: too coarse for poses.
     notes.append(

@@ -28,11 +28,15 @@ from fsd.data.errors import ClipError, RigError
 from fsd.data.formats.fragment import split_fragment, with_fragment
 from fsd.data.formats.make_clip import make_clip
 from fsd.data.formats.pose_track import ego_track_of_poses
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.image_stream import ImageStream, image_stream
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Camera, Pinhole, Pose, Rig
+from fsd.data.text_files import read_json
 from fsd.data.wall_clock import WallClock
+
+_END_BYTES = 4096
+"""A table ends within its last bytes, whatever blanks follow."""
 
 _TABLES = ("scene.json", "sample.json", "sample_data.json", "sensor.json", "calibrated_sensor.json", "ego_pose.json")
 
@@ -58,6 +62,7 @@ class NuScenes:
                 return Match(f"nuScenes tables in {folder.name}, whose scene.json cannot be read", ())
         return Match(f"{len(found)} nuScenes scenes in {', '.join(each.name for each in tables)}", tuple(found))
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open a scene.
 
@@ -75,16 +80,10 @@ class NuScenes:
             names = ", ".join(str(with_fragment(each, scene)) for each in tables)
             raise ClipError(f"{folder} has tables of several splits. Give one of {names}.")
         notes: list[str] = []
-        try:
-            rows = _CameraRows(tables[0], scene)
-            streams = rows.streams(notes)
-            rig = rows.rig(streams)
-            ego = rows.ego()
-        except (KeyError, TypeError, ValueError) as error:
-            raise ClipError(
-                f"The nuScenes tables in {tables[0]} lack a field or have a wrong one ({error!r}). "
-                "Download the metadata again."
-            ) from error
+        rows = _CameraRows(tables[0], scene)
+        streams = rows.streams(notes)
+        rig = rows.rig(streams)
+        ego = rows.ego(notes)
         if ego is None:
             notes.append("No poses of this scene in ego_pose.json: ego motion is unknown.")
         else:
@@ -186,7 +185,7 @@ class _CameraRows:
             cameras.append(camera)
         return Rig(name=NuScenes.name, cameras=tuple(cameras))
 
-    def ego(self) -> EgoTrack | None:
+    def ego(self, notes: list[str]) -> EgoTrack | None:
         """The poses at the times of the pictures."""
         tokens = {row["ego_pose_token"] for rows in self._rows.values() for row in rows}
         poses = list(_rows_with(self._tables / "ego_pose.json", "token", tokens))
@@ -198,14 +197,16 @@ class _CameraRows:
             positions[:, 0],
             positions[:, 1],
             yaw_rad_of(*np.array([row["rotation"] for row in poses], np.float64).T),
+            str(self._tables / "ego_pose.json"),
+            notes,
         )
 
 
 def _all_rows(path: Path) -> list[dict[str, Any]]:
     """A small table."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
-    except (OSError, msgspec.DecodeError) as error:
+        return msgspec.convert(read_json(path), list[dict[str, Any]])
+    except msgspec.ValidationError as error:
         raise ClipError(f"{path} cannot be read as a nuScenes table ({error}). Download the metadata again.") from error
 
 
@@ -217,9 +218,11 @@ def _rows_with(path: Path, key: str, values: Collection[str]) -> Iterator[dict[s
     wanted = {value.encode() for value in values}
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            if not text[-_END_BYTES:].rstrip().endswith(b"]"):  # rows may be missing
+                raise ClipError(f"{path} is cut off: its last row has no end. Download the metadata again.")
             for match in re.finditer(rb'"%b"\s*:\s*"([^"]*)"' % key.encode(), text):
                 if match[1] in wanted:
                     begin, end = text.rfind(b"{", 0, match.start()), text.find(b"}", match.end())
                     yield msgspec.json.decode(text[begin : end + 1], type=dict[str, Any])
-    except (OSError, ValueError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
         raise ClipError(f"{path} cannot be read as a nuScenes table ({error}). Download the metadata again.") from error

@@ -21,13 +21,13 @@ import numpy as np
 from fsd.data.cadence import measure_cadence
 from fsd.data.camera_names import canonical_name, fov_deg_in_name
 from fsd.data.clip import Clip
-from fsd.data.clock import Timestamps, check_rising, floor_ns, integer_column, read_parquet
-from fsd.data.ego import EgoTrack, yaw_rad_of
+from fsd.data.clock import MAX_TIME_NS, Timestamps, check_rising, check_steps, floor_ns, integer_column, read_parquet
+from fsd.data.ego import EgoTrack, count_wrong_rows, is_possible_pose, unwrapped, yaw_rad_of
 from fsd.data.errors import ClipError, ClockError, RigError
 from fsd.data.formats.derived_motion import backward_rate
 from fsd.data.formats.fragment import split_fragment, with_fragment
 from fsd.data.formats.make_clip import make_clip
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.frames import CAMERAS
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Camera, FTheta, Pose, Rig, VehicleSpec
@@ -37,6 +37,7 @@ from fsd.data.video_stream import VideoStream
 _VIDEO = re.compile(r"^(?P<clip>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\.(?P<camera>camera_\w+)\.mp4$")
 
 _MICROSECOND_NS = 1000
+_MAX_TIME_US = MAX_TIME_NS // _MICROSECOND_NS
 _RATE_OVER_NS = 45_000_000  # egomotion has about 100 rows per second
 
 _POSE_COLUMNS = ("x", "y", "z", "qx", "qy", "qz", "qw")
@@ -63,6 +64,7 @@ class NvidiaPhysicalAiAv:
             return Match(f"{len(clips)} clip{'s' * (len(clips) > 1)} of NVIDIA PhysicalAI-AV", recordings)
         return Match("packed chunks of NVIDIA PhysicalAI-AV", (path,)) if _packed(folder) else None
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open one clip.
 
@@ -131,10 +133,11 @@ def _stream(name: str, video: Path, notes: list[str]) -> VideoStream:
     timestamps = None
     if path.is_file():
         table = read_parquet(path, "timestamp")
-        timestamp_ns = integer_column(path, table, "timestamp") * _MICROSECOND_NS
+        timestamp_ns = _times_ns(path, table)
         if not len(timestamp_ns):
             raise ClockError(f"{path} has no rows. Unpack it again, or remove it to use the times of the video.")
         check_rising(path, "timestamp", timestamp_ns)
+        check_steps(path, "timestamp", timestamp_ns)
         timestamps = Timestamps(path, np.arange(len(timestamp_ns), dtype=np.int64), timestamp_ns)
     else:
         notes.append(f"No {path.name}: the times of the video are used, which start at 0.")
@@ -265,14 +268,18 @@ def _ego(folder: Path, clip: str, notes: list[str]) -> EgoTrack | None:
     if path is None:
         return None
     table = read_parquet(path, "timestamp", *_POSE_COLUMNS)
-    timestamp_ns = integer_column(path, table, "timestamp") * _MICROSECOND_NS
+    timestamp_ns = _times_ns(path, table)
     if not len(timestamp_ns):
         raise ClipError(f"{path} has no rows. Unpack it again, or remove it.", field="timestamp")
     check_rising(path, "timestamp", timestamp_ns)
     pose = {name: _numbers(path, table, name) for name in _POSE_COLUMNS}
     yaw_rad = yaw_rad_of(pose["qw"], pose["qx"], pose["qy"], pose["qz"])
+    is_known = is_possible_pose(pose["x"], pose["y"], yaw_rad)
+    count_wrong_rows(~is_known, str(path), notes)
+    timestamp_ns, yaw_rad = timestamp_ns[is_known], yaw_rad[is_known]
+    pose = {name: column[is_known] for name, column in pose.items()}
     if {"vx", "vy"} <= set(table.column_names):
-        vx_mps, vy_mps = _numbers(path, table, "vx"), _numbers(path, table, "vy")
+        vx_mps, vy_mps = (_numbers(path, table, name)[is_known] for name in ("vx", "vy"))
         derived = "The yaw rate is"
     else:
         vx_mps, vy_mps = (backward_rate(timestamp_ns, pose[axis], _RATE_OVER_NS) for axis in "xy")
@@ -281,11 +288,19 @@ def _ego(folder: Path, clip: str, notes: list[str]) -> EgoTrack | None:
     return EgoTrack(
         timestamp_ns=timestamp_ns,
         speed_mps=vx_mps * np.cos(yaw_rad) + vy_mps * np.sin(yaw_rad),
-        yaw_rate_rps=backward_rate(timestamp_ns, np.unwrap(yaw_rad), _RATE_OVER_NS),
+        yaw_rate_rps=backward_rate(timestamp_ns, unwrapped(yaw_rad), _RATE_OVER_NS),
         x_m=pose["x"],
         y_m=pose["y"],
         yaw_rad=yaw_rad,
     )
+
+
+def _times_ns(path: Path, table: Any) -> np.ndarray:
+    timestamp_us = integer_column(path, table, "timestamp")
+    wrong = np.flatnonzero(np.abs(timestamp_us / _MAX_TIME_US) > 1)
+    if len(wrong):
+        raise ClockError(f"{path} row {wrong[0]}: {timestamp_us[wrong[0]]} us is no time. Unpack it again.")
+    return timestamp_us * _MICROSECOND_NS
 
 
 def _numbers(path: Path, table: Any, name: str) -> np.ndarray:

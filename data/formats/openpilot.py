@@ -12,7 +12,7 @@ from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
 from fsd.data.formats.fragment import split_fragment, with_fragment
 from fsd.data.formats.make_clip import make_clip
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.formats.segments import known_hfov_deg, segment_stream
 from fsd.data.recording_options import CameraOptions
 from fsd.data.video_stream import VideoStream
@@ -23,7 +23,7 @@ CAMERA_FILES = {"fcamera.hevc": "front_main", "ecamera.hevc": "front_wide"}
 PREVIEW_FILE = "qcamera.ts"
 """The view of fcamera, small and strongly compressed."""
 
-_SEGMENT = re.compile(r"^(?:(?P<route>.+?)--)?(?P<number>\d+)$")
+_SEGMENT = re.compile(r"^(?:(?P<route>.+?)--)?(?P<number>\d{1,6})$")
 
 
 class Openpilot:
@@ -44,6 +44,7 @@ class Openpilot:
         single = len(routes) == 1
         return Match(reason, (path,) if single else tuple(with_fragment(folder, name) for name in routes))
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Open one route, or one segment.
 

@@ -1,10 +1,13 @@
 """What a recording format is: a name, a test whether a path is of it, and a way to open it in place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from fsd.data.clip import Clip
+from fsd.data.errors import ClipError, FsdError
 from fsd.data.recording_options import CameraOptions
 
 
@@ -46,3 +49,28 @@ class RecordingFormat(Protocol):
         Raises:
             ClipError: nothing usable is there; the message says what it is and what to do.
         """
+
+
+OpenFormat = Callable[[Any, Path, CameraOptions], Clip]
+
+
+def refusing_wrong_values(open_format: OpenFormat) -> OpenFormat:
+    """Decorate `RecordingFormat.open` of a format whose tables other programs write: no value ends in a traceback.
+
+    Common mistakes have messages of their own; this one is for the values that nobody thought of.
+    """
+
+    @wraps(open_format)
+    def opened(self: Any, path: Path, options: CameraOptions) -> Clip:
+        try:
+            return open_format(self, path, options)
+        except FsdError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ClipError(
+                f"{path}: a value in the files of this recording (format {self.name}) is one that it cannot have "
+                f"({error!r}). They are damaged, or were written by a program that fills them in another way; copy, "
+                "download or convert the recording again."
+            ) from error
+
+    return opened

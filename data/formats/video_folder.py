@@ -54,7 +54,7 @@ class VideoFolder:
         ego_path, command_path = folder / "ego.parquet", folder / "command.parquet"
         ego: EgoTrack | None
         if path.is_dir() and ego_path.exists():
-            ego = load_ego(ego_path)
+            ego = load_ego(ego_path, notes)
         else:
             ego = find_gps_track(folder, next(iter(streams.values())), None, notes, only_named=path.is_file())
         return make_clip(

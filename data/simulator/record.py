@@ -20,6 +20,7 @@ from fsd.data.clock import tick_time_ns
 from fsd.data.formats.teslacam.teslacam_writer import HW3_CAMERAS, HW4_CAMERAS, TeslaCamWriter
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.options import OptionError, Options, option
+from fsd.data.result_folder import result_folder
 from fsd.data.rig import Rig, VehicleSpec
 from fsd.data.simulator.expert.expert import expert_controls
 from fsd.data.simulator.rendering.camera_view import draw_world, load_world
@@ -122,7 +123,8 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
 
     Raises:
         SimulatorError: no OpenGL here (names the packages to install), or no such road.
-        ClipError: the folder cannot be written or already holds a clip.
+        ClipError: the folder already holds a clip.
+        OutputError: the folder cannot be written, also because the disk is full, or another run holds it.
     """
     rig = _rig(config)
     renderer = Renderer(rig, config.quality)
@@ -131,7 +133,7 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
         world.step(*expert_controls(world))
     load_world(renderer, world)
     done = 0
-    with ExitStack() as stack:
+    with result_folder(config.out, "record", ()), ExitStack() as stack:
         write_moment = _teslacam(config, stack) if config.format == "teslacam" else _native(config, rig, stack)
         while done < config.ticks and world.s < world.setting.goal_m:
             write_moment(draw_world(renderer, world), tick_time_ns(done), world)

@@ -1,21 +1,22 @@
 """Estimate pitch, yaw and focal length of the cameras of a recording, and write them as `rig.json`."""
 
 import sys
+from pathlib import Path
 
 from tqdm import tqdm
 
-from fsd.calibrate.config import CalibrateConfig
+from fsd.calibrate.config import RIG_FILE, CalibrateConfig
 from fsd.data.calibration.ego_steps import ASSUMED_SPEED_MPS
 from fsd.data.calibration.estimate import CameraEstimate, direction_deg, estimate_rig, hfov_deg
 from fsd.data.calibration.flow_pairs import follow_points
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
 from fsd.data.errors import UsageError
+from fsd.data.files import writing_to
 from fsd.data.frames import RATE_HZ
 from fsd.data.open_clip import open_clip
 from fsd.data.rig import Camera, save_rig
 from fsd.outputs.calibrate_summary import CalibrateSummary, CameraCalibration
-from fsd.outputs.run_folder import writing_to
 from fsd.outputs.run_info import clip_info
 
 MAX_ANCHORS = 240
@@ -34,6 +35,7 @@ def calibrate(config: CalibrateConfig, show_progress: bool = True) -> CalibrateS
     if path.exists() and not config.force:
         raise UsageError(f"{path} exists. Replace it with --force, or name another file with --out.")
     clip = open_clip(config.clip, config)
+    _check_replaced(path, clip, config.clip)
     ego = clip.ego if config.use_ego else None
     with config.frame_source(clip) as source:
         ticks = source.expected_ticks
@@ -54,6 +56,17 @@ def calibrate(config: CalibrateConfig, show_progress: bool = True) -> CalibrateS
         unknown=unknown_values(estimates),
         assumptions=_assumptions(clip, ego is not None),
     )
+
+
+def _check_replaced(path: Path, clip: Clip, opened: Path) -> None:
+    """Refuse to replace what is read.
+
+    Raises:
+        UsageError: names the file.
+    """
+    rig = [] if clip.rig_is_assumed else [opened / RIG_FILE]
+    if path.exists() and any(path.samefile(each) for each in (*rig, *clip.files) if each.exists()):
+        raise UsageError(f"{path} is an input of this run. Name another file with --out, and move it there afterwards.")
 
 
 def unknown_values(estimates: dict[str, CameraEstimate]) -> tuple[str, ...]:

@@ -62,6 +62,8 @@ def print_summary(summary: "CompressSummary", config: CompressConfig) -> None:
     for name in summary.clip.cameras:
         counts = f"{reasons['surprise'][name]:10}{reasons['distance'][name]:10}{reasons['gap'][name]:6}"
         print(f"  {name:16}{keyframes.per_second[name]:12.1f}{counts}{patches[name]:10}{patches[name] / whole:8.0%}")
+    if summary.mosaic and summary.mosaic.why:
+        print(f"\n  mosaic       {summary.mosaic.why}")
     print(f"\n  written      {config.out}/{LOG_FILE} mosaic.png compress.html summary.json")
 
 

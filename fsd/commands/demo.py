@@ -2,10 +2,10 @@
 
 import argparse
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fsd.commands.arguments import add_options, config_from
-from fsd.commands.replay import print_summary
+from fsd.commands.replay import print_summary, with_exit_code
 from fsd.replay.config import ReplayConfig
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, ReplayConfig, skip=("clip", "cameras"))
 
 
-def run(options: argparse.Namespace) -> "ReplaySummary":
+def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     """Replay the packaged clip and print how to view the results."""
     from fsd.replay.replay import replay
 
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> "ReplaySummary":
         print("\nView the results:")
         if config.report:
             print(f"  report   any browser: {config.out / 'report.html'}")
-        if config.overlay:
+        if summary.overlay_file and summary.overlay_file.file:
             print(f"  video    any player: {config.out / 'overlay.mp4'}")
         if summary.viewer_file and summary.viewer_file.file:
             print(f"  viewer   Foxglove: {config.out / 'drive.mcap'}, layout {LAYOUT_FILE} beside it")
@@ -42,4 +42,4 @@ def run(options: argparse.Namespace) -> "ReplaySummary":
             f"  plan     python -c \"import pyarrow.parquet as pq; print(pq.read_table('{config.out}/plan.parquet'))\""
         )
         print(f"  metrics  {config.out / 'summary.json'}")
-    return summary
+    return with_exit_code(summary)

@@ -1,6 +1,7 @@
 """`fsd events`: list the recordings at a path, with what is known of each event of a TeslaCam stick."""
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,11 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """List; the exit code is 0 also for events that cannot be replayed, which the list explains."""
+    """List; the exit code is 0 also for events that cannot be replayed, which the list explains.
+
+    Raises:
+        ClipError: there is no recording.
+    """
     from fsd.data.formats.teslacam.event_table import event_rows
-    from fsd.data.open_clip import detect
+    from fsd.data.open_clip import check_holds_recording, detect, format_problems
 
     found, match = detect(options.path)
+    check_holds_recording(options.path, found, match)
+    for problem in format_problems(options.path):
+        print(f"fsd: {problem}", file=sys.stderr)
     rows = event_rows(options.path, options.telemetry)
     if not options.json:
         _print(rows) if rows else print("\n".join(str(path) for path in match.recordings))

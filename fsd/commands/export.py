@@ -16,6 +16,7 @@ from fsd.extras import install_line
 from fsd.outputs.progress import print_progress
 
 if TYPE_CHECKING:
+    from fsd.export.export import Exported
     from fsd.export.parity import ParityReport
 
 EPILOG = """examples:
@@ -61,6 +62,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from fsd.exporting.parity_page import write_parity_page
     from fsd.meters.machine import describe_machine
     from fsd.networks.weights import load_weights, packaged_weights
+    from fsd.outputs.disk_space import existing_folder, export_bytes, warn_if_short
     from fsd.outputs.export_summary import ExportSummary
 
     if options.check is not None:
@@ -75,10 +77,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         clips = [RecordedClip(path, budget, keep_bytes=KEEP_BYTES // len(options.data)) for path in options.data]
     elif config.fraction != 1:
         raise UsageError("--fraction is a part of the clips that `--data` names: give `--data`, or leave it out.")
-    written = export(config, clips, progress=print_progress)
+    size = () if config.weights is None else (config.weights.stat().st_size,)
+    warn_if_short(existing_folder(config.out), export_bytes(len(config.targets), *size))
+
+    def write_page(exported: "Exported") -> None:
+        if exported.parity is not None:
+            write_parity_page(exported.parity.with_suffix(".html"), exported)
+
+    written = export(config, clips, print_progress, write_page)
     page = written.parity.with_suffix(".html") if written.parity else None
-    if page:
-        write_parity_page(page, written)
     int8 = written.others.get("onnx_int8", written.int8)
     summary = ExportSummary(
         fp32=str(written.fp32),

@@ -60,9 +60,10 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ProfileComparison":
         if not options.json:
             print_comparison(comparison)
         return comparison
-    if options.onnx is not None and (hasattr(options, "model") or hasattr(options, "adapter")):
+    if options.onnx is not None and any(hasattr(options, name) for name in ("model", "adapter", "cross_check")):
         raise UsageError(
-            "--onnx profiles a file on random inputs; --model and --adapter run one on a recording. Use one of the two."
+            "--onnx profiles a file on random inputs; --model, --adapter and --cross-check need a recording. Use one "
+            "of the two."
         )
     if hasattr(options, "soak_s"):
         options.scenarios = [PACED]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from
+from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, UsageError
 from fsd.replay.config import BatchOptions, ReplayConfig
-from fsd.runtime.health import describe_odometry
-from fsd.viewers.foxglove_layout import LAYOUT_FILE
+from fsd.runtime.health import describe_odometry, describe_replaced
 
 if TYPE_CHECKING:
     from fsd.outputs.replay_summary import DrivingModes, ReplaySummary
@@ -53,7 +53,14 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     summary = replay(config)
     if not options.json:
         print_summary(summary, config)
-    return summary
+    return with_exit_code(summary)
+
+
+def with_exit_code(summary: "ReplaySummary") -> "dict[str, Any] | ReplaySummary":
+    """The result of the command: with the exit code of an alarm, if a second network raised one."""
+    if summary.cross_check is None or not summary.cross_check.alarm_ticks:
+        return summary
+    return {**msgspec.to_builtins(summary), "exit_code": OVER_LIMIT}
 
 
 def _recordings(options: argparse.Namespace) -> list[Path]:
@@ -75,14 +82,17 @@ def _run_many(options: argparse.Namespace, batch: BatchOptions, clips: list[Path
     good = sum(outcome.is_good for outcome in outcomes)
     if not options.json:
         print(f"{good} of {len(outcomes)} recordings are complete in {template.out}")
-    code = 0 if good == len(outcomes) else ClipError.exit_code
+    is_over = any(outcome.alarm_ticks for outcome in outcomes)
+    code = (OVER_LIMIT if is_over else DONE) if good == len(outcomes) else ClipError.exit_code
     return {"recordings": [asdict(outcome) for outcome in outcomes], "exit_code": code}
 
 
 def _print_outcome(outcome: "Outcome") -> None:
     why = f": {outcome.error}" if outcome.error else f", {outcome.ticks} ticks"
+    if outcome.alarm_ticks:
+        why += f", CROSS-CHECK ALARM at {outcome.alarm_ticks} of them"
     reason = f" ({outcome.reason})" if outcome.reason else ""
-    print(f"{outcome.status:9} {outcome.clip}{why}{reason}", file=sys.stderr, flush=True)
+    print(f"{outcome.status:11} {outcome.clip}{why}{reason}", file=sys.stderr, flush=True)
 
 
 def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
@@ -93,6 +103,8 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     print_assumptions(summary.clip)
     if set(summary.odometry_ticks) - {"ego"}:
         print(f"  motion       {describe_odometry(summary.odometry_ticks)}")
+    if summary.replaced_outputs:
+        print(f"  replaced     {describe_replaced(summary.replaced_outputs)}")
     for run in summary.cameras.runs[1:] if summary.cameras else ():
         hole_s = (run.hole_ns or 0) / 1e9
         print(f"  hole         {hole_s:.1f} s before tick {run.first_tick}, where the memory starts anew")
@@ -106,6 +118,12 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
         )
     if summary.compression is not None:
         print_ratios(summary.compression)
+    if summary.cross_check is not None:
+        from fsd.outputs.cross_check_summary import describe_cross_check, describe_second
+
+        print(
+            f"  cross-check  {describe_second(summary.cross_check.second)}: {describe_cross_check(summary.cross_check)}"
+        )
     joules = summary.joules_per_tick
     value = "unavailable" if joules.value is None else f"{joules.value:.2f} {joules.tag}"
     print(f"  joules/tick  {value} ({joules.source})")
@@ -120,14 +138,16 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     video = viewer.video if viewer else {}
     for how in sorted(set(video.values()) - {"passed through"}):
         print(f"  mcap video   {', '.join(name for name, each in video.items() if each == how)}: {how}")
-    if (overlay := summary.overlay_file) and overlay.max_mb is not None:
+    overlay = summary.overlay_file
+    if overlay and overlay.why:
+        print(f"  no overlay   {overlay.why}")
+    elif overlay and overlay.max_mb is not None:
         again = ", encoded twice" if overlay.encoded_twice else ""
         print(
             f"  overlay      {overlay.megabytes:.2f} MB of at most {overlay.max_mb:g} MB, "
             f"{overlay.width_px}x{overlay.height_px}{again}"
         )
-    files = ["plan.parquet", "ticks.parquet", "summary.json", "overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE]
-    files = [name for name in (*files, "drive.rrd") if (config.out / name).exists()]
+    files = [name for name in config.result_files if (config.out / name).exists()]
     print(f"  written      {config.out}/{' '.join(files)}")
 
 

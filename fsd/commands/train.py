@@ -54,8 +54,11 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | RecordedFit":
 def _from_simulator(options: argparse.Namespace) -> dict[str, Any]:
     config = config_from(RecipeConfig, options)
     from fsd.networks.recipe import run_recipe
+    from fsd.outputs.disk_space import existing_folder, train_bytes, warn_if_short
     from fsd.training.progress import TrainingProgress
 
+    episodes = sum(each.episodes for each in config.rounds)
+    warn_if_short(existing_folder(config.out), train_bytes(episodes, len(config.rounds), config.network.budget))
     with TrainingProgress(config.out) as progress:
         weights = run_recipe(config, progress.report)
     if not options.json:

@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from fsd.compare.config import CompareConfig
-from fsd.compare.page import write_comparison_page
-from fsd.data.errors import UsageError
+from fsd.compare.page import PAGE_COMMAND, write_comparison_page
+from fsd.data.errors import OutputError, UsageError
+from fsd.data.files import writing_to
+from fsd.html.page import is_page_of
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.outputs.compare_summary import ComparedRun, ComparedRuns, CompareSummary, Spread
-from fsd.outputs.run_folder import Run, load_run, writing_to
+from fsd.outputs.run_folder import Run, load_run
 from fsd.outputs.run_info import time_percentiles
 from fsd.scoring.baseline_plans import wrapped
 
@@ -70,7 +72,12 @@ def compare_replays(config: CompareConfig) -> CompareSummary:
 
     Raises:
         UsageError: a folder holds no replay that this version reads, or the two have no tick in common.
+        OutputError: the page cannot be written, or would replace a file that is no such page.
     """
+    if config.page is not None and config.page.exists() and not is_page_of(PAGE_COMMAND, config.page):
+        raise OutputError(
+            f"{config.page} was not written by `{PAGE_COMMAND}`, and is not replaced. Name another file with --page."
+        )
     comparison = matched(load_run(config.run_a), load_run(config.run_b))
     result = _result(comparison, config.tolerance)
     if config.page is not None:

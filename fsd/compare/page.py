@@ -12,6 +12,8 @@ from fsd.html.page import Banner, Page, Tone, write_page
 from fsd.html.parts import caption, section, stat_tile, table
 from fsd.outputs.compare_summary import ComparedRun, CompareSummary
 
+PAGE_COMMAND = "fsd compare"
+
 
 def write_comparison_page(
     path: Path, timestamp_ns: np.ndarray, differences: Mapping[str, np.ndarray], result: CompareSummary
@@ -24,7 +26,7 @@ def write_comparison_page(
     """
     a, b = result.runs.a, result.runs.b
     page = Page(
-        command="fsd compare",
+        command=PAGE_COMMAND,
         heading=f"{_label(a)} / {_label(b)}",
         facts=[a.clip, f"{result.common_ticks} ticks in common"],
         banners=_banners(result),

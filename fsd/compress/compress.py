@@ -4,16 +4,18 @@ Ctrl-C, a full disk or a broken file end the run early. What was compressed unti
 `summary.json` states how the run ended.
 """
 
+import io
 import sys
 import time
 from contextlib import ExitStack, closing
 
+import msgspec
 import numpy as np
 from tqdm import tqdm
 
 from fsd.compress.compress_record import CompressRecord
 from fsd.compress.compression_log import log_row, log_schema
-from fsd.compress.config import LOG_FILE, CompressConfig, parse_budget
+from fsd.compress.config import LOG_FILE, RESULT_FILES, CompressConfig, parse_budget
 from fsd.compress.mosaic import mosaic
 from fsd.compress.page import write_compress_page
 from fsd.compression.budget import ALL_BLOCKS
@@ -21,15 +23,14 @@ from fsd.compression.compressor import Compressor
 from fsd.compression.policies import make_policy, make_selection, policy_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.clip import Clip
-from fsd.data.files import replacing
+from fsd.data.files import write_bytes
 from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.data.open_clip import open_clip
+from fsd.data.result_folder import ResultFolder, result_folder
 from fsd.outputs.compress_summary import CompressSummary, MosaicTick
+from fsd.outputs.disk_space import compress_bytes, warn_if_short
 from fsd.outputs.journal import TableJournal
-from fsd.outputs.run_folder import make_result_folder
-from fsd.outputs.run_info import Status
 from fsd.outputs.run_status import run_reported
-from fsd.outputs.summary_file import write_summary
 
 
 def compress(config: CompressConfig, show_progress: bool = True) -> CompressSummary:
@@ -45,23 +46,27 @@ def compress(config: CompressConfig, show_progress: bool = True) -> CompressSumm
     """
     clip = open_clip(config.clip, config)
     budget = policy_budget(config.policy, parse_budget(config.budget))
-    make_result_folder(config.out, ("mosaic.png", "compress.html"), clip.files)
     policy = make_policy(config.policy, clip.rig)
     compressor = Compressor(clip.rig, budget, policy)
     record = CompressRecord(clip, budget, config.policy, policy.uses_sweep)
 
-    def report(status: Status, error: BaseException | None) -> CompressSummary:
-        summary = record.summary(status, error)
-        write_summary(config.out, summary)
-        if status != "running":
-            write_compress_page(config.out / "compress.html", config.out, summary, clip, record.thumbnails)
-        return summary
+    def write_page(summary: CompressSummary) -> None:
+        write_compress_page(config.out / "compress.html", config.out, summary, clip, record.thumbnails)
 
-    return run_reported(lambda: _run(config, clip, compressor, record, show_progress), report)
+    with result_folder(config.out, "compress", RESULT_FILES, (config.clip, *clip.files)) as folder:
+        folder.set_aside()
+        return run_reported(
+            folder, lambda: _run(config, folder, clip, compressor, record, show_progress), record.summary, write_page
+        )
 
 
 def _run(
-    config: CompressConfig, clip: Clip, compressor: Compressor, record: CompressRecord, show_progress: bool
+    config: CompressConfig,
+    folder: ResultFolder,
+    clip: Clip,
+    compressor: Compressor,
+    record: CompressRecord,
+    show_progress: bool,
 ) -> None:
     budget = compressor.budget
     camera_count = sum(stream is not None for stream in clip.streams)
@@ -71,10 +76,14 @@ def _run(
         table = stack.enter_context(closing(TableJournal(config.out / LOG_FILE, log_schema(budget, config.policy))))
         source = stack.enter_context(config.frame_source(clip))
         stack.callback(lambda: record.finish(source.report))
+        if source.expected_ticks is not None:
+            warn_if_short(config.out, compress_bytes(source.expected_ticks))
         mosaic_count = _mosaic_count(config.mosaic_s, source.expected_ticks)
         progress = stack.enter_context(
             tqdm(total=source.expected_ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr)
         )
+        stack.callback(table.flush)
+        stack.callback(folder.free_rows)
         frame_set = compressed = None
         for count, given in enumerate(source):
             frame_set = given if selection is None else selection.select(given)
@@ -92,7 +101,10 @@ def _run(
                 record.mosaic = _write_mosaic(config, clip.name, compressor, frame_set, compressed)
             progress.update()
         if frame_set is not None and compressed is not None and record.mosaic is None:
-            record.mosaic = _write_mosaic(config, clip.name, compressor, frame_set, compressed)
+            shown = _write_mosaic(config, clip.name, compressor, frame_set, compressed)
+            asked = config.mosaic_s is not None
+            why = f"--mosaic-at {config.mosaic_s:g} s lies past the end: the last tick is shown" if asked else None
+            record.mosaic = msgspec.structs.replace(shown, why=why)
 
 
 def _mosaic_count(mosaic_s: float | None, expected_ticks: int | None) -> int | None:
@@ -112,6 +124,7 @@ def _write_mosaic(
         f"{budget.pixels:,} pixels per tick · left: the camera, right: what the network gets"
     )
     picture = mosaic(frame_set, compressed, compressor.telemetry().block_age_ticks, title, facts)
-    with replacing(config.out / "mosaic.png") as unfinished:
-        picture.save(unfinished, "png", compress_level=3)  # a third of the time of the usual 6, for 7% more bytes
+    content = io.BytesIO()
+    picture.save(content, "png", compress_level=3)  # a third of the time of the usual 6, for 7% more bytes
+    write_bytes(config.out / "mosaic.png", content.getvalue())
     return MosaicTick(tick=compressed.tick, second=round(seconds, 3))

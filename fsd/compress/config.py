@@ -8,18 +8,22 @@ from fsd.compression.budget import BUDGETS, Budget
 from fsd.compression.policy_names import POLICIES
 from fsd.data.options import OptionError, option, results_folder
 from fsd.data.recording_options import RecordingOptions
+from fsd.data.result_record import SUMMARY_FILE
 
 LOG_FILE = "compression_log.parquet"
 """Name of the table that a run writes."""
 
-_CUSTOM_BUDGET = re.compile(r"(\d+)x(\d+)\+(\d+)")
+RESULT_FILES = (LOG_FILE, LOG_FILE.replace(".parquet", ".arrows"), "mosaic.png", "compress.html", SUMMARY_FILE)
+"""What a run writes."""
+
+_CUSTOM_BUDGET = re.compile(r"(\d{1,6})x(\d{1,6})\+(\d{1,6})")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompressConfig(RecordingOptions):
     """Settings of a run of the compressor."""
 
-    out: Path = results_folder("out")
+    out: Path = results_folder("out/compress")
     budget: str = option(
         "B100",
         f"pixels per tick that the compressor may keep: {', '.join(BUDGETS)}, or WIDTHxHEIGHT+PATCHES (size of each "
@@ -57,4 +61,7 @@ def parse_budget(text: str) -> Budget:
             "budget", f"must be one of {', '.join(BUDGETS)}, or WIDTHxHEIGHT+PATCHES such as 80x60+58; got {text!r}"
         )
     width, height, patches = (int(number) for number in custom.groups())
-    return Budget(text, height, width, patches)
+    try:
+        return Budget(text, height, width, patches)
+    except ValueError as error:
+        raise OptionError("budget", f"is {text!r}: {error}") from error

@@ -136,6 +136,7 @@ def _mosaic(path: Path, summary: CompressSummary) -> Markup:
         "What the network gets",
         picture(data_uri(buffer.getvalue(), "jpeg"), "mosaic"),
         caption("mosaic.png has every pixel of it."),
+        caption(summary.mosaic.why or ""),
         intro=f"Tick {summary.mosaic.tick}, reconstructed from the compressed tick alone. Left: the camera. "
         "Right: its base image enlarged, with the patches of this tick in place. Blue: the last read was long ago.",
     )

@@ -4,30 +4,35 @@ Every driver drives the same routes, so differences are paired. All results are 
 """
 
 import json
-import multiprocessing
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsd.data.errors import ModelError
-from fsd.data.files import write_text
+from fsd.data.errors import ModelError, OutputError
+from fsd.data.files import write_text, writing_to
 from fsd.data.frames import CAMERAS
 from fsd.data.options import OptionError, Options, option, results_folder
+from fsd.data.result_folder import ResultFolder, result_folder
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.data.simulator.baselines import BASELINES, Baseline
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.data.simulator.scoring.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.seeds import EVALUATION_SEEDS, check_evaluation_seed
 from fsd.data.standard_rigs import canonical_rig
+from fsd.data.worker_process import run_jobs
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR, Latency, NetworkDriver, blurred
-from fsd.drive.journal import DriveJournal, file_digest
+from fsd.drive.journal import DriveJournal, Job, file_digest
 from fsd.drive.table import route_metrics
+from fsd.outputs.disk_space import drive_bytes, warn_if_short
 from fsd.outputs.drive_summary import DriveSummary
-from fsd.outputs.run_folder import make_result_folder
+from fsd.outputs.run_info import Status
 from fsd.outputs.summary_file import write_summary
 from fsd.runtime.engine import packaged_model
+
+JOURNAL_FILE, ROUTES_FILE = "routes.jsonl", "routes.json"
 
 NETWORKS: dict[str, Mapping[str, Any]] = {
     "network": {},
@@ -66,6 +71,7 @@ class DriveConfig(Options):
         "part of a plan that is driven: trajectory (a tracker follows it) or controls (curvature and acceleration)",
         choices=FOLLOW,
     )
+    mask_cameras: bool = option(True, "do not mask cameras whose pictures are faulty; faults are still named")
     draw_every_ticks: int = option(
         1,
         "draw the camera images only every N ticks: 1 is 36 Hz; 4 is 9 Hz and runs faster",
@@ -114,16 +120,19 @@ class DriveResult:
             for (scenario, seed), score in sorted(routes.items())
         ]
 
-    def summary(self) -> DriveSummary:
+    def summary(self, status: Status = "complete", error: BaseException | None = None) -> DriveSummary:
         """The content of `summary.json`."""
         config = self.config
         return DriveSummary(
+            status=status,
+            error=None if error is None else f"{type(error).__name__}: {error}",
             scenarios=config.scenarios,
             routes=config.routes,
             first_seed=config.first_seed,
             latency=config.latency,
             follow=config.follow,
             draw_every_ticks=config.draw_every_ticks,
+            mask_cameras=config.mask_cameras,
             drivers={name: route_metrics(routes) for name, routes in self.scores.items()},
         )
 
@@ -134,7 +143,17 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
     Raises:
         SimulatorError: a network driver needs images and this machine has no OpenGL.
         ModelError: the model cannot be used.
+        OutputError: the folder cannot be written, or another run holds it.
+        KeyboardInterrupt: the drive was interrupted; `config.out` holds the results of the finished routes.
     """
+    models = [model for spec in config.drivers if DriverPool.has_cameras(spec) and (model := model_of(config, spec))]
+    with result_folder(config.out, "drive", (JOURNAL_FILE, ROUTES_FILE, SUMMARY_FILE), models) as folder:
+        folder.begin()
+        warn_if_short(config.out, drive_bytes(config.routes * len(config.scenarios) * len(config.drivers), 0))
+        return _drive(config, folder, progress)
+
+
+def _drive(config: DriveConfig, folder: ResultFolder, progress: Callable[[int, int], None] | None) -> DriveResult:
     names = {driver_name(spec): spec for spec in config.drivers}
     # Route by route, not driver by driver, so that the results of an interrupted run can be compared.
     jobs = [
@@ -144,24 +163,33 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
         for driver in names
     ]
     journal = DriveJournal(
-        config.out / "routes.jsonl", {driver: _settings(config, spec) for driver, spec in names.items()}
+        config.out / JOURNAL_FILE, {driver: _settings(config, spec) for driver, spec in names.items()}
     )
     missing = [job for job in jobs if job not in journal.done]
-    context = multiprocessing.get_context("spawn")
-    if missing:
-        with ProcessPoolExecutor(config.workers, context, _start_worker, (config,)) as pool:
-            pending = {pool.submit(_work, names[job[0]], *job[1:]): job for job in missing}
-            for done, future in enumerate(as_completed(pending), start=len(jobs) - len(missing) + 1):
-                journal.append(pending[future], future.result())
-                if progress is not None:
-                    progress(done, len(jobs))
-    result = DriveResult(config, {driver: {} for driver in names})
-    for driver, scenario, seed in jobs:
-        result.scores[driver][scenario, seed] = journal.done[driver, scenario, seed]
-    make_result_folder(config.out)
-    write_text(config.out / "routes.json", json.dumps(result.to_rows(), indent=1) + "\n")
-    write_summary(config.out, result.summary())
-    return result
+
+    def finish(job: Job, score: RouteScore) -> None:
+        journal.append(job, score)
+        if progress is not None:
+            progress(sum(each in journal.done for each in jobs), len(jobs))
+
+    def report(status: Status, error: BaseException | None = None) -> DriveResult:
+        result = DriveResult(config, {driver: {} for driver in names})
+        for driver, scenario, seed in jobs:
+            if (score := journal.done.get((driver, scenario, seed))) is not None:
+                result.scores[driver][scenario, seed] = score
+        folder.free_summary()
+        with writing_to(config.out):
+            write_text(config.out / ROUTES_FILE, json.dumps(result.to_rows(), indent=1) + "\n")
+            write_summary(config.out, result.summary(status, error))
+        return result
+
+    try:
+        run_jobs(_work, missing, config.workers, finish, _start_worker, config)
+    except BaseException as error:
+        with suppress(OutputError):  # the first error is the one that matters
+            report("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error)
+        raise
+    return report("complete")
 
 
 def _settings(config: DriveConfig, spec: str) -> dict[str, Any]:
@@ -175,6 +203,7 @@ def _settings(config: DriveConfig, spec: str) -> dict[str, Any]:
         "latency": config.latency,
         "follow": config.follow,
         "draw_every_ticks": config.draw_every_ticks,
+        "mask_cameras": config.mask_cameras,
         "size": (config.width_px, config.height_px),
     }
 
@@ -243,6 +272,7 @@ class DriverPool:
                 draw_every_ticks=config.draw_every_ticks,
                 latency=Latency.parse(config.latency),
                 follow=config.follow,
+                mask_cameras=config.mask_cameras,
                 **options,
             )
         return self._networks[name]
@@ -256,6 +286,6 @@ def _start_worker(config: DriveConfig) -> None:
     _pool = DriverPool(config)
 
 
-def _work(driver: str, scenario: str, seed: int) -> RouteScore:
+def _work(job: Job) -> RouteScore:
     assert _pool is not None
-    return _pool.run(driver, scenario, seed)
+    return _pool.run(*job)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fsd.data.camera_health.monitor import CameraMonitor
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS, RATE_HZ, Frame, FrameSet
 from fsd.data.options import OptionError
@@ -30,6 +31,9 @@ FOLLOW = ("trajectory", "controls")
 SIDE_AND_REAR = ("left_pillar", "right_pillar", "left_repeater", "right_repeater", "rear")
 
 
+_MAX_LATENCY_MS = 60_000.0
+
+
 @dataclass(frozen=True)
 class Latency:
     """When a plan takes effect: `none` at once, `fixed` after `fixed_ms`, `real` after its measured time."""
@@ -48,11 +52,13 @@ class Latency:
         if kind in ("none", "real") and not number:
             return cls(kind)
         try:
-            if kind == "fixed" and float(number) >= 0:
+            if kind == "fixed" and 0 <= float(number) <= _MAX_LATENCY_MS:
                 return cls("fixed", float(number))
         except ValueError:
             pass
-        raise OptionError("latency", f"must be none, real or fixed:MILLISECONDS, got {text!r}")
+        raise OptionError(
+            "latency", f"must be none, real or fixed:MILLISECONDS (up to {_MAX_LATENCY_MS:g}), got {text!r}"
+        )
 
     def ticks(self, took_ms: float) -> int:
         """Whole ticks until a plan that took this long may act."""
@@ -71,6 +77,7 @@ class NetworkDriver:
         draw_every_ticks: render images every this many ticks and hold them in between.
         latency: when a plan takes effect.
         follow: one of `FOLLOW`.
+        mask_cameras: whether cameras with faulty pictures count as not valid; see `CameraMonitor`.
     """
 
     def __init__(
@@ -82,7 +89,9 @@ class NetworkDriver:
         draw_every_ticks: int = 1,
         latency: Latency | None = None,
         follow: str = FOLLOW[0],
+        mask_cameras: bool = True,
     ) -> None:
+        self._monitor = CameraMonitor(rig, mask_cameras)
         self.planner = NetworkPlanner(rig, Engine(model))
         self.last: StepResult | None = None
         self._masked = np.array([name in masked for name in CAMERAS])
@@ -94,6 +103,7 @@ class NetworkDriver:
     def reset(self) -> None:
         """Clear the state of the last drive."""
         self.planner.reset()
+        self._monitor.reset()
         self._frame_set: FrameSet | None = None
         self._acting: Plan | None = None
         self._coming: deque[tuple[int, Plan]] = deque()
@@ -103,7 +113,7 @@ class NetworkDriver:
     def controls(self, env: DrivingEnv) -> Controls:
         """Controls of the newest plan that is ready at this tick."""
         tick, ego = env.world.tick, env.ego()
-        result = self.last = self.planner.step(self._frames(env), ego, env.command())
+        result = self.last = self.planner.step(self._monitor.step(self._frames(env), ego), ego, env.command())
         self._coming.append((tick + self._latency.ticks(result.plan_ms), result.plan))
         while self._coming and self._coming[0][0] <= tick:
             self._acting = self._coming.popleft()[1]

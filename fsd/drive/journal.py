@@ -5,12 +5,18 @@ A line is reused only for the same driver, model, scenario, seed and settings.
 
 import hashlib
 import json
-from dataclasses import asdict, fields
+import os
+from contextlib import suppress
+from dataclasses import asdict, astuple
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import msgspec
+
+from fsd.data.errors import OutputError
+from fsd.data.files import writing_to
 from fsd.data.simulator.scoring.metrics import RouteScore
-from fsd.outputs.run_folder import writing_to
+from fsd.data.text_files import read_text
 from fsd.version import __version__
 
 Job = tuple[str, str, int]
@@ -32,11 +38,15 @@ class DriveJournal:
         self.path = path
         self._keys = {driver: _digest(of_driver) for driver, of_driver in settings.items()}
         self.done: dict[Job, RouteScore] = {}
-        names = {field.name for field in fields(RouteScore)}
         for row in self._rows():
-            job = (row["driver"], row["scenario"], row["seed"])
-            if row["settings"] == self._keys.get(row["driver"]):
-                self.done[job] = RouteScore(**{name: value for name, value in row.items() if name in names})
+            with suppress(msgspec.ValidationError, AttributeError, KeyError, TypeError):
+                # What a damaged line does not state is driven again.
+                job = msgspec.convert((row["driver"], row["scenario"], row["seed"]), Job)
+                score = msgspec.convert(row, RouteScore)
+                is_score = all(0 <= share <= 1 for share in (score.driving_score, score.pdms))
+                is_score &= not any(each != each for each in astuple(score))  # no NaN
+                if row["settings"] == self._keys.get(job[0]) and is_score:
+                    self.done[job] = score
 
     def append(self, job: Job, score: RouteScore) -> None:
         """Add a finished route."""
@@ -44,20 +54,28 @@ class DriveJournal:
         row = {"driver": driver, "scenario": scenario, "seed": seed, "settings": self._keys[driver], **asdict(score)}
         with writing_to(self.path.parent):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+            with self.path.open("a+b") as file:
+                file.write(b"\n" * _is_cut_off(file) + json.dumps(row).encode() + b"\n")
         self.done[job] = score
 
     def _rows(self) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
         rows = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in read_text(self.path, OutputError).splitlines():
             try:
                 rows.append(json.loads(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # a line that was cut off when a run stopped
         return rows
+
+
+def _is_cut_off(file: BinaryIO) -> bool:
+    """Whether the last line has no end, which a new line must not continue."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
 
 
 def file_digest(path: Path) -> str:

@@ -10,13 +10,17 @@ import numpy as np
 
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
+from fsd.data.files import replacing
 from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.result_folder import result_folder
 from fsd.data.rig import Rig
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.drive.drive import DriveResult, DriverPool, driver_name
-from fsd.outputs.run_folder import writing_to
+from fsd.outputs.disk_space import drive_bytes, warn_if_short
 from fsd.overlay.painter import OverlayPainter
 from fsd.overlay.video_writer import VideoWriter
+
+VIDEOS = "videos"
 
 
 def film_extremes(result: DriveResult, count: int) -> list[Path]:
@@ -32,16 +36,18 @@ def film_extremes(result: DriveResult, count: int) -> list[Path]:
         return []
     ranked = sorted((score.driving_score, *route) for route, score in result.scores[driver_name(spec)].items())
     films = [("worst", *route) for route in ranked[:count]] + [("best", *route) for route in ranked[-count:][::-1]]
-    folder = config.out / "videos"
-    with writing_to(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        return [
-            film(pool, spec, scenario, seed, folder / f"{kind}-{scenario}-{seed}.mp4")
-            for kind, _, scenario, seed in films
-        ]
+    names = [f"{VIDEOS}/{kind}-{scenario}-{seed}.mp4" for kind, _, scenario, seed in films]
+    with result_folder(config.out, "drive", names) as folder:
+        folder.begin()
+        warn_if_short(config.out, drive_bytes(0, len(films)))
+        (config.out / VIDEOS).mkdir(exist_ok=True)
+        for name, (_, _, scenario, seed) in zip(names, films, strict=True):
+            with replacing(config.out / name) as unfinished:
+                film(pool, spec, scenario, seed, unfinished)
+    return [config.out / name for name in names]
 
 
-def film(pool: DriverPool, spec: str, scenario: str, seed: int, path: Path) -> Path:
+def film(pool: DriverPool, spec: str, scenario: str, seed: int, path: Path) -> None:
     """Drive one route with a network driver, and write the overlay of every tick."""
     driver = pool.network(spec)
     driver.reset()
@@ -58,7 +64,6 @@ def film(pool: DriverPool, spec: str, scenario: str, seed: int, path: Path) -> P
             env.step(*controls)
     finally:
         video.close()
-    return path
 
 
 def _clip(rig: Rig, name: str) -> Clip:

@@ -67,6 +67,15 @@ def write_page(path: Path, page: Page) -> None:
     write_text(path, page.html())
 
 
+def is_page_of(command: str, path: Path) -> bool:
+    """Whether a file is a page that this command has written."""
+    try:
+        with path.open("rb") as file:
+            return f'<meta name="generator" content="{command}">'.encode() in file.read(2000)
+    except OSError:
+        return False
+
+
 def render(macro: str, **values: object) -> Markup:
     """Call a macro of `templates/parts.html`."""
     return Markup(getattr(_environment().get_template("parts.html").module, macro)(**values))

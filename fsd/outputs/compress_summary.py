@@ -79,10 +79,11 @@ class EventToGaze(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MosaicTick(msgspec.Struct, frozen=True, kw_only=True):
-    """The tick that `mosaic.png` shows, and its time in the recording in seconds."""
+    """The tick that `mosaic.png` shows, its time in the recording in seconds, and why it is not the one asked for."""
 
     tick: int
     second: float
+    why: str | None = None
 
 
 class CompressSummary(RecordingRun, frozen=True, kw_only=True, tag_field="command", tag="compress"):

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from fsd.outputs.run_info import Status
 from fsd.outputs.summary_file import Summary
 
 
@@ -27,17 +28,21 @@ class DriveSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag=
     """One closed-loop run; `routes.json` has every route. `simulated` is always true: no result is from a real road.
 
     Attributes:
+        status, error: how the run stands or ended; `drivers` has the routes until then.
         scenarios: driven; routes: of each scenario, with seeds from `first_seed` on.
-        latency, follow, draw_every_ticks: of the network drivers, as in `DriveConfig`.
+        latency, follow, draw_every_ticks, mask_cameras: of the network drivers, as in `DriveConfig`.
         drivers: name -> means over all routes.
     """
 
     schema_version: int = 1
     simulated: bool = True
+    status: Status = "complete"
+    error: str | None = None
     scenarios: tuple[str, ...]
     routes: int
     first_seed: int
     latency: str
     follow: str
     draw_every_ticks: int
+    mask_cameras: bool = True
     drivers: dict[str, DriverMetrics]

@@ -4,7 +4,9 @@ A Parquet file without its footer cannot be read, so a killed run would leave no
 its last whole batch. `read_table` reads either.
 """
 
+import errno
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from fsd.data.files import replacing
 from fsd.data.frames import RATE_HZ
 
 JOURNAL_SUFFIX = ".arrows"
+END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+"""Source: Arrow columnar format, IPC streaming format."""
 
 
 class TableJournal:
@@ -36,19 +40,28 @@ class TableJournal:
         self._rows: list[Mapping[str, Any]] = []
         parquet_path.unlink(missing_ok=True)
         self._file = self._journal_path.open("wb", buffering=0)
-        self._writer = pyarrow.ipc.new_stream(self._file, schema)
+        self._write(schema.serialize())
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one row: a value per column of the schema."""
         self._rows.append(row)
         if len(self._rows) >= self._flush_rows:
-            self._flush()
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that are in memory; where that fails, they stay there."""
+        if self._rows:
+            columns = [_column(field, [row[field.name] for row in self._rows]) for field in self._schema]
+            self._write(pa.RecordBatch.from_arrays(columns, schema=self._schema).serialize())
+            self._rows.clear()
 
     def close(self) -> None:
-        """Write the Parquet file and remove the journal."""
-        self._flush()
-        self._writer.close()
-        self._file.close()
+        """Write the Parquet file and remove the journal; where that fails, the journal stays."""
+        try:
+            self.flush()
+            self._write(END_OF_STREAM)
+        finally:
+            self._file.close()
         with (
             replacing(self.parquet_path) as unfinished,
             pyarrow.ipc.open_stream(self._journal_path) as stream,
@@ -63,24 +76,33 @@ class TableJournal:
             out.write_table(pa.Table.from_batches(batches, self._schema))
         self._journal_path.unlink()
 
-    def _flush(self) -> None:
-        if not self._rows:
-            return
-        columns = [_column(field, [row[field.name] for row in self._rows]) for field in self._schema]
-        self._rows.clear()
-        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+    def _write(self, message: pa.Buffer | bytes) -> None:
+        """Write all of a message, or nothing: behind a part of one, nothing could be read."""
+        begin = self._file.tell()
+        left = memoryview(message)
+        try:
+            while len(left):
+                left = left[self._file.write(left) or 0 :]
+        except OSError:
+            with suppress(OSError):
+                self._file.truncate(begin)
+                self._file.seek(begin)
+            raise
 
 
 def read_table(parquet_path: Path) -> pa.Table:
     """Read a finished table, or what an unfinished run left of it.
 
     Raises:
-        FileNotFoundError: there is neither a `.parquet` nor an `.arrows` file.
+        FileNotFoundError: there is neither a `.parquet` nor an `.arrows` file, or the run was killed as it began.
     """
     if parquet_path.exists():
         return pq.read_table(parquet_path)
+    journal_path = parquet_path.with_suffix(JOURNAL_SUFFIX)
+    if journal_path.stat().st_size == 0:
+        raise FileNotFoundError(errno.ENOENT, "has no content yet", str(journal_path))
     batches = []
-    with pyarrow.ipc.open_stream(parquet_path.with_suffix(JOURNAL_SUFFIX)) as stream:
+    with pyarrow.ipc.open_stream(journal_path) as stream:
         try:
             for batch in stream:
                 batches.append(batch)  # noqa: PERF402 - the batches before a torn one must be kept

@@ -6,6 +6,7 @@ import msgspec
 
 from fsd.meters.machine import MachineInfo
 from fsd.meters.quantity import Quantity
+from fsd.outputs.cross_check_summary import CrossCheckSummary
 from fsd.outputs.profile_scenario import ScenarioSummary
 from fsd.outputs.run_info import ClipInfo, ModelInfo, Status
 from fsd.outputs.summary_file import Summary
@@ -183,6 +184,7 @@ class ProfileSummary(Summary, frozen=True, kw_only=True, tag_field="command", ta
     Attributes:
         config: settings without paths.
         network: starts with `trained` or `untrained` for our networks.
+        cross_check: over the ticks of all scenarios, warm-up included; None without a second network.
         peaks: of this machine's CPU. largest_that_fits: device -> budget, None if nothing fits.
         assumptions: ranges of the device model.
     """
@@ -198,6 +200,7 @@ class ProfileSummary(Summary, frozen=True, kw_only=True, tag_field="command", ta
     peaks: MachinePeaks
     cold_start_ms: ColdStart
     scenarios: dict[str, ScenarioSummary]
+    cross_check: CrossCheckSummary | None = None
     execution: Execution
     network_cost: NetworkCostSummary
     modules: tuple[ModuleSummary, ...]

@@ -5,6 +5,7 @@ import msgspec
 from fsd.meters.machine import MachineInfo
 from fsd.meters.quantity import Quantity
 from fsd.outputs.budget_metrics import BudgetMetrics
+from fsd.outputs.cross_check_summary import CrossCheckSummary
 from fsd.outputs.run_info import ModelInfo, RecordingRun, TimePercentiles
 
 Scores = dict[str, float | int]
@@ -69,11 +70,13 @@ class OverlayFile(msgspec.Struct, frozen=True, kw_only=True):
     """The overlay video.
 
     Attributes:
+        file: name in the result folder; None if it shows nothing, and then `why` says why.
         images: how many it has; megabytes: its size, 10^6 bytes.
         max_mb: the limit that was set; None without one. encoded_twice: the first encoding was over the limit.
     """
 
-    file: str
+    file: str | None
+    why: str | None = None
     images: int
     width_px: int
     height_px: int
@@ -114,8 +117,11 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
         times_real_time: without the warm-up; None before the first tick.
         stages_ms: stage -> times; `plan` is compress + infer + post. Empty before the first tick.
         health: what plans were made without -> ticks.
+        replaced_outputs: output of the network, or `inputs`, that was not finite or that no vehicle could follow ->
+            ticks whose plan was replaced for it.
         scores, latency_charged_scores: None without a driven path.
         driving_modes: None where the recording does not tell who drove.
+        cross_check: None without a second network.
         overlay_file, viewer_file, rerun_file: None if not asked for; `overlay_file` also before the end.
         input_hash, plan_hash: of the last tick; None before it.
     """
@@ -134,9 +140,11 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     compression: ReplayCompression | None
     joules_per_tick: Quantity
     health: dict[str, int]
+    replaced_outputs: dict[str, int] = msgspec.field(default_factory=dict)
     scores: PlanScores | None
     latency_charged_scores: LatencyChargedScores | None
     driving_modes: DrivingModes | None = None
+    cross_check: CrossCheckSummary | None = None
     overlay_file: OverlayFile | None = None
     viewer_file: ViewerFile | None
     rerun_file: ViewerFile | None

@@ -1,49 +1,22 @@
-"""Result folders: make one, and read back what a replay wrote, finished or not."""
+"""Read back what a replay wrote, finished or not."""
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from fsd.data.errors import OutputError, UsageError
+from fsd.data.errors import UsageError
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.outputs.journal import read_table
 from fsd.outputs.replay_summary import ReplaySummary
-from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
-from fsd.outputs.tables import STAGES, TRAJECTORY_COLUMNS
+from fsd.outputs.summary_file import load_summary
+from fsd.outputs.tables import STAGES, TRAJECTORY_COLUMNS, plan_schema, ticks_schema
 
-
-def make_result_folder(folder: Path, stale: Collection[str] = (), inputs: Collection[Path] = ()) -> None:
-    """Make a folder for results, and delete the files of an earlier run that this run may not write.
-
-    Args:
-        inputs: files that this run reads; none of them may be one of `stale`, under whatever path.
-
-    Raises:
-        UsageError: a result would replace an input.
-        OutputError: the folder cannot be made or changed.
-    """
-    with writing_to(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in stale:
-            if any((folder / name).exists() and (folder / name).samefile(path) for path in inputs):
-                raise UsageError(
-                    f"{folder / name} is an input of this run, and its result of that name would replace it. "
-                    "Name another folder with --out."
-                )
-        for name in stale:
-            (folder / name).unlink(missing_ok=True)
-
-
-@contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
-    """Turn an `OSError` inside into an `OutputError` that names the folder."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"Cannot write to {folder}: {error.strerror}. Name another folder with --out.") from error
+_PLAN_COLUMNS = ("tick", "t_ns", "plan_hash", *TRAJECTORY_COLUMNS, "curvature_per_m", "acceleration_mps2")
+_TICKS_COLUMNS = ("frame_index", "input_hash", *(f"{stage}_ms" for stage in STAGES))
+"""Columns that every reader of a run needs."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +63,8 @@ def load_run(folder: Path) -> Run:
     summary = load_summary(folder / SUMMARY_FILE, ReplaySummary)
     try:
         plan, ticks = read_table(folder / "plan.parquet"), read_table(folder / "ticks.parquet")
+        for table in (plan, ticks):
+            table.validate(full=True)
     except FileNotFoundError as error:
         missing = Path(error.filename).name if error.filename else "its tables"
         raise UsageError(
@@ -97,12 +72,37 @@ def load_run(folder: Path) -> Run:
         ) from error
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UsageError(f"{folder} cannot be read ({error}). Replay again into it.") from error
-    needed = {"t_ns", "plan_hash", *TRAJECTORY_COLUMNS} - set(plan.column_names)
-    if needed:
-        raise UsageError(f"{folder}/plan.parquet has no column {', '.join(sorted(needed))}. Replay again into it.")
+    _check_columns(folder / "plan.parquet", plan, plan_schema(trained=True), _PLAN_COLUMNS)
+    _check_columns(folder / "ticks.parquet", ticks, ticks_schema(trained=True, patch_count=None), _TICKS_COLUMNS)
     # A killed run may have got one table a batch further than the other.
     rows = min(plan.num_rows, ticks.num_rows)
-    return Run(folder, summary, plan.slice(0, rows), ticks.slice(0, rows))
+    run = Run(folder, summary, plan.slice(0, rows), ticks.slice(0, rows))
+    if (np.diff(run.timestamp_ns) <= 0).any() or (np.diff(run.tick) <= 0).any():
+        raise UsageError(f"{folder}/plan.parquet is damaged: its ticks do not rise. Replay again into it.")
+    numbers = [
+        run.trajectory,
+        run.plan_ms,
+        *(plan[name].to_numpy() for name in ("curvature_per_m", "acceleration_mps2")),
+    ]
+    if not all(np.isfinite(each).all() for each in numbers):
+        raise UsageError(f"{folder} is damaged: a plan or a time in it is not finite. Replay again into it.")
+    return run
+
+
+def _check_columns(path: Path, table: pa.Table, schema: pa.Schema, names: Collection[str]) -> None:
+    """Refuse a table in which a column is missing, has another type, or has empty values."""
+    for name in names:
+        if name not in table.column_names:
+            raise UsageError(f"{path} has no column {name}. Replay again into its folder.")
+        column = table[name]
+        empty = column.null_count
+        if pa.types.is_fixed_size_list(column.type) and not empty:
+            empty = sum(chunk.flatten().null_count for chunk in column.chunks)
+        if column.type != schema.field(name).type or empty:
+            raise UsageError(
+                f"{path} is damaged: column {name} is {column.type} with {empty} empty values, "
+                f"{schema.field(name).type} was expected. Replay again into its folder."
+            )
 
 
 def list_column(table: pa.Table, name: str) -> np.ndarray:

@@ -104,6 +104,7 @@ class SyncSummary(msgspec.Struct, frozen=True, kw_only=True):
         runs: the stretches that holes divide; what is remembered from one is not used in the next.
         start_ns: time of tick 0; ticks: how many were handed out.
         max_skew_ns, mean_skew_ns: newest minus oldest frame of a tick.
+        fault_ticks: camera -> name of a fault in `health` -> ticks; only cameras that had any.
         faults: one sentence per camera that had faults.
     """
 
@@ -113,6 +114,7 @@ class SyncSummary(msgspec.Struct, frozen=True, kw_only=True):
     ticks: int
     max_skew_ns: int
     mean_skew_ns: int
+    fault_ticks: dict[str, dict[str, int]] = {}
     faults: tuple[str, ...]
 
 
@@ -126,12 +128,14 @@ class RecordingRun(Summary, frozen=True, kw_only=True):
 
     Attributes:
         drive_s: length of the recording; wall_s: of the run.
+        earlier_results: folder inside this one with the results of the run before; None once this run is complete.
         odometry_ticks: source of the ego motion -> ticks.
         cameras: None while the run lasts.
     """
 
     status: Status
     error: str | None
+    earlier_results: str | None = None
     clip: ClipInfo
     ticks: int
     drive_s: float

@@ -1,32 +1,58 @@
-"""Report how a run stands: at its start, and at its end however it ends."""
+"""Write how a run stands into its folder: at its start, and at its end however it ends."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
-from fsd.outputs.run_info import Status
+import msgspec
 
-Report = TypeVar("Report")
+from fsd.data.files import full_disk_error
+from fsd.data.result_folder import ResultFolder, error_for_user
+from fsd.outputs.run_info import RecordingRun, Status
+from fsd.outputs.summary_file import write_summary
+
+Run = TypeVar("Run", bound=RecordingRun)
 
 
-def run_reported(run: Callable[[], None], report: Callable[[Status, BaseException | None], Report]) -> Report:
-    """Report `running`, run, and report `complete`, `interrupted` or `failed` with its error.
+def run_reported(
+    folder: ResultFolder,
+    run: Callable[[], None],
+    summarise: Callable[[Status, BaseException | None], Run],
+    write_page: Callable[[Run], None],
+) -> Run:
+    """Write a summary `running`, run, and write the page and the summary: `complete`, `interrupted` or `failed`.
+
+    Args:
+        folder: of the run; summarise: the summary so far; write_page: of a run that has ended.
 
     Returns:
-        The report of the complete run.
+        The summary of the complete run.
 
     Raises:
-        BaseException: that of `run`, also when its report fails.
+        BaseException: that of `run`, also when its report fails; `OutputError` where the disk was full.
     """
-    report("running", None)
+
+    def write(status: Status, error: BaseException | None = None) -> Run:
+        summary = msgspec.structs.replace(summarise(status, error), earlier_results=folder.earlier)
+        write_summary(folder.path, summary)
+        return summary
+
+    write("running")
     try:
         run()
-    except KeyboardInterrupt:
-        report("interrupted", None)
-        raise
-    except BaseException as error:
+        # The page first: a run is complete when all of its files are there.
+        summary = summarise("complete", None)
+        write_page(summary)
+        folder.free_summary()
+        write_summary(folder.path, summary)
+        return summary
+    except BaseException as raised:
+        error = error_for_user(raised, folder.path)
+        folder.free_summary()
         try:
-            report("failed", error)
-        except Exception as second:  # on a full disk nothing can be written; the first error is the one that matters
-            error.add_note(f"The results could not be completed either: {second}")
-        raise
-    return report("complete", None)
+            write_page(write("interrupted") if isinstance(raised, KeyboardInterrupt) else write("failed", error))
+        except Exception as second:  # the first error is the one that matters; a full disk explains both
+            if full_disk_error(second) is None:
+                error.add_note(f"The results could not be completed either: {second}.")
+        if error is raised:
+            raise
+        raise error from raised

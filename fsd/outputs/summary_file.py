@@ -11,9 +11,8 @@ import msgspec
 
 from fsd.data.errors import UsageError
 from fsd.data.files import write_text
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.version import __version__
-
-SUMMARY_FILE = "summary.json"
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,5 +70,5 @@ def load_summary(path: Path, kind: type[AnySummary]) -> AnySummary:
         return msgspec.json.decode(content, type=kind)
     except FileNotFoundError as error:
         raise UsageError(f"{path} is missing. Name results that `fsd {command}` has written.") from error
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read ({error}). Run `fsd {command}` again.") from error

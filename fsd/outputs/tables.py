@@ -13,6 +13,7 @@ from fsd.compression.tick import CompressedTick
 from fsd.data.frames import CAMERAS
 from fsd.networks.contract import LIGHTS, WAYPOINTS
 from fsd.outputs.journal import TableJournal
+from fsd.runtime.divergence import UNITS, TickDivergence
 from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.version import __version__
 
@@ -49,7 +50,7 @@ def plan_schema(trained: bool) -> pa.Schema:
     )
 
 
-def ticks_schema(trained: bool, patch_count: int | None) -> pa.Schema:
+def ticks_schema(trained: bool, patch_count: int | None, has_cross_check: bool = False) -> pa.Schema:
     """Columns of `ticks.parquet`; without a compressor (`patch_count` None) its five columns are absent."""
     cameras = len(CAMERAS)
     compressor = [
@@ -58,6 +59,11 @@ def ticks_schema(trained: bool, patch_count: int | None) -> pa.Schema:
         ("commits", pa.int8()),
         ("patch_camera", pa.list_(pa.int16(), patch_count or 0)),
         ("patch_block", pa.list_(pa.int16(), patch_count or 0)),
+    ]
+    cross_check = [
+        *[(f"cross_check_{name}", pa.float32()) for name in UNITS],
+        ("cross_check_alarms", pa.list_(pa.string())),
+        ("cross_check_ms", pa.float32()),
     ]
     return pa.schema(
         [
@@ -72,6 +78,7 @@ def ticks_schema(trained: bool, patch_count: int | None) -> pa.Schema:
             *[(f"{stage}_ms", pa.float32()) for stage in STAGES],
             ("driving_mode", pa.string()),
             ("input_hash", pa.string()),
+            *(cross_check if has_cross_check else ()),
         ],
         metadata=_file_metadata(trained),
     )
@@ -83,12 +90,21 @@ class ResultTables:
     def __init__(self, folder: Path, metadata: PlannerMetadata) -> None:
         patch_count = None if metadata.budget is None else metadata.budget.patch_count
         self._plan = TableJournal(folder / "plan.parquet", plan_schema(metadata.trained))
-        self._ticks = TableJournal(folder / "ticks.parquet", ticks_schema(metadata.trained, patch_count))
+        has_cross_check = metadata.cross_check is not None
+        schema = ticks_schema(metadata.trained, patch_count, has_cross_check)
+        self._ticks = TableJournal(folder / "ticks.parquet", schema)
 
     def append(self, result: StepResult, wait_ms: float, write_ms: float, driving_mode: str | None = None) -> None:
         """Add the row of one tick to both tables."""
         self._plan.append(_plan_row(result))
         self._ticks.append({**_tick_row(result, wait_ms, write_ms), "driving_mode": driving_mode})
+
+    def flush(self) -> None:
+        """Write the rows that are still in memory."""
+        try:
+            self._plan.flush()
+        finally:
+            self._ticks.flush()
 
     def close(self) -> None:
         """Turn both journals into Parquet."""
@@ -128,6 +144,7 @@ def _tick_row(result: StepResult, wait_ms: float, write_ms: float) -> dict[str, 
         "post_ms": result.post_ms,
         "write_ms": write_ms,
         "input_hash": result.input_hash.hex(),
+        **({} if result.divergence is None else _cross_check_columns(result.divergence)),
     }
 
 
@@ -138,4 +155,12 @@ def _compressor_columns(compressed: CompressedTick) -> dict[str, Any]:
         "commits": int((compressed.commit_slots >= 0).sum()),
         "patch_camera": compressed.patch_camera.copy(),
         "patch_block": compressed.patch_block.copy(),
+    }
+
+
+def _cross_check_columns(divergence: TickDivergence) -> dict[str, Any]:
+    return {
+        **{f"cross_check_{name}": value for name, value in divergence.values.items()},
+        "cross_check_alarms": [str(alarm) for alarm in divergence.alarms],
+        "cross_check_ms": divergence.check_ms,
     }

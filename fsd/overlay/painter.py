@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
-from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
 from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, camera_image, draw_gaze, draw_plan, fitted
 from fsd.overlay.drive_state import draw_mode, draw_moment, fitted_text, moment_text
 from fsd.overlay.gauges import Fonts, birdseye, draw_gauges, fitting_range_m
@@ -81,8 +81,7 @@ class OverlayPainter:
             if is_main and camera is not None:
                 draw_plan(image, view, camera, result.plan, driven, self._unit)
             tile.paste(image, ((box.width - view.width) // 2, (box.height - view.height) // 2))
-            fault = "black" if frame.is_black else "stale"
-            note = "" if result.frame_set.is_valid[index] else fault
+            note = _note(result.frame_set, index)
         age_ms = result.frame_set.age_ns[index] / 1e6 if frame is not None else 0.0
         is_keyframe = compressed is not None and bool(compressed.is_keyframe[index])
         self._label(tile, name, note, age_ms, is_keyframe)
@@ -126,3 +125,13 @@ class OverlayPainter:
             x += draw.textlength(text, self._fonts[16]) + 18 * unit
         title = fitted_text(draw, self._title, self._fonts, 16, right - x - 8 * unit)
         draw.text((x, 12 * unit), title, fill=DIM, font=self._fonts[16])
+
+
+def _note(frame_set: FrameSet, camera: int) -> str:
+    """What is wrong with a camera that has a frame: `frozen, masked`."""
+    notes = [fault.value.replace("_", " ") for fault in frame_set.faults[camera]]
+    if frame_set.is_masked[camera]:
+        notes.append("masked")
+    elif not frame_set.is_valid[camera]:
+        notes.append("stale")
+    return ", ".join(notes)

@@ -39,7 +39,7 @@ class VideoWriter:
             "frag_duration": "500000",
             "flush_packets": "1",
         }
-        self._container = av.open(str(path), "w", options=options)
+        self._container = av.open(str(path), "w", format="mp4", options=options)
         self._stream = _add_stream(self._container, self.encoding, rate_hz)
 
     def write(self, image: np.ndarray) -> None:
@@ -58,8 +58,10 @@ class VideoWriter:
 
     def close(self) -> None:
         """Flush the encoder and end the file."""
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
+        try:
+            self._container.mux(self._stream.encode(None))
+        finally:
+            self._container.close()
 
 
 class Overlay:
@@ -75,7 +77,7 @@ class Overlay:
         self._painter = OverlayPainter(clip, metadata, config)
         self._video: VideoWriter | None = None
         self._encoding: Encoding | None = None
-        self._images = 0
+        self._images = self._ticks = 0
         self.file: OverlayFile | None = None
 
     def expect(self, ticks: int | None) -> None:
@@ -87,6 +89,7 @@ class Overlay:
 
     def add(self, result: StepResult, ego: EgoSample | None, command: str) -> None:
         """Draw one tick, if the video shows it."""
+        self._ticks += 1
         if self._config.shows(float(result.plan.tick / RATE_HZ)):
             self._opened().write(np.asarray(self._painter.paint(result, ego, command)))
             self._images += 1
@@ -97,12 +100,13 @@ class Overlay:
         Raises:
             OutputError: it stays over the limit at the smallest size.
         """
-        video, max_mb = self._opened(), self._config.max_mb
-        video.close()
-        if not self._path.exists():  # no image, no file
+        video, max_mb = self._video, self._config.max_mb
+        if video is None:
+            self.file = self._without_image()
             return
+        video.close()
         encoding = video.encoding
-        if max_mb is not None and self._images:
+        if max_mb is not None:
             encoding = fit_file(self._path, max_mb * MEGABYTE, self._images, encoding)
         self.file = OverlayFile(
             file=self._path.name,
@@ -113,6 +117,12 @@ class Overlay:
             max_mb=max_mb,
             encoded_twice=encoding is not video.encoding,
         )
+
+    def _without_image(self) -> OverlayFile:
+        """Why there is no video."""
+        config, end_s = self._config, float(self._ticks / RATE_HZ)
+        why = f"--from {config.from_s:g} s lies past the end, {end_s:.2f} s" if self._ticks else "the run has no tick"
+        return OverlayFile(file=None, why=why, images=0, width_px=0, height_px=0, megabytes=0.0, max_mb=config.max_mb)
 
     def _opened(self) -> VideoWriter:
         if self._video is None:

@@ -15,12 +15,11 @@ from fsd.data.errors import ModelError, UsageError
 from fsd.networks.onnx_session import open_session, session_signature
 from fsd.outputs.profile_summary import ColdStart, ProfiledModelInfo, ProfileSummary
 from fsd.outputs.progress import ProgressCallback, print_progress
-from fsd.outputs.run_folder import make_result_folder
 from fsd.outputs.run_info import ClipInfo
 from fsd.profile.config import ProfileConfig
 from fsd.profile.operators.operator_times import count_cost
 from fsd.profile.operators.runtime_trace import OperatorEvent, profiled_runs, shapes_run
-from fsd.profile.profile_record import Machine, ProfileRecord, describe_inputs
+from fsd.profile.profile_record import Machine, ProfileRecord, describe_inputs, profile_folder
 from fsd.profile.scenarios.runs import model_only
 from fsd.profile.trace import ChromeTrace
 from fsd.profile.traced_run import add_operators
@@ -43,38 +42,38 @@ def profile_model(
         ModelError: ONNX Runtime cannot load the file, or cannot run it with these inputs.
         UsageError: a shape is given for an input that the model does not have.
     """
-    make_result_folder(config.out)
-    progress("measuring the machine's peaks")
-    machine = Machine(config.threads)
-    load_ns = time.perf_counter_ns()
-    session = open_session(model, config.threads, config.device)
-    load_ms = (time.perf_counter_ns() - load_ns) / 1e6
-    feeds = _random_feeds(session, shapes, config.seed)
-    progress(f"model-only: {config.ticks} runs")
-    first_ms = _first_run_ms(session, feeds, model)
+    with profile_folder(config, (model,)) as folder:
+        progress("measuring the machine's peaks")
+        machine = Machine(config.threads)
+        load_ns = time.perf_counter_ns()
+        session = open_session(model, config.threads, config.device)
+        load_ms = (time.perf_counter_ns() - load_ns) / 1e6
+        feeds = _random_feeds(session, shapes, config.seed)
+        progress(f"model-only: {config.ticks} runs")
+        first_ms = _first_run_ms(session, feeds, model)
 
-    def run_model() -> float:
-        session.run(None, feeds)
-        return 0.0
+        def run_model() -> float:
+            session.run(None, feeds)
+            return 0.0
 
-    run = model_only(run_model, config.ticks, config.warm_up, machine.meters)
-    progress(f"tracing {config.trace_ticks} runs with the runtime's profile on")
-    operator_runs = profiled_runs(model, feeds, config.threads, config.trace_ticks, config.device)
-    record = ProfileRecord(
-        machine=machine,
-        settings={name: getattr(config, name) for name in SETTINGS} | {"decode_workers": 0},
-        clip=ClipInfo(name="random inputs"),
-        model=ProfiledModelInfo(name=model.stem, file_bytes=model.stat().st_size, inputs=describe_inputs(feeds)),
-        network="not one of ours; inputs are random",
-        is_one_size=True,
-        cold_start=ColdStart(process=load_ms + first_ms, imports=0.0, load=load_ms, first_tick=first_ms),
-        runs=[run],
-        stalls=None,
-        cost=count_cost(model.stem, shapes_run(model, feeds)),
-        operator_runs=operator_runs,
-        trace=_trace(operator_runs),
-    )
-    return record.write(config)
+        run = model_only(run_model, config.ticks, config.warm_up, machine.meters)
+        progress(f"tracing {config.trace_ticks} runs with the runtime's profile on")
+        operator_runs = profiled_runs(model, feeds, config.threads, config.trace_ticks, config.device)
+        record = ProfileRecord(
+            machine=machine,
+            settings={name: getattr(config, name) for name in SETTINGS} | {"decode_workers": 0},
+            clip=ClipInfo(name="random inputs"),
+            model=ProfiledModelInfo(name=model.stem, file_bytes=model.stat().st_size, inputs=describe_inputs(feeds)),
+            network="not one of ours; inputs are random",
+            is_one_size=True,
+            cold_start=ColdStart(process=load_ms + first_ms, imports=0.0, load=load_ms, first_tick=first_ms),
+            runs=[run],
+            stalls=None,
+            cost=count_cost(model.stem, shapes_run(model, feeds)),
+            operator_runs=operator_runs,
+            trace=_trace(operator_runs),
+        )
+        return record.write(config, folder)
 
 
 def shape_of(text: str) -> tuple[str, tuple[int, ...]]:

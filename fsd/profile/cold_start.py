@@ -11,7 +11,10 @@ from fsd.outputs.profile_summary import ColdStart
 from fsd.profile.config import ProfileConfig
 
 TIMEOUT_S = 120.0
-CHILD = "from fsd.profile.cold_start import report_first_plan; report_first_plan()"
+CHILD = """from fsd.data.worker_process import end_with_parent
+end_with_parent()
+from fsd.profile.cold_start import report_first_plan
+report_first_plan()"""
 
 
 def measure_cold_start(clip: Path, config: ProfileConfig) -> ColdStart:

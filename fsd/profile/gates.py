@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from fsd.meters.quantity import Quantity
+from fsd.outputs.cross_check_summary import CrossCheckSummary, describe_cross_check
 from fsd.outputs.profile_scenario import ScenarioSummary
 from fsd.outputs.profile_summary import DeviceEstimate, Gate
 from fsd.profile.config import PACED, ProfileConfig
@@ -13,9 +14,12 @@ DEADLINE_RANKS = ("p99.9", "p99")
 
 
 def judge(
-    config: ProfileConfig, scenarios: Mapping[str, ScenarioSummary], estimates: Sequence[DeviceEstimate]
+    config: ProfileConfig,
+    scenarios: Mapping[str, ScenarioSummary],
+    estimates: Sequence[DeviceEstimate],
+    cross_check: CrossCheckSummary | None = None,
 ) -> tuple[Gate, ...]:
-    """Judge the limits of the configuration, on the paced scenario if it was run."""
+    """Judge the limits of the configuration, on the paced scenario if it was run, and those of a second network."""
     gates = []
     judged = PACED if PACED in scenarios else next(iter(scenarios))
     if config.deadline_ms is not None:
@@ -23,6 +27,9 @@ def judge(
     if config.budget_watts is not None:
         chosen = next(each for each in estimates if each.device == config.power_device)
         gates.append(power_gate(scenarios[judged].energy.watts, chosen, config.budget_watts))
+    if cross_check is not None and any(each.limit is not None for each in cross_check.divergence.values()):
+        because = describe_cross_check(cross_check)
+        gates.append(Gate(name="cross-check", limit=0.0, is_met=cross_check.alarm_ticks == 0, because=because))
     return tuple(gates)
 
 

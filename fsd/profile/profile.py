@@ -16,16 +16,16 @@ from fsd.data.errors import ClipError
 from fsd.data.frames import TICK_S
 from fsd.data.open_clip import open_clip
 from fsd.meters.power import EnergyMeter
+from fsd.outputs.cross_check_summary import CrossCheckRecord
 from fsd.outputs.profile_scenario import MachineStallSummary
 from fsd.outputs.profile_summary import ProfiledModelInfo, ProfileSummary, Setting
 from fsd.outputs.progress import ProgressCallback, print_progress
-from fsd.outputs.run_folder import make_result_folder
 from fsd.outputs.run_info import clip_info, describe_training
 from fsd.profile.cold_start import measure_cold_start
 from fsd.profile.config import PACED, ProfileConfig
 from fsd.profile.operators.operator_times import count_cost
 from fsd.profile.operators.runtime_trace import shapes_run
-from fsd.profile.profile_record import Machine, ProfileRecord, describe_inputs
+from fsd.profile.profile_record import Machine, ProfileRecord, describe_inputs, profile_folder
 from fsd.profile.scenarios.machine_stalls import measure_stalls, merge_stalls
 from fsd.profile.scenarios.runs import ScenarioRun, constant_stream, flat_out, model_only, single_stream
 from fsd.profile.scenarios.timed_pipeline import TimedPipeline
@@ -47,42 +47,58 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
     with ExitStack() as stack:
         clip = open_clip(_clip_path(config, stack), config)
         # First, so that an unusable model or device is reported before any measurement.
-        planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
-        make_result_folder(config.out)
+        planner = open_planner(
+            clip.rig,
+            config.model,
+            config.adapter,
+            config.threads,
+            config.device,
+            cross_check=config.cross_check,
+            tolerance=config.cross_check_tolerance,
+        )
+        folder = stack.enter_context(profile_folder(config, (clip.path, *clip.files, *config.model_files)))
         progress("measuring the machine's peaks")
         machine = Machine(config.threads)
         progress("cold start, in a separate process")
         cold_start = measure_cold_start(clip.path, config)
-        runs, stalls = _run_scenarios(config, clip, planner, machine.meters, progress)
+        settings = planner.metadata.cross_check
+        cross_check = None if settings is None else CrossCheckRecord(settings)
+        runs, stalls = _run_scenarios(config, clip, planner, cross_check, machine.meters, progress)
         progress(f"tracing {config.trace_ticks} ticks with the runtime's profile on")
         traced = trace_run(clip, config)
-    record = ProfileRecord(
-        machine=machine,
-        settings=_settings(config),
-        clip=clip_info(clip),
-        model=_model(planner),
-        network=describe_training(planner.metadata.trained),
-        is_one_size=config.adapter is not None,
-        cold_start=cold_start,
-        runs=runs,
-        stalls=stalls,
-        cost=count_cost(planner.metadata.name, shapes_run(planner.model, traced.feeds)),
-        operator_runs=traced.operator_runs,
-        trace=traced.trace,
-    )
-    summary = record.write(config)
-    if summary.status == "interrupted":
-        raise KeyboardInterrupt
+        record = ProfileRecord(
+            machine=machine,
+            settings=_settings(config),
+            clip=clip_info(clip),
+            model=_model(planner),
+            network=describe_training(planner.metadata.trained),
+            is_one_size=config.adapter is not None,
+            cold_start=cold_start,
+            runs=runs,
+            stalls=stalls,
+            cost=count_cost(planner.metadata.name, shapes_run(planner.model, traced.feeds)),
+            operator_runs=traced.operator_runs,
+            trace=traced.trace,
+            cross_check=None if cross_check is None else cross_check.summary(),
+        )
+        summary = record.write(config, folder)
+        if summary.status == "interrupted":
+            raise KeyboardInterrupt
     return summary
 
 
 def _run_scenarios(
-    config: ProfileConfig, clip: Clip, planner: Planner, meters: list[EnergyMeter], progress: ProgressCallback
+    config: ProfileConfig,
+    clip: Clip,
+    planner: Planner,
+    cross_check: CrossCheckRecord | None,
+    meters: list[EnergyMeter],
+    progress: ProgressCallback,
 ) -> tuple[list[ScenarioRun], MachineStallSummary | None]:
     runs: list[ScenarioRun] = []
     measured = []
     workers, warm_up = config.decode_workers, config.warm_up
-    with TimedPipeline(clip, planner) as pipeline:
+    with TimedPipeline(clip, planner, cross_check, config.mask_cameras) as pipeline:
         if PACED in config.scenarios:
             progress(f"constant-stream: {config.paced_ticks} ticks at 36 Hz ({config.paced_ticks * TICK_S:.0f} s)")
             if config.control_s:
@@ -112,8 +128,11 @@ def _clip_path(config: ProfileConfig, stack: ExitStack) -> Path:
 
 def _settings(config: ProfileConfig) -> dict[str, Setting]:
     """Settings without paths, which do not affect speed and may name the machine's owner."""
-    paths = ("clip", "out", "cameras", "model", "adapter")
-    return {name: value for name, value in asdict(config).items() if name not in paths}
+    left_out = ("clip", "out", "cameras", "model", "adapter", "cross_check", "cross_check_tolerance")
+    settings = {name: value for name, value in asdict(config).items() if name not in left_out}
+    if config.cross_check is not None:
+        settings["cross_check"] = str(config.cross_check)
+    return settings
 
 
 def _model(planner: Planner) -> ProfiledModelInfo:

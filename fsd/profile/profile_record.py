@@ -1,16 +1,23 @@
 """Summarise the measurements of a profile and write its files, for a recording and for a model alone."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+import msgspec
 import numpy as np
 
+from fsd.data.result_folder import ResultFolder, result_folder
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.meters.machine import describe_machine
 from fsd.meters.power import find_meters
 from fsd.networks.contract import TensorSpec
 from fsd.networks.devices import CPU_DEVICES
 from fsd.networks.network_cost import NetworkCost
+from fsd.outputs.cross_check_summary import CrossCheckSummary
+from fsd.outputs.disk_space import profile_bytes, warn_if_short
 from fsd.outputs.profile_scenario import MachineStallSummary
 from fsd.outputs.profile_summary import ColdStart, Execution, MetersFound, ProfiledModelInfo, ProfileSummary, Setting
 from fsd.outputs.run_info import ClipInfo
@@ -27,6 +34,8 @@ from fsd.profile.scenarios.runs import ScenarioRun
 from fsd.profile.scenarios.samples import write_samples
 from fsd.profile.scenarios.summary import summarise
 from fsd.profile.trace import ChromeTrace
+
+RESULT_FILES = (SUMMARY_FILE, "samples.parquet", "trace.json", "report.html")
 
 
 class Machine:
@@ -47,6 +56,7 @@ class ProfileRecord:
         is_one_size: the network has no other budget profiles.
         stalls: of the machine around the paced run; None if not measured.
         cost: of one tick; operator_runs: traced operators per run.
+        cross_check: None without a second network.
     """
 
     machine: Machine
@@ -61,15 +71,23 @@ class ProfileRecord:
     cost: NetworkCost
     operator_runs: Sequence[Sequence[OperatorEvent]]
     trace: ChromeTrace
+    cross_check: CrossCheckSummary | None = None
 
-    def write(self, config: ProfileConfig) -> ProfileSummary:
-        """Write `summary.json`, `samples.parquet`, `trace.json` and `report.html` to `config.out`."""
+    def write(self, config: ProfileConfig, folder: ResultFolder) -> ProfileSummary:
+        """Write `RESULT_FILES` to `config.out`, which `folder` holds."""
         summary = self._summary(config)
+        folder.set_aside()
         samples = {run.name: run.samples for run in self.runs}
-        write_samples(config.out / "samples.parquet", samples)
-        self.trace.write(config.out / "trace.json")
+        try:
+            write_samples(config.out / "samples.parquet", samples)
+            self.trace.write(config.out / "trace.json")
+            write_report(config.out / "report.html", summary, samples)
+        except OSError:
+            folder.free_summary()
+            write_summary(config.out, msgspec.structs.replace(summary, status="failed"))
+            raise
+        folder.free_summary()
         write_summary(config.out, summary)
-        write_report(config.out / "report.html", summary, samples)
         return summary
 
     def _summary(self, config: ProfileConfig) -> ProfileSummary:
@@ -89,6 +107,7 @@ class ProfileRecord:
             peaks=peaks,
             cold_start_ms=self.cold_start,
             scenarios=scenarios,
+            cross_check=self.cross_check,
             execution=Execution(device=config.device, operators=providers_of(self.operator_runs)),
             network_cost=cost_on_roofline(self.cost, cpu_peaks, operators),
             modules=by_module(operators),
@@ -103,8 +122,17 @@ class ProfileRecord:
             if PACED in scenarios
             else (),
             meters=MetersFound(found=tuple(meter.name for meter in meters), missing=tuple(self.machine.missing_meters)),
-            gates=judge(config, scenarios, estimates),
+            gates=judge(config, scenarios, estimates, self.cross_check),
         )
+
+
+@contextmanager
+def profile_folder(config: ProfileConfig, inputs: Iterable[Path]) -> Iterator[ResultFolder]:
+    """The folder of a profile that reads these files."""
+    with result_folder(config.out, "profile", RESULT_FILES, inputs) as folder:
+        sampled_ticks = len(config.scenarios) * config.ticks + config.paced_ticks
+        warn_if_short(config.out, profile_bytes(sampled_ticks, config.trace_ticks))
+        yield folder
 
 
 def describe_inputs(inputs: Mapping[str, TensorSpec | np.ndarray]) -> str:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from fsd.data.frames import RATE_HZ
 from fsd.html.page import Banner, Page, write_page
 from fsd.html.parts import bullets, caption, columns, part, prose, quantity_tile, section, stat_tile, table, toned
+from fsd.outputs.cross_check_summary import describe_cross_check, describe_second
 from fsd.outputs.profile_scenario import ScenarioSummary
 from fsd.outputs.profile_summary import ProfileSummary
 from fsd.profile import charts
@@ -26,6 +27,7 @@ from fsd.profile.descriptions import (
     scenario_notes,
 )
 from fsd.profile.scenarios.samples import TickSamples
+from fsd.replay.cross_check_section import divergence_table
 
 MODEL_ONLY = "model-only"
 MAX_ROWS = 14
@@ -57,6 +59,7 @@ def write_report(path: Path, summary: ProfileSummary, samples: Mapping[str, Tick
                 for name, each in planned.items()
                 if name != MODEL_ONLY
             ),
+            _cross_check(summary),
             _network(summary),
             _power(summary),
         ],
@@ -136,6 +139,14 @@ def _scenario(name: str, scenario: ScenarioSummary, samples: TickSamples, limit_
         head = ["camera", "p50", "p99", "max"]
         parts.append(part("Age of information, ms, from capture to plan", table(head, rows)))
     return section(name, columns(*parts), caption(f"{'; '.join(scenario_notes(scenario))}."))
+
+
+def _cross_check(summary: ProfileSummary) -> Markup:
+    check = summary.cross_check
+    if check is None:
+        return Markup()
+    intro = f"{describe_second(check.second)}: {describe_cross_check(check)}. Its time is in the stage post."
+    return section("Second network", divergence_table(check), intro=intro)
 
 
 def _network(summary: ProfileSummary) -> Markup:

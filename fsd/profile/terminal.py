@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fsd.outputs.compare_summary import ProfileComparison
+from fsd.outputs.cross_check_summary import describe_cross_check, describe_second
 from fsd.outputs.profile_summary import ProfileSummary
 from fsd.profile.descriptions import (
     DEVICE_HEAD,
@@ -26,6 +27,10 @@ def print_profile(summary: ProfileSummary, out: Path) -> None:
     _print_head(summary)
     _print_latency(summary)
     _print_stages(summary)
+    if summary.cross_check is not None:
+        print(
+            f"\ncross-check: {describe_second(summary.cross_check.second)}: {describe_cross_check(summary.cross_check)}"
+        )
     print(f"\nnetwork: {describe_network(summary.network_cost)}")
     _print_table(["module", "ms", "share", "MMAC"], module_rows(summary, MAX_MODULES))
     print("\npower")

@@ -38,7 +38,7 @@ def trace_run(clip: Clip, config: ProfileConfig) -> TracedRun:
         planner = open_planner(
             clip.rig, config.model, config.adapter, config.threads, config.device, operators.open_session
         )
-        with TimedPipeline(clip, planner) as pipeline:
+        with TimedPipeline(clip, planner, mask_cameras=config.mask_cameras) as pipeline:
             run = constant_stream(
                 pipeline, config.trace_ticks, config.decode_workers, WARM_UP, timing=config, log_decode=True
             )

@@ -1,44 +1,58 @@
 """Replay many recordings, each in its own process, so that a failure or a crashed decoder does not affect the others.
 
 Complete results of the same recording, settings, model and version are kept, so a stopped batch continues where it
-was. Shards divide a list between machines.
+was. Shards divide a list between machines. Ctrl-C interrupts the recordings in progress and begins no other.
 """
 
 import json
-import multiprocessing
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Literal
 
-from fsd.data.errors import FsdError, UsageError
-from fsd.data.files import write_text
+from fsd.data.errors import INTERRUPTED_EXIT_CODE, FsdError, UsageError
+from fsd.data.files import write_text, writing_to
+from fsd.data.result_folder import result_folder
+from fsd.data.result_record import SUMMARY_FILE
+from fsd.data.worker_process import start_worker
 from fsd.outputs.replay_summary import ReplaySummary
-from fsd.outputs.run_folder import make_result_folder
-from fsd.outputs.summary_file import SUMMARY_FILE, load_summary
+from fsd.outputs.summary_file import load_summary
 from fsd.replay.config import ReplayConfig, Shard
 from fsd.replay.fingerprint import fingerprint
 from fsd.replay.replay import replay
 from fsd.version import __version__
 
-ERROR_FILE = "error.txt"
+ERROR_FILE = ".fsd-error.txt"
+END_S = 30.0
+"""An interrupted recording that has not ended after this time is killed; its tables are readable all the same."""
+
+OutcomeStatus = Literal["not started", "running", "complete", "kept", "failed", "crashed", "interrupted"]
+
+_OTHERS = {"recording": "another recording", "settings": "other settings", "model": "another model"}
+"""Part of a fingerprint -> what an earlier run with another one has."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one recording ended: `complete`, `kept` (was complete before), `failed` or `crashed`, with its `error`.
+    """How one recording stands or ended; `kept` was complete before, and `failed` and `crashed` have an `error`.
 
-    `reason` states why results that were there were kept or replaced; it is empty where there were none.
+    `reason` states why results that were there were kept or replaced; it is empty where there were none. `alarm_ticks`
+    are the ticks at which a second network differed by more than is allowed.
     """
 
     clip: str
     out: str
-    status: str
+    status: OutcomeStatus
     error: str | None = None
     ticks: int = 0
     plan_hash: str | None = None
     reason: str = ""
+    alarm_ticks: int = 0
 
     @property
     def is_good(self) -> bool:
@@ -54,7 +68,7 @@ def replay_many(
     force: bool = False,
     progress: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Replay recordings into a folder each, below `template.out`, and write `batch.json` there.
+    """Replay recordings into a folder each, below `template.out`, and keep `batch.json` there up to date.
 
     Args:
         clips: recordings; template: settings of all of them; workers: recordings at a time.
@@ -64,24 +78,125 @@ def replay_many(
 
     Raises:
         UsageError: two recordings have the same name, and so the same result folder.
+        KeyboardInterrupt: the batch was interrupted; `batch.json` states how far every recording got.
     """
     shard = shard or Shard()
     configs = [
         replace(template, clip=clip, out=template.out / name) for clip, name in zip(clips, _names(clips), strict=True)
     ]
     mine = configs[shard.index :: shard.count]
-    make_result_folder(template.out)
-    outcomes: dict[str, Outcome] = {}
-    with ThreadPoolExecutor(workers) as pool:
-        pending = [pool.submit(_replay_in_process, config, force) for config in mine]
-        for future in as_completed(pending):
-            outcome = future.result()
-            outcomes[outcome.clip] = outcome
-            progress(outcome)
-    ordered = [outcomes[str(config.clip)] for config in mine]
+    part = "" if shard.count == 1 else f"shard-{shard.index}-of-{shard.count}"
     name = "batch.json" if shard.count == 1 else f"batch-{shard.index}-of-{shard.count}.json"
-    write_text(template.out / name, json.dumps([asdict(outcome) for outcome in ordered], indent=1) + "\n")
-    return ordered
+    with result_folder(template.out, "replay of several recordings", (name,), part=part) as folder:
+        folder.begin()
+        batch = _Batch(template.out / name, mine, force, progress)
+        batch.run(workers)
+    return batch.outcomes
+
+
+@dataclass(frozen=True)
+class _Replay:
+    """A recording in progress; `before` is the summary of an earlier run in its folder, and `reason` its fate."""
+
+    config: ReplayConfig
+    process: BaseProcess
+    before: ReplaySummary | None
+    reason: str
+
+    def outcome(self, is_interrupted: bool) -> Outcome:
+        """How it ended; `is_interrupted` if the batch interrupted it, or killed it in the end."""
+        config, code, summary = self.config, self.process.exitcode, _read_summary(self.config)
+        if code == 0 and summary:
+            return _outcome(config, summary, "complete", self.reason)
+        ended = Outcome(
+            str(config.clip), str(config.out), "crashed", f"the process ended with {code}", 0, None, self.reason
+        )
+        if summary and self.before and summary.started_unix_s == self.before.started_unix_s:
+            summary = None  # this run ended before it wrote one
+        if (error_file := config.out / ERROR_FILE).exists():
+            return replace(ended, status="failed", error=error_file.read_text(encoding="utf-8").strip())
+        if is_interrupted or code == INTERRUPTED_EXIT_CODE:
+            ended = replace(ended, status="interrupted", error=None)
+            return _outcome(config, summary, "interrupted", self.reason) if summary else ended
+        if summary and summary.status == "failed":
+            return _outcome(config, summary, "failed", self.reason)
+        return ended
+
+
+class _Batch:
+    """Runs the recordings, and keeps `path` up to date with the outcome of each."""
+
+    def __init__(
+        self, path: Path, configs: Sequence[ReplayConfig], force: bool, progress: Callable[[Outcome], None]
+    ) -> None:
+        self._path, self._force, self._progress = path, force, progress
+        self._waiting = deque(configs)
+        self._running: list[_Replay] = []
+        self._outcomes = {config.out: Outcome(str(config.clip), str(config.out), "not started") for config in configs}
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """Of every recording, in their order."""
+        return list(self._outcomes.values())
+
+    def run(self, workers: int) -> None:
+        """Replay `workers` recordings at a time until all have ended."""
+        self._write()
+        try:
+            while self._waiting or self._running:
+                while self._waiting and len(self._running) < workers:
+                    self._begin(self._waiting.popleft())
+                if self._running:
+                    connection.wait([each.process.sentinel for each in self._running])
+                for each in [each for each in self._running if not each.process.is_alive()]:
+                    self._end(each)
+        except BaseException:
+            self._interrupt()
+            raise
+
+    def _begin(self, config: ReplayConfig) -> None:
+        """Keep the results of a recording, or start the process that makes them."""
+        before = _read_summary(config)
+        if before is None:
+            unread = (config.out / SUMMARY_FILE).exists()
+            reason = "this version cannot read the earlier summary" if unread else ""
+        else:
+            reason = "--force" if self._force else _difference(config, before)
+            if not reason:
+                why = "same recording, settings, model and version"
+                self._set(config, _outcome(config, before, "kept", why))
+                return
+        (config.out / ERROR_FILE).unlink(missing_ok=True)
+        process = start_worker(_replay_or_exit, config)
+        self._running.append(_Replay(config, process, before, reason))
+        self._set(config, Outcome(str(config.clip), str(config.out), "running", reason=reason))
+
+    def _end(self, ended: _Replay, is_interrupted: bool = False) -> None:
+        self._running.remove(ended)
+        ended.process.join()
+        self._set(ended.config, ended.outcome(is_interrupted))
+
+    def _interrupt(self) -> None:
+        """End the recordings in progress."""
+        interrupted = list(self._running)
+        for each in interrupted:
+            each.process.terminate()
+        end_s = time.monotonic() + END_S
+        for each in interrupted:
+            each.process.join(max(0.0, end_s - time.monotonic()))
+            each.process.kill()
+        for each in interrupted:
+            self._end(each, is_interrupted=True)
+
+    def _set(self, config: ReplayConfig, outcome: Outcome) -> None:
+        self._outcomes[config.out] = outcome
+        self._write()
+        if outcome.status != "running":
+            self._progress(outcome)
+
+    def _write(self) -> None:
+        with writing_to(self._path.parent):
+            write_text(self._path, json.dumps([asdict(outcome) for outcome in self.outcomes], indent=1) + "\n")
 
 
 def _names(clips: Sequence[Path]) -> list[str]:
@@ -105,17 +220,6 @@ def _name(path: Path, parts: int) -> str:
     return "-".join([*path.parts[len(path.parts) - parts : -1], last]).replace("/", "")
 
 
-def _replay_in_process(config: ReplayConfig, force: bool) -> Outcome:
-    before = _read_summary(config)
-    if before is None:
-        unread = (config.out / SUMMARY_FILE).exists()
-        return replace(_replay_anew(config), reason="this version cannot read the earlier summary" if unread else "")
-    reason = "--force" if force else _difference(config, before)
-    if not reason:
-        return _outcome(config, before, "kept", "same recording, settings, model and version")
-    return replace(_replay_anew(config), reason=reason)
-
-
 def _difference(config: ReplayConfig, before: ReplaySummary) -> str:
     """Why earlier results cannot stand for this replay; empty if they can."""
     if before.status != "complete":
@@ -127,22 +231,7 @@ def _difference(config: ReplayConfig, before: ReplaySummary) -> str:
     except (OSError, FsdError) as error:  # the replay itself will say more
         return f"the earlier run cannot be compared: {error}"
     differing = [name for name in now.__struct_fields__ if getattr(now, name) != getattr(before.made_from, name, None)]
-    return f"the earlier run has a different {' and '.join(differing)}" if differing else ""
-
-
-def _replay_anew(config: ReplayConfig) -> Outcome:
-    (config.out / ERROR_FILE).unlink(missing_ok=True)
-    process = multiprocessing.get_context("spawn").Process(target=_replay_or_exit, args=(config,))
-    process.start()
-    process.join()
-    summary = _read_summary(config)
-    if process.exitcode == 0 and summary:
-        return _outcome(config, summary, "complete")
-    if (error_file := config.out / ERROR_FILE).exists():
-        return Outcome(str(config.clip), str(config.out), "failed", error_file.read_text(encoding="utf-8").strip())
-    if summary and summary.status in ("failed", "interrupted"):
-        return _outcome(config, summary, "failed")
-    return Outcome(str(config.clip), str(config.out), "crashed", f"the process ended with {process.exitcode}")
+    return f"the earlier run has {' and '.join(_OTHERS[name] for name in differing)}" if differing else ""
 
 
 def _replay_or_exit(config: ReplayConfig) -> None:
@@ -162,5 +251,8 @@ def _read_summary(config: ReplayConfig) -> ReplaySummary | None:
         return None
 
 
-def _outcome(config: ReplayConfig, summary: ReplaySummary, status: str, reason: str = "") -> Outcome:
-    return Outcome(str(config.clip), str(config.out), status, summary.error, summary.ticks, summary.plan_hash, reason)
+def _outcome(config: ReplayConfig, summary: ReplaySummary, status: OutcomeStatus, reason: str = "") -> Outcome:
+    alarm_ticks = summary.cross_check.alarm_ticks if summary.cross_check else 0
+    return Outcome(
+        str(config.clip), str(config.out), status, summary.error, summary.ticks, summary.plan_hash, reason, alarm_ticks
+    )

@@ -1,13 +1,20 @@
 """Settings of `fsd replay` and `fsd demo`: what is read, what plans, and what is written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fsd.data.ego import COMMANDS
 from fsd.data.options import Options, option, results_folder
 from fsd.data.recording_options import RecordingOptions
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.overlay.layout import OverlayConfig
 from fsd.runtime.options import ModelOptions
+from fsd.viewers.foxglove_layout import LAYOUT_FILE
+
+TABLES = ("plan.parquet", "ticks.parquet", "plan.arrows", "ticks.arrows")
+RESULT_FILES = (*TABLES, SUMMARY_FILE, "overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd")
+"""What a replay may write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +26,7 @@ class OutputOptions(Options):
 
     heading = "output"
 
-    out: Path = results_folder("out")
+    out: Path = results_folder("out/replay")
     overlay: bool = option(True, "do not write the overlay video, overlay.mp4")
     report: bool = option(True, "do not write the report, report.html")
     mcap: bool = option(True, "do not write the Foxglove recording, drive.mcap")
@@ -37,6 +44,18 @@ class OutputOptions(Options):
         default_text="the latency measured in this run",
     )
 
+    @property
+    def result_files(self) -> tuple[str, ...]:
+        """What this replay writes, of `RESULT_FILES`."""
+        wanted = {
+            "overlay.mp4": self.overlay,
+            "report.html": self.report,
+            "drive.mcap": self.mcap,
+            LAYOUT_FILE: self.mcap,
+            "drive.rrd": self.rerun,
+        }
+        return tuple(name for name in RESULT_FILES if wanted.get(name, True))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayConfig(OutputOptions, ModelOptions, RecordingOptions):
@@ -51,6 +70,10 @@ class ReplayConfig(OutputOptions, ModelOptions, RecordingOptions):
         default_text=f"the recorded commands, or {COMMANDS[0]}",
     )
     overlay_config: OverlayConfig = field(default_factory=OverlayConfig)
+
+    def inputs(self, videos: Sequence[Path]) -> tuple[Path, ...]:
+        """The files that this replay reads; `videos` are those of the recording."""
+        return (self.clip, *videos, *self.model_files)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """What a replay was made from, as digests: two replays with the same fingerprint and version have the same results."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-import msgspec
-
 from fsd.data.formats.fragment import split_fragment
 from fsd.data.open_clip import open_clip
 from fsd.data.recording_files import files_named
+from fsd.data.result_record import HIDDEN, results_in
 from fsd.outputs.replay_summary import Fingerprint
 from fsd.replay.config import ReplayConfig
 from fsd.runtime.engine import packaged_model
@@ -29,10 +29,14 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
     settings = {
         name: value for name, value in asdict(config).items() if name not in ("clip", "out", "model", "adapter")
     }
-    models = [path for path in (config.model or packaged_model(), config.adapter) if path is not None]
+    second = config.cross_check
+    if second is not None:
+        settings["cross_check"] = str(second)
+    named = (config.model or packaged_model(), config.adapter, None if second is None else second.model)
+    models = [path for path in named if path is not None]
     return Fingerprint(
-        recording=_digest([msgspec.json.encode(recording)]),
-        settings=_digest([msgspec.json.encode(settings, enc_hook=str)]),
+        recording=_digest([json.dumps(recording).encode()]),
+        settings=_digest([json.dumps(settings, default=str).encode()]),
         model=_digest(path.read_bytes() for path in models if path.is_file()),
     )
 
@@ -50,8 +54,16 @@ def _recording_files(config: ReplayConfig) -> list[Path]:
     folder = clip if clip.is_dir() else clip.parent
     values = config.cameras.values() if config.cameras else ()
     named = [path for value in values for path in files_named(folder, value)]
-    out = config.out.resolve()  # may lie in the folder of the recording
-    return sorted({path for path in (*beside, *named) if path.is_file() and out not in path.resolve().parents})
+    out = config.out.resolve()  # may lie in the folder of the recording, or be that folder
+    is_apart = out not in (folder.resolve(), *folder.resolve().parents)
+    results = {out / name for name in results_in(out)}
+
+    def is_recorded(path: Path) -> bool:
+        place = path.resolve()
+        is_result = path.name.startswith(HIDDEN) or place in results or (is_apart and out in place.parents)
+        return not is_result
+
+    return sorted({path for path in (*beside, *named) if path.is_file() and is_recorded(path)})
 
 
 def _digest(parts: Iterable[bytes]) -> str:

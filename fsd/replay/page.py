@@ -3,14 +3,17 @@
 Puts the sections together; `replay_sections.py`, `run_sections.py` and `score_table.py` make them.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from fsd.data.clip import Clip
 from fsd.html.page import Page, write_page
+from fsd.outputs.replay_summary import ReplaySummary
 from fsd.outputs.run_folder import load_run
 from fsd.overlay.layout import OverlayConfig
 from fsd.replay import replay_sections as sections
 from fsd.replay import run_sections
+from fsd.replay.cross_check_section import cross_check
 from fsd.replay.drive_section import drive_section, drive_video, recorded_facts
 from fsd.replay.run_metrics import measure_run
 from fsd.replay.score_table import score_section
@@ -20,18 +23,23 @@ OVERLAY_FILE = "overlay.mp4"
 
 
 def write_report(
-    path: Path, folder: Path, clip: Clip, worst_ticks: WorstTicks, overlay: OverlayConfig | None = None
+    path: Path,
+    folder: Path,
+    summary: ReplaySummary,
+    clip: Clip,
+    worst_ticks: WorstTicks,
+    overlay: OverlayConfig | None = None,
 ) -> None:
     """Write the report of the replay in `folder`, complete or not; nothing if it has no tick.
 
     Args:
-        path: HTML file to write; folder: with the tables and the summary; clip: the recording.
+        path: HTML file to write; folder: with the tables; summary: of the run; clip: the recording.
         worst_ticks: collected during the run; overlay: of the video in `folder`, None without one.
     """
-    run = load_run(folder)
+    run = replace(load_run(folder), summary=summary)
     if len(run.tick) == 0:
         return
-    summary, metrics, worst = run.summary, measure_run(run, clip.ego), worst_ticks.finished()
+    metrics, worst = measure_run(run, clip.ego), worst_ticks.finished()
     video = drive_video(OVERLAY_FILE, run.tick, overlay) if overlay and (folder / OVERLAY_FILE).exists() else None
     drive = drive_section(clip, run.timestamp_ns, metrics.run, video)
     page = Page(
@@ -48,6 +56,7 @@ def write_report(
             score_section(summary.scores, summary.latency_charged_scores, summary.driving_modes),
             run_sections.compressor(summary.compression, metrics, worst_ticks.thumbnails),
             run_sections.timing(summary, metrics),
+            cross_check(summary.cross_check, run, metrics),
             run_sections.faults(summary, metrics),
             run_sections.what_was_run(summary, clip.rig),
         ],

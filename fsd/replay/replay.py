@@ -17,16 +17,15 @@ from fsd.data.ego import COMMANDS
 from fsd.data.errors import UsageError
 from fsd.data.frames import FrameSet
 from fsd.data.open_clip import open_clip
+from fsd.data.result_folder import ResultFolder, result_folder
 from fsd.extras import install_line
 from fsd.meters.energy_count import energy_count
+from fsd.outputs.disk_space import replay_bytes, video_bytes, warn_if_short
 from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
-from fsd.outputs.run_folder import make_result_folder
-from fsd.outputs.run_info import Status
 from fsd.outputs.run_status import run_reported
-from fsd.outputs.summary_file import write_summary
 from fsd.outputs.tables import ResultTables
-from fsd.overlay.video_writer import Overlay, check_limit
-from fsd.replay.config import ReplayConfig
+from fsd.overlay.video_writer import Overlay, check_limit, expected_images
+from fsd.replay.config import RESULT_FILES, ReplayConfig
 from fsd.replay.fingerprint import fingerprint
 from fsd.replay.page import write_report
 from fsd.replay.run_record import RunRecord
@@ -56,25 +55,37 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     if config.overlay and config.overlay_config.max_mb is not None:
         with config.frame_source(clip) as source:
             check_limit(config.overlay_config, source.expected_ticks)
-    planner = open_planner(clip.rig, config.model, config.adapter, config.threads, config.device)
-    make_result_folder(config.out, ("overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd"), clip.files)
+    planner = open_planner(
+        clip.rig,
+        config.model,
+        config.adapter,
+        config.threads,
+        config.device,
+        cross_check=config.cross_check,
+        tolerance=config.cross_check_tolerance,
+    )
     record = RunRecord(clip, planner.metadata, config.latency_ms)
-    record.made_from = fingerprint(config)
     worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
 
-    def report(status: Status, error: BaseException | None) -> ReplaySummary:
-        summary = record.summary(status, error)
-        write_summary(config.out, summary)
-        if worst_ticks is not None and status != "running":
+    def write_page(summary: ReplaySummary) -> None:
+        if worst_ticks is not None:
             shown = config.overlay_config if config.overlay else None
-            write_report(config.out / "report.html", config.out, clip, worst_ticks, shown)
-        return summary
+            write_report(config.out / "report.html", config.out, summary, clip, worst_ticks, shown)
 
-    return run_reported(lambda: _run(config, clip, planner, record, worst_ticks, show_progress), report)
+    with result_folder(config.out, "replay", RESULT_FILES, config.inputs(clip.files)) as folder:
+        folder.set_aside(config.result_files)
+        record.made_from = fingerprint(config)
+        return run_reported(
+            folder,
+            lambda: _run(config, folder, clip, planner, record, worst_ticks, show_progress),
+            record.summary,
+            write_page,
+        )
 
 
 def _run(
     config: ReplayConfig,
+    folder: ResultFolder,
     clip: Clip,
     planner: Planner,
     record: RunRecord,
@@ -93,9 +104,14 @@ def _run(
         viewers = _open_viewers(config, clip, planner, record, stack)
         for image in images:
             image.expect(source.expected_ticks)
+        if source.expected_ticks is not None:
+            warn_if_short(config.out, _needed_bytes(config, clip, source.expected_ticks))
         progress = stack.enter_context(
             tqdm(total=source.expected_ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr)
         )
+        # First at the end: the last rows matter more than the rest of the video on a full disk.
+        stack.callback(tables.flush)
+        stack.callback(folder.free_rows)
         write_ms, is_warm, waiting_since_ns = 0.0, False, time.perf_counter_ns()
         for frame_set in source:
             if not is_warm:
@@ -119,6 +135,15 @@ def _run(
             progress.update()
             waiting_since_ns = time.perf_counter_ns()
             write_ms = (waiting_since_ns - write_start_ns) / 1e6
+
+
+def _needed_bytes(config: ReplayConfig, clip: Clip, ticks: int) -> float:
+    """Space that the results of a replay of so many ticks need."""
+    height_px = config.overlay_config.height_px
+    images = expected_images(config.overlay_config, ticks) if config.overlay else 0
+    viewers = config.mcap + config.rerun
+    video = video_bytes(clip, ticks) if viewers else 0.0
+    return replay_bytes(ticks, images * height_px * height_px * 16 / 9, video, viewers, config.report)
 
 
 def _warm_up(planner: Planner, frame_set: FrameSet, show_progress: bool) -> float:

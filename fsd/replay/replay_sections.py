@@ -15,6 +15,7 @@ from fsd.outputs.replay_summary import LatencyChargedScores, PlanScores, ReplayS
 from fsd.replay.path_picture import draw_drive, draw_plans
 from fsd.replay.run_metrics import RunMetrics
 from fsd.replay.worst_ticks import WorstTick
+from fsd.runtime.health import describe_replaced
 
 
 def facts(summary: ReplaySummary, recorded: Sequence[str] = ()) -> list[str]:
@@ -42,6 +43,15 @@ def banners(summary: ReplaySummary) -> list[Banner]:
     if summary.status != "complete":
         text = f"The page shows what was computed until then. {summary.error or ''}"
         found.append(Banner(f"Run {summary.status}.", text))
+    if (check := summary.cross_check) is not None and check.first_alarm is not None:
+        first = check.first_alarm
+        text = (
+            f"The second network differs by more than is allowed at {check.alarm_ticks} of {check.ticks} ticks, first "
+            f"at tick {first.tick} in {first.output}."
+        )
+        found.append(Banner("Alarm.", text))
+    if summary.replaced_outputs:
+        found.append(Banner("Plans replaced.", f"The network gave {describe_replaced(summary.replaced_outputs)}."))
     if not summary.plan_is_finite:
         found.append(Banner("Not finite.", "Some plans hold numbers that are not finite."))
     return found

@@ -18,6 +18,7 @@ from fsd.meters.machine import describe_machine
 from fsd.meters.quantity import unavailable
 from fsd.networks.contract import WAYPOINTS
 from fsd.outputs.budget_metrics import budget_metrics
+from fsd.outputs.cross_check_summary import CrossCheckRecord
 from fsd.outputs.replay_summary import (
     ChargedLatency,
     DrivingModes,
@@ -47,7 +48,8 @@ from fsd.scoring.plan_errors import score_groups, score_run
 
 
 class RunRecord:
-    """Memory use is constant except for 28 bytes per tick (7 MB in two hours), and 264 more with a driven path.
+    """Memory use is constant except for 28 bytes per tick (7 MB in two hours), and 264 more with a driven path, 48 with
+    a second network.
 
     Args:
         latency_ms: latency of every plan in the latency-charged scores; None takes the measured ones.
@@ -70,11 +72,13 @@ class RunRecord:
         self._trajectories = array("f")
         self._controls = array("f")
         self._health: Counter[str] = Counter()
+        self._replaced: Counter[str] = Counter()
         self._odometry: Counter[str] = Counter()
         self._keyframes = np.zeros(len(CAMERAS), np.int64)
         self._is_finite = True
         self._last: StepResult | None = None
         self._sync: SyncReport | None = None
+        self._cross_check = None if metadata.cross_check is None else CrossCheckRecord(metadata.cross_check)
         self.made_from: Fingerprint | None = None
         self.overlay_file: OverlayFile | None = None
         self.viewer_file: ViewerFile | None = None
@@ -93,9 +97,13 @@ class RunRecord:
             self._controls.extend((result.plan.curvature_per_m, result.plan.acceleration_mps2))
         self._health.update(result.plan.health.split(";"))
         self._odometry[result.odometry] += 1
+        if result.replaced:
+            self._replaced[result.replaced] += 1
         if result.compressed is not None:
             self._keyframes += result.compressed.is_keyframe
         self._is_finite &= bool(np.isfinite(result.plan.trajectory).all())
+        if self._cross_check is not None and result.divergence is not None:
+            self._cross_check.add(result.plan.tick, result.divergence, result.plan_ms)
         self._last = result
 
     def finish(self, sync: SyncReport) -> None:
@@ -129,11 +137,13 @@ class RunRecord:
             compression=self._compression(),
             joules_per_tick=self.energy.per_tick(ticks) if self.energy else unavailable("J", "the run has no tick"),
             health=dict(self._health),
+            replaced_outputs=dict(self._replaced),
             odometry_ticks=dict(self._odometry),
             cameras=sync_summary(self._sync),
             scores=scores,
             latency_charged_scores=latency_charged_scores,
             driving_modes=self._driving_modes(),
+            cross_check=None if self._cross_check is None else self._cross_check.summary(),
             overlay_file=self.overlay_file,
             viewer_file=self.viewer_file,
             rerun_file=self.rerun_file,

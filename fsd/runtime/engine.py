@@ -1,10 +1,10 @@
 """Run the network: an ONNX Runtime session with its memory, without PyTorch.
 
 Buffers for inputs, outputs and memory are allocated and bound once; a tick copies its inputs and runs. Outputs are
-always finite. The engine does not know where ticks come from or what a plan is used for.
+always finite, and plans that a vehicle could follow. The engine does not know where ticks come from or what a plan is
+used for.
 """
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,14 +21,12 @@ from fsd.networks.model_digest import check_digest
 from fsd.networks.model_metadata import check_tensors, from_properties
 from fsd.networks.onnx_session import open_session, session_signature
 from fsd.networks.packaged import packaged_file
+from fsd.runtime.plan_limits import HeldPlan, impossible_output, is_finite
 
 SessionFactory = Callable[[Path, int, str], onnxruntime.InferenceSession]
 """Opens a model file for a number of threads and a device, as `onnx_session.open_session` does."""
 
 PACKAGED_MODEL = "b100_int8.onnx"
-
-HOLD_TICKS = 18
-"""Half a second: how long the last finite plan replaces one that is not; after that, a plan to stop does."""
 
 STOP_DECELERATION_MPS2 = 3.0
 
@@ -42,8 +40,10 @@ class Engine:
     Attributes:
         metadata: from the model file.
         budget: of the compressor that the model was built for.
-        plan_source: where the last plan came from: `network`, `held` (the last finite one) or `stop`.
-        non_finite_ticks: ticks since the last reset whose inputs or outputs were not finite.
+        plan_source: where the last plan came from: `network`, `held` (the last usable one) or `stop`.
+        replaced: what the last plan was replaced for: `inputs` or the name of an output that was not finite or that no
+            vehicle could follow; empty where it was not.
+        replaced_ticks: ticks since the last reset at which the plan was replaced.
         bind_ms: how long the last tick's inputs took to copy in.
     """
 
@@ -78,7 +78,8 @@ class Engine:
 
         self._buffers = InputBuffers(self.budget)
         self._output, self._outputs = _output_views()
-        self._last_finite, self._last_finite_outputs = _output_views()
+        self._last_usable, self._last_usable_outputs = _output_views()
+        self._held = HeldPlan()
         self._binding = self._bind()
         self.bind_ms = 0.0
         self.reset()
@@ -88,11 +89,16 @@ class Engine:
         """The network's inputs by name: the last tick's, and the memory with its commits."""
         return self._buffers.arrays
 
+    @property
+    def outputs(self) -> Mapping[str, np.ndarray]:
+        """The last tick's outputs by name; valid until the next step."""
+        return self._outputs
+
     def step(self, tick: CompressedTick, ego: EgoSample | None = None, command: str = "none") -> dict[str, np.ndarray]:
         """Run one tick, and write the memory slots that it commits.
 
         Returns the contract's outputs by name: views of the engine's own buffers, valid until the next call. They are
-        always finite; `plan_source` says whether the network's output was replaced.
+        always finite and possible; `plan_source` says whether the network's output was replaced.
 
         Raises:
             ModelError: the tick was compressed to another budget than the model's, or the command is unknown.
@@ -101,13 +107,13 @@ class Engine:
         self._buffers.load(TickInput(tick, ego, command))
         self.bind_ms = (time.perf_counter_ns() - start_ns) / 1e6
         # Check the inputs too: INT8 rounding can turn a NaN into a plausible plan.
-        usable = _is_finite(tick.memory_pose, tick.retina_meta, tick.patch_meta)
-        if usable:
+        self.replaced = "" if is_finite(tick.memory_pose, tick.retina_meta, tick.patch_meta) else "inputs"
+        if not self.replaced:
             self._session.run_with_iobinding(self._binding)
-        if usable and _is_finite(self._output):
-            self.plan_source = "network"
-            self._ticks_since_finite = 0
-            np.copyto(self._last_finite, self._output)
+            self.replaced = self._unusable_output()
+        self.plan_source = self._held.source(not self.replaced)
+        if not self.replaced:
+            np.copyto(self._last_usable, self._output)
             self._buffers.commit(tick.commit_slots, self._outputs["new_k"], self._outputs["new_v"])
         else:
             self._replace_output()
@@ -117,23 +123,26 @@ class Engine:
         """Clear all state, as at the start of a clip."""
         self._buffers.reset()
         self._output.fill(0)
-        self._last_finite.fill(0)
-        self.plan_source = "network"
-        self.non_finite_ticks = 0
-        self._ticks_since_finite = HOLD_TICKS
+        self._last_usable.fill(0)
+        self._held.reset()
+        self.plan_source, self.replaced = "network", ""
+        self.replaced_ticks = 0
+
+    def _unusable_output(self) -> str:
+        """The first output that is not finite, or that no vehicle could follow, or ""."""
+        if is_finite(self._output):
+            return impossible_output(self._outputs)
+        return next((name for name, value in self._outputs.items() if not np.isfinite(value).all()), "outputs")
 
     def _replace_output(self) -> None:
-        """Write the last finite output for `HOLD_TICKS`, then a plan to stop; the memory stays as it is."""
-        self.non_finite_ticks += 1
-        self._ticks_since_finite += 1
-        if self._ticks_since_finite <= HOLD_TICKS:
-            self.plan_source = "held"
-            np.copyto(self._output, self._last_finite)
+        """Write the last usable output while it is held, then a plan to stop; the memory stays as it is."""
+        self.replaced_ticks += 1
+        if self.plan_source == "held":
+            np.copyto(self._output, self._last_usable)
             return
-        self.plan_source = "stop"
-        # Without a speed, that of the first waypoint of the last finite plan; 0 if there was none.
+        # Without a speed, that of the first waypoint of the last usable plan; 0 if there was none.
         has_speed = bool(self.inputs["ego_valid"][0])
-        speed_mps = float(self.inputs["ego"][0] if has_speed else self._last_finite_outputs["trajectory"][0, 3])
+        speed_mps = float(self.inputs["ego"][0] if has_speed else self._last_usable_outputs["trajectory"][0, 3])
         self._output.fill(0)
         write_stop_plan(self._outputs, max(speed_mps, 0.0))
 
@@ -166,14 +175,6 @@ def write_stop_plan(outputs: dict[str, np.ndarray], speed_mps: float) -> None:
     outputs["acceleration"][:] = -STOP_DECELERATION_MPS2 if speed_mps > 0 else 0.0
     for name in ("trajectory_scale", "curvature_scale", "acceleration_scale"):
         outputs[name][:] = 1.0
-
-
-def _is_finite(*arrays: np.ndarray) -> bool:
-    """Whether all numbers are finite, by their sum: that takes a fifth of the time of testing each.
-
-    These arrays hold a few thousand numbers below about 10,000, so the sum cannot overflow.
-    """
-    return all(math.isfinite(np.add.reduce(array, axis=None)) for array in arrays)
 
 
 def _output_views() -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 
+from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, FrameSet
+from fsd.runtime.plan_limits import HOLD_TICKS
 
 _TEXTS = {
     "missing": "no {}",
-    "black": "black {}",
     "stale": "stale {}",
+    **{fault.value: fault.text for fault in CameraFault},
+    "masked": "masked {}",
     "plan": "plan: {}",
     "ok": "all cameras present and fresh",
     "no_ego": "no ego motion",
@@ -18,14 +21,16 @@ _ODOMETRY = {"ego": "recorded", "image": "estimated from the images", "none": "u
 
 def health_flags(frame_set: FrameSet, ego: EgoSample | None, plan_source: str) -> str:
     """`Plan.health` of a tick; `plan_source` is `network`, `held` or `stop`."""
-    causes: dict[str, list[str]] = {"missing": [], "stale": [], "black": []}
-    for name, frame, is_valid in zip(CAMERAS, frame_set.frames, frame_set.is_valid, strict=True):
-        if frame is None:
-            causes["missing"].append(name)
-        elif frame.is_black:
-            causes["black"].append(name)
-        elif not is_valid:
-            causes["stale"].append(name)
+    causes: dict[str, list[str]] = {"missing": [], "stale": [], **{fault.value: [] for fault in CameraFault}}
+    for camera, (name, frame) in enumerate(zip(CAMERAS, frame_set.frames, strict=True)):
+        if not any(fault.explains_absence for fault in frame_set.faults[camera]):
+            if frame is None:
+                causes["missing"].append(name)
+            elif not frame_set.is_valid[camera] and not frame_set.is_masked[camera]:
+                causes["stale"].append(name)
+        for fault in frame_set.faults[camera]:
+            causes[fault].append(name)
+    causes["masked"] = [name for name, is_masked in zip(CAMERAS, frame_set.is_masked, strict=True) if is_masked]
     flags = [f"{cause}={','.join(names)}" for cause, names in causes.items() if names]
     if ego is None:
         flags.append("no_ego")
@@ -39,6 +44,18 @@ def describe_health(health: str) -> str:
     flags = (flag.partition("=") for flag in health.split(";"))
     return "; ".join(
         _TEXTS.get(cause, cause).format(names.replace("_", " ").replace(",", ", ")) for cause, _, names in flags
+    )
+
+
+def describe_replaced(replaced_ticks: Mapping[str, int]) -> str:
+    """`{"path": 12}` -> `the output path at 12 ticks, …`, and what replaced its plans."""
+    what = ", ".join(
+        f"{'the inputs' if name == 'inputs' else f'the output {name}'} at {n} tick{'s' if n != 1 else ''}"
+        for name, n in replaced_ticks.items()
+    )
+    return (
+        f"{what}, which was not finite or beyond any vehicle; instead the last usable plan was held, for up to "
+        f"{HOLD_TICKS} ticks, and then a plan to stop"
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fsd.compression.compressor import Compressor
+from fsd.compression.tick import CompressedTick
 from fsd.data.clock import tick_time_ns
 from fsd.data.ego import EgoSample
 from fsd.data.frames import FrameSet
@@ -45,6 +46,11 @@ class NetworkPlanner:
         """The network's inputs at the last tick, by name."""
         return self.engine.inputs
 
+    @property
+    def outputs(self) -> Mapping[str, np.ndarray]:
+        """The network's outputs at the last tick, by name; valid until the next step."""
+        return self.engine.outputs
+
     def reset(self) -> None:
         """Clear memory, references and hashes."""
         self._start_run(0)
@@ -72,12 +78,23 @@ class NetworkPlanner:
             self.step(frame_set.held(tick, frame_set.timestamp_ns + offset_ns), ego)
         self.reset()
 
-    def step(self, frame_set: FrameSet, ego: EgoSample | None = None, command: str = "none") -> StepResult:
-        """Plan for one tick. Ticks must come in order, without gaps; a new run of the recording starts anew."""
+    def step(
+        self,
+        frame_set: FrameSet,
+        ego: EgoSample | None = None,
+        command: str = "none",
+        compressed: CompressedTick | None = None,
+    ) -> StepResult:
+        """Plan for one tick. Ticks must come in order, without gaps; a new run of the recording starts anew.
+
+        Args:
+            compressed: what another planner's compressor made of this frame set; None runs the own one.
+        """
         start_ns = time.perf_counter_ns()
         if frame_set.run != self._run:
             self._start_run(frame_set.run)
-        compressed = self.compressor.step(frame_set, ego, self._saliency)
+        if compressed is None:
+            compressed = self.compressor.step(frame_set, ego, self._saliency)
         compressed_ns = time.perf_counter_ns()
         self._last = TickInput(compressed, ego, command)
         outputs = self.engine.step(*self._last)
@@ -108,6 +125,7 @@ class NetworkPlanner:
             bind_ms=self.engine.bind_ms,
             infer_ms=(inferred_ns - compressed_ns) / 1e6,
             post_ms=(done_ns - inferred_ns) / 1e6,
+            replaced=self.engine.replaced,
         )
 
     def rerun_last(self) -> float:

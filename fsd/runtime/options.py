@@ -1,10 +1,13 @@
 """Options of the network and its hardware, shared by replay and profile."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fsd.data.options import OptionError, Options, option
 from fsd.networks.devices import PROVIDERS
+from fsd.runtime.divergence import UNITS
+from fsd.runtime.second_network import SYNTAX, SecondNetwork, tolerance_pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +28,35 @@ class ModelOptions(Options):
         "cpu", "hardware that runs the network; there is no fallback to another one", choices=tuple(PROVIDERS)
     )
     threads: int = option(1, "CPU threads that run the network", at_least=1)
+    cross_check: SecondNetwork | None = option(
+        None,
+        f"second network that runs on the same ticks and is compared with the first: {SYNTAX}; what is not given is as "
+        "in the first. A difference over the tolerance ends in exit code 7",
+        metavar="NETWORK",
+        default_text="none",
+        parse=SecondNetwork.parse,
+    )
+    cross_check_tolerance: Mapping[str, float] = option(
+        default_factory=dict,
+        help=f"largest difference of the two networks without an alarm. Names: {', '.join(UNITS)}",
+        at_least=0,
+        metavar="NAME=LIMIT",
+        default_text="by what the two networks have in common, see docs/cross_check.md",
+        parse=tolerance_pair,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.cross_check_tolerance and self.cross_check is None:
+            raise OptionError("cross_check_tolerance", "needs a second network: give `--cross-check` as well")
+        for name in self.cross_check_tolerance:
+            if name not in UNITS:
+                raise OptionError("cross_check_tolerance", f"has no difference {name!r}; use {', '.join(UNITS)}")
         if self.adapter is not None and self.model is None:
             raise OptionError("adapter", "needs the model that it describes: give `--model` as well")
+
+    @property
+    def model_files(self) -> tuple[Path, ...]:
+        """The files that were named for the networks."""
+        second = None if self.cross_check is None else self.cross_check.model
+        return tuple(path for path in (self.model, self.adapter, second) if path is not None)

@@ -19,8 +19,9 @@ class Plan:
         curvature_per_m, acceleration_mps2: to apply now; curvature is left positive.
         lead_distance_m, lead_probability, light_probabilities (none, green, yellow, red): what the network detects;
             no control depends on them.
-        health: `ok`, or the faults that the plan was made with, `;`-separated: `missing=rear`, `stale=…`, `black=…`,
-            `no_ego`, `plan=held` or `plan=stop` (the network's output was not finite and was replaced).
+        health: `ok`, or the faults that the plan was made with, `;`-separated: `missing=rear`, `stale=…`,
+            `frozen=…`, `masked=…`, `no_ego`, `plan=held` or `plan=stop` (the network's output was not
+            finite, or one that no vehicle could follow, and was replaced).
     """
 
     tick: int

@@ -1,6 +1,7 @@
 """The `Planner` protocol, which replay, profile and drive run at every tick, and the values it exchanges.
 
-Its two implementations are `network_planner.py` (our network) and `fsd/third_party/adapter_planner.py`.
+It is implemented by `network_planner.py` (our network), `fsd/third_party/adapter_planner.py`, and `cross_check.py` (two
+planners of which the second checks the first).
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.networks.contract import TensorSpec
+from fsd.runtime.divergence import CrossCheckSettings, TickDivergence
 from fsd.runtime.plan import Plan
 
 WARM_UP_TICKS = 14
@@ -34,6 +36,7 @@ class PlannerMetadata:
         state: pairs (output, input): the output of a tick is carried into the input of later ones.
         budget: of the compressor; None for a planner without one.
         rate_hz: ticks per second.
+        cross_check: how a second network checks this one; None without one.
     """
 
     name: str
@@ -44,6 +47,7 @@ class PlannerMetadata:
     state: tuple[tuple[str, str], ...] = ()
     budget: Budget | None = None
     rate_hz: Fraction = RATE_HZ
+    cross_check: CrossCheckSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,9 @@ class StepResult:
         odometry: source of the compressor's ego motion: `ego`, `image` (estimated) or `none`.
         input_hash, plan_hash: chains over everything that entered the network, and over all plans. Equal hashes mean
             the same bytes at this tick and at all ticks before it.
+        replaced: the model's output for which the plan was replaced, or `inputs`; empty where it was not.
         compress_ms, infer_ms, post_ms: the stages in order; bind_ms is the part of `infer_ms` that copied inputs.
+        divergence: of a second network on the same tick; None without one.
     """
 
     frame_set: FrameSet
@@ -69,6 +75,8 @@ class StepResult:
     bind_ms: float
     infer_ms: float
     post_ms: float
+    divergence: TickDivergence | None = None
+    replaced: str = ""
 
     @property
     def plan_ms(self) -> float:
@@ -91,11 +99,26 @@ class Planner(Protocol):
     def inputs(self) -> Mapping[str, np.ndarray]:
         """The network's inputs at the last tick, by name; recurrent ones may hold the next tick's values already."""
 
+    @property
+    def outputs(self) -> Mapping[str, np.ndarray]:
+        """The network's outputs at the last tick, by name; valid until the next step."""
+
     def warm_up(self, frame_set: FrameSet) -> None:
         """Compile kernels and allocate buffers for frame sets like this one, then reset."""
 
-    def step(self, frame_set: FrameSet, ego: EgoSample | None = None, command: str = "none") -> StepResult:
-        """Plan for one tick. Ticks must come in order, without gaps."""
+    def step(
+        self,
+        frame_set: FrameSet,
+        ego: EgoSample | None = None,
+        command: str = "none",
+        compressed: CompressedTick | None = None,
+    ) -> StepResult:
+        """Plan for one tick. Ticks must come in order, without gaps.
+
+        Args:
+            compressed: what another planner's compressor made of this frame set, in place of an own one's; a planner
+                without a compressor ignores it.
+        """
 
     def rerun_last(self) -> float:
         """Bind and run the network once more on the last tick, for timing; returns the milliseconds of binding."""

@@ -14,6 +14,7 @@ import numpy as np
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS
+from fsd.data.text_files import read_json
 from fsd.networks.onnx_session import Signature
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -123,10 +124,8 @@ def load_adapter(path: Path) -> Adapter:
         ModelError: names the field, what was expected and what was received.
     """
     try:
-        adapter = msgspec.json.decode(path.read_bytes(), type=Adapter)
-    except OSError as error:
-        raise ModelError(f"Cannot read the adapter {path}: {error.strerror}.") from error
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        adapter = msgspec.convert(read_json(path, ModelError), Adapter)
+    except msgspec.ValidationError as error:
         raise ModelError(f"{path} is not an adapter: {error}. docs/adapter.md describes every field.") from error
     for field, problem in _problems(adapter):
         message = f"{path} cannot be used: `{field}` {problem} docs/adapter.md describes every field."

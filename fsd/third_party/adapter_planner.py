@@ -10,18 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
+from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
+from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS, Frame, FrameSet
 from fsd.data.planes import picture_of
 from fsd.networks.contract import TensorSpec, output_shapes
-from fsd.networks.onnx_session import open_session, session_signature
+from fsd.networks.onnx_session import SESSION_ERRORS, open_session, session_signature
 from fsd.runtime.engine import SessionFactory, write_stop_plan
 from fsd.runtime.hash_chain import HashChain
 from fsd.runtime.health import health_flags
 from fsd.runtime.plan import Plan
+from fsd.runtime.plan_limits import HeldPlan, impossible_output
 from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.third_party.adapter import ImageInput, check_model, load_adapter, outputs_used
-from fsd.third_party.plan_conversion import plan_arrays
+from fsd.third_party.plan_conversion import plan_arrays, source_of
 
 MID_GREY = 128
 UNKNOWN_LOGIT = -20.0
@@ -49,6 +52,9 @@ class AdapterPlanner:
         self._signature = session_signature(self._session.get_inputs())
         outputs = session_signature(self._session.get_outputs())
         check_model(self.adapter, self._signature, outputs, f"{adapter} does not fit {model}")
+        waypoints = self.adapter.outputs.waypoints
+        # Of the other outputs, one number is used each.
+        self._whole = [*([waypoints.name] if waypoints else []), *(pair.output for pair in self.adapter.state)]
         self._wanted = [name for name in outputs if name in outputs_used(self.adapter)]
         self.metadata = PlannerMetadata(
             name=self.adapter.name,
@@ -59,6 +65,7 @@ class AdapterPlanner:
             state=tuple((pair.output, pair.input) for pair in self.adapter.state),
         )
         self._input_chain, self._plan_chain = HashChain(), HashChain()
+        self._held = HeldPlan()
         self.reset()
 
     @property
@@ -66,32 +73,55 @@ class AdapterPlanner:
         """The model's inputs at the last tick, by name; the recurrent ones already hold the next tick's values."""
         return self._inputs
 
+    @property
+    def outputs(self) -> Mapping[str, np.ndarray]:
+        """The outputs that the adapter names, as the model gave them at the last tick."""
+        return self._outputs
+
     def reset(self) -> None:
         """Clear the model's state and the hashes."""
         self._inputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in self._signature.items()}
+        self._outputs: dict[str, np.ndarray] = {}
         self._recording_run = 0
+        self._start_plans()
         self._input_chain.reset()
         self._plan_chain.reset()
+
+    def _start_plans(self) -> None:
+        self._held.reset()
+        self._last_usable: dict[str, np.ndarray] = {}
 
     def warm_up(self, frame_set: FrameSet) -> None:
         """Let ONNX Runtime allocate its buffers, then reset."""
         self.step(frame_set)
         self.reset()
 
-    def step(self, frame_set: FrameSet, ego: EgoSample | None = None, command: str = "none") -> StepResult:
-        """Plan for one tick. Ticks must come in order, without gaps; a new run of the recording starts anew."""
+    def step(
+        self,
+        frame_set: FrameSet,
+        ego: EgoSample | None = None,
+        command: str = "none",
+        compressed: CompressedTick | None = None,
+    ) -> StepResult:
+        """Plan for one tick. Ticks must come in order, without gaps; a new run of the recording starts anew.
+
+        The model receives whole images, so `compressed` is ignored.
+        """
         start_ns = time.perf_counter_ns()
         if frame_set.run != self._recording_run:
             self._recording_run = frame_set.run
             for array in self._inputs.values():
                 array.fill(0)
+            self._start_plans()
         self._load(frame_set, ego, command)
         loaded_ns = time.perf_counter_ns()
         self._input_chain.add(*self._inputs.values())
         hashed_ns = time.perf_counter_ns()
-        raw = self._run()
+        raw = self._outputs = self._run()
         inferred_ns = time.perf_counter_ns()
-        outputs, source = self._contract_outputs(raw, ego)
+        outputs, source, replaced = self._contract_outputs(raw, ego)
+        if not replaced:
+            self._carry_state(raw)
         plan = Plan.from_outputs(frame_set.tick, frame_set.timestamp_ns, outputs, health_flags(frame_set, ego, source))
         self._plan_chain.add_plan(plan)
         done_ns = time.perf_counter_ns()
@@ -106,6 +136,7 @@ class AdapterPlanner:
             bind_ms=0.0,
             infer_ms=(inferred_ns - hashed_ns) / 1e6,
             post_ms=(done_ns - inferred_ns + hashed_ns - loaded_ns) / 1e6,
+            replaced=replaced,
         )
 
     def rerun_last(self) -> float:
@@ -113,7 +144,7 @@ class AdapterPlanner:
 
         Returns 0: `_load` writes the inputs where ONNX Runtime reads them, as part of the stage `compress`.
         """
-        self._run()
+        self._carry_state(self._run())
         return 0.0
 
     def _load(self, frame_set: FrameSet, ego: EgoSample | None, command: str) -> None:
@@ -132,27 +163,48 @@ class AdapterPlanner:
             target[...] = np.array(choice.values.get(command, choice.values["none"])).reshape(target.shape)
 
     def _run(self) -> dict[str, np.ndarray]:
-        """Outputs by name; the recurrent ones become inputs, unless any number is not finite."""
-        raw = dict(zip(self._wanted, self._session.run(self._wanted, self._inputs), strict=True))
-        if all(bool(np.isfinite(value).all()) for value in raw.values()):
-            for pair in self.adapter.state:
-                self._inputs[pair.input][...] = raw[pair.output]
-        return raw
+        """Outputs by name.
 
-    def _contract_outputs(self, raw: dict[str, np.ndarray], ego: EgoSample | None) -> tuple[dict[str, np.ndarray], str]:
-        """Outputs under the contract's names, and the plan's source; a plan to stop if the model's are not finite."""
+        Raises:
+            ModelError: an operator fails, such as one whose inputs do not fit each other.
+        """
+        try:
+            return dict(zip(self._wanted, self._session.run(self._wanted, self._inputs), strict=True))
+        except SESSION_ERRORS as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise ModelError(f"{self.model} cannot be run: {reason} Export or copy it again.") from error
+
+    def _carry_state(self, raw: dict[str, np.ndarray]) -> None:
+        """Make the recurrent outputs inputs."""
+        for pair in self.adapter.state:
+            self._inputs[pair.input][...] = raw[pair.output]
+
+    def _contract_outputs(
+        self, raw: dict[str, np.ndarray], ego: EgoSample | None
+    ) -> tuple[dict[str, np.ndarray], str, str]:
+        """Outputs under the contract's names, the plan's source, and the model's output that cannot be used, or ""."""
         outputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in output_shapes().items()}
         outputs["lead"][1] = UNKNOWN_LOGIT
-        speed_mps = ego.speed_mps if ego is not None and np.isfinite(ego.speed_mps) else 0.0
-        trajectory, curvature, acceleration = plan_arrays(self.adapter, raw, speed_mps)
-        if not (np.isfinite(trajectory).all() and np.isfinite([curvature, acceleration]).all()):
-            write_stop_plan(outputs, max(speed_mps, 0.0))
-            return outputs, "stop"
-        outputs["trajectory"][:] = trajectory
-        outputs["curvature"][:], outputs["acceleration"][:] = curvature, acceleration
         for name in ("trajectory_scale", "curvature_scale", "acceleration_scale"):
             outputs[name][:] = 1.0  # unknown, as in a plan to stop
-        return outputs, "network"
+        speed_mps = ego.speed_mps if ego is not None and np.isfinite(ego.speed_mps) else 0.0
+        replaced = next((name for name in self._whole if not np.isfinite(raw[name]).all()), "")
+        if not replaced:
+            with np.errstate(over="ignore", invalid="ignore"):  # absurd numbers, which are found below
+                trajectory, outputs["curvature"][:], outputs["acceleration"][:] = plan_arrays(
+                    self.adapter, raw, speed_mps
+                )
+            outputs["trajectory"][:] = trajectory
+            if wrong := impossible_output(outputs):
+                replaced = source_of(self.adapter, wrong)
+        source = self._held.source(not replaced)
+        if source == "network":
+            self._last_usable = outputs
+        elif source == "held":
+            outputs = self._last_usable
+        else:
+            write_stop_plan(outputs, max(speed_mps, 0.0))
+        return outputs, source, replaced
 
 
 def image_values(image: ImageInput, frame: Frame | None) -> np.ndarray:

@@ -1,12 +1,17 @@
-"""Open our network or a third-party model as a `Planner`."""
+"""Open our network or a third-party model as a `Planner`, alone or checked by a second one."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from fsd.data.rig import Rig
 from fsd.networks.onnx_session import open_session
+from fsd.runtime.cross_check import CrossCheckedPlanner
+from fsd.runtime.divergence import CrossCheckSettings, PairKind
 from fsd.runtime.engine import Engine, SessionFactory
 from fsd.runtime.network_planner import NetworkPlanner
 from fsd.runtime.planner import Planner
+from fsd.runtime.second_network import LIMITS, SecondNetwork
 from fsd.third_party.adapter_planner import AdapterPlanner
 
 
@@ -17,18 +22,63 @@ def open_planner(
     threads: int = 1,
     device: str = "cpu",
     session_factory: SessionFactory = open_session,
+    cross_check: SecondNetwork | None = None,
+    tolerance: Mapping[str, float] | None = None,
 ) -> Planner:
     """Load a model for clips of one rig; see `Engine` and `AdapterPlanner` for the arguments and errors.
 
     Args:
         model: ONNX file; None is the packaged one.
         adapter: `adapter.json` of a third-party `model`; None for a model with fsd metadata.
+        cross_check: second network, which checks the first; the adapter is that of both.
+        tolerance: name of `divergence.UNITS` -> largest difference without an alarm, in place of the default.
 
     Raises:
         ValueError: an adapter without a model.
     """
+    place = _Place(device, threads)
+    first = _open_one(rig, model, adapter, place, session_factory)
+    if cross_check is None:
+        return first
+    other_place = _Place(cross_check.device or device, cross_check.threads or threads)
+    second = _open_one(rig, cross_check.model or model, adapter, other_place, session_factory)
+    kind = _pair_kind(first, place, second, other_place)
+    settings = CrossCheckSettings(
+        second.metadata.name,
+        second.metadata.precision,
+        other_place.device,
+        other_place.threads,
+        kind,
+        {**LIMITS[kind], **(tolerance or {})},
+    )
+    return CrossCheckedPlanner(first, second, settings)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a network runs."""
+
+    device: str
+    threads: int
+
+
+def _open_one(
+    rig: Rig, model: Path | None, adapter: Path | None, place: _Place, session_factory: SessionFactory
+) -> Planner:
     if adapter is None:
-        return NetworkPlanner(rig, Engine(model, threads, device, session_factory))
+        return NetworkPlanner(rig, Engine(model, place.threads, place.device, session_factory))
     if model is None:
         raise ValueError("adapter needs the model that it describes: give `--model` as well.")
-    return AdapterPlanner(model, adapter, threads, device, session_factory)
+    return AdapterPlanner(model, adapter, place.threads, place.device, session_factory)
+
+
+def _pair_kind(first: Planner, place: _Place, second: Planner, other_place: _Place) -> PairKind:
+    is_same_file = first.model.read_bytes() == second.model.read_bytes()
+    if is_same_file and place.device == other_place.device:
+        # Our networks give the same bits with any number of threads; third-party models may not.
+        is_same = place.threads == other_place.threads or first.metadata.budget is not None
+        return "same" if is_same else "threads"
+    weights = first.metadata.weights_sha256
+    if weights and weights == second.metadata.weights_sha256:
+        return "float" if {first.metadata.precision, second.metadata.precision} == {"fp32"} else "precision"
+    return "network"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fsd.data.physical_limits import MAX_CURVATURE_PER_M
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
 from fsd.third_party.adapter import Adapter, Scalar, Steering, Waypoints
 
@@ -20,7 +21,7 @@ def plan_arrays(adapter: Adapter, raw: Mapping[str, np.ndarray], speed_mps: floa
     """Trajectory (16, 4) x m, y m, yaw rad, v m/s; curvature 1/m; acceleration m/s².
 
     Args:
-        raw: the model's outputs by name; a path that is not finite gives NaN.
+        raw: the model's outputs by name, finite.
         speed_mps: of the car, 0 where unknown.
     """
     outputs = adapter.outputs
@@ -39,18 +40,29 @@ def plan_arrays(adapter: Adapter, raw: Mapping[str, np.ndarray], speed_mps: floa
     elif outputs.speed_mps is not None:
         acceleration = (number(outputs.speed_mps) - speed_mps) / CONTROL_HORIZON_S
     if outputs.waypoints is not None:
-        if not np.isfinite(raw[outputs.waypoints.name]).all():
-            return np.full((WAYPOINTS, 4), np.nan, np.float32), np.nan, np.nan
         trajectory = resample(outputs.waypoints, raw[outputs.waypoints.name], speed_mps)
         row = round(CONTROL_HORIZON_S / WAYPOINT_STEP_S) - 1
         if curvature is None:
             x, y = trajectory[row, :2]
-            curvature = float(2 * y / max(x * x + y * y, 1e-6))
+            # A car that hardly moves has no direction of travel: centimetres would give any curvature.
+            curvature = float(np.clip(2 * y / max(x * x + y * y, 1e-6), -MAX_CURVATURE_PER_M, MAX_CURVATURE_PER_M))
         if acceleration is None:
             acceleration = float(trajectory[row, 3] - speed_mps) / CONTROL_HORIZON_S
         return trajectory, curvature, acceleration
     assert curvature is not None  # `load_adapter` has checked that there is a path, a curvature or a steering angle
     return roll_out(speed_mps, curvature, acceleration or 0.0), curvature, acceleration or 0.0
+
+
+def source_of(adapter: Adapter, quantity: str) -> str:
+    """The model's output that `trajectory`, `curvature` or `acceleration` is made of."""
+    outputs = adapter.outputs
+    paths = (outputs.waypoints, outputs.curvature_per_m, outputs.steering)
+    first = {
+        "trajectory": paths,
+        "curvature": (outputs.curvature_per_m, outputs.steering, *paths),
+        "acceleration": (outputs.acceleration_mps2, outputs.speed_mps, *paths),
+    }[quantity]
+    return next(each.name for each in first if each is not None)
 
 
 def resample(waypoints: Waypoints, output: np.ndarray, speed_mps: float) -> np.ndarray:

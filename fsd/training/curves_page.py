@@ -10,7 +10,7 @@ from fsd.html.axes import Axis
 from fsd.html.charts import Series, line_chart
 from fsd.html.page import Page, write_page
 from fsd.html.parts import columns, part, section
-from fsd.networks.training_log import PROGRESS, read_progress
+from fsd.networks.training_log import CURVES, PROGRESS, read_progress
 from fsd.version import __version__
 
 Rows = list[dict[str, float]]
@@ -29,7 +29,7 @@ def write_curves_page(folder: Path) -> None:
         sections=[draw_curves(_name(path, folder), rows) for path, rows in logs.items()],
         footer=[f"fsd {__version__}", f"The numbers are in {PROGRESS}."],
     )
-    write_page(folder / "curves.html", page)
+    write_page(folder / CURVES, page)
 
 
 def draw_curves(name: str, rows: Rows) -> Markup:

@@ -6,6 +6,7 @@ health. Memory use is constant. Needs the `viewer` extra.
 
 import dataclasses
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from fsd.viewers.mcap_calibration import calibration_of
 from fsd.viewers.tick_values import VALUES
 
 CHUNK_BYTES = 1 << 20
-"""Held in memory before it is written to the disk."""
+"""Held in memory before it is written to the disk, and lost if the run is killed."""
 
 
 class DriveMcap(DriveWriter):
@@ -53,6 +54,12 @@ class DriveMcap(DriveWriter):
 
     def close(self) -> None:
         """Write the metadata, and end the file with its index."""
+        with closing(self._file), closing(self._images):
+            self._end()
+        layout = json.dumps(foxglove_layout(self._channels), indent=1)
+        write_text(self._path.with_name(LAYOUT_FILE), layout + "\n")
+
+    def _end(self) -> None:
         self._writer.add_metadata(
             "fsd",
             {
@@ -63,11 +70,7 @@ class DriveMcap(DriveWriter):
                 **{f"video {name}": how for name, how in self.video.items()},
             },
         )
-        self._images.close()
         self._writer.finish()
-        self._file.close()
-        layout = json.dumps(foxglove_layout(self._channels), indent=1)
-        write_text(self._path.with_name(LAYOUT_FILE), layout + "\n")
 
     def _begin(self, path: np.ndarray) -> None:
         now_ns, rig = self._now_ns, self._clip.rig
@@ -143,3 +146,4 @@ class DriveMcap(DriveWriter):
     def _write(self, topic: str, data: bytes, time_ns: int) -> None:
         sequence = self._sequence[topic] = self._sequence.get(topic, 0) + 1
         self._writer.add_message(self._channels[topic], max(0, time_ns), data, max(0, time_ns), sequence)
+        self._file.flush()  # the last bytes of a chunk; nothing to do between chunks

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fsd.data.cadence import Cadence, measure_cadence, tick_phase_ns
 from fsd.data.frames import TICK_NS
+from fsd.data.video_probe import probe
 
 MS = 1_000_000
 
@@ -85,3 +86,16 @@ def test_a_jittery_camera_repeats_nothing_and_drops_nothing(
         assert counters.frames_skipped <= 2, (name, counters)
         assert counters.gaps == 0, (name, counters)
         assert counters.max_age_ns < 3 * TICK_NS
+
+
+@pytest.mark.parametrize("options", [{"tune": "zerolatency"}, {"bf": "2"}])
+def test_a_camera_at_the_tick_rate_loses_no_picture_in_a_container_without_an_index(
+    tools: Any, tmp_path: Path, options: dict[str, str]
+) -> None:
+    times = [round(k * 1000 / 36) for k in range(72)]  # Matroska rounds to whole milliseconds
+    path = tools.write_video(tmp_path / "front_main.mkv", times, options=options)
+    assert probe(path).cadence is not None
+    shown = tools.replay(tmp_path)
+    counters = shown.report.cameras["front_main"]
+    assert (counters.frames_skipped, counters.ticks_repeated, counters.gaps) == (0, 0, 0)
+    assert shown.numbers[:, 0].tolist() == list(range(72))

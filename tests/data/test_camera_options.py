@@ -1,5 +1,6 @@
 """Cameras named by hand, names that begin alike, and messages that name the camera at fault."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,59 @@ def test_a_pattern_a_folder_or_several_files_are_parts_in_natural_order(tools: A
 def test_a_listed_order_is_kept(tools: Any, tmp_path: Path) -> None:
     write(tools, tmp_path, "b.mp4", "a.mp4")
     assert parts(with_cameras(tmp_path, front_main="b.mp4,a.mp4")) == ["b.mp4", "a.mp4"]
+
+
+@pytest.mark.parametrize(
+    "value", ["x_2.mp4,x_1.mp4", "x_10.mp4,x_2.mp4", "20260102_151732_F.mp4,20260102_151632_F.mp4", ",", " , "]
+)
+def test_parts_listed_from_the_newest_and_lists_without_a_file_are_refused(
+    tools: Any, tmp_path: Path, value: str
+) -> None:
+    write(tools, tmp_path, *(name for name in value.replace(" ", "").split(",") if name))
+    with pytest.raises(UsageError):
+        with_cameras(tmp_path, front_main=value)
+
+
+def test_an_option_that_the_recording_does_not_use_is_named(tools: Any, tmp_path: Path) -> None:
+    write(tools, tmp_path, "front.mp4")
+    clip = open_clip(tmp_path, CameraOptions(rate_hz=20.0))
+    assert any("--rate-hz 20 is NOT USED" in note for note in clip.notes)
+    (tmp_path / "raw").mkdir()
+    tools.write_video(tmp_path / "raw" / "front.h264", [0, 1, 2], container="h264")
+    assert not any("NOT USED" in note for note in open_clip(tmp_path / "raw", CameraOptions(rate_hz=20.0)).notes)
+
+
+def test_two_thousand_empty_files_do_not_fill_the_screen(tmp_path: Path) -> None:
+    for k in range(2000):
+        (tmp_path / f"clip{k:04}x.mp4").touch()
+    with pytest.raises(ClipError, match=r"clip0000x\.mp4.* and 1994 more") as caught:
+        open_clip(tmp_path)
+    assert len(str(caught.value)) < 2000
+
+
+def test_many_empty_parts_do_not_fill_the_screen(tmp_path: Path) -> None:
+    for k in range(300):
+        for camera in ("front", "rear"):
+            (tmp_path / f"{camera}_{k}.mp4").touch()
+    with pytest.raises(ClipError, match="more") as caught:
+        open_clip(tmp_path)
+    assert len(str(caught.value)) < 4000
+
+
+def test_a_link_to_nothing_and_a_folder_named_as_videos_are_named(tools: Any, tmp_path: Path) -> None:
+    write(tools, tmp_path, "front.mp4")
+    (tmp_path / "rear.mp4").symlink_to(tmp_path / "gone")
+    (tmp_path / "left_pillar.mp4").mkdir()
+    (note,) = [note for note in open_clip(tmp_path).notes if note.startswith("Not used")]
+    assert "rear.mp4 is a link to nothing" in note
+    assert "left_pillar.mp4 is a folder" in note
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "front.mp4")
+    for path in (tmp_path, tmp_path / "front.mp4"):
+        with pytest.raises(ClipError, match="a pipe"):
+            open_clip(path)
 
 
 def test_a_file_with_a_comma_or_a_bracket_in_its_name_is_one_file(tools: Any, tmp_path: Path) -> None:

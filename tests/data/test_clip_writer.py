@@ -1,5 +1,6 @@
 """A clip that was written opens again as what was written."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.ego import EgoSample
-from fsd.data.errors import ClipError
+from fsd.data.errors import ClipError, OutputError
+from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS
 from fsd.data.open_clip import open_clip
+from fsd.data.result_folder import result_folder
 from fsd.data.rig import Rig
 from fsd.data.standard_rigs import canonical_rig
 
@@ -104,6 +107,12 @@ def test_a_camera_without_a_single_picture_leaves_no_file(tools: Any, tmp_path: 
     assert [stream.name for stream in open_clip(tmp_path / "clip").streams if stream] == ["front_main"]
 
 
+def test_a_recording_that_ends_before_its_first_picture_is_not_in_the_way_of_the_next(tmp_path: Path) -> None:
+    for _ in range(2):
+        ClipWriter(tmp_path / "clip", small_rig(1)).close()
+    assert list((tmp_path / "clip").iterdir()) == []
+
+
 def test_a_folder_that_holds_a_clip_is_not_overwritten(tools: Any, tmp_path: Path) -> None:
     write_clip(tools, tmp_path / "clip", ticks=1)
     with pytest.raises(ClipError, match="clip"):
@@ -142,3 +151,26 @@ def test_a_size_that_the_encoder_does_not_take_is_refused(tools: Any, tmp_path: 
     rig = Rig(name="odd", cameras=canonical_rig(127, 95).cameras[:1])
     with pytest.raises(ClipError, match="even sizes"):
         ClipWriter(tmp_path / "clip", rig).write([np.zeros((95, 127, 3), np.uint8)], 0)
+
+
+def test_a_clip_on_a_full_disk_keeps_what_was_recorded(small_disk: Callable[[int], Path]) -> None:
+    noise, clip = np.random.default_rng(0), small_disk(3000) / "clip"
+    with (
+        pytest.raises(OutputError) as raised,
+        result_folder(clip, "record", ()),
+        ClipWriter(clip, canonical_rig(64, 48)) as writer,
+    ):
+        for tick in range(400):
+            writer.write([noise.integers(0, 256, (48, 64, 3), dtype=np.uint8)] * 8, tick_time_ns(tick))
+    assert raised.value.exit_code == 6
+    with FrameSource(open_clip(clip)) as source:
+        frame_sets = list(source)
+    assert 100 < len(frame_sets) < 400
+    assert all(frame is not None for frame in frame_sets[0].frames)
+
+
+def test_a_clip_never_replaces_a_file(tmp_path: Path) -> None:
+    (tmp_path / "rear.mp4").write_bytes(b"mine")
+    with pytest.raises(ClipError, match=r"rear\.mp4"):
+        ClipWriter(tmp_path, canonical_rig(64, 48))
+    assert [path.name for path in tmp_path.iterdir()] == ["rear.mp4"]

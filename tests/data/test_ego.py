@@ -39,13 +39,14 @@ def circle(folder: Path) -> EgoTrack:
             qz=np.sin(yaw / 2),
             v_mps=np.full(20, 10.0),
             yaw_rate_rps=np.full(20, 0.5),
-        )
+        ),
+        [],
     )
 
 
 def test_a_sample_is_the_newest_row_not_later_than_the_time(tmp_path: Path) -> None:
     speeds = np.arange(5, dtype=np.float32)
-    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(5), v_mps=speeds, yaw_rate_rps=-speeds))
+    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(5), v_mps=speeds, yaw_rate_rps=-speeds), [])
     assert track.sample_at(START_NS - 1) is None
     assert track.sample_at(START_NS) == EgoSample(0.0, 0.0)
     assert track.sample_at(START_NS + 199_999_999) == EgoSample(1.0, -1.0)
@@ -53,13 +54,13 @@ def test_a_sample_is_the_newest_row_not_later_than_the_time(tmp_path: Path) -> N
 
 
 def test_a_row_older_than_half_a_second_says_nothing(tmp_path: Path) -> None:
-    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(1), v_mps=[3.0], yaw_rate_rps=[0.0]))
+    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(1), v_mps=[3.0], yaw_rate_rps=[0.0]), [])
     assert track.sample_at(START_NS + 500_000_000) is not None
     assert track.sample_at(START_NS + 500_000_001) is None
 
 
 def test_what_was_not_recorded_gives_no_sample(tmp_path: Path) -> None:
-    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(2), v_mps=[3.0, float("nan")], x=[0.0, 1.0]))
+    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(2), v_mps=[3.0, float("nan")], x=[0.0, 1.0]), [])
     assert track.sample_at(START_NS) is None  # there is no yaw rate
     assert np.isnan(track.poses_at(np.array([START_NS]))[0, 2])
 
@@ -105,7 +106,7 @@ def test_an_unknown_command_is_named(tmp_path: Path) -> None:
 def test_times_that_do_not_rise_name_the_row(tmp_path: Path) -> None:
     path = write(tmp_path / "e.parquet", t_ns=pa.array([5, 4], pa.int64()), v_mps=[1.0, 2.0])
     with pytest.raises(ClockError, match=r"row 1: `t_ns` 4 .* 5 "):
-        load_ego(path)
+        load_ego(path, [])
 
 
 @pytest.mark.parametrize(
@@ -121,21 +122,90 @@ def test_a_column_that_is_missing_or_of_the_wrong_type_is_named(
     tmp_path: Path, columns: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(ClipError) as caught:
-        load_ego(write(tmp_path / "e.parquet", **columns))
+        load_ego(write(tmp_path / "e.parquet", **columns), [])
     assert caught.value.field == field
 
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     (tmp_path / "ego.parquet").write_text("no")
     with pytest.raises(ClipError, match=r"ego\.parquet"):
-        load_ego(tmp_path / "ego.parquet")
+        load_ego(tmp_path / "ego.parquet", [])
 
 
 def test_a_clip_brings_its_ego_motion_and_commands(tools: Any, tmp_path: Path) -> None:
     tools.write_video(tmp_path / "front_main.mp4", [0, 30])
+    tools.write_timestamps(tmp_path / "front_main.timestamps.parquet", [START_NS, START_NS + 30_000_000])
     circle(tmp_path)
     write(tmp_path / "command.parquet", t_ns=times(1), command=["left"])
     clip = open_clip(tmp_path)
     assert clip.ego is not None
     assert clip.commands is not None
     assert clip.commands.command_at(START_NS) == "left"
+
+
+@pytest.mark.parametrize("name", ["x", "y", "qw", "qz", "v_mps", "yaw_rate_rps"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300])
+def test_rows_with_an_impossible_value_are_left_out_and_counted(tmp_path: Path, name: str, value: float) -> None:
+    columns = {"qw": np.ones(20), **{each: np.zeros(20) for each in ("x", "y", "qx", "qy", "qz", "yaw_rate_rps")}}
+    columns["v_mps"] = np.arange(20.0)
+    columns[name][[3, 7]] = value
+    notes: list[str] = []
+    track = load_ego(write(tmp_path / "ego.parquet", t_ns=times(20), **columns), notes)
+    assert len(track.timestamp_ns) == 18
+    assert track.sample_at(START_NS + 350_000_000) == EgoSample(2.0, 0.0)  # of row 2, which is 0.15 s old
+    assert np.isfinite(track.poses_at(np.asarray(times(20)))).all()
+    assert len(notes) == 1
+    assert "2 of 20 rows" in notes[0]
+
+
+def test_nothing_is_interpolated_over_a_long_stretch_of_impossible_rows(tmp_path: Path) -> None:
+    speeds = np.full(20, 3.0)
+    speeds[5:12] = np.inf
+    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(20), v_mps=speeds, yaw_rate_rps=np.zeros(20)), [])
+    assert track.sample_at(START_NS + 450_000_000) == EgoSample(3.0, 0.0)
+    assert track.sample_at(START_NS + 550_000_000) is None
+    assert np.isnan(track.poses_at(np.array([START_NS + 800_000_000]))).all()
+
+
+def test_a_track_without_a_possible_row_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match=r"ego\.parquet.*every row.*\(3\)"):
+        load_ego(write(tmp_path / "ego.parquet", t_ns=times(3), qw=[1e300, np.inf, np.nan]), [])
+
+
+def test_an_empty_value_is_one_that_was_not_recorded(tmp_path: Path) -> None:
+    notes: list[str] = []
+    speeds = pa.array([1.0, None, 3.0])
+    track = load_ego(write(tmp_path / "e.parquet", t_ns=times(3), v_mps=speeds, yaw_rate_rps=[0.0, 0.0, 0.0]), notes)
+    assert len(track.timestamp_ns) == 3
+    assert track.sample_at(START_NS + 100_000_000) is None
+    assert not notes
+
+
+@pytest.mark.parametrize("t_ns", [[2**62 + 1, 2**62 + 2], [-(2**63), 0]])
+def test_times_beyond_any_clock_are_refused(tmp_path: Path, t_ns: list[int]) -> None:
+    for name, load in (("ego", lambda path: load_ego(path, [])), ("command", load_commands)):
+        path = write(tmp_path / f"{name}.parquet", t_ns=pa.array(t_ns, pa.int64()), command=["none", "left"])
+        with pytest.raises(ClockError, match=r"row 0: `t_ns`"):
+            load(path)
+
+
+def test_numbers_without_a_sign_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ClockError, match="int64"):
+        load_ego(write(tmp_path / "e.parquet", t_ns=pa.array([2**63], pa.uint64())), [])
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([times(1), times(1)], names=["t_ns", "t_ns"])
+    pq.write_table(table, tmp_path / "e.parquet")
+    with pytest.raises(ClipError, match="more than once"):
+        load_ego(tmp_path / "e.parquet", [])
+
+
+def test_tracks_of_another_time_are_not_used_and_a_note_says_so(tools: Any, tmp_path: Path) -> None:
+    tools.write_video(tmp_path / "front_main.mp4", [30 * k for k in range(10)])
+    circle(tmp_path)  # Unix time, while the video counts from 0
+    write(tmp_path / "command.parquet", t_ns=times(1), command=["left"])
+    clip = open_clip(tmp_path)
+    assert clip.ego is None
+    assert clip.commands is None
+    assert sum("NOT USED" in note for note in clip.notes) == 2

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fsd.data import camera_cursor
+from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
@@ -146,13 +147,23 @@ def test_a_black_picture_is_counted_and_not_valid(tools: Any, tmp_path: Path) ->
     assert "1 black" in shown.report.faults()[0]
 
 
-def test_a_camera_that_hangs_is_counted(tools: Any, tmp_path: Path) -> None:
-    def hangs(number: int) -> np.ndarray:
-        seed = 10 if 10 <= number < 30 else number
-        return np.random.default_rng(seed).integers(16, 236, (96, 128)).astype(np.uint8)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_camera_that_hangs_is_named_counted_and_masked(tools: Any, tmp_path: Path, workers: int) -> None:
+    def street(number: int) -> np.ndarray:
+        tiles = np.random.default_rng(number).integers(40, 200, (12, 16)).astype(np.uint8)
+        return tiles.repeat(8, axis=0).repeat(8, axis=1)
 
-    tools.write_video(tmp_path / "rear.mp4", [30 * k for k in range(40)], options={"qp": "0"}, luma=hangs)
-    assert tools.replay(tmp_path).report.cameras["rear"].frozen_frames == 19
+    for name in ("front_main", "front_wide", "rear"):
+        hangs = (lambda number: street(min(number, 10))) if name == "rear" else street
+        tools.write_video(tmp_path / f"{name}.mp4", [30 * k for k in range(40)], luma=hangs)
+    with FrameSource(open_clip(tmp_path), workers=workers) as source:
+        seen = [(each.tick, bool(each.is_valid[7])) for each in source if CameraFault.FROZEN in each.faults[7]]
+    assert [tick for tick, _ in seen] == list(range(23, 43))  # nine pictures, 0.27 s, after number 10
+    assert not any(is_valid for _, is_valid in seen)
+    assert list(source.report.fault_ticks) == ["rear"]
+    assert source.report.fault_ticks["rear"]["frozen"] == 20
+    assert source.report.cameras["rear"].ticks_masked == 20
+    assert "frozen at 20 ticks" in source.report.faults()[0]
 
 
 def test_the_report_accounts_for_every_frame_and_tick(tools: Any, tmp_path: Path) -> None:

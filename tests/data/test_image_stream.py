@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fsd.data.errors import ClipError
 from fsd.data.image_stream import ImageStream, image_stream, images_in
@@ -133,3 +134,14 @@ def test_cadence_and_stretches_are_those_of_the_times(tools: Any, tmp_path: Path
     assert stream.cadence is not None
     assert 1_000_000 <= stream.cadence.jitter_ns < 3_000_000
     assert stream.spans_ns == ((times_ns[0], times_ns[29]), (times_ns[30], times_ns[39]))
+
+
+def test_an_image_larger_than_any_camera_makes_takes_no_memory(tools: Any, tmp_path: Path) -> None:
+    """A PNG of 400 kB would become 400 MB."""
+    for k in range(3):
+        tools.write_image(tmp_path / f"{k}.png", k)
+    Image.new("L", (20_000, 20_000)).save(tmp_path / "1.png")
+    counters = CameraCounters()
+    stream = image_stream("rear", [tmp_path / f"{k}.png" for k in range(3)], np.arange(3) * 50_000_000)
+    assert [picture.index for picture in stream.pictures(counters)] == [0, 2]
+    assert counters.corrupt_packets == 1

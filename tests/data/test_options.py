@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fsd.data.options import OptionError, Options, declared_options, option
-from fsd.data.recording_options import camera_pair
+from fsd.data.recording_options import RecordingOptions, camera_pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,12 @@ def test_a_value_outside_its_declaration_is_refused_with_the_name_of_its_field(
     with pytest.raises(OptionError, match=fact) as error:
         Derived(**change)
     assert {error.value.name} == change.keys()
+
+
+def test_a_text_becomes_the_path_that_it_names() -> None:
+    assert Derived(out="a/b").out == Path("a/b")  # type: ignore[arg-type]
+    options = RecordingOptions(clip="drive", cameras={"rear": "rear.mp4"})  # type: ignore[arg-type, dict-item]
+    assert (options.clip, options.cameras) == (Path("drive"), {"rear": Path("rear.mp4")})
 
 
 def test_a_changed_copy_is_checked_too() -> None:

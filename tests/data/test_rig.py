@@ -156,3 +156,10 @@ def test_no_alias_names_two_cameras() -> None:
 )
 def test_names_of_public_datasets(text: str, name: str | None, fov_deg: float | None) -> None:
     assert (canonical_name(text), fov_deg_in_name(text)) == (name, fov_deg)
+
+
+@pytest.mark.parametrize("rate_hz", ["1e999999999", "9" * 5000, "1/0", "36/", "0x24"])
+def test_a_rate_that_is_none_is_refused_at_once(tmp_path: Path, rate_hz: str) -> None:
+    with pytest.raises(RigError) as caught:
+        load_edited(tmp_path, lambda rig: rig.update(clock={"rate_hz": rate_hz}))
+    assert caught.value.field == "clock.rate_hz"

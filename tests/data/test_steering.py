@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fsd.data.errors import ClipError, ClockError
 from fsd.data.open_clip import open_clip
-from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry, SteeringTrack, load_steering
+from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry, SteeringTrack, load_steering, possible_steering
 
 START_NS = 1_479_425_441_182_877_835
 
@@ -101,3 +101,11 @@ def test_the_udacity_drive_has_an_angle_for_every_picture(recordings: Path) -> N
     assert steering is not None
     assert np.isfinite(steering.angle_rad).sum() == 3600
     assert steering.angle_at(START_NS) == -0.0169280299332
+
+
+def test_angles_that_no_steering_wheel_has_are_unknown_and_counted() -> None:
+    track = SteeringTrack(START_NS + np.arange(4), np.array([0.5, math.inf, -1e300, math.nan]))
+    notes: list[str] = []
+    np.testing.assert_array_equal(possible_steering(track, notes).angle_rad, [0.5, math.nan, math.nan, math.nan])
+    assert len(notes) == 1
+    assert "2 of 4" in notes[0]

@@ -55,7 +55,7 @@ def test_any_rising_timestamps_give_the_newest_frame_not_later_than_the_tick(
     folder = tmp_path_factory.mktemp("clip")
     cameras = {}
     for name in ("front_main", "right_pillar"):
-        steps = data.draw(st.lists(st.integers(1, 90_000_000), min_size=1, max_size=20))
+        steps = data.draw(st.lists(st.integers(500_000, 90_000_000), min_size=1, max_size=20))
         times_ns = (UNIX_NS + np.cumsum(steps)).tolist()
         tools.write_video(folder / f"{name}.mp4", list(range(len(steps))), options={"tune": "zerolatency"})
         tools.write_timestamps(folder / f"{name}.timestamps.parquet", times_ns)
@@ -94,6 +94,14 @@ def test_rows_without_a_frame_are_counted(tools: Any, tmp_path: Path) -> None:
     shown = tools.replay(tmp_path)
     counters = shown.report.cameras["rear"]
     assert (counters.frames_timed, counters.rows_without_frame) == (12, 8)
+
+
+def test_frame_numbers_that_no_picture_has_are_refused(tools: Any, tmp_path: Path) -> None:
+    tools.write_video(tmp_path / "rear.mp4", [30 * k for k in range(12)])
+    index = [0, *(10**8 * k for k in range(1, 12))]
+    tools.write_timestamps(tmp_path / "rear.timestamps.parquet", [10**9 + 30_000_000 * k for k in range(12)], index)
+    with pytest.raises(ClockError, match=r"11 of 12 rows.*rear\.mp4 holds 12 pictures"):
+        open_clip(tmp_path)
 
 
 def test_a_timestamps_file_may_leave_frames_out(tools: Any, tmp_path: Path) -> None:

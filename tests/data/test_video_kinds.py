@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from fsd.data import video_probe
+from fsd.data import planes
 from fsd.data.errors import ClipError
 from fsd.data.frame_source import FrameSource
 from fsd.data.open_clip import open_clip
@@ -175,13 +175,13 @@ def test_an_empty_edit_delays_the_camera(tools: Any, tmp_path: Path) -> None:
 
 def test_a_huge_picture_is_refused_from_its_header(tools: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tools, tmp_path / "rear.mp4")
-    monkeypatch.setattr(video_probe, "MAX_PICTURE_PX", 128 * 95)
+    monkeypatch.setattr(planes, "MAX_PICTURE_PX", 128 * 95)
     with pytest.raises(ClipError, match=r"rear\.mp4.*128x96"):
         open_clip(tmp_path)
 
 
 def test_the_limit_refuses_16000_by_16000_and_takes_8k() -> None:
-    assert 7680 * 4320 <= video_probe.MAX_PICTURE_PX < 16_000 * 16_000
+    assert 7680 * 4320 <= planes.MAX_PICTURE_PX < 16_000 * 16_000
 
 
 def test_a_video_that_states_16000_by_16000_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from fsd.cli import main
 from fsd.commands.parser import build_parser
 from fsd.data.errors import ModelError, OutputError, UsageError
 from fsd.data.options import OptionError
+from fsd.data.result_record import RECORD_FILE
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
 from fsd.export.metadata import read_metadata
@@ -65,10 +66,30 @@ def test_the_parity_check_is_skipped_only_by_its_own_option(capsys: pytest.Captu
     assert options.parity_ticks == 0
 
 
+def test_an_export_killed_at_any_moment_leaves_whole_files_and_no_proof_of_other_ones(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there whenever a file is about to be replaced is all that a killed process leaves."""
+    (tmp_path / "parity.json").write_text("of earlier files")
+    left: list[list[str]] = []
+    put_in_place = Path.replace
+
+    def looking(self: Path, target: Path) -> Path:
+        left.append(sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".part"))
+        for path in tmp_path.glob("*.onnx"):
+            assert Engine(path).metadata == read_metadata(path)
+        return put_in_place(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", looking)
+        export(ExportConfig(weights=weights, out=tmp_path, int8=False, half=True, parity_ticks=0))
+    assert left == [[], ["tiny_fp32.onnx"]]
+
+
 def test_fp32_alone_needs_no_calibration(weights: Path, tmp_path: Path) -> None:
     written = export(ExportConfig(weights=weights, out=tmp_path, int8=False, parity_ticks=0))
     assert written.int8 is None
-    assert [path.name for path in tmp_path.iterdir()] == ["tiny_fp32.onnx"]
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny_fp32.onnx", RECORD_FILE}
 
 
 def test_a_trained_network_is_not_calibrated_on_made_up_ticks(network: DrivingNetwork, tmp_path: Path) -> None:
@@ -148,7 +169,9 @@ def test_sensitive_layers_stay_in_float_and_the_metadata_names_them(
     written = export(config, clips=[steps])
     assert written.int8 is not None
     assert read_metadata(written.int8).quantization["float_layers"] == "only those of the recipe"
-    measured = json.loads((tmp_path / "sensitivity.json").read_text())["ort-cpu"]
+    content = json.loads((tmp_path / "sensitivity.json").read_text())
+    assert content["schema_version"] == 1
+    measured = content["targets"]["ort-cpu"]
     assert measured["effects"][0]["alone_m"] >= measured["effects"][-1]["alone_m"]
 
 

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,8 +61,7 @@ def test_commits_of_ticks_between_are_kept_with_the_next_recorded_one(tmp_path: 
 
 def test_an_unfinished_episode_is_ignored(tmp_path: Path, steps: list[TickInput]) -> None:
     write(tmp_path / "a", steps)
-    (tmp_path / "b.part").mkdir()
-    np.save(tmp_path / "b.part" / "retina.npy", np.zeros(3))
+    shutil.copytree(tmp_path / "a", tmp_path / "b.part")  # whole, but killed before it got its name
     assert [episode.folder.name for episode in find_episodes(tmp_path, BUDGET)] == ["a"]
 
 

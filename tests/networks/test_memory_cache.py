@@ -20,11 +20,41 @@ def test_what_was_written_is_read_and_the_rest_is_unknown(tmp_path: Path) -> Non
     assert values[0, 1].min() == -1.5
 
 
-def test_a_resumed_run_finds_its_cached_outputs(tmp_path: Path) -> None:
-    MemoryCache(tmp_path, 10).write(np.array([3]), outputs(1, 1.0), outputs(1, 1.0))
-    assert MemoryCache(tmp_path, 10).known.tolist() == [row == 3 for row in range(10)]
+def saved(folder: Path, step: int = 1) -> None:
+    """A cache with row 3 at a checkpoint, and row 4 after it."""
+    cache = MemoryCache(folder, 10)
+    cache.write(np.array([3]), outputs(1, 1.0), outputs(1, 1.0))
+    cache.prepare(step)
+    cache.commit(step)
+    cache.write(np.array([4]), outputs(1, 2.0), outputs(1, 2.0))
+
+
+def test_a_resumed_run_finds_the_outputs_of_its_checkpoint_and_none_since(tmp_path: Path) -> None:
+    saved(tmp_path)
+    resumed = MemoryCache(tmp_path, 10, step=1)
+    keys, values, known = resumed.read(np.array([3, 4]))
+    assert known.tolist() == [True, False]
+    assert keys[0].max() == values[0].max() == 1.0
+
+
+def test_a_run_killed_while_it_saves_finds_the_outputs_of_the_checkpoint_that_is_there(tmp_path: Path) -> None:
+    saved(tmp_path)
+    cache = MemoryCache(tmp_path, 10, step=1)
+    cache.write(np.array([3, 5]), outputs(2, 7.0), outputs(2, 7.0))
+    cache.prepare(2)
+    before = MemoryCache(tmp_path, 10, step=1).read(np.array([3, 5]))  # the checkpoint of step 2 was not written
+    assert (before[2].tolist(), before[0].max()) == ([True, False], 1.0)
+    cache.prepare(2)
+    cache.keys[3] = 7.0  # killed in the middle of `commit`
+    after = MemoryCache(tmp_path, 10, step=2).read(np.array([3, 5]))
+    assert (after[2].tolist(), after[0].min(), after[1].min()) == ([True, True], 7.0, 7.0)
+
+
+def test_without_a_checkpoint_the_cache_of_a_killed_run_is_not_used(tmp_path: Path) -> None:
+    saved(tmp_path)
+    assert not MemoryCache(tmp_path, 10).read(np.array([3, 4]))[2].any()
 
 
 def test_outputs_of_another_training_set_are_discarded(tmp_path: Path) -> None:
-    MemoryCache(tmp_path, 10).write(np.array([3]), outputs(1, 1.0), outputs(1, 1.0))
-    assert not MemoryCache(tmp_path, 11).known.any()
+    saved(tmp_path)
+    assert not MemoryCache(tmp_path, 11, step=2).known.any()

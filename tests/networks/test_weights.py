@@ -1,4 +1,5 @@
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ pytest.importorskip("safetensors")
 from safetensors.torch import save_file  # noqa: E402
 
 from fsd.data.errors import ModelError  # noqa: E402
+from fsd.networks.checkpoint import load_checkpoint  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.weights import load_weights, mean_weights, read_header, save_weights, untrained, weights_sha256  # noqa: E402
 
@@ -70,3 +72,46 @@ def test_networks_of_different_sizes_have_no_mean(tiny_config: NetworkConfig, tm
     save_weights(untrained(replace(tiny_config, cross_layers=2)), tmp_path / "b.safetensors", trained=False)
     with pytest.raises(ModelError, match=r"a\.safetensors.*b\.safetensors"):
         mean_weights([tmp_path / "a.safetensors", tmp_path / "b.safetensors"])
+
+
+def test_weights_that_are_not_finite_are_refused(tiny_config: NetworkConfig, tmp_path: Path) -> None:
+    network = untrained(tiny_config)
+    with torch.no_grad():
+        network.missing_camera[0] = float("nan")
+    save_weights(network, tmp_path / "w.safetensors", trained=False)
+    with pytest.raises(ModelError, match="missing_camera"):
+        load_weights(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("retina_channels", "64"),
+        ("heads", 0),
+        ("joint_layers", 10**9),
+        ("width", 8192),  # more memory than there is, if it were built
+        ("patch_channels", [8, None]),
+        ("budget", {"name": "x", "base_height_px": "30", "base_width_px": 40, "patch_count": 6}),
+    ],
+)
+def test_sizes_that_the_file_does_not_have_are_refused_before_they_are_built(
+    name: str, value: object, tiny_config: NetworkConfig, tmp_path: Path
+) -> None:
+    header = json.dumps({"config": asdict(tiny_config) | {name: value}, "trained": False, "notes": {}})
+    save_file(untrained(tiny_config).state_dict(), tmp_path / "w.safetensors", metadata={"fsd": header})
+    with pytest.raises(ModelError, match=r"w\.safetensors"):
+        load_weights(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("step", [float("inf"), -1, 7.5, "7", None, True])
+def test_a_checkpoint_whose_step_is_no_number_of_steps_is_refused(step: object, tmp_path: Path) -> None:
+    network = torch.nn.Linear(1, 1)
+    tensors = {
+        f"{prefix}.{name}": value for prefix in ("network", "average") for name, value in network.state_dict().items()
+    }
+    header = json.dumps({"step": step, "settings": {}})
+    save_file(
+        {name: value.clone() for name, value in tensors.items()}, tmp_path / "c", metadata={"fsd-checkpoint": header}
+    )
+    with pytest.raises(ModelError, match="Delete it"):
+        load_checkpoint(tmp_path / "c", network, network, torch.optim.Adam(network.parameters()))

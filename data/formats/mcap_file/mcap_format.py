@@ -18,7 +18,7 @@ from fsd.data.formats.mcap_file.mcap_motion import recorded_motion
 from fsd.data.formats.mcap_file.mcap_rig import Source, attached_rig, calibrated_rig
 from fsd.data.formats.mcap_file.mcap_stream import open_stream
 from fsd.data.formats.mcap_file.topic_names import camera_of_topic
-from fsd.data.formats.recording_format import Match
+from fsd.data.formats.recording_format import Match, refusing_wrong_values
 from fsd.data.recording_options import CameraOptions
 from fsd.data.video_probe import VIDEO_SUFFIXES
 from fsd.data.wall_clock import WallClock
@@ -48,6 +48,7 @@ class McapFile:
             return Match("a ROS bag that is no MCAP file", (path,))
         return None
 
+    @refusing_wrong_values
     def open(self, path: Path, options: CameraOptions) -> Clip:
         """Read indexes and one picture of every camera.
 
@@ -221,8 +222,10 @@ def _notes_of_replay(index: McapIndex) -> list[str]:
 
 def _wall_clock(index: McapIndex, start_ns: int) -> WallClock | None:
     stated: dict[str, Any] = {}
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         stated = {name: json.loads(value) for name, value in index.metadata.get("wall_clock", {}).items()}
     if isinstance(stated.get("unix_minus_clip_ns"), int):
-        return WallClock(stated["unix_minus_clip_ns"], stated.get("utc_offset_s"), bool(stated.get("is_local", False)))
+        offset_s = stated.get("utc_offset_s")
+        offset_s = offset_s if isinstance(offset_s, int) else None
+        return WallClock(stated["unix_minus_clip_ns"], offset_s, bool(stated.get("is_local", False)))
     return WallClock(0) if UNIX_FROM_NS <= start_ns < UNIX_TO_NS else None

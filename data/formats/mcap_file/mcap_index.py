@@ -7,6 +7,7 @@ Source: the MCAP specification (mcap.dev/spec): records are one byte of opcode, 
 """
 
 import heapq
+import io
 import struct
 import zlib
 from array import array
@@ -132,7 +133,7 @@ class McapIndex:
 
     def _opened(self) -> IO[bytes]:
         try:
-            return self.path.open("rb")
+            return _opened(self.path)
         except OSError as error:
             raise ClipError(f"{self.path} cannot be read ({error.strerror}). Check the path.") from error
 
@@ -146,6 +147,22 @@ class McapIndex:
         return RawMessage(self.channels[number], log_time_ns, data[start + _MESSAGE_HEAD.size :])
 
 
+class _Bounded(io.BufferedReader):
+    """A file of which no more is asked than it has: a damaged length would be a demand for that much memory."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            return super().read()
+        here = self.tell()
+        left = self.seek(0, io.SEEK_END) - here if size > io.DEFAULT_BUFFER_SIZE else size
+        self.seek(here)
+        return super().read(min(size, max(left, 0)))
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return _Bounded(io.FileIO(path))
+
+
 def load_index(path: Path) -> McapIndex:
     """Index of a file: from its end, or, if that is missing, by reading it through.
 
@@ -157,7 +174,7 @@ def load_index(path: Path) -> McapIndex:
     except ImportError as error:
         raise ClipError(f"{path}: MCAP files need the Python packages of the extra `mcap`. {INSTALL}") from error
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             size = path.stat().st_size
             if file.read(len(MAGIC)) != MAGIC:
                 raise ClipError(f"{path} is no MCAP file: its first bytes are others. Copy it again.")
@@ -195,12 +212,14 @@ def _from_summary(path: Path, file: IO[bytes]) -> McapIndex | None:
             attachments={each.name: each.offset for each in summary.attachment_indexes},
             metadata={each.name: each.metadata for each in reader.iter_metadata()},
         )
-    except (McapError, ValueError, KeyError, EOFError, struct.error):
+    except (McapError, ValueError, LookupError, OverflowError, EOFError, struct.error):
         return None
 
 
 def _by_reading_through(path: Path, file: IO[bytes], size: int, is_whole: bool) -> McapIndex:
     """Index every record up to the first that does not fit into the file."""
+    from mcap.exceptions import McapError
+
     found = _Found()
     position = len(MAGIC)
     while position + _RECORD.size <= size:
@@ -209,11 +228,16 @@ def _by_reading_through(path: Path, file: IO[bytes], size: int, is_whole: bool) 
         end = position + _RECORD.size + length
         if end > size or opcode in (_FOOTER, _DATA_END) or opcode == 0:
             break
-        found.add(file, opcode, position, length)
+        try:
+            found.add(file, opcode, position, length)
+        except (McapError, ValueError, LookupError, OverflowError, EOFError, struct.error):
+            found.broken_records += 1
         position = end
     lost = [] if is_whole else ["its end is missing, so it was cut off"]
     if found.broken_chunks:
         lost.append(f"{found.broken_chunks} of {found.broken_chunks + len(found.chunks)} chunks are damaged")
+    if found.broken_records:
+        lost.append(f"{found.broken_records} records are damaged")
     if not found.channels:
         why = f": {' and '.join(lost)}" if lost else ""
         raise ClipError(f"{path} holds no message that can be read{why}. Copy it again.")
@@ -240,7 +264,7 @@ class _Found:
         self.attachments: dict[str, int] = {}
         self.metadata: dict[str, dict[str, str]] = {}
         self.library = ""
-        self.broken_chunks = 0
+        self.broken_chunks = self.broken_records = 0
 
     def add(self, file: IO[bytes], opcode: int, position: int, length: int) -> None:
         """Take the record whose content lies where the file stands."""

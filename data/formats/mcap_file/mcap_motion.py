@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from fsd.data.clock import MAX_TIME_NS
 from fsd.data.driving_mode import DRIVING_MODES, DrivingModeTrack
-from fsd.data.ego import COMMANDS, CommandTrack, EgoTrack, yaw_rad_of
+from fsd.data.ego import COMMANDS, CommandTrack, EgoTrack, count_wrong_rows, possible_ego, unwrapped, yaw_rad_of
 from fsd.data.formats.mcap_file.mcap_index import McapIndex
 from fsd.data.formats.mcap_file.mcap_messages import FSD_EGO, ODOMETRY, TRANSFORMS, TWIST, Message, decoded_in, find
 
@@ -23,7 +24,7 @@ def recorded_motion(indexes: Indexes, kinds: Mapping[str, str], notes: list[str]
     """`ego`, `commands` and `modes` of a clip, as far as the recording has them."""
     own = [topic for topic, kind in kinds.items() if kind == FSD_EGO]
     if own:
-        return _of_replay(indexes, own[0], kinds)
+        return _of_replay(indexes, own[0], kinds, notes)
     for kind, read in ((ODOMETRY, _odometry), (TWIST, _twist)):
         topics = [topic for topic, each in kinds.items() if each == kind and "cmd" not in topic]
         topics.sort(key=lambda topic: ("odom" not in topic, topic))
@@ -37,7 +38,7 @@ def recorded_motion(indexes: Indexes, kinds: Mapping[str, str], notes: list[str]
     return {}
 
 
-def _of_replay(indexes: Indexes, topic: str, kinds: Mapping[str, str]) -> dict[str, Any]:
+def _of_replay(indexes: Indexes, topic: str, kinds: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
     """From `drive.mcap`: one row per tick."""
     poses: dict[int, tuple[float, float, float]] = {}
     if kinds.get("/tf") == TRANSFORMS:
@@ -60,7 +61,7 @@ def _of_replay(indexes: Indexes, topic: str, kinds: Mapping[str, str]) -> dict[s
             modes.append((message.log_time_ns, mode))
     found: dict[str, Any] = {}
     if any(np.isfinite(row[1]) for row in rows) or len(poses) > 1:
-        found["ego"] = _track(rows)
+        found["ego"] = _track(rows, topic, notes)
     if any(command != "none" for _, command in commands):
         found["commands"] = CommandTrack(_times(commands), tuple(command for _, command in commands))
     if modes:
@@ -76,10 +77,10 @@ def _odometry(indexes: Indexes, topic: str, notes: list[str]) -> EgoTrack | None
         speed_mps = _number(find(message.content, "twist.twist.linear.x", "linear_velocity.x"))
         yaw_rate_rps = _number(find(message.content, "twist.twist.angular.z", "angular_velocity.z"))
         rows.append((_time_ns(message), speed_mps, yaw_rate_rps, x_m, y_m, _yaw_rad(find(pose, "orientation"))))
-    ego = _track(rows)
-    if ego is None or len(ego.timestamp_ns) < 2 or np.any(ego.speed_mps) or np.any(ego.yaw_rate_rps):
+    ego = _track(rows, topic, notes)
+    if ego is None or len(ego.timestamp_ns) < 2 or np.nansum(np.abs([ego.speed_mps, ego.yaw_rate_rps])) > 0:
         return ego
-    xs_m, ys_m, yaw_rad = ego.x_m, ego.y_m, np.unwrap(ego.yaw_rad)
+    xs_m, ys_m, yaw_rad = ego.x_m, ego.y_m, unwrapped(ego.yaw_rad)
     if not np.hypot(xs_m - xs_m[0], ys_m - ys_m[0]).max() > 1:
         return ego
     notes.append(f"{topic}: all its speeds are 0 although it moves; speed and yaw rate are taken from the poses.")
@@ -93,7 +94,10 @@ def _twist(indexes: Indexes, topic: str, notes: list[str]) -> EgoTrack | None:
     for message in decoded_in(indexes, topic):
         speed_mps = _number(find(message.content, "twist.linear.x"))
         rows.append((_time_ns(message), speed_mps, _number(find(message.content, "twist.angular.z")), 0.0, 0.0, 0.0))
-    ego = _track(rows)
+    motion = np.array([row[1:3] for row in rows], np.float64).reshape(-1, 2)
+    is_wrong = np.asarray(~np.isfinite(motion).all(axis=1))
+    count_wrong_rows(is_wrong, topic, notes)
+    ego = _track([row for row, wrong in zip(rows, is_wrong, strict=True) if not wrong], topic, notes)
     if ego is None:
         return None
     notes.append(f"{topic}: the driven path is integrated from speed and yaw rate.")
@@ -108,16 +112,16 @@ def _integral(values: np.ndarray, steps_s: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum((values[1:] + values[:-1]) / 2 * steps_s)])
 
 
-def _track(rows: Sequence[tuple[float, ...]]) -> EgoTrack | None:
-    """Rows of time, speed, yaw rate, x, y, yaw; those whose time does not rise are left out."""
+def _track(rows: Sequence[tuple[float, ...]], topic: str, notes: list[str]) -> EgoTrack | None:
+    """Rows of time, speed, yaw rate, x, y, yaw; those whose time does not rise are left out, and impossible ones."""
     kept: list[tuple[float, ...]] = []
     for row in rows:
-        if not kept or row[0] > kept[-1][0]:
+        if abs(row[0]) <= MAX_TIME_NS and (not kept or row[0] > kept[-1][0]):
             kept.append(row)
     if not kept:
         return None
     columns = [np.array([row[column] for row in kept], np.float64) for column in range(1, 6)]
-    return EgoTrack(_times(kept), *columns)
+    return possible_ego(EgoTrack(_times(kept), *columns), topic, notes)
 
 
 def _times(rows: list[Any]) -> np.ndarray:

@@ -50,7 +50,7 @@ def attached_rig(indexes: tuple[McapIndex, ...], sources: Mapping[str, Source]) 
         if content is not None:
             try:
                 rig = msgspec.json.decode(content, type=Rig)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 return None
             cameras = [camera for camera in rig.cameras if camera.name in sources]
             if {camera.name for camera in cameras} != set(sources):

@@ -19,7 +19,7 @@ from fsd.data.errors import ClipError
 from fsd.data.formats.mcap_file.mcap_index import McapIndex
 from fsd.data.formats.mcap_file.mcap_messages import RAW_IMAGE, VIDEO, Message, decoded, find, last_decoded
 from fsd.data.packet_stream import PacketStream, RawLayout, TimedPacket, decoded_packets
-from fsd.data.planes import upright_size_px
+from fsd.data.planes import check_size, upright_size_px
 from fsd.data.sync_report import CameraCounters
 
 VIDEO_CODECS = {"h264": "h264", "h265": "hevc", "hevc": "hevc", "av1": "av1", "vp9": "vp9"}
@@ -175,7 +175,9 @@ def _lacks_times(messages: list[Message]) -> bool:
 def _first_size_px(name: str, topic: str, packets: Iterator[TimedPacket], codec: str) -> tuple[int, int]:
     first = (packet for packet, _ in zip(packets, range(_FIRST_PICTURE_PACKETS), strict=False))
     for picture in decoded_packets(first, codec, CameraCounters()):
-        return upright_size_px(picture.picture)
+        width_px, height_px = upright_size_px(picture.picture)
+        check_size(topic, width_px, height_px)
+        return width_px, height_px
     raise ClipError(
         f"{topic} holds no picture that can be decoded (codec {codec}). Record it again from a key frame on.",
         camera=name,

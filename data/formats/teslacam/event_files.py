@@ -7,9 +7,11 @@ with one folder per day; files `YYYY-MM-DD_HH-MM-SS-<camera>.mp4`, older ones wi
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+
+from fsd.data.video_probe import kind_of_file
 
 CAMERAS = {
     "front": "front_main",
@@ -45,12 +47,15 @@ class EventFiles:
         kind: `recent`, `saved`, `sentry`, `event` (a folder by itself) or `minute`.
         minutes: in order of their names.
         elsewhere: stamps that RecentClips holds as well, but that belong to a saved event.
+        unused: phrases such as `2026-01-02_15-16-37-back.mp4 is a folder`, for entries that have the name of a file of
+            a camera, but are none, or are a second one of the same camera and minute.
     """
 
     path: Path
     kind: str
     minutes: tuple[Minute, ...]
     elsewhere: tuple[datetime, ...] = field(default=())
+    unused: tuple[str, ...] = field(default=())
 
 
 def parse_name(path: Path) -> tuple[datetime, str] | None:
@@ -91,19 +96,26 @@ def _single_minute(path: Path) -> tuple[EventFiles, ...]:
     parsed = parse_name(path)
     if parsed is None:
         return ()
-    minutes = [minute for minute in _minutes_in(path.parent) if minute.stamp == parsed[0]]
-    return tuple(EventFiles(path, "minute", (minute,)) for minute in minutes)
+    minutes, unused = _minutes_in(path.parent)
+    stamp = path.name.rpartition("-")[0]
+    own = tuple(phrase for phrase in unused if phrase.startswith(stamp))
+    return tuple(EventFiles(path, "minute", (each,), unused=own) for each in minutes if each.stamp == parsed[0])
 
 
-def _events_below(folder: Path, depth: int) -> Iterator[EventFiles]:
-    minutes = _minutes_in(folder)
+def _events_below(folder: Path, depth: int, seen: set[Path] | None = None) -> Iterator[EventFiles]:
+    """Events in a folder and below; a folder that links make appear twice counts once."""
+    seen = set() if seen is None else seen
+    if folder.resolve() in seen:
+        return
+    seen.add(folder.resolve())
+    minutes, unused = _minutes_in(folder)
     if minutes:
-        yield EventFiles(folder, kind_of(folder.resolve()), minutes)
+        yield EventFiles(folder, kind_of(folder.resolve()), minutes, unused=unused)
     if depth == 0:
         return
     for entry in _entries(folder):
         if entry.is_dir():
-            yield from _events_below(entry, depth - 1)
+            yield from _events_below(entry, depth - 1, seen)
 
 
 def _saved_beside(path: Path) -> Iterator[EventFiles]:
@@ -119,16 +131,24 @@ def _without(event: EventFiles, stamps: set[datetime]) -> EventFiles:
     """An event without the minutes of these stamps, or as it is if nothing would be left."""
     kept = tuple(minute for minute in event.minutes if minute.stamp not in stamps)
     elsewhere = tuple(minute.stamp for minute in event.minutes if minute.stamp in stamps)
-    return EventFiles(event.path, event.kind, kept, elsewhere)
+    return replace(event, minutes=kept, elsewhere=elsewhere)
 
 
-def _minutes_in(folder: Path) -> tuple[Minute, ...]:
+def _minutes_in(folder: Path) -> tuple[tuple[Minute, ...], tuple[str, ...]]:
+    """The minutes in a folder, and `EventFiles.unused`."""
     found: dict[datetime, dict[str, Path]] = {}
+    unused: list[str] = []
     for entry in _entries(folder):
         parsed = parse_name(entry)
-        if parsed is not None and entry.is_file():
-            found.setdefault(parsed[0], {}).setdefault(parsed[1], entry)
-    return tuple(Minute(stamp, found[stamp]) for stamp in sorted(found))
+        if parsed is None:
+            continue
+        if not entry.is_file():
+            unused.append(f"{entry.name} is {kind_of_file(entry)}")
+            continue
+        first = found.setdefault(parsed[0], {}).setdefault(parsed[1], entry)
+        if first != entry:
+            unused.append(f"{entry.name} is of the same camera and minute as {first.name}")
+    return tuple(Minute(stamp, found[stamp]) for stamp in sorted(found)), tuple(unused)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -1,9 +1,12 @@
 """What `event.json` says about a saved event. City and coordinates in it are never read."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from fsd.data.errors import FsdError
+from fsd.data.printable import printable
+from fsd.data.text_files import read_json
 
 _REASONS = {
     "user_interaction_honk": "saved with the horn",
@@ -25,8 +28,8 @@ class EventInfo:
 def load_event_info(folder: Path) -> EventInfo | None:
     """`event.json` of an event folder; None where there is none that can be read (an encrypted one cannot)."""
     try:
-        content = json.loads((folder / "event.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = read_json(folder / "event.json")
+    except FsdError:
         return None
     if not isinstance(content, dict):
         return None
@@ -46,4 +49,4 @@ def _reason_text(reason: str) -> str:
         return _REASONS[reason]
     if reason.startswith("sentry_aware_accel"):
         return "Sentry Mode: the car was moved"
-    return reason.replace("_", " ")[:80]
+    return printable(" ".join(reason.replace("_", " ").split()))[:80]

@@ -65,7 +65,7 @@ def _row(files: EventFiles, reads_telemetry: bool) -> EventRow:
         drive_s=round(event.drive_s, 3),
         runs=len(stretches_ns(streams.values())),
         telemetry_coverage=_coverage(event) if reads_telemetry else None,
-        faults=tuple(f"{broken.path.name} is {broken.why}" for broken in event.broken),
+        faults=(*(f"{broken.path.name} is {broken.why}" for broken in event.broken), *files.unused),
     )
 
 

@@ -12,9 +12,8 @@ import numpy as np
 
 from fsd.data.clock import floor_ns
 from fsd.data.formats.teslacam.telemetry_message import TelemetryMessage, messages_in, nal_length_size_of
+from fsd.data.physical_limits import MAX_SPEED_MPS
 from fsd.data.video_probe import opened
-
-MAX_SPEED_MPS = 100.0
 
 _LIMITS = {
     "speed_mps": MAX_SPEED_MPS,
@@ -43,7 +42,8 @@ class TelemetryRows:
             dropped.
         pictures: pictures in the file, with and without a message; `first_ns` and `last_ns` are the times of the first
             and the last of them, None where there is none.
-        damaged_messages: messages that cannot be read, or whose picture has no time or one that came before.
+        damaged_messages: messages that cannot be read or are empty, or whose picture has no time or one that came
+            before.
         dropped_values: values that no car can have (not finite, above 100 m/s, a latitude above 90 degrees).
         is_truncated: the file ends before its index says.
     """

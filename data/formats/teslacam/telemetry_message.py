@@ -24,6 +24,7 @@ _SEI_TYPES = {"h264": (1, lambda first: first & 0x1F == 6), "hevc": (2, lambda f
 """Codec -> (bytes of the NAL unit header, whether its first byte says that this is a (prefix) SEI)."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MAX_FIELD = 2**29 - 1  # protobuf's largest number of a field
 _NAN = float("nan")
 
 
@@ -63,11 +64,13 @@ class TelemetryMessage:
 
     @classmethod
     def decode(cls, payload: bytes) -> Self | None:
-        """The message in these bytes; None where they are damaged. Unknown fields are skipped."""
+        """The message in these bytes; None where they are damaged, or say nothing. Unknown fields are skipped."""
         values = _ZEROS.copy()
+        is_empty = True
         try:
             for number, wire_type, value in _fields(payload):
                 name, kind = _FIELDS.get(number, ("", ""))
+                is_empty &= not name
                 if kind == "f" and wire_type == _FIXED32:
                     values[name] = _FLOAT.unpack(value)[0]
                 elif kind == "d" and wire_type == _FIXED64:
@@ -75,6 +78,8 @@ class TelemetryMessage:
                 elif kind in ("i", "b") and wire_type == _VARINT:
                     values[name] = bool(value) if kind == "b" else value
         except _DamagedError:
+            return None
+        if is_empty:  # not a car that stands: every message states its version
             return None
         if values["latitude_deg"] == 0 and values["longitude_deg"] == 0:
             values["latitude_deg"] = values["longitude_deg"] = _NAN
@@ -130,7 +135,7 @@ def _fields(payload: bytes) -> Iterator[tuple[int, int, Any]]:
             else:  # groups are not part of proto3
                 raise _DamagedError
             value, at = payload[at : at + length], at + length
-        if number == 0 or at > len(payload):
+        if not 0 < number <= _MAX_FIELD or at > len(payload):
             raise _DamagedError
         yield number, wire_type, value
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from fsd.data.calibration.known_vehicles import known_rig
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
-from fsd.data.errors import ClipError
+from fsd.data.errors import ClipError, few
 from fsd.data.formats.make_clip import make_clip
 from fsd.data.formats.recording_format import Match
 from fsd.data.formats.teslacam.event import OpenedEvent, open_event
@@ -99,6 +99,8 @@ def _notes(event: OpenedEvent) -> list[str]:
     if event.files.elsewhere:
         shared = _count(len(event.files.elsewhere), "minute")
         notes.append(f"Left out, since saved events beside this folder hold them too: {shared}.")
+    if event.files.unused:
+        notes.append(f"Not used: {few(event.files.unused)}.")
     if event.broken:
         named = ", ".join(f"{each.path.name} ({each.camera}) is {each.why}" for each in event.broken[:_NAMED_FILES])
         more = f", and {len(event.broken) - _NAMED_FILES} more" if len(event.broken) > _NAMED_FILES else ""

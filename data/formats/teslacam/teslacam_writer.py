@@ -5,7 +5,9 @@ mphacker/TeslaUSB). File names and `event.json` have the local time of the car, 
 """
 
 import json
+import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +18,7 @@ import numpy as np
 
 from fsd.data.clock import SECOND_NS
 from fsd.data.errors import ClipError
-from fsd.data.files import replacing, write_text
+from fsd.data.files import check_space, replacing, write_text
 from fsd.data.formats.teslacam.telemetry_message import TelemetryMessage, sei_nal
 from fsd.data.frames import RATE_HZ
 
@@ -63,6 +65,7 @@ class TeslaCamWriter:
         self._folder = path / "SavedClips" / f".{self._stamp(0)}.part"
         self._videos: list[_Segment | None] = [None] * len(self.cameras)
         self._segment = -1
+        self._pictures = 0
         self._first_ns: int | None = None
         self._last_ns: int | None = None
         self._last_message = TelemetryMessage()
@@ -110,6 +113,7 @@ class TeslaCamWriter:
         if self._last_ns is not None and timestamp_ns <= self._last_ns:
             raise ClipError(f"Time {timestamp_ns} ns does not rise above {self._last_ns} ns. Write moments in order.")
         self._first_ns = timestamp_ns if self._first_ns is None else self._first_ns
+        self._check_space(images)
         since_start_ns = timestamp_ns - self._first_ns
         if since_start_ns // SEGMENT_NS != self._segment:
             self._close_segment()
@@ -122,6 +126,16 @@ class TeslaCamWriter:
         self._last_ns = timestamp_ns
         self._last_message = telemetry_message or self._last_message
 
+    def _check_space(self, images: Sequence[np.ndarray | av.VideoFrame | None]) -> None:
+        given = [image for image in images if image is not None]
+        sizes = [(each.width, each.height) if isinstance(each, av.VideoFrame) else each.shape[1::-1] for each in given]
+        width_px, height_px = max(sizes, key=math.prod, default=(0, 0))
+        try:
+            check_space(self._folder, self._pictures, len(self.cameras), width_px, height_px)
+        except OSError as error:
+            raise ClipError(f"{self._folder} cannot be written: {error.strerror}. Free some space.") from error
+        self._pictures += len(given)
+
     def _video(self, index: int, frame: av.VideoFrame) -> "_Segment":
         video = self._videos[index]
         if video is None:
@@ -133,16 +147,24 @@ class TeslaCamWriter:
 
     def _close_segment(self) -> None:
         videos, self._videos = self._videos, [None] * len(self.cameras)
-        for video in videos:
-            if video is not None:
-                video.close()
+        with ExitStack() as stack:  # all of them, also where one fails
+            for video in videos:
+                if video is not None:
+                    stack.callback(video.close)
 
     def close(self) -> Path | None:
         """Finish the event and return its folder; None where nothing was written."""
         if not self._is_open:
             return None
         self._is_open = False
-        self._close_segment()
+        try:
+            self._close_segment()
+        finally:
+            event = self._finish()
+        return event
+
+    def _finish(self) -> Path | None:
+        """Give the event its name; None where nothing was written."""
         if self._first_ns is None or self._last_ns is None:
             self._folder.rmdir()
             return None
@@ -227,7 +249,10 @@ class _Segment:
         try:
             self._mux(None)
         finally:
-            self._container.close()
+            try:
+                self._container.close()
+            except (av.FFmpegError, OSError) as error:
+                raise ClipError(f"{self._path} cannot be written: {error}. Check the free space.") from error
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         try:

@@ -95,7 +95,7 @@ def vehicle_tracks(segments: Sequence[tuple[int, TelemetryRows]]) -> VehicleTrac
 def _fault_notes(segments: Sequence[tuple[int, TelemetryRows]]) -> list[str]:
     damaged = sum(rows.damaged_messages for _, rows in segments)
     dropped = sum(rows.dropped_values for _, rows in segments)
-    notes = [f"{damaged} telemetry messages are damaged and were left out."] if damaged else []
+    notes = [f"{damaged} telemetry messages are damaged or empty and were left out."] if damaged else []
     return notes + ([f"{dropped} telemetry values no car can have were left out."] if dropped else [])
 
 

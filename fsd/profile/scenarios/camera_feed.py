@@ -141,10 +141,9 @@ class CameraFeed:
         timestamp_ns = tick_time_ns(tick)
         age_ns = np.array([-1 if f is None else max(0, timestamp_ns - f.timestamp_ns) for f in frames], np.int64)
         index = np.array([-1 if f is None else f.index for f in frames], np.int64)
-        is_black = np.array([f is not None and f.is_black for f in frames])
         is_new = index != self._last_index
         self._last_index = index
-        is_valid = (age_ns >= 0) & (age_ns <= MAX_FRAME_AGE_NS) & ~is_black
+        is_valid = (age_ns >= 0) & (age_ns <= MAX_FRAME_AGE_NS)
         return FrameSet(tick, timestamp_ns, tuple(frames), age_ns, is_valid, is_new & (index >= 0))
 
     @property

@@ -80,7 +80,7 @@ def constant_stream(
     total = warm_up + ticks
     samples = TickSamples(ticks)
     first_plan_ms(pipeline, workers)  # compiling kernels would otherwise take the time of the warm-up
-    pipeline.planner.reset()
+    pipeline.reset()
     with CameraFeed(pipeline.clip, workers, total, timing, log_decode=log_decode) as feed:
         resources = ResourceTrack(total * TICK_S, meters)
         _freeze_objects()
@@ -107,7 +107,7 @@ def _paced(pipeline: TimedPipeline, feed: CameraFeed, samples: TickSamples, tick
         awake_ns = time.perf_counter_ns()
         feed.wait_for(tick, TICK_S)  # a camera later than a period keeps its older frame, whose age shows it
         arrived_ns = time.perf_counter_ns()
-        frame_set = feed.frame_set(tick)
+        frame_set = pipeline.watch(feed.frame_set(tick))
         times = pipeline.step(frame_set, due_ns, awake_ns, arrived_ns)
         if tick >= warm_up:
             samples.add(tick - warm_up, times, _ages_ms(frame_set, times.planned_ns - feed.start_ns))
@@ -122,7 +122,7 @@ def single_stream(
     """One tick after the other, each decoded on demand once the tick before it is done."""
     total = warm_up + ticks
     samples = TickSamples(ticks)
-    pipeline.planner.reset()
+    pipeline.reset()
     first_due_ns = 0
     with CameraFeed(pipeline.clip, workers, total, on_demand=True) as feed:
         feed.start(time.perf_counter_ns())
@@ -146,7 +146,7 @@ def _on_demand(pipeline: TimedPipeline, feed: CameraFeed, tick: int) -> tuple[Fr
     if not feed.wait_for(tick, DECODE_TIMEOUT_S):
         raise TimeoutError(f"No pictures for tick {tick} within {DECODE_TIMEOUT_S:g} s.")
     arrived_ns = time.perf_counter_ns()
-    frame_set = feed.frame_set(tick)
+    frame_set = pipeline.watch(feed.frame_set(tick))
     return frame_set, pipeline.step(frame_set, due_ns, due_ns, arrived_ns)
 
 
@@ -167,9 +167,11 @@ def flat_out(
 def _replay(pipeline: TimedPipeline, workers: int, ticks: int, samples: TickSamples | None) -> None:
     done = 0
     while done < ticks:
-        pipeline.planner.reset()
+        pipeline.reset()
         begun = done
-        with FrameSource(pipeline.clip, workers=workers, max_ticks=ticks - done) as source:
+        with FrameSource(
+            pipeline.clip, workers=workers, max_ticks=ticks - done, mask_cameras=pipeline.mask_cameras
+        ) as source:
             while True:
                 due_ns, busy_ns = time.perf_counter_ns(), time.thread_time_ns()
                 frame_set = next(source, None)
@@ -210,7 +212,7 @@ def model_only(
 
 def first_plan_ms(pipeline: TimedPipeline, workers: int) -> float:
     """Time of one plan with the model loaded and nothing decoded."""
-    pipeline.planner.reset()
+    pipeline.reset()
     with CameraFeed(pipeline.clip, workers, 1, on_demand=True) as feed:
         feed.start(time.perf_counter_ns())
         _, times = _on_demand(pipeline, feed, 0)

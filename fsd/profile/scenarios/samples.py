@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fsd.data.errors import UsageError
 from fsd.data.files import replacing
 from fsd.data.frames import CAMERAS
 from fsd.outputs.profile_scenario import StageSum
@@ -132,10 +133,20 @@ def write_samples(path: Path, scenarios: Mapping[str, TickSamples]) -> None:
 
 
 def read_latencies(path: Path, scenario: str) -> np.ndarray:
-    """(planned ticks,) latencies of one scenario of a `samples.parquet`; empty if it was not run."""
-    table = pq.read_table(path, columns=["scenario", "latency_ms"])
-    values = table["latency_ms"].filter(pa.compute.equal(table["scenario"], scenario))
-    return values.drop_null().to_numpy().astype(np.float64)
+    """(planned ticks,) latencies of one scenario of a `samples.parquet`; empty if it was not run.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    try:
+        table = pq.read_table(path, columns=["scenario", "latency_ms"])
+        values = table["latency_ms"].filter(pa.compute.equal(table["scenario"], scenario))
+        latencies_ms = values.drop_null().cast(pa.float64()).to_numpy()
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise UsageError(f"{path} cannot be read ({error}). Run `fsd profile` again.") from error
+    if not (latencies_ms > 0).all() or np.isinf(latencies_ms).any():
+        raise UsageError(f"{path} is damaged: a latency is not a number above 0. Run `fsd profile` again.")
+    return np.asarray(latencies_ms)
 
 
 def _column_names() -> list[str]:

@@ -152,12 +152,20 @@ def test_the_only_track_in_the_folder_counts_and_notes_hold_no_coordinates(tools
     assert not any("10.5" in note or "20.25" in note for note in clip.notes)
 
 
-def test_a_track_of_another_day_is_taken_to_start_with_the_video_and_said_so(tools: Any, tmp_path: Path) -> None:
+def test_a_track_of_another_day_is_left_out_loudly(tools: Any, tmp_path: Path) -> None:
     write(tools, tmp_path / "front.mp4", created=START + timedelta(days=400))
     (tmp_path / "front.gpx").write_text(gpx(turn(10)), encoding="utf-8")
     clip = open_clip(tmp_path)
-    check_turn(ego(clip))
-    assert any("do not overlap" in note for note in clip.notes)
+    assert clip.ego is None
+    assert any("front.gpx is NOT USED" in note for note in clip.notes)
+
+
+def test_an_empty_track_is_named(tools: Any, tmp_path: Path) -> None:
+    write(tools, tmp_path / "front.mp4")
+    (tmp_path / "front.nmea").touch()
+    clip = open_clip(tmp_path)
+    assert clip.ego is None
+    assert any("front.nmea is not used" in note for note in clip.notes)
 
 
 def test_two_tracks_of_other_names_are_not_guessed_between(tools: Any, tmp_path: Path) -> None:
@@ -233,3 +241,37 @@ def test_the_rate_of_pictures_does_not_matter(tools: Any, tmp_path: Path) -> Non
     tools.write_video(tmp_path / "front.mp4", list(range(30)), Fraction(1, 30), size_px=(64, 48))
     (tmp_path / "front.gpx").write_text(gpx(turn(10)), encoding="utf-8")
     check_turn(ego(open_clip(tmp_path)))
+
+
+def test_a_fix_with_a_wrong_date_does_not_make_rows_over_months(tools: Any, tmp_path: Path) -> None:
+    write(tools, tmp_path / "rear.mp4", START)
+    points = turn(10)
+    points[0] = (points[0][0] + timedelta(days=120), *points[0][1:])
+    (tmp_path / "rear.gpx").write_text(gpx(points))
+    track = ego(open_clip(tmp_path))
+    assert len(track.timestamp_ns) < 200
+    at = int(np.searchsorted(track.timestamp_ns, 5 * SECOND_NS))
+    assert track.speed_mps[at] == pytest.approx(SPEED_MPS, rel=0.01)
+    assert np.isnan(track.speed_mps[-2])  # nothing is known in the gap
+
+
+def test_a_speed_that_no_car_reaches_is_taken_from_the_positions(tools: Any, tmp_path: Path) -> None:
+    write(tools, tmp_path / "front.mp4", created=START)
+    points = [(*point[:3], 1e300 if k == 4 else point[3], point[4]) for k, point in enumerate(turn(10))]
+    (tmp_path / "front.gpx").write_text(gpx(points, with_speed=True), encoding="utf-8")
+    check_turn(ego(open_clip(tmp_path)))
+
+
+def test_a_speed_and_a_course_of_minus_one_are_unknown(tools: Any, tmp_path: Path) -> None:
+    write(tools, tmp_path / "front.mp4", created=START)
+    points = [(*point[:3], -1.0 if k > 2 else point[3], point[4]) for k, point in enumerate(turn(10))]
+    (tmp_path / "front.gpx").write_text(gpx(points, with_speed=True), encoding="utf-8")
+    check_turn(ego(open_clip(tmp_path)))
+
+
+def test_a_date_beyond_the_clock_is_left_out(tools: Any, tmp_path: Path) -> None:
+    write(tools, tmp_path / "front.mp4", created=START)
+    (tmp_path / "front.gpx").write_text(gpx(turn(11)).replace("2026-01-02T14:16:42Z", "9999-01-02T14:16:42Z"))
+    clip = open_clip(tmp_path)
+    check_turn(ego(clip))
+    assert any("1 entries" in note for note in clip.notes)

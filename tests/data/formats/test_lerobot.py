@@ -178,3 +178,20 @@ def test_other_data_sets_name_cameras_by_aliases(tools: Any, tmp_path: Path) -> 
     clip = open_clip(with_fragment(folder, "episode-0"))
     assert [stream.name for stream in clip.streams if stream] == ["left_pillar"]
     assert clip.ego is None
+
+
+def test_impossible_speeds_are_left_out_and_spoil_no_path(tools: Any, tmp_path: Path) -> None:
+    folder = write_dataset(tools, tmp_path / "L2D")
+    path = folder / "data" / "chunk-000" / "file-002.parquet"
+    table = pq.read_table(path)
+    states = table["observation.state.vehicle"].to_pylist()
+    first = table["episode_index"].to_pylist().index(2)
+    for row, value in ((first + 3, np.inf), (first + 9, 1e30), (first + 20, np.nan)):
+        states[row][0] = value
+    place = table.column_names.index("observation.state.vehicle")
+    pq.write_table(table.set_column(place, "observation.state.vehicle", pa.array(states)), path)
+    clip = open_clip(with_fragment(folder, "episode-2"))
+    assert clip.ego is not None
+    assert len(clip.ego.timestamp_ns) == 27
+    assert np.isfinite(clip.ego.x_m).all()
+    assert any("3 of 30 rows" in note for note in clip.notes)

@@ -29,6 +29,7 @@ from PIL import Image
 
 from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
+from fsd.data.formats.mcap_file.mcap_index import MAGIC, _opened
 from fsd.data.formats.mcap_file.topic_names import camera_of_topic
 from fsd.data.open_clip import detect, open_clip, recordings_in
 from fsd.data.rig import Fisheye, Pinhole
@@ -358,19 +359,23 @@ def test_a_bag_folder_is_one_recording_of_several_files(tools: Any, tmp_path: Pa
     assert len(clip.ego.timestamp_ns) == 22
 
 
-def test_a_twist_gives_speed_and_a_path(tools: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrong_mps", [5.0, np.inf, np.nan, 1e300])
+def test_a_twist_gives_speed_and_a_path_also_with_a_wrong_row(tools: Any, tmp_path: Path, wrong_mps: float) -> None:
     with ros(tmp_path / "bag.mcap") as bag:
         for number, time_ns in enumerate(times_ns(37)):
             image = {"header": header(time_ns), "format": "png", "data": jpeg(tools.numbered_luma(number, 32, 24))}
             bag.write("/front/compressed", "sensor_msgs/msg/CompressedImage", image, time_ns)
             for topic, speed_mps in (("/cmd_vel", 99.0), ("/vehicle/twist", 5.0)):
-                linear, angular = {"x": speed_mps, "y": 0.0, "z": 0.0}, {"x": 0.0, "y": 0.0, "z": 0.0}
+                shown_mps = wrong_mps if number == 10 else speed_mps
+                linear, angular = {"x": shown_mps, "y": 0.0, "z": 0.0}, {"x": 0.0, "y": 0.0, "z": 0.0}
                 twist = {"header": header(time_ns), "twist": {"linear": linear, "angular": angular}}
                 bag.write(topic, "geometry_msgs/msg/TwistStamped", twist, time_ns)
-    ego = open_clip(tmp_path / "bag.mcap").ego
+    clip = open_clip(tmp_path / "bag.mcap")
+    ego = clip.ego
     assert ego is not None
     assert ego.x_m[-1] == pytest.approx(5.0, abs=1e-6)
     assert set(ego.speed_mps) == {5.0}
+    assert any("1 of 37 rows" in note for note in clip.notes) == (wrong_mps != 5.0)
 
 
 def test_foxglove_calibration_and_transforms(tools: Any, tmp_path: Path, lumas: list[np.ndarray]) -> None:
@@ -561,3 +566,21 @@ def test_a_folder_of_mcap_files_is_several_recordings(tools: Any, tmp_path: Path
     assert recordings_in([tmp_path]) == paths
     (tmp_path / "overlay.mp4").write_bytes(b"x")  # a result folder of a replay is no recording
     assert detect(tmp_path)[0].name == "folder"
+
+
+def test_a_length_beyond_the_end_takes_no_more_memory_than_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.mcap").write_bytes(b"0123456789")
+    with _opened(tmp_path / "a.mcap") as file:
+        file.seek(4)
+        assert file.read(2**62) == b"456789"
+        assert file.read(2**62) == b""
+
+
+def test_a_damaged_record_is_counted_and_the_rest_is_used(tools: Any, tmp_path: Path) -> None:
+    path = images(tmp_path / "a.mcap", tools, ["/front/image"], ticks=2)
+    data = bytearray(path.read_bytes())
+    data[len(MAGIC) + 9 + 4] = 0xFF  # the profile's name in the header: not UTF-8
+    path.write_bytes(data[:-8])  # without its end the file is read through
+    clip = open_clip(path)
+    assert shown(tools, clip)[0] == [0, 1]
+    assert any("1 records are damaged" in note for note in clip.notes)

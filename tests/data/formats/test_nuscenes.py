@@ -186,3 +186,11 @@ def test_what_cannot_be_used_says_why(
     with pytest.raises(error, match=found) as caught:
         open_clip(root)
     assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize("name", ["sample_data", "ego_pose"])
+def test_a_table_that_is_cut_off_is_refused(tools: Any, tmp_path: Path, name: str) -> None:
+    table = write_root(tools, tmp_path, ("scene-0061",)) / "v1.0-mini" / f"{name}.json"
+    table.write_bytes(table.read_bytes()[:-300])
+    with pytest.raises(ClipError, match=name):
+        open_clip(tmp_path)

@@ -51,6 +51,21 @@ def test_progress_counts_every_tick(tmp_path: Path) -> None:
 
 @pytest.mark.gl
 @pytest.mark.usefixtures("needs_gl")
+def test_an_interrupted_recording_is_a_shorter_clip(tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    config = RecordConfig(tmp_path / "clip", seconds=0.5, width_px=32, height_px=32, quality="fast")
+    with pytest.raises(KeyboardInterrupt):
+        record(config, interrupt)
+    clip = open_clip(config.out)
+    assert clip.ego is not None
+    assert len(clip.ego.timestamp_ns) == 2
+
+
+@pytest.mark.gl
+@pytest.mark.usefixtures("needs_gl")
 @pytest.mark.parametrize(("hardware", "cameras"), [("hw3", HW3_CAMERAS), ("hw4", HW4_CAMERAS)])
 def test_a_drive_is_recorded_as_a_tesla_would(tmp_path: Path, hardware: str, cameras: tuple[str, ...]) -> None:
     sizes = {"width_px": 64, "height_px": 46, "quality": "fast", "seed": 3}  # the chroma planes have 23 rows

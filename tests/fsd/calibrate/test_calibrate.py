@@ -1,6 +1,7 @@
 """`fsd calibrate`: the file that it writes, and what it says of a recording that tells nothing."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_a_file_that_exists_stays_without_force(
     printed = capsys.readouterr().out
     for fact in ("unknown", "assumed:", str(out)):
         assert fact in printed
+
+
+def test_the_calibration_that_is_read_is_not_replaced(small_clip: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "clip"
+    shutil.copytree(small_clip, clip)
+    before = (clip / "rig.json").read_bytes()
+    for out in (clip, clip / "rig.json", clip / "rear.mp4"):
+        assert main(["calibrate", str(clip), "--max-ticks", "2", "--out", str(out), "--force"]) == 2
+    assert (clip / "rig.json").read_bytes() == before
 
 
 def test_a_recording_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`fsd events`, `fsd inspect`, and a stick given to `fsd replay`."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -71,6 +72,32 @@ def test_inspect_of_a_native_clip(small_clip: Path, capsys: pytest.CaptureFixtur
     assert main(["inspect", str(small_clip), "--json"]) == 0
     summary = last_json(capsys)
     assert (summary["format"], summary["holes"], summary["calibration"] != "assumed") == ("native", [], True)
+
+
+@pytest.mark.parametrize("names", [[], ["notes.txt"], ["dangling.mp4"]])
+def test_a_folder_without_recordings_is_refused(
+    names: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in names:
+        (tmp_path / name).symlink_to(tmp_path / "gone") if "dangling" in name else (tmp_path / name).touch()
+    assert main(["events", str(tmp_path)]) == 3
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert "no videos" in captured.err
+    assert ("a link to nothing" in captured.err) == (names == ["dangling.mp4"])
+
+
+def test_control_characters_of_a_reason_do_not_reach_the_terminal(
+    stick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = tmp_path / "2026-01-02_15-16-40"
+    shutil.copytree(stick / "SavedClips" / "2026-01-02_15-16-40", event)
+    reason = json.dumps({"timestamp": "2026-01-02T15:16:33", "reason": "\x1b]0;title\x07\x1b[2Jgone\nnew"})
+    (event / "event.json").write_text(reason)
+    assert main(["events", str(event)]) == 0
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "\\x1b]0;title\\x07\\x1b[2Jgone new" in printed
 
 
 @pytest.mark.parametrize("command", ["events", "inspect"])

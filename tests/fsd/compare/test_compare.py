@@ -3,13 +3,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fsd.cli import main
 from fsd.commands.exit_codes import OVER_LIMIT
 from fsd.compare.compare import compare_replays
 from fsd.compare.config import CompareConfig
-from fsd.data.errors import UsageError
+from fsd.data.errors import OutputError, UsageError
 from tests.fsd._pages import checked
 
 WriteRun = Callable[..., Path]
@@ -109,6 +111,15 @@ def test_differences_that_are_zero_at_every_tick_are_not_drawn(a: Path, swerving
     assert (tmp_path / "page.html").read_text().count('<figure class="chart"') == 1
 
 
+def test_a_page_replaces_only_a_page_of_a_comparison(a: Path, swerving: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    words = ["compare", str(a), str(swerving), "--page", str(page)]
+    assert main(words) == main(words) == 0
+    page.write_text("<title>mine</title>")
+    assert main(words) == OutputError.exit_code
+    assert page.read_text() == "<title>mine</title>"
+
+
 def test_a_page_never_replaces_a_table(a: Path, swerving: Path) -> None:
     before = (a / "plan.parquet").read_bytes()
     assert main(["compare", str(a), str(swerving), "--page", str(a / "plan.parquet")]) == 2
@@ -119,3 +130,46 @@ def test_a_page_that_cannot_be_written_is_an_output_error(a: Path, swerving: Pat
     (tmp_path / "file").touch()
     for page in (tmp_path / "file" / "page.html", tmp_path / "missing" / "page.html"):
         assert main(["compare", str(a), str(swerving), "--page", str(page)]) == 6
+
+
+def without(table: pa.Table, name: str) -> pa.Table:
+    return table.drop_columns([name])
+
+
+def as_text(table: pa.Table, name: str) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, pa.array(["x"] * table.num_rows))
+
+
+def with_an_empty_value(table: pa.Table, name: str) -> pa.Table:
+    values = [None, *table[name].to_pylist()[1:]]
+    return table.set_column(table.column_names.index(name), name, pa.array(values, table.schema.field(name).type))
+
+
+def backwards(table: pa.Table, name: str) -> pa.Table:
+    return table.take(list(range(table.num_rows))[::-1])
+
+
+def not_finite(table: pa.Table, name: str) -> pa.Table:
+    values = [float("nan"), *table[name].to_pylist()[1:]]
+    return table.set_column(table.column_names.index(name), name, pa.array(values, pa.float32()))
+
+
+@pytest.mark.parametrize(
+    ("damage", "file", "column"),
+    [
+        (without, "ticks", "compress_ms"),
+        (without, "plan", "tick"),
+        (as_text, "plan", "x_m"),
+        (with_an_empty_value, "plan", "t_ns"),
+        (with_an_empty_value, "ticks", "infer_ms"),
+        (backwards, "plan", "t_ns"),
+        (not_finite, "plan", "curvature_per_m"),
+    ],
+)
+def test_a_damaged_table_is_refused(
+    damage: Callable[[pa.Table, str], pa.Table], file: str, column: str, a: Path, write_run: WriteRun, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "run", 6)
+    pq.write_table(damage(pq.read_table(run / f"{file}.parquet"), column), run / f"{file}.parquet")
+    with pytest.raises(UsageError, match="run"):
+        compare_replays(CompareConfig(a, run))

@@ -17,6 +17,7 @@ from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.compression.policy_names import POLICIES
 from fsd.data.errors import ClockError
+from fsd.data.result_record import RECORD_FILE
 from fsd.outputs.compress_summary import CompressSummary
 from fsd.outputs.run_folder import list_column
 from fsd.outputs.summary_file import load_summary
@@ -37,7 +38,7 @@ def summary_of(folder: Path) -> CompressSummary:
 
 
 def test_everything_is_written(kept: Path) -> None:
-    assert sorted(path.name for path in kept.iterdir()) == sorted(FILES)
+    assert {path.name for path in kept.iterdir()} == {*FILES, RECORD_FILE}
     assert summary_of(kept).status == "complete"
 
 
@@ -115,6 +116,14 @@ def test_the_table_on_the_terminal_names_ratios_cameras_and_files(
         assert words in text
 
 
+def test_a_mosaic_past_the_end_shows_the_last_tick_and_says_so(small_clip: Path, tmp_path: Path) -> None:
+    assert main(["compress", str(small_clip), "--out", str(tmp_path), "--max-ticks", "3", "--mosaic-at", "9"]) == 0
+    mosaic = summary_of(tmp_path).mosaic
+    assert mosaic is not None
+    assert mosaic.tick == 2
+    assert "--mosaic-at 9 s" in str(mosaic.why)
+
+
 def test_a_custom_budget_is_width_height_and_patches() -> None:
     budget = parse_budget("80x60+58")
     assert (budget.base_width_px, budget.base_height_px, budget.patch_count) == (80, 60, 58)
@@ -125,7 +134,7 @@ def test_a_policy_without_a_sweep_claims_no_bound(small_clip: Path, tmp_path: Pa
     assert compress(config, show_progress=False).gaze.sweep_bound_ticks is None
 
 
-@pytest.mark.parametrize("words", ["B7", "80x60", "81x60+4", "80x60+0"])
+@pytest.mark.parametrize("words", ["B7", "80x60", "81x60+4", "80x60+0", "80x60+2401", "1282x960+4", "80x99999999+4"])
 def test_a_budget_that_cannot_be_is_refused(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compress", str(tmp_path), "--budget", words]) == 2
     assert re.search("budget|base image", capsys.readouterr().err)

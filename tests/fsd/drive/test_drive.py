@@ -30,12 +30,24 @@ def test_the_same_routes_are_driven_by_every_driver(tmp_path: Path) -> None:
 
 def test_a_drive_that_broke_goes_on_with_what_is_missing(tmp_path: Path) -> None:
     config = DriveConfig(tmp_path, drivers=("expert", "straight"), scenarios=("S1",), routes=2, workers=1)
-    whole = drive(config)
-    kept = (tmp_path / "routes.jsonl").read_text().splitlines()
-    (tmp_path / "routes.jsonl").write_text("\n".join([*kept[:3], kept[3][:20]]))
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        drive(config, interrupt)
+    broken = load_summary(tmp_path / "summary.json", DriveSummary)
+    assert broken.status == "interrupted"
+    assert {name: metrics.routes for name, metrics in broken.drivers.items()} == {"expert": 2, "straight": 1}
+    with (tmp_path / "routes.jsonl").open("a") as file:
+        file.write('{"driver": "strai')  # cut off by a full disk
     counts: list[tuple[int, int]] = []
-    assert drive(config, lambda done, total: counts.append((done, total))).scores == whole.scores
+    whole = drive(config, lambda done, total: counts.append((done, total)))
     assert counts == [(4, 4)]
+    assert load_summary(tmp_path / "summary.json", DriveSummary).status == "complete"
+    assert drive(config, lambda done, total: counts.append((done, total))).scores == whole.scores
+    assert counts == [(4, 4)]  # nothing was lost, and nothing is driven again
 
 
 def test_routes_of_another_model_do_not_count(tmp_path: Path) -> None:
@@ -44,6 +56,11 @@ def test_routes_of_another_model_do_not_count(tmp_path: Path) -> None:
     DriveJournal(path, {"network": {"model": "a"}}).append(("network", "S1", FIRST), score)
     assert DriveJournal(path, {"network": {"model": "a"}}).done == {("network", "S1", FIRST): score}
     assert DriveJournal(path, {"network": {"model": "b"}}).done == {}
+    with path.open("a") as file:
+        file.write('{"driver": "network", "scen')  # the disk was full, or the run was killed
+    DriveJournal(path, {"network": {"model": "a"}}).append(("network", "S2", FIRST), score)
+    done = {("network", "S1", FIRST): score, ("network", "S2", FIRST): score}
+    assert DriveJournal(path, {"network": {"model": "a"}}).done == done
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:

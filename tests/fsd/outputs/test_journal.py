@@ -49,6 +49,14 @@ def test_a_killed_run_leaves_its_whole_batches(tmp_path: Path, torn_bytes: int) 
     assert ticks == list(range(8 if torn_bytes == 0 else 4))
 
 
+def test_a_run_killed_before_its_first_batch_leaves_an_empty_table(tmp_path: Path) -> None:
+    TableJournal(tmp_path / "plan.parquet", SCHEMA).append(row(0))
+    assert read_table(tmp_path / "plan.parquet").schema == SCHEMA
+    (tmp_path / "plan.arrows").write_bytes(b"")  # killed between opening the file and its first byte
+    with pytest.raises(FileNotFoundError):
+        read_table(tmp_path / "plan.parquet")
+
+
 def test_a_table_longer_than_a_row_group_comes_back_whole(tmp_path: Path) -> None:
     with closing(TableJournal(tmp_path / "plan.parquet", SCHEMA, flush_rows=1)) as journal:
         for tick in range(250):

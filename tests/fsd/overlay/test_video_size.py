@@ -52,6 +52,19 @@ def test_an_impossible_limit_is_refused_with_the_least_possible_one(
     assert not out.exists()
 
 
+def test_a_video_that_begins_past_the_end_is_explained(
+    small_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = ["--max-ticks", "3", "--no-mcap", "--no-report"]
+    assert main(["replay", str(small_clip), "--out", str(tmp_path), "--from", "9", *quick]) == 0
+    assert "--from 9 s" in capsys.readouterr().out
+    file = load_summary(tmp_path / "summary.json", ReplaySummary).overlay_file
+    assert file is not None
+    assert (file.file, file.images) == (None, 0)
+    assert "0.08 s" in str(file.why)
+    assert not (tmp_path / "overlay.mp4").exists()
+
+
 def test_a_file_over_the_limit_is_encoded_once_more_and_fits(tmp_path: Path) -> None:
     path = tmp_path / "noise.mp4"
     noise(path, 36)

@@ -6,6 +6,7 @@ import pytest
 
 from fsd.cli import main
 from fsd.data.errors import ModelError, UsageError
+from fsd.data.result_record import RECORD_FILE
 from fsd.profile.any_model import profile_model, shape_of
 from fsd.profile.config import ProfileConfig
 from tests._one_operator import one_operator_model
@@ -34,6 +35,7 @@ def test_any_onnx_file_can_be_profiled_alone(foreign: Path, tmp_path: Path) -> N
         "samples.parquet",
         "trace.json",
         "report.html",
+        RECORD_FILE,
     }
 
 

@@ -1,7 +1,12 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +14,9 @@ import pytest
 
 from fsd.cli import main
 from fsd.data.errors import OutputError, UsageError
+from fsd.data.result_folder import result_folder
 from fsd.outputs.run_folder import load_run
-from fsd.replay.batch import replay_many
+from fsd.replay.batch import Outcome, replay_many
 from fsd.replay.config import ReplayConfig, Shard
 from fsd.replay.fingerprint import fingerprint
 
@@ -81,6 +87,52 @@ def test_results_of_another_recording_of_the_same_name_are_not_kept(drives: list
     assert "recording" in outcome.reason
 
 
+@pytest.mark.parametrize(
+    ("sent", "code", "status"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGKILL, -9, "running")]
+)
+def test_a_batch_that_is_stopped_says_how_far_every_recording_got(
+    sent: int, code: int, status: str, tmp_path: Path
+) -> None:
+    """The recording is long enough that the signal comes while it is replayed."""
+    script = tmp_path / "batch.py"
+    script.write_text(
+        "import signal, sys\nfrom fsd.cli import main\n"
+        "if __name__ == '__main__':\n    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "    sys.exit(main(sys.argv[1:]))\n"
+    )
+    demo = str(resources.files("fsd") / "demo_clip")
+    clips = [tmp_path / name for name in ("monday", "tuesday", "wednesday")]
+    for clip in clips:
+        shutil.copytree(demo, clip)
+    out = tmp_path / "out"
+    options = ["--out", str(out), "--no-overlay", "--no-mcap", "--no-report"]
+    command = [sys.executable, str(script), "replay", *map(str, clips), *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    batch = subprocess.Popen(command, text=True, start_new_session=True, **pipes)  # type: ignore[call-overload]
+    table = out / "monday" / "ticks.arrows"  # the last that a replay opens
+    while not table.exists() or table.stat().st_size == 0:
+        assert batch.poll() is None
+        time.sleep(0.01)
+    os.kill(batch.pid, sent) if sent == signal.SIGKILL else os.killpg(batch.pid, sent)
+    _, errors = batch.communicate(timeout=120)  # ends with the last process that could write to the pipes
+    assert batch.returncode == code
+    assert "Traceback" not in errors
+    outcomes = json.loads((out / "batch.json").read_text())
+    assert [outcome["status"] for outcome in outcomes] == [status, "not started", "not started"]
+    assert load_run(out / "monday").summary.status == status
+    assert not (out / "tuesday").exists()
+
+
+def test_an_interruption_keeps_what_was_complete(drives: list[Path], tmp_path: Path) -> None:
+    def interrupt(outcome: Outcome) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replay_many(drives, template(tmp_path), progress=interrupt)
+    outcomes = json.loads((tmp_path / "out" / "batch.json").read_text())
+    assert [outcome["status"] for outcome in outcomes] == ["complete", "not started", "not started"]
+
+
 def test_shards_share_the_list_without_overlap(drives: list[Path], tmp_path: Path) -> None:
     done = [outcome.clip for i in range(2) for outcome in replay_many(drives, template(tmp_path), shard=Shard(i, 2))]
     assert sorted(done) == sorted(map(str, drives))
@@ -148,4 +200,18 @@ def test_results_inside_the_recording_are_no_part_of_it(small_clip: Path, tmp_pa
     (clip / "out" / "plan.parquet").write_bytes(b"results")
     assert fingerprint(config) == before
     (clip / "notes.txt").write_bytes(b"of the recording")
+    assert fingerprint(config) != before
+
+
+def test_results_beside_the_videos_are_no_part_of_the_recording(small_clip: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "drive"
+    shutil.copytree(small_clip, clip)
+    config = replace(template(tmp_path), clip=clip, out=clip)
+    before = fingerprint(config)
+    with result_folder(clip, "replay", ("plan.parquet",)) as folder:
+        folder.set_aside()
+        (clip / "plan.parquet").write_bytes(b"results")
+        assert fingerprint(config) == before
+    assert fingerprint(config) == before
+    (clip / "rear.mp4").write_bytes(b"another video")
     assert fingerprint(config) != before

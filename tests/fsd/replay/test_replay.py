@@ -14,6 +14,8 @@ import pytest
 
 from fsd.cli import main
 from fsd.data.errors import OutputError
+from fsd.data.frame_source import FrameSource
+from fsd.data.open_clip import open_clip
 from fsd.outputs.journal import read_table
 from fsd.outputs.replay_summary import ReplaySummary
 from fsd.replay.config import ReplayConfig
@@ -140,6 +142,7 @@ def test_a_stopped_run_leaves_readable_results(small_clip: Path, tmp_path: Path,
     """Ticks are slow, so that the signal comes in the middle; unlike background jobs of a shell, it heeds SIGINT."""
     script = (
         "import signal, sys, time\nimport fsd.replay.replay\nfrom fsd.cli import main\n"
+        "import fsd.viewers.mcap_writer\nfsd.viewers.mcap_writer.CHUNK_BYTES = 20_000\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "append = fsd.replay.replay.ResultTables.append\n"
         "def slow(*args):\n    append(*args)\n    time.sleep(0.1)\n    print('tick', flush=True)\n"
@@ -159,6 +162,10 @@ def test_a_stopped_run_leaves_readable_results(small_clip: Path, tmp_path: Path,
         assert sum(1 for _ in video.decode(video=0)) > 0 or sent == signal.SIGKILL
     status = json.loads((tmp_path / "summary.json").read_text())["status"]
     assert status == ("running" if sent == signal.SIGKILL else "interrupted")
+    # As docs/outputs.md says: without its index it is a recording all the same.
+    assert main(["inspect", str(tmp_path / "drive.mcap")]) == 0
+    with FrameSource(open_clip(tmp_path / "drive.mcap")) as source:
+        assert sum(1 for _ in source) >= (30 if sent == signal.SIGKILL else 37)
 
 
 def test_a_recording_that_is_called_like_a_result_is_refused_and_stays(small_clip: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from fsd.data.errors import ModelError
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.contract import output_shapes
 from fsd.networks.input_buffers import TickInput
-from fsd.runtime.engine import HOLD_TICKS, Engine, packaged_model
+from fsd.runtime.engine import Engine, packaged_model
+from fsd.runtime.plan_limits import HOLD_TICKS
 
 
 @pytest.fixture(scope="module")
@@ -99,14 +101,13 @@ def broken(step: TickInput) -> TickInput:
 def test_a_plan_that_is_not_finite_is_replaced_by_the_last_finite_one(engine: Engine, steps: list[TickInput]) -> None:
     good = run(engine, steps)[-1]
     assert np.array_equal(engine.step(*broken(steps[-1]))["trajectory"], good)
-    assert engine.plan_source == "held"
-    assert engine.non_finite_ticks == 1
+    assert (engine.plan_source, engine.replaced, engine.replaced_ticks) == ("held", "inputs", 1)
 
 
 def test_the_network_takes_over_again_as_soon_as_it_can(engine: Engine, steps: list[TickInput]) -> None:
     run(engine, [steps[0], broken(steps[1]), steps[2]])
     assert engine.plan_source == "network"
-    assert engine.non_finite_ticks == 1
+    assert engine.replaced_ticks == 1
 
 
 def test_after_half_a_second_without_a_finite_plan_the_car_stops(engine: Engine, steps: list[TickInput]) -> None:
@@ -143,6 +144,24 @@ def test_not_a_number_never_leaves_even_if_the_model_makes_it(steps: list[TickIn
     outputs = engine.step(*steps[0])
     assert engine.plan_source == "stop"
     assert all(np.isfinite(value).all() for value in outputs.values())
+
+
+def test_a_finite_plan_that_no_vehicle_could_follow_is_replaced_and_named(
+    engine: Engine, steps: list[TickInput], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(engine, steps)
+    outputs = engine.step(*steps[-1])
+    run_model = engine._session.run_with_iobinding
+
+    def absurd(binding: Any) -> None:
+        run_model(binding)
+        outputs["curvature"][0] = 30.0
+
+    monkeypatch.setattr(engine, "_session", SimpleNamespace(run_with_iobinding=absurd))
+    memory = engine.inputs["memory_k"].copy()
+    assert np.isfinite(engine.step(*steps[-1])["curvature"]).all()
+    assert (engine.plan_source, engine.replaced, engine.replaced_ticks) == ("held", "curvature", 1)
+    assert np.array_equal(engine.inputs["memory_k"], memory)
 
 
 def test_reset_recovers_from_a_poisoned_memory(engine: Engine, steps: list[TickInput]) -> None:

@@ -19,11 +19,14 @@ from fsd.data.frames import Frame, FrameSet  # noqa: E402
 from fsd.data.open_clip import open_clip  # noqa: E402
 from fsd.data.standard_rigs import canonical_rig  # noqa: E402
 from fsd.networks.contract import TensorSpec  # noqa: E402
+from fsd.outputs.cross_check_summary import FirstAlarm  # noqa: E402
 from fsd.profile.config import SCENARIOS, ProfileConfig  # noqa: E402
 from fsd.profile.profile import profile  # noqa: E402
 from fsd.profile.terminal import print_profile  # noqa: E402
 from fsd.replay.config import ReplayConfig  # noqa: E402
 from fsd.replay.replay import replay  # noqa: E402
+from fsd.runtime.divergence import UNITS  # noqa: E402
+from fsd.runtime.second_network import SecondNetwork  # noqa: E402
 from fsd.third_party.adapter import Adapter, ImageInput, Outputs, Scalar, Steering, Waypoints, load_adapter  # noqa: E402
 from fsd.third_party.adapter_planner import AdapterPlanner, image_values  # noqa: E402
 from fsd.third_party.open_planner import open_planner  # noqa: E402
@@ -172,6 +175,37 @@ def test_a_recurrent_steering_model_keeps_its_state_and_hears_speed_and_command(
     assert all(y[-1] > 0 for y in plans["y_m"])
 
 
+def test_a_second_third_party_model_with_other_weights_differs_first_in_its_plan(
+    small_clip: Path, steering_model: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(steering_model)
+    weight = next(each for each in model.graph.initializer if each.name == "hundredth")
+    weight.CopyFrom(numpy_helper.from_array(np.full(1, 0.02, np.float32), "hundredth"))
+    onnx.save(model, tmp_path / "other.onnx")
+    second = {"cross_check": SecondNetwork(tmp_path / "other.onnx"), "overlay": False}
+    summary, _ = replayed(small_clip, steering_model, STEERING, tmp_path, **second)
+    assert summary.cross_check.kind == "network"
+    assert summary.cross_check.alarm_ticks == 0  # nothing is known about how far two networks may differ
+    assert {"saliency"} == UNITS.keys() - summary.cross_check.divergence.keys()
+    second["cross_check_tolerance"] = {"curvature_per_m": 0.0025}
+    summary, _ = replayed(small_clip, steering_model, STEERING, tmp_path, **second)
+    expected = [0.01 * tick / 15 / 2.8 for tick in range(1, 13)]  # at each tick the second steers 0.01 rad more
+    first = next(tick for tick, apart in enumerate(expected) if apart > 0.0025)
+    assert summary.cross_check.first_alarm == FirstAlarm(tick=first, part="plan", output="curvature")
+    assert summary.cross_check.divergence["curvature_per_m"].max == pytest.approx(expected[-1], rel=1e-2)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_only_a_second_third_party_model_with_as_many_threads_must_have_the_same_bits(
+    threads: int, path_model: Path, tmp_path: Path
+) -> None:
+    second = SecondNetwork(device="cpu", threads=threads)
+    planner = open_planner(canonical_rig(), path_model, written(tmp_path, PATH), cross_check=second)
+    settings = planner.metadata.cross_check
+    assert settings is not None
+    assert (settings.kind, settings.is_exact) == (("same", True) if threads == 1 else ("threads", False))
+
+
 @pytest.mark.parametrize(("content", "inputs"), [(PATH, "image"), (STEERING, "memory_in")])
 def test_a_third_party_model_is_profiled_in_every_scenario(
     content: dict[str, Any],
@@ -192,12 +226,16 @@ def test_a_third_party_model_is_profiled_in_every_scenario(
         control_s=0.0,
         trace_ticks=3,
         budget_watts=300,
+        cross_check=SecondNetwork(device="cpu"),
     )
     summary = profile(config, progress=lambda line: None)
     assert list(summary.scenarios) == [*SCENARIOS, "model-only"]
     assert all(scenario.planned > 0 for scenario in summary.scenarios.values())
     assert (summary.model.name, summary.model.adapter) == (content["name"], content["name"])
     assert inputs in str(summary.model.inputs)
+    assert summary.cross_check is not None
+    assert (summary.cross_check.kind, summary.cross_check.alarm_ticks) == ("same", 0)
+    assert {gate.name: gate.is_met for gate in summary.gates}["cross-check"]
     assert list(summary.execution.operators) == ["CPUExecutionProvider"]
     assert {each.kind for each in summary.operators} >= {"ReduceMean"}
     assert summary.devices[0].watts.tag == "modelled"
@@ -239,6 +277,44 @@ def test_an_output_that_is_not_finite_becomes_a_plan_to_stop(small_clip: Path, t
     summary, _ = replayed(small_clip, model, PATH, tmp_path, overlay=False, report=False)
     assert summary.plan_is_finite is True
     assert summary.health == {"plan=stop": 12}
+    assert summary.replaced_outputs == {"path": 12}
+
+
+@pytest.fixture
+def counting_model(tmp_path: Path) -> Path:
+    """A path straight on at 5 m/s, whose first x is 10^`exponent` once a counter in the state passes 4."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["count_in", "one"], ["counted"]),
+        helper.make_node("Add", ["counted", "nothing"], ["count_out"]),
+        helper.make_node("Greater", ["count_out", "four"], ["late"]),
+        helper.make_node("Cast", ["late"], ["late_1"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["late_1", "far"], ["added"]),
+        helper.make_node("Add", ["straight", "added"], ["path"]),
+    ]
+    straight = np.stack([np.arange(1, 11) * 2.5, np.zeros(10)], axis=1).astype(np.float32)[None]
+    far = np.zeros((1, 10, 2), np.float32)
+    far[0, 0, 0] = 1e35
+    constants = {name: np.full(1, value, np.float32) for name, value in (("zero", 0), ("one", 1), ("four", 4))}
+    shapes = {"image": [1, 3, 48, 64], "count_in": [1]}, {"path": [1, 10, 2], "count_out": [1]}
+    return save(tmp_path / "far.onnx", nodes, *shapes, straight=straight, far=far, **constants)
+
+
+def test_a_plan_beyond_any_vehicle_is_held_then_stopped_and_named(
+    small_clip: Path, counting_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = written(tmp_path, {**PATH, "state": [{"output": "count_out", "input": "count_in"}]})
+    files = ["--model", str(counting_model), "--adapter", str(adapter), "--out", str(tmp_path / "out")]
+    assert main(["replay", str(small_clip), *files, "--max-ticks", "24", "--no-overlay", "--no-mcap"]) == 0
+    plans = pq.read_table(tmp_path / "out" / "plan.parquet").to_pydict()
+    assert plans["health"] == ["ok"] * 4 + ["plan=held"] * 18 + ["plan=stop"] * 2
+    assert plans["x_m"][4:22] == [plans["x_m"][3]] * 18
+    assert np.isfinite(plans["x_m"]).all()
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["replaced_outputs"] == {"path": 20}
+    assert "the output path at 20 ticks" in capsys.readouterr().out
+    assert "the output path at 20 ticks" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 IMAGE = PATH["images"][0]  # type: ignore[index]

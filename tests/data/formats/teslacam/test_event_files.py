@@ -1,5 +1,6 @@
 """Which files belong to which minute and event, by their names."""
 
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -80,3 +81,32 @@ def test_other_folders_are_not_teslacam(tmp_path: Path) -> None:
     touch(tmp_path, "front.mp4", "rear.mp4", "rig.json")
     assert find_events(tmp_path) == ()
     assert find_events(tmp_path / "front.mp4") == ()
+
+
+def test_two_files_of_one_camera_and_minute_are_named(tmp_path: Path) -> None:
+    touch(tmp_path, "2026-01-02_15-16-32-front.mp4", "2026-01-02_15-16-32-FRONT.mp4")
+    (event,) = find_events(tmp_path)
+    assert event.minutes[0].files["front_main"].name == "2026-01-02_15-16-32-FRONT.mp4"
+    assert event.unused == (
+        "2026-01-02_15-16-32-front.mp4 is of the same camera and minute as 2026-01-02_15-16-32-FRONT.mp4",
+    )
+
+
+def test_what_has_the_name_of_a_file_but_is_none_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "2026-01-02_15-16-32-front.mp4")
+    (tmp_path / "2026-01-02_15-16-32-back.mp4").symlink_to(tmp_path / "gone.mp4")
+    (tmp_path / "2026-01-02_15-16-32-left_pillar.mp4").mkdir()
+    os.mkfifo(tmp_path / "2026-01-02_15-16-32-right_pillar.mp4")
+    (event,) = find_events(tmp_path)
+    assert [phrase.partition(" is ")[2] for phrase in event.unused] == [
+        "a link to nothing",
+        "a folder",
+        "a pipe or a device",
+    ]
+
+
+def test_a_loop_of_links_lists_an_event_once(tmp_path: Path) -> None:
+    saved = tmp_path / "TeslaCam" / "SavedClips"
+    touch(saved / "2026-01-02_15-26-00", *minute("2026-01-02_15-16-32"))
+    (saved / "loop").symlink_to(tmp_path / "TeslaCam")
+    assert [event.path for event in find_events(tmp_path)] == [saved / "2026-01-02_15-26-00"]

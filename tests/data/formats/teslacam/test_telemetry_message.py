@@ -57,10 +57,15 @@ def test_a_message_comes_back() -> None:
 
 
 def test_absent_speed_is_standing_and_an_absent_position_is_no_fix() -> None:
-    decoded = TelemetryMessage.decode(b"")
+    decoded = TelemetryMessage.decode(TelemetryMessage().encode())
     assert decoded is not None
     assert (decoded.speed_mps, decoded.gear, decoded.brake_applied) == (0.0, 0, False)
     assert all(math.isnan(value) for value in (decoded.latitude_deg, decoded.longitude_deg, decoded.heading_deg))
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xf8\x01\x05"])
+def test_a_message_that_says_nothing_is_not_a_car_that_stands(payload: bytes) -> None:
+    assert TelemetryMessage.decode(payload) is None
 
 
 def test_with_a_fix_an_absent_heading_is_north() -> None:

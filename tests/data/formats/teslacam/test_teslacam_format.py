@@ -80,6 +80,7 @@ def test_broken_segments_mask_their_camera_and_are_named(events: Path, tools: An
 def test_a_hole_of_eleven_seconds_begins_a_new_run(events: Path, tools: Any) -> None:
     report = tools.replay(open_clip(events / "SentryClips" / "2026-01-02_15-16-40")).report
     assert [each.hole_ns is not None and round(each.hole_ns / 1e9) for each in report.runs] == [False, 11]
+    assert all(counters.gaps == 0 for counters in report.cameras.values())  # the hole is of the recording
 
 
 def test_telemetry_becomes_ego_motion(events: Path) -> None:

@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fsd.data.errors import UsageError
 from fsd.profile.scenarios.samples import STAGES, TickSamples, TickTimes, read_latencies, write_samples
 
 MS = 1_000_000
@@ -69,3 +71,16 @@ def test_a_run_that_ended_early_drops_the_ticks_after_its_last_plan() -> None:
     samples = run_of([8.0, None, 9.0, None, None])
     samples.cut_after_last_plan()
     assert samples.ticks == 3
+
+
+@pytest.mark.parametrize("latencies", [["fast"], [0.0], [float("inf")]])
+def test_a_damaged_table_is_refused(latencies: list[object], tmp_path: Path) -> None:
+    pq.write_table(pa.table({"scenario": ["single"], "latency_ms": latencies}), tmp_path / "samples.parquet")
+    with pytest.raises(UsageError, match=r"samples\.parquet"):
+        read_latencies(tmp_path / "samples.parquet", "single")
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "samples.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match=r"samples\.parquet"):
+        read_latencies(tmp_path / "samples.parquet", "single")

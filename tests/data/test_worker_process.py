@@ -1,0 +1,70 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fsd.data.errors import FsdError
+from fsd.data.worker_process import run_jobs
+
+PARENT = """
+import os, sys, time
+import fsd.data.worker_process as workers
+
+if "without-prctl" in sys.argv:
+    workers._PR_SET_PDEATHSIG = 0
+
+def wait(number):
+    print(number, flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    workers.start_worker(wait, 1)
+    workers.run_jobs(wait, [2, 3], 2, print, print, "started")
+"""
+
+
+@pytest.mark.parametrize("how", ["with-prctl", "without-prctl"])
+def test_no_worker_outlives_a_parent_that_is_killed(how: str, tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen([sys.executable, str(script), how], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    begun = {parent.stdout.readline().strip() for _ in range(5)}
+    assert begun == {"1", "2", "3", "started"}
+    parent.send_signal(signal.SIGKILL)
+    parent.communicate(timeout=60)  # ends when the last process that could write to the pipe has ended
+
+
+def run(work: object, job: object, *start: object) -> list[object]:
+    results: list[object] = []
+    run_jobs(work, [job], 1, lambda job, result: results.append((job, result)), *start)  # type: ignore[arg-type]
+    return results
+
+
+def test_a_job_is_done_in_a_process_of_its_own() -> None:
+    assert run(abs, -3, time.sleep, 0) == [(-3, 3)]
+
+
+@pytest.mark.parametrize("work_and_start", [(int, "x", abs, 0), (abs, 1, int, "x")])
+def test_an_error_of_a_job_or_of_the_start_is_raised_as_it_is(work_and_start: tuple[object, ...]) -> None:
+    with pytest.raises(ValueError, match="'x'"):
+        run(*work_and_start)
+
+
+def test_a_process_that_crashes_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(FsdError, match="--workers"):
+        run(os._exit, 9, abs, 0)
+
+
+def test_an_interruption_ends_the_jobs_in_progress() -> None:
+    def interrupt(job: float, result: None) -> None:
+        raise KeyboardInterrupt
+
+    started_s = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(time.sleep, [0.0, 600.0, 600.0], 2, interrupt, abs, 0)
+    assert time.monotonic() - started_s < 300

@@ -1,0 +1,85 @@
+"""Every command holds its result folder, and replaces only files that it wrote itself."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fsd.cli import main
+from fsd.data.errors import OutputError, SimulatorError
+from fsd.data.folder_lock import locked
+from fsd.networks.packaged import packaged_file
+from fsd.runtime.engine import packaged_model
+
+COMMANDS = {
+    "replay": (["replay", "CLIP"], "overlay.mp4"),
+    "several": (["replay", "CLIP", "OTHER"], "batch.json"),
+    "shard": (["replay", "CLIP", "OTHER", "--shard", "1/2"], "batch-1-of-2.json"),
+    "compress": (["compress", "CLIP"], "mosaic.png"),
+    "profile": (["profile", "CLIP"], "samples.parquet"),
+    "profile --onnx": (["profile", "--onnx", "MODEL"], "trace.json"),
+    "drive": (["drive", "--drivers", "constant_velocity", "--scenarios", "S1", "--routes", "1"], "routes.jsonl"),
+    "train": (["train", "--rounds", "1:1:0.001"], "weights.safetensors"),
+    "train --clips": (["train", "--clips", "CLIP"], "weights.safetensors"),
+    "export": (["export", "--no-int8", "--no-parity"], "b100_fp32.onnx"),
+}
+"""Name -> arguments, and a file that the command would write."""
+
+
+def words(name: str, clip: Path, out: Path) -> list[str]:
+    values = {"CLIP": str(clip), "OTHER": str(out.parent / "other"), "MODEL": str(packaged_model())}
+    return [*(values.get(word, word) for word in COMMANDS[name][0]), "--out", str(out)]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_folder_in_use_or_with_somebody_elses_file_is_refused(
+    name: str, small_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name.startswith(("train", "export")):
+        pytest.importorskip("torch")
+    out = tmp_path / "out"
+    out.mkdir()
+    with locked(out, "fsd other", "shard-1-of-2" if name == "shard" else ""):
+        assert main(words(name, small_clip, out)) == OutputError.exit_code
+    held = capsys.readouterr().err.splitlines()[-1]
+    assert f"{out} is in use by `fsd other`" in held
+    mine = out / COMMANDS[name][1]
+    mine.write_bytes(b"mine")
+    assert main(words(name, small_clip, out)) == OutputError.exit_code
+    assert str(mine) in capsys.readouterr().err.splitlines()[-1]
+    assert [(path.name, path.read_bytes()) for path in out.iterdir()] == [(mine.name, b"mine")]
+
+
+@pytest.mark.gl
+def test_a_recording_is_not_written_into_a_folder_in_use_or_over_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["record", str(tmp_path), "--seconds", "0.1", "--width", "64", "--height", "48"]
+    with locked(tmp_path, "fsd other"):
+        code = main(command)
+    error = capsys.readouterr().err
+    if code == SimulatorError.exit_code:
+        pytest.skip(error.strip())
+    assert code == OutputError.exit_code
+    assert "in use" in error
+    (tmp_path / "rear.mp4").write_bytes(b"mine")
+    assert main(command) == 3
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("rear.mp4", b"mine")]
+
+
+def test_weights_that_a_training_starts_from_are_not_its_result(small_clip: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    initial = tmp_path / "weights.safetensors"
+    shutil.copy(packaged_file("b100.safetensors", "weights", ""), initial)
+    before = initial.read_bytes()
+    assert main(["train", "--clips", str(small_clip), "--initial", str(initial), "--out", str(tmp_path)]) == 2
+    assert initial.read_bytes() == before
+
+
+def test_an_export_does_not_replace_the_calibration_that_it_reads(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    given = tmp_path / "b100_calibration.json"
+    given.write_text("{}")
+    code = main(["export", "--no-parity", "--calibration", str(given), "--out", str(tmp_path)])
+    assert code == 4  # it is no calibration of these weights
+    assert given.read_text() == "{}"
