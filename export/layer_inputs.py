@@ -4,7 +4,9 @@ ONNX Runtime adds the products of a convolution row by row of its window, column
 of each pixel; those of a matrix product along its inner axis.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -53,7 +55,7 @@ class MomentSum:
         return InputMoments(mean.astype(np.float32), covariance.astype(np.float32))
 
 
-def weighted_layers(model: onnx.ModelProto, nodes: set[str]) -> dict[str, onnx.NodeProto]:
+def weighted_layers(model: onnx.ModelProto, nodes: Collection[str]) -> dict[str, onnx.NodeProto]:
     """Name of the weights -> the node that reads them, of the convolutions and matrix products among `nodes`."""
     constants = {initializer.name for initializer in model.graph.initializer}
     return {
@@ -96,7 +98,7 @@ def input_rows(
     return windows[image, :, y, x].transpose(0, 2, 3, 1).reshape(len(chosen), -1)
 
 
-def _attribute(node: onnx.NodeProto, name: str, default: object) -> object:
+def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     for attribute in node.attribute:
         if attribute.name == name:
             return onnx.helper.get_attribute_value(attribute)
