@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 
@@ -12,17 +12,27 @@ from fsd.meters.machine import cpuinfo, instruction_set
 PACKAGES = ("numpy", "av", "onnxruntime", "numba", "torch", "scipy")
 
 
-def finish(benchmark: str, metrics: dict[str, float], samples: int, measured_on: str) -> None:
+def finish(
+    benchmark: str,
+    metrics: Mapping[str, float | None],
+    samples: int,
+    measured_on: str,
+    not_measured: Mapping[str, str] | None = None,
+) -> None:
     """Print what was measured where, and the JSON line that ends a benchmark.
 
     Args:
+        metrics: by name; None where it was not measured.
         samples: how often the least repeated comparison was repeated.
         measured_on: the input: streams, model, ticks.
+        not_measured: name of a metric -> why it is None.
     """
     host = machine()
     print(f"machine: {host['cpu']}, {host['cores']} cores, {host['instruction_set']}")
     print(f"input: {measured_on}; {samples} samples")
     line = {"benchmark": benchmark, "figures": metrics, "samples": samples, "input": measured_on, "machine": host}
+    if not_measured:
+        line["not_measured"] = not_measured
     print(json.dumps(line), flush=True)
 
 

@@ -74,6 +74,20 @@ def has_complete_summary(path: Path) -> bool:
     return summary is not None and summary.status == "complete"
 
 
+def spoiled_results(path: Path, command: str) -> list[str]:
+    """The results of a command that the record in a folder lists, and that are gone or have another size by now."""
+    record = read_record(path / RECORD_FILE)
+    listed = record.results.get(command) if record else None
+    return [name for name, size in (listed.files if listed else {}).items() if not _is_as_written(path / name, size)]
+
+
+def _is_as_written(path: Path, size: int | None) -> bool:
+    try:
+        return path.stat().st_size == size or size in (None, UNKNOWN_SIZE)
+    except OSError:
+        return False
+
+
 def record_without_file(path: Path, command: str, names: Collection[str]) -> Record:
     """The record of results from before there were records: a summary says whose they are.
 

@@ -218,15 +218,14 @@ def _network(config: ExportConfig) -> tuple[DrivingNetwork, bool, str]:
 
 
 def _file_names(config: ExportConfig, budget: str) -> list[str]:
-    """What an export writes."""
+    """What an export writes, or sets aside: a proof of earlier files says nothing of new ones."""
     names = [_model_name(budget, "fp32")]
     if config.int8:
         names += [_model_name(budget, _int8_suffix(target)) for target in config.targets]
         names += [_calibration_name(budget)] if config.calibration is None else []
-        names += [SENSITIVITY_FILE] if config.sensitivity or config.mixed_m is not None else []
     names += [_model_name(budget, "fp16")] if config.half else []
     names += [_model_name(budget, "fp32_batch")] if BATCH_AXIS in config.dynamic else []
-    return [*names, PARITY_FILE, PARITY_FILE.replace(".json", ".html")] if config.parity_ticks else names
+    return [*names, SENSITIVITY_FILE, PARITY_FILE, PARITY_FILE.replace(".json", ".html")]
 
 
 def _model_name(budget: str, suffix: str) -> str:

@@ -37,8 +37,8 @@ class CameraFault(StrEnum):
     NOISE = ("noise", "noisy {}", True, 4, 18)
     CORRUPT = ("corrupt", "damaged pictures from {}", True, 1, 9)
     RESIZED = ("resized", "pictures of another size from {}", True, 1, 1)
-    OBSTRUCTED = ("obstructed", "dirt or an obstacle before {}", False, 1, 9)
-    GLARE = ("glare", "glare on {}", False, 1, 9)
+    OBSTRUCTED = ("obstructed", "dirt or an obstacle before {}", True, 1, 9)
+    GLARE = ("glare", "glare on {}", True, 1, 9)
     EXPOSURE = ("exposure", "brightness of {} oscillates", False, 1, 1)
     # Faults of time and geometry.
     LATE_START = ("late_start", "late start of {}", False, 1, 1)
@@ -48,5 +48,5 @@ class CameraFault(StrEnum):
     CLOCK_OFFSET = ("clock_offset", "clock of {} differs from the others", False, 1, 36)
     DUPLICATES = ("duplicates", "repeated pictures from {}", False, 1, 36)
     SWAPPED = ("swapped", "swapped {}", False, 1, 1)
-    ROTATED = ("rotated", "rotated {}", False, 1, 1)
-    UPSIDE_DOWN = ("upside_down", "upside-down {}", False, 1, 1)
+    ROTATED = ("rotated", "rotated {}", True, 1, 1)
+    UPSIDE_DOWN = ("upside_down", "upside-down {}", True, 1, 1)

@@ -40,7 +40,7 @@ class HuntingExposure:
 
     def step(self, tick: HealthTick) -> np.ndarray:
         evidence = unknown()
-        _gain_change(tick.is_new, tick.motion.luma, self._blocks, self._has_blocks, self._gain)
+        _gain_change(tick.is_new, tick.motion.block_luma, self._blocks, self._has_blocks, self._gain)
         for camera in np.flatnonzero(tick.is_new):
             self._swings[camera].add(tick.frame_set.tick, float(self._gain[camera]))
         hunting = [swings.count >= SWINGS for swings in self._swings]
@@ -94,29 +94,22 @@ class _Swings:
 
 @kernel
 def _gain_change(
-    is_new: np.ndarray, luma: np.ndarray, blocks: np.ndarray, has_blocks: np.ndarray, gain: np.ndarray
+    is_new: np.ndarray, block_luma: np.ndarray, blocks: np.ndarray, has_blocks: np.ndarray, gain: np.ndarray
 ) -> None:
     """`gain` (8,) change of the logarithm of the brightness of most of a new picture; 0 where it is not uniform.
 
-    `blocks` (8, 15, 20) is the mean luma above black of each block, updated here.
+    `block_luma` (8, 15, 20) mean luma of each block; `blocks` is the same above black, updated here.
     """
     rows, columns = blocks.shape[1:]
-    height, width = luma.shape[1] // rows, luma.shape[2] // columns
-    sums = np.empty(luma.shape[2], np.int32)
-    for camera in range(len(luma)):
+    for camera in range(len(blocks)):
         gain[camera] = 0.0
         if not is_new[camera]:
             continue
         up = down = 0
         total_before = total_now = 0.0
         for r in range(rows):
-            sums[:] = 0
-            for i in range(r * height, (r + 1) * height):
-                for j in range(luma.shape[2]):
-                    sums[j] += luma[camera, i, j]
             for c in range(columns):
-                mean = sums[c * width : (c + 1) * width].sum() / (height * width)
-                now, before = np.float32(max(mean - 16.0, 1.0)), blocks[camera, r, c]
+                now, before = max(block_luma[camera, r, c] - np.float32(16.0), np.float32(1.0)), blocks[camera, r, c]
                 up += now > before * 1.005
                 down += now < before * 0.995
                 total_before += float(before)

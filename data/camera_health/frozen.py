@@ -36,11 +36,10 @@ class FrozenCamera:
             return evidence
         sees = ~np.isnan(moved)
         moving = moved >= (MOVING_SHARE if tick.ego is None else CONFIRMING_SHARE)
-        for camera in np.flatnonzero(tick.is_new & sees):
-            if moved[camera] > STILL_SHARE:
-                evidence[camera] = GOOD
-                self._still_alone[camera] = 0
-                continue
+        judged, is_moving = tick.is_new & sees, moved > STILL_SHARE
+        evidence[judged & is_moving] = GOOD
+        self._still_alone[judged & is_moving] = 0
+        for camera in np.flatnonzero(judged & ~is_moving):
             others_moving, others = int(moving.sum()), int(sees.sum()) - 1  # this one is still
             is_driving = tick.driving_ticks > tick.motion.window_ticks[camera]
             if tick.ego is None:
@@ -64,20 +63,21 @@ class StillCamera:
         self.reset()
 
     def reset(self) -> None:
-        self._before: list[Frame | None] = [None] * len(CAMERAS)
+        self._before: tuple[Frame | None, ...] = (None,) * len(CAMERAS)
 
     def step(self, tick: HealthTick) -> np.ndarray:
         evidence, moved = unknown(), tick.motion.moved
         sees = ~np.isnan(moved)
         stands = tick.ego is not None and not tick.driving_ticks
-        for camera in np.flatnonzero(tick.is_new):
-            frame, before = tick.frame_set.frames[camera], self._before[camera]
-            self._before[camera] = frame
-            others = int(sees.sum()) - int(sees[camera])
-            if stands or others >= 2 or tick.change[camera] > 0 or not _is_same(frame, before):
+        others = int(sees.sum()) - sees
+        is_known = tick.is_new & (stands | (others >= 2) | (tick.change > 0))
+        evidence[is_known] = GOOD
+        for camera in np.flatnonzero(tick.is_new & ~is_known):
+            if not _is_same(tick.frame_set.frames[camera], self._before[camera]):
                 evidence[camera] = GOOD
-            elif others == 0 or (moved >= MOVING_SHARE).any():  # another one moves, since this one is still
+            elif others[camera] == 0 or (moved >= MOVING_SHARE).any():  # another one moves, since this one is still
                 evidence[camera] = BAD
+        self._before = tick.frame_set.frames
         return evidence
 
 

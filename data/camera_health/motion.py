@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fsd.data.camera_health.picture_sample import SAMPLE_COLUMNS, SAMPLE_ROWS, PictureSample
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.kernel import kernel
 
 WINDOW_FRAMES = 9
@@ -36,6 +36,10 @@ class PictureMotion:
         moved: (8,) float32 share of the pixels with texture that differ from those `WINDOW_FRAMES` new frames before;
             NaN until there are as many, and where there is too little texture.
         window_ticks: (8,) int64 ticks since the oldest picture of the window.
+        block_luma: (8, 15, 20) float32 mean luma of every block of the newest sample.
+        block_jump: the same less that of the sample before; 0 of a first picture. Of the newest picture.
+        block_moved: the same shape, mean absolute difference of the pixels of a block from those of the oldest picture
+            of the window; 0 until there is one.
     """
 
     def __init__(self) -> None:
@@ -45,6 +49,8 @@ class PictureMotion:
         self.change = np.full(cameras, np.nan, np.float32)
         self.moved = np.full(cameras, np.nan, np.float32)
         self.window_ticks = np.zeros(cameras, np.int64)
+        shape = (cameras, GRID_ROWS, GRID_COLUMNS)
+        self.block_luma, self.block_jump, self.block_moved = (np.zeros(shape, np.float32) for _ in range(3))
         self._ring = np.zeros((cameras, WINDOW_FRAMES, SAMPLE_ROWS, SAMPLE_COLUMNS), np.uint8)
         self._ring_tick = np.zeros((cameras, WINDOW_FRAMES), np.int64)
         self._count = np.zeros(cameras, np.int64)
@@ -66,6 +72,9 @@ class PictureMotion:
             self.change,
             self.moved,
             self.window_ticks,
+            self.block_luma,
+            self.block_jump,
+            self.block_moved,
         )
 
 
@@ -80,9 +89,15 @@ def _compare(
     change: np.ndarray,
     moved: np.ndarray,
     window_ticks: np.ndarray,
+    block_luma: np.ndarray,
+    block_jump: np.ndarray,
+    block_moved: np.ndarray,
 ) -> None:
     """Compare the new samples with the last one and with the oldest of the ring, whose place they take."""
     rows, columns = luma.shape[1:]
+    grid_rows, grid_columns = block_luma.shape[1:]
+    height, width = rows // grid_rows, columns // grid_columns
+    sums, moves = np.empty(columns, np.int32), np.empty(columns, np.int32)
     for camera in range(len(luma)):
         change[camera] = np.nan
         if not is_new[camera]:
@@ -92,14 +107,28 @@ def _compare(
         difference: Any = 0
         texture: Any = 0
         changed: Any = 0
-        for i in range(rows):
-            for j in range(columns):
-                value = np.int32(now[i, j])
-                difference += abs(value - np.int32(before[i, j]))
-                if j < columns - 1:
-                    has_texture = abs(value - np.int32(now[i, j + 1])) >= TEXTURE_LUMA
-                    texture += has_texture
-                    changed += has_texture & (abs(value - np.int32(oldest[i, j])) >= MOVED_LUMA)
+        for r in range(grid_rows):
+            sums[:] = 0
+            moves[:] = 0
+            for i in range(r * height, (r + 1) * height):
+                for j in range(columns):
+                    value = np.int32(now[i, j])
+                    moved_luma = abs(value - np.int32(oldest[i, j]))
+                    sums[j] += value
+                    moves[j] += moved_luma
+                    difference += abs(value - np.int32(before[i, j]))
+                    if j < columns - 1:
+                        has_texture = abs(value - np.int32(now[i, j + 1])) >= TEXTURE_LUMA
+                        texture += has_texture
+                        changed += has_texture & (moved_luma >= MOVED_LUMA)
+            for c in range(grid_columns):
+                at = slice(c * width, (c + 1) * width)
+                mean = np.float32(sums[at].sum() / (height * width))
+                block_jump[camera, r, c] = mean - block_luma[camera, r, c] if count[camera] > 0 else 0.0
+                block_luma[camera, r, c] = mean
+                block_moved[camera, r, c] = (
+                    moves[at].sum() / (height * width) if count[camera] >= WINDOW_FRAMES else 0.0
+                )
         if count[camera] > 0:
             change[camera] = difference / (rows * columns)
         is_known = count[camera] >= WINDOW_FRAMES and texture >= MIN_TEXTURE

@@ -17,9 +17,9 @@ class PictureSample:
 
     Attributes:
         luma: (60, 80) uint8, single pixels of the luma plane.
-        specks: share of these pixels that differ from all their neighbours.
-        bright: share of them that are brighter than black.
-        green: share of the picture in the green of blocks without data.
+        specks: share of the pixels that differ from all their neighbours, by a quarter of the sample.
+        bright: share of the sample that is brighter than black.
+        green: share of the picture in the green of blocks without data, by a quarter of the sample.
     """
 
     luma: np.ndarray

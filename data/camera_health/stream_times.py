@@ -8,6 +8,7 @@ import numpy as np
 from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.camera_health.detector import BAD, GOOD, HealthTick, unknown
 from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, TICK_NS, Frame
+from fsd.data.kernel import kernel
 
 MAX_AGE_PERIODS = 2.0
 """A camera at a low rate is lost when its picture is older than this many of its periods."""
@@ -98,24 +99,35 @@ class RepeatedPictures:
     def step(self, tick: HealthTick) -> np.ndarray:
         evidence = unknown()
         self._usual[tick.has_fault] = 0.0  # noise and swinging exposure change more than motion does
-        for camera in np.flatnonzero(np.isfinite(tick.change) & ~tick.has_fault):
-            change = float(tick.change[camera])
-            if change < REPEATED_SHARE * self._usual[camera] and self._usual[camera] >= MIN_USUAL_CHANGE:
-                self._repeated[camera] += 1
-            else:
-                self._usual[camera] += (change - self._usual[camera]) / 4
-                self._end_run(int(camera))
-                evidence[camera] = GOOD if self._runs[camera] < 1 else evidence[camera]
-            if self._runs[camera] >= MIN_RUNS and self._repeated[camera] <= MAX_REPETITIONS:
-                evidence[camera] = BAD
+        _count_repetitions(tick.change, tick.has_fault, self._usual, self._repeated, self._runs, evidence)
         return evidence
 
-    def _end_run(self, camera: int) -> None:
-        """Count the run of repetitions that a picture which moves has ended."""
-        repeated, self._repeated[camera] = self._repeated[camera], 0
-        if repeated == 0:
-            self._runs[camera] *= RUN_FADING
-        elif repeated <= MAX_REPETITIONS:
-            self._runs[camera] = min(self._runs[camera] + 1, 2 * MIN_RUNS)
+
+@kernel
+def _count_repetitions(
+    change: np.ndarray,
+    has_fault: np.ndarray,
+    usual: np.ndarray,
+    repeated: np.ndarray,
+    runs: np.ndarray,
+    evidence: np.ndarray,
+) -> None:
+    """Update the usual change, the length of the present run and the number of runs of every camera: (8,) each."""
+    for camera in range(len(change)):
+        if has_fault[camera] or not np.isfinite(change[camera]):
+            continue
+        if change[camera] < REPEATED_SHARE * usual[camera] and usual[camera] >= MIN_USUAL_CHANGE:
+            repeated[camera] += 1
         else:
-            self._runs[camera] = 0
+            usual[camera] += (change[camera] - usual[camera]) / 4
+            if repeated[camera] == 0:
+                runs[camera] *= RUN_FADING
+            elif repeated[camera] <= MAX_REPETITIONS:
+                runs[camera] = min(runs[camera] + 1, 2 * MIN_RUNS)
+            else:
+                runs[camera] = 0
+            repeated[camera] = 0
+            if runs[camera] < 1:
+                evidence[camera] = GOOD
+        if runs[camera] >= MIN_RUNS and repeated[camera] <= MAX_REPETITIONS:
+            evidence[camera] = BAD

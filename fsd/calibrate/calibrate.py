@@ -11,11 +11,11 @@ from fsd.data.calibration.estimate import CameraEstimate, direction_deg, estimat
 from fsd.data.calibration.flow_pairs import follow_points
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
-from fsd.data.errors import UsageError
+from fsd.data.errors import RigError, UsageError
 from fsd.data.files import writing_to
 from fsd.data.frames import RATE_HZ
 from fsd.data.open_clip import open_clip
-from fsd.data.rig import Camera, save_rig
+from fsd.data.rig import Camera, load_rig, save_rig
 from fsd.outputs.calibrate_summary import CalibrateSummary, CameraCalibration
 from fsd.outputs.run_info import clip_info
 
@@ -27,7 +27,7 @@ def calibrate(config: CalibrateConfig, show_progress: bool = True) -> CalibrateS
     """Calibrate a recording and write `config.rig_path`.
 
     Raises:
-        UsageError: the file exists and `force` is not set.
+        UsageError: the file exists and `force` is not set, is an input, or is no calibration.
         ClipError: the recording cannot be read.
         OutputError: the file cannot be written.
     """
@@ -59,14 +59,22 @@ def calibrate(config: CalibrateConfig, show_progress: bool = True) -> CalibrateS
 
 
 def _check_replaced(path: Path, clip: Clip, opened: Path) -> None:
-    """Refuse to replace what is read.
+    """Refuse to replace what is read, and what is no calibration.
 
     Raises:
         UsageError: names the file.
     """
+    if not path.exists():
+        return
     rig = [] if clip.rig_is_assumed else [opened / RIG_FILE]
-    if path.exists() and any(path.samefile(each) for each in (*rig, *clip.files) if each.exists()):
+    if any(path.samefile(each) for each in (*rig, *clip.files) if each.exists()):
         raise UsageError(f"{path} is an input of this run. Name another file with --out, and move it there afterwards.")
+    try:
+        load_rig(path)
+    except RigError as error:
+        raise UsageError(
+            f"{path} is no rig.json, and is not replaced. Name another file with --out, or move it away."
+        ) from error
 
 
 def unknown_values(estimates: dict[str, CameraEstimate]) -> tuple[str, ...]:

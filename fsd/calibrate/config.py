@@ -14,7 +14,7 @@ class CalibrateConfig(RecordingOptions):
     """Settings of a calibration. `out` is a file, or an existing folder to write `rig.json` into."""
 
     out: Path = option(Path("out") / RIG_FILE, "file for the calibration", metavar="FILE")
-    force: bool = option(False, "replace the file if it exists")
+    force: bool = option(False, "replace the calibration that is there")
     use_ego: bool = option(True, "ignore the recorded ego motion; focal lengths are then unknown", flag="--no-ego")
 
     @property

@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     if options.check is not None:
         return _check(options)
-    if not {"weights", "budget", "seed"} & vars(options).keys():
+    if options.weights is None and not {"budget", "seed"} & vars(options).keys():
         options.weights = packaged_weights()
         options.data = options.data or [Path(str(resources.files("fsd") / "demo_clip"))]
     config = config_from(ExportConfig, options)
@@ -97,6 +97,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         machine=describe_machine(),
     )
     if not options.json:
+        print(f"network  {written.name}, {'trained' if written.is_trained else 'UNTRAINED: random weights'}")
         print("written  " + "  ".join(str(path) for path in (written.fp32, *written.others.values())))
         for target, sensitivity in written.sensitivity.items():
             print(f"layers, {target}\n{sensitivity.table(WORST_LAYERS)}")

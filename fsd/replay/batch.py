@@ -15,10 +15,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal
 
-from fsd.data.errors import INTERRUPTED_EXIT_CODE, FsdError, UsageError
-from fsd.data.files import write_text, writing_to
+from fsd.data.errors import INTERRUPTED_EXIT_CODE, FsdError, UsageError, few
+from fsd.data.files import cannot_write, write_text, writing_to
 from fsd.data.result_folder import result_folder
-from fsd.data.result_record import SUMMARY_FILE
+from fsd.data.result_record import SUMMARY_FILE, spoiled_results
 from fsd.data.worker_process import start_worker
 from fsd.outputs.replay_summary import ReplaySummary
 from fsd.outputs.summary_file import load_summary
@@ -166,7 +166,12 @@ class _Batch:
                 why = "same recording, settings, model and version"
                 self._set(config, _outcome(config, before, "kept", why))
                 return
-        (config.out / ERROR_FILE).unlink(missing_ok=True)
+        try:
+            (config.out / ERROR_FILE).unlink(missing_ok=True)
+        except OSError as error:
+            failed = Outcome(str(config.clip), str(config.out), "failed", str(cannot_write(config.out, error)))
+            self._set(config, failed)
+            return
         process = start_worker(_replay_or_exit, config)
         self._running.append(_Replay(config, process, before, reason))
         self._set(config, Outcome(str(config.clip), str(config.out), "running", reason=reason))
@@ -223,9 +228,12 @@ def _name(path: Path, parts: int) -> str:
 def _difference(config: ReplayConfig, before: ReplaySummary) -> str:
     """Why earlier results cannot stand for this replay; empty if they can."""
     if before.status != "complete":
-        return f"the earlier run is {before.status}"
+        return "the earlier run was killed" if before.status == "running" else f"the earlier run is {before.status}"
     if before.fsd_version != __version__:
         return f"the earlier run is of version {before.fsd_version}"
+    spoiled = spoiled_results(config.out, "replay")
+    if spoiled:
+        return f"{few(spoiled)} of the earlier run was removed or changed"
     try:
         now = fingerprint(config)
     except (OSError, FsdError) as error:  # the replay itself will say more

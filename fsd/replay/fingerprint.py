@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,8 +38,17 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
     return Fingerprint(
         recording=_digest([json.dumps(recording).encode()]),
         settings=_digest([json.dumps(settings, default=str).encode()]),
-        model=_digest(path.read_bytes() for path in models if path.is_file()),
+        model=_digest(part for path in models if path.is_file() for part in _model_parts(path)),
     )
+
+
+def _model_parts(path: Path) -> Iterator[bytes]:
+    """The content of a model or adapter, and which files it has beside it: large models keep their weights in some."""
+    content = path.read_bytes()
+    yield content
+    for beside in sorted(path.parent.iterdir()):
+        if beside != path and beside.is_file() and os.fsencode(beside.name) in content:
+            yield json.dumps((beside.name, beside.stat().st_size, beside.stat().st_mtime_ns)).encode()
 
 
 def _recording_files(config: ReplayConfig) -> list[Path]:

@@ -18,7 +18,7 @@ from fsd.export.export import export
 from fsd.export.metadata import read_metadata
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
-from fsd.networks.weights import save_weights
+from fsd.networks.weights import packaged_weights, save_weights
 from fsd.runtime.engine import Engine
 
 
@@ -67,23 +67,27 @@ def test_the_parity_check_is_skipped_only_by_its_own_option(capsys: pytest.Captu
 
 
 def test_an_export_killed_at_any_moment_leaves_whole_files_and_no_proof_of_other_ones(
-    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    weights: Path, steps: list[TickInput], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is there whenever a file is about to be replaced is all that a killed process leaves."""
-    (tmp_path / "parity.json").write_text("of earlier files")
-    left: list[list[str]] = []
+    export(ExportConfig(weights=weights, out=tmp_path, int8=False, parity_ticks=2), clips=[steps[:2]])
+    earlier = (tmp_path / "tiny_fp32.onnx").stat().st_ino
+    proven: list[bool] = []
     put_in_place = Path.replace
 
     def looking(self: Path, target: Path) -> Path:
-        left.append(sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".part"))
         for path in tmp_path.glob("*.onnx"):
             assert Engine(path).metadata == read_metadata(path)
+        proven.append((tmp_path / "parity.json").exists())
+        if proven[-1]:
+            assert (tmp_path / "tiny_fp32.onnx").stat().st_ino == earlier
         return put_in_place(self, target)
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", looking)
         export(ExportConfig(weights=weights, out=tmp_path, int8=False, half=True, parity_ticks=0))
-    assert left == [[], ["tiny_fp32.onnx"]]
+    assert not proven[-1]
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny_fp32.onnx", "tiny_fp16.onnx", RECORD_FILE}
 
 
 def test_fp32_alone_needs_no_calibration(weights: Path, tmp_path: Path) -> None:
@@ -209,6 +213,26 @@ def test_exporting_twice_gives_the_same_bytes_in_every_file(
             weights=weights, out=tmp_path / name, half=True, targets=("ort-cpu", "trt"), parity_ticks=0
         )
         export(config, clips=[steps[:8]])
-    first = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+    first, second = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir() if path.name != RECORD_FILE}
+        for name in ("a", "b")
+    )
     assert len(first) == 5
-    assert first == {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_packaged"), [([], True), (["--data", "drive"], True), (["--seed", "3"], False)]
+)
+def test_without_weights_the_packaged_ones_are_exported(
+    arguments: list[str], is_packaged: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs: list[ExportConfig] = []
+
+    def recorded(config: ExportConfig, *_: Any) -> None:
+        configs.append(config)
+        raise ModelError("only the settings are wanted")
+
+    monkeypatch.setattr("fsd.export.export.export", recorded)
+    assert main(["export", *arguments, "--out", str(tmp_path / "out")]) == ModelError.exit_code
+    assert configs[0].weights == (packaged_weights() if is_packaged else None)

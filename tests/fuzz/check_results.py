@@ -66,10 +66,8 @@ def routes(folder: Path, found: Any) -> None:
             continue
     for job, score in found.items():
         rows = [each for each in lines if isinstance(each, dict) and job == tuple(map(each.get, ROUTE))]
-        expect(
-            any(float(row.get("driving_score", math.nan)) == score.driving_score for row in rows),
-            f"no line of {job} has this score",
-        )
+        stated = [row.get("driving_score") for row in rows]
+        expect(score.driving_score in [each for each in stated if isinstance(each, int | float)], f"{job}: {stated}")
 
 
 ROUTE = ("driver", "scenario", "seed")

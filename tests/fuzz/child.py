@@ -90,7 +90,7 @@ class Worker:
 
     def __init__(self, target: "Target", work: Path, report: int, says_why: bool) -> None:
         self._target, self._work, self._report, self._says_why = target, work, report, says_why
-        self._baseline_bytes = 0
+        self._baseline_bytes = _resident_bytes()
         self._unsent, self._sent_s = b"", 0.0
 
     def send(self, at_once: bool = True, **values: Any) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from fsd.data.camera_health.mounting.block_motion import BLOCKS, block_motion, thumbnail
 from fsd.data.frames import CAMERAS, TICK_NS, FrameSet
+from fsd.data.kernel import kernel
 
 CYCLE_TICKS = 12
 """Every camera is sampled about once in so many ticks, one after another: 0.1 ms per tick for eight at 1280x960."""
@@ -75,10 +76,20 @@ class BlockSampler:
     def _adapt(self, camera: int, moved_px: np.ndarray) -> None:
         """Choose the time between the pictures of the next sample."""
         wait = self._wait_ticks[camera]
-        speeds = np.hypot(moved_px[:, 0], moved_px[:, 1])
-        speeds = speeds[np.isfinite(speeds)]
-        if len(speeds) < BLOCKS // 12 or np.median(speeds) > FAST_PX:
+        speed_px = _median_speed(moved_px)
+        if not speed_px <= FAST_PX:
             wait //= 2
-        elif np.median(speeds) < SLOW_PX:
+        elif speed_px < SLOW_PX:
             wait *= 2
         self._wait_ticks[camera] = min(max(wait, SHORTEST_TICKS), LONGEST_TICKS)
+
+
+@kernel
+def _median_speed(moved_px: np.ndarray) -> float:
+    """Of the blocks (48, 2) whose motion is clear; NaN where these are too few."""
+    speeds, count = np.empty(moved_px.shape[0]), 0
+    for block in range(moved_px.shape[0]):
+        if not np.isnan(moved_px[block, 0]):
+            speeds[count] = np.hypot(moved_px[block, 0], moved_px[block, 1])
+            count += 1
+    return float(np.median(speeds[:count])) if count >= moved_px.shape[0] // 12 else np.nan

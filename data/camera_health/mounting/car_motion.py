@@ -1,7 +1,5 @@
 """How the car moved between two times: as recorded, or else as most cameras see it."""
 
-from collections import deque
-
 import numpy as np
 
 from fsd.data.camera_health.mounting.block_sampler import CYCLE_TICKS, MotionSample
@@ -19,7 +17,7 @@ AROUND_NS = round(6.5 * TICK_NS)
 
 MIN_ROWS = 8
 
-_KEPT_NS = SECOND_NS
+_KEPT_TICKS = 36
 _FRESH_NS = round(2 * CYCLE_TICKS * TICK_NS)
 
 
@@ -32,14 +30,16 @@ class CarMotion:
 
     def reset(self) -> None:
         """Forget everything."""
-        self._recorded: deque[tuple[int, EgoSample]] = deque()
+        self._times_ns = np.full(_KEPT_TICKS, np.iinfo(np.int64).min)
+        self._speeds_mps, self._rates_rps = np.zeros(_KEPT_TICKS), np.zeros(_KEPT_TICKS)
+        self._recorded = 0
         self._seen: list[tuple[int, float, float] | None] = [None] * len(CAMERAS)
 
     def record(self, timestamp_ns: int, ego: EgoSample) -> None:
         """The recorded motion at the present tick."""
-        self._recorded.append((timestamp_ns, ego))
-        while timestamp_ns - self._recorded[0][0] > _KEPT_NS:
-            self._recorded.popleft()
+        at = self._recorded % _KEPT_TICKS
+        self._times_ns[at], self._speeds_mps[at], self._rates_rps[at] = timestamp_ns, ego.speed_mps, ego.yaw_rate_rps
+        self._recorded += 1
 
     def during(self, sample: MotionSample) -> EgoSample | None:
         """The mean motion between the two pictures of a sample; None where it is not known."""
@@ -54,25 +54,41 @@ class CarMotion:
         return EgoSample(*np.median(fresh, axis=0).tolist()) if len(fresh) >= MIN_CAMERAS else None
 
     def _recorded_during(self, start_ns: int, end_ns: int) -> EgoSample | None:
-        during = [ego for at_ns, ego in self._recorded if start_ns <= at_ns <= end_ns]
-        if not during:
-            return None
-        speeds_mps, rates_rps = zip(*((ego.speed_mps, ego.yaw_rate_rps) for ego in during), strict=True)
-        return EgoSample(float(np.mean(speeds_mps)), float(np.mean(rates_rps)))
+        middle_ns, half_ns = (start_ns + end_ns) // 2, (end_ns - start_ns + 1) // 2
+        rows, rate_rps, _, speed_mps = _fit_rate(self._times_ns, self._speeds_mps, self._rates_rps, middle_ns, half_ns)
+        return EgoSample(speed_mps, rate_rps) if rows else None
 
     def around(self, at_ns: int) -> tuple[float, float, float] | None:
         """Yaw rate, its slope and the speed (rad/s, rad/s2, m/s) around a time; None where they are not recorded."""
-        rows = [
-            ((t_ns - at_ns) / SECOND_NS, ego.yaw_rate_rps, ego.speed_mps)
-            for t_ns, ego in self._recorded
-            if abs(t_ns - at_ns) <= AROUND_NS
-        ]
-        if len(rows) < MIN_ROWS:
-            return None
-        times_s, rates_rps, speeds_mps = np.array(rows).T
-        times_s -= times_s.mean()
-        slope_rps2 = float(times_s @ rates_rps / (times_s @ times_s))
-        return float(rates_rps.mean()), slope_rps2, float(speeds_mps.mean())
+        rows, rate_rps, slope_rps2, speed_mps = _fit_rate(
+            self._times_ns, self._speeds_mps, self._rates_rps, at_ns, AROUND_NS
+        )
+        return (rate_rps, slope_rps2, speed_mps) if rows >= MIN_ROWS else None
+
+
+@kernel
+def _fit_rate(
+    times_ns: np.ndarray, speeds_mps: np.ndarray, rates_rps: np.ndarray, at_ns: int, around_ns: int
+) -> tuple[int, float, float, float]:
+    """Rows (n,) within `around_ns` of a time; the mean of their yaw rates, its slope, and the mean of their speeds."""
+    rows = 0
+    time_s = rate_rps = speed_mps = 0.0
+    for row in range(len(times_ns)):
+        if at_ns - around_ns <= times_ns[row] <= at_ns + around_ns:
+            rows += 1
+            time_s += (times_ns[row] - at_ns) / SECOND_NS
+            rate_rps += rates_rps[row]
+            speed_mps += speeds_mps[row]
+    if rows == 0:
+        return 0, 0.0, 0.0, 0.0
+    time_s, rate_rps, speed_mps = time_s / rows, rate_rps / rows, speed_mps / rows
+    squares = products = 0.0
+    for row in range(len(times_ns)):
+        if at_ns - around_ns <= times_ns[row] <= at_ns + around_ns:
+            after_s = (times_ns[row] - at_ns) / SECOND_NS - time_s
+            squares += after_s * after_s
+            products += after_s * rates_rps[row]
+    return rows, rate_rps, products / max(squares, 1e-9), speed_mps
 
 
 @kernel

@@ -83,9 +83,7 @@ class MountingEvidence:
         )
         if blocks < MIN_BLOCKS:
             return
-        tells = (same <= MAX_SAME) & expected.is_known[camera]
-        for total, value in ((self._weight, 1.0), (self._score, scores), (self._right, scores[0])):
-            total[camera] = np.where(tells, FADING * total[camera] + value, total[camera])
+        _count(scores, same, expected.is_known[camera], self._weight[camera], self._score[camera], self._right[camera])
         self._all_weight[camera] = FADING * self._all_weight[camera] + 1
         self._all_right[camera] = FADING * self._all_right[camera] + scores[0]
         self._samples += 1
@@ -123,6 +121,18 @@ def _turn(is_candidate: np.ndarray, weight: np.ndarray, score: np.ndarray, fits:
     rivals[[0, turn]] = False
     rivals[QUARTER_TURNS:] &= ~fits
     return None if rivals.any() else _TURNED[turn]
+
+
+@kernel
+def _count(
+    scores: np.ndarray, same: np.ndarray, is_known: np.ndarray, weight: np.ndarray, score: np.ndarray, right: np.ndarray
+) -> None:
+    """Add a sample to the sums of one camera, (12,) each, of the hypotheses that it tells from the right mounting."""
+    for hypothesis in range(len(scores)):
+        if is_known[hypothesis] and same[hypothesis] <= MAX_SAME:
+            weight[hypothesis] = FADING * weight[hypothesis] + 1
+            score[hypothesis] = FADING * score[hypothesis] + scores[hypothesis]
+            right[hypothesis] = FADING * right[hypothesis] + scores[0]
 
 
 @kernel

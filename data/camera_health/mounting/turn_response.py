@@ -8,6 +8,7 @@ on. The slope's share over the yaw rate's is the lateness of the camera. Only tu
 import numpy as np
 
 from fsd.data.frames import CAMERAS
+from fsd.data.kernel import kernel
 
 FADING = 1 - 1 / 170
 """Weight of a sample after the next one of its camera: at three per second, about a minute."""
@@ -24,6 +25,7 @@ _SLOPE, _SPEED = 1, 2
 _RIDGE = np.diag([1e-3, 1e-3, 1e-2, 1e-2, 1e-3])
 _LEAST_REST_RPS = 0.005
 _LEAST_GAIN = 0.05
+_FIRST_SAMPLES = 10
 _SPEED_UNIT_MPS = 10.0
 
 
@@ -58,15 +60,17 @@ class TurnResponse:
         """Count what a camera's picture showed while the car moved as recorded."""
         speed = speed_mps / _SPEED_UNIT_MPS
         terms = np.array([yaw_rate_rps, yaw_acceleration_rps2, speed, yaw_rate_rps * speed, 1.0])
-        rest = seen_rps - float(terms @ self._parameters[camera])
-        # Other traffic makes outliers: beyond twice the usual rest a sample counts less.
-        weight = 1.0 if self.samples[camera] < 10 else 1.0 / (1.0 + (rest / (2 * self._rest_rps[camera])) ** 2)
-        self._moments[camera] = FADING * self._moments[camera] + weight * np.outer(terms, terms)
-        self._products[camera] = FADING * self._products[camera] + weight * seen_rps * terms
+        self._rest_rps[camera] = _add(
+            self._moments[camera],
+            self._products[camera],
+            self._parameters[camera],
+            terms,
+            seen_rps,
+            self._rest_rps[camera],
+            self.samples[camera] < _FIRST_SAMPLES,
+        )
         self.samples[camera] = FADING * self.samples[camera] + 1
         self.evidence[camera] = FADING * self.evidence[camera] + SAMPLE_S * yaw_acceleration_rps2**2
-        usual = self._rest_rps[camera]
-        self._rest_rps[camera] = max(usual + 0.05 * (1.3 * min(abs(rest), 3 * usual) - usual), _LEAST_REST_RPS)
         self._count[camera] += 1
         if self._count[camera] % SOLVED_SAMPLES == 0:
             self._solve(camera)
@@ -82,3 +86,26 @@ class TurnResponse:
         self.gain_error[camera] = rest_rps * np.sqrt(at_speed @ covariance @ at_speed)
         self.lag_s[camera] = -parameters[_SLOPE] / max(gain, _LEAST_GAIN)
         self.lag_error_s[camera] = rest_rps * np.sqrt(covariance[_SLOPE, _SLOPE]) / max(gain, _LEAST_GAIN)
+
+
+@kernel
+def _add(
+    moments: np.ndarray,
+    products: np.ndarray,
+    parameters: np.ndarray,
+    terms: np.ndarray,
+    seen_rps: float,
+    usual_rps: float,
+    is_first: bool,
+) -> float:
+    """Count a sample in the sums (5, 5) and (5,) of a camera; returns what the fit usually leaves as rest."""
+    rest = seen_rps
+    for i in range(len(terms)):
+        rest -= terms[i] * parameters[i]
+    # Other traffic makes outliers: beyond twice the usual rest a sample counts less.
+    weight = 1.0 if is_first else 1.0 / (1.0 + (rest / (2 * usual_rps)) ** 2)
+    for i in range(len(terms)):
+        products[i] = FADING * products[i] + weight * seen_rps * terms[i]
+        for j in range(len(terms)):
+            moments[i, j] = FADING * moments[i, j] + weight * terms[i] * terms[j]
+    return max(usual_rps + 0.05 * (1.3 * min(abs(rest), 3 * usual_rps) - usual_rps), _LEAST_REST_RPS)

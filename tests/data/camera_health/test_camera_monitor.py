@@ -82,6 +82,12 @@ def frozen_from(start: int, until: int = 10**6) -> Change:
     return lambda luma, tick: street(REAR, start - 1) if start <= tick < until else luma
 
 
+def suburb(camera: int, tick: int) -> Luma:
+    """A street with less contrast, which passes by more slowly."""
+    left = 2 * tick % (5 * WIDTH)
+    return (70 + SCENES[camera][:, left : left + WIDTH] // 4).astype(np.uint8)
+
+
 def noisy(luma: Luma, tick: int) -> Luma:
     noise = np.random.default_rng(tick).normal(0, 20, luma.shape)
     return np.clip(luma + noise, 16, 235).astype(np.uint8) if 30 <= tick < 60 else luma
@@ -203,10 +209,26 @@ def test_a_picture_of_another_size_is_named() -> None:
 
 @pytest.mark.parametrize(("value", "fault"), [(50, "obstructed"), (234, "glare")])
 def test_a_part_that_stops_while_the_rest_goes_on_is_dirt_or_glare(value: int, fault: str) -> None:
-    named, seen = watch(drive(220, lambda luma, tick: covered(luma, tick, value)))
+    def spoilt(luma: Luma, tick: int) -> Luma:
+        return covered(luma, tick, value) if tick < 230 else luma
+
+    named, seen = watch(drive(270, spoilt, view=suburb))
     assert list(named) == [f"rear {fault}"]
-    assert named[f"rear {fault}"] == list(range(202, 220))  # two seconds later
-    assert seen[-1].is_valid[REAR]
+    assert named[f"rear {fault}"][0] == 130 + 72
+    assert 230 <= named[f"rear {fault}"][-1] < 230 + 36
+    assert [bool(seen[tick].is_masked[REAR]) for tick in (201, 202, 269)] == [False, True, False]
+
+
+def test_what_passes_close_by_or_light_that_changes_is_not_dirt() -> None:
+    def lorry(luma: Luma, tick: int) -> Luma:
+        return covered(luma, tick, 50) if 130 <= tick < 148 else luma
+
+    def lit(camera: int, tick: int) -> Luma:
+        luma = suburb(camera, tick)
+        return covered(luma + np.uint8(20), tick, 234) if tick >= 130 else luma
+
+    assert watch(drive(230, lorry, view=suburb))[0] == {}
+    assert watch(drive(230, view=lit))[0] == {}
 
 
 def test_what_never_moved_is_not_dirt() -> None:

@@ -32,7 +32,10 @@ def test_a_file_that_exists_stays_without_force(
     arguments = ["calibrate", str(small_clip), "--max-ticks", "6", "--out", str(tmp_path)]
     assert main(arguments) == 2
     assert "--force" in capsys.readouterr().err
+    assert main([*arguments, "--force"]) == 2  # no calibration
     assert out.read_text(encoding="utf-8") == "mine"
+    shutil.copyfile(small_clip / "rig.json", out)
+    assert main(arguments) == 2
     assert main([*arguments, "--force"]) == 0
     assert load_rig(out).cameras
     printed = capsys.readouterr().out
@@ -40,13 +43,13 @@ def test_a_file_that_exists_stays_without_force(
         assert fact in printed
 
 
-def test_the_calibration_that_is_read_is_not_replaced(small_clip: Path, tmp_path: Path) -> None:
+def test_what_is_read_is_not_replaced(small_clip: Path, tmp_path: Path) -> None:
     clip = tmp_path / "clip"
     shutil.copytree(small_clip, clip)
-    before = (clip / "rig.json").read_bytes()
-    for out in (clip, clip / "rig.json", clip / "rear.mp4"):
-        assert main(["calibrate", str(clip), "--max-ticks", "2", "--out", str(out), "--force"]) == 2
-    assert (clip / "rig.json").read_bytes() == before
+    before = {path: path.read_bytes() for path in clip.iterdir()}
+    for name in ("", "rig.json", "rear.mp4", "rear.timestamps.parquet", "ego.parquet"):
+        assert main(["calibrate", str(clip), "--max-ticks", "2", "--out", str(clip / name), "--force"]) == 2
+    assert {path: path.read_bytes() for path in clip.iterdir()} == before
 
 
 def test_a_recording_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -59,6 +60,19 @@ def test_what_is_complete_is_kept_and_the_rest_is_done(drives: list[Path], tmp_p
     assert [outcome.status for outcome in outcomes] == ["kept", "complete"]
     assert os.stat(summary).st_mtime_ns == written
     assert outcomes[0].plan_hash == outcomes[1].plan_hash
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: os.truncate(path, 100)], ids=["removed", "cut off"])
+def test_results_that_are_not_whole_are_not_kept(
+    spoil: Callable[[Path], None], drives: list[Path], tmp_path: Path
+) -> None:
+    replay_many(drives[:1], template(tmp_path))
+    spoil(tmp_path / "out" / "monday" / "plan.parquet")
+    (outcome,) = replay_many(drives[:1], template(tmp_path))
+    assert outcome.status == "complete"
+    assert "plan.parquet" in outcome.reason
+    assert load_run(tmp_path / "out" / "monday").plan.num_rows == 3
+    assert replay_many(drives[:1], template(tmp_path))[0].status == "kept"
 
 
 @pytest.mark.parametrize(
@@ -186,6 +200,14 @@ def test_a_file_in_place_of_the_result_folder_is_an_output_error(drives: list[Pa
         replay_many(drives, template(tmp_path))
 
 
+def test_a_file_in_place_of_one_result_folder_does_not_stop_the_others(drives: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "monday").write_text("mine")
+    outcomes = replay_many([drives[0], drives[2]], template(tmp_path))
+    assert [outcome.status for outcome in outcomes] == ["failed", "complete"]
+    assert (tmp_path / "out" / "monday").read_text() == "mine"
+
+
 @pytest.mark.parametrize("option", [["--workers", "0"], ["--shard", "3/2"]])
 def test_the_options_of_a_batch_are_checked_for_a_single_recording_too(option: list[str], small_clip: Path) -> None:
     assert refused(["replay", str(small_clip), *option]) == 2
@@ -215,3 +237,15 @@ def test_results_beside_the_videos_are_no_part_of_the_recording(small_clip: Path
     assert fingerprint(config) == before
     (clip / "rear.mp4").write_bytes(b"another video")
     assert fingerprint(config) != before
+
+
+def test_weights_beside_a_model_are_part_of_it(small_clip: Path, tmp_path: Path) -> None:
+    model, weights = tmp_path / "other.onnx", tmp_path / "other.onnx.data"
+    model.write_bytes(b"graph \x0a\x0fother.onnx.data\x12")
+    weights.write_bytes(b"weights")
+    config = replace(template(tmp_path), clip=small_clip, model=model)
+    before = fingerprint(config)
+    (tmp_path / "notes.txt").write_text("not named in the model")
+    assert fingerprint(config) == before
+    weights.write_bytes(b"other weights")
+    assert fingerprint(config).model != before.model
