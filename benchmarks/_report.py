@@ -5,20 +5,11 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from statistics import median
 
+from fsd.meters.machine import cpuinfo, instruction_set
+
 PACKAGES = ("numpy", "av", "onnxruntime", "numba", "torch", "scipy")
-INSTRUCTION_SETS = {
-    "avx2": ("avx2",),
-    "avx512": ("avx512f",),
-    "vnni": ("avx512_vnni", "avx_vnni"),
-    "amx": ("amx_int8",),
-    "neon": ("asimd", "neon"),
-    "dotprod": ("asimddp",),
-    "i8mm": ("i8mm",),
-}
-"""Extensions that decide how fast and by which kernels 8-bit products run -> their flags in /proc/cpuinfo."""
 
 
 def finish(
@@ -47,10 +38,9 @@ def finish(
 
 def machine() -> dict[str, str | int]:
     """Processor, cores, instruction set and versions; no host name and no paths."""
-    cpuinfo = _cpuinfo()
     described: dict[str, str | int] = {
-        "cpu": cpuinfo.get("model name") or platform.processor() or "unknown",
-        "instruction_set": instruction_set(cpuinfo.get("flags") or cpuinfo.get("Features") or ""),
+        "cpu": cpuinfo("model name") or platform.processor() or "unknown",
+        "instruction_set": instruction_set(cpuinfo("flags") or cpuinfo("Features")),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -63,22 +53,6 @@ def machine() -> dict[str, str | int]:
     return described
 
 
-def instruction_set(flags: str) -> str:
-    """The extensions of `INSTRUCTION_SETS` among a processor's flags, separated by spaces; `unknown` without any."""
-    present = set(flags.split())
-    return " ".join(name for name, any_of in INSTRUCTION_SETS.items() if present.intersection(any_of)) or "unknown"
-
-
 def spread(values: Sequence[float]) -> str:
     """`median (minimum … maximum)` of some measurements, for people."""
     return f"{median(values):.4g} ({min(values):.4g} … {max(values):.4g})"
-
-
-def _cpuinfo() -> dict[str, str]:
-    """Fields of the first core in /proc/cpuinfo; empty on other systems."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return {}
-    lines = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
-    return {name.strip(): value.strip() for name, _, value in lines}

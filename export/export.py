@@ -21,6 +21,8 @@ from fsd.export.divergence import locate
 from fsd.export.half_precision import to_half
 from fsd.export.metadata import write_model
 from fsd.export.onnx_export import export_onnx, simplify
+from fsd.export.onnx_runner import OnnxRunner, open_model
+from fsd.export.pair_safe import saturating_pairs
 from fsd.export.parity import FP32_BATCH, ParityReport, compare
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES, Recipe
@@ -34,6 +36,7 @@ from fsd.export.sensitivity import (
 )
 from fsd.export.smoothing import measure_scales, smoothed
 from fsd.export.synthetic_clip import synthetic_steps
+from fsd.networks import stored_tick
 from fsd.networks.config import NetworkConfig
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
@@ -80,10 +83,27 @@ class _Source:
     def write(
         self, graph: onnx.ModelProto, suffix: str, precision: str, target: str, notes: Mapping[str, str] | None = None
     ) -> Path:
+        """Write an FP32 or FP16 file."""
         budget = self.network.config.budget
         path = self.folder / _model_name(budget.name.lower(), suffix)
         name = budget.name.lower()
         write_model(graph, describe(name, budget, self.trained, precision, target, self.weights_sha256, notes), path)
+        return path
+
+    def write_int8(self, graph: onnx.ModelProto, recipe: Recipe, notes: Mapping[str, str], tick: TickInput) -> Path:
+        """Write an INT8 file, with `tick` and the memory that it must give stored inside."""
+        budget = self.network.config.budget
+        name = budget.name.lower()
+        path = self.folder / _model_name(name, _int8_suffix(recipe.target))
+        pair_safe = not recipe.symmetric and saturating_pairs(graph) == 0
+        metadata = describe(name, budget, self.trained, "int8", recipe.target, self.weights_sha256, notes, pair_safe)
+        runner = OnnxRunner(open_model(graph), budget)
+        expected = runner.step(tick)[stored_tick.EXPECTED]
+        runner.reset()
+        runner.feeds.load(tick)
+        write_model(
+            graph, metadata, path, {stored_tick.PROPERTY_KEY: stored_tick.encode(runner.feeds.arrays, expected)}
+        )
         return path
 
 
@@ -213,7 +233,7 @@ def _model_name(budget: str, suffix: str) -> str:
 
 
 def _calibration_name(budget: str) -> str:
-    return f"{budget}_calibration.json"
+    return f"{budget}_calibration.safetensors"
 
 
 def _int8_suffix(target: str) -> str:
@@ -256,9 +276,10 @@ def _calibrated(
     if stored is not None:
         return source, stored
     progress("calibrating")
-    tensors = activations_of(source.smooth, quantized_nodes(source.smooth))
+    nodes = quantized_nodes(source.smooth)
+    tensors = activations_of(source.smooth, nodes)
     parts = [_first_share(clip, config.fraction) for clip in clips]
-    found = calibrate(source.smooth, network.config.budget, tensors, parts, every)
+    found = calibrate(source.smooth, network.config.budget, tensors, parts, every, nodes)
     return source, replace(found, scales=scales, weights_sha256=source.weights_sha256)
 
 
@@ -287,7 +308,8 @@ def _int8(
                 f"layer quantized; limit {config.mixed_m:g} m"
             )
     graph = quantize(source.smooth, calibration, recipe, kept)
-    return source.write(graph, _int8_suffix(recipe.target), "int8", recipe.target, notes), sensitivity
+    first_tick = next(iter(clips[0]))
+    return source.write_int8(graph, recipe, notes, first_tick), sensitivity
 
 
 def _with_places(

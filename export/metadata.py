@@ -4,7 +4,7 @@ Metadata is written last, since tools that rewrite a graph drop it.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -20,8 +20,13 @@ from fsd.networks.model_metadata import from_properties, to_json
 from fsd.networks.weights import weights_sha256
 
 
-def write_model(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> None:
+def write_model(
+    model: onnx.ModelProto, metadata: ModelMetadata, path: Path, properties: Mapping[str, str] | None = None
+) -> None:
     """Write one self-contained file with its own digest and verify it; does not change `model`.
+
+    Args:
+        properties: further texts to store beside the metadata.
 
     Raises:
         ModelError: the metadata read back differs.
@@ -29,7 +34,7 @@ def write_model(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> 
     described = copy.deepcopy(model)
     del described.metadata_props[:]
     metadata = msgspec.structs.replace(metadata, model_sha256=model_sha256(serialise(described), str(path)))
-    onnx.helper.set_model_props(described, {METADATA_KEY: to_json(metadata)})
+    onnx.helper.set_model_props(described, {METADATA_KEY: to_json(metadata), **(properties or {})})
     write_bytes(path, serialise(described))
     if read_metadata(path) != metadata:
         raise ModelError(f"The metadata read back from {path} differs from what was written. Export again.")

@@ -18,6 +18,7 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
+from fsd.export.pair_safe import use_rounded
 from fsd.export.pixel_bytes import BYTE_RANGE, feed_bytes, images_into, round_no_pixel
 from fsd.export.qdq_rules import check_qdq
 from fsd.export.recipes import Recipe
@@ -145,6 +146,7 @@ def quantize(
         round_no_pixel(quantized, len(images))
     else:
         feed_bytes(quantized, len(images))
+        use_rounded(quantized, model, calibration.layers)
     quantized.producer_name, quantized.producer_version = "fsd", ""
     del quantized.metadata_props[:]
     onnx.checker.check_model(quantized, full_check=True)

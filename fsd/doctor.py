@@ -102,6 +102,25 @@ def _machine() -> dict[str, str]:
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
         "cores": str(os.cpu_count()),
+        **_processor(),
+    }
+
+
+def _processor() -> dict[str, str]:
+    try:
+        from fsd.meters.machine import describe_machine
+
+        machine = describe_machine()
+    except Exception as error:  # a broken installation; the packages below say which
+        return {"processor": f"unknown ({type(error).__name__}: {error})"}
+    slower = (
+        "; INT8 files of `fsd export` do not need them exact, others run slower"
+        if machine.integer_sums == "saturating"
+        else ""
+    )
+    return {
+        "processor": f"{machine.processor} ({machine.instructions})",
+        "8-bit sums": f"{machine.integer_sums}{slower}",
     }
 
 

@@ -96,6 +96,7 @@ class ModelMetadata(msgspec.Struct, frozen=True):
         state: pairs (output, input): the output is written into slots of the input after each tick.
         precision: `fp32`, `fp16` or `int8`; `target`: the runtime the file was quantized for.
         frames: coordinate conventions, as text.
+        pair_safe: the 8-bit products of the file cannot saturate, so its integer sums are the same on every processor.
         weights_sha256: digest of the safetensors file from which the model was exported.
         model_sha256: digest of the model file without its metadata (`model_digest.py`); empty in older files.
     """
@@ -114,6 +115,7 @@ class ModelMetadata(msgspec.Struct, frozen=True):
     frames: str = "ego: ISO 8855 (x forward, y left, z up, origin on the ground under the rear axle)"
     preprocessing: str = "YUV 4:2:0 as decoded, uint8, space-to-depth Y00 Y01 Y10 Y11 U V; scaled inside the network"
     quantization: dict[str, str] = {}
+    pair_safe: bool = False
     weights_sha256: str = ""
     model_sha256: str = ""
     licence: str = "MIT"

@@ -32,6 +32,7 @@ def describe(
     target: str,
     weights_sha256: str,
     quantization: Mapping[str, str] | None = None,
+    pair_safe: bool = False,
 ) -> ModelMetadata:
     """The metadata of a model that implements the contract."""
 
@@ -50,6 +51,7 @@ def describe(
         waypoint_times_s=tuple(WAYPOINT_TIMES_S.tolist()),
         commands=COMMANDS,
         quantization=dict(quantization or {}),
+        pair_safe=pair_safe,
         weights_sha256=weights_sha256,
     )
 

@@ -1,7 +1,8 @@
 """Open ONNX Runtime sessions. No other module does, so threads, hardware and integer sums are configured here only.
 
 ONNX Runtime falls back to the CPU with no more than a warning when a provider is missing or does not know an operator,
-and without VNNI its fast 8-bit kernels saturate. Here the first is an error, and the second is measured and avoided.
+and without VNNI its fast 8-bit kernels saturate. Here the first is an error, and the second is measured and avoided:
+files whose weights cannot saturate (`pair_safe`) run at full speed everywhere, others with slower, exact kernels.
 """
 
 from collections import Counter
@@ -11,11 +12,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from fsd.data.errors import ModelError
+from fsd.networks.contract import METADATA_KEY
 from fsd.networks.devices import PROVIDERS
 
 SPIN_US = 50
@@ -101,7 +104,7 @@ def open_session(
     origin = str(model) if isinstance(model, Path) else "The model"
     if isinstance(model, Path):
         require_model_file(model)
-    options = session_options(threads, exact_sums=device == "cpu" and not integer_sums_are_exact())
+    options = session_options(threads)
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL
     if profile_prefix is not None:
@@ -112,13 +115,16 @@ def open_session(
     if device != "cpu":
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     provider_options = _PROVIDER_OPTIONS[device](threads) if device in _PROVIDER_OPTIONS else {}
+
+    def load() -> onnxruntime.InferenceSession:
+        source = str(model) if isinstance(model, Path) else model
+        return onnxruntime.InferenceSession(source, options, providers=[provider], provider_options=[provider_options])
+
     try:
-        session = onnxruntime.InferenceSession(
-            str(model) if isinstance(model, Path) else model,
-            options,
-            providers=[provider],
-            provider_options=[provider_options],
-        )
+        session = load()
+        if device == "cpu" and not integer_sums_are_exact() and not _is_pair_safe(session):
+            options.add_session_config_entry("session.x64quantprecision", "1")
+            session = load()
     except SESSION_ERRORS as error:
         raise _load_error(origin, error) from error
     if device != "cpu":
@@ -127,13 +133,8 @@ def open_session(
     return session
 
 
-def session_options(threads: int, exact_sums: bool = False) -> onnxruntime.SessionOptions:
-    """Options that every session shares.
-
-    Args:
-        threads: a fixed number, asleep between ticks.
-        exact_sums: add 8-bit products without saturation, on a CPU whose fast kernels saturate.
-    """
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """Options that every session shares; `threads` is a fixed number, asleep between ticks."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -143,10 +144,23 @@ def session_options(threads: int, exact_sums: bool = False) -> onnxruntime.Sessi
     if may_spin:
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
         options.add_session_config_entry("session.force_spinning_stop", "1")
-    if exact_sums:
-        options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3
     return options
+
+
+class _PairSafety(msgspec.Struct):
+    """The one field of `ModelMetadata` that matters here."""
+
+    pair_safe: bool = False
+
+
+def _is_pair_safe(session: onnxruntime.InferenceSession) -> bool:
+    """Whether the model's own metadata states that its 8-bit products cannot saturate."""
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    try:
+        return text is not None and msgspec.json.decode(text, type=_PairSafety).pair_safe
+    except msgspec.MsgspecError:
+        return False  # not a file of `fsd export`, and slower for it, but right
 
 
 @cache

@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from fsd.compression.budget import BUDGETS
     from fsd.export.recorded_clip import KEEP_BYTES, RecordedClip
     from fsd.exporting.parity_page import write_parity_page
+    from fsd.meters.machine import describe_machine
     from fsd.networks.weights import load_weights, packaged_weights
     from fsd.outputs.disk_space import existing_folder, export_bytes, warn_if_short
     from fsd.outputs.export_summary import ExportSummary
@@ -93,6 +94,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         passed=written.report.passed if written.report else None,
         parity=written.report,
         sensitivity=dict(written.sensitivity),
+        machine=describe_machine(),
     )
     if not options.json:
         print(f"network  {written.name}, {'trained' if written.is_trained else 'UNTRAINED: random weights'}")
@@ -101,6 +103,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             print(f"layers, {target}\n{sensitivity.table(WORST_LAYERS)}")
         if written.report:
             print(f"proof    {written.parity} {page}")
+            print(f"machine  {summary.machine}")
             _print_proof(written.report)
             for note in written.report.notes:
                 print(f"  note: {note}")

@@ -12,6 +12,7 @@ from fsd.html.axes import Axis
 from fsd.html.charts import Chart, Colour
 from fsd.html.page import Banner, Page, write_page
 from fsd.html.parts import columns, fold, part, section, stat_tile, table
+from fsd.meters.machine import describe_machine
 from fsd.version import __version__
 
 BLUE: Colour = "blue"
@@ -39,7 +40,7 @@ def write_parity_page(path: Path, exported: Exported) -> None:
             _outputs(report),
             *(_layers(target, sensitivity) for target, sensitivity in exported.sensitivity.items()),
         ],
-        footer=[f"fsd {__version__}", "Metrics and limits are defined in docs/export.md."],
+        footer=[f"fsd {__version__}", str(describe_machine()), "Metrics and limits are defined in docs/export.md."],
     )
     write_page(path, page)
 

@@ -2,6 +2,7 @@
 
 from fsd.export.parity import ParityReport
 from fsd.export.sensitivity import Sensitivity
+from fsd.meters.machine import MachineInfo
 from fsd.outputs.summary_file import Summary
 
 
@@ -12,6 +13,7 @@ class ExportSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag
         fp32: path; int8: path of the first INT8 file; files: name in the report -> path of every other file.
         passed: all tolerances hold; None without a proof, and then `parity` is None too.
         sensitivity: runtime -> effect of each layer.
+        machine: on which the proof was made.
     """
 
     schema_version: int = 1
@@ -21,3 +23,4 @@ class ExportSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag
     passed: bool | None
     parity: ParityReport | None
     sensitivity: dict[str, Sensitivity]
+    machine: MachineInfo

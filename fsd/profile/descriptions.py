@@ -1,6 +1,5 @@
 """Texts and table rows of a profile that the terminal and the page share."""
 
-from fsd.meters.machine import MachineInfo
 from fsd.meters.quantity import Quantity
 from fsd.outputs.profile_scenario import Growth, MemoryGrowth, ScenarioSummary
 from fsd.outputs.profile_summary import DeviceEstimate, Execution, MeterValidation, NetworkCostSummary, ProfileSummary
@@ -64,11 +63,6 @@ def scenario_notes(scenario: ScenarioSummary) -> list[str]:
             f"{stalls.stalls_over_ms} ms, longest {stalls.longest_ms:.1f} ms"
         )
     return [*notes, f"energy per tick: {scenario.energy.joules_per_tick}"]
-
-
-def describe_machine(machine: MachineInfo) -> str:
-    """CPU, cores, and whether it is virtual."""
-    return f"{machine.processor}, {machine.cores} cores{', virtual machine' if machine.is_virtual else ''}"
 
 
 def describe_execution(execution: Execution) -> str:

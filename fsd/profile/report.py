@@ -18,7 +18,6 @@ from fsd.profile.descriptions import (
     LATENCY_HEAD,
     PERCENTILES,
     describe_execution,
-    describe_machine,
     describe_meters,
     describe_network,
     device_row,
@@ -43,7 +42,7 @@ def write_report(path: Path, summary: ProfileSummary, samples: Mapping[str, Tick
         command="fsd profile",
         heading=f"{summary.model.name} on {summary.clip.name}",
         facts=[
-            describe_machine(summary.machine),
+            str(summary.machine),
             f"ONNX Runtime {summary.machine.onnxruntime}",
             f"network threads {summary.config['threads']}, decoder threads {summary.config['decode_workers']}",
             f"{len(summary.clip.cameras)} cameras",

@@ -10,7 +10,6 @@ from fsd.profile.descriptions import (
     DEVICE_HEAD,
     LATENCY_HEAD,
     describe_execution,
-    describe_machine,
     describe_meters,
     describe_network,
     device_row,
@@ -64,7 +63,7 @@ def print_comparison(comparison: ProfileComparison) -> None:
 def _print_head(summary: ProfileSummary) -> None:
     peaks, cold = summary.peaks, summary.cold_start_ms
     print(f"{summary.model.name} on {summary.clip.name}; network {summary.network}")
-    print(f"  machine      {describe_machine(summary.machine)}")
+    print(f"  machine      {summary.machine}")
     print(f"  runs on      {describe_execution(summary.execution)}")
     print(
         f"  roofline     {peaks.int8_gmac_s:.0f} GMAC/s INT8, {peaks.fp32_gmac_s:.0f} FP32, copy "

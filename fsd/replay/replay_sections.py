@@ -181,8 +181,7 @@ def footer(summary: ReplaySummary) -> list[str]:
         "input hash <code>{}</code> · plan hash <code>{}</code>: equal hashes mean equal bytes at every tick."
     )
     return [
-        f"fsd {summary.fsd_version} · {machine.processor}, {machine.cores} cores · "
-        f"Python {machine.python} · {machine.system}",
+        f"fsd {summary.fsd_version} · {machine} · Python {machine.python} · {machine.system}",
         hashes.format(summary.input_hash, summary.plan_hash),
         "Metrics are defined in docs/metrics.md, files in docs/outputs.md.",
     ]

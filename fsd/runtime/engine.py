@@ -14,6 +14,7 @@ import onnxruntime
 
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
+from fsd.networks import stored_tick
 from fsd.networks.contract import WAYPOINT_TIMES_S, ModelMetadata, input_shapes, output_shapes
 from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model_digest import check_digest
@@ -56,8 +57,8 @@ class Engine:
         """Load a model; None loads the packaged one. `device` is one of `devices.PROVIDERS`.
 
         Raises:
-            ModelError: the file is missing, damaged, or does not match the contract; or the device is missing, or would
-                leave part of the network to the CPU.
+            ModelError: the file is missing, damaged, or does not match the contract; this CPU computes it wrongly; or
+                the device is missing, or would leave part of the network to the CPU.
         """
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}.")
@@ -72,6 +73,8 @@ class Engine:
         check_digest(self.model.read_bytes(), self.metadata.model_sha256, origin)
         check_tensors(origin, "input", input_shapes(self.budget), session_signature(self._session.get_inputs()))
         check_tensors(origin, "output", output_shapes(), session_signature(self._session.get_outputs()))
+        if device == "cpu":
+            stored_tick.check(self._session, self.metadata, origin)
 
         self._buffers = InputBuffers(self.budget)
         self._output, self._outputs = _output_views()

@@ -3,7 +3,9 @@
 import json
 
 import pytest
-from _report import finish, instruction_set
+from _report import finish
+
+from fsd.meters.machine import instruction_set
 
 
 def test_the_last_line_holds_metrics_input_samples_and_machine(capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,7 +19,7 @@ def test_the_last_line_holds_metrics_input_samples_and_machine(capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        ("fpu sse4_2 avx2", "avx2"),
+        ("fpu sse4_2 avx2", "sse4.2 avx2"),
         ("avx2 avx512f avx512_vnni amx_int8", "avx2 avx512 vnni amx"),
         ("avx2 avx_vnni", "avx2 vnni"),
         ("fp asimd asimddp i8mm", "neon dotprod i8mm"),

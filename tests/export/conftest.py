@@ -10,6 +10,8 @@ pytest.importorskip("onnx")
 import onnx
 
 from fsd.export.calibration import Calibration, calibrate
+from fsd.export.config import ExportConfig
+from fsd.export.export import export
 from fsd.export.onnx_export import export_onnx
 from fsd.export.quantize import activations_of, quantize, quantized_nodes
 from fsd.export.recipes import RECIPES
@@ -37,8 +39,8 @@ def fp32_model(network: DrivingNetwork) -> onnx.ModelProto:
 
 @pytest.fixture(scope="session")
 def calibration(fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput]) -> Calibration:
-    tensors = activations_of(fp32_model, quantized_nodes(fp32_model))
-    return calibrate(fp32_model, network.config.budget, tensors, [steps])
+    nodes = quantized_nodes(fp32_model)
+    return calibrate(fp32_model, network.config.budget, activations_of(fp32_model, nodes), [steps], nodes=nodes)
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +53,12 @@ def weights(network: DrivingNetwork, tmp_path_factory: pytest.TempPathFactory) -
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_weights(network, path, trained=False)
     return path
+
+
+@pytest.fixture(scope="session")
+def int8_file(weights: Path, steps: list[TickInput], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of `export`, with its stored tick."""
+    out = tmp_path_factory.mktemp("int8")
+    written = export(ExportConfig(weights=weights, out=out, parity_ticks=0), clips=[steps[:8]])
+    assert written.int8 is not None
+    return written.int8

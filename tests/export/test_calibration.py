@@ -1,8 +1,10 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+import safetensors.numpy
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration, calibrate
@@ -37,17 +39,21 @@ def test_every_clip_starts_with_an_empty_memory(
 
 def test_a_calibration_survives_its_file(calibration: Calibration, tmp_path: Path) -> None:
     calibration = replace(calibration, scales={"joint_blocks.0.norm": [0.5, 2.0]}, weights_sha256="ab")
-    calibration.save(tmp_path / "ranges.json")
-    assert Calibration.load(tmp_path / "ranges.json") == calibration
+    calibration.save(tmp_path / "calibration.safetensors")
+    read = Calibration.load(tmp_path / "calibration.safetensors")
+    assert replace(read, layers={}) == replace(calibration, layers={})
+    assert read.layers.keys() == calibration.layers.keys() != set()
+    for name, layer in calibration.layers.items():
+        for part in fields(layer):
+            np.testing.assert_array_equal(getattr(read.layers[name], part.name), getattr(layer, part.name))
 
 
-@pytest.mark.parametrize(
-    "content", ["{}", "[]", '{"ranges": {}, "ticks": 1, "clips": 1, "weights_sha256": "", "scales": []}']
-)
-def test_a_damaged_calibration_file_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "ranges.json").write_text(content)
+@pytest.mark.parametrize("metadata", [None, {}, {"calibration": "[]"}, {"calibration": '{"ranges": {}, "ticks": 1}'}])
+def test_a_damaged_calibration_file_is_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+    content = b"{}" if metadata is None else safetensors.numpy.save({"layer.scale": np.ones(1)}, metadata)
+    (tmp_path / "calibration.safetensors").write_bytes(content)
     with pytest.raises(ModelError, match="fsd export"):
-        Calibration.load(tmp_path / "ranges.json")
+        Calibration.load(tmp_path / "calibration.safetensors")
 
 
 def test_clips_without_a_tick_are_refused(fp32_model: onnx.ModelProto, network: DrivingNetwork) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from dataclasses import replace
 
 import onnx
 import pytest
@@ -24,7 +25,7 @@ def trial(
     """A network with one layer that quantization ruins: its input was calibrated a thousand times too wide."""
     node = next(node for node in fp32_model.graph.node if node.name.startswith(BAD_LAYER) and "Relu" not in node.name)
     ranges = {**calibration.ranges, node.input[0]: (-1000.0, 1000.0)}
-    ruined = Calibration(ranges, calibration.ticks, calibration.clips)
+    ruined = replace(calibration, ranges=ranges)
     return QuantizationTrial(fp32_model, ruined, RECIPES["ort-cpu"], network.config.budget, [steps], 6)
 
 

@@ -1,12 +1,15 @@
+import json
 from importlib import resources
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from fsd.data.errors import ModelError
 from fsd.export.synthetic_clip import synthetic_steps
+from fsd.networks.contract import METADATA_KEY
 from fsd.networks.devices import PROVIDERS
 from fsd.networks.onnx_session import (
     SPIN_US,
@@ -110,17 +113,25 @@ def test_integer_sums_are_exact_on_every_processor() -> None:
 def test_exact_sums_are_requested_only_where_the_fast_kernels_saturate(
     is_exact: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requested = []
-
-    def recorded(threads: int, exact_sums: bool = False) -> onnxruntime.SessionOptions:
-        requested.append(exact_sums)
-        return session_options(threads, exact_sums)
-
     monkeypatch.setattr("fsd.networks.onnx_session.integer_sums_are_exact", lambda: is_exact)
-    monkeypatch.setattr("fsd.networks.onnx_session.session_options", recorded)
-    open_session(saturating_product())
-    assert requested == [not is_exact]
-    assert session_options(1, exact_sums=True).get_session_config_entry("session.x64quantprecision") == "1"
+    assert requests_exact_sums(open_session(saturating_product())) is not is_exact
+
+
+@pytest.mark.parametrize(("metadata", "expected"), [({"pair_safe": True}, False), ({"pair_safe": False}, True)])
+def test_a_file_that_cannot_saturate_runs_with_the_fast_kernels_everywhere(
+    metadata: dict[str, bool], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fsd.networks.onnx_session.integer_sums_are_exact", lambda: False)
+    model = onnx.load_from_string(saturating_product())
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata)})
+    assert requests_exact_sums(open_session(model.SerializeToString())) is expected
+
+
+def requests_exact_sums(session: onnxruntime.InferenceSession) -> bool:
+    try:
+        return session.get_session_options().get_session_config_entry("session.x64quantprecision") == "1"
+    except RuntimeError:  # the entry was never made
+        return False
 
 
 def test_the_probe_is_run_once_per_process() -> None:

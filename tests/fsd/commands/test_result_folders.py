@@ -78,7 +78,7 @@ def test_weights_that_a_training_starts_from_are_not_its_result(small_clip: Path
 
 def test_an_export_does_not_replace_the_calibration_that_it_reads(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    given = tmp_path / "b100_calibration.json"
+    given = tmp_path / "b100_calibration.safetensors"
     given.write_text("{}")
     code = main(["export", "--no-parity", "--calibration", str(given), "--out", str(tmp_path)])
     assert code == 4  # it is no calibration of these weights
