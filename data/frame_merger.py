@@ -51,10 +51,11 @@ class FrameMerger:
 
     def _faults(self, shown: Shown, age_ns: int, overdue_ns: int) -> tuple[CameraFault, ...]:
         """The faults of one camera's times: of its new pictures, and why they are missing."""
-        # A camera that is known to be cut off is named at once, another one when its frame is too old to be used.
         absence = shown.absence
+        # The times may never go on: a jump does not explain for longer why there is no new frame.
         if absence is CameraFault.CLOCK_JUMP and (shown.frame is None or age_ns > self._max_age_ns):
             absence = CameraFault.LOST
+        # A camera that is known to be cut off is named at once, another one when its frame is too old to be used.
         limit_ns = self._max_age_ns if absence is CameraFault.LOST else min(overdue_ns, self._max_age_ns)
         is_absent = shown.frame is None or age_ns > limit_ns
         if absence is None or not is_absent or absence in shown.faults:
