@@ -91,6 +91,8 @@ class _Counted(NamedTuple):
 _AGED = (CameraFault.LOST, CameraFault.TRUNCATED)
 """Faults that name a stale frame."""
 
+_MASKING = frozenset(fault.value for fault in CameraFault if fault.masks)
+
 _COUNTERS = {
     "black_frames": _Counted("{} black frame{s}", CameraFault.BLACK, "{} frame{s}"),
     "ticks_stale": _Counted("stale at {} tick{s}"),
@@ -154,7 +156,7 @@ class SyncReport:
             for key, each in _COUNTERS.items()
             if key in counts and each.fault not in ticks
         ]
-        masking = [fault for fault in ticks if CameraFault(fault).masks]
+        masking = [fault for fault in ticks if fault in _MASKING]
         is_masked_by_one = len(masking) == 1 and ticks[masking[0]] == counters.ticks_masked
         for fault, count in ticks.items():
             details = [
