@@ -142,7 +142,8 @@ def _print_tables(results: Results, places: Sequence[Moment]) -> None:
         line += _format(replayed.masked.ade_m if replayed else None).rjust(8)
         print(f"{line}  {drive.masked.finish if drive else ''}")
     print(f"\n{fault_table(results)}\n\n{camera_table(results)}\n")
-    print("\n".join(goal_lines(results)))
+    lines = goal_lines(results)
+    print("\n".join(lines) if len(places) > 1 else "one moment: too few drives to say whether a goal is met")
     alarms = false_alarm_lines(results)
     print(f"\nnames of healthy cameras: {len(alarms)}")
     for line in alarms:
