@@ -141,6 +141,8 @@ class Options:
         kind: Any = type(self)
         for name in _path_fields(kind):
             value = getattr(self, name)
+            if value == "":  # `Path("")` would be the current folder
+                raise OptionError(name, "is empty: name a path")
             if isinstance(value, str):
                 object.__setattr__(self, name, Path(value))
             elif isinstance(value, tuple | list):

@@ -72,8 +72,8 @@ class ResultFolder:
                 )
             if name not in owners:
                 raise OutputError(
-                    f"{path} was not written by fsd, and a result of that name would replace it. Name another folder "
-                    "with --out, or move the file away."
+                    f"{path} is not listed as written by fsd, and a result of that name would replace it. Name another "
+                    "folder with --out, or move the file away."
                 )
         self._check_previous(inputs)
 

@@ -37,6 +37,7 @@ class Derived(Base):
         ({"names": ()}, "names"),
         ({"limits": {"x": -1.0}}, "-1"),
         ({"limits": {"x": float("inf")}}, "inf"),
+        ({"out": ""}, "empty"),
     ],
 )
 def test_a_value_outside_its_declaration_is_refused_with_the_name_of_its_field(
