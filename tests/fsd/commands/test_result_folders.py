@@ -63,7 +63,7 @@ def test_a_recording_is_not_written_into_a_folder_in_use_or_over_a_file(
     assert code == OutputError.exit_code
     assert "in use" in error
     (tmp_path / "rear.mp4").write_bytes(b"mine")
-    assert main(command) == 3
+    assert main(command) == OutputError.exit_code
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("rear.mp4", b"mine")]
 
 
