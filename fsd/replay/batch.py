@@ -179,8 +179,8 @@ class _Batch:
         try:
             (config.out / ERROR_FILE).unlink(missing_ok=True)
         except OSError as error:
-            why = cannot_write(config.out, error)
-            failed = Outcome(str(config.clip), str(config.out), "failed", str(why), exit_code=why.exit_code)
+            refused = cannot_write(config.out, error)
+            failed = Outcome(str(config.clip), str(config.out), "failed", str(refused), exit_code=refused.exit_code)
             self._set(config, failed)
             return
         process = start_worker(_replay_or_exit, config)
