@@ -168,8 +168,9 @@ def _check_is_free(config: RecordConfig) -> None:
     else:
         others = list(match.recordings) or [config.out]
     if others:
+        where = "" if others[0] == config.out else f" ({others[0]})"
         raise OutputError(
-            f"{config.out} already holds a recording ({others[0]}). Choose another folder, or remove that recording."
+            f"{config.out} already holds a recording{where}. Choose another folder, or remove that recording."
         )
 
 
