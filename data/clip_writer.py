@@ -13,7 +13,7 @@ import av
 import numpy as np
 
 from fsd.data.ego import COMMANDS
-from fsd.data.errors import ClipError
+from fsd.data.errors import ClipError, OutputError
 from fsd.data.files import check_space, replacing
 from fsd.data.frames import RATE_HZ
 from fsd.data.rig import Camera, Rig, save_rig
@@ -52,7 +52,7 @@ class ClipWriter:
         of_cameras = (f"{camera.name}{suffix}" for camera in rig.cameras for suffix in (".mp4", ".timestamps.parquet"))
         there = next((name for name in (*tables, *of_cameras) if (path / name).exists()), None)
         if there is not None:
-            raise ClipError(f"{path} already holds a clip ({there}). Choose another folder, or remove this one.")
+            raise OutputError(f"{path} already holds a clip ({there}). Choose another folder, or remove this one.")
         try:
             path.mkdir(parents=True, exist_ok=True)
             save_rig(rig, path / "rig.json")

@@ -18,6 +18,9 @@ from fsd.data.errors import OutputError
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a file system without room: the disk is full, or a quota or a limit on file sizes is reached."""
 
+_NO_FOLDER = frozenset({errno.EEXIST, errno.ENOTDIR})
+"""Errors of making a folder where something else is, or below it."""
+
 UNFINISHED = ".part"
 
 FFMPEG_BUFFER_BYTES, INDEX_BYTES = 256 << 10, 64
@@ -84,11 +87,21 @@ def cannot_write(folder: Path, error: OSError) -> OutputError:
     """The error for the user."""
     why = str(error) if error.errno is None else os.strerror(error.errno)  # libraries put more into theirs
     if error.errno in FULL:
-        return OutputError(
-            f"Cannot write to {folder}: {why}. What was written until then is kept. Free some space, or name another "
-            "folder with --out."
+        return OutputError(f"Cannot write to {folder}: {why}. Free some space, or name another folder.")
+    if error.errno in _NO_FOLDER:
+        why = next(
+            (f"{each} is {kind}, not a folder" for each in (folder, *folder.parents) if (kind := _kind(each))), why
         )
-    return OutputError(f"Cannot write to {folder}: {why}. Name another folder with --out.")
+    return OutputError(f"Cannot write to {folder}: {why}. Name another folder.")
+
+
+def _kind(path: Path) -> str:
+    """What a path is, as a phrase; empty for a folder, and where nothing is."""
+    if path.is_symlink() and not path.exists():
+        return "a link to nothing"
+    if not path.exists() or path.is_dir():
+        return ""
+    return "a file" if path.is_file() else "a pipe or a device"
 
 
 def full_disk_error(error: BaseException | None) -> OSError | None:

@@ -46,8 +46,7 @@ def locked(folder: Path, command: str, part: str = "") -> Iterator[None]:
     lock = _Lock(path)
     if not lock.is_held:
         raise OutputError(
-            f"{folder} is in use by {_describe_holder(path)}. Wait until that run has ended, or name another folder "
-            "with --out."
+            f"{folder} is in use by {_describe_holder(path)}. Wait until that run has ended, or name another folder."
         )
     try:
         lock.write({"pid": os.getpid(), "host": socket.gethostname(), "command": command, "since_unix_s": time.time()})

@@ -143,6 +143,11 @@ class Options:
         kind: Any = type(self)
         for name in _path_fields(kind):
             value = getattr(self, name)
+            given = (
+                value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else (value,)
+            )
+            if "" in given:  # `Path("")` would be the current folder
+                raise OptionError(name, "is empty: name a path")
             if isinstance(value, str):
                 object.__setattr__(self, name, Path(value))
             elif isinstance(value, tuple | list):

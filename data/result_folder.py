@@ -7,6 +7,8 @@ when the new run is complete, so that a run that fails costs nothing that was co
 
 import itertools
 import os
+import shutil
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -30,6 +32,9 @@ from fsd.data.result_record import (
 
 ROWS_BYTES, SUMMARY_BYTES = 256 << 10, 256 << 10
 """Space that is set aside for the last rows of the tables, and for the summary, of a run that fills the disk."""
+
+RESERVED_SHARE = 4
+"""At most one part in so many of the free space is set aside: a small disk is for results first."""
 
 
 class ResultFolder:
@@ -72,8 +77,8 @@ class ResultFolder:
                 )
             if name not in owners:
                 raise OutputError(
-                    f"{path} was not written by fsd, and a result of that name would replace it. Name another folder "
-                    "with --out, or move the file away."
+                    f"{path} is not listed as written by fsd, and a result of that name would replace it. Name another "
+                    "folder with --out, or move the file away."
                 )
         self._check_previous(inputs)
 
@@ -122,8 +127,12 @@ class ResultFolder:
         is_complete = found.is_complete or (SUMMARY_FILE in files and has_complete_summary(self.path))
         return Results(self._command, is_complete, files) if files else None
 
-    def begin(self, names: Collection[str] | None = None) -> None:
+    def begin(self, names: Collection[str] | None = None, reserve_bytes: int = ROWS_BYTES + SUMMARY_BYTES) -> None:
         """Take note of what this run writes; what is there already stays.
+
+        Args:
+            names: of the files that it writes; None is all that it may write.
+            reserve_bytes: set aside, if there is room for it.
 
         Raises:
             OutputError: somebody has changed a file that this run would replace.
@@ -141,12 +150,13 @@ class ResultFolder:
         self._write_record()
         for name in names:
             remove_unfinished(self.path / name)
-        self.reserve(ROWS_BYTES + SUMMARY_BYTES)
+        self._reserve(reserve_bytes)
 
     def free_rows(self) -> None:
         """Free the space that was set aside for the last rows of the tables."""
         with suppress(FileNotFoundError):
-            os.truncate(self._reserve_path, SUMMARY_BYTES)
+            reserved_bytes = self._reserve_path.stat().st_size
+            os.truncate(self._reserve_path, reserved_bytes * SUMMARY_BYTES // (ROWS_BYTES + SUMMARY_BYTES))
 
     def free_summary(self) -> None:
         """Free all space that was set aside."""
@@ -200,6 +210,21 @@ class ResultFolder:
                 (self.path / name).rmdir()
             del self._record.previous[name]
 
+    @property
+    def kept(self) -> str | None:
+        """Name of the folder with earlier files that the end of a complete run does not remove; None if it removes all.
+
+        Such files were changed since, or are not known to be of fsd.
+        """
+        return next(
+            (
+                name
+                for name, each in self._previous().items()
+                if any(self._is_changed(f"{name}/{file}", size) for file, size in each.files.items())
+            ),
+            None,
+        )
+
     def _previous(self) -> dict[str, Results]:
         """Folder -> results of earlier runs of this command."""
         return {name: each for name, each in self._record.previous.items() if each.command == self._command}
@@ -217,11 +242,20 @@ class ResultFolder:
         self._has_begun = True
         write_bytes(self._record_path, msgspec.json.encode(self._record))
 
-    def reserve(self, size_bytes: int) -> None:
-        """Set space of the disk aside; as much as there is, if it is nearly full."""
-        with suppress(OSError), self._reserve_path.open("wb") as file:
-            for begin in range(0, size_bytes, 1 << 20):  # random, since some file systems store zeros in no space
-                file.write(os.urandom(min(1 << 20, size_bytes - begin)))
+    def _reserve(self, size_bytes: int) -> None:
+        """Set space of the disk aside, `RESERVED_SHARE` permitting."""
+        with suppress(OSError):
+            size_bytes = min(size_bytes, shutil.disk_usage(self.path).free // RESERVED_SHARE)
+            # Random, since some file systems store zeros in no space.
+            self._reserve_path.write_bytes(os.urandom(size_bytes))
+
+    @property
+    def has_results(self) -> bool:
+        """Whether there is something of this run besides its summary."""
+        if not self._names:  # it makes the names itself
+            return any(path.is_file() and path.name[0] != "." for path in self.path.rglob("*"))
+        sizes = [_size(self.path / name) for name in self._names if name != SUMMARY_FILE]
+        return any(sizes)
 
 
 @contextmanager
@@ -250,13 +284,23 @@ def result_folder(
             yield folder
         except BaseException as error:
             folder.end(is_complete=False)
+            if full_disk_error(error) is not None and folder.has_results:
+                error.add_note("What was written until then is kept.")
             if folder.earlier is not None:
                 error.add_note(f"The results of the run before are in {path / folder.earlier}.")
             shown = error_for_user(error, path)
             if shown is not error:
                 raise shown from error
             raise
+        kept = folder.kept
         folder.end(is_complete=True)
+        if kept is not None:
+            print(
+                f"fsd: note: {path / kept} holds earlier files that fsd does not list as its own, or that were "
+                "changed. They are not removed.",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def error_for_user(error: BaseException, path: Path) -> BaseException:

@@ -17,9 +17,14 @@ from fsd.data.calibration.known_vehicles import known_rig
 from fsd.data.camera_names import canonical_name
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
+from fsd.data.errors import OutputError
+from fsd.data.formats.teslacam.teslacam_format import TeslaCam
 from fsd.data.formats.teslacam.teslacam_writer import HW3_CAMERAS, HW4_CAMERAS, TeslaCamWriter
+from fsd.data.formats.video_folder import VideoFolder
 from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.open_clip import detect
 from fsd.data.options import OptionError, Options, option
+from fsd.data.recording_files import clips_below
 from fsd.data.result_folder import result_folder
 from fsd.data.rig import Rig, VehicleSpec
 from fsd.data.simulator.expert.expert import expert_controls
@@ -123,9 +128,10 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
 
     Raises:
         SimulatorError: no OpenGL here (names the packages to install), or no such road.
-        ClipError: the folder already holds a clip.
-        OutputError: the folder cannot be written, also because the disk is full, or another run holds it.
+        OutputError: the folder holds another recording, cannot be written, also because the disk is full, or another
+            run holds it.
     """
+    _check_is_free(config)
     rig = _rig(config)
     renderer = Renderer(rig, config.quality)
     world = build_world(config.scenario or DEFAULT_SCENARIO, config.seed)
@@ -142,6 +148,30 @@ def record(config: RecordConfig, progress: Callable[[int, int], None] | None = N
             if progress is not None:
                 progress(done, config.ticks)
     return done
+
+
+def _check_is_free(config: RecordConfig) -> None:
+    """Refuse a folder in which the new recording would hide another one, or be hidden by it.
+
+    A folder of TeslaCam events takes more of them.
+
+    Raises:
+        OutputError: names what is there.
+    """
+    if not config.out.is_dir():
+        return
+    found, match = detect(config.out)
+    if isinstance(found, TeslaCam) and config.format == "teslacam":
+        others = clips_below(config.out, depth=0)
+    elif isinstance(found, VideoFolder):
+        others = clips_below(config.out)
+    else:
+        others = list(match.recordings) or [config.out]
+    if others:
+        where = "" if others[0] == config.out else f" ({others[0]})"
+        raise OutputError(
+            f"{config.out} already holds a recording{where}. Choose another folder, or remove that recording."
+        )
 
 
 WriteMoment = Callable[[np.ndarray, int, World], None]

@@ -82,6 +82,17 @@ def typed_name(option: Option, name: str, hint: Any = None, default: Any = None)
     return option.flag or f"--{negation}{name.replace('_', '-')}"
 
 
+def path_argument(text: str) -> Path:
+    """The path of a word on the command line; `Path("")` would be the current folder.
+
+    Raises:
+        ArgumentTypeError: the word is empty.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("is empty: name a path")
+    return Path(text)
+
+
 def option_group(parser: argparse.ArgumentParser, title: str) -> Container:
     """The part of the help with this heading; without one, the parser itself."""
     if not title:
@@ -105,7 +116,7 @@ def _add(container: Container, destination: str, option: Option, hint: Any, defa
         return
     keywords["metavar"] = option.metavar or _metavar(option, item)
     if option.parse is None:
-        keywords["type"] = item
+        keywords["type"] = path_argument if item is Path else item
         keywords["choices"] = None if option.choices is None else tuple(option.choices)
     if is_many:
         keywords["nargs"] = "*" if option.may_be_empty else "+"

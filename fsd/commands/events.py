@@ -3,9 +3,9 @@
 import argparse
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fsd.commands.arguments import path_argument
 from fsd.commands.exit_codes import DONE
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("path", type=Path, metavar="PATH", help="a TeslaCam stick, a folder on it, or any recordings")
+    parser.add_argument(
+        "path", type=path_argument, metavar="PATH", help="a TeslaCam stick, a folder on it, or any recordings"
+    )
     parser.add_argument(
         "--no-telemetry",
         dest="telemetry",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fsd.commands.arguments import add_options, config_from, option_group
+from fsd.commands.arguments import add_options, config_from, option_group, path_argument
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import ModelError, UsageError
 from fsd.export.config import ExportConfig, ProofOptions
@@ -32,14 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, ExportConfig)
     parser.add_argument(
         "--data",
-        type=Path,
+        type=path_argument,
         nargs="+",
         metavar="CLIP",
         help="recordings for calibration and proof (default: the demo clip for the packaged weights, generated images "
         "for others)",
     )
     parser.add_argument(
-        "--check", type=Path, metavar="MODEL", help="only check whether the ONNX file MODEL was exported from WEIGHTS"
+        "--check",
+        type=path_argument,
+        metavar="MODEL",
+        help="only check whether the ONNX file MODEL was exported from WEIGHTS",
     )
     option_group(parser, ProofOptions.heading).add_argument(
         "--no-parity",

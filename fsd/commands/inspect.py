@@ -1,10 +1,9 @@
 """`fsd inspect`: what a recording holds, why it was recognised as that, and what is assumed."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fsd.commands.arguments import add_options, config_from
+from fsd.commands.arguments import add_options, config_from, path_argument
 from fsd.data.recording_options import CameraOptions
 
 if TYPE_CHECKING:
@@ -17,7 +16,9 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("clip", type=Path, metavar="CLIP", help="recording: a folder or a file of any known format")
+    parser.add_argument(
+        "clip", type=path_argument, metavar="CLIP", help="recording: a folder or a file of any known format"
+    )
     add_options(parser, CameraOptions, skip=("decode_workers",))
 
 

@@ -1,12 +1,11 @@
 """`fsd profile`: arguments, and the tables a person reads at the end."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fsd.commands.arguments import add_options, config_from
+from fsd.commands.arguments import add_options, config_from, path_argument
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import UsageError
 from fsd.profile.config import PACED, ProfileConfig
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     other = parser.add_argument_group("other modes")
     other.add_argument(
         "--onnx",
-        type=Path,
+        type=path_argument,
         metavar="FILE",
         help="profile this ONNX file alone, on random inputs, instead of a recording",
     )
@@ -44,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     other.add_argument(
         "--compare",
         nargs=2,
-        type=Path,
+        type=path_argument,
         metavar=("OLD", "NEW"),
         help="compare the summary.json of two profiles instead of running one",
     )

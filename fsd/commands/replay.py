@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fsd.commands.arguments import add_options, config_from
+from fsd.commands.arguments import add_options, config_from, path_argument
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
-from fsd.data.errors import ClipError, UsageError
+from fsd.data.errors import ClipError, OutputError, UsageError
 from fsd.replay.config import BatchOptions, ReplayConfig
 from fsd.runtime.health import describe_odometry, describe_replaced
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: one recording or several, and the options of a replay."""
     parser.add_argument(
         "clips",
-        type=Path,
+        type=path_argument,
         nargs="+",
         metavar="CLIP",
         help="recording to replay: a folder or a file of any known format (see docs/formats.md); several, or a folder "
@@ -83,7 +83,9 @@ def _run_many(options: argparse.Namespace, batch: BatchOptions, clips: list[Path
     if not options.json:
         print(f"{good} of {len(outcomes)} recordings are complete in {template.out}")
     is_over = any(outcome.alarm_ticks for outcome in outcomes)
-    code = (OVER_LIMIT if is_over else DONE) if good == len(outcomes) else ClipError.exit_code
+    codes = {outcome.exit_code for outcome in outcomes}
+    failed = OutputError.exit_code if OutputError.exit_code in codes else ClipError.exit_code
+    code = (OVER_LIMIT if is_over else DONE) if good == len(outcomes) else failed
     return {"recordings": [asdict(outcome) for outcome in outcomes], "exit_code": code}
 
 

@@ -128,7 +128,8 @@ class RecordingRun(Summary, frozen=True, kw_only=True):
 
     Attributes:
         drive_s: length of the recording; wall_s: of the run.
-        earlier_results: folder inside this one with the results of the run before; None once this run is complete.
+        earlier_results: folder inside this one with the results of the run before; None once this run is complete and
+            has removed all of them.
         odometry_ticks: source of the ego motion -> ticks.
         cameras: None while the run lasts.
     """

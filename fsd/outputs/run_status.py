@@ -36,11 +36,11 @@ def run_reported(
         write_summary(folder.path, summary)
         return summary
 
-    write("running")
     try:
+        write("running")
         run()
         # The page first: a run is complete when all of its files are there.
-        summary = summarise("complete", None)
+        summary = msgspec.structs.replace(summarise("complete", None), earlier_results=folder.kept)
         write_page(summary)
         folder.free_summary()
         write_summary(folder.path, summary)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 from fsd.data.errors import INTERRUPTED_EXIT_CODE, FsdError, UsageError, few
-from fsd.data.files import cannot_write, write_text, writing_to
-from fsd.data.result_folder import result_folder
+from fsd.data.files import cannot_write, full_disk_error, write_text, writing_to
+from fsd.data.result_folder import ResultFolder, result_folder
 from fsd.data.result_record import SUMMARY_FILE, spoiled_results
 from fsd.data.worker_process import start_worker
 from fsd.outputs.replay_summary import ReplaySummary
@@ -28,6 +29,8 @@ from fsd.replay.replay import replay
 from fsd.version import __version__
 
 ERROR_FILE = ".fsd-error.txt"
+BATCH_BYTES, OUTCOME_BYTES = 4096, 1024
+"""Space that is set aside for `batch.json`: of any, and per recording."""
 END_S = 30.0
 """An interrupted recording that has not ended after this time is killed; its tables are readable all the same."""
 
@@ -42,7 +45,7 @@ class Outcome:
     """How one recording stands or ended; `kept` was complete before, and `failed` and `crashed` have an `error`.
 
     `reason` states why results that were there were kept or replaced; it is empty where there were none. `alarm_ticks`
-    are the ticks at which a second network differed by more than is allowed.
+    are the ticks at which a second network differed by more than is allowed; `exit_code` is that of the error.
     """
 
     clip: str
@@ -53,6 +56,7 @@ class Outcome:
     plan_hash: str | None = None
     reason: str = ""
     alarm_ticks: int = 0
+    exit_code: int = 0
 
     @property
     def is_good(self) -> bool:
@@ -88,8 +92,8 @@ def replay_many(
     part = "" if shard.count == 1 else f"shard-{shard.index}-of-{shard.count}"
     name = "batch.json" if shard.count == 1 else f"batch-{shard.index}-of-{shard.count}.json"
     with result_folder(template.out, "replay of several recordings", (name,), part=part) as folder:
-        folder.begin()
-        batch = _Batch(template.out / name, mine, force, progress)
+        folder.begin(reserve_bytes=BATCH_BYTES + len(mine) * OUTCOME_BYTES)
+        batch = _Batch(folder, template.out / name, mine, force, progress)
         batch.run(workers)
     return batch.outcomes
 
@@ -114,12 +118,13 @@ class _Replay:
         if summary and self.before and summary.started_unix_s == self.before.started_unix_s:
             summary = None  # this run ended before it wrote one
         if (error_file := config.out / ERROR_FILE).exists():
-            return replace(ended, status="failed", error=error_file.read_text(encoding="utf-8").strip())
+            error = error_file.read_text(encoding="utf-8").strip()
+            return replace(ended, status="failed", error=error, exit_code=code or 0)
         if is_interrupted or code == INTERRUPTED_EXIT_CODE:
             ended = replace(ended, status="interrupted", error=None)
             return _outcome(config, summary, "interrupted", self.reason) if summary else ended
         if summary and summary.status == "failed":
-            return _outcome(config, summary, "failed", self.reason)
+            return replace(_outcome(config, summary, "failed", self.reason), exit_code=code or 0)
         return ended
 
 
@@ -127,9 +132,14 @@ class _Batch:
     """Runs the recordings, and keeps `path` up to date with the outcome of each."""
 
     def __init__(
-        self, path: Path, configs: Sequence[ReplayConfig], force: bool, progress: Callable[[Outcome], None]
+        self,
+        folder: ResultFolder,
+        path: Path,
+        configs: Sequence[ReplayConfig],
+        force: bool,
+        progress: Callable[[Outcome], None],
     ) -> None:
-        self._path, self._force, self._progress = path, force, progress
+        self._folder, self._path, self._force, self._progress = folder, path, force, progress
         self._waiting = deque(configs)
         self._running: list[_Replay] = []
         self._outcomes = {config.out: Outcome(str(config.clip), str(config.out), "not started") for config in configs}
@@ -169,7 +179,8 @@ class _Batch:
         try:
             (config.out / ERROR_FILE).unlink(missing_ok=True)
         except OSError as error:
-            failed = Outcome(str(config.clip), str(config.out), "failed", str(cannot_write(config.out, error)))
+            refused = cannot_write(config.out, error)
+            failed = Outcome(str(config.clip), str(config.out), "failed", str(refused), exit_code=refused.exit_code)
             self._set(config, failed)
             return
         process = start_worker(_replay_or_exit, config)
@@ -200,8 +211,15 @@ class _Batch:
             self._progress(outcome)
 
     def _write(self) -> None:
+        content = json.dumps([asdict(outcome) for outcome in self.outcomes], indent=1) + "\n"
         with writing_to(self._path.parent):
-            write_text(self._path, json.dumps([asdict(outcome) for outcome in self.outcomes], indent=1) + "\n")
+            try:
+                write_text(self._path, content)
+            except OSError as error:
+                if full_disk_error(error) is None:
+                    raise
+                self._folder.free_summary()
+                write_text(self._path, content)
 
 
 def _names(clips: Sequence[Path]) -> list[str]:
@@ -246,8 +264,9 @@ def _replay_or_exit(config: ReplayConfig) -> None:
     try:
         replay(config, show_progress=False)
     except FsdError as error:
-        config.out.mkdir(parents=True, exist_ok=True)
-        write_text(config.out / ERROR_FILE, f"{error}\n")
+        with suppress(OSError):  # on a full disk; the summary may say it all the same
+            config.out.mkdir(parents=True, exist_ok=True)
+            write_text(config.out / ERROR_FILE, f"{error}\n")
         sys.exit(error.exit_code)
 
 

@@ -115,7 +115,7 @@ def test_a_recording_that_ends_before_its_first_picture_is_not_in_the_way_of_the
 
 def test_a_folder_that_holds_a_clip_is_not_overwritten(tools: Any, tmp_path: Path) -> None:
     write_clip(tools, tmp_path / "clip", ticks=1)
-    with pytest.raises(ClipError, match="clip"):
+    with pytest.raises(OutputError, match="clip"):
         ClipWriter(tmp_path / "clip", small_rig())
 
 
@@ -171,6 +171,6 @@ def test_a_clip_on_a_full_disk_keeps_what_was_recorded(small_disk: Callable[[int
 
 def test_a_clip_never_replaces_a_file(tmp_path: Path) -> None:
     (tmp_path / "rear.mp4").write_bytes(b"mine")
-    with pytest.raises(ClipError, match=r"rear\.mp4"):
+    with pytest.raises(OutputError, match=r"rear\.mp4"):
         ClipWriter(tmp_path, canonical_rig(64, 48))
     assert [path.name for path in tmp_path.iterdir()] == ["rear.mp4"]

@@ -50,7 +50,7 @@ def test_a_second_run_is_told_who_holds_the_folder(tmp_path: Path) -> None:
     with holder(tmp_path) as process, pytest.raises(OutputError) as refused, locked(tmp_path, "fsd compress"):
         pass
     assert refused.value.exit_code == 6
-    for fact in (str(tmp_path), "fsd replay", str(process.pid), os.uname().nodename, "UTC", "--out"):
+    for fact in (str(tmp_path), "fsd replay", str(process.pid), os.uname().nodename, "UTC", "another folder"):
         assert fact in str(refused.value)
     assert "\n" not in str(refused.value)
 

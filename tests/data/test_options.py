@@ -25,6 +25,7 @@ class Derived(Base):
     out: Path = Path("derived")
     names: tuple[str, ...] = option(("a",), "names", choices=("a", "b"))
     count: int | None = option(None, "count", at_least=1)
+    parts: tuple[Path, ...] = option((Path("a"),), "parts")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,8 @@ class Derived(Base):
         ({"names": ()}, "names"),
         ({"limits": {"x": -1.0}}, "-1"),
         ({"limits": {"x": float("inf")}}, "inf"),
+        ({"out": ""}, "empty"),
+        ({"parts": ("a", "")}, "empty"),
     ],
 )
 def test_a_value_outside_its_declaration_is_refused_with_the_name_of_its_field(

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Collection
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from fsd.data import result_folder as result_folder_module
 from fsd.data.errors import OutputError, UsageError
 from fsd.data.result_folder import result_folder
 from fsd.data.result_record import RECORD_FILE, RESERVE_FILE, results_in
@@ -150,7 +152,9 @@ def test_results_of_two_commands_are_not_mixed(tmp_path: Path) -> None:
     assert content(tmp_path) == dict.fromkeys(NAMES, "old")
 
 
-def test_results_from_before_there_were_records_are_known_by_their_summary(tmp_path: Path) -> None:
+def test_results_from_before_there_were_records_are_known_by_their_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "summary.json").write_text('{"command": "replay", "fsd_version": "0.1.0", "status": "complete"}')
     with pytest.raises(OutputError, match="fsd replay"):
         write(tmp_path, "new", command="compress")
@@ -158,6 +162,9 @@ def test_results_from_before_there_were_records_are_known_by_their_summary(tmp_p
     write(tmp_path, "new")
     assert content(tmp_path) == dict.fromkeys(NAMES, "new")
     assert content(tmp_path / "previous").keys() == {"summary.json", "overlay.mp4"}
+    assert f"{tmp_path / 'previous'} holds earlier files" in capsys.readouterr().err
+    write(tmp_path, "newer")
+    assert capsys.readouterr().err == ""
 
 
 def test_a_full_disk_is_an_output_error_of_one_line(tmp_path: Path) -> None:
@@ -173,6 +180,36 @@ def test_a_full_disk_is_an_output_error_of_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
     assert "previous" in raised.value.__notes__[0]
     assert not (tmp_path / RESERVE_FILE).exists()
+
+
+def disk_of(free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_folder_module.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+
+
+@pytest.mark.parametrize(("free_kib", "rows_and_summary_kib"), [(1 << 20, 512), (400, 100), (0, 0)])
+def test_a_small_disk_is_not_filled_by_what_is_set_aside(
+    free_kib: int, rows_and_summary_kib: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk_of(free_kib << 10, monkeypatch)
+    reserve = tmp_path / RESERVE_FILE
+    with result_folder(tmp_path, "replay", NAMES) as held:
+        held.set_aside()
+        assert reserve.stat().st_size == rows_and_summary_kib << 10
+        held.free_rows()
+        assert reserve.stat().st_size == rows_and_summary_kib << 9
+        held.free_summary()
+        assert not reserve.exists()
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_only_where_something_was_written_a_full_disk_keeps_it(is_written: bool, tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as raised, result_folder(tmp_path, "replay", NAMES) as held:
+        held.set_aside()
+        (tmp_path / "summary.json").write_text("running")
+        (tmp_path / "overlay.mp4").write_text("images" if is_written else "")
+        raise OSError(errno.ENOSPC, "full")
+    assert ("kept" in "".join(getattr(raised.value, "__notes__", ()))) == is_written
+    assert "kept" not in str(raised.value)
 
 
 def test_another_error_of_the_operating_system_stays_what_it_is(tmp_path: Path) -> None:

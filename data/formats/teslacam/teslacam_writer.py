@@ -17,7 +17,7 @@ import av
 import numpy as np
 
 from fsd.data.clock import SECOND_NS
-from fsd.data.errors import ClipError
+from fsd.data.errors import ClipError, OutputError
 from fsd.data.files import check_space, replacing, write_text
 from fsd.data.formats.teslacam.telemetry_message import TelemetryMessage, sei_nal
 from fsd.data.frames import RATE_HZ
@@ -47,7 +47,8 @@ class TeslaCamWriter:
         crf: quality of the encoder, 0 … 51, smaller is better and larger.
 
     Raises:
-        ClipError: the folder cannot be written or already holds a recording from this start.
+        ClipError: the folder cannot be written.
+        OutputError: it already holds a recording from this start.
     """
 
     def __init__(
@@ -72,13 +73,13 @@ class TeslaCamWriter:
         self._thumb: av.VideoFrame | None = None
         self._is_open = True
         if any((path / "SavedClips").glob(f"*/{self._stamp(0)}-*.mp4")):
-            raise ClipError(
+            raise OutputError(
                 f"{path} already holds a recording from {self._stamp(0)}. Choose another folder or start, or remove it."
             )
         try:
             self._folder.mkdir(parents=True)
         except FileExistsError as error:
-            raise ClipError(
+            raise OutputError(
                 f"{self._folder} is left over from a recording that was interrupted, or is being written. "
                 "Remove it, or choose another folder."
             ) from error

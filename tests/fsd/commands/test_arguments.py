@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fsd.cli import main
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.parser import COMMANDS, build_parser
 from fsd.data.errors import UsageError
@@ -77,6 +78,17 @@ def test_the_help_has_units_defaults_and_headings() -> None:
 def test_a_wrong_value_is_a_usage_error_with_the_option_as_it_is_typed(words: str, name: str) -> None:
     with pytest.raises(UsageError, match=name):
         parsed("drive", *words.split())
+
+
+@pytest.mark.parametrize("words", [["replay", "drive", "--out", ""], ["profile", "--out="], ["replay", ""]])
+def test_an_empty_path_is_refused_with_the_option_as_it_is_typed(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(words)
+    assert raised.value.code == 2
+    name = "CLIP" if words == ["replay", ""] else "--out"
+    assert f"argument {name}: is empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

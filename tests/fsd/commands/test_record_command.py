@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fsd.cli import main
-from fsd.data.errors import SimulatorError
+from fsd.data.errors import OutputError, SimulatorError
 from fsd.data.open_clip import open_clip
 
 
@@ -38,3 +38,23 @@ def test_a_drive_is_recorded_in_the_form_of_teslacam(tmp_path: Path, capsys: pyt
 def test_cameras_of_a_car_need_its_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["record", str(tmp_path / "clip"), "--cameras-like", "hw4"]) == 2
     assert "--cameras-like" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("there", "given"),
+    [
+        ("front_main.mp4", "teslacam"),
+        ("SavedClips/2026-01-02_09-00-10/2026-01-02_09-00-00-front.mp4", "native"),
+        ("other.mkv", "native"),
+        ("drive/rear.mp4", "native"),
+    ],
+)
+def test_a_folder_with_another_recording_is_refused(
+    there: str, given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / there).write_bytes(b"mine")
+    assert main(["record", str(tmp_path), "--seconds", "0.1", "--format", given]) == OutputError.exit_code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{tmp_path} already holds a recording" in line
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / there]

@@ -1,5 +1,6 @@
 """Every command holds its result folder, and replaces only files that it wrote itself."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from fsd.cli import main
 from fsd.data.errors import OutputError, SimulatorError
 from fsd.data.folder_lock import locked
+from fsd.data.result_record import RECORD_FILE
 from fsd.networks.packaged import packaged_file
 from fsd.runtime.engine import packaged_model
 
@@ -63,7 +65,7 @@ def test_a_recording_is_not_written_into_a_folder_in_use_or_over_a_file(
     assert code == OutputError.exit_code
     assert "in use" in error
     (tmp_path / "rear.mp4").write_bytes(b"mine")
-    assert main(command) == 3
+    assert main(command) == OutputError.exit_code
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("rear.mp4", b"mine")]
 
 
@@ -83,3 +85,20 @@ def test_an_export_does_not_replace_the_calibration_that_it_reads(tmp_path: Path
     code = main(["export", "--no-parity", "--calibration", str(given), "--out", str(tmp_path)])
     assert code == 4  # it is no calibration of these weights
     assert given.read_text() == "{}"
+
+
+def test_results_whose_record_was_deleted_stay_and_their_folder_is_named(
+    small_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["compress", str(small_clip), "--out", str(tmp_path), "--max-ticks", "2"]
+    named = []
+    for _ in range(2):
+        assert main(command) == 0
+        named.append(json.loads((tmp_path / "summary.json").read_text())["earlier_results"])
+        (tmp_path / RECORD_FILE).unlink()
+    assert named == [None, "previous"]
+    assert (tmp_path / "previous" / "summary.json").exists()
+    assert str(tmp_path / "previous") in capsys.readouterr().err
+    (tmp_path / "summary.json").unlink()
+    assert main(command) == OutputError.exit_code
+    assert "not listed as written by fsd" in capsys.readouterr().err

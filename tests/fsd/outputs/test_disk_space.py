@@ -20,6 +20,11 @@ def test_a_disk_that_is_too_small_is_said_with_both_sizes(
     error = capsys.readouterr().err
     for fact in ("3.4 GB", "2.0 GB", str(tmp_path), "warning"):
         assert fact in error
+    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda folder: SimpleNamespace(free=4096))
+    assert warn_if_short(tmp_path, 1_200_000)
+    error = capsys.readouterr().err
+    for fact in ("1.2 MB", "4.1 kB"):
+        assert fact in error
 
 
 def test_an_hour_with_all_outputs_is_estimated_from_its_parts() -> None:

@@ -1,6 +1,7 @@
 """A full disk ends a run with one line; all rows that fitted are there, and the summary says what happened."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,3 +57,28 @@ def test_a_compressor_run_whose_table_cannot_grow(
     code = main(["compress", str(small_clip), "--out", str(tmp_path)])
     summary = failed(tmp_path, code, capsys.readouterr().err)
     assert read_table(tmp_path / LOG_FILE).num_rows == summary["ticks"]
+
+
+@pytest.mark.parametrize("command", ["replay", "compress"])
+def test_a_disk_of_a_few_hundred_kilobytes_still_has_room_for_rows_and_summary(
+    command: str, small_clip: Path, small_disk: Callable[[int], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = small_disk(200)
+    code = main([command, str(small_clip), "--out", str(out)])
+    error = capsys.readouterr().err
+    assert failed(out, code, error)["ticks"]
+    assert error.strip().endswith("is kept.")
+
+
+def test_a_batch_on_a_small_disk_replays_what_fits_and_says_why_the_rest_failed(
+    small_clip: Path, tmp_path: Path, small_disk: Callable[[int], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, out = tmp_path / "other", small_disk(700) / "out"
+    shutil.copytree(small_clip, other)
+    code = main(["replay", str(small_clip), str(other), "--out", str(out), "--no-mcap", "--no-overlay"])
+    assert code == 6, capsys.readouterr().err
+    outcomes = json.loads((out / "batch.json").read_text())
+    assert [(each["status"], each["exit_code"]) for each in outcomes] == [("complete", 0), ("failed", 6)]
+    assert "Cannot write" in outcomes[1]["error"]
+    summary = json.loads((out / "other" / "summary.json").read_text())
+    assert (summary["status"], summary["ticks"] > 0) == ("failed", True)
