@@ -113,9 +113,9 @@ def test_without_ego_motion_the_replay_says_where_the_motion_came_from(
     assert [int(number) for number in re.findall(r"\d+", motion)] == [ticks["none"], ticks["image"]]
 
 
-def test_a_run_into_a_file_names_the_option_to_change(small_clip: Path, tmp_path: Path) -> None:
+def test_a_run_into_a_file_says_what_stands_in_the_way(small_clip: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("in the way")
-    with pytest.raises(OutputError, match="--out"):
+    with pytest.raises(OutputError, match="is a file, not a folder. Name another folder"):
         quiet(small_clip, tmp_path / "out")
 
 
