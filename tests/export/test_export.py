@@ -105,7 +105,7 @@ def test_a_trained_network_is_not_calibrated_on_made_up_ticks(network: DrivingNe
 
 def test_a_folder_that_cannot_be_made_is_named(weights: Path, steps: list[TickInput], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="--out"):
+    with pytest.raises(OutputError, match="is a file, not a folder"):
         export(ExportConfig(weights=weights, out=tmp_path / "file" / "out"), clips=[steps])
 
 
