@@ -51,8 +51,10 @@ def feeds(session: onnxruntime.InferenceSession, metadata: ModelMetadata, origin
         ModelError: the stored tick is damaged.
     """
     stored = _stored(session, origin)
-    if stored is None:
-        return None
+    return None if stored is None else _inputs(stored, metadata, origin)
+
+
+def _inputs(stored: StoredTick, metadata: ModelMetadata, origin: str) -> dict[str, np.ndarray]:
     try:
         return {
             name: np.frombuffer(stored.inputs[name], dtype).reshape(shape)
@@ -70,10 +72,10 @@ def difference(session: onnxruntime.InferenceSession, metadata: ModelMetadata, o
     Raises:
         ModelError: the stored tick is damaged.
     """
-    stored, inputs = _stored(session, origin), feeds(session, metadata, origin)
-    if stored is None or inputs is None:
+    stored = _stored(session, origin)
+    if stored is None:
         return None
-    (found,) = session.run([EXPECTED], inputs)
+    (found,) = session.run([EXPECTED], _inputs(stored, metadata, origin))
     try:
         expected = np.frombuffer(stored.expected, np.float32).reshape(found.shape)
     except ValueError as error:

@@ -4,28 +4,21 @@ import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.camera_health.detector import BAD, GOOD, HealthTick, unknown
-from fsd.data.frames import CAMERAS
+from fsd.data.camera_health.picture_detector import PictureDetector
+from fsd.data.camera_health.picture_sample import PictureSample
+from fsd.data.frames import CAMERAS, Frame
 
 GREEN_SHARE = 0.04
 """Share of the picture in the green of blocks without data from which on it is damaged; real pictures have none."""
 
 
-class CorruptCamera:
+class CorruptCamera(PictureDetector):
     """The decoder reports damage, or blocks of the picture have no data."""
 
     fault = CameraFault.CORRUPT
 
-    def step(self, tick: HealthTick) -> np.ndarray:
-        evidence = unknown()
-        for camera in np.flatnonzero(tick.is_new):
-            frame, sample = tick.frame_set.frames[camera], tick.samples[camera]
-            if frame is not None and sample is not None:
-                is_damaged = self.fault in frame.faults or sample.green >= GREEN_SHARE
-                evidence[camera] = BAD if is_damaged else GOOD
-        return evidence
-
-    def reset(self) -> None:
-        pass
+    def is_bad(self, frame: Frame, sample: PictureSample) -> bool:
+        return self.fault in frame.faults or sample.green >= GREEN_SHARE
 
 
 class ResizedCamera:

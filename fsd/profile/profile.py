@@ -31,7 +31,7 @@ from fsd.profile.scenarios.runs import ScenarioRun, constant_stream, flat_out, m
 from fsd.profile.scenarios.timed_pipeline import TimedPipeline
 from fsd.profile.traced_run import trace_run
 from fsd.runtime.planner import Planner
-from fsd.third_party.open_planner import open_planner
+from fsd.third_party.open_planner import chosen_planner
 
 
 def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) -> ProfileSummary:
@@ -47,15 +47,7 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
     with ExitStack() as stack:
         clip = open_clip(_clip_path(config, stack), config)
         # First, so that an unusable model or device is reported before any measurement.
-        planner = open_planner(
-            clip.rig,
-            config.model,
-            config.adapter,
-            config.threads,
-            config.device,
-            cross_check=config.cross_check,
-            tolerance=config.cross_check_tolerance,
-        )
+        planner = chosen_planner(clip.rig, config)
         folder = stack.enter_context(profile_folder(config, (clip.path, *clip.files, *config.model_files)))
         progress("measuring the machine's peaks")
         machine = Machine(config.threads)

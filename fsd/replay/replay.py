@@ -31,7 +31,7 @@ from fsd.replay.page import write_report
 from fsd.replay.run_record import RunRecord
 from fsd.replay.worst_ticks import WorstTicks
 from fsd.runtime.planner import Planner
-from fsd.third_party.open_planner import open_planner
+from fsd.third_party.open_planner import chosen_planner
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 if TYPE_CHECKING:
@@ -55,15 +55,7 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     if config.overlay and config.overlay_config.max_mb is not None:
         with config.frame_source(clip) as source:
             check_limit(config.overlay_config, source.expected_ticks)
-    planner = open_planner(
-        clip.rig,
-        config.model,
-        config.adapter,
-        config.threads,
-        config.device,
-        cross_check=config.cross_check,
-        tolerance=config.cross_check_tolerance,
-    )
+    planner = chosen_planner(clip.rig, config)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
     worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
 

@@ -10,6 +10,7 @@ from fsd.runtime.cross_check import CrossCheckedPlanner
 from fsd.runtime.divergence import CrossCheckSettings, PairKind
 from fsd.runtime.engine import Engine, SessionFactory
 from fsd.runtime.network_planner import NetworkPlanner
+from fsd.runtime.options import ModelOptions
 from fsd.runtime.planner import Planner
 from fsd.runtime.second_network import LIMITS, SecondNetwork
 from fsd.third_party.adapter_planner import AdapterPlanner
@@ -57,6 +58,19 @@ def open_planner(
         {**LIMITS[kind], **(tolerance or {})},
     )
     return CrossCheckedPlanner(first, second, settings)
+
+
+def chosen_planner(rig: Rig, options: ModelOptions) -> Planner:
+    """The planner that the options of a command name; errors as in `open_planner`."""
+    return open_planner(
+        rig,
+        options.model,
+        options.adapter,
+        options.threads,
+        options.device,
+        cross_check=options.cross_check,
+        tolerance=options.cross_check_tolerance,
+    )
 
 
 @dataclass(frozen=True)
