@@ -82,7 +82,7 @@ def _norms(network: DrivingNetwork) -> dict[str, tuple[nn.LayerNorm, list[nn.Lin
     found = {}
     for name, part in network.named_modules():
         if isinstance(part, TokenAttention):
-            found[f"{name}.norm"] = (part.norm, [part.query, part.key, part.value])
+            found[f"{name}.norm"] = (part.norm, [part.query, part.key_value])
         elif isinstance(part, MemoryAttention):
             found[f"{name}.norm"] = (part.norm, [part.query])
         elif isinstance(part, Perceptron):

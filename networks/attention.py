@@ -38,23 +38,22 @@ class TokenAttention(nn.Module):
         self.heads, self.head_size = heads, width // heads
         self.norm = nn.LayerNorm(width)
         self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
         self.output = nn.Linear(width, width)
         self.perceptron = Perceptron(width, mlp_ratio * width)
 
     def forward(self, tokens: Tensor, mask: Tensor, start: int = 0) -> Tensor:
         """tokens (…, L, D), mask (…, 1, 1, L) added to the scores -> the updated tokens (…, L - start, D)."""
         normed = self.norm(tokens)
-        query = self._split(self.query(normed[..., start:, :])) * self.head_size**-0.5
-        key, value = self._split(self.key(normed)), self._split(self.value(normed))  # (…, H, L, D/H)
+        query = self._split(self.query(normed[..., start:, :])) * self.head_size**-0.5  # (…, H, L - start, D/H)
+        key, value = self._split(self.key_value(normed)).chunk(2, dim=-3)  # (…, H, L, D/H) each
         weights = torch.softmax(query @ key.transpose(-1, -2) + mask, dim=-1)
         mixed = (weights @ value).transpose(-3, -2).flatten(-2)
         return self.perceptron(tokens[..., start:, :] + self.output(mixed))
 
     def _split(self, projected: Tensor) -> Tensor:
-        """(…, L, D) -> (…, H, L, D/H)."""
-        return projected.unflatten(-1, (self.heads, self.head_size)).transpose(-3, -2)
+        """(…, L, n * D) -> (…, n * H, L, D/H)."""
+        return projected.unflatten(-1, (-1, self.head_size)).transpose(-3, -2)
 
 
 class MemoryAttention(nn.Module):

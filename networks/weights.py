@@ -30,7 +30,7 @@ RENAMED_MODULES = {
     "recall": "memory_attention",
     "look": "cross_attention",
 }
-"""Names of modules in files written before version 0.1. The packaged file keeps them: models record its digest."""
+"""Names of modules in files written before version 0.1."""
 
 ZIP_MAGIC, PICKLE_MAGIC = b"PK\x03\x04", b"\x80"
 """First bytes of `torch.save` files: a zip archive of pickles, or (before PyTorch 1.6) a bare pickle."""
@@ -68,7 +68,7 @@ def load_weights(path: Path) -> tuple[DrivingNetwork, WeightsHeader]:
     header = read_header(path)
     try:
         config = NetworkConfig.from_dict(header.config)
-        tensors = {_current_name(name): tensor for name, tensor in load_file(path).items()}
+        tensors = _current_names(load_file(path))
         with torch.device("meta"):  # compares sizes before memory is taken for those that a damaged header states
             DrivingNetwork(config).load_state_dict(tensors, assign=True)
         network = DrivingNetwork(config)
@@ -85,9 +85,18 @@ def load_weights(path: Path) -> tuple[DrivingNetwork, WeightsHeader]:
     return network.eval(), header
 
 
-def _current_name(name: str) -> str:
-    module, dot, rest = name.partition(".")
-    return RENAMED_MODULES.get(module, module) + dot + rest
+def _current_names(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors by the names of this version, from a file of any version."""
+    found = {}
+    for old, tensor in tensors.items():
+        module, dot, rest = old.partition(".")
+        name = RENAMED_MODULES.get(module, module) + dot + rest
+        if name.endswith((".key.weight", ".key.bias")):
+            # Once two layers, now one.
+            found[name.replace(".key.", ".key_value.")] = torch.cat([tensor, tensors[old.replace(".key.", ".value.")]])
+        elif not name.endswith((".value.weight", ".value.bias")):
+            found[name] = tensor
+    return found
 
 
 def mean_weights(paths: Sequence[Path]) -> DrivingNetwork:
