@@ -1,4 +1,4 @@
-"""One training step: the loss of a batch of clips.
+"""One training step: the loss of a batch of clips, with the distance to a teacher if there is one.
 
 A clip is a few rows of one episode that read each other's memory outputs, so that gradients reach the memory writes;
 older memory outputs come from a cache.
@@ -9,6 +9,7 @@ Source: truncated recurrence with cached states as in Y. Wu et al., Memorizing T
 import torch
 from torch import Tensor, nn
 
+from fsd.networks.distillation import DistillationWeights, output_terms, token_distance
 from fsd.networks.losses import LossWeights, imitation_loss
 from fsd.networks.model import EGO_INPUTS, IMAGE_INPUTS, PLAN_INPUTS, Content, DrivingNetwork, select
 
@@ -16,30 +17,67 @@ from fsd.networks.model import EGO_INPUTS, IMAGE_INPUTS, PLAN_INPUTS, Content, D
 class ClipModule(nn.Module):
     """Loss of a batch of clips: images of all rows at once, then row by row through the memory."""
 
-    def __init__(self, network: DrivingNetwork, weights: LossWeights, bf16: bool) -> None:
+    def __init__(
+        self,
+        network: DrivingNetwork,
+        weights: LossWeights,
+        bf16: bool,
+        teacher: DrivingNetwork | None = None,
+        teacher_weights: DistillationWeights | None = None,
+    ) -> None:
         super().__init__()
         self.network, self.weights, self.bf16 = network, weights, bf16
+        self.teacher_weights = teacher_weights or DistillationWeights()
+        # In a tuple, so that its weights are not this module's.
+        self.teacher = None if teacher is None else (teacher.eval().requires_grad_(False),)
 
     def forward(self, inputs: dict[str, Tensor], live: Tensor, labels: dict[str, Tensor]) -> dict[str, Tensor]:
         """inputs (B, T, …) of the contract, live (B, T, 112) the earlier row of the clip that a slot holds, -1 if none.
 
         Returns the loss, its terms, and `new_k`, `new_v` (B, T, 16, 64) without gradient.
         """
-        network, rows = self.network, live.shape[1]
-        with torch.autocast(live.device.type, torch.bfloat16, enabled=self.bf16):
-            content = network.encode(**select(inputs, IMAGE_INPUTS))
-        tokens, mask = content.tokens.float(), content.mask.float()
-        ego_tokens = network.ego_encoder(**select(inputs, EGO_INPUTS))
-        outputs_by_row: list[dict[str, Tensor]] = []
-        for row in range(rows):
+        content = self._encoded(self.network, inputs, live.device.type)
+        ego_tokens = self.network.ego_encoder(**select(inputs, EGO_INPUTS))
+        memories, outputs_by_row = [], []
+        for row in range(live.shape[1]):
             now = {name: inputs[name][:, row] for name in PLAN_INPUTS}
             for earlier, earlier_outputs in enumerate(outputs_by_row):
                 is_live = (live[:, row] == earlier)[:, :, None, None]
                 now["memory_k"] = torch.where(is_live, earlier_outputs["new_k"][:, None], now["memory_k"])
                 now["memory_v"] = torch.where(is_live, earlier_outputs["new_v"][:, None], now["memory_v"])
-            seen = Content(tokens[:, row], mask[:, row], content.retina_count)
-            outputs_by_row.append(network.decide(seen, ego_tokens[:, row], **now))
-        outputs = {name: torch.stack([row[name] for row in outputs_by_row], dim=1) for name in outputs_by_row[0]}
+            memories.append(now)
+            outputs_by_row.append(self.network.decide(content.row(row), ego_tokens[:, row], **now))
+        outputs = _stacked(outputs_by_row)
         loss, terms = imitation_loss(outputs, labels, self.weights)
+        if self.teacher is not None:
+            extra = self._distances_to_teacher(self.teacher[0], inputs, memories, content, outputs)
+            loss = loss + sum(getattr(self.teacher_weights, name) * distance for name, distance in extra.items())
+            terms |= {f"teacher_{name}": distance for name, distance in extra.items()}
         kept = {name: outputs[name].detach() for name in ("new_k", "new_v")}
         return {"loss": loss, **{name: term.detach() for name, term in terms.items()}, **kept}
+
+    def _encoded(self, network: DrivingNetwork, inputs: dict[str, Tensor], device: str) -> Content:
+        with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
+            content = network.encode(**select(inputs, IMAGE_INPUTS))
+        return content._replace(tokens=content.tokens.float(), mask=content.mask.float())
+
+    def _distances_to_teacher(
+        self,
+        teacher: DrivingNetwork,
+        inputs: dict[str, Tensor],
+        memories: list[dict[str, Tensor]],
+        content: Content,
+        outputs: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
+        with torch.no_grad():
+            wanted = self._encoded(teacher, inputs, content.tokens.device.type)
+            ego_tokens = teacher.ego_encoder(**select(inputs, EGO_INPUTS))
+            plans = [
+                teacher.decide(wanted.row(row), ego_tokens[:, row], **memory) for row, memory in enumerate(memories)
+            ]
+        return {"tokens": token_distance(content, wanted), **output_terms(outputs, _stacked(plans), self.weights)}
+
+
+def _stacked(rows: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Outputs of each row (B, …) -> (B, T, …)."""
+    return {name: torch.stack([row[name] for row in rows], dim=1) for name in rows[0]}

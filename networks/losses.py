@@ -4,6 +4,7 @@ Unknown labels (NaN, or -1 for classes) add no loss. Scales learn from detached 
 cannot reduce the gradient of the plan.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -52,11 +53,8 @@ def imitation_loss(
     Args:
         outputs: the network's outputs; labels: as in `dataset.LABEL_SHAPES`; both with the same leading batch axes.
     """
-    plan, scale = _plan_terms(outputs, labels, weights)
-    controls = {
-        "curvature": _known_mean(outputs["curvature"] - labels["curvature"]),
-        "acceleration": _known_mean(outputs["acceleration"] - labels["acceleration"]),
-    }
+    plan, controls = _waypoint_distance(outputs, labels, weights), _control_distances(outputs, labels)
+    scale = _scale_term(outputs, labels)
     auxiliary = {
         "lead": _lead(outputs["lead"], labels["lead"]),
         "light": _light(outputs["light"], labels["light"]),
@@ -68,16 +66,31 @@ def imitation_loss(
     return total, terms
 
 
-def _plan_terms(outputs: dict[str, Tensor], labels: dict[str, Tensor], weights: LossWeights) -> tuple[Tensor, Tensor]:
+def plan_distance(outputs: Mapping[str, Tensor], wanted: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
+    """Mean distance from a plan and its controls, with the weights of the loss."""
+    controls = _control_distances(outputs, wanted)
+    return _waypoint_distance(outputs, wanted, weights) + sum(
+        getattr(weights, name) * distance for name, distance in controls.items()
+    )
+
+
+def _waypoint_distance(outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
     error = outputs["trajectory"] - labels["trajectory"]
     time_s = torch.tensor(WAYPOINT_TIMES_S, dtype=torch.float32, device=error.device)
     costs = torch.tensor([weights.x, weights.y, weights.yaw, weights.speed], device=error.device)
-    plan = 4.0 * _known_mean(error * (1.5 / (0.5 + time_s))[:, None] * costs)
+    return 4.0 * _known_mean(error * (1.5 / (0.5 + time_s))[:, None] * costs)
+
+
+def _control_distances(outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: _known_mean(outputs[name] - labels[name]) for name in ("curvature", "acceleration")}
+
+
+def _scale_term(outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]) -> Tensor:
     likelihoods = [
         _laplace(outputs[name] - labels[name], outputs[f"{name}_scale"])
         for name in ("trajectory", "curvature", "acceleration")
     ]
-    return plan, torch.stack(likelihoods).mean()
+    return torch.stack(likelihoods).mean()
 
 
 def _laplace(error: Tensor, scale: Tensor) -> Tensor:

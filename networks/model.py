@@ -166,6 +166,10 @@ class Content(NamedTuple):
     mask: Tensor
     retina_count: int
 
+    def row(self, row: int) -> "Content":
+        """One row of a batch with the axes (B, T, …)."""
+        return self._replace(tokens=self.tokens[:, row], mask=self.mask[:, row])
+
 
 def _tile(cells: Tensor, rows: int, columns: int, height: int) -> Tensor:
     """(…, rows * columns, h * w), one small map per token -> (…, rows * h, columns * w), the maps side by side."""

@@ -2,7 +2,8 @@
 
 In round 0 the expert drives. In later rounds the network drives and the expert labels (DAgger), and training continues
 from the previous weights. Collection and training alternate, so that a run is reproducible. The result can be the mean
-of the last rounds' weights, since each round forgets a little of the earlier ones.
+of the last rounds' weights, since each round forgets a little of the earlier ones. A teacher drives in place of the
+network and the expert, and is imitated.
 """
 
 import os
@@ -36,7 +37,8 @@ def run_recipe(config: RecipeConfig, report: Report = lambda phase, done, total,
     """
     rounds = range(len(config.rounds))
     names = [WEIGHTS, "episodes", *(f"round-{index}" for index in rounds), *(f"collected-{index}" for index in rounds)]
-    with run_folder(config.out, "train", names):
+    inputs = [config.teacher] if config.teacher is not None else []
+    with run_folder(config.out, "train", names, inputs):
         return _run(config, report)
 
 
@@ -44,13 +46,18 @@ def _run(config: RecipeConfig, report: Report) -> Path:
     by_round: list[Path] = []
     for index, this in enumerate(config.rounds):
         before = by_round[-1] if by_round else None
-        _collect_round(config, index, this, before, report)
+        _collect_round(config, index, this, config.teacher or before, report)
         by_round.append(_train_round(config, index, this, before, report))
     return _finish(config.out / WEIGHTS, (by_round[1:] or by_round)[-config.averaged_rounds :])
 
 
 def _train_round(config: RecipeConfig, index: int, this: Round, before: Path | None, report: Report) -> Path:
-    own = {"out": config.out / f"round-{index}", "seed": config.seed + index, "initial": before}
+    own = {
+        "out": config.out / f"round-{index}",
+        "seed": config.seed + index,
+        "initial": before,
+        "teacher": config.teacher,
+    }
     settings = TrainConfig(**config.shared() | own, steps=this.steps, learning_rate=this.learning_rate)
     weights = settings.out / WEIGHTS
     # Checked without opening the episodes, which would take minutes.
@@ -90,7 +97,7 @@ def _collect_round(config: RecipeConfig, index: int, this: Round, weights: Path 
         config.out / "episodes",
         this.episodes,
         first_seed=config.first_seed + index * SEEDS_PER_ROUND,
-        round_index=index,
+        round_index=index if config.teacher is None else index + 1,  # a network drives in the first round as well
         budget=config.network.budget.name,
         weights=weights,
     )

@@ -1,13 +1,13 @@
 """Settings of `fsd train`, from the simulator and from recorded clips. No torch here, so that `--help` needs none."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from fsd.data.options import Options, option
 from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry
-from fsd.networks.config import NetworkConfig
+from fsd.networks.config import NetworkConfig, network_of_size
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 """Called during a training as report(phase, done, total, metrics)."""
@@ -62,7 +62,14 @@ class TrainOptions(Options):
     clips: int = option(help="clips in each training batch", at_least=1, flag="--batch-clips")
     rows_per_clip: int = option(help="consecutive samples of each clip", at_least=1, is_argument=False)
     seed: int = option(0, "seed of the initial weights and of the batches", at_least=0)
-    network: NetworkConfig = field(default_factory=NetworkConfig)
+    network: NetworkConfig = option(
+        NetworkConfig(),
+        "size of the network: standard, or wide with twice the arithmetic",
+        flag="--size",
+        metavar="SIZE",
+        default_text="standard",
+        parse=network_of_size,
+    )
 
     def shared(self) -> dict[str, Any]:
         """The values of these options, to make another configuration that has them."""
@@ -91,6 +98,13 @@ class RecipeConfig(TrainOptions):
         "average the weights of the last N rounds, the first round excluded unless it is the only one",
         at_least=1,
         flag="--average",
+    )
+    teacher: Path | None = option(
+        None,
+        "weights of a trained network to learn from, beside the expert: it drives in all rounds, and its plan, memory "
+        "and image features are imitated",
+        metavar="WEIGHTS",
+        default_text="none",
     )
     workers: int = option(2, "processes that collect drives", at_least=1)
     first_seed: int = option(0, "seed of the first world", at_least=0, is_argument=False)

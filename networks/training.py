@@ -21,9 +21,11 @@ from torch.nn.parallel import DistributedDataParallel
 from fsd.data.options import option
 from fsd.data.result_folder import result_folder
 from fsd.networks.augmentation import AugmentationConfig, augment
+from fsd.networks.bfloat16 import has_bfloat16
 from fsd.networks.checkpoint import load_checkpoint, save_checkpoint
 from fsd.networks.clip_module import ClipModule
 from fsd.networks.dataset import LABEL_SHAPES, Episode
+from fsd.networks.distillation import DistillationWeights, inherit
 from fsd.networks.evaluation import evaluate, network_inputs
 from fsd.networks.losses import LossWeights
 from fsd.networks.memory_cache import MemoryCache
@@ -41,16 +43,19 @@ class TrainConfig(TrainOptions):
 
     Attributes:
         initial: weights to start from instead of random ones; steps: optimiser steps.
+        teacher: weights of a trained network to imitate as well; without `initial`, those that fit are the start.
         hard_share: share of clips that end in a row of `hard_examples`, every kind equally often.
         learning_rate: peak rate; warm_up_steps: linear rise to it; then a cosine to `final_rate` of it.
         average_decay: decay of the running average of the weights; the average is the result.
-        bf16: encode images in bfloat16; memory and plan are always float32.
+        bf16: encode images in bfloat16, by default where the processor has instructions for it; memory and plan are
+            always float32.
         freeze_statistics: final share of the steps with fixed BatchNorm statistics.
         validation_share: share of the episodes held out for validation.
         report_every, evaluate_every, checkpoint_every: in steps.
     """
 
     initial: Path | None = None
+    teacher: Path | None = None
     steps: int = option(10_000, at_least=1)
     clips: int = 15
     rows_per_clip: int = 2
@@ -61,13 +66,14 @@ class TrainConfig(TrainOptions):
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     average_decay: float = 0.999
-    bf16: bool = True
+    bf16: bool | None = None
     freeze_statistics: float = option(0.1, at_least=0, below=1)
     validation_share: float = option(0.05, at_least=0, below=1)
     report_every: int = option(50, at_least=1)
     evaluate_every: int = option(1000, at_least=1)
     checkpoint_every: int = option(500, at_least=1)
     loss: LossWeights = field(default_factory=LossWeights)
+    distillation: DistillationWeights = field(default_factory=DistillationWeights)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
 
     def rate_at(self, step: int) -> float:
@@ -111,15 +117,19 @@ class Trainer:
         mine = learned[self.process.rank :: self.process.world]
         self.training = TrainingSet(mine)
         self.validation = TrainingSet(held_out) if held_out and self.process.is_first else None
+        teacher = None if config.teacher is None else load_weights(config.teacher)[0].to(config.device)
         if config.initial is None:
             self.network = untrained(config.network, config.seed)
+            if teacher is not None:
+                inherit(self.network, teacher)
         else:
             self.network = load_weights(config.initial)[0]
         self.network.to(config.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = untrained(self.network.config, config.seed).to(config.device)
         self.average.load_state_dict(self.network.state_dict())
         self.optimiser = _optimiser(self.network, config)
-        module = ClipModule(self.network, config.loss, config.bf16)
+        bf16 = has_bfloat16(config.device) if config.bf16 is None else config.bf16
+        module = ClipModule(self.network, config.loss, bf16, teacher, config.distillation)
         self.module: nn.Module = module if self.process.world == 1 else DistributedDataParallel(module)
         self.step = 0
         checkpoint = config.out / CHECKPOINT

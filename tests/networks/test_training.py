@@ -16,13 +16,14 @@ pytest.importorskip("safetensors")
 from fsd.data.errors import ModelError  # noqa: E402
 from fsd.export.synthetic_clip import synthetic_steps  # noqa: E402
 from fsd.networks.augmentation import AugmentationConfig  # noqa: E402
+from fsd.networks.clip_module import ClipModule  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.dataset import Episode, EpisodeWriter, find_episodes  # noqa: E402
 from fsd.networks.evaluation import evaluate  # noqa: E402
 from fsd.networks.training import CHECKPOINT, TrainConfig, Trainer, split, train  # noqa: E402
 from fsd.networks.training_log import PROGRESS, TrainingLog, read_progress  # noqa: E402
 from fsd.networks.training_set import TrainingSet  # noqa: E402
-from fsd.networks.weights import load_weights  # noqa: E402
+from fsd.networks.weights import load_weights, save_weights, untrained  # noqa: E402
 
 PLAIN = AugmentationConfig(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -225,3 +226,23 @@ def test_the_log_keeps_every_value_and_survives_gaps(tmp_path: Path) -> None:
     assert [row["loss"] for row in read_progress(tmp_path / PROGRESS)] == [2.0, 1.0]
     assert log.latest == {"step": 20.0, "loss": 1.0}
     assert TrainingLog(tmp_path, resume_step=10).rows == [{"step": 10.0, "loss": 2.0}]
+
+
+def test_a_student_approaches_its_teacher(config: TrainConfig, episodes: list[Episode], tmp_path: Path) -> None:
+    save_weights(untrained(config.network, 7), tmp_path / "teacher.safetensors", trained=True)
+    narrow = replace(config.network, retina_channels=config.network.retina_channels // 2)
+    reports: list[dict[str, float]] = []
+    student = replace(config, network=narrow, teacher=tmp_path / "teacher.safetensors")
+    weights = train(student, episodes, lambda step, report: reports.append(report))
+    assert load_weights(weights)[0].config == narrow
+    assert reports[-1]["teacher_tokens"] < 0.7 * reports[0]["teacher_tokens"]
+
+
+def test_bfloat16_is_used_only_where_the_processor_has_it(
+    config: TrainConfig, episodes: list[Episode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for has in (True, False):
+        monkeypatch.setattr("fsd.networks.training.has_bfloat16", lambda device, has=has: has)
+        trainer = Trainer(replace(config, out=config.out / str(has)), episodes)
+        assert isinstance(trainer.module, ClipModule)
+        assert trainer.module.bf16 is has

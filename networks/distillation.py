@@ -1,0 +1,56 @@
+"""Train a small network to answer as a larger, trained one does: its tokens, its memory and its plan.
+
+The teacher sees the same inputs, the student's memory included, so it needs no memory of its own.
+
+Source: G. Hinton et al., Distilling the knowledge in a neural network (2015); on features, A. Romero et al., FitNets
+(2015).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fsd.networks.losses import LossWeights, plan_distance
+from fsd.networks.model import Content, DrivingNetwork
+
+
+@dataclass(frozen=True)
+class DistillationWeights:
+    """Weights of the distances to the teacher.
+
+    Attributes:
+        tokens: mean squared distance of the image tokens; those of a trained network have a mean square of about 10.
+        memory: mean squared distance of the keys and values, whose mean square is about 1.
+        plan: distance of plan and controls, as in the imitation loss.
+    """
+
+    tokens: float = 1.0
+    memory: float = 0.5
+    plan: float = 1.0
+
+
+def inherit(student: DrivingNetwork, teacher: DrivingNetwork) -> list[str]:
+    """Copy every weight of the teacher whose name and shape the student has; returns the names."""
+    mine = student.state_dict()
+    theirs = teacher.state_dict()
+    common = {
+        name: theirs[name] for name, value in mine.items() if name in theirs and theirs[name].shape == value.shape
+    }
+    student.load_state_dict(mine | common)
+    return list(common)
+
+
+def token_distance(student: Content, teacher: Content) -> Tensor:
+    """Mean squared distance over the tokens that are not masked; a token has the same mask in both."""
+    is_used = student.mask == 0
+    distance = (student.tokens.float() - teacher.tokens.float()).square().mean(dim=-1)
+    return torch.where(is_used, distance, 0.0).sum() / is_used.sum().clamp(min=1)
+
+
+def output_terms(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], plan: LossWeights) -> dict[str, Tensor]:
+    """Distances of the outputs, named as in `DistillationWeights`."""
+    memory = [functional.mse_loss(student[name], teacher[name]) for name in ("new_k", "new_v")]
+    return {"memory": torch.stack(memory).mean(), "plan": plan_distance(student, teacher, plan)}
