@@ -5,7 +5,7 @@ take turns of ten ticks in one process, so that other load affects all of them; 
 few percent, which the wall clock of a busy machine hides. That is measured in CPU time, call by call, engine and bare
 run on the same inputs.
 
-    python benchmarks/network_speed.py [--quick] [--weights FILE] [--model FILE] [--repeats N]
+    python benchmarks/network_speed.py [--quick] [--weights FILE] [--model FILE] [--against FILE] [--repeats N]
 """
 
 import argparse
@@ -49,6 +49,9 @@ def main() -> None:
         "--weights", type=Path, default=None, help="safetensors file (default: untrained; the speed is the same)"
     )
     parser.add_argument("--model", type=Path, default=None, help="INT8 ONNX file (default: the packaged one)")
+    parser.add_argument(
+        "--against", type=Path, default=None, help="another INT8 ONNX file of the budget, to compare with"
+    )
     parser.add_argument("--repeats", type=int, default=None, help="ticks per runner (default: 300, quick: 60)")
     arguments = parser.parse_args()
     repeats = arguments.repeats or (60 if arguments.quick else 300)
@@ -65,7 +68,7 @@ def main() -> None:
         torch.set_num_threads(threads)
         peak = peak_int8_rate(threads, 6 if arguments.quick else 20)
         print(f"\n{threads} thread(s): peak INT8 rate {peak / 1e9:.0f} GMAC/s (large convolution)")
-        times_ms = compare(network, fp32, model, threads, steps, repeats)
+        times_ms = compare(network, fp32, model, arguments.against, threads, steps, repeats)
         middle = {name: median(values) for name, values in times_ms.items()}
         for name, values in times_ms.items():
             print(f"  {name:14s} {spread(values)} ms")
@@ -82,13 +85,21 @@ def main() -> None:
             f"engine_overhead_high{suffix}": round(high, 4),
             f"share_of_peak{suffix}": round(share, 3),
         }
+        if arguments.against:
+            metrics[f"int8_over_other_int8{suffix}"] = round(middle["INT8 ONNX"] / middle["other INT8"], 3)
         if "OpenVINO INT8" in middle:
             metrics[f"openvino_int8_tick_ms{suffix}"] = round(middle["OpenVINO INT8"], 3)
     finish("network_speed", metrics, repeats, f"{model.name}, synthetic ticks of budget {network.config.budget.name}")
 
 
 def compare(
-    network: DrivingNetwork, fp32: onnx.ModelProto, model: Path, threads: int, steps: list[TickInput], repeats: int
+    network: DrivingNetwork,
+    fp32: onnx.ModelProto,
+    model: Path,
+    other: Path | None,
+    threads: int,
+    steps: list[TickInput],
+    repeats: int,
 ) -> dict[str, list[float]]:
     """Milliseconds per tick of each runner; they take turns."""
     buffers = InputBuffers(network.config.budget)
@@ -105,6 +116,9 @@ def compare(
         "INT8 ONNX": lambda: int8_session.run(None, buffers.arrays),
         "eager PyTorch": eager,
     }
+    if other is not None:
+        other_session = open_session(other, threads)
+        runners["other INT8"] = lambda: other_session.run(None, buffers.arrays)
     if find_spec("openvino"):
         openvino = import_module("openvino")
         options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
