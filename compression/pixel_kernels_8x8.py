@@ -2,14 +2,13 @@
 
 Faster, with the same results as `pixel_kernels.py`, which handles any size and defines cells.
 
-The shapes of the loops were chosen by measurement. What counts is the number of instructions per cache line: the more,
-the fewer lines are fetched at the same time. Views of other word sizes are made once per picture: once per row, they
-cost more than the arithmetic.
+Sums are made of whole rows, in the order of memory. Views of other word sizes are made once per picture: once per row,
+they cost more than the arithmetic.
 """
 
 import numpy as np
 
-from fsd.compression.byte_sums import LINE_WORDS, make_byte_sum
+from fsd.compression.byte_sums import make_byte_sum
 from fsd.data.kernel import kernel
 
 _STRIP = 24
@@ -20,20 +19,21 @@ _EVEN_PAIRS = np.uint64(0x0000FFFF0000FFFF)
 _PAIR = np.uint64(0xFFFF)
 _6, _8, _10, _16, _32, _40 = (np.uint64(bits) for bits in (6, 8, 10, 16, 32, 40))
 
-_sum_cells = make_byte_sum()
+_sum_luma, _sum_chroma = make_byte_sum(words=160), make_byte_sum(words=80)
 
 
 @kernel
-def _sums_8x8(words: np.ndarray, out: np.ndarray) -> None:
-    """Sums of 8 x 8 pixels.
-
-    Args:
-        words: (8 h, w) uint64, a plane of uint8 seen as words of eight pixels; w is a multiple of 8.
-        out: (h, w) uint16, at most 64 * 255.
-    """
+def _luma_sums(words: np.ndarray, out: np.ndarray) -> None:
+    """Sums of 8 x 8 pixels: (8 h, 160) uint64 words of eight pixels into (h, 160) uint16, at most 64 * 255."""
     for y in range(out.shape[0]):
-        for x in range(0, out.shape[1], LINE_WORDS):
-            _sum_cells(words, np.uint64(8 * y), np.uint64(x), out, np.uint64(y))
+        _sum_luma(words, np.uint64(8 * y), np.uint64(0), out, np.uint64(y))
+
+
+@kernel
+def _chroma_sums(words: np.ndarray, out: np.ndarray) -> None:
+    """The same of (8 h, 80) words into (h, 80)."""
+    for y in range(out.shape[0]):
+        _sum_chroma(words, np.uint64(8 * y), np.uint64(0), out, np.uint64(y))
 
 
 @kernel
@@ -124,7 +124,7 @@ def read_picture(
     rows = _STRIP // group // 2
     for strip in range(120 // _STRIP):
         first = strip * _STRIP
-        _sums_8x8(y_words[8 * first : 8 * (first + _STRIP)], sums)
+        _luma_sums(y_words[8 * first : 8 * (first + _STRIP)], sums)
         _means(sums, analysis[first : first + _STRIP])
         part = packed[:, strip * rows : (strip + 1) * rows]
         if group == 1:
@@ -163,7 +163,7 @@ def read_pictures(
 @kernel
 def _read_chroma(words: np.ndarray, group: int, out: np.ndarray) -> None:
     sums = np.empty((60, 80), np.uint16)
-    _sums_8x8(words, sums)
+    _chroma_sums(words, sums)
     if group == 1:
         _means(sums, out)
     elif group == 2:

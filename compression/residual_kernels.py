@@ -21,10 +21,7 @@ FLOOR_BITS = 4
 """A noise floor is a running mean over about 2^4 ticks."""
 
 _LAST_ROW, _LAST_COLUMN = ANALYSIS_ROWS - EDGE, ANALYSIS_COLUMNS - EDGE
-_WORDS = (0, 8, 12)
-"""Three groups of eight words cover the twenty words of a row of blocks; the last two overlap."""
-
-_sum_bytes, _sum_differences = make_byte_sum(), make_byte_sum(images=2)
+_sum_bytes, _sum_differences = (make_byte_sum(images, words=GRID_COLUMNS) for images in (1, 2))
 
 _1, _2, _3, _4, _5, _6, _7 = (np.uint64(i) for i in range(1, 8))
 _STRIDE = np.uint64(ANALYSIS_COLUMNS)
@@ -55,8 +52,7 @@ def block_sums(image: np.ndarray, out: np.ndarray) -> None:
     """(15, 20) uint16 sums of the 64 pixels of every block of a (120, 160) uint8 image without gaps."""
     words = image.view(np.uint64)
     for row in range(GRID_ROWS):
-        for left in _WORDS:
-            _sum_bytes(words, np.uint64(EDGE * row), np.uint64(left), out, np.uint64(row))
+        _sum_bytes(words, np.uint64(EDGE * row), np.uint64(0), out, np.uint64(row))
 
 
 @kernel
@@ -112,8 +108,7 @@ def residuals(image: np.ndarray, warped: np.ndarray, gain: int, offset: int, out
         pixels[i] = np.uint8(min(max(np.int16(value), np.int16(0)), np.int16(255)))
     words, others = image.view(np.uint64), warped.view(np.uint64)
     for row in range(GRID_ROWS):
-        for left in _WORDS:
-            _sum_differences(words, others, np.uint64(EDGE * row), np.uint64(left), out, np.uint64(row))
+        _sum_differences(words, others, np.uint64(EDGE * row), np.uint64(0), out, np.uint64(row))
 
 
 @kernel
