@@ -11,6 +11,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from fsd.compression.vector_code import BYTE, LONG, SHORT, call, item_pointer, load, masked, store
+
 _ROWS = 8
 """Rows that are added up."""
 
@@ -21,17 +23,15 @@ _SAD = {
 }
 """Instructions that sum the differences of the bytes of every word: CPU feature -> name, width in words."""
 
-_LONG, _SHORT, _BYTE = ir.IntType(64), ir.IntType(16), ir.IntType(8)
-
-Row = Callable[[Any, list[Any]], Any]
+_Row = Callable[[Any, list[Any]], Any]
 """Emits the sums of one row: of the words of one image, or of the differences from those of a second one."""
 
 
 def make_byte_sum(images: int = 1, words: int = 8, instruction: str | None = None) -> Callable[..., None]:
-    """Make an intrinsic add(words, …, row, column, out, y): out[y, column + i] = sum of 8 rows of word i, i < `words`.
+    """Make an intrinsic add(plane, …, y, out): out[y, i] = sum of plane[8 y : 8 y + 8, 8 i : 8 i + 8], i < `words`.
 
-    In the intrinsic, `words` (h, w) uint64 is a plane of bytes; rows begin at `row`, words at `column`; both, and y,
-    are uint64; `out` is uint16. No bounds are checked.
+    In the intrinsic, `plane` is (H, W) uint8 with pixels side by side, `y` uint64, `out` (h, w) uint16. No bounds are
+    checked.
 
     Args:
         images: planes that the intrinsic takes, 1 or 2; of two planes it sums the absolute differences of their bytes.
@@ -40,49 +40,36 @@ def make_byte_sum(images: int = 1, words: int = 8, instruction: str | None = Non
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        arrays = [
-            context.make_array(kind)(context, builder, value) if isinstance(kind, types.Array) else None
-            for kind, value in zip(signature.args, arguments, strict=True)
-        ]
-        row, column, y = arguments[images], arguments[images + 1], arguments[images + 3]
+        y = arguments[images]
         width, of_row, of_rows = _entry(instruction or instructions(context, words)[0])
-        wide = ir.VectorType(_LONG, width)
-
-        def pointer(index: int, place: list[Any]) -> Any:
-            kind = signature.args[index]
-            at = cgutils.get_item_pointer(  # type: ignore[no-untyped-call]
-                context, builder, kind, arrays[index], place, wraparound=False
-            )
-            return builder.bitcast(at, _BYTE.as_pointer())
-
-        zero = ir.Constant(wide, None)
+        wide, short = ir.VectorType(LONG, width), ir.VectorType(SHORT, width)
         sums = [cgutils.alloca_once(builder, wide) for _ in range(0, words, width)]  # type: ignore[no-untyped-call]
         for total in sums:
-            builder.store(zero, total)
-        with cgutils.for_range(builder, _LONG(_ROWS)) as loop:  # type: ignore[no-untyped-call]
-            lines = [pointer(image, [builder.add(row, loop.index), column]) for image in range(images)]
+            builder.store(ir.Constant(wide, None), total)
+        with cgutils.for_range(builder, LONG(_ROWS)) as loop:  # type: ignore[no-untyped-call]
+            place = [builder.add(builder.mul(y, LONG(_ROWS)), loop.index), LONG(0)]
+            lines = [item_pointer(context, builder, signature.args[i], arguments[i], place) for i in range(images)]
             for part, total in enumerate(sums):
-                values = [builder.load(_vector_at(builder, line, 8 * part * width, wide), align=1) for line in lines]
+                values = [load(builder, line, 8 * part * width, wide) for line in lines]
                 builder.store(builder.add(builder.load(total), of_row(builder, values)), total)
-        target, short = pointer(images + 2, [y, column]), ir.VectorType(_SHORT, width)
+        out = item_pointer(context, builder, signature.args[-1], arguments[-1], [y, LONG(0)])
         for part, total in enumerate(sums):
-            whole = builder.trunc(of_rows(builder, builder.load(total)), short)
-            builder.store(whole, _vector_at(builder, target, 2 * part * width, short), align=1)
+            store(builder, builder.trunc(of_rows(builder, builder.load(total)), short), out, 2 * part * width)
         return context.get_dummy_value()
 
     # Numba reads the parameters of an intrinsic from its signature: one function for each number of images.
     if images == 1:
 
         @intrinsic
-        def add(typing: Any, words: Any, row: Any, column: Any, out: Any, y: Any) -> Any:
-            return types.void(words, types.uint64, types.uint64, out, types.uint64), generate
+        def add(typing: Any, plane: Any, y: Any, out: Any) -> Any:
+            return types.void(plane, types.uint64, out), generate
 
         one: Callable[..., None] = add
         return one
 
     @intrinsic
-    def differ(typing: Any, words: Any, others: Any, row: Any, column: Any, out: Any, y: Any) -> Any:
-        return types.void(words, others, types.uint64, types.uint64, out, types.uint64), generate
+    def differ(typing: Any, plane: Any, other: Any, y: Any, out: Any) -> Any:
+        return types.void(plane, other, types.uint64, out), generate
 
     two: Callable[..., None] = differ
     return two
@@ -97,7 +84,7 @@ def instructions(context: Any, words: int = 8) -> list[str]:
     return [*(name for name, (_, width) in _SAD.items() if f"+{name}" in present and words % width == 0), "any"]
 
 
-def _entry(instruction: str) -> tuple[int, Row, Callable[[Any, Any], Any]]:
+def _entry(instruction: str) -> tuple[int, _Row, Callable[[Any, Any], Any]]:
     """Width in words; what emits the sums of a row; what emits those of all rows from the total of their sums."""
     if instruction in _SAD:
         name, width = _SAD[instruction]
@@ -106,25 +93,23 @@ def _entry(instruction: str) -> tuple[int, Row, Callable[[Any, Any], Any]]:
 
 
 def _sad(builder: Any, values: list[Any], name: str) -> Any:
-    wide, byte = values[0].type, ir.VectorType(_BYTE, 8 * values[0].type.count)
-    sad = _function(builder, name, wide, [byte, byte])
+    byte = ir.VectorType(BYTE, 8 * values[0].type.count)
     other = builder.bitcast(values[1], byte) if len(values) > 1 else ir.Constant(byte, None)
-    return builder.call(sad, [builder.bitcast(values[0], byte), other])
+    return call(builder, name, values[0].type, [builder.bitcast(values[0], byte), other])
 
 
 def _neon(builder: Any, values: list[Any]) -> Any:
     """Sums of pairs of bytes, in four 16-bit lanes per word."""
-    byte, short = ir.VectorType(_BYTE, 16), ir.VectorType(_SHORT, 8)
+    byte, short = ir.VectorType(BYTE, 16), ir.VectorType(SHORT, 8)
     seen = [builder.bitcast(value, byte) for value in values]
     if len(seen) > 1:
-        seen = [builder.call(_function(builder, "llvm.aarch64.neon.uabd.v16i8", byte, [byte, byte]), seen)]
-    pairs = builder.call(_function(builder, "llvm.aarch64.neon.uaddlp.v8i16.v16i8", short, [byte]), seen)
-    return builder.bitcast(pairs, values[0].type)
+        seen = [call(builder, "llvm.aarch64.neon.uabd.v16i8", byte, seen)]
+    return builder.bitcast(call(builder, "llvm.aarch64.neon.uaddlp.v8i16.v16i8", short, seen), values[0].type)
 
 
 def _lanes(builder: Any, values: list[Any]) -> Any:
     """The same on any processor."""
-    wide, byte = values[0].type, ir.VectorType(_BYTE, 8 * values[0].type.count)
+    wide, byte = values[0].type, ir.VectorType(BYTE, 8 * values[0].type.count)
     value = values[0]
     if len(values) > 1:
         one, other = (builder.bitcast(each, byte) for each in values)
@@ -140,15 +125,4 @@ def _add_lanes(builder: Any, total: Any) -> Any:
 
 def _folded(builder: Any, value: Any, bits: int, mask: int) -> Any:
     """Every second lane of `bits` added to the one below."""
-    masks, shift = (ir.Constant(value.type, [number] * value.type.count) for number in (mask, bits))
-    return builder.add(builder.and_(value, masks), builder.and_(builder.lshr(value, shift), masks))
-
-
-def _function(builder: Any, name: str, result: Any, parameters: list[Any]) -> Any:
-    kind = ir.FunctionType(result, parameters)
-    return cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
-
-
-def _vector_at(builder: Any, line: Any, offset: int, kind: Any) -> Any:
-    """Pointer to a vector that is `offset` bytes behind another pointer."""
-    return builder.bitcast(builder.gep(line, [_LONG(offset)]), kind.as_pointer())
+    return builder.add(masked(builder, value, mask), masked(builder, value, mask, bits))

@@ -1,118 +1,145 @@
 """Reading patches from pictures of 1280x960: a block is 64 x 64 pixels, a patch pixel the mean of 2 x 2.
 
-Faster, with the same results as `pixel_kernels.py`, which handles any size and defines cells. Planes are words of eight
-pixels; the arithmetic is on bytes in the lanes of a word.
+Faster, with the same results as `pixel_kernels.py`, which handles any size and defines cells. A row of a block is a
+vector of words of eight pixels; the arithmetic is on bytes in the lanes of a word.
 """
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from fsd.compression.vector_code import INT, LONG, SHORT, item_pointer, load, masked, prefetch, store
 from fsd.data.frames import GRID_COLUMNS
 from fsd.data.kernel import kernel
 
-_EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
-_EVEN_PAIRS = np.uint64(0x0000FFFF0000FFFF)
-_8, _16 = np.uint64(8), np.uint64(16)
+_EVEN_BYTES, _EVEN_PAIRS = 0x00FF00FF00FF00FF, 0x0000FFFF0000FFFF
+
+
+def _means(builder: Any, upper: Any, lower: Any, words: int) -> Any:
+    """Means of 2 x 2 pixels of two rows at these pointers: four bytes per word, each in a lane of 16 bits."""
+    kind = ir.VectorType(LONG, words)
+    total = ir.Constant(kind, [0x0002000200020002] * words)
+    for line in (upper, lower):
+        row = load(builder, line, 0, kind)
+        for shift in (0, 8):
+            total = builder.add(total, masked(builder, row, _EVEN_BYTES, shift))
+    return masked(builder, total, _EVEN_BYTES, 2)
+
+
+def _joined(builder: Any, value: Any, bits: int) -> Any:
+    """Every word joined with itself, `bits` further down."""
+    return builder.or_(value, builder.lshr(value, ir.Constant(value.type, [bits] * value.type.count)))
+
+
+@intrinsic
+def _pack_luma(typing: Any, plane: Any, row: Any, column: Any, patch: Any, channel: Any, y: Any) -> Any:
+    """Means of 2 x 2 pixels of 2 x 64 pixels from (row, column) on: even ones into patch[channel, y], odd ones into the
+    next channel; a patch is (6, 16, 16) uint8, indices are uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        plane, row, column, patch, channel, y = arguments
+        plane_type, patch_type, half = signature.args[0], signature.args[3], ir.VectorType(SHORT, 8)
+        upper, lower = (
+            item_pointer(context, builder, plane_type, plane, [each, column]) for each in (row, builder.add(row, LONG(1)))
+        )
+        joined = _joined(builder, _means(builder, upper, lower, 8), 24)  # low bytes: even, even, odd, odd
+        even = item_pointer(context, builder, patch_type, patch, [channel, y, LONG(0)])
+        odd = item_pointer(context, builder, patch_type, patch, [builder.add(channel, LONG(1)), y, LONG(0)])
+        store(builder, builder.trunc(joined, half), even, 0)
+        store(builder, builder.trunc(masked(builder, joined, 0xFFFF, 16), half), odd, 0)
+        return context.get_dummy_value()
+
+    index = types.uint64
+    return types.void(plane, index, index, patch, index, index), generate
+
+
+@intrinsic
+def _shrink_chroma(typing: Any, plane: Any, row: Any, column: Any, patch: Any, channel: Any, y: Any) -> Any:
+    """Means of 2 x 2 pixels of 2 x 32 pixels from (row, column) on into patch[channel, y]."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        plane, row, column, patch, channel, y = arguments
+        plane_type, patch_type = signature.args[0], signature.args[3]
+        upper, lower = (
+            item_pointer(context, builder, plane_type, plane, [each, column]) for each in (row, builder.add(row, LONG(1)))
+        )
+        halves = masked(builder, _joined(builder, _means(builder, upper, lower, 4), 8), _EVEN_PAIRS)
+        line = item_pointer(context, builder, patch_type, patch, [channel, y, LONG(0)])
+        store(builder, builder.trunc(_joined(builder, halves, 16), ir.VectorType(INT, 4)), line, 0)
+        return context.get_dummy_value()
+
+    index = types.uint64
+    return types.void(plane, index, index, patch, index, index), generate
 
 
 @kernel
-def _fetch_block(y_words: np.ndarray, u_words: np.ndarray, v_words: np.ndarray, row: int, column: int) -> int:
-    """Touch every cache line of a block, so that the cache misses overlap instead of following each other.
-
-    The sum only keeps the loads from being optimised away.
-    """
-    touched = np.uint64(0)
+def _fetch_block(y_plane: np.ndarray, u_plane: np.ndarray, v_plane: np.ndarray, block: int) -> None:
+    """Ask for every cache line of a block, so that the cache misses overlap instead of following each other."""
+    row, column = np.uint64(block // GRID_COLUMNS), np.uint64(block % GRID_COLUMNS)
     for y in range(64):
-        touched += y_words[64 * row + y, 8 * column]
+        prefetch(y_plane, np.uint64(64) * row + np.uint64(y), np.uint64(64) * column)
     for y in range(32):
-        touched += u_words[32 * row + y, 4 * column] + v_words[32 * row + y, 4 * column]
-    return int(touched)
+        prefetch(u_plane, np.uint64(32) * row + np.uint64(y), np.uint64(32) * column)
+        prefetch(v_plane, np.uint64(32) * row + np.uint64(y), np.uint64(32) * column)
 
 
 @kernel
-def _quads_2x2(a: np.uint64, b: np.uint64) -> np.uint64:
-    """Means of 2 x 2 pixels of two words, one above the other: four bytes, each in a lane of 16 bits."""
-    total = (a & _EVEN_BYTES) + ((a >> _8) & _EVEN_BYTES) + (b & _EVEN_BYTES) + ((b >> _8) & _EVEN_BYTES)
-    return ((total + np.uint64(0x0002000200020002)) >> np.uint64(2)) & _EVEN_BYTES
-
-
-@kernel
-def _pack_block(words: np.ndarray, top: int, left: int, pairs: np.ndarray) -> None:
-    """Luma of a patch: means of 2 x 2 pixels, space-to-depth in the same pass.
-
-    Args:
-        words: (960, 160) uint64, the plane.
-        top, left: of the block, in rows and words.
-        pairs: (6, 16, 8) uint16, the patch as pairs of pixels; channels 0-3 are written.
-    """
-    for y in range(32):
-        upper, lower = words[top + 2 * y, left : left + 8], words[top + 2 * y + 1, left : left + 8]
-        even, odd = pairs[2 * (y % 2), y // 2], pairs[2 * (y % 2) + 1, y // 2]
-        for x in range(even.shape[0]):
-            quads = _quads_2x2(upper[x], lower[x])
-            joined = (quads | (quads >> np.uint64(24))) & np.uint64(0xFFFFFFFF)  # bytes: even, even, odd, odd
-            even[x] = np.uint16(joined)
-            odd[x] = np.uint16(joined >> _16)
-
-
-@kernel
-def _shrink_block(words: np.ndarray, top: int, left: int, fours: np.ndarray) -> None:
-    """Chroma of a patch: means of 2 x 2 pixels of (480, 80) uint64 words into (16, 4) uint32, four pixels each."""
-    for y in range(16):
-        upper, lower = words[top + 2 * y, left : left + 4], words[top + 2 * y + 1, left : left + 4]
-        line = fours[y]
-        for x in range(line.shape[0]):
-            quads = _quads_2x2(upper[x], lower[x])
-            halves = (quads | (quads >> _8)) & _EVEN_PAIRS
-            line[x] = np.uint32(halves | (halves >> _16))
+def _read_block(
+    y_plane: np.ndarray, u_plane: np.ndarray, v_plane: np.ndarray, block: int, patch: np.ndarray
+) -> None:
+    """One block into a (6, 16, 16) uint8 patch."""
+    row, column = np.uint64(block // GRID_COLUMNS), np.uint64(block % GRID_COLUMNS)
+    two, four, odd = np.uint64(2), np.uint64(4), np.uint64(1)
+    top, left = np.uint64(64) * row, np.uint64(64) * column
+    chroma_top, chroma_left = np.uint64(32) * row, np.uint64(32) * column
+    for i in range(16):
+        y = np.uint64(i)
+        _pack_luma(y_plane, top + four * y, left, patch, np.uint64(0), y)
+        _pack_luma(y_plane, top + four * y + two, left, patch, two, y)
+        _shrink_chroma(u_plane, chroma_top + two * y, chroma_left, patch, four, y)
+        _shrink_chroma(v_plane, chroma_top + two * y, chroma_left, patch, four + odd, y)
 
 
 @kernel
 def read_patches(
-    y_words: np.ndarray,
-    u_words: np.ndarray,
-    v_words: np.ndarray,
+    y_plane: np.ndarray,
+    u_plane: np.ndarray,
+    v_plane: np.ndarray,
     blocks: np.ndarray,
     first: int,
     last: int,
-    pairs: np.ndarray,
-    fours: np.ndarray,
-) -> int:
+    patches: np.ndarray,
+) -> None:
     """Means of 2 x 2 pixels of blocks[first:last] (row * 20 + column) of one camera into patches[first:last].
 
     Args:
-        y_words, u_words, v_words: (960, 160), (480, 80), (480, 80) uint64, the planes as words of eight pixels.
+        y_plane, u_plane, v_plane: (960, 1280), (480, 640), (480, 640) uint8 with pixels side by side.
         blocks: (K,) int16.
-        pairs, fours: (K, 6, 16, 8) uint16 and (K, 6, 16, 4) uint32, two views of the patches; written.
+        patches: (K, 6, 16, 16) uint8, written.
     """
-    touched = np.uint64(0)
     for i in range(first, last):
-        row, column = blocks[i] // GRID_COLUMNS, blocks[i] % GRID_COLUMNS
         if i == first:
-            touched += _fetch_block(y_words, u_words, v_words, row, column)
+            _fetch_block(y_plane, u_plane, v_plane, blocks[i])
         if i + 1 < last:  # the next block's misses run while this one is computed
-            following = blocks[i + 1]
-            touched += _fetch_block(y_words, u_words, v_words, following // GRID_COLUMNS, following % GRID_COLUMNS)
-        _pack_block(y_words, 64 * row, 8 * column, pairs[i])
-        _shrink_block(u_words, 32 * row, 4 * column, fours[i, 4])
-        _shrink_block(v_words, 32 * row, 4 * column, fours[i, 5])
-    return int(touched)
+            _fetch_block(y_plane, u_plane, v_plane, blocks[i + 1])
+        _read_block(y_plane, u_plane, v_plane, blocks[i], patches[i])
 
 
 @kernel
 def read_all_patches(
-    y_words: tuple[np.ndarray, ...],
-    u_words: tuple[np.ndarray, ...],
-    v_words: tuple[np.ndarray, ...],
+    y_planes: tuple[np.ndarray, ...],
+    u_planes: tuple[np.ndarray, ...],
+    v_planes: tuple[np.ndarray, ...],
     cameras: np.ndarray,
     blocks: np.ndarray,
     ends: np.ndarray,
-    pairs: np.ndarray,
-    fours: np.ndarray,
-) -> int:
+    patches: np.ndarray,
+) -> None:
     """`read_patches` for some of eight cameras; `ends` (8,) int64 says where each camera's patches end."""
-    touched = 0
     for i in range(cameras.shape[0]):
         c = cameras[i]
         first = ends[c - 1] if c > 0 else 0
-        touched += read_patches(y_words[c], u_words[c], v_words[c], blocks, first, ends[c], pairs, fours)
-    return touched
+        read_patches(y_planes[c], u_planes[c], v_planes[c], blocks, first, ends[c], patches)

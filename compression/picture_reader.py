@@ -18,11 +18,8 @@ from fsd.data.frames import CAMERAS, Frame
 GREY = 128
 """What missing pictures and unused patches are filled with."""
 
-Words = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""The y, u and v plane of a picture as words of eight pixels."""
-
 Planes = tuple[np.ndarray, ...]
-"""The same plane of eight cameras, as words."""
+"""The same plane of eight cameras."""
 
 
 class PictureReader:
@@ -36,7 +33,6 @@ class PictureReader:
     def reset(self) -> None:
         """Forget the drive; the next pictures are new ones."""
         self._shown: list[Frame | None] = [None] * len(CAMERAS)
-        self._words: list[Words | None] = [None] * len(CAMERAS)
 
     def read(
         self,
@@ -63,18 +59,17 @@ class PictureReader:
         at_reference_size: list[int] = []
         for index, (frame, is_shown) in enumerate(zip(frames, is_valid.tolist(), strict=True)):
             if frame is None or not is_shown:
-                self._shown[index] = self._words[index] = None
+                self._shown[index] = None
                 retina[index] = GREY
             elif frame is self._shown[index]:
                 analysis[index] = before[index]
             else:
                 sampler = self._sampler(index, frame)
                 self._shown[index] = frame
-                self._words[index] = words = sampler.words(frame)
-                if words is None:
-                    sampler.read_whole(frame, analysis[index], retina[index])
-                else:
+                if sampler.is_reference_size:
                     at_reference_size.append(index)
+                else:
+                    sampler.read_whole(frame, analysis[index], retina[index])
         if not at_reference_size:
             return
         planes = self._common_planes(at_reference_size)
@@ -83,9 +78,7 @@ class PictureReader:
             pixel_kernels_8x8.read_pictures(*planes, np.array(at_reference_size), group, analysis, retina)
             return
         for index in at_reference_size:
-            words = self._words[index]
-            assert words is not None
-            pixel_kernels_8x8.read_picture(*words, group, analysis[index], retina[index])
+            pixel_kernels_8x8.read_picture(*self._planes(index), group, analysis[index], retina[index])
 
     def read_blocks(self, patch_block: np.ndarray, ends: np.ndarray, patches: np.ndarray) -> None:
         """Resample blocks of the pictures that were read last.
@@ -100,23 +93,20 @@ class PictureReader:
         for index, last in enumerate(ends.tolist()):
             frame, sampler = self._shown[index], self._samplers[index]
             if last > first and frame is not None and sampler is not None:
-                if self._words[index] is None:
-                    sampler.read_blocks(frame, patch_block, first, last, patches)
-                else:
+                if sampler.is_reference_size:
                     at_reference_size.append(index)
+                else:
+                    sampler.read_blocks(frame, patch_block, first, last, patches)
             first = last
         if not at_reference_size:
             return
-        views = patches.view(np.uint16), patches.view(np.uint32)
         planes = self._common_planes(at_reference_size)
         if planes is not None:
-            patch_kernels_2x2.read_all_patches(*planes, np.array(at_reference_size), patch_block, ends, *views)
+            patch_kernels_2x2.read_all_patches(*planes, np.array(at_reference_size), patch_block, ends, patches)
             return
         for index in at_reference_size:
             begin = int(ends[index - 1]) if index else 0
-            words = self._words[index]
-            assert words is not None
-            patch_kernels_2x2.read_patches(*words, patch_block, begin, int(ends[index]), *views)
+            patch_kernels_2x2.read_patches(*self._planes(index), patch_block, begin, int(ends[index]), patches)
 
     def _sampler(self, index: int, frame: Frame) -> PictureSampler:
         sampler = self._samplers[index]
@@ -126,30 +116,26 @@ class PictureReader:
             sampler = self._samplers[index] = PictureSampler(height_px, width_px, self._budget)
         return sampler
 
+    def _planes(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        frame = self._shown[index]
+        assert frame is not None
+        return frame.y_plane, frame.u_plane, frame.v_plane
+
     def _common_planes(self, cameras: Sequence[int]) -> tuple[Planes, Planes, Planes] | None:
-        """All luma planes, all u, all v, eight of each, in words; None where cameras differ in memory layout.
+        """All luma planes, all u, all v, eight of each; None where cameras differ in memory layout.
 
         Kernels are compiled for a memory layout; entries of other cameras repeat the first one's planes, so that there
         are always eight.
         """
-        words = [self._words[index] for index in cameras]
-        model = words[0]
-        assert model is not None
-        filled: list[Words] = [model] * len(CAMERAS)
-        layout = _layout(model)
-        for index, planes in zip(cameras, words, strict=True):
-            assert planes is not None
-            if planes is not model and _layout(planes) != layout:
+        filled = [self._planes(cameras[0])] * len(CAMERAS)
+        y, u, v = filled[0]
+        layout = y.flags.num, u.flags.num, v.flags.num  # padding between rows, alignment, read-only or not
+        for index in cameras[1:]:
+            y, u, v = filled[index] = self._planes(index)
+            if (y.flags.num, u.flags.num, v.flags.num) != layout:
                 return None
-            filled[index] = planes
-        y_words, u_words, v_words = zip(*filled, strict=True)
-        return y_words, u_words, v_words
-
-
-def _layout(words: Words) -> tuple[int, int, int]:
-    """The memory layout that a kernel is compiled for: padding between rows, alignment, read-only or not."""
-    y, u, v = words
-    return y.flags.num, u.flags.num, v.flags.num
+        y_planes, u_planes, v_planes = zip(*filled, strict=True)
+        return y_planes, u_planes, v_planes
 
 
 def _check_planes(name: str, frame: Frame) -> None:

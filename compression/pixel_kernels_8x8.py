@@ -2,8 +2,8 @@
 
 Faster, with the same results as `pixel_kernels.py`, which handles any size and defines cells.
 
-Sums are made of whole rows, in the order of memory. Views of other word sizes are made once per picture: once per row,
-they cost more than the arithmetic.
+Sums are made of whole rows, in the order of memory. Views of the sums as larger words are made once per strip: once per
+row, they cost more than the arithmetic.
 """
 
 import numpy as np
@@ -14,7 +14,6 @@ from fsd.data.kernel import kernel
 _STRIP = 24
 """Rows of cells that are summed before they are used."""
 
-_EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
 _EVEN_PAIRS = np.uint64(0x0000FFFF0000FFFF)
 _PAIR = np.uint64(0xFFFF)
 _6, _8, _10, _16, _32, _40 = (np.uint64(bits) for bits in (6, 8, 10, 16, 32, 40))
@@ -23,17 +22,17 @@ _sum_luma, _sum_chroma = make_byte_sum(words=160), make_byte_sum(words=80)
 
 
 @kernel
-def _luma_sums(words: np.ndarray, out: np.ndarray) -> None:
-    """Sums of 8 x 8 pixels: (8 h, 160) uint64 words of eight pixels into (h, 160) uint16, at most 64 * 255."""
+def _luma_sums(plane: np.ndarray, out: np.ndarray) -> None:
+    """Sums of 8 x 8 pixels: (8 h, 1280) uint8 into (h, 160) uint16, at most 64 * 255."""
     for y in range(out.shape[0]):
-        _sum_luma(words, np.uint64(8 * y), np.uint64(0), out, np.uint64(y))
+        _sum_luma(plane, np.uint64(y), out)
 
 
 @kernel
-def _chroma_sums(words: np.ndarray, out: np.ndarray) -> None:
-    """The same of (8 h, 80) words into (h, 80)."""
+def _chroma_sums(plane: np.ndarray, out: np.ndarray) -> None:
+    """The same of (8 h, 640) uint8 into (h, 80)."""
     for y in range(out.shape[0]):
-        _sum_chroma(words, np.uint64(8 * y), np.uint64(0), out, np.uint64(y))
+        _sum_chroma(plane, np.uint64(y), out)
 
 
 @kernel
@@ -108,12 +107,12 @@ def _pack_means_of_16(quads: np.ndarray, packed: np.ndarray) -> None:
 
 @kernel
 def read_picture(
-    y_words: np.ndarray, u_words: np.ndarray, v_words: np.ndarray, group: int, analysis: np.ndarray, packed: np.ndarray
+    y_plane: np.ndarray, u_plane: np.ndarray, v_plane: np.ndarray, group: int, analysis: np.ndarray, packed: np.ndarray
 ) -> None:
     """Analysis image and packed base image of one picture.
 
     Args:
-        y_words, u_words, v_words: (960, 160), (480, 80), (480, 80) uint64, the planes as words of eight pixels.
+        y_plane, u_plane, v_plane: (960, 1280), (480, 640), (480, 640) uint8 with pixels side by side.
         group: cells across one base pixel: 1, 2 or 4.
         analysis: (120, 160) uint8, written.
         packed: (6, 60 / group, 80 / group) uint8, written.
@@ -124,7 +123,7 @@ def read_picture(
     rows = _STRIP // group // 2
     for strip in range(120 // _STRIP):
         first = strip * _STRIP
-        _luma_sums(y_words[8 * first : 8 * (first + _STRIP)], sums)
+        _luma_sums(y_plane[8 * first : 8 * (first + _STRIP)], sums)
         _means(sums, analysis[first : first + _STRIP])
         part = packed[:, strip * rows : (strip + 1) * rows]
         if group == 1:
@@ -133,15 +132,15 @@ def read_picture(
             _pack_means_of_4(quads, part)
         else:
             _pack_means_of_16(quads, part)
-    _read_chroma(u_words, group, packed[4])
-    _read_chroma(v_words, group, packed[5])
+    _read_chroma(u_plane, group, packed[4])
+    _read_chroma(v_plane, group, packed[5])
 
 
 @kernel
 def read_pictures(
-    y_words: tuple[np.ndarray, ...],
-    u_words: tuple[np.ndarray, ...],
-    v_words: tuple[np.ndarray, ...],
+    y_planes: tuple[np.ndarray, ...],
+    u_planes: tuple[np.ndarray, ...],
+    v_planes: tuple[np.ndarray, ...],
     cameras: np.ndarray,
     group: int,
     analysis: np.ndarray,
@@ -150,20 +149,20 @@ def read_pictures(
     """`read_picture` for some of eight cameras, one after the other.
 
     Args:
-        y_words, u_words, v_words: eight planes each, all of one memory layout.
+        y_planes, u_planes, v_planes: eight planes each, all of one memory layout.
         cameras: (n,) int64, whose to read.
         group: cells across one base pixel.
         analysis, packed: (8, 120, 160) and (8, 6, 60 / group, 80 / group) uint8, written for these cameras.
     """
     for i in range(cameras.shape[0]):
         c = cameras[i]
-        read_picture(y_words[c], u_words[c], v_words[c], group, analysis[c], packed[c])
+        read_picture(y_planes[c], u_planes[c], v_planes[c], group, analysis[c], packed[c])
 
 
 @kernel
-def _read_chroma(words: np.ndarray, group: int, out: np.ndarray) -> None:
+def _read_chroma(plane: np.ndarray, group: int, out: np.ndarray) -> None:
     sums = np.empty((60, 80), np.uint16)
-    _chroma_sums(words, sums)
+    _chroma_sums(plane, sums)
     if group == 1:
         _means(sums, out)
     elif group == 2:

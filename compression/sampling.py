@@ -28,7 +28,8 @@ class PictureSampler:
         height_px, width_px: luma size of the pictures.
         budget: for the size of the base image.
 
-    `group` is how many cells of the fine grid are a base pixel across; 0 where the grids do not nest.
+    `group` is how many cells of the fine grid are a base pixel across; 0 where the grids do not nest. With
+    `is_reference_size`, `pixel_kernels_8x8.py` and `patch_kernels_2x2.py` read whole pictures and blocks faster.
 
     Raises:
         ClipError: the picture is too large for exact sums.
@@ -40,7 +41,7 @@ class PictureSampler:
         base = budget.base_height_px, budget.base_width_px
         _check_size(luma_shape, base)
         self.group = group = _nested_group(luma_shape, base)
-        self._is_reference_size = luma_shape == _REFERENCE_SHAPE and group in (1, 2, 4)
+        self.is_reference_size = luma_shape == _REFERENCE_SHAPE and group in (1, 2, 4)
         fine, half_base = (ANALYSIS_ROWS, ANALYSIS_COLUMNS), (base[0] // 2, base[1] // 2)
         chroma_cells = (half_base[0] * max(group, 1), half_base[1] * max(group, 1))
         self._fine_luma, self._base_luma = make_grid(luma_shape, fine), make_grid(luma_shape, base)
@@ -56,19 +57,14 @@ class PictureSampler:
         self._base_image = np.empty(base, np.uint8)
 
     def fits(self, frame: Frame) -> bool:
-        """Whether all planes have the size and type that this sampler was made for."""
+        """Whether all planes have the size and type that this sampler was made for, and pixels side by side."""
         y, u, v = frame.y_plane, frame.u_plane, frame.v_plane
         return (
             y.shape == self._luma_shape
             and u.shape == v.shape == self._chroma_shape
             and y.dtype == u.dtype == v.dtype == np.uint8
+            and y.strides[1] == u.strides[1] == v.strides[1] == 1
         )
-
-    def words(self, frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """The planes as uint64 words of eight pixels, where the faster kernels can read whole pictures and blocks."""
-        if not self._is_reference_size:
-            return None
-        return frame.y_plane.view(np.uint64), frame.u_plane.view(np.uint64), frame.v_plane.view(np.uint64)
 
     def read_whole(self, frame: Frame, analysis: np.ndarray, retina: np.ndarray) -> None:
         """Read every pixel once, by the kernels for any size.
@@ -100,9 +96,7 @@ class PictureSampler:
         """
         y, u, v = frame.y_plane, frame.u_plane, frame.v_plane
         if self._luma_shape == _REFERENCE_SHAPE:
-            words = y.view(np.uint64), u.view(np.uint64), v.view(np.uint64)
-            pairs, fours = patches.view(np.uint16), patches.view(np.uint32)
-            patch_kernels_2x2.read_patches(*words, blocks, first, last, pairs, fours)
+            patch_kernels_2x2.read_patches(y, u, v, blocks, first, last, patches)
         else:
             grids = self._patch_luma, self._patch_chroma
             pixel_kernels.read_patches(y, u, v, *grids, blocks, first, last, patches)
