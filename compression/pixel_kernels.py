@@ -26,13 +26,16 @@ class Grid(NamedTuple):
     """Where the cells of one target image lie in one source plane, and how to divide by their areas.
 
     `rows` (2, h) and `columns` (2, w) int32 bounds; `width` the columns' common width, 0 where they differ or overlap.
-    Integer bounds give rows of at most two heights: `is_tall` (h,) int64 is 1 for the higher. `half` and `reciprocal`
+    Integer bounds give rows of at most two heights: `is_tall` (h,) int64 is 1 for the higher; and columns of at most two
+    widths: the smaller is `narrow`, and `wide_mask` (w,) uint32 has all bits set for the larger. `half` and `reciprocal`
     (2, w) uint64 divide by the area of a cell in a low or a tall row.
     """
 
     rows: np.ndarray
     columns: np.ndarray
     width: int
+    narrow: int
+    wide_mask: np.ndarray
     is_tall: np.ndarray
     half: np.ndarray
     reciprocal: np.ndarray
@@ -60,6 +63,8 @@ def make_grid(source: tuple[int, int], target: tuple[int, int]) -> Grid:
         rows,
         columns,
         int(widths[0]) if tiles else 0,
+        int(widths.min()),
+        np.where(widths > widths.min(), 0xFFFFFFFF, 0).astype(np.uint32),
         (heights - low).astype(np.int64),
         area // np.uint64(2),
         (np.uint64(1) << _SHIFT) // area + np.uint64(1),
@@ -68,22 +73,18 @@ def make_grid(source: tuple[int, int], target: tuple[int, int]) -> Grid:
 
 @kernel
 def _add_rows(plane: np.ndarray, first: int, last: int, sums: np.ndarray) -> None:
-    """Column sums of rows first … last - 1, of as many columns as `sums` (uint16) has."""
+    """Column sums of rows first … last - 1, of as many columns as `sums` (uint16) has.
+
+    Row by row: the processor fetches ahead along a row, but follows few rows at the same time.
+    """
     n = sums.shape[0]
     a = plane[first]
     for x in range(n):
         sums[x] = np.uint16(a[x])
-    y = first + 1
-    while y + 4 <= last:
-        a, b, c, d = plane[y], plane[y + 1], plane[y + 2], plane[y + 3]
-        for x in range(n):
-            sums[x] += np.uint16(a[x]) + np.uint16(b[x]) + np.uint16(c[x]) + np.uint16(d[x])
-        y += 4
-    while y < last:
+    for y in range(first + 1, last):
         a = plane[y]
         for x in range(n):
             sums[x] += np.uint16(a[x])
-        y += 1
 
 
 @inlined_kernel
@@ -96,9 +97,26 @@ def _fold(sums: np.ndarray, width: int, out: np.ndarray) -> None:
         out[x] = total
 
 
+@inlined_kernel
+def _fold_uneven(sums: np.ndarray, first: np.ndarray, wide_mask: np.ndarray, narrow: int, out: np.ndarray) -> None:
+    """Add up groups of `narrow`, and of one more where the mask is set, from `first` (int32) on."""
+    start = first[0]
+    for x in range(out.shape[0]):
+        at = np.uint64(first[x] - start)
+        total = np.uint32(sums[at + np.uint64(narrow)]) & wide_mask[x]
+        for k in range(narrow):
+            total += np.uint32(sums[at + np.uint64(k)])
+        out[x] = total
+
+
 @kernel
-def _fold_columns(sums: np.ndarray, columns: np.ndarray, width: int, out: np.ndarray) -> None:
-    """Column sums, from the first cell on, to cell sums. `width` is the cells' common width, or 0 where they differ."""
+def _fold_columns(
+    sums: np.ndarray, first: np.ndarray, width: int, narrow: int, wide_mask: np.ndarray, out: np.ndarray
+) -> None:
+    """Column sums, from the first cell on, to cell sums; `sums` has one more entry than there are columns.
+
+    `first` (w,) int32 columns of the cells; `width`, `narrow`, `wide_mask` as in `Grid`.
+    """
     if width == 12:
         _fold(sums, 12, out)
     elif width == 8:
@@ -113,13 +131,12 @@ def _fold_columns(sums: np.ndarray, columns: np.ndarray, width: int, out: np.nda
         _fold(sums, 2, out)
     elif width == 1:
         _fold(sums, 1, out)
+    elif narrow == 2:
+        _fold_uneven(sums, first, wide_mask, 2, out)
+    elif narrow == 4:
+        _fold_uneven(sums, first, wide_mask, 4, out)
     else:
-        left = columns[0, 0]
-        for x in range(out.shape[0]):
-            total = np.uint32(0)
-            for k in range(columns[0, x] - left, columns[1, x] - left):
-                total += np.uint32(sums[k])
-            out[x] = total
+        _fold_uneven(sums, first, wide_mask, narrow, out)
 
 
 @kernel
@@ -139,14 +156,14 @@ def cell_sums(plane: np.ndarray, grid: Grid, scratch: np.ndarray, out: np.ndarra
     Args:
         plane: (H, W) uint8, any row stride.
         grid: of an (h, w) target.
-        scratch: (at least W,) uint16.
+        scratch: (at least W + 1,) uint16.
         out: (h, w) uint32.
     """
     columns = grid.columns
     used = columns[1, columns.shape[1] - 1]
     for y in range(out.shape[0]):
         _add_rows(plane, grid.rows[0, y], grid.rows[1, y], scratch[:used])
-        _fold_columns(scratch, columns, grid.width, out[y])
+        _fold_columns(scratch, columns[0], grid.width, grid.narrow, grid.wide_mask, out[y])
 
 
 @kernel
@@ -192,7 +209,7 @@ def _resample(
 ) -> None:
     """Area means of (h, w) cells of a grid from cell (top, left) on, into `out`; `line` is (w,) uint32 scratch."""
     h, w = out.shape
-    rows, is_tall, width = grid.rows, grid.is_tall, grid.width
+    rows, is_tall, wide_mask = grid.rows, grid.is_tall, grid.wide_mask[left : left + w]
     columns = grid.columns[:, left : left + w]
     half, reciprocal = grid.half[:, left : left + w], grid.reciprocal[:, left : left + w]
     start = columns[0, 0]
@@ -200,7 +217,7 @@ def _resample(
     sums = scratch[: part.shape[1]]
     for y in range(h):
         _add_rows(part, rows[0, top + y], rows[1, top + y], sums)
-        _fold_columns(sums, columns, width, line)
+        _fold_columns(scratch, columns[0], grid.width, grid.narrow, wide_mask, line)
         tall = is_tall[top + y]
         for x in range(w):
             out[y, x] = np.uint8(((np.uint64(line[x]) + half[tall, x]) * reciprocal[tall, x]) >> _SHIFT)
@@ -227,7 +244,7 @@ def read_patches(
         patches: (K, 6, 16, 16) uint8.
     """
     luma = np.empty((32, 32), np.uint8)
-    scratch = np.empty(y_plane.shape[1], np.uint16)
+    scratch = np.empty(y_plane.shape[1] + 1, np.uint16)
     line = np.empty(32, np.uint32)
     for i in range(first, last):
         row, column = blocks[i] // GRID_COLUMNS, blocks[i] % GRID_COLUMNS

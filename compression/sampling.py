@@ -49,7 +49,7 @@ class PictureSampler:
         patches = (GRID_ROWS * PATCH_PX, GRID_COLUMNS * PATCH_PX)
         self._patch_luma = make_grid(luma_shape, patches)
         self._patch_chroma = make_grid(chroma_shape, (patches[0] // 2, patches[1] // 2))
-        self._columns = np.empty(width_px, np.uint16)
+        self._columns = np.empty(width_px + 1, np.uint16)
         self._line = np.empty(max(ANALYSIS_COLUMNS, base[1]), np.uint32)
         self._luma_sums = np.empty(fine, np.uint32)
         self._base_sums = self._luma_sums if group else np.empty(base, np.uint32)
