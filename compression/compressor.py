@@ -184,11 +184,7 @@ class Compressor:
         self._history.pose[self._history.slot] = odometer.x_m, odometer.y_m, odometer.yaw_rad
 
     def _look_at_cameras(self, frame_set: FrameSet, is_valid: np.ndarray, analysis: np.ndarray) -> None:
-        self._camera_valid[:] = is_valid
-        np.multiply(frame_set.age_ns, 1e-9, out=self._camera_age_s, casting="unsafe")
-        self._camera_age_s *= self._camera_valid
-        self._retina_meta[:, :, AGE] = self._camera_age_s[:, None]
-        self._retina_meta[:, :, FILLED] = self._camera_valid[:, None]
+        _label_cameras(frame_set.age_ns, is_valid, self._camera_valid, self._camera_age_s, self._retina_meta)
         before = self._history.analysis[self._history.slot_of_age(1)]
         self._reader.read(frame_set.frames, is_valid, analysis, before, self._retina)
 
@@ -204,6 +200,23 @@ class Compressor:
             self._patch_ends,
         )
         self._reader.read_blocks(self._patch_block, self._patch_ends, self._patches)
+
+
+@kernel
+def _label_cameras(
+    age_ns: np.ndarray,
+    is_valid: np.ndarray,
+    camera_valid: np.ndarray,
+    camera_age_s: np.ndarray,
+    retina_meta: np.ndarray,
+) -> None:
+    """Write which cameras are valid and how old their pictures are, for cameras and for the tokens of their retina."""
+    for camera in range(is_valid.shape[0]):
+        camera_valid[camera] = is_valid[camera]
+        camera_age_s[camera] = np.float32(age_ns[camera] * 1e-9) * camera_valid[camera]
+        for token in range(retina_meta.shape[1]):
+            retina_meta[camera, token, AGE] = camera_age_s[camera]
+            retina_meta[camera, token, FILLED] = camera_valid[camera]
 
 
 @kernel

@@ -63,30 +63,38 @@ def fit_exposure(now: np.ndarray, before: np.ndarray) -> tuple[int, int]:
     second block is used.
     """
     n = now.shape[0]
+    half = (n + 1) // 2
+    here, there, error = np.empty(half), np.empty(half), np.empty(half)
+    for i in range(half):
+        here[i], there[i] = now[2 * i], before[2 * i]
+        error[i] = abs(here[i] - there[i])
     gain, offset = 1.0, 0.0
     limit = np.inf
-    for _ in range(3):
-        count, sum_now, sum_before = 0, 0.0, 0.0
-        for i in range(0, n, 2):
-            if abs(now[i] - gain * before[i] - offset) <= limit:
-                count += 1
-                sum_now += now[i]
-                sum_before += before[i]
+    for turn in range(3):
+        count, sum_now, sum_before = 0, 0, 0
+        for i in range(half):
+            is_used = error[i] <= limit
+            count += is_used
+            sum_now += np.int64(here[i]) if is_used else 0
+            sum_before += np.int64(there[i]) if is_used else 0
         if count < n // 16:
             break
         mean_now, mean_before = sum_now / count, sum_before / count
         spread_now, spread_before = 0.0, 0.0
-        for i in range(0, n, 2):
-            if abs(now[i] - gain * before[i] - offset) <= limit:
-                spread_now += abs(now[i] - mean_now)
-                spread_before += abs(before[i] - mean_before)
+        for i in range(half):
+            is_used = error[i] <= limit
+            spread_now += abs(here[i] - mean_now) if is_used else 0.0
+            spread_before += abs(there[i] - mean_before) if is_used else 0.0
         # A flat picture (fog, a wall, the cover on) has no contrast to measure a gain by: then only an offset.
         gain = 1.0 if spread_before < count * 64 or spread_now < count * 64 else spread_now / spread_before
         gain = min(max(gain, 0.25), 4.0)
         offset = mean_now - gain * mean_before
+        if turn == 2:
+            break
         total = 0.0
-        for i in range(0, n, 2):
-            total += abs(now[i] - gain * before[i] - offset)
+        for i in range(half):
+            error[i] = abs(here[i] - gain * there[i] - offset)
+            total += error[i]
         limit = 4.0 * total / n + 64.0
     return round(256 * gain), round(4 * offset)
 
@@ -159,12 +167,13 @@ def _best_match(
 def _detail(image: np.ndarray, block: int) -> int:
     """Sum of the differences between neighbouring pixels: the residual that half a pixel of misregistration causes."""
     top, left = EDGE * (block // GRID_COLUMNS), EDGE * (block % GRID_COLUMNS)
-    total = 0
+    total = np.int32(0)
     for j in range(EDGE):
-        for i in range(EDGE - 1):
-            total += int(abs(np.int32(image[top + j, left + i + 1]) - np.int32(image[top + j, left + i])))
-            total += int(abs(np.int32(image[top + i + 1, left + j]) - np.int32(image[top + i, left + j])))
-    return total
+        for i in range(EDGE - 1):  # unsigned indices, as in `block_residual`
+            y, x, below, right = np.uint64(top + j), np.uint64(left + i), np.uint64(top + i), np.uint64(left + j)
+            total += abs(np.int32(image[y, x + _1]) - np.int32(image[y, x]))
+            total += abs(np.int32(image[below + _1, right]) - np.int32(image[below, right]))
+    return int(total)
 
 
 @kernel
