@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from fsd.compression.vector_code import BYTE, LONG, SHORT, call, item_pointer, load, masked, store
+from fsd.data.vector_code import BYTE, LONG, SHORT, call, item_pointer, load, masked, store
 
 _ROWS = 8
 """Rows that are added up."""

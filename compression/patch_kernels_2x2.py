@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from fsd.compression.vector_code import INT, LONG, SHORT, item_pointer, load, masked, prefetch, store
+from fsd.data.vector_code import INT, LONG, SHORT, item_pointer, load, masked, prefetch, store
 from fsd.data.frames import GRID_COLUMNS
 from fsd.data.kernel import kernel
 

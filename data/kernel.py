@@ -15,14 +15,17 @@ from numba import njit
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-_SIMULATOR, _FRAMES = (Path(__file__).with_name(name) for name in ("simulator", "frames.py"))
+_SIMULATOR = Path(__file__).with_name("simulator")
+
+_SHARED = tuple(Path(__file__).with_name(name) for name in ("frames.py", "vector_code.py"))
+"""Sources in `data` that kernels of other folders depend on: constants and intrinsics."""
 
 
 @cache
 def _source_digest(folder: Path) -> str:
-    """Digest of all files below a folder, and of the one whose constants kernels take from `data`."""
+    """Digest of all files below a folder, and of those that kernels take from `data`."""
     digest = hashlib.sha256()
-    for path in (*sorted(folder.rglob("*.py")), _FRAMES):
+    for path in (*sorted(folder.rglob("*.py")), *_SHARED):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -1,4 +1,4 @@
-"""Vector instructions in numba kernels: what the intrinsics of this folder are written with.
+"""Vector instructions in numba kernels: what intrinsics are written with.
 
 Numba's own loops over small arrays check at run time whether these overlap; vectors are loaded before they are stored.
 """
