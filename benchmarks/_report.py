@@ -30,7 +30,14 @@ def finish(
     host = machine()
     print(f"machine: {host['cpu']}, {host['cores']} cores, {host['instruction_set']}")
     print(f"input: {measured_on}; {samples} samples")
-    line = {"benchmark": benchmark, "figures": metrics, "samples": samples, "input": measured_on, "machine": host}
+    line = {
+        "benchmark": benchmark,
+        "cpu_class": host["instruction_set"],
+        "figures": metrics,
+        "samples": samples,
+        "input": measured_on,
+        "machine": host,
+    }
     if not_measured:
         line["not_measured"] = not_measured
     print(json.dumps(line), flush=True)

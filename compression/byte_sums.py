@@ -78,9 +78,9 @@ def make_byte_sum(images: int = 1, words: int = 8, instruction: str | None = Non
 def instructions(context: Any, words: int = 8) -> list[str]:
     """What can sum so many words on the processor of a numba target, the best first; the last is "any"."""
     triple, _, features = context.codegen().magic_tuple()
-    present = features.split(",")
-    if triple.startswith(("aarch64", "arm64")):
+    if triple.startswith(("aarch64", "arm64")):  # each has NEON, as each x86-64 has SSE2
         return ["neon", "any"]
+    present = [*features.split(","), "+sse2" if triple.startswith("x86_64") else ""]
     return [*(name for name, (_, width) in _SAD.items() if f"+{name}" in present and words % width == 0), "any"]
 
 

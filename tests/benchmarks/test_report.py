@@ -13,6 +13,7 @@ def test_the_last_line_holds_metrics_input_samples_and_machine(capsys: pytest.Ca
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (line["benchmark"], line["figures"], line["samples"]) == ("some_speed", {"ratio": 1.5}, 7)
     assert line["input"] == "8 streams"
+    assert line["cpu_class"] == line["machine"]["instruction_set"]
     assert {"cpu", "cores", "instruction_set", "python", "numpy"} <= set(line["machine"])
 
 

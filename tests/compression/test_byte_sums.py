@@ -1,10 +1,13 @@
 """Sums of bytes are exact, by the processor's own instruction and without it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.registry import cpu_target
 
-from fsd.compression.byte_sums import LINE_WORDS, make_byte_sum
+from fsd.compression.byte_sums import instructions, make_byte_sum
 from fsd.compression.residual_kernels import block_sums, residuals
 
 
@@ -20,37 +23,57 @@ def cells(plane: np.ndarray) -> np.ndarray:
     return plane.astype(np.int64).reshape(3, 8, 24, 8).sum(axis=(1, 3))
 
 
-@pytest.mark.parametrize("is_portable", [False, True])
-def test_bytes_of_one_image_are_added_up_exactly(is_portable: bool) -> None:
-    add = make_byte_sum(1, is_portable)
+WORDS = 24
+INSTRUCTIONS = instructions(cpu_target.target_context, WORDS)
+"""All that this processor has for it, and general ones."""
+
+
+@pytest.mark.parametrize("instruction", INSTRUCTIONS)
+def test_bytes_of_one_image_are_added_up_exactly(instruction: str) -> None:
+    add = make_byte_sum(1, WORDS, instruction)
 
     @njit
-    def sums(words: np.ndarray, out: np.ndarray) -> None:
+    def sums(plane: np.ndarray, out: np.ndarray) -> None:
         for y in range(out.shape[0]):
-            for x in range(0, out.shape[1], LINE_WORDS):
-                add(words, np.uint64(8 * y), np.uint64(x), out, np.uint64(y))
+            add(plane, np.uint64(y), out)
 
     for plane in planes(2):
         out = np.zeros((3, 24), np.uint16)
-        sums(plane.view(np.uint64), out)
+        sums(plane, out)
         np.testing.assert_array_equal(out, cells(plane))
 
 
-@pytest.mark.parametrize("is_portable", [False, True])
-def test_differences_of_two_images_are_added_up_exactly(is_portable: bool) -> None:
-    differ = make_byte_sum(2, is_portable)
+@pytest.mark.parametrize("instruction", INSTRUCTIONS)
+def test_differences_of_two_images_are_added_up_exactly(instruction: str) -> None:
+    differ = make_byte_sum(2, WORDS, instruction)
 
     @njit
-    def sums(words: np.ndarray, others: np.ndarray, out: np.ndarray) -> None:
+    def sums(plane: np.ndarray, other: np.ndarray, out: np.ndarray) -> None:
         for y in range(out.shape[0]):
-            for x in range(0, out.shape[1], LINE_WORDS):
-                differ(words, others, np.uint64(8 * y), np.uint64(x), out, np.uint64(y))
+            differ(plane, other, np.uint64(y), out)
 
     for one in planes(2):
         for other in (*planes(3), np.zeros((24, 192), np.uint8)):
             out = np.zeros((3, 24), np.uint16)
-            sums(one.view(np.uint64), other.view(np.uint64), out)
+            sums(one, other, out)
             np.testing.assert_array_equal(out, cells(np.abs(one.astype(np.int16) - other)))
+
+
+@pytest.mark.parametrize(
+    ("triple", "features", "words", "expected"),
+    [
+        ("x86_64-unknown-linux-gnu", "+avx512bw,+avx2,+sse2", 160, ["avx512bw", "avx2", "sse2", "any"]),
+        ("x86_64-unknown-linux-gnu", "+avx512bw,+avx2,+sse2", 20, ["avx2", "sse2", "any"]),
+        ("x86_64-unknown-linux-gnu", "-avx512bw,-avx2", 160, ["sse2", "any"]),
+        ("aarch64-unknown-linux-gnu", "", 160, ["neon", "any"]),
+        ("riscv64-unknown-linux-gnu", "", 160, ["any"]),
+    ],
+)
+def test_the_widest_instruction_that_divides_the_words_is_first(
+    triple: str, features: str, words: int, expected: list[str]
+) -> None:
+    context = SimpleNamespace(codegen=lambda: SimpleNamespace(magic_tuple=lambda: (triple, "", features)))
+    assert instructions(context, words) == expected
 
 
 def test_residuals_are_those_of_the_corrected_reference_whatever_gain_and_offset() -> None:

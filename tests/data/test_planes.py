@@ -8,10 +8,11 @@ import av
 import numpy as np
 import pytest
 
+from fsd.data.camera_health.sampler import sample_of
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import Frame
 from fsd.data.open_clip import open_clip
-from fsd.data.planes import frame_of
+from fsd.data.planes import frame_of, is_black
 
 
 def first_frame(path: Path) -> Frame:
@@ -116,3 +117,20 @@ def test_a_lamp_in_the_night_is_not_black_and_a_hot_pixel_is() -> None:
         luma[13 : 13 + size, 17 : 17 + size] = 235
     assert not frame_of(lamp, 0, 0, (64, 48)).is_black
     assert frame_of(hot_pixel, 0, 0, (64, 48)).is_black
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (59, 400), (60, 80), (480, 640), (961, 1283)])
+@pytest.mark.parametrize("bright_share", [0.0, 0.0005, 0.002, 0.02, 0.3, 1.0])
+def test_a_sample_does_not_change_whether_a_picture_is_black(shape: tuple[int, int], bright_share: float) -> None:
+    rng = np.random.default_rng(0)
+    luma = np.where(rng.random(shape) < bright_share, 200, 16).astype(np.uint8)
+    chroma = np.full(((shape[0] + 1) // 2, (shape[1] + 1) // 2), 128, np.uint8)
+    assert is_black(luma, sample_of(luma, chroma, chroma)) is is_black(luma)
+
+
+def test_a_few_hot_pixels_that_the_sample_of_a_small_picture_repeats_leave_it_black() -> None:
+    luma, chroma = np.full((24, 400), 16, np.uint8), np.full((12, 200), 128, np.uint8)
+    luma[8, 2:27:5] = 235  # five of 9600 pixels; the sample has every row two or three times
+    sample = sample_of(luma, chroma, chroma)
+    assert 1000 * sample.bright * sample.luma.size > luma.size
+    assert is_black(luma, sample)
