@@ -11,9 +11,9 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from fsd.data.vector_code import INT, LONG, SHORT, item_pointer, load, masked, prefetch, store
 from fsd.data.frames import GRID_COLUMNS
 from fsd.data.kernel import kernel
+from fsd.data.vector_code import INT, LONG, SHORT, item_pointer, load, masked, prefetch, store
 
 _EVEN_BYTES, _EVEN_PAIRS = 0x00FF00FF00FF00FF, 0x0000FFFF0000FFFF
 
@@ -43,7 +43,8 @@ def _pack_luma(typing: Any, plane: Any, row: Any, column: Any, patch: Any, chann
         plane, row, column, patch, channel, y = arguments
         plane_type, patch_type, half = signature.args[0], signature.args[3], ir.VectorType(SHORT, 8)
         upper, lower = (
-            item_pointer(context, builder, plane_type, plane, [each, column]) for each in (row, builder.add(row, LONG(1)))
+            item_pointer(context, builder, plane_type, plane, [each, column])
+            for each in (row, builder.add(row, LONG(1)))
         )
         joined = _joined(builder, _means(builder, upper, lower, 8), 24)  # low bytes: even, even, odd, odd
         even = item_pointer(context, builder, patch_type, patch, [channel, y, LONG(0)])
@@ -64,7 +65,8 @@ def _shrink_chroma(typing: Any, plane: Any, row: Any, column: Any, patch: Any, c
         plane, row, column, patch, channel, y = arguments
         plane_type, patch_type = signature.args[0], signature.args[3]
         upper, lower = (
-            item_pointer(context, builder, plane_type, plane, [each, column]) for each in (row, builder.add(row, LONG(1)))
+            item_pointer(context, builder, plane_type, plane, [each, column])
+            for each in (row, builder.add(row, LONG(1)))
         )
         halves = masked(builder, _joined(builder, _means(builder, upper, lower, 4), 8), _EVEN_PAIRS)
         line = item_pointer(context, builder, patch_type, patch, [channel, y, LONG(0)])
@@ -87,9 +89,7 @@ def _fetch_block(y_plane: np.ndarray, u_plane: np.ndarray, v_plane: np.ndarray, 
 
 
 @kernel
-def _read_block(
-    y_plane: np.ndarray, u_plane: np.ndarray, v_plane: np.ndarray, block: int, patch: np.ndarray
-) -> None:
+def _read_block(y_plane: np.ndarray, u_plane: np.ndarray, v_plane: np.ndarray, block: int, patch: np.ndarray) -> None:
     """One block into a (6, 16, 16) uint8 patch."""
     row, column = np.uint64(block // GRID_COLUMNS), np.uint64(block % GRID_COLUMNS)
     two, four, odd = np.uint64(2), np.uint64(4), np.uint64(1)

@@ -26,9 +26,9 @@ class Grid(NamedTuple):
     """Where the cells of one target image lie in one source plane, and how to divide by their areas.
 
     `rows` (2, h) and `columns` (2, w) int32 bounds; `width` the columns' common width, 0 where they differ or overlap.
-    Integer bounds give rows of at most two heights: `is_tall` (h,) int64 is 1 for the higher; and columns of at most two
-    widths: the smaller is `narrow`, and `wide_mask` (w,) uint32 has all bits set for the larger. `half` and `reciprocal`
-    (2, w) uint64 divide by the area of a cell in a low or a tall row.
+    Integer bounds give rows of at most two heights: `is_tall` (h,) int64 is 1 for the higher. They give columns of at
+    most two widths: the smaller is `narrow`, and `wide_mask` (w,) uint32 has all bits set for the larger. `half` and
+    `reciprocal` (2, w) uint64 divide by the area of a cell in a low or a tall row.
     """
 
     rows: np.ndarray

@@ -47,7 +47,19 @@ def expected_retina(frame: Any, budget: Budget) -> np.ndarray:
     )
 
 
-SIZES = [(960, 1280), (1080, 1920), (1876, 2896), (938, 1448), (480, 640), (540, 960), (121, 161), (479, 641), (37, 53), (120, 160), (90, 400)]
+SIZES = [
+    (960, 1280),
+    (1080, 1920),
+    (1876, 2896),
+    (938, 1448),
+    (480, 640),
+    (540, 960),
+    (121, 161),
+    (479, 641),
+    (37, 53),
+    (120, 160),
+    (90, 400),
+]
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
@@ -72,7 +84,9 @@ def test_any_size_and_stride_is_exact(made: Any, height: int, width: int, stride
     np.testing.assert_array_equal(read(frame, BUDGETS["B400"])[1], expected_retina(frame, BUDGETS["B400"]))
 
 
-@pytest.mark.parametrize(("height", "width"), [(960, 1280), (1080, 1920), (1876, 2896), (938, 1448), (251, 403), (37, 53)])
+@pytest.mark.parametrize(
+    ("height", "width"), [(960, 1280), (1080, 1920), (1876, 2896), (938, 1448), (251, 403), (37, 53)]
+)
 def test_patches_are_the_exact_area_means_of_their_blocks(made: Any, height: int, width: int) -> None:
     frame = made.noise_picture(height, width, seed=3, stride=9)
     blocks = np.array([0, 0, 19, 157, 280, 299], np.int16)  # entry 0 belongs to another camera
