@@ -9,9 +9,8 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
-from fsd.data.vector_code import BYTE, LONG, SHORT, call, item_pointer, load, masked, store
+from fsd.data.vector_code import BYTE, LONG, SHORT, call, item_pointer, load, masked, store, vector_intrinsic
 
 _ROWS = 8
 """Rows that are added up."""
@@ -46,7 +45,7 @@ def make_byte_sum(images: int = 1, words: int = 8, instruction: str | None = Non
         sums = [cgutils.alloca_once(builder, wide) for _ in range(0, words, width)]  # type: ignore[no-untyped-call]
         for total in sums:
             builder.store(ir.Constant(wide, None), total)
-        with cgutils.for_range(builder, LONG(_ROWS)) as loop:  # type: ignore[no-untyped-call]
+        with cgutils.for_range(builder, LONG(_ROWS)) as loop:
             place = [builder.add(builder.mul(y, LONG(_ROWS)), loop.index), LONG(0)]
             lines = [item_pointer(context, builder, signature.args[i], arguments[i], place) for i in range(images)]
             for part, total in enumerate(sums):
@@ -60,19 +59,17 @@ def make_byte_sum(images: int = 1, words: int = 8, instruction: str | None = Non
     # Numba reads the parameters of an intrinsic from its signature: one function for each number of images.
     if images == 1:
 
-        @intrinsic
+        @vector_intrinsic
         def add(typing: Any, plane: Any, y: Any, out: Any) -> Any:
             return types.void(plane, types.uint64, out), generate
 
-        one: Callable[..., None] = add
-        return one
+        return add
 
-    @intrinsic
+    @vector_intrinsic
     def differ(typing: Any, plane: Any, other: Any, y: Any, out: Any) -> Any:
         return types.void(plane, other, types.uint64, out), generate
 
-    two: Callable[..., None] = differ
-    return two
+    return differ
 
 
 def instructions(context: Any, words: int = 8) -> list[str]:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic
 
 from fsd.data.frames import GRID_COLUMNS
 from fsd.data.kernel import kernel
-from fsd.data.vector_code import INT, LONG, SHORT, item_pointer, load, masked, prefetch, store
+from fsd.data.vector_code import INT, LONG, SHORT, item_pointer, load, masked, prefetch, store, vector_intrinsic
 
 _EVEN_BYTES, _EVEN_PAIRS = 0x00FF00FF00FF00FF, 0x0000FFFF0000FFFF
 
@@ -34,7 +33,7 @@ def _joined(builder: Any, value: Any, bits: int) -> Any:
     return builder.or_(value, builder.lshr(value, ir.Constant(value.type, [bits] * value.type.count)))
 
 
-@intrinsic
+@vector_intrinsic
 def _pack_luma(typing: Any, plane: Any, row: Any, column: Any, patch: Any, channel: Any, y: Any) -> Any:
     """Means of 2 x 2 pixels of 2 x 64 pixels from (row, column) on: even ones into patch[channel, y], odd ones into the
     next channel; a patch is (6, 16, 16) uint8, indices are uint64."""
@@ -57,7 +56,7 @@ def _pack_luma(typing: Any, plane: Any, row: Any, column: Any, patch: Any, chann
     return types.void(plane, index, index, patch, index, index), generate
 
 
-@intrinsic
+@vector_intrinsic
 def _shrink_chroma(typing: Any, plane: Any, row: Any, column: Any, patch: Any, channel: Any, y: Any) -> Any:
     """Means of 2 x 2 pixels of 2 x 32 pixels from (row, column) on into patch[channel, y]."""
 

@@ -75,8 +75,8 @@ def fit_exposure(now: np.ndarray, before: np.ndarray) -> tuple[int, int]:
         for i in range(half):
             is_used = error[i] <= limit
             count += is_used
-            sum_now += np.int64(here[i]) if is_used else 0
-            sum_before += np.int64(there[i]) if is_used else 0
+            sum_now += int(here[i]) if is_used else 0
+            sum_before += int(there[i]) if is_used else 0
         if count < n // 16:
             break
         mean_now, mean_before = sum_now / count, sum_before / count

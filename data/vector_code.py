@@ -3,8 +3,8 @@
 Numba's own loops over small arrays check at run time whether these overlap; vectors are loaded before they are stored.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -13,10 +13,15 @@ from numba.extending import intrinsic
 LONG, INT, SHORT, BYTE = (ir.IntType(bits) for bits in (64, 32, 16, 8))
 
 
+def vector_intrinsic(define: Callable[..., Any]) -> Callable[..., None]:
+    """Decorator: numba's `intrinsic`, with the type that its callers see: without the first argument."""
+    return cast(Callable[..., None], intrinsic(define))
+
+
 def item_pointer(context: Any, builder: Any, kind: Any, value: Any, place: Sequence[Any]) -> Any:
     """Pointer to bytes: to the item of a numba array at uint64 indices, which are not checked."""
     array = context.make_array(kind)(context, builder, value)
-    at = cgutils.get_item_pointer(context, builder, kind, array, list(place), wraparound=False)  # type: ignore[no-untyped-call]
+    at = cgutils.get_item_pointer(context, builder, kind, array, list(place), wraparound=False)
     return builder.bitcast(at, BYTE.as_pointer())
 
 
@@ -33,7 +38,7 @@ def store(builder: Any, value: Any, line: Any, offset: int) -> None:
 def call(builder: Any, name: str, result: Any, arguments: Sequence[Any]) -> Any:
     """Call an intrinsic of LLVM."""
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)  # type: ignore[no-untyped-call]
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
 def masked(builder: Any, value: Any, mask: int, shift: int = 0) -> Any:
@@ -47,7 +52,7 @@ def _at(builder: Any, line: Any, offset: int, kind: Any) -> Any:
     return builder.bitcast(builder.gep(line, [LONG(offset)]), kind.as_pointer())
 
 
-@intrinsic
+@vector_intrinsic
 def prefetch(typing: Any, plane: Any, row: Any, column: Any) -> Any:
     """Ask for the cache line of plane[row, column], uint64 both; nothing is checked, read or waited for."""
 
