@@ -93,21 +93,19 @@ def draw_gaze(image: Image.Image, view: View, camera_size: tuple[int, int], bloc
     block_size = np.array(camera_size) / (GRID_COLUMNS, GRID_ROWS)
     corners = np.rint(view.place(np.arange(GRID_COLUMNS + 1)[:, None] * block_size))
     x, y = corners[:, 0].tolist(), corners[: GRID_ROWS + 1, 1].tolist()
-    draw = ImageDraw.Draw(image, "RGBA")
+    draw, line = ImageDraw.Draw(image, "RGBA"), max(1, round(unit))
+    around = is_read.tolist()
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-        draw.rectangle((x[column], y[row], x[column + 1], y[row + 1]), fill=(*GAZE, 34))
-    ink, line = (*GAZE, 215), max(1, round(unit))
-    for row, first, last in _runs(is_read[1:, 1:-1] != is_read[:-1, 1:-1]):
-        draw.line([(each, y[row]) for each in x[first : last + 1]], fill=ink, width=line)
-    for column, first, last in _runs((is_read[1:-1, 1:] != is_read[1:-1, :-1]).T):
-        draw.line([(x[column], each) for each in y[first : last + 1]], fill=ink, width=line)
-
-
-def _runs(is_set: np.ndarray) -> Iterator[tuple[int, int, int]]:
-    """Row, first column and the column after the last one of every run of True in an (n, m) array."""
-    change = np.diff(is_set.astype(np.int8), axis=1, prepend=0, append=0)
-    (rows, first), (_, end) = np.nonzero(change == 1), np.nonzero(change == -1)
-    return zip(rows.tolist(), first.tolist(), end.tolist(), strict=True)
+        x0, y0, x1, y1 = x[column], y[row], x[column + 1], y[row + 1]
+        draw.rectangle((x0, y0, x1, y1), fill=(*GAZE, 34))
+        for is_inside, ends in (
+            (around[row][column + 1], (x0, y0, x1, y0)),
+            (around[row + 2][column + 1], (x0, y1, x1, y1)),
+            (around[row + 1][column], (x0, y0, x0, y1)),
+            (around[row + 1][column + 2], (x1, y0, x1, y1)),
+        ):
+            if not is_inside:
+                draw.line(ends, fill=(*GAZE, 215), width=line)
 
 
 def draw_plan(
@@ -127,7 +125,7 @@ def draw_plan(
     _draw_ribbon(image, strips, lines, unit)
     if driven is not None:
         known = driven[np.isfinite(driven[:, :2]).all(axis=1), :2]
-        ground = _every_metre(np.pad(known, ((1, 0), (0, 1))))  # from the rear axle on, at height 0
+        ground = _on_ground(_every_metre(np.concatenate([np.zeros((1, 2)), known])))  # from the rear axle on
         shown, is_ahead = _projected(view, camera, ground)
         if is_ahead.sum() > 1:
             draw = ImageDraw.Draw(image)
@@ -183,7 +181,7 @@ def ribbon_edges(
     Returns:
         Two (M, 3) arrays from the rear axle on, about one point per metre.
     """
-    path = np.pad(trajectory[:, :2].astype(np.float64), ((1, 0), (0, 0)))
+    path = np.concatenate([np.zeros((1, 2)), trajectory[:, :2]])
     centre, half_m = np.split(_every_metre(np.c_[path, np.broadcast_to(half_width_m, len(path))]), [2], axis=1)
     tangent = np.gradient(centre, axis=0)
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-6)
@@ -199,7 +197,7 @@ def uncertainty_edges(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _on_ground(points: np.ndarray) -> np.ndarray:
-    return np.pad(points, ((0, 0), (0, 1)))
+    return np.concatenate([points, np.zeros((len(points), 1))], axis=1)
 
 
 def _every_metre(points: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from fsd.cli import main
 from fsd.data.frames import RATE_HZ
@@ -18,7 +19,7 @@ def noise(path: Path, images: int, encoding: object = None) -> None:
     random = np.random.default_rng(0)
     video = VideoWriter(path, 640, 360, RATE_HZ, encoding)  # type: ignore[arg-type]
     for _ in range(images):
-        video.write(random.integers(0, 255, (360, 640, 3), np.uint8))
+        video.write(Image.fromarray(random.integers(0, 255, (360, 640, 3), np.uint8)))
     video.close()
 
 
