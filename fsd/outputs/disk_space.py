@@ -20,7 +20,7 @@ from fsd.networks.dataset import episode_shapes
 
 REPLAY_TABLE_BYTES, COMPRESS_TABLE_BYTES = 2000, 1400
 """Per tick: a stream, and the Parquet file that is made of it before it is removed."""
-OVERLAY_BYTES_PER_PIXEL = 0.0152
+OVERLAY_BYTES_PER_PIXEL = 0.0261
 """H.264 at constant quality."""
 MCAP_BYTES = 5200
 """Per tick, besides the video."""
