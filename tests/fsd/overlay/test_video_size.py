@@ -31,6 +31,24 @@ def decoded(path: Path) -> tuple[int, tuple[int, int]]:
     return len(images), (images[0].width, images[0].height)
 
 
+def test_a_video_without_a_limit_is_close_to_its_images(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:180, :320]
+    shown = [
+        np.stack([(columns + 8 * tick) % 200, rows + 40, (rows + columns) // 3 + tick], axis=-1).astype(np.uint8)
+        for tick in range(12)
+    ]
+    video = VideoWriter(tmp_path / "near.mp4", 320, 180, RATE_HZ)
+    for image in shown:
+        video.write(Image.fromarray(image))
+    video.close()
+    with av.open(str(tmp_path / "near.mp4")) as file:
+        images = [image.to_ndarray(format="rgb24", src_colorspace="ITU709") for image in file.decode(video=0)]
+    errors = np.abs(np.array(images).astype(int) - np.array(shown))
+    assert len(images) == 12
+    assert errors.mean() < 3
+    assert np.abs((np.array(images).astype(int) - np.array(shown)).mean(axis=(0, 1, 2))).max() < 1.5  # no colour shifts
+
+
 @pytest.mark.parametrize("max_mb", [0.5, 0.06])
 def test_the_overlay_keeps_its_limit_with_all_images(small_clip: Path, tmp_path: Path, max_mb: float) -> None:
     options = ["--out", str(tmp_path), "--no-mcap", "--no-report", "--max-mb", str(max_mb)]
