@@ -1,10 +1,10 @@
 """Replay speed for eight 1280x960 H.264 streams at 36 Hz, against real time, bare decode, and a naive script.
 
 Bare decode is the upper limit: the same files, the same number of threads, and the images are dropped. All kinds
-alternate in one process. The replay writes tables, summary and report, but no overlay video and no viewer file; what the
-overlay video adds is measured with plain streams. The
-naive script converts every image to RGB, resizes with torch, and runs the float network in PyTorch at every tick. A
-replay of any length draws a dozen images for its report, so short streams look slower than drives.
+alternate in one process. The replay writes tables, summary and report, but no overlay video and no viewer file; what
+the overlay video adds is measured with plain streams. The naive script converts every image to RGB, resizes with torch,
+and runs the float network in PyTorch at every tick. A replay of any length draws a dozen images for its report, so
+short streams look slower than drives.
 
     python benchmarks/replay_speed.py [--quick] [--seconds S] [--repeats N] [--workers N]
 """

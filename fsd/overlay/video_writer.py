@@ -21,8 +21,8 @@ from fsd.overlay.video_size import HEIGHTS_PX, MEGABYTE, Encoding, encoding_for,
 from fsd.runtime.planner import PlannerMetadata, StepResult
 
 FAST = {"preset": "ultrafast", "crf": "22", "x264-params": "no-deblock=0:bframes=3:b-adapt=0"}
-"""Constant quality, in a quarter of the time of `SMALL`, with up to twice the bytes and no larger errors. Deblocking keeps flat
-areas smooth, and B-frames make up for half of what the preset adds to the file; neither takes measurable time."""
+"""Constant quality, in a quarter of the time of `SMALL`, with up to twice the bytes and no larger errors. Deblocking
+keeps flat areas smooth, and B-frames halve what the preset adds to the file; neither takes measurable time."""
 SMALL = {"preset": "veryfast", "crf": "21"}
 """Where the file has a limit."""
 _BT709, _LIMITED_RANGE = 1, 1  # AVCOL_SPC_BT709 (and _PRI_, _TRC_), AVCOL_RANGE_MPEG
