@@ -15,7 +15,7 @@ from numba import njit
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-_OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+_OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 # Nothing calls a kernel through a C pointer; without that entry, compiling takes a sixteenth less.
 
 _SIMULATOR, _FRAMES = (Path(__file__).with_name(name) for name in ("simulator", "frames.py"))
