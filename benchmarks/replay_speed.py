@@ -1,9 +1,10 @@
 """Replay speed for eight 1280x960 H.264 streams at 36 Hz, against real time, bare decode, and a naive script.
 
 Bare decode is the upper limit: the same files, the same number of threads, and the images are dropped. All kinds
-alternate in one process. The replay writes tables, summary and report, but no overlay video and no viewer file. The
-naive script converts every image to RGB, resizes with torch, and runs the float network in PyTorch at every tick. A
-replay of any length draws a dozen images for its report, so short streams look slower than drives.
+alternate in one process. The replay writes tables, summary and report, but no overlay video and no viewer file; what
+the overlay video adds is measured with plain streams. The naive script converts every image to RGB, resizes with torch,
+and runs the float network in PyTorch at every tick. A replay of any length draws a dozen images for its report, so
+short streams look slower than drives.
 
     python benchmarks/replay_speed.py [--quick] [--seconds S] [--repeats N] [--workers N]
 """
@@ -56,6 +57,7 @@ def main() -> None:
     for kind, clip in clips.items():
         runs[f"bare decode, {kind}"] = lambda clip=clip: decoded_ticks_per_s(clip, arguments.workers)  # type: ignore[misc]
         runs[f"replay, {kind}"] = lambda clip=clip: replayed_ticks_per_s(clip, arguments.workers)  # type: ignore[misc]
+    runs["replay with overlay, plain"] = lambda: replayed_ticks_per_s(clips["plain"], arguments.workers, overlay=True)
     naive = naive_script(clips["plain"], naive_ticks)
     if naive is not None:
         runs["naive, plain"] = naive
@@ -72,6 +74,7 @@ def main() -> None:
         "over_bare_decode_fastdecode": _ratio(rates, "replay, fastdecode", "bare decode, fastdecode"),
         "replay_cpu_ms_h264": median(cpu_ms["replay, plain"]),
         "replay_cpu_ms_fastdecode": median(cpu_ms["replay, fastdecode"]),
+        "overlay_cpu_ms": median(cpu_ms["replay with overlay, plain"]) - median(cpu_ms["replay, plain"]),
     }
     if naive is not None:
         metrics["over_naive"] = _ratio(rates, "replay, plain", "naive, plain")
@@ -106,10 +109,10 @@ def decoded_ticks_per_s(clip: Clip, workers: int) -> float:
     return images / len(CAMERAS) / (time.perf_counter() - start_s)
 
 
-def replayed_ticks_per_s(clip: Clip, workers: int) -> float:
-    """`fsd replay --no-overlay --no-mcap`, from the first file opened to the last table closed."""
+def replayed_ticks_per_s(clip: Clip, workers: int, overlay: bool = False) -> float:
+    """`fsd replay --no-overlay --no-mcap`, or with the overlay, from the first file opened to the last table closed."""
     with tempfile.TemporaryDirectory(prefix="fsd-replay-") as out:
-        config = ReplayConfig(clip=clip.path, out=Path(out), decode_workers=workers, overlay=False, mcap=False)
+        config = ReplayConfig(clip=clip.path, out=Path(out), decode_workers=workers, overlay=overlay, mcap=False)
         summary = replay(config, show_progress=False)
     return float(summary.times_real_time or 0.0) * float(RATE_HZ)
 

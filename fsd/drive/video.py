@@ -6,8 +6,6 @@ Route, driver and latency determine the drive (except a measured latency), so no
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
 from fsd.data.files import replacing
@@ -60,7 +58,7 @@ def film(pool: DriverPool, spec: str, scenario: str, seed: int, path: Path) -> N
             ego, command = env.ego(), env.command()
             controls = driver.controls(env)
             assert driver.last is not None
-            video.write(np.asarray(painter.paint(driver.last, ego, command)))
+            video.write(painter.paint(driver.last, ego, command))
             env.step(*controls)
     finally:
         video.close()

@@ -3,9 +3,11 @@
 Knows images, boxes and lenses; `layout.py` decides where they stand.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from PIL import Image, ImageDraw
 
 from fsd.data import camera_model
@@ -22,7 +24,7 @@ BUMPER_M = 3.75
 NEAREST_M = 0.5
 """Points nearer to the lens are not drawn: their pixels would lie far outside the image."""
 SMOOTH = 2
-"""Shapes are drawn this many times larger and shrunk: Pillow does not smooth edges."""
+"""Shapes are drawn this many times larger and reduced: Pillow does not smooth edges."""
 FAR_PX = 4000
 """Limit of pixel coordinates: Pillow overflows far outside the image, where nothing shows anyway."""
 
@@ -52,21 +54,29 @@ def fitted(width_px: int, height_px: int, box_width: int, box_height: int, fills
     return View(scale, (width - shown_width) // 2, round((height - shown_height) * 0.6), shown_width, shown_height)
 
 
-def camera_image(frame: Frame, view: View) -> Image.Image:
-    """The part of a frame that the view shows."""
+def camera_image(frame: Frame, view: View, reformatter: VideoReformatter | None = None) -> Image.Image:
+    """The part of a frame that the view shows; `reformatter` as in `rgb_image`."""
     height_px, width_px = frame.y_plane.shape
-    image = rgb_image(frame, (max(1, round(width_px * view.scale)), max(1, round(height_px * view.scale))))
+    size = (max(1, round(width_px * view.scale)), max(1, round(height_px * view.scale)))
+    image = rgb_image(frame, size, reformatter)
     if image.size == (view.width, view.height):
         return image
     return image.crop((view.left, view.top, view.left + view.width, view.top + view.height))
 
 
-def rgb_image(frame: Frame, size: tuple[int, int]) -> Image.Image:
-    """A frame as an RGB image of `size` (width, height), area-averaged where it shrinks."""
+def rgb_image(frame: Frame, size: tuple[int, int], reformatter: VideoReformatter | None = None) -> Image.Image:
+    """A frame as an RGB image of `size` (width, height), area-averaged where it shrinks.
+
+    Args:
+        reformatter: saves the setting up if it was used for the same sizes before.
+    """
     picture = picture_of(frame)
     method = "AREA" if size[0] < picture.width else "BILINEAR"
-    shown = picture.reformat(width=size[0], height=size[1], format="rgb24", interpolation=method, threads=1)
-    return Image.fromarray(shown.to_ndarray())
+    shown = (reformatter or VideoReformatter()).reformat(
+        picture, width=size[0], height=size[1], format="rgb24", interpolation=method, threads=1
+    )
+    plane = shown.planes[0]
+    return Image.frombuffer("RGB", size, plane, "raw", "RGB", plane.line_size, 1)
 
 
 def draw_gaze(image: Image.Image, view: View, camera_size: tuple[int, int], blocks: np.ndarray, unit: float) -> None:
@@ -80,20 +90,21 @@ def draw_gaze(image: Image.Image, view: View, camera_size: tuple[int, int], bloc
     is_read = np.zeros((GRID_ROWS + 2, GRID_COLUMNS + 2), bool)
     rows, columns = np.divmod(blocks.astype(np.int64), GRID_COLUMNS)
     is_read[rows + 1, columns + 1] = True
-    width, height = camera_size[0] / GRID_COLUMNS, camera_size[1] / GRID_ROWS
-    draw = ImageDraw.Draw(image, "RGBA")
-    line = max(1, round(unit))
+    block_size = np.array(camera_size) / (GRID_COLUMNS, GRID_ROWS)
+    corners = np.rint(view.place(np.arange(GRID_COLUMNS + 1)[:, None] * block_size))
+    x, y = corners[:, 0].tolist(), corners[: GRID_ROWS + 1, 1].tolist()
+    draw, line = ImageDraw.Draw(image, "RGBA"), max(1, round(unit))
+    around = is_read.tolist()
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-        corners = view.place(np.array([[column * width, row * height], [(column + 1) * width, (row + 1) * height]]))
-        (x0, y0), (x1, y1) = np.rint(corners).tolist()
+        x0, y0, x1, y1 = x[column], y[row], x[column + 1], y[row + 1]
         draw.rectangle((x0, y0, x1, y1), fill=(*GAZE, 34))
-        for is_edge, ends in (
-            (not is_read[row, column + 1], (x0, y0, x1, y0)),
-            (not is_read[row + 2, column + 1], (x0, y1, x1, y1)),
-            (not is_read[row + 1, column], (x0, y0, x0, y1)),
-            (not is_read[row + 1, column + 2], (x1, y0, x1, y1)),
+        for is_inside, ends in (
+            (around[row][column + 1], (x0, y0, x1, y0)),
+            (around[row + 2][column + 1], (x0, y1, x1, y1)),
+            (around[row + 1][column], (x0, y0, x0, y1)),
+            (around[row + 1][column + 2], (x1, y0, x1, y1)),
         ):
-            if is_edge:
+            if not is_inside:
                 draw.line(ends, fill=(*GAZE, 215), width=line)
 
 
@@ -105,23 +116,57 @@ def draw_plan(
     Args:
         driven: (16, 2+) x m, y m in the ego frame, NaN where unknown; None where nothing is recorded.
     """
-    mask = Image.new("L", (image.width * SMOOTH, image.height * SMOOTH), 0)
     half_width_m = PATH_HALF_WIDTH_M + np.r_[0.0, plan.trajectory_scale[:, 1]]
-    edges = ribbon_edges(plan.trajectory)
-    _fill_ribbon(mask, view, camera, ribbon_edges(plan.trajectory, half_width_m), 52)
-    _fill_ribbon(mask, view, camera, edges, 116)
-    draw = ImageDraw.Draw(mask)
-    for edge in edges:
-        pixels = _on_screen(view, camera, edge[edge[:, 0] > BUMPER_M]) * SMOOTH
-        draw.line([tuple(point) for point in pixels], fill=235, width=round(2 * SMOOTH * unit), joint="curve")
-    image.paste(PLAN, (0, 0, *image.size), mask.resize(image.size, Image.Resampling.BOX))
+    ribbons = np.stack([ribbon_edges(plan.trajectory, half_width_m), ribbon_edges(plan.trajectory)])
+    pixels, is_ahead = _projected(view, camera, ribbons)
+    strips = [*_strips(ribbons[0], pixels[0], is_ahead[0], 52), *_strips(ribbons[1], pixels[1], is_ahead[1], 116)]
+    is_line = is_ahead[1] & (ribbons[1, ..., 0] > BUMPER_M)
+    lines = [side[is_shown] for side, is_shown in zip(pixels[1], is_line, strict=True)]
+    _draw_ribbon(image, strips, lines, unit)
     if driven is not None:
         known = driven[np.isfinite(driven[:, :2]).all(axis=1), :2]
-        ground = _every_metre(np.pad(known, ((1, 0), (0, 1))))  # from the rear axle on, at height 0
-        pixels = _on_screen(view, camera, ground)
-        if len(pixels) > 1:
+        ground = _on_ground(_every_metre(np.concatenate([np.zeros((1, 2)), known])))  # from the rear axle on
+        shown, is_ahead = _projected(view, camera, ground)
+        if is_ahead.sum() > 1:
             draw = ImageDraw.Draw(image)
-            draw.line([tuple(point) for point in pixels], fill=DRIVEN, width=max(2, round(2 * unit)), joint="curve")
+            points = shown[is_ahead].ravel().tolist()
+            draw.line(points, fill=DRIVEN, width=max(2, round(2 * unit)), joint="curve")
+
+
+def _strips(
+    edges: np.ndarray, pixels: np.ndarray, is_ahead: np.ndarray, strength: int
+) -> Iterator[tuple[np.ndarray, int]]:
+    """(4, 2) screen pixels and opacity of every strip between two points of a ribbon, fainter with distance.
+
+    Args:
+        edges: (2, M, 3) its edges, ego frame; pixels: (2, M, 2) of these on the screen; is_ahead: (2, M) of the lens.
+    """
+    is_shown = is_ahead.all(axis=0) & (edges[..., 0].mean(axis=0) > BUMPER_M)
+    corners = np.stack([pixels[0, :-1], pixels[1, :-1], pixels[1, 1:], pixels[0, 1:]], axis=1)
+    for near in np.flatnonzero(is_shown[:-1] & is_shown[1:]).tolist():
+        yield corners[near], round(strength * (1 - 0.6 * near / len(is_shown)))
+
+
+def _draw_ribbon(
+    image: Image.Image, strips: Sequence[tuple[np.ndarray, int]], lines: Sequence[np.ndarray], unit: float
+) -> None:
+    """Draw strips and the (n, 2) lines at their edges with smooth edges; works on the part of the image they cover."""
+    points = np.concatenate([*(corners for corners, _ in strips), *lines])
+    if len(points) == 0:
+        return
+    limits = (image.width, image.height)
+    width = round(2 * SMOOTH * unit)
+    left, top = np.clip(np.floor(points.min(axis=0)) - width, 0, limits).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(points.max(axis=0)) + width, 0, limits).astype(int).tolist()
+    if left >= right or top >= bottom:
+        return
+    mask = Image.new("L", ((right - left) * SMOOTH, (bottom - top) * SMOOTH), 0)
+    draw, corner = ImageDraw.Draw(mask), np.array([left, top])
+    for corners, opacity in strips:
+        draw.polygon(((corners - corner) * SMOOTH).ravel().tolist(), fill=opacity)
+    for line in lines:
+        draw.line(((line - corner) * SMOOTH).ravel().tolist(), fill=235, width=width, joint="curve")
+    image.paste(PLAN, (left, top, right, bottom), mask.reduce(SMOOTH))
 
 
 def ribbon_edges(
@@ -136,7 +181,7 @@ def ribbon_edges(
     Returns:
         Two (M, 3) arrays from the rear axle on, about one point per metre.
     """
-    path = np.pad(trajectory[:, :2].astype(np.float64), ((1, 0), (0, 0)))
+    path = np.concatenate([np.zeros((1, 2)), trajectory[:, :2]])
     centre, half_m = np.split(_every_metre(np.c_[path, np.broadcast_to(half_width_m, len(path))]), [2], axis=1)
     tangent = np.gradient(centre, axis=0)
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-6)
@@ -152,7 +197,7 @@ def uncertainty_edges(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _on_ground(points: np.ndarray) -> np.ndarray:
-    return np.pad(points, ((0, 0), (0, 1)))
+    return np.concatenate([points, np.zeros((len(points), 1))], axis=1)
 
 
 def _every_metre(points: np.ndarray) -> np.ndarray:
@@ -160,26 +205,6 @@ def _every_metre(points: np.ndarray) -> np.ndarray:
     travelled = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(points[:, :2], axis=0), axis=1))]
     samples = np.linspace(0.0, travelled[-1], max(2, int(travelled[-1]) + 1))
     return np.stack([np.interp(samples, travelled, column) for column in points.T], axis=1)
-
-
-def _fill_ribbon(
-    mask: Image.Image, view: View, camera: Camera, edges: tuple[np.ndarray, np.ndarray], strength: int
-) -> None:
-    """Fill a ribbon into a mask that is `SMOOTH` times larger than the view, fainter with distance."""
-    draw = ImageDraw.Draw(mask)
-    pixels, is_ahead = _projected(view, camera, np.stack(edges))
-    is_shown = is_ahead.all(axis=0) & ((edges[0][:, 0] + edges[1][:, 0]) / 2 > BUMPER_M)
-    count = len(is_shown)
-    for near in range(count - 1):
-        if is_shown[near] and is_shown[near + 1]:
-            corners = [pixels[0, near], pixels[1, near], pixels[1, near + 1], pixels[0, near + 1]]
-            level = round(strength * (1 - 0.6 * near / count))
-            draw.polygon([tuple(corner * SMOOTH) for corner in corners], fill=level)
-
-
-def _on_screen(view: View, camera: Camera, points_ego: np.ndarray) -> np.ndarray:
-    pixels, is_ahead = _projected(view, camera, points_ego)
-    return pixels[is_ahead]
 
 
 def _projected(view: View, camera: Camera, points_ego: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

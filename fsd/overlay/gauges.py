@@ -1,6 +1,7 @@
 """Gauges of the overlay: the plan from above with its uncertainty, speed, curvature and acceleration."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -18,12 +19,14 @@ RANGES_M = (24, 48, 96, 192)
 CAR_FRONT_M, CAR_REAR_M, CAR_HALF_M = 3.75, -0.95, 0.93
 CURVATURE_RANGE_PER_M, ACCELERATION_RANGE_MPS2 = 0.08, 4.0
 TRACK = (52, 59, 68)
+CACHED_TEXTS = 256
+"""Per size of the font; some 20 texts are drawn per image, most of them the same as before."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 class Fonts:
-    """Pillow's built-in font by size; sizes are multiplied by `unit`."""
+    """Pillow's built-in font by size; sizes are multiplied by `unit`. Texts that return are not rendered again."""
 
     def __init__(self, unit: float) -> None:
         self._unit = unit
@@ -31,7 +34,10 @@ class Fonts:
 
     def __getitem__(self, size: int) -> Font:
         if size not in self._fonts:
-            self._fonts[size] = ImageFont.load_default(size * self._unit)
+            font = self._fonts[size] = ImageFont.load_default(size * self._unit)
+            if isinstance(font, ImageFont.FreeTypeFont):  # what `ImageDraw` calls to draw and to measure a text
+                font.getmask2 = lru_cache(CACHED_TEXTS)(font.getmask2)  # type: ignore[method-assign]
+                font.getlength = lru_cache(CACHED_TEXTS)(font.getlength)  # type: ignore[method-assign]
         return self._fonts[size]
 
 
@@ -84,7 +90,7 @@ def birdseye(
     corners = np.array([[CAR_FRONT_M, CAR_HALF_M], [CAR_REAR_M, -CAR_HALF_M]])
     (x0, y0), (x1, y1) = place(corners)
     draw.rounded_rectangle((x0, y0, x1, y1), radius=0.4 * scale, fill=(*INK, 255))
-    image = image.resize(size, Image.Resampling.BOX)
+    image = image.reduce(SMOOTH)
     draw = ImageDraw.Draw(image)
     for distance_m in rings_m:
         y = size[1] - (distance_m + behind_m) * scale / SMOOTH

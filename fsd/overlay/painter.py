@@ -4,6 +4,7 @@ Puts the parts together; writes no file. The overlay video and the report's wors
 """
 
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from PIL import Image, ImageDraw
 
 from fsd.data.clip import Clip
@@ -35,6 +36,7 @@ class OverlayPainter:
         self.layout = choose_layout(sizes, config)
         self._unit = self.layout.unit
         self._fonts = Fonts(self._unit)
+        self._reformatters = {name: VideoReformatter() for name in self.layout.tiles}
         budget = metadata.budget
         ratio = "" if budget is None else f"{budget.name}, pixels {budget.r_px:.0f}:1, "
         self._facts = f"{ratio}{metadata.precision}"
@@ -64,23 +66,25 @@ class OverlayPainter:
         return canvas
 
     def _tile(self, name: str, box: Box, result: StepResult, driven: np.ndarray | None) -> Image.Image:
-        tile = Image.new("RGB", (box.width, box.height), DARK)
         index = CAMERAS.index(name)
         frame, compressed = result.frame_set.frames[index], result.compressed
         is_main = name == self.layout.main
         if frame is None:
+            tile = Image.new("RGB", (box.width, box.height), DARK)
             note = "no frame yet" if name in self._present else "no camera"
         else:
             height_px, width_px = frame.y_plane.shape
             view = fitted(width_px, height_px, box.width, box.height, self.layout.fills and is_main)
-            image = camera_image(frame, view)
+            tile = image = camera_image(frame, view, self._reformatters[name])
             if compressed is not None:
                 blocks = compressed.patch_block[compressed.patch_camera == index]
                 draw_gaze(image, view, (width_px, height_px), blocks, self._unit)
             camera = self._clip.rig.camera(name)
             if is_main and camera is not None:
                 draw_plan(image, view, camera, result.plan, driven, self._unit)
-            tile.paste(image, ((box.width - view.width) // 2, (box.height - view.height) // 2))
+            if image.size != (box.width, box.height):
+                tile = Image.new("RGB", (box.width, box.height), DARK)
+                tile.paste(image, ((box.width - view.width) // 2, (box.height - view.height) // 2))
             note = _note(result.frame_set, index)
         age_ms = result.frame_set.age_ns[index] / 1e6 if frame is not None else 0.0
         is_keyframe = compressed is not None and bool(compressed.is_keyframe[index])

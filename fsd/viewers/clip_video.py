@@ -12,6 +12,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import av
+from av.video.reformatter import VideoReformatter
 
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
@@ -210,12 +211,18 @@ class EncodedVideo:
         encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "27", "g": "36", "bf": "0"}
         encoder.thread_count = 1
         self._encoder = encoder
+        self._reformatter = VideoReformatter()
         self._count = 0
 
     def messages(self, frame: Frame) -> list[VideoMessage]:
         """The frame, encoded; with zero latency there is one packet per image."""
-        picture = picture_of(frame).reformat(
-            width=self._width, height=self._height, format="yuv420p", interpolation="FAST_BILINEAR", threads=1
+        picture = self._reformatter.reformat(
+            picture_of(frame),
+            width=self._width,
+            height=self._height,
+            format="yuv420p",
+            interpolation="FAST_BILINEAR",
+            threads=1,
         )
         picture.pts, picture.time_base = self._count, 1 / RATE_HZ
         self._count += 1

@@ -32,7 +32,7 @@ def test_an_hour_with_all_outputs_is_estimated_from_its_parts() -> None:
     tables = replay_bytes(ticks, 0, 0, 0, has_page=False)
     assert tables == pytest.approx(0.26e9, rel=0.01)
     video = replay_bytes(ticks, ticks * 1280 * 720, 0, 0, has_page=False) - tables
-    assert video == pytest.approx(ticks * 14_000, rel=0.01)  # 14 kB per image: the packaged clip
+    assert video == pytest.approx(ticks * 24_085, rel=0.01)  # 24 kB per image: the packaged clip
     assert replay_bytes(ticks, 0, 5e9, 2, has_page=False) - tables == pytest.approx(2 * (5e9 + ticks * 5200))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 from PIL import Image, ImageDraw
 
 from fsd.cli import main
@@ -133,6 +134,26 @@ def test_an_image_that_fills_its_box_is_cut_and_one_that_fits_is_whole() -> None
     assert (fits.width, fits.height) == (120, 90)
     assert (fills.width, fills.height) == (160, 90)
     assert camera_image(grey_frame(), fills).size == (160, 90)
+
+
+def test_a_kept_reformatter_gives_the_same_images_whatever_sizes_come() -> None:
+    random, kept = np.random.default_rng(0), VideoReformatter()
+    for height, width in ((96, 128), (192, 256), (96, 128), (48, 64)):
+        frame = replace(grey_frame(height, width), y_plane=random.integers(16, 235, (height, width), np.uint8))
+        view = fitted(width, height, 160, 90, fills=True)
+        assert np.array_equal(np.asarray(camera_image(frame, view, kept)), np.asarray(camera_image(frame, view)))
+
+
+def test_a_text_that_returns_looks_as_if_it_were_new() -> None:
+    def written(fonts: Fonts, x: float) -> np.ndarray:
+        image = Image.new("RGB", (120, 30))
+        draw = ImageDraw.Draw(image)
+        draw.text((x, 4), "rear 12 ms", fill=GAZE, font=fonts[12])
+        return np.r_[np.asarray(image).ravel(), draw.textlength("rear 12 ms", fonts[12])]
+
+    used = Fonts(1.5)
+    for x in (3, 3.5, 3, 20):
+        assert np.array_equal(written(used, x), written(Fonts(1.5), x))
 
 
 def test_gaze_tints_the_blocks_that_were_read_and_no_others() -> None:

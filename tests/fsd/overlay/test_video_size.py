@@ -3,6 +3,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from fsd.cli import main
 from fsd.data.frames import RATE_HZ
@@ -18,7 +19,7 @@ def noise(path: Path, images: int, encoding: object = None) -> None:
     random = np.random.default_rng(0)
     video = VideoWriter(path, 640, 360, RATE_HZ, encoding)  # type: ignore[arg-type]
     for _ in range(images):
-        video.write(random.integers(0, 255, (360, 640, 3), np.uint8))
+        video.write(Image.fromarray(random.integers(0, 255, (360, 640, 3), np.uint8)))
     video.close()
 
 
@@ -28,6 +29,24 @@ def decoded(path: Path) -> tuple[int, tuple[int, int]]:
     times = [float(image.time) for image in images]
     assert times == pytest.approx(np.arange(len(images)) / 36, abs=1e-3)
     return len(images), (images[0].width, images[0].height)
+
+
+def test_a_video_without_a_limit_is_close_to_its_images(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:180, :320]
+    shown = [
+        np.stack([(columns + 8 * tick) % 200, rows + 40, (rows + columns) // 3 + tick], axis=-1).astype(np.uint8)
+        for tick in range(12)
+    ]
+    video = VideoWriter(tmp_path / "near.mp4", 320, 180, RATE_HZ)
+    for image in shown:
+        video.write(Image.fromarray(image))
+    video.close()
+    with av.open(str(tmp_path / "near.mp4")) as file:
+        images = [image.to_ndarray(format="rgb24", src_colorspace="ITU709") for image in file.decode(video=0)]
+    errors = np.abs(np.array(images).astype(int) - np.array(shown))
+    assert len(images) == 12
+    assert errors.mean() < 3
+    assert np.abs((np.array(images).astype(int) - np.array(shown)).mean(axis=(0, 1, 2))).max() < 1.5  # no colour shifts
 
 
 @pytest.mark.parametrize("max_mb", [0.5, 0.06])
