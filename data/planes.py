@@ -18,6 +18,9 @@ MAX_PICTURE_PX = 8192 * 8192
 LEAST_SIDE_PX = 16
 """No lens can be described for narrower pictures, and no camera makes them: the header is damaged."""
 
+MAX_BRIGHT_IN_BLACK = 0.01
+"""A picture with a larger share of bright pixels among a few thousand is not black: the others need not be counted."""
+
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 
 
@@ -61,7 +64,8 @@ def frame_of(
         picture = _rotated(picture, quarter_turns)
     y_plane, u_plane, v_plane = _views(picture)
     sample = sample_of(y_plane, u_plane, v_plane)
-    return Frame(y_plane, u_plane, v_plane, timestamp_ns, index, is_black(y_plane), picture, sample, faults)
+    black = sample.bright <= MAX_BRIGHT_IN_BLACK and is_black(y_plane)
+    return Frame(y_plane, u_plane, v_plane, timestamp_ns, index, black, picture, sample, faults)
 
 
 def picture_of(frame: Frame) -> av.VideoFrame:
@@ -135,10 +139,10 @@ def _rotated(picture: av.VideoFrame, quarter_turns: int) -> av.VideoFrame:
 def is_black(y_plane: np.ndarray) -> bool:
     """Whether nothing in a luma plane is brighter than black."""
     step = max(1, min(y_plane.shape) // 30)  # 1200 samples of a 4:3 picture are nearly always enough
-    if _bright_per_mille(y_plane[::step, ::step]) > 10:
+    if _bright_share(y_plane[::step, ::step]) > MAX_BRIGHT_IN_BLACK:
         return False
-    return _bright_per_mille(y_plane) <= 1  # a few hot pixels are not a picture
+    return _bright_share(y_plane) <= 0.001  # a few hot pixels are not a picture
 
 
-def _bright_per_mille(luma: np.ndarray) -> float:
-    return 1000 * int(np.count_nonzero(luma > BLACK_LUMA)) / luma.size
+def _bright_share(luma: np.ndarray) -> float:
+    return int(np.count_nonzero(luma > BLACK_LUMA)) / luma.size
