@@ -5,7 +5,6 @@ A stand-in takes the place of the decoder on the device; it decodes in software 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +139,8 @@ def test_auto_says_what_it_took(video: Path, device: type[_Device], monkeypatch:
     monkeypatch.setattr(hardware_decode, "refusal", lambda kind, decoder: f"no {kind} here")
     software = open_clip(video, CameraOptions(hwaccel="auto"))
     assert decoded_by(software) == "software"
-    assert "SOFTWARE" in software.notes[-1] and "no cuda here" in software.notes[-1]
+    assert "SOFTWARE" in software.notes[-1]
+    assert "no cuda here" in software.notes[-1]
 
 
 def test_a_kind_that_pyav_was_built_without_is_refused_by_name(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
