@@ -86,9 +86,7 @@ def main() -> None:
     best_ms = network_at_peak_ms()
     for kind, suffix in KINDS.items():
         outside_ms = outside_decode_ms(cpu_ms, kind)
-        print(
-            f"outside decode, {kind}: {spread(outside_ms)} ms of CPU time per tick; the network at the peak {best_ms:.1f}"
-        )
+        print(f"outside decode, {kind}: {spread(outside_ms)} ms of CPU time per tick; network at peak {best_ms:.1f}")
         metrics |= {
             f"outside_decode_ms{suffix}": median(outside_ms),
             f"outside_decode_over_peak{suffix}": median(outside_ms) / best_ms,

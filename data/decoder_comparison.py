@@ -36,8 +36,8 @@ class DecoderComparison:
         if not self.different:
             return f"{self.camera}: {self.pictures} pictures, all equal in software and by {self.decoder}"
         return (
-            f"{self.camera}: {self.different} of {self.pictures} pictures DIFFER in software and by {self.decoder}, from "
-            f"picture {self.first_different} on; by up to {self.largest_difference} of 255"
+            f"{self.camera}: {self.different} of {self.pictures} pictures DIFFER in software and by {self.decoder}, "
+            f"picture {self.first_different} first; by up to {self.largest_difference} of 255"
         )
 
 

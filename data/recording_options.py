@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 HARDWARE = ("cuda", "qsv", "vaapi", "videotoolbox", "d3d11va", "vulkan")
-"""Kinds of hardware that decode video, as FFmpeg names them, in the order in which `auto` tries them; NVDEC is `cuda`."""
+"""Kinds of hardware that decode video, as FFmpeg names them, in the order of `auto`; NVDEC is `cuda`."""
 
 
 def camera_pair(text: str) -> tuple[str, Path]:

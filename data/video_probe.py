@@ -104,9 +104,10 @@ def opened(path: Path, hwaccel: str = "") -> Iterator[tuple[av.container.InputCo
             raise refused(path, hwaccel, error) from error
         if is_encrypted(path):
             raise ClipError(f"{path} cannot be opened: {ADVICE}.") from error
+        reason = getattr(error, "strerror", None) or error
         raise ClipError(
-            f"{path} cannot be opened as video ({getattr(error, 'strerror', None) or error}). It may be damaged or cut off before its "
-            "index was written. Copy or repair it, or remove it to run without this camera."
+            f"{path} cannot be opened as video ({reason}). It may be damaged or cut off before its index "
+            "was written. Copy or repair it, or remove it to run without this camera."
         ) from error
     with container:
         stream = container.streams.best("video")

@@ -1,5 +1,6 @@
-"""`fsd doctor`: what is installed, what is missing for which command, and how to install it; and, for a recording, whether
-hardware decodes it as software does.
+"""`fsd doctor`: what is installed, what each command lacks, and how to install it.
+
+With a recording, it compares decoding on hardware with decoding in software instead.
 
 Loads nothing but the standard library until it runs: it must work in a broken installation.
 """
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=path_argument,
         metavar="CLIP",
-        help="recording that is decoded in software and by `--hwaccel`; every picture is compared, and nothing else done",
+        help="recording that is decoded in software and by `--hwaccel`, to compare every picture",
     )
     parser.add_argument(
         "--hwaccel", metavar="NAME", default=argparse.SUPPRESS, help="hardware that decodes CLIP, such as cuda, or auto"
