@@ -9,6 +9,9 @@ from statistics import median
 
 from fsd.meters.machine import cpuinfo, instruction_set
 
+CPU_CLASSES = ("vnni", "avx512", "avx2", "sse4.2", "i8mm", "dotprod", "neon")
+"""Extensions by which 8-bit products run, the fastest of each architecture first."""
+
 PACKAGES = ("numpy", "av", "onnxruntime", "numba", "torch", "scipy")
 
 
@@ -28,11 +31,11 @@ def finish(
         not_measured: name of a metric -> why it is None.
     """
     host = machine()
-    print(f"machine: {host['cpu']}, {host['cores']} cores, {host['instruction_set']}")
+    print(f"machine: {host['cpu']}, {host['cores']} cores, {host['instruction_set']}; cpu_class {host['cpu_class']}")
     print(f"input: {measured_on}; {samples} samples")
     line = {
         "benchmark": benchmark,
-        "cpu_class": host["instruction_set"],
+        "cpu_class": host["cpu_class"],
         "figures": metrics,
         "samples": samples,
         "input": measured_on,
@@ -45,9 +48,11 @@ def finish(
 
 def machine() -> dict[str, str | int]:
     """Processor, cores, instruction set and versions; no host name and no paths."""
+    instructions = instruction_set(cpuinfo("flags") or cpuinfo("Features"))
     described: dict[str, str | int] = {
         "cpu": cpuinfo("model name") or platform.processor() or "unknown",
-        "instruction_set": instruction_set(cpuinfo("flags") or cpuinfo("Features")),
+        "cpu_class": cpu_class(instructions),
+        "instruction_set": instructions,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -58,6 +63,11 @@ def machine() -> dict[str, str | int]:
         except PackageNotFoundError:
             continue
     return described
+
+
+def cpu_class(instructions: str) -> str:
+    """The extension of `CPU_CLASSES` that 8-bit products use, of those that `instruction_set` named, or `unknown`."""
+    return next((name for name in CPU_CLASSES if name in instructions.split()), "unknown")
 
 
 def spread(values: Sequence[float]) -> str:

@@ -6,6 +6,10 @@ the overlay video adds is measured with plain streams. The naive script converts
 and runs the float network in PyTorch at every tick. A replay of any length draws a dozen images for its report, so
 short streams look slower than drives.
 
+`outside_decode_ms` is the CPU time per tick of a replay less that of the bare decode beside it, with as many decoder
+threads; the median over the repeats. `outside_decode_over_peak` divides it by the time that the network's
+multiply-accumulates take at this machine's measured peak INT8 rate, on one thread.
+
     python benchmarks/replay_speed.py [--quick] [--seconds S] [--repeats N] [--workers N]
 """
 
@@ -23,8 +27,11 @@ import numpy as np
 from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.open_clip import open_clip
+from fsd.profile.energy.budget_costs import budget_costs
+from fsd.profile.operators.machine_peaks import measure_peaks
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
+from fsd.runtime.engine import Engine
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish, spread
@@ -36,6 +43,9 @@ Run = Callable[[], float]
 
 CpuTimes = dict[str, list[float]]
 """Run -> milliseconds of CPU time per tick, which other programs disturb less than the wall clock."""
+
+KINDS = {"plain": "", "fastdecode": "_fastdecode"}
+"""Streams -> how the names of their metrics end."""
 
 
 def main() -> None:
@@ -52,7 +62,7 @@ def main() -> None:
     ticks = round((arguments.seconds or (2.0 if arguments.quick else 30.0)) * RATE_HZ)
     repeats = arguments.repeats or (2 if arguments.quick else 5)
     naive_ticks = arguments.naive_ticks or (12 if arguments.quick else 72)
-    clips = {kind: open_clip(native_clip(kind, ticks)) for kind in ("plain", "fastdecode")}
+    clips = {kind: open_clip(native_clip(kind, ticks)) for kind in KINDS}
     runs: dict[str, Run] = {}
     for kind, clip in clips.items():
         runs[f"bare decode, {kind}"] = lambda clip=clip: decoded_ticks_per_s(clip, arguments.workers)  # type: ignore[misc]
@@ -62,7 +72,7 @@ def main() -> None:
     if naive is not None:
         runs["naive, plain"] = naive
     rates, cpu_ms = measure_alternately(runs, repeats, {"naive, plain": naive_ticks}, ticks)
-    for name in sorted(rates):
+    for name in rates:
         print(
             f"{name:<26} {spread(rates[name])} ticks/s, {median(rates[name]) / float(RATE_HZ):.2f}x real time, "
             f"{median(cpu_ms[name]):.1f} ms of CPU time per tick"
@@ -76,6 +86,14 @@ def main() -> None:
         "replay_cpu_ms_fastdecode": median(cpu_ms["replay, fastdecode"]),
         "overlay_cpu_ms": median(cpu_ms["replay with overlay, plain"]) - median(cpu_ms["replay, plain"]),
     }
+    best_ms = network_at_peak_ms()
+    for kind, suffix in KINDS.items():
+        outside_ms = outside_decode_ms(cpu_ms, kind)
+        print(f"outside decode, {kind}: {spread(outside_ms)} ms of CPU time per tick; network at peak {best_ms:.1f}")
+        metrics |= {
+            f"outside_decode_ms{suffix}": median(outside_ms),
+            f"outside_decode_over_peak{suffix}": median(outside_ms) / best_ms,
+        }
     if naive is not None:
         metrics["over_naive"] = _ratio(rates, "replay, plain", "naive, plain")
     measured_on = f"8 H.264 streams 1280x960, {ticks} ticks at {float(RATE_HZ):g} Hz"
@@ -93,13 +111,24 @@ def measure_alternately(
     rates: dict[str, list[float]] = {name: [] for name in runs}
     cpu_ms: CpuTimes = {name: [] for name in runs}
     for repeat in range(repeats + 1):
-        for name in sorted(runs, reverse=bool(repeat % 2)):
+        for name in list(runs)[:: -1 if repeat % 2 else 1]:
             start_s = time.process_time()
             rate = runs[name]()
             if repeat:
                 rates[name].append(rate)
                 cpu_ms[name].append((time.process_time() - start_s) * 1e3 / ticks_of.get(name, ticks))
     return rates, cpu_ms
+
+
+def outside_decode_ms(cpu_ms: CpuTimes, kind: str) -> list[float]:
+    """CPU time per tick of each replay less that of the bare decode measured beside it."""
+    pairs = zip(cpu_ms[f"replay, {kind}"], cpu_ms[f"bare decode, {kind}"], strict=True)
+    return [replayed_ms - decoded_ms for replayed_ms, decoded_ms in pairs]
+
+
+def network_at_peak_ms() -> float:
+    """What the packaged network's multiply-accumulates take at this machine's peak INT8 rate, on one thread."""
+    return budget_costs()[Engine().budget.name].macs / measure_peaks().int8_gmac_s / 1e6
 
 
 def decoded_ticks_per_s(clip: Clip, workers: int) -> float:

@@ -106,9 +106,10 @@ class CameraCursor:
 
     def _absence(self, first_tick_ns: int) -> CameraFault | None:
         """Why there is no new frame, if there should be one."""
-        for fault in (CameraFault.TRUNCATED, CameraFault.CLOCK_JUMP):
-            if fault in self._next_faults:
-                return fault
+        if self._next_faults:
+            for fault in (CameraFault.TRUNCATED, CameraFault.CLOCK_JUMP):
+                if fault in self._next_faults:
+                    return fault
         if self._has_started or self._next is None:
             return CameraFault.LOST
         is_late = self._next.timestamp_ns - first_tick_ns > self._overdue_ns
@@ -119,15 +120,15 @@ class CameraCursor:
         before = counters.clock_faults, counters.duplicate_times, counters.truncated_files
         picture = self._decode()
         after = counters.clock_faults, counters.duplicate_times, counters.truncated_files
-        is_jump, is_duplicate, is_read_error = (new > old for old, new in zip(before, after, strict=True))
+        is_jump, is_duplicate, is_read_error = after[0] > before[0], after[1] > before[1], after[2] > before[2]
         if is_read_error:
             self._flushed_at = counters.frames_decoded + MOST_DELAYED_FRAMES
-        found = {
-            CameraFault.CLOCK_JUMP: is_jump,
-            CameraFault.DUPLICATES: is_duplicate and not is_jump,
-            CameraFault.TRUNCATED: self._is_cut_off(picture),
-        }
-        self._next_faults = tuple(fault for fault, is_found in found.items() if is_found)
+        faults: tuple[CameraFault, ...] = ()
+        if is_jump:
+            faults = (CameraFault.CLOCK_JUMP,)
+        elif is_duplicate:
+            faults = (CameraFault.DUPLICATES,)
+        self._next_faults = (*faults, CameraFault.TRUNCATED) if self._is_cut_off(picture) else faults
         return picture
 
     def _is_cut_off(self, following: Picture | None) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from fsd.data.cadence import Cadence
 from fsd.data.clock import SECOND_NS, Timestamps, floor_ns
@@ -36,7 +36,11 @@ class CameraStream:
         timestamps: authoritative times, where there is a table of them.
         start_ns, end_ns: estimated times of the first and the last frame; None where they are not known.
         cadence: measured from headers or a table; None where they do not state times.
+        hwaccel: kind of hardware that decodes the pictures; "" is software.
+        may_use_hardware: whether `pictures` heeds `hwaccel`.
     """
+
+    may_use_hardware: ClassVar[bool] = False
 
     name: str
     width_px: int
@@ -47,6 +51,7 @@ class CameraStream:
     start_ns: int | None = None
     end_ns: int | None = None
     cadence: Cadence | None = None
+    hwaccel: str = ""
 
     def pictures(self, counters: CameraCounters) -> Iterator[Picture]:
         """Decode all pictures in order. Times may fall or stray; `timed_pictures` sees to that."""

@@ -23,6 +23,7 @@ from fsd.data.formats.openpilot import Openpilot
 from fsd.data.formats.recording_format import Match, RecordingFormat
 from fsd.data.formats.teslacam.teslacam_format import TeslaCam
 from fsd.data.formats.video_folder import VideoFolder
+from fsd.data.hardware_decode import on_hardware
 from fsd.data.printable import printable
 from fsd.data.recording_options import CameraOptions
 from fsd.data.video_probe import kind_of_file
@@ -124,6 +125,7 @@ def open_clip(path: Path, options: CameraOptions | None = None) -> Clip:
         ClipError: nothing usable is there, a file is broken, or the path holds several recordings.
         RigError: a calibration is wrong or does not match the videos.
         ClockError: times cannot be used.
+        UsageError: the hardware that should decode it cannot.
     """
     path, options = Path(path), options or CameraOptions()
     found, match = detect(path)
@@ -157,7 +159,7 @@ def _with_notes(clip: Clip, path: Path, options: CameraOptions) -> Clip:
         notes.append(f"--rate-hz {given_hz:g} is NOT USED: this recording states the times of its pictures itself.")
     if options.align_start and clip.format not in _ALIGNED_FORMATS:
         notes.append("--align-start is NOT USED: recordings of this format have one clock.")
-    return replace(clip, notes=(*clip.notes, *map(printable, notes))) if notes else clip
+    return on_hardware(replace(clip, notes=(*clip.notes, *map(printable, notes))), options.hwaccel)
 
 
 def _has_rate_of(stream: CameraStream, rate_hz: float) -> bool:

@@ -1,6 +1,7 @@
 """Make a `Frame` of a decoded picture: planes as views of the decoder's memory, upright, YUV 4:2:0 with 8 bits.
 
-The common picture (yuv420p, limited range, upright) is not copied. Others are converted by swscale; rotation is applied
+The common picture (yuv420p, limited range, upright) is not copied. Of the same as nv12, which hardware returns, the two
+chroma planes are copied once, and the luma is not. Others are converted by swscale; rotation is applied
 where the metadata has one. There is no RGB.
 """
 
@@ -12,6 +13,7 @@ from fsd.data.camera_health.picture_sample import SAMPLE_COLUMNS, SAMPLE_ROWS, P
 from fsd.data.camera_health.sampler import BLACK_LUMA, sample_of
 from fsd.data.errors import ClipError
 from fsd.data.frames import Frame
+from fsd.data.kernel import kernel
 
 MAX_PICTURE_PX = 8192 * 8192
 """Larger pictures are refused from the header: one would take over 100 MB, and no camera in a car makes them."""
@@ -60,7 +62,7 @@ def frame_of(
         faults += (CameraFault.RESIZED,)
     quarter_turns = quarter_turns_of(picture)
     width_px, height_px = size_px if quarter_turns % 2 == 0 else size_px[::-1]
-    picture = _as_yuv420p(picture, width_px, height_px)
+    picture = _as_420(picture, width_px, height_px)
     if quarter_turns:
         picture = _rotated(picture, quarter_turns)
     y_plane, u_plane, v_plane = _views(picture)
@@ -70,7 +72,7 @@ def frame_of(
 
 def picture_of(frame: Frame) -> av.VideoFrame:
     """The decoder's picture of a frame (yuv420p), or a new one made of its planes, cut to an even size."""
-    if isinstance(frame.picture, av.VideoFrame):
+    if isinstance(frame.picture, av.VideoFrame) and frame.picture.format.name == "yuv420p":
         return frame.picture
     height, width = frame.y_plane.shape[0] // 2 * 2, frame.y_plane.shape[1] // 2 * 2
     planes = (frame.y_plane[:height, :width], *(p[: height // 2, : width // 2] for p in (frame.u_plane, frame.v_plane)))
@@ -91,15 +93,16 @@ def upright_size_px(picture: av.VideoFrame) -> tuple[int, int]:
 
 def luma_of(picture: av.VideoFrame) -> np.ndarray:
     """(H, W) uint8 luma of any picture, as it is stored (not rotated)."""
-    return _views(_as_yuv420p(picture, picture.width, picture.height))[0]
+    return _views(_as_420(picture, picture.width, picture.height))[0]
 
 
-def _as_yuv420p(picture: av.VideoFrame, width_px: int, height_px: int) -> av.VideoFrame:
+def _as_420(picture: av.VideoFrame, width_px: int, height_px: int) -> av.VideoFrame:
+    """The picture in limited range and yuv420p or nv12, of this size; itself where it is that already."""
     is_full_range = picture.color_range == _FULL_RANGE
     if picture.format.name == "gray" and not is_full_range:
         picture = _with_neutral_chroma(picture)  # swscale takes all gray for full range
     same_size = picture.width == width_px and picture.height == height_px
-    if picture.format.name == "yuv420p" and same_size and not is_full_range:
+    if picture.format.name in ("yuv420p", "nv12") and same_size and not is_full_range:
         return picture
     ranges = {"src_color_range": "JPEG", "dst_color_range": "MPEG"} if is_full_range else {}
     return picture.reformat(width=width_px, height=height_px, format="yuv420p", threads=1, **ranges)  # type: ignore[arg-type]
@@ -114,13 +117,28 @@ def _with_neutral_chroma(gray: av.VideoFrame) -> av.VideoFrame:
 
 
 def _views(picture: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The planes of a picture in yuv420p or nv12."""
     height, width = picture.height, picture.width
+    if picture.format.name == "nv12":
+        luma, pairs = picture.planes
+        u_plane, v_plane = np.empty((2, (height + 1) // 2, (width + 1) // 2), np.uint8)
+        _split_pairs(_view(pairs, u_plane.shape[0], 2 * u_plane.shape[1]), u_plane, v_plane)
+        return _view(luma, height, width), u_plane, v_plane
     luma, u, v = picture.planes
     return (
         _view(luma, height, width),
         _view(u, (height + 1) // 2, (width + 1) // 2),
         _view(v, (height + 1) // 2, (width + 1) // 2),
     )
+
+
+@kernel
+def _split_pairs(pairs: np.ndarray, u_plane: np.ndarray, v_plane: np.ndarray) -> None:
+    """(H, 2W) pairs of chroma -> twice (H, W)."""
+    for row in range(u_plane.shape[0]):
+        for column in range(u_plane.shape[1]):
+            u_plane[row, column] = pairs[row, 2 * column]
+            v_plane[row, column] = pairs[row, 2 * column + 1]
 
 
 def _view(plane: av.video.plane.VideoPlane, height: int, width: int) -> np.ndarray:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from fsd.data.frame_source import FrameSource
 
 
+HARDWARE = ("cuda", "qsv", "vaapi", "videotoolbox", "d3d11va", "vulkan")
+"""Kinds of hardware that decode video, as FFmpeg names them, in the order of `auto`; NVDEC is `cuda`."""
+
+
 def camera_pair(text: str) -> tuple[str, Path]:
     """`NAME=FILE` as a pair; the file may be a folder, a pattern, or several with commas (`files_named`).
 
@@ -60,6 +64,13 @@ class CameraOptions(Options):
         "do not mask cameras whose pictures are faulty, such as frozen, black or noisy ones; faults are still named",
     )
     decode_workers: int = option(2, "threads that decode video, each serving several cameras", at_least=1)
+    hwaccel: str = option(
+        "none",
+        "hardware that decodes video: auto takes the first kind that opens, and says what it took; another kind that "
+        "cannot decode the recording is an error",
+        choices=("none", "auto", *HARDWARE),
+        metavar="NAME",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ import numpy as np
 from fsd.data.cadence import Cadence, measure_cadence
 from fsd.data.clock import floor_ns
 from fsd.data.errors import ClipError
+from fsd.data.hardware_decode import accelerator, refused
 from fsd.data.planes import check_size, limit_decoder, upright_size_px
 from fsd.data.tesla_encryption import ADVICE, is_encrypted
 
@@ -79,26 +80,34 @@ def kind_of_file(path: Path) -> str:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+def opened(path: Path, hwaccel: str = "") -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Open a video file with one decoder thread, and close it afterwards.
 
+    Args:
+        path: the file.
+        hwaccel: hardware that decodes it; "" is software.
+
     Raises:
-        ClipError: it cannot be opened as video.
+        ClipError: it cannot be opened as video, or not decoded by that hardware.
     """
     try:
         if not path.is_file():
             raise ClipError(f"{path} cannot be opened as video: it is {kind_of_file(path)}. Check the path.")
         if path.stat().st_size == 0:
             raise ClipError(f"{path} is empty (0 bytes). Copy it again, or remove it to run without this camera.")
-        container = av.open(str(path), metadata_errors="replace")  # text that is not UTF-8 is no reason to stop
+        # Text that is not UTF-8 is no reason to stop.
+        container = av.open(str(path), metadata_errors="replace", hwaccel=accelerator(hwaccel))
     except UnicodeEncodeError as error:
         raise ClipError(f"{path} has a name that is not UTF-8 text. Rename it.") from error
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, av.FFmpegError, RuntimeError) as error:
+        if hwaccel:
+            raise refused(path, hwaccel, error) from error
         if is_encrypted(path):
             raise ClipError(f"{path} cannot be opened: {ADVICE}.") from error
+        reason = getattr(error, "strerror", None) or error
         raise ClipError(
-            f"{path} cannot be opened as video ({error.strerror or error}). It may be damaged or cut off before its "
-            "index was written. Copy or repair it, or remove it to run without this camera."
+            f"{path} cannot be opened as video ({reason}). It may be damaged or cut off before its index "
+            "was written. Copy or repair it, or remove it to run without this camera."
         ) from error
     with container:
         stream = container.streams.best("video")
@@ -118,6 +127,8 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoSt
         # One codec thread per worker thread: automatic threading costs 10-25% more CPU, and frame threading delays
         # every picture by one frame per thread.
         limit_decoder(stream.codec_context)
+        if hwaccel and not stream.codec_context.is_hwaccel:
+            raise refused(path, hwaccel, f"the decoder {stream.codec_context.name} cannot use it")
         yield container, stream
 
 

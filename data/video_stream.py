@@ -10,12 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import av
 
 from fsd.data.camera_stream import CameraStream, Picture
 from fsd.data.clock import SECOND_NS, floor_ns
 from fsd.data.errors import ClipError
+from fsd.data.hardware_decode import refused
 from fsd.data.planes import upright_size_px
 from fsd.data.sync_report import CameraCounters
 from fsd.data.video_probe import opened
@@ -43,6 +45,8 @@ class VideoStream(CameraStream):
         shift_ns: added to container times.
         unreadable_parts: files of this camera that are left out, since they cannot be opened.
     """
+
+    may_use_hardware: ClassVar[bool] = True
 
     parts: tuple[Path, ...]
     has_times: bool = True
@@ -138,7 +142,7 @@ class _VideoReader:
                 index, lost = stream.part_first_index[part] - 1, 0
             rows_end = next(iter(stream.part_first_index[part + 1 :]), None)
             place = -1  # in this part
-            file = _File(path, counters, stream.window_ns)
+            file = _File(path, counters, stream.window_ns, stream.hwaccel)
             for decoded in file:
                 place += 1 + decoded.lost_before
                 counters.frames_decoded += 1
@@ -214,19 +218,22 @@ class _File:
     has ended.
     """
 
-    def __init__(self, path: Path, counters: CameraCounters, window_ns: tuple[int, int] | None) -> None:
-        self._path = path
+    def __init__(
+        self, path: Path, counters: CameraCounters, window_ns: tuple[int, int] | None, hwaccel: str = ""
+    ) -> None:
+        self._path, self._hwaccel = path, hwaccel
         self._counters = counters
         self._window_s = None if window_ns is None else _seconds(window_ns)
         self.lost_at_end = 0
 
     def __iter__(self) -> Iterator[_Decoded]:
         counters = self._counters
-        with opened(self._path) as (container, stream):
+        with opened(self._path, self._hwaccel) as (container, stream):
             order = _PresentationOrder(container, stream, self._window_s)
             if self._window_s is not None:
                 _seek(container, stream, self._window_s[0])
-            for picture, is_damaged in _pictures(container, stream, order, counters):
+            pictures = _pictures(container, stream, order, counters)
+            for picture, is_damaged in _not_refused(pictures, self._path, self._hwaccel, counters):
                 time_s, lost = order.receive(picture)
                 if self._window_s is not None and time_s is not None:
                     if time_s >= self._window_s[1]:
@@ -275,6 +282,24 @@ def _pictures(
         for picture in pictures:
             damaged = 0 if picture.key_frame else max(0, damaged - 1)
             yield picture, damaged > 0 or picture.is_corrupt
+
+
+def _not_refused(
+    pictures: Iterator[tuple[av.VideoFrame, bool]], path: Path, hwaccel: str, counters: CameraCounters
+) -> Iterator[tuple[av.VideoFrame, bool]]:
+    """The pictures of a file. Hardware that refuses its profile or its size reports an error for every packet.
+
+    Raises:
+        ClipError: hardware decoded no picture of the file.
+    """
+    refused_before = counters.corrupt_packets
+    first = next(pictures, None)
+    if first is not None:
+        yield first
+        yield from pictures
+    elif hwaccel and counters.corrupt_packets > refused_before:
+        count = counters.corrupt_packets - refused_before
+        raise refused(path, hwaccel, f"none of its {count} packets")
 
 
 def _packets(

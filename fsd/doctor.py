@@ -81,6 +81,7 @@ def diagnose() -> Diagnosis:
     findings = {finding.name: finding for finding in _packages(packages)}
     for name, probe in (
         ("codecs", _codecs),
+        ("hwaccel", _hwaccel),
         ("providers", _providers),
         ("gl", _gl),
         ("model", _model),
@@ -157,6 +158,17 @@ def _codecs() -> Finding:
     detail = f"decodes {', '.join(readable)}; {'encodes H.264' if can_write else 'cannot encode H.264 (libx264)'}"
     is_there = {"h264", "hevc"} <= set(readable) and can_write
     return Finding("codecs", is_there, detail, None if is_there else install_line("run"))
+
+
+def _hwaccel() -> Finding:
+    """Hardware that decodes H.264; none is needed, since every recording can be decoded in software."""
+    from fsd.data.hardware_decode import offered, refusal
+
+    refusals = {kind: refusal(kind) for kind in offered()}
+    opens = [kind for kind, why_not in refusals.items() if not why_not]
+    detail = f"H.264 is decoded by {', '.join(opens)}" if opens else "no hardware decodes H.264 here, software does"
+    why_nots = "".join(f"; {kind}: {why_not}" for kind, why_not in refusals.items() if why_not)
+    return Finding("hwaccel", True, f"{detail} (PyAV offers {', '.join(refusals) or 'none'}{why_nots})")
 
 
 def _providers() -> Finding:

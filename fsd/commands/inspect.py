@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "clip", type=path_argument, metavar="CLIP", help="recording: a folder or a file of any known format"
     )
-    add_options(parser, CameraOptions, skip=("decode_workers",))
+    add_options(parser, CameraOptions, skip=("decode_workers", "hwaccel"))
 
 
 def run(options: argparse.Namespace) -> "InspectSummary":

@@ -16,6 +16,8 @@ def print_assumptions(clip: "ClipInfo") -> None:
     """What was missing, and what had to be assumed."""
     if clip.missing_cameras:
         print(f"  no video     {', '.join(clip.missing_cameras)}")
+    if clip.decoder not in ("", "software"):
+        print(f"  decoded by   {clip.decoder}")
     for note in clip.notes:
         if not note.startswith("No video for"):  # printed above
             print(f"  note         {note}")

@@ -7,6 +7,7 @@ import numpy as np
 
 from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS
+from fsd.data.hardware_decode import decoded_by
 from fsd.data.sync_report import SyncReport
 from fsd.outputs.summary_file import Summary
 
@@ -19,6 +20,7 @@ class ClipInfo(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cameras, missing_cameras: names, with and without a video.
         streams: camera -> size and codec of its video.
+        decoder: `software`, or the kind of hardware that decodes it.
         rig: name of the calibration, or `assumed`.
         begins: date and time of the first picture, where they are known.
         notes: what had to be assumed.
@@ -29,6 +31,7 @@ class ClipInfo(msgspec.Struct, frozen=True, kw_only=True):
     cameras: tuple[str, ...] = ()
     missing_cameras: tuple[str, ...] = ()
     streams: dict[str, str] = {}
+    decoder: str = ""
     rig: str = ""
     has_ego: bool = False
     begins: str = ""
@@ -48,6 +51,7 @@ def clip_info(clip: Clip) -> ClipInfo:
             for name, stream in streams.items()
             if stream is not None
         },
+        decoder=decoded_by(clip),
         rig="assumed" if clip.rig_is_assumed else clip.rig.name,
         has_ego=clip.ego is not None,
         begins="" if clip.wall_clock is None else clip.wall_clock.text_at(_start_ns(clip)),

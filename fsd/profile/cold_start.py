@@ -26,10 +26,8 @@ def measure_cold_start(clip: Path, config: ProfileConfig) -> ColdStart:
     Raises:
         ClipError: the child failed; includes its message.
     """
-    settings = {
-        name: getattr(config, name)
-        for name in ("cameras", "rate_hz", "align_start", "model", "adapter", "device", "threads", "decode_workers")
-    }
+    names = ("cameras", "rate_hz", "align_start", "hwaccel", "model", "adapter", "device", "threads", "decode_workers")
+    settings = {name: getattr(config, name) for name in names}
     arguments = json.dumps({"clip": clip, **settings}, default=str)
     # -P: a folder `compression` in the current folder would hide the standard library's module of that name.
     command = [sys.executable, "-P", "-c", CHILD, arguments]
@@ -58,7 +56,8 @@ def report_first_plan() -> None:
     imported_ns = time.monotonic_ns()
     given = json.loads(sys.argv[1])
     cameras = given["cameras"] and {name: Path(path) for name, path in given["cameras"].items()}
-    options = CameraOptions(cameras=cameras, rate_hz=given["rate_hz"], align_start=given["align_start"])
+    names = ("rate_hz", "align_start", "hwaccel")
+    options = CameraOptions(cameras=cameras, **{name: given[name] for name in names})
     clip = open_clip(Path(given["clip"]), options)
     model, adapter = (given[name] and Path(given[name]) for name in ("model", "adapter"))
     planner = open_planner(clip.rig, model, adapter, given["threads"], given["device"])

@@ -65,6 +65,8 @@ def _print_head(summary: ProfileSummary) -> None:
     print(f"{summary.model.name} on {summary.clip.name}; network {summary.network}")
     print(f"  machine      {summary.machine}")
     print(f"  runs on      {describe_execution(summary.execution)}")
+    if summary.clip.decoder:
+        print(f"  decoded by   {summary.clip.decoder}")
     print(
         f"  roofline     {peaks.int8_gmac_s:.0f} GMAC/s INT8, {peaks.fp32_gmac_s:.0f} FP32, copy "
         f"{peaks.copy_gb_s:.0f} GB/s, measured with {peaks.threads} thread(s)"

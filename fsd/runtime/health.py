@@ -20,6 +20,21 @@ _ODOMETRY = {"ego": "recorded", "image": "estimated from the images", "none": "u
 
 def health_flags(frame_set: FrameSet, ego: EgoSample | None, plan_source: str) -> str:
     """`Plan.health` of a tick; `plan_source` is `network`, `held` or `stop`."""
+    flags = [] if _is_faultless(frame_set) else _camera_flags(frame_set)
+    if ego is None:
+        flags.append("no_ego")
+    if plan_source != "network":
+        flags.append(f"plan={plan_source}")
+    return ";".join(flags) or "ok"
+
+
+def _is_faultless(frame_set: FrameSet) -> bool:
+    """Whether every camera has a valid frame without a fault, as at nearly all ticks."""
+    return bool(frame_set.is_valid.all()) and not any(frame_set.faults) and None not in frame_set.frames
+
+
+def _camera_flags(frame_set: FrameSet) -> list[str]:
+    """`cause=camera,…` for every fault of a camera."""
     causes: dict[str, list[str]] = {"missing": [], "stale": [], **{fault.value: [] for fault in CameraFault}}
     for camera, (name, frame) in enumerate(zip(CAMERAS, frame_set.frames, strict=True)):
         if not any(fault.explains_absence for fault in frame_set.faults[camera]):
@@ -30,12 +45,7 @@ def health_flags(frame_set: FrameSet, ego: EgoSample | None, plan_source: str) -
         for fault in frame_set.faults[camera]:
             causes[fault].append(name)
     causes["masked"] = [name for name, is_masked in zip(CAMERAS, frame_set.is_masked, strict=True) if is_masked]
-    flags = [f"{cause}={','.join(names)}" for cause, names in causes.items() if names]
-    if ego is None:
-        flags.append("no_ego")
-    if plan_source != "network":
-        flags.append(f"plan={plan_source}")
-    return ";".join(flags) or "ok"
+    return [f"{cause}={','.join(names)}" for cause, names in causes.items() if names]
 
 
 def describe_health(health: str, most_names: int = len(CAMERAS)) -> str:

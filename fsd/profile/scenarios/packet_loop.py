@@ -11,6 +11,7 @@ import av
 
 from fsd.data.camera_stream import CameraStream
 from fsd.data.errors import ClipError
+from fsd.data.hardware_decode import accelerator, refused
 
 
 class PacketLoop:
@@ -28,7 +29,11 @@ class PacketLoop:
         self._packets: list[av.Packet] = []
         with av.open(str(stream.path)) as container:
             video = container.streams.video[0]
-            self._codec = cast(av.VideoCodecContext, av.CodecContext.create(video.codec_context.codec.name, "r"))
+            name = video.codec_context.codec.name
+            codec = av.CodecContext.create(name, "r", hwaccel=accelerator(stream.hwaccel))
+            if stream.hwaccel and not codec.is_hwaccel:
+                raise refused(stream.path, stream.hwaccel, f"the decoder {name} cannot use it")
+            self._codec = cast(av.VideoCodecContext, codec)
             self._codec.extradata = video.codec_context.extradata
             for packet in container.demux(video):
                 if packet.size:
