@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 
-from fsd.meters.machine import cpuinfo, instruction_set
+from fsd.networks.processor import cpuinfo, processor_instructions
 
 PACKAGES = ("numpy", "av", "onnxruntime", "numba", "torch", "scipy")
 
@@ -47,7 +47,7 @@ def machine() -> dict[str, str | int]:
     """Processor, cores, instruction set and versions; no host name and no paths."""
     described: dict[str, str | int] = {
         "cpu": cpuinfo("model name") or platform.processor() or "unknown",
-        "instruction_set": instruction_set(cpuinfo("flags") or cpuinfo("Features")),
+        "instruction_set": processor_instructions(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -64,6 +64,8 @@ def _print_head(summary: ProfileSummary) -> None:
     peaks, cold = summary.peaks, summary.cold_start_ms
     print(f"{summary.model.name} on {summary.clip.name}; network {summary.network}")
     print(f"  machine      {summary.machine}")
+    if summary.model.kernel_warning:
+        print(f"  WARNING      {summary.model.kernel_warning}")
     print(f"  runs on      {describe_execution(summary.execution)}")
     print(
         f"  roofline     {peaks.int8_gmac_s:.0f} GMAC/s INT8, {peaks.fp32_gmac_s:.0f} FP32, copy "
