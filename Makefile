@@ -20,7 +20,7 @@ fuzz: $(VENV)/.fuzz
 
 # The same INT8 file and compressor on emulated processors, with this machine's results beside; MODEL is the packaged file.
 portable: $(VENV)/.dev
-	PYTHONPATH=. $(BIN)/python tests/portable/run.py $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python tests/portable/run.py $(if $(MODEL),--model $(MODEL))
 
 check: lint test
 

@@ -19,8 +19,11 @@ import onnx
 
 from fsd.meters.machine import describe_machine
 from fsd.runtime.engine import packaged_model
+
+# Last on the path: from Python 3.14 the root's folder `compression` would hide the standard library's.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 from tests.portable.arm64 import Arm64Python, MissingError, prepare
-from tests.portable.emulator import OUT, PACKAGE, PROCESSORS, ROOT, Processor, run_on
+from tests.portable.emulator import OUT, PACKAGE, PROCESSORS, ROOT, Processor, compile_kernels, run_on
 from tests.portable.integer_tensors import exact_tensors, integer_tensors, with_integer_tensors
 
 SCRIPT = Path(__file__).with_name("ticks.py")
@@ -84,6 +87,7 @@ def main() -> int:
             missing[processor.name] = str(error)
             print(f"{processor.name:12} not emulated: {error}")
             continue
+        compile_kernels(processor, SCRIPT, *arguments, str(there), str(here))
         facts = run_on(processor, SCRIPT, *arguments, str(there), str(here), arm64=arm64)
         difference = compare(np.load(here), np.load(there), model, processor, facts)
         found[processor.name] = difference
