@@ -63,8 +63,7 @@ class Int8Options(Options):
     sensitivity: bool = option(False, "measure how far quantizing each layer alone moves the plan, in metres")
     sensitivity_ticks: int = option(72, "ticks over which layers are measured", at_least=1, is_argument=False)
     float_transformer: bool = option(
-        False,
-        "leave the transformer's linear layers in float: plans then agree within 1 mm on every processor",
+        False, "leave the transformer's linear layers in float: plans then agree within 1 mm on every processor"
     )
     mixed_m: float | None = option(
         None,

@@ -1,7 +1,7 @@
 """Find the products of 8-bit numbers in an ONNX file, without the onnx package.
 
-ONNX Runtime has exact kernels for processors whose fast ones saturate, but only for weights that are stored in the file,
-and it can replace products between Q/DQ pairs by float ones, but not operators that multiply integers themselves.
+ONNX Runtime has exact kernels for processors whose fast ones saturate, but only for weights that are stored in the
+file. It can also compute products between Q/DQ pairs in float, but not operators that multiply integers themselves.
 """
 
 from dataclasses import dataclass, field
@@ -76,7 +76,7 @@ def integer_products(content: bytes, origin: str) -> IntegerProducts:
 
 def _search(graph: bytes, outer: dict[str, int], found: IntegerProducts, origin: str) -> None:
     """`outer`: name -> data type of the constants around a subgraph, 0 where it is not known."""
-    stored = outer | {name: kind for name, kind in (_tensor(each, origin) for each in _messages(graph, 5, origin))}
+    stored = outer | dict(_tensor(each, origin) for each in _messages(graph, 5, origin))
     # Results by what they hold: floats of Q/DQ pairs (stored weights as well), int8 numbers, uint8 numbers.
     dequantized: set[str] = set()
     signed: set[str] = set()

@@ -10,6 +10,7 @@ import onnxruntime as ort
 from fsd.networks.onnx_session import integer_sums_are_exact
 from fsd.networks.processor import cpuinfo, processor_instructions, processor_name
 
+
 class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A machine.
 

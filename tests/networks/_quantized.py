@@ -1,4 +1,4 @@
-"""Small INT8 models as others export them, whose 8-bit sums saturate where a processor can only add pairs in 16 bits."""
+"""Small INT8 models as others export them, whose 8-bit sums saturate where pairs are added in 16 bits."""
 
 from typing import Any
 

@@ -7,12 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = ("numpy", "av", "numba", "llvmlite", "pyarrow", "msgspec", "pillow", "tqdm", "jinja2", "markupsafe")
 """What replays need besides ONNX Runtime."""
+
+SYSTEM_PACKAGES = ("python3:arm64", "libstdc++6:arm64")
+"""The interpreter, and what wheels take from the system; with all that they depend on."""
 
 ONNXRUNTIME = "1.27.0"
 """Later versions (tried: 1.28 to 1.31) crash in QEMU 7.2."""
@@ -69,8 +72,8 @@ def _unpack_interpreter(folder: Path) -> str:
         _run("apt-get", "update", "-q")
     elif "arm64" not in _run("dpkg", "--print-foreign-architectures").split():
         raise MissingError("Run as root: dpkg --add-architecture arm64 && apt-get update")
-    needed = set(_dependencies("python3:arm64"))
-    if not needed:
+    needed = set(_dependencies(SYSTEM_PACKAGES))
+    if not needed.issuperset(SYSTEM_PACKAGES):
         raise MissingError("This system's package archive has no python3 for arm64.")
     debs = folder / "debs"
     debs.mkdir()
@@ -81,11 +84,11 @@ def _unpack_interpreter(folder: Path) -> str:
     return (folder / "os" / "usr" / "bin" / "python3").readlink().name.removeprefix("python")
 
 
-def _dependencies(package: str) -> Iterator[str]:
-    """Names of a package and of all that it depends on."""
+def _dependencies(packages: Iterable[str]) -> Iterator[str]:
+    """Names of packages and of all that they depend on."""
     left_out = ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
     options = [f"--no-{kind}" for kind in left_out]
-    for line in _run("apt-cache", "depends", "--recurse", *options, package).splitlines():
+    for line in _run("apt-cache", "depends", "--recurse", *options, *packages).splitlines():
         # Others are indented, virtual packages in angle brackets.
         if line.endswith(":arm64") and line[0] not in " <":
             yield line

@@ -62,7 +62,9 @@ class Difference:
 def main() -> int:
     """Run, print a table and one line of JSON; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=None, help="INT8 file of `fsd export` (default: the packaged one)")
+    parser.add_argument(
+        "--model", type=Path, default=None, help="INT8 file of `fsd export` (default: the packaged one)"
+    )
     parser.add_argument("--ticks", type=int, default=4, help="ticks to compress and plan (default: 4)")
     parser.add_argument("--limit-mm", type=float, default=LIMIT_MM, help="largest difference of plans (default: 1)")
     parser.add_argument("--processors", nargs="+", choices=tuple(PROCESSORS), default=tuple(PROCESSORS), metavar="NAME")
@@ -78,7 +80,7 @@ def main() -> int:
     run_on(None, SCRIPT, *arguments, str(here))
     found: dict[str, Difference] = {}
     missing: dict[str, str] = {}
-    print(f"{'emulated':12} {'8-bit sums':11} {'compressor':11} {'integer tensors':>16} {'behind floats':>15} {'plan':>10}")
+    print(f"{'emulated':12} {'8-bit sums':11} {'compressor':11} {'integers':>16} {'behind floats':>15} {'plan':>10}")
     for processor in (PROCESSORS[name] for name in options.processors):
         there = OUT / f"{processor.name}.npz"
         try:
@@ -150,7 +152,9 @@ def _prepared(processor: Processor) -> Arm64Python | None:
         for command in (("update", "-q"), ("install", "-y", "-q", "--no-install-recommends", PACKAGE)):
             subprocess.run(["apt-get", *command], capture_output=True, check=False)
     if shutil.which(processor.emulator) is None:
-        raise MissingError(f"`{processor.emulator}` is missing; install `{PACKAGE}` as root (apt-get install {PACKAGE}).")
+        raise MissingError(
+            f"`{processor.emulator}` is missing; install `{PACKAGE}` as root (apt-get install {PACKAGE})."
+        )
     if processor.machine == "aarch64":
         return prepare(OUT / "arm64", ROOT)
     if not processor.is_available:

@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("portable")
     onnx.save(with_integer_tensors(onnx.load(packaged_model())), folder / "model.onnx")
     buffers = InputBuffers(Engine().budget)
-    buffers.load(list(synthetic_steps(buffers.budget, 1))[0])
+    buffers.load(next(iter(synthetic_steps(buffers.budget, 1))))
     np.savez(folder / "inputs.npz", **buffers.arrays)
     return folder
 
