@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # From Python 3.14 a root folder named `compression` on sys.path hides the standard library's.
 export PYTHONSAFEPATH := 1
 
-.PHONY: demo test fuzz check lint format links clean
+.PHONY: demo test fuzz portable check lint format links clean
 
 demo: $(VENV)/.run
 	$(BIN)/fsd demo --out out/demo
@@ -17,6 +17,10 @@ test: $(VENV)/.dev
 SECONDS ?= 600
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
+
+# The same INT8 file and compressor on emulated processors, with this machine's results beside; MODEL is the packaged file.
+portable: $(VENV)/.dev
+	$(BIN)/python tests/portable/run.py $(if $(MODEL),--model $(MODEL))
 
 check: lint test
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 
-from fsd.meters.machine import cpuinfo, instruction_set
+from fsd.networks.processor import cpuinfo, processor_instructions
 
 CPU_CLASSES = ("vnni", "avx512", "avx2", "sse4.2", "i8mm", "dotprod", "neon")
 """Extensions by which 8-bit products run, the fastest of each architecture first."""
@@ -48,7 +48,7 @@ def finish(
 
 def machine() -> dict[str, str | int]:
     """Processor, cores, instruction set and versions; no host name and no paths."""
-    instructions = instruction_set(cpuinfo("flags") or cpuinfo("Features"))
+    instructions = processor_instructions()
     described: dict[str, str | int] = {
         "cpu": cpuinfo("model name") or platform.processor() or "unknown",
         "cpu_class": cpu_class(instructions),

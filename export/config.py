@@ -62,6 +62,9 @@ class Int8Options(Options):
     calibration_every: int = option(4, "measure ranges at one tick in N", at_least=1, is_argument=False)
     sensitivity: bool = option(False, "measure how far quantizing each layer alone moves the plan, in metres")
     sensitivity_ticks: int = option(72, "ticks over which layers are measured", at_least=1, is_argument=False)
+    float_transformer: bool = option(
+        False, "leave the transformer's linear layers in float: plans then agree within 1 mm on every processor"
+    )
     mixed_m: float | None = option(
         None,
         "leave the layers that matter most in float, until the plan differs by at most this at 3 s, on average",
@@ -134,5 +137,9 @@ class ExportConfig(ProofOptions, Int8Options):
                 f"must be {LAST_SYMMETRIC_OPSET} or lower for INT8 for {', '.join(self.targets)}, got {self.opset}: "
                 "ONNX Runtime, which runs the parity check, does not load symmetric pairs of later opsets",
             )
-        if not self.int8 and (self.sensitivity or self.mixed_m is not None or self.calibration is not None):
-            raise ValueError("--sensitivity, --mixed and --calibration need INT8 files. Leave `--no-int8` out.")
+        if not self.int8 and (
+            self.sensitivity or self.float_transformer or self.mixed_m is not None or self.calibration is not None
+        ):
+            raise ValueError(
+                "--sensitivity, --float-transformer, --mixed and --calibration need INT8 files. Leave `--no-int8` out."
+            )

@@ -24,7 +24,7 @@ from fsd.export.onnx_export import export_onnx, simplify
 from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.pair_safe import saturating_pairs
 from fsd.export.parity import FP32_BATCH, ParityReport, compare
-from fsd.export.quantize import activations_of, quantize, quantized_nodes
+from fsd.export.quantize import activations_of, quantize, quantized_nodes, transformer_layers
 from fsd.export.recipes import RECIPES, Recipe
 from fsd.export.sensitivity import (
     ProgressCallback,
@@ -291,22 +291,24 @@ def _int8(
     clips: Sequence[Clip],
     progress: ProgressCallback,
 ) -> tuple[Path, Sensitivity | None]:
-    """Write one runtime's INT8 file, with float layers if `mixed_m` requires them."""
+    """Write one runtime's INT8 file, with float layers if `float_transformer` or `mixed_m` requires them."""
     progress(f"quantizing for {recipe.target}")
     notes = {**recipe.summary(), "calibration": f"{calibration.ticks} ticks of {calibration.clips} rolled-out clips"}
     sensitivity: Sensitivity | None = None
-    kept: list[str] = []
+    kept = transformer_layers(source.smooth) if config.float_transformer else []
     budget = source.network.config.budget
     if config.sensitivity or config.mixed_m is not None:
-        trial = QuantizationTrial(source.smooth, calibration, recipe, budget, clips, config.sensitivity_ticks)
+        trial = QuantizationTrial(source.smooth, calibration, recipe, budget, clips, config.sensitivity_ticks, kept)
         sensitivity = measure(trial, progress)
         if config.mixed_m is not None:
-            kept, left_m = choose_float_layers(trial, sensitivity, config.mixed_m)
-            notes["float_layers"] = ", ".join(kept) or "only those of the recipe"
+            chosen, left_m = choose_float_layers(trial, sensitivity, config.mixed_m)
+            kept = [*kept, *chosen]
             notes["mixed"] = (
-                f"{left_m:.4f} m from float at 3 s over {trial.ticks} ticks, {sensitivity.all_m:.4f} m with every "
-                f"layer quantized; limit {config.mixed_m:g} m"
+                f"{left_m:.4f} m from float at 3 s over {trial.ticks} ticks, {sensitivity.all_m:.4f} m with "
+                f"none chosen; limit {config.mixed_m:g} m"
             )
+    if config.float_transformer or config.mixed_m is not None:
+        notes["float_layers"] = ", ".join(kept) or "only those of the recipe"
     graph = quantize(source.smooth, calibration, recipe, kept)
     first_tick = next(iter(clips[0]))
     return source.write_int8(graph, recipe, notes, first_tick), sensitivity

@@ -82,6 +82,11 @@ def layers_of(model: onnx.ModelProto) -> dict[str, list[str]]:
     return layers
 
 
+def transformer_layers(model: onnx.ModelProto) -> list[str]:
+    """Names of `layers_of` inside the transformer: what float operators lead to."""
+    return [layer for layer in layers_of(model) if layer.startswith(TRANSFORMER)]
+
+
 def macs_of(model: onnx.ModelProto) -> dict[str, int]:
     """Layer of `layers_of` -> multiply-accumulates with its weights per tick."""
     graph = onnx.shape_inference.infer_shapes(model).graph

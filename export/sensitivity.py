@@ -4,7 +4,7 @@ Every variant runs the same recorded ticks with its own memory. The cost of a fl
 multiply-accumulates, not timed, so that the choice is the same on every machine.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -68,6 +68,7 @@ class QuantizationTrial:
 
     Args:
         clips: drives; in total `ticks` ticks, equally many per clip, are copied and used for every trial.
+        always_float: layers that no trial quantizes.
     """
 
     def __init__(
@@ -78,9 +79,11 @@ class QuantizationTrial:
         budget: Budget,
         clips: Sequence[Clip],
         ticks: int,
+        always_float: Collection[str] = (),
     ) -> None:
         self.model, self.calibration, self.recipe, self.budget = model, calibration, recipe, budget
-        self.layers = list(layers_of(model))
+        self.always_float = frozenset(always_float)
+        self.layers = [layer for layer in layers_of(model) if layer not in self.always_float]
         share = -(-ticks // len(clips))
         # Copies: a recording's step is valid only until the next one, and decoding per trial would take hours.
         self.drives = [[deepcopy(step) for step in islice(clip, share)] for clip in clips]
@@ -94,7 +97,7 @@ class QuantizationTrial:
         kept = set(keep_float)
         if kept.issuperset(self.layers):
             return 0.0
-        planned_m = self._positions_m(quantize(self.model, self.calibration, self.recipe, kept))
+        planned_m = self._positions_m(quantize(self.model, self.calibration, self.recipe, kept | self.always_float))
         return float(np.hypot(*(planned_m - self._reference_m).T).mean())
 
     def _positions_m(self, model: onnx.ModelProto) -> np.ndarray:

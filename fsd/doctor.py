@@ -193,9 +193,11 @@ def _gl() -> Finding:
 def _model() -> Finding:
     from fsd.runtime.engine import Engine
 
-    metadata = Engine().metadata
+    engine = Engine()
+    metadata = engine.metadata
     state = "trained" if metadata.trained else "UNTRAINED: its plans mean nothing"
-    return Finding("model", True, f"{metadata.name} ({metadata.precision}, {metadata.budget.name}), {state}")
+    kernels = f"{engine.integer_kernels} 8-bit kernels"
+    return Finding("model", True, f"{metadata.name} ({metadata.precision}, {metadata.budget.name}), {state}, {kernels}")
 
 
 def _demo_clip() -> Finding:

@@ -2,7 +2,8 @@
 
 ONNX Runtime falls back to the CPU with no more than a warning when a provider is missing or does not know an operator,
 and without VNNI its fast 8-bit kernels saturate. Here the first is an error, and the second is measured and avoided:
-files whose weights cannot saturate (`pair_safe`) run at full speed everywhere, others with slower, exact kernels.
+files whose weights cannot saturate (`pair_safe`) run at full speed everywhere, others with slower, exact kernels, or in
+float where there are none (`integer_kernels` says which), or not at all.
 """
 
 from collections import Counter
@@ -20,6 +21,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from fsd.data.errors import ModelError
 from fsd.networks.contract import METADATA_KEY
 from fsd.networks.devices import PROVIDERS
+from fsd.networks.integer_products import integer_products
+from fsd.networks.processor import processor_instructions, processor_name
 
 SPIN_US = 50
 """How long an idle thread looks for more work before it sleeps: about the gap between two parallel operators.
@@ -72,6 +75,9 @@ _DTYPES = {
     "tensor(bool)": "bool",
 }
 
+_SLOWER_KERNELS = {"exact": "session.x64quantprecision", "float": "session.disable_quant_qdq"}
+"""What runs in place of 8-bit kernels that saturate -> the option that chooses it."""
+
 Signature = dict[str, tuple[tuple[int, ...], str]]
 """Tensor name -> (shape, dtype); a dimension that is not a fixed number is -1."""
 
@@ -98,7 +104,7 @@ def open_session(
     Raises:
         ValueError: there is no such device.
         ModelError: the file is missing or cannot be loaded; the provider is missing, did not start, or left operators
-            to the CPU.
+            to the CPU; or this processor has no exact kernels for the file.
     """
     provider = provider_for(device)
     origin = str(model) if isinstance(model, Path) else "The model"
@@ -122,11 +128,11 @@ def open_session(
 
     try:
         session = load()
-        if device == "cpu" and not integer_sums_are_exact() and not _is_pair_safe(session):
-            options.add_session_config_entry("session.x64quantprecision", "1")
-            session = load()
     except SESSION_ERRORS as error:
         raise _load_error(origin, error) from error
+    if device == "cpu" and not integer_sums_are_exact() and not _is_pair_safe(session):
+        content = model.read_bytes() if isinstance(model, Path) else model
+        session = _without_saturation(session, content, origin, options, load)
     if device != "cpu":
         session.disable_fallback()
         check_assignment(session, provider)
@@ -161,6 +167,51 @@ def _is_pair_safe(session: onnxruntime.InferenceSession) -> bool:
         return text is not None and msgspec.json.decode(text, type=_PairSafety).pair_safe
     except msgspec.MsgspecError:
         return False  # not a file of `fsd export`, and slower for it, but right
+
+
+def _without_saturation(
+    session: onnxruntime.InferenceSession,
+    content: bytes,
+    origin: str,
+    options: onnxruntime.SessionOptions,
+    load: Callable[[], onnxruntime.InferenceSession],
+) -> onnxruntime.InferenceSession:
+    """The session with kernels that add 8-bit products exactly; the same one if the file has no such products.
+
+    Raises:
+        ModelError: there are none for this file.
+    """
+    products = integer_products(content, origin)
+    if not products:
+        return session
+    if not products.of_results:
+        options.add_session_config_entry(_SLOWER_KERNELS["exact"], "1")
+        try:
+            return load()
+        except SESSION_ERRORS:  # ONNX Runtime 1.31 cannot rewrite weights or zero points that two layers share
+            options.add_session_config_entry(_SLOWER_KERNELS["exact"], "0")
+    if not products.operators:
+        options.add_session_config_entry(_SLOWER_KERNELS["float"], "1")
+        return load()
+    raise ModelError(
+        f"{origin} cannot be computed right here: ONNX Runtime's 8-bit sums saturate on this processor "
+        f"({processor_name()}, {processor_instructions()}), and it has no exact kernels for "
+        f"{', '.join(sorted(products.of_results or products.operators))} as this file uses them. Use a file with Q/DQ "
+        "pairs or in FP32, or a processor with VNNI."
+    )
+
+
+def integer_kernels(session: onnxruntime.InferenceSession) -> str:
+    """How a session multiplies 8-bit numbers: `fast`, or slower since the fast kernels saturate: `exact` or `float`."""
+    options = session.get_session_options()
+
+    def is_chosen(entry: str) -> bool:
+        try:
+            return bool(options.get_session_config_entry(entry) == "1")
+        except RuntimeError:  # the entry was never made
+            return False
+
+    return next((name for name, entry in _SLOWER_KERNELS.items() if is_chosen(entry)), "fast")
 
 
 @cache

@@ -16,6 +16,7 @@ import onnxruntime
 from fsd.data.errors import ModelError
 from fsd.networks.contract import input_shapes
 from fsd.networks.model_metadata import ModelMetadata
+from fsd.networks.processor import processor_instructions, processor_name
 
 PROPERTY_KEY = "fsd_stored_tick"
 """The ONNX metadata property that holds it."""
@@ -107,8 +108,9 @@ def check(session: onnxruntime.InferenceSession, metadata: ModelMetadata, origin
     found = difference(session, metadata, origin)
     if found is not None and not found <= LIMIT:
         raise ModelError(
-            f"This machine computes {origin} wrongly: on the tick that is stored in the file, the network's memory is "
-            f"{found:.2%} off (limit {LIMIT:.1%}), so its plans would be wrong too. ONNX Runtime "
+            f"This machine ({processor_name()}, {processor_instructions()}) computes {origin} wrongly: on the tick "
+            f"that is stored in the file, the network's memory is {found:.2%} off (limit {LIMIT:.1%}), so its plans "
+            "would be wrong too. ONNX Runtime "
             f"{onnxruntime.__version__} adds 8-bit products otherwise here: install another version, or replay with "
             "the FP32 file of `fsd export`."
         )

@@ -101,6 +101,8 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     """Print the summary of a replay."""
     print_length(summary)
     print(f"  network      {summary.model.name} ({summary.model.precision}), {summary.network}")
+    if summary.model.kernel_warning:
+        print(f"  WARNING      {summary.model.kernel_warning}")
     print(f"  cameras      {', '.join(summary.clip.cameras)}")
     print_assumptions(summary.clip)
     if set(summary.odometry_ticks) - {"ego"}:

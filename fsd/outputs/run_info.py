@@ -64,11 +64,24 @@ def _start_ns(clip: Clip) -> int:
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A model file; what a third-party file does not say is empty."""
+    """A model file; what a third-party file does not say is empty.
+
+    Attributes:
+        integer_kernels: how it multiplies 8-bit numbers on this processor: `fast`; or, where the fast kernels saturate
+            and it needs exact sums, `exact` or `float`, which are slower.
+    """
 
     name: str
     precision: str = ""
     weights_sha256: str = ""
+    integer_kernels: str = "fast"
+
+    @property
+    def kernel_warning(self) -> str:
+        """That slower kernels run, and why; empty where the fast ones do."""
+        slower = {"exact": "slower, exact kernels run", "float": "its integer layers run in float, slower"}
+        why = "8-bit sums saturate on this processor and this file needs them exact"
+        return f"{why}: {slower[self.integer_kernels]}" if self.integer_kernels in slower else ""
 
 
 def describe_training(trained: bool) -> str:

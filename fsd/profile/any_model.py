@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from fsd.data.errors import ModelError, UsageError
-from fsd.networks.onnx_session import open_session, require_model_file, session_signature
+from fsd.networks.onnx_session import integer_kernels, open_session, require_model_file, session_signature
 from fsd.outputs.profile_summary import ColdStart, ProfiledModelInfo, ProfileSummary
 from fsd.outputs.progress import ProgressCallback, print_progress
 from fsd.outputs.run_info import ClipInfo
@@ -64,7 +64,12 @@ def profile_model(
             machine=machine,
             settings={name: getattr(config, name) for name in SETTINGS} | {"decode_workers": 0},
             clip=ClipInfo(name="random inputs"),
-            model=ProfiledModelInfo(name=model.stem, file_bytes=model.stat().st_size, inputs=describe_inputs(feeds)),
+            model=ProfiledModelInfo(
+                name=model.stem,
+                file_bytes=model.stat().st_size,
+                inputs=describe_inputs(feeds),
+                integer_kernels=integer_kernels(session),
+            ),
             network="not one of ours; inputs are random",
             is_one_size=True,
             cold_start=ColdStart(process=load_ms + first_ms, imports=0.0, load=load_ms, first_tick=first_ms),

@@ -134,6 +134,7 @@ def _model(planner: Planner) -> ProfiledModelInfo:
         precision=metadata.precision,
         weights_sha256=metadata.weights_sha256,
         file_bytes=planner.model.stat().st_size,
+        integer_kernels=metadata.integer_kernels,
     )
     if metadata.budget is not None:
         return msgspec.structs.replace(model, budget=metadata.budget.name)

@@ -48,7 +48,10 @@ def write_report(path: Path, summary: ProfileSummary, samples: Mapping[str, Tick
             f"{len(summary.clip.cameras)} cameras",
             f"network {summary.network}",
         ],
-        banners=[] if summary.status == "complete" else [Banner(f"Run {summary.status}.")],
+        banners=[
+            *([] if summary.status == "complete" else [Banner(f"Run {summary.status}.")]),
+            *([Banner("Slower kernels.", f"{summary.model.kernel_warning}.")] if summary.model.kernel_warning else []),
+        ],
         tiles=_tiles(name, first),
         sections=[
             _gates(summary),

@@ -64,6 +64,8 @@ def _print_head(summary: ProfileSummary) -> None:
     peaks, cold = summary.peaks, summary.cold_start_ms
     print(f"{summary.model.name} on {summary.clip.name}; network {summary.network}")
     print(f"  machine      {summary.machine}")
+    if summary.model.kernel_warning:
+        print(f"  WARNING      {summary.model.kernel_warning}")
     print(f"  runs on      {describe_execution(summary.execution)}")
     if summary.clip.decoder:
         print(f"  decoded by   {summary.clip.decoder}")

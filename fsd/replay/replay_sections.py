@@ -43,6 +43,8 @@ def banners(summary: ReplaySummary) -> list[Banner]:
     if summary.status != "complete":
         text = f"The page shows what was computed until then. {summary.error or ''}"
         found.append(Banner(f"Run {summary.status}.", text))
+    if summary.model.kernel_warning:
+        found.append(Banner("Slower kernels.", f"{summary.model.kernel_warning}."))
     if (check := summary.cross_check) is not None and check.first_alarm is not None:
         first = check.first_alarm
         text = (

@@ -124,7 +124,12 @@ class RunRecord:
             network=describe_training(metadata.trained),
             started_unix_s=round(self._started_s, 3),
             clip=clip_info(self._clip),
-            model=ModelInfo(name=metadata.name, precision=metadata.precision, weights_sha256=metadata.weights_sha256),
+            model=ModelInfo(
+                name=metadata.name,
+                precision=metadata.precision,
+                weights_sha256=metadata.weights_sha256,
+                integer_kernels=metadata.integer_kernels,
+            ),
             ticks=ticks,
             drive_s=drive_s,
             wall_s=wall_s,

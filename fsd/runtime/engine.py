@@ -19,7 +19,7 @@ from fsd.networks.contract import WAYPOINT_TIMES_S, ModelMetadata, input_shapes,
 from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model_digest import check_digest
 from fsd.networks.model_metadata import check_tensors, from_properties
-from fsd.networks.onnx_session import open_session, session_signature
+from fsd.networks.onnx_session import integer_kernels, open_session, session_signature
 from fsd.networks.packaged import packaged_file
 from fsd.runtime.plan_limits import HeldPlan, impossible_output, is_finite
 
@@ -40,6 +40,7 @@ class Engine:
     Attributes:
         metadata: from the model file.
         budget: of the compressor that the model was built for.
+        integer_kernels: as `onnx_session.integer_kernels` gives them.
         plan_source: where the last plan came from: `network`, `held` (the last usable one) or `stop`.
         replaced: what the last plan was replaced for: `inputs` or the name of an output that was not finite or that no
             vehicle could follow; empty where it was not.
@@ -69,6 +70,7 @@ class Engine:
             self._session.get_modelmeta().custom_metadata_map, str(self.model)
         )
         self.budget = self.metadata.budget
+        self.integer_kernels = integer_kernels(self._session)
         origin = str(self.model)
         check_digest(self.model.read_bytes(), self.metadata.model_sha256, origin)
         check_tensors(origin, "input", input_shapes(self.budget), session_signature(self._session.get_inputs()))

@@ -36,7 +36,14 @@ class NetworkPlanner:
         self.model = engine.model
         about = engine.metadata
         self.metadata = PlannerMetadata(
-            about.name, about.trained, about.precision, about.weights_sha256, about.inputs, about.state, engine.budget
+            about.name,
+            about.trained,
+            about.precision,
+            about.weights_sha256,
+            about.inputs,
+            about.state,
+            engine.budget,
+            integer_kernels=engine.integer_kernels,
         )
         self._input_chain, self._plan_chain = HashChain(), HashChain()
         self.reset()

@@ -37,6 +37,7 @@ class PlannerMetadata:
         budget: of the compressor; None for a planner without one.
         rate_hz: ticks per second.
         cross_check: how a second network checks this one; None without one.
+        integer_kernels: as `onnx_session.integer_kernels` gives them.
     """
 
     name: str
@@ -48,6 +49,7 @@ class PlannerMetadata:
     budget: Budget | None = None
     rate_hz: Fraction = RATE_HZ
     cross_check: CrossCheckSettings | None = None
+    integer_kernels: str = "fast"
 
 
 @dataclass(frozen=True, slots=True)

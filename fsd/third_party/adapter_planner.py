@@ -16,7 +16,7 @@ from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS, Frame, FrameSet
 from fsd.data.planes import picture_of
 from fsd.networks.contract import TensorSpec, output_shapes
-from fsd.networks.onnx_session import SESSION_ERRORS, open_session, session_signature
+from fsd.networks.onnx_session import SESSION_ERRORS, integer_kernels, open_session, session_signature
 from fsd.runtime.engine import SessionFactory, write_stop_plan
 from fsd.runtime.hash_chain import HashChain
 from fsd.runtime.health import health_flags
@@ -63,6 +63,7 @@ class AdapterPlanner:
             weights_sha256="",
             inputs={name: TensorSpec(shape, dtype) for name, (shape, dtype) in self._signature.items()},
             state=tuple((pair.output, pair.input) for pair in self.adapter.state),
+            integer_kernels=integer_kernels(self._session),
         )
         self._input_chain, self._plan_chain = HashChain(), HashChain()
         self._held = HeldPlan()

@@ -5,7 +5,7 @@ import json
 import pytest
 from _report import cpu_class, finish
 
-from fsd.meters.machine import instruction_set
+from fsd.networks.processor import instruction_set
 
 
 def test_the_last_line_holds_metrics_input_samples_and_machine(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.weights import packaged_weights, save_weights
 from fsd.runtime.engine import Engine
+from tests.portable.integer_tensors import exact_tensors, integer_tensors
 
 
 def test_export_writes_proven_files_that_know_where_they_come_from(
@@ -177,6 +178,20 @@ def test_sensitive_layers_stay_in_float_and_the_metadata_names_them(
     assert content["schema_version"] == 1
     measured = content["targets"]["ort-cpu"]
     assert measured["effects"][0]["alone_m"] >= measured["effects"][-1]["alone_m"]
+
+
+def test_with_a_float_transformer_nothing_is_rounded_to_integers_behind_float_operators(
+    weights: Path, steps: list[TickInput], int8_file: Path, tmp_path: Path
+) -> None:
+    config = ExportConfig(weights=weights, out=tmp_path, float_transformer=True, parity_ticks=0)
+    written = export(config, clips=[steps[:8]])
+    assert written.int8 is not None
+    metadata, model = read_metadata(written.int8), onnx.load(written.int8)
+    assert metadata.pair_safe
+    assert "cross_attention.0.query" in metadata.quantization["float_layers"]
+    assert exact_tensors(model) == integer_tensors(model)
+    usual = onnx.load(int8_file)
+    assert len(exact_tensors(usual)) < len(integer_tensors(usual))
 
 
 def test_simplifying_changes_no_plan(weights: Path, steps: list[TickInput], tmp_path: Path) -> None:

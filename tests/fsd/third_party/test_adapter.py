@@ -107,6 +107,35 @@ def steering_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.fixture(scope="module")
+def int8_path_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `path_model`, with one INT8 layer between Q/DQ pairs; its largest sum does not fit where pairs saturate."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["image", "step", "zero"], ["bytes"]),
+        helper.make_node("DequantizeLinear", ["bytes", "step", "zero"], ["values"]),
+        helper.make_node("Reshape", ["values", "flat"], ["row"]),
+        helper.make_node("DequantizeLinear", ["stored", "fine", "zero_s8"], ["weights"]),
+        helper.make_node("MatMul", ["row", "weights"], ["moved"]),
+        helper.make_node("Reshape", ["moved", "points"], ["aside"]),
+        helper.make_node("Add", ["straight", "aside"], ["path"]),
+    ]
+    straight = np.stack([np.arange(1, 11) * 4.0, np.zeros(10)], axis=1).astype(np.float32)[None]
+    return save(
+        tmp_path_factory.mktemp("int8") / "m.onnx",
+        nodes,
+        {"image": [1, 3, 48, 64]},
+        {"path": [1, 10, 2]},
+        step=np.array(1 / 64, np.float32),
+        zero=np.array(128, np.uint8),
+        stored=np.full((9216, 20), 127, np.int8),
+        fine=np.array(1e-7, np.float32),
+        zero_s8=np.array(0, np.int8),
+        flat=np.array([1, 9216]),
+        points=np.array([1, 10, 2]),
+        straight=straight,
+    )
+
+
 def written(folder: Path, content: dict[str, Any]) -> Path:
     (folder / "adapter.json").write_text(json.dumps(content))
     return folder / "adapter.json"
@@ -153,6 +182,24 @@ def test_a_planner_without_a_compressor_says_so(small_clip: Path, path_model: Pa
 def test_an_adapter_without_a_model_opens_no_planner(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="adapter"):
         open_planner(canonical_rig(), adapter=written(tmp_path, PATH))
+
+
+def test_an_int8_file_that_needs_slower_kernels_here_says_so_in_every_result(
+    small_clip: Path,
+    int8_path_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("fsd.networks.onnx_session.integer_sums_are_exact", lambda: False)
+    adapter = written(tmp_path, PATH)
+    command = ["replay", str(small_clip), "--model", str(int8_path_model), "--adapter", str(adapter), "--no-overlay"]
+    assert main([*command, "--max-ticks", "2", "--no-mcap", "--out", str(tmp_path / "out")]) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["model"]["integer_kernels"] == "exact"
+    assert summary["machine"]["instructions"]
+    assert "WARNING      8-bit sums saturate" in capsys.readouterr().out
+    assert "Slower kernels." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_same_recording_gives_the_same_hash(small_clip: Path, path_model: Path, tmp_path: Path) -> None:
