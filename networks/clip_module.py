@@ -38,7 +38,8 @@ class ClipModule(nn.Module):
         """
         content = self._encoded(self.network, inputs, live.device.type)
         ego_tokens = self.network.ego_encoder(**select(inputs, EGO_INPUTS))
-        memories, outputs_by_row = [], []
+        memories: list[dict[str, Tensor]] = []
+        outputs_by_row: list[dict[str, Tensor]] = []
         for row in range(live.shape[1]):
             now = {name: inputs[name][:, row] for name in PLAN_INPUTS}
             for earlier, earlier_outputs in enumerate(outputs_by_row):

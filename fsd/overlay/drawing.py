@@ -5,6 +5,7 @@ Knows images, boxes and lenses; `layout.py` decides where they stand.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from av.video.reformatter import VideoReformatter
@@ -75,7 +76,7 @@ def rgb_image(frame: Frame, size: tuple[int, int], reformatter: VideoReformatter
     shown = (reformatter or VideoReformatter()).reformat(
         picture, width=size[0], height=size[1], format="rgb24", interpolation=method, threads=1
     )
-    plane = shown.planes[0]
+    plane: Any = shown.planes[0]  # a buffer, which Pillow's types do not know
     return Image.frombuffer("RGB", size, plane, "raw", "RGB", plane.line_size, 1)
 
 

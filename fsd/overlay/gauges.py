@@ -36,8 +36,8 @@ class Fonts:
         if size not in self._fonts:
             font = self._fonts[size] = ImageFont.load_default(size * self._unit)
             if isinstance(font, ImageFont.FreeTypeFont):  # what `ImageDraw` calls to draw and to measure a text
-                font.getmask2 = lru_cache(CACHED_TEXTS)(font.getmask2)  # type: ignore[method-assign]
-                font.getlength = lru_cache(CACHED_TEXTS)(font.getlength)  # type: ignore[method-assign]
+                font.getmask2 = lru_cache(CACHED_TEXTS)(font.getmask2)  # type: ignore[method-assign, assignment]
+                font.getlength = lru_cache(CACHED_TEXTS)(font.getlength)  # type: ignore[method-assign, assignment]
         return self._fonts[size]
 
 

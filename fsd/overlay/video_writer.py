@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pyarrow as pa
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from PIL import Image
 
 from fsd.data.clip import Clip
@@ -20,10 +20,10 @@ from fsd.overlay.painter import OverlayPainter
 from fsd.overlay.video_size import HEIGHTS_PX, MEGABYTE, Encoding, encoding_for, least_megabytes
 from fsd.runtime.planner import PlannerMetadata, StepResult
 
-FAST = {"preset": "ultrafast", "crf": "22", "x264-params": "no-deblock=0:bframes=3:b-adapt=0"}
+FAST: dict[str, object] = {"preset": "ultrafast", "crf": "22", "x264-params": "no-deblock=0:bframes=3:b-adapt=0"}
 """Constant quality, in a quarter of the time of `SMALL`, with up to twice the bytes and no larger errors. Deblocking
 keeps flat areas smooth, and B-frames halve what the preset adds to the file; neither takes measurable time."""
-SMALL = {"preset": "veryfast", "crf": "21"}
+SMALL: dict[str, object] = {"preset": "veryfast", "crf": "21"}
 """Where the file has a limit."""
 _BT709, _LIMITED_RANGE = 1, 1  # AVCOL_SPC_BT709 (and _PRI_, _TRC_), AVCOL_RANGE_MPEG
 
@@ -60,7 +60,7 @@ class VideoWriter:
             format="yuv420p",
             src_color_range="JPEG",
             dst_color_range="MPEG",
-            dst_colorspace="ITU709",
+            dst_colorspace=Colorspace.ITU709,
             interpolation="BICUBIC" if self.encoding.height_px == image.height else "AREA",
             threads=1,
         )
@@ -219,7 +219,7 @@ def _add_stream(
     if encoding.bit_rate is None:
         stream.options = FAST | {"g": str(round(rate_hz))}
     else:  # as good as without a limit where the scene needs few bits, and no larger
-        limit = {"maxrate": str(encoding.bit_rate), "bufsize": str(encoding.buffer_bits)}
+        limit: dict[str, object] = {"maxrate": str(encoding.bit_rate), "bufsize": str(encoding.buffer_bits)}
         stream.options = SMALL | limit | {"g": str(8 * rate_hz)}
     codec = stream.codec_context
     codec.thread_count = 1
