@@ -32,7 +32,7 @@ from fsd.networks.memory_cache import MemoryCache
 from fsd.networks.train_options import TrainOptions
 from fsd.networks.training_log import CURVES, TrainingLog
 from fsd.networks.training_set import TrainingSet
-from fsd.networks.weights import load_weights, save_weights, untrained
+from fsd.networks.weights import load_weights, save_weights, untrained, weights_sha256
 
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
 
@@ -129,6 +129,7 @@ class Trainer:
         self.average.load_state_dict(self.network.state_dict())
         self.optimiser = _optimiser(self.network, config)
         bf16 = has_bfloat16(config.device) if config.bf16 is None else config.bf16
+        self.facts = {"bf16": bf16, "teacher_sha256": config.teacher and weights_sha256(config.teacher)}
         module = ClipModule(self.network, config.loss, bf16, teacher, config.distillation)
         self.module: nn.Module = module if self.process.world == 1 else DistributedDataParallel(module)
         self.step = 0
@@ -245,7 +246,7 @@ class Trainer:
             settings = {
                 name: str(value) for name, value in asdict(config).items() if not isinstance(value, Path | None)
             }
-            notes = {"step": self.step, "settings": settings, "metrics": self.log.latest}
+            notes = {"step": self.step, "settings": settings, **self.facts, "metrics": self.log.latest}
             # The weights first: a run whose checkpoint is of its last step has nothing left to do.
             save_weights(self.average, config.out / WEIGHTS, trained=True, notes=notes)
             path = config.out / CHECKPOINT

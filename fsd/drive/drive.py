@@ -227,6 +227,7 @@ class DriverPool:
 
     def __init__(self, config: DriveConfig) -> None:
         self._config = config
+        self._specs = {driver_name(spec): spec for spec in config.drivers}
         self._networks: dict[str, NetworkDriver] = {}
         self._renderer: Any = None
         self.rig = canonical_rig(config.width_px, config.height_px)
@@ -262,14 +263,14 @@ class DriverPool:
         return self._renderer
 
     def network(self, name: str) -> NetworkDriver:
-        """The network driver of this name, as in `DriveConfig.drivers`."""
+        """The network driver of this name in the results."""
         if name not in self._networks:
-            config = self._config
+            config, spec = self._config, self._specs.get(name, name)
             kind, _, camera = name.partition(":")
-            options: Mapping[str, Any] = {} if "=" in name else {"masked": (camera,)} if camera else NETWORKS[kind]
+            options: Mapping[str, Any] = {} if "=" in spec else {"masked": (camera,)} if camera else NETWORKS[kind]
             self._networks[name] = NetworkDriver(
                 self.rig,
-                model_of(config, name),
+                model_of(config, spec),
                 draw_every_ticks=config.draw_every_ticks,
                 latency=Latency.parse(config.latency),
                 follow=config.follow,

@@ -23,7 +23,7 @@ from fsd.networks.evaluation import evaluate  # noqa: E402
 from fsd.networks.training import CHECKPOINT, TrainConfig, Trainer, split, train  # noqa: E402
 from fsd.networks.training_log import PROGRESS, TrainingLog, read_progress  # noqa: E402
 from fsd.networks.training_set import TrainingSet  # noqa: E402
-from fsd.networks.weights import load_weights, save_weights, untrained  # noqa: E402
+from fsd.networks.weights import load_weights, save_weights, untrained, weights_sha256  # noqa: E402
 
 PLAIN = AugmentationConfig(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -234,7 +234,9 @@ def test_a_student_approaches_its_teacher(config: TrainConfig, episodes: list[Ep
     reports: list[dict[str, float]] = []
     student = replace(config, network=narrow, teacher=tmp_path / "teacher.safetensors")
     weights = train(student, episodes, lambda step, report: reports.append(report))
-    assert load_weights(weights)[0].config == narrow
+    network, header = load_weights(weights)
+    assert network.config == narrow
+    assert header.notes["teacher_sha256"] == weights_sha256(tmp_path / "teacher.safetensors")
     assert reports[-1]["teacher_tokens"] < 0.7 * reports[0]["teacher_tokens"]
 
 

@@ -120,3 +120,11 @@ def test_the_table_has_a_line_a_driver() -> None:
     text = table(scores, ("S1", "S2"))
     assert "nan" in text.splitlines()[1]
     assert "expert" in text
+
+
+def test_a_named_model_drives_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tmp_path / "other.onnx"
+    model.touch()
+    monkeypatch.setattr("fsd.drive.drive.NetworkDriver", lambda rig, model, **options: model)
+    pool = DriverPool(DriveConfig(drivers=("network", f"other={model}"), scenarios=("S1",)))
+    assert [pool.network("network"), pool.network("other")] == [None, model]
