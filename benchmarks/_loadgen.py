@@ -3,9 +3,11 @@
 Needs the package `mlcommons-loadgen` (extra `benchmarks`). It does not know what a query does.
 """
 
+import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 LABELS = {50.0: "50.00", 90.0: "90.00", 99.0: "99.00", 99.9: "99.90"}
@@ -36,7 +38,8 @@ def single_stream_ms(query: Callable[[], object], queries: int) -> dict[float, f
         logs.log_output.copy_summary_to_stdout = False
         system = lg.ConstructSUT(issue, lambda: None)
         library = lg.ConstructQSL(1, 1, lambda samples: None, lambda samples: None)
-        lg.StartTestWithLogSettings(system, library, settings, logs)
+        with _scheduling_restored():
+            lg.StartTestWithLogSettings(system, library, settings, logs)
         lg.DestroyQSL(library)
         lg.DestroySUT(system)
         summary = (Path(folder) / "mlperf_log_summary.txt").read_text(encoding="utf-8")
@@ -47,3 +50,16 @@ def single_stream_ms(query: Callable[[], object], queries: int) -> dict[float, f
     if not percentiles_ms:
         raise RuntimeError(f"LoadGen's summary has no percentiles:\n{summary}")
     return percentiles_ms
+
+
+@contextmanager
+def _scheduling_restored() -> Iterator[None]:
+    """LoadGen makes the thread real-time where it may, and leaves it so: it would starve all other programs."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)

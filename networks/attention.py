@@ -45,7 +45,9 @@ class TokenAttention(nn.Module):
     def forward(self, tokens: Tensor, mask: Tensor, start: int = 0) -> Tensor:
         """tokens (…, L, D), mask (…, 1, 1, L) added to the scores -> the updated tokens (…, L - start, D)."""
         normed = self.norm(tokens)
-        query = self._split(self.query(normed[..., start:, :])) * self.head_size**-0.5  # (…, H, L - start, D/H)
+        # Normalised again where it is a part: quantizers round the input of a layer, and no two layers share this one.
+        query_input = normed if start == 0 else self.norm(tokens[..., start:, :])
+        query = self._split(self.query(query_input)) * self.head_size**-0.5  # (…, H, L - start, D/H)
         key, value = self._split(self.key_value(normed)).chunk(2, dim=-3)  # (…, H, L, D/H) each
         weights = torch.softmax(query @ key.transpose(-1, -2) + mask, dim=-1)
         mixed = (weights @ value).transpose(-3, -2).flatten(-2)

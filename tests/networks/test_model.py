@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from fsd.compression.budget import BUDGETS  # noqa: E402
-from fsd.networks.config import NetworkConfig  # noqa: E402
+from fsd.networks.config import SIZES, NetworkConfig  # noqa: E402
 from fsd.networks.contract import input_shapes, output_shapes  # noqa: E402
 from fsd.networks.input_buffers import InputBuffers, TickInput  # noqa: E402
 from fsd.networks.model import DrivingNetwork  # noqa: E402
@@ -130,7 +130,8 @@ def parameter_count(network: DrivingNetwork) -> int:
 
 
 def test_the_default_network_has_the_size_that_the_documentation_says() -> None:
-    assert 1.3e6 < parameter_count(DrivingNetwork()) < 1.6e6
+    assert parameter_count(DrivingNetwork()) == pytest.approx(1.21e6, rel=0.01)
+    assert parameter_count(DrivingNetwork(SIZES["wide"])) == pytest.approx(1.43e6, rel=0.01)
 
 
 def test_the_number_of_weights_does_not_depend_on_the_number_of_patches() -> None:

@@ -154,7 +154,7 @@ def test_a_state_that_is_not_finite_raises_an_alarm_under_any_tolerance(
     divergences(checked, frame_sets[:2])
     second.engine.inputs["memory_v"][100] = np.nan  # an INT8 network may make a finite plan of it
     (found,) = divergences(checked, frame_sets[2:3])
-    assert [*map(str, found.alarms)] == ["state:memory_v"]
+    assert "state:memory_v" in map(str, found.alarms)
     assert found.values["state"] == np.inf
 
 
