@@ -2,8 +2,8 @@
 
 In round 0 the expert drives. In later rounds the network drives and the expert labels (DAgger), and training continues
 from the previous weights. Collection and training alternate, so that a run is reproducible. The result can be the mean
-of the last rounds' weights, since each round forgets a little of the earlier ones. A teacher drives in place of the
-network and the expert, and is imitated.
+of the last rounds' weights, since each round forgets a little of the earlier ones. A teacher drives in round 0, and is
+imitated in all rounds.
 """
 
 import os
@@ -46,7 +46,7 @@ def _run(config: RecipeConfig, report: Report) -> Path:
     by_round: list[Path] = []
     for index, this in enumerate(config.rounds):
         before = by_round[-1] if by_round else None
-        _collect_round(config, index, this, config.teacher or before, report)
+        _collect_round(config, index, this, before or config.teacher, report)
         by_round.append(_train_round(config, index, this, before, report))
     return _finish(config.out / WEIGHTS, (by_round[1:] or by_round)[-config.averaged_rounds :])
 
