@@ -71,7 +71,7 @@ SIZES = {
     "standard": NetworkConfig(),
     "wide": NetworkConfig(retina_channels=64, retina_blocks=3, patch_channels=(32, 64)),
 }
-"""Networks by name: 0.39 and 0.80 GMAC a tick at the budget B100. The wide one is a teacher of the other."""
+"""Networks by name: 0.39 and 0.80 GMAC per tick at the budget B100. The wide one can teach the other."""
 
 
 def network_of_size(name: str) -> NetworkConfig:
@@ -81,5 +81,5 @@ def network_of_size(name: str) -> NetworkConfig:
         ValueError: there is none.
     """
     if name not in SIZES:
-        raise ValueError(f"A size is {' or '.join(SIZES)}, got {name!r}.")
+        raise ValueError(f"must be one of {', '.join(SIZES)}; got {name!r}.")
     return SIZES[name]

@@ -8,13 +8,17 @@ Source: G. Hinton et al., Distilling the knowledge in a neural network (2015); o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fsd.data.errors import ModelError
+from fsd.networks.config import NetworkConfig
 from fsd.networks.losses import LossWeights, plan_distance
 from fsd.networks.model import Content, DrivingNetwork
+from fsd.networks.weights import load_weights
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,24 @@ class DistillationWeights:
     tokens: float = 1.0
     memory: float = 0.5
     plan: float = 1.0
+
+
+def load_teacher(path: Path, student: NetworkConfig) -> DrivingNetwork:
+    """The network of a weights file, which must have the student's budget and width.
+
+    Raises:
+        ModelError: the file cannot be used, or its network has others.
+    """
+    teacher = load_weights(path)[0]
+    theirs, mine = (
+        f"{each.width} features per token at the budget {each.budget.name}" for each in (teacher.config, student)
+    )
+    if (teacher.config.budget, teacher.config.width) != (student.budget, student.width):
+        raise ModelError(
+            f"{path} cannot be the teacher: its network has {theirs}, the one to train has {mine}. "
+            "Train a teacher with `fsd train --size wide`."
+        )
+    return teacher
 
 
 def inherit(student: DrivingNetwork, teacher: DrivingNetwork) -> list[str]:

@@ -8,21 +8,22 @@ from dataclasses import dataclass, field
 
 from fsd.networks.protobuf import fields, varint
 
-_FACTOR = {
-    "MatMul": 1,
-    "Gemm": 1,
-    "Conv": 1,
-    "ConvTranspose": 1,
-    "MatMulInteger": 1,
-    "ConvInteger": 1,
-    "QLinearConv": 3,
-    "QLinearMatMul": 3,
-    "QGemm": 3,
-    "MatMulIntegerToFloat": 1,
-    "DynamicQuantizeMatMul": 1,
-    "QAttention": 1,
+_FACTORS = {
+    "MatMul": (1,),
+    "Gemm": (1,),
+    "Conv": (1,),
+    "ConvTranspose": (1,),
+    "MatMulInteger": (1,),
+    "ConvInteger": (1,),
+    "QLinearConv": (3,),
+    "QLinearMatMul": (3,),
+    "QGemm": (3,),
+    "MatMulIntegerToFloat": (1,),
+    "DynamicQuantizeMatMul": (1,),
+    "DynamicQuantizeLSTM": (1, 2),
+    "QAttention": (1,),
 }
-"""Operator -> index of its second factor, the weights where those are stored."""
+"""Operator -> indices of what its inputs are multiplied with, the weights where those are stored."""
 
 _FLOAT = ("MatMul", "Gemm", "Conv", "ConvTranspose")
 """Those that multiply integers only between Q/DQ pairs."""
@@ -92,21 +93,22 @@ def _search(graph: bytes, outer: dict[str, int], found: IntegerProducts, origin:
             (signed if zero_point == _INT8 else unsigned).update(node.outputs)
         elif node.operator == "DequantizeLinear":
             dequantized.update(node.outputs)
-            if node.inputs[0] in signed or (zero_point == _INT8 and node.inputs[0] not in stored):
+            values = set(node.inputs[:1])
+            if values & signed or (zero_point == _INT8 and not values <= stored.keys()):
                 signed.update(node.outputs)
         elif node.operator in _MOVES:
             for kind in (dequantized, signed, unsigned):
                 if kind.intersection(node.inputs):
                     kind.update(node.outputs)
-        elif node.operator in _FACTOR and len(node.inputs) > _FACTOR[node.operator]:
-            factor = node.inputs[_FACTOR[node.operator]]
+        elif node.operator in _FACTORS:
+            factors = {node.inputs[index] for index in _FACTORS[node.operator] if index < len(node.inputs)}
             if node.operator not in _FLOAT:
                 found.operators.add(node.operator)
-                if factor not in stored and factor not in unsigned:
+                if not factors <= stored.keys() | unsigned:
                     found.of_results.add(node.operator)
-            elif factor in dequantized:
+            elif factors & dequantized:
                 found.between_pairs = True
-                if factor in signed:
+                if factors & signed:
                     found.of_results.add(node.operator)
 
 

@@ -194,7 +194,7 @@ def _without_saturation(
         options.add_session_config_entry(_SLOWER_KERNELS["float"], "1")
         return load()
     raise ModelError(
-        f"{origin} cannot be computed right here: ONNX Runtime's 8-bit sums saturate on this processor "
+        f"{origin} cannot be computed correctly here: ONNX Runtime's 8-bit sums saturate on this processor "
         f"({processor_name()}, {processor_instructions()}), and it has no exact kernels for "
         f"{', '.join(sorted(products.of_results or products.operators))} as this file uses them. Use a file with Q/DQ "
         "pairs or in FP32, or a processor with VNNI."

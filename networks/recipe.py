@@ -14,6 +14,7 @@ from pathlib import Path
 from fsd.data.files import write_bytes, write_text
 from fsd.networks.collection import CollectionConfig, collect
 from fsd.networks.dataset import find_episodes
+from fsd.networks.distillation import load_teacher
 from fsd.networks.train_options import RecipeConfig, Report, Round
 from fsd.networks.training import WEIGHTS, TrainConfig, run_folder, train
 from fsd.networks.weights import mean_weights, read_header, save_weights
@@ -32,9 +33,12 @@ def run_recipe(config: RecipeConfig, report: Report = lambda phase, done, total,
         The final weights file.
 
     Raises:
+        ModelError: the teacher cannot be used.
         SimulatorError: OpenGL is not available.
         OutputError: the folder cannot be written, or another run holds it.
     """
+    if config.teacher is not None:
+        load_teacher(config.teacher, config.network)  # collecting takes hours: refuse it before
     rounds = range(len(config.rounds))
     names = [WEIGHTS, "episodes", *(f"round-{index}" for index in rounds), *(f"collected-{index}" for index in rounds)]
     inputs = [config.teacher] if config.teacher is not None else []

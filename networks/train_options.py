@@ -64,7 +64,7 @@ class TrainOptions(Options):
     seed: int = option(0, "seed of the initial weights and of the batches", at_least=0)
     network: NetworkConfig = option(
         NetworkConfig(),
-        "size of the network: standard, or wide with twice the arithmetic",
+        "size of the network, unless --initial has one: standard, or wide with twice the arithmetic",
         flag="--size",
         metavar="SIZE",
         default_text="standard",

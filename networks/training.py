@@ -25,7 +25,7 @@ from fsd.networks.bfloat16 import has_bfloat16
 from fsd.networks.checkpoint import load_checkpoint, save_checkpoint
 from fsd.networks.clip_module import ClipModule
 from fsd.networks.dataset import LABEL_SHAPES, Episode
-from fsd.networks.distillation import DistillationWeights, inherit
+from fsd.networks.distillation import DistillationWeights, inherit, load_teacher
 from fsd.networks.evaluation import evaluate, network_inputs
 from fsd.networks.losses import LossWeights
 from fsd.networks.memory_cache import MemoryCache
@@ -117,13 +117,13 @@ class Trainer:
         mine = learned[self.process.rank :: self.process.world]
         self.training = TrainingSet(mine)
         self.validation = TrainingSet(held_out) if held_out and self.process.is_first else None
-        teacher = None if config.teacher is None else load_weights(config.teacher)[0].to(config.device)
-        if config.initial is None:
-            self.network = untrained(config.network, config.seed)
-            if teacher is not None:
-                inherit(self.network, teacher)
-        else:
-            self.network = load_weights(config.initial)[0]
+        student = untrained(config.network, config.seed) if config.initial is None else load_weights(config.initial)[0]
+        self.network, teacher = student, None
+        if config.teacher is not None:
+            teacher = load_teacher(config.teacher, student.config)
+            if config.initial is None:
+                inherit(student, teacher)
+            teacher.to(config.device)
         self.network.to(config.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = untrained(self.network.config, config.seed).to(config.device)
         self.average.load_state_dict(self.network.state_dict())

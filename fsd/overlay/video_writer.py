@@ -75,7 +75,10 @@ class VideoWriter:
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
-    """(H, W, 4) uint8: Pillow's own memory, which has a fourth byte per RGB pixel; not to be written to."""
+    """(H, W, 4) uint8: Pillow's own memory, which has a fourth byte per RGB pixel; not to be written to.
+
+    Pillow keeps images of up to 16 MB in one piece, which is needed here; the largest of `HEIGHTS_PX` has 14.7 MB.
+    """
     return pa.array(image).flatten().to_numpy().reshape(image.height, image.width, 4)
 
 

@@ -1,16 +1,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from fsd.data.errors import ModelError  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
-from fsd.networks.distillation import inherit, token_distance  # noqa: E402
+from fsd.networks.distillation import inherit, load_teacher, token_distance  # noqa: E402
 from fsd.networks.input_buffers import InputBuffers, TickInput  # noqa: E402
 from fsd.networks.model import IMAGE_INPUTS, Content, DrivingNetwork, select  # noqa: E402
-from fsd.networks.weights import untrained  # noqa: E402
+from fsd.networks.weights import save_weights, untrained  # noqa: E402
 
 
 def content(network: DrivingNetwork, step: TickInput) -> Content:
@@ -19,6 +21,15 @@ def content(network: DrivingNetwork, step: TickInput) -> Content:
     inputs = {name: torch.from_numpy(np.array(array))[None] for name, array in buffers.arrays.items()}
     with torch.inference_mode():
         return network.encode(**select(inputs, IMAGE_INPUTS))
+
+
+def test_a_teacher_of_another_width_or_budget_is_refused(tiny_config: NetworkConfig, tmp_path: Path) -> None:
+    path = tmp_path / "teacher.safetensors"
+    save_weights(untrained(tiny_config), path, trained=True)
+    assert load_teacher(path, replace(tiny_config, retina_channels=8)).config == tiny_config
+    for student in (replace(tiny_config, width=64), replace(tiny_config, budget=NetworkConfig().budget)):
+        with pytest.raises(ModelError, match="cannot be the teacher"):
+            load_teacher(path, student)
 
 
 def test_a_student_inherits_what_fits(tiny_config: NetworkConfig) -> None:

@@ -61,6 +61,18 @@ def test_products_are_found_by_what_is_multiplied() -> None:
     assert not explicit.between_pairs
 
 
+@pytest.mark.parametrize("recurrence", ["stored", "computed"])
+def test_both_weights_of_a_recurrent_layer_count(recurrence: str) -> None:
+    import onnx
+
+    node = onnx.helper.make_node("DynamicQuantizeLSTM", ["x", "w", recurrence], ["y"])
+    weights = [onnx.helper.make_tensor(name, onnx.TensorProto.INT8, [1], [127]) for name in ("w", "stored")]
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "m", [], [], weights))
+    products = integer_products(model.SerializeToString(), "m")
+    assert products.operators == {"DynamicQuantizeLSTM"}
+    assert bool(products.of_results) == (recurrence == "computed")
+
+
 def test_the_packaged_file_has_stored_weights_only() -> None:
     content = (resources.files("fsd.networks") / "b100_int8.onnx").read_bytes()
     products = integer_products(content, "m")

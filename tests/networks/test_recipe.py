@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from fsd.data.errors import ModelError
 from fsd.data.options import OptionError
 from fsd.networks import recipe
 from fsd.networks.config import NetworkConfig
@@ -81,6 +82,15 @@ def test_the_mean_of_the_last_rounds_is_kept(
 def test_a_recipe_without_a_round_is_refused() -> None:
     with pytest.raises(OptionError, match="rounds"):
         RecipeConfig(rounds=())
+
+
+def test_a_teacher_that_does_not_fit_is_refused_before_anything_is_collected(
+    tmp_path: Path, tiny_config: NetworkConfig
+) -> None:
+    save_weights(untrained(tiny_config), tmp_path / "tiny.safetensors", trained=True)
+    with pytest.raises(ModelError, match=r"tiny\.safetensors"):
+        run_recipe(RecipeConfig(out=tmp_path / "run", teacher=tmp_path / "tiny.safetensors"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_other_processes_of_a_torchrun_wait_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from fsd.data.frames import RATE_HZ
 from fsd.outputs.replay_summary import ReplaySummary
 from fsd.outputs.summary_file import load_summary
 from fsd.overlay.layout import OverlayConfig
-from fsd.overlay.video_size import LEAST_BYTES_PER_IMAGE, MEGABYTE, encoding_for, least_megabytes
+from fsd.overlay.video_size import HEIGHTS_PX, LEAST_BYTES_PER_IMAGE, MEGABYTE, encoding_for, least_megabytes
 from fsd.overlay.video_writer import VideoWriter, expected_images, fit_file
 
 
@@ -29,6 +29,14 @@ def decoded(path: Path) -> tuple[int, tuple[int, int]]:
     times = [float(image.time) for image in images]
     assert times == pytest.approx(np.arange(len(images)) / 36, abs=1e-3)
     return len(images), (images[0].width, images[0].height)
+
+
+def test_the_tallest_images_can_be_written(tmp_path: Path) -> None:
+    size = round(HEIGHTS_PX[0] * 16 / 9), HEIGHTS_PX[0]
+    video = VideoWriter(tmp_path / "tall.mp4", *size, RATE_HZ)
+    video.write(Image.new("RGB", size))
+    video.close()
+    assert decoded(tmp_path / "tall.mp4") == (1, size)
 
 
 def test_a_video_without_a_limit_is_close_to_its_images(tmp_path: Path) -> None:
