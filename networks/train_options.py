@@ -101,8 +101,8 @@ class RecipeConfig(TrainOptions):
     )
     teacher: Path | None = option(
         None,
-        "weights of a trained network to learn from, beside the expert: it drives in the first round, and its plan, memory "
-        "and image features are imitated",
+        "weights of a trained network to learn from, beside the expert: it drives in the first round, and its plan, "
+        "memory and image features are imitated",
         metavar="WEIGHTS",
         default_text="none",
     )
