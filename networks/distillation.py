@@ -40,9 +40,13 @@ def load_teacher(path: Path, student: NetworkConfig) -> DrivingNetwork:
     """The network of a weights file, which must have the student's budget and width.
 
     Raises:
-        ModelError: the file cannot be used, or its network has others.
+        ModelError: the file cannot be used, or its network has others or is not trained.
     """
-    teacher = load_weights(path)[0]
+    teacher, header = load_weights(path)
+    if not header.trained:
+        raise ModelError(
+            f"{path} cannot be the teacher: its weights are random. Train one with `fsd train --size wide`."
+        )
     theirs, mine = (
         f"{each.width} features per token at the budget {each.budget.name}" for each in (teacher.config, student)
     )

@@ -90,7 +90,7 @@ class RecipeConfig(TrainOptions):
         "training rounds: for each, the drives to collect, the training steps after that, and their highest learning "
         "rate; the expert drives in the first round, the network in the others (DAgger)",
         metavar="EPISODES:STEPS:RATE",
-        default_text=f"the {len(DEFAULT_ROUNDS)} rounds of the packaged network",
+        default_text=f"the {len(DEFAULT_ROUNDS)} rounds with which the packaged network's teacher was trained",
         parse=Round.parse,
     )
     averaged_rounds: int = option(

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from fsd.networks.recorded_fit import RecordedFit
 
 EPILOG = """examples:
-  fsd train --out runs/mine                                # the packaged recipe, about 9 hours on two cores
+  fsd train --size wide --out runs/wide                    # the default rounds, about 9 hours on two cores
+  fsd train --teacher runs/wide/weights.safetensors --rounds 480:4500:0.0015 --out runs/mine    # half the arithmetic
   fsd train --out runs/tiny --rounds 20:100:0.001          # a quick try: 20 episodes, 100 steps
   torchrun --nproc-per-node 4 $(which fsd) train --device cuda --out runs/mine
   fsd train --clips my_drive --train-until-s 120 --out runs/recorded       # train on video, test on the rest of it
@@ -68,6 +69,8 @@ def _from_simulator(options: argparse.Namespace) -> dict[str, Any]:
 
 def _from_recordings(options: argparse.Namespace) -> "RecordedFit":
     config = config_from(RecordedFitConfig, options)
+    if config.initial is not None and hasattr(options, "network"):
+        raise UsageError("--size is that of the weights in --initial. Leave one of the two out.")
     from fsd.networks.recorded_fit import RESULT, fit_recordings
     from fsd.training.progress import TrainingProgress
 

@@ -30,6 +30,9 @@ def test_a_teacher_of_another_width_or_budget_is_refused(tiny_config: NetworkCon
     for student in (replace(tiny_config, width=64), replace(tiny_config, budget=NetworkConfig().budget)):
         with pytest.raises(ModelError, match="cannot be the teacher"):
             load_teacher(path, student)
+    save_weights(untrained(tiny_config), path, trained=False)
+    with pytest.raises(ModelError, match="random"):
+        load_teacher(path, tiny_config)
 
 
 def test_a_student_inherits_what_fits(tiny_config: NetworkConfig) -> None:
