@@ -1,5 +1,6 @@
-"""A full disk, for every folder of tests."""
+"""For every folder of tests: a full disk, and the priority of ordinary programs."""
 
+import os
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
@@ -33,3 +34,11 @@ def limited_files() -> Iterator[Callable[[int], None]]:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size_kib: resource.setrlimit(resource.RLIMIT_FSIZE, (size_kib << 10, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture(autouse=True)
+def ordinary_priority() -> Iterator[None]:
+    """The AV1 encoder of the tests makes the process real-time where it runs as root, which starves all others."""
+    yield
+    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
