@@ -31,7 +31,7 @@ def count(budget: Budget) -> dict[str, int]:
     """Cost of one tick, from the float graph; 8-bit operands have a quarter of its bytes."""
     model = serialise(export_onnx(DrivingNetwork(NetworkConfig(budget=budget))))
     feeds = {name: np.zeros(shape, dtype) for name, (shape, dtype) in input_shapes(budget).items()}
-    cost = count_cost(budget.name, shapes_run(model, feeds))
+    cost = count_cost(budget.name, shapes_run(model, feeds, pad_channels=False))
     layers = [each for each in cost.operators if each.kind in LAYERS]
     others = [each for each in cost.operators if each.kind not in LAYERS]
     return {

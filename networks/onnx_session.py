@@ -90,6 +90,7 @@ def open_session(
     optimise: bool = True,
     profile_prefix: Path | None = None,
     prepack: bool = True,
+    pad_channels: bool = True,
 ) -> onnxruntime.InferenceSession:
     """Open a model so that all of it runs on one device.
 
@@ -100,6 +101,7 @@ def open_session(
         optimise: let ONNX Runtime rewrite the graph, as in production.
         profile_prefix: write ONNX Runtime's own profile to a file whose name begins like this. It slows the network.
         prepack: let kernels rearrange weights, as in production. Rearranged weights are missing from that profile.
+        pad_channels: let float convolutions run on multiples of 8 or 16 channels, as in production.
 
     Raises:
         ValueError: there is no such device.
@@ -118,6 +120,8 @@ def open_session(
         options.profile_file_prefix = str(profile_prefix)
     if not prepack:
         options.add_session_config_entry("session.disable_prepacking", "1")
+    if not pad_channels:
+        options.add_session_config_entry("optimization.disable_specified_optimizers", "NchwcTransformer")
     if device != "cpu":
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     provider_options = _PROVIDER_OPTIONS[device](threads) if device in _PROVIDER_OPTIONS else {}

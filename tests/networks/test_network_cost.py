@@ -74,7 +74,7 @@ def test_the_packaged_network_costs_what_pytorch_counts() -> None:
     cost = count_cost("packaged", shapes_run(packaged_model(), feeds))
     assert cost.macs == pytest.approx(counter.get_total_flops() / 2, rel=0.02)
     assert budget_costs()["B100"].macs == pytest.approx(cost.macs, rel=0.02)
-    assert cost.int8_macs > 0.9 * cost.macs
+    assert cost.int8_macs > 0.8 * cost.macs  # the others are of the transformer and the heads
 
 
 def test_a_larger_budget_moves_more_bytes() -> None:

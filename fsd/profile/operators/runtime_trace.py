@@ -57,27 +57,22 @@ class OperatorProfile:
 
 
 def profiled_runs(
-    model: Path | bytes,
-    feeds: Mapping[str, np.ndarray],
-    threads: int,
-    runs: int,
-    device: str = "cpu",
-    prepack: bool = True,
+    model: Path | bytes, feeds: Mapping[str, np.ndarray], threads: int, runs: int, device: str = "cpu", **options: bool
 ) -> list[list[OperatorEvent]]:
-    """The operator events of `runs` runs of a model, after a few to warm up."""
+    """The operator events of `runs` runs of a model, after a few to warm up; `options` are those of `open_session`."""
     with TemporaryDirectory() as folder:
-        session = open_session(model, threads, device, profile_prefix=Path(folder) / "operators", prepack=prepack)
+        session = open_session(model, threads, device, profile_prefix=Path(folder) / "operators", **options)
         for _ in range(WARM_UP_RUNS + runs):
             session.run(None, dict(feeds))
         return events_by_run(Path(session.end_profiling()))[WARM_UP_RUNS:]
 
 
-def shapes_run(model: Path | bytes, feeds: Mapping[str, np.ndarray]) -> list[OperatorEvent]:
+def shapes_run(model: Path | bytes, feeds: Mapping[str, np.ndarray], pad_channels: bool = True) -> list[OperatorEvent]:
     """One run whose events contain the shapes of all operands, weights included; its times are not representative.
 
     It runs on the CPU, which does not compile the graph into one operator; the cost is the same on every device.
     """
-    return profiled_runs(model, feeds, threads=1, runs=1, prepack=False)[-1]
+    return profiled_runs(model, feeds, threads=1, runs=1, prepack=False, pad_channels=pad_channels)[-1]
 
 
 def events_by_run(path: Path) -> list[list[OperatorEvent]]:
