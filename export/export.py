@@ -81,30 +81,39 @@ class _Source:
     folder: Path
 
     def write(
-        self, graph: onnx.ModelProto, suffix: str, precision: str, target: str, notes: Mapping[str, str] | None = None
+        self,
+        graph: onnx.ModelProto,
+        suffix: str,
+        precision: str,
+        target: str,
+        notes: Mapping[str, str] | None = None,
+        *,
+        pair_safe: bool = False,
+        properties: Mapping[str, str] | None = None,
     ) -> Path:
-        """Write an FP32 or FP16 file."""
+        """Write a model file; `properties` as in `write_model`."""
         budget = self.network.config.budget
-        path = self.folder / _model_name(budget.name.lower(), suffix)
         name = budget.name.lower()
-        write_model(graph, describe(name, budget, self.trained, precision, target, self.weights_sha256, notes), path)
+        path = self.folder / _model_name(name, suffix)
+        metadata = describe(name, budget, self.trained, precision, target, self.weights_sha256, notes, pair_safe)
+        write_model(graph, metadata, path, properties)
         return path
 
     def write_int8(self, graph: onnx.ModelProto, recipe: Recipe, notes: Mapping[str, str], tick: TickInput) -> Path:
         """Write an INT8 file, with `tick` and the memory that it must give stored inside."""
-        budget = self.network.config.budget
-        name = budget.name.lower()
-        path = self.folder / _model_name(name, _int8_suffix(recipe.target))
-        pair_safe = not recipe.symmetric and saturating_pairs(graph) == 0
-        metadata = describe(name, budget, self.trained, "int8", recipe.target, self.weights_sha256, notes, pair_safe)
-        runner = OnnxRunner(open_model(graph), budget)
+        runner = OnnxRunner(open_model(graph), self.network.config.budget)
         expected = runner.step(tick)[stored_tick.EXPECTED]
         runner.reset()
         runner.feeds.load(tick)
-        write_model(
-            graph, metadata, path, {stored_tick.PROPERTY_KEY: stored_tick.encode(runner.feeds.arrays, expected)}
+        return self.write(
+            graph,
+            _int8_suffix(recipe.target),
+            "int8",
+            recipe.target,
+            notes,
+            pair_safe=not recipe.symmetric and saturating_pairs(graph) == 0,
+            properties={stored_tick.PROPERTY_KEY: stored_tick.encode(runner.feeds.arrays, expected)},
         )
-        return path
 
 
 def export(
