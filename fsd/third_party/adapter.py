@@ -11,110 +11,56 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
+from fsd.data.camera_names import canonical_name
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS
 from fsd.data.text_files import read_json
 from fsd.networks.onnx_session import Signature
+from fsd.third_party.input_fields import (
+    CalibrationInput,
+    CommandInput,
+    CompressedInput,
+    ConstantInput,
+    EgoInput,
+    ImageInput,
+    Positive,
+    Strict,
+)
+from fsd.third_party.output_fields import Outputs
+from fsd.third_party.state_fields import Link, ShiftRegister, StatePair
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Pixels = Annotated[int, msgspec.Meta(ge=1, le=8192)]
-Index = Annotated[int, msgspec.Meta(ge=0)]
+SCHEMA_VERSION = 2
+"""Of `adapter.json`. Version 1, which had no such field, is a part of version 2."""
 
 
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An unknown field is an error."""
+class Adapter(Strict, frozen=True):
+    """A whole `adapter.json`; `trained` and `trained_on` are repeated in every result.
 
-
-class ImageInput(_Strict, frozen=True):
-    """One camera's image: value = (pixel * scale - mean) / std, by channel.
-
-    `camera` is canonical; a camera that the recording lacks is mid grey. The batch axis of 1 is part of the model.
+    Attributes:
+        rate_hz: steps per second of the model; its plan is held in between, and its age counted. None is every tick.
+        shapes: input -> shape, for inputs whose declared shape has free axes.
+        assumed_speed_mps: for a model that only steers, where the recording has no speed.
+        links: from one model to the next, where several files are given.
     """
 
     name: str
-    camera: str
-    width_px: Pixels
-    height_px: Pixels
-    colour: Literal["rgb", "bgr", "gray"] = "rgb"
-    layout: Literal["nchw", "nhwc", "chw", "hwc"] = "nchw"
-    scale: float = 1 / 255
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[Positive, ...] = (1.0,)
-
-
-class EgoInput(_Strict, frozen=True):
-    """The car's own motion, in this order, each times `scale`; 0 where the recording has none."""
-
-    name: str
-    quantities: tuple[Literal["speed_mps", "yaw_rate_rps"], ...]
-    scale: float = 1.0
-
-
-class CommandInput(_Strict, frozen=True):
-    """The route command as a vector; `values` has one for each command that the model knows, and for `none`."""
-
-    name: str
-    values: dict[str, tuple[float, ...]]
-
-
-class StatePair(_Strict, frozen=True):
-    """An output that is an input of the next tick; zero at the start."""
-
-    output: str
-    input: str
-
-
-class Waypoints(_Strict, frozen=True):
-    """A path: from number `start` of the flattened output on, `points` rows of `columns`, one every `step_s`."""
-
-    name: str
-    points: Annotated[int, msgspec.Meta(ge=1)]
-    step_s: Positive
-    columns: tuple[Literal["x_m", "y_m", "yaw_rad", "v_mps", "ignore"], ...] = ("x_m", "y_m")
-    start: Index = 0
-    y_is_right: bool = False
-
-
-class Scalar(_Strict, frozen=True):
-    """One number of the flattened output: value * `scale` + `offset`, in the unit of its field."""
-
-    name: str
-    index: Index = 0
-    scale: float = 1.0
-    offset: float = 0.0
-
-
-class Steering(_Strict, frozen=True):
-    """A steering wheel angle, radians after `scale`, left positive; the bicycle model converts it to a curvature."""
-
-    name: str
-    wheelbase_m: Positive
-    steering_ratio: Positive
-    index: Index = 0
-    scale: float = 1.0
-
-
-class Outputs(_Strict, frozen=True):
-    """What the model computes: at least one of `waypoints`, `curvature_per_m` and `steering`."""
-
-    waypoints: Waypoints | None = None
-    curvature_per_m: Scalar | None = None
-    steering: Steering | None = None
-    acceleration_mps2: Scalar | None = None
-    speed_mps: Scalar | None = None
-
-
-class Adapter(_Strict, frozen=True):
-    """A whole `adapter.json`; `trained` is repeated in every result."""
-
-    name: str
-    images: tuple[ImageInput, ...]
     outputs: Outputs
+    images: tuple[ImageInput, ...] = ()
+    schema_version: Literal[1, 2] = 2
     ego: tuple[EgoInput, ...] = ()
     commands: tuple[CommandInput, ...] = ()
+    constants: tuple[ConstantInput, ...] = ()
+    calibration: tuple[CalibrationInput, ...] = ()
+    compressed: CompressedInput | None = None
     state: tuple[StatePair, ...] = ()
+    shift_registers: tuple[ShiftRegister, ...] = ()
+    links: tuple[Link, ...] = ()
+    shapes: dict[str, tuple[Annotated[int, msgspec.Meta(ge=1)], ...]] = msgspec.field(default_factory=dict)
+    rate_hz: Positive | None = None
+    assumed_speed_mps: Positive = 10.0
     trained: bool = True
+    trained_on: str = ""
 
 
 def load_adapter(path: Path) -> Adapter:
@@ -135,11 +81,15 @@ def load_adapter(path: Path) -> Adapter:
 
 def _problems(adapter: Adapter) -> Iterator[tuple[str, str]]:
     """Mistakes that the schema cannot express: field, and what is wrong with it."""
-    if not adapter.images:
+    if not adapter.images and adapter.compressed is None:
         yield "images", "is empty; name at least one camera's input."
     for index, image in enumerate(adapter.images):
-        if image.camera not in CAMERAS:
-            yield f"images[{index}].camera", f"is {image.camera!r}; use one of {', '.join(CAMERAS)}."
+        if bool(image.camera) == bool(image.cameras):
+            yield f"images[{index}]", "needs `camera` or `cameras`, and not both."
+        for camera in image.sources:
+            if canonical_name(camera) is None:
+                field = "cameras" if image.cameras else "camera"
+                yield f"images[{index}].{field}", f"is {camera!r}; use one of {', '.join(CAMERAS)}, or an alias."
         channels = 1 if image.colour == "gray" else 3
         for name, values in (("mean", image.mean), ("std", image.std)):
             if len(values) not in (1, channels):
@@ -155,6 +105,8 @@ def _problems(adapter: Adapter) -> Iterator[tuple[str, str]]:
         yield "outputs", "needs `waypoints`, `curvature_per_m` or `steering` to make a path."
     if outputs.curvature_per_m is not None and outputs.steering is not None:
         yield "outputs", "has both `curvature_per_m` and `steering`; keep one."
+    if outputs.waypoints is not None and (outputs.waypoints.step_s is None) == (not outputs.waypoints.times_s):
+        yield "outputs.waypoints", "needs `step_s` or `times_s`, and not both."
     if outputs.waypoints is not None and not {"x_m", "y_m"} <= set(outputs.waypoints.columns):
         yield "outputs.waypoints.columns", f"needs x_m and y_m, got {', '.join(outputs.waypoints.columns)}."
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fsd.compression.tick import CompressedTick
+from fsd.data.camera_names import canonical_name
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ModelError
 from fsd.data.frames import CAMERAS, Frame, FrameSet
@@ -23,7 +24,8 @@ from fsd.runtime.health import health_flags
 from fsd.runtime.plan import Plan
 from fsd.runtime.plan_limits import HeldPlan, impossible_output
 from fsd.runtime.planner import PlannerMetadata, StepResult
-from fsd.third_party.adapter import ImageInput, check_model, load_adapter, outputs_used
+from fsd.third_party.adapter import check_model, load_adapter, outputs_used
+from fsd.third_party.input_fields import ImageInput
 from fsd.third_party.plan_conversion import plan_arrays, source_of
 
 MID_GREY = 128
@@ -151,14 +153,14 @@ class AdapterPlanner:
     def _load(self, frame_set: FrameSet, ego: EgoSample | None, command: str) -> None:
         """Write one tick's images, motion and command into the inputs."""
         for image in self.adapter.images:
-            index = CAMERAS.index(image.camera)
+            index = CAMERAS.index(canonical_name(image.camera) or "")
             frame = frame_set.frames[index] if frame_set.is_valid[index] else None
             target = self._inputs[image.name]
             target[...] = image_values(image, frame).reshape(target.shape)
         for entry in self.adapter.ego:
-            values = [0.0 if ego is None else getattr(ego, quantity) for quantity in entry.quantities]
+            values = [0.0 if ego is None else getattr(ego, quantity, 0.0) for quantity in entry.quantities]
             target = self._inputs[entry.name]
-            target[...] = (np.nan_to_num(np.array(values)) * entry.scale).reshape(target.shape)
+            target[...] = (np.nan_to_num(np.array(values)) * np.array(entry.scale)).reshape(target.shape)
         for choice in self.adapter.commands:
             target = self._inputs[choice.name]
             target[...] = np.array(choice.values.get(command, choice.values["none"])).reshape(target.shape)
@@ -218,5 +220,7 @@ def image_values(image: ImageInput, frame: Frame | None) -> np.ndarray:
         pixel_format = {"rgb": "rgb24", "bgr": "bgr24", "gray": "gray"}[image.colour]
         shown = picture_of(frame).reformat(width=image.width_px, height=image.height_px, format=pixel_format)
         pixels = shown.to_ndarray().reshape(shape)
-    values = (pixels.astype(np.float32) * image.scale - np.array(image.mean)) / np.array(image.std)
+    values = (
+        pixels.astype(np.float32) * (1 / 255 if image.scale is None else image.scale) - np.array(image.mean)
+    ) / np.array(image.std)
     return values if image.layout.endswith("hwc") else values.transpose(2, 0, 1)

@@ -9,7 +9,8 @@ import numpy as np
 
 from fsd.data.physical_limits import MAX_CURVATURE_PER_M
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
-from fsd.third_party.adapter import Adapter, Scalar, Steering, Waypoints
+from fsd.third_party.adapter import Adapter
+from fsd.third_party.output_fields import Scalar, Steering, Waypoints
 
 CONTROL_HORIZON_S = 1.0
 """Curvature and acceleration of a path are those of its first second."""
@@ -27,7 +28,7 @@ def plan_arrays(adapter: Adapter, raw: Mapping[str, np.ndarray], speed_mps: floa
     outputs = adapter.outputs
 
     def number(scalar: Scalar | Steering) -> float:
-        return float(raw[scalar.name].reshape(-1)[scalar.index]) * scalar.scale + getattr(scalar, "offset", 0.0)
+        return float(raw[scalar.name].reshape(-1)[scalar.index]) * scalar.scale + scalar.offset
 
     curvature = acceleration = None
     if outputs.curvature_per_m is not None:
@@ -36,6 +37,7 @@ def plan_arrays(adapter: Adapter, raw: Mapping[str, np.ndarray], speed_mps: floa
         road_wheel_rad = number(outputs.steering) / outputs.steering.steering_ratio
         curvature = float(np.tan(road_wheel_rad)) / outputs.steering.wheelbase_m
     if outputs.acceleration_mps2 is not None:
+        assert isinstance(outputs.acceleration_mps2, Scalar)
         acceleration = number(outputs.acceleration_mps2)
     elif outputs.speed_mps is not None:
         acceleration = (number(outputs.speed_mps) - speed_mps) / CONTROL_HORIZON_S
@@ -72,6 +74,7 @@ def resample(waypoints: Waypoints, output: np.ndarray, speed_mps: float) -> np.n
     columns = {name: rows[:, index].astype(np.float64) for index, name in enumerate(waypoints.columns)}
     if waypoints.y_is_right:
         columns |= {name: -columns[name] for name in ("y_m", "yaw_rad") if name in columns}
+    assert waypoints.step_s is not None
     times_s = np.arange(waypoints.points + 1) * waypoints.step_s
     x, y = (_extended(WAYPOINT_TIMES_S, times_s, np.append(0.0, columns[name])) for name in ("x_m", "y_m"))
     steps = np.diff(np.stack([x, y], axis=1), axis=0, prepend=0.0)

@@ -27,9 +27,11 @@ from fsd.replay.config import ReplayConfig  # noqa: E402
 from fsd.replay.replay import replay  # noqa: E402
 from fsd.runtime.divergence import UNITS  # noqa: E402
 from fsd.runtime.second_network import SecondNetwork  # noqa: E402
-from fsd.third_party.adapter import Adapter, ImageInput, Outputs, Scalar, Steering, Waypoints, load_adapter  # noqa: E402
+from fsd.third_party.adapter import Adapter, load_adapter  # noqa: E402
 from fsd.third_party.adapter_planner import AdapterPlanner, image_values  # noqa: E402
+from fsd.third_party.input_fields import ImageInput  # noqa: E402
 from fsd.third_party.open_planner import open_planner  # noqa: E402
+from fsd.third_party.output_fields import Outputs, Scalar, Steering, Waypoints  # noqa: E402
 from fsd.third_party.plan_conversion import plan_arrays, roll_out  # noqa: E402
 
 PATH = {
@@ -425,20 +427,20 @@ def test_pixels_arrive_in_order_scaled_and_named_by_colour() -> None:
     # Saturated red in BT.601, limited range.
     planes = [np.full(shape, value, np.uint8) for shape, value in (((8, 16), 81), ((4, 8), 90), ((4, 8), 240))]
     frame = Frame(*planes, timestamp_ns=0, index=0)
-    rgb = image_values(ImageInput("i", "rear", width, height), frame)
-    bgr = image_values(ImageInput("i", "rear", width, height, colour="bgr", layout="nhwc"), frame)
+    rgb = image_values(ImageInput("i", width, height, "rear"), frame)
+    bgr = image_values(ImageInput("i", width, height, "rear", colour="bgr", layout="nhwc"), frame)
     assert rgb.shape == (3, height, width)
     assert rgb[:, 4, 8] == pytest.approx([1.0, 0.0, 0.0], abs=0.03)
     assert np.array_equal(rgb[::-1].transpose(1, 2, 0), bgr)
 
 
 def test_a_lost_camera_is_mid_grey() -> None:
-    assert image_values(ImageInput("i", "rear", 4, 4, mean=(0.5,)), None) == pytest.approx(128 / 255 - 0.5, abs=1e-6)
+    assert image_values(ImageInput("i", 4, 4, "rear", mean=(0.5,)), None) == pytest.approx(128 / 255 - 0.5, abs=1e-6)
 
 
 def test_a_short_path_to_the_right_goes_on_as_it_was() -> None:
     waypoints = Waypoints("p", points=2, step_s=1.0, columns=("y_m", "x_m"), y_is_right=True)
-    adapter = Adapter("a", (), Outputs(waypoints=waypoints))
+    adapter = Adapter("a", Outputs(waypoints=waypoints))
     outputs = {"p": np.array([[1.0, 5.0], [2.0, 10.0]], np.float32)}
     trajectory, curvature, acceleration = plan_arrays(adapter, outputs, speed_mps=5.0)
     assert trajectory[-1, :2] == pytest.approx([20.0, -4.0])
@@ -461,7 +463,7 @@ def test_a_steering_wheel_becomes_a_curvature() -> None:
         acceleration_mps2=Scalar("s", 1),
     )
     _, curvature, acceleration = plan_arrays(
-        Adapter("a", (), outputs), {"s": np.array([90.0, -1.5], np.float32)}, speed_mps=8.0
+        Adapter("a", outputs), {"s": np.array([90.0, -1.5], np.float32)}, speed_mps=8.0
     )
     assert curvature == pytest.approx(np.tan(np.radians(9.0)) / 2.5, rel=1e-5)
     assert acceleration == -1.5

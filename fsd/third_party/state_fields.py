@@ -1,0 +1,48 @@
+"""Fields of `adapter.json` for a model's state: outputs that become inputs of its next step, and links."""
+
+from typing import Annotated
+
+import msgspec
+
+from fsd.third_party.input_fields import Index, Strict
+
+
+class StatePair(Strict, frozen=True):
+    """An output that is an input of the next step; `reset` at the start.
+
+    Attributes:
+        start: the state begins at this number of the flattened output; None takes the whole output.
+        slots: the input has slots along its first axis, and the output is written into those that the compressor names
+            (only beside a compressed input).
+    """
+
+    output: str
+    input: str
+    start: Index | None = None
+    reset: float = 0.0
+    slots: bool = False
+
+
+class ShiftRegister(Strict, frozen=True):
+    """An input that holds the last values of an output, oldest first along `axis`; `reset` before there are any.
+
+    Attributes:
+        axis: of the input, the number of values; negative counts from the last axis.
+        start: the value begins at this number of the flattened output; its size follows from the input's shape.
+        stride: steps of the model between two neighbouring values; the newest is always the last step's.
+    """
+
+    output: str
+    input: str
+    axis: int = 1
+    start: Index | None = None
+    stride: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    reset: float = 0.0
+
+
+class Link(Strict, frozen=True):
+    """Of several models: an output of an earlier one that is an input of a later one in the same step."""
+
+    output: str
+    input: str
+    start: Index | None = None
