@@ -5,7 +5,7 @@ makes a plan of the outputs. The compressor runs only for models that take its t
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,12 +47,15 @@ class AdapterPlanner:
         device: str = "cpu",
         session_factory: SessionFactory = open_session,
         rig: Rig | None = None,
+        recorded: Collection[str] | None = None,
+        rig_is_assumed: bool = False,
     ) -> None:
         """Load all files; several models run one after the other.
 
         Args:
             device: one of `devices.PROVIDERS`.
             rig: of the clip; None is a car with all cameras at their standard places.
+            recorded, rig_is_assumed: as in `Observer`.
 
         Raises:
             ModelError: a file is missing or damaged, or the adapter does not fit the model (the field is named); the
@@ -65,12 +68,13 @@ class AdapterPlanner:
         self._session = ChainedSession(sessions, self.adapter.links, [str(path) for path in self.models])
         check_model(self.adapter, self._session.inputs, self._session.outputs, f"{adapter} does not fit {self.model}")
         signature = fixed_signature(self.adapter, self._session.inputs)
-        self._observer = Observer(self.adapter, signature, rig or canonical_rig())
+        rig = rig or canonical_rig()
+        self._observer = Observer(self.adapter, signature, rig, recorded=recorded, rig_is_assumed=rig_is_assumed)
         self._state = ModelState(self.adapter, signature)
         self._wanted = outputs_read(self.adapter)
         compressed = self.adapter.compressed
         budget = None if compressed is None else BUDGETS[compressed.budget]
-        self._gaze_loop = None if budget is None else GazeLoop(rig or canonical_rig(), budget)
+        self._gaze_loop = None if budget is None else GazeLoop(rig, budget)
         self.metadata = PlannerMetadata(
             name=self.adapter.name,
             trained=self.adapter.trained,
