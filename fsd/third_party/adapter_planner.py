@@ -22,6 +22,7 @@ from fsd.runtime.engine import SessionFactory, write_stop_plan
 from fsd.runtime.gaze_loop import GazeLoop, warm_up_ticks
 from fsd.runtime.hash_chain import HashChain
 from fsd.runtime.health import health_flags
+from fsd.runtime.options import model_paths
 from fsd.runtime.plan import Plan
 from fsd.runtime.plan_limits import HeldPlan, is_finite
 from fsd.runtime.planner import PlannerMetadata, StepResult
@@ -33,6 +34,7 @@ from fsd.third_party.observation import Observer
 from fsd.third_party.output_checks import outputs_read
 from fsd.third_party.paths import moved_on
 from fsd.third_party.plan_conversion import convert_plan, empty_outputs, needs_speed
+from fsd.third_party.state_fields import state_pairs
 from fsd.third_party.step_clock import StepClock
 
 
@@ -62,7 +64,7 @@ class AdapterPlanner:
                 clip has no camera that the model sees; or the device is missing, or would leave part of the model to
                 the CPU.
         """
-        self.models = (model,) if isinstance(model, Path) else tuple(model)
+        self.models = model_paths(model)
         self.model, self.adapter = self.models[0], load_adapter(Path(adapter))
         sessions = [session_factory(path, threads, device) for path in self.models]
         self._session = ChainedSession(sessions, self.adapter.links, [str(path) for path in self.models])
@@ -81,7 +83,7 @@ class AdapterPlanner:
             precision="as given",
             weights_sha256="",
             inputs={name: TensorSpec(shape, dtype) for name, (shape, dtype) in signature.items()},
-            state=tuple((each.output, each.input) for each in (*self.adapter.state, *self.adapter.shift_registers)),
+            state=state_pairs(self.adapter.state, self.adapter.shift_registers),
             budget=budget,
             integer_kernels=self._session.integer_kernels,
             trained_on=self.adapter.trained_on,
