@@ -139,7 +139,7 @@ OPENPILOT = """{"name": "openpilot", "schema_version": 2, "rate_hz": 20,
 def test_openpilots_frames_come_from_a_file_of_its_fields(tmp_path: Path) -> None:
     (tmp_path / "adapter.json").write_text(OPENPILOT)
     adapter = load_adapter(tmp_path / "adapter.json")
-    images = {name: ((1, 12, 128, 256), "uint8") for name in ("img", "big_img")}
+    images = dict.fromkeys(("img", "big_img"), ((1, 12, 128, 256), "uint8"))
     signature = {**images, "traffic_convention": ((1, 2), "float32")}
     check_model(adapter, signature, {"path": ((1, 10, 2), "float32")}, "the model")
     observer = Observer(adapter, signature, canonical_rig(1280, 960))
