@@ -68,6 +68,6 @@ def _camera_line(camera: "CameraFacts") -> str:
         parts.append(f"yaw {camera.yaw_deg:.1f}°, pitch {camera.pitch_deg:.1f}°, {fov}")
     if camera.resolution is not None:
         source, patch, retina = camera.resolution.px_per_degree_cells
-        parts.append(f"{source} px/° at the centre (patch {patch}, retina {retina})")
+        parts.append(f"{source} px/° at the centre (patch {patch}, retina of B100 {retina})")
     parts.append(f"{camera.files} file{'s' if camera.files != 1 else ''} from {camera.first}")
     return "; ".join(parts)

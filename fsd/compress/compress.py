@@ -16,7 +16,7 @@ from tqdm import tqdm
 from fsd.compress.compress_record import CompressRecord
 from fsd.compress.compression_log import log_row, log_schema
 from fsd.compress.config import LOG_FILE, RESULT_FILES, CompressConfig, parse_budget
-from fsd.compress.mosaic import mosaic
+from fsd.compress.mosaic import WIDTH_PX, mosaic
 from fsd.compress.page import write_compress_page
 from fsd.compression.budget import ALL_BLOCKS
 from fsd.compression.compressor import Compressor
@@ -123,7 +123,8 @@ def _write_mosaic(
     own = recording_r_px(budget, clip.sizes_px)
     facts = (
         f"tick {compressed.tick}, {seconds:.2f} s · {budget.name} · {config.policy.replace('_', ' ')} gaze · "
-        f"pixels {own:.1f}:1 (reference rig {budget.r_px:.1f}:1) · left: the camera, right: what the network gets"
+        f"pixels {own:.1f}:1 (reference rig {budget.r_px:.1f}:1) · "
+        f"left: the camera, {WIDTH_PX} px wide, right: what the network gets"
     )
     picture = mosaic(frame_set, compressed, compressor.telemetry().block_age_ticks, clip.name, facts)
     content = io.BytesIO()

@@ -85,7 +85,7 @@ def _draw_pair(
     if compressed.is_keyframe[index]:
         draw.text((x + WIDTH_PX + _GAP_PX, y + 5), "keyframe", fill=GAZE, font=fonts[18])
     if frame is not None:
-        sample = f"a patch sample is {_sample_px(frame)} of the camera's pixels"
+        sample = f"a patch sample is {_sample_px(frame)} pixels of the camera"
         right = x + 2 * WIDTH_PX + _GAP_PX - draw.textlength(sample, fonts[18])
         draw.text((right, y + 5), sample, fill=DIM, font=fonts[18])
     y += _LABEL_PX
