@@ -139,8 +139,8 @@ def _mosaic(path: Path, summary: CompressSummary) -> Markup:
         caption("mosaic.png has every pixel of it."),
         caption(summary.mosaic.why or ""),
         intro=f"Tick {summary.mosaic.tick}, reconstructed from the compressed tick alone. Left: the camera, drawn "
-        f"{PATCH_GRID_PX[0]} pixels wide. Right: its base image enlarged, with the patches of this tick in place. Blue: the "
-        "last read was long ago.",
+        f"{PATCH_GRID_PX[0]} pixels wide. Right: its base image enlarged, with the patches of this tick in place. "
+        "Blue: the last read was long ago.",
     )
 
 
