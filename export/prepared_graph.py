@@ -59,9 +59,7 @@ def _fold_casts(model: onnx.ModelProto) -> None:
     casts = [
         node
         for node in graph.nodes
-        if node.op_type == "Cast"
-        and attribute(node, "to") == onnx.TensorProto.FLOAT
-        and node.input[0] in graph.constants
+        if node.op_type == "Cast" and attribute(node, "to") == TensorProto.FLOAT and node.input[0] in graph.constants
     ]
     for node in casts:
         values = graph.array(node.input[0]).astype(np.float32)
