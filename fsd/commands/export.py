@@ -16,8 +16,8 @@ from fsd.extras import install_line
 from fsd.outputs.progress import print_progress
 
 if TYPE_CHECKING:
-    from fsd.export.export import Exported
     from fsd.export.parity import ParityReport
+    from fsd.export.steps import Exported
 
 EPILOG = """examples:
   fsd export weights.safetensors --data clip/ another_clip/ --out exported

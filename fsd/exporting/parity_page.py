@@ -5,9 +5,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from fsd.export.export import Exported
 from fsd.export.parity import Comparison, ParityReport
 from fsd.export.sensitivity import Sensitivity
+from fsd.export.steps import Exported
 from fsd.html.axes import Axis
 from fsd.html.charts import Chart, Colour
 from fsd.html.page import Banner, Page, write_page
@@ -124,6 +124,6 @@ def _layers(target: str, sensitivity: Sensitivity) -> Markup:
     return section(f"Cost of each layer ({target})", table(head, rows), intro=intro)
 
 
-def _number(value: float) -> str:
-    """Two significant digits, always: 0.10 below 0.093, so that a column is easy to read."""
-    return f"{value:#.2g}".rstrip(".")
+def _number(value: float | None) -> str:
+    """Two significant digits, always: 0.10 below 0.093, so that a column is easy to read; empty for None."""
+    return "" if value is None else f"{value:#.2g}".rstrip(".")
