@@ -174,11 +174,11 @@ def cached_attention() -> SmallModel:
 def history_network() -> SmallModel:
     """One-dimensional convolutions over a history of motion, and products in both orders of their weights."""
     b = Builder(3)
-    bias = b.constant(b.rng.normal(0, 0.1, 32))
-    x = b.add("Relu", b.add("Conv", "history", b.weights(32, 4, 5), bias, strides=[2], pads=[2, 2]))
-    x = b.add("Relu", b.add("Conv", x, b.weights(32, 32, 3), dilations=[2], pads=[2, 2]))
+    bias = b.constant(b.rng.normal(0, 0.1, 16))
+    x = b.add("Relu", b.add("Conv", "history", b.weights(16, 4, 5), bias, strides=[4], pads=[2, 2]))
+    x = b.add("Relu", b.add("Conv", x, b.weights(16, 16, 3), dilations=[2], pads=[2, 2]))
     x = b.add("Flatten", x)
-    x = b.add("Relu", b.add("Gemm", x, b.weights(32 * 20, 64), b.constant(b.rng.normal(0, 0.1, 64))))
+    x = b.add("Relu", b.add("Gemm", x, b.weights(16 * 10, 64), b.constant(b.rng.normal(0, 0.1, 64))))
     x = b.add("Relu", b.add("Gemm", x, b.weights(48, 64), b.constant(b.rng.normal(0, 0.1, 48)), transB=1))
     plan = b.add("Gemm", x, b.weights(48, 8), name="/head/Gemm")
     return SmallModel(b.model({"history": ((1, 4, 40), "float32")}, {"plan": (plan, (1, 8))}))
