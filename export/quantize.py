@@ -24,6 +24,7 @@ from fsd.export.pixel_bytes import BYTE_RANGE, feed_bytes, images_into, round_no
 from fsd.export.qdq_rules import check_qdq
 from fsd.export.quantizer_log import quiet_quantizer
 from fsd.export.recipes import Recipe
+from fsd.export.unfused_activations import separate_activations
 
 
 def quantize(
@@ -91,6 +92,7 @@ def quantize(
         feed_bytes(quantized, len(images))
     if not recipe.symmetric:
         use_rounded(quantized, model, calibration.layers)
+        separate_activations(quantized, nodes)
     quantized.producer_name, quantized.producer_version = "fsd", ""
     del quantized.metadata_props[:]
     if proto_bytes(quantized) < SERIALISED_LIMIT:
@@ -101,10 +103,11 @@ def quantize(
 
 
 def _spare_float_readers(quantized: onnx.ModelProto, nodes: Collection[str]) -> None:
-    """Let float nodes read what was not rounded, in place: ONNX Runtime's quantizer rounds a tensor for all its readers.
+    """Let float nodes read what was not rounded, in place.
 
-    A recurrent state, for example, is read by a quantized product and by its own float update, where the error of one
-    tick would be carried to the next. Results of 8-bit operators exist only in 8 bits.
+    ONNX Runtime's quantizer rounds a tensor for all its readers. A recurrent state, for example, is read by a quantized
+    product and by its own float update, where the error of one tick would be carried to the next. Results of 8-bit
+    operators exist only in 8 bits.
     """
     graph, chosen = GraphIndex(quantized), set(nodes)
     in_bytes = {node.name for node in graph.nodes if node.name in chosen and node.op_type not in ("Gemm", "MatMul")}

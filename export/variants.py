@@ -24,6 +24,7 @@ from fsd.export.model_file import SERIALISED_LIMIT, proto_bytes
 from fsd.export.node_choice import SMALLEST_PRODUCT, matches
 from fsd.export.prepared_graph import opset_of
 from fsd.export.quantizer_log import quiet_quantizer
+from fsd.export.unfused_activations import separate_activations
 from fsd.export.weight_rounding import PAIR_LIMIT, WEIGHT_LIMIT
 
 HALF_MAX = float(np.finfo(np.float16).max)
@@ -86,8 +87,9 @@ def to_weights8(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> Variant:
     nodes = [*pairs, *made.graph.node]
     del made.graph.node[:]
     made.graph.node.extend(nodes)
+    separate_activations(made, {node.name for node in layers.values()})
     notes = {"weights": f"INT8, symmetric, per channel, of {len(layers)} layers", "activations": "float"}
-    return Variant(made, notes, pair_safe=True)
+    return Variant(made, notes)
 
 
 def to_weights4(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> Variant:
@@ -110,7 +112,7 @@ def to_weights4(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> Variant:
     if not count:
         raise ModelError("The graph has no matrix product for `weights4`. Leave that variant out.")
     notes = {"weights": f"INT4, symmetric, blocks of {BLOCK_SIZE}, of {count} layers", "activations": "float"}
-    return Variant(result, notes, "ort-cpu", pair_safe=True)
+    return Variant(result, notes, "ort-cpu")
 
 
 def to_dynamic(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> Variant:

@@ -35,8 +35,8 @@ def write_parity_page(path: Path, exported: Exported) -> None:
         tiles=[_tile(name, comparison) for name, comparison in report.comparisons.items()],
         sections=[
             _distances(report),
-            _control(report),
             _drift(report),
+            *_speed(exported),
             _outputs(report),
             *(_layers(target, sensitivity) for target, sensitivity in exported.sensitivity.items()),
         ],
@@ -55,33 +55,45 @@ def _banners(report: ParityReport) -> list[Banner]:
 
 
 def _tile(name: str, comparison: Comparison) -> Markup:
-    note = f"against {comparison.reference}, at 3 s · max {_number(comparison.position_max_m['3s'])} m"
-    return stat_tile(name, _number(comparison.position_mean_m["3s"]), "m mean", note)
+    found = comparison.distances[comparison.headline]
+    label, unit = _label(comparison.headline), comparison.unit
+    note = f"against {comparison.reference}, {label} · max {_number(found.max)} {unit}"
+    return stat_tile(name, _number(found.mean), f"{unit} mean", note)
 
 
 def _distances(report: ParityReport) -> Markup:
-    horizons = list(next(iter(report.comparisons.values())).position_mean_m) if report.comparisons else []
+    """Every quantity of the plan, in its unit."""
+    quantities = next(iter(report.comparisons.values())).distances if report.comparisons else {}
     rows = []
     for name, result in report.comparisons.items():
-        pairs = [(result.position_mean_m[label], result.position_max_m[label]) for label in horizons]
-        numbers = [_number(value) for pair in pairs for value in pair]
-        rows.append([name, result.reference, result.ticks, *numbers, _number(result.anywhere_max_m)])
-    groups = [("", 3), *((f"after {label.removesuffix('s')} s, m", 2) for label in horizons), ("anywhere, m", 1)]
-    head = ["file", "against", "ticks", *("mean", "max") * len(horizons), "max"]
-    return section("Distance between the planned paths", table(head, rows, groups))
+        numbers = [_number(value) for each in result.distances.values() for value in (each.mean, each.max)]
+        rows.append([name, result.reference, result.ticks, *numbers])
+    groups = [("", 3), *((f"{_label(name)}, {each.unit}", 2) for name, each in quantities.items())]
+    head = ["file", "against", "ticks", *("mean", "max") * len(quantities)]
+    return section("Distance between the plans", table(head, rows, groups))
 
 
-def _control(report: ParityReport) -> Markup:
+def _label(quantity: str) -> str:
+    """`position_3s` -> `position 3s`."""
+    return quantity.replace("_", " ")
+
+
+def _speed(exported: Exported) -> list[Markup]:
+    """How fast the files run beside FP32, where it was measured."""
+    if not exported.speed:
+        return []
+    names = [name for name in exported.speed[0].shortest_ms]
     rows = [
         [
             name,
-            *map(_number, (result.curvature_mean_per_m, result.curvature_max_per_m)),
-            *map(_number, (result.acceleration_mean_mps2, result.acceleration_max_mps2)),
+            *(_number(v) for each in exported.speed for v in (each.shortest_ms[name], each.over_fp32.get(name, 1.0))),
         ]
-        for name, result in report.comparisons.items()
+        for name in names
     ]
-    groups = (("", 1), ("curvature, 1/m", 2), ("acceleration, m/s²", 2))
-    return section("Curvature and acceleration", table(["file", "mean", "max", "mean", "max"], rows, groups))
+    groups = [("", 1), *((f"{each.threads} threads, {each.rounds} rounds", 2) for each in exported.speed)]
+    head = ["file", *("ms", "FP32 over it") * len(exported.speed)]
+    intro = "Shortest wall time of a tick on this machine; the files ran in turn. Above 1 is faster than FP32."
+    return [section("Speed", table(head, rows, groups), intro=intro)]
 
 
 def _drift(report: ParityReport) -> Markup:
@@ -89,19 +101,20 @@ def _drift(report: ParityReport) -> Markup:
         part(f"{name}: growth {result.growth:.2f}", _drift_chart(name, result))
         for name, result in report.comparisons.items()
     ]
-    intro = "Mean distance at 3 s in each tenth of the drive. Every chart has its own scale."
+    label = next((_label(result.headline) for result in report.comparisons.values()), "")
+    intro = f"Mean distance ({label}) in each tenth of the drive. Every chart has its own scale."
     return section("Does the difference grow?", columns(*parts), intro=intro)
 
 
 def _drift_chart(name: str, result: Comparison) -> Markup:
-    finite = [value for value in result.drift_m if math.isfinite(value)]
-    count = max(len(result.drift_m), 1)
+    finite = [value for value in result.drift if math.isfinite(value)]
+    count = max(len(result.drift), 1)
     tenths = Axis("tenth of the drive", 0.0, float(count), ticks=[(i + 0.5, f"{i + 1}") for i in range(count)])
-    chart = Chart(tenths, Axis.from_zero("m", max(finite, default=0.0)), f"{name}: drift", height_px=90)
-    for index, value in enumerate(result.drift_m):
+    chart = Chart(tenths, Axis.from_zero(result.unit, max(finite, default=0.0)), f"{name}: drift", height_px=90)
+    for index, value in enumerate(result.drift):
         # A value that is not finite is drawn as a full red bar, so that it is seen.
         height, colour = (value, BLUE) if math.isfinite(value) else (chart.y.high, RED)
-        chart.bar(index + 0.08, index + 0.92, 0.0, height, colour, f"{_number(value)} m")
+        chart.bar(index + 0.08, index + 0.92, 0.0, height, colour, f"{_number(value)} {result.unit}")
     return chart.html()
 
 
@@ -116,14 +129,15 @@ def _outputs(report: ParityReport) -> Markup:
 
 def _layers(target: str, sensitivity: Sensitivity) -> Markup:
     rows = [[effect.layer, f"{effect.alone_m:.4f}", f"{effect.spared_m:.4f}"] for effect in sensitivity.effects]
-    head = ["layer", "only this layer quantized, m", "all but this layer, m"]
+    unit = sensitivity.unit
+    head = ["layer", f"only this layer quantized, {unit}", f"all but this layer, {unit}"]
     intro = (
-        f"Mean distance from the float plan at 3 s over {sensitivity.ticks} ticks; {sensitivity.all_m:.4f} m with "
-        "every layer quantized."
+        f"Mean distance from the float plan ({sensitivity.label}) over {sensitivity.ticks} ticks; "
+        f"{sensitivity.all_m:.4f} {unit} with every layer quantized."
     )
     return section(f"Cost of each layer ({target})", table(head, rows), intro=intro)
 
 
-def _number(value: float | None) -> str:
-    """Two significant digits, always: 0.10 below 0.093, so that a column is easy to read; empty for None."""
-    return "" if value is None else f"{value:#.2g}".rstrip(".")
+def _number(value: float) -> str:
+    """Two significant digits, always: 0.10 below 0.093, so that a column is easy to read."""
+    return f"{value:#.2g}".rstrip(".")

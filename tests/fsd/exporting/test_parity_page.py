@@ -7,8 +7,9 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from fsd.cli import main
-from fsd.export.parity import Comparison, ParityReport
+from fsd.export.parity import Comparison, Distance, ParityReport
 from fsd.export.sensitivity import LayerEffect, Sensitivity
+from fsd.export.speed import Speed
 from fsd.export.steps import Exported
 from fsd.exporting.parity_page import write_parity_page
 from fsd.networks.weights import save_weights, untrained
@@ -29,8 +30,13 @@ COMPARISON = Comparison(
     acceleration_mean_mps2=0.01,
     acceleration_max_mps2=0.1,
     growth=1.0,
-    drift_m=(0.01,) * 9 + (0.02,),
+    drift=(0.01,) * 9 + (0.02,),
     worst_tick=3,
+    distances={
+        **{f"position_{label}": Distance("m", value, value) for label, value in DISTANCES.items()},
+        "anywhere": Distance("m", 0.05, 0.077),
+        "curvature": Distance("1/m", 1e-4, 1e-3),
+    },
 )
 EXPORTED = Exported(
     name="B100",
@@ -49,10 +55,21 @@ EXPORTED = Exported(
 def test_the_page_shows_the_verdict_the_distances_and_every_layer(tmp_path: Path) -> None:
     write_parity_page(tmp_path / "parity.html", EXPORTED)
     found = checked(tmp_path / "parity.html")
-    assert {"Distance between the planned paths", "Output by output", "Cost of each layer (ort-cpu)"} <= {
-        *found.headings
-    }
+    assert {"Distance between the plans", "Output by output", "Cost of each layer (ort-cpu)"} <= {*found.headings}
     for fact in ("B100", "untrained", "Passed.", "40 of 1000 ticks", "onnx_<int8>", "0.031", "0.077", "trunk.first"):
+        assert fact in found.text
+
+
+def test_a_model_that_steers_is_shown_in_its_own_unit_with_its_speed(tmp_path: Path) -> None:
+    steering = replace(
+        COMPARISON, headline="steering", unit="rad", distances={"steering": Distance("rad", 0.0042, 0.0099)}
+    )
+    speed = Speed(2, 30, {"onnx_fp32": 8.0, "onnx_int8": 2.5}, {"onnx_int8": 3.2})
+    report = ParityReport(40, {"onnx_int8": steering})
+    write_parity_page(tmp_path / "parity.html", replace(EXPORTED, report=report, speed=(speed,)))
+    found = checked(tmp_path / "parity.html")
+    assert "Speed" in found.headings
+    for fact in ("steering, rad", "0.0042", "2 threads, 30 rounds", "3.2"):
         assert fact in found.text
 
 
@@ -65,7 +82,7 @@ def test_failures_are_listed(tmp_path: Path) -> None:
 
 
 def test_a_drift_that_is_not_finite_is_a_full_red_bar(tmp_path: Path) -> None:
-    comparison = replace(COMPARISON, drift_m=(0.01, float("inf")))
+    comparison = replace(COMPARISON, drift=(0.01, float("inf")))
     write_parity_page(tmp_path / "parity.html", replace(EXPORTED, report=ParityReport(40, {"onnx": comparison})))
     html = (tmp_path / "parity.html").read_text(encoding="utf-8")
     bar = next(part for part in html.split("<rect ") if 'class="red"' in part)
