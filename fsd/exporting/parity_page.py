@@ -82,14 +82,10 @@ def _speed(exported: Exported) -> list[Markup]:
     """How fast the files run beside FP32, where it was measured."""
     if not exported.speed:
         return []
-    names = [name for name in exported.speed[0].shortest_ms]
-    rows = [
-        [
-            name,
-            *(_number(v) for each in exported.speed for v in (each.shortest_ms[name], each.over_fp32.get(name, 1.0))),
-        ]
-        for name in names
-    ]
+    rows = []
+    for name in exported.speed[0].shortest_ms:
+        pairs = [(each.shortest_ms[name], each.over_fp32.get(name, 1.0)) for each in exported.speed]
+        rows.append([name, *(_number(value) for pair in pairs for value in pair)])
     groups = [("", 1), *((f"{each.threads} threads, {each.rounds} rounds", 2) for each in exported.speed)]
     head = ["file", *("ms", "FP32 over it") * len(exported.speed)]
     intro = "Shortest wall time of a tick on this machine; the files ran in turn. Above 1 is faster than FP32."
