@@ -6,7 +6,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from fsd.export.parity import Comparison, ParityReport
+from fsd.export.plan_measure import RELATIVE
 from fsd.export.sensitivity import Sensitivity
+from fsd.export.speed import Speed
 from fsd.export.steps import Exported
 from fsd.html.axes import Axis
 from fsd.html.charts import Chart, Colour
@@ -36,7 +38,7 @@ def write_parity_page(path: Path, exported: Exported) -> None:
         sections=[
             _distances(report),
             _drift(report),
-            *_speed(exported),
+            *([_speed(exported.speed)] if exported.speed else []),
             _outputs(report),
             *(_layers(target, sensitivity) for target, sensitivity in exported.sensitivity.items()),
         ],
@@ -56,40 +58,43 @@ def _banners(report: ParityReport) -> list[Banner]:
 
 def _tile(name: str, comparison: Comparison) -> Markup:
     found = comparison.distances[comparison.headline]
-    label, unit = _label(comparison.headline), comparison.unit
-    note = f"against {comparison.reference}, {label} · max {_number(found.max)} {unit}"
-    return stat_tile(name, _number(found.mean), f"{unit} mean", note)
+    note = f"against {comparison.reference}, {_title(comparison.headline)} · max {_number(found.max)} {found.unit}"
+    return stat_tile(name, _number(found.mean), f"{found.unit} mean", note)
 
 
 def _distances(report: ParityReport) -> Markup:
-    """Every quantity of the plan, in its unit."""
+    """Every quantity of the plan, file by file."""
     quantities = next(iter(report.comparisons.values())).distances if report.comparisons else {}
     rows = []
     for name, result in report.comparisons.items():
         numbers = [_number(value) for each in result.distances.values() for value in (each.mean, each.max)]
         rows.append([name, result.reference, result.ticks, *numbers])
-    groups = [("", 3), *((f"{_label(name)}, {each.unit}", 2) for name, each in quantities.items())]
+    titles = [(f"{_title(name)}, {_unit(each.unit)}", 2) for name, each in quantities.items()]
     head = ["file", "against", "ticks", *("mean", "max") * len(quantities)]
-    return section("Distance between the plans", table(head, rows, groups))
+    return section("Distance between the plans", table(head, rows, [("", 3), *titles]))
 
 
-def _label(quantity: str) -> str:
-    """`position_3s` -> `position 3s`."""
-    return quantity.replace("_", " ")
+def _title(quantity: str) -> str:
+    """`after 3 s` of `position_3s`; other names as they are."""
+    if quantity.startswith("position_"):
+        return f"after {quantity.removeprefix('position_').removesuffix('s')} s"
+    return quantity
 
 
-def _speed(exported: Exported) -> list[Markup]:
-    """How fast the files run beside FP32, where it was measured."""
-    if not exported.speed:
-        return []
-    rows = []
-    for name in exported.speed[0].shortest_ms:
-        pairs = [(each.shortest_ms[name], each.over_fp32.get(name, 1.0)) for each in exported.speed]
-        rows.append([name, *(_number(value) for pair in pairs for value in pair)])
-    groups = [("", 1), *((f"{each.threads} threads, {each.rounds} rounds", 2) for each in exported.speed)]
-    head = ["file", *("ms", "FP32 over it") * len(exported.speed)]
-    intro = "Shortest wall time of a tick on this machine; the files ran in turn. Above 1 is faster than FP32."
-    return [section("Speed", table(head, rows, groups), intro=intro)]
+def _unit(unit: str) -> str:
+    return "share of its magnitude" if unit == RELATIVE else unit
+
+
+def _speed(speeds: tuple[Speed, ...]) -> Markup:
+    names = list(speeds[0].shortest_ms)
+    rows = [
+        [speed.threads, name, f"{speed.shortest_ms[name]:.3f}", f"{speed.over_fp32.get(name, 1.0):.2f}", speed.rounds]
+        for speed in speeds
+        for name in names
+    ]
+    head = ["threads", "file", "shortest tick, ms", "times as fast as FP32", "rounds"]
+    intro = "On this machine: other processors have other ratios. Files ran in turn; the shortest time of each counts."
+    return section("Speed", table(head, rows), intro=intro)
 
 
 def _drift(report: ParityReport) -> Markup:
@@ -97,8 +102,7 @@ def _drift(report: ParityReport) -> Markup:
         part(f"{name}: growth {result.growth:.2f}", _drift_chart(name, result))
         for name, result in report.comparisons.items()
     ]
-    label = next((_label(result.headline) for result in report.comparisons.values()), "")
-    intro = f"Mean distance ({label}) in each tenth of the drive. Every chart has its own scale."
+    intro = "Mean distance of the plans in each tenth of the drive. Every chart has its own scale."
     return section("Does the difference grow?", columns(*parts), intro=intro)
 
 
@@ -106,7 +110,7 @@ def _drift_chart(name: str, result: Comparison) -> Markup:
     finite = [value for value in result.drift if math.isfinite(value)]
     count = max(len(result.drift), 1)
     tenths = Axis("tenth of the drive", 0.0, float(count), ticks=[(i + 0.5, f"{i + 1}") for i in range(count)])
-    chart = Chart(tenths, Axis.from_zero(result.unit, max(finite, default=0.0)), f"{name}: drift", height_px=90)
+    chart = Chart(tenths, Axis.from_zero(_unit(result.unit), max(finite, default=0.0)), f"{name}: drift", height_px=90)
     for index, value in enumerate(result.drift):
         # A value that is not finite is drawn as a full red bar, so that it is seen.
         height, colour = (value, BLUE) if math.isfinite(value) else (chart.y.high, RED)
@@ -124,12 +128,12 @@ def _outputs(report: ParityReport) -> Markup:
 
 
 def _layers(target: str, sensitivity: Sensitivity) -> Markup:
-    rows = [[effect.layer, f"{effect.alone_m:.4f}", f"{effect.spared_m:.4f}"] for effect in sensitivity.effects]
-    unit = sensitivity.unit
+    unit = _unit(sensitivity.unit)
+    rows = [[effect.layer, _number(effect.alone_m), _number(effect.spared_m)] for effect in sensitivity.effects]
     head = ["layer", f"only this layer quantized, {unit}", f"all but this layer, {unit}"]
     intro = (
         f"Mean distance from the float plan ({sensitivity.label}) over {sensitivity.ticks} ticks; "
-        f"{sensitivity.all_m:.4f} {unit} with every layer quantized."
+        f"{_number(sensitivity.all_m)} {unit} with every layer quantized."
     )
     return section(f"Cost of each layer ({target})", table(head, rows), intro=intro)
 

@@ -16,27 +16,19 @@ from fsd.networks.weights import save_weights, untrained
 from tests.fsd._pages import checked
 from tests.networks._tiny import TINY
 
-DISTANCES = {"1s": 0.01, "2s": 0.02, "3s": 0.031}
 COMPARISON = Comparison(
     reference="onnx_fp32",
     ticks=40,
     max_abs={"trajectory": 0.5},
     sqnr_db={"trajectory": 31.0},
-    position_mean_m=DISTANCES,
-    position_max_m=DISTANCES,
-    anywhere_max_m=0.077,
-    curvature_mean_per_m=1e-4,
-    curvature_max_per_m=1e-3,
-    acceleration_mean_mps2=0.01,
-    acceleration_max_mps2=0.1,
+    distances={
+        "position_3s": Distance("m", 0.031, 0.1),
+        "anywhere": Distance("m", 0.04, 0.077),
+        "curvature": Distance("1/m", 1e-4, 1e-3),
+    },
     growth=1.0,
     drift=(0.01,) * 9 + (0.02,),
     worst_tick=3,
-    distances={
-        **{f"position_{label}": Distance("m", value, value) for label, value in DISTANCES.items()},
-        "anywhere": Distance("m", 0.05, 0.077),
-        "curvature": Distance("1/m", 1e-4, 1e-3),
-    },
 )
 EXPORTED = Exported(
     name="B100",
@@ -60,17 +52,16 @@ def test_the_page_shows_the_verdict_the_distances_and_every_layer(tmp_path: Path
         assert fact in found.text
 
 
-def test_a_model_that_steers_is_shown_in_its_own_unit_with_its_speed(tmp_path: Path) -> None:
+def test_a_model_without_a_path_is_shown_in_its_own_unit(tmp_path: Path) -> None:
     steering = replace(
-        COMPARISON, headline="steering", unit="rad", distances={"steering": Distance("rad", 0.0042, 0.0099)}
+        COMPARISON, headline="steering", unit="rad", distances={"steering": Distance("rad", 0.0123, 0.0456)}
     )
-    speed = Speed(2, 30, {"onnx_fp32": 8.0, "onnx_int8": 2.5}, {"onnx_int8": 3.2})
-    report = ParityReport(40, {"onnx_int8": steering})
+    speed = Speed(2, 30, {"onnx_fp32": 4.0, "onnx": 1.6}, {"onnx": 2.5})
+    report = ParityReport(40, {"onnx": steering})
     write_parity_page(tmp_path / "parity.html", replace(EXPORTED, report=report, speed=(speed,)))
-    found = checked(tmp_path / "parity.html")
-    assert "Speed" in found.headings
-    for fact in ("steering, rad", "0.0042", "2 threads, 30 rounds", "3.2"):
-        assert fact in found.text
+    text = checked(tmp_path / "parity.html").text
+    for fact in ("steering, rad", "0.012", "2.50", "1.600"):
+        assert fact in text
 
 
 def test_failures_are_listed(tmp_path: Path) -> None:
