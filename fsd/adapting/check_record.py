@@ -1,4 +1,4 @@
-"""What a check keeps of a run: ranges of all tensors, and the plans beside the recorded motion. Finds nothing itself."""
+"""What a check keeps of a run: ranges of all tensors, and the plans beside the recorded motion. Judges nothing."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -65,7 +65,8 @@ class CheckRecord:
 
     Attributes:
         tensors: name -> record; of an output that has an input's name, under `name (output)`.
-        trajectories: (T, 16, 4) plans; curvature_per_m, speed_mps, yaw_rate_rps: (T,), recorded ones NaN where unknown.
+        timestamp_ns, trajectories, curvature_per_m: (T,), (T, 16, 4), (T,) of the plans.
+        speed_mps, yaw_rate_rps: (T,) recorded, NaN where unknown.
         replaced: output -> ticks at which it could not be used.
         is_stop: (T,) whether the plan was to stop in place of the network's.
     """
@@ -77,6 +78,7 @@ class CheckRecord:
         self.replaced: dict[str, int] = {}
         self._plans: list[np.ndarray] = []
         self._rows: list[tuple[float, float, float, bool]] = []
+        self._times_ns: list[int] = []
 
     def add(
         self,
@@ -94,6 +96,7 @@ class CheckRecord:
         if result.replaced:
             self.replaced[result.replaced] = self.replaced.get(result.replaced, 0) + 1
         plan = result.plan
+        self._times_ns.append(plan.timestamp_ns)
         self._plans.append(plan.trajectory.astype(np.float64))
         speed, yaw_rate = (np.nan, np.nan) if ego is None else (ego.speed_mps, ego.yaw_rate_rps)
         self._rows.append((plan.curvature_per_m, speed, yaw_rate, "plan=stop" in plan.health))
@@ -110,6 +113,10 @@ class CheckRecord:
     @property
     def ticks(self) -> int:
         return len(self._plans)
+
+    @property
+    def timestamp_ns(self) -> np.ndarray:
+        return np.array(self._times_ns, np.int64)
 
     @property
     def trajectories(self) -> np.ndarray:

@@ -18,15 +18,7 @@ CAMERA_SETS: dict[int, tuple[tuple[str, ...], str]] = {
         "the order of nuScenes: front, front right, front left, back, back left, back right",
     ),
     7: (
-        (
-            "front_wide",
-            "front_narrow",
-            "left_pillar",
-            "right_pillar",
-            "left_repeater",
-            "right_repeater",
-            "rear",
-        ),
+        ("front_wide", "front_narrow", "left_pillar", "right_pillar", "left_repeater", "right_repeater", "rear"),
         "the order of NVIDIA PhysicalAI-AV",
     ),
     8: (CAMERAS, "the canonical order"),

@@ -14,8 +14,8 @@ _QUANTITIES = (
     ("curvature_per_m", {"curvature", "curv", "kappa"}),
     ("acceleration_mps2", {"acceleration", "accel", "acc"}),
 )
-_EGO = frozenset("ego egomotion motion measurements measurement kinematics odometry can".split())
-_PAST = frozenset("history hist past".split())
+_EGO = frozenset(["ego", "egomotion", "motion", "measurements", "measurement", "kinematics", "odometry", "can"])
+_PAST = frozenset(["history", "hist", "past"])
 _FOUR = ("speed_mps", "acceleration_mps2", "yaw_rate_rps", "curvature_per_m")
 _MATRICES = (
     ("image_from_ego", {"lidar2img", "lidarimg", "ego2img", "projection", "lidar", "img"}),

@@ -19,7 +19,7 @@ _SCALARS = (
     ("acceleration_mps2", {"acceleration", "accel", "acc"}, "m/s²"),
     ("speed_mps", {"speed", "velocity", "vel"}, "m/s"),
 )
-_CONTROLS = frozenset("control controls action actions output outputs".split())
+_CONTROLS = frozenset(["control", "controls", "action", "actions", "output", "outputs"])
 _STEERING = {"wheelbase_m": 2.8, "steering_ratio": 15.0}
 THROTTLE_MPS2, BRAKE_MPS2 = 3.0, -6.0
 """Acceleration of a full throttle and of a full brake, of an ordinary car."""

@@ -9,7 +9,7 @@ from fsd.adapting.name_words import COMMAND, IMAGE, PATH, REGISTER, STATE, has_w
 from fsd.networks.onnx_session import Signature
 from fsd.third_party.adapter import TODO
 
-_EGO = frozenset("speed velocity vel yaw acceleration".split())
+_EGO = frozenset(["speed", "velocity", "vel", "yaw", "acceleration"])
 _DRIVING = PATH | COMMAND | _EGO | IMAGE
 
 

@@ -4,25 +4,30 @@ import re
 
 from fsd.data.camera_names import canonical_name
 
-IMAGE = frozenset(
-    "image images img imgs camera cameras cam cams frame frames rgb bgr view views picture pictures pixels video tiles "
-    "front rear road wide narrow main".split()
-)
-NOT_IMAGE = frozenset(
-    "map lidar bev points hidden state mask route feature features feat buffer cache memory grid radar history".split()
-)
-TIME = frozenset("time frames seq sequence video history hist t".split())
-STATE = frozenset(
-    "h c k v hidden cell state states cache memory mem past prev previous recurrent rnn lstm gru carry key value bev "
-    "latent".split()
-)
-REGISTER = frozenset("buffer history hist queue past prev previous memory features feats window".split())
-COMMAND = frozenset("command commands cmd desire nav direction directions turn intent maneuver navigation".split())
-PATH = frozenset("waypoint waypoints wp wps traj trajectory trajectories path plan plans future planning fut".split())
-GOAL = frozenset("target goal point destination".split())
-PROBABILITY = frozenset("prob probs probability probabilities score scores logit logits weights conf".split())
 
-_DIRECTION = frozenset("in out input output new next prev previous past present old last cur current init n t".split())
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+IMAGE = _words(
+    "image images img imgs camera cameras cam cams frame frames rgb bgr view views picture pictures pixels video tiles "
+    "front rear road wide narrow main"
+)
+NOT_IMAGE = _words(
+    "map lidar bev points hidden state mask route feature features feat buffer cache memory grid radar history"
+)
+TIME = _words("time frames seq sequence video history hist t")
+STATE = _words(
+    "h c k v hidden cell state states cache memory mem past prev previous recurrent rnn lstm gru carry key value bev "
+    "latent"
+)
+REGISTER = _words("buffer history hist queue past prev previous memory features feats window")
+COMMAND = _words("command commands cmd desire nav direction directions turn intent maneuver navigation")
+PATH = _words("waypoint waypoints wp wps traj trajectory trajectories path plan plans future planning fut")
+GOAL = _words("target goal point destination")
+PROBABILITY = _words("prob probs probability probabilities score scores logit logits weights conf")
+
+_DIRECTION = _words("in out input output new next prev previous past present old last cur current init n t")
 """Words that tell a state's input from its output."""
 
 _SAME = {"hn": "h", "cn": "c", "hidden": "h", "cell": "c", "key": "k", "keys": "k", "value": "v", "values": "v"}

@@ -78,9 +78,7 @@ def _rgb(image: ImageInput, planes: np.ndarray) -> np.ndarray:
 
 
 def contact_sheet(
-    images: Sequence[tuple[ImageInput, str, Sequence[SeenImage]]],
-    age_ms: Mapping[str, float],
-    step_ms: float,
+    images: Sequence[tuple[ImageInput, str, Sequence[SeenImage]]], age_ms: Mapping[str, float], step_ms: float
 ) -> Image.Image:
     """All pictures of all image inputs, with name, camera, age and range.
 
@@ -91,7 +89,9 @@ def contact_sheet(
     fonts, rows = Fonts(1.0), []
     for image, text, seen in images:
         rows.append((image, text, seen, *_grid(image, len(seen))))
-    height = MARGIN_PX + sum(HEADING_PX + -(-len(seen) // across) * (tall + CAPTION_PX) + MARGIN_PX for _, _, seen, across, _, tall in rows)
+    height = MARGIN_PX + sum(
+        HEADING_PX + -(-len(seen) // across) * (tall + CAPTION_PX) + MARGIN_PX for _, _, seen, across, _, tall in rows
+    )
     sheet = Image.new("RGB", (SHEET_WIDTH_PX, height), PANEL)
     draw, y = ImageDraw.Draw(sheet), MARGIN_PX
     for image, text, seen, across, wide, tall in rows:

@@ -39,7 +39,7 @@ def suspicions(adapter: Adapter, record: CheckRecord, ignores_pictures: bool) ->
     Args:
         ignores_pictures: the outputs stay the same when other pictures enter.
     """
-    rules = (_images(adapter, record), _inputs(record), _states(record), _outputs(record), _plans(record))
+    rules = (_images(adapter, record), _inputs(adapter, record), _states(record), _outputs(record), _plans(record))
     found = [finding for rule in rules for finding in rule]
     if ignores_pictures:
         text = "the outputs are the same whatever the pictures show: images do not reach the plan; check the layout"
@@ -88,15 +88,14 @@ def _image_values(image: ImageInput, tensor: TensorRecord, scale: float) -> Iter
         yield Finding(code="image_range", place=image.name, text=text)
 
 
-def _inputs(record: CheckRecord) -> Iterator[Finding]:
+def _inputs(adapter: Adapter, record: CheckRecord) -> Iterator[Finding]:
     for tensor in record.of_kind(("image", "other", "state")):
         if tensor.not_finite:
             text = f"a number is NaN or infinite at {tensor.not_finite} of {tensor.ticks} ticks"
             yield Finding(code="input_not_finite", place=tensor.name, text=text)
-    known = np.isfinite(record.speed_mps)
-    if not known.any():
-        text = "the recording has no ego motion: speeds enter as 0, and steering and speed cannot be compared with it"
-        yield Finding(code="no_ego", place="recording", text=text)
+    if adapter.ego and not np.isfinite(record.speed_mps).any():
+        text = "the recording has no ego motion, so every number of it is 0"
+        yield from (Finding(code="no_ego", place=entry.name, text=text) for entry in adapter.ego)
 
 
 def _states(record: CheckRecord) -> Iterator[Finding]:
@@ -132,8 +131,10 @@ def _plans(record: CheckRecord) -> Iterator[Finding]:
         return
     reach_m = np.hypot(path[:, -1, 0], path[:, -1, 1])
     if is_moving.any() and (reach_m[is_moving] < 0.5).all():
-        text = "the path ends within 0.5 m at every tick while the recorded car moves: is it in metres, and the right part?"
-        yield Finding(code="always_stop", place="outputs.waypoints", text=text)
+        text = (
+            "plans end within 0.5 m at every tick while the recorded car moves: are they in metres, and the right part?"
+        )
+        yield Finding(code="always_stop", place="outputs", text=text)
         return
     expected_m = np.where(np.isfinite(speed), speed, path[:, 0, 3]) * WAYPOINT_STEP_S
     ahead_m, side_m = float(np.median(path[:, 0, 0] - expected_m)), float(np.median(np.abs(path[:, 0, 1])))
@@ -161,7 +162,7 @@ def _plans(record: CheckRecord) -> Iterator[Finding]:
 
 
 def speed_ratio(record: CheckRecord) -> float | None:
-    """Median speed of the plans in their first second, over the recorded one; None where there is none, or no motion."""
+    """Median speed of the plans' first second over the recorded one; None where that is unknown, or the car stands."""
     speed = record.speed_mps
     is_moving = np.isfinite(speed) & (speed > MOVING_MPS)
     if not is_moving.any():

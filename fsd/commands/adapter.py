@@ -21,7 +21,10 @@ EPILOG = """examples:
 docs/adapter.md describes every field of an adapter, and lists the ready ones."""
 
 VERBS: dict[str, tuple[str, type[Any]]] = {
-    "init": ("write a first adapter from the names, shapes and types of a model's inputs and outputs", AdapterInitConfig),
+    "init": (
+        "write a first adapter from the names, shapes and types of a model's inputs and outputs",
+        AdapterInitConfig,
+    ),
     "check": ("run a model on one recording; show what it sees and plans, and what is suspicious", AdapterCheckConfig),
 }
 """What `fsd adapter` does -> description, and its settings."""
@@ -96,5 +99,9 @@ def print_check(summary: "AdapterCheckSummary", config: AdapterCheckConfig) -> N
         print(f"  {tensor.name:{width}}{tensor.kind:8}{shape:>20}{low:>12}{high:>12}")
     print(f"\nsuspicious: {len(summary.suspicious) or 'nothing'}")
     for finding in summary.suspicious:
-        print("\n".join(textwrap.wrap(f"{finding.place}: {finding.text}", 110, initial_indent="  ! ", subsequent_indent="    ")))
+        print(
+            "\n".join(
+                textwrap.wrap(f"{finding.place}: {finding.text}", 110, initial_indent="  ! ", subsequent_indent="    ")
+            )
+        )
     print(f"\nwritten: {config.out}/{SHEET_FILE} {PAGE_FILE} summary.json")
