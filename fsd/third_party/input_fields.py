@@ -121,6 +121,8 @@ class CalibrationInput(Strict, frozen=True):
             virtual camera); its cameras are used if `cameras` is empty. Lens distortion is left out.
         matrix: `intrinsics` K; `camera_from_ego`, `ego_from_camera` (camera: x right, y down, z forward; ego: ISO
             8855); or `image_from_ego`, their product K [R t], as `lidar2img` of common bird's-eye networks.
+        axes, origin_m: of the frame that stands for the ego frame, with its origin's place in that; `right_forward_up`
+            is the lidar frame of nuScenes.
         size: rows and columns; 3 x 3, 3 x 4 or 4 x 4, cut from or completed to a 4 x 4 matrix.
     """
 
@@ -128,6 +130,8 @@ class CalibrationInput(Strict, frozen=True):
     matrix: Literal["intrinsics", "camera_from_ego", "ego_from_camera", "image_from_ego"]
     image: str = ""
     cameras: tuple[str, ...] = ()
+    axes: Literal["forward_left_up", "right_forward_up"] = "forward_left_up"
+    origin_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
     size: tuple[Literal[3, 4], Literal[3, 4]] = (4, 4)
 
 
