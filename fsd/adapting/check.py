@@ -60,8 +60,9 @@ def check_adapter(config: AdapterCheckConfig, show_progress: bool = True) -> Ada
         OutputError: the folder cannot be written.
     """
     clip = open_clip(config.clip, config)
-    planner = AdapterPlanner(config.model, config.adapter, config.threads, config.device)
-    inputs = (config.clip, *clip.files, config.model, *config.more_models, config.adapter)
+    models = (config.model, *config.more_models)
+    planner = AdapterPlanner(models, config.adapter, config.threads, config.device, rig=clip.rig)
+    inputs = (config.clip, *clip.files, *models, config.adapter)
     with result_folder(config.out, "adapter check", RESULT_FILES, inputs) as folder:
         folder.set_aside()
         record, first, pictures = _run(config, clip, planner, show_progress)

@@ -29,7 +29,6 @@ class AdapterCheckConfig(RecordingOptions):
     """Settings of a check; `max_ticks` is `--ticks`."""
 
     model: Path = option(help="ONNX file of the network", flag="", metavar="MODEL")
-    clip: Path = option(help="recording: a clip folder, a folder of videos, or one video file", flag="", metavar="CLIP")
     max_ticks: int | None = option(108, "ticks to run, 36 per second of recording", at_least=2, flag="--ticks")
     more_models: tuple[Path, ...] = option(
         (),

@@ -25,7 +25,9 @@ MOVING_MPS = 2.0
 LEAST_YAW_RATE_RPS = 0.02
 """Standard deviation of the recorded yaw rate below which there is no turn to compare with."""
 LEAST_CORRELATION_TICKS = 20
-MIRRORED_CORRELATION = -0.5
+LEAST_STEERING_SHARE = 0.2
+"""Spread of the planned over the recorded yaw rate below which plans hardly steer, so that chance decides."""
+MIRRORED_CORRELATION = -0.6
 SPEED_UNITS = (("km/h", 3.6), ("mph", 2.237))
 UNIT_TOLERANCE = 0.12
 """A ratio of speeds is taken for one of units within this share of it."""
@@ -179,10 +181,12 @@ def _unit_of(ratio: float | None) -> str | None:
 
 
 def yaw_rate_correlation(record: CheckRecord) -> float | None:
-    """Of the plans' curvature times speed with the recorded yaw rate; None where the recording has none, or no turn."""
+    """Of the plans' curvature times speed with the recorded yaw rate; None where there is no turn."""
     speed, recorded = record.speed_mps, record.yaw_rate_rps
     known = np.isfinite(recorded) & np.isfinite(speed) & (speed > MOVING_MPS) & ~record.is_stop
     planned = record.curvature_per_m[known] * speed[known]
-    if known.sum() < LEAST_CORRELATION_TICKS or recorded[known].std() < LEAST_YAW_RATE_RPS or planned.std() < 1e-9:
+    if known.sum() < LEAST_CORRELATION_TICKS or recorded[known].std() < LEAST_YAW_RATE_RPS:
+        return None
+    if planned.std() < LEAST_STEERING_SHARE * recorded[known].std():
         return None
     return float(np.corrcoef(planned, recorded[known])[0, 1])

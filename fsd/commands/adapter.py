@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fsd.adapting.config import PAGE_FILE, SHEET_FILE, AdapterCheckConfig, AdapterInitConfig
-from fsd.commands.arguments import add_options, config_from
+from fsd.commands.arguments import add_options, config_from, path_argument
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 
 if TYPE_CHECKING:
@@ -37,7 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, (text, config) in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        add_options(verb, config)
+        add_options(verb, config, skip=("clip",))
+        if name == "check":  # after the model
+            verb.add_argument(
+                "clip", type=path_argument, metavar="CLIP", help="recording: a folder or a file of any known format"
+            )
         # As of every command; left out of the namespace unless given, so that they may also stand before the verb.
         verb.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print the result as JSON")
         verb.add_argument(
