@@ -13,7 +13,7 @@ from tqdm import tqdm
 from fsd.adapting.check_page import write_check_page
 from fsd.adapting.check_record import CheckRecord
 from fsd.adapting.config import PAGE_FILE, RESULT_FILES, SHEET_FILE, AdapterCheckConfig
-from fsd.adapting.seen_images import contact_sheet, seen_images
+from fsd.adapting.seen_images import SeenImage, contact_sheet, seen_images
 from fsd.adapting.suspicions import speed_ratio, suspicions, yaw_rate_correlation
 from fsd.data.clip import Clip
 from fsd.data.ego import COMMANDS, EgoSample
@@ -47,6 +47,7 @@ class _Pictures:
     """Of the tick that the page shows: the contact sheet, the cameras with the plan, and the tick's number."""
 
     tick: int
+    seen: list[tuple[str, SeenImage]]
     sheet: Image.Image
     overlay: Image.Image
 
@@ -72,6 +73,7 @@ def check_adapter(config: AdapterCheckConfig, show_progress: bool = True) -> Ada
             adapter=str(config.adapter),
             ticks=record.ticks,
             picture_tick=pictures.tick,
+            warnings=planner.metadata.warnings,
             suspicious=suspicions(planner.adapter, record, _ignores_pictures(planner, first)),
             tensors=tuple(tensor.summary() for tensor in record.tensors.values()),
             yaw_rate_correlation=yaw_rate_correlation(record),
@@ -80,7 +82,7 @@ def check_adapter(config: AdapterCheckConfig, show_progress: bool = True) -> Ada
         content = io.BytesIO()
         pictures.sheet.save(content, "png")
         write_bytes(config.out / SHEET_FILE, content.getvalue())
-        write_check_page(config.out / PAGE_FILE, summary, clip, record, pictures.sheet, pictures.overlay)
+        write_check_page(config.out / PAGE_FILE, summary, clip, record, pictures.seen, pictures.overlay)
         folder.free_summary()
         write_summary(config.out, summary)
     return summary
@@ -125,13 +127,13 @@ def _step_ms(planner: AdapterPlanner) -> float:
 
 def _pictures(planner: AdapterPlanner, painter: OverlayPainter, result: StepResult, tick: _Tick) -> _Pictures:
     inputs, frame_set = planner.inputs, tick.frame_set
+    age_ms = dict(zip(CAMERAS, np.maximum(frame_set.age_ns, 0) / 1e6, strict=True))
     images = [
-        (image, _described(inputs[image.name]), seen_images(image, inputs[image.name]))
+        (image, _described(inputs[image.name]), seen_images(image, inputs[image.name], age_ms, _step_ms(planner)))
         for image in planner.adapter.images
     ]
-    age_ms = dict(zip(CAMERAS, np.maximum(frame_set.age_ns, 0) / 1e6, strict=True))
-    sheet = contact_sheet(images, age_ms, _step_ms(planner))
-    return _Pictures(frame_set.tick, sheet, painter.paint(result, tick.ego, tick.command))
+    seen = [(image.name, each) for image, _, pictures in images for each in pictures]
+    return _Pictures(frame_set.tick, seen, contact_sheet(images), painter.paint(result, tick.ego, tick.command))
 
 
 def _described(tensor: np.ndarray) -> str:

@@ -1,6 +1,7 @@
 """`adapter_check.html`: what the network saw, what it planned, and what is suspicious."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ from PIL import Image
 
 from fsd.adapting.check_record import CheckRecord
 from fsd.adapting.config import SHEET_FILE
+from fsd.adapting.seen_images import SeenImage
 from fsd.data.clip import Clip
 from fsd.data.frames import RATE_HZ
 from fsd.html.axes import Axis
 from fsd.html.charts import Key, Series, legend, line_chart
 from fsd.html.page import Banner, Page, data_uri, write_page
-from fsd.html.parts import caption, columns, part, picture, prose, section, stat_tile, table
+from fsd.html.parts import Picture, caption, columns, gallery, part, picture, section, stat_tile, table
 from fsd.outputs.adapter_summary import AdapterCheckSummary, TensorRange
 from fsd.replay.path_picture import draw_drive, draw_plans
 
@@ -22,27 +24,32 @@ _KINDS = {"image": "picture", "state": "state", "other": "input", "output": "out
 
 
 def write_check_page(
-    path: Path, summary: AdapterCheckSummary, clip: Clip, record: CheckRecord, sheet: Image.Image, overlay: Image.Image
+    path: Path,
+    summary: AdapterCheckSummary,
+    clip: Clip,
+    record: CheckRecord,
+    seen: Sequence[tuple[str, SeenImage]],
+    overlay: Image.Image,
 ) -> None:
     """Write the page of a check.
 
     Args:
-        sheet: of the image inputs; overlay: the cameras with the plan; both of `summary.picture_tick`.
+        seen: input and picture in it; overlay: the cameras with the plan; both of `summary.picture_tick`.
     """
     second = float(summary.picture_tick / RATE_HZ)
     page = Page(
         command="fsd adapter check",
         heading=f"{summary.model.name} on {summary.clip.name}",
         facts=[f"adapter {summary.adapter}", f"{summary.ticks} ticks", f"{len(summary.clip.cameras)} cameras"],
-        banners=[_banner(summary)],
+        banners=[_banner(summary), *(Banner("Note.", text, tone="") for text in summary.warnings)],
         tiles=_tiles(summary),
         sections=[
             section(
                 "What the network sees",
-                picture(_jpeg(sheet), "the network's image inputs"),
-                caption(f"{SHEET_FILE} has the same picture without loss."),
+                gallery([_captioned(name, each) for name, each in seen]),
+                caption(f"{SHEET_FILE} has all of them on one sheet."),
                 intro=f"The image inputs at {second:.2f} s, back in pixels: undone are scale, mean, std and layout. "
-                "Below each are the camera, the age of the picture, and the range of the network's own numbers.",
+                "Below each are its camera and age, and the range of the network's own numbers.",
             ),
             section(
                 "What its answer means",
@@ -56,6 +63,14 @@ def write_check_page(
         footer=[f"fsd {summary.fsd_version}", "docs/adapter.md describes every field of an adapter."],
     )
     write_page(path, page)
+
+
+def _captioned(name: str, seen: SeenImage) -> Picture:
+    content = io.BytesIO()
+    Image.fromarray(seen.pixels).save(content, "png")
+    camera = seen.camera.replace("_", " ")
+    text = f"{camera}, {seen.age_ms:.0f} ms old, {seen.lowest:.3g} to {seen.highest:.3g} in {name}"
+    return Picture(data_uri(content.getvalue(), "png"), f"{name}, {camera}", text)
 
 
 def _jpeg(image: Image.Image) -> str:
@@ -82,7 +97,7 @@ def _tiles(summary: AdapterCheckSummary) -> list[Markup]:
         stat_tile(
             "steering against yaw rate",
             "–" if correlation is None else f"{correlation:+.2f}",
-            note="correlation; unknown without a recorded turn"
+            note="correlation; unknown where recording or plans do not turn"
             if correlation is None
             else "correlation; -1 is mirrored",
         ),
@@ -157,8 +172,7 @@ def _tensors(summary: AdapterCheckSummary) -> Markup:
         )
 
     head = ("name", "kind", "shape and type", "lowest", "mean", "highest", "changes")
-    parts = [table(head, [row(tensor) for tensor in summary.tensors])]
-    if summary.suspicious:
-        rows = [(finding.place, finding.code, prose(finding.text)) for finding in summary.suspicious]
-        parts.insert(0, part("Suspicious", table(("where", "code", "what"), rows)))
-    return section("Numbers", *parts, intro="Every input, and the outputs that the adapter names, over all ticks.")
+    rows = [row(tensor) for tensor in summary.tensors]
+    return section(
+        "Numbers", table(head, rows), intro="Every input, and the outputs that the adapter names, over all steps of the model."
+    )

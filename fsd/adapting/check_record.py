@@ -16,7 +16,7 @@ Kind = Literal["image", "state", "other", "output"]
 
 @dataclass
 class TensorRecord:
-    """One tensor over the ticks: `largest` is the largest magnitude at each tick."""
+    """One tensor over the steps of the model: `largest` is the largest magnitude at each."""
 
     name: str
     kind: Kind
@@ -24,16 +24,16 @@ class TensorRecord:
     lowest: float = np.inf
     highest: float = -np.inf
     mean_sum: float = 0.0
-    ticks: int = 0
+    steps: int = 0
     changes: bool = False
     not_finite: int = 0
     most_spread: float = 0.0
-    """Largest standard deviation of the tensor's numbers at one tick."""
+    """Largest standard deviation of the tensor's numbers at one step."""
     largest: list[float] = field(default_factory=list)
 
     def add(self, values: np.ndarray) -> None:
-        """Take in the values of one tick."""
-        self.ticks += 1
+        """Take in the values of one step."""
+        self.steps += 1
         self.changes = self.changes or not np.array_equal(values, self.first, equal_nan=values.dtype.kind == "f")
         numbers = values.astype(np.float64).ravel()
         known = numbers[np.isfinite(numbers)]
@@ -54,7 +54,7 @@ class TensorRecord:
             dtype=str(self.first.dtype),
             lowest=self.lowest if is_known else None,
             highest=self.highest if is_known else None,
-            mean=self.mean_sum / self.ticks if is_known else None,
+            mean=self.mean_sum / self.steps if is_known else None,
             changes=self.changes,
             not_finite=self.not_finite,
         )
@@ -64,6 +64,7 @@ class CheckRecord:
     """All ticks of a check.
 
     Attributes:
+        steps: of the model, which may be slower than the ticks.
         tensors: name -> record; of an output that has an input's name, under `name (output)`.
         timestamp_ns, trajectories, curvature_per_m: (T,), (T, 16, 4), (T,) of the plans.
         speed_mps, yaw_rate_rps: (T,) recorded, NaN where unknown.
@@ -76,6 +77,7 @@ class CheckRecord:
         self._state = {each.input for each in (*adapter.state, *adapter.shift_registers)}
         self.tensors: dict[str, TensorRecord] = {}
         self.replaced: dict[str, int] = {}
+        self.steps = 0
         self._plans: list[np.ndarray] = []
         self._rows: list[tuple[float, float, float, bool]] = []
         self._times_ns: list[int] = []
@@ -87,12 +89,14 @@ class CheckRecord:
         result: StepResult,
         ego: EgoSample | None,
     ) -> None:
-        """Take in one tick; arrays are copied where they are kept."""
-        for name, values in inputs.items():
-            kind: Kind = "image" if name in self._images else "state" if name in self._state else "other"
-            self._tensor(name, kind, values)
-        for name, values in outputs.items():
-            self._tensor(f"{name} (output)" if name in inputs else name, "output", values)
+        """Take in one tick; arrays are copied where they are kept, and left out between two steps of the model."""
+        if result.plan_age_ticks == 0 or result.replaced:
+            self.steps += 1
+            for name, values in inputs.items():
+                kind: Kind = "image" if name in self._images else "state" if name in self._state else "other"
+                self._tensor(name, kind, values)
+            for name, values in outputs.items():
+                self._tensor(f"{name} (output)" if name in inputs else name, "output", values)
         if result.replaced:
             self.replaced[result.replaced] = self.replaced.get(result.replaced, 0) + 1
         plan = result.plan

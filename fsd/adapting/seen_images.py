@@ -24,18 +24,13 @@ LEAST_TILE_HEIGHT_PX = 24
 
 @dataclass(frozen=True)
 class SeenImage:
-    """One picture in an input: `steps_ago` of the model, `lowest` and `highest` of its numbers in the tensor.
-
-    `pixels` (h, w, 3) uint8 RGB; `clipped` is the share of numbers that lie outside 0 to 255 after the adapter's scale,
-    mean and std are undone.
-    """
+    """One picture in an input: how old it was when the model ran, (h, w, 3) uint8 RGB, and the range of its numbers."""
 
     camera: str
-    steps_ago: int
+    age_ms: float
     pixels: np.ndarray
     lowest: float
     highest: float
-    clipped: float
 
 
 def pixel_scale(image: ImageInput, dtype: str) -> float:
@@ -43,8 +38,12 @@ def pixel_scale(image: ImageInput, dtype: str) -> float:
     return image.scale if image.scale is not None else 1 / 255 if dtype.startswith("float") else 1.0
 
 
-def seen_images(image: ImageInput, tensor: np.ndarray) -> list[SeenImage]:
-    """Every picture in an image input: camera by camera, in each frame by frame."""
+def seen_images(image: ImageInput, tensor: np.ndarray, age_ms: Mapping[str, float], step_ms: float) -> list[SeenImage]:
+    """Every picture in an image input: camera by camera, in each frame by frame.
+
+    Args:
+        age_ms: camera -> age of its newest picture; step_ms: time of one step of the model.
+    """
     views = image_views(image, np.ascontiguousarray(tensor))
     channels = image_size(image)[0]
     mean, std = (np.broadcast_to(np.asarray(given), channels)[:, None, None] for given in (image.mean, image.std))
@@ -54,12 +53,12 @@ def seen_images(image: ImageInput, tensor: np.ndarray) -> list[SeenImage]:
         for steps_ago, values in zip(image.history, frames, strict=True):
             numbers = values.astype(np.float64)
             pixels = np.nan_to_num((numbers * std + mean) / scale)
-            clipped = float(((pixels < -1) | (pixels > 256)).mean())
             planes = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
             known = numbers[np.isfinite(numbers)]
             limits = (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
-            rgb = _rgb(image, planes)
-            found.append(SeenImage(canonical_name(source) or source, steps_ago, rgb, *limits, clipped))
+            camera = canonical_name(source) or source
+            age = age_ms.get(camera, 0.0) + steps_ago * step_ms
+            found.append(SeenImage(camera, age, _rgb(image, planes), *limits))
     return found
 
 
@@ -77,14 +76,11 @@ def _rgb(image: ImageInput, planes: np.ndarray) -> np.ndarray:
     return av.VideoFrame.from_ndarray(packed, format="yuv420p").to_ndarray(format="rgb24")
 
 
-def contact_sheet(
-    images: Sequence[tuple[ImageInput, str, Sequence[SeenImage]]], age_ms: Mapping[str, float], step_ms: float
-) -> Image.Image:
+def contact_sheet(images: Sequence[tuple[ImageInput, str, Sequence[SeenImage]]]) -> Image.Image:
     """All pictures of all image inputs, with name, camera, age and range.
 
     Args:
         images: the input, its type and shape as text, and its pictures.
-        age_ms: camera -> age of its newest picture; step_ms: time of one step of the model.
     """
     fonts, rows = Fonts(1.0), []
     for image, text, seen in images:
@@ -105,8 +101,7 @@ def contact_sheet(
             is_larger = wide > shown.width
             method = Image.Resampling.NEAREST if is_larger else Image.Resampling.BOX
             sheet.paste(shown.resize((wide, tall), method), (x, top))
-            age = age_ms.get(each.camera, 0.0) + each.steps_ago * step_ms
-            lines = (f"{each.camera}, {age:.0f} ms old", f"{each.lowest:.4g} … {each.highest:.4g}")
+            lines = (f"{each.camera}, {each.age_ms:.0f} ms old", f"{each.lowest:.4g} … {each.highest:.4g}")
             for line, (label, colour) in enumerate(zip(lines, (INK, DIM), strict=True)):
                 label = fitted_text(draw, label, fonts[12], wide)
                 draw.text((x, top + tall + 2 + 15 * line), label, fill=colour, font=fonts[12])

@@ -54,23 +54,19 @@ def _images(adapter: Adapter, record: CheckRecord) -> Iterator[Finding]:
         tensor = record.tensors.get(image.name)
         if tensor is None:
             continue
-        scale = pixel_scale(image, str(tensor.first.dtype))
-        yield from _image_values(image, tensor, scale)
-        if not tensor.changes and record.ticks > 1:
-            text = "the picture is the same at every tick: is the camera recorded, and the car moving?"
+        if tensor.lowest == tensor.highest:
+            text = f"every number is {tensor.lowest:g}: the camera is missing, black or saturated, or `scale` is wrong"
+            yield Finding(code="constant_image", place=image.name, text=text)
+            continue
+        yield from _image_values(image, tensor)
+        if not tensor.changes and record.steps > 1:
+            text = "the picture is the same at every step: is the camera recorded, and the car moving?"
             yield Finding(code="still_image", place=image.name, text=text)
 
 
-def _image_values(image: ImageInput, tensor: TensorRecord, scale: float) -> Iterator[Finding]:
+def _image_values(image: ImageInput, tensor: TensorRecord) -> Iterator[Finding]:
     is_float, is_raw = tensor.first.dtype.kind == "f", image.scale == 1.0
-    if tensor.lowest == tensor.highest:
-        text = f"every number is {tensor.lowest:g}: the picture is missing, or scale or type make it constant"
-        yield Finding(code="constant_image", place=image.name, text=text)
-        return
-    if not is_float and scale < 0.1:
-        text = f"scale {scale:g} on {tensor.first.dtype}: whole numbers lose the picture; leave `scale` out"
-        yield Finding(code="integer_scale", place=image.name, text=text)
-        return
+    scale = pixel_scale(image, str(tensor.first.dtype))
     mean, std = max(abs(each) for each in image.mean), max(image.std)
     if scale < 0.1 and max(mean, std) > MAX_IMAGE_VALUE / 4:
         text = (
@@ -93,7 +89,7 @@ def _image_values(image: ImageInput, tensor: TensorRecord, scale: float) -> Iter
 def _inputs(adapter: Adapter, record: CheckRecord) -> Iterator[Finding]:
     for tensor in record.of_kind(("image", "other", "state")):
         if tensor.not_finite:
-            text = f"a number is NaN or infinite at {tensor.not_finite} of {tensor.ticks} ticks"
+            text = f"a number is NaN or infinite at {tensor.not_finite} of {tensor.steps} steps"
             yield Finding(code="input_not_finite", place=tensor.name, text=text)
     if adapter.ego and not np.isfinite(record.speed_mps).any():
         text = "the recording has no ego motion, so every number of it is 0"
@@ -103,8 +99,8 @@ def _inputs(adapter: Adapter, record: CheckRecord) -> Iterator[Finding]:
 def _states(record: CheckRecord) -> Iterator[Finding]:
     for tensor in record.of_kind(("state",)):
         largest = np.array(tensor.largest)
-        if not tensor.changes and record.ticks > 2:
-            text = "the state is the same at every tick: is it paired with the right output?"
+        if not tensor.changes and record.steps > 2:
+            text = "the state is the same at every step: is it paired with the right output?"
             yield Finding(code="state_still", place=tensor.name, text=text)
             continue
         quarter = max(1, len(largest) // 4)
@@ -116,8 +112,8 @@ def _states(record: CheckRecord) -> Iterator[Finding]:
 
 def _outputs(record: CheckRecord) -> Iterator[Finding]:
     for tensor in record.of_kind(("output",)):
-        if not tensor.changes and record.ticks > 1:
-            text = "the output is the same at every tick"
+        if not tensor.changes and record.steps > 1:
+            text = "the output is the same at every step"
             yield Finding(code="constant_output", place=tensor.name, text=text)
     for name, ticks in record.replaced.items():
         text = f"it could not be used at {ticks} of {record.ticks} ticks: not finite, or a plan that no car can follow"

@@ -101,6 +101,8 @@ def print_check(summary: "AdapterCheckSummary", config: AdapterCheckConfig) -> N
         shape = "x".join(map(str, tensor.shape)) or "1"
         low, high = (" –" if each is None else f"{each:.4g}" for each in (tensor.lowest, tensor.highest))
         print(f"  {tensor.name:{width}}{tensor.kind:8}{shape:>20}{low:>12}{high:>12}")
+    for warning in summary.warnings:
+        print(f"  note: {warning}")
     print(f"\nsuspicious: {len(summary.suspicious) or 'nothing'}")
     for finding in summary.suspicious:
         print(

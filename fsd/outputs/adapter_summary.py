@@ -33,12 +33,12 @@ class AdapterInitSummary(Summary, frozen=True, kw_only=True, tag_field="command"
 
 
 class TensorRange(msgspec.Struct, frozen=True, kw_only=True):
-    """Values of an input or output over all ticks of a check.
+    """Values of an input or output over all steps of the model.
 
     Attributes:
         kind: `image`, `state`, `output`, or `other` for an input that is none of the first two.
         lowest, highest: of the finite values; None if there are none.
-        changes: whether any number differs between two ticks; not_finite: ticks with a NaN or infinite number.
+        changes: whether any number differs between two steps; not_finite: steps with a NaN or infinite number.
     """
 
     name: str
@@ -65,6 +65,7 @@ class AdapterCheckSummary(Summary, frozen=True, kw_only=True, tag_field="command
 
     Attributes:
         ticks: that were run; picture_tick: of these, the one that the pictures show.
+        warnings: of the inputs, such as an assumed calibration.
         suspicious: everything that was found; empty if nothing was.
         yaw_rate_correlation: of curvature times speed of the plans with the recorded yaw rate; None where the recording
             has none, or no turn.
@@ -77,6 +78,7 @@ class AdapterCheckSummary(Summary, frozen=True, kw_only=True, tag_field="command
     adapter: str
     ticks: int
     picture_tick: int
+    warnings: tuple[str, ...]
     suspicious: tuple[Finding, ...]
     tensors: tuple[TensorRange, ...]
     yaw_rate_correlation: float | None

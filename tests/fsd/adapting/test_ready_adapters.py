@@ -1,7 +1,7 @@
 """Each ready adapter drives a stand-in model of exactly its network's inputs and outputs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ TIMES_S = 10 * (np.arange(33) / 32) ** 2
 
 
 def openpilot_plan(size: int, start: int = 0, count: int = 1) -> np.ndarray:
-    """Plans ahead at 10 m/s in a flat output; of several, the second is the most probable and drifts 2 m to the right."""
+    """Plans ahead at 10 m/s in a flat output; of several, the second is most probable and drifts 2 m to the right."""
     output = np.zeros(size)
     for index in range(count):
         plan = np.zeros((33, 15))
@@ -51,8 +51,8 @@ class Network:
     drifts: float = 0.0
     """Sign of the plan's y at its end: the side that its outputs turn to."""
     gain: float = 1e-6
-    state: dict[str, int] = field(default_factory=dict)
-    """Input that the outputs fill -> steps after which its newest value is not 0 any more."""
+    state: tuple[str, ...] = ()
+    """Inputs that the outputs fill."""
 
 
 SUPERCOMBO = {
@@ -77,19 +77,23 @@ NETWORKS = {
         ],
         {"outputs": openpilot_plan(6504, count=5)},
         drifts=-1.0,
-        state={"features_buffer": 1, "prev_desired_curv": 1},
+        state=("features_buffer", "prev_desired_curv"),
     ),
     "openpilot_20hz": Network(
         [
             (
                 "supercombo",
-                {**SUPERCOMBO, "desire": ((1, 25, 8), "float32"), "features_buffer": ((1, 24, 512), "float32")},
-                {"outputs": ((1, 6500), "float32")},
+                {
+                    **{name: (shape, "float16") for name, (shape, _) in SUPERCOMBO.items()},
+                    "desire": ((1, 25, 8), "float16"),
+                    "features_buffer": ((1, 24, 512), "float16"),
+                },
+                {"outputs": ((1, 6500), "float16")},
             )
         ],
         {"outputs": openpilot_plan(6500, count=5)},
         drifts=-1.0,
-        state={"features_buffer": 4},
+        state=("features_buffer",),
     ),
     "openpilot_split": Network(
         [
@@ -105,7 +109,7 @@ NETWORKS = {
             ),
         ],
         {"driving_policy.outputs": openpilot_plan(1000)},
-        state={"features_buffer": 0},
+        state=("features_buffer",),
     ),
     "auto_e2e": Network(
         [
@@ -181,7 +185,7 @@ NETWORKS = {
         ],
         {"ego_fut_preds": np.broadcast_to([-0.1, SPEED_MPS * 0.5], (1, 3, 6, 2))},
         drifts=1.0,
-        state={"prev_bev": 1},
+        state=("prev_bev",),
     ),
 }
 
