@@ -174,5 +174,7 @@ def _tensors(summary: AdapterCheckSummary) -> Markup:
     head = ("name", "kind", "shape and type", "lowest", "mean", "highest", "changes")
     rows = [row(tensor) for tensor in summary.tensors]
     return section(
-        "Numbers", table(head, rows), intro="Every input, and the outputs that the adapter names, over all steps of the model."
+        "Numbers",
+        table(head, rows),
+        intro="Every input, and the outputs that the adapter names, over all steps of the model.",
     )

@@ -130,9 +130,9 @@ class CalibrationInput(Strict, frozen=True):
     matrix: Literal["intrinsics", "camera_from_ego", "ego_from_camera", "image_from_ego"]
     image: str = ""
     cameras: tuple[str, ...] = ()
+    size: tuple[Literal[3, 4], Literal[3, 4]] = (4, 4)
     axes: Literal["forward_left_up", "right_forward_up"] = "forward_left_up"
     origin_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    size: tuple[Literal[3, 4], Literal[3, 4]] = (4, 4)
 
 
 class CompressedInput(Strict, frozen=True):

@@ -40,8 +40,8 @@ class ShiftRegister(Strict, frozen=True):
     axis: int = 1
     start: Index | None = None
     stride: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
-    delay: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
     reset: float = 0.0
+    delay: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
 
 
 class Link(Strict, frozen=True):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fsd.data.errors import ModelError
 from fsd.data.frame_source import FrameSource
 from fsd.data.open_clip import open_clip
 from fsd.runtime.planner import StepResult
@@ -276,3 +277,5 @@ def test_a_name_is_a_ready_adapter_only_where_there_is_no_such_file(
     assert load_adapter(Path("openpilot")).rate_hz == 20
     (tmp_path / "openpilot").write_text("{}")
     assert adapter_file(Path("openpilot")) == Path("openpilot")
+    with pytest.raises(ModelError, match="pilotnet"):
+        load_adapter(Path("pilotnett"))
