@@ -34,7 +34,9 @@ _REASON_WIDTH = 62
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    verbs = parser.add_subparsers(
+        dest="verb", metavar="VERB", required=True, help="what to do; `fsd adapter VERB --help` lists its options"
+    )
     for name, (text, config) in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         add_options(verb, config, skip=("clip",))
