@@ -1,15 +1,19 @@
 """`fsd adapter init`: write a first adapter for a model."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 from fsd.adapting.config import AdapterInitConfig
 from fsd.adapting.draft import Tensors
 from fsd.adapting.guess import guess_adapter
-from fsd.data.errors import UsageError
+from fsd.data.errors import ModelError, UsageError
 from fsd.data.files import write_text, writing_to
-from fsd.networks.onnx_session import open_session, session_signature
+from fsd.networks.onnx_session import Signature
+from fsd.networks.onnx_signature import file_signatures
 from fsd.outputs.adapter_summary import AdapterGuess, AdapterInitSummary
-from fsd.third_party.adapter import TODO
+from fsd.third_party.adapter import TODO, Adapter, check_model, load_adapter
+from fsd.third_party.ready_adapters import ready_names
 
 
 def init_adapter(config: AdapterInitConfig) -> AdapterInitSummary:
@@ -17,18 +21,12 @@ def init_adapter(config: AdapterInitConfig) -> AdapterInitSummary:
 
     Raises:
         UsageError: the file exists.
-        ModelError: a model cannot be loaded.
+        ModelError: a model is missing or damaged.
         OutputError: the file cannot be written.
     """
     if config.out.exists():
         raise UsageError(f"{config.out} exists and is not replaced. Name another file with --out, or move it away.")
-    models = []
-    for path in config.models:
-        # As it is: optimising would copy the weights. The session ends before the next model is loaded.
-        session = open_session(path, optimise=False, prepack=False)
-        inputs, outputs = session_signature(session.get_inputs()), session_signature(session.get_outputs())
-        models.append(Tensors(path.name, inputs, outputs))
-        del session
+    models = [Tensors(path.name, *file_signatures(path)) for path in config.models]
     draft = guess_adapter(config.models[0].stem, models)
     with writing_to(config.out.parent):
         config.out.parent.mkdir(parents=True, exist_ok=True)
@@ -37,5 +35,25 @@ def init_adapter(config: AdapterInitConfig) -> AdapterInitSummary:
         adapter=str(config.out),
         models=tuple(str(path) for path in config.models),
         guesses=tuple(AdapterGuess(**guess._asdict()) for guess in draft.guesses),
+        ready=fitting_adapters(models),
         undecided=tuple(guess.field for guess in draft.guesses if guess.certainty == TODO),
     )
+
+
+def fitting_adapters(models: Sequence[Tensors]) -> tuple[str, ...]:
+    """Names of the ready adapters whose inputs and outputs are exactly those of these models."""
+    inputs: Signature = {}
+    outputs: Signature = {}
+    for model in models:
+        inputs |= model.inputs
+        for name, tensor in model.outputs.items():
+            outputs[f"{Path(model.file).stem}.{name}" if name in outputs else name] = tensor
+    return tuple(name for name in ready_names() if _fits(load_adapter(Path(name)), inputs, outputs))
+
+
+def _fits(adapter: Adapter, inputs: Signature, outputs: Signature) -> bool:
+    try:
+        check_model(adapter, inputs, outputs, adapter.name)
+    except ModelError:
+        return False
+    return True

@@ -88,6 +88,8 @@ def print_guesses(summary: "AdapterInitSummary") -> None:
         for line in lines[1:]:
             print(f"  {'':{field_width}}{'':10}  {line}")
     print(f"\nwritten: {summary.adapter}")
+    for name in summary.ready:
+        print(f"The ready adapter {name} fits as well: use it with --adapter {name}.")
     if summary.undecided:
         print(f"Write a value in place of TODO: {', '.join(summary.undecided)}.")
     model = " --then ".join(summary.models)

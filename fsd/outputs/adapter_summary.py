@@ -22,6 +22,7 @@ class AdapterInitSummary(Summary, frozen=True, kw_only=True, tag_field="command"
 
     Attributes:
         adapter: the file that was written; models: what it is for.
+        ready: names of the ready adapters that fit as well.
         undecided: fields that hold TODO; the adapter is refused until they have a value.
     """
 
@@ -29,6 +30,7 @@ class AdapterInitSummary(Summary, frozen=True, kw_only=True, tag_field="command"
     adapter: str
     models: tuple[str, ...]
     guesses: tuple[AdapterGuess, ...]
+    ready: tuple[str, ...]
     undecided: tuple[str, ...]
 
 

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from fsd.adapting.config import AdapterInitConfig
-from fsd.adapting.init import init_adapter
+from fsd.adapting.draft import Tensors
+from fsd.adapting.guess import guess_adapter
+from fsd.adapting.init import fitting_adapters, init_adapter
 from fsd.cli import main
 from fsd.data.errors import ModelError, UsageError
 from fsd.networks.onnx_session import open_session, session_signature
 from fsd.third_party.adapter import check_model, load_adapter
+from tests.fsd.adapting.test_ready_adapters import NETWORKS
 
 KNOWN = (
     {
@@ -67,3 +70,14 @@ def test_the_command_prints_every_guess_with_its_reason(
 
 def test_a_missing_model_is_a_model_error(tmp_path: Path) -> None:
     assert main(["adapter", "init", str(tmp_path / "none.onnx")]) == ModelError.exit_code
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_ready_adapter_that_fits_is_named(name: str) -> None:
+    models = [Tensors(f"{file}.onnx", inputs, outputs) for file, inputs, outputs in NETWORKS[name].models]
+    assert fitting_adapters(models) == (name,)
+    assert guess_adapter("a", models).guesses  # and none of these shapes is too much for a guess
+
+
+def test_no_ready_adapter_fits_another_network() -> None:
+    assert fitting_adapters([Tensors("m.onnx", *KNOWN)]) == ()
