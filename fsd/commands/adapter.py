@@ -92,8 +92,9 @@ def print_guesses(summary: "AdapterInitSummary") -> None:
         print(f"The ready adapter {name} fits as well: use it with --adapter {name}.")
     if summary.undecided:
         print(f"Write a value in place of TODO: {', '.join(summary.undecided)}.")
-    model = " --then ".join(summary.models)
-    print(f"Then look at what the model sees: fsd adapter check {model} CLIP --adapter {summary.adapter}")
+    first, *others = summary.models
+    then = f" --then {' '.join(others)}" if others else ""
+    print(f"Then look at what the model sees: fsd adapter check {first} CLIP --adapter {summary.adapter}{then}")
 
 
 def print_check(summary: "AdapterCheckSummary", config: AdapterCheckConfig) -> None:

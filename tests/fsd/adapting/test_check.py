@@ -80,3 +80,16 @@ def test_the_printed_check_names_what_is_suspicious(
     printed = capsys.readouterr().out
     assert "inverse_radius" in printed
     assert "suspicious: nothing" in printed
+
+
+def test_a_network_in_two_files_is_checked_as_one(
+    stand_in: Callable[..., Path], small_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = {"features": ((1, 8), "float32")}
+    vision = stand_in({"front": ((1, 3, 48, 64), "float32")}, features, gain=1.0, name="vision")
+    policy = stand_in(features, {"path": ((1, 10, 2), "float32")}, {"path": PATH}, name="policy")
+    adapter = str(tmp_path / "a.json")
+    assert main(["adapter", "init", str(vision), str(policy), "--out", adapter]) == 0
+    (hint,) = [line for line in capsys.readouterr().out.splitlines() if "fsd adapter check" in line]
+    words = hint.partition("fsd ")[2].replace("CLIP", str(small_clip)).split()
+    assert main([*words, "--out", str(tmp_path / "out"), "--ticks", "4", "--strict"]) == 0
