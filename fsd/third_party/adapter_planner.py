@@ -13,6 +13,7 @@ import numpy as np
 from fsd.compression.budget import BUDGETS
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
+from fsd.data.errors import ModelError
 from fsd.data.frames import FrameSet
 from fsd.data.rig import Rig
 from fsd.data.standard_rigs import canonical_rig
@@ -67,8 +68,12 @@ class AdapterPlanner:
         self.models = model_paths(model)
         self.model, self.adapter = self.models[0], load_adapter(Path(adapter))
         sessions = [session_factory(path, threads, device) for path in self.models]
-        self._session = ChainedSession(sessions, self.adapter.links, [str(path) for path in self.models])
-        check_model(self.adapter, self._session.inputs, self._session.outputs, f"{adapter} does not fit {self.model}")
+        origin = f"{adapter} does not fit {' and '.join(map(str, self.models))}"
+        try:
+            self._session = ChainedSession(sessions, self.adapter.links, [str(path) for path in self.models])
+        except ModelError as error:
+            raise ModelError(f"{origin}: {error}", field=error.field) from error
+        check_model(self.adapter, self._session.inputs, self._session.outputs, origin)
         signature = fixed_signature(self.adapter, self._session.inputs)
         rig = rig or canonical_rig()
         self._observer = Observer(self.adapter, signature, rig, recorded=recorded, rig_is_assumed=rig_is_assumed)
@@ -121,7 +126,7 @@ class AdapterPlanner:
         self._commit_slots: np.ndarray | None = None
         self._clock.reset()
         self._held.reset()
-        self._unusable = ""
+        self._unusable, self._speed_source = "", ""
         self._usable: _UsablePlan | None = None
         if self._gaze_loop is not None:
             self._gaze_loop.reset()
@@ -157,6 +162,8 @@ class AdapterPlanner:
         if is_due:
             self._inputs = {**self._observer.observe(frame_set, ego, command, tick), **self._state.arrays}
             self._commit_slots = None if tick is None else tick.commit_slots
+            if self.metadata.assumed_speed_mps is not None:
+                self._speed_source = "assumed" if _speed_mps(ego) is None else "recorded"
         loaded_ns = time.perf_counter_ns()
         if is_due:
             self._input_chain.add(*self._inputs.values())
@@ -188,7 +195,7 @@ class AdapterPlanner:
             post_ms=(done_ns - inferred_ns + hashed_ns - loaded_ns) / 1e6,
             replaced=self._unusable,
             plan_age_ticks=age_ticks,
-            speed_source=self._speed_source(ego),
+            speed_source=self._speed_source,
         )
 
     def rerun_last(self) -> float:
@@ -229,11 +236,6 @@ class AdapterPlanner:
         outputs = empty_outputs()
         write_stop_plan(outputs, max(speed_mps, 0.0))
         return outputs, source, 0
-
-    def _speed_source(self, ego: EgoSample | None) -> str:
-        if self.metadata.assumed_speed_mps is None:
-            return ""
-        return "assumed" if _speed_mps(ego) is None else "recorded"
 
 
 class _UsablePlan:

@@ -95,13 +95,13 @@ def misfit(**change: Any) -> ModelError:
         (path_of(points=6), "outputs.waypoints", ["12 numbers", "[1, 10]"]),
         (path_of(start=7), "outputs.waypoints", ["11", "[1, 10]"]),
         (path_of(name="paths"), "outputs.waypoints", ["'paths'", "path, half"]),
-        (path_of(scale_start=7), "outputs.waypoints and its scale_start", ["11"]),
+        (path_of(scale_start=7), "outputs.waypoints.scale_start", ["11"]),
         (path_of(scale_start=9, scale_name="wide"), "outputs.waypoints.scale_name", ["13", "'wide'"]),
         (path_of(by_command={"left": {"start": 8}}), "outputs.waypoints.by_command.left", ["12"]),
         (path_of(mixture={"count": 3, "stride": 4, "probability_start": 0}), "outputs.waypoints", ["12"]),
         (
             path_of(mixture={"count": 2, "stride": 4, "probability_start": 10}),
-            "outputs.waypoints and its mixture.probability_start",
+            "outputs.waypoints.mixture.probability_start",
             ["12"],
         ),
         (
