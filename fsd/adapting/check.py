@@ -44,7 +44,7 @@ class _Tick:
 
 @dataclass
 class _Pictures:
-    """Of the tick that the page shows: the contact sheet, the cameras with the plan, and the tick's number."""
+    """Of the tick that the page shows: input and picture in it, all of them on a sheet, the cameras with the plan."""
 
     tick: int
     seen: list[tuple[str, SeenImage]]
@@ -62,7 +62,15 @@ def check_adapter(config: AdapterCheckConfig, show_progress: bool = True) -> Ada
     """
     clip = open_clip(config.clip, config)
     models = (config.model, *config.more_models)
-    planner = AdapterPlanner(models, config.adapter, config.threads, config.device, rig=clip.rig)
+    planner = AdapterPlanner(
+        models,
+        config.adapter,
+        config.threads,
+        config.device,
+        rig=clip.rig,
+        recorded=[camera for camera, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None],
+        rig_is_assumed=clip.rig_is_assumed,
+    )
     inputs = (config.clip, *clip.files, *models, config.adapter)
     with result_folder(config.out, "adapter check", RESULT_FILES, inputs) as folder:
         folder.set_aside()
@@ -106,7 +114,10 @@ def _run(
                 result = planner.step(frame_set, ego, command)
                 record.add(planner.inputs, planner.outputs, result, ego)
                 if count < _ticks_of(PROBE_STEPS, planner):
-                    first.append(tick)
+                    # Between two steps the model sees nothing: pictures are kept of its steps only.
+                    is_step = not first or result.plan_age_ticks == 0
+                    kept = frame_set if is_step else first[-1].frame_set.held(frame_set.tick, frame_set.timestamp_ns)
+                    first.append(_Tick(kept, ego, command))
                 if expected is not None and count == expected // 2:
                     pictures = _pictures(planner, painter, result, tick)
                 bar.update()

@@ -44,13 +44,7 @@ def write_check_page(
         banners=[_banner(summary), *(Banner("Note.", text, tone="") for text in summary.warnings)],
         tiles=_tiles(summary),
         sections=[
-            section(
-                "What the network sees",
-                gallery([_captioned(name, each) for name, each in seen]),
-                caption(f"{SHEET_FILE} has all of them on one sheet."),
-                intro=f"The image inputs at {second:.2f} s, back in pixels: undone are scale, mean, std and layout. "
-                "Below each are its camera and age, and the range of the network's own numbers.",
-            ),
+            _seen(seen, second),
             section(
                 "What its answer means",
                 picture(_jpeg(overlay), "the cameras with the planned path"),
@@ -63,6 +57,19 @@ def write_check_page(
         footer=[f"fsd {summary.fsd_version}", "docs/adapter.md describes every field of an adapter."],
     )
     write_page(path, page)
+
+
+def _seen(seen: Sequence[tuple[str, SeenImage]], second: float) -> Markup:
+    """The pictures in the image inputs; nothing for a network that takes none."""
+    if not seen:
+        return Markup()
+    return section(
+        "What the network sees",
+        gallery([_captioned(name, each) for name, each in seen]),
+        caption(f"{SHEET_FILE} has all of them on one sheet."),
+        intro=f"The image inputs at {second:.2f} s, back in pixels: undone are scale, mean, std and layout. "
+        "Below each are its camera and age, and the range of the network's own numbers.",
+    )
 
 
 def _captioned(name: str, seen: SeenImage) -> Picture:

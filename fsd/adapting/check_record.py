@@ -1,6 +1,6 @@
 """What a check keeps of a run: ranges of all tensors, and the plans beside the recorded motion. Judges nothing."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,7 +74,7 @@ class CheckRecord:
 
     def __init__(self, adapter: Adapter) -> None:
         self._images = {image.name for image in adapter.images}
-        self._state = {each.input for each in (*adapter.state, *adapter.shift_registers)}
+        self._state = {pair.input for pair in adapter.state} | {each.input for each in adapter.shift_registers}
         self.tensors: dict[str, TensorRecord] = {}
         self.replaced: dict[str, int] = {}
         self.steps = 0
@@ -110,7 +110,7 @@ class CheckRecord:
             self.tensors[name] = TensorRecord(name, kind, values.copy())
         self.tensors[name].add(values)
 
-    def of_kind(self, kinds: Collection[Kind]) -> list[TensorRecord]:
+    def of_kind(self, *kinds: Kind) -> list[TensorRecord]:
         """The tensors of these kinds."""
         return [tensor for tensor in self.tensors.values() if tensor.kind in kinds]
 

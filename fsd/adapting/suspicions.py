@@ -87,7 +87,7 @@ def _image_values(image: ImageInput, tensor: TensorRecord) -> Iterator[Finding]:
 
 
 def _inputs(adapter: Adapter, record: CheckRecord) -> Iterator[Finding]:
-    for tensor in record.of_kind(("image", "other", "state")):
+    for tensor in record.of_kind("image", "other", "state"):
         if tensor.not_finite:
             text = f"a number is NaN or infinite at {tensor.not_finite} of {tensor.steps} steps"
             yield Finding(code="input_not_finite", place=tensor.name, text=text)
@@ -97,7 +97,7 @@ def _inputs(adapter: Adapter, record: CheckRecord) -> Iterator[Finding]:
 
 
 def _states(record: CheckRecord) -> Iterator[Finding]:
-    for tensor in record.of_kind(("state",)):
+    for tensor in record.of_kind("state"):
         largest = np.array(tensor.largest)
         if not tensor.changes and record.steps > 2:
             text = "the state is the same at every step: is it paired with the right output?"
@@ -111,7 +111,7 @@ def _states(record: CheckRecord) -> Iterator[Finding]:
 
 
 def _outputs(record: CheckRecord) -> Iterator[Finding]:
-    for tensor in record.of_kind(("output",)):
+    for tensor in record.of_kind("output"):
         if not tensor.changes and record.steps > 1:
             text = "the output is the same at every step"
             yield Finding(code="constant_output", place=tensor.name, text=text)
