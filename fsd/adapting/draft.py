@@ -1,5 +1,6 @@
 """A first adapter with the reason for each guess. Knows no rule: `guess_*.py` have those."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -33,13 +34,14 @@ class Draft:
 
     Attributes:
         lists: field of the adapter that is a list -> its entries.
-        outputs, shapes: as in the adapter.
+        outputs, shapes, compressed: as in the adapter.
     """
 
     name: str
     lists: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     shapes: dict[str, list[Any]] = field(default_factory=dict)
+    compressed: dict[str, Any] = field(default_factory=dict)
     guesses: list[Guess] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     """Inputs that have a source, and outputs that have a use."""
@@ -58,7 +60,7 @@ class Draft:
 
     def note(self, place: str, value: object, certainty: Certainty, reason: str) -> None:
         """Record a guess; a value that is or holds TODO is one that the user decides."""
-        text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        text = " ".join(map(_text, value)) if isinstance(value, list | tuple) else _text(value)
         self.guesses.append(Guess(place, text, "TODO" if TODO in text.split() else certainty, reason))
 
     def content(self) -> dict[str, Any]:
@@ -66,6 +68,8 @@ class Draft:
         order = ("images", "ego", "commands", "constants", "calibration", "state", "shift_registers", "links")
         lists = {name: self.lists[name] for name in order if name in self.lists}
         content: dict[str, Any] = {"schema_version": 2, "name": self.name, **lists}
+        if self.compressed:
+            content["compressed"] = self.compressed
         if self.shapes:
             content["shapes"] = self.shapes
         return content | {"outputs": self.outputs}
@@ -73,3 +77,9 @@ class Draft:
 
 def _named(entry: dict[str, Any]) -> str:
     return str(entry["name"]) if "name" in entry else f"{entry['output']} -> {entry['input']}"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fsd.adapting.draft import Draft, Tensors
+from fsd.adapting.guess_compressed import add_compressed
 from fsd.adapting.guess_images import add_images
 from fsd.adapting.guess_inputs import add_other_inputs
 from fsd.adapting.guess_outputs import add_outputs
@@ -22,6 +23,7 @@ def guess_adapter(name: str, models: Sequence[Tensors]) -> Draft:
     for place, model in enumerate(models):
         add_links(draft, models[:place], model)
     for model in models:
+        add_compressed(draft, model.inputs, model.outputs)
         add_state(draft, model.inputs, model.outputs)
     outputs = {output: tensor for model in models for output, tensor in model.outputs.items()}
     for model in models:
@@ -31,7 +33,7 @@ def guess_adapter(name: str, models: Sequence[Tensors]) -> Draft:
         add_other_inputs(draft, model.inputs)
         _fix_shapes(draft, model)
     add_outputs(draft, outputs)
-    if "images" not in draft.lists:
+    if "images" not in draft.lists and not draft.compressed:
         draft.add("images", {"name": TODO}, [("name", "TODO", "no input looks like an image")])
     return draft
 
