@@ -31,7 +31,7 @@ MIRRORED_CORRELATION = -0.6
 SPEED_UNITS = (("km/h", 3.6), ("mph", 2.237))
 UNIT_TOLERANCE = 0.12
 """A ratio of speeds is taken for one of units within this share of it."""
-SPEED_RATIOS = (0.4, 2.0)
+SPEED_RATIOS = (0.5, 2.0)
 """Ratio of planned and recorded speed outside which the path's times or scale are doubtful."""
 
 

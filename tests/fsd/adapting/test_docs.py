@@ -19,9 +19,10 @@ def test_every_command_of_the_page_runs(
 ) -> None:
     path = np.stack([np.arange(1, 11) * 5.0, np.zeros(10)], axis=1)
     mine = stand_in({"front": ((1, 3, 48, 64), "float32")}, {"path": ((1, 10, 2), "float32")}, {"path": path})
-    ((_, inputs, outputs),) = NETWORKS["openpilot"].models
     (tmp_path / "my_network.onnx").symlink_to(mine)
-    (tmp_path / "supercombo.onnx").symlink_to(stand_in(inputs, outputs, NETWORKS["openpilot"].base))
+    for name in ("openpilot", "openpilot_split"):
+        for file, inputs, outputs in NETWORKS[name].models:
+            (tmp_path / f"{file}.onnx").symlink_to(stand_in(inputs, outputs))
     (tmp_path / "my_drive").symlink_to(small_clip)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
