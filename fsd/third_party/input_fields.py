@@ -100,10 +100,19 @@ class EgoInput(Strict, frozen=True):
 
 
 class CommandInput(Strict, frozen=True):
-    """The route command as numbers; `values` has one vector for each command that the model knows, and for `none`."""
+    """The route command as numbers; `values` has one vector for each command that the model knows, and for `none`.
+
+    Attributes:
+        steps: vectors of the last steps of the model that the input holds, oldest first.
+        stride: each is the greatest, number by number, of this many steps.
+        pulse: a command is given only at the step at which it begins; all others are `none`.
+    """
 
     name: str
     values: dict[str, tuple[float, ...]]
+    steps: Annotated[int, msgspec.Meta(ge=1, le=MAX_HISTORY_STEPS)] = 1
+    stride: Annotated[int, msgspec.Meta(ge=1, le=MAX_HISTORY_STEPS)] = 1
+    pulse: bool = False
 
 
 class ConstantInput(Strict, frozen=True):
