@@ -22,7 +22,10 @@ class ModelOptions(Options):
         default_text="the packaged network",
     )
     adapter: Path | None = option(
-        None, "JSON file that maps the inputs and outputs of a third-party --model", default_text="none"
+        None,
+        "JSON file that maps the inputs and outputs of a third-party --model, or the name of a ready one, see "
+        "docs/adapter.md",
+        default_text="none",
     )
     device: str = option(
         "cpu", "hardware that runs the network; there is no fallback to another one", choices=tuple(PROVIDERS)
