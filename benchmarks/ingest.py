@@ -8,6 +8,7 @@ are dropped. Both alternate in one process. Every image carries its number in it
 """
 
 import argparse
+import itertools
 import queue
 import sys
 import tempfile
@@ -96,8 +97,12 @@ def compare(clip: Clip, workers: int, repeats: int) -> tuple[list[Rate], list[Ra
     return measured["bare"], measured["ingest"]
 
 
-def bare_decode(clip: Clip, workers: int) -> int:
-    """Decode the files in `workers` threads, the largest first, and drop the images; returns their number."""
+def bare_decode(clip: Clip, workers: int, max_images: int | None = None) -> int:
+    """Decode the files in `workers` threads, the largest first, and drop the images; returns their number.
+
+    Args:
+        max_images: of each file; None is all.
+    """
     paths: queue.SimpleQueue[Path] = queue.SimpleQueue()
     for path in sorted(clip.files, key=lambda path: -path.stat().st_size):
         paths.put(path)
@@ -113,8 +118,8 @@ def bare_decode(clip: Clip, workers: int) -> int:
                 stream = container.streams.video[0]
                 stream.thread_type = "SLICE"
                 stream.codec_context.thread_count = 1
-                for packet in container.demux(stream):
-                    counts[worker] += len(packet.decode())
+                for _ in itertools.islice(container.decode(stream), max_images):
+                    counts[worker] += 1
 
     threads = [threading.Thread(target=decode, args=(worker,)) for worker in range(workers)]
     for thread in threads:
