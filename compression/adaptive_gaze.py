@@ -79,7 +79,10 @@ def _limit_cameras(
 ) -> None:
     """Turn the number of available patches, `caps` on entry, into every camera's floor and cap."""
     weights = _Weights(*weight_values)
-    free, cameras = caps[0], max(is_valid.sum(), 1)
+    free, valid = caps[0], 0
+    for camera in range(is_valid.shape[0]):
+        valid += is_valid[camera]
+    cameras = max(valid, 1)
     for camera in range(is_valid.shape[0]):
         floors[camera] = free // weights.floor_share * (weights.grant if is_keyframe[camera] else 1)
         caps[camera] = max(free * weights.cap_share // 256, (2 * free + cameras - 1) // cameras, 1)

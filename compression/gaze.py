@@ -159,7 +159,9 @@ def _choose(
     """Choose blocks for the budget; writes them, rising, into `picked` and returns how many there are."""
     total, cameras = scores.shape[0], is_valid.shape[0]
     blocks = total // cameras
-    newest = last_read.max()
+    newest = last_read[0]
+    for i in range(total):
+        newest = max(newest, last_read[i])
     taken[:] = False
     is_swept[:] = False
     for i in range(total):

@@ -291,7 +291,9 @@ def measure(
         block_sums(warped, sums_then)
         gain[camera], offset[camera] = fit_exposure(sums_now.reshape(-1), sums_then.reshape(-1))
         residuals(image, warped, gain[camera], offset[camera], sums_then)
-        residual[:] = sums_then.reshape(-1)
+        before = sums_then.reshape(-1)
+        for block in range(blocks):
+            residual[block] = before[block]
         rise[camera] = surprise(
             image,
             reference,

@@ -8,5 +8,8 @@ PROVIDERS = {
 }
 """Value of `--device` -> ONNX Runtime's name."""
 
+GPU_DEVICES = ("cuda", "tensorrt")
+"""Devices with memory of their own."""
+
 CPU_DEVICES = ("cpu", "openvino")
 """Devices that run on this machine's CPU: measurements on one may be compared with those of the other."""

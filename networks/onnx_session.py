@@ -79,6 +79,9 @@ _DTYPES = {
 _SLOWER_KERNELS = {"exact": "session.x64quantprecision", "float": "session.disable_quant_qdq"}
 """What runs in place of 8-bit kernels that saturate -> the option that chooses it."""
 
+_CUDA_GRAPH = {"cuda": {"enable_cuda_graph": "1"}, "tensorrt": {"trt_cuda_graph_enable": "1"}}
+"""Device -> the option by which a run is launched as one graph, which needs buffers that never move."""
+
 Signature = dict[str, tuple[tuple[int, ...], str]]
 """Tensor name -> (shape, dtype); a dimension that is not a fixed number is -1."""
 
@@ -92,6 +95,7 @@ def open_session(
     profile_prefix: Path | None = None,
     prepack: bool = True,
     pad_channels: bool = True,
+    is_bound: bool = False,
 ) -> onnxruntime.InferenceSession:
     """Open a model so that all of it runs on one device.
 
@@ -103,6 +107,7 @@ def open_session(
         profile_prefix: write ONNX Runtime's own profile to a file whose name begins like this. It slows the network.
         prepack: let kernels rearrange weights, as in production. Rearranged weights are missing from that profile.
         pad_channels: let float convolutions run on multiples of 8 or 16 channels, as in production.
+        is_bound: every input and output will be bound to a buffer that never moves; GPUs then run a CUDA graph.
 
     Raises:
         ValueError: there is no such device.
@@ -126,6 +131,8 @@ def open_session(
     if device != "cpu":
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     provider_options = _PROVIDER_OPTIONS[device](threads) if device in _PROVIDER_OPTIONS else {}
+    if is_bound:
+        provider_options |= _CUDA_GRAPH.get(device, {})
 
     def load() -> onnxruntime.InferenceSession:
         source = str(model) if isinstance(model, Path) else model
@@ -142,6 +149,11 @@ def open_session(
         session.disable_fallback()
         check_assignment(session, provider)
     return session
+
+
+def open_bound_session(model: Path, threads: int, device: str) -> onnxruntime.InferenceSession:
+    """As `open_session`, for a caller that binds every input and output to a buffer that never moves."""
+    return open_session(model, threads, device, is_bound=True)
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:

@@ -122,18 +122,21 @@ def _compare(
                         texture += has_texture
                         changed += has_texture & (moved_luma >= MOVED_LUMA)
             for c in range(grid_columns):
-                at = slice(c * width, (c + 1) * width)
-                mean = np.float32(sums[at].sum() / (height * width))
+                total = moves_total = 0
+                for j in range(c * width, (c + 1) * width):
+                    total += sums[j]
+                    moves_total += moves[j]
+                mean = np.float32(total / (height * width))
                 block_jump[camera, r, c] = mean - block_luma[camera, r, c] if count[camera] > 0 else 0.0
                 block_luma[camera, r, c] = mean
-                block_moved[camera, r, c] = (
-                    moves[at].sum() / (height * width) if count[camera] >= WINDOW_FRAMES else 0.0
-                )
+                block_moved[camera, r, c] = moves_total / (height * width) if count[camera] >= WINDOW_FRAMES else 0.0
         if count[camera] > 0:
             change[camera] = difference / (rows * columns)
         is_known = count[camera] >= WINDOW_FRAMES and texture >= MIN_TEXTURE
         moved[camera] = changed / texture if is_known else np.nan
         window_ticks[camera] = tick - ring_tick[camera, place]
-        oldest[:] = now
+        for i in range(rows):
+            for j in range(columns):
+                oldest[i, j] = now[i, j]
         ring_tick[camera, place] = tick
         count[camera] += 1

@@ -224,7 +224,7 @@ def _follow(
                 _adapt(luma[camera], anchor[camera])
         if age[camera] < 0 and frames[camera] >= MIN_FRAMES and jumped[camera] > 0:
             age[camera], cover[camera] = 0, jumped[camera] / (rows * columns)
-            anchor[camera] = luma[camera]
+            _take(luma[camera], anchor[camera])
             for r in range(rows):
                 for c in range(columns):
                     unusual = abs(block_luma[camera, r, c] - usual_luma[camera, r, c]) >= MEMBER_LUMA
@@ -266,6 +266,14 @@ def _hold(
                     held += 1
                     bright += block_luma[r, c] >= SATURATED_LUMA
     return held, bright
+
+
+@kernel
+def _take(luma: np.ndarray, anchor: np.ndarray) -> None:
+    """Copy a sample."""
+    for i in range(luma.shape[0]):
+        for j in range(luma.shape[1]):
+            anchor[i, j] = luma[i, j]
 
 
 @kernel

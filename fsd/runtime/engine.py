@@ -19,12 +19,13 @@ from fsd.networks.contract import WAYPOINT_TIMES_S, ModelMetadata, input_shapes,
 from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model_digest import check_digest
 from fsd.networks.model_metadata import check_tensors, from_properties
-from fsd.networks.onnx_session import integer_kernels, open_session, session_signature
+from fsd.networks.onnx_session import integer_kernels, open_bound_session, session_signature
 from fsd.networks.packaged import packaged_file
+from fsd.runtime.network_binding import bind
 from fsd.runtime.plan_limits import HeldPlan, impossible_output, is_finite
 
 SessionFactory = Callable[[Path, int, str], onnxruntime.InferenceSession]
-"""Opens a model file for a number of threads and a device, as `onnx_session.open_session` does."""
+"""Opens a model file for a number of threads and a device, as `onnx_session.open_bound_session` does."""
 
 PACKAGED_MODEL = "b100_int8.onnx"
 
@@ -53,7 +54,7 @@ class Engine:
         model: Path | None = None,
         threads: int = 1,
         device: str = "cpu",
-        session_factory: SessionFactory = open_session,
+        session_factory: SessionFactory = open_bound_session,
     ) -> None:
         """Load a model; None loads the packaged one. `device` is one of `devices.PROVIDERS`.
 
@@ -82,7 +83,7 @@ class Engine:
         self._output, self._outputs = _output_views()
         self._last_usable, self._last_usable_outputs = _output_views()
         self._held = HeldPlan()
-        self._binding = self._bind()
+        self._network = bind(self._session, self.inputs, self._outputs, device)
         self.bind_ms = 0.0
         self.reset()
 
@@ -111,7 +112,7 @@ class Engine:
         # Check the inputs too: INT8 rounding can turn a NaN into a plausible plan.
         self.replaced = "" if is_finite(tick.memory_pose, tick.retina_meta, tick.patch_meta) else "inputs"
         if not self.replaced:
-            self._session.run_with_iobinding(self._binding)
+            self._network.run()
             self.replaced = self._unusable_output()
         self.plan_source = self._held.source(not self.replaced)
         if not self.replaced:
@@ -147,15 +148,6 @@ class Engine:
         speed_mps = float(self.inputs["ego"][0] if has_speed else self._last_usable_outputs["trajectory"][0, 3])
         self._output.fill(0)
         write_stop_plan(self._outputs, max(speed_mps, 0.0))
-
-    def _bind(self) -> onnxruntime.IOBinding:
-        """Bind every input and output to its array, which never moves."""
-        binding = self._session.io_binding()
-        for name, array in self.inputs.items():
-            binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-        for name, array in self._outputs.items():
-            binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-        return binding
 
 
 def packaged_model() -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import Rig
-from fsd.networks.onnx_session import open_session, provider_for, require_model_file
+from fsd.networks.onnx_session import open_bound_session, open_session, provider_for, require_model_file
 from fsd.runtime.cross_check import CrossCheckedPlanner
 from fsd.runtime.divergence import CrossCheckSettings, PairKind
 from fsd.runtime.engine import Engine, SessionFactory
@@ -24,7 +24,7 @@ def open_planner(
     adapter: Path | None = None,
     threads: int = 1,
     device: str = "cpu",
-    session_factory: SessionFactory = open_session,
+    session_factory: SessionFactory | None = None,
     cross_check: SecondNetwork | None = None,
     tolerance: Mapping[str, float] | None = None,
     recorded: Collection[str] | None = None,
@@ -104,7 +104,7 @@ def _open_one(
     model: Path | Sequence[Path] | None,
     adapter: Path | None,
     place: _Place,
-    session_factory: SessionFactory,
+    session_factory: SessionFactory | None,
 ) -> Planner:
     models = model_paths(model)
     if adapter is not None and not models:
@@ -115,16 +115,15 @@ def _open_one(
             adapter,
             place.threads,
             place.device,
-            session_factory,
+            session_factory or open_session,
             recording.rig,
             recording.recorded,
             recording.rig_is_assumed,
         )
     if len(models) > 1:
         raise ValueError("several models need an adapter that links them: give `--adapter` as well.")
-    return NetworkPlanner(
-        recording.rig, Engine(models[0] if models else None, place.threads, place.device, session_factory)
-    )
+    engine = Engine(models[0] if models else None, place.threads, place.device, session_factory or open_bound_session)
+    return NetworkPlanner(recording.rig, engine)
 
 
 def _pair_kind(first: Planner, place: _Place, second: Planner, other_place: _Place, *, has_adapter: bool) -> PairKind:

@@ -90,6 +90,13 @@ def _median_speed(moved_px: np.ndarray) -> float:
     speeds, count = np.empty(moved_px.shape[0]), 0
     for block in range(moved_px.shape[0]):
         if not np.isnan(moved_px[block, 0]):
-            speeds[count] = np.hypot(moved_px[block, 0], moved_px[block, 1])
+            speed = np.hypot(moved_px[block, 0], moved_px[block, 1])
+            place = count
+            while place > 0 and speeds[place - 1] > speed:
+                speeds[place] = speeds[place - 1]
+                place -= 1
+            speeds[place] = speed
             count += 1
-    return float(np.median(speeds[:count])) if count >= moved_px.shape[0] // 12 else np.nan
+    if count < moved_px.shape[0] // 12:
+        return np.nan
+    return speeds[count // 2] if count % 2 else (speeds[count // 2 - 1] + speeds[count // 2]) / 2

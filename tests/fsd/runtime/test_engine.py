@@ -151,13 +151,13 @@ def test_a_finite_plan_that_no_vehicle_could_follow_is_replaced_and_named(
 ) -> None:
     run(engine, steps)
     outputs = engine.step(*steps[-1])
-    run_model = engine._session.run_with_iobinding
+    run_model = engine._network.run
 
-    def absurd(binding: Any) -> None:
-        run_model(binding)
+    def absurd() -> None:
+        run_model()
         outputs["curvature"][0] = 30.0
 
-    monkeypatch.setattr(engine, "_session", SimpleNamespace(run_with_iobinding=absurd))
+    monkeypatch.setattr(engine, "_network", SimpleNamespace(run=absurd))
     memory = engine.inputs["memory_k"].copy()
     assert np.isfinite(engine.step(*steps[-1])["curvature"]).all()
     assert (engine.plan_source, engine.replaced, engine.replaced_ticks) == ("held", "curvature", 1)
