@@ -1,5 +1,6 @@
 """Make a `FrameSet` of the frames of all cameras at a tick, with ages and validity, and count what is shown."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -23,7 +24,7 @@ class FrameMerger:
         self._report = report
         self._max_age_ns = max_age_ns
         self._overdue_ns = overdue_ns
-        self._shown_before: list[Frame | None] = [None] * len(CAMERAS)
+        self._shown_before: tuple[Frame | None, ...] = (None,) * len(CAMERAS)
         self._age_sum_ns = [0] * len(CAMERAS)
         self._valid_ticks = [0] * len(CAMERAS)
         self._skew_sum_ns = 0
@@ -32,22 +33,22 @@ class FrameMerger:
     def merge(self, tick: int, tick_ns: int, shown: Sequence[Shown | None], run: int = 0) -> FrameSet:
         """The frame set of a tick; `shown` has one entry per camera of `CAMERAS`, None for one that is not recorded."""
         frames = tuple(None if each is None else each.frame for each in shown)
-        age_ns = np.full(len(CAMERAS), -1, np.int64)
-        is_valid = np.zeros(len(CAMERAS), np.bool_)
-        is_new = np.zeros(len(CAMERAS), np.bool_)
-        for i, frame in enumerate(frames):
-            if frame is not None:
-                age_ns[i] = tick_ns - frame.timestamp_ns
-                is_new[i] = frame is not self._shown_before[i]
-                is_valid[i] = age_ns[i] <= self._max_age_ns
+        ages_ns = [-1 if frame is None else tick_ns - frame.timestamp_ns for frame in frames]
+        is_new = [
+            frame is not None and frame is not before for frame, before in zip(frames, self._shown_before, strict=True)
+        ]
+        is_valid = [
+            frame is not None and age_ns <= self._max_age_ns for frame, age_ns in zip(frames, ages_ns, strict=True)
+        ]
         faults = tuple(
-            () if each is None else self._faults(each, int(age_ns[i]), self._overdue_ns[i])
-            for i, each in enumerate(shown)
+            () if each is None else self._faults(each, ages_ns[i], self._overdue_ns[i]) for i, each in enumerate(shown)
         )
-        frame_set = FrameSet(tick, tick_ns, frames, age_ns, is_valid, is_new, run, faults)
-        self._count(frame_set)
-        self._shown_before = list(frames)
-        return frame_set
+        self._count(frames, ages_ns, is_valid, is_new)
+        self._shown_before = frames
+        # Arrays are made last: until here, every number is used by itself.
+        return FrameSet(
+            tick, tick_ns, frames, np.array(ages_ns, np.int64), np.array(is_valid), np.array(is_new), run, faults
+        )
 
     def _faults(self, shown: Shown, age_ns: int, overdue_ns: int) -> tuple[CameraFault, ...]:
         """The faults of one camera's times: of its new pictures, and why they are missing."""
@@ -62,34 +63,36 @@ class FrameMerger:
             return shown.faults
         return (*shown.faults, absence)
 
-    def _count(self, frame_set: FrameSet) -> None:
+    def _count(
+        self, frames: tuple[Frame | None, ...], ages_ns: Sequence[int], is_valid: Sequence[bool], is_new: Sequence[bool]
+    ) -> None:
         report = self._report
         report.ticks += 1
         for i, name in enumerate(CAMERAS):
             counters = report.cameras.get(name)
-            frame = frame_set.frames[i]
+            frame = frames[i]
             if counters is None:
                 continue
             if frame is None:
                 counters.ticks_missing += 1
                 continue
-            age_ns = int(frame_set.age_ns[i])
-            if frame_set.is_new[i]:
+            age_ns = ages_ns[i]
+            if is_new[i]:
                 counters.frames_shown += 1
             else:
                 is_overdue = age_ns > self._overdue_ns[i]
                 counters.ticks_missing += is_overdue
                 counters.ticks_repeated += not is_overdue
-            counters.black_frames += int(frame.is_black and frame_set.is_new[i])
+            counters.black_frames += int(frame.is_black and is_new[i])
             counters.ticks_stale += int(age_ns > self._max_age_ns)
             counters.max_age_ns = max(counters.max_age_ns, age_ns)
-            if frame_set.is_valid[i]:
+            if is_valid[i]:
                 self._age_sum_ns[i] += age_ns
                 self._valid_ticks[i] += 1
                 counters.mean_age_ns = self._age_sum_ns[i] // self._valid_ticks[i]
-        valid_ages_ns = frame_set.age_ns[frame_set.is_valid]
+        valid_ages_ns = list(itertools.compress(ages_ns, is_valid))
         if len(valid_ages_ns) > 1:
-            skew_ns = int(valid_ages_ns.max() - valid_ages_ns.min())
+            skew_ns = max(valid_ages_ns) - min(valid_ages_ns)
             self._skew_sum_ns += skew_ns
             self._skew_ticks += 1
             report.max_skew_ns = max(report.max_skew_ns, skew_ns)

@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from fsd.data.cadence import Cadence, measure_cadence
-from fsd.data.clock import floor_ns
+from fsd.data.clock import SECOND_NS
 from fsd.data.errors import ClipError
 from fsd.data.hardware_decode import accelerator, refused
 from fsd.data.planes import check_size, limit_decoder, upright_size_px
@@ -269,7 +269,8 @@ def _cadence(
         return None  # an index holds decoding times, which jitter differently; AVI has no others
     else:
         pts = _first_times(packets)
-    return measure_cadence(np.array([floor_ns(time * stream.time_base) for time in pts], np.int64))
+    units_ns, per = stream.time_base.numerator * SECOND_NS, stream.time_base.denominator
+    return measure_cadence(np.array([time * units_ns // per for time in pts], np.int64))  # as `floor_ns`, all at once
 
 
 def _first_times(packets: _TimedPackets) -> list[int]:

@@ -31,7 +31,10 @@ class Mounting:
         response: to turns; only where ego motion is recorded.
         is_exchanged: (8,) bool, of `LensPairs`.
         offsets_s: of `clock_offsets_s`.
+        changes: rises whenever one of these may have changed.
     """
+
+    changes = 0
 
     def __init__(self, rig: Rig) -> None:
         self._expected = expected_motion(rig)
@@ -49,6 +52,7 @@ class Mounting:
         self._waiting: deque[MotionSample] = deque()
         self._responses = 0
         self._tick: HealthTick | None = None
+        self.changes += 1
 
     def step(self, tick: HealthTick) -> None:
         """Count a tick; only the first call of each does."""
@@ -63,6 +67,7 @@ class Mounting:
                 seconds = (sample.end_ns - sample.start_ns) / SECOND_NS
                 forward_m, turn_rad = motion.speed_mps * seconds, motion.yaw_rate_rps * seconds
                 self.evidence.add(sample.camera, sample.moved_px, forward_m, turn_rad)
+                self.changes += 1
                 self._waiting.append(sample)
         while self._waiting and _middle_ns(self._waiting[0]) + AROUND_NS <= tick.frame_set.timestamp_ns:
             self._add_response(self._waiting.popleft())
@@ -78,6 +83,7 @@ class Mounting:
             if self._responses % JUDGED_SAMPLES == 0:
                 self.is_exchanged = self._lenses.exchanged(self.response)
                 self.offsets_s = clock_offsets_s(self.response)
+                self.changes += 1
 
 
 def _middle_ns(sample: MotionSample) -> int:
@@ -108,10 +114,13 @@ class MisplacedCamera:
     def __init__(self, fault: CameraFault, mounting: Mounting, verdict: Callable[[Mounting], np.ndarray]) -> None:
         self.fault = fault
         self._mounting, self._verdict = mounting, verdict
+        self._evidence, self._judged = unknown(), -1
 
     def step(self, tick: HealthTick) -> np.ndarray:
         self._mounting.step(tick)
-        return self._verdict(self._mounting)
+        if self._judged != self._mounting.changes:
+            self._evidence, self._judged = self._verdict(self._mounting), self._mounting.changes
+        return self._evidence
 
     def reset(self) -> None:
         self._mounting.reset()
