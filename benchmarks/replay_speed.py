@@ -61,14 +61,14 @@ def main() -> None:
     """Measure alternately and print the metrics."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="short streams and few repeats, under a minute")
-    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default: 30, quick: 3)")
+    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default: 30, quick: 2.5)")
     parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default: 5, quick: 2)")
     parser.add_argument("--workers", type=int, default=2, help="decoder threads (default: 2)")
     parser.add_argument(
         "--naive-ticks", type=int, default=None, help="ticks of the naive script (default: 72, quick: 12)"
     )
     arguments = parser.parse_args()
-    ticks = round((arguments.seconds or (3.0 if arguments.quick else 30.0)) * RATE_HZ)
+    ticks = round((arguments.seconds or (2.5 if arguments.quick else 30.0)) * RATE_HZ)
     if ticks <= FIRST_TICKS:
         parser.error(f"--seconds must be more than {float(FIRST_TICKS / RATE_HZ):g}")
     repeats = arguments.repeats or (2 if arguments.quick else 5)
