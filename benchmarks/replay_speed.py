@@ -9,11 +9,10 @@ What a replay costs once is told apart from what every tick costs: replay and ba
 well, and the difference of both lengths is the work of the ticks between. `outside_decode_ms` is the CPU time per tick
 of a replay less that of the bare decode beside it, with as many decoder threads, both over those later ticks;
 `start_up_ms` is what is left of the first second: opening, loading, warm-up, and most of the report, but not imports
-and compiling. A replay draws up to a dozen images for its report, which count as work per tick here and are fewer
-per tick in a drive of more than 12 s. `over_bare_decode_steady` compares the wall clock over the later ticks.
-`outside_decode_over_peak` divides `outside_decode_ms` by the time that the network's multiply-accumulates take at this
-machine's measured peak INT8 rate, on one thread. All are medians over the repeats; `over_bare_decode`, `realtime` and
-`replay_cpu_ms` are of the whole replay.
+and compiling. A replay draws up to a dozen images for its report, which count as work per tick here and are fewer per
+tick in a drive of more than 12 s. `outside_decode_over_peak` divides `outside_decode_ms` by the time that the network's
+multiply-accumulates take at this machine's measured peak INT8 rate, on one thread. All are medians over the repeats;
+`over_bare_decode`, `realtime` and `replay_cpu_ms` are of the whole replay.
 
     python benchmarks/replay_speed.py [--quick] [--seconds S] [--repeats N] [--workers N]
 """
@@ -47,8 +46,8 @@ from ingest import bare_decode
 Run = Callable[[], float]
 """Runs once and returns ticks per second."""
 
-Times = dict[str, list[float]]
-"""Run -> milliseconds of every repeat; of CPU time, which other programs disturb less, or of the wall clock."""
+CpuTimes = dict[str, list[float]]
+"""Run -> milliseconds of CPU time of every repeat, which other programs disturb less than the wall clock."""
 
 FIRST_TICKS = round(RATE_HZ)
 """Ticks of the short runs, from which start-up is known."""
@@ -87,7 +86,7 @@ def main() -> None:
     naive = naive_script(clips["plain"], naive_ticks)
     if naive is not None:
         runs["naive, plain"], ticks_of["naive, plain"] = naive, naive_ticks
-    rates, cpu_ms, wall_ms = measure_alternately(runs, repeats)
+    rates, cpu_ms = measure_alternately(runs, repeats)
     tick_cpu_ms = {name: [each / ticks_of[name] for each in cpu_ms[name]] for name in runs}
     for name in rates:
         print(
@@ -107,23 +106,15 @@ def main() -> None:
     for kind, suffix in KINDS.items():
         later_ticks = ticks - FIRST_TICKS
         outside_ms, start_up_ms = outside_decode_ms(cpu_ms, kind, later_ticks)
-        steady = [
-            decoded / replayed
-            for decoded, replayed in zip(
-                later_ms(wall_ms, "bare decode", kind), later_ms(wall_ms, "replay", kind), strict=True
-            )
-        ]
         print(
             f"outside decode, {kind}: {spread(outside_ms)} ms of CPU time per tick over {later_ticks} ticks after the "
             f"first {FIRST_TICKS}, without start-up; network at peak {best_ms:.1f}\n"
-            f"start-up, {kind}: {spread(start_up_ms)} ms of CPU time once per replay\n"
-            f"replay over bare decode, {kind}: {spread(steady)} over the same ticks, by the wall clock"
+            f"start-up, {kind}: {spread(start_up_ms)} ms of CPU time once per replay"
         )
         metrics |= {
             f"outside_decode_ms{suffix}": median(outside_ms),
             f"outside_decode_over_peak{suffix}": median(outside_ms) / best_ms,
             f"start_up_ms{suffix}": median(start_up_ms),
-            f"over_bare_decode_steady{suffix}": median(steady),
         }
     if naive is not None:
         metrics["over_naive"] = _ratio(rates, "replay, plain", "naive, plain")
@@ -136,29 +127,27 @@ def first(kind: str) -> str:
     return f"first {FIRST_TICKS} ticks, {kind}"
 
 
-def measure_alternately(runs: dict[str, Run], repeats: int) -> tuple[dict[str, list[float]], Times, Times]:
-    """Ticks per second, CPU and wall time of every run, `repeats` times after one warm-up; the order alternates."""
+def measure_alternately(runs: dict[str, Run], repeats: int) -> tuple[dict[str, list[float]], CpuTimes]:
+    """Ticks per second and CPU time of every run, `repeats` times after one warm-up; the order alternates."""
     rates: dict[str, list[float]] = {name: [] for name in runs}
-    cpu_ms: Times = {name: [] for name in runs}
-    wall_ms: Times = {name: [] for name in runs}
+    cpu_ms: CpuTimes = {name: [] for name in runs}
     for repeat in range(repeats + 1):
         for name in list(runs)[:: -1 if repeat % 2 else 1]:
-            start_s, start_cpu_s = time.perf_counter(), time.process_time()
+            start_s = time.process_time()
             rate = runs[name]()
             if repeat:
                 rates[name].append(rate)
-                cpu_ms[name].append((time.process_time() - start_cpu_s) * 1e3)
-                wall_ms[name].append((time.perf_counter() - start_s) * 1e3)
-    return rates, cpu_ms, wall_ms
+                cpu_ms[name].append((time.process_time() - start_s) * 1e3)
+    return rates, cpu_ms
 
 
-def later_ms(times: Times, run: str, kind: str) -> list[float]:
+def later_ms(cpu_ms: CpuTimes, run: str, kind: str) -> list[float]:
     """What the ticks after the first `FIRST_TICKS` took: each whole run less the short one measured beside it."""
-    pairs = zip(times[f"{run}, {kind}"], times[f"{run}, {first(kind)}"], strict=True)
+    pairs = zip(cpu_ms[f"{run}, {kind}"], cpu_ms[f"{run}, {first(kind)}"], strict=True)
     return [whole - short for whole, short in pairs]
 
 
-def outside_decode_ms(cpu_ms: Times, kind: str, later_ticks: int) -> tuple[list[float], list[float]]:
+def outside_decode_ms(cpu_ms: CpuTimes, kind: str, later_ticks: int) -> tuple[list[float], list[float]]:
     """CPU time of replays less that of the bare decode measured beside them: per tick after the first, and once."""
     replayed, decoded = later_ms(cpu_ms, "replay", kind), later_ms(cpu_ms, "bare decode", kind)
     per_tick_ms = [(each - bare) / later_ticks for each, bare in zip(replayed, decoded, strict=True)]

@@ -50,8 +50,6 @@ def _model_parts(path: Path) -> Iterator[bytes]:
     """The content of a model or adapter, and which files it has beside it: large models keep their weights in some."""
     content = path.read_bytes()
     yield content
-    if path.suffix == ".onnx" and b"location" not in content:  # the key of weights in other files: it has none
-        return
     for beside in sorted(path.parent.iterdir()):
         if beside != path and beside.is_file() and os.fsencode(beside.name) in content:
             yield json.dumps((beside.name, beside.stat().st_size, beside.stat().st_mtime_ns)).encode()
