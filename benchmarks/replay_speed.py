@@ -5,10 +5,11 @@ alternate in one process. The replay writes tables, summary and report, but no o
 the overlay video adds is measured with plain streams. The naive script converts every image to RGB, resizes with torch,
 and runs the float network in PyTorch at every tick.
 
-What a replay costs once is told apart from what every tick costs: replay and bare decode run over the first second as
-well, and the difference of both lengths is the work of the ticks between. `outside_decode_ms` is the CPU time per tick
+What a replay costs once is told apart from what every tick costs: replay and bare decode run over the first 12 ticks as
+well, and the difference of both lengths is the work of the ticks between; over the few of `--quick`, a busy machine
+shifts it by milliseconds. `outside_decode_ms` is the CPU time per tick
 of a replay less that of the bare decode beside it, with as many decoder threads, both over those later ticks;
-`start_up_ms` is what is left of the first second: opening, loading, warm-up, and most of the report, but not imports
+`start_up_ms` is what is left of the first ticks: opening, loading, warm-up, and most of the report, but not imports
 and compiling. A replay draws up to a dozen images for its report, which count as work per tick here and are fewer per
 tick in a drive of more than 12 s. `outside_decode_over_peak` divides `outside_decode_ms` by the time that the network's
 multiply-accumulates take at this machine's measured peak INT8 rate, on one thread. All are medians over the repeats;
@@ -49,7 +50,7 @@ Run = Callable[[], float]
 CpuTimes = dict[str, list[float]]
 """Run -> milliseconds of CPU time of every repeat, which other programs disturb less than the wall clock."""
 
-FIRST_TICKS = round(RATE_HZ)
+FIRST_TICKS = 12
 """Ticks of the short runs, from which start-up is known."""
 
 KINDS = {"plain": "", "fastdecode": "_fastdecode"}
@@ -60,14 +61,14 @@ def main() -> None:
     """Measure alternately and print the metrics."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="short streams and few repeats, under a minute")
-    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default: 30, quick: 2.5)")
+    parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default: 30, quick: 3)")
     parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default: 5, quick: 2)")
     parser.add_argument("--workers", type=int, default=2, help="decoder threads (default: 2)")
     parser.add_argument(
         "--naive-ticks", type=int, default=None, help="ticks of the naive script (default: 72, quick: 12)"
     )
     arguments = parser.parse_args()
-    ticks = round((arguments.seconds or (2.5 if arguments.quick else 30.0)) * RATE_HZ)
+    ticks = round((arguments.seconds or (3.0 if arguments.quick else 30.0)) * RATE_HZ)
     if ticks <= FIRST_TICKS:
         parser.error(f"--seconds must be more than {float(FIRST_TICKS / RATE_HZ):g}")
     repeats = arguments.repeats or (2 if arguments.quick else 5)
