@@ -7,8 +7,8 @@ and runs the float network in PyTorch at every tick.
 
 What a replay costs once is told apart from what every tick costs: replay and bare decode run over the first 12 ticks as
 well, and the difference of both lengths is the work of the ticks between; over the few of `--quick`, a busy machine
-shifts it by milliseconds. `outside_decode_ms` is the CPU time per tick
-of a replay less that of the bare decode beside it, with as many decoder threads, both over those later ticks;
+shifts it by milliseconds. `outside_decode_ms` is the CPU time per tick of a replay less that of the bare decode beside
+it, with as many decoder threads, both over those later ticks;
 `start_up_ms` is what is left of the first ticks: opening, loading, warm-up, and most of the report, but not imports
 and compiling. A replay draws up to a dozen images for its report, which count as work per tick here and are fewer per
 tick in a drive of more than 12 s. `outside_decode_over_peak` divides `outside_decode_ms` by the time that the network's
