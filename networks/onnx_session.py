@@ -22,6 +22,7 @@ from fsd.data.errors import ModelError
 from fsd.networks.contract import METADATA_KEY
 from fsd.networks.devices import PROVIDERS
 from fsd.networks.integer_products import integer_products
+from fsd.networks.load_errors import check_content, load_error
 from fsd.networks.processor import processor_instructions, processor_name
 
 SPIN_US = 50
@@ -133,7 +134,7 @@ def open_session(
     try:
         session = load()
     except SESSION_ERRORS as error:
-        raise _load_error(origin, error) from error
+        raise load_error(origin, error) from error
     if device == "cpu" and not integer_sums_are_exact() and not _is_pair_safe(session):
         content = model.read_bytes() if isinstance(model, Path) else model
         session = _without_saturation(session, content, origin, options, load)
@@ -236,10 +237,11 @@ def require_model_file(model: Path, option: str = "--model") -> None:
     """Refuse a model that is no file; `option` named it.
 
     Raises:
-        ModelError: there is no such file.
+        ModelError: there is no such file, or it is empty or a Git LFS pointer.
     """
     if not model.is_file():
         raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `{option}` out.")
+    check_content(model)
 
 
 def provider_for(device: str, option: str = "--device") -> str:
@@ -301,10 +303,3 @@ def session_signature(tensors: list[onnxruntime.NodeArg]) -> Signature:
         )
         for tensor in tensors
     }
-
-
-def _load_error(origin: str, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if "xternal data path" in reason:
-        return ModelError(f"{origin} refers to data outside its folder, which is refused. Save the model as one file.")
-    return ModelError(f"{origin} cannot be loaded by ONNX Runtime: {reason} Export or copy it again.")
