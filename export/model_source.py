@@ -55,17 +55,17 @@ _REFUSED = {
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model to export: `graph` in FP32 with static shapes, weights inside, and a name for every node.
+    """A model to export: `model` with static shapes, weights inside, and a name for every node.
 
     Attributes:
         origin: what the user named.
         name: for the names of the files.
-        torch: the PyTorch model that the graph was made of; None for an ONNX file.
+        torch: the PyTorch model that it was made of; None for an ONNX file.
     """
 
     origin: str
     name: str
-    graph: onnx.ModelProto
+    model: onnx.ModelProto
     torch: TorchModel | None = None
 
 
@@ -90,7 +90,7 @@ def kind_of(model: str) -> Kind:
 
 def open_source(
     model: str,
-    sizes: Mapping[str, Sequence[int]] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
     example: Mapping[str, Any] | None = None,
     opset: int = DEFAULT_OPSET,
 ) -> ModelSource:
@@ -98,7 +98,7 @@ def open_source(
 
     Args:
         model: an ONNX file, a `.pt2` file, or `module:function`.
-        sizes: input -> its shape, for inputs with free axes.
+        shapes: input -> its shape, for inputs with free axes.
         example: inputs by argument of `forward`, for a function that returns a module alone.
         opset: of the graph that is made of a PyTorch model; an ONNX file keeps its own.
 
@@ -111,7 +111,7 @@ def open_source(
         raise ValueError(f"{model} holds our own weights: load them with `load_weights`.")
     if kind == "onnx":
         path = Path(model)
-        return ModelSource(model, path.stem, read_onnx(path, sizes))
+        return ModelSource(model, path.stem, read_onnx(path, shapes))
     loaded = load_function(model, example) if kind == "function" else load_program(Path(model))
     name = model.partition(":")[0].rpartition(".")[2] if kind == "function" else Path(model).stem
-    return ModelSource(model, name, prepared(loaded.to_onnx(opset), model, sizes), loaded)
+    return ModelSource(model, name, prepared(loaded.to_onnx(opset), model, shapes), loaded)

@@ -1,11 +1,11 @@
 """Read any ONNX file as one model in memory that can be quantized: weights inside, static shapes, every node named.
 
-Knows nothing of what the inputs mean; an adapter's sizes come as plain numbers.
+Knows nothing of what the inputs mean; an adapter's shapes come as plain numbers.
 """
 
 import copy
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +27,11 @@ MAX_BYTES = 2**31 - 1
 """Protobuf's limit for one message, and so for one model with its weights."""
 
 
-def read_onnx(path: Path, sizes: Mapping[str, Sequence[int]] | None = None) -> onnx.ModelProto:
+def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) -> onnx.ModelProto:
     """The model of a file, as ONNX Runtime can run it.
 
     Args:
-        sizes: input -> its shape, for inputs with free axes.
+        shapes: input -> its shape, for inputs with free axes.
 
     Raises:
         ModelError: one line that says what is wrong with the file and how to fix it.
@@ -41,10 +41,10 @@ def read_onnx(path: Path, sizes: Mapping[str, Sequence[int]] | None = None) -> o
     _load_weights(model, path)
     _refuse_bfloat16(model, str(path))
     onnx_session.open_session(path, optimise=False)  # what ONNX Runtime cannot load stops here, named
-    return prepared(model, str(path), sizes)
+    return prepared(model, str(path), shapes)
 
 
-def prepared(model: onnx.ModelProto, origin: str, sizes: Mapping[str, Sequence[int]] | None = None) -> onnx.ModelProto:
+def prepared(model: onnx.ModelProto, origin: str, shapes: Mapping[str, Sequence[int]] | None = None) -> onnx.ModelProto:
     """A copy with static input shapes, an opset that can be quantized, and a name for every node.
 
     Raises:
@@ -55,7 +55,7 @@ def prepared(model: onnx.ModelProto, origin: str, sizes: Mapping[str, Sequence[i
     inputs = [value for value in model.graph.input if value.name not in weights]  # files of IR 3 list weights as well
     del model.graph.input[:]
     model.graph.input.extend(inputs)
-    _fix_axes(model, origin, sizes or {})
+    _fix_axes(model, origin, shapes or {})
     _name_nodes(model.graph)
     del model.graph.value_info[:]  # shapes from before the axes were fixed
     try:
@@ -146,11 +146,11 @@ def _newer_opset(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
         ) from error
 
 
-def _fix_axes(model: onnx.ModelProto, origin: str, sizes: Mapping[str, Sequence[int]]) -> None:
+def _fix_axes(model: onnx.ModelProto, origin: str, shapes: Mapping[str, Sequence[int]]) -> None:
     """Give every input its size; an axis of the same name elsewhere gets the same."""
     for value in model.graph.input:
         axes = value.type.tensor_type.shape.dim
-        shape = tuple(sizes.get(value.name, ()))
+        shape = tuple(shapes.get(value.name, ()))
         if shape and len(shape) != len(axes):
             raise ModelError(
                 f"{origin}: the adapter gives input {value.name!r} the shape {list(shape)}, but it has {len(axes)} "
@@ -170,8 +170,8 @@ def _fix_axes(model: onnx.ModelProto, origin: str, sizes: Mapping[str, Sequence[
     free = [value.name for value in model.graph.input if any(axis.dim_value < 1 for axis in _axes(value))]
     if free:
         raise ModelError(
-            f"{origin} has free axes in {few(free)}. Fix them in the adapter with `axes`, or export the model with "
-            "static shapes."
+            f"{origin} has free axes in {few(free)}. Give their sizes in the adapter's `shapes`, or export the model "
+            "with static shapes."
         )
 
 
@@ -180,22 +180,13 @@ def _axes(value: onnx.ValueInfoProto) -> Sequence[onnx.TensorShapeProto.Dimensio
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:
-    """Name nodes without a name, or with one that another has, after their operator; reports and options use it."""
-    seen: Counter[str] = Counter()
+    """Name nodes without a name after their operator, numbered; reports and options use it."""
     taken = {node.name for node in graph.node}
     for node in graph.node:
-        name = node.name or node.op_type
-        seen[name] += 1
-        if node.name and seen[name] == 1:
-            continue
-        node.name = next(new for new in _numbered(name, seen) if new not in taken)
-        taken.add(node.name)
-
-
-def _numbered(name: str, seen: Counter[str]) -> Iterator[str]:
-    while True:
-        yield name if seen[name] == 1 else f"{name}_{seen[name]}"
-        seen[name] += 1
+        if not node.name:
+            names = (f"{node.op_type}_{number}" for number in count(1))
+            node.name = next(name for name in names if name not in taken)
+            taken.add(node.name)
 
 
 def _first_line(error: Exception) -> str:

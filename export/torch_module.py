@@ -1,7 +1,7 @@
 """Load a PyTorch model that a function returns or `torch.export.save` wrote, and export it to ONNX.
 
-Names come from the model itself: inputs are the arguments of `forward`, outputs the keys of the dict that it returns, or
-its position among several.
+Names come from the model itself: inputs are the arguments of `forward`, outputs the keys of the dict that it returns,
+or positions.
 """
 
 import importlib
@@ -153,7 +153,8 @@ def trace(module: nn.Module, example: Mapping[str, Any], origin: str) -> TorchMo
     unknown = [] if takes_any else [name for name in tensors if name not in kinds]
     if (missing and not is_positional) or unknown:
         raise ModelError(
-            f"{origin}: `forward` takes {', '.join(kinds)}, and the example inputs are {', '.join(tensors)}. {EXAMPLE_FORM}"
+            f"{origin}: `forward` takes {', '.join(kinds)}, and the example inputs are {', '.join(tensors)}. "
+            f"{EXAMPLE_FORM}"
         )
     # In the order of `forward`, which is the order of the graph's inputs.
     ordered = {name: tensors[name] for name in kinds if name in tensors} | tensors
