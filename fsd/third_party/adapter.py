@@ -11,12 +11,10 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from fsd.data.camera_names import canonical_name
-from fsd.data.ego import COMMANDS
 from fsd.data.errors import ModelError
-from fsd.data.frames import CAMERAS
 from fsd.data.text_files import read_json
 from fsd.networks.onnx_session import Signature
+from fsd.third_party.input_checks import fixed_signature, input_misfits, input_problems
 from fsd.third_party.input_fields import (
     CalibrationInput,
     CommandInput,
@@ -81,25 +79,7 @@ def load_adapter(path: Path) -> Adapter:
 
 def _problems(adapter: Adapter) -> Iterator[tuple[str, str]]:
     """Mistakes that the schema cannot express: field, and what is wrong with it."""
-    if not adapter.images and adapter.compressed is None:
-        yield "images", "is empty; name at least one camera's input."
-    for index, image in enumerate(adapter.images):
-        if bool(image.camera) == bool(image.cameras):
-            yield f"images[{index}]", "needs `camera` or `cameras`, and not both."
-        for camera in image.sources:
-            if canonical_name(camera) is None:
-                field = "cameras" if image.cameras else "camera"
-                yield f"images[{index}].{field}", f"is {camera!r}; use one of {', '.join(CAMERAS)}, or an alias."
-        channels = 1 if image.colour == "gray" else 3
-        for name, values in (("mean", image.mean), ("std", image.std)):
-            if len(values) not in (1, channels):
-                yield f"images[{index}].{name}", f"has {len(values)} numbers; use 1 or {channels}."
-    for index, command in enumerate(adapter.commands):
-        field = f"commands[{index}].values"
-        if "none" not in command.values or not set(command.values) <= set(COMMANDS):
-            yield field, f"needs `none` and may have {', '.join(COMMANDS)}; got {', '.join(command.values)}."
-        if len({len(vector) for vector in command.values.values()}) > 1:
-            yield field, "has vectors of different lengths."
+    yield from input_problems(adapter)
     outputs = adapter.outputs
     if outputs.waypoints is None and outputs.curvature_per_m is None and outputs.steering is None:
         yield "outputs", "needs `waypoints`, `curvature_per_m` or `steering` to make a path."
@@ -132,35 +112,20 @@ def check_model(adapter: Adapter, inputs: Signature, outputs: Signature, origin:
     Raises:
         ModelError: names the first field that does not fit; its message begins with `origin`.
     """
-    for field, misfit in _misfits(adapter, inputs, outputs):
+    try:
+        fixed = fixed_signature(adapter, inputs)
+    except ModelError as error:
+        raise ModelError(f"{origin}: {error}", field=error.field) from error
+    for field, misfit in _misfits(adapter, fixed, outputs):
         raise ModelError(f"{origin}: {misfit}", field=field)
 
 
 def _misfits(adapter: Adapter, inputs: Signature, outputs: Signature) -> Iterator[tuple[str, str]]:
     """Fields that do not fit the model, each with a sentence; only the first is meant to be used."""
-    wanted: dict[str, tuple[str, tuple[int, ...] | int | None]] = {}
-    for index, image in enumerate(adapter.images):
-        channels = 1 if image.colour == "gray" else 3
-        chw, hwc = (channels, image.height_px, image.width_px), (image.height_px, image.width_px, channels)
-        shape = (1,) * image.layout.startswith("n") + (hwc if image.layout.endswith("hwc") else chw)
-        wanted[image.name] = (f"images[{index}].name", shape)
-    for index, entry in enumerate(adapter.ego):
-        wanted[entry.name] = (f"ego[{index}].name", len(entry.quantities))
-    for index, choice in enumerate(adapter.commands):
-        wanted[choice.name] = (f"commands[{index}].name", len(choice.values["none"]))
-    wanted |= {pair.input: (f"state[{index}].input", None) for index, pair in enumerate(adapter.state)}
-    for name, (field, expected) in wanted.items():
-        if name not in inputs:
-            yield field, f"`{field}` is {name!r}, but the model's inputs are {', '.join(inputs)}."
-        shape = inputs[name][0]
-        if -1 in shape:
-            yield field, f"the model's input {name!r} has a free axis {list(shape)}. Fix it (export with a batch of 1)."
-        if isinstance(expected, tuple) and shape != expected:
-            yield field, f"`{field}` needs shape {list(expected)}, but the model's input has {list(shape)}."
-        if isinstance(expected, int) and int(np.prod(shape)) != expected:
-            yield field, f"`{field}` needs {expected} numbers, but the model's input has shape {list(shape)}."
-    for name in sorted(set(inputs) - set(wanted)):
-        yield name, f"the model's input {name!r} has no source; name it in `images`, `ego`, `commands` or `state`."
+    others = [(pair.input, f"state[{index}].input") for index, pair in enumerate(adapter.state)]
+    others += [(each.input, f"shift_registers[{index}].input") for index, each in enumerate(adapter.shift_registers)]
+    others += [(link.input, f"links[{index}].input") for index, link in enumerate(adapter.links)]
+    yield from input_misfits(adapter, inputs, others)
     for name, (field, size) in outputs_used(adapter).items():
         if name not in outputs:
             yield field, f"`{field}` is {name!r}, but the model's outputs are {', '.join(outputs)}."

@@ -40,10 +40,11 @@ class Waypoints(Strict, frozen=True):
         by_column: all values of the first column come first, then those of the second.
         are_steps: x and y are differences from the point before.
         scale: x and y in metres after this factor; origin_x_m: place of the path's origin in the ego frame (rear axle),
-            such as the camera's.
+            such as the camera's. The path is that of this point of the car, from where it is now.
         scale_start: numbers of uncertainty (standard deviation or Laplace scale) in the same arrangement begin here;
-            `scale_is_log` if they are logarithms.
+            `scale_is_log` if they are logarithms. `scale_name`: their output, if not the path's own.
         by_command: route command -> where its path is (a model with one branch for each command); others use `name`.
+            Uncertainty and probabilities in the path's own output are as far from its `start` as they were.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Waypoints(Strict, frozen=True):
     origin_x_m: float = 0.0
     mixture: Mixture | None = None
     scale_start: Index | None = None
+    scale_name: str | None = None
     scale_is_log: bool = False
     by_command: dict[str, Place] = msgspec.field(default_factory=dict)
 
@@ -105,6 +107,8 @@ class Outputs(Strict, frozen=True):
     Attributes:
         acceleration_mps2: several are added, such as throttle and brake, each with its scale.
         curvature_scale, acceleration_scale: uncertainty, in the same units.
+        lead, light, saliency: outputs of the shape and meaning that docs/model_contract.md gives them; saliency needs a
+            compressed input, and chooses the patches of the next tick.
     """
 
     waypoints: Waypoints | None = None
@@ -116,3 +120,6 @@ class Outputs(Strict, frozen=True):
     speed_mps: Scalar | None = None
     curvature_scale: Scalar | None = None
     acceleration_scale: Scalar | None = None
+    lead: str | None = None
+    light: str | None = None
+    saliency: str | None = None

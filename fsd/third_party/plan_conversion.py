@@ -1,109 +1,149 @@
-"""Convert a third-party model's outputs to a plan: resample a path, or integrate a curvature.
+"""Convert a third-party model's outputs to a plan: the contract's outputs, whatever the model has.
 
-Arithmetic only: it knows neither files nor runtimes. Ego frame: x forward, y left, metres, seconds.
+Arithmetic only: it knows neither files nor runtimes. `paths.py` reads paths, `controls.py` what steers and drives.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from fsd.data.physical_limits import MAX_CURVATURE_PER_M
-from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
+from fsd.networks.contract import output_shapes
+from fsd.runtime.plan_limits import impossible_output
 from fsd.third_party.adapter import Adapter
-from fsd.third_party.output_fields import Scalar, Steering, Waypoints
+from fsd.third_party.controls import (
+    CONTROL_HORIZON_S,
+    accelerations,
+    controls_of_path,
+    read_acceleration,
+    read_curvature,
+    read_steering_rad,
+    roll_out,
+    steering_field,
+)
+from fsd.third_party.output_reader import OutputReader, output_of
+from fsd.third_party.paths import ModelPath, bounded_scale, read_path, resample, resample_scales, speed_at_start
 
-CONTROL_HORIZON_S = 1.0
-"""Curvature and acceleration of a path are those of its first second."""
+UNKNOWN_LOGIT = -20.0
 
-_STEPS_PER_WAYPOINT = 10
+_CONTRACT_NAMES = ("lead", "light", "saliency")
+"""Fields of `Outputs` for outputs that are those of the contract."""
 
 
-def plan_arrays(adapter: Adapter, raw: Mapping[str, np.ndarray], speed_mps: float) -> tuple[np.ndarray, float, float]:
-    """Trajectory (16, 4) x m, y m, yaw rad, v m/s; curvature 1/m; acceleration m/s².
+class PlanQuantities(NamedTuple):
+    """What a model's outputs say, each None where the model has no such output.
+
+    Attributes:
+        trajectory: (16, 4) float32, x m, y m, yaw rad, v m/s at 0.25 … 4.00 s.
+        curvature_per_m: of whatever steers, left positive; steering_rad: of the steering wheel.
+        acceleration_mps2: the model's own, or the one that reaches the speed that it gives.
+    """
+
+    trajectory: np.ndarray | None
+    curvature_per_m: float | None
+    steering_rad: float | None
+    acceleration_mps2: float | None
+
+
+def plan_quantities(
+    adapter: Adapter, outputs: Mapping[str, np.ndarray], speed_mps: float | None = None, command: str = "none"
+) -> PlanQuantities:
+    """Read a model's outputs.
 
     Args:
-        raw: the model's outputs by name, finite.
-        speed_mps: of the car, 0 where unknown.
+        outputs: by name; a number that is not finite makes its quantity not finite.
+        speed_mps: of the car; None where unknown: the model's own then, or the assumed one.
+        command: selects outputs where the adapter says so.
     """
-    outputs = adapter.outputs
-
-    def number(scalar: Scalar | Steering) -> float:
-        return float(raw[scalar.name].reshape(-1)[scalar.index]) * scalar.scale + scalar.offset
-
-    curvature = acceleration = None
-    if outputs.curvature_per_m is not None:
-        curvature = number(outputs.curvature_per_m)
-    elif outputs.steering is not None:
-        road_wheel_rad = number(outputs.steering) / outputs.steering.steering_ratio
-        curvature = float(np.tan(road_wheel_rad)) / outputs.steering.wheelbase_m
-    if outputs.acceleration_mps2 is not None:
-        assert isinstance(outputs.acceleration_mps2, Scalar)
-        acceleration = number(outputs.acceleration_mps2)
-    elif outputs.speed_mps is not None:
-        acceleration = (number(outputs.speed_mps) - speed_mps) / CONTROL_HORIZON_S
-    if outputs.waypoints is not None:
-        trajectory = resample(outputs.waypoints, raw[outputs.waypoints.name], speed_mps)
-        row = round(CONTROL_HORIZON_S / WAYPOINT_STEP_S) - 1
-        if curvature is None:
-            x, y = trajectory[row, :2]
-            # A car that hardly moves has no direction of travel: centimetres would give any curvature.
-            curvature = float(np.clip(2 * y / max(x * x + y * y, 1e-6), -MAX_CURVATURE_PER_M, MAX_CURVATURE_PER_M))
-        if acceleration is None:
-            acceleration = float(trajectory[row, 3] - speed_mps) / CONTROL_HORIZON_S
-        return trajectory, curvature, acceleration
-    assert curvature is not None  # `load_adapter` has checked that there is a path, a curvature or a steering angle
-    return roll_out(speed_mps, curvature, acceleration or 0.0), curvature, acceleration or 0.0
+    return _read(adapter, OutputReader(outputs, command), speed_mps)[0]
 
 
-def source_of(adapter: Adapter, quantity: str) -> str:
+class ConvertedPlan(NamedTuple):
+    """A model's outputs under the names of our contract.
+
+    Attributes:
+        outputs: as `networks.contract.output_shapes`; what the model does not have is zero, and its scale is 1.
+        unusable: the model's output that is not finite, or that no vehicle could follow; empty where the plan is
+            usable.
+    """
+
+    outputs: dict[str, np.ndarray]
+    unusable: str
+
+
+def needs_speed(adapter: Adapter) -> bool:
+    """Whether the path follows from a speed that is not the model's: the recorded one, or else the assumed one."""
+    return adapter.outputs.waypoints is None and adapter.outputs.speed_mps is None
+
+
+def convert_plan(
+    adapter: Adapter, raw: Mapping[str, np.ndarray], speed_mps: float | None, command: str = "none"
+) -> ConvertedPlan:
+    """The contract's outputs of one step; arguments as in `plan_quantities`."""
+    fields, reader = adapter.outputs, OutputReader(raw, command)
+    outputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in output_shapes().items()}
+    outputs["lead"][1] = UNKNOWN_LOGIT
+    for name in ("trajectory_scale", "curvature_scale", "acceleration_scale"):
+        outputs[name][:] = 1.0  # unknown, as in a plan to stop
+    with np.errstate(over="ignore", invalid="ignore"):  # absurd numbers, which are found below
+        quantities, path, speed = _read(adapter, reader, speed_mps)
+        curvature, acceleration = quantities.curvature_per_m, quantities.acceleration_mps2
+        trajectory = quantities.trajectory
+        if trajectory is not None:
+            path_curvature, path_acceleration = controls_of_path(trajectory, speed)
+            curvature = path_curvature if curvature is None else curvature
+            acceleration = path_acceleration if acceleration is None else acceleration
+        else:
+            curvature, acceleration = curvature or 0.0, acceleration or 0.0
+            accelerates_s = np.inf if accelerations(fields) else CONTROL_HORIZON_S
+            trajectory = roll_out(speed, curvature, acceleration, accelerates_s)
+        outputs["trajectory"][:] = trajectory
+        outputs["curvature"][:], outputs["acceleration"][:] = curvature, acceleration
+        if path is not None:
+            outputs["trajectory_scale"][:] = resample_scales(path)
+        for name in ("curvature_scale", "acceleration_scale"):
+            if (scalar := getattr(fields, name)) is not None:
+                outputs[name][:] = bounded_scale(reader.number(scalar))
+        for name in _CONTRACT_NAMES:
+            if (output := getattr(fields, name)) is not None:
+                outputs[name][...] = reader.part(output).reshape(outputs[name].shape)
+    return ConvertedPlan(outputs, reader.not_finite or _impossible(adapter, outputs, command))
+
+
+def _read(
+    adapter: Adapter, reader: OutputReader, speed_mps: float | None
+) -> tuple[PlanQuantities, ModelPath | None, float]:
+    """What the outputs say, the path before resampling, and the speed that both start from."""
+    fields = adapter.outputs
+    path = None if fields.waypoints is None else read_path(fields.waypoints, reader)
+    speed = speed_mps
+    if speed is None and path is not None:
+        speed = speed_at_start(path)
+    elif speed is None:
+        speed = adapter.assumed_speed_mps if fields.speed_mps is None else reader.number(fields.speed_mps)
+    quantities = PlanQuantities(
+        None if path is None else resample(path, speed),
+        read_curvature(fields, reader, speed),
+        read_steering_rad(fields, reader),
+        read_acceleration(fields, reader, speed),
+    )
+    return quantities, path, speed
+
+
+def _impossible(adapter: Adapter, outputs: Mapping[str, np.ndarray], command: str) -> str:
+    """The model's output that no vehicle could follow, or ""."""
+    quantity = impossible_output(outputs)
+    if quantity == "trajectory" and adapter.outputs.waypoints is None:
+        # The path follows from both controls; a possible curvature becomes impossible by the speed.
+        controls_alone = {**outputs, "trajectory": np.zeros_like(outputs["trajectory"])}
+        quantity = impossible_output(controls_alone) or "acceleration"
+    return quantity and source_of(adapter, quantity, command)
+
+
+def source_of(adapter: Adapter, quantity: str, command: str = "none") -> str:
     """The model's output that `trajectory`, `curvature` or `acceleration` is made of."""
-    outputs = adapter.outputs
-    paths = (outputs.waypoints, outputs.curvature_per_m, outputs.steering)
-    first = {
-        "trajectory": paths,
-        "curvature": (outputs.curvature_per_m, outputs.steering, *paths),
-        "acceleration": (outputs.acceleration_mps2, outputs.speed_mps, *paths),
-    }[quantity]
-    return next(each.name for each in first if each is not None)
-
-
-def resample(waypoints: Waypoints, output: np.ndarray, speed_mps: float) -> np.ndarray:
-    """(16, 4) at `WAYPOINT_TIMES_S`; extrapolated at constant velocity after the model's last point."""
-    size = waypoints.points * len(waypoints.columns)
-    rows = output.reshape(-1)[waypoints.start : waypoints.start + size].reshape(waypoints.points, -1)
-    columns = {name: rows[:, index].astype(np.float64) for index, name in enumerate(waypoints.columns)}
-    if waypoints.y_is_right:
-        columns |= {name: -columns[name] for name in ("y_m", "yaw_rad") if name in columns}
-    assert waypoints.step_s is not None
-    times_s = np.arange(waypoints.points + 1) * waypoints.step_s
-    x, y = (_extended(WAYPOINT_TIMES_S, times_s, np.append(0.0, columns[name])) for name in ("x_m", "y_m"))
-    steps = np.diff(np.stack([x, y], axis=1), axis=0, prepend=0.0)
-    if "v_mps" in columns:
-        speed = np.interp(WAYPOINT_TIMES_S, times_s, np.append(speed_mps, columns["v_mps"]))
-    else:
-        speed = np.hypot(steps[:, 0], steps[:, 1]) / WAYPOINT_STEP_S
-    if "yaw_rad" in columns:
-        yaw = np.interp(WAYPOINT_TIMES_S, times_s, np.append(0.0, np.unwrap(columns["yaw_rad"])))
-    else:
-        # A car that hardly moves has no direction of travel and keeps its heading.
-        yaw = np.where(np.hypot(steps[:, 0], steps[:, 1]) > 0.01, np.arctan2(steps[:, 1], steps[:, 0]), 0.0)
-    return np.stack([x, y, yaw, speed], axis=1).astype(np.float32)
-
-
-def roll_out(speed_mps: float, curvature_per_m: float, acceleration_mps2: float) -> np.ndarray:
-    """(16, 4): curvature and acceleration held constant; a braking car stops and does not reverse."""
-    step_s = WAYPOINT_STEP_S / _STEPS_PER_WAYPOINT
-    times_s = (np.arange(WAYPOINTS * _STEPS_PER_WAYPOINT) + 0.5) * step_s
-    speed = np.maximum(speed_mps + acceleration_mps2 * times_s, 0.0)
-    travelled = np.cumsum(speed) * step_s
-    middle_yaw = curvature_per_m * (travelled - speed * step_s / 2)
-    x, y = np.cumsum(speed * np.cos(middle_yaw)) * step_s, np.cumsum(speed * np.sin(middle_yaw)) * step_s
-    end_speed = np.maximum(speed_mps + acceleration_mps2 * WAYPOINT_TIMES_S, 0.0)
-    every = slice(_STEPS_PER_WAYPOINT - 1, None, _STEPS_PER_WAYPOINT)
-    return np.stack([x[every], y[every], curvature_per_m * travelled[every], end_speed], axis=1).astype(np.float32)
-
-
-def _extended(wanted_s: np.ndarray, times_s: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Linear between the points, and with the last slope after them."""
-    slope = (values[-1] - values[-2]) / (times_s[-1] - times_s[-2])
-    return np.interp(wanted_s, times_s, values) + slope * np.maximum(wanted_s - times_s[-1], 0.0)
+    fields = adapter.outputs
+    path, steers = fields.waypoints, steering_field(fields)
+    drives = next(iter(accelerations(fields)), fields.speed_mps)
+    first = {"trajectory": (path,), "curvature": (steers, path), "acceleration": (drives, path, steers)}[quantity]
+    return next(output_of(field, command) for field in first if field is not None)

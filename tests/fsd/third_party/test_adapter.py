@@ -397,7 +397,7 @@ def test_a_wrong_adapter_is_refused_with_the_field(
         ({"images": [{**IMAGE, "name": "img"}]}, "images[0].name", ["img", "image"]),
         ({"images": [{**IMAGE, "width_px": 32}]}, "images[0].name", ["[1, 3, 48, 32]", "[1, 3, 48, 64]"]),
         ({"images": [{**IMAGE, "layout": "nhwc"}]}, "images[0].name", ["[1, 48, 64, 3]", "[1, 3, 48, 64]"]),
-        ({"state": [{"output": "path", "input": "image"}]}, "state[0]", ["'path'", "'image'"]),
+        ({"state": [{"output": "path", "input": "image"}]}, "state[0].input", ["'image'", "images[0].name"]),
         ({"outputs": {"waypoints": {"name": "path", "points": 11, "step_s": 0.5}}}, "outputs.waypoints", ["22"]),
         ({"outputs": {"curvature_per_m": {"name": "k"}}}, "outputs.curvature_per_m", ["'k'", "path"]),
     ],
