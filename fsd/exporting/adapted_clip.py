@@ -15,7 +15,7 @@ from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.data.errors import ClipError
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import RATE_HZ
+from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.open_clip import open_clip
 from fsd.networks.onnx_session import Signature
 from fsd.third_party.adapter import Adapter
@@ -108,7 +108,10 @@ class AdaptedClip:
 
     def _observed(self) -> Iterator[AdaptedStep]:
         clip = open_clip(self.path)
-        observer = Observer(self.adapter, self.signature, clip.rig)
+        recorded = [camera for camera, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None]
+        observer = Observer(
+            self.adapter, self.signature, clip.rig, recorded=recorded, rig_is_assumed=clip.rig_is_assumed
+        )
         compressed_input = self.adapter.compressed
         compressor = None if compressed_input is None else Compressor(clip.rig, BUDGETS[compressed_input.budget])
         run: int | None = None

@@ -4,97 +4,103 @@ Implements `export.plan_measure.PlanMeasure` by what the adapter says of the out
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from fsd.export.plan_measure import HORIZONS_S, Quantity, Rows
-from fsd.networks.contract import WAYPOINT_STEP_S
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
 from fsd.third_party.adapter import Adapter
-from fsd.third_party.output_fields import LateralOffset, Scalar, Steering, Waypoints
-from fsd.third_party.output_reader import OutputReader
-from fsd.third_party.paths import point_times_s, read_path, resample
+from fsd.third_party.controls import accelerations
+from fsd.third_party.output_fields import Waypoints
+from fsd.third_party.output_reader import Number, output_of
+from fsd.third_party.paths import point_times_s
+from fsd.third_party.plan_conversion import PlanQuantities, plan_quantities
 
-_SCALARS: dict[str, Quantity] = {
-    "steering": Quantity("rad", "steering wheel angle"),
-    "lateral_offset": Quantity("m", "lateral offset"),
-    "curvature_per_m": Quantity("1/m", "curvature"),
-    "yaw_rate_rps": Quantity("rad/s", "yaw rate"),
-    "acceleration_mps2": Quantity("m/s²", "acceleration"),
-    "speed_mps": Quantity("m/s", "speed"),
-}
-"""Fields of `Outputs` with one number -> what it is; those that steer first."""
+ANYWHERE = "anywhere"
 
 
-@dataclass(frozen=True)
 class AdapterMeasure:
     """Reads paths and controls out of the outputs; see `PlanMeasure`.
 
     A model with a branch for each route command is measured on all of them: the branch that differs most counts.
     """
 
-    adapter: Adapter
+    def __init__(self, adapter: Adapter) -> None:
+        self.adapter = adapter
+        self._rows = {} if adapter.outputs.waypoints is None else _rows(adapter.outputs.waypoints)
+        self._commands = ("none", *_commands(adapter))
 
     @cached_property
     def quantities(self) -> Mapping[str, Quantity]:
-        waypoints = self.adapter.outputs.waypoints
-        found: dict[str, Quantity] = {}
-        if waypoints is not None:
-            found = {f"position_{seconds:g}s": Quantity("m", f"position at {seconds:g} s") for seconds in self._rows}
-            found["anywhere"] = Quantity("m", "position at any time")
-        return found | {name: _SCALARS[name] for name in self._scalars}
+        outputs = self.adapter.outputs
+        found = {f"position_{seconds:g}s": Quantity("m", f"position at {seconds:g} s") for seconds in self._rows}
+        if self._rows:
+            found[ANYWHERE] = Quantity("m", "position at any time")
+        if outputs.steering is not None:
+            found["steering"] = Quantity("rad", "steering wheel angle")
+        elif outputs.curvature_per_m or outputs.lateral_offset or outputs.yaw_rate_rps:
+            found["curvature"] = Quantity("1/m", "curvature")
+        if accelerations(outputs) or outputs.speed_mps is not None:
+            found["acceleration"] = Quantity("m/s²", "acceleration")
+        return found
 
     @property
     def headline(self) -> str:
-        """The last position of at most 3 s, or else the first number that steers."""
+        """The last position of at most 3 s, or else what steers."""
         positions = [f"position_{seconds:g}s" for seconds in self._rows]
         return positions[-1] if positions else next(iter(self.quantities))
 
     @property
     def strictest(self) -> str:
-        return "anywhere" if self._rows else self.headline
+        return ANYWHERE if self._rows else self.headline
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
-        waypoints = self.adapter.outputs.waypoints
-        fields = [*([waypoints] if waypoints else []), *(each for several in self._scalars.values() for each in several)]
-        names = [name for each in fields for name in (each.name, *(p.name for p in each.by_command.values() if p.name))]
+        """The outputs from which plans are read."""
+        names = [output_of(each, command) for each in _plan_fields(self.adapter) for command in self._commands]
         return tuple(dict.fromkeys(names))
 
     def read(self, outputs: Mapping[str, np.ndarray], /) -> Mapping[str, Rows]:
-        """The quantities of one step; a row for each route command that has its own place."""
-        found: dict[str, Rows] = {}
-        waypoints = self.adapter.outputs.waypoints
-        if waypoints is not None:
-            paths = [self._path(waypoints, outputs, command) for command in ("none", *waypoints.by_command)]
-            found = {f"position_{s:g}s": np.stack([path[row] for path in paths]) for s, row in self._rows.items()}
-            found["anywhere"] = np.concatenate([path[: max(self._rows.values()) + 1] for path in paths])
-        for name, fields in self._scalars.items():
-            commands = ("none", *{command: None for each in fields for command in each.by_command})
-            readers = [OutputReader(outputs, command) for command in commands]
-            found[name] = np.array([[sum(reader.number(each) for each in fields)] for reader in readers])
-        return found
+        """The quantities of one step, with rows for each route command that has its own place."""
+        plans = [
+            plan_quantities(self.adapter, outputs, self.adapter.assumed_speed_mps, command)
+            for command in self._commands
+        ]
+        return {name: np.concatenate([self._values(name, plan) for plan in plans]) for name in self.quantities}
 
-    @cached_property
-    def _rows(self) -> dict[float, int]:
-        """Seconds ahead -> row of the resampled path, as far as the model's own path reaches; empty without a path."""
-        waypoints = self.adapter.outputs.waypoints
-        if waypoints is None:
-            return {}
-        last_s = max(float(point_times_s(waypoints)[-1]), WAYPOINT_STEP_S)
-        wanted = [float(seconds) for seconds in HORIZONS_S if seconds <= last_s]
-        if not wanted or last_s < HORIZONS_S[-1]:
-            wanted.append(int(last_s / WAYPOINT_STEP_S + 1e-6) * WAYPOINT_STEP_S)
-        return {seconds: round(seconds / WAYPOINT_STEP_S) - 1 for seconds in dict.fromkeys(wanted)}
+    def _values(self, name: str, plan: PlanQuantities) -> np.ndarray:
+        """(rows, 2) positions, or (1, 1) of a control."""
+        if name == "steering":
+            return np.array([[plan.steering_rad]], np.float64)
+        if name == "curvature":
+            return np.array([[plan.curvature_per_m]], np.float64)
+        if name == "acceleration":
+            return np.array([[plan.acceleration_mps2]], np.float64)
+        assert plan.trajectory is not None
+        path = plan.trajectory[:, :2].astype(np.float64)
+        if name == ANYWHERE:
+            return path[: max(self._rows.values()) + 1]
+        row = self._rows[float(name.removeprefix("position_").removesuffix("s"))]
+        return path[row : row + 1]
 
-    @cached_property
-    def _scalars(self) -> dict[str, tuple[Scalar | Steering | LateralOffset, ...]]:
-        found = {name: getattr(self.adapter.outputs, name) for name in _SCALARS}
-        return {
-            name: each if isinstance(each, tuple) else (each,) for name, each in found.items() if each is not None
-        }
 
-    def _path(self, waypoints: Waypoints, outputs: Mapping[str, np.ndarray], command: str) -> np.ndarray:
-        """(16, 2) x and y, metres."""
-        return resample(read_path(waypoints, OutputReader(outputs, command)), 0.0)[:, :2].astype(np.float64)
+def _rows(waypoints: Waypoints) -> dict[float, int]:
+    """Seconds ahead -> row of the resampled path: 1, 2, 3 s, as far as the model's own path reaches."""
+    last_row = min(max(int(point_times_s(waypoints)[-1] / WAYPOINT_STEP_S + 1e-6), 1), WAYPOINTS)
+    wanted = [round(seconds / WAYPOINT_STEP_S) for seconds in HORIZONS_S]
+    if last_row < wanted[-1]:
+        wanted = [*(number for number in wanted if number < last_row), last_row]
+    return {number * WAYPOINT_STEP_S: number - 1 for number in wanted}
+
+
+def _plan_fields(adapter: Adapter) -> list[Waypoints | Number]:
+    """The fields of `Outputs` that say where to drive and how fast."""
+    outputs = adapter.outputs
+    steer = (outputs.waypoints, outputs.curvature_per_m, outputs.steering, outputs.lateral_offset, outputs.yaw_rate_rps)
+    return [each for each in (*steer, outputs.speed_mps, *accelerations(outputs)) if each is not None]
+
+
+def _commands(adapter: Adapter) -> list[str]:
+    """Route commands for which an output is read elsewhere."""
+    return list(dict.fromkeys(command for each in _plan_fields(adapter) for command in each.by_command))
