@@ -75,8 +75,8 @@ def merge_models(models: Sequence[onnx.ModelProto], links: Sequence[Link], origi
     unused = [link for link in links if link.input not in used]
     if unused:
         raise ModelError(
-            f"{origin}: the link from {unused[0].output!r} to {unused[0].input!r} fits no pair of models. Give the files "
-            "in the order in which they run, and names of their outputs and inputs in `links`."
+            f"{origin}: the link from {unused[0].output!r} to {unused[0].input!r} fits no pair of models. Give the "
+            "files in the order in which they run, and names of their outputs and inputs in `links`."
         )
     del graph.value_info[:]
     return onnx.shape_inference.infer_shapes(merged, data_prop=True)
