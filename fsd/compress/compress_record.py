@@ -32,7 +32,7 @@ from fsd.outputs.compress_summary import (
 )
 from fsd.outputs.run_info import Status, clip_info, sync_summary, time_percentiles
 from fsd.overlay.drawing import rgb_image
-from fsd.runtime.planner import WARM_UP_TICKS
+from fsd.runtime.gaze_loop import WARM_UP_TICKS
 
 REASONS = {"start": START, "surprise": SURPRISE, "distance": DISTANCE, "gap": GAP}
 _THUMBNAIL_PX = (240, 180)

@@ -14,6 +14,7 @@ from fsd.data.result_record import HIDDEN, results_in
 from fsd.outputs.replay_summary import Fingerprint
 from fsd.replay.config import ReplayConfig
 from fsd.runtime.engine import packaged_model
+from fsd.runtime.options import model_paths
 
 
 def fingerprint(config: ReplayConfig) -> Fingerprint:
@@ -33,12 +34,13 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
     second = config.cross_check
     if second is not None:
         settings["cross_check"] = str(second)
-    named = (config.model or packaged_model(), config.adapter, None if second is None else second.model)
-    models = [path for path in named if path is not None]
+    models = model_paths(config.model) or (packaged_model(),)
+    named = (*models, config.adapter, None if second is None else second.model)
+    files = [path for path in named if path is not None]
     return Fingerprint(
         recording=_digest([json.dumps(recording).encode()]),
         settings=_digest([json.dumps(settings, default=str).encode()]),
-        model=_digest(part for path in models if path.is_file() for part in _model_parts(path)),
+        model=_digest(part for path in files if path.is_file() for part in _model_parts(path)),
     )
 
 

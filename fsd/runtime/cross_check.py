@@ -59,7 +59,7 @@ class CrossCheckedPlanner:
                 "`--cross-check` a model of the same budget."
             )
         self.first, self.second, self.settings = first, second, settings
-        self.model = first.model
+        self.model, self.models = first.model, first.models
         self.metadata = replace(first.metadata, cross_check=settings)
 
     @property

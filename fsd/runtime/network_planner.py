@@ -8,18 +8,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fsd.compression.compressor import Compressor
 from fsd.compression.tick import CompressedTick
-from fsd.data.clock import tick_time_ns
 from fsd.data.ego import EgoSample
 from fsd.data.frames import FrameSet
 from fsd.data.rig import Rig
 from fsd.networks.input_buffers import TickInput
 from fsd.runtime.engine import Engine
+from fsd.runtime.gaze_loop import GazeLoop, warm_up_ticks
 from fsd.runtime.hash_chain import HashChain
 from fsd.runtime.health import health_flags
 from fsd.runtime.plan import Plan
-from fsd.runtime.planner import WARM_UP_TICKS, PlannerMetadata, StepResult
+from fsd.runtime.planner import PlannerMetadata, StepResult
 
 
 class NetworkPlanner:
@@ -32,8 +31,8 @@ class NetworkPlanner:
 
     def __init__(self, rig: Rig, engine: Engine) -> None:
         self.engine = engine
-        self.compressor = Compressor(rig, engine.budget)
-        self.model = engine.model
+        self._gaze_loop = GazeLoop(rig, engine.budget)
+        self.model, self.models = engine.model, (engine.model,)
         about = engine.metadata
         self.metadata = PlannerMetadata(
             about.name,
@@ -67,22 +66,14 @@ class NetworkPlanner:
 
     def _start_run(self, run: int) -> None:
         """Clear memory and references; the hashes go on."""
-        self.compressor.reset()
+        self._gaze_loop.reset()
         self.engine.reset()
-        self._saliency: np.ndarray | None = None
         self._run = run
 
     def warm_up(self, frame_set: FrameSet) -> None:
-        """Compile kernels and allocate buffers for frame sets like this one, then reset.
-
-        The first use on a machine compiles the compressor's kernels, which takes up to half a minute.
-        """
-        for later in range(WARM_UP_TICKS):
-            tick = frame_set.tick + later
-            offset_ns = tick_time_ns(tick) - tick_time_ns(frame_set.tick)
-            # Ticks with and without an ego sample: both kinds of odometry.
-            ego = EgoSample(5.0, 0.1) if later % 2 else None
-            self.step(frame_set.held(tick, frame_set.timestamp_ns + offset_ns), ego)
+        """Compile kernels and allocate buffers for frame sets like this one, then reset."""
+        for tick in warm_up_ticks(frame_set):
+            self.step(*tick)
         self.reset()
 
     def step(
@@ -100,13 +91,12 @@ class NetworkPlanner:
         start_ns = time.perf_counter_ns()
         if frame_set.run != self._run:
             self._start_run(frame_set.run)
-        if compressed is None:
-            compressed = self.compressor.step(frame_set, ego, self._saliency)
+        compressed = self._gaze_loop.step(frame_set, ego, compressed)
         compressed_ns = time.perf_counter_ns()
         self._last = TickInput(compressed, ego, command)
         outputs = self.engine.step(*self._last)
         inferred_ns = time.perf_counter_ns()
-        self._saliency = outputs["saliency"]
+        self._gaze_loop.saliency = outputs["saliency"]
         plan = Plan.from_outputs(
             frame_set.tick, frame_set.timestamp_ns, outputs, health_flags(frame_set, ego, self.engine.plan_source)
         )
@@ -125,7 +115,7 @@ class NetworkPlanner:
             frame_set,
             plan,
             compressed,
-            self.compressor.odometry,
+            self._gaze_loop.odometry,
             self._input_chain.digest,
             self._plan_chain.digest,
             compress_ms=(compressed_ns - start_ns) / 1e6,

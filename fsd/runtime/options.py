@@ -1,6 +1,6 @@
 """Options of the network and its hardware, shared by replay and profile."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,4 +59,11 @@ class ModelOptions(Options):
     def model_files(self) -> tuple[Path, ...]:
         """The files that were named for the networks."""
         second = None if self.cross_check is None else self.cross_check.model
-        return tuple(path for path in (self.model, self.adapter, second) if path is not None)
+        return (*model_paths(self.model), *(path for path in (self.adapter, second) if path is not None))
+
+
+def model_paths(model: Path | Sequence[Path] | None) -> tuple[Path, ...]:
+    """The files of one model, of several that run one after the other, or of none."""
+    if model is None or isinstance(model, Path):
+        return () if model is None else (model,)
+    return tuple(model)

@@ -20,9 +20,6 @@ from fsd.networks.contract import TensorSpec
 from fsd.runtime.divergence import CrossCheckSettings, TickDivergence
 from fsd.runtime.plan import Plan
 
-WARM_UP_TICKS = 14
-"""Ticks until all kernels of the compressor are compiled: more than the age of its oldest reference (9 ticks)."""
-
 
 @dataclass(frozen=True)
 class PlannerMetadata:
@@ -38,6 +35,11 @@ class PlannerMetadata:
         rate_hz: ticks per second.
         cross_check: how a second network checks this one; None without one.
         integer_kernels: as `onnx_session.integer_kernels` gives them.
+        trained_on: as the adapter of a third-party model says.
+        step_rate_hz: steps per second of a model that is slower than the ticks; None steps at every tick.
+        assumed_speed_mps: at which a model without a path and a speed drives where the recording has none; None for
+            other models.
+        warnings: sentences about what the model's inputs rely on.
     """
 
     name: str
@@ -50,6 +52,10 @@ class PlannerMetadata:
     rate_hz: Fraction = RATE_HZ
     cross_check: CrossCheckSettings | None = None
     integer_kernels: str = "fast"
+    trained_on: str = ""
+    step_rate_hz: float | None = None
+    assumed_speed_mps: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,9 @@ class StepResult:
         replaced: the model's output for which the plan was replaced, or `inputs`; empty where it was not.
         compress_ms, infer_ms, post_ms: the stages in order; bind_ms is the part of `infer_ms` that copied inputs.
         divergence: of a second network on the same tick; None without one.
+        plan_age_ticks: since the step of a third-party model that computed the plan; 0 for a new one, or one to stop.
+        speed_source: of the speed that the path of a model without its own follows from: `recorded` or `assumed`; empty
+            for other models.
     """
 
     frame_set: FrameSet
@@ -79,6 +88,8 @@ class StepResult:
     post_ms: float
     divergence: TickDivergence | None = None
     replaced: str = ""
+    plan_age_ticks: int = 0
+    speed_source: str = ""
 
     @property
     def plan_ms(self) -> float:
@@ -90,11 +101,12 @@ class Planner(Protocol):
     """Plans tick by tick for one drive, with its recurrent state.
 
     Attributes:
-        model: the model file.
+        model: the model file, the first of several; models: all of them.
         metadata: facts that results state.
     """
 
     model: Path
+    models: tuple[Path, ...]
     metadata: PlannerMetadata
 
     @property

@@ -5,11 +5,11 @@ docs/adapter.md describes every field.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-import numpy as np
 
 from fsd.data.errors import ModelError
 from fsd.data.text_files import read_json
@@ -25,6 +25,7 @@ from fsd.third_party.input_fields import (
     Positive,
     Strict,
 )
+from fsd.third_party.output_checks import output_misfits, output_problems, recurrent_inputs
 from fsd.third_party.output_fields import Outputs
 from fsd.third_party.state_fields import Link, ShiftRegister, StatePair
 
@@ -80,30 +81,7 @@ def load_adapter(path: Path) -> Adapter:
 def _problems(adapter: Adapter) -> Iterator[tuple[str, str]]:
     """Mistakes that the schema cannot express: field, and what is wrong with it."""
     yield from input_problems(adapter)
-    outputs = adapter.outputs
-    if outputs.waypoints is None and outputs.curvature_per_m is None and outputs.steering is None:
-        yield "outputs", "needs `waypoints`, `curvature_per_m` or `steering` to make a path."
-    if outputs.curvature_per_m is not None and outputs.steering is not None:
-        yield "outputs", "has both `curvature_per_m` and `steering`; keep one."
-    if outputs.waypoints is not None and (outputs.waypoints.step_s is None) == (not outputs.waypoints.times_s):
-        yield "outputs.waypoints", "needs `step_s` or `times_s`, and not both."
-    if outputs.waypoints is not None and not {"x_m", "y_m"} <= set(outputs.waypoints.columns):
-        yield "outputs.waypoints.columns", f"needs x_m and y_m, got {', '.join(outputs.waypoints.columns)}."
-
-
-def outputs_used(adapter: Adapter) -> dict[str, tuple[str, int]]:
-    """Output -> (field that names it, smallest number of elements)."""
-    outputs = adapter.outputs
-    used: dict[str, tuple[str, int]] = {}
-    if outputs.waypoints is not None:
-        path = outputs.waypoints
-        used[path.name] = ("outputs.waypoints", path.start + path.points * len(path.columns))
-    for field in ("curvature_per_m", "steering", "acceleration_mps2", "speed_mps"):
-        scalar = getattr(outputs, field)
-        if scalar is not None:
-            used[scalar.name] = (f"outputs.{field}", max(scalar.index + 1, used.get(scalar.name, ("", 0))[1]))
-    used |= {pair.output: (f"state[{i}].output", 1) for i, pair in enumerate(adapter.state) if pair.output not in used}
-    return used
+    yield from output_problems(adapter)
 
 
 def check_model(adapter: Adapter, inputs: Signature, outputs: Signature, origin: str) -> None:
@@ -116,26 +94,6 @@ def check_model(adapter: Adapter, inputs: Signature, outputs: Signature, origin:
         fixed = fixed_signature(adapter, inputs)
     except ModelError as error:
         raise ModelError(f"{origin}: {error}", field=error.field) from error
-    for field, misfit in _misfits(adapter, fixed, outputs):
+    misfits = chain(input_misfits(adapter, fixed, recurrent_inputs(adapter)), output_misfits(adapter, fixed, outputs))
+    for field, misfit in misfits:
         raise ModelError(f"{origin}: {misfit}", field=field)
-
-
-def _misfits(adapter: Adapter, inputs: Signature, outputs: Signature) -> Iterator[tuple[str, str]]:
-    """Fields that do not fit the model, each with a sentence; only the first is meant to be used."""
-    others = [(pair.input, f"state[{index}].input") for index, pair in enumerate(adapter.state)]
-    others += [(each.input, f"shift_registers[{index}].input") for index, each in enumerate(adapter.shift_registers)]
-    others += [(link.input, f"links[{index}].input") for index, link in enumerate(adapter.links)]
-    yield from input_misfits(adapter, inputs, others)
-    for name, (field, size) in outputs_used(adapter).items():
-        if name not in outputs:
-            yield field, f"`{field}` is {name!r}, but the model's outputs are {', '.join(outputs)}."
-        shape = outputs[name][0]
-        if -1 not in shape and int(np.prod(shape)) < size:
-            yield field, f"`{field}` needs {size} numbers, but the model's output {name!r} has shape {list(shape)}."
-    for index, pair in enumerate(adapter.state):
-        if inputs[pair.input] != outputs[pair.output]:
-            yield (
-                f"state[{index}]",
-                f"`state[{index}]` pairs {pair.output!r} {outputs[pair.output]} with {pair.input!r} "
-                f"{inputs[pair.input]}; shape and type must be the same.",
-            )

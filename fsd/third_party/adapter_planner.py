@@ -1,35 +1,39 @@
-"""A third-party ONNX model as a `Planner`: its own image size and colours, its own recurrent state, one plan per tick.
+"""A third-party model as a `Planner`: its own inputs, its own recurrent state, its own rate, one plan per tick.
 
-Follows an `Adapter`. No compressor runs: the model receives whole images. `plan_conversion.py` makes a plan of its
-outputs.
+Follows an `Adapter`: `observation.py` makes the inputs, `model_state.py` carries the state, and `plan_conversion.py`
+makes a plan of the outputs. The compressor runs only for models that take its ticks.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from fsd.compression.budget import BUDGETS
 from fsd.compression.tick import CompressedTick
-from fsd.data.camera_names import canonical_name
 from fsd.data.ego import EgoSample
-from fsd.data.errors import ModelError
-from fsd.data.frames import CAMERAS, Frame, FrameSet
-from fsd.data.planes import picture_of
-from fsd.networks.contract import TensorSpec, output_shapes
-from fsd.networks.onnx_session import SESSION_ERRORS, integer_kernels, open_session, session_signature
+from fsd.data.frames import FrameSet
+from fsd.data.rig import Rig
+from fsd.data.standard_rigs import canonical_rig
+from fsd.networks.contract import TensorSpec
+from fsd.networks.onnx_session import open_session
 from fsd.runtime.engine import SessionFactory, write_stop_plan
+from fsd.runtime.gaze_loop import GazeLoop, warm_up_ticks
 from fsd.runtime.hash_chain import HashChain
 from fsd.runtime.health import health_flags
 from fsd.runtime.plan import Plan
-from fsd.runtime.plan_limits import HeldPlan, impossible_output
+from fsd.runtime.plan_limits import HeldPlan, is_finite
 from fsd.runtime.planner import PlannerMetadata, StepResult
-from fsd.third_party.adapter import check_model, load_adapter, outputs_used
-from fsd.third_party.input_fields import ImageInput
-from fsd.third_party.plan_conversion import plan_arrays, source_of
-
-MID_GREY = 128
-UNKNOWN_LOGIT = -20.0
+from fsd.third_party.adapter import check_model, load_adapter
+from fsd.third_party.input_checks import fixed_signature
+from fsd.third_party.model_chain import ChainedSession
+from fsd.third_party.model_state import ModelState
+from fsd.third_party.observation import Observer
+from fsd.third_party.output_checks import outputs_read
+from fsd.third_party.paths import moved_on
+from fsd.third_party.plan_conversion import convert_plan, empty_outputs, needs_speed
+from fsd.third_party.step_clock import StepClock
 
 
 class AdapterPlanner:
@@ -37,66 +41,92 @@ class AdapterPlanner:
 
     def __init__(
         self,
-        model: Path,
+        model: Path | Sequence[Path],
         adapter: Path,
         threads: int = 1,
         device: str = "cpu",
         session_factory: SessionFactory = open_session,
+        rig: Rig | None = None,
     ) -> None:
-        """Load both files; `device` is one of `devices.PROVIDERS`.
+        """Load all files; several models run one after the other.
+
+        Args:
+            device: one of `devices.PROVIDERS`.
+            rig: of the clip; None is a car with all cameras at their standard places.
 
         Raises:
-            ModelError: a file is missing or damaged, or the adapter does not fit the model (the field is named); or
-                the device is missing, or would leave part of the model to the CPU.
+            ModelError: a file is missing or damaged, or the adapter does not fit the model (the field is named); the
+                clip has no camera that the model sees; or the device is missing, or would leave part of the model to
+                the CPU.
         """
-        self.model, self.adapter = Path(model), load_adapter(Path(adapter))
-        self._session = session_factory(self.model, threads, device)
-        self._signature = session_signature(self._session.get_inputs())
-        outputs = session_signature(self._session.get_outputs())
-        check_model(self.adapter, self._signature, outputs, f"{adapter} does not fit {model}")
-        waypoints = self.adapter.outputs.waypoints
-        # Of the other outputs, one number is used each.
-        self._whole = [*([waypoints.name] if waypoints else []), *(pair.output for pair in self.adapter.state)]
-        self._wanted = [name for name in outputs if name in outputs_used(self.adapter)]
+        self.models = (model,) if isinstance(model, Path) else tuple(model)
+        self.model, self.adapter = self.models[0], load_adapter(Path(adapter))
+        sessions = [session_factory(path, threads, device) for path in self.models]
+        self._session = ChainedSession(sessions, self.adapter.links, [str(path) for path in self.models])
+        check_model(self.adapter, self._session.inputs, self._session.outputs, f"{adapter} does not fit {self.model}")
+        signature = fixed_signature(self.adapter, self._session.inputs)
+        self._observer = Observer(self.adapter, signature, rig or canonical_rig())
+        self._state = ModelState(self.adapter, signature)
+        self._wanted = outputs_read(self.adapter)
+        compressed = self.adapter.compressed
+        budget = None if compressed is None else BUDGETS[compressed.budget]
+        self._gaze_loop = None if budget is None else GazeLoop(rig or canonical_rig(), budget)
         self.metadata = PlannerMetadata(
             name=self.adapter.name,
             trained=self.adapter.trained,
             precision="as given",
             weights_sha256="",
-            inputs={name: TensorSpec(shape, dtype) for name, (shape, dtype) in self._signature.items()},
-            state=tuple((pair.output, pair.input) for pair in self.adapter.state),
-            integer_kernels=integer_kernels(self._session),
+            inputs={name: TensorSpec(shape, dtype) for name, (shape, dtype) in signature.items()},
+            state=tuple((each.output, each.input) for each in (*self.adapter.state, *self.adapter.shift_registers)),
+            budget=budget,
+            integer_kernels=self._session.integer_kernels,
+            trained_on=self.adapter.trained_on,
+            step_rate_hz=self.adapter.rate_hz,
+            assumed_speed_mps=self.adapter.assumed_speed_mps if needs_speed(self.adapter) else None,
+            warnings=self._observer.warnings,
         )
         self._input_chain, self._plan_chain = HashChain(), HashChain()
-        self._held = HeldPlan()
+        self._clock, self._held = StepClock(self.adapter.rate_hz), HeldPlan()
         self.reset()
 
     @property
     def inputs(self) -> Mapping[str, np.ndarray]:
-        """The model's inputs at the last tick, by name; the recurrent ones already hold the next tick's values."""
+        """The model's inputs at its last step, by name; the recurrent ones already hold the next step's values."""
         return self._inputs
 
     @property
     def outputs(self) -> Mapping[str, np.ndarray]:
-        """The outputs that the adapter names, as the model gave them at the last tick."""
+        """The outputs that the adapter names, as the model gave them at its last step."""
         return self._outputs
 
     def reset(self) -> None:
         """Clear the model's state and the hashes."""
-        self._inputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in self._signature.items()}
         self._outputs: dict[str, np.ndarray] = {}
-        self._recording_run = 0
-        self._start_plans()
+        self._start_run(0)
         self._input_chain.reset()
         self._plan_chain.reset()
 
-    def _start_plans(self) -> None:
+    def _start_run(self, run: int) -> None:
+        """Clear all that is remembered from tick to tick; the hashes go on."""
+        self._run_number = run
+        self._observer.reset()
+        self._state.reset()
+        self._inputs = dict(self._state.arrays)
+        self._commit_slots: np.ndarray | None = None
+        self._clock.reset()
         self._held.reset()
-        self._last_usable: dict[str, np.ndarray] = {}
+        self._unusable = ""
+        self._usable: _UsablePlan | None = None
+        if self._gaze_loop is not None:
+            self._gaze_loop.reset()
 
     def warm_up(self, frame_set: FrameSet) -> None:
-        """Let ONNX Runtime allocate its buffers, then reset."""
-        self.step(frame_set)
+        """Let ONNX Runtime allocate its buffers, and the compressor compile its kernels, then reset."""
+        if self._gaze_loop is None:
+            self.step(frame_set)
+        else:
+            for tick in warm_up_ticks(frame_set):
+                self.step(*tick)
         self.reset()
 
     def step(
@@ -108,119 +138,110 @@ class AdapterPlanner:
     ) -> StepResult:
         """Plan for one tick. Ticks must come in order, without gaps; a new run of the recording starts anew.
 
-        The model receives whole images, so `compressed` is ignored.
+        Between the steps of a model with a rate of its own, its last plan is that of a car that has followed it.
+
+        Args:
+            compressed: what another planner's compressor made of this frame set, for models that take it.
         """
         start_ns = time.perf_counter_ns()
-        if frame_set.run != self._recording_run:
-            self._recording_run = frame_set.run
-            for array in self._inputs.values():
-                array.fill(0)
-            self._start_plans()
-        self._load(frame_set, ego, command)
+        if frame_set.run != self._run_number:
+            self._start_run(frame_set.run)
+        tick = None if self._gaze_loop is None else self._gaze_loop.step(frame_set, ego, compressed)
+        is_due = self._clock.is_due(frame_set.tick)
+        if is_due:
+            self._inputs = {**self._observer.observe(frame_set, ego, command, tick), **self._state.arrays}
+            self._commit_slots = None if tick is None else tick.commit_slots
         loaded_ns = time.perf_counter_ns()
-        self._input_chain.add(*self._inputs.values())
-        hashed_ns = time.perf_counter_ns()
-        raw = self._outputs = self._run()
-        inferred_ns = time.perf_counter_ns()
-        outputs, source, replaced = self._contract_outputs(raw, ego)
-        if not replaced:
-            self._carry_state(raw)
+        if is_due:
+            self._input_chain.add(*self._inputs.values())
+        hashed_ns = inferred_ns = time.perf_counter_ns()
+        if is_due:
+            # INT8 rounding can turn a NaN into a plausible plan.
+            is_clean = tick is None or is_finite(tick.memory_pose, tick.retina_meta, tick.patch_meta)
+            if is_clean:
+                self._outputs = self._run()
+            inferred_ns = time.perf_counter_ns()
+            self._unusable = self._take(frame_set, ego, command) if is_clean else "inputs"
+        outputs, source, age_ticks = self._present_outputs(frame_set, ego)
+        if self._gaze_loop is not None and self.adapter.outputs.saliency is not None:
+            self._gaze_loop.saliency = outputs["saliency"]
         plan = Plan.from_outputs(frame_set.tick, frame_set.timestamp_ns, outputs, health_flags(frame_set, ego, source))
         self._plan_chain.add_plan(plan)
+        odometry = "none" if ego is None else "ego"
         done_ns = time.perf_counter_ns()
         return StepResult(
             frame_set,
             plan,
-            None,
-            "none" if ego is None else "ego",
+            tick,
+            odometry if self._gaze_loop is None else self._gaze_loop.odometry,
             self._input_chain.digest,
             self._plan_chain.digest,
             compress_ms=(loaded_ns - start_ns) / 1e6,
             bind_ms=0.0,
             infer_ms=(inferred_ns - hashed_ns) / 1e6,
             post_ms=(done_ns - inferred_ns + hashed_ns - loaded_ns) / 1e6,
-            replaced=replaced,
+            replaced=self._unusable,
+            plan_age_ticks=age_ticks,
+            speed_source=self._speed_source(ego),
         )
 
     def rerun_last(self) -> float:
-        """Run the model once more on the last tick's images; its state advances.
+        """Run the model once more on the last step's inputs; its state advances.
 
-        Returns 0: `_load` writes the inputs where ONNX Runtime reads them, as part of the stage `compress`.
+        Returns 0: the inputs are written where ONNX Runtime reads them, as part of the stage `compress`.
         """
-        self._carry_state(self._run())
+        self._state.carry(self._run(), self._commit_slots)
         return 0.0
 
-    def _load(self, frame_set: FrameSet, ego: EgoSample | None, command: str) -> None:
-        """Write one tick's images, motion and command into the inputs."""
-        for image in self.adapter.images:
-            index = CAMERAS.index(canonical_name(image.camera) or "")
-            frame = frame_set.frames[index] if frame_set.is_valid[index] else None
-            target = self._inputs[image.name]
-            target[...] = image_values(image, frame).reshape(target.shape)
-        for entry in self.adapter.ego:
-            values = [0.0 if ego is None else getattr(ego, quantity, 0.0) for quantity in entry.quantities]
-            target = self._inputs[entry.name]
-            target[...] = (np.nan_to_num(np.array(values)) * np.array(entry.scale)).reshape(target.shape)
-        for choice in self.adapter.commands:
-            target = self._inputs[choice.name]
-            target[...] = np.array(choice.values.get(command, choice.values["none"])).reshape(target.shape)
-
     def _run(self) -> dict[str, np.ndarray]:
-        """Outputs by name.
+        """Outputs by name."""
+        return dict(zip(self._wanted, self._session.run(self._wanted, self._inputs), strict=True))
 
-        Raises:
-            ModelError: an operator fails, such as one whose inputs do not fit each other.
-        """
-        try:
-            return dict(zip(self._wanted, self._session.run(self._wanted, self._inputs), strict=True))
-        except SESSION_ERRORS as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise ModelError(f"{self.model} cannot be run: {reason} Export or copy it again.") from error
+    def _take(self, frame_set: FrameSet, ego: EgoSample | None, command: str) -> str:
+        """Keep a step's plan and state if they can be used; otherwise the output that cannot."""
+        outputs, unusable = convert_plan(self.adapter, self._outputs, _speed_mps(ego), command)
+        if not unusable:
+            parts = self._state.carried_parts(self._outputs)
+            unusable = next((name for name, part in parts if not np.isfinite(part).all()), "")
+        if not unusable:
+            self._usable = _UsablePlan(outputs, frame_set.tick, frame_set.timestamp_ns)
+            self._state.carry(self._outputs, self._commit_slots)
+        return unusable
 
-    def _carry_state(self, raw: dict[str, np.ndarray]) -> None:
-        """Make the recurrent outputs inputs."""
-        for pair in self.adapter.state:
-            self._inputs[pair.input][...] = raw[pair.output]
+    def _present_outputs(self, frame_set: FrameSet, ego: EgoSample | None) -> tuple[dict[str, np.ndarray], str, int]:
+        """The contract's outputs for this tick, the plan's source and its age in ticks."""
+        source = self._held.source(not self._unusable)
+        if source != "stop":
+            assert self._usable is not None, "a plan is held only after one that is usable"
+            age_ticks = frame_set.tick - self._usable.tick
+            return self._usable.at(frame_set.timestamp_ns), source, age_ticks
+        speed_mps = _speed_mps(ego)
+        if speed_mps is None:  # that of the first waypoint of the last usable plan; 0 if there was none
+            speed_mps = 0.0 if self._usable is None else float(self._usable.outputs["trajectory"][0, 3])
+        outputs = empty_outputs()
+        write_stop_plan(outputs, max(speed_mps, 0.0))
+        return outputs, source, 0
 
-    def _contract_outputs(
-        self, raw: dict[str, np.ndarray], ego: EgoSample | None
-    ) -> tuple[dict[str, np.ndarray], str, str]:
-        """Outputs under the contract's names, the plan's source, and the model's output that cannot be used, or ""."""
-        outputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in output_shapes().items()}
-        outputs["lead"][1] = UNKNOWN_LOGIT
-        for name in ("trajectory_scale", "curvature_scale", "acceleration_scale"):
-            outputs[name][:] = 1.0  # unknown, as in a plan to stop
-        speed_mps = ego.speed_mps if ego is not None and np.isfinite(ego.speed_mps) else 0.0
-        replaced = next((name for name in self._whole if not np.isfinite(raw[name]).all()), "")
-        if not replaced:
-            with np.errstate(over="ignore", invalid="ignore"):  # absurd numbers, which are found below
-                trajectory, outputs["curvature"][:], outputs["acceleration"][:] = plan_arrays(
-                    self.adapter, raw, speed_mps
-                )
-            outputs["trajectory"][:] = trajectory
-            if wrong := impossible_output(outputs):
-                replaced = source_of(self.adapter, wrong)
-        source = self._held.source(not replaced)
-        if source == "network":
-            self._last_usable = outputs
-        elif source == "held":
-            outputs = self._last_usable
-        else:
-            write_stop_plan(outputs, max(speed_mps, 0.0))
-        return outputs, source, replaced
+    def _speed_source(self, ego: EgoSample | None) -> str:
+        if self.metadata.assumed_speed_mps is None:
+            return ""
+        return "assumed" if _speed_mps(ego) is None else "recorded"
 
 
-def image_values(image: ImageInput, frame: Frame | None) -> np.ndarray:
-    """A frame in the model's size, colours and layout, without its batch axis; mid grey where there is none."""
-    shape = (image.height_px, image.width_px, 1 if image.colour == "gray" else 3)
-    pixels: np.ndarray
-    if frame is None:
-        pixels = np.full(shape, MID_GREY, np.uint8)
-    else:
-        pixel_format = {"rgb": "rgb24", "bgr": "bgr24", "gray": "gray"}[image.colour]
-        shown = picture_of(frame).reformat(width=image.width_px, height=image.height_px, format=pixel_format)
-        pixels = shown.to_ndarray().reshape(shape)
-    values = (
-        pixels.astype(np.float32) * (1 / 255 if image.scale is None else image.scale) - np.array(image.mean)
-    ) / np.array(image.std)
-    return values if image.layout.endswith("hwc") else values.transpose(2, 0, 1)
+class _UsablePlan:
+    """A step's outputs under the contract's names, and when it was."""
+
+    def __init__(self, outputs: dict[str, np.ndarray], tick: int, timestamp_ns: int) -> None:
+        self.outputs, self.tick, self.timestamp_ns = outputs, tick, timestamp_ns
+
+    def at(self, timestamp_ns: int) -> dict[str, np.ndarray]:
+        """The outputs with the trajectory of a car that has followed it until then."""
+        if timestamp_ns == self.timestamp_ns:
+            return self.outputs
+        elapsed_s = (timestamp_ns - self.timestamp_ns) / 1e9
+        return {**self.outputs, "trajectory": moved_on(self.outputs["trajectory"], elapsed_s)}
+
+
+def _speed_mps(ego: EgoSample | None) -> float | None:
+    """The recorded speed; None where it is unknown."""
+    return ego.speed_mps if ego is not None and np.isfinite(ego.speed_mps) else None

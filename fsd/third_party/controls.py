@@ -3,11 +3,13 @@
 Arithmetic only: it knows neither files nor runtimes. Ego frame: x forward, y left, metres, seconds.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fsd.data.physical_limits import MAX_CURVATURE_PER_M
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S, WAYPOINTS
-from fsd.third_party.output_fields import Outputs, Scalar
+from fsd.third_party.output_fields import STEERING_FIELDS, Outputs, Scalar
 from fsd.third_party.output_reader import Number, OutputReader
 
 CONTROL_HORIZON_S = 1.0
@@ -21,12 +23,7 @@ _STEPS_PER_WAYPOINT = 10
 
 def steering_field(outputs: Outputs) -> Number | None:
     """The one of the four fields that steer which the adapter has."""
-    fields: tuple[Number | None, ...] = (
-        outputs.curvature_per_m,
-        outputs.steering,
-        outputs.lateral_offset,
-        outputs.yaw_rate_rps,
-    )
+    fields: Iterator[Number | None] = (getattr(outputs, name) for name in STEERING_FIELDS)
     return next((field for field in fields if field is not None), None)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fsd.networks.onnx_session import Signature
 from fsd.third_party.adapter import Adapter
-from fsd.third_party.state_fields import ShiftRegister, StatePair
+from fsd.third_party.state_fields import ShiftRegister, state_size
 
 
 class ModelState:
@@ -90,14 +90,6 @@ class _Register:
         self._ring[self._next] = self.newest(outputs).reshape(self._ring.shape[1:])
         self._next = (self._next + 1) % len(self._ring)  # where the oldest value now is
         self._values[...] = self._ring[(self._next + self._ages) % len(self._ring)]
-
-
-def state_size(field: StatePair | ShiftRegister, input_shape: tuple[int, ...]) -> int:
-    """How many numbers of its output a field carries in each step, into an input of this shape."""
-    size = int(np.prod(input_shape))
-    if isinstance(field, ShiftRegister):
-        return size // input_shape[field.axis]
-    return size // input_shape[0] if field.slots else size
 
 
 def _part(output: np.ndarray, start: int | None, size: int) -> np.ndarray:

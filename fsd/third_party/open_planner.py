@@ -1,6 +1,6 @@
 """Open our network or a third-party model as a `Planner`, alone or checked by a second one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from fsd.runtime.cross_check import CrossCheckedPlanner
 from fsd.runtime.divergence import CrossCheckSettings, PairKind
 from fsd.runtime.engine import Engine, SessionFactory
 from fsd.runtime.network_planner import NetworkPlanner
-from fsd.runtime.options import ModelOptions
+from fsd.runtime.options import ModelOptions, model_paths
 from fsd.runtime.planner import Planner
 from fsd.runtime.second_network import LIMITS, SecondNetwork
 from fsd.third_party.adapter_planner import AdapterPlanner
@@ -18,7 +18,7 @@ from fsd.third_party.adapter_planner import AdapterPlanner
 
 def open_planner(
     rig: Rig,
-    model: Path | None = None,
+    model: Path | Sequence[Path] | None = None,
     adapter: Path | None = None,
     threads: int = 1,
     device: str = "cpu",
@@ -29,7 +29,7 @@ def open_planner(
     """Load a model for clips of one rig; see `Engine` and `AdapterPlanner` for the arguments and errors.
 
     Args:
-        model: ONNX file; None is the packaged one.
+        model: ONNX file, or with an adapter several that run one after the other; None is the packaged one.
         adapter: `adapter.json` of a third-party `model`; None for a model with fsd metadata.
         cross_check: second network, which checks the first; the adapter is that of both.
         tolerance: name of `divergence.UNITS` -> largest difference without an alarm, in place of the default.
@@ -48,7 +48,7 @@ def open_planner(
         return first
     other_place = _Place(cross_check.device or device, cross_check.threads or threads)
     second = _open_one(rig, cross_check.model or model, adapter, other_place, session_factory)
-    kind = _pair_kind(first, place, second, other_place)
+    kind = _pair_kind(first, place, second, other_place, has_adapter=adapter is not None)
     settings = CrossCheckSettings(
         second.metadata.name,
         second.metadata.precision,
@@ -82,20 +82,23 @@ class _Place:
 
 
 def _open_one(
-    rig: Rig, model: Path | None, adapter: Path | None, place: _Place, session_factory: SessionFactory
+    rig: Rig, model: Path | Sequence[Path] | None, adapter: Path | None, place: _Place, session_factory: SessionFactory
 ) -> Planner:
-    if adapter is None:
-        return NetworkPlanner(rig, Engine(model, place.threads, place.device, session_factory))
-    if model is None:
+    models = model_paths(model)
+    if adapter is not None and not models:
         raise ValueError("adapter needs the model that it describes: give `--model` as well.")
-    return AdapterPlanner(model, adapter, place.threads, place.device, session_factory)
+    if adapter is not None:
+        return AdapterPlanner(models, adapter, place.threads, place.device, session_factory, rig)
+    if len(models) > 1:
+        raise ValueError("several models need an adapter that links them: give `--adapter` as well.")
+    return NetworkPlanner(rig, Engine(models[0] if models else None, place.threads, place.device, session_factory))
 
 
-def _pair_kind(first: Planner, place: _Place, second: Planner, other_place: _Place) -> PairKind:
-    is_same_file = first.model.read_bytes() == second.model.read_bytes()
+def _pair_kind(first: Planner, place: _Place, second: Planner, other_place: _Place, *, has_adapter: bool) -> PairKind:
+    is_same_file = [path.read_bytes() for path in first.models] == [path.read_bytes() for path in second.models]
     if is_same_file and place.device == other_place.device:
         # Our networks give the same bits with any number of threads; third-party models may not.
-        is_same = place.threads == other_place.threads or first.metadata.budget is not None
+        is_same = place.threads == other_place.threads or not has_adapter
         return "same" if is_same else "threads"
     weights = first.metadata.weights_sha256
     if weights and weights == second.metadata.weights_sha256:

@@ -123,3 +123,10 @@ class Outputs(Strict, frozen=True):
     lead: str | None = None
     light: str | None = None
     saliency: str | None = None
+
+
+STEERING_FIELDS = ("curvature_per_m", "steering", "lateral_offset", "yaw_rate_rps")
+"""Fields of `Outputs` of which a model without a path needs one, and none has two."""
+
+CONTRACT_FIELDS = ("lead", "light", "saliency")
+"""Fields of `Outputs` that name an output as our contract has it."""

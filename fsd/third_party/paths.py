@@ -182,7 +182,7 @@ def _drawn_along(times_s: np.ndarray, points: np.ndarray, ahead_m: float) -> np.
     fine_s = np.arange(1, WAYPOINTS * _SUBSTEPS + 1) * (WAYPOINT_STEP_S / _SUBSTEPS)
     fronts, velocities = interpolate(fine_s, times_s, points)
     poses, rear = np.empty((len(fine_s), 4)), np.zeros(2)
-    for row, front in enumerate(fronts + (ahead_m, 0.0)):
+    for row, front in enumerate(fronts + np.array([ahead_m, 0.0])):
         axis = front - rear
         axis /= max(float(np.hypot(*axis)), 1e-9)
         rear = front - ahead_m * axis

@@ -21,13 +21,11 @@ from fsd.third_party.controls import (
     roll_out,
     steering_field,
 )
+from fsd.third_party.output_fields import CONTRACT_FIELDS
 from fsd.third_party.output_reader import OutputReader, output_of
 from fsd.third_party.paths import ModelPath, bounded_scale, read_path, resample, resample_scales, speed_at_start
 
 UNKNOWN_LOGIT = -20.0
-
-_CONTRACT_NAMES = ("lead", "light", "saliency")
-"""Fields of `Outputs` for outputs that are those of the contract."""
 
 
 class PlanQuantities(NamedTuple):
@@ -81,10 +79,7 @@ def convert_plan(
 ) -> ConvertedPlan:
     """The contract's outputs of one step; arguments as in `plan_quantities`."""
     fields, reader = adapter.outputs, OutputReader(raw, command)
-    outputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in output_shapes().items()}
-    outputs["lead"][1] = UNKNOWN_LOGIT
-    for name in ("trajectory_scale", "curvature_scale", "acceleration_scale"):
-        outputs[name][:] = 1.0  # unknown, as in a plan to stop
+    outputs = empty_outputs()
     with np.errstate(over="ignore", invalid="ignore"):  # absurd numbers, which are found below
         quantities, path, speed = _read(adapter, reader, speed_mps)
         curvature, acceleration = quantities.curvature_per_m, quantities.acceleration_mps2
@@ -104,10 +99,19 @@ def convert_plan(
         for name in ("curvature_scale", "acceleration_scale"):
             if (scalar := getattr(fields, name)) is not None:
                 outputs[name][:] = bounded_scale(reader.number(scalar))
-        for name in _CONTRACT_NAMES:
+        for name in CONTRACT_FIELDS:
             if (output := getattr(fields, name)) is not None:
                 outputs[name][...] = reader.part(output).reshape(outputs[name].shape)
     return ConvertedPlan(outputs, reader.not_finite or _impossible(adapter, outputs, command))
+
+
+def empty_outputs() -> dict[str, np.ndarray]:
+    """The contract's outputs of a model that has none: zero, no lead, and scales of 1, as in a plan to stop."""
+    outputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in output_shapes().items()}
+    outputs["lead"][1] = UNKNOWN_LOGIT
+    for name in ("trajectory_scale", "curvature_scale", "acceleration_scale"):
+        outputs[name][:] = 1.0
+    return outputs
 
 
 def _read(

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import msgspec
+import numpy as np
 
 from fsd.third_party.input_fields import Index, Strict
 
@@ -46,3 +47,11 @@ class Link(Strict, frozen=True):
     output: str
     input: str
     start: Index | None = None
+
+
+def state_size(field: StatePair | ShiftRegister, input_shape: tuple[int, ...]) -> int:
+    """How many numbers of its output a field carries in each step, into an input of this shape."""
+    size = int(np.prod(input_shape))
+    if isinstance(field, ShiftRegister):
+        return size // input_shape[field.axis]
+    return size // input_shape[0] if field.slots else size

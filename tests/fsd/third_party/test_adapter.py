@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from fsd.cli import main  # noqa: E402
 from fsd.data.errors import ModelError  # noqa: E402
 from fsd.data.frame_source import FrameSource  # noqa: E402
-from fsd.data.frames import Frame, FrameSet  # noqa: E402
+from fsd.data.frames import FrameSet  # noqa: E402
 from fsd.data.open_clip import open_clip  # noqa: E402
 from fsd.data.standard_rigs import canonical_rig  # noqa: E402
 from fsd.networks.contract import TensorSpec  # noqa: E402
@@ -27,12 +27,9 @@ from fsd.replay.config import ReplayConfig  # noqa: E402
 from fsd.replay.replay import replay  # noqa: E402
 from fsd.runtime.divergence import UNITS  # noqa: E402
 from fsd.runtime.second_network import SecondNetwork  # noqa: E402
-from fsd.third_party.adapter import Adapter, load_adapter  # noqa: E402
-from fsd.third_party.adapter_planner import AdapterPlanner, image_values  # noqa: E402
-from fsd.third_party.input_fields import ImageInput  # noqa: E402
+from fsd.third_party.adapter import load_adapter  # noqa: E402
+from fsd.third_party.adapter_planner import AdapterPlanner  # noqa: E402
 from fsd.third_party.open_planner import open_planner  # noqa: E402
-from fsd.third_party.output_fields import Outputs, Scalar, Steering, Waypoints  # noqa: E402
-from fsd.third_party.plan_conversion import plan_arrays, roll_out  # noqa: E402
 
 PATH = {
     "name": "path net",
@@ -420,50 +417,3 @@ def test_an_input_without_a_source_is_named(steering_model: Path, tmp_path: Path
 def test_an_adapter_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="adapter"):
         ReplayConfig(clip=tmp_path, adapter=tmp_path / "a.json")
-
-
-def test_pixels_arrive_in_order_scaled_and_named_by_colour() -> None:
-    height, width = 8, 16
-    # Saturated red in BT.601, limited range.
-    planes = [np.full(shape, value, np.uint8) for shape, value in (((8, 16), 81), ((4, 8), 90), ((4, 8), 240))]
-    frame = Frame(*planes, timestamp_ns=0, index=0)
-    rgb = image_values(ImageInput("i", width, height, "rear"), frame)
-    bgr = image_values(ImageInput("i", width, height, "rear", colour="bgr", layout="nhwc"), frame)
-    assert rgb.shape == (3, height, width)
-    assert rgb[:, 4, 8] == pytest.approx([1.0, 0.0, 0.0], abs=0.03)
-    assert np.array_equal(rgb[::-1].transpose(1, 2, 0), bgr)
-
-
-def test_a_lost_camera_is_mid_grey() -> None:
-    assert image_values(ImageInput("i", 4, 4, "rear", mean=(0.5,)), None) == pytest.approx(128 / 255 - 0.5, abs=1e-6)
-
-
-def test_a_short_path_to_the_right_goes_on_as_it_was() -> None:
-    waypoints = Waypoints("p", points=2, step_s=1.0, columns=("y_m", "x_m"), y_is_right=True)
-    adapter = Adapter("a", Outputs(waypoints=waypoints))
-    outputs = {"p": np.array([[1.0, 5.0], [2.0, 10.0]], np.float32)}
-    trajectory, curvature, acceleration = plan_arrays(adapter, outputs, speed_mps=5.0)
-    assert trajectory[-1, :2] == pytest.approx([20.0, -4.0])
-    assert trajectory[:, 3] == pytest.approx(np.hypot(5.0, 1.0))
-    assert curvature < 0
-    assert acceleration == pytest.approx(np.hypot(5.0, 1.0) - 5.0)
-
-
-def test_held_curvature_is_a_circle_and_braking_ends_in_standstill() -> None:
-    circle = roll_out(10.0, 0.05, 0.0)
-    assert np.hypot(circle[:, 0], circle[:, 1] - 20.0) == pytest.approx(20.0, abs=1e-3)
-    stop = roll_out(5.0, 0.0, -5.0)
-    assert stop[-1, 0] == pytest.approx(2.5, abs=0.01)
-    assert stop[-1, 3] == 0.0
-
-
-def test_a_steering_wheel_becomes_a_curvature() -> None:
-    outputs = Outputs(
-        steering=Steering("s", wheelbase_m=2.5, steering_ratio=10.0, scale=np.pi / 180),
-        acceleration_mps2=Scalar("s", 1),
-    )
-    _, curvature, acceleration = plan_arrays(
-        Adapter("a", outputs), {"s": np.array([90.0, -1.5], np.float32)}, speed_mps=8.0
-    )
-    assert curvature == pytest.approx(np.tan(np.radians(9.0)) / 2.5, rel=1e-5)
-    assert acceleration == -1.5
