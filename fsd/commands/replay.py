@@ -103,6 +103,8 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     print(f"  network      {summary.model.name} ({summary.model.precision}), {summary.network}")
     if summary.model.kernel_warning:
         print(f"  WARNING      {summary.model.kernel_warning}")
+    for note in (*summary.model.notes, *summary.plan_notes):
+        print(f"  model        {note}")
     print(f"  cameras      {', '.join(summary.clip.cameras)}")
     print_assumptions(summary.clip)
     if set(summary.odometry_ticks) - {"ego"}:

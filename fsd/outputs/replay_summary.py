@@ -107,6 +107,19 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
     model: str
 
 
+class PlanAge(msgspec.Struct, frozen=True, kw_only=True):
+    """How old the plans of a model are that steps less often than the ticks.
+
+    Attributes:
+        held_ticks: ticks whose plan is that of an earlier step.
+        mean_ticks, max_ticks: age over all ticks, 0 where the plan is new.
+    """
+
+    held_ticks: int
+    mean_ticks: float
+    max_ticks: int
+
+
 class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command", tag="replay"):
     """One replay.
 
@@ -119,6 +132,9 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
         health: what plans were made without -> ticks.
         replaced_outputs: output of the network, or `inputs`, that was not finite or that no vehicle could follow ->
             ticks whose plan was replaced for it.
+        plan_age: None for a model that steps at every tick.
+        speed_ticks: source of the speed that plans follow from -> ticks, `recorded` or `assumed`; empty for a model
+            with a path or a speed of its own.
         scores, latency_charged_scores: None without a driven path.
         driving_modes: None where the recording does not tell who drove.
         cross_check: None without a second network.
@@ -141,6 +157,8 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     joules_per_tick: Quantity
     health: dict[str, int]
     replaced_outputs: dict[str, int] = msgspec.field(default_factory=dict)
+    plan_age: PlanAge | None = None
+    speed_ticks: dict[str, int] = msgspec.field(default_factory=dict)
     scores: PlanScores | None
     latency_charged_scores: LatencyChargedScores | None
     driving_modes: DrivingModes | None = None
@@ -151,6 +169,23 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     input_hash: str | None
     plan_hash: str | None
     machine: MachineInfo
+
+    @property
+    def plan_notes(self) -> tuple[str, ...]:
+        """How old the plans are, and which speed they follow from, as sentences, where the model makes that matter."""
+        age, speed = self.plan_age, self.speed_ticks
+        found = []
+        if age is not None:
+            found.append(
+                f"plans are held at {age.held_ticks} of {self.ticks} ticks, for {age.max_ticks} at most "
+                f"(mean age {age.mean_ticks:.2f} ticks)"
+            )
+        if speed:
+            recorded, assumed = speed.get("recorded", 0), speed.get("assumed", 0)
+            at = [f"the recorded speed at {recorded} ticks"] if recorded else []
+            at += [f"an assumed {self.model.assumed_speed_mps:g} m/s at {assumed} ticks"] if assumed else []
+            found.append(f"the model gives no path and no speed: plans drive at {' and '.join(at)}")
+        return tuple(found)
 
     @property
     def with_files(self) -> str:

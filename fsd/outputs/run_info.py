@@ -10,6 +10,7 @@ from fsd.data.frames import CAMERAS
 from fsd.data.hardware_decode import decoded_by
 from fsd.data.sync_report import SyncReport
 from fsd.outputs.summary_file import Summary
+from fsd.runtime.planner import PlannerMetadata
 
 Status = Literal["running", "complete", "interrupted", "failed"]
 
@@ -69,12 +70,27 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         integer_kernels: how it multiplies 8-bit numbers on this processor: `fast`; or, where the fast kernels saturate
             and it needs exact sums, `exact` or `float`, which are slower.
+        trained_on: as its adapter says.
+        rate_hz: of its steps; None is every tick.
+        assumed_speed_mps: for a model without a path and a speed of its own, where the recording has no speed.
+        warnings: sentences about what its inputs rely on.
     """
 
     name: str
     precision: str = ""
     weights_sha256: str = ""
     integer_kernels: str = "fast"
+    trained_on: str = ""
+    rate_hz: float | None = None
+    assumed_speed_mps: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a third-party model's adapter says of it, as sentences."""
+        trained_on = (f"trained on {self.trained_on}",) if self.trained_on else ()
+        rate = () if self.rate_hz is None else (f"steps at {self.rate_hz:g} Hz; between steps its plan is held",)
+        return (*trained_on, *rate, *self.warnings)
 
     @property
     def kernel_warning(self) -> str:
@@ -82,6 +98,20 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         slower = {"exact": "slower, exact kernels run", "float": "its integer layers run in float, slower"}
         why = "8-bit sums saturate on this processor and this file needs them exact"
         return f"{why}: {slower[self.integer_kernels]}" if self.integer_kernels in slower else ""
+
+
+def model_info(metadata: PlannerMetadata) -> ModelInfo:
+    """What a planner states about its model."""
+    return ModelInfo(
+        name=metadata.name,
+        precision=metadata.precision,
+        weights_sha256=metadata.weights_sha256,
+        integer_kernels=metadata.integer_kernels,
+        trained_on=metadata.trained_on,
+        rate_hz=metadata.step_rate_hz,
+        assumed_speed_mps=metadata.assumed_speed_mps,
+        warnings=metadata.warnings,
+    )
 
 
 def describe_training(trained: bool) -> str:

@@ -50,7 +50,9 @@ def plan_schema(trained: bool) -> pa.Schema:
     )
 
 
-def ticks_schema(trained: bool, patch_count: int | None, has_cross_check: bool = False) -> pa.Schema:
+def ticks_schema(
+    trained: bool, patch_count: int | None, has_cross_check: bool = False, has_plan_age: bool = False
+) -> pa.Schema:
     """Columns of `ticks.parquet`; without a compressor (`patch_count` None) its five columns are absent."""
     cameras = len(CAMERAS)
     compressor = [
@@ -78,6 +80,7 @@ def ticks_schema(trained: bool, patch_count: int | None, has_cross_check: bool =
             *[(f"{stage}_ms", pa.float32()) for stage in STAGES],
             ("driving_mode", pa.string()),
             ("input_hash", pa.string()),
+            *([("plan_age_ticks", pa.int32())] if has_plan_age else ()),
             *(cross_check if has_cross_check else ()),
         ],
         metadata=_file_metadata(trained),
@@ -91,13 +94,17 @@ class ResultTables:
         patch_count = None if metadata.budget is None else metadata.budget.patch_count
         self._plan = TableJournal(folder / "plan.parquet", plan_schema(metadata.trained))
         has_cross_check = metadata.cross_check is not None
-        schema = ticks_schema(metadata.trained, patch_count, has_cross_check)
+        self._has_plan_age = metadata.step_rate_hz is not None
+        schema = ticks_schema(metadata.trained, patch_count, has_cross_check, self._has_plan_age)
         self._ticks = TableJournal(folder / "ticks.parquet", schema)
 
     def append(self, result: StepResult, wait_ms: float, write_ms: float, driving_mode: str | None = None) -> None:
         """Add the row of one tick to both tables."""
         self._plan.append(_plan_row(result))
-        self._ticks.append({**_tick_row(result, wait_ms, write_ms), "driving_mode": driving_mode})
+        row = {**_tick_row(result, wait_ms, write_ms), "driving_mode": driving_mode}
+        if self._has_plan_age:
+            row["plan_age_ticks"] = result.plan_age_ticks
+        self._ticks.append(row)
 
     def flush(self) -> None:
         """Write the rows that are still in memory."""

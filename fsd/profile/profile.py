@@ -20,7 +20,7 @@ from fsd.outputs.cross_check_summary import CrossCheckRecord
 from fsd.outputs.profile_scenario import MachineStallSummary
 from fsd.outputs.profile_summary import ProfiledModelInfo, ProfileSummary, Setting
 from fsd.outputs.progress import ProgressCallback, print_progress
-from fsd.outputs.run_info import clip_info, describe_training
+from fsd.outputs.run_info import clip_info, describe_training, model_info
 from fsd.profile.cold_start import measure_cold_start
 from fsd.profile.config import PACED, ProfileConfig
 from fsd.profile.operators.operator_times import count_cost
@@ -130,11 +130,7 @@ def _settings(config: ProfileConfig) -> dict[str, Setting]:
 def _model(planner: Planner) -> ProfiledModelInfo:
     metadata = planner.metadata
     model = ProfiledModelInfo(
-        name=metadata.name,
-        precision=metadata.precision,
-        weights_sha256=metadata.weights_sha256,
-        file_bytes=sum(path.stat().st_size for path in planner.models),
-        integer_kernels=metadata.integer_kernels,
+        **msgspec.structs.asdict(model_info(metadata)), file_bytes=sum(path.stat().st_size for path in planner.models)
     )
     if metadata.budget is not None:
         return msgspec.structs.replace(model, budget=metadata.budget.name)

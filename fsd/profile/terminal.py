@@ -66,6 +66,8 @@ def _print_head(summary: ProfileSummary) -> None:
     print(f"  machine      {summary.machine}")
     if summary.model.kernel_warning:
         print(f"  WARNING      {summary.model.kernel_warning}")
+    for note in summary.model.notes:
+        print(f"  model        {note}")
     print(f"  runs on      {describe_execution(summary.execution)}")
     if summary.clip.decoder:
         print(f"  decoded by   {summary.clip.decoder}")

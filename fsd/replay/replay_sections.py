@@ -45,6 +45,8 @@ def banners(summary: ReplaySummary) -> list[Banner]:
         found.append(Banner(f"Run {summary.status}.", text))
     if summary.model.kernel_warning:
         found.append(Banner("Slower kernels.", f"{summary.model.kernel_warning}."))
+    if notes := (*summary.model.notes, *summary.plan_notes):
+        found.append(Banner("The model.", f"It is described by an adapter: {'; '.join(notes)}."))
     if (check := summary.cross_check) is not None and check.first_alarm is not None:
         first = check.first_alarm
         text = (

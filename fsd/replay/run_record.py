@@ -25,6 +25,7 @@ from fsd.outputs.replay_summary import (
     Fingerprint,
     LatencyChargedScores,
     OverlayFile,
+    PlanAge,
     PlanScores,
     ReplayCompression,
     ReplayDeadline,
@@ -32,11 +33,11 @@ from fsd.outputs.replay_summary import (
     ViewerFile,
 )
 from fsd.outputs.run_info import (
-    ModelInfo,
     Status,
     TimePercentiles,
     clip_info,
     describe_training,
+    model_info,
     sync_summary,
     time_percentiles,
 )
@@ -74,6 +75,8 @@ class RunRecord:
         self._health: Counter[str] = Counter()
         self._replaced: Counter[str] = Counter()
         self._odometry: Counter[str] = Counter()
+        self._plan_ages: Counter[int] = Counter()
+        self._speed: Counter[str] = Counter()
         self._keyframes = np.zeros(len(CAMERAS), np.int64)
         self._is_finite = True
         self._last: StepResult | None = None
@@ -97,6 +100,9 @@ class RunRecord:
             self._controls.extend((result.plan.curvature_per_m, result.plan.acceleration_mps2))
         self._health.update(result.plan.health.split(";"))
         self._odometry[result.odometry] += 1
+        self._plan_ages[result.plan_age_ticks] += 1
+        if result.speed_source:
+            self._speed[result.speed_source] += 1
         if result.replaced:
             self._replaced[result.replaced] += 1
         if result.compressed is not None:
@@ -124,12 +130,7 @@ class RunRecord:
             network=describe_training(metadata.trained),
             started_unix_s=round(self._started_s, 3),
             clip=clip_info(self._clip),
-            model=ModelInfo(
-                name=metadata.name,
-                precision=metadata.precision,
-                weights_sha256=metadata.weights_sha256,
-                integer_kernels=metadata.integer_kernels,
-            ),
+            model=model_info(metadata),
             ticks=ticks,
             drive_s=drive_s,
             wall_s=wall_s,
@@ -143,6 +144,8 @@ class RunRecord:
             joules_per_tick=self.energy.per_tick(ticks) if self.energy else unavailable("J", "the run has no tick"),
             health=dict(self._health),
             replaced_outputs=dict(self._replaced),
+            plan_age=self._plan_age(),
+            speed_ticks=dict(self._speed),
             odometry_ticks=dict(self._odometry),
             cameras=sync_summary(self._sync),
             scores=scores,
@@ -176,6 +179,16 @@ class RunRecord:
             ticks_over=int((plan_ms > TICK_MS).sum()),
             ticks=len(plan_ms),
             definition="compress + infer + post of a flat-out replay; decoding runs ahead and is not included",
+        )
+
+    def _plan_age(self) -> PlanAge | None:
+        ages = self._plan_ages
+        if self._metadata.step_rate_hz is None or not ages:
+            return None
+        return PlanAge(
+            held_ticks=ages.total() - ages[0],
+            mean_ticks=round(sum(age * ticks for age, ticks in ages.items()) / ages.total(), 4),
+            max_ticks=max(ages),
         )
 
     def _compression(self) -> ReplayCompression | None:

@@ -28,6 +28,9 @@ from fsd.third_party.input_fields import (
 MEMORY_TENSORS = ("memory_k", "memory_v")
 """Inputs of the contract that come from the model's own outputs."""
 
+_DTYPES = ("float16", "float32", "float64", "uint8", "int8", "int32", "int64", "bool")
+"""Types of inputs that `onnx_session.session_signature` names."""
+
 _LUMA_PLACES = {"00", "01", "10", "11"}
 
 
@@ -188,6 +191,11 @@ def input_misfits(
     for name, field in named:
         if name not in signature:
             yield field, f"`{field}` is {name!r}, but the model's inputs are {', '.join(signature)}."
+        if signature[name][1] not in _DTYPES:
+            yield (
+                field,
+                f"the model's input {name!r} is {signature[name][1]}; export it as one of {', '.join(_DTYPES)}.",
+            )
         if name in sources:
             yield field, f"`{field}` is {name!r}, which `{sources[name]}` names already; keep one."
         sources[name] = field

@@ -20,6 +20,10 @@ MID_GREY = 128
 
 BLACK_LUMA, WHITE_LUMA = 16, 235
 
+_SCALING = 0x2 | 0x2000 | 0x40000 | 0x80000
+"""swscale's flags: bilinear (a mean where the image becomes smaller), chroma at every pixel, accurate rounding, and the
+same on every processor. Largest error of RGB 0.5; without the flags 2.4, mean -1.2. PyAV 17 has no names for them."""
+
 _PIXEL_FORMATS = {"rgb": "rgb24", "bgr": "bgr24", "gray": "gray"}
 
 
@@ -111,9 +115,8 @@ class CameraImage:
         if (source.width, source.height) == (place.width, place.height):
             luma, u_plane, v_plane = _cut_planes(frame, source)
         else:
-            scaled = self._reformatter.reformat(self._source(frame), place.width, place.height, "yuv420p", threads=1)
+            scaled = self._scaled(self._source(frame), place.width, place.height, "yuv420p")
             luma, u_plane, v_plane = plane_views(scaled)
-            self._scaled = scaled  # owns the memory of the views
         self._pack_luma(luma, inner)
         inner[4], inner[5] = u_plane, v_plane
 
@@ -136,11 +139,15 @@ class CameraImage:
     def _converted(self, source: av.VideoFrame, frame: Frame, width_px: int, height_px: int) -> np.ndarray:
         """(channels, rows, columns) uint8 of a picture in YUV, scaled, by the colour matrix that the video states."""
         matrix = frame.picture.colorspace if isinstance(frame.picture, av.VideoFrame) else None
-        pixel_format = _PIXEL_FORMATS[self.image.colour]
-        shown = self._reformatter.reformat(
-            source, width_px, height_px, pixel_format, src_colorspace=matrix, threads=1
-        ).to_ndarray()
+        shown = self._scaled(source, width_px, height_px, _PIXEL_FORMATS[self.image.colour], matrix).to_ndarray()
         return shown[None] if shown.ndim == 2 else shown.transpose(2, 0, 1)
+
+    def _scaled(
+        self, source: av.VideoFrame, width_px: int, height_px: int, pixel_format: str, matrix: int | None = None
+    ) -> av.VideoFrame:
+        return self._reformatter.reformat(
+            source, width_px, height_px, pixel_format, src_colorspace=matrix, interpolation=_SCALING, threads=1
+        )
 
 
 def _cut_planes(frame: Frame, source: Rectangle) -> tuple[np.ndarray, ...]:

@@ -66,7 +66,7 @@ class WarpTable:
 
     def warp(self, plane: np.ndarray, fill: int, target: np.ndarray) -> None:
         """Write the (h, w) uint8 image of a picture's plane; pixels outside the picture become `fill`."""
-        _warp(plane, self.places, np.uint8(fill), target)
+        _warp(plane, self.places, fill, target)
 
 
 @kernel

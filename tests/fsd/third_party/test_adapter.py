@@ -30,6 +30,7 @@ from fsd.runtime.second_network import SecondNetwork  # noqa: E402
 from fsd.third_party.adapter import load_adapter  # noqa: E402
 from fsd.third_party.adapter_planner import AdapterPlanner  # noqa: E402
 from fsd.third_party.open_planner import open_planner  # noqa: E402
+from tests.fsd.third_party._models import save  # noqa: E402
 
 PATH = {
     "name": "path net",
@@ -51,20 +52,6 @@ STEERING = {
         "speed_mps": {"name": "wheel", "index": 1, "scale": 10.0},
     },
 }
-
-
-def save(
-    path: Path, nodes: list[Any], inputs: dict[str, list[int]], outputs: dict[str, list[int]], **constants: np.ndarray
-) -> Path:
-    def values(shapes: dict[str, list[int]]) -> list[Any]:
-        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
-
-    stored = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "g", values(inputs), values(outputs), stored)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
-    return path
 
 
 @pytest.fixture(scope="module")
