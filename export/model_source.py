@@ -13,7 +13,7 @@ import onnx
 
 from fsd.data.errors import ModelError
 from fsd.export.config import DEFAULT_OPSET
-from fsd.export.onnx_file import prepared, read_onnx
+from fsd.export.onnx_file import read_onnx, with_fixed_axes
 from fsd.export.torch_module import TorchModel, load_function, load_program
 
 Kind = Literal["onnx", "function", "pt2", "weights"]
@@ -54,8 +54,8 @@ _REFUSED = {
 
 
 @dataclass(frozen=True)
-class ModelSource:
-    """A model to export: `model` with static shapes, weights inside, and a name for every node.
+class LoadedModel:
+    """A third-party model: `model` with static shapes and its weights in memory.
 
     Attributes:
         origin: what the user named.
@@ -88,12 +88,12 @@ def kind_of(model: str) -> Kind:
     )
 
 
-def open_source(
+def load_source(
     model: str,
     shapes: Mapping[str, Sequence[int]] | None = None,
     example: Mapping[str, Any] | None = None,
     opset: int = DEFAULT_OPSET,
-) -> ModelSource:
+) -> LoadedModel:
     """Load a third-party model.
 
     Args:
@@ -111,7 +111,7 @@ def open_source(
         raise ValueError(f"{model} holds our own weights: load them with `load_weights`.")
     if kind == "onnx":
         path = Path(model)
-        return ModelSource(model, path.stem, read_onnx(path, shapes))
+        return LoadedModel(model, path.stem, read_onnx(path, shapes))
     loaded = load_function(model, example) if kind == "function" else load_program(Path(model))
     name = model.partition(":")[0].rpartition(".")[2] if kind == "function" else Path(model).stem
-    return ModelSource(model, name, prepared(loaded.to_onnx(opset), model, shapes), loaded)
+    return LoadedModel(model, name, with_fixed_axes(loaded.to_onnx(opset), model, shapes or {}), loaded)

@@ -1,27 +1,22 @@
-"""Read any ONNX file as one model in memory that can be quantized: weights inside, static shapes, every node named.
+"""Read any ONNX file as one model in memory, with its weights inside and static shapes.
 
 Knows nothing of what the inputs mean; an adapter's shapes come as plain numbers.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
-from itertools import count
 from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import EncodeError
 from onnx import TensorProto, external_data_helper
 from onnx.onnx_cpp2py_export.shape_inference import InferenceError
 from onnxruntime.tools.onnx_model_utils import make_dim_param_fixed
 
 from fsd.data.errors import ModelError, few
 from fsd.export.metadata import load_model, tensors_of
+from fsd.export.onnx_runner import open_model
 from fsd.networks import onnx_session
 from fsd.networks.load_errors import check_content
-
-OLDEST_OPSET = 13
-"""The first opset whose Q/DQ pairs have one scale per channel; older files are converted to it."""
 
 MAX_BYTES = 2**31 - 1
 """Protobuf's limit for one message, and so for one model with its weights."""
@@ -41,22 +36,20 @@ def read_onnx(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) -> 
     _load_weights(model, path)
     _refuse_bfloat16(model, str(path))
     onnx_session.open_session(path, optimise=False)  # what ONNX Runtime cannot load stops here, named
-    return prepared(model, str(path), shapes)
+    return with_fixed_axes(model, str(path), shapes or {})
 
 
-def prepared(model: onnx.ModelProto, origin: str, shapes: Mapping[str, Sequence[int]] | None = None) -> onnx.ModelProto:
-    """A copy with static input shapes, an opset that can be quantized, and a name for every node.
+def with_fixed_axes(model: onnx.ModelProto, origin: str, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProto:
+    """The model with static input shapes, and all shapes that follow from them; changes `model`.
 
     Raises:
-        ModelError: an axis stays free, or the opset cannot be converted.
+        ModelError: an axis stays free, or a shape does not fit.
     """
-    model = _newer_opset(model, origin)
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]  # files of IR 3 list weights as well
     del model.graph.input[:]
     model.graph.input.extend(inputs)
-    _fix_axes(model, origin, shapes or {})
-    _name_nodes(model.graph)
+    _fix_axes(model, origin, shapes)
     del model.graph.value_info[:]  # shapes from before the axes were fixed
     try:
         return onnx.shape_inference.infer_shapes(model, data_prop=True)
@@ -70,7 +63,7 @@ def check_runs(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray], origin:
     Raises:
         ModelError: an operator fails, such as one whose inputs do not fit each other.
     """
-    session = onnx_session.open_session(serialised(model, origin), optimise=False)
+    session = open_model(model, optimise=False)
     names = [output.name for output in session.get_outputs()]
     try:
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
@@ -79,18 +72,6 @@ def check_runs(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray], origin:
             f"{origin} loads but cannot be run: {_first_line(error)} Check the sizes that the adapter gives its "
             "inputs, or export it again with them."
         ) from error
-
-
-def serialised(model: onnx.ModelProto, origin: str) -> bytes:
-    """The model as one file.
-
-    Raises:
-        ModelError: it is too large for one.
-    """
-    try:
-        return model.SerializeToString(deterministic=True)
-    except (ValueError, EncodeError) as error:
-        raise ModelError(f"{origin} has more than 2 GB of weights, too many for one ONNX file. Split it.") from error
 
 
 def _load_weights(model: onnx.ModelProto, path: Path) -> None:
@@ -133,19 +114,6 @@ def _refuse_bfloat16(model: onnx.ModelProto, origin: str) -> None:
         )
 
 
-def _newer_opset(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
-    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), OLDEST_OPSET)
-    if opset >= OLDEST_OPSET:
-        return copy.deepcopy(model)
-    try:
-        return onnx.version_converter.convert_version(model, OLDEST_OPSET)
-    except RuntimeError as error:
-        raise ModelError(
-            f"{origin} has opset {opset}, and cannot be converted to {OLDEST_OPSET}, the first that can be quantized: "
-            f"{_first_line(error)} Export it again with opset {OLDEST_OPSET} or later."
-        ) from error
-
-
 def _fix_axes(model: onnx.ModelProto, origin: str, shapes: Mapping[str, Sequence[int]]) -> None:
     """Give every input its size; an axis of the same name elsewhere gets the same."""
     for value in model.graph.input:
@@ -177,16 +145,6 @@ def _fix_axes(model: onnx.ModelProto, origin: str, shapes: Mapping[str, Sequence
 
 def _axes(value: onnx.ValueInfoProto) -> Sequence[onnx.TensorShapeProto.Dimension]:
     return value.type.tensor_type.shape.dim
-
-
-def _name_nodes(graph: onnx.GraphProto) -> None:
-    """Name nodes without a name after their operator, numbered; reports and options use it."""
-    taken = {node.name for node in graph.node}
-    for node in graph.node:
-        if not node.name:
-            names = (f"{node.op_type}_{number}" for number in count(1))
-            node.name = next(name for name in names if name not in taken)
-            taken.add(node.name)
 
 
 def _first_line(error: Exception) -> str:

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ class TorchModel:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
+    @cached_property
+    def watched(self) -> nn.Module:
+        """The module that `run` calls."""
+        return self.module if self.module is not None else self.program.module()
+
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name for inputs by name, computed by PyTorch."""
         with torch.inference_mode():
@@ -50,10 +56,9 @@ class TorchModel:
 
     def tensors(self, inputs: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         """Outputs as tensors, with gradients where they are enabled; does not write to `inputs`."""
-        module = self.module if self.module is not None else self.program.module()
         values = [torch.tensor(inputs[name]) for name in self.inputs]
         args, kwargs = pytree.tree_unflatten(values, self.program.call_spec.in_spec)
-        return dict(zip(self.outputs, pytree.tree_leaves(module(*args, **kwargs)), strict=True))
+        return dict(zip(self.outputs, pytree.tree_leaves(self.watched(*args, **kwargs)), strict=True))
 
     def to_onnx(self, opset: int = DEFAULT_OPSET) -> onnx.ModelProto:
         """The model as ONNX, named after its modules and without source paths.

@@ -12,15 +12,16 @@ from typing import NamedTuple
 import numpy as np
 
 from fsd.compression.budget import BUDGETS
-from fsd.compression.compressor import Compressor
 from fsd.data.errors import ClipError
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.frames import CAMERAS
 from fsd.data.open_clip import open_clip
 from fsd.networks.onnx_session import Signature
+from fsd.runtime.gaze_loop import GazeLoop
 from fsd.third_party.adapter import Adapter
 from fsd.third_party.model_state import ModelState
 from fsd.third_party.observation import Observer
+from fsd.third_party.step_clock import StepClock
 
 KEEP_BYTES = 2**30
 """Memory limit for the steps of all recordings of an export."""
@@ -88,7 +89,8 @@ class AdaptedClip:
             expected = frame_sets.expected_ticks
         if expected is None:
             raise ClipError(f"The length of {self.path} is unknown. Leave `--fraction` out.")
-        return sum(is_due(tick, self.adapter.rate_hz) for tick in range(expected))
+        clock = StepClock(self.adapter.rate_hz)
+        return sum(clock.is_due(tick) for tick in range(expected))
 
     def __iter__(self) -> Iterator[AdaptedStep]:
         known, used = len(self._kept), sum(map(_bytes_of, self._kept))
@@ -113,29 +115,25 @@ class AdaptedClip:
             self.adapter, self.signature, clip.rig, recorded=recorded, rig_is_assumed=clip.rig_is_assumed
         )
         compressed_input = self.adapter.compressed
-        compressor = None if compressed_input is None else Compressor(clip.rig, BUDGETS[compressed_input.budget])
-        run: int | None = None
+        loop = None if compressed_input is None else GazeLoop(clip.rig, BUDGETS[compressed_input.budget])
+        clock, run = StepClock(self.adapter.rate_hz), -1
         with FrameSource(clip, max_ticks=self.max_ticks) as frame_sets:
             for frame_set in frame_sets:
                 ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
                 command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else "none"
-                compressed = None if compressor is None else compressor.step(frame_set, ego, None)
+                compressed = None if loop is None else loop.step(frame_set, ego)
                 starts_run = frame_set.run != run
                 if starts_run:
                     observer.reset()
-                if not starts_run and not is_due(frame_set.tick, self.adapter.rate_hz):
+                    clock.reset()
+                    if loop is not None and run >= 0:
+                        loop.reset()
+                    run = frame_set.run
+                if not clock.is_due(frame_set.tick):
                     continue
-                run = frame_set.run
                 inputs = observer.observe(frame_set, ego, command, compressed)
                 slots = None if compressed is None else compressed.commit_slots.copy()
                 yield AdaptedStep({name: array.copy() for name, array in inputs.items()}, starts_run, slots)
-
-
-def is_due(tick: int, rate_hz: float | None) -> bool:
-    """Whether a model that runs at `rate_hz` takes a step at this tick."""
-    if rate_hz is None:
-        return True
-    return int(tick * rate_hz / RATE_HZ) > int((tick - 1) * rate_hz / RATE_HZ) or tick == 0
 
 
 def _bytes_of(step: AdaptedStep) -> int:

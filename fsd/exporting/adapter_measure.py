@@ -12,8 +12,9 @@ from fsd.export.plan_measure import HORIZONS_S, Quantity, Rows
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINTS
 from fsd.third_party.adapter import Adapter
 from fsd.third_party.controls import accelerations
+from fsd.third_party.output_checks import plan_reads
 from fsd.third_party.output_fields import Waypoints
-from fsd.third_party.output_reader import Number, output_of
+from fsd.third_party.output_reader import Number
 from fsd.third_party.paths import point_times_s
 from fsd.third_party.plan_conversion import PlanQuantities, plan_quantities
 
@@ -58,8 +59,7 @@ class AdapterMeasure:
     @cached_property
     def outputs(self) -> tuple[str, ...]:
         """The outputs from which plans are read."""
-        names = [output_of(each, command) for each in _plan_fields(self.adapter) for command in self._commands]
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(read.output for read in plan_reads(self.adapter.outputs)))
 
     def read(self, outputs: Mapping[str, np.ndarray], /) -> Mapping[str, Rows]:
         """The quantities of one step, with rows for each route command that has its own place."""

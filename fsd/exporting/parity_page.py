@@ -5,9 +5,11 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from fsd.export.export import Exported
 from fsd.export.parity import Comparison, ParityReport
+from fsd.export.plan_measure import RELATIVE
 from fsd.export.sensitivity import Sensitivity
+from fsd.export.speed import Speed
+from fsd.export.steps import Exported
 from fsd.html.axes import Axis
 from fsd.html.charts import Chart, Colour
 from fsd.html.page import Banner, Page, write_page
@@ -35,8 +37,8 @@ def write_parity_page(path: Path, exported: Exported) -> None:
         tiles=[_tile(name, comparison) for name, comparison in report.comparisons.items()],
         sections=[
             _distances(report),
-            _control(report),
             _drift(report),
+            *([_speed(exported.speed)] if exported.speed else []),
             _outputs(report),
             *(_layers(target, sensitivity) for target, sensitivity in exported.sensitivity.items()),
         ],
@@ -55,33 +57,44 @@ def _banners(report: ParityReport) -> list[Banner]:
 
 
 def _tile(name: str, comparison: Comparison) -> Markup:
-    note = f"against {comparison.reference}, at 3 s · max {_number(comparison.position_max_m['3s'])} m"
-    return stat_tile(name, _number(comparison.position_mean_m["3s"]), "m mean", note)
+    found = comparison.distances[comparison.headline]
+    note = f"against {comparison.reference}, {_title(comparison.headline)} · max {_number(found.max)} {found.unit}"
+    return stat_tile(name, _number(found.mean), f"{found.unit} mean", note)
 
 
 def _distances(report: ParityReport) -> Markup:
-    horizons = list(next(iter(report.comparisons.values())).position_mean_m) if report.comparisons else []
+    """Every quantity of the plan, file by file."""
+    quantities = next(iter(report.comparisons.values())).distances if report.comparisons else {}
     rows = []
     for name, result in report.comparisons.items():
-        pairs = [(result.position_mean_m[label], result.position_max_m[label]) for label in horizons]
-        numbers = [_number(value) for pair in pairs for value in pair]
-        rows.append([name, result.reference, result.ticks, *numbers, _number(result.anywhere_max_m)])
-    groups = [("", 3), *((f"after {label.removesuffix('s')} s, m", 2) for label in horizons), ("anywhere, m", 1)]
-    head = ["file", "against", "ticks", *("mean", "max") * len(horizons), "max"]
-    return section("Distance between the planned paths", table(head, rows, groups))
+        numbers = [_number(value) for each in result.distances.values() for value in (each.mean, each.max)]
+        rows.append([name, result.reference, result.ticks, *numbers])
+    titles = [(f"{_title(name)}, {_unit(each.unit)}", 2) for name, each in quantities.items()]
+    head = ["file", "against", "ticks", *("mean", "max") * len(quantities)]
+    return section("Distance between the plans", table(head, rows, [("", 3), *titles]))
 
 
-def _control(report: ParityReport) -> Markup:
+def _title(quantity: str) -> str:
+    """`after 3 s` of `position_3s`; other names as they are."""
+    if quantity.startswith("position_"):
+        return f"after {quantity.removeprefix('position_').removesuffix('s')} s"
+    return quantity
+
+
+def _unit(unit: str) -> str:
+    return "share of its magnitude" if unit == RELATIVE else unit
+
+
+def _speed(speeds: tuple[Speed, ...]) -> Markup:
+    names = list(speeds[0].shortest_ms)
     rows = [
-        [
-            name,
-            *map(_number, (result.curvature_mean_per_m, result.curvature_max_per_m)),
-            *map(_number, (result.acceleration_mean_mps2, result.acceleration_max_mps2)),
-        ]
-        for name, result in report.comparisons.items()
+        [speed.threads, name, f"{speed.shortest_ms[name]:.3f}", f"{speed.over_fp32.get(name, 1.0):.2f}", speed.rounds]
+        for speed in speeds
+        for name in names
     ]
-    groups = (("", 1), ("curvature, 1/m", 2), ("acceleration, m/s²", 2))
-    return section("Curvature and acceleration", table(["file", "mean", "max", "mean", "max"], rows, groups))
+    head = ["threads", "file", "shortest tick, ms", "times as fast as FP32", "rounds"]
+    intro = "On this machine: other processors have other ratios. Files ran in turn; the shortest time of each counts."
+    return section("Speed", table(head, rows), intro=intro)
 
 
 def _drift(report: ParityReport) -> Markup:
@@ -89,19 +102,19 @@ def _drift(report: ParityReport) -> Markup:
         part(f"{name}: growth {result.growth:.2f}", _drift_chart(name, result))
         for name, result in report.comparisons.items()
     ]
-    intro = "Mean distance at 3 s in each tenth of the drive. Every chart has its own scale."
+    intro = "Mean distance of the plans in each tenth of the drive. Every chart has its own scale."
     return section("Does the difference grow?", columns(*parts), intro=intro)
 
 
 def _drift_chart(name: str, result: Comparison) -> Markup:
-    finite = [value for value in result.drift_m if math.isfinite(value)]
-    count = max(len(result.drift_m), 1)
+    finite = [value for value in result.drift if math.isfinite(value)]
+    count = max(len(result.drift), 1)
     tenths = Axis("tenth of the drive", 0.0, float(count), ticks=[(i + 0.5, f"{i + 1}") for i in range(count)])
-    chart = Chart(tenths, Axis.from_zero("m", max(finite, default=0.0)), f"{name}: drift", height_px=90)
-    for index, value in enumerate(result.drift_m):
+    chart = Chart(tenths, Axis.from_zero(_unit(result.unit), max(finite, default=0.0)), f"{name}: drift", height_px=90)
+    for index, value in enumerate(result.drift):
         # A value that is not finite is drawn as a full red bar, so that it is seen.
         height, colour = (value, BLUE) if math.isfinite(value) else (chart.y.high, RED)
-        chart.bar(index + 0.08, index + 0.92, 0.0, height, colour, f"{_number(value)} m")
+        chart.bar(index + 0.08, index + 0.92, 0.0, height, colour, f"{_number(value)} {result.unit}")
     return chart.html()
 
 
@@ -115,11 +128,12 @@ def _outputs(report: ParityReport) -> Markup:
 
 
 def _layers(target: str, sensitivity: Sensitivity) -> Markup:
-    rows = [[effect.layer, f"{effect.alone_m:.4f}", f"{effect.spared_m:.4f}"] for effect in sensitivity.effects]
-    head = ["layer", "only this layer quantized, m", "all but this layer, m"]
+    unit = _unit(sensitivity.unit)
+    rows = [[effect.layer, _number(effect.alone_m), _number(effect.spared_m)] for effect in sensitivity.effects]
+    head = ["layer", f"only this layer quantized, {unit}", f"all but this layer, {unit}"]
     intro = (
-        f"Mean distance from the float plan at 3 s over {sensitivity.ticks} ticks; {sensitivity.all_m:.4f} m with "
-        "every layer quantized."
+        f"Mean distance from the float plan ({sensitivity.label}) over {sensitivity.ticks} ticks; "
+        f"{_number(sensitivity.all_m)} {unit} with every layer quantized."
     )
     return section(f"Cost of each layer ({target})", table(head, rows), intro=intro)
 

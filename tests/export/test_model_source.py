@@ -10,7 +10,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from fsd.data.errors import ModelError
-from fsd.export.model_source import ModelSource, kind_of, open_source
+from fsd.export.model_source import LoadedModel, kind_of, load_source
 from fsd.export.onnx_export import tensor_shapes
 from fsd.export.onnx_file import check_runs, read_onnx
 
@@ -91,34 +91,15 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def cell(functions: str) -> ModelSource:
-    return open_source(f"{functions}:cell")
+def cell(functions: str) -> LoadedModel:
+    return load_source(f"{functions}:cell")
 
 
 def test_a_file_with_weights_beside_it_becomes_one_model(tmp_path: Path) -> None:
-    source = open_source(str(save_apart(tmp_path)))
+    source = load_source(str(save_apart(tmp_path)))
     assert source.name == "model"
     assert source.torch is None
     np.testing.assert_array_equal(numpy_helper.to_array(source.model.graph.initializer[0]), WEIGHTS)
-
-
-def test_an_old_opset_is_converted_to_one_that_can_be_quantized(tmp_path: Path) -> None:
-    onnx.save(multiply(opset=9, ir=4), tmp_path / "model.onnx")
-    model = read_onnx(tmp_path / "model.onnx")
-    assert {entry.domain: entry.version for entry in model.opset_import}[""] == 13
-
-
-def test_every_node_has_a_name_of_its_own(tmp_path: Path) -> None:
-    model = multiply()
-    for place, name in enumerate(("Relu_1", "", "", "again")):
-        output = f"z{place}"
-        model.graph.node.append(helper.make_node("Relu", ["y"], [output], name=name))
-        model.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, [1, 4]))
-    onnx.save(model, tmp_path / "model.onnx")
-    names = [node.name for node in read_onnx(tmp_path / "model.onnx").graph.node]
-    assert all(names)
-    assert len(names) == len(set(names))
-    assert names[1:] == ["Relu_1", "Relu_2", "Relu_3", "again"]
 
 
 def test_free_axes_take_the_given_shape_and_so_do_others_of_the_same_name(tmp_path: Path) -> None:
@@ -158,7 +139,7 @@ def test_a_file_that_cannot_be_used_gives_one_line_with_the_way_out(
     path = save_apart(tmp_path)
     change(path)
     with pytest.raises(ModelError, match=named) as caught:
-        open_source(str(path))
+        load_source(str(path))
     assert "\n" not in str(caught.value)
 
 
@@ -193,7 +174,7 @@ def test_a_format_without_a_graph_is_refused_with_what_to_do_instead(name: str, 
         kind_of(name)
 
 
-def test_a_function_gives_a_graph_with_its_own_names_and_the_module_beside_it(cell: ModelSource) -> None:
+def test_a_function_gives_a_graph_with_its_own_names_and_the_module_beside_it(cell: LoadedModel) -> None:
     source = cell
     assert tensor_shapes(source.model.graph.input) == {"view": ((1, 4), "float32"), "hidden": ((1, 8), "float32")}
     assert list(tensor_shapes(source.model.graph.output)) == ["path", "hidden_out"]
@@ -208,29 +189,29 @@ def test_a_function_gives_a_graph_with_its_own_names_and_the_module_beside_it(ce
         np.testing.assert_allclose(came[name], value, atol=1e-6)
 
 
-def test_a_saved_program_gives_the_same_graph_as_the_function(cell: ModelSource, tmp_path: Path) -> None:
+def test_a_saved_program_gives_the_same_graph_as_the_function(cell: LoadedModel, tmp_path: Path) -> None:
     source = cell
     assert source.torch is not None
     torch.export.save(source.torch.program, tmp_path / "cell.pt2")
-    saved = open_source(str(tmp_path / "cell.pt2"))
+    saved = load_source(str(tmp_path / "cell.pt2"))
     assert saved.model == source.model
     inputs = {"view": np.ones((1, 4), np.float32), "hidden": np.ones((1, 8), np.float32)}
     assert saved.torch is not None
     np.testing.assert_array_equal(saved.torch.run(inputs)["path"], source.torch.run(inputs)["path"])
     (tmp_path / "cell.pt2").write_bytes(b"nothing of the kind")
     with pytest.raises(ModelError, match=r"torch\.export\.save"):
-        open_source(str(tmp_path / "cell.pt2"))
+        load_source(str(tmp_path / "cell.pt2"))
 
 
 def test_nested_inputs_and_outputs_are_named_by_their_place(functions: str) -> None:
-    source = open_source(f"{functions}:several")
+    source = load_source(f"{functions}:several")
     assert list(tensor_shapes(source.model.graph.input)) == ["view", "state_0", "state_1"]
     assert list(tensor_shapes(source.model.graph.output)) == ["output_0", "output_1_0", "output_1_1"]
 
 
 def test_the_example_of_the_adapter_stands_in_for_a_missing_one(functions: str) -> None:
     example = {"view": np.zeros((1, 4), np.float32), "hidden": np.zeros((1, 8), np.float32)}
-    assert list(tensor_shapes(open_source(f"{functions}:bare", example=example).model.graph.input)) == [
+    assert list(tensor_shapes(load_source(f"{functions}:bare", example=example).model.graph.input)) == [
         "view",
         "hidden",
     ]
@@ -249,11 +230,11 @@ def test_the_example_of_the_adapter_stands_in_for_a_missing_one(functions: str) 
 )
 def test_a_function_that_gives_no_model_is_named_with_the_reason(functions: str, function: str, named: str) -> None:
     with pytest.raises(ModelError, match=named) as caught:
-        open_source(f"{functions}:{function}")
+        load_source(f"{functions}:{function}")
     assert "\n" not in str(caught.value)
 
 
 def test_a_module_that_cannot_be_imported_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="no_such_module"):
-        open_source("no_such_module:load")
+        load_source("no_such_module:load")
