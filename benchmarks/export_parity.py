@@ -31,11 +31,14 @@ from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.drive.drive import DriveConfig, drive
 from fsd.drive.table import Routes, bootstrap, paired_difference
 from fsd.export.config import ExportConfig
-from fsd.export.export import Exported, export
+from fsd.export.export import export
 from fsd.export.metadata import read_metadata
+from fsd.export.network_reference import network_feeds, network_reference
 from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.parity import ParityReport, compare
+from fsd.export.plan_measure import TrajectoryMeasure
 from fsd.export.recorded_clip import RecordedClip
+from fsd.export.steps import Exported
 from fsd.networks.config import NetworkConfig
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.weights import load_weights, packaged_weights, untrained, weights_sha256
@@ -121,14 +124,21 @@ def _open_loop(
     network: DrivingNetwork, written: Exported, int8: Path, drives: Drives, quick: bool
 ) -> tuple[dict[str, float], int]:
     """Differences in metres, and the number of ticks they are from."""
-    report = compare(network, written.fp32, {"onnx_int8": int8}, drives.test, unoptimised_ticks=20 if quick else 100)
+    report = compare(
+        network_reference(network),
+        network_feeds(network),
+        TrajectoryMeasure(),
+        written.fp32,
+        {"onnx_int8": int8},
+        drives.test,
+        unoptimised_ticks=20 if quick else 100,
+    )
     _print(report)
     if written.int8 is not None and not drives.are_apart:
         print("  note: calibrated on the drive that it is tested on")
-    budget = network.config.budget
     errors_m = {}
     for name, path in (("fp32", written.fp32), ("int8", int8)):
-        runner = OnnxRunner(open_model(path), budget)
+        runner = OnnxRunner(open_model(path), network_feeds(network))
         errors_m[name] = np.mean([_ade_3s(runner, clip) for clip in drives.test])
     change = errors_m["int8"] / errors_m["fp32"] - 1
     print(f"ADE over 3 s: FP32 {errors_m['fp32']:.3f} m, INT8 {errors_m['int8']:.3f} m, change {change:+.2%}")

@@ -1,11 +1,11 @@
-"""Measure every activation while the float model runs whole clips, memory included, and round the weights accordingly.
+"""Measure every activation while the float model runs whole clips, state included, and round the weights accordingly.
 
-Calibrating only on first ticks, with an empty memory, would give ranges that later ticks exceed. The result is plain
+Calibrating only on first ticks, with an empty state, would give ranges that later ticks exceed. The result is plain
 numbers; each quantization recipe turns the same ranges into its own scales.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -15,28 +15,25 @@ import onnx
 import safetensors.numpy
 from onnx import numpy_helper
 
-from fsd.compression.budget import Budget
 from fsd.data.errors import ModelError
 from fsd.data.files import write_bytes
-from fsd.export.layer_inputs import MomentSum, weight_rows, weighted_layers
-from fsd.export.onnx_runner import OnnxRunner, open_model, with_outputs
+from fsd.export.activation_range import MIN_MAX, ActivationRange, RangeMethod
+from fsd.export.layer_inputs import has_known_rows, moment_sums, weight_rows, weighted_layers
+from fsd.export.onnx_runner import Clip, Feeds, MakeFeeds, further_outputs, open_model
 from fsd.export.pair_safe import RoundedLayer, round_layer
-from fsd.networks.input_buffers import TickInput
 
 _METADATA_KEY = "calibration"
 _PARTS = fields(RoundedLayer)
-
-Clip = Iterable[TickInput]
-"""One drive, tick by tick from its start; runners reset their memory before it."""
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Measured ranges: tensor name -> (lowest, highest), over `ticks` ticks of `clips` clips.
 
-    `scales`: LayerNorm -> divisor of each channel, as in `smoothing`; the ranges are those of the network smoothed by
+    `scales`: LayerNorm -> divisor of each channel, as in `smoothing`; the ranges are those of the model smoothed by
     them. `layers`: name of the weights -> the layer rounded for these inputs. `weights_sha256` is the digest of the
-    weights file; empty for random weights.
+    file that the model came from; empty for random weights. `method` is how ranges were made, `is_rolled_out` whether
+    the state was carried from tick to tick.
     """
 
     ranges: dict[str, tuple[float, float]]
@@ -45,6 +42,14 @@ class Calibration:
     scales: dict[str, list[float]] = field(default_factory=dict)
     weights_sha256: str = ""
     layers: dict[str, RoundedLayer] = field(default_factory=dict)
+    method: str = "minmax"
+    is_rolled_out: bool = True
+
+    def summary(self) -> str:
+        """For the notes of a file."""
+        state = "rolled-out clips" if self.is_rolled_out else "clips, each from an empty state"
+        method = "" if self.method == "minmax" else f", ranges by {self.method}"
+        return f"{self.ticks} ticks of {self.clips} {state}{method}"
 
     def save(self, path: Path) -> None:
         """Write as safetensors, so that another target can be exported without running the clips again."""
@@ -79,50 +84,91 @@ class Calibration:
 
 def calibrate(
     model: onnx.ModelProto,
-    budget: Budget,
+    make_feeds: MakeFeeds,
     tensors: Sequence[str],
     clips: Iterable[Clip],
     every: int = 4,
     nodes: Collection[str] = (),
+    method: RangeMethod = MIN_MAX,
+    roll_out: bool = True,
 ) -> Calibration:
     """Roll the float model out over clips and measure the range of each tensor at every `every`-th tick.
 
-    Memory is written at every tick; measuring is less frequent, since neighbouring ticks are similar. The weights of
-    the layers among `nodes` are rounded for the inputs that were seen.
+    State is carried at every tick; measuring is less frequent, since neighbouring ticks are similar. The weights of the
+    layers among `nodes` are rounded for the inputs that were seen.
+
+    Args:
+        roll_out: False runs every tick from an empty state, as calibration on independent samples does.
 
     Raises:
-        ModelError: the clips have no ticks.
+        ModelError: the clips have no ticks, or a tensor is not finite.
     """
-    layers = weighted_layers(model, nodes)
-    weights = {entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer if entry.name in layers}
-    inputs = {name: MomentSum() for name in layers}
-    measured = list(dict.fromkeys([*tensors, *(node.input[0] for node in layers.values())]))
-    # Extra outputs prevent fusion and copy every tensor out, so the other ticks run on the unmodified model.
-    runner = OnnxRunner(open_model(model), budget)
-    measuring = OnnxRunner(open_model(with_outputs(model, measured)), budget)
-    measuring.feeds = runner.feeds
-    lowest = dict.fromkeys(tensors, np.inf)
-    highest = dict.fromkeys(tensors, -np.inf)
+    constants = {entry.name: entry for entry in model.graph.initializer}
+    layers = {
+        name: readers
+        for name, readers in weighted_layers(model, nodes).items()
+        if has_known_rows(readers, tuple(constants[name].dims))
+    }
+    inputs = moment_sums({name: (readers[0], tuple(constants[name].dims)) for name, readers in layers.items()})
+    ranges = {name: ActivationRange(method) for name in tensors}
     ticks = clip_count = 0
-    for clip in clips:
-        runner.reset()
-        clip_count += 1
-        for index, step in enumerate(clip):
-            if index % every:
-                runner.step(step)
-                continue
-            outputs = measuring.step(step)
-            ticks += 1
-            for name in tensors:
-                lowest[name] = min(lowest[name], float(outputs[name].min()))
-                highest[name] = max(highest[name], float(outputs[name].max()))
-            for name, node in layers.items():
-                inputs[name].add(node, weights[name], outputs[node.input[0]])
+    for is_first, values in measured_ticks(model, make_feeds, [*tensors, *_read_by(layers)], clips, every, roll_out):
+        ticks += 1
+        clip_count += is_first
+        for name, measured in ranges.items():
+            measured.add(values[name], name)
+        for name, readers in layers.items():
+            weights = numpy_helper.to_array(constants[name])
+            for node in readers:
+                inputs[name].add(node, weights, values[node.input[0]])
     if ticks == 0:
         raise ModelError("The clips given with `--data` have no ticks to calibrate on. Name other clips.")
     rounded = {
-        name: round_layer(weight_rows(node, weights[name]), inputs[name].moments(), has_bias=len(node.input) > 2)
-        for name, node in layers.items()
+        name: round_layer(
+            weight_rows(readers[0], numpy_helper.to_array(constants[name])),
+            inputs[name].moments(),
+            has_bias=all(len(node.input) > 2 for node in readers),
+        )
+        for name, readers in layers.items()
     }
-    ranges = {name: (lowest[name], highest[name]) for name in tensors}
-    return Calibration(ranges, ticks, clip_count, layers=rounded)
+    found = {name: measured.bounds() for name, measured in ranges.items()}
+    return Calibration(found, ticks, clip_count, layers=rounded, method=str(method), is_rolled_out=roll_out)
+
+
+def _read_by(layers: dict[str, list[onnx.NodeProto]]) -> list[str]:
+    return [node.input[0] for readers in layers.values() for node in readers]
+
+
+def measured_ticks(
+    model: onnx.ModelProto,
+    make_feeds: MakeFeeds,
+    tensors: Sequence[str],
+    clips: Iterable[Clip],
+    every: int,
+    roll_out: bool = True,
+) -> Iterator[tuple[bool, dict[str, np.ndarray]]]:
+    """Whether it is the first of a clip, and all tensors, at every measured tick."""
+    given = {value.name for value in model.graph.input}
+    names = [name for name in dict.fromkeys(tensors) if name not in given]
+    # Extra outputs prevent fusion and copy every tensor out, so the other ticks run on the unmodified model.
+    with further_outputs(model, names):
+        measuring = open_model(model)
+    session = open_model(model)
+    outputs = [output.name for output in session.get_outputs()]
+    feeds: Feeds = make_feeds()
+    for clip in clips:
+        feeds.reset()
+        for index, step in enumerate(clip):
+            is_measured = index % every == 0
+            if not roll_out:
+                if not is_measured:
+                    continue
+                feeds.reset()
+            feeds.load(step)
+            wanted = list(dict.fromkeys([*outputs, *names])) if is_measured else outputs
+            values = dict(
+                zip(wanted, (measuring if is_measured else session).run(wanted, dict(feeds.arrays)), strict=True)
+            )
+            if is_measured:
+                yield index == 0, {**feeds.arrays, **values}
+            feeds.carry(step, values)

@@ -7,6 +7,12 @@ from fsd.compression.budget import BUDGETS
 from fsd.data.options import OptionError, Options, option, results_folder
 from fsd.export.recipes import RECIPES
 
+VARIANTS = ("int8", "fp16", "weights8", "weights4", "dynamic")
+"""Files of a third-party model beside FP32."""
+
+RANGE_METHODS = ("minmax", "percentile", "entropy")
+"""How ranges of activations are made of what was measured."""
+
 DEFAULT_OPSET = 20
 OPSETS = (18, 19, 20, 21, 22, 23)
 """Tested opsets. Torch's exporter supports none before 18: for 17 it writes 18."""
@@ -62,17 +68,39 @@ class Int8Options(Options):
     calibration_every: int = option(4, "measure ranges at one tick in N", at_least=1, is_argument=False)
     sensitivity: bool = option(False, "measure how far quantizing each layer alone moves the plan, in metres")
     sensitivity_ticks: int = option(72, "ticks over which layers are measured", at_least=1, is_argument=False)
-    float_transformer: bool = option(
-        False, "leave the transformer's linear layers in float: plans then agree within 1 mm on every processor"
-    )
-    mixed_m: float | None = option(
+    mixed_limit: float | None = option(
         None,
-        "leave the layers that matter most in float, until the plan differs by at most this at 3 s, on average",
+        "leave the layers that matter most in float, until the plan differs by at most this on average: metres at 3 s, "
+        "radians of a model that only steers, else a share of the outputs",
         above=0,
         flag="--mixed",
-        metavar="METRES",
+        metavar="LIMIT",
         default_text="quantize all layers",
     )
+    include: tuple[str, ...] = option(
+        (),
+        "patterns of node or module names to quantize that would stay in float",
+        may_be_empty=True,
+        metavar="PATTERN",
+        default_text="none",
+    )
+    exclude: tuple[str, ...] = option(
+        (),
+        "patterns of node or module names to leave in float",
+        may_be_empty=True,
+        metavar="PATTERN",
+        default_text="none",
+    )
+    method: str = option(
+        "minmax",
+        "how ranges are made of the values seen: all of them (minmax), all but the outermost (percentile), or those "
+        "that lose least information (entropy)",
+        choices=RANGE_METHODS,
+    )
+    percentile: float = option(
+        99.99, "share of values inside a range, with `--method percentile`", unit="%", above=0, at_most=100
+    )
+    roll_out: bool = option(True, "carry the state from tick to tick while calibrating", is_argument=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +113,64 @@ class ProofOptions(Options):
         1000, "ticks over which the files are compared with PyTorch", at_least=0, parse=proof_ticks
     )
     device: str = option("cpu", "hardware that runs PyTorch: cpu, cuda or cuda:N", metavar="DEVICE")
+    fp32_limit: float | None = option(
+        None,
+        "largest difference of FP32 from PyTorch, in the unit of the plan",
+        above=0,
+        metavar="LIMIT",
+        default_text="by unit, docs/export.md",
+    )
+    int8_limit: float | None = option(
+        None,
+        "largest mean difference of INT8 from FP32, in the unit of the plan",
+        above=0,
+        metavar="LIMIT",
+        default_text="by unit, docs/export.md",
+    )
+    fp16_limit: float | None = option(
+        None,
+        "largest mean difference of FP16 from FP32, in the unit of the plan",
+        above=0,
+        metavar="LIMIT",
+        default_text="by unit, docs/export.md",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportConfig(ProofOptions, Int8Options):
+class NetworkInt8Options(Int8Options):
+    """What only our own network has."""
+
+    heading = Int8Options.heading
+
+    float_transformer: bool = option(
+        False, "leave the transformer's linear layers in float: plans then agree within 1 mm on every processor"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelExportConfig(ProofOptions, Int8Options):
+    """Settings of an export of any model."""
+
+    out: Path = results_folder("exported")
+    variants: tuple[str, ...] = option(
+        ("int8",),
+        "files to write beside FP32: int8 (activations and weights), fp16, weights8 (8-bit weights alone, a smaller "
+        "file), weights4 (4-bit weights in blocks), dynamic (matrix products in 8 bits, ranges found while running)",
+        choices=VARIANTS,
+    )
+    float_nodes: tuple[str, ...] = option(
+        (),
+        "patterns of node or module names that stay in float in FP16",
+        may_be_empty=True,
+        metavar="PATTERN",
+        default_text="none",
+    )
+    smoothing: bool = option(True, "equalise the channels that linear layers read from a norm", is_argument=False)
+    speed_rounds: int = option(30, "how often each file is timed; 0 leaves it out", at_least=0, is_argument=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(ProofOptions, NetworkInt8Options):
     """Settings of an export. `weights` of None exports an untrained network, the same for a given `seed`."""
 
     weights: Path | None = option(
@@ -138,7 +220,7 @@ class ExportConfig(ProofOptions, Int8Options):
                 "ONNX Runtime, which runs the parity check, does not load symmetric pairs of later opsets",
             )
         if not self.int8 and (
-            self.sensitivity or self.float_transformer or self.mixed_m is not None or self.calibration is not None
+            self.sensitivity or self.float_transformer or self.mixed_limit is not None or self.calibration is not None
         ):
             raise ValueError(
                 "--sensitivity, --float-transformer, --mixed and --calibration need INT8 files. Leave `--no-int8` out."

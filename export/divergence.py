@@ -1,23 +1,24 @@
-"""Find the first layer at which two versions of the network diverge, on the same inputs.
+"""Find the first layer at which two versions of a model diverge, on the same inputs.
 
-Used after a failed parity check; reports the layer by its module name in the network.
+Used after a failed parity check; reports the layer by the name of its node or module.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import torch
 from onnx import TensorProto
 
-from fsd.export.calibration import Clip
-from fsd.export.onnx_runner import OnnxRunner, open_model, with_outputs
-from fsd.export.parity import FP32
-from fsd.networks.input_buffers import InputBuffers
-from fsd.networks.model import DrivingNetwork
+from fsd.export.onnx_runner import Clip, Feeds, MakeFeeds, OnnxRunner, Reference, further_outputs, open_model
+from fsd.export.parity import FP32, REFERENCE, ParityReport
+
+if TYPE_CHECKING:
+    from torch import nn
 
 FLOAT_LIMIT_DB = 60.0
 """Float against float: rounding gives above 100 dB; a value below this has another cause."""
@@ -46,29 +47,63 @@ class Divergence:
         return f"no layer is below the limit; the worst is {self.layer} ({self.sqnr_db:.0f} dB)"
 
 
+@dataclass(frozen=True)
+class TorchModel:
+    """A model in PyTorch: `run` calls `module`, whose parts are watched."""
+
+    module: nn.Module
+    run: Reference
+
+
+def with_places(
+    report: ParityReport,
+    make_feeds: MakeFeeds,
+    graphs: Mapping[str, onnx.ModelProto],
+    others: Mapping[str, Path],
+    clips: Iterable[Clip],
+    pytorch: TorchModel | None = None,
+) -> tuple[str, ...]:
+    """The failures of a report, each with the first layer to diverge.
+
+    Args:
+        graphs: the float graph, `onnx_fp32`, and beginnings of names of `others` -> the float graph they were made of.
+    """
+
+    def place(name: str) -> str:
+        graph = next((graph for start, graph in graphs.items() if name.startswith(start)), graphs[FP32])
+        comparison = report.comparisons[name]
+        if name.startswith(FP32) and comparison.reference != REFERENCE:
+            return "The same file differs without graph optimisation."
+        return locate(name, comparison.worst_tick, make_feeds, graph, others, clips, pytorch)
+
+    return tuple(f"{sentence} {place(name)}" for name, sentence in zip(report.failed, report.failures, strict=True))
+
+
 def locate(
     comparison: str,
     worst_tick: int,
-    network: DrivingNetwork,
+    make_feeds: MakeFeeds,
     fp32: onnx.ModelProto,
     others: Mapping[str, Path],
     clips: Iterable[Clip],
+    pytorch: TorchModel | None = None,
 ) -> str:
     """A sentence; `comparison` is a name of the parity report, `worst_tick` counts over all clips."""
-    feeds = _feeds_at(fp32, network, clips, worst_tick)
-    if comparison.startswith(FP32):
-        found = from_pytorch(network.cpu(), fp32, feeds, FLOAT_LIMIT_DB)
-    else:
+    feeds = _feeds_at(fp32, make_feeds, clips, worst_tick)
+    found = None
+    if not comparison.startswith(FP32):
         name = max((name for name in others if comparison.startswith(name)), key=len)
         found = between_files(fp32, onnx.load(others[name]), feeds, QUANTIZED_LIMIT_DB)
+    elif pytorch is not None:
+        found = from_pytorch(pytorch, fp32, feeds, FLOAT_LIMIT_DB)
     if found is None:
         return "No layer could be compared."
-    return f"At tick {worst_tick}, on the same inputs and memory, {found}."
+    return f"At tick {worst_tick}, on the same inputs and state, {found}."
 
 
-def _feeds_at(fp32: onnx.ModelProto, network: DrivingNetwork, clips: Iterable[Clip], wanted: int) -> InputBuffers:
-    """The float model's inputs and memory at a tick."""
-    runner = OnnxRunner(open_model(fp32), network.config.budget)
+def _feeds_at(fp32: onnx.ModelProto, make_feeds: MakeFeeds, clips: Iterable[Clip], wanted: int) -> Feeds:
+    """The float model's inputs and state at a tick."""
+    runner = OnnxRunner(open_model(fp32), make_feeds)
     tick = 0
     for clip in clips:
         runner.reset()
@@ -82,7 +117,7 @@ def _feeds_at(fp32: onnx.ModelProto, network: DrivingNetwork, clips: Iterable[Cl
 
 
 def between_files(
-    reference: onnx.ModelProto, candidate: onnx.ModelProto, feeds: InputBuffers, limit_db: float
+    reference: onnx.ModelProto, candidate: onnx.ModelProto, feeds: Feeds, limit_db: float
 ) -> Divergence | None:
     """Compare the outputs of nodes with the same name in both files; None if there are none."""
     names = {node.name: node.output[0] for node in reference.graph.node}
@@ -94,10 +129,10 @@ def between_files(
     return _first([(layer, expected[mine], actual[other]) for layer, mine, other in pairs], limit_db)
 
 
-def from_pytorch(
-    network: DrivingNetwork, model: onnx.ModelProto, feeds: InputBuffers, limit_db: float
-) -> Divergence | None:
+def from_pytorch(pytorch: TorchModel, model: onnx.ModelProto, feeds: Feeds, limit_db: float) -> Divergence | None:
     """Compare the outputs of PyTorch's modules with those of the nodes named after them."""
+    import torch
+
     recorded: dict[str, np.ndarray] = {}
 
     def record(name: str) -> Any:
@@ -108,11 +143,11 @@ def from_pytorch(
         return hook
 
     # Leaf modules with weights: the last node of such a module is its output.
-    leaves = [pair for pair in network.named_modules() if not list(pair[1].children()) and list(pair[1].parameters())]
+    modules = pytorch.module.named_modules()
+    leaves = [pair for pair in modules if not list(pair[1].children()) and list(pair[1].parameters())]
     handles = [module.register_forward_hook(record(name)) for name, module in leaves]
     try:
-        with torch.inference_mode():
-            network(**{name: torch.from_numpy(array) for name, array in feeds.arrays.items()})
+        pytorch.run(feeds.arrays)
     finally:
         for handle in handles:
             handle.remove()
@@ -147,8 +182,9 @@ def _float_tensors(model: onnx.ModelProto) -> set[str]:
     return {value.name for value in values if value.type.tensor_type.elem_type == TensorProto.FLOAT}
 
 
-def _values(model: onnx.ModelProto, names: list[str], feeds: InputBuffers) -> dict[str, np.ndarray]:
+def _values(model: onnx.ModelProto, names: list[str], feeds: Feeds) -> dict[str, np.ndarray]:
     """Values of tensors inside a model; without graph optimisation, which would remove some of them."""
-    session = open_model(with_outputs(model, names), optimise=False)
     wanted = list(dict.fromkeys(names))
-    return dict(zip(wanted, session.run(wanted, feeds.arrays), strict=True))
+    with further_outputs(model, wanted):
+        session = open_model(model, optimise=False)
+    return dict(zip(wanted, session.run(wanted, dict(feeds.arrays)), strict=True))

@@ -3,38 +3,45 @@
 Combines the steps and chooses file names; every step is a module of its own.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import onnx
 
 from fsd.compression.budget import BUDGETS
 from fsd.data.errors import ModelError, UsageError
-from fsd.data.files import write_text
 from fsd.data.result_folder import result_folder
-from fsd.export.calibration import Calibration, Clip, calibrate
+from fsd.export.calibration import Calibration
 from fsd.export.config import BATCH_AXIS, ExportConfig
-from fsd.export.divergence import locate
+from fsd.export.divergence import TorchModel
 from fsd.export.half_precision import to_half
 from fsd.export.metadata import write_model
+from fsd.export.network_nodes import quantized_nodes, transformer_layers
+from fsd.export.network_reference import network_feeds, network_reference
+from fsd.export.node_choice import with_patterns
 from fsd.export.onnx_export import export_onnx, simplify
-from fsd.export.onnx_runner import OnnxRunner, open_model
-from fsd.export.pair_safe import saturating_pairs
-from fsd.export.parity import FP32_BATCH, ParityReport, compare
-from fsd.export.quantize import activations_of, quantize, quantized_nodes, transformer_layers
-from fsd.export.recipes import RECIPES, Recipe
-from fsd.export.sensitivity import (
-    ProgressCallback,
-    QuantizationTrial,
-    Sensitivity,
-    choose_float_layers,
-    measure,
-    sensitivity_content,
-)
+from fsd.export.onnx_runner import Clip, OnnxRunner, open_model
+from fsd.export.parity import FP32, FP32_BATCH
+from fsd.export.plan_measure import TrajectoryMeasure
+from fsd.export.recipes import RECIPES
+from fsd.export.sensitivity import ProgressCallback, Sensitivity
 from fsd.export.smoothing import measure_scales, smoothed
+from fsd.export.steps import (
+    INT8,
+    PARITY_FILE,
+    SENSITIVITY_FILE,
+    Exported,
+    QuantizableModel,
+    QuantizedGraph,
+    calibrated,
+    calibration_parts,
+    int8_name,
+    prove,
+    quantized,
+    write_report,
+    write_sensitivity,
+)
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks import stored_tick
 from fsd.networks.config import NetworkConfig
@@ -44,29 +51,6 @@ from fsd.networks.model_metadata import describe
 from fsd.networks.weights import load_weights, untrained, weights_sha256
 
 SYNTHETIC_CLIPS, SYNTHETIC_TICKS = 4, 240
-SENSITIVITY_FILE, PARITY_FILE = "sensitivity.json", "parity.json"
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What `export` wrote: the FP32 file, the `others` by their name in the report, and the optional results.
-
-    `name` is the network's budget.
-    """
-
-    name: str
-    is_trained: bool
-    fp32: Path
-    others: Mapping[str, Path]
-    calibration: Path | None
-    parity: Path | None
-    report: ParityReport | None
-    sensitivity: Mapping[str, Sensitivity]
-
-    @property
-    def int8(self) -> Path | None:
-        """The first INT8 file, if there is one."""
-        return next((path for name, path in self.others.items() if name.startswith("onnx_int8")), None)
 
 
 @dataclass(frozen=True)
@@ -99,21 +83,26 @@ class _Source:
         write_model(graph, metadata, path, properties)
         return path
 
-    def write_int8(self, graph: onnx.ModelProto, recipe: Recipe, notes: Mapping[str, str], tick: TickInput) -> Path:
+    def write_int8(self, made: QuantizedGraph, target: str, tick: TickInput) -> Path:
         """Write an INT8 file, with `tick` and the memory that it must give stored inside."""
-        runner = OnnxRunner(open_model(graph), self.network.config.budget)
+        runner = OnnxRunner(open_model(made.graph), network_feeds(self.network))
         expected = runner.step(tick)[stored_tick.EXPECTED]
         runner.reset()
         runner.feeds.load(tick)
         return self.write(
-            graph,
-            _int8_suffix(recipe.target),
+            made.graph,
+            _int8_suffix(target),
             "int8",
-            recipe.target,
-            notes,
-            pair_safe=not recipe.symmetric and saturating_pairs(graph) == 0,
+            target,
+            made.notes,
+            pair_safe=made.pair_safe,
             properties={stored_tick.PROPERTY_KEY: stored_tick.encode(runner.feeds.arrays, expected)},
         )
+
+    def quantizable(self, config: ExportConfig) -> QuantizableModel:
+        """What the shared steps need."""
+        nodes = with_patterns(self.smooth, quantized_nodes(self.smooth), config.include, config.exclude)
+        return QuantizableModel(self.smooth, nodes, network_feeds(self.network), TrajectoryMeasure())
 
 
 def export(
@@ -159,17 +148,20 @@ def _export(config: ExportConfig, source: _Source, clips: Sequence[Clip], progre
     network, trained, graph = source.network, source.trained, source.graph
     fp32 = source.write(graph, "fp32", "fp32", "any")
     others: dict[str, Path] = {}
-    calibration_file, sensitivities = None, {}
+    calibration_file: Path | None = None
+    sensitivities: dict[str, Sensitivity] = {}
     if config.int8:
         source, calibration = _calibrated(config, source, clips, progress)
         calibration_file = config.calibration or config.out / _calibration_name(network.config.budget.name.lower())
         if config.calibration is None:
             calibration.save(calibration_file)
+        model = source.quantizable(config)
+        kept = transformer_layers(source.smooth) if config.float_transformer else []
         for target in config.targets:
-            name = "onnx_int8" if target == "ort-cpu" else f"onnx_int8_{target}"
-            others[name], sensitivity = _int8(config, source, calibration, RECIPES[target], clips, progress)
-            if sensitivity is not None:
-                sensitivities[target] = sensitivity
+            made = quantized(model, config, calibration, RECIPES[target], clips, kept, progress)
+            others[int8_name(target)] = source.write_int8(made, target, next(iter(clips[0])))
+            if made.sensitivity is not None:
+                sensitivities[target] = made.sensitivity
     if config.half:
         progress("converting to FP16")
         notes = {"format": "FP16", "float": "plan head, token and memory geometry, ego encoder; inputs and outputs"}
@@ -179,18 +171,16 @@ def _export(config: ExportConfig, source: _Source, clips: Sequence[Clip], progre
         notes = {"batch": "first axis of every input and output, of any size; `fsd replay` needs a file without it"}
         batched = export_onnx(network, config.opset, free_batch=True)
         others[FP32_BATCH] = source.write(batched, "fp32_batch", "fp32", "any", notes)
-    if sensitivities:
-        content = json.dumps(sensitivity_content(sensitivities), indent=1)
-        write_text(config.out / SENSITIVITY_FILE, content + "\n")
+    write_sensitivity(config.out, sensitivities)
 
     report, parity = None, None
     if config.parity_ticks:
         progress("checking parity")
-        report = compare(network, fp32, others, _first_ticks(clips, config.parity_ticks), device=config.device)
-        failures = _with_places(report, source, others, clips)
-        report = replace(report, failures=failures, notes=_coverage(report, config))
-        parity = config.out / PARITY_FILE
-        write_text(parity, json.dumps(report.to_dict(), indent=1) + "\n")
+        model = QuantizableModel(graph, (), network_feeds(network), TrajectoryMeasure())
+        graphs = {INT8: source.smooth, FP32: graph}
+        pytorch = TorchModel(network, network_reference(network, config.device))
+        report = prove(model, config, fp32, others, graphs, clips, pytorch)
+        parity = write_report(config.out, report)
     name = network.config.budget.name
     return Exported(name, trained, fp32, others, calibration_file, parity, report, sensitivities)
 
@@ -210,7 +200,7 @@ def check_device(device: str) -> None:
         raise UsageError(f"--device {device}: PyTorch finds no CUDA GPU here. Leave `--device` out to use the CPU.")
 
 
-def synthetic_clips(config: NetworkConfig) -> list[Clip]:
+def synthetic_clips(config: NetworkConfig) -> list[list[TickInput]]:
     """Synthetic drives; the last one lacks a camera."""
     return [
         list(synthetic_steps(config.budget, SYNTHETIC_TICKS, seed, missing_camera=7 if seed == 3 else None))
@@ -278,92 +268,12 @@ def _calibrated(
     stored = _stored_calibration(config, source)
     if stored is None:
         progress("smoothing")
-        scales = measure_scales(network, [_first_share(clip, config.fraction) for clip in clips], every)
+        scales = measure_scales(network, calibration_parts(config, clips), every)
     else:
         scales = stored.scales
     source = replace(source, smooth=_graph(config, smoothed(network, scales), progress))
     if stored is not None:
         return source, stored
     progress("calibrating")
-    nodes = quantized_nodes(source.smooth)
-    tensors = activations_of(source.smooth, nodes)
-    parts = [_first_share(clip, config.fraction) for clip in clips]
-    found = calibrate(source.smooth, network.config.budget, tensors, parts, every, nodes)
+    found = calibrated(source.quantizable(config), config, clips)
     return source, replace(found, scales=scales, weights_sha256=source.weights_sha256)
-
-
-def _int8(
-    config: ExportConfig,
-    source: _Source,
-    calibration: Calibration,
-    recipe: Recipe,
-    clips: Sequence[Clip],
-    progress: ProgressCallback,
-) -> tuple[Path, Sensitivity | None]:
-    """Write one runtime's INT8 file, with float layers if `float_transformer` or `mixed_m` requires them."""
-    progress(f"quantizing for {recipe.target}")
-    notes = {**recipe.summary(), "calibration": f"{calibration.ticks} ticks of {calibration.clips} rolled-out clips"}
-    sensitivity: Sensitivity | None = None
-    kept = transformer_layers(source.smooth) if config.float_transformer else []
-    budget = source.network.config.budget
-    if config.sensitivity or config.mixed_m is not None:
-        trial = QuantizationTrial(source.smooth, calibration, recipe, budget, clips, config.sensitivity_ticks, kept)
-        sensitivity = measure(trial, progress)
-        if config.mixed_m is not None:
-            chosen, left_m = choose_float_layers(trial, sensitivity, config.mixed_m)
-            kept = [*kept, *chosen]
-            notes["mixed"] = (
-                f"{left_m:.4f} m from float at 3 s over {trial.ticks} ticks, {sensitivity.all_m:.4f} m with "
-                f"none chosen; limit {config.mixed_m:g} m"
-            )
-    if config.float_transformer or config.mixed_m is not None:
-        notes["float_layers"] = ", ".join(kept) or "only those of the recipe"
-    graph = quantize(source.smooth, calibration, recipe, kept)
-    first_tick = next(iter(clips[0]))
-    return source.write_int8(graph, recipe, notes, first_tick), sensitivity
-
-
-def _with_places(
-    report: ParityReport, source: _Source, others: Mapping[str, Path], clips: Iterable[Clip]
-) -> tuple[str, ...]:
-    """The failures, each with the first layer to diverge."""
-
-    def place(name: str) -> str:
-        reference = source.smooth if name.startswith("onnx_int8") else source.graph
-        return locate(name, report.comparisons[name].worst_tick, source.network, reference, others, clips)
-
-    return tuple(f"{sentence} {place(name)}" for name, sentence in zip(report.failed, report.failures, strict=True))
-
-
-def _coverage(report: ParityReport, config: ExportConfig) -> tuple[str, ...]:
-    if report.ticks >= config.parity_ticks:
-        return ()
-    return (
-        f"The clips have {report.ticks} of the requested {config.parity_ticks} ticks: growth over a longer drive is "
-        "not checked. Name longer recordings with `--data`.",
-    )
-
-
-def _first_share(clip: Clip, fraction: float) -> Clip:
-    """The first part of a clip; needs the clip's length unless `fraction` is 1."""
-    if fraction == 1:
-        return clip
-    if not isinstance(clip, Sized):
-        raise UsageError("`--fraction` needs clips of known length. Leave it out.")
-    return islice(clip, max(round(len(clip) * fraction), 1))
-
-
-def _first_ticks(clips: Iterable[Clip], count: int) -> Iterator[Clip]:
-    """The first `count` ticks over all clips, clip by clip; each must be consumed before the next."""
-    left = count
-    for clip in clips:
-        if left == 0:
-            return
-
-        def head(clip: Clip = clip) -> Iterator[TickInput]:
-            nonlocal left
-            for step in islice(clip, left):
-                left -= 1
-                yield step
-
-        yield head()

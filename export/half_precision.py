@@ -5,6 +5,7 @@ integration stay in float (half precision resolves 6 cm at 100 m). `parity.py` c
 """
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -18,14 +19,27 @@ FLOAT_MODULES = ("plan_head", "geometry", "ego_encoder", "memory_attention.pose_
 _CARRIED_FLOAT_ATTRIBUTES = frozenset({"Constant", "ConstantOfShape"})
 
 
-def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
+StaysFloat = Callable[[onnx.NodeProto], bool]
+
+
+def in_float_modules(node: onnx.NodeProto) -> bool:
+    """Whether a node of our own network stays in float."""
+    return node.name.startswith(FLOAT_MODULES)
+
+
+def to_half(
+    model: onnx.ModelProto, stays_float: StaysFloat = in_float_modules, is_strict: bool = True
+) -> onnx.ModelProto:
     """The FP16 model; casts connect half and float nodes, and restore float outputs.
+
+    Args:
+        is_strict: False accepts operators whose shapes are not known.
 
     Raises:
         ModelError: the graph has a node whose precision cannot be changed.
     """
-    source = onnx.shape_inference.infer_shapes(model, strict_mode=True)
-    halves = _Halves(source)
+    source = onnx.shape_inference.infer_shapes(model, strict_mode=is_strict)
+    halves = _Halves(source, stays_float)
     converted = copy.deepcopy(source)
     graph = converted.graph
     del graph.node[:], graph.initializer[:], graph.value_info[:]
@@ -34,15 +48,15 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     graph.node.extend(halves.outputs(source))
     used = {name for node in graph.node for name in node.input}
     graph.initializer.extend(entry for name, entry in halves.constants.items() if name in used)
-    onnx.checker.check_model(converted, full_check=True)
-    return onnx.shape_inference.infer_shapes(converted, strict_mode=True)
+    onnx.checker.check_model(converted, full_check=is_strict)
+    return onnx.shape_inference.infer_shapes(converted, strict_mode=is_strict)
 
 
 class _Halves:
     """State of the conversion: tensors already in half precision, casts made, constants in both precisions."""
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        graph = model.graph
+    def __init__(self, model: onnx.ModelProto, stays_float: StaysFloat) -> None:
+        graph, self.stays_float = model.graph, stays_float
         typed = [*graph.input, *graph.output, *graph.value_info]
         self.is_float = {value.name: value.type.tensor_type.elem_type == TensorProto.FLOAT for value in typed}
         self.constants = {entry.name: entry for entry in graph.initializer}
@@ -54,9 +68,9 @@ class _Halves:
 
     def convert(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """The converted node, preceded by the casts that its inputs need."""
-        if node.op_type in _CARRIED_FLOAT_ATTRIBUTES or any(a.HasField("g") for a in node.attribute):
+        half = not self.stays_float(node)
+        if (half and node.op_type in _CARRIED_FLOAT_ATTRIBUTES) or any(a.HasField("g") for a in node.attribute):
             raise ModelError(f"The node `{node.name}` ({node.op_type}) cannot be converted to half precision.")
-        half = not node.name.startswith(FLOAT_MODULES)
         changed = copy.deepcopy(node)
         casts: list[onnx.NodeProto] = []
         for index, name in enumerate(node.input):

@@ -13,8 +13,10 @@ from google.protobuf.message import DecodeError
 
 from fsd.data.errors import ModelError
 from fsd.data.files import write_bytes
+from fsd.export.model_file import file_content
 from fsd.export.onnx_export import serialise
 from fsd.networks.contract import METADATA_KEY, ModelMetadata
+from fsd.networks.export_record import EXPORT_KEY, ExportRecord
 from fsd.networks.model_digest import check_digest, model_sha256
 from fsd.networks.model_metadata import from_properties, to_json
 from fsd.networks.weights import weights_sha256
@@ -38,6 +40,33 @@ def write_model(
     write_bytes(path, serialise(described))
     if read_metadata(path) != metadata:
         raise ModelError(f"The metadata read back from {path} differs from what was written. Export again.")
+
+
+def write_third_party(
+    model: onnx.ModelProto,
+    record: ExportRecord,
+    path: Path,
+    properties: Mapping[str, str] | None = None,
+    external: bool = False,
+) -> None:
+    """Write a file of a third-party model with what is known about it; does not change `model`.
+
+    Args:
+        properties: metadata of the model itself.
+        external: keep the weights in a file beside it.
+    """
+    kept = list(model.metadata_props)
+    del model.metadata_props[:]
+    try:
+        content = file_content(model, path, external)
+    finally:
+        model.metadata_props.extend(kept)
+    record = msgspec.structs.replace(record, model_sha256=model_sha256(content, str(path)))
+    described = onnx.ModelProto()
+    text = msgspec.json.encode(record, order="deterministic").decode()
+    onnx.helper.set_model_props(described, {**(properties or {}), EXPORT_KEY: text})
+    # Serialised messages that follow each other are one message with the fields of both.
+    write_bytes(path, content + described.SerializeToString(deterministic=True))
 
 
 def read_metadata(path: Path) -> ModelMetadata:

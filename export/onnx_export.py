@@ -116,6 +116,12 @@ def tensor_shapes(values: Iterator[onnx.ValueInfoProto]) -> dict[str, tuple[tupl
     return found
 
 
+def scopes_of(node: onnx.NodeProto) -> list[str]:
+    """The modules that a node of torch's exporter lies in, outermost first; the last is the call itself."""
+    properties = {entry.key: entry.value for entry in node.metadata_props}
+    return [str(scope) for scope in ast.literal_eval(properties.get(SCOPES_KEY, "[]"))]
+
+
 def _check_graph(model: onnx.ModelProto, network: DrivingNetwork, free_batch: bool) -> None:
     lead = (-1,) if free_batch else ()
     for kind, wanted, actual in (
@@ -140,8 +146,7 @@ def name_nodes(model: onnx.ModelProto, root: str = "") -> None:
     """
     seen: Counter[str] = Counter()
     for node in model.graph.node:
-        properties = {entry.key: entry.value for entry in node.metadata_props}
-        scopes = ast.literal_eval(properties.get(SCOPES_KEY, "[]"))
+        scopes = scopes_of(node)
         # The last scope is the call itself; the one before it is the innermost module.
         module = scopes[-2].removeprefix(root).removeprefix(".") if len(scopes) > 1 else ""
         name = f"{module}/{node.op_type}" if module else node.op_type

@@ -12,8 +12,9 @@ import onnx
 from onnx import numpy_helper
 
 from fsd.data.errors import ModelError
-from fsd.export.layer_inputs import InputMoments, weight_rows, weights_of_rows
-from fsd.export.weight_rounding import round_weights, violating_pairs
+from fsd.export.graph_index import GraphIndex
+from fsd.export.layer_inputs import WEIGHTED, InputMoments, has_known_rows, weight_rows, weights_of_rows
+from fsd.export.weight_rounding import PAIR_LIMIT, round_weights, round_weights_alone, violating_pairs
 
 _STORED = "_quantized"
 """What ONNX Runtime's quantizer adds to the name of a constant."""
@@ -35,14 +36,24 @@ class RoundedLayer:
 
 def round_layer(rows: np.ndarray, moments: InputMoments, has_bias: bool) -> RoundedLayer:
     """Round (O, K) weights; a bias makes up for the mean error exactly, so that only deviations from the mean count."""
-    rounded = round_weights(rows, moments.covariance if has_bias else moments.second_moments)
-    difference = rows - rounded.values * rounded.scale[:, None].astype(np.float64)
-    shift = difference @ moments.mean if has_bias else np.zeros(len(rows))
-    return RoundedLayer(rounded.values, rounded.scale, shift.astype(np.float32))
+    groups = len(moments.mean)
+    weighting = moments.covariance if has_bias else moments.second_moments
+    rounding = round_weights if weighting.ndim == 3 else round_weights_alone
+    parts = [rounding(part, of_group) for part, of_group in zip(np.array_split(rows, groups), weighting, strict=True)]
+    values = np.concatenate([part.values for part in parts])
+    scale = np.concatenate([part.scale for part in parts])
+    shift = np.zeros(len(rows))
+    if has_bias:
+        difference = rows - values * scale[:, None].astype(np.float64)
+        means = zip(np.array_split(difference, groups), moments.mean, strict=True)
+        shift = np.concatenate([part @ mean for part, mean in means])
+    return RoundedLayer(values, scale, shift.astype(np.float32))
 
 
 def use_rounded(quantized: onnx.ModelProto, model: onnx.ModelProto, layers: Mapping[str, RoundedLayer]) -> None:
     """Replace the weights, scales and biases of a quantized model, in place.
+
+    Layers whose order of weights is not known keep what ONNX Runtime made of them.
 
     Args:
         model: the float model; layers: by the name of their weights there.
@@ -50,65 +61,57 @@ def use_rounded(quantized: onnx.ModelProto, model: onnx.ModelProto, layers: Mapp
     Raises:
         ModelError: a layer is missing.
     """
-    floats = {entry.name: entry for entry in model.graph.initializer}
-    graph = _Graph(quantized)
-    for dequantizer, node in graph.weight_layers():
+    floats = GraphIndex(model)
+    bias_of = {node.name: node.input[2] for node in floats.nodes if node.op_type in WEIGHTED and len(node.input) > 2}
+    graph = GraphIndex(quantized)
+    for dequantizer, readers in _weight_layers(graph):
         stored = dequantizer.input[0]
+        shape = graph.dims(stored)
         layer = layers.get(stored.removesuffix(_STORED))
         if layer is None:
+            if not has_known_rows(readers, shape):
+                continue
             raise ModelError(
                 f"The calibration lacks the weights of {stored}. Calibrate again: leave `--calibration` out."
             )
-        graph.replace(stored, weights_of_rows(node, layer.values, graph.array(stored).shape))
-        graph.replace(dequantizer.input[1], layer.scale)
-        bias = graph.bias_dequantizer(node)
-        if bias is not None:
-            exact = numpy_helper.to_array(floats[bias.input[0].removesuffix(_STORED)]) + layer.bias_shift
-            scale = layer.scale * graph.input_scale(node)
-            graph.replace(bias.input[0], np.rint(exact / scale).astype(np.int32))
-            graph.replace(bias.input[1], scale.astype(np.float32))
+        _replace(graph, stored, weights_of_rows(readers[0], layer.values, shape))
+        _replace(graph, dequantizer.input[1], layer.scale)
+        for node in readers:
+            bias = graph.producer.get(node.input[2]) if len(node.input) > 2 else None
+            if bias is None or bias.op_type != "DequantizeLinear":
+                continue
+            exact = floats.array(bias_of[node.name]) + layer.bias_shift
+            scale = layer.scale * graph.array(graph.producer[node.input[0]].input[1])
+            _replace(graph, bias.input[0], np.rint(exact / scale).astype(np.int32))
+            _replace(graph, bias.input[1], scale.astype(np.float32))
 
 
 def saturating_pairs(quantized: onnx.ModelProto) -> int:
-    """Pairs of weights of an INT8 model whose products saturate for some activations, where 16 bits are added."""
-    graph = _Graph(quantized)
-    return sum(
-        violating_pairs(weight_rows(node, graph.array(dequantizer.input[0])))
-        for dequantizer, node in graph.weight_layers()
-    )
+    """Pairs of weights of an INT8 model whose products saturate for some activations, where 16 bits are added.
+
+    Where the order of the weights is not known, every weight counts that is too large beside one of its size.
+    """
+    graph = GraphIndex(quantized)
+    found = 0
+    for dequantizer, readers in _weight_layers(graph):
+        values = graph.array(dequantizer.input[0])
+        if has_known_rows(readers, values.shape):
+            found += violating_pairs(weight_rows(readers[0], values))
+        else:
+            found += int((np.abs(values.astype(np.int16)) > PAIR_LIMIT // 2).sum())
+    return found
 
 
-class _Graph:
-    """A quantized graph, by the names of its tensors."""
+def _weight_layers(graph: GraphIndex) -> Iterator[tuple[onnx.NodeProto, list[onnx.NodeProto]]]:
+    """Every dequantizer of stored int8 weights, and the layers that read them."""
+    for node in graph.nodes:
+        stored = graph.constants.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if stored is not None and stored.data_type == onnx.TensorProto.INT8 and len(stored.dims) > 1:
+            yield node, graph.readers[node.output[0]]
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self._nodes = model.graph.node
-        self._constants = {entry.name: entry for entry in model.graph.initializer}
-        self._producer = {output: node for node in model.graph.node for output in node.output}
-        self._readers: dict[str, list[onnx.NodeProto]] = {}
-        for node in model.graph.node:
-            for name in node.input:
-                self._readers.setdefault(name, []).append(node)
 
-    def array(self, name: str) -> np.ndarray:
-        return numpy_helper.to_array(self._constants[name])
-
-    def weight_layers(self) -> Iterator[tuple[onnx.NodeProto, onnx.NodeProto]]:
-        """Every dequantizer of stored int8 weights, and the layer that reads them."""
-        for node in self._nodes:
-            stored = self._constants.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
-            if stored is not None and stored.data_type == onnx.TensorProto.INT8 and len(stored.dims) > 1:
-                yield node, self._readers[node.output[0]][0]
-
-    def bias_dequantizer(self, node: onnx.NodeProto) -> onnx.NodeProto | None:
-        if len(node.input) < 3:
-            return None
-        return self._producer[node.input[2]]
-
-    def input_scale(self, node: onnx.NodeProto) -> np.ndarray:
-        return self.array(self._producer[node.input[0]].input[1])
-
-    def replace(self, name: str, values: np.ndarray) -> None:
-        before = self.array(name)
-        assert (before.dtype, before.shape) == (values.dtype, values.shape), name
-        self._constants[name].CopyFrom(numpy_helper.from_array(values, name))
+def _replace(graph: GraphIndex, name: str, values: np.ndarray) -> None:
+    before = graph.constants[name]
+    kind = onnx.helper.tensor_dtype_to_np_dtype(before.data_type)
+    assert (kind, tuple(before.dims)) == (values.dtype, values.shape), name
+    before.CopyFrom(numpy_helper.from_array(values, name))

@@ -1,7 +1,7 @@
-"""Parity check: run the same drive through PyTorch, FP32 ONNX and INT8 ONNX and compare their outputs.
+"""Parity check: run the same drive through PyTorch, FP32 ONNX and the files made of it, and compare their outputs.
 
-Differences are reported in decibels and in the units of the plan: metres, 1/m, m/s². Each model keeps its own recurrent
-memory, so an error that accumulates shows as growth. It compares numbers, not driving quality.
+Differences are reported in decibels and in the units of the plan, such as metres, 1/m, m/s². Each file keeps its own
+recurrent state, so an error that accumulates shows as growth. It compares numbers, not driving quality.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,24 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from fsd.data.errors import ModelError
-from fsd.export.calibration import Clip
-from fsd.export.onnx_runner import BatchRunner, OnnxRunner, Runner, open_model
-from fsd.networks.contract import WAYPOINT_STEP_S, output_shapes
-from fsd.networks.model import DrivingNetwork
-
-HORIZONS_S = (1, 2, 3)
-
-FP32_TOLERANCE_M = 1e-4
-"""FP32 ONNX against PyTorch, maximum over the trajectory: 100 times float rounding over a few recurrent steps."""
-
-INT8_MEAN_TOLERANCE_3S_M = 0.05
-"""INT8 against FP32, mean over the drive: far less than steering corrects within one tick."""
-
-FP16_MEAN_TOLERANCE_3S_M = 0.02
-"""FP16 against FP32: eleven bits of a 40 m plan are 2 cm."""
+from fsd.export.onnx_runner import (
+    BatchRunner,
+    Clip,
+    MakeFeeds,
+    OnnxRunner,
+    Reference,
+    ReferenceRunner,
+    Runner,
+    open_model,
+)
+from fsd.export.plan_measure import RELATIVE, PlanMeasure, distances, format_distance
 
 UNOPTIMISED_TICKS = 100
 """Ticks for sessions without graph optimisation: they are ten times slower, and only have to agree."""
@@ -37,6 +32,7 @@ REFERENCE = "pytorch"
 UNOPTIMISED = "_unoptimised"
 FP32 = "onnx_fp32"
 FP32_BATCH = FP32 + "_batch"
+FP16 = "onnx_fp16"
 SCHEMA_VERSION = 1
 """Of `parity.json`; rises when a field changes its name or meaning."""
 
@@ -44,11 +40,44 @@ DRIFT_PARTS = 10
 """Number of parts of the drive; the mean distance in each shows whether an error grows."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Tolerances of a proof, in the unit of the measure's headline.
+
+    Attributes:
+        fp32_max: FP32 ONNX against PyTorch, at every tick, of the measure's `strictest` quantity.
+        int8_mean, fp16_mean: against FP32, on average over the ticks.
+    """
+
+    fp32_max: float
+    int8_mean: float
+    fp16_mean: float
+
+    def mean_of(self, name: str) -> float:
+        """Limit of a file, by its name in the report."""
+        return self.fp16_mean if name.startswith(FP16) else self.int8_mean
+
+
+DEFAULT_LIMITS = {
+    # 1e-4 m: 100 times float rounding over a few recurrent steps. 0.05 m: far less than steering corrects within one
+    # tick. 0.02 m: eleven bits of a 40 m plan.
+    "m": Limits(1e-4, 0.05, 0.02),
+    # 0.01 rad at the road wheels is a twentieth of a lane's width after 20 m.
+    "rad": Limits(1e-4, 0.01, 0.002),
+    # 5e-4 1/m is 0.1 m after 20 m.
+    "1/m": Limits(1e-5, 5e-4, 1e-4),
+    RELATIVE: Limits(1e-3, 0.1, 0.02),
+}
+"""Unit of the headline -> limits; a measure in another unit needs limits of its own."""
+
+
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
     """Run PyTorch on one thread: idle threads spin, and beside other work two threads used 150 ms of CPU time for a
     tick that takes one thread 14 ms.
     """
+    import torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -57,18 +86,13 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class TorchRunner(Runner):
-    """Runs the network in PyTorch."""
+@dataclass(frozen=True)
+class Distance:
+    """Of one quantity over the drive, in its `unit`."""
 
-    def __init__(self, network: DrivingNetwork, device: str = "cpu") -> None:
-        super().__init__(network.config.budget)
-        self.network, self.device = network.eval().to(device), torch.device(device)
-        self._inputs = {name: torch.from_numpy(array) for name, array in self.feeds.arrays.items()}
-
-    def _run(self) -> dict[str, np.ndarray]:
-        with torch.inference_mode():
-            inputs = {name: value.to(self.device) for name, value in self._inputs.items()}
-            return {name: value.cpu().numpy() for name, value in self.network(**inputs).items()}
+    unit: str
+    mean: float
+    max: float
 
 
 @dataclass(frozen=True)
@@ -79,28 +103,35 @@ class Comparison:
         ticks: number of compared ticks.
         max_abs: output name -> largest difference, in the output's unit.
         sqnr_db: output name -> signal over difference, decibels, over the whole drive.
-        position_mean_m, position_max_m: distance of the waypoints at 1, 2, 3 s.
+        growth: mean distance of the headline in the last quarter of the drive over that in the first; 1: no growth.
+        worst_tick: tick of the largest distance, counted over all clips.
+        headline: name of the quantity that the file is judged by; unit: its unit.
+        distances: every quantity of the plan.
+        drift: mean distance of the headline in each tenth of the drive.
+        position_mean_m, position_max_m: distance of the waypoints at 1, 2, 3 s; empty for a model that plans no path.
         anywhere_max_m: largest distance of any waypoint at any tick.
         curvature_mean_per_m, curvature_max_per_m, acceleration_mean_mps2, acceleration_max_mps2: of the controls.
-        growth: mean distance at 3 s in the last quarter of the drive over that in the first; 1 means no growth.
-        drift_m: mean distance at 3 s in each tenth of the drive.
-        worst_tick: tick of the largest distance, counted over all clips.
+        drift_m: `drift`, where its unit is metres.
     """
 
     reference: str
     ticks: int
     max_abs: dict[str, float]
     sqnr_db: dict[str, float]
-    position_mean_m: dict[str, float]
-    position_max_m: dict[str, float]
-    anywhere_max_m: float
-    curvature_mean_per_m: float
-    curvature_max_per_m: float
-    acceleration_mean_mps2: float
-    acceleration_max_mps2: float
     growth: float
-    drift_m: tuple[float, ...]
     worst_tick: int
+    headline: str = "position_3s"
+    unit: str = "m"
+    distances: dict[str, Distance] = field(default_factory=dict)
+    drift: tuple[float, ...] = ()
+    position_mean_m: dict[str, float] = field(default_factory=dict)
+    position_max_m: dict[str, float] = field(default_factory=dict)
+    anywhere_max_m: float | None = None
+    curvature_mean_per_m: float | None = None
+    curvature_max_per_m: float | None = None
+    acceleration_mean_mps2: float | None = None
+    acceleration_max_mps2: float | None = None
+    drift_m: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,30 +157,36 @@ class ParityReport:
 
 
 def compare(
-    network: DrivingNetwork,
+    reference: Reference | None,
+    make_feeds: MakeFeeds,
+    measure: PlanMeasure,
     fp32: Path,
     others: Mapping[str, Path],
     clips: Iterable[Clip],
+    limits: Limits | None = None,
     unoptimised_ticks: int = UNOPTIMISED_TICKS,
-    device: str = "cpu",
 ) -> ParityReport:
     """Compare FP32 with PyTorch, and the other files with FP32, with and without graph optimisation.
 
     Args:
+        reference: the model in PyTorch; None if there is none: then the optimised FP32 file is the reference of all.
         others: INT8, FP16 and batch files by their name in the report: `onnx_int8`, `onnx_fp16` …
-        device: device of PyTorch.
+        limits: None takes those of `DEFAULT_LIMITS` for the measure's unit.
 
     Raises:
         ModelError: the clips have no ticks.
     """
-    budget = network.config.budget
-    runners: dict[str, Runner] = {REFERENCE: TorchRunner(network, device)}
+    runners: dict[str, Runner] = {}
+    if reference is not None:
+        runners[REFERENCE] = ReferenceRunner(reference, make_feeds)
     for name, path in {FP32: fp32, **others}.items():
         kind = BatchRunner if name == FP32_BATCH else OnnxRunner
-        runners[name] = kind(open_model(path), budget)
-        runners[name + UNOPTIMISED] = kind(open_model(path, optimise=False), budget)
-    pairs = {name: REFERENCE if name.startswith(FP32) else FP32 for name in runners if name != REFERENCE}
-    tallies = {name: _Tally() for name in pairs}
+        runners[name] = kind(open_model(path), make_feeds)
+        runners[name + UNOPTIMISED] = kind(open_model(path, optimise=False), make_feeds)
+    float_reference = REFERENCE if reference is not None else FP32
+    pairs = {name: float_reference if name.startswith(FP32) else FP32 for name in runners}
+    pairs = {name: other for name, other in pairs.items() if name not in (other, REFERENCE)}
+    tallies = {name: _Tally(measure) for name in pairs}
     ticks = 0
     with one_torch_thread():
         for clip in clips:
@@ -165,60 +202,96 @@ def compare(
     if ticks == 0:
         raise ModelError("The clips given with `--data` have no ticks for the parity check. Name other clips.")
     comparisons = {name: tally.finish(pairs[name]) for name, tally in tallies.items() if tally.ticks}
-    found = dict(_failures(comparisons))
+    found = dict(_failures(comparisons, measure, limits or limits_for(measure)))
     return ParityReport(ticks, comparisons, tuple(found.values()), tuple(found))
 
 
-def _failures(comparisons: dict[str, Comparison]) -> Iterable[tuple[str, str]]:
+def limits_for(
+    measure: PlanMeasure, fp32_max: float | None = None, int8_mean: float | None = None, fp16_mean: float | None = None
+) -> Limits:
+    """Limits in the unit of a measure; None takes the default.
+
+    Raises:
+        ModelError: there is no default for this unit.
+    """
+    unit = measure.quantities[measure.headline].unit
+    default = DEFAULT_LIMITS.get(unit)
+    given = (fp32_max, int8_mean, fp16_mean)
+    if default is None:
+        if None in given:
+            raise ModelError(
+                f"There are no default limits in {unit}. Give `--fp32-limit`, `--int8-limit` and `--fp16-limit`."
+            )
+        default = Limits(0, 0, 0)
+    standard = (default.fp32_max, default.int8_mean, default.fp16_mean)
+    return Limits(*(usual if value is None else value for usual, value in zip(standard, given, strict=True)))
+
+
+def _failures(comparisons: dict[str, Comparison], measure: PlanMeasure, limits: Limits) -> Iterable[tuple[str, str]]:
     """(name, sentence) of each comparison over its limit; NaN counts as over."""
     for name, result in comparisons.items():
-        if result.reference == REFERENCE:
-            if not result.anywhere_max_m <= FP32_TOLERANCE_M:
-                limit = f"{FP32_TOLERANCE_M:g} m is the limit."
-                yield name, f"{name} is up to {result.anywhere_max_m:.2g} m from PyTorch; {limit}"
-        elif not result.position_mean_m["3s"] <= mean_limit_m(name):
-            mean_m = result.position_mean_m["3s"]
-            yield name, f"{name} is {mean_m:.3f} m from FP32 at 3 s on average; {mean_limit_m(name):g} m is the limit."
+        if name.startswith(FP32):
+            quantity, found = measure.quantities[measure.strictest], result.distances[measure.strictest]
+            if not found.max <= limits.fp32_max:
+                other = "PyTorch" if result.reference == REFERENCE else result.reference
+                yield (
+                    name,
+                    f"{name} is up to {_brief(found.max, quantity.unit)} from {other}; "
+                    f"{_limit(limits.fp32_max, quantity.unit)} is the limit.",
+                )
+        else:
+            quantity, found = measure.quantities[measure.headline], result.distances[measure.headline]
+            if not found.mean <= limits.mean_of(name):
+                yield (
+                    name,
+                    f"{name} is {format_distance(found.mean, quantity.unit)} from FP32 ({quantity.label}) on average; "
+                    f"{_limit(limits.mean_of(name), quantity.unit)} is the limit.",
+                )
 
 
-def mean_limit_m(name: str) -> float:
-    return FP16_MEAN_TOLERANCE_3S_M if name.startswith("onnx_fp16") else INT8_MEAN_TOLERANCE_3S_M
+def _brief(value: float, unit: str) -> str:
+    return format_distance(value, unit) if unit == RELATIVE else f"{value:.2g} {unit}"
+
+
+def _limit(value: float, unit: str) -> str:
+    return format_distance(value, unit) if unit == RELATIVE else f"{value:g} {unit}"
 
 
 class _Tally:
     """Accumulates differences tick by tick, without storing all outputs of a drive."""
 
-    def __init__(self) -> None:
-        names = output_shapes()
-        self.ticks = 0
-        self.max_abs = dict.fromkeys(names, 0.0)
-        self.signal = dict.fromkeys(names, 0.0)
-        self.noise = dict.fromkeys(names, 0.0)
-        self.distance_m: list[np.ndarray] = []
-        self.control: list[tuple[float, float]] = []
+    def __init__(self, measure: PlanMeasure) -> None:
+        self.measure, self.ticks = measure, 0
+        self.max_abs: dict[str, float] = {}
+        self.signal: dict[str, float] = {}
+        self.noise: dict[str, float] = {}
+        self.distances: dict[str, list[float]] = {name: [] for name in measure.quantities}
 
-    def add(self, outputs: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> None:
+    def add(self, outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray]) -> None:
         self.ticks += 1
-        for name in self.max_abs:
-            difference = outputs[name].astype(np.float64) - reference[name]
+        for name in [name for name in reference if name in outputs and outputs[name].size]:
+            wanted = np.asarray(reference[name], np.float64)
+            difference = outputs[name].astype(np.float64) - wanted
             # np.maximum propagates NaN, unlike a comparison.
-            self.max_abs[name] = float(np.maximum(self.max_abs[name], np.abs(difference).max()))
-            self.signal[name] += float((reference[name].astype(np.float64) ** 2).sum())
-            self.noise[name] += float((difference**2).sum())
-        offset = outputs["trajectory"][:, :2].astype(np.float64) - reference["trajectory"][:, :2]
-        self.distance_m.append(np.hypot(offset[:, 0], offset[:, 1]))
-        self.control.append(
-            (
-                abs(float(outputs["curvature"][0]) - float(reference["curvature"][0])),
-                abs(float(outputs["acceleration"][0]) - float(reference["acceleration"][0])),
-            )
-        )
+            self.max_abs[name] = float(np.maximum(self.max_abs.get(name, 0.0), np.abs(difference).max()))
+            self.signal[name] = self.signal.get(name, 0.0) + float((wanted**2).sum())
+            self.noise[name] = self.noise.get(name, 0.0) + float((difference**2).sum())
+        for name, value in distances(self.measure, outputs, reference).items():
+            self.distances[name].append(value)
 
     def finish(self, reference: str) -> Comparison:
-        distance_m, control = np.array(self.distance_m), np.array(self.control)
-        rows = {f"{seconds}s": round(seconds / WAYPOINT_STEP_S) - 1 for seconds in HORIZONS_S}
+        series = {name: np.array(values) for name, values in self.distances.items()}
+        quantities = self.measure.quantities
+        found = {name: Distance(quantities[name].unit, float(v.mean()), float(v.max())) for name, v in series.items()}
+        headline, strictest = series[self.measure.headline], series[self.measure.strictest]
         quarter = max(self.ticks // 4, 1)
-        early, late = distance_m[:quarter, rows["3s"]].mean(), distance_m[-quarter:, rows["3s"]].mean()
+        early, late = headline[:quarter].mean(), headline[-quarter:].mean()
+        drift = tuple(float(part.mean()) for part in np.array_split(headline, DRIFT_PARTS) if part.size)
+        unit = quantities[self.measure.headline].unit
+        positions = {
+            name.removeprefix("position_"): each for name, each in found.items() if name.startswith("position_")
+        }
+        curvature, acceleration = found.get("curvature"), found.get("acceleration")
         return Comparison(
             reference=reference,
             ticks=self.ticks,
@@ -227,16 +300,18 @@ class _Tally:
                 name: 10 * float(np.log10(max(self.signal[name], 1e-30) / max(self.noise[name], 1e-30)))
                 for name in self.signal
             },
-            position_mean_m={name: float(distance_m[:, row].mean()) for name, row in rows.items()},
-            position_max_m={name: float(distance_m[:, row].max()) for name, row in rows.items()},
-            anywhere_max_m=float(distance_m.max()),
-            curvature_mean_per_m=float(control[:, 0].mean()),
-            curvature_max_per_m=float(control[:, 0].max()),
-            acceleration_mean_mps2=float(control[:, 1].mean()),
-            acceleration_max_mps2=float(control[:, 1].max()),
             growth=float(late / max(early, 1e-12)),
-            drift_m=tuple(
-                float(part.mean()) for part in np.array_split(distance_m[:, rows["3s"]], DRIFT_PARTS) if part.size
-            ),
-            worst_tick=int(np.argmax(distance_m.max(axis=1))),
+            worst_tick=int(np.argmax(strictest)),
+            headline=self.measure.headline,
+            unit=unit,
+            distances=found,
+            drift=drift,
+            position_mean_m={name: each.mean for name, each in positions.items()},
+            position_max_m={name: each.max for name, each in positions.items()},
+            anywhere_max_m=found["anywhere"].max if "anywhere" in found else None,
+            curvature_mean_per_m=curvature.mean if curvature else None,
+            curvature_max_per_m=curvature.max if curvature else None,
+            acceleration_mean_mps2=acceleration.mean if acceleration else None,
+            acceleration_max_mps2=acceleration.max if acceleration else None,
+            drift_m=drift if unit == "m" else (),
         )

@@ -23,7 +23,10 @@ def images_into(model: onnx.ModelProto, nodes: Collection[str]) -> list[str]:
     producer = {output: node for node in model.graph.node for output in node.output}
     entered: dict[str, None] = {}
     for node in model.graph.node:
-        if node.name in nodes and _leads_from_bytes(node.input[0], producer, ["Mul", "Sub", "Cast"]):
+        if node.name not in nodes:
+            continue
+        chain = _leads_from_bytes(node.input[0], producer, ["Mul", "Sub", "Cast"])
+        if chain and _scaling(model, chain) == (PIXEL_SCALE, PIXEL_MEAN):
             entered[node.input[0]] = None
     return list(entered)
 
@@ -65,7 +68,8 @@ def _chains(model: onnx.ModelProto) -> Iterator[list[onnx.NodeProto]]:
     """Every quantizer of a scaled image with the nodes before it: QuantizeLinear, Mul, Sub, Cast."""
     producer = {output: node for node in model.graph.node for output in node.output}
     for quantizer in [node for node in model.graph.node if node.op_type == "QuantizeLinear"]:
-        if chain := _leads_from_bytes(quantizer.output[0], producer, ["QuantizeLinear", "Mul", "Sub", "Cast"]):
+        chain = _leads_from_bytes(quantizer.output[0], producer, ["QuantizeLinear", "Mul", "Sub", "Cast"])
+        if chain and _scaling(model, chain[1:]) == (PIXEL_SCALE, PIXEL_MEAN):
             yield chain
 
 
@@ -81,6 +85,12 @@ def _leads_from_bytes(
         chain.append(node)
         name = node.input[0]
     return chain
+
+
+def _scaling(model: onnx.ModelProto, chain: Sequence[onnx.NodeProto]) -> tuple[float, ...]:
+    """The constants of a Mul and a Sub; nothing if they are no single numbers."""
+    constants = {entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer if not entry.dims}
+    return tuple(float(constants[node.input[1]]) for node in chain[:2] if node.input[1] in constants)
 
 
 def _expect(chains: list[list[onnx.NodeProto]], images: int) -> list[list[onnx.NodeProto]]:

@@ -1,6 +1,6 @@
-"""Measure the effect of quantizing each layer on the plan, in metres, and choose layers to leave in float.
+"""Measure the effect of quantizing each layer on the plan, in its unit, and choose layers to leave in float.
 
-Every variant runs the same recorded ticks with its own memory. The cost of a float layer is counted in
+Every variant runs the same recorded ticks with its own state. The cost of a float layer is counted in
 multiply-accumulates, not timed, so that the choice is the same on every machine.
 """
 
@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 import onnx
 
-from fsd.compression.budget import Budget
 from fsd.data.errors import ModelError
-from fsd.export.calibration import Calibration, Clip
-from fsd.export.onnx_runner import OnnxRunner, open_model
-from fsd.export.quantize import layers_of, macs_of, quantize
+from fsd.export.calibration import Calibration
+from fsd.export.node_choice import layers_of, macs_of
+from fsd.export.onnx_runner import Clip, MakeFeeds, OnnxRunner, open_model
+from fsd.export.plan_measure import PlanMeasure, Rows, distance, format_distance
+from fsd.export.quantize import quantize
 from fsd.export.recipes import Recipe
-from fsd.networks.contract import WAYPOINT_STEP_S
 
-HORIZON_S = 3
 SCHEMA_VERSION = 1
 """Of `sensitivity.json`; rises when a field changes its name or meaning."""
 
@@ -30,10 +29,10 @@ ProgressCallback = Callable[[str], None]
 
 @dataclass(frozen=True)
 class LayerEffect:
-    """One layer's effect on the plan: mean distance from the float plan at 3 s, metres.
+    """One layer's effect on the plan: mean distance from the float plan, in the unit of the `Sensitivity`.
 
     Attributes:
-        layer: the network's module.
+        layer: the model's module or node.
         alone_m: with only this layer quantized.
         spared_m: with all layers except this one quantized.
     """
@@ -45,14 +44,21 @@ class LayerEffect:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """`effects`, sorted by `alone_m`, worst first; `all_m` with every layer quantized; over `ticks` ticks."""
+    """`effects`, sorted by `alone_m`, worst first; `all_m` with every layer quantized; over `ticks` ticks.
+
+    `unit` is that of all distances, `label` says of what: metres at 3 s for a model that plans a path. The names of the
+    fields say metres, as earlier files do.
+    """
 
     effects: tuple[LayerEffect, ...]
     all_m: float
     ticks: int
+    unit: str = "m"
+    label: str = "position at 3 s"
 
     def table(self, rows: int | None = None) -> str:
-        lines = [f"{'layer':34s} {'alone m':>9s} {'all but it m':>13s}   (all quantized: {self.all_m:.4f} m at 3 s)"]
+        head = f"{'layer':34s} {'alone ' + self.unit:>9s} {'all but it ' + self.unit:>13s}"
+        lines = [f"{head}   (all quantized: {self.all_m:.4f} {self.unit}, {self.label})"]
         lines += [f"{effect.layer:34s} {effect.alone_m:9.4f} {effect.spared_m:13.4f}" for effect in self.effects[:rows]]
         return "\n".join(lines)
 
@@ -67,6 +73,7 @@ class QuantizationTrial:
     """Quantizes a model in any mix of layers and measures the distance of its plans from the float model's.
 
     Args:
+        nodes: names of the nodes to quantize.
         clips: drives; in total `ticks` ticks, equally many per clip, are copied and used for every trial.
         always_float: layers that no trial quantizes.
     """
@@ -74,41 +81,49 @@ class QuantizationTrial:
     def __init__(
         self,
         model: onnx.ModelProto,
+        nodes: Sequence[str],
         calibration: Calibration,
         recipe: Recipe,
-        budget: Budget,
+        make_feeds: MakeFeeds,
+        plan_measure: PlanMeasure,
         clips: Sequence[Clip],
         ticks: int,
         always_float: Collection[str] = (),
     ) -> None:
-        self.model, self.calibration, self.recipe, self.budget = model, calibration, recipe, budget
+        self.model, self.nodes, self.calibration, self.recipe = model, nodes, calibration, recipe
+        self.make_feeds, self.plan_measure = make_feeds, plan_measure
         self.always_float = frozenset(always_float)
-        self.layers = [layer for layer in layers_of(model) if layer not in self.always_float]
+        self.layers = [layer for layer in layers_of(model, nodes) if layer not in self.always_float]
         share = -(-ticks // len(clips))
         # Copies: a recording's step is valid only until the next one, and decoding per trial would take hours.
         self.drives = [[deepcopy(step) for step in islice(clip, share)] for clip in clips]
         self.ticks = sum(len(drive) for drive in self.drives)
         if self.ticks == 0:
             raise ModelError("The clips given with `--data` have no ticks to measure layers on. Name other clips.")
-        self._reference_m = self._positions_m(model)
+        self._reference = self._plans(model)
+
+    @property
+    def unit(self) -> str:
+        return self.plan_measure.quantities[self.plan_measure.headline].unit
 
     def distance_m(self, keep_float: Iterable[str] = ()) -> float:
-        """Mean distance from the float plan at 3 s, with all layers except these quantized."""
+        """Mean distance from the float plan, with all layers except these quantized; in `unit`."""
         kept = set(keep_float)
         if kept.issuperset(self.layers):
             return 0.0
-        planned_m = self._positions_m(quantize(self.model, self.calibration, self.recipe, kept | self.always_float))
-        return float(np.hypot(*(planned_m - self._reference_m).T).mean())
+        plans = self._plans(quantize(self.model, self.nodes, self.calibration, self.recipe, kept | self.always_float))
+        return float(np.mean([distance(mine, other) for mine, other in zip(plans, self._reference, strict=True)]))
 
-    def _positions_m(self, model: onnx.ModelProto) -> np.ndarray:
-        """(T, 2) position of each plan at 3 s."""
-        runner = OnnxRunner(open_model(model), self.budget)
-        row = round(HORIZON_S / WAYPOINT_STEP_S) - 1
-        positions: list[np.ndarray] = []
+    def _plans(self, model: onnx.ModelProto) -> list[Rows]:
+        """The headline quantity of each tick."""
+        runner = OnnxRunner(open_model(model), self.make_feeds)
+        plans: list[Rows] = []
         for drive in self.drives:
             runner.reset()
-            positions += [runner.step(step)["trajectory"][row, :2].astype(np.float64) for step in drive]
-        return np.array(positions)
+            for step in drive:
+                rows = self.plan_measure.read(runner.step(step))[self.plan_measure.headline]
+                plans.append(rows.copy() if isinstance(rows, np.ndarray) else [row.copy() for row in rows])
+        return plans
 
 
 def measure(trial: QuantizationTrial, progress: ProgressCallback = lambda message: None) -> Sensitivity:
@@ -119,11 +134,12 @@ def measure(trial: QuantizationTrial, progress: ProgressCallback = lambda messag
         others = [other for other in trial.layers if other != layer]
         effects.append(LayerEffect(layer, trial.distance_m(others), trial.distance_m([layer])))
     effects.sort(key=lambda effect: (-effect.alone_m, effect.layer))
-    return Sensitivity(tuple(effects), trial.distance_m(), trial.ticks)
+    label = trial.plan_measure.quantities[trial.plan_measure.headline].label
+    return Sensitivity(tuple(effects), trial.distance_m(), trial.ticks, trial.unit, label)
 
 
 def choose_float_layers(trial: QuantizationTrial, sensitivity: Sensitivity, limit_m: float) -> tuple[list[str], float]:
-    """Leave layers in float, one after another, until the mean distance at 3 s is within `limit_m`.
+    """Leave layers in float, one after another, until the mean distance is within `limit_m`.
 
     The next layer is the cheapest that reaches the limit, or else the one with the best ratio of gain to cost; each is
     tried together with those already chosen, since errors of two layers may add up or cancel.
@@ -134,9 +150,9 @@ def choose_float_layers(trial: QuantizationTrial, sensitivity: Sensitivity, limi
     Raises:
         ModelError: the limit cannot be reached.
     """
-    macs = macs_of(trial.model)
+    macs = macs_of(trial.model, trial.nodes)
     # As a share of the network's, plus an estimate for the conversion from 8 bits and back: tiny layers are not free.
-    cost = {layer: macs[layer] / sum(macs.values()) + 0.01 for layer in trial.layers}
+    cost = {layer: macs[layer] / max(sum(macs.values()), 1) + 0.01 for layer in trial.layers}
     kept: list[str] = []
     left_m = sensitivity.all_m
     with_m = {effect.layer: effect.spared_m for effect in sensitivity.effects}
@@ -147,9 +163,11 @@ def choose_float_layers(trial: QuantizationTrial, sensitivity: Sensitivity, limi
         else:
             layer = max(with_m, key=lambda layer: ((left_m**2 - with_m[layer] ** 2) / cost[layer], layer))
         if len(with_m) == 1 or with_m[layer] >= left_m:
+            limit, found = (format_distance(value, sensitivity.unit) for value in (limit_m, sensitivity.all_m))
             raise ModelError(
-                f"No mix of layers keeps the plan within {limit_m:g} m of float at 3 s (all quantized: "
-                f"{sensitivity.all_m:.3f} m). Allow more with `--mixed`, or calibrate on more clips with `--data`."
+                f"No mix of layers keeps the plan within {limit} of float ({sensitivity.label}; all quantized: "
+                f"{found}). "
+                "Allow more with `--mixed`, or calibrate on more clips with `--data`."
             )
         left_m = with_m.pop(layer)
         kept.append(layer)

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from fsd.data.errors import ModelError
-from fsd.export.calibration import Clip
-from fsd.export.parity import TorchRunner, one_torch_thread
+from fsd.export.network_reference import network_feeds, network_reference
+from fsd.export.onnx_runner import Clip, ReferenceRunner
+from fsd.export.parity import one_torch_thread
 from fsd.networks.attention import MemoryAttention, Perceptron, TokenAttention
 from fsd.networks.model import DrivingNetwork
 
@@ -39,7 +40,7 @@ def measure_scales(network: DrivingNetwork, clips: Iterable[Clip], every: int = 
 
         return record
 
-    runner = TorchRunner(network)
+    runner = ReferenceRunner(network_reference(network), network_feeds(network))
     handles = [norm.register_forward_hook(recorder(name)) for name, (norm, _) in norms.items()]
     try:
         with one_torch_thread():

@@ -31,6 +31,13 @@ The last suits any channel: its weights are 127 / 2.05 < 64 at most, so no pair 
 """
 
 
+COARSE_FACTORS = SCALE_FACTORS[3::4]
+"""Of large layers, which are rounded without regard to correlations."""
+
+CHUNK = 1 << 25
+"""Numbers that are rounded at once: 256 MB."""
+
+
 @dataclass(frozen=True)
 class RoundedWeights:
     """Weights of a layer: `scale` (O,) float32 times `values` (O, K) int8; `error` (O,) is their mean squared error at
@@ -51,20 +58,70 @@ def round_weights(weights: np.ndarray, moments: np.ndarray, pair_limit: int = PA
         pair_limit: of the sums of weights 2i and 2i + 1; 255 limits nothing.
     """
     weights = weights.astype(np.float64)
-    outputs, inputs = weights.shape
+    inputs = weights.shape[1]
     moments = moments.astype(np.float64) + np.eye(inputs) * (DAMPING * np.trace(moments) / inputs + 1e-12)
     # Row i: how the error of weight i is spread over the later ones (Cholesky factor of the inverse moments).
     spread = np.linalg.cholesky(np.linalg.inv(moments)).T
+    parts = [_rounded_with(part, moments, spread, pair_limit) for part in _chunks(weights, len(SCALE_FACTORS) * inputs)]
+    return _joined(parts)
+
+
+def round_weights_alone(weights: np.ndarray, squares: np.ndarray, pair_limit: int = PAIR_LIMIT) -> RoundedWeights:
+    """Round the weights of a layer with more inputs than their covariances can be had of: no error is spread.
+
+    Args:
+        weights: as in `round_weights`; squares: (K,) float, mean squares of the layer's inputs.
+    """
+    inputs = weights.shape[1]
+    squares = squares.astype(np.float64) + DAMPING * squares.mean(dtype=np.float64) + 1e-12
+    parts = []
+    for part in _chunks(weights.astype(np.float64), len(COARSE_FACTORS) * inputs):
+        scale, target = _targets(part, COARSE_FACTORS)
+        values = _nearest(target)
+        even = inputs // 2 * 2
+        pairs = values[..., :even].reshape(-1, 2)
+        values[..., :even] = _within(target[..., :even].reshape(-1, 2), pairs, pair_limit).reshape(
+            *target.shape[:-1], even
+        )
+        error = ((target - values) ** 2 @ squares) * scale.astype(np.float64) ** 2
+        parts.append(_best(values.astype(np.int8), scale, error, part**2 @ squares))
+    return _joined(parts)
+
+
+def _chunks(weights: np.ndarray, numbers_per_row: int) -> list[np.ndarray]:
+    """Rows of weights in parts that fit into memory."""
+    return np.array_split(weights, -(-len(weights) * numbers_per_row // CHUNK))
+
+
+def _joined(parts: list[RoundedWeights]) -> RoundedWeights:
+    return RoundedWeights(
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.scale for part in parts]),
+        np.concatenate([part.error for part in parts]),
+    )
+
+
+def _targets(weights: np.ndarray, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(O, S) scales that are tried, and (O, S, K) weights in units of them."""
     unit = np.abs(weights).max(axis=1) / WEIGHT_LIMIT
     unit[unit == 0] = 1.0
     # One row per output channel and scale, so that all are rounded at once.
-    scale = np.outer(unit, SCALE_FACTORS).astype(np.float32)
-    target = weights[:, None, :] / scale[:, :, None]
+    scale = np.outer(unit, factors).astype(np.float32)
+    return scale, weights[:, None, :] / scale[:, :, None]
+
+
+def _rounded_with(weights: np.ndarray, moments: np.ndarray, spread: np.ndarray, pair_limit: int) -> RoundedWeights:
+    inputs = weights.shape[1]
+    scale, target = _targets(weights, SCALE_FACTORS)
     values = _round(target.reshape(-1, inputs), spread, pair_limit).reshape(target.shape)
     difference = (target - values).reshape(-1, inputs)
     error = np.einsum("rk,rk->r", difference @ moments, difference).reshape(scale.shape) * scale.astype(np.float64) ** 2
-    best = np.arange(outputs), error.argmin(axis=1)
-    variance = np.einsum("ok,ok->o", weights @ moments, weights)
+    return _best(values, scale, error, np.einsum("ok,ok->o", weights @ moments, weights))
+
+
+def _best(values: np.ndarray, scale: np.ndarray, error: np.ndarray, variance: np.ndarray) -> RoundedWeights:
+    """Of every row (O, S, K), the one with the smallest (O, S) error."""
+    best = np.arange(len(values)), error.argmin(axis=1)
     return RoundedWeights(values[best], scale[best], error[best] / np.maximum(variance, 1e-30))
 
 

@@ -4,6 +4,7 @@ The engine, calibration and the parity check all write the memory with this code
 checked is what runs. Arrays only: it does not know which runtime reads them.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +76,10 @@ class InputBuffers:
             if slot >= 0:
                 self.arrays["memory_k"][slot] = new_k
                 self.arrays["memory_v"][slot] = new_v
+
+    def carry(self, given: TickInput, outputs: Mapping[str, np.ndarray]) -> None:
+        """Write the outputs of a tick into the slots that its compressor named."""
+        self.commit(given.tick.commit_slots, outputs["new_k"], outputs["new_v"])
 
     def reset(self) -> None:
         """Forget everything, as at the start of a clip."""

@@ -21,6 +21,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from fsd.data.errors import ModelError
 from fsd.networks.contract import METADATA_KEY
 from fsd.networks.devices import PROVIDERS
+from fsd.networks.export_record import EXPORT_KEY
 from fsd.networks.integer_products import integer_products
 from fsd.networks.load_errors import check_content, load_error
 from fsd.networks.processor import processor_instructions, processor_name
@@ -159,15 +160,37 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     return options
 
 
+def save_optimised(model: Path, path: Path, *, weights_beside: bool = False) -> None:
+    """Write a model as ONNX Runtime's basic optimisations rewrite it, which use standard operators only.
+
+    Args:
+        weights_beside: keep the weights in `<path>.data`, for a model of more than 2 GiB.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    options = session_options(1)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path)
+    if weights_beside:
+        entry = "session.optimized_model_external_initializers_file_name"
+        options.add_session_config_entry(entry, f"{path.name}.data")
+    try:
+        onnxruntime.InferenceSession(str(model), options, providers=[PROVIDERS["cpu"]])
+    except SESSION_ERRORS as error:
+        raise _load_error("The model", error) from error
+
+
 class _PairSafety(msgspec.Struct):
-    """The one field of `ModelMetadata` that matters here."""
+    """The one field of `ModelMetadata` and of `ExportRecord` that matters here."""
 
     pair_safe: bool = False
 
 
 def _is_pair_safe(session: onnxruntime.InferenceSession) -> bool:
     """Whether the model's own metadata states that its 8-bit products cannot saturate."""
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    properties = session.get_modelmeta().custom_metadata_map
+    text = properties.get(METADATA_KEY, properties.get(EXPORT_KEY))
     try:
         return text is not None and msgspec.json.decode(text, type=_PairSafety).pair_safe
     except msgspec.MsgspecError:

@@ -12,11 +12,14 @@ import onnx
 from fsd.export.calibration import Calibration, calibrate
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
+from fsd.export.network_nodes import quantized_nodes
+from fsd.export.node_choice import activations_of
 from fsd.export.onnx_export import export_onnx
-from fsd.export.quantize import activations_of, quantize, quantized_nodes
+from fsd.export.onnx_runner import MakeFeeds
+from fsd.export.quantize import quantize
 from fsd.export.recipes import RECIPES
 from fsd.export.synthetic_clip import synthetic_steps
-from fsd.networks.input_buffers import TickInput
+from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.weights import save_weights, untrained
 from tests.networks._tiny import TINY
@@ -25,6 +28,11 @@ from tests.networks._tiny import TINY
 @pytest.fixture(scope="session")
 def network() -> DrivingNetwork:
     return untrained(TINY)
+
+
+@pytest.fixture(scope="session")
+def make_feeds(network: DrivingNetwork) -> MakeFeeds:
+    return lambda: InputBuffers(network.config.budget)
 
 
 @pytest.fixture(scope="session")
@@ -38,14 +46,14 @@ def fp32_model(network: DrivingNetwork) -> onnx.ModelProto:
 
 
 @pytest.fixture(scope="session")
-def calibration(fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput]) -> Calibration:
+def calibration(fp32_model: onnx.ModelProto, make_feeds: MakeFeeds, steps: list[TickInput]) -> Calibration:
     nodes = quantized_nodes(fp32_model)
-    return calibrate(fp32_model, network.config.budget, activations_of(fp32_model, nodes), [steps], nodes=nodes)
+    return calibrate(fp32_model, make_feeds, activations_of(fp32_model, nodes), [steps], nodes=nodes)
 
 
 @pytest.fixture(scope="session")
 def int8_model(fp32_model: onnx.ModelProto, calibration: Calibration) -> onnx.ModelProto:
-    return quantize(fp32_model, calibration, RECIPES["ort-cpu"])
+    return quantize(fp32_model, quantized_nodes(fp32_model), calibration, RECIPES["ort-cpu"])
 
 
 @pytest.fixture(scope="session")

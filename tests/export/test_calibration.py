@@ -8,31 +8,29 @@ import safetensors.numpy
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration, calibrate
+from fsd.export.onnx_runner import MakeFeeds
 from fsd.networks.input_buffers import TickInput
-from fsd.networks.model import DrivingNetwork
 
 
 def test_ranges_come_from_a_memory_that_fills(
-    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput]
+    fp32_model: onnx.ModelProto, make_feeds: MakeFeeds, steps: list[TickInput]
 ) -> None:
     read_from_memory = next(
         node.input[0] for node in fp32_model.graph.node if node.name == "memory_attention.output/Gemm"
     )
-    budget = network.config.budget
-    first = calibrate(fp32_model, budget, [read_from_memory], [steps[:1]], every=1)
+    first = calibrate(fp32_model, make_feeds, [read_from_memory], [steps[:1]], every=1)
     assert first.ranges[read_from_memory] == (0.0, 0.0)
-    drive = calibrate(fp32_model, budget, [read_from_memory], [steps], every=1)
+    drive = calibrate(fp32_model, make_feeds, [read_from_memory], [steps], every=1)
     low, high = drive.ranges[read_from_memory]
     assert low < -0.1
     assert high > 0.1
 
 
 def test_every_clip_starts_with_an_empty_memory(
-    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput]
+    fp32_model: onnx.ModelProto, make_feeds: MakeFeeds, steps: list[TickInput]
 ) -> None:
-    budget = network.config.budget
-    once = calibrate(fp32_model, budget, ["new_k"], [steps[:8]], every=1)
-    twice = calibrate(fp32_model, budget, ["new_k"], [steps[:8], steps[:8]], every=1)
+    once = calibrate(fp32_model, make_feeds, ["new_k"], [steps[:8]], every=1)
+    twice = calibrate(fp32_model, make_feeds, ["new_k"], [steps[:8], steps[:8]], every=1)
     assert twice.ranges == once.ranges
     assert (twice.ticks, twice.clips) == (16, 2)
 
@@ -56,6 +54,6 @@ def test_a_damaged_calibration_file_is_refused(tmp_path: Path, metadata: dict[st
         Calibration.load(tmp_path / "calibration.safetensors")
 
 
-def test_clips_without_a_tick_are_refused(fp32_model: onnx.ModelProto, network: DrivingNetwork) -> None:
+def test_clips_without_a_tick_are_refused(fp32_model: onnx.ModelProto, make_feeds: MakeFeeds) -> None:
     with pytest.raises(ModelError, match="--data"):
-        calibrate(fp32_model, network.config.budget, ["new_k"], [[]])
+        calibrate(fp32_model, make_feeds, ["new_k"], [[]])

@@ -3,7 +3,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from fsd.export.divergence import FLOAT_LIMIT_DB, QUANTIZED_LIMIT_DB, between_files, from_pytorch, locate
+from fsd.export.divergence import FLOAT_LIMIT_DB, QUANTIZED_LIMIT_DB, TorchModel, between_files, from_pytorch, locate
+from fsd.export.network_reference import network_reference
+from fsd.export.onnx_runner import MakeFeeds
 from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
 
@@ -40,7 +42,7 @@ def test_the_damaged_layer_is_named_between_two_files(
 def test_the_damaged_layer_is_named_against_pytorch(
     network: DrivingNetwork, damaged: onnx.ModelProto, feeds: InputBuffers
 ) -> None:
-    found = from_pytorch(network, damaged, feeds, FLOAT_LIMIT_DB)
+    found = from_pytorch(TorchModel(network, network_reference(network)), damaged, feeds, FLOAT_LIMIT_DB)
     assert found is not None
     assert (found.layer, found.is_first) == (DAMAGED, True)
 
@@ -49,7 +51,7 @@ def test_a_sound_export_has_no_first_layer(
     network: DrivingNetwork, fp32_model: onnx.ModelProto, int8_model: onnx.ModelProto, feeds: InputBuffers
 ) -> None:
     for found in (
-        from_pytorch(network, fp32_model, feeds, FLOAT_LIMIT_DB),
+        from_pytorch(TorchModel(network, network_reference(network)), fp32_model, feeds, FLOAT_LIMIT_DB),
         between_files(fp32_model, int8_model, feeds, QUANTIZED_LIMIT_DB),
     ):
         assert found is not None
@@ -58,7 +60,7 @@ def test_a_sound_export_has_no_first_layer(
 
 
 def test_the_sentence_names_tick_and_layer(
-    network: DrivingNetwork,
+    make_feeds: MakeFeeds,
     fp32_model: onnx.ModelProto,
     damaged: onnx.ModelProto,
     steps: list[TickInput],
@@ -66,6 +68,6 @@ def test_the_sentence_names_tick_and_layer(
 ) -> None:
     path = tmp_path_factory.mktemp("damaged") / "m.onnx"
     onnx.save(damaged, path)
-    sentence = locate("onnx_int8_unoptimised", 4, network, fp32_model, {"onnx_int8": path}, [steps[:2], steps[:8]])
+    sentence = locate("onnx_int8_unoptimised", 4, make_feeds, fp32_model, {"onnx_int8": path}, [steps[:2], steps[:8]])
     assert "tick 4," in sentence
     assert "cross_attention.0.output/" in sentence

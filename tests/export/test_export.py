@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_made_is_named(weights: Path, steps: list[TickIn
         ({"opset": 17}, "18, 19"),
         ({"opset": 22, "targets": ("trt",)}, "20"),
         ({"fraction": 0.0}, "above 0"),
-        ({"mixed_m": -1.0}, "above 0"),
+        ({"mixed_limit": -1.0}, "above 0"),
         ({"int8": False, "sensitivity": True}, "--no-int8"),
         ({"targets": ("tpu",)}, "ort-cpu"),
         ({"budget": "B7"}, "B100"),
@@ -170,7 +170,7 @@ def test_a_share_of_each_clip_is_calibrated_on(weights: Path, steps: list[TickIn
 def test_sensitive_layers_stay_in_float_and_the_metadata_names_them(
     weights: Path, steps: list[TickInput], tmp_path: Path
 ) -> None:
-    config = ExportConfig(weights=weights, out=tmp_path, mixed_m=1.0, sensitivity_ticks=4, parity_ticks=0)
+    config = ExportConfig(weights=weights, out=tmp_path, mixed_limit=1.0, sensitivity_ticks=4, parity_ticks=0)
     written = export(config, clips=[steps])
     assert written.int8 is not None
     assert read_metadata(written.int8).quantization["float_layers"] == "only those of the recipe"

@@ -6,7 +6,7 @@ from onnx import TensorProto
 from fsd.data.errors import ModelError
 from fsd.export.half_precision import to_half
 from fsd.export.onnx_export import serialise, tensor_shapes
-from fsd.export.onnx_runner import OnnxRunner, open_model
+from fsd.export.onnx_runner import MakeFeeds, OnnxRunner, open_model
 from fsd.networks.contract import input_shapes, output_shapes
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
@@ -35,13 +35,12 @@ def test_the_weights_are_halves_and_the_plan_is_not(half_model: onnx.ModelProto)
 def test_it_loads_and_agrees_over_recurrent_ticks(
     half_model: onnx.ModelProto,
     fp32_model: onnx.ModelProto,
-    network: DrivingNetwork,
+    make_feeds: MakeFeeds,
     steps: list[TickInput],
     optimise: bool,
 ) -> None:
-    budget = network.config.budget
-    half = OnnxRunner(open_model(half_model, optimise=optimise), budget)
-    full = OnnxRunner(open_model(fp32_model), budget)
+    half = OnnxRunner(open_model(half_model, optimise=optimise), make_feeds)
+    full = OnnxRunner(open_model(fp32_model), make_feeds)
     differences_m = [np.abs(half.step(s)["trajectory"] - full.step(s)["trajectory"])[:, :2].max() for s in steps]
     assert max(differences_m) < 0.02  # half precision keeps 11 bits: about 1 part in 2000 of a 40 m plan
     assert max(differences_m) > 0

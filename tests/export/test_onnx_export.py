@@ -3,9 +3,9 @@ from pathlib import Path
 import onnx
 import pytest
 
+from fsd.export.network_reference import network_reference
 from fsd.export.onnx_export import FORBIDDEN_OPERATORS, export_onnx, serialise, tensor_shapes
-from fsd.export.onnx_runner import OnnxRunner, open_model
-from fsd.export.parity import TorchRunner
+from fsd.export.onnx_runner import MakeFeeds, OnnxRunner, ReferenceRunner, open_model
 from fsd.networks.contract import input_shapes, output_shapes
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
@@ -48,11 +48,11 @@ def test_the_file_uses_the_opset_that_was_asked_for(fp32_model: onnx.ModelProto)
 
 @pytest.mark.parametrize("optimise", [True, False])
 def test_onnx_runtime_gives_what_pytorch_gives_over_recurrent_ticks(
-    fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput], optimise: bool
+    fp32_model: onnx.ModelProto, network: DrivingNetwork, make_feeds: MakeFeeds, steps: list[TickInput], optimise: bool
 ) -> None:
     runner, reference = (
-        OnnxRunner(open_model(fp32_model, optimise=optimise), network.config.budget),
-        TorchRunner(network),
+        OnnxRunner(open_model(fp32_model, optimise=optimise), make_feeds),
+        ReferenceRunner(network_reference(network), make_feeds),
     )
     for step in steps:
         came, expected = runner.step(step), reference.step(step)

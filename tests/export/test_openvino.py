@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from fsd.export.calibration import Calibration
+from fsd.export.network_nodes import quantized_nodes
 from fsd.export.onnx_export import serialise
 from fsd.export.onnx_runner import OnnxRunner, open_model
 from fsd.export.quantize import quantize
@@ -34,7 +35,7 @@ def trajectories(model: onnx.ModelProto, network: DrivingNetwork, steps: list[Ti
 
 @pytest.fixture(scope="module")
 def reference(fp32_model: onnx.ModelProto, network: DrivingNetwork, steps: list[TickInput]) -> np.ndarray:
-    runner = OnnxRunner(open_model(fp32_model), network.config.budget)
+    runner = OnnxRunner(open_model(fp32_model), lambda: InputBuffers(network.config.budget))
     return np.stack([runner.step(step)["trajectory"] for step in steps])
 
 
@@ -54,6 +55,6 @@ def test_the_integer_file_agrees_to_centimetres(
     reference: np.ndarray,
     target: str,
 ) -> None:
-    model = quantize(fp32_model, calibration, RECIPES[target])
+    model = quantize(fp32_model, quantized_nodes(fp32_model), calibration, RECIPES[target])
     difference = np.abs(trajectories(model, network, steps) - reference)
     assert difference[:, 11, :2].mean() < 0.05  # the parity proof's limit at 3 s

@@ -7,6 +7,7 @@ from onnx import numpy_helper
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
+from fsd.export.network_nodes import quantized_nodes
 from fsd.export.pair_safe import saturating_pairs
 from fsd.export.quantize import quantize
 from fsd.export.recipes import RECIPES
@@ -46,4 +47,4 @@ def test_rounded_weights_are_close_to_the_float_ones(int8_model: onnx.ModelProto
 
 def test_a_calibration_without_a_layer_is_refused(calibration: Calibration, fp32_model: onnx.ModelProto) -> None:
     with pytest.raises(ModelError, match="Calibrate again"):
-        quantize(fp32_model, replace(calibration, layers={}), RECIPES["ort-cpu"])
+        quantize(fp32_model, quantized_nodes(fp32_model), replace(calibration, layers={}), RECIPES["ort-cpu"])

@@ -6,7 +6,10 @@ import pytest
 
 from fsd.data.errors import ModelError
 from fsd.export.metadata import write_model
+from fsd.export.network_reference import network_reference
+from fsd.export.onnx_runner import MakeFeeds
 from fsd.export.parity import ParityReport, compare
+from fsd.export.plan_measure import TrajectoryMeasure
 from fsd.networks.contract import output_shapes
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
@@ -27,8 +30,18 @@ def files(
 
 
 @pytest.fixture(scope="module")
-def report(network: DrivingNetwork, files: tuple[Path, Path], steps: list[TickInput]) -> ParityReport:
-    return compare(network, files[0], {"onnx_int8": files[1]}, [steps[:20], steps[:10]], unoptimised_ticks=5)
+def report(
+    network: DrivingNetwork, make_feeds: MakeFeeds, files: tuple[Path, Path], steps: list[TickInput]
+) -> ParityReport:
+    return compare(
+        network_reference(network),
+        make_feeds,
+        TrajectoryMeasure(),
+        files[0],
+        {"onnx_int8": files[1]},
+        [steps[:20], steps[:10]],
+        unoptimised_ticks=5,
+    )
 
 
 def test_a_sound_export_passes(report: ParityReport) -> None:
@@ -54,6 +67,7 @@ def test_the_report_is_plain_json_values(report: ParityReport) -> None:
 
 def test_a_damaged_weight_fails_by_metres(
     network: DrivingNetwork,
+    make_feeds: MakeFeeds,
     fp32_model: onnx.ModelProto,
     files: tuple[Path, Path],
     steps: list[TickInput],
@@ -65,13 +79,21 @@ def test_a_damaged_weight_fails_by_metres(
     weight = next(entry for entry in damaged.graph.initializer if entry.name == name)
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) + np.float32(0.05), name))
     write_model(damaged, describe("tiny", network.config.budget, False, "fp32", "x", ""), tmp_path / "damaged.onnx")
-    report = compare(network, tmp_path / "damaged.onnx", {}, [steps[:5]], unoptimised_ticks=0)
+    report = compare(
+        network_reference(network),
+        make_feeds,
+        TrajectoryMeasure(),
+        tmp_path / "damaged.onnx",
+        {},
+        [steps[:5]],
+        unoptimised_ticks=0,
+    )
     assert not report.passed
     assert "m from PyTorch" in report.failures[0]
 
 
 def test_an_output_that_is_not_a_number_fails(
-    network: DrivingNetwork, fp32_model: onnx.ModelProto, steps: list[TickInput], tmp_path: Path
+    network: DrivingNetwork, make_feeds: MakeFeeds, fp32_model: onnx.ModelProto, steps: list[TickInput], tmp_path: Path
 ) -> None:
     damaged = onnx.ModelProto()
     damaged.CopyFrom(fp32_model)
@@ -79,9 +101,19 @@ def test_an_output_that_is_not_a_number_fails(
     weight = next(entry for entry in damaged.graph.initializer if entry.name == name)
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32("nan"), name))
     write_model(damaged, describe("tiny", network.config.budget, False, "fp32", "x", ""), tmp_path / "nan.onnx")
-    assert not compare(network, tmp_path / "nan.onnx", {}, [steps[:3]], unoptimised_ticks=0).passed
+    assert not compare(
+        network_reference(network),
+        make_feeds,
+        TrajectoryMeasure(),
+        tmp_path / "nan.onnx",
+        {},
+        [steps[:3]],
+        unoptimised_ticks=0,
+    ).passed
 
 
-def test_nothing_to_compare_is_an_error(network: DrivingNetwork, files: tuple[Path, Path]) -> None:
+def test_nothing_to_compare_is_an_error(
+    network: DrivingNetwork, make_feeds: MakeFeeds, files: tuple[Path, Path]
+) -> None:
     with pytest.raises(ModelError, match="--data"):
-        compare(network, files[0], {}, [])
+        compare(network_reference(network), make_feeds, TrajectoryMeasure(), files[0], {}, [])

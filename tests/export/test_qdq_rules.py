@@ -7,6 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
+from fsd.export.network_nodes import quantized_nodes
 from fsd.export.qdq_rules import check_qdq, violations
 from fsd.export.quantize import quantize
 from fsd.export.recipes import RECIPES
@@ -120,7 +121,7 @@ def test_each_broken_rule_is_named_with_its_node(change: Change, message: str) -
 def test_the_accelerators_recipes_keep_every_rule(
     fp32_model: onnx.ModelProto, calibration: Calibration, target: str
 ) -> None:
-    model = quantize(fp32_model, calibration, RECIPES[target])
+    model = quantize(fp32_model, quantized_nodes(fp32_model), calibration, RECIPES[target])
     assert list(violations(model)) == []
     assert sum(node.op_type == "QuantizeLinear" for node in model.graph.node) > 20
 

@@ -7,9 +7,10 @@ from onnx import numpy_helper
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
+from fsd.export.network_nodes import quantized_nodes
 from fsd.export.onnx_export import serialise, tensor_shapes
 from fsd.export.onnx_runner import open_model
-from fsd.export.quantize import quantize, quantized_nodes
+from fsd.export.quantize import quantize
 from fsd.export.recipes import RECIPES
 from fsd.networks.contract import input_shapes, output_shapes
 from fsd.networks.model import DrivingNetwork
@@ -87,12 +88,14 @@ def test_no_head_is_quantized(fp32_model: onnx.ModelProto) -> None:
 def test_quantizing_twice_gives_the_same_bytes(
     fp32_model: onnx.ModelProto, calibration: Calibration, int8_model: onnx.ModelProto
 ) -> None:
-    assert serialise(quantize(fp32_model, calibration, RECIPES["ort-cpu"])) == serialise(int8_model)
+    assert serialise(quantize(fp32_model, quantized_nodes(fp32_model), calibration, RECIPES["ort-cpu"])) == serialise(
+        int8_model
+    )
 
 
 def test_a_calibration_of_another_graph_is_refused(fp32_model: onnx.ModelProto) -> None:
     with pytest.raises(ModelError, match=r"\d+ tensors"):
-        quantize(fp32_model, Calibration({}, 1, 1), RECIPES["ort-cpu"])
+        quantize(fp32_model, quantized_nodes(fp32_model), Calibration({}, 1, 1), RECIPES["ort-cpu"])
 
 
 def test_a_graph_without_module_names_is_refused(fp32_model: onnx.ModelProto) -> None:
@@ -121,6 +124,6 @@ def test_every_convolution_runs_on_integers_also_where_biases_are_not_zero(
         bias = numpy_helper.from_array(rng.normal(size=channels).astype(np.float32), f"{node.name}.bias")
         biased.graph.initializer.append(bias)
         node.input[2:] = [bias.name]
-    kinds = fused_operators(quantize(biased, calibration, RECIPES["ort-cpu"]), str(tmp_path))
+    kinds = fused_operators(quantize(biased, quantized_nodes(biased), calibration, RECIPES["ort-cpu"]), str(tmp_path))
     assert kinds.count("QLinearConv") == len(convolutions)
     assert not {"Conv", "FusedConv", "NhwcFusedConv"} & set(kinds)

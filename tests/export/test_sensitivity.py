@@ -8,7 +8,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import Calibration
-from fsd.export.quantize import layers_of, macs_of, quantize, quantized_nodes
+from fsd.export.network_nodes import quantized_nodes
+from fsd.export.node_choice import layers_of, macs_of
+from fsd.export.onnx_runner import MakeFeeds
+from fsd.export.plan_measure import TrajectoryMeasure
+from fsd.export.quantize import quantize
 from fsd.export.recipes import RECIPES
 from fsd.export.sensitivity import LayerEffect, QuantizationTrial, Sensitivity, choose_float_layers
 from fsd.networks.contract import input_shapes
@@ -20,13 +24,14 @@ BAD_LAYER = "cross_attention.0.perceptron.widen"
 
 @pytest.fixture(scope="module")
 def trial(
-    fp32_model: onnx.ModelProto, calibration: Calibration, network: DrivingNetwork, steps: list[TickInput]
+    fp32_model: onnx.ModelProto, calibration: Calibration, make_feeds: MakeFeeds, steps: list[TickInput]
 ) -> QuantizationTrial:
     """A network with one layer that quantization ruins: its input was calibrated a thousand times too wide."""
     node = next(node for node in fp32_model.graph.node if node.name.startswith(BAD_LAYER) and "Relu" not in node.name)
     ranges = {**calibration.ranges, node.input[0]: (-1000.0, 1000.0)}
     ruined = replace(calibration, ranges=ranges)
-    return QuantizationTrial(fp32_model, ruined, RECIPES["ort-cpu"], network.config.budget, [steps], 6)
+    nodes = quantized_nodes(fp32_model)
+    return QuantizationTrial(fp32_model, nodes, ruined, RECIPES["ort-cpu"], make_feeds, TrajectoryMeasure(), [steps], 6)
 
 
 def effect(trial: QuantizationTrial, layer: str) -> LayerEffect:
@@ -35,18 +40,18 @@ def effect(trial: QuantizationTrial, layer: str) -> LayerEffect:
 
 
 def test_every_quantized_node_belongs_to_one_layer(fp32_model: onnx.ModelProto) -> None:
-    nodes = [node for layer in layers_of(fp32_model).values() for node in layer]
+    nodes = [node for layer in layers_of(fp32_model, quantized_nodes(fp32_model)).values() for node in layer]
     assert sorted(nodes) == sorted(quantized_nodes(fp32_model))
 
 
 def test_layers_are_the_networks_modules(fp32_model: onnx.ModelProto, network: DrivingNetwork) -> None:
     modules = dict(network.named_modules())
-    assert set(layers_of(fp32_model)) <= set(modules)
+    assert set(layers_of(fp32_model, quantized_nodes(fp32_model))) <= set(modules)
 
 
 def test_a_layer_kept_in_float_has_no_quantizer(fp32_model: onnx.ModelProto, calibration: Calibration) -> None:
-    first = next(iter(layers_of(fp32_model)))
-    kept = quantize(fp32_model, calibration, RECIPES["ort-cpu"], [first])
+    first = next(iter(layers_of(fp32_model, quantized_nodes(fp32_model))))
+    kept = quantize(fp32_model, quantized_nodes(fp32_model), calibration, RECIPES["ort-cpu"], [first])
     producer = {output: node.op_type for node in kept.graph.node for output in node.output}
     convolution = next(node for node in kept.graph.node if node.name == f"{first}/Conv")
     assert producer.get(convolution.input[1]) != "DequantizeLinear"
@@ -77,8 +82,8 @@ class AddingUp(QuantizationTrial):
     """Errors of the layers add up as squares: three layers, of which the last costs most to leave in float."""
 
     def __init__(self, model: onnx.ModelProto, lost_m: dict[str, float]) -> None:
-        self.model, self.lost_m = model, lost_m
-        self.layers = list(layers_of(model))
+        self.model, self.lost_m, self.nodes = model, lost_m, quantized_nodes(model)
+        self.layers = list(layers_of(model, self.nodes))
 
     def distance_m(self, keep_float: Iterable[str] = ()) -> float:
         kept = set(keep_float)
@@ -125,7 +130,7 @@ def test_layers_that_make_it_worse_are_not_left_in_float(fp32_model: onnx.ModelP
 
 
 def test_layers_cost_what_pytorch_counts(fp32_model: onnx.ModelProto, network: DrivingNetwork) -> None:
-    macs = macs_of(fp32_model)
+    macs = macs_of(fp32_model, quantized_nodes(fp32_model))
     with FlopCounterMode(display=False) as counter:
         network(
             **{
@@ -140,6 +145,6 @@ def test_layers_cost_what_pytorch_counts(fp32_model: onnx.ModelProto, network: D
     assert trunk == sum(counted["DrivingNetwork.retina.trunk"].values()) / 2
 
 
-def test_no_ticks_is_an_error(fp32_model: onnx.ModelProto, calibration: Calibration, network: DrivingNetwork) -> None:
+def test_no_ticks_is_an_error(fp32_model: onnx.ModelProto, calibration: Calibration, make_feeds: MakeFeeds) -> None:
     with pytest.raises(ModelError, match="--data"):
-        QuantizationTrial(fp32_model, calibration, RECIPES["trt"], network.config.budget, [[]], 6)
+        QuantizationTrial(fp32_model, (), calibration, RECIPES["trt"], make_feeds, TrajectoryMeasure(), [[]], 6)

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from fsd.data.errors import ModelError
-from fsd.export.parity import TorchRunner
+from fsd.export.network_reference import network_feeds, network_reference
+from fsd.export.onnx_runner import ReferenceRunner
 from fsd.export.smoothing import measure_scales, smoothed
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
@@ -20,7 +21,9 @@ def uneven(network: DrivingNetwork) -> DrivingNetwork:
 
 def test_a_smoothed_network_computes_the_same(uneven: DrivingNetwork, steps: list[TickInput]) -> None:
     scales = measure_scales(uneven, [steps[:12]])
-    before, after = TorchRunner(uneven), TorchRunner(smoothed(uneven, scales))
+    before, after = (
+        ReferenceRunner(network_reference(each), network_feeds(each)) for each in (uneven, smoothed(uneven, scales))
+    )
     for step in steps[:12]:
         wanted, given = before.step(step), after.step(step)
         for name in wanted:

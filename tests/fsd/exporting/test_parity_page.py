@@ -7,9 +7,9 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from fsd.cli import main
-from fsd.export.export import Exported
 from fsd.export.parity import Comparison, ParityReport
 from fsd.export.sensitivity import LayerEffect, Sensitivity
+from fsd.export.steps import Exported
 from fsd.exporting.parity_page import write_parity_page
 from fsd.networks.weights import save_weights, untrained
 from tests.fsd._pages import checked

@@ -1,0 +1,77 @@
+"""Bring a third-party graph into the form that quantization needs; its function stays the same.
+
+Constants are folded, BatchNorm and sums are fused into the layers before them (ONNX Runtime's basic optimisations,
+which use standard operators only), and every node has a name of its own.
+"""
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import onnx
+from onnx import version_converter
+
+from fsd.data.errors import ModelError
+from fsd.export.model_file import SERIALISED_LIMIT, proto_bytes, write_file
+from fsd.export.onnx_export import scopes_of
+from fsd.networks.onnx_session import save_optimised
+
+OLDEST_OPSET, NEW_OPSET = 13, 17
+"""Weights have a scale per channel since opset 13; older graphs are converted to 17."""
+
+
+def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The prepared graph; `model` gets names for its nodes, and is otherwise not changed.
+
+    Raises:
+        ModelError: ONNX Runtime does not load the model, or its opset is too old and cannot be converted.
+    """
+    name_nodes(model)
+    opset = opset_of(model)
+    if opset < OLDEST_OPSET:
+        try:
+            model = version_converter.convert_version(model, NEW_OPSET)
+        except Exception as error:  # the converter raises RuntimeError and its own ConvertError
+            raise ModelError(
+                f"The model has opset {opset}, which cannot be quantized per channel, and its conversion to opset "
+                f"{NEW_OPSET} failed: {error} Export it with opset {NEW_OPSET} or later."
+            ) from error
+    is_large = proto_bytes(model) >= SERIALISED_LIMIT
+    with tempfile.TemporaryDirectory(prefix="fsd-") as folder:
+        source, optimised = Path(folder, "source.onnx"), Path(folder, "optimised.onnx")
+        write_file(model, source)
+        save_optimised(source, optimised, weights_beside=is_large)
+        prepared = onnx.load(optimised)
+    name_nodes(prepared)
+    if not is_large and not prepared.graph.value_info:
+        prepared = onnx.shape_inference.infer_shapes(prepared, data_prop=True)
+    return prepared
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Version of the standard operators."""
+    return max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+
+
+def name_nodes(model: onnx.ModelProto) -> None:
+    """Give a name to nodes that have none or share one: that of the module, where torch's exporter stored it."""
+    names = Counter(node.name for node in model.graph.node)
+    taken = {name for name, count in names.items() if name and count == 1}
+    for node in model.graph.node:
+        if node.name in taken and not _is_generic(node):
+            continue
+        scopes = [scope for scope in scopes_of(node)[:-1] if scope]
+        base = f"{scopes[-1]}/{node.op_type}" if scopes else node.name or node.op_type
+        if base == node.name and base in taken:
+            continue
+        name, number = base, 1
+        while name in taken:
+            number += 1
+            name = f"{base}_{number}"
+        taken.add(name)
+        node.name = name
+
+
+def _is_generic(node: onnx.NodeProto) -> bool:
+    """Whether torch's exporter numbered a node, such as `node_Conv_12`, which changes with the version."""
+    return node.name.startswith("node_") and bool(scopes_of(node))
