@@ -178,7 +178,7 @@ def save_optimised(model: Path, path: Path, *, weights_beside: bool = False) -> 
     try:
         onnxruntime.InferenceSession(str(model), options, providers=[PROVIDERS["cpu"]])
     except SESSION_ERRORS as error:
-        raise _load_error("The model", error) from error
+        raise load_error("The model", error) from error
 
 
 class _PairSafety(msgspec.Struct):

@@ -80,18 +80,24 @@ class AdapterMeasure:
         assert plan.trajectory is not None
         path = plan.trajectory[:, :2].astype(np.float64)
         if name == ANYWHERE:
-            return path[: max(self._rows.values()) + 1]
+            assert self.adapter.outputs.waypoints is not None
+            return path[: _last_row(self.adapter.outputs.waypoints)]
         row = self._rows[float(name.removeprefix("position_").removesuffix("s"))]
         return path[row : row + 1]
 
 
 def _rows(waypoints: Waypoints) -> dict[float, int]:
     """Seconds ahead -> row of the resampled path: 1, 2, 3 s, as far as the model's own path reaches."""
-    last_row = min(max(int(point_times_s(waypoints)[-1] / WAYPOINT_STEP_S + 1e-6), 1), WAYPOINTS)
+    last_row = _last_row(waypoints)
     wanted = [round(seconds / WAYPOINT_STEP_S) for seconds in HORIZONS_S]
     if last_row < wanted[-1]:
         wanted = [*(number for number in wanted if number < last_row), last_row]
     return {number * WAYPOINT_STEP_S: number - 1 for number in wanted}
+
+
+def _last_row(waypoints: Waypoints) -> int:
+    """Rows of the resampled path that the model's own path reaches."""
+    return min(max(int(point_times_s(waypoints)[-1] / WAYPOINT_STEP_S + 1e-6), 1), WAYPOINTS)
 
 
 def _plan_fields(adapter: Adapter) -> list[Waypoints | Number]:

@@ -33,7 +33,8 @@ class ChainedSession:
         self._outputs = [session_signature(session.get_outputs()) for session in sessions]
         self._links: list[dict[str, Link]] = [{} for _ in sessions]
         self.outputs = self._all_outputs()
-        for index, link in enumerate(links):
+        # A file into which several were merged holds its links.
+        for index, link in enumerate(links if len(sessions) > 1 else ()):
             self._add_link(f"links[{index}]", link)
         self.inputs = self._all_inputs()
 
