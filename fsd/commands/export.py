@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fsd.commands.arguments import add_options, config_from, option_group, path_argument
+from fsd.commands.arguments import add_options, config_from, option_group, path_argument, typed_name
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import ModelError, UsageError
 from fsd.data.options import declared_options
@@ -84,7 +84,8 @@ def _refuse(options: argparse.Namespace, names: set[str], is_own: bool) -> None:
     given = sorted(name for name in names if hasattr(options, name))
     if not given:
         return
-    flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    declared = {**declared_options(ExportConfig), **declared_options(AdaptedExportConfig)}
+    flags = ", ".join(typed_name(declared[name], name) for name in given)
     if is_own:
         raise UsageError(f"{flags}: only for a third-party model, and this exports weights of our own network.")
     raise UsageError(f"{flags}: only for weights of our own network. Leave it out for a third-party model.")

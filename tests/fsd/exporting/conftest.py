@@ -1,6 +1,7 @@
-"""A small recurrent network in one file, and the same one split in two, with their adapters."""
+"""A small recurrent network: in one file, split in two, and as a PyTorch module."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,29 +72,44 @@ INPUTS = {"view": [1, 3, 24, 32], "speed": [1, 1], "hidden": [1, 32]}
 OUTPUTS = {"path": [1, 16], "hidden_out": [1, 32]}
 
 
-@pytest.fixture(scope="session")
-def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("small") / "small.onnx"
-    onnx.save(made_model([*vision_nodes(), *policy_nodes()], INPUTS, OUTPUTS, **weights()), path)
-    return path
+FUNCTION = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.trunk = nn.Sequential(
+            nn.Conv2d(3, 8, 4, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, 2), nn.ReLU()
+        )
+        self.mix, self.head = nn.Linear(49, 32), nn.Linear(32, 16)
+
+    def forward(self, view, speed, hidden):
+        hidden = torch.tanh(self.mix(torch.cat([self.trunk(view).mean((2, 3)), speed, hidden], 1)))
+        return {"path": self.head(hidden) + 0.5 * torch.arange(16), "hidden_out": hidden}
+
+def load():
+    torch.manual_seed(0)
+    return Net(), {"view": torch.zeros(1, 3, 24, 32), "speed": torch.zeros(1, 1), "hidden": torch.zeros(1, 32)}
+"""
 
 
-@pytest.fixture(scope="session")
-def small_adapter(small_model: Path) -> Path:
-    path = small_model.with_name("small.json")
-    path.write_text(json.dumps(ADAPTER))
-    return path
-
-
-@pytest.fixture(scope="session")
-def split_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
-    """Vision, policy and adapter; the same network as `small_model`."""
-    folder = tmp_path_factory.mktemp("split")
-    paths = folder / "vision.onnx", folder / "policy.onnx", folder / "both.json"
-    all_weights = weights()
-    first = {name: all_weights.pop(name) for name in ("w1", "w2")}
-    onnx.save(made_model(vision_nodes(), {"view": INPUTS["view"]}, {"features": [1, 16]}, **first), paths[0])
-    inputs = {"seen": [1, 16], "speed": [1, 1], "hidden": [1, 32]}
-    onnx.save(made_model(policy_nodes("seen"), inputs, OUTPUTS, **all_weights), paths[1])
-    paths[2].write_text(json.dumps({**ADAPTER, "links": [{"output": "features", "input": "seen"}]}))
-    return paths
+@pytest.fixture(scope="module")
+def folder(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The current folder: the files that docs/export.md names."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "my_drive").symlink_to(small_clip)
+    stored = weights()
+    onnx.save(made_model([*vision_nodes(), *policy_nodes()], INPUTS, OUTPUTS, **stored), folder / "other.onnx")
+    first = {name: stored.pop(name) for name in ("w1", "w2")}
+    vision = made_model(vision_nodes(), {"view": INPUTS["view"]}, {"features": [1, 16]}, **first)
+    policy = made_model(policy_nodes("seen"), {**INPUTS, "seen": [1, 16]}, OUTPUTS, **stored)
+    del policy.graph.input[0]
+    onnx.save(vision, folder / "vision.onnx")
+    onnx.save(policy, folder / "policy.onnx")
+    (folder / "other.json").write_text(json.dumps(ADAPTER))
+    (folder / "both.json").write_text(json.dumps({**ADAPTER, "links": [{"output": "features", "input": "seen"}]}))
+    (folder / "my_network.py").write_text(FUNCTION)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield folder

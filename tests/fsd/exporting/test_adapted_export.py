@@ -1,11 +1,13 @@
 """`fsd export MODEL --adapter`: from the command to files that `fsd replay` runs."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 pytest.importorskip("torch")
@@ -25,46 +27,28 @@ from tests.fsd._pages import checked
 from tests.fsd.conftest import CLIP_TICKS
 
 SIGNATURE = {"view": ((1, 3, 24, 32), "float32"), "speed": ((1, 1), "float32"), "hidden": ((1, 32), "float32")}
-FUNCTION = """
-import torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.trunk = nn.Sequential(
-            nn.Conv2d(3, 8, 4, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, 2), nn.ReLU()
-        )
-        self.mix, self.head = nn.Linear(49, 32), nn.Linear(32, 16)
-
-    def forward(self, view, speed, hidden):
-        hidden = torch.tanh(self.mix(torch.cat([self.trunk(view).mean((2, 3)), speed, hidden], 1)))
-        return {"path": self.head(hidden) + 0.5 * torch.arange(16), "hidden_out": hidden}
-
-def load():
-    torch.manual_seed(0)
-    return Net(), {"view": torch.zeros(1, 3, 24, 32), "speed": torch.zeros(1, 1), "hidden": torch.zeros(1, 32)}
-"""
+PAGE = Path(__file__).parents[3] / "docs" / "export.md"
 
 
-def export(*arguments: object) -> int:
-    return main(["export", *map(str, arguments)])
+def run_printed(*fragments: str, more: str = "") -> int:
+    """Run the command that docs/export.md prints with these words in it, followed by `more`."""
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith("fsd ") and all(each in line for each in fragments))
+    return main([*shlex.split(line, comments=True)[1:], *more.split()])
+
+
+def last_json(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
 
 
 @pytest.fixture(scope="module")
-def exported(
-    small_model: Path, small_adapter: Path, small_clip: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    out = tmp_path_factory.mktemp("exported")
-    assert (
-        export(small_model, "--adapter", small_adapter, "--data", small_clip, "--out", out, "--half", "--sensitivity")
-        == 0
-    )
-    return out
+def exported(folder: Path) -> Path:
+    assert run_printed("export other.onnx", more="--half --sensitivity") == 0
+    return folder / "exported"
 
 
 def test_a_model_is_exported_and_proven_in_metres(exported: Path) -> None:
-    assert {"small_fp32.onnx", "small_int8.onnx", "small_fp16.onnx", "parity.json", "parity.html"} <= {
+    assert {"other_fp32.onnx", "other_int8.onnx", "other_fp16.onnx", "parity.json", "parity.html"} <= {
         path.name for path in exported.iterdir()
     }
     report = json.loads((exported / "parity.json").read_text())
@@ -73,7 +57,7 @@ def test_a_model_is_exported_and_proven_in_metres(exported: Path) -> None:
     assert (int8["headline"], int8["unit"]) == ("position_3s", "m")
     assert 0 < int8["distances"]["position_3s"]["mean"] < 0.05
     assert [speed["threads"] for speed in report["speed"]] == [1, 2]
-    operators = [node.op_type for node in onnx.load(exported / "small_int8.onnx").graph.node]
+    operators = [node.op_type for node in onnx.load(exported / "other_int8.onnx").graph.node]
     assert operators.count("QuantizeLinear") > 1
 
 
@@ -84,33 +68,30 @@ def test_the_page_shows_speed_and_what_each_layer_costs(exported: Path) -> None:
         assert fact in page.text
 
 
-def test_the_int8_file_runs_in_replay_with_the_same_adapter(
-    exported: Path, small_adapter: Path, small_clip: Path, tmp_path: Path
-) -> None:
-    words = ["replay", small_clip, "--model", exported / "small_int8.onnx", "--adapter", small_adapter]
-    assert main([*map(str, words), "--out", str(tmp_path), "--max-ticks", "8", "--no-overlay", "--no-mcap"]) == 0
-    assert json.loads((tmp_path / "summary.json").read_text())["model"]["name"] == "small net"
+def test_the_int8_file_runs_in_replay_with_the_same_adapter(exported: Path, folder: Path) -> None:
+    assert run_printed("fsd replay", "other_int8", more="--max-ticks 8 --no-overlay --no-mcap") == 0
+    summary = json.loads((folder / "out" / "int8" / "summary.json").read_text())
+    assert summary["model"]["name"] == "small net"
+    assert summary["compression"] is None
 
 
-def test_a_broken_limit_ends_in_its_exit_code(
-    small_model: Path, small_adapter: Path, small_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = (small_model, "--adapter", small_adapter, "--data", small_clip, "--out", tmp_path, "--json")
-    assert export(*words, "--int8-limit", "1e-9", "--parity-ticks", 4) == OVER_LIMIT
-    summary = json.loads(capsys.readouterr().out)
+def test_a_broken_limit_ends_in_its_exit_code(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = "--out limited --json --int8-limit 1e-9 --parity-ticks 4"
+    assert run_printed("export other.onnx", more=more) == OVER_LIMIT
+    summary = last_json(capsys)
     assert summary["passed"] is False
     assert "onnx_int8" in summary["parity"]["failures"][0]
 
 
-def test_calibration_sees_what_replay_feeds_the_model(small_model: Path, small_adapter: Path, small_clip: Path) -> None:
-    adapter, clip = load_adapter(small_adapter), open_clip(small_clip)
-    planner = AdapterPlanner(small_model, small_adapter, rig=clip.rig)
-    steps = list(AdaptedClip(small_clip, adapter, SIGNATURE))
-    assert len(steps) == len(AdaptedClip(small_clip, adapter, SIGNATURE)) == CLIP_TICKS
-    feeds = AdapterFeeds(adapter, SIGNATURE)
+def test_calibration_sees_what_replay_feeds_the_model(folder: Path) -> None:
+    adapter, clip = load_adapter(folder / "other.json"), open_clip(folder / "my_drive")
+    planner = AdapterPlanner(folder / "other.onnx", folder / "other.json", rig=clip.rig)
+    recording = AdaptedClip(clip.path, adapter, SIGNATURE)
+    steps, feeds = list(recording), AdapterFeeds(adapter, SIGNATURE)
+    assert len(steps) == len(recording) == CLIP_TICKS
+    assert clip.ego is not None
     with FrameSource(clip) as frame_sets:
         for step, frame_set in zip(steps, frame_sets, strict=True):
-            assert clip.ego is not None
             feeds.load(step)
             planner.step(frame_set, clip.ego.sample_at(frame_set.timestamp_ns))
             for name in ("view", "speed"):
@@ -119,9 +100,9 @@ def test_calibration_sees_what_replay_feeds_the_model(small_model: Path, small_a
             np.testing.assert_array_equal(feeds.arrays["hidden"], planner.inputs["hidden"])
 
 
-def test_a_slow_model_takes_fewer_steps_and_memory_is_bounded(small_adapter: Path, small_clip: Path) -> None:
-    adapter = msgspec.structs.replace(load_adapter(small_adapter), rate_hz=9.0)
-    clip = AdaptedClip(small_clip, adapter, SIGNATURE, keep_bytes=3 * 24 * 32 * 4 * 2)
+def test_a_slow_model_takes_fewer_steps_and_memory_is_bounded(folder: Path) -> None:
+    adapter = msgspec.structs.replace(load_adapter(folder / "other.json"), rate_hz=9.0)
+    clip = AdaptedClip(folder / "my_drive", adapter, SIGNATURE, keep_bytes=3 * 24 * 32 * 4 * 2)
     first, second = list(clip), list(clip)
     assert len(first) == len(second) == len(clip) == CLIP_TICKS // 4
     assert [step.starts_run for step in first] == [True] + [False] * 9
@@ -130,63 +111,49 @@ def test_a_slow_model_takes_fewer_steps_and_memory_is_bounded(small_adapter: Pat
         np.testing.assert_array_equal(one.inputs["view"], other.inputs["view"])
 
 
-def test_two_files_become_one_that_the_same_adapter_runs(
-    split_model: tuple[Path, Path, Path], exported: Path, small_clip: Path, tmp_path: Path
-) -> None:
-    vision, policy, adapter = split_model
-    out = tmp_path / "exported"
-    assert export(vision, policy, "--adapter", adapter, "--data", small_clip, "--out", out, "--parity-ticks", 4) == 0
-    hashes = []
-    for models in ([vision, policy], [out / "vision_policy_fp32.onnx"], [exported / "small_fp32.onnx"]):
-        words = ["replay", small_clip, "--model", *models, "--adapter", adapter, "--no-overlay", "--no-mcap"]
-        assert main([*map(str, words), "--max-ticks", "8", "--out", str(tmp_path / "replay"), "--json"]) == 0
-        hashes.append(json.loads((tmp_path / "replay" / "summary.json").read_text())["input_hash"])
-    assert len(set(hashes)) == 1
+def test_two_files_become_one_that_the_same_adapter_runs(exported: Path, folder: Path) -> None:
+    assert run_printed("export vision.onnx policy.onnx", more="--parity-ticks 4") == 0
+    found = []
+    for models in ("vision.onnx policy.onnx", "exported/both/vision_policy_fp32.onnx", "other.onnx"):
+        words = f"replay my_drive --model {models} --adapter both.json --no-overlay --no-mcap --max-ticks 8 --out chain"
+        assert main(words.split()) == 0
+        plans = pq.read_table("chain/plan.parquet")
+        found.append(np.array([plans[column].to_pylist() for column in ("x_m", "y_m")]))
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-5)  # metres; sums in another order
 
 
 def test_a_pytorch_model_is_fine_tuned_and_compared_with_itself(
-    small_adapter: Path,
-    small_clip: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "network_of_test.py").write_text(FUNCTION)
-    monkeypatch.chdir(tmp_path)
-    words = ("network_of_test:load", "--adapter", small_adapter, "--data", small_clip, "--json", "--parity-ticks", 8)
-    assert export(*words, "--qat", small_clip, "--steps", 6) == 0
-    summary = json.loads(capsys.readouterr().out)
+    assert run_printed("export my_network:load", more="--steps 6 --json --parity-ticks 8") == 0
+    summary = last_json(capsys)
     assert summary["parity"]["comparisons"]["onnx_fp32"]["reference"] == "pytorch"
     assert summary["fine_tuning"]["after"] <= summary["fine_tuning"]["before"]
     assert summary["fine_tuning"]["ticks"] == CLIP_TICKS * 3 // 4
 
 
+GIVEN = "other.onnx --adapter other.json --data my_drive"
+
+
 @pytest.mark.parametrize(
     ("words", "named", "error"),
     [
-        (["{model}", "--data", "{clip}"], "fsd adapter init", UsageError),
-        (["{model}", "--adapter", "{adapter}"], "--data", UsageError),
-        (["{model}", "--adapter", "{adapter}", "--data", "{clip}", "--seed", "1"], "--seed", UsageError),
-        (["{model}", "--adapter", "{adapter}", "--data", "{clip}", "--qat", "{clip}"], "module:function", UsageError),
-        (["--variants", "fp16", "--data", "{clip}"], "--variants", UsageError),
-        (["{model}", "a.pt2", "--adapter", "{adapter}", "--data", "{clip}"], "all are .onnx", UsageError),
-        (["net.pth", "--adapter", "{adapter}", "--data", "{clip}"], "pickle", ModelError),
-        (["{model}", "--adapter", "{adapter}", "--data", "{clip}", "--no-int8"], "at least one", UsageError),
+        ("other.onnx --data my_drive", "fsd adapter init", UsageError),
+        ("other.onnx --adapter other.json", "--data", UsageError),
+        (f"{GIVEN} --seed 1", "--seed", UsageError),
+        (f"{GIVEN} --qat my_drive", "module:function", UsageError),
+        (f"{GIVEN} --qat my_drive --variants fp16", "--qat", UsageError),
+        (f"{GIVEN} --no-int8", "at least one", UsageError),
+        ("--variants fp16 --data my_drive", "--variants", UsageError),
+        (f"a.pt2 {GIVEN}", "all are .onnx", UsageError),
+        ("net.pth --adapter other.json --data my_drive", "pickle", ModelError),
     ],
 )
 def test_what_makes_no_sense_together_is_refused_in_one_line(
-    words: list[str],
-    named: str,
-    error: Any,
-    small_model: Path,
-    small_adapter: Path,
-    small_clip: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    words: str, named: str, error: Any, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places = {"model": small_model, "adapter": small_adapter, "clip": small_clip}
-    given = [word.format(**places) for word in words]
-    assert export(*given, "--out", tmp_path) == error.exit_code
+    assert main(["export", *words.split(), "--out", str(tmp_path)]) == error.exit_code
     message = capsys.readouterr().err.strip()
     assert named in message
     assert len([line for line in message.splitlines() if line.startswith("fsd")]) == 1

@@ -7,29 +7,27 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from fsd.cli import main
-from fsd.export.parity import Comparison, ParityReport
+from fsd.export.parity import Comparison, Distance, ParityReport
 from fsd.export.sensitivity import LayerEffect, Sensitivity
+from fsd.export.speed import Speed
 from fsd.export.steps import Exported
 from fsd.exporting.parity_page import write_parity_page
 from fsd.networks.weights import save_weights, untrained
 from tests.fsd._pages import checked
 from tests.networks._tiny import TINY
 
-DISTANCES = {"1s": 0.01, "2s": 0.02, "3s": 0.031}
 COMPARISON = Comparison(
     reference="onnx_fp32",
     ticks=40,
     max_abs={"trajectory": 0.5},
     sqnr_db={"trajectory": 31.0},
-    position_mean_m=DISTANCES,
-    position_max_m=DISTANCES,
-    anywhere_max_m=0.077,
-    curvature_mean_per_m=1e-4,
-    curvature_max_per_m=1e-3,
-    acceleration_mean_mps2=0.01,
-    acceleration_max_mps2=0.1,
+    distances={
+        "position_3s": Distance("m", 0.031, 0.1),
+        "anywhere": Distance("m", 0.04, 0.077),
+        "curvature": Distance("1/m", 1e-4, 1e-3),
+    },
     growth=1.0,
-    drift_m=(0.01,) * 9 + (0.02,),
+    drift=(0.01,) * 9 + (0.02,),
     worst_tick=3,
 )
 EXPORTED = Exported(
@@ -49,11 +47,21 @@ EXPORTED = Exported(
 def test_the_page_shows_the_verdict_the_distances_and_every_layer(tmp_path: Path) -> None:
     write_parity_page(tmp_path / "parity.html", EXPORTED)
     found = checked(tmp_path / "parity.html")
-    assert {"Distance between the planned paths", "Output by output", "Cost of each layer (ort-cpu)"} <= {
-        *found.headings
-    }
+    assert {"Distance between the plans", "Output by output", "Cost of each layer (ort-cpu)"} <= {*found.headings}
     for fact in ("B100", "untrained", "Passed.", "40 of 1000 ticks", "onnx_<int8>", "0.031", "0.077", "trunk.first"):
         assert fact in found.text
+
+
+def test_a_model_without_a_path_is_shown_in_its_own_unit(tmp_path: Path) -> None:
+    steering = replace(
+        COMPARISON, headline="steering", unit="rad", distances={"steering": Distance("rad", 0.0123, 0.0456)}
+    )
+    speed = Speed(2, 30, {"onnx_fp32": 4.0, "onnx": 1.6}, {"onnx": 2.5})
+    report = ParityReport(40, {"onnx": steering})
+    write_parity_page(tmp_path / "parity.html", replace(EXPORTED, report=report, speed=(speed,)))
+    text = checked(tmp_path / "parity.html").text
+    for fact in ("steering, rad", "0.012", "2.50", "1.600"):
+        assert fact in text
 
 
 def test_failures_are_listed(tmp_path: Path) -> None:
@@ -65,7 +73,7 @@ def test_failures_are_listed(tmp_path: Path) -> None:
 
 
 def test_a_drift_that_is_not_finite_is_a_full_red_bar(tmp_path: Path) -> None:
-    comparison = replace(COMPARISON, drift_m=(0.01, float("inf")))
+    comparison = replace(COMPARISON, drift=(0.01, float("inf")))
     write_parity_page(tmp_path / "parity.html", replace(EXPORTED, report=ParityReport(40, {"onnx": comparison})))
     html = (tmp_path / "parity.html").read_text(encoding="utf-8")
     bar = next(part for part in html.split("<rect ") if 'class="red"' in part)
