@@ -16,6 +16,7 @@ from fsd.export.calibration import Calibration
 from fsd.export.config import ModelExportConfig
 from fsd.export.divergence import TorchModel
 from fsd.export.graph_smoothing import measure_scales, smooth
+from fsd.export.layer_inputs import WEIGHTED
 from fsd.export.metadata import write_third_party
 from fsd.export.model_file import DATA_SUFFIX
 from fsd.export.node_choice import choose_nodes
@@ -42,6 +43,9 @@ from fsd.export.steps import (
 )
 from fsd.export.variants import to_dynamic, to_half_anywhere, to_weights4, to_weights8
 from fsd.networks.export_record import ExportRecord
+
+NAMED_LAYERS = 20
+"""Float layers that the notes of a file name."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,6 @@ class _Work:
         graph = self.graph if source.to_quantize is None else prepare(source.to_quantize)
         outputs = self.measure.outputs if source.plan_outputs is None else source.plan_outputs
         nodes = choose_nodes(graph, outputs, config.include, config.exclude)
-        model = QuantizableModel(graph, nodes, source.make_feeds, self.measure)
         if config.calibration is not None:
             stored = Calibration.load(config.calibration)
             if stored.weights_sha256 != source.sha256:
@@ -168,19 +171,33 @@ class _Work:
                     f"{config.calibration} was made with another model, which has other ranges. Leave `--calibration` "
                     "out."
                 )
-            if stored.scales:
-                smooth(graph, stored.scales, nodes)
-            return model, stored
+            return self.quantizable(nodes, stored.scales), stored
         scales: dict[str, list[float]] = {}
         if config.smoothing:
             self.progress("smoothing")
             parts = calibration_parts(config, clips)
             scales = measure_scales(graph, source.make_feeds, parts, nodes, config.calibration_every, config.roll_out)
-            if scales:
-                smooth(graph, scales, nodes)
         self.progress("calibrating")
+        model = self.quantizable(nodes, scales)
         found = calibrated(model, config, clips)
         return model, replace(found, scales=scales, weights_sha256=source.sha256)
+
+    def quantizable(self, nodes: Sequence[str], scales: Mapping[str, Sequence[float]]) -> QuantizableModel:
+        """The graph to quantize: a smoothed copy if there are scales, since other files are made of the graph as is."""
+        graph = self.graph
+        if scales:
+            graph = onnx.ModelProto()
+            graph.CopyFrom(self.graph)
+            smooth(graph, scales, nodes)
+        weighted = [node.name for node in graph.graph.node if node.op_type in WEIGHTED]
+        left = [name for name in weighted if name not in set(nodes)]
+        more = len(left) - NAMED_LAYERS
+        notes = {
+            "quantized": f"{len(weighted) - len(left)} convolutions and matrix products",
+            "float": ", ".join([*left[:NAMED_LAYERS], *([f"{more} more"] if more > 0 else [])]),
+            "smoothing": f"of the channels of {len(scales)} norms (SmoothQuant)" if scales else "none",
+        }
+        return QuantizableModel(graph, nodes, self.source.make_feeds, self.measure, notes)
 
     def write_weight_variants(self) -> dict[str, Path]:
         """Files that need no calibration."""

@@ -33,7 +33,7 @@ class Calibration:
     `scales`: LayerNorm -> divisor of each channel, as in `smoothing`; the ranges are those of the model smoothed by
     them. `layers`: name of the weights -> the layer rounded for these inputs. `weights_sha256` is the digest of the
     file that the model came from; empty for random weights. `method` is how ranges were made, `is_rolled_out` whether
-    the state was carried from tick to tick.
+    the state was carried from tick to tick, `without_covariance` the number of layers too large for covariances.
     """
 
     ranges: dict[str, tuple[float, float]]
@@ -44,6 +44,7 @@ class Calibration:
     layers: dict[str, RoundedLayer] = field(default_factory=dict)
     method: str = "minmax"
     is_rolled_out: bool = True
+    without_covariance: int = 0
 
     def summary(self) -> str:
         """For the notes of a file."""
@@ -132,7 +133,10 @@ def calibrate(
         for name, readers in layers.items()
     }
     found = {name: measured.bounds() for name, measured in ranges.items()}
-    return Calibration(found, ticks, clip_count, layers=rounded, method=str(method), is_rolled_out=roll_out)
+    alone = sum(not each.has_covariance for each in inputs.values())
+    return Calibration(
+        found, ticks, clip_count, layers=rounded, method=str(method), is_rolled_out=roll_out, without_covariance=alone
+    )
 
 
 def _read_by(layers: dict[str, list[onnx.NodeProto]]) -> list[str]:

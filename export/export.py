@@ -17,7 +17,7 @@ from fsd.export.config import BATCH_AXIS, ExportConfig
 from fsd.export.divergence import TorchModel
 from fsd.export.half_precision import to_half
 from fsd.export.metadata import write_model
-from fsd.export.network_nodes import quantized_nodes, transformer_layers
+from fsd.export.network_nodes import NOTES, quantized_nodes, transformer_layers
 from fsd.export.network_reference import network_feeds, network_reference
 from fsd.export.node_choice import with_patterns
 from fsd.export.onnx_export import export_onnx, simplify
@@ -102,7 +102,7 @@ class _Source:
     def quantizable(self, config: ExportConfig) -> QuantizableModel:
         """What the shared steps need."""
         nodes = with_patterns(self.smooth, quantized_nodes(self.smooth), config.include, config.exclude)
-        return QuantizableModel(self.smooth, nodes, network_feeds(self.network), TrajectoryMeasure())
+        return QuantizableModel(self.smooth, nodes, network_feeds(self.network), TrajectoryMeasure(), NOTES)
 
 
 def export(

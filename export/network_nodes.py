@@ -15,6 +15,13 @@ FLOAT_LAYERS = ("memory_attention.pose_",)
 """Exceptions, kept in float: the memory's geometry, six numbers of very different magnitude."""
 
 
+NOTES = {
+    "smoothing": "of channels that linear layers read from a LayerNorm (SmoothQuant)",
+    "float": "Softmax, attention products, LayerNorm, token and memory geometry, memory, heads",
+}
+"""For the metadata of a quantized file."""
+
+
 def quantized_nodes(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes to quantize.
 

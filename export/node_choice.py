@@ -6,7 +6,7 @@ normalisations, the state update of recurrent cells, GRU and LSTM operators, and
 before an output of the plan, where errors would be metres.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 import onnx
@@ -221,11 +221,19 @@ def _starts_at_zero(graph: GraphIndex, node: onnx.NodeProto) -> bool:
     return len(node.input) > 1 and graph.is_float(node.input[1]) and float(graph.array(node.input[1])) == 0.0
 
 
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a pattern matches a node's name, or a module that it lies in: the name up to one of its `/`."""
+    parts = [name]
+    while "/" in parts[-1]:
+        parts.append(parts[-1].rpartition("/")[0])
+    return any(fnmatchcase(part, pattern) for part in parts for pattern in patterns)
+
+
 def _matching(names: Sequence[str], patterns: Sequence[str], option: str) -> set[str]:
-    """Names that match a pattern, whole or without the operator after the last `/`."""
+    """Names that match a pattern."""
     found: set[str] = set()
     for pattern in patterns:
-        matched = {name for name in names if any(fnmatchcase(part, pattern) for part in _parts(name))}
+        matched = {name for name in names if matches(name, [pattern])}
         if not matched:
             raise UsageError(
                 f"{option} {pattern!r} matches no node that can be quantized. The first are: "
@@ -233,11 +241,3 @@ def _matching(names: Sequence[str], patterns: Sequence[str], option: str) -> set
             )
         found |= matched
     return found
-
-
-def _parts(name: str) -> Iterator[str]:
-    """A node's name, and the modules that it lies in."""
-    yield name
-    while "/" in name:
-        name = name.rpartition("/")[0]
-        yield name

@@ -12,6 +12,7 @@ import onnx
 from onnx import version_converter
 
 from fsd.data.errors import ModelError
+from fsd.export.graph_index import GraphIndex, attribute
 from fsd.export.model_file import SERIALISED_LIMIT, proto_bytes, write_file
 from fsd.export.onnx_export import scopes_of
 from fsd.networks.onnx_session import save_optimised
@@ -42,10 +43,50 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
         write_file(model, source)
         save_optimised(source, optimised, weights_beside=is_large)
         prepared = onnx.load(optimised)
+    _split_sums(prepared)
+    _flatten_biases(prepared)
     name_nodes(prepared)
     if not is_large and not prepared.graph.value_info:
         prepared = onnx.shape_inference.infer_shapes(prepared, data_prop=True)
     return prepared
+
+
+def _split_sums(model: onnx.ModelProto) -> None:
+    """Undo the fusion of a product and a sum of activations, as in the gates of a recurrent cell: only a stored bias
+    can be quantized with the product.
+    """
+    constants = {entry.name for entry in model.graph.initializer}
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        nodes.append(node)
+        is_sum = node.op_type == "Gemm" and len(node.input) > 2 and node.input[2] and node.input[2] not in constants
+        if not is_sum or attribute(node, "beta", 1.0) != 1.0:
+            continue
+        addend, result = node.input[2], node.output[0]
+        product = node.output[0] = f"{result}_product"
+        del node.input[2:]
+        nodes.append(onnx.helper.make_node("Add", [product, addend], [result], f"{node.name}/Add"))
+    if len(nodes) > len(model.graph.node):
+        copied = [_copy(node) for node in nodes]
+        del model.graph.node[:]
+        model.graph.node.extend(copied)
+
+
+def _flatten_biases(model: onnx.ModelProto) -> None:
+    """Give the biases of matrix products, which may be rows, one axis."""
+    graph = GraphIndex(model)
+    for node in graph.nodes:
+        if node.op_type != "Gemm" or len(node.input) < 3 or node.input[2] not in graph.constants:
+            continue
+        bias = graph.constants[node.input[2]]
+        if len(bias.dims) == 2 and bias.dims[0] == 1 and len(graph.readers[bias.name]) == 1:
+            del bias.dims[0]
+
+
+def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
+    copied = onnx.NodeProto()
+    copied.CopyFrom(node)
+    return copied
 
 
 def opset_of(model: onnx.ModelProto) -> int:

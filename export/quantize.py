@@ -22,6 +22,7 @@ from fsd.export.node_choice import QUANTIZED, activations_of, layers_of
 from fsd.export.pair_safe import use_rounded
 from fsd.export.pixel_bytes import BYTE_RANGE, feed_bytes, images_into, round_no_pixel
 from fsd.export.qdq_rules import check_qdq
+from fsd.export.quantizer_log import quiet_quantizer
 from fsd.export.recipes import Recipe
 
 
@@ -58,7 +59,7 @@ def quantize(
     )
     rows_are_known = _rows_are_known(model, nodes)
     properties = list(model.metadata_props)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="fsd-") as folder, quiet_quantizer():
         cache, output = Path(folder, "ranges.json"), Path(folder, "int8.onnx")
         save_tensors_data(ranges, cache)
         add_pre_process_metadata(model)  # shapes are already inferred; without this mark ONNX Runtime warns

@@ -33,8 +33,6 @@ class Recipe:
             "weights": f"{self.weight_type}, per channel, "
             + ("float behind Q/DQ pairs" if self.symmetric else "rounded so that no two products saturate"),
             "biases": "float" if self.symmetric else "int32",
-            "smoothing": "of channels that linear layers read from a LayerNorm (SmoothQuant)",
-            "float": "Softmax, attention products, LayerNorm, token and memory geometry, memory, heads",
         }
 
     def quantizer_options(self) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -61,12 +61,16 @@ class Exported:
 
 @dataclass(frozen=True)
 class QuantizableModel:
-    """A float graph with the nodes to quantize, how to feed it, and what its outputs mean."""
+    """A float graph with the nodes to quantize, how to feed it, and what its outputs mean.
+
+    `notes`: for the metadata of quantized files.
+    """
 
     graph: onnx.ModelProto
     nodes: Sequence[str]
     make_feeds: MakeFeeds
     measure: PlanMeasure
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,9 @@ def quantized(
 ) -> QuantizedGraph:
     """Quantize for one runtime, with the layers `kept` in float, and more of them if `mixed_limit` requires it."""
     progress(f"quantizing for {recipe.target}")
-    notes = {**recipe.summary(), "calibration": calibration.summary()}
+    notes = {**recipe.summary(), **model.notes, "calibration": calibration.summary()}
+    if calibration.without_covariance:
+        notes["rounding"] = f"without correlations of inputs in {calibration.without_covariance} large layers"
     sensitivity: Sensitivity | None = None
     if options.sensitivity or options.mixed_limit is not None:
         trial = QuantizationTrial(

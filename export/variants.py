@@ -3,12 +3,9 @@ products in 8 bits whose ranges are found while they run.
 """
 
 import copy
-import logging
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +21,9 @@ from fsd.export.graph_index import GraphIndex, attribute
 from fsd.export.half_precision import to_half
 from fsd.export.layer_inputs import WEIGHTED
 from fsd.export.model_file import SERIALISED_LIMIT, proto_bytes
-from fsd.export.node_choice import SMALLEST_PRODUCT
+from fsd.export.node_choice import SMALLEST_PRODUCT, matches
 from fsd.export.prepared_graph import opset_of
+from fsd.export.quantizer_log import quiet_quantizer
 from fsd.export.weight_rounding import PAIR_LIMIT, WEIGHT_LIMIT
 
 HALF_MAX = float(np.finfo(np.float16).max)
@@ -102,7 +100,7 @@ def to_weights4(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> Variant:
     wrapped = ONNXModel(made)
     wrapped.replace_gemm_with_matmul()
     kept = _float_products(made, exclude)
-    with _quiet():
+    with quiet_quantizer():
         quantizer = MatMulNBitsQuantizer(
             made, bits=4, block_size=BLOCK_SIZE, is_symmetric=True, nodes_to_exclude=sorted(kept)
         )
@@ -132,7 +130,7 @@ def to_dynamic(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> Variant:
     if not products:
         raise ModelError("The graph has no matrix product for `dynamic`. Leave that variant out.")
     properties = list(model.metadata_props)
-    with tempfile.TemporaryDirectory(prefix="fsd-") as folder, _quiet():
+    with tempfile.TemporaryDirectory(prefix="fsd-") as folder, quiet_quantizer():
         output = Path(folder, "dynamic.onnx")
         add_pre_process_metadata(model)
         try:
@@ -153,14 +151,6 @@ def to_dynamic(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> Variant:
     del made.metadata_props[:]
     notes = {"weights": "INT8, 7 bits, per channel", "activations": "QUInt8, range of each tick"}
     return Variant(made, notes, "ort-cpu", pair_safe=_has_small_weights(made))
-
-
-def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a node, or a module that it lies in, matches a pattern."""
-    parts = [name]
-    while "/" in parts[-1]:
-        parts.append(parts[-1].rpartition("/")[0])
-    return any(fnmatchcase(part, pattern) for part in parts for pattern in patterns)
 
 
 def _large_layers(graph: GraphIndex, exclude: Sequence[str]) -> Iterator[onnx.NodeProto]:
@@ -224,14 +214,3 @@ def _has_small_weights(model: onnx.ModelProto) -> bool:
     """Whether no two of the stored 8-bit weights can saturate, in whatever order they are read."""
     stored = [entry for entry in model.graph.initializer if entry.data_type == TensorProto.INT8 and len(entry.dims) > 1]
     return all(np.abs(numpy_helper.to_array(each).astype(np.int16)).max() <= PAIR_LIMIT // 2 for each in stored)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress the notes of ONNX Runtime's quantizers, which are no warnings."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
