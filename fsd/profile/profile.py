@@ -47,7 +47,7 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
     with ExitStack() as stack:
         clip = open_clip(_clip_path(config, stack), config)
         # First, so that an unusable model or device is reported before any measurement.
-        planner = chosen_planner(clip.rig, config)
+        planner = chosen_planner(clip, config)
         folder = stack.enter_context(profile_folder(config, (clip.path, *clip.files, *config.model_files)))
         progress("measuring the machine's peaks")
         machine = Machine(config.threads)

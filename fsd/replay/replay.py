@@ -55,7 +55,7 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     if config.overlay and config.overlay_config.max_mb is not None:
         with config.frame_source(clip) as source:
             check_limit(config.overlay_config, source.expected_ticks)
-    planner = chosen_planner(clip.rig, config)
+    planner = chosen_planner(clip, config)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
     worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
 

@@ -24,22 +24,22 @@ class GazeLoop:
     """
 
     def __init__(self, rig: Rig, budget: Budget) -> None:
-        self.compressor = Compressor(rig, budget)
+        self._compressor = Compressor(rig, budget)
         self.saliency: np.ndarray | None = None
 
     @property
     def odometry(self) -> str:
         """Source of the last tick's motion, as `Compressor.odometry`."""
-        return self.compressor.odometry
+        return self._compressor.odometry
 
     def reset(self) -> None:
         """Clear references and the request."""
-        self.compressor.reset()
+        self._compressor.reset()
         self.saliency = None
 
     def step(self, frame_set: FrameSet, ego: EgoSample | None, given: CompressedTick | None = None) -> CompressedTick:
         """The next tick, compressed; `given` is what another planner's compressor made of it, and comes back."""
-        return self.compressor.step(frame_set, ego, self.saliency) if given is None else given
+        return self._compressor.step(frame_set, ego, self.saliency) if given is None else given
 
 
 def warm_up_ticks(frame_set: FrameSet) -> Iterator[tuple[FrameSet, EgoSample | None]]:

@@ -5,6 +5,7 @@ Knows neither files nor pace: replay, profile and drive pass it frame sets and u
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -32,7 +33,8 @@ class NetworkPlanner:
     def __init__(self, rig: Rig, engine: Engine) -> None:
         self.engine = engine
         self._gaze_loop = GazeLoop(rig, engine.budget)
-        self.model, self.models = engine.model, (engine.model,)
+        self.model = engine.model
+        self.models: tuple[Path, ...] = (engine.model,)
         about = engine.metadata
         self.metadata = PlannerMetadata(
             about.name,

@@ -5,7 +5,7 @@ makes a plan of the outputs. The compressor runs only for models that take its t
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from fsd.compression.budget import BUDGETS
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
+from fsd.data.errors import ModelError
 from fsd.data.frames import FrameSet
 from fsd.data.rig import Rig
 from fsd.data.standard_rigs import canonical_rig
@@ -22,6 +23,7 @@ from fsd.runtime.engine import SessionFactory, write_stop_plan
 from fsd.runtime.gaze_loop import GazeLoop, warm_up_ticks
 from fsd.runtime.hash_chain import HashChain
 from fsd.runtime.health import health_flags
+from fsd.runtime.options import model_paths
 from fsd.runtime.plan import Plan
 from fsd.runtime.plan_limits import HeldPlan, is_finite
 from fsd.runtime.planner import PlannerMetadata, StepResult
@@ -33,6 +35,7 @@ from fsd.third_party.observation import Observer
 from fsd.third_party.output_checks import outputs_read
 from fsd.third_party.paths import moved_on
 from fsd.third_party.plan_conversion import convert_plan, empty_outputs, needs_speed
+from fsd.third_party.state_fields import state_pairs
 from fsd.third_party.step_clock import StepClock
 
 
@@ -47,37 +50,45 @@ class AdapterPlanner:
         device: str = "cpu",
         session_factory: SessionFactory = open_session,
         rig: Rig | None = None,
+        recorded: Collection[str] | None = None,
+        rig_is_assumed: bool = False,
     ) -> None:
         """Load all files; several models run one after the other.
 
         Args:
             device: one of `devices.PROVIDERS`.
             rig: of the clip; None is a car with all cameras at their standard places.
+            recorded, rig_is_assumed: as in `Observer`.
 
         Raises:
             ModelError: a file is missing or damaged, or the adapter does not fit the model (the field is named); the
                 clip has no camera that the model sees; or the device is missing, or would leave part of the model to
                 the CPU.
         """
-        self.models = (model,) if isinstance(model, Path) else tuple(model)
+        self.models = model_paths(model)
         self.model, self.adapter = self.models[0], load_adapter(Path(adapter))
         sessions = [session_factory(path, threads, device) for path in self.models]
-        self._session = ChainedSession(sessions, self.adapter.links, [str(path) for path in self.models])
-        check_model(self.adapter, self._session.inputs, self._session.outputs, f"{adapter} does not fit {self.model}")
+        origin = f"{adapter} does not fit {' and '.join(map(str, self.models))}"
+        try:
+            self._session = ChainedSession(sessions, self.adapter.links, [str(path) for path in self.models])
+        except ModelError as error:
+            raise ModelError(f"{origin}: {error}", field=error.field) from error
+        check_model(self.adapter, self._session.inputs, self._session.outputs, origin)
         signature = fixed_signature(self.adapter, self._session.inputs)
-        self._observer = Observer(self.adapter, signature, rig or canonical_rig())
+        rig = rig or canonical_rig()
+        self._observer = Observer(self.adapter, signature, rig, recorded=recorded, rig_is_assumed=rig_is_assumed)
         self._state = ModelState(self.adapter, signature)
         self._wanted = outputs_read(self.adapter)
         compressed = self.adapter.compressed
         budget = None if compressed is None else BUDGETS[compressed.budget]
-        self._gaze_loop = None if budget is None else GazeLoop(rig or canonical_rig(), budget)
+        self._gaze_loop = None if budget is None else GazeLoop(rig, budget)
         self.metadata = PlannerMetadata(
             name=self.adapter.name,
             trained=self.adapter.trained,
             precision="as given",
             weights_sha256="",
             inputs={name: TensorSpec(shape, dtype) for name, (shape, dtype) in signature.items()},
-            state=tuple((each.output, each.input) for each in (*self.adapter.state, *self.adapter.shift_registers)),
+            state=state_pairs(self.adapter.state, self.adapter.shift_registers),
             budget=budget,
             integer_kernels=self._session.integer_kernels,
             trained_on=self.adapter.trained_on,
@@ -115,7 +126,7 @@ class AdapterPlanner:
         self._commit_slots: np.ndarray | None = None
         self._clock.reset()
         self._held.reset()
-        self._unusable = ""
+        self._unusable, self._speed_source = "", ""
         self._usable: _UsablePlan | None = None
         if self._gaze_loop is not None:
             self._gaze_loop.reset()
@@ -151,6 +162,8 @@ class AdapterPlanner:
         if is_due:
             self._inputs = {**self._observer.observe(frame_set, ego, command, tick), **self._state.arrays}
             self._commit_slots = None if tick is None else tick.commit_slots
+            if self.metadata.assumed_speed_mps is not None:
+                self._speed_source = "assumed" if _speed_mps(ego) is None else "recorded"
         loaded_ns = time.perf_counter_ns()
         if is_due:
             self._input_chain.add(*self._inputs.values())
@@ -182,7 +195,7 @@ class AdapterPlanner:
             post_ms=(done_ns - inferred_ns + hashed_ns - loaded_ns) / 1e6,
             replaced=self._unusable,
             plan_age_ticks=age_ticks,
-            speed_source=self._speed_source(ego),
+            speed_source=self._speed_source,
         )
 
     def rerun_last(self) -> float:
@@ -221,11 +234,6 @@ class AdapterPlanner:
         outputs = empty_outputs()
         write_stop_plan(outputs, max(speed_mps, 0.0))
         return outputs, source, 0
-
-    def _speed_source(self, ego: EgoSample | None) -> str:
-        if self.metadata.assumed_speed_mps is None:
-            return ""
-        return "assumed" if _speed_mps(ego) is None else "recorded"
 
 
 class _UsablePlan:

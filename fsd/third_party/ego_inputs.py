@@ -53,7 +53,7 @@ class EgoInputs:
             self._speeds.clear()  # no difference over a gap
             return 0.0
         self._speeds.append((timestamp_ns, speed_mps))
-        while len(self._speeds) > 2 and timestamp_ns - self._speeds[1][0] >= ACCELERATION_WINDOW_NS:
+        while len(self._speeds) > 1 and timestamp_ns - self._speeds[1][0] >= ACCELERATION_WINDOW_NS:
             self._speeds.popleft()
         before_ns, before_mps = self._speeds[0]
         return (speed_mps - before_mps) / (timestamp_ns - before_ns) * 1e9 if timestamp_ns > before_ns else 0.0

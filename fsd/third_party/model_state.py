@@ -9,7 +9,7 @@ import numpy as np
 
 from fsd.networks.onnx_session import Signature
 from fsd.third_party.adapter import Adapter
-from fsd.third_party.state_fields import ShiftRegister, state_size
+from fsd.third_party.state_fields import ShiftRegister, state_pairs, state_size
 
 
 class ModelState:
@@ -25,9 +25,9 @@ class ModelState:
 
     def __init__(self, adapter: Adapter, signature: Signature) -> None:
         self.arrays: dict[str, np.ndarray] = {}
-        for each in (*adapter.state, *adapter.shift_registers):
-            shape, dtype = signature[each.input]
-            self.arrays[each.input] = np.zeros(adapter.shapes.get(each.input, shape), dtype)
+        for _, name in state_pairs(adapter.state, adapter.shift_registers):
+            shape, dtype = signature[name]
+            self.arrays[name] = np.zeros(adapter.shapes.get(name, shape), dtype)
         self._pairs = adapter.state
         self._registers = [_Register(each, self.arrays[each.input]) for each in adapter.shift_registers]
         self.reset()

@@ -18,7 +18,8 @@ from fsd.third_party.compressed_inputs import CompressedInputs
 from fsd.third_party.ego_inputs import EgoInputs
 from fsd.third_party.images.image_tensor import ImageTensor
 from fsd.third_party.images.pixel_values import exact_values
-from fsd.third_party.input_checks import calibration_warnings, check_cameras, fixed_signature
+from fsd.third_party.input_checks import fixed_signature
+from fsd.third_party.rig_checks import calibration_warnings, check_cameras
 
 ASSUMED_RIG = "assumed"
 """Name of a rig that `standard_rigs.assumed_rig` made."""

@@ -1,9 +1,11 @@
 """Open our network or a third-party model as a `Planner`, alone or checked by a second one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fsd.data.clip import Clip
+from fsd.data.frames import CAMERAS
 from fsd.data.rig import Rig
 from fsd.networks.onnx_session import open_session, provider_for, require_model_file
 from fsd.runtime.cross_check import CrossCheckedPlanner
@@ -25,6 +27,8 @@ def open_planner(
     session_factory: SessionFactory = open_session,
     cross_check: SecondNetwork | None = None,
     tolerance: Mapping[str, float] | None = None,
+    recorded: Collection[str] | None = None,
+    rig_is_assumed: bool = False,
 ) -> Planner:
     """Load a model for clips of one rig; see `Engine` and `AdapterPlanner` for the arguments and errors.
 
@@ -32,6 +36,8 @@ def open_planner(
         model: ONNX file, or with an adapter several that run one after the other; None is the packaged one.
         adapter: `adapter.json` of a third-party `model`; None for a model with fsd metadata.
         cross_check: second network, which checks the first; the adapter is that of both.
+        recorded: canonical cameras that have pictures, and rig_is_assumed: whether the rig is not that of the
+            recording; a third-party model is refused where it would see nothing, and says what it relies on.
         tolerance: name of `divergence.UNITS` -> largest difference without an alarm, in place of the default.
 
     Raises:
@@ -43,11 +49,12 @@ def open_planner(
         if cross_check.device is not None:
             provider_for(cross_check.device, "--cross-check")
     place = _Place(device, threads)
-    first = _open_one(rig, model, adapter, place, session_factory)
+    recording = _Recording(rig, recorded, rig_is_assumed)
+    first = _open_one(recording, model, adapter, place, session_factory)
     if cross_check is None:
         return first
     other_place = _Place(cross_check.device or device, cross_check.threads or threads)
-    second = _open_one(rig, cross_check.model or model, adapter, other_place, session_factory)
+    second = _open_one(recording, cross_check.model or model, adapter, other_place, session_factory)
     kind = _pair_kind(first, place, second, other_place, has_adapter=adapter is not None)
     settings = CrossCheckSettings(
         second.metadata.name,
@@ -60,16 +67,18 @@ def open_planner(
     return CrossCheckedPlanner(first, second, settings)
 
 
-def chosen_planner(rig: Rig, options: ModelOptions) -> Planner:
-    """The planner that the options of a command name; errors as in `open_planner`."""
+def chosen_planner(clip: Clip, options: ModelOptions) -> Planner:
+    """The planner that the options of a command name, for one recording; errors as in `open_planner`."""
     return open_planner(
-        rig,
+        clip.rig,
         options.model,
         options.adapter,
         options.threads,
         options.device,
         cross_check=options.cross_check,
         tolerance=options.cross_check_tolerance,
+        recorded=[camera for camera, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None],
+        rig_is_assumed=clip.rig_is_assumed,
     )
 
 
@@ -81,17 +90,41 @@ class _Place:
     threads: int
 
 
+@dataclass(frozen=True)
+class _Recording:
+    """What a planner must know of a recording; fields as in `open_planner`."""
+
+    rig: Rig
+    recorded: Collection[str] | None
+    rig_is_assumed: bool
+
+
 def _open_one(
-    rig: Rig, model: Path | Sequence[Path] | None, adapter: Path | None, place: _Place, session_factory: SessionFactory
+    recording: _Recording,
+    model: Path | Sequence[Path] | None,
+    adapter: Path | None,
+    place: _Place,
+    session_factory: SessionFactory,
 ) -> Planner:
     models = model_paths(model)
     if adapter is not None and not models:
         raise ValueError("adapter needs the model that it describes: give `--model` as well.")
     if adapter is not None:
-        return AdapterPlanner(models, adapter, place.threads, place.device, session_factory, rig)
+        return AdapterPlanner(
+            models,
+            adapter,
+            place.threads,
+            place.device,
+            session_factory,
+            recording.rig,
+            recording.recorded,
+            recording.rig_is_assumed,
+        )
     if len(models) > 1:
         raise ValueError("several models need an adapter that links them: give `--adapter` as well.")
-    return NetworkPlanner(rig, Engine(models[0] if models else None, place.threads, place.device, session_factory))
+    return NetworkPlanner(
+        recording.rig, Engine(models[0] if models else None, place.threads, place.device, session_factory)
+    )
 
 
 def _pair_kind(first: Planner, place: _Place, second: Planner, other_place: _Place, *, has_adapter: bool) -> PairKind:

@@ -140,13 +140,18 @@ def _path_reads(path: Waypoints) -> Iterator[Read]:
         moved = start - path.start
         yield Read(field, name, start + last + size)
         if path.scale_start is not None and path.scale_name is None:
-            yield Read(f"{field} and its scale_start", name, path.scale_start + moved + last + size)
+            yield Read(_inside(field, "scale_start"), name, path.scale_start + moved + last + size)
         if mixture is not None and mixture.probability_name is None:
-            yield Read(f"{field} and its mixture.probability_start", name, moved + _probabilities_end(path))
+            yield Read(_inside(field, "mixture.probability_start"), name, moved + _probabilities_end(path))
     if path.scale_start is not None and path.scale_name is not None:
         yield Read("outputs.waypoints.scale_name", path.scale_name, path.scale_start + last + size)
     if mixture is not None and mixture.probability_name is not None:
         yield Read("outputs.waypoints.mixture.probability_name", mixture.probability_name, _probabilities_end(path))
+
+
+def _inside(field: str, name: str) -> str:
+    """A field of the path itself; of a command's place, the place, which has no such fields."""
+    return f"{field}.{name}" if field == "outputs.waypoints" else field
 
 
 def _probabilities_end(path: Waypoints) -> int:

@@ -90,7 +90,7 @@ def bounded_scale(values: np.ndarray | float) -> np.ndarray:
 def _read_columns(waypoints: Waypoints, reader: OutputReader, name: str, start: int) -> dict[str, np.ndarray]:
     """Column -> (P,) of a block of numbers; columns to ignore are not read."""
     points, width = waypoints.points, len(waypoints.columns)
-    columns = {}
+    columns: dict[str, np.ndarray] = {}
     for index, column in enumerate(waypoints.columns):
         if column == "ignore":
             continue

@@ -53,7 +53,8 @@ def plan_quantities(
         speed_mps: of the car; None where unknown: the model's own then, or the assumed one.
         command: selects outputs where the adapter says so.
     """
-    return _read(adapter, OutputReader(outputs, command), speed_mps)[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _read(adapter, OutputReader(outputs, command), speed_mps)[0]
 
 
 class ConvertedPlan(NamedTuple):

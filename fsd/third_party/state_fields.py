@@ -55,3 +55,9 @@ def state_size(field: StatePair | ShiftRegister, input_shape: tuple[int, ...]) -
     if isinstance(field, ShiftRegister):
         return size // input_shape[field.axis]
     return size // input_shape[0] if field.slots else size
+
+
+def state_pairs(pairs: tuple[StatePair, ...], registers: tuple[ShiftRegister, ...]) -> tuple[tuple[str, str], ...]:
+    """(output, input) of everything that is carried from step to step."""
+    carried = [(pair.output, pair.input) for pair in pairs]
+    return (*carried, *((register.output, register.input) for register in registers))

@@ -200,3 +200,9 @@ def test_the_fingerprint_covers_every_file(small_clip: Path, split: tuple[Path, 
     digests = {model_digest(*split), model_digest(*reversed(split)), model_digest(split[0])}
     split[1].write_bytes(split[1].read_bytes() + b"\0")
     assert len({*digests, model_digest(*split)}) == 4
+
+
+def test_a_recording_without_the_only_camera_is_refused(counter: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as error:
+        open_planner(canonical_rig(), counter, written(tmp_path, COUNTER), recorded=["rear"])
+    assert error.value.field == "images"

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from fsd.data.standard_rigs import assumed_rig, canonical_rig
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.contract import input_shapes
 from fsd.networks.input_buffers import InputBuffers
-from fsd.third_party.adapter import Adapter
+from fsd.third_party.adapter import Adapter, check_model, load_adapter
 from fsd.third_party.input_fields import (
     CalibrationInput,
     CommandInput,
@@ -122,6 +124,32 @@ def test_an_assumed_calibration_is_a_warning_that_names_the_field() -> None:
         assert "images[0].virtual_camera" in warning
         assert "rear" in warning
     assert Observer(image_adapter(GREY), VIEW, assumed).warnings == ()
+
+
+OPENPILOT = """{"name": "openpilot", "schema_version": 2, "rate_hz": 20,
+ "images": [
+  {"name": "img", "camera": "fcamera", "width_px": 512, "height_px": 256, "colour": "yuv420", "history": [4, 0],
+   "virtual_camera": {"fx_px": 910, "fy_px": 910, "cx_px": 256, "cy_px": 47.6}},
+  {"name": "big_img", "camera": "ecamera", "width_px": 512, "height_px": 256, "colour": "yuv420", "history": [4, 0],
+   "virtual_camera": {"fx_px": 455, "fy_px": 455, "cx_px": 256, "cy_px": 113.8, "pitch_rad": 0.02}}],
+ "constants": [{"name": "traffic_convention", "values": [1, 0]}],
+ "outputs": {"waypoints": {"name": "path", "points": 10, "step_s": 0.5, "columns": ["x_m", "y_m"]}}}"""
+
+
+def test_openpilots_frames_come_from_a_file_of_its_fields(tmp_path: Path) -> None:
+    (tmp_path / "adapter.json").write_text(OPENPILOT)
+    adapter = load_adapter(tmp_path / "adapter.json")
+    images = dict.fromkeys(("img", "big_img"), ((1, 12, 128, 256), "uint8"))
+    signature = {**images, "traffic_convention": ((1, 2), "float32")}
+    check_model(adapter, signature, {"path": ((1, 10, 2), "float32")}, "the model")
+    observer = Observer(adapter, signature, canonical_rig(1280, 960))
+    large = {"height": 960, "width": 1280}
+    for luma in (20, 30, 40, 50, 60):
+        pictures = frame_set(front_main=flat(luma, 90, 240, **large), front_wide=flat(luma + 100, **large))
+        made = observer.observe(pictures, None, "none")
+    narrow, wide = made["img"][0, :, 64, 128], made["big_img"][0, :, 64, 128]
+    assert narrow.tolist() == [20] * 4 + [90, 240] + [60] * 4 + [90, 240]
+    assert wide.tolist() == [120] * 4 + [128] * 2 + [160] * 4 + [128] * 2
 
 
 BUDGET = BUDGETS["B400"]

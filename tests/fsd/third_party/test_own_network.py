@@ -5,11 +5,14 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from fsd.data.clip import Clip
 from fsd.data.frame_source import FrameSource
 from fsd.data.open_clip import open_clip
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 from fsd.runtime.engine import Engine
 from fsd.runtime.network_planner import NetworkPlanner
 from fsd.runtime.planner import Planner, StepResult
@@ -91,3 +94,16 @@ def test_a_compressed_tick_that_is_not_finite_is_never_run(clip: Clip, engine: E
     planner.reset()
     stopped = planner.step(frame_set, None, "none", broken)
     assert (stopped.replaced, stopped.plan.health) == ("inputs", "no_ego;plan=stop")
+
+
+def test_a_replay_shows_what_the_compressor_sent(clip: Clip, engine: Engine, tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter.json"
+    adapter.write_bytes(msgspec.json.encode(adapter_of(engine.metadata)))
+    options = {"model": engine.model, "adapter": adapter, "mcap": False, "overlay": False}
+    summary = replay(ReplayConfig(clip=clip.path, out=tmp_path / "out", max_ticks=3, **options), show_progress=False)
+    assert summary.compression is not None
+    assert summary.compression.budget == engine.budget.name
+    assert sum(summary.compression.keyframes.values()) > 0
+    ticks = pq.read_table(tmp_path / "out" / "ticks.parquet")
+    assert len(ticks["patch_block"][0]) == engine.budget.patch_count
+    assert "compressor" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -4,10 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
+from fsd.runtime.plan_limits import impossible_output
 from fsd.third_party.adapter import Adapter
 from fsd.third_party.controls import roll_out
-from fsd.third_party.output_fields import LateralOffset, Outputs, Place, Scalar, Steering, Waypoints
+from fsd.third_party.output_fields import LateralOffset, Mixture, Outputs, Place, Scalar, Steering, Waypoints
 from fsd.third_party.plan_conversion import convert_plan, needs_speed, plan_quantities
 
 PATH = Waypoints("path", points=2, step_s=2.0)
@@ -103,3 +107,36 @@ def test_under_a_command_the_output_of_that_command_is_named() -> None:
     by_command = adapter(curvature_per_m=Scalar("c", by_command={"left": Place("l")}))
     raw = {"c": np.array([0.0]), "l": np.array([5.0])}
     assert [convert_plan(by_command, raw, 5.0, command).unusable for command in ("none", "left")] == ["", "l"]
+
+
+EVERY = Adapter(
+    "a",
+    Outputs(
+        waypoints=Waypoints(
+            "o",
+            points=3,
+            times_s=(0.0, 0.1, 2.5),
+            are_steps=True,
+            origin_x_m=1.5,
+            mixture=Mixture(2, 12, 24),
+            scale_start=6,
+            scale_is_log=True,
+        ),
+        lateral_offset=LateralOffset("o", 10.0, 26),
+        acceleration_mps2=(Scalar("o", 27), Scalar("o", 28)),
+        curvature_scale=Scalar("o", 29),
+    ),
+)
+
+
+@given(numbers=arrays(np.float32, 30, elements=st.floats(width=32)), speed_mps=st.none() | st.floats(0, 50))
+def test_whatever_a_model_gives_a_usable_plan_is_finite_and_possible(
+    numbers: np.ndarray, speed_mps: float | None
+) -> None:
+    outputs, unusable = convert_plan(EVERY, {"o": numbers}, speed_mps)
+    assert unusable in ("", "o")
+    if not unusable:
+        assert all(np.isfinite(array).all() for array in outputs.values())
+        assert not impossible_output(outputs)
+        assert (outputs["trajectory_scale"] > 0).all()
+    plan_quantities(EVERY, {"o": numbers}, speed_mps)
