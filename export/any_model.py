@@ -171,24 +171,26 @@ class _Work:
                     f"{config.calibration} was made with another model, which has other ranges. Leave `--calibration` "
                     "out."
                 )
-            return self.quantizable(nodes, stored.scales), stored
+            return self.quantizable(graph, nodes, stored.scales), stored
         scales: dict[str, list[float]] = {}
-        if config.smoothing:
+        if config.smoothing and source.to_quantize is None:  # fine-tuned weights stay as they were rounded
             self.progress("smoothing")
             parts = calibration_parts(config, clips)
             scales = measure_scales(graph, source.make_feeds, parts, nodes, config.calibration_every, config.roll_out)
         self.progress("calibrating")
-        model = self.quantizable(nodes, scales)
+        model = self.quantizable(graph, nodes, scales)
         found = calibrated(model, config, clips)
         return model, replace(found, scales=scales, weights_sha256=source.sha256)
 
-    def quantizable(self, nodes: Sequence[str], scales: Mapping[str, Sequence[float]]) -> QuantizableModel:
+    def quantizable(
+        self, graph: onnx.ModelProto, nodes: Sequence[str], scales: Mapping[str, Sequence[float]]
+    ) -> QuantizableModel:
         """The graph to quantize: a smoothed copy if there are scales, since other files are made of the graph as is."""
-        graph = self.graph
         if scales:
-            graph = onnx.ModelProto()
-            graph.CopyFrom(self.graph)
-            smooth(graph, scales, nodes)
+            smoothed = onnx.ModelProto()
+            smoothed.CopyFrom(graph)
+            smooth(smoothed, scales, nodes)
+            graph = smoothed
         weighted = [node.name for node in graph.graph.node if node.op_type in WEIGHTED]
         left = [name for name in weighted if name not in set(nodes)]
         more = len(left) - NAMED_LAYERS

@@ -11,20 +11,25 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 import torch
+from onnx import helper
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fsd.data.errors import ModelError
+from fsd.export.layer_inputs import MomentSum, moment_sums, weight_rows, weights_of_rows
 from fsd.export.onnx_runner import Clip, MakeFeeds
+from fsd.export.pair_safe import round_layer
 from fsd.export.parity import one_torch_thread
 from fsd.export.plan_measure import PlanMeasure, distances
 from fsd.export.torch_module import TorchModel, trace
+from fsd.export.weight_rounding import PAIR_LIMIT, WEIGHT_LIMIT
 
-LEARNING_RATE = 2e-4
-"""Of Adam, as a share of each tensor's root mean square; rises over the first tenth, then falls along a cosine.
+STEP_RATE, LEARNING_RATE = 0.005, 2e-4
+"""Of Adam: for rounded weights as a share of a step of theirs, for other tensors of their root mean square.
 
-A small rate from the start on: at 1e-2 the first steps do damage that 200 steps do not repair.
+Both rise over the first tenth, then fall along a cosine.
 """
 
 TICKS_PER_STEP = 8
@@ -39,9 +44,12 @@ CHECKS = 10
 MAX_TICKS, MAX_BYTES = 1024, 2**29
 """Limits of the recorded ticks; of longer clips, every second, fourth … tick is kept."""
 
-WEIGHT_LIMIT, ACTIVATION_LIMIT = 127, 255
+ACTIVATION_LIMIT = 255
 
-_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear)
+MOMENTS_EVERY = 4
+"""Ticks from one to the next in which the moments of inputs are measured: neighbours are alike."""
+
+_Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
 
 ProgressCallback = Callable[[str], None]
 
@@ -122,11 +130,11 @@ def _fine_tuned(
     layers = {
         name: layer
         for name, layer in student.named_modules()
-        if isinstance(layer, _LAYERS) and name not in float_layers and layer.weight.dtype == torch.float32
+        if isinstance(layer, _Layer) and name not in float_layers and layer.weight.dtype == torch.float32
     }
     if not layers:
         raise ModelError(f"{model.origin} has no convolution or linear layer to fine-tune. Leave `--qat` out.")
-    handles = _round(layers, _input_ranges(tuned, layers, trained))
+    handles = _round(layers, *_seen(tuned, layers, trained))
 
     def error() -> float:
         found = [distances(measure, tuned.run(tick.inputs), tick.outputs)[measure.headline] for tick in held_out]
@@ -145,7 +153,8 @@ def _fine_tuned(
     for handle in handles:
         handle.remove()
     for layer in layers.values():
-        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
     student.requires_grad_(False)
     return FineTuned(trace(student, model.example, model.origin), before, after, best_step, steps, len(trained))
 
@@ -174,53 +183,95 @@ def _recorded(model: TorchModel, clips: Iterable[Clip], make_feeds: MakeFeeds) -
     return kept
 
 
-def _input_ranges(
-    model: TorchModel, layers: dict[str, nn.Module], ticks: list[_Tick]
-) -> dict[str, tuple[float, float]]:
-    """Smallest and largest input of every layer that runs."""
+def _seen(
+    model: TorchModel, layers: dict[str, _Layer], ticks: list[_Tick]
+) -> tuple[dict[str, tuple[float, float]], dict[str, MomentSum]]:
+    """Smallest and largest input of every layer that runs, and the moments of its inputs."""
     ranges: dict[str, tuple[float, float]] = {}
+    nodes = {name: _node(layer) for name, layer in layers.items()}
+    sums = moment_sums({name: (nodes[name], tuple(layer.weight.shape)) for name, layer in layers.items()})
+    is_sampled = True
 
-    def recorder(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    def recorder(name: str, weights: np.ndarray) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             low, high = ranges.get(name, (0.0, 0.0))
             ranges[name] = min(low, float(inputs[0].min())), max(high, float(inputs[0].max()))
+            if is_sampled:
+                sums[name].add(nodes[name], weights, inputs[0].detach().numpy())
 
         return record
 
-    handles = [layer.register_forward_pre_hook(recorder(name)) for name, layer in layers.items()]
-    for tick in ticks:
+    handles = [
+        layer.register_forward_pre_hook(recorder(name, layer.weight.detach().numpy())) for name, layer in layers.items()
+    ]
+    for index, tick in enumerate(ticks):
+        is_sampled = index % MOMENTS_EVERY == 0
         model.run(tick.inputs)
     for handle in handles:
         handle.remove()
-    return ranges
+    return ranges, sums
+
+
+def _node(layer: _Layer) -> onnx.NodeProto:
+    """The layer as the node that it becomes, for the functions that know the order of weights."""
+    names = ["input", "weights", *(["bias"] if layer.bias is not None else [])]
+    if isinstance(layer, nn.Linear):
+        return helper.make_node("Gemm", names, ["output"], transB=1)
+    before, after = [], []
+    for axis, size in enumerate(layer.kernel_size):
+        total = layer.dilation[axis] * (size - 1) if layer.padding == "same" else 0
+        fixed = 0 if isinstance(layer.padding, str) else layer.padding[axis]
+        before.append(total // 2 if total else fixed)
+        after.append(total - total // 2 if total else fixed)
+    sizes = {"strides": layer.stride, "dilations": layer.dilation, "kernel_shape": layer.kernel_size}
+    return helper.make_node("Conv", names, ["output"], pads=[*before, *after], group=layer.groups, **sizes)
 
 
 class _RoundedWeight(nn.Module):
-    """Weights as signed bytes with one scale per output channel."""
+    """Weights as whole steps, with a scale per output channel; the quantizer keeps weights of this form as they are."""
 
-    def __init__(self, axis: int) -> None:
+    def __init__(self, scale: np.ndarray) -> None:
         super().__init__()
-        self.axis = axis
+        self.scale = torch.tensor(scale)[:, None]
 
     def forward(self, weight: Tensor) -> Tensor:
-        others = [axis for axis in range(weight.dim()) if axis != self.axis]
-        scale = weight.detach().abs().amax(others).clamp_min(1e-12) / WEIGHT_LIMIT
-        zero = torch.zeros_like(scale, dtype=torch.int32)
-        return torch.fake_quantize_per_channel_affine(weight, scale, zero, self.axis, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+        # Neighbours in the order in which processors add: channels last.
+        rows = weight.detach().movedim(1, -1).reshape(len(weight), -1)
+        steps = (rows / self.scale).round().clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+        even = steps.shape[1] // 2 * 2
+        pairs = steps[:, :even].unflatten(1, (-1, 2))
+        excess = pairs.sum(-1).abs() - PAIR_LIMIT
+        is_over = (excess > 0) & (pairs[..., 0] * pairs[..., 1] > 0)
+        less = torch.where(is_over, (excess / 2).ceil(), torch.zeros_like(excess))[..., None]
+        steps = torch.cat([(pairs - less * pairs.sign()).flatten(1), steps[:, even:]], 1)
+        shape = weight.movedim(1, -1).shape
+        rounded = (steps * self.scale).reshape(shape).movedim(-1, 1)
+        return weight + (rounded - weight).detach()
 
 
 def _round(
-    layers: dict[str, nn.Module], ranges: dict[str, tuple[float, float]]
+    layers: dict[str, _Layer], ranges: dict[str, tuple[float, float]], sums: dict[str, MomentSum]
 ) -> list[torch.utils.hooks.RemovableHandle]:
-    """Round weights and inputs of layers from here on; the handles end the rounding of inputs."""
+    """Round weights and inputs of layers from here on; the handles end the rounding of inputs.
+
+    It begins with the weights that the quantizer would choose without fine-tuning.
+    """
     handles = []
     for name, layer in layers.items():
-        axis = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
-        parametrize.register_parametrization(layer, "weight", _RoundedWeight(axis))
-        if name in ranges:
-            low, high = ranges[name]
-            scale = max(high - low, 1e-12) / ACTIVATION_LIMIT
-            handles.append(layer.register_forward_pre_hook(_rounded_input(scale, round(-low / scale))))
+        if name not in ranges:
+            continue
+        node, shape = _node(layer), tuple(layer.weight.shape)
+        has_bias = layer.bias is not None
+        rounded = round_layer(weight_rows(node, layer.weight.detach().numpy()), sums[name].moments(), has_bias)
+        start = weights_of_rows(node, rounded.values * rounded.scale[:, None], shape)
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(start))
+            if layer.bias is not None:
+                layer.bias += torch.from_numpy(rounded.bias_shift)
+        parametrize.register_parametrization(layer, "weight", _RoundedWeight(rounded.scale))
+        low, high = ranges[name]
+        scale = max(high - low, 1e-12) / ACTIVATION_LIMIT
+        handles.append(layer.register_forward_pre_hook(_rounded_input(scale, round(-low / scale))))
     return handles
 
 
@@ -237,11 +288,20 @@ def _train(model: TorchModel, ticks: list[_Tick], steps: int) -> Iterable[int]:
     floats = [name for name, value in ticks[0].outputs.items() if np.issubdtype(value.dtype, np.floating)]
     squares = {name: np.mean([np.square(tick.outputs[name]).mean() for tick in ticks]) for name in floats}
     weights = {name: 1 / max(float(square), 1e-12) for name, square in squares.items()}
-    groups = [
-        {"params": [each], "lr": LEARNING_RATE * float(each.detach().square().mean().sqrt())}
+    steps_of = {
+        layer.parametrizations["weight"].original: float(layer.parametrizations["weight"][0].scale.mean())
+        for layer in model.module.modules()
+        if parametrize.is_parametrized(layer, "weight")
+    }
+    optimiser = torch.optim.Adam(
+        {
+            "params": [each],
+            "lr": STEP_RATE * steps_of[each]
+            if each in steps_of
+            else LEARNING_RATE * float(each.detach().square().mean().sqrt()),
+        }
         for each in model.module.parameters()
-    ]
-    optimiser = torch.optim.Adam(groups)
+    )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, 10 * (step + 1) / steps) * 0.5 * (1 + math.cos(math.pi * step / steps))
     )

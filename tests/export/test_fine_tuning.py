@@ -1,17 +1,24 @@
-"""Fine-tuning of a tiny recurrent network whose weights differ much in size, so that 8 bits harm it."""
+"""Fine-tuning of a tiny recurrent network, and what it changes in the INT8 file."""
+
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
 from fsd.data.errors import ModelError
-from fsd.export.fine_tuning import fine_tune
+from fsd.export.any_model import ModelSource, export_model
+from fsd.export.config import ModelExportConfig
+from fsd.export.fine_tuning import FineTuned, fine_tune
 from fsd.export.onnx_runner import ReferenceRunner
 from fsd.export.plan_measure import OutputMeasure, output_magnitudes
 from fsd.export.torch_module import TorchModel, trace
 
 VIEW, HIDDEN = (1, 3, 8, 16), (1, 8)
+IN_FLOAT = ("mix", "head")
 
 
 class Recurrent(nn.Module):
@@ -45,7 +52,6 @@ def model() -> TorchModel:
     torch.manual_seed(0)
     network = Recurrent().eval()
     with torch.no_grad():
-        network.trunk[0].weight[:, 0] *= 30
         network.trunk[2].weight *= 3
     return trace(network, {"view": torch.zeros(VIEW), "hidden": torch.zeros(HIDDEN)}, "network")
 
@@ -64,27 +70,48 @@ def measure(model: TorchModel, clips: list[list[np.ndarray]]) -> OutputMeasure:
     return OutputMeasure(output_magnitudes(ReferenceRunner(model.run, Feeds), clips, ["path"]))
 
 
-def test_fine_tuning_brings_the_rounded_plan_nearer_to_the_float_one(
-    model: TorchModel, clips: list[list[np.ndarray]], measure: OutputMeasure
-) -> None:
-    assert model.module is not None
-    before = {name: value.clone() for name, value in model.module.state_dict().items()}
-    tuned = fine_tune(model, clips, Feeds, measure, steps=60)
+@pytest.fixture(scope="module")
+def tuned(model: TorchModel, clips: list[list[np.ndarray]], measure: OutputMeasure) -> FineTuned:
+    return fine_tune(model, clips, Feeds, measure, steps=40, float_layers=IN_FLOAT)
+
+
+def test_fine_tuning_brings_the_rounded_plan_nearer_to_the_float_one(model: TorchModel, tuned: FineTuned) -> None:
     assert tuned.after < 0.9 * tuned.before
     assert (tuned.ticks, tuned.best_step > 0) == (36, True)
     assert tuned.model.module is not None
-    # The original is untouched, and what remains of the rounding are ordinary weights of the same names.
-    assert all(torch.equal(value, before[name]) for name, value in model.module.state_dict().items())
-    assert tuned.model.module.state_dict().keys() == before.keys()
+    assert model.module is not None
+    # What remains of the rounding are ordinary weights of the same names.
+    assert tuned.model.module.state_dict().keys() == model.module.state_dict().keys()
     assert [node.op_type for node in tuned.model.to_onnx().graph.node] == [
         node.op_type for node in model.to_onnx().graph.node
     ]
 
 
+def test_fine_tuning_lowers_the_error_of_the_int8_file_which_keeps_its_weights(
+    model: TorchModel, tuned: FineTuned, clips: list[list[np.ndarray]], measure: OutputMeasure, tmp_path: Path
+) -> None:
+    found = {}
+    for name, to_quantize in (("plain", None), ("tuned", tuned.model.to_onnx())):
+        config = ModelExportConfig(out=tmp_path / name, parity_ticks=48, speed_rounds=0)
+        source = ModelSource("net", model.to_onnx(), Feeds, measure, to_quantize=to_quantize)
+        written = export_model(source, config, clips)
+        assert written.report is not None
+        found[name] = written.report.comparisons["onnx_int8"].distances["outputs"].mean
+    # Measured: 0.84. Most of what is left is the rounding of activations.
+    assert found["tuned"] < 0.95 * found["plain"]
+    file = onnx.load(tmp_path / "tuned" / "net_int8.onnx").graph
+    stored = {entry.name: numpy_helper.to_array(entry) for entry in file.initializer}
+    (weights,) = (node for node in file.node if node.input[0] == "trunk.2.weight_quantized")
+    assert tuned.model.module is not None
+    expected = tuned.model.module.state_dict()["trunk.2.weight"].numpy()
+    scale = stored[weights.input[1]][:, None, None, None]
+    np.testing.assert_allclose(stored[weights.input[0]] * scale, expected, rtol=1e-5)
+
+
 def test_weights_that_do_not_help_are_not_kept(
     model: TorchModel, clips: list[list[np.ndarray]], measure: OutputMeasure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fsd.export.fine_tuning.LEARNING_RATE", 1.0)
+    monkeypatch.setattr("fsd.export.fine_tuning.STEP_RATE", 100.0)
     tuned = fine_tune(model, clips, Feeds, measure, steps=4)
     assert (tuned.best_step, tuned.after) == (0, tuned.before)
 
