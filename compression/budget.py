@@ -5,16 +5,22 @@ Knows sizes only; which pixels are chosen is decided elsewhere.
 
 from dataclasses import dataclass
 
-from fsd.data.frames import BLOCKS, CAMERAS
+from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
 
 PATCH_PX = 32
-"""A gaze patch is 32x32 luma pixels, resampled from one block of its camera."""
+"""A gaze patch is 32x32 luma samples, area means of one block of its camera."""
+
+PATCH_GRID_PX = (GRID_COLUMNS * PATCH_PX, GRID_ROWS * PATCH_PX)
+"""Width and height of a whole picture in patch samples, 640x480, whatever the size of the picture.
+
+A sample is the mean of 2x2 pixels where pictures have 1280x960, and one pixel where they have 640x480.
+"""
 
 ALL_BLOCKS = len(CAMERAS) * BLOCKS
 """Blocks of all cameras: camera * 300 + row * 20 + column."""
 
 SWEEP_TICKS = 240
-"""Every block is read again at full resolution within this many ticks (see `Budget.sweep_ticks`)."""
+"""Every block is read again as a patch within this many ticks (see `Budget.sweep_ticks`)."""
 
 MAX_BASE_PX = (1280, 960)
 """Width and height of a whole picture of the reference rig."""
@@ -58,7 +64,7 @@ class Budget:
 
     @property
     def sweep_ticks(self) -> int:
-        """Ticks within which every block of eight cameras is read again at full resolution.
+        """Ticks within which every block of eight cameras is read again as a patch.
 
         240, or more where the sweep would take more than half of a small budget: the sweep of eight cameras in 240
         ticks takes all 10 patches of B200.

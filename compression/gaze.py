@@ -1,4 +1,4 @@
-"""Which blocks are read at full resolution: the interface of all gaze policies, and the oldest-first sweep.
+"""Which blocks are read as patches: the interface of all gaze policies, and the oldest-first sweep.
 
 Knows block indices and ages; the policy decides how much each block is wanted. A block index here runs over all
 cameras: camera * 300 + row * 20 + column.

@@ -1,5 +1,6 @@
 """The three compression ratios: pixels, tokens, memory."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,7 +17,7 @@ MEMORY_SPAN_S = 60
 
 @dataclass(frozen=True)
 class CompressionRatios:
-    """How much less data the network reads than the cameras deliver.
+    """How much less data the network reads than the cameras of the reference rig deliver.
 
     Attributes:
         r_px: raw luma pixels of a tick over luma pixels into the network.
@@ -29,21 +30,30 @@ class CompressionRatios:
     r_mem: float
 
 
-def compression_ratios(
-    budget: Budget, slot_tokens: int, slot_bytes: int, raw_pixels: int = REFERENCE_PIXELS
-) -> CompressionRatios:
-    """The ratios of a budget.
+def recording_r_px(budget: Budget, sizes_px: Mapping[str, tuple[int, int]]) -> float:
+    """R_px of one recording: the luma pixels of its own cameras over luma pixels into the network.
+
+    A budget is the same for every recording: base images of absent cameras are part of it.
+
+    Args:
+        budget: of the compressor.
+        sizes_px: camera -> width and height of its pictures; absent cameras are left out.
+    """
+    return sum(width * height for width, height in sizes_px.values()) / budget.pixels
+
+
+def compression_ratios(budget: Budget, slot_tokens: int, slot_bytes: int) -> CompressionRatios:
+    """The ratios of a budget for the reference rig.
 
     Args:
         budget: of the compressor.
         slot_tokens: tokens per memory slot.
         slot_bytes: bytes per memory slot, keys and values together.
-        raw_pixels: luma pixels of all cameras in one tick; the reference rig's if not given.
     """
     tokens = len(CAMERAS) * RETINA_TOKENS + budget.patch_count + MEMORY_SLOTS * slot_tokens
-    raw_bytes = Fraction(raw_pixels * 3, 2) * RATE_HZ * MEMORY_SPAN_S
+    raw_bytes = Fraction(REFERENCE_PIXELS * 3, 2) * RATE_HZ * MEMORY_SPAN_S
     return CompressionRatios(
-        r_px=raw_pixels / budget.pixels,
-        r_tok=raw_pixels / DENSE_TOKEN_PX**2 / tokens,
+        r_px=budget.r_px,
+        r_tok=REFERENCE_PIXELS / DENSE_TOKEN_PX**2 / tokens,
         r_mem=float(raw_bytes / (MEMORY_SLOTS * slot_bytes)),
     )

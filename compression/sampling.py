@@ -10,10 +10,10 @@ starts where cell 2i of 2w starts. A base size that does not divide the fine gri
 import numpy as np
 
 from fsd.compression import patch_kernels_2x2, pixel_kernels
-from fsd.compression.budget import PATCH_PX, Budget
+from fsd.compression.budget import PATCH_GRID_PX, Budget
 from fsd.compression.pixel_kernels import make_grid
 from fsd.data.errors import ClipError
-from fsd.data.frames import GRID_COLUMNS, GRID_ROWS, Frame
+from fsd.data.frames import Frame
 
 ANALYSIS_ROWS, ANALYSIS_COLUMNS = 120, 160
 """The luma image that gaze is chosen from: 8 x 8 of its pixels are one block."""
@@ -46,9 +46,9 @@ class PictureSampler:
         chroma_cells = (half_base[0] * max(group, 1), half_base[1] * max(group, 1))
         self._fine_luma, self._base_luma = make_grid(luma_shape, fine), make_grid(luma_shape, base)
         self._fine_chroma, self._base_chroma = make_grid(chroma_shape, chroma_cells), make_grid(chroma_shape, half_base)
-        patches = (GRID_ROWS * PATCH_PX, GRID_COLUMNS * PATCH_PX)
-        self._patch_luma = make_grid(luma_shape, patches)
-        self._patch_chroma = make_grid(chroma_shape, (patches[0] // 2, patches[1] // 2))
+        columns, rows = PATCH_GRID_PX
+        self._patch_luma = make_grid(luma_shape, (rows, columns))
+        self._patch_chroma = make_grid(chroma_shape, (rows // 2, columns // 2))
         self._columns = np.empty(width_px + 1, np.uint16)
         self._line = np.empty(max(ANALYSIS_COLUMNS, base[1]), np.uint32)
         self._luma_sums = np.empty(fine, np.uint32)

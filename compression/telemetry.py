@@ -14,7 +14,7 @@ class TickTelemetry:
         speed_mps, yaw_rate_rps: the motion that was used.
         block_surprise: (8, 15, 20) int64, 1/16 of the block's usual deviation above its noise floor.
         block_score: (8, 15, 20) int64, by the policy; -1 where the camera is not valid.
-        block_age_ticks: (8, 15, 20) int64, since the last read at full resolution; -1 where it was never read.
+        block_age_ticks: (8, 15, 20) int64, since the last patch of it; -1 where it was never read.
         patch_is_swept: (K,) bool, patches that were read because of their age, not their score.
         camera_surprise: (8,) int64, by which keyframes are decided.
         keyframe_reasons: (8,) int64, bits of `keyframes`.

@@ -56,7 +56,7 @@ class RunLengthGaze(GazePolicy):
 class RasterGaze(GazePolicy):
     """Whole pictures, block after block: the blocks that were not read for the longest time, in raster order.
 
-    With held pictures (`frame_selection`), a picture at full resolution is sent over as many ticks as its bytes need.
+    With held pictures (`frame_selection`), a picture is sent in patches over as many ticks as its bytes need.
     """
 
     name = "raster"

@@ -72,6 +72,14 @@ def rays(camera: Camera, pixels: np.ndarray) -> np.ndarray:
     return np.stack([x * sideways, y * sideways, np.cos(angle)], axis=-1)
 
 
+def pixels_per_degree(camera: Camera) -> float | None:
+    """Pixels per degree along the row at the picture's centre; None where the lens does not reach the centre."""
+    x, y = (camera.width_px - 1) / 2, (camera.height_px - 1) / 2
+    left, right = rays(camera, np.array([[x - 0.5, y], [x + 0.5, y]]))
+    angle_rad = 2 * np.arcsin(min(1.0, float(np.linalg.norm(right - left)) / 2))
+    return float(1 / np.degrees(angle_rad)) if angle_rad > 0 else None
+
+
 def _radius(lens: Pinhole | Fisheye | FTheta, distance: np.ndarray) -> np.ndarray:
     """The lens's radial curve. `distance` is the tangent of the angle for a pinhole, the angle itself otherwise."""
     if isinstance(lens, FTheta):

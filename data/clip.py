@@ -42,6 +42,11 @@ class Clip:
     moments: tuple[Moment, ...] = ()
 
     @property
+    def sizes_px(self) -> dict[str, tuple[int, int]]:
+        """Camera -> width and height of its pictures; cameras without video are left out."""
+        return {stream.name: (stream.width_px, stream.height_px) for stream in self.streams if stream is not None}
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """All files that hold pictures."""
         return tuple(file for stream in self.streams if stream is not None for file in stream.files)

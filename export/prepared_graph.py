@@ -8,8 +8,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import version_converter
+from onnx import TensorProto, numpy_helper, version_converter
 
 from fsd.data.errors import ModelError
 from fsd.export.graph_index import GraphIndex, attribute
@@ -43,12 +44,30 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
         write_file(model, source)
         save_optimised(source, optimised, weights_beside=is_large)
         prepared = onnx.load(optimised)
+    _fold_casts(prepared)
     _split_sums(prepared)
     _flatten_biases(prepared)
     name_nodes(prepared)
     if not is_large and not prepared.graph.value_info:
         prepared = onnx.shape_inference.infer_shapes(prepared, data_prop=True)
     return prepared
+
+
+def _fold_casts(model: onnx.ModelProto) -> None:
+    """Store FP16 weights in FP32, which ONNX Runtime computes with on the CPU: it casts them at every tick."""
+    graph = GraphIndex(model)
+    casts = [
+        node
+        for node in graph.nodes
+        if node.op_type == "Cast" and attribute(node, "to") == TensorProto.FLOAT and node.input[0] in graph.constants
+    ]
+    for node in casts:
+        values = graph.array(node.input[0]).astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+        model.graph.node.remove(node)
+    used = set(GraphIndex(model).readers)
+    for name in {node.input[0] for node in casts} - used:
+        model.graph.initializer.remove(graph.constants[name])
 
 
 def _split_sums(model: onnx.ModelProto) -> None:

@@ -24,6 +24,7 @@ from fsd.export.pixel_bytes import BYTE_RANGE, feed_bytes, images_into, round_no
 from fsd.export.qdq_rules import check_qdq
 from fsd.export.quantizer_log import quiet_quantizer
 from fsd.export.recipes import Recipe
+from fsd.export.unfused_activations import separate_activations
 
 
 def quantize(
@@ -84,19 +85,44 @@ def quantize(
             del model.metadata_props[:]
             model.metadata_props.extend(properties)
         quantized = onnx.load(output)
+    _spare_float_readers(quantized, nodes)
     if images and recipe.symmetric:
         round_no_pixel(quantized, len(images))
     elif images:
         feed_bytes(quantized, len(images))
     if not recipe.symmetric:
         use_rounded(quantized, model, calibration.layers)
+        separate_activations(quantized, nodes)
     quantized.producer_name, quantized.producer_version = "fsd", ""
     del quantized.metadata_props[:]
     if proto_bytes(quantized) < SERIALISED_LIMIT:
-        onnx.checker.check_model(quantized, full_check=True)
+        onnx.checker.check_model(quantized)
     if recipe.symmetric:
         check_qdq(quantized, f"The INT8 graph for {recipe.target}")
     return quantized
+
+
+def _spare_float_readers(quantized: onnx.ModelProto, nodes: Collection[str]) -> None:
+    """Let float nodes read what was not rounded, in place.
+
+    ONNX Runtime's quantizer rounds a tensor for all its readers. A recurrent state, for example, is read by a quantized
+    product and by its own float update, where the error of one tick would be carried to the next. Results of 8-bit
+    operators exist only in 8 bits.
+    """
+    graph, chosen = GraphIndex(quantized), set(nodes)
+    in_bytes = {node.name for node in graph.nodes if node.name in chosen and node.op_type not in ("Gemm", "MatMul")}
+    for dequantizer in graph.nodes:
+        quantizer = graph.producer.get(dequantizer.input[0])
+        if dequantizer.op_type != "DequantizeLinear" or quantizer is None or quantizer.op_type != "QuantizeLinear":
+            continue
+        source = graph.producer.get(quantizer.input[0])
+        if source is not None and (source.op_type == "DequantizeLinear" or source.name in in_bytes):
+            continue
+        for reader in graph.readers.get(dequantizer.output[0], []):
+            if reader.name not in chosen and reader.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+                for index, name in enumerate(reader.input):
+                    if name == dequantizer.output[0]:
+                        reader.input[index] = quantizer.input[0]
 
 
 def _rows_are_known(model: onnx.ModelProto, nodes: Collection[str]) -> bool:

@@ -24,6 +24,7 @@ from fsd.export.model_file import SERIALISED_LIMIT, proto_bytes
 from fsd.export.node_choice import SMALLEST_PRODUCT, matches
 from fsd.export.prepared_graph import opset_of
 from fsd.export.quantizer_log import quiet_quantizer
+from fsd.export.unfused_activations import separate_activations
 from fsd.export.weight_rounding import PAIR_LIMIT, WEIGHT_LIMIT
 
 HALF_MAX = float(np.finfo(np.float16).max)
@@ -63,7 +64,10 @@ def to_half_anywhere(model: onnx.ModelProto, float_nodes: Sequence[str] = ()) ->
 
 
 def to_weights8(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> Variant:
-    """Weights stored in 8 bits per channel and dequantized where they are read; the arithmetic stays in float."""
+    """Weights stored in 8 bits per channel and dequantized where they are read; the graph computes in float.
+
+    ONNX Runtime 1.31 on the CPU fuses both into a product that also rounds activations to 8 bits.
+    """
     graph = GraphIndex(model)
     layers = {node.input[1]: node for node in _large_layers(graph, exclude)}
     made = onnx.ModelProto()
@@ -86,8 +90,12 @@ def to_weights8(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> Variant:
     nodes = [*pairs, *made.graph.node]
     del made.graph.node[:]
     made.graph.node.extend(nodes)
-    notes = {"weights": f"INT8, symmetric, per channel, of {len(layers)} layers", "activations": "float"}
-    return Variant(made, notes, pair_safe=True)
+    separate_activations(made, {node.name for node in layers.values()})
+    notes = {
+        "weights": f"INT8, symmetric, per channel, of {len(layers)} layers",
+        "activations": "float; ONNX Runtime rounds them where it fuses",
+    }
+    return Variant(made, notes)
 
 
 def to_weights4(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> Variant:
@@ -110,7 +118,7 @@ def to_weights4(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> Variant:
     if not count:
         raise ModelError("The graph has no matrix product for `weights4`. Leave that variant out.")
     notes = {"weights": f"INT4, symmetric, blocks of {BLOCK_SIZE}, of {count} layers", "activations": "float"}
-    return Variant(result, notes, "ort-cpu", pair_safe=True)
+    return Variant(result, notes, "ort-cpu")
 
 
 def to_dynamic(model: onnx.ModelProto, exclude: Sequence[str] = ()) -> Variant:

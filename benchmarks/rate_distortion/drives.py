@@ -20,7 +20,8 @@ from fsd.data.simulator.rendering.renderer import Renderer
 from fsd.networks.collection import DRAW_EVERY_TICKS, TRAINING_SCENARIOS, ControlNoise
 
 WIDTH_PX, HEIGHT_PX = 640, 480
-"""Size of the drawn cameras: a 32x32 patch has their full resolution, an 80x60 base image a 64th of their pixels."""
+"""Size of the drawn cameras: a sample of a 32x32 patch is one of their pixels, an 80x60 base image has a 64th of
+them."""
 
 TRAINING_SEED, EVALUATION_SEED = 80_000, 120_000
 LONGEST_WARM_UP_S = 14.0

@@ -1,4 +1,4 @@
-"""Hazards with known truth: how long until a full-resolution patch shows them, and how often one does.
+"""Hazards with known truth: how long until a patch shows them, and how often one does.
 
 Drives every hazard world once at 36 Hz, with all policies on the same images. A drive leaves one JSON file; finished
 drives are not repeated.

@@ -2,7 +2,8 @@
 
 Each camera's 15 x 20 blocks are cut into rectangles, each time where the cut removes most of the variance, until there
 are as many rectangles as the budget has patches. Area means turn a rectangle into one 32x32 patch: a single block keeps
-its full resolution, a uniform area of twenty blocks is pooled. There is no prior, no motion, and no history of reads.
+the resolution of a gaze patch, a uniform area of twenty blocks is pooled. There is no prior, no motion, and no history
+of reads.
 
 Sources: D. Marin et al., Token Pooling in Vision Transformers, 2021 (similar tokens are replaced by their mean);
 T. Ronen et al., Vision Transformers with Mixed-Resolution Tokenization, 2023 (rectangles of several sizes become tokens
@@ -58,7 +59,7 @@ class PoolingCompressor:
             meta[index] = self._meta_row(camera, rectangle)
             meta[index, AGE], meta[index, FILLED] = tick.camera_age_s[camera], 1.0
             cameras[index] = camera
-            if rectangle[1] - rectangle[0] == rectangle[3] - rectangle[2] == 1:  # at full resolution
+            if rectangle[1] - rectangle[0] == rectangle[3] - rectangle[2] == 1:  # a gaze patch
                 blocks[index] = rectangle[0] * GRID_COLUMNS + rectangle[2]
             self.rectangles.append((camera, rectangle))
         return replace(tick, patches=patches, patch_meta=meta, patch_camera=cameras, patch_block=blocks)

@@ -10,6 +10,7 @@ from fsd.compression.policy_names import POLICIES
 from fsd.runtime.health import describe_odometry
 
 if TYPE_CHECKING:
+    from fsd.outputs.camera_resolution import CameraResolution
     from fsd.outputs.compress_summary import CompressSummary, GazeLatencySummary, GazeSummary
 
 _POLICY_LINES = "\n".join(f"  {name:12} {description}" for name, description in POLICIES.items())
@@ -48,28 +49,42 @@ def print_summary(summary: "CompressSummary", config: CompressConfig) -> None:
     print_ratios(compression)
     print(
         f"  bytes        {(compression.bytes_in_per_second or 0) / 1e6:,.1f} MB/s in, "
-        f"{compression.bytes_out_per_second / 1e6:,.1f} MB/s out; "
-        f"pixels {compression.r_px_of_this_recording}:1 of this recording"
+        f"{compression.bytes_out_per_second / 1e6:,.1f} MB/s out"
     )
     if times := summary.compress_ms:
         print(f"  time         p50 {times.p50:.2f} ms, p99 {times.p99:.2f} ms per tick (n = {times.samples})")
     print(f"  re-read      {_format_sweep(gaze)}")
     for name, latency in (("blocks", summary.event_to_gaze.blocks), ("keyframes", summary.event_to_gaze.keyframes)):
         print(f"  latency      {name}: {_format_latency(latency)}")
-    print(f"\n  {'camera':16}{'keyframes/s':>12}{'surprise':>10}{'distance':>10}{'gap':>6}{'patches':>10}{'share':>8}")
+    print(
+        f"\n  {'camera':16}{'keyframes/s':>12}{'surprise':>10}{'distance':>10}{'gap':>6}{'patches':>10}{'share':>8}"
+        f"{'px/deg of source':>18}{'patch':>7}{'retina':>8}"
+    )
     reasons, patches = keyframes.reasons, gaze.patches
     whole = max(1, sum(patches.values()))
     for name in summary.clip.cameras:
         counts = f"{reasons['surprise'][name]:10}{reasons['distance'][name]:10}{reasons['gap'][name]:6}"
-        print(f"  {name:16}{keyframes.per_second[name]:12.1f}{counts}{patches[name]:10}{patches[name] / whole:8.0%}")
+        print(
+            f"  {name:16}{keyframes.per_second[name]:12.1f}{counts}{patches[name]:10}{patches[name] / whole:8.0%}"
+            f"{_format_resolution(summary.resolution.get(name))}"
+        )
+    lens = "a lens that is assumed" if summary.clip.rig == "assumed" else "the lens of the rig"
+    print(f"\n  px/deg       pixels per degree along the row at the picture's centre, by {lens}")
     if summary.mosaic and summary.mosaic.why:
-        print(f"\n  mosaic       {summary.mosaic.why}")
+        print(f"  mosaic       {summary.mosaic.why}")
     print(f"\n  written      {config.out}/{LOG_FILE} mosaic.png compress.html summary.json")
+
+
+def _format_resolution(camera: "CameraResolution | None") -> str:
+    if camera is None:
+        return ""
+    source, patch, retina = camera.px_per_degree_cells
+    return f"{source:>18}{patch:>7}{retina:>8}"
 
 
 def _format_sweep(gaze: "GazeSummary") -> str:
     if not sum(gaze.patches.values()):
-        return "no patches: no block is read at full resolution"
+        return "no patches: no block is read more finely than the base image"
     oldest = f"oldest block {gaze.oldest_block_ticks} ticks"
     if gaze.sweep_bound_ticks is None:
         return f"{oldest}; this policy has no sweep"

@@ -42,7 +42,8 @@ def _print(summary: "InspectSummary") -> None:
         print(f"  {camera.name:15}{_camera_line(camera)}")
     if summary.missing_cameras:
         print(f"  no video     {', '.join(summary.missing_cameras)}")
-    print(f"  calibration  {summary.calibration}")
+    consequence = ", and with it angles and pixels per degree" if summary.calibration == "assumed" else ""
+    print(f"  calibration  {summary.calibration}{consequence}")
     for name, value in (
         ("ego motion", summary.ego),
         ("commands", summary.commands),
@@ -65,5 +66,8 @@ def _camera_line(camera: "CameraFacts") -> str:
     if camera.yaw_deg is not None:
         fov = "wide lens" if camera.hfov_deg is None else f"{camera.hfov_deg:.0f}° wide"
         parts.append(f"yaw {camera.yaw_deg:.1f}°, pitch {camera.pitch_deg:.1f}°, {fov}")
+    if camera.resolution is not None:
+        source, patch, retina = camera.resolution.px_per_degree_cells
+        parts.append(f"{source} px/° at the centre (patch {patch}, retina of B100 {retina})")
     parts.append(f"{camera.files} file{'s' if camera.files != 1 else ''} from {camera.first}")
     return "; ".join(parts)

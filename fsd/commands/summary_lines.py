@@ -24,8 +24,10 @@ def print_assumptions(clip: "ClipInfo") -> None:
 
 
 def print_ratios(compression: "BudgetMetrics") -> None:
-    """The three ratios, always together."""
+    """The three ratios, always together, and R_px of this recording beside that of the reference rig."""
+    own = compression.r_px_of_this_recording
     print(
-        f"  compression  {compression.budget}: R_px {compression.r_px}:1, R_tok {compression.r_tok}:1, "
+        f"  compression  {compression.budget}: R_px {compression.r_px}:1"
+        f"{'' if own is None else f' ({own}:1 of this recording)'}, R_tok {compression.r_tok}:1, "
         f"R_mem {compression.r_mem_60s}:1 over 60 s (of {compression.reference})"
     )

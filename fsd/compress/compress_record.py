@@ -21,6 +21,7 @@ from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
 from fsd.data.sync_report import SyncReport
 from fsd.outputs.budget_metrics import budget_metrics
+from fsd.outputs.camera_resolution import clip_resolution
 from fsd.outputs.compress_summary import (
     CompressSummary,
     EventToGaze,
@@ -116,6 +117,7 @@ class CompressRecord:
             policy=self._policy,
             odometry_ticks=dict(self._odometry),
             compression=self._compression(drive_s),
+            resolution=clip_resolution(self._clip, self._budget),
             gaze=GazeSummary(
                 patches=_by_camera(self._patches),
                 swept_share=self._swept / max(1, int(self._patches.sum())),
@@ -140,10 +142,8 @@ class CompressRecord:
 
     def _compression(self, drive_s: float) -> RecordingCompression:
         budget = self._budget
-        own_pixels = sum(stream.width_px * stream.height_px for stream in self._clip.streams if stream is not None)
         return RecordingCompression(
-            **msgspec.structs.asdict(budget_metrics(budget)),
-            r_px_of_this_recording=round(own_pixels / budget.pixels, 2),
+            **msgspec.structs.asdict(budget_metrics(budget, self._clip.sizes_px)),
             bytes_in_per_second=round(self._bytes_in / drive_s) if drive_s else None,
             bytes_out_per_second=round(budget.input_bytes * RATE_HZ),
         )

@@ -27,11 +27,9 @@ class CompressConfig(RecordingOptions):
     budget: str = option(
         "B100",
         f"pixels per tick that the compressor may keep: {', '.join(BUDGETS)}, or WIDTHxHEIGHT+PATCHES (size of each "
-        "camera's base image in pixels, and number of full-resolution patches)",
+        "camera's base image in pixels, and number of patches)",
     )
-    policy: str = option(
-        "adaptive", "how the compressor chooses what to keep at full resolution; listed below", choices=tuple(POLICIES)
-    )
+    policy: str = option("adaptive", "how the compressor chooses patches; listed below", choices=tuple(POLICIES))
     mosaic_s: float | None = option(
         None,
         "time in the recording that mosaic.png shows",

@@ -1,4 +1,4 @@
-"""Event-to-gaze latency: ticks from an event in a block to the first full-resolution patch of that block.
+"""Event-to-gaze latency: ticks from an event in a block to the first patch of that block.
 
 Knows block indices and tick counts. Events are what the compressor's telemetry notices, not true hazards.
 """

@@ -1,20 +1,20 @@
 """Draw what the network receives of one tick: images rebuilt from the `CompressedTick` alone, beside the source.
 
-The base image of every camera, enlarged, with the patches in their places at full resolution; blocks darken with the
+The base image of every camera, enlarged, with the patches in their places; blocks darken with the
 time since they were last read. Writes no file.
 """
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fsd.compression.budget import PATCH_PX, SWEEP_TICKS
+from fsd.compression.budget import PATCH_GRID_PX, PATCH_PX, SWEEP_TICKS
 from fsd.compression.tick import CompressedTick
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame, FrameSet
 from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, rgb_image
 from fsd.overlay.gauges import Fonts
 
-WIDTH_PX, HEIGHT_PX = GRID_COLUMNS * PATCH_PX, GRID_ROWS * PATCH_PX
-"""A camera in the network's own pixels, 640x480: there a patch has its full resolution."""
+WIDTH_PX, HEIGHT_PX = PATCH_GRID_PX
+"""A camera as large as all its patches together: one pixel per patch sample."""
 
 AGED, NEVER = (40, 44, 190), (120, 20, 60)
 AGED_ALPHA, NEVER_ALPHA = 95, 70
@@ -84,6 +84,10 @@ def _draw_pair(
     draw.text((x, y + 5), label, fill=INK, font=fonts[18])
     if compressed.is_keyframe[index]:
         draw.text((x + WIDTH_PX + _GAP_PX, y + 5), "keyframe", fill=GAZE, font=fonts[18])
+    if frame is not None:
+        sample = f"a patch sample is {_sample_px(frame)} pixels of the camera"
+        right = x + 2 * WIDTH_PX + _GAP_PX - draw.textlength(sample, fonts[18])
+        draw.text((right, y + 5), sample, fill=DIM, font=fonts[18])
     y += _LABEL_PX
     if frame is not None:
         canvas.paste(rgb_image(frame, (WIDTH_PX, height)), (x, y))
@@ -109,6 +113,12 @@ def _draw_pair(
         ):
             if is_edge:
                 draw.line(line, fill=GAZE, width=2)
+
+
+def _sample_px(frame: Frame) -> str:
+    """Pixels of a picture per patch sample, such as `2 x 2`."""
+    height_px, width_px = frame.y_plane.shape
+    return f"{width_px / WIDTH_PX:.3g} x {height_px / HEIGHT_PX:.3g}"
 
 
 def _draw_legend(canvas: Image.Image, fonts: Fonts) -> None:

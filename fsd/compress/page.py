@@ -10,6 +10,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from fsd.compress.config import LOG_FILE
+from fsd.compression.budget import PATCH_GRID_PX
 from fsd.compression.policy_names import POLICIES
 from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.clip import Clip
@@ -62,6 +63,7 @@ def write_compress_page(
             _mosaic(folder / "mosaic.png", summary),
             _keyframes(summary, log, seen),
             _gaze(summary, log, seen, thumbnails),
+            _resolution(summary),
             _latency(summary),
             _bytes(log),
             _what_was_run(summary, clip),
@@ -94,8 +96,7 @@ def _tiles(summary: CompressSummary) -> list[Markup]:
             "bytes out",
             f"{compression.bytes_out_per_second / 1e6:.1f}",
             "MB/s",
-            f"of {(compression.bytes_in_per_second or 0) / 1e6:,.0f} MB/s in; "
-            f"pixels {compression.r_px_of_this_recording}:1 of this recording",
+            f"of {(compression.bytes_in_per_second or 0) / 1e6:,.0f} MB/s in",
         ),
         stat_tile("keyframes", f"{count / drive_s:.1f}", "per second", f"{count} in total, {surprises} by surprise"),
         _event_tile(summary.event_to_gaze.blocks),
@@ -137,8 +138,9 @@ def _mosaic(path: Path, summary: CompressSummary) -> Markup:
         picture(data_uri(buffer.getvalue(), "jpeg"), "mosaic"),
         caption("mosaic.png has every pixel of it."),
         caption(summary.mosaic.why or ""),
-        intro=f"Tick {summary.mosaic.tick}, reconstructed from the compressed tick alone. Left: the camera. "
-        "Right: its base image enlarged, with the patches of this tick in place. Blue: the last read was long ago.",
+        intro=f"Tick {summary.mosaic.tick}, reconstructed from the compressed tick alone. Left: the camera, drawn "
+        f"{PATCH_GRID_PX[0]} pixels wide. Right: its base image enlarged, with the patches of this tick in place. "
+        "Blue: the last read was long ago.",
     )
 
 
@@ -172,8 +174,37 @@ def _gaze(summary: CompressSummary, log: pa.Table, seen: list[int], thumbnails: 
         "Gaze",
         gaze_heats(seen, reads, thumbnails),
         part("Patches over time", gaze_strips(seen, patches, float(_time_s(log)[-1]))),
-        intro=f"How often each of the {GRID_COLUMNS}x{GRID_ROWS} blocks was read at full resolution. "
+        intro=f"How often each of the {GRID_COLUMNS}x{GRID_ROWS} blocks was read as a patch. "
         f"{summary.gaze.swept_share:.0%} of the patches were read for their age alone.",
+    )
+
+
+def _resolution(summary: CompressSummary) -> Markup:
+    """How finely patches and retina show each camera."""
+    rows = [
+        [
+            CAMERA_LABELS[name],
+            "{}x{}".format(*camera.size_px),
+            "{:.3g} x {:.3g}".format(*camera.patch_sample_px),
+            "{:.3g} x {:.3g}".format(*camera.retina_sample_px),
+            *camera.px_per_degree_cells,
+        ]
+        for name, camera in summary.resolution.items()
+    ]
+    if not rows:
+        return Markup()
+    lens = "assumed, not measured" if summary.clip.rig == "assumed" else f"those of the rig {summary.clip.rig}"
+    width_px, height_px = PATCH_GRID_PX
+    return section(
+        "Resolution",
+        table(
+            ["camera", "picture", "patch", "retina", "source", "patch", "retina"],
+            rows,
+            groups=[("", 2), ("pixels per sample", 2), ("pixels per degree", 3)],
+        ),
+        caption(f"Degrees along the row at the picture's centre; lenses are {lens}."),
+        intro=f"Patches sample every camera at {width_px}x{height_px}, whatever the size of its pictures. A sample is "
+        "the mean of the pixels that it covers: what is smaller is averaged away.",
     )
 
 
@@ -194,7 +225,7 @@ def _latency(summary: CompressSummary) -> Markup:
     return section(
         "Event to gaze",
         columns(*parts),
-        intro="Ticks from an event in the compressor's own telemetry to the first full-resolution patch of that block. "
+        intro="Ticks from an event in the compressor's own telemetry to the first patch of that block. "
         "A block becomes novel when its surprise reaches 4 standard deviations. This is what the compressor detected, "
         "not the truth about hazards; and the base image shows every change in the same tick.",
     )

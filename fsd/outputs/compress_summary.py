@@ -3,6 +3,7 @@
 import msgspec
 
 from fsd.outputs.budget_metrics import BudgetMetrics
+from fsd.outputs.camera_resolution import CameraResolution
 from fsd.outputs.run_info import RecordingRun, TimePercentiles
 
 
@@ -10,18 +11,16 @@ class RecordingCompression(BudgetMetrics, frozen=True, kw_only=True):
     """The budget applied to one recording.
 
     Attributes:
-        r_px_of_this_recording: R_px against the recording's own pixels.
         bytes_in_per_second: YUV 4:2:0 of new pictures, None before the first tick; bytes_out_per_second: into the
             network.
     """
 
-    r_px_of_this_recording: float
     bytes_in_per_second: int | None
     bytes_out_per_second: int
 
 
 class GazeSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """Full-resolution patches.
+    """Patches.
 
     Attributes:
         patches: camera -> patches read; swept_share: share of them that were read for their age.
@@ -91,12 +90,14 @@ class CompressSummary(RecordingRun, frozen=True, kw_only=True, tag_field="comman
 
     Attributes:
         compress_ms: the compressor's time per tick; None for a run no longer than the warm-up.
+        resolution: camera -> its resolution, for cameras that the rig describes; `clip.rig` says whether it is assumed.
         mosaic: None if none was written.
     """
 
     schema_version: int = 1
     policy: str
     compression: RecordingCompression
+    resolution: dict[str, CameraResolution] = msgspec.field(default_factory=dict)
     gaze: GazeSummary
     keyframes: KeyframeSummary
     memory: MemorySummary

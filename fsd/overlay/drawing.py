@@ -81,7 +81,7 @@ def rgb_image(frame: Frame, size: tuple[int, int], reformatter: VideoReformatter
 
 
 def draw_gaze(image: Image.Image, view: View, camera_size: tuple[int, int], blocks: np.ndarray, unit: float) -> None:
-    """Tint the blocks that were read at full resolution, with a line around every group of them.
+    """Tint the blocks that were read as patches, with a line around every group of them.
 
     Args:
         camera_size: (width, height) of the camera; blocks: (n,) row * 20 + column.

@@ -7,6 +7,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from PIL import Image, ImageDraw
 
+from fsd.compression.ratios import recording_r_px
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
@@ -31,15 +32,17 @@ class OverlayPainter:
         self._clip = clip
         self._title = drawable((config.title if config else None) or clip.name)
         self._metadata = metadata
-        sizes = {stream.name: (stream.width_px, stream.height_px) for stream in clip.streams if stream is not None}
+        sizes = clip.sizes_px
         self._present = frozenset(sizes)
         self.layout = choose_layout(sizes, config)
         self._unit = self.layout.unit
         self._fonts = Fonts(self._unit)
         self._reformatters = {name: VideoReformatter() for name in self.layout.tiles}
         budget = metadata.budget
-        ratio = "" if budget is None else f"{budget.name}, pixels {budget.r_px:.0f}:1, "
-        self._facts = f"{ratio}{metadata.precision}"
+        self._model = metadata.precision if budget is None else f"{budget.name} {metadata.precision}"
+        self._ratio = ""
+        if budget is not None:
+            self._ratio = f"pixels {recording_r_px(budget, sizes):.0f}:1 (reference rig {budget.r_px:.0f}:1)"
         self._range_m = 0
 
     def paint(self, result: StepResult, ego: EgoSample | None, command: str) -> Image.Image:
@@ -55,10 +58,11 @@ class OverlayPainter:
         canvas.paste(above, (inset.x, inset.y))
         draw = ImageDraw.Draw(canvas)
         self._draw_header(draw, plan)
-        facts = [f"command {command.replace('_', ' ')} · {self._facts}"]
+        facts = [f"command {command.replace('_', ' ')} · {self._model}"]
         if (compressed := result.compressed) is not None:
             patches, slots = (compressed.patch_camera >= 0).sum(), int(compressed.memory_valid.sum())
-            facts.append(f"gaze {patches} patches · memory {slots} of {len(compressed.memory_valid)} slots")
+            facts[0] += f" · {patches} patches"
+            facts.append(f"{self._ratio} · memory {slots}/{len(compressed.memory_valid)}")
         draw_gauges(draw, layout.gauges, plan, ego, facts, self._fonts, self._unit)
         if text := moment_text(self._clip, plan.timestamp_ns):
             large = max(layout.tiles.values(), key=lambda box: box.width * box.height)

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from fsd.compression.budget import BUDGETS
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
@@ -15,6 +16,10 @@ from fsd.data.open_clip import detect, open_clip
 from fsd.data.recording_options import CameraOptions
 from fsd.data.rig import Camera, Pinhole
 from fsd.data.stretches import stretches_ns
+from fsd.outputs.camera_resolution import CameraResolution, camera_resolution
+
+RETINA_BUDGET = BUDGETS["B100"]
+"""Budget profile whose retina is stated; patches are as fine with every profile."""
 
 
 class CameraFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +30,7 @@ class CameraFacts(msgspec.Struct, frozen=True, kw_only=True):
         jitter_ms: how far a frame may lie from an even beat; missing_frames: steps of two periods or more, in frames.
         start_s, end_s: first and last frame, from the start of the recording.
         yaw_deg, pitch_deg, hfov_deg: by the calibration: left and up positive; horizontal field of view.
+        resolution: with the retina of B100; None where the rig does not describe the camera.
     """
 
     name: str
@@ -40,6 +46,7 @@ class CameraFacts(msgspec.Struct, frozen=True, kw_only=True):
     yaw_deg: float | None
     pitch_deg: float | None
     hfov_deg: float | None
+    resolution: CameraResolution | None
 
 
 class HoleFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +133,7 @@ def _camera(stream: CameraStream, camera: Camera | None, start_ns: int) -> Camer
         yaw_deg=yaw_deg,
         pitch_deg=pitch_deg,
         hfov_deg=hfov_deg,
+        resolution=None if camera is None else camera_resolution(camera, RETINA_BUDGET),
     )
 
 

@@ -104,13 +104,16 @@ def _plan_error_tile(scores: PlanScores | None, charged: LatencyChargedScores | 
 
 
 def compression_tile(compression: BudgetMetrics) -> Markup:
-    """The three compression ratios."""
+    """The three compression ratios, of the reference rig, and R_px of this recording."""
     ratios = {"px": compression.r_px, "tok": compression.r_tok, "mem": compression.r_mem_60s}
-    values = [
-        (Markup("R<sub>{}</sub>").format(name), f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}")
-        for name, ratio in ratios.items()
-    ]
-    return stat_tile("compression", values, note=f"of {compression.reference}")
+    values = [(Markup("R<sub>{}</sub>").format(name), _format_ratio(ratio)) for name, ratio in ratios.items()]
+    own = compression.r_px_of_this_recording
+    of_own = "" if own is None else f" · R_px of this recording {_format_ratio(own)}"
+    return stat_tile("compression", values, note=f"of {compression.reference}{of_own}")
+
+
+def _format_ratio(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}"
 
 
 def path(metrics: RunMetrics, worst: Sequence[WorstTick]) -> Markup:

@@ -195,7 +195,9 @@ class RunRecord:
         if self._metadata.budget is None:
             return None
         keyframes = {name: int(count) for name, count in zip(CAMERAS, self._keyframes, strict=True)}
-        return ReplayCompression(**msgspec.structs.asdict(budget_metrics(self._metadata.budget)), keyframes=keyframes)
+        return ReplayCompression(
+            **msgspec.structs.asdict(budget_metrics(self._metadata.budget, self._clip.sizes_px)), keyframes=keyframes
+        )
 
     def _scores(self) -> tuple[PlanScores | None, LatencyChargedScores | None]:
         """Plain and latency-charged scores; None without a driven path."""

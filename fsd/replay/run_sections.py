@@ -55,7 +55,7 @@ def compressor(compression: BudgetMetrics | None, metrics: RunMetrics, thumbnail
         caption(f"Memory: {int(found.memory_slots[-1])} of {MEMORY_SLOTS} slots filled at the end."),
         intro=f"{compression.pixels_per_tick:,} pixels per tick, whatever the scene: a base image of "
         f"every camera and {found.patches.sum(axis=1).max()} gaze patches of 32x32. Heat: how often each of the "
-        f"{GRID_COLUMNS}x{GRID_ROWS} blocks was read at full resolution.",
+        f"{GRID_COLUMNS}x{GRID_ROWS} blocks was read as a patch.",
     )
 
 

@@ -84,7 +84,7 @@ class DriveWriter(ABC):
 
     @abstractmethod
     def _put_gaze(self, index: int, frame: Frame, blocks: np.ndarray, is_keyframe: bool) -> None:
-        """Write the blocks (n,) int64 of one camera that were read at full resolution."""
+        """Write the blocks (n,) int64 of one camera that were read as patches."""
 
     @abstractmethod
     def _put_keyframes(self, cameras: list[str]) -> None:

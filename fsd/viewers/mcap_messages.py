@@ -117,7 +117,7 @@ def driven_scene(path: np.ndarray, timestamp_ns: int) -> SceneUpdate:
 
 
 def gaze(blocks: np.ndarray, is_keyframe: bool, width_px: int, height_px: int, timestamp_ns: int) -> ImageAnnotations:
-    """The blocks of one camera that were read at full resolution, and whether it has a keyframe.
+    """The blocks of one camera that were read as patches, and whether it has a keyframe.
 
     Args:
         blocks: (n,) block numbers, row * 20 + column; width_px, height_px: of the image in the file.

@@ -3,7 +3,8 @@
 import pytest
 
 from fsd.compression.budget import BUDGETS, Budget
-from fsd.compression.ratios import compression_ratios
+from fsd.compression.ratios import compression_ratios, recording_r_px
+from fsd.data.frames import CAMERAS
 
 
 @pytest.mark.parametrize(
@@ -23,8 +24,18 @@ def test_ratios_of_the_default_budget() -> None:
     assert ratios.r_mem > 30_000
 
 
-def test_ratios_are_of_the_pictures_that_came_in() -> None:
-    assert compression_ratios(BUDGETS["B100"], 16, 8192, raw_pixels=97_792).r_px == 1
+@pytest.mark.parametrize(
+    ("sizes_px", "r_px"),
+    [
+        (dict.fromkeys(CAMERAS, (1280, 960)), 100.52),
+        (dict.fromkeys(CAMERAS, (640, 480)), 25.13),
+        ({"front_main": (640, 480)}, 3.14),
+        ({"front_main": (2896, 1876), **dict.fromkeys(CAMERAS[3:], (1448, 938))}, 125.0),
+        ({}, 0.0),
+    ],
+)
+def test_a_recordings_ratio_is_of_its_own_cameras_and_sizes(sizes_px: dict[str, tuple[int, int]], r_px: float) -> None:
+    assert recording_r_px(BUDGETS["B100"], sizes_px) == pytest.approx(r_px, abs=0.01)
 
 
 @pytest.mark.parametrize(("wrong", "fact"), [((61, 80, 4), "80x61"), ((6, 80, 4), "80x6"), ((60, 80, 0), "patch")])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fsd.data.camera_model import _curve, project, rays
+from fsd.data.camera_model import _curve, pixels_per_degree, project, rays
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import Camera, Fisheye, FTheta, Pinhole, Pose
 from fsd.data.standard_rigs import canonical_rig
@@ -150,3 +150,18 @@ def test_the_canonical_cameras_span_their_field_of_view(name: str) -> None:
     fov_deg = {"front_main": 50, "front_wide": 110, "front_narrow": 28, "rear": 100}.get(name)
     fov_deg = fov_deg or (85 if "pillar" in name else 75)
     assert math.degrees(math.acos(left @ right)) == pytest.approx(fov_deg)
+
+
+def test_a_pinholes_pixels_per_degree_are_its_focal_length_times_the_tangent_of_one() -> None:
+    lens = Pinhole(fx_px=1000.0, fy_px=900.0, cx_px=639.5, cy_px=479.5)
+    assert pixels_per_degree(camera_with(lens)) == pytest.approx(1000 * math.pi / 180, rel=1e-6)
+
+
+def test_away_from_a_pinholes_axis_a_degree_has_more_pixels() -> None:
+    lens = Pinhole(fx_px=1000.0, fy_px=1000.0, cx_px=639.5 - 1000.0, cy_px=479.5)  # the centre is 45 degrees aside
+    assert pixels_per_degree(camera_with(lens)) == pytest.approx(2 * 1000 * math.pi / 180, rel=1e-6)
+
+
+def test_a_lens_that_does_not_reach_the_pictures_centre_has_no_pixels_per_degree_there() -> None:
+    lens = FTheta(cx_px=-1280.0, cy_px=479.5, angle_to_radius_px=(0.0, 300.0))
+    assert pixels_per_degree(camera_with(lens)) is None

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd.export.weight_rounding import PAIR_LIMIT, WEIGHT_LIMIT, round_weights, violating_pairs
+from fsd.export.weight_rounding import PAIR_LIMIT, WEIGHT_LIMIT, round_weights, round_weights_alone, violating_pairs
 
 
 def layer(seed: int, outputs: int, inputs: int, tail: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
@@ -66,3 +66,13 @@ def test_pairs_are_counted_by_what_two_products_can_reach(pair: tuple[int, int],
     assert violating_pairs(np.array([pair], np.int8)) == expected
     assert violating_pairs(np.array([[0, *pair, 0]], np.int8)) == 0, "only weights 2i and 2i + 1 are added"
     assert PAIR_LIMIT * 255 <= 32767 < (PAIR_LIMIT + 1) * 255
+
+
+def test_large_layers_are_rounded_without_correlations_and_cannot_saturate() -> None:
+    generator = np.random.default_rng(7)
+    weights = generator.uniform(-1, 1, size=(5, 301))
+    rounded = round_weights_alone(weights, generator.uniform(0.1, 4.0, 301))
+    assert violating_pairs(rounded.values) == 0
+    assert rounded.error.max() < 1e-3  # 7 bits of a uniform distribution: some 1e-4
+    nearest = np.rint(weights / np.abs(weights).max(axis=1, keepdims=True) * WEIGHT_LIMIT).astype(np.int8)
+    assert violating_pairs(nearest) > 0

@@ -74,6 +74,16 @@ def test_inspect_of_a_native_clip(small_clip: Path, capsys: pytest.CaptureFixtur
     assert (summary["format"], summary["holes"], summary["calibration"] != "assumed") == ("native", [], True)
 
 
+def test_inspect_says_how_fine_the_cameras_are_and_whether_that_is_assumed(
+    stick: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = stick / "SavedClips" / "2026-01-02_15-16-40"
+    assert main(["inspect", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "px/° at the centre (patch " in printed
+    assert "assumed, and with it angles and pixels per degree" in printed
+
+
 @pytest.mark.parametrize("names", [[], ["notes.txt"], ["dangling.mp4"]])
 def test_a_folder_without_recordings_is_refused(
     names: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -17,7 +17,10 @@ from fsd.compression.budget import BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.compression.policy_names import POLICIES
 from fsd.data.errors import ClockError
+from fsd.data.frames import CAMERAS
+from fsd.data.open_clip import open_clip
 from fsd.data.result_record import RECORD_FILE
+from fsd.outputs.camera_resolution import clip_resolution
 from fsd.outputs.compress_summary import CompressSummary
 from fsd.outputs.run_folder import list_column
 from fsd.outputs.summary_file import load_summary
@@ -69,7 +72,15 @@ def test_bytes_out_are_those_of_the_budget_at_every_tick(kept: Path) -> None:
 
 def test_the_page_asks_no_network_and_has_its_sections(kept: Path) -> None:
     headings = checked(kept / "compress.html").headings
-    assert headings[:5] == ["What the network gets", "Keyframes", "Gaze", "Event to gaze", "Bytes per second"]
+    assert headings[:4] == ["What the network gets", "Keyframes", "Gaze", "Resolution"]
+    assert headings[4:6] == ["Event to gaze", "Bytes per second"]
+
+
+def test_ratio_and_resolution_are_of_the_recordings_own_cameras(kept: Path, small_clip: Path) -> None:
+    summary, clip = summary_of(kept), open_clip(small_clip)
+    assert summary.compression.r_px_of_this_recording == pytest.approx(8 * 128 * 96 / 97_792, abs=0.01)
+    assert summary.resolution == clip_resolution(clip, BUDGETS["B100"])
+    assert set(summary.resolution) == set(clip.sizes_px) == set(CAMERAS)
 
 
 def test_motion_is_estimated_from_the_pictures_when_told_so(small_clip: Path, tmp_path: Path) -> None:
@@ -112,7 +123,16 @@ def test_the_table_on_the_terminal_names_ratios_cameras_and_files(
 ) -> None:
     assert main(["compress", str(small_clip), "--out", str(tmp_path), "--max-ticks", "16"]) == 0
     text = capsys.readouterr().out
-    for words in ("R_px 100.52:1", "R_tok", "R_mem", "MB/s out", "left_repeater", "keyframes/s", "mosaic.png"):
+    for words in (
+        "R_px 100.52:1 (1.01:1 of this recording)",
+        "px/deg of source",
+        "R_tok",
+        "R_mem",
+        "MB/s out",
+        "left_repeater",
+        "keyframes/s",
+        "mosaic.png",
+    ):
         assert words in text
 
 
