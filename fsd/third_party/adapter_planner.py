@@ -210,7 +210,9 @@ class AdapterPlanner:
 
     def _run(self) -> dict[str, np.ndarray]:
         """Outputs by name."""
-        return dict(zip(self._wanted, self._session.run(self._wanted, self._inputs), strict=True))
+        return dict(
+            zip(self._wanted, self._session.run(self._wanted, self._inputs, self._state.carry_within), strict=True)
+        )
 
     def _take(self, frame_set: FrameSet, ego: EgoSample | None, command: str) -> str:
         """Keep a step's plan and state if they can be used; otherwise the output that cannot."""
