@@ -62,7 +62,7 @@ class FineTuned:
     Attributes:
         before, after: mean distance of the rounded model's plan from the float model's on held-out ticks, in the
             measure's unit; before the first step, and with the weights that are kept.
-        best_step: after which the kept weights were reached; 0 are the original ones.
+        best_step: after which the kept weights were reached; 0 are those that the quantizer would choose by itself.
         ticks: trained on.
     """
 

@@ -95,7 +95,7 @@ def export_adapted(
         is_trained=adapter.trained,
         weights_beside=any(path.suffix == ".onnx" and uses_external_data(path) for path in files),
         properties={entry.key: entry.value for entry in loaded.model.metadata_props},
-        to_quantize=None if tuned is None else _onnx_of(tuned, loaded, config, adapter),
+        to_quantize=None if tuned is None or tuned.best_step == 0 else _onnx_of(tuned, loaded, config, adapter),
     )
     read = [*files, adapter_file(config.adapter), *clips, *config.qat]
     return AdaptedExport(export_model(source, config, drives, progress, write_page, read), tuned)
