@@ -63,6 +63,8 @@ class ModelSource:
         is_trained: repeated in all results.
         weights_beside: keep the weights of every written file in a file of their own.
         properties: metadata of the source to keep.
+        to_quantize: the same model with weights fine-tuned for INT8, which the INT8 files are made of; they are
+            compared with `model`.
     """
 
     name: str
@@ -75,6 +77,7 @@ class ModelSource:
     is_trained: bool = True
     weights_beside: bool = False
     properties: Mapping[str, str] | None = None
+    to_quantize: onnx.ModelProto | None = None
 
 
 def export_model(
@@ -157,7 +160,8 @@ class _Work:
 
     def calibrated(self, clips: Sequence[Clip]) -> tuple[QuantizableModel, Calibration]:
         """The graph with smoothed channels, and its ranges: stored, or measured on the first part of every clip."""
-        source, config, graph = self.source, self.config, self.graph
+        source, config = self.source, self.config
+        graph = self.graph if source.to_quantize is None else prepare(source.to_quantize)
         outputs = self.measure.outputs if source.plan_outputs is None else source.plan_outputs
         nodes = choose_nodes(graph, outputs, config.include, config.exclude)
         if config.calibration is not None:
@@ -167,24 +171,26 @@ class _Work:
                     f"{config.calibration} was made with another model, which has other ranges. Leave `--calibration` "
                     "out."
                 )
-            return self.quantizable(nodes, stored.scales), stored
+            return self.quantizable(graph, nodes, stored.scales), stored
         scales: dict[str, list[float]] = {}
-        if config.smoothing:
+        if config.smoothing and source.to_quantize is None:  # fine-tuned weights stay as they were rounded
             self.progress("smoothing")
             parts = calibration_parts(config, clips)
             scales = measure_scales(graph, source.make_feeds, parts, nodes, config.calibration_every, config.roll_out)
         self.progress("calibrating")
-        model = self.quantizable(nodes, scales)
+        model = self.quantizable(graph, nodes, scales)
         found = calibrated(model, config, clips)
         return model, replace(found, scales=scales, weights_sha256=source.sha256)
 
-    def quantizable(self, nodes: Sequence[str], scales: Mapping[str, Sequence[float]]) -> QuantizableModel:
+    def quantizable(
+        self, graph: onnx.ModelProto, nodes: Sequence[str], scales: Mapping[str, Sequence[float]]
+    ) -> QuantizableModel:
         """The graph to quantize: a smoothed copy if there are scales, since other files are made of the graph as is."""
-        graph = self.graph
         if scales:
-            graph = onnx.ModelProto()
-            graph.CopyFrom(self.graph)
-            smooth(graph, scales, nodes)
+            smoothed = onnx.ModelProto()
+            smoothed.CopyFrom(graph)
+            smooth(smoothed, scales, nodes)
+            graph = smoothed
         weighted = [node.name for node in graph.graph.node if node.op_type in WEIGHTED]
         left = [name for name in weighted if name not in set(nodes)]
         more = len(left) - NAMED_LAYERS

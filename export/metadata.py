@@ -104,7 +104,7 @@ def refuse_data_outside(model: onnx.ModelProto, path: Path) -> None:
         ModelError: names the tensor and the location.
     """
     folder = path.resolve().parent
-    for tensor in _tensors(model.graph):
+    for tensor in tensors_of(model.graph):
         for entry in tensor.external_data:
             if entry.key != "location":
                 continue
@@ -130,7 +130,7 @@ def check_origin(path: Path, weights: Path) -> ModelMetadata:
     return metadata
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+def tensors_of(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     """Every stored tensor: initializers, and constants in nodes, subgraphs included."""
     yield from graph.initializer
     for node in graph.node:
@@ -139,4 +139,4 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
             yield from attribute.tensors
             for inner in (attribute.g, *attribute.graphs):
                 if inner.node or inner.initializer:
-                    yield from _tensors(inner)
+                    yield from tensors_of(inner)

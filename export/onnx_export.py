@@ -64,7 +64,7 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET, free_batch:
         batch = torch.export.Dim(BATCH_AXIS, min=1, max=MAX_BATCH)
         axes = (tuple({0: batch} for _ in sample),)
     module = ContractModule(network.eval()).eval()
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             module,
             sample,
@@ -79,8 +79,8 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET, free_batch:
         )
     assert program is not None
     model = program.model_proto
-    _name_nodes(model)
-    _strip(model)
+    name_nodes(model, root="network")
+    strip(model)
     model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     onnx.checker.check_model(model, full_check=True)
     _check_graph(model, network, free_batch)
@@ -90,11 +90,11 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET, free_batch:
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     """Fold constants and remove redundant nodes until the graph no longer shrinks; does not change `model`."""
     simpler, nodes = copy.deepcopy(model), None
-    with _quiet():
+    with quiet():
         while nodes != len(simpler.graph.node):
             nodes = len(simpler.graph.node)
             simpler = onnxscript.optimizer.optimize(simpler)
-    _strip(simpler)
+    strip(simpler)
     simpler = onnx.shape_inference.infer_shapes(simpler, strict_mode=True, data_prop=True)
     onnx.checker.check_model(simpler, full_check=True)
     return simpler
@@ -138,19 +138,23 @@ def _check_graph(model: onnx.ModelProto, network: DrivingNetwork, free_batch: bo
         )
 
 
-def _name_nodes(model: onnx.ModelProto) -> None:
-    """Name nodes `<module path>/<operator>`, numbered if a module has several; quantization and reports use it."""
+def name_nodes(model: onnx.ModelProto, root: str = "") -> None:
+    """Name nodes `<module path>/<operator>`, numbered if a module has several; quantization and reports use it.
+
+    Args:
+        root: outermost module, which is left out of the path.
+    """
     seen: Counter[str] = Counter()
     for node in model.graph.node:
         scopes = scopes_of(node)
         # The last scope is the call itself; the one before it is the innermost module.
-        module = scopes[-2].removeprefix("network").removeprefix(".") if len(scopes) > 1 else ""
+        module = scopes[-2].removeprefix(root).removeprefix(".") if len(scopes) > 1 else ""
         name = f"{module}/{node.op_type}" if module else node.op_type
         seen[name] += 1
         node.name = name if seen[name] == 1 else f"{name}_{seen[name]}"
 
 
-def _strip(model: onnx.ModelProto) -> None:
+def strip(model: onnx.ModelProto) -> None:
     """Remove machine-specific content: source paths, stack traces, the exporter's notes."""
     graph = model.graph
     for entry in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
@@ -162,7 +166,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Suppress the exporter's warnings about missing torchvision and its own deprecations."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

@@ -64,6 +64,8 @@ DEFAULT_LIMITS = {
     "m": Limits(1e-4, 0.05, 0.02),
     # 0.01 rad at the road wheels is a twentieth of a lane's width after 20 m.
     "rad": Limits(1e-4, 0.01, 0.002),
+    # 5e-4 1/m is 0.1 m after 20 m.
+    "1/m": Limits(1e-5, 5e-4, 1e-4),
     RELATIVE: Limits(1e-3, 0.1, 0.02),
 }
 """Unit of the headline -> limits; a measure in another unit needs limits of its own."""

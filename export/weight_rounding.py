@@ -31,6 +31,9 @@ The last suits any channel: its weights are 127 / 2.05 < 64 at most, so no pair 
 """
 
 
+PROBED, ON_GRID = 32, 1e-3
+"""Weights of a row that are looked at first, and the largest distance from a multiple of its step, in steps."""
+
 COARSE_FACTORS = SCALE_FACTORS[3::4]
 """Of large layers, which are rounded without regard to correlations."""
 
@@ -63,7 +66,7 @@ def round_weights(weights: np.ndarray, moments: np.ndarray, pair_limit: int = PA
     # Row i: how the error of weight i is spread over the later ones (Cholesky factor of the inverse moments).
     spread = np.linalg.cholesky(np.linalg.inv(moments)).T
     parts = [_rounded_with(part, moments, spread, pair_limit) for part in _chunks(weights, len(SCALE_FACTORS) * inputs)]
-    return _joined(parts)
+    return _keep_grid(weights, _joined(parts), pair_limit)
 
 
 def round_weights_alone(weights: np.ndarray, squares: np.ndarray, pair_limit: int = PAIR_LIMIT) -> RoundedWeights:
@@ -85,7 +88,30 @@ def round_weights_alone(weights: np.ndarray, squares: np.ndarray, pair_limit: in
         )
         error = ((target - values) ** 2 @ squares) * scale.astype(np.float64) ** 2
         parts.append(_best(values.astype(np.int8), scale, error, part**2 @ squares))
-    return _joined(parts)
+    return _keep_grid(weights, _joined(parts), pair_limit)
+
+
+def _keep_grid(weights: np.ndarray, rounded: RoundedWeights, pair_limit: int) -> RoundedWeights:
+    """Keep the rows that already are multiples of one step, without pairs over the limit: fine-tuning rounded them."""
+    largest = np.abs(weights).max(axis=1, keepdims=True)
+    shares = weights / np.where(largest == 0, 1.0, largest)
+    values, scale, error = rounded.values.copy(), rounded.scale.copy(), rounded.error.copy()
+    left = np.ones(len(weights), np.bool_)
+    for steps in range(1, WEIGHT_LIMIT + 1):
+        # A few weights tell almost always, and most rows of most models are on no grid.
+        possible = np.flatnonzero(left & (_from_integers(shares[:, :PROBED] * steps) < ON_GRID))
+        for row in possible:
+            whole = np.rint(shares[row] * steps).astype(np.int8)
+            if _from_integers(shares[row : row + 1] * steps) < ON_GRID and not violating_pairs(whole[None], pair_limit):
+                values[row], scale[row], error[row] = whole, largest[row, 0] / steps or 1.0, 0.0
+                left[row] = False
+    return RoundedWeights(values, scale, error)
+
+
+def _from_integers(values: np.ndarray) -> np.ndarray:
+    """(O,) largest distance of a row's numbers from integers."""
+    distance: np.ndarray = np.abs(values - np.rint(values)).max(axis=1)
+    return distance
 
 
 def _chunks(weights: np.ndarray, numbers_per_row: int) -> list[np.ndarray]:

@@ -23,6 +23,7 @@ from fsd.networks.contract import METADATA_KEY
 from fsd.networks.devices import PROVIDERS
 from fsd.networks.export_record import EXPORT_KEY
 from fsd.networks.integer_products import integer_products
+from fsd.networks.load_errors import check_content, load_error
 from fsd.networks.processor import processor_instructions, processor_name
 
 SPIN_US = 50
@@ -141,7 +142,7 @@ def open_session(
     try:
         session = load()
     except SESSION_ERRORS as error:
-        raise _load_error(origin, error) from error
+        raise load_error(origin, error) from error
     if device == "cpu" and not integer_sums_are_exact() and not _is_pair_safe(session):
         content = model.read_bytes() if isinstance(model, Path) else model
         session = _without_saturation(session, content, origin, options, load)
@@ -189,7 +190,7 @@ def save_optimised(model: Path, path: Path, *, weights_beside: bool = False) -> 
     try:
         onnxruntime.InferenceSession(str(model), options, providers=[PROVIDERS["cpu"]])
     except SESSION_ERRORS as error:
-        raise _load_error("The model", error) from error
+        raise load_error("The model", error) from error
 
 
 class _PairSafety(msgspec.Struct):
@@ -271,10 +272,11 @@ def require_model_file(model: Path, option: str = "--model") -> None:
     """Refuse a model that is no file; `option` named it.
 
     Raises:
-        ModelError: there is no such file.
+        ModelError: there is no such file, or it is empty or a Git LFS pointer.
     """
     if not model.is_file():
         raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `{option}` out.")
+    check_content(model)
 
 
 def provider_for(device: str, option: str = "--device") -> str:
@@ -336,10 +338,3 @@ def session_signature(tensors: list[onnxruntime.NodeArg]) -> Signature:
         )
         for tensor in tensors
     }
-
-
-def _load_error(origin: str, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if "xternal data path" in reason:
-        return ModelError(f"{origin} refers to data outside its folder, which is refused. Save the model as one file.")
-    return ModelError(f"{origin} cannot be loaded by ONNX Runtime: {reason} Export or copy it again.")

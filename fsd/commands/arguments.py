@@ -154,7 +154,9 @@ def _default_text(option: Option, field: Any) -> str:
 def _item_type(hint: Any) -> tuple[Any, bool]:
     """The type of one word on the command line, and whether there may be many."""
     if typing.get_origin(hint) in (Union, types.UnionType):
-        hint = next(each for each in typing.get_args(hint) if each is not type(None))
+        given = [each for each in typing.get_args(hint) if each is not type(None)]
+        # One or several: on the command line, several.
+        hint = next((each for each in given if typing.get_origin(each) is tuple), given[0])
     origin, inside = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple:
         return inside[0], True

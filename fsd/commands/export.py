@@ -1,4 +1,4 @@
-"""`fsd export`: export weights to ONNX and INT8, and prove that the files agree."""
+"""`fsd export`: export our weights or any model to ONNX and INT8, and prove that the files agree."""
 
 import argparse
 import sys
@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fsd.commands.arguments import add_options, config_from, option_group, path_argument
+from fsd.commands.arguments import add_options, config_from, option_group, path_argument, typed_name
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import ModelError, UsageError
+from fsd.data.options import declared_options
 from fsd.export.config import ExportConfig, ProofOptions
+from fsd.exporting.config import AdaptedExportConfig
 from fsd.extras import install_line
 from fsd.outputs.progress import print_progress
 
 if TYPE_CHECKING:
+    from fsd.export.fine_tuning import FineTuned
     from fsd.export.parity import ParityReport
     from fsd.export.steps import Exported
 
@@ -23,26 +26,34 @@ EPILOG = """examples:
   fsd export weights.safetensors --data clip/ another_clip/ --out exported
   fsd export weights.safetensors --data clip/ --target ort-cpu trt --half --mixed 0.02
   fsd export --out exported          # the packaged weights, on the demo clip
-  fsd export weights.safetensors --check exported/b100_int8.onnx"""
+  fsd export weights.safetensors --check exported/b100_int8.onnx
+  fsd export other.onnx --adapter other.json --data clip/
+  fsd export vision.onnx policy.onnx --adapter both.json --data clip/ --variants int8 fp16
+  fsd export my_network:load --adapter my.json --data clip/ --qat another_clip/ --steps 500"""
 WORST_LAYERS = 10
+
+_SHARED = declared_options(ExportConfig).keys() & declared_options(AdaptedExportConfig).keys()
+_OWN_ONLY = declared_options(ExportConfig).keys() - _SHARED - {"weights", "half"}
+_THIRD_PARTY_ONLY = declared_options(AdaptedExportConfig).keys() - _SHARED - {"model"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: the options of an export, its recordings, and the mode that only checks a file."""
-    add_options(parser, ExportConfig)
+    add_options(parser, AdaptedExportConfig)
+    add_options(parser, ExportConfig, skip=("weights", *_SHARED))
     parser.add_argument(
         "--data",
         type=path_argument,
         nargs="+",
         metavar="CLIP",
         help="recordings for calibration and proof (default: the demo clip for the packaged weights, generated images "
-        "for others)",
+        "for other weights of ours)",
     )
     parser.add_argument(
         "--check",
         type=path_argument,
-        metavar="MODEL",
-        help="only check whether the ONNX file MODEL was exported from WEIGHTS",
+        metavar="FILE",
+        help="only check whether the ONNX file FILE was exported from the weights MODEL",
     )
     option_group(parser, ProofOptions.heading).add_argument(
         "--no-parity",
@@ -57,19 +68,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Export, and print how well the files agree."""
     try:
-        from fsd.export.export import export
+        from fsd.export.model_source import kind_of
     except ModuleNotFoundError as error:
         raise ModelError(f"`fsd export` needs the package {error.name}:\n  {install_line('export')}") from error
+    models = list(getattr(options, "model", None) or [])
+    is_own = not models or {kind_of(model) for model in models} == {"weights"}
+    if options.check is not None:
+        return _check(options, models)
+    _refuse(options, _THIRD_PARTY_ONLY if is_own else _OWN_ONLY, is_own)
+    return _export_own(options, models) if is_own else _export_adapted(options)
+
+
+def _refuse(options: argparse.Namespace, names: set[str], is_own: bool) -> None:
+    """Refuse options that belong to the other kind of model."""
+    given = sorted(name for name in names if hasattr(options, name))
+    if not given:
+        return
+    declared = {**declared_options(ExportConfig), **declared_options(AdaptedExportConfig)}
+    flags = ", ".join(typed_name(declared[name], name) for name in given)
+    if is_own:
+        raise UsageError(f"{flags}: only for a third-party model, and this exports weights of our own network.")
+    raise UsageError(f"{flags}: only for weights of our own network. Leave it out for a third-party model.")
+
+
+def _export_own(options: argparse.Namespace, models: list[str]) -> dict[str, Any]:
+    """Our own network."""
     from fsd.compression.budget import BUDGETS
+    from fsd.export.export import export
     from fsd.export.recorded_clip import KEEP_BYTES, RecordedClip
-    from fsd.exporting.parity_page import write_parity_page
-    from fsd.meters.machine import describe_machine
     from fsd.networks.weights import load_weights, packaged_weights
     from fsd.outputs.disk_space import existing_folder, export_bytes, warn_if_short
-    from fsd.outputs.export_summary import ExportSummary
 
-    if options.check is not None:
-        return _check(options)
+    if len(models) > 1:
+        raise UsageError(f"Weights are exported one by one; got {', '.join(models)}.")
+    options.weights = Path(models[0]) if models else None
     if options.weights is None and not {"budget", "seed"} & vars(options).keys():
         options.weights = packaged_weights()
         options.data = options.data or [Path(str(resources.files("fsd") / "demo_clip"))]
@@ -82,14 +114,43 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise UsageError("--fraction is a part of the clips that `--data` names: give `--data`, or leave it out.")
     size = () if config.weights is None else (config.weights.stat().st_size,)
     warn_if_short(existing_folder(config.out), export_bytes(len(config.targets), *size))
+    return _report(export(config, clips, print_progress, _write_page), options, "network")
 
-    def write_page(exported: "Exported") -> None:
-        if exported.parity is not None:
-            write_parity_page(exported.parity.with_suffix(".html"), exported)
 
-    written = export(config, clips, print_progress, write_page)
+def _export_adapted(options: argparse.Namespace) -> dict[str, Any]:
+    """A third-party model, by its adapter."""
+    from fsd.exporting.adapted_export import export_adapted
+
+    variants = getattr(options, "variants", AdaptedExportConfig.variants)
+    if getattr(options, "half", False):
+        variants = [*variants, *(["fp16"] if "fp16" not in variants else [])]
+    if not getattr(options, "int8", True):
+        variants = [variant for variant in variants if variant != "int8"]
+    config = config_from(AdaptedExportConfig, options, variants=tuple(variants))
+    written = export_adapted(config, options.data or [], print_progress, _write_page)
+    return _report(written.exported, options, "model  ", written.fine_tuned)
+
+
+def _write_page(exported: "Exported") -> None:
+    from fsd.exporting.parity_page import write_parity_page
+
+    if exported.parity is not None:
+        write_parity_page(exported.parity.with_suffix(".html"), exported)
+
+
+def _report(
+    written: "Exported", options: argparse.Namespace, kind: str, fine_tuned: "FineTuned | None" = None
+) -> dict[str, Any]:
+    """Print what was written and how well it agrees; the result of the command."""
+    from fsd.meters.machine import describe_machine
+    from fsd.outputs.export_summary import ExportSummary, FineTuning
+
     page = written.parity.with_suffix(".html") if written.parity else None
     int8 = written.others.get("onnx_int8", written.int8)
+    tuning = None
+    if fine_tuned is not None:
+        names = ("before", "after", "best_step", "steps", "ticks")
+        tuning = FineTuning(**{name: getattr(fine_tuned, name) for name in names})
     summary = ExportSummary(
         fp32=str(written.fp32),
         int8=str(int8) if int8 else None,
@@ -97,17 +158,29 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         passed=written.report.passed if written.report else None,
         parity=written.report,
         sensitivity=dict(written.sensitivity),
+        speed=written.speed,
+        fine_tuning=tuning,
         machine=describe_machine(),
     )
     if not options.json:
-        print(f"network  {written.name}, {'trained' if written.is_trained else 'UNTRAINED: random weights'}")
+        print(f"{kind}  {written.name}, {'trained' if written.is_trained else 'UNTRAINED: random weights'}")
         print("written  " + "  ".join(str(path) for path in (written.fp32, *written.others.values())))
+        if tuning is not None:
+            print(
+                f"tuned    {tuning.before:.3g} from float before, {tuning.after:.3g} after step {tuning.best_step} of "
+                f"{tuning.steps} (rounded weights, {tuning.ticks} ticks, as the proof measures)"
+            )
         for target, sensitivity in written.sensitivity.items():
             print(f"layers, {target}\n{sensitivity.table(WORST_LAYERS)}")
         if written.report:
             print(f"proof    {written.parity} {page}")
             print(f"machine  {summary.machine}")
             _print_proof(written.report)
+            for speed in written.speed:
+                ratios = ", ".join(f"{name} {ratio:.2f}x" for name, ratio in speed.over_fp32.items())
+                print(
+                    f"  speed over FP32 here, {speed.threads} thread(s), {speed.rounds} rounds: {ratios or 'no file'}"
+                )
             for note in written.report.notes:
                 print(f"  note: {note}")
         else:
@@ -118,22 +191,27 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {**msgspec.to_builtins(summary), "exit_code": OVER_LIMIT if failures else DONE}
 
 
-def _check(options: argparse.Namespace) -> dict[str, Any]:
+def _check(options: argparse.Namespace, models: list[str]) -> dict[str, Any]:
     """`--check`: whether the model file is complete and was exported from these weights."""
     from fsd.export.metadata import check_origin
 
-    if not hasattr(options, "weights"):
-        raise UsageError("--check needs the weights file as well: `fsd export WEIGHTS --check MODEL`.")
-    metadata = check_origin(options.check, options.weights)
+    if len(models) != 1 or Path(models[0]).suffix.lower() != ".safetensors":
+        raise UsageError("--check needs the weights file as well: `fsd export WEIGHTS --check FILE`.")
+    metadata = check_origin(options.check, Path(models[0]))
     if not options.json:
-        print(f"{options.check}: {metadata.precision} for {metadata.target}, complete, exported from {options.weights}")
+        print(f"{options.check}: {metadata.precision} for {metadata.target}, complete, exported from {models[0]}")
     return {"precision": metadata.precision, "target": metadata.target, "weights_sha256": metadata.weights_sha256}
 
 
 def _print_proof(report: "ParityReport") -> None:
+    from fsd.export.plan_measure import format_distance
+
     for name, result in report.comparisons.items():
+        found = [
+            f"{quantity} {format_distance(each.mean, each.unit)} mean, {format_distance(each.max, each.unit)} max"
+            for quantity, each in result.distances.items()
+            if quantity == result.headline or quantity in ("anywhere", "curvature", "acceleration")
+        ]
         print(
-            f"  {name} against {result.reference}, {result.ticks} ticks: {result.position_mean_m['3s']:.2e} m at 3 s "
-            f"on average, {result.anywhere_max_m:.2e} m at most anywhere, {result.curvature_max_per_m:.1e} 1/m, "
-            f"{result.acceleration_max_mps2:.1e} m/s² at most; growth {result.growth:.2f}"
+            f"  {name} against {result.reference}, {result.ticks} ticks: {'; '.join(found)}; growth {result.growth:.2f}"
         )

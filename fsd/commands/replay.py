@@ -119,8 +119,9 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
         print(f"  faults       {fault}")
     print(f"  speed        {summary.times_real_time or 0.0:.2f}x real time{summary.with_files}")
     if plan_ms := summary.stages_ms.get("plan"):
+        before = "inputs" if summary.compression is None else "compress"
         print(
-            f"  latency      compress + network p50 {plan_ms.p50:.1f} ms, p99 {plan_ms.p99:.1f} ms "
+            f"  latency      {before} + network p50 {plan_ms.p50:.1f} ms, p99 {plan_ms.p99:.1f} ms "
             f"(n = {plan_ms.samples}); over {summary.deadline.tick_ms} ms: {summary.deadline.ticks_over}"
         )
     if summary.compression is not None:

@@ -13,7 +13,7 @@ from typing import Any
 from fsd.data.errors import OutputError
 from fsd.data.files import write_text, writing_to
 from fsd.data.frames import CAMERAS
-from fsd.data.options import OptionError, Options, option, results_folder
+from fsd.data.options import OptionError, option, results_folder
 from fsd.data.result_folder import ResultFolder, result_folder
 from fsd.data.result_record import SUMMARY_FILE
 from fsd.data.simulator.baselines import BASELINES, Baseline
@@ -32,6 +32,8 @@ from fsd.outputs.drive_summary import DriveSummary
 from fsd.outputs.run_info import Status
 from fsd.outputs.summary_file import write_summary
 from fsd.runtime.engine import packaged_model
+from fsd.runtime.options import NetworkFiles, model_paths
+from fsd.third_party.ready_adapters import adapter_file
 
 JOURNAL_FILE, ROUTES_FILE = "routes.jsonl", "routes.json"
 
@@ -45,7 +47,7 @@ DRIVERS = (*BASELINES, *NETWORKS)
 
 
 @dataclass(frozen=True)
-class DriveConfig(Options):
+class DriveConfig(NetworkFiles):
     """Settings of a closed-loop evaluation."""
 
     out: Path = results_folder("out/drive")
@@ -61,7 +63,6 @@ class DriveConfig(Options):
     first_seed: int = option(
         EVALUATION_SEEDS.start, "seed of the first route; the others count up from it, all held out from training"
     )
-    model: Path | None = option(None, "ONNX file of the network that drives", default_text="the packaged network")
     latency: str = option(
         "none",
         "delay before a plan takes effect: none, real (the time it took to compute), or fixed:MS, for example fixed:28",
@@ -147,7 +148,8 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
         OutputError: the folder cannot be written, or another run holds it.
         KeyboardInterrupt: the drive was interrupted; `config.out` holds the results of the finished routes.
     """
-    models = [model for spec in config.drivers if DriverPool.has_cameras(spec) and (model := model_of(config, spec))]
+    named = [model_of(config, spec) for spec in config.drivers if DriverPool.has_cameras(spec)]
+    models = [path for files, adapter in named for path in (*files, adapter) if path is not None]
     with result_folder(config.out, "drive", (JOURNAL_FILE, ROUTES_FILE, SUMMARY_FILE), models) as folder:
         folder.begin()
         warn_if_short(config.out, drive_bytes(config.routes * len(config.scenarios) * len(config.drivers), 0))
@@ -197,10 +199,12 @@ def _settings(config: DriveConfig, spec: str) -> dict[str, Any]:
     """The settings that determine how this driver drives a route."""
     if not DriverPool.has_cameras(spec):
         return {"driver": spec}
-    model = model_of(config, spec)
-    return {
+    models, adapter = model_of(config, spec)
+    digests = [*map(file_digest, models or [packaged_model()])]
+    more = {} if adapter is None else {"adapter": file_digest(adapter)}
+    return more | {
         "driver": driver_name(spec),
-        "model": file_digest(packaged_model() if model is None else model),
+        "model": digests if len(digests) > 1 else digests[0],
         "latency": config.latency,
         "follow": config.follow,
         "draw_every_ticks": config.draw_every_ticks,
@@ -209,17 +213,17 @@ def _settings(config: DriveConfig, spec: str) -> dict[str, Any]:
     }
 
 
-def model_of(config: DriveConfig, spec: str) -> Path | None:
-    """The model file of a network driver; None is the packaged one.
+def model_of(config: DriveConfig, spec: str) -> tuple[tuple[Path, ...], Path | None]:
+    """The model files of a network driver, none for the packaged one, and their adapter, if they need one.
 
     Raises:
         ModelError: there is no such file.
     """
     _, _, other = spec.partition("=")
-    model = Path(other) if other else config.model
-    if model is not None:
+    models = (Path(other),) if other else model_paths(config.model)
+    for model in models:
         require_model_file(model, "--drivers" if other else "--model")
-    return model
+    return models, None if other or config.adapter is None else adapter_file(config.adapter)
 
 
 class DriverPool:
@@ -270,7 +274,7 @@ class DriverPool:
             options: Mapping[str, Any] = {} if "=" in spec else {"masked": (camera,)} if camera else NETWORKS[kind]
             self._networks[name] = NetworkDriver(
                 self.rig,
-                model_of(config, spec),
+                *model_of(config, spec),
                 draw_every_ticks=config.draw_every_ticks,
                 latency=Latency.parse(config.latency),
                 follow=config.follow,

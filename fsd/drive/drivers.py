@@ -4,7 +4,7 @@ A driver returns a curvature and an acceleration for the next 1/36 s, as the bas
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +18,9 @@ from fsd.data.rig import Rig
 from fsd.data.simulator.baselines import Controls
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.drive.tracker import Tracker
-from fsd.runtime.engine import Engine
-from fsd.runtime.network_planner import NetworkPlanner
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import StepResult
+from fsd.third_party.open_planner import open_planner
 
 Distort = Callable[[FrameSet], FrameSet]
 
@@ -71,7 +70,7 @@ class NetworkDriver:
 
     Args:
         rig: that the environment's renderer draws.
-        model: ONNX file, None for the packaged one.
+        model: ONNX file, None or no file for the packaged one; with `adapter`, a third-party one or several.
         masked: cameras that are marked as not valid.
         distort: applied to every frame set first; for positive controls.
         draw_every_ticks: render images every this many ticks and hold them in between.
@@ -83,7 +82,8 @@ class NetworkDriver:
     def __init__(
         self,
         rig: Rig,
-        model: Path | None = None,
+        model: Path | Sequence[Path] | None = None,
+        adapter: Path | None = None,
         masked: tuple[str, ...] = (),
         distort: Distort | None = None,
         draw_every_ticks: int = 1,
@@ -92,7 +92,7 @@ class NetworkDriver:
         mask_cameras: bool = True,
     ) -> None:
         self._monitor = CameraMonitor(rig, mask_cameras)
-        self.planner = NetworkPlanner(rig, Engine(model))
+        self.planner = open_planner(rig, model, adapter)
         self.last: StepResult | None = None
         self._masked = np.array([name in masked for name in CAMERAS])
         self._distort = distort

@@ -9,6 +9,7 @@ from pathlib import Path
 from fsd.data.errors import ClipError
 from fsd.outputs.profile_summary import ColdStart
 from fsd.profile.config import ProfileConfig
+from fsd.runtime.options import model_paths
 
 TIMEOUT_S = 120.0
 CHILD = """from fsd.data.worker_process import end_with_parent
@@ -26,8 +27,9 @@ def measure_cold_start(clip: Path, config: ProfileConfig) -> ColdStart:
     Raises:
         ClipError: the child failed; includes its message.
     """
-    names = ("cameras", "rate_hz", "align_start", "hwaccel", "model", "adapter", "device", "threads", "decode_workers")
+    names = ("cameras", "rate_hz", "align_start", "hwaccel", "adapter", "device", "threads", "decode_workers")
     settings = {name: getattr(config, name) for name in names}
+    settings["models"] = list(model_paths(config.model))
     arguments = json.dumps({"clip": clip, **settings}, default=str)
     # -P: a folder `compression` in the current folder would hide the standard library's module of that name.
     command = [sys.executable, "-P", "-c", CHILD, arguments]
@@ -59,8 +61,8 @@ def report_first_plan() -> None:
     names = ("rate_hz", "align_start", "hwaccel")
     options = CameraOptions(cameras=cameras, **{name: given[name] for name in names})
     clip = open_clip(Path(given["clip"]), options)
-    model, adapter = (given[name] and Path(given[name]) for name in ("model", "adapter"))
-    planner = open_planner(clip.rig, model, adapter, given["threads"], given["device"])
+    adapter = given["adapter"] and Path(given["adapter"])
+    planner = open_planner(clip.rig, [*map(Path, given["models"])], adapter, given["threads"], given["device"])
     loaded_ns = time.monotonic_ns()
     with TimedPipeline(clip, planner) as pipeline:
         first_plan_ms(pipeline, given["decode_workers"])

@@ -24,7 +24,7 @@ from fsd.outputs.run_info import clip_info, describe_training, model_info
 from fsd.profile.cold_start import measure_cold_start
 from fsd.profile.config import PACED, ProfileConfig
 from fsd.profile.operators.operator_times import count_cost
-from fsd.profile.operators.runtime_trace import shapes_run
+from fsd.profile.operators.runtime_trace import chain_shapes_run
 from fsd.profile.profile_record import Machine, ProfileRecord, describe_inputs, profile_folder
 from fsd.profile.scenarios.machine_stalls import measure_stalls, merge_stalls
 from fsd.profile.scenarios.runs import ScenarioRun, constant_stream, flat_out, model_only, single_stream
@@ -68,7 +68,7 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
             cold_start=cold_start,
             runs=runs,
             stalls=stalls,
-            cost=count_cost(planner.metadata.name, shapes_run(planner.model, traced.feeds)),
+            cost=count_cost(planner.metadata.name, chain_shapes_run(planner.models, traced.feeds)),
             operator_runs=traced.operator_runs,
             trace=traced.trace,
             cross_check=None if cross_check is None else cross_check.summary(),

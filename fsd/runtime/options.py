@@ -1,4 +1,4 @@
-"""Options of the network and its hardware, shared by replay and profile."""
+"""Options of the network and its hardware, shared by replay, profile and drive."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,15 @@ from fsd.runtime.second_network import SYNTAX, SecondNetwork, tolerance_pair
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions(Options):
-    """The network: a file of `fsd export`, or with `adapter` a third-party ONNX model."""
+class NetworkFiles(Options):
+    """The network: a file of `fsd export`, or with `adapter` a third-party ONNX model, in one file or several."""
 
     heading = "network"
 
-    model: Path | None = option(
+    model: Path | tuple[Path, ...] | None = option(
         None,
-        "ONNX file of the network, written by `fsd export`; with --adapter, any ONNX file",
+        "ONNX file of the network, written by `fsd export`; with --adapter, any ONNX file, or several that run one "
+        "after the other",
         default_text="the packaged network",
     )
     adapter: Path | None = option(
@@ -27,6 +28,23 @@ class ModelOptions(Options):
         "docs/adapter.md",
         default_text="none",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.model, tuple) and len(self.model) == 1:
+            object.__setattr__(self, "model", self.model[0])
+        if self.adapter is not None and self.model is None:
+            raise OptionError("adapter", "needs the model that it describes: give `--model` as well")
+        if self.adapter is None and isinstance(self.model, tuple):
+            raise OptionError("model", "names several files: give the `--adapter` that links them as well")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(NetworkFiles):
+    """The network, its hardware, and a second network that checks it."""
+
+    heading = NetworkFiles.heading
+
     device: str = option(
         "cpu", "hardware that runs the network; there is no fallback to another one", choices=tuple(PROVIDERS)
     )
@@ -55,8 +73,6 @@ class ModelOptions(Options):
         for name in self.cross_check_tolerance:
             if name not in UNITS:
                 raise OptionError("cross_check_tolerance", f"has no difference {name!r}; use {', '.join(UNITS)}")
-        if self.adapter is not None and self.model is None:
-            raise OptionError("adapter", "needs the model that it describes: give `--model` as well")
 
     @property
     def model_files(self) -> tuple[Path, ...]:

@@ -69,6 +69,8 @@ class AdapterPlanner:
         self.model, self.adapter = self.models[0], load_adapter(Path(adapter))
         sessions = [session_factory(path, threads, device) for path in self.models]
         origin = f"{adapter} does not fit {' and '.join(map(str, self.models))}"
+        if len(self.models) == 1 and self.adapter.links:
+            origin += " alone (its `links` are between several files, or inside one that `fsd export` merged)"
         try:
             self._session = ChainedSession(sessions, self.adapter.links, [str(path) for path in self.models])
         except ModelError as error:

@@ -34,7 +34,8 @@ class ChainedSession:
         self._outputs: list[dict[str, str]] = []  # name in `outputs` -> the model's own
         self._links: list[dict[str, Link]] = [{} for _ in sessions]
         self.outputs = self._all_outputs()
-        for index, link in enumerate(links):
+        # A file into which several were merged holds its links.
+        for index, link in enumerate(links if len(sessions) > 1 else ()):
             self._add_link(f"links[{index}]", link)
         self.inputs = self._all_inputs()
 

@@ -119,6 +119,26 @@ def test_a_stored_calibration_gives_the_same_file(tmp_path: Path) -> None:
     assert again.others["onnx_int8"].read_bytes() == first.others["onnx_int8"].read_bytes()
 
 
+def test_int8_is_made_of_the_fine_tuned_weights_and_fp32_of_the_others(tmp_path: Path) -> None:
+    small, tuned = SMALL_MODELS["history"](), SMALL_MODELS["history"]()
+    for weights in tuned.model.graph.initializer:
+        if weights.data_type == onnx.TensorProto.FLOAT:
+            weights.CopyFrom(numpy_helper.from_array(1.5 * numpy_helper.to_array(weights), weights.name))
+    source = ModelSource("small", small.model, small.make_feeds, plan_outputs=(small.plan,), to_quantize=tuned.model)
+    config = ModelExportConfig(out=tmp_path, parity_ticks=0, speed_rounds=0)
+    written = export_model(source, config, [small.steps(8)])
+    step = next(iter(small.steps(1)))
+
+    def plan(model: onnx.ModelProto | Path) -> np.ndarray:
+        return OnnxRunner(open_model(model), small.make_feeds).step(step)[small.plan]
+
+    np.testing.assert_array_equal(plan(written.fp32), plan(small.model))
+    to_tuned, to_original = (
+        np.abs(plan(written.others["onnx_int8"]) - plan(each)).mean() for each in (tuned.model, small.model)
+    )
+    assert to_tuned < 0.2 * to_original
+
+
 def test_a_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
     first = exported(SMALL_MODELS["history"](), tmp_path / "a", parity_ticks=0)
     small = SMALL_MODELS["history"]()

@@ -6,8 +6,8 @@ monotonic clock of everything else in a profile.
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 
 from fsd.networks.network_cost import Tensor
-from fsd.networks.onnx_session import open_session
+from fsd.networks.onnx_session import open_session, session_signature
 
 KERNEL_SUFFIX = "_kernel_time"
 WARM_UP_RUNS = 3
@@ -36,24 +36,34 @@ class OperatorEvent:
 
 
 class OperatorProfile:
-    """Opens one session with ONNX Runtime's profile on, and reads the profile at the end.
+    """Opens the sessions of one planner with ONNX Runtime's profile on, and reads the profiles at the end.
 
     Args:
-        prefix: of the profile's file name.
+        prefix: of the profiles' file names.
     """
 
     def __init__(self, prefix: Path) -> None:
         self._prefix = prefix
+        self._sessions: list[onnxruntime.InferenceSession] = []
 
     def open_session(self, model: Path, threads: int, device: str) -> onnxruntime.InferenceSession:
         """A session factory; the profile slows the network down, so latencies are measured without it."""
-        self._session = open_session(model, threads, device, profile_prefix=self._prefix)
-        return self._session
+        prefix = self._prefix.with_name(f"{self._prefix.name}_{len(self._sessions)}")
+        self._sessions.append(open_session(model, threads, device, profile_prefix=prefix))
+        return self._sessions[-1]
 
     def end(self) -> tuple[list[list[OperatorEvent]], int]:
-        """The operators of every run, and the wall-clock nanoseconds from which their times count."""
-        start_ns = self._session.get_profiling_start_time_ns()
-        return events_by_run(Path(self._session.end_profiling())), start_ns
+        """The operators of every run, of all models in it, and the wall-clock nanoseconds from which times count."""
+        starts_ns = [session.get_profiling_start_time_ns() for session in self._sessions]
+        runs: list[list[OperatorEvent]] = []
+        for session, start_ns in zip(self._sessions, starts_ns, strict=True):
+            late_us = (start_ns - starts_ns[0]) // 1000
+            own = [
+                [replace(event, start_us=event.start_us + late_us) for event in events]
+                for events in events_by_run(Path(session.end_profiling()))
+            ]
+            runs = [before + after for before, after in zip(runs, own, strict=True)] if runs and own else runs or own
+        return runs, starts_ns[0]
 
 
 def profiled_runs(
@@ -73,6 +83,21 @@ def shapes_run(model: Path | bytes, feeds: Mapping[str, np.ndarray], pad_channel
     It runs on the CPU, which does not compile the graph into one operator; the cost is the same on every device.
     """
     return profiled_runs(model, feeds, threads=1, runs=1, prepack=False, pad_channels=pad_channels)[-1]
+
+
+def chain_shapes_run(models: Sequence[Path], feeds: Mapping[str, np.ndarray]) -> list[OperatorEvent]:
+    """As `shapes_run`, of several models that run one after the other; what links fill is zero here."""
+    if len(models) == 1:
+        return shapes_run(models[0], feeds)
+    events: list[OperatorEvent] = []
+    for model in models:
+        signature = session_signature(open_session(model).get_inputs())
+        own = {
+            name: feeds[name] if name in feeds else np.zeros([max(size, 1) for size in shape], dtype)
+            for name, (shape, dtype) in signature.items()
+        }
+        events += shapes_run(model, own)
+    return events
 
 
 def events_by_run(path: Path) -> list[list[OperatorEvent]]:

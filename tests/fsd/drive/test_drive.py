@@ -124,7 +124,7 @@ def test_the_table_has_a_line_a_driver() -> None:
 
 def test_a_named_model_drives_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tmp_path / "other.onnx"
-    model.touch()
-    monkeypatch.setattr("fsd.drive.drive.NetworkDriver", lambda rig, model, **options: model)
+    model.write_bytes(b"a model")
+    monkeypatch.setattr("fsd.drive.drive.NetworkDriver", lambda rig, models, adapter, **options: models)
     pool = DriverPool(DriveConfig(drivers=("network", f"other={model}"), scenarios=("S1",)))
-    assert [pool.network("network"), pool.network("other")] == [None, model]
+    assert [pool.network("network"), pool.network("other")] == [(), (model,)]

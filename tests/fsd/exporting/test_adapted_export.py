@@ -1,0 +1,160 @@
+"""`fsd export MODEL --adapter`: from the command to files that `fsd replay` runs."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import onnx
+
+from fsd.cli import main
+from fsd.commands.exit_codes import OVER_LIMIT
+from fsd.data.errors import ModelError, UsageError
+from fsd.data.frame_source import FrameSource
+from fsd.data.open_clip import open_clip
+from fsd.exporting.adapted_clip import AdaptedClip, AdapterFeeds
+from fsd.third_party.adapter import load_adapter
+from fsd.third_party.adapter_planner import AdapterPlanner
+from tests.fsd._pages import checked
+from tests.fsd.conftest import CLIP_TICKS
+
+SIGNATURE = {"view": ((1, 3, 24, 32), "float32"), "speed": ((1, 1), "float32"), "hidden": ((1, 32), "float32")}
+PAGE = Path(__file__).parents[3] / "docs" / "export.md"
+
+
+def run_printed(*fragments: str, more: str = "") -> int:
+    """Run the command that docs/export.md prints with these words in it, followed by `more`."""
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith("fsd ") and all(each in line for each in fragments))
+    return main([*shlex.split(line, comments=True)[1:], *more.split()])
+
+
+def last_json(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture(scope="module")
+def exported(folder: Path) -> Path:
+    assert run_printed("export other.onnx", more="--half --sensitivity") == 0
+    return folder / "exported"
+
+
+def test_a_model_is_exported_and_proven_in_metres(exported: Path) -> None:
+    assert {"other_fp32.onnx", "other_int8.onnx", "other_fp16.onnx", "parity.json", "parity.html"} <= {
+        path.name for path in exported.iterdir()
+    }
+    report = json.loads((exported / "parity.json").read_text())
+    assert report["ticks"] == CLIP_TICKS
+    int8 = report["comparisons"]["onnx_int8"]
+    assert (int8["headline"], int8["unit"]) == ("position_3s", "m")
+    assert 0 < int8["distances"]["position_3s"]["mean"] < 0.05
+    assert [speed["threads"] for speed in report["speed"]] == [1, 2]
+    operators = [node.op_type for node in onnx.load(exported / "other_int8.onnx").graph.node]
+    assert operators.count("QuantizeLinear") > 1
+
+
+def test_the_page_shows_speed_and_what_each_layer_costs(exported: Path) -> None:
+    page = checked(exported / "parity.html")
+    assert {"Distance between the plans", "Speed", "Cost of each layer (ort-cpu)"} <= {*page.headings}
+    for fact in ("after 3 s, m", "untrained", "second", "times as fast as FP32"):
+        assert fact in page.text
+
+
+def test_the_int8_file_runs_in_replay_with_the_same_adapter(exported: Path, folder: Path) -> None:
+    assert run_printed("fsd replay", "other_int8", more="--max-ticks 8 --no-overlay --no-mcap") == 0
+    summary = json.loads((folder / "out" / "int8" / "summary.json").read_text())
+    assert summary["model"]["name"] == "small net"
+    assert summary["compression"] is None
+
+
+def test_a_broken_limit_ends_in_its_exit_code(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = "--out limited --json --int8-limit 1e-9 --parity-ticks 4"
+    assert run_printed("export other.onnx", more=more) == OVER_LIMIT
+    summary = last_json(capsys)
+    assert summary["passed"] is False
+    assert "onnx_int8" in summary["parity"]["failures"][0]
+
+
+def test_calibration_sees_what_replay_feeds_the_model(folder: Path) -> None:
+    adapter, clip = load_adapter(folder / "other.json"), open_clip(folder / "my_drive")
+    planner = AdapterPlanner(folder / "other.onnx", folder / "other.json", rig=clip.rig)
+    recording = AdaptedClip(clip.path, adapter, SIGNATURE)
+    steps, feeds = list(recording), AdapterFeeds(adapter, SIGNATURE)
+    assert len(steps) == len(recording) == CLIP_TICKS
+    assert clip.ego is not None
+    with FrameSource(clip) as frame_sets:
+        for step, frame_set in zip(steps, frame_sets, strict=True):
+            feeds.load(step)
+            planner.step(frame_set, clip.ego.sample_at(frame_set.timestamp_ns))
+            for name in ("view", "speed"):
+                np.testing.assert_array_equal(feeds.arrays[name], planner.inputs[name])
+            feeds.carry(step, planner.outputs)
+            np.testing.assert_array_equal(feeds.arrays["hidden"], planner.inputs["hidden"])
+
+
+def test_a_slow_model_takes_fewer_steps_and_memory_is_bounded(folder: Path) -> None:
+    adapter = msgspec.structs.replace(load_adapter(folder / "other.json"), rate_hz=9.0)
+    clip = AdaptedClip(folder / "my_drive", adapter, SIGNATURE, keep_bytes=3 * 24 * 32 * 4 * 2)
+    first, second = list(clip), list(clip)
+    assert len(first) == len(second) == len(clip) == CLIP_TICKS // 4
+    assert [step.starts_run for step in first] == [True] + [False] * 9
+    assert len(clip._kept) < 3
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.inputs["view"], other.inputs["view"])
+
+
+def test_two_files_become_one_that_the_same_adapter_runs(exported: Path, folder: Path) -> None:
+    assert run_printed("export vision.onnx policy.onnx", more="--parity-ticks 4") == 0
+    found = []
+    for models in ("vision.onnx policy.onnx", "exported/both/vision_policy_fp32.onnx", "other.onnx"):
+        words = f"replay my_drive --model {models} --adapter both.json --no-overlay --no-mcap --max-ticks 8 --out chain"
+        assert main(words.split()) == 0
+        plans = pq.read_table("chain/plan.parquet")
+        found.append(np.array([plans[column].to_pylist() for column in ("x_m", "y_m")]))
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-5)  # metres; sums in another order
+
+
+def test_a_pytorch_model_is_fine_tuned_and_compared_with_itself(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_printed("export my_network:load", more="--steps 6 --json --parity-ticks 8") == 0
+    summary = last_json(capsys)
+    assert summary["parity"]["comparisons"]["onnx_fp32"]["reference"] == "pytorch"
+    assert summary["fine_tuning"]["after"] <= summary["fine_tuning"]["before"]
+    assert summary["fine_tuning"]["ticks"] == CLIP_TICKS * 3 // 4
+
+
+GIVEN = "other.onnx --adapter other.json --data my_drive"
+
+
+@pytest.mark.parametrize(
+    ("words", "named", "error"),
+    [
+        ("other.onnx --data my_drive", "fsd adapter init", UsageError),
+        ("other.onnx --adapter other.json", "--data", UsageError),
+        (f"{GIVEN} --seed 1", "--seed", UsageError),
+        (f"{GIVEN} --qat my_drive", "module:function", UsageError),
+        (f"{GIVEN} --qat my_drive --variants fp16", "--qat", UsageError),
+        (f"{GIVEN} --no-int8", "at least one", UsageError),
+        ("--variants fp16 --data my_drive", "--variants", UsageError),
+        (f"a.pt2 {GIVEN}", "all are .onnx", UsageError),
+        ("net.pth --adapter other.json --data my_drive", "pickle", ModelError),
+    ],
+)
+def test_what_makes_no_sense_together_is_refused_in_one_line(
+    words: str, named: str, error: Any, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", *words.split(), "--out", str(tmp_path)]) == error.exit_code
+    message = capsys.readouterr().err.strip()
+    assert named in message
+    assert len([line for line in message.splitlines() if line.startswith("fsd")]) == 1
+    assert not [*tmp_path.iterdir()]
