@@ -71,7 +71,8 @@ def main(clip_path: Path, out: Path, ticks: int | None = None, iterations: int =
             print(f"{iteration}: loss {loss.item():.4f}")
     out.mkdir(parents=True, exist_ok=True)
     first = tuple(inputs[name][:1] for name in NAMES)  # a leading axis of 1 is accepted
-    torch.onnx.export(network.eval(), first, out / "model.onnx", input_names=NAMES, output_names=["path"])
+    names = {"input_names": NAMES, "output_names": ["path"]}
+    torch.onnx.export(network.eval(), first, out / "model.onnx", **names, external_data=False, verbose=False)
     (out / "adapter.json").write_text(json.dumps(ADAPTER, indent=1))
 
 
