@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fsd.data.open_clip import open_clip as open_clip
     from fsd.data.rig import Rig as Rig
     from fsd.data.rig import load_rig as load_rig
+    from fsd.networks.compressed_inputs import compressed_inputs as compressed_inputs
     from fsd.replay.config import ReplayConfig as ReplayConfig
     from fsd.replay.replay import replay as _replay
     from fsd.runtime.engine import Engine as Engine
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from fsd.runtime.plan import Plan as Plan
     from fsd.runtime.planner import Planner as Planner
     from fsd.runtime.planner import StepResult as StepResult
+    from fsd.scoring.plan_errors import driven_waypoints as driven_waypoints
     from fsd.third_party.open_planner import open_planner as open_planner
     from fsd.version import __version__ as __version__
 
@@ -45,6 +47,8 @@ _MODULES = {
     "StepResult": "fsd.runtime.planner",
     "__version__": "fsd.version",
     "compare_replays": "fsd.compare.compare",
+    "compressed_inputs": "fsd.networks.compressed_inputs",
+    "driven_waypoints": "fsd.scoring.plan_errors",
     "load_rig": "fsd.data.rig",
     "open_clip": "fsd.data.open_clip",
     "open_planner": "fsd.third_party.open_planner",

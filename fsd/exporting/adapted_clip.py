@@ -5,13 +5,15 @@ limit; later ones are decoded again in each pass.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from fsd.compression.budget import BUDGETS
+from fsd.data.camera_names import canonical_name
+from fsd.data.clip import Clip
 from fsd.data.errors import ClipError
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS
@@ -36,6 +38,7 @@ class AdaptedStep(NamedTuple):
     inputs: Mapping[str, np.ndarray]
     starts_run: bool = False
     commit_slots: np.ndarray | None = None
+    timestamp_ns: int = 0
 
 
 class AdapterFeeds:
@@ -117,7 +120,7 @@ class AdaptedClip:
         compressed_input = self.adapter.compressed
         loop = None if compressed_input is None else GazeLoop(clip.rig, BUDGETS[compressed_input.budget])
         clock, run = StepClock(self.adapter.rate_hz), -1
-        with FrameSource(clip, max_ticks=self.max_ticks) as frame_sets:
+        with FrameSource(self._with_needed_cameras(clip), max_ticks=self.max_ticks) as frame_sets:
             for frame_set in frame_sets:
                 ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
                 command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else "none"
@@ -133,7 +136,16 @@ class AdaptedClip:
                     continue
                 inputs = observer.observe(frame_set, ego, command, compressed)
                 slots = None if compressed is None else compressed.commit_slots.copy()
-                yield AdaptedStep({name: array.copy() for name, array in inputs.items()}, starts_run, slots)
+                copied = {name: array.copy() for name, array in inputs.items()}
+                yield AdaptedStep(copied, starts_run, slots, frame_set.timestamp_ns)
+
+    def _with_needed_cameras(self, clip: Clip) -> Clip:
+        """The clip without the cameras that the model does not read, which would take most of the time to decode."""
+        if self.adapter.compressed is not None:
+            return clip
+        needed = {canonical_name(source) for image in self.adapter.images for source in image.sources}
+        streams = zip(CAMERAS, clip.streams, strict=True)
+        return replace(clip, streams=tuple(stream if name in needed else None for name, stream in streams))
 
 
 def _bytes_of(step: AdaptedStep) -> int:

@@ -1,0 +1,1 @@
+"""Networks of usual shapes with their adapters, made by PyTorch, for the tests and `own_network.py`."""
