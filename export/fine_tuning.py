@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -61,7 +62,7 @@ class FineTuned:
     Attributes:
         before, after: mean distance of the rounded model's plan from the float model's on held-out ticks, in the
             measure's unit; before the first step, and with the weights that are kept.
-        best_step: after which the kept weights were reached; 0 are the original ones.
+        best_step: after which the kept weights were reached; 0 are those that the quantizer would choose by itself.
         ticks: trained on.
     """
 
@@ -223,7 +224,7 @@ def _node(layer: _Layer) -> onnx.NodeProto:
         fixed = 0 if isinstance(layer.padding, str) else layer.padding[axis]
         before.append(total // 2 if total else fixed)
         after.append(total - total // 2 if total else fixed)
-    sizes = {"strides": layer.stride, "dilations": layer.dilation, "kernel_shape": layer.kernel_size}
+    sizes: dict[str, Any] = {"strides": layer.stride, "dilations": layer.dilation, "kernel_shape": layer.kernel_size}
     return helper.make_node("Conv", names, ["output"], pads=[*before, *after], group=layer.groups, **sizes)
 
 
@@ -288,11 +289,9 @@ def _train(model: TorchModel, ticks: list[_Tick], steps: int) -> Iterable[int]:
     floats = [name for name, value in ticks[0].outputs.items() if np.issubdtype(value.dtype, np.floating)]
     squares = {name: np.mean([np.square(tick.outputs[name]).mean() for tick in ticks]) for name in floats}
     weights = {name: 1 / max(float(square), 1e-12) for name, square in squares.items()}
-    steps_of = {
-        layer.parametrizations["weight"].original: float(layer.parametrizations["weight"][0].scale.mean())
-        for layer in model.module.modules()
-        if parametrize.is_parametrized(layer, "weight")
-    }
+    parametrized: list[Any] = [each for each in model.module.modules() if parametrize.is_parametrized(each, "weight")]
+    weights_of = [each.parametrizations["weight"] for each in parametrized]
+    steps_of = {each.original: float(each[0].scale.mean()) for each in weights_of}
     optimiser = torch.optim.Adam(
         {
             "params": [each],

@@ -49,13 +49,12 @@ def choose_nodes(
     graph = GraphIndex(model)
     possible = [node.name for node in graph.nodes if _can_be_quantized(graph, node)]
     included, excluded = _matching(possible, include, "--include"), _matching(possible, exclude, "--exclude")
-    heads = _heads(graph, plan_outputs)
+    heads, allowed = _heads(graph, plan_outputs), {*possible} - excluded
     weighted = {
         node.name
         for node in graph.nodes
-        if node.name in set(possible)
+        if node.name in allowed
         and node.op_type in WEIGHTED
-        and node.name not in excluded
         and (node.name in included or (node.name not in heads and _is_large(graph, node)))
     }
     weighted = _without_split_weights(graph, weighted)
@@ -193,7 +192,7 @@ def _between(graph: GraphIndex, weighted: set[str], excluded: set[str]) -> set[s
     from_convolutions = {
         name for node in graph.nodes if node.op_type == "Conv" and node.name in weighted for name in node.output
     }
-    found = []
+    found: set[str] = set()
     for node in graph.nodes:
         is_candidate = node.op_type in (*FUSED, *POOLED) and node.name not in excluded
         sources = graph.activations(node)
@@ -204,14 +203,14 @@ def _between(graph: GraphIndex, weighted: set[str], excluded: set[str]) -> set[s
                 continue
             from_convolutions.update(node.output)
             if is_candidate:
-                found.append(node)
+                found.add(node.name)
     chosen: set[str] = set()
     leads_to = {name for node in graph.nodes if node.name in weighted for name in node.input[:1]}
     for node in reversed(graph.nodes):
         is_between = any(name in leads_to for name in node.output)
-        if node in found and (is_between or node.op_type in FUSED):
+        if node.name in found and (is_between or node.op_type in FUSED):
             chosen.add(node.name)
-        if is_between and (node in found or node.op_type in MOVES):
+        if is_between and (node.name in found or node.op_type in MOVES):
             leads_to.update(graph.activations(node))
     return chosen
 

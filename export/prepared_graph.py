@@ -47,10 +47,21 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
     _fold_casts(prepared)
     _split_sums(prepared)
     _flatten_biases(prepared)
+    _drop_shapes_of_constants(prepared)
     name_nodes(prepared)
     if not is_large and not prepared.graph.value_info:
         prepared = onnx.shape_inference.infer_shapes(prepared, data_prop=True)
     return prepared
+
+
+def _drop_shapes_of_constants(model: onnx.ModelProto) -> None:
+    """Remove them: ONNX Runtime's dynamic quantizer transposes weights and then fails for the shape they had."""
+    constants = {entry.name for entry in model.graph.initializer}
+    kept = [value for value in model.graph.value_info if value.name not in constants]
+    if len(kept) < len(model.graph.value_info):
+        copied = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in kept]
+        del model.graph.value_info[:]
+        model.graph.value_info.extend(copied)
 
 
 def _fold_casts(model: onnx.ModelProto) -> None:

@@ -32,6 +32,7 @@ NEEDS = {
     "profile": ("run", "codecs", "model"),
     "events": ("run", "codecs"),
     "inspect": ("run", "codecs"),
+    "adapter": ("run", "codecs"),
     "calibrate": ("run", "codecs"),
     "compress": ("run", "codecs"),
     "compare": ("run",),

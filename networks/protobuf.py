@@ -12,6 +12,9 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
 
 
+Buffer = bytes | memoryview
+
+
 class Field(NamedTuple):
     """One field of a message: its number, and where its tag, its value and the next field begin."""
 
@@ -21,7 +24,7 @@ class Field(NamedTuple):
     end: int
 
 
-def fields(content: bytes, origin: str) -> Iterator[Field]:
+def fields(content: Buffer, origin: str) -> Iterator[Field]:
     """Every top-level field of a message.
 
     Raises:
@@ -46,7 +49,7 @@ def fields(content: bytes, origin: str) -> Iterator[Field]:
         yield Field(tag >> 3, start, value, position)
 
 
-def varint(content: bytes, position: int, origin: str) -> tuple[int, int]:
+def varint(content: Buffer, position: int, origin: str) -> tuple[int, int]:
     """The number at a position, and where it ends.
 
     Raises:

@@ -27,6 +27,7 @@ FSD_ORDER = (
     "drive",
     "profile",
     "exporting",
+    "adapting",
     "training",
     "recordings",
     "doctor",

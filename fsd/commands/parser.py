@@ -14,6 +14,7 @@ COMMANDS = {
     "events": "list the recordings at a path: the events of a TeslaCam stick with time, reason, length and faults",
     "inspect": "show what a recording holds: cameras, rates, holes, calibration, ego motion, and what is assumed",
     "compress": "show what the compressor keeps of a recording: keyframes, patches, compression ratios; needs no model",
+    "adapter": "describe a third-party network: write a first adapter, or check one on a recording",
     "calibrate": "estimate pitch, yaw and focal length of every camera from the recording itself; write rig.json",
     "compare": "compare two replays in driving units, with an exit code for CI",
     "doctor": "list what is installed, what each command lacks, and how to install it",

@@ -33,6 +33,7 @@ from fsd.outputs.run_info import Status
 from fsd.outputs.summary_file import write_summary
 from fsd.runtime.engine import packaged_model
 from fsd.runtime.options import NetworkFiles, model_paths
+from fsd.third_party.ready_adapters import adapter_file
 
 JOURNAL_FILE, ROUTES_FILE = "routes.jsonl", "routes.json"
 
@@ -222,7 +223,7 @@ def model_of(config: DriveConfig, spec: str) -> tuple[tuple[Path, ...], Path | N
     models = (Path(other),) if other else model_paths(config.model)
     for model in models:
         require_model_file(model, "--drivers" if other else "--model")
-    return models, None if other else config.adapter
+    return models, None if other or config.adapter is None else adapter_file(config.adapter)
 
 
 class DriverPool:

@@ -1,1 +1,1 @@
-"""`fsd export` as a user sees it: the parity page."""
+"""`fsd export` as a user sees it: third-party models by their adapters, and the parity page."""

@@ -35,6 +35,7 @@ from fsd.exporting.config import AdaptedExportConfig
 from fsd.networks.onnx_session import Signature
 from fsd.third_party.adapter import Adapter, check_model, load_adapter
 from fsd.third_party.images.layout import tensor_shape
+from fsd.third_party.ready_adapters import adapter_file
 
 
 @dataclass(frozen=True)
@@ -94,17 +95,18 @@ def export_adapted(
         is_trained=adapter.trained,
         weights_beside=any(path.suffix == ".onnx" and uses_external_data(path) for path in files),
         properties={entry.key: entry.value for entry in loaded.model.metadata_props},
-        to_quantize=None if tuned is None else _onnx_of(tuned, loaded, config, adapter),
+        to_quantize=None if tuned is None or tuned.best_step == 0 else _onnx_of(tuned, loaded, config, adapter),
     )
-    read = [*files, config.adapter, *clips, *config.qat]
+    read = [*files, adapter_file(config.adapter), *clips, *config.qat]
     return AdaptedExport(export_model(source, config, drives, progress, write_page, read), tuned)
 
 
 def needs_adapter(models: Sequence[str]) -> str:
     """The sentence for a model without an adapter."""
+    named = " ".join(models)
+    how = f"write a first one with `fsd adapter init {named}`" if named.endswith(".onnx") else "see docs/adapter.md"
     return (
-        f"{' '.join(models)} needs an adapter, which says what its inputs and outputs mean: write a first one with "
-        f"`fsd adapter init {' '.join(models)}`, and give it with `--adapter`."
+        f"{named} needs an adapter, which says what its inputs and outputs mean: {how}, and give it with `--adapter`."
     )
 
 

@@ -40,7 +40,10 @@ class AdaptedExportConfig(FineTuningOptions, ModelExportConfig):
         default_text="the packaged weights",
     )
     adapter: Path | None = option(
-        None, "JSON file that maps the inputs and outputs of a third-party MODEL", default_text="none"
+        None,
+        "JSON file that maps the inputs and outputs of a third-party MODEL, or the name of a ready one, see "
+        "docs/adapter.md",
+        default_text="none",
     )
     opset: int = option(DEFAULT_OPSET, "version of the ONNX operator set", choices=OPSETS)
 

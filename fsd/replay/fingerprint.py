@@ -15,6 +15,7 @@ from fsd.outputs.replay_summary import Fingerprint
 from fsd.replay.config import ReplayConfig
 from fsd.runtime.engine import packaged_model
 from fsd.runtime.options import model_paths
+from fsd.third_party.ready_adapters import adapter_file
 
 
 def fingerprint(config: ReplayConfig) -> Fingerprint:
@@ -35,7 +36,8 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
     if second is not None:
         settings["cross_check"] = str(second)
     models = model_paths(config.model) or (packaged_model(),)
-    named = (*models, config.adapter, None if second is None else second.model)
+    adapter = None if config.adapter is None else adapter_file(config.adapter)
+    named = (*models, adapter, None if second is None else second.model)
     files = [path for path in named if path is not None]
     return Fingerprint(
         recording=_digest([json.dumps(recording).encode()]),

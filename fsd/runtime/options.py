@@ -23,7 +23,10 @@ class NetworkFiles(Options):
         default_text="the packaged network",
     )
     adapter: Path | None = option(
-        None, "JSON file that maps the inputs and outputs of a third-party --model", default_text="none"
+        None,
+        "JSON file that maps the inputs and outputs of a third-party --model, or the name of a ready one, see "
+        "docs/adapter.md",
+        default_text="none",
     )
 
     def __post_init__(self) -> None:

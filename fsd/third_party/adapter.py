@@ -27,10 +27,14 @@ from fsd.third_party.input_fields import (
 )
 from fsd.third_party.output_checks import output_misfits, output_problems, recurrent_inputs
 from fsd.third_party.output_fields import Outputs
+from fsd.third_party.ready_adapters import adapter_file
 from fsd.third_party.state_fields import Link, ShiftRegister, StatePair
 
 SCHEMA_VERSION = 2
 """Of `adapter.json`. Version 1, which had no such field, is a part of version 2."""
+
+TODO = "TODO"
+"""What `fsd adapter init` writes in place of a value that only the user knows."""
 
 
 class Adapter(Strict, frozen=True):
@@ -63,19 +67,35 @@ class Adapter(Strict, frozen=True):
 
 
 def load_adapter(path: Path) -> Adapter:
-    """Read and check an adapter file.
+    """Read and check an adapter file; the name of a ready adapter is one as well.
 
     Raises:
         ModelError: names the field, what was expected and what was received.
     """
+    path = adapter_file(path)
+    content = read_json(path, ModelError)
+    if undecided := next(_undecided(content), None):
+        raise ModelError(f"{path}: `{undecided}` is still {TODO}. Write its value there.", field=undecided)
     try:
-        adapter = msgspec.convert(read_json(path, ModelError), Adapter)
+        adapter = msgspec.convert(content, Adapter)
     except msgspec.ValidationError as error:
         raise ModelError(f"{path} is not an adapter: {error}. docs/adapter.md describes every field.") from error
     for field, problem in _problems(adapter):
         message = f"{path} cannot be used: `{field}` {problem} docs/adapter.md describes every field."
         raise ModelError(message, field=field)
     return adapter
+
+
+def _undecided(content: object, place: str = "") -> Iterator[str]:
+    """Fields that hold `TODO`, such as `images[0].camera`."""
+    if content == TODO:
+        yield place
+    elif isinstance(content, dict):
+        for name, value in content.items():
+            yield from _undecided(value, f"{place}.{name}".lstrip("."))
+    elif isinstance(content, list):
+        for index, value in enumerate(content):
+            yield from _undecided(value, f"{place}[{index}]")
 
 
 def _problems(adapter: Adapter) -> Iterator[tuple[str, str]]:

@@ -69,6 +69,8 @@ class AdapterPlanner:
         self.model, self.adapter = self.models[0], load_adapter(Path(adapter))
         sessions = [session_factory(path, threads, device) for path in self.models]
         origin = f"{adapter} does not fit {' and '.join(map(str, self.models))}"
+        if len(self.models) == 1 and self.adapter.links:
+            origin += " alone (its `links` are between several files, or inside one that `fsd export` merged)"
         try:
             self._session = ChainedSession(sessions, self.adapter.links, [str(path) for path in self.models])
         except ModelError as error:
@@ -208,7 +210,9 @@ class AdapterPlanner:
 
     def _run(self) -> dict[str, np.ndarray]:
         """Outputs by name."""
-        return dict(zip(self._wanted, self._session.run(self._wanted, self._inputs), strict=True))
+        return dict(
+            zip(self._wanted, self._session.run(self._wanted, self._inputs, self._state.carry_within), strict=True)
+        )
 
     def _take(self, frame_set: FrameSet, ego: EgoSample | None, command: str) -> str:
         """Keep a step's plan and state if they can be used; otherwise the output that cannot."""

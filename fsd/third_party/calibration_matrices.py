@@ -13,12 +13,27 @@ def calibration_values(entry: CalibrationInput, images: tuple[ImageInput, ...], 
     """(cameras, rows, columns) float64; the rig must have all cameras."""
     image = next((image for image in images if image.name == entry.image), None)
     rows, columns = entry.size
+    ego_from_frame = _ego_from_frame(entry)
     matrices = []
     for source in calibration_cameras(entry, images):
         camera = rig.camera(source)
         assert camera is not None
-        matrices.append(camera_matrix(entry.matrix, image, camera)[:rows, :columns])
+        matrix = camera_matrix(entry.matrix, image, camera)
+        if entry.matrix == "ego_from_camera":
+            matrix = np.linalg.inv(ego_from_frame) @ matrix
+        elif entry.matrix != "intrinsics":
+            matrix = matrix @ ego_from_frame
+        matrices.append(matrix[:rows, :columns])
     return np.stack(matrices)
+
+
+def _ego_from_frame(entry: CalibrationInput) -> np.ndarray:
+    """(4, 4): from the frame that stands for the ego frame, with its own axes and origin."""
+    matrix = np.eye(4)
+    if entry.axes == "right_forward_up":
+        matrix[:2, :2] = [[0.0, 1.0], [-1.0, 0.0]]
+    matrix[:3, 3] = entry.origin_m
+    return matrix
 
 
 def calibration_cameras(entry: CalibrationInput, images: tuple[ImageInput, ...]) -> tuple[str, ...]:

@@ -240,7 +240,8 @@ def _number_misfits(fields: InputFields, signature: Signature) -> Iterator[tuple
         yield from _size_misfit(field, entry.name, len(entry.quantities) * len(entry.history), signature)
         yield from _float_misfit(field, entry.name, signature)
     for index, command in enumerate(fields.commands):
-        yield from _size_misfit(f"commands[{index}].name", command.name, len(command.values["none"]), signature)
+        size = len(command.values["none"]) * command.steps
+        yield from _size_misfit(f"commands[{index}].name", command.name, size, signature)
         vectors = np.array(list(command.values.values()))
         yield from _value_misfit(f"commands[{index}].values", command.name, vectors, signature)
     for index, constant in enumerate(fields.constants):

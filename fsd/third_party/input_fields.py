@@ -100,10 +100,19 @@ class EgoInput(Strict, frozen=True):
 
 
 class CommandInput(Strict, frozen=True):
-    """The route command as numbers; `values` has one vector for each command that the model knows, and for `none`."""
+    """The route command as numbers; `values` has one vector for each command that the model knows, and for `none`.
+
+    Attributes:
+        steps: vectors of the last steps of the model that the input holds, oldest first.
+        stride: each is the greatest, number by number, of this many steps.
+        pulse: a command is given only at the step at which it begins; all others are `none`.
+    """
 
     name: str
     values: dict[str, tuple[float, ...]]
+    steps: Annotated[int, msgspec.Meta(ge=1, le=MAX_HISTORY_STEPS)] = 1
+    stride: Annotated[int, msgspec.Meta(ge=1, le=MAX_HISTORY_STEPS)] = 1
+    pulse: bool = False
 
 
 class ConstantInput(Strict, frozen=True):
@@ -121,6 +130,8 @@ class CalibrationInput(Strict, frozen=True):
             virtual camera); its cameras are used if `cameras` is empty. Lens distortion is left out.
         matrix: `intrinsics` K; `camera_from_ego`, `ego_from_camera` (camera: x right, y down, z forward; ego: ISO
             8855); or `image_from_ego`, their product K [R t], as `lidar2img` of common bird's-eye networks.
+        axes, origin_m: of the frame that stands for the ego frame, with its origin's place in that; `right_forward_up`
+            is the lidar frame of nuScenes.
         size: rows and columns; 3 x 3, 3 x 4 or 4 x 4, cut from or completed to a 4 x 4 matrix.
     """
 
@@ -129,6 +140,8 @@ class CalibrationInput(Strict, frozen=True):
     image: str = ""
     cameras: tuple[str, ...] = ()
     size: tuple[Literal[3, 4], Literal[3, 4]] = (4, 4)
+    axes: Literal["forward_left_up", "right_forward_up"] = "forward_left_up"
+    origin_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 class CompressedInput(Strict, frozen=True):

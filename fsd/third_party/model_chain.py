@@ -1,6 +1,7 @@
 """Several model files that run one after the other as one model: `ChainedSession`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -15,22 +16,22 @@ class ChainedSession:
 
     Attributes:
         inputs: of all models, without those that links fill.
-        outputs: of all models.
+        outputs: of all models; one whose name an earlier model's has as well is `<stem of its file>.<name>`.
     """
 
     def __init__(
         self, sessions: Sequence[onnxruntime.InferenceSession], links: Sequence[Link] = (), names: Sequence[str] = ()
     ) -> None:
-        """Chain sessions; `names` are those of their files, for messages.
+        """Chain sessions; `names` are their files, for messages and for outputs of one name.
 
         Raises:
-            ModelError: a link fits no pair of models, two models have an output of one name, or an input of one name
-                and two shapes.
+            ModelError: a link fits no pair of models, two models of one file name have an output of one name, or two
+                models an input of one name and two shapes.
         """
         self._sessions = list(sessions)
         self._names = list(names) or [f"model {number}" for number in range(1, len(sessions) + 1)]
         self._inputs = [session_signature(session.get_inputs()) for session in sessions]
-        self._outputs = [session_signature(session.get_outputs()) for session in sessions]
+        self._outputs: list[dict[str, str]] = []  # name in `outputs` -> the model's own
         self._links: list[dict[str, Link]] = [{} for _ in sessions]
         self.outputs = self._all_outputs()
         # A file into which several were merged holds its links.
@@ -44,11 +45,17 @@ class ChainedSession:
         kinds = [integer_kernels(session) for session in self._sessions]
         return next((kind for kind in kinds if kind != "fast"), "fast")
 
-    def run(self, names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    def run(
+        self,
+        names: Sequence[str],
+        feeds: Mapping[str, np.ndarray],
+        after_each: Callable[[Mapping[str, np.ndarray]], None] | None = None,
+    ) -> list[np.ndarray]:
         """Run all models; the outputs of these names, in order.
 
         Args:
             feeds: every input of `inputs`; others are ignored.
+            after_each: takes the outputs of a model, and may write into `feeds` for the next.
 
         Raises:
             ModelError: an operator fails, such as one whose inputs do not fit each other.
@@ -64,22 +71,26 @@ class ChainedSession:
                 for name, (shape, dtype) in inputs.items()
             }
             try:
-                values |= zip(wanted, session.run(wanted, given), strict=True) if wanted else ()
+                found = session.run([outputs[name] for name in wanted], given) if wanted else []
             except SESSION_ERRORS as error:
                 reason = str(error).strip().partition("\n")[0]
                 raise ModelError(f"{file} cannot be run: {reason} Export or copy it again.") from error
+            own = dict(zip(wanted, found, strict=True))
+            values |= own
+            if after_each is not None:
+                after_each(own)
         return [values[name] for name in names]
 
     def _all_outputs(self) -> Signature:
         found: Signature = {}
-        owner: dict[str, str] = {}
-        for file, outputs in zip(self._names, self._outputs, strict=True):
-            for name, spec in outputs.items():
+        for file, session in zip(self._names, self._sessions, strict=True):
+            own_names = {}
+            for own_name, spec in session_signature(session.get_outputs()).items():
+                name = f"{Path(file).stem}.{own_name}" if own_name in found else own_name
                 if name in found:
-                    raise ModelError(
-                        f"{owner[name]} and {file} both have an output {name!r}. Rename it in one of them."
-                    )
-                found[name], owner[name] = spec, file
+                    raise ModelError(f"{file} and an earlier model both have an output {name!r}. Rename one of them.")
+                own_names[name], found[name] = own_name, spec
+            self._outputs.append(own_names)
         return found
 
     def _all_inputs(self) -> Signature:

@@ -56,7 +56,18 @@ class ModelState:
                     row = target[slot]
                     row[...] = _part(outputs[pair.output], pair.start, row.size).reshape(row.shape)
         for register in self._registers:
-            register.append(outputs)
+            if register.field.delay:
+                register.append(outputs)
+
+    def carry_within(self, outputs: Mapping[str, np.ndarray]) -> None:
+        """Write the outputs of one of several models into registers without a delay, for the next of them.
+
+        A value that is not finite is left out: `carry` is not called for a step that cannot be used.
+        """
+        for register in self._registers:
+            is_filled = not register.field.delay and register.field.output in outputs
+            if is_filled and np.isfinite(register.newest(outputs)).all():
+                register.append(outputs)
 
     def carried_parts(self, outputs: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
         """(output, the part of it that `carry` reads), flat; parts share memory with `outputs`."""
@@ -74,7 +85,8 @@ class _Register:
         self.field = field
         self._values = np.moveaxis(array, field.axis, 0)  # a view: oldest first
         length = len(self._values)
-        self._ring = np.zeros(((length - 1) * field.stride + 1, *self._values.shape[1:]), array.dtype)
+        steps = (length - 1) * field.stride + max(field.delay, 1)
+        self._ring = np.zeros((steps, *self._values.shape[1:]), array.dtype)
         self._ages = np.arange(length) * field.stride  # steps after the oldest value
         self._next = 0
 

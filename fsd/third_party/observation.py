@@ -14,6 +14,7 @@ from fsd.data.rig import Rig
 from fsd.networks.onnx_session import Signature
 from fsd.third_party.adapter import Adapter
 from fsd.third_party.calibration_matrices import calibration_values
+from fsd.third_party.command_inputs import CommandInputs
 from fsd.third_party.compressed_inputs import CompressedInputs
 from fsd.third_party.ego_inputs import EgoInputs
 from fsd.third_party.images.image_tensor import ImageTensor
@@ -65,10 +66,7 @@ class Observer:
         self._arrays = {name: np.zeros(*fixed[name]) for name in names}
         self._images = [ImageTensor(image, self._arrays[image.name], rig) for image in adapter.images]
         self._ego = EgoInputs(adapter.ego, self._arrays)
-        self._commands = [
-            (self._arrays[entry.name], {command: np.array(vector) for command, vector in entry.values.items()})
-            for entry in adapter.commands
-        ]
+        self._commands = CommandInputs(adapter.commands, self._arrays)
         for constant in adapter.constants:
             target = self._arrays[constant.name]
             values = exact_values(np.array(constant.values), str(target.dtype))
@@ -84,6 +82,7 @@ class Observer:
         for image in self._images:
             image.reset()
         self._ego.reset()
+        self._commands.reset()
 
     def observe(
         self, frame_set: FrameSet, ego: EgoSample | None, command: str, compressed: CompressedTick | None = None
@@ -105,8 +104,7 @@ class Observer:
         for image in self._images:
             image.load(frame_set)
         self._ego.load(frame_set.timestamp_ns, ego)
-        for target, vectors in self._commands:
-            target[...] = vectors.get(command, vectors["none"]).reshape(target.shape)
+        self._commands.load(command)
         if self._compressed is not None:
             self._compressed.load(compressed, ego, command)
         return dict(self._arrays)

@@ -30,7 +30,9 @@ class ShiftRegister(Strict, frozen=True):
     Attributes:
         axis: of the input, the number of values; negative counts from the last axis.
         start: the value begins at this number of the flattened output; its size follows from the input's shape.
-        stride: steps of the model between two neighbouring values; the newest is always the last step's.
+        stride: steps of the model between two neighbouring values.
+        delay: steps from the newest value to the step that takes it; 0, where an earlier one of several models has the
+            output, is the same step.
     """
 
     output: str
@@ -39,6 +41,7 @@ class ShiftRegister(Strict, frozen=True):
     start: Index | None = None
     stride: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     reset: float = 0.0
+    delay: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
 
 
 class Link(Strict, frozen=True):

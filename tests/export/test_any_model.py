@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from fsd.export.prepared_graph import prepare
 from fsd.export.quantize import quantize
 from fsd.export.recipes import RECIPES
 from fsd.export.steps import Exported
+from fsd.export.variants import Variant, to_dynamic, to_weights4
 from fsd.networks.export_record import EXPORT_KEY, export_record
 from tests.export._small_models import SMALL_MODELS, SmallModel
 
@@ -68,6 +70,18 @@ def test_other_variants_are_proven_as_well(tmp_path: Path) -> None:
     assert [each["threads"] for each in content["speed"]] == [1, 2]
     assert content["speed"][0]["rounds"] == 3
     assert set(content["speed"][0]["over_fp32"]) == {*written.others}
+
+
+@pytest.mark.parametrize("make", [to_dynamic, to_weights4])
+def test_transposed_weights_with_a_stored_shape_are_no_obstacle(make: Callable[[onnx.ModelProto], Variant]) -> None:
+    """As in the graphs of torch's exporter, which state the shape of constants too."""
+    small = SMALL_MODELS["attention"]()
+    small.model.graph.value_info.extend(
+        onnx.helper.make_tensor_value_info(entry.name, entry.data_type, entry.dims)
+        for entry in small.model.graph.initializer
+    )
+    made = make(prepare(small.model)).graph
+    assert {"MatMulInteger", "MatMulNBits"} & {node.op_type for node in made.graph.node}
 
 
 def test_weights_can_stay_in_a_file_of_their_own(tmp_path: Path) -> None:

@@ -94,13 +94,16 @@ def test_an_empty_path_is_refused_with_the_option_as_it_is_typed(
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_every_command_is_explained(command: str) -> None:
     subparsers = next(a for a in build_parser(command)._actions if isinstance(a, argparse._SubParsersAction))
-    for action in subparsers.choices[command]._actions:
+    parser = subparsers.choices[command]
+    verbs = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    parsers = [parser, *(verb for action in verbs for verb in action.choices.values())]
+    for action in (action for each in parsers for action in each._actions):
         assert action.help, action
         if action.option_strings[0:1] != ["-h"]:
             assert len(action.help.split()) > 2, action
 
 
-@pytest.mark.parametrize("command", ["replay", "demo", "compress", "compare", "profile", "train", "export"])
+@pytest.mark.parametrize("command", ["replay", "demo", "adapter", "compress", "compare", "profile", "train", "export"])
 def test_help_of_a_command_loads_no_decoder_runtime_or_framework(command: str) -> None:
     script = (
         f"import sys\nfrom fsd.commands.parser import build_parser\nbuild_parser({command!r})\n"

@@ -185,14 +185,14 @@ def test_a_model_in_two_files_plans_and_is_checked_by_itself(split: tuple[Path, 
 def test_several_files_need_an_adapter_and_all_of_them(split: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="adapter"):
         open_planner(canonical_rig(), split)
-    with pytest.raises(ModelError) as error:
+    with pytest.raises(ModelError, match="several files") as error:
         open_planner(canonical_rig(), split[0], written(tmp_path, SPLIT))
-    assert error.value.field == "links[0].input"
+    assert error.value.field == "state[0].input"
 
 
 def test_the_fingerprint_covers_every_file(small_clip: Path, split: tuple[Path, Path], tmp_path: Path) -> None:
     def model_digest(*files: Path) -> str:
-        config = ReplayConfig(clip=small_clip, out=tmp_path / "out", model=files, adapter=adapter)  # type: ignore[arg-type]
+        config = ReplayConfig(clip=small_clip, out=tmp_path / "out", model=files, adapter=adapter)
         assert config.model_files == (*files, adapter)
         return fingerprint(config).model
 

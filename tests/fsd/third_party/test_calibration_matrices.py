@@ -1,5 +1,7 @@
 """A point projected by the matrices lands on the same content as by the rig's own camera model."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from scipy.ndimage import map_coordinates
 from fsd.data.camera_model import project
 from fsd.data.rig import Camera, Fisheye, FTheta, Pinhole, Pose, Rig
 from fsd.data.standard_rigs import canonical_rig
-from fsd.third_party.calibration_matrices import camera_matrix, image_intrinsics
+from fsd.third_party.calibration_matrices import calibration_values, camera_matrix, image_intrinsics
 from fsd.third_party.images.camera_image import CameraImage
 from fsd.third_party.images.fit import placement
 from fsd.third_party.images.layout import image_size
@@ -151,3 +153,33 @@ def test_the_cameras_of_a_matrix_may_be_others_than_those_of_an_image() -> None:
     pillar = rig.camera("left_pillar")
     assert pillar is not None
     assert found == pytest.approx(pillar.ego_from_camera.matrix(), abs=1e-6)
+
+
+@pytest.mark.parametrize("matrix", ["image_from_ego", "camera_from_ego"])
+def test_a_point_of_the_lidar_frame_lands_where_that_of_the_ego_frame_does(matrix: Any) -> None:
+    rig, origin_m = canonical_rig(), (0.94, 0.0, 1.84)
+    image = ImageInput(name="image", camera="front_main", width_px=64, height_px=48)
+    ego, lidar = (
+        calibration_values(
+            CalibrationInput(name="m", matrix=matrix, image="image", axes=axes, origin_m=at), (image,), rig
+        )
+        for axes, at in (("forward_left_up", (0.0, 0.0, 0.0)), ("right_forward_up", origin_m))
+    )
+    ahead_m, left_m, up_m = 20.0, 3.0, 0.5
+    in_ego = ego[0] @ [ahead_m, left_m, up_m, 1.0]
+    in_lidar = lidar[0] @ [-left_m, ahead_m - origin_m[0], up_m - origin_m[2], 1.0]
+    np.testing.assert_allclose(in_lidar, in_ego)
+
+
+def test_a_camera_in_the_lidar_frame_is_the_inverse() -> None:
+    fields: dict[str, Any] = {
+        "name": "m",
+        "cameras": ("rear",),
+        "axes": "right_forward_up",
+        "origin_m": (0.94, 0.0, 1.84),
+    }
+    there, back = (
+        calibration_values(CalibrationInput(matrix=matrix, **fields), (), canonical_rig())
+        for matrix in ("camera_from_ego", "ego_from_camera")
+    )
+    np.testing.assert_allclose(there[0] @ back[0], np.eye(4), atol=1e-12)

@@ -73,9 +73,22 @@ def test_a_link_that_does_not_fit_is_named(
     assert all(fact in str(error.value) for fact in facts)
 
 
-def test_outputs_of_one_name_must_be_renamed(vision: onnxruntime.InferenceSession) -> None:
-    with pytest.raises(ModelError, match=r"a\.onnx and b\.onnx.*'features'.*Rename"):
-        ChainedSession([vision, vision], names=["a.onnx", "b.onnx"])
+def test_an_output_of_an_earlier_models_name_has_its_files_name_before_it(
+    vision: onnxruntime.InferenceSession, tmp_path: Path
+) -> None:
+    other = open_session(save(tmp_path / "other.onnx", [node("Neg", ["x"], "features")], {"x": [4]}, {"features": [4]}))
+    chain = ChainedSession([vision, other], names=["a.onnx", "models/b.onnx"])
+    assert list(chain.outputs) == ["features", "seen", "b.features"]
+    seen: list[set[str]] = []
+    feeds = {"x": np.arange(4, dtype=np.float32), "gain": np.full(1, 3, np.float32)}
+    first, second = chain.run(["features", "b.features"], feeds, lambda outputs: seen.append(set(outputs)))
+    assert (first.ravel().tolist(), second.tolist()) == ([0, 3, 6, 9], [0, -1, -2, -3])
+    assert seen == [{"features"}, {"b.features"}]
+
+
+def test_outputs_of_one_name_in_files_of_one_name_must_be_renamed(vision: onnxruntime.InferenceSession) -> None:
+    with pytest.raises(ModelError, match=r"y/a\.onnx.*'a\.features'.*Rename"):
+        ChainedSession([vision, vision, vision], names=["v.onnx", "x/a.onnx", "y/a.onnx"])
 
 
 def test_inputs_of_one_name_need_one_shape(vision: onnxruntime.InferenceSession, tmp_path: Path) -> None:

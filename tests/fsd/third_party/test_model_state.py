@@ -58,19 +58,34 @@ def test_free_axes_come_from_the_adapter() -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
-@given(length=st.integers(1, 5), stride=st.integers(1, 4), steps=st.integers(0, 30), reset=st.integers(-2, 2))
+@given(
+    length=st.integers(1, 5),
+    stride=st.integers(1, 4),
+    delay=st.integers(1, 6),
+    steps=st.integers(0, 30),
+    reset=st.integers(-2, 2),
+)
 def test_a_shift_register_holds_every_nth_of_the_last_outputs(
-    axis: int, length: int, stride: int, steps: int, reset: int
+    axis: int, length: int, stride: int, delay: int, steps: int, reset: int
 ) -> None:
     shape = {0: (length, 2, 3), 1: (2, length, 3), -1: (2, 3, length)}[axis]
-    state = state_of({"in": (shape, "float32")}, ShiftRegister("out", "in", axis, 1, stride, reset))
-    history = [np.full((2, 3), reset, np.float32)] * (length * stride)
+    state = state_of({"in": (shape, "float32")}, ShiftRegister("out", "in", axis, 1, stride, reset, delay))
+    history = [np.full((2, 3), reset, np.float32)] * (length * stride + delay)
     for step in range(steps):
         output = np.arange(8, dtype=np.float32) + 10 * step
         state.carry({"out": output})
         history.append(output[1:7].reshape(2, 3))
-    expected = np.stack(history[::-1][::stride][:length][::-1], axis=axis)
+    expected = np.stack(history[::-1][delay - 1 :: stride][:length][::-1], axis=axis)
     assert np.array_equal(state.arrays["in"], expected)
+
+
+def test_a_register_without_delay_is_filled_between_the_models_of_one_step() -> None:
+    state = state_of({"in": ((1, 2, 1), "float32")}, ShiftRegister("out", "in", delay=0))
+    for value in (1.0, 2.0, np.nan):
+        state.carry_within({"out": np.full(1, value, np.float32)})
+        state.carry_within({"other": np.zeros(1, np.float32)})
+        state.carry({"out": np.full(1, value, np.float32)})
+    assert state.arrays["in"].ravel().tolist() == [1, 2]  # what is not finite is left out
 
 
 def test_only_the_parts_that_are_carried_are_read() -> None:
