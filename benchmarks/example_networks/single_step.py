@@ -284,7 +284,7 @@ def _resnet18(size: Size) -> tuple[nn.Module, int, str]:
             made.fc = nn.Identity()
             return made, 512, "torchvision"
     width = 64 if size.width >= 64 else 4
-    return ResNet18(width), 8 * width, "the same layers without torchvision"
+    return ResNet18(width), 8 * width, "example_networks, with the layers of torchvision, which cannot be imported"
 
 
 class ResNet18(nn.Sequential):
