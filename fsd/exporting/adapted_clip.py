@@ -124,14 +124,14 @@ class AdaptedClip:
             for frame_set in frame_sets:
                 ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
                 command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else "none"
-                compressed = None if loop is None else loop.step(frame_set, ego)
                 starts_run = frame_set.run != run
                 if starts_run:
                     observer.reset()
                     clock.reset()
-                    if loop is not None and run >= 0:
+                    if loop is not None:
                         loop.reset()
                     run = frame_set.run
+                compressed = None if loop is None else loop.step(frame_set, ego)
                 if not clock.is_due(frame_set.tick):
                     continue
                 inputs = observer.observe(frame_set, ego, command, compressed)

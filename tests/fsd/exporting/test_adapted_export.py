@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,19 @@ import onnx
 
 from fsd.cli import main
 from fsd.commands.exit_codes import OVER_LIMIT
+from fsd.compression.budget import BUDGETS
 from fsd.data.errors import ModelError, UsageError
 from fsd.data.frame_source import FrameSource
+from fsd.data.frames import FrameSet
 from fsd.data.open_clip import open_clip
+from fsd.exporting import adapted_clip
 from fsd.exporting.adapted_clip import AdaptedClip, AdapterFeeds
-from fsd.third_party.adapter import load_adapter
+from fsd.networks.contract import input_shapes
+from fsd.runtime.gaze_loop import GazeLoop
+from fsd.third_party.adapter import Adapter, load_adapter
 from fsd.third_party.adapter_planner import AdapterPlanner
+from fsd.third_party.input_fields import CompressedInput
+from fsd.third_party.output_fields import Outputs
 from tests.fsd._pages import checked
 from tests.fsd.conftest import CLIP_TICKS
 
@@ -109,6 +117,34 @@ def test_a_slow_model_takes_fewer_steps_and_memory_is_bounded(folder: Path) -> N
     assert len(clip._kept) < 3
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one.inputs["view"], other.inputs["view"])
+
+
+def test_the_compressor_starts_anew_with_the_first_tick_after_a_hole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = input_shapes(BUDGETS["B100"])
+    names = ("retina", "patches", "memory_valid")
+    adapter = Adapter("n", Outputs(), compressed=CompressedInput("B100", {name: name for name in names}))
+    signature = {name: shapes[name] for name in names}
+    clip = open_clip(folder / "my_drive")
+
+    class WithHole(FrameSource):
+        def __next__(self) -> FrameSet:
+            frame_set = super().__next__()
+            return replace(frame_set, run=int(frame_set.tick >= 6))
+
+    monkeypatch.setattr(adapted_clip, "FrameSource", WithHole)
+    steps = list(AdaptedClip(clip.path, adapter, signature, max_ticks=9))
+    loop = GazeLoop(clip.rig, BUDGETS["B100"])
+    assert clip.ego is not None
+    with FrameSource(clip, max_ticks=9) as frame_sets:
+        for frame_set, step in zip(frame_sets, steps, strict=True):
+            if step.starts_run:
+                loop.reset()
+            expected = loop.step(frame_set, clip.ego.sample_at(frame_set.timestamp_ns))
+            for name in names:
+                np.testing.assert_array_equal(step.inputs[name], getattr(expected, name))
+    assert [step.starts_run for step in steps] == [True, *[False] * 5, True, False, False]
 
 
 def test_two_files_become_one_that_the_same_adapter_runs(exported: Path, folder: Path) -> None:
