@@ -1,6 +1,7 @@
 """How long one tick of each file takes on this machine, beside FP32.
 
-Files run in turn, many times, and the shortest time of each counts: other programs only add time.
+Files run in turn, many times, and the shortest time of each counts: other programs only add time. One thread is timed
+in processor time, which other programs hardly change; more threads in wall time.
 """
 
 import time
@@ -23,14 +24,21 @@ class Speed:
 
     Attributes:
         rounds: how often each file ran, in turn with the others.
-        shortest_ms: name in the report -> shortest wall time of a tick.
+        clock: `processor time` or `wall time`.
+        shortest_ms: name in the report -> shortest time of a tick.
         over_fp32: name in the report -> FP32's shortest time over the file's: above 1 is faster.
     """
 
     threads: int
     rounds: int
+    clock: str
     shortest_ms: dict[str, float]
     over_fp32: dict[str, float]
+
+    @property
+    def slower(self) -> tuple[str, ...]:
+        """Files that take longer than FP32."""
+        return tuple(name for name, ratio in self.over_fp32.items() if ratio < 1)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -55,14 +63,15 @@ def _on(threads: int, files: Mapping[str, Path], make_feeds: MakeFeeds, step: An
         runner.step(step)  # once for warm-up, and to fill the state
         runner.feeds.load(step)
     shortest = dict.fromkeys(runners, float("inf"))
+    clock = time.thread_time if threads == 1 else time.perf_counter
     begin, done = time.perf_counter(), 0
     while done < rounds and (done < 3 or time.perf_counter() - begin < LONGEST_S):
         for name, runner in runners.items():
             inputs = dict(runner.feeds.arrays)
-            start = time.perf_counter()
+            start = clock()
             runner.session.run(None, inputs)
-            shortest[name] = min(shortest[name], time.perf_counter() - start)
+            shortest[name] = min(shortest[name], clock() - start)
         done += 1
     milliseconds = {name: 1000 * seconds for name, seconds in shortest.items()}
     ratios = {name: milliseconds[FP32] / value for name, value in milliseconds.items() if name != FP32}
-    return Speed(threads, done, milliseconds, ratios)
+    return Speed(threads, done, "processor time" if threads == 1 else "wall time", milliseconds, ratios)

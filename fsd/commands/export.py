@@ -178,9 +178,10 @@ def _report(
             _print_proof(written.report)
             for speed in written.speed:
                 ratios = ", ".join(f"{name} {ratio:.2f}x" for name, ratio in speed.over_fp32.items())
-                print(
-                    f"  speed over FP32 here, {speed.threads} thread(s), {speed.rounds} rounds: {ratios or 'no file'}"
-                )
+                measured = f"{speed.threads} thread(s), {speed.clock}, {speed.rounds} rounds"
+                print(f"  speed over FP32 here, {measured}: {ratios or 'no file'}")
+                if speed.slower:
+                    print(f"  note: slower than FP32 here: {', '.join(speed.slower)}")
             for note in written.report.notes:
                 print(f"  note: {note}")
         else:

@@ -88,12 +88,20 @@ def _unit(unit: str) -> str:
 def _speed(speeds: tuple[Speed, ...]) -> Markup:
     names = list(speeds[0].shortest_ms)
     rows = [
-        [speed.threads, name, f"{speed.shortest_ms[name]:.3f}", f"{speed.over_fp32.get(name, 1.0):.2f}", speed.rounds]
+        [
+            f"{speed.threads}, {speed.clock}",
+            name,
+            f"{speed.shortest_ms[name]:.3f}",
+            f"{speed.over_fp32.get(name, 1.0):.2f}",
+            speed.rounds,
+        ]
         for speed in speeds
         for name in names
     ]
     head = ["threads", "file", "shortest tick, ms", "times as fast as FP32", "rounds"]
     intro = "On this machine: other processors have other ratios. Files ran in turn; the shortest time of each counts."
+    if slower := dict.fromkeys(name for speed in speeds for name in speed.slower):
+        intro += f" Slower than FP32 here: {', '.join(slower)}."
     return section("Speed", table(head, rows), intro=intro)
 
 

@@ -56,11 +56,12 @@ def test_a_model_without_a_path_is_shown_in_its_own_unit(tmp_path: Path) -> None
     steering = replace(
         COMPARISON, headline="steering", unit="rad", distances={"steering": Distance("rad", 0.0123, 0.0456)}
     )
-    speed = Speed(2, 30, {"onnx_fp32": 4.0, "onnx": 1.6}, {"onnx": 2.5})
+    shortest_ms = {"onnx_fp32": 4.0, "onnx": 1.6, "onnx_int8": 5.0}
+    speed = Speed(2, 30, "wall time", shortest_ms, {"onnx": 2.5, "onnx_int8": 0.8})
     report = ParityReport(40, {"onnx": steering})
     write_parity_page(tmp_path / "parity.html", replace(EXPORTED, report=report, speed=(speed,)))
     text = checked(tmp_path / "parity.html").text
-    for fact in ("steering, rad", "0.012", "2.50", "1.600"):
+    for fact in ("steering, rad", "0.012", "2.50", "1.600", "2, wall time", "Slower than FP32 here: onnx_int8."):
         assert fact in text
 
 
