@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fsd.export import weight_rounding
 from fsd.export.weight_rounding import PAIR_LIMIT, WEIGHT_LIMIT, round_weights, round_weights_alone, violating_pairs
 
 
@@ -76,3 +77,11 @@ def test_large_layers_are_rounded_without_correlations_and_cannot_saturate() -> 
     assert rounded.error.max() < 1e-3  # 7 bits of a uniform distribution: some 1e-4
     nearest = np.rint(weights / np.abs(weights).max(axis=1, keepdims=True) * WEIGHT_LIMIT).astype(np.int8)
     assert violating_pairs(nearest) > 0
+
+
+@pytest.mark.parametrize("inputs", [31, 144])
+def test_few_likely_scales_are_as_good_as_all(inputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights, moments = layer(0, 48, inputs)
+    every = round_weights(weights, moments).error.mean()
+    monkeypatch.setattr(weight_rounding, "LARGE_LAYER", 1)
+    assert every <= round_weights(weights, moments).error.mean() <= 1.01 * every
