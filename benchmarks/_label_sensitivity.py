@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.data.simulator.expert.teacher import Teacher
+from fsd.data.simulator.expert.expert_drivers import ExpertDriver
 from fsd.data.simulator.traffic.actors import Pedestrian
 from fsd.data.simulator.world import World
 
@@ -36,7 +36,7 @@ def sensitivity(changes: Sequence[float]) -> Sensitivity:
     return Sensitivity(len(changes), float(array.mean()), float(p95), float(p99), float((array > 3.0).mean()))
 
 
-def label_changes(seed: int, on_time: Teacher, late: Teacher) -> Iterator[float]:
+def label_changes(seed: int, on_time: ExpertDriver, late: ExpertDriver) -> Iterator[float]:
     """Drive S7 with one expert; compare it at every tick with the same expert in a world whose walkers are late.
 
     Args:

@@ -3,7 +3,7 @@
 No pictures: 36 Hz physics and the driving law. Four tables:
 
     ablations    driving score per scenario; paired difference from the expert with its 95% interval
-    teacher      `seen`, the expert restricted to what cameras show, beside `full`, and its parts alone
+    experts      `seen`, the expert restricted to what cameras show, beside `full`, and its parts alone
     cost         processor time per tick
     labels       change of acceleration in S7 when walkers are 0.2 s late
 
@@ -26,8 +26,8 @@ from tqdm import tqdm
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.expert.abilities import Late, Limit, SeesWithin, limited, sees_people_stand
 from fsd.data.simulator.expert.camera_memory import CameraMemory
+from fsd.data.simulator.expert.expert_drivers import CAREFUL, EXPERTS, ExpertDriver, SceneExpert
 from fsd.data.simulator.expert.perception import full_scene
-from fsd.data.simulator.expert.teacher import CAREFUL, TEACHERS, SceneExpert, Teacher
 from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.data.simulator.scoring.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.seeds import EVALUATION_SEEDS
@@ -47,7 +47,7 @@ REFERENCE = "full"
 class Driver:
     """An expert for one drive, and the scenarios in which it can differ from `REFERENCE`."""
 
-    make: Callable[[], Teacher]
+    make: Callable[[], ExpertDriver]
     scenarios: tuple[str, ...] = SCORED_SCENARIOS
 
 
@@ -81,15 +81,11 @@ def _ablations() -> dict[str, Driver]:
     return drivers | {f"{delay_s:g} s late": _late(delay_s) for delay_s in (0.25, 0.5, 1.0)}
 
 
-TEACHER_PARTS = {
+SEEN_PARTS = {
     "cameras only": Driver(lambda: SceneExpert(CameraMemory())),
     "care only": Driver(lambda: SceneExpert(full_scene, CAREFUL), WITH_PEOPLE),
 }
-DRIVERS: dict[str, Driver] = {
-    **{name: Driver(make) for name, make in TEACHERS.items()},
-    **TEACHER_PARTS,
-    **_ablations(),
-}
+DRIVERS: dict[str, Driver] = {**{name: Driver(make) for name, make in EXPERTS.items()}, **SEEN_PARTS, **_ablations()}
 
 Job = tuple[str, str, int]
 
@@ -127,9 +123,9 @@ def main() -> None:
 
         run_jobs(drive, jobs, options.workers, done, _no_start)
     found = _print_scores(drives, [name for name in SCORED_SCENARIOS if name in options.scenarios])
-    teachers = [name for name in TEACHERS if name in options.drivers]
-    found |= _print_teachers(drives, [name for name in (*teachers, *TEACHER_PARTS) if name in options.drivers])
-    found |= _print_labels(teachers, seeds[: options.label_routes])
+    experts = [name for name in EXPERTS if name in options.drivers]
+    found |= _print_experts(drives, [name for name in (*experts, *SEEN_PARTS) if name in options.drivers])
+    found |= _print_labels(experts, seeds[: options.label_routes])
     measured_on = f"simulated held-out routes of {', '.join(options.scenarios)} without pictures"
     finish("expert_ablations", found, len(seeds), measured_on)
 
@@ -207,8 +203,8 @@ def _print_scores(drives: Drives, scenarios: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def _print_teachers(drives: Drives, names: Sequence[str]) -> dict[str, float]:
-    """Completion, comfort and cost of the teachers and their parts; differences are paired."""
+def _print_experts(drives: Drives, names: Sequence[str]) -> dict[str, float]:
+    """Completion, comfort and cost of the experts and their parts; differences are paired."""
     print("\npaired difference from `full`, 95% interval; processor time of the controls per tick")
     found: dict[str, float] = {}
     full = drives.scores[REFERENCE]
@@ -229,12 +225,12 @@ def _difference(one: Routes, other: Routes, measure: str) -> Interval:
     return bootstrap([getattr(one[route], measure) - getattr(other[route], measure) for route in shared])
 
 
-def _print_labels(teachers: Sequence[str], seeds: Sequence[int]) -> dict[str, float]:
+def _print_labels(experts: Sequence[str], seeds: Sequence[int]) -> dict[str, float]:
     """How much labels change when walkers are late."""
     print("\nchange of the label's acceleration in S7 when walkers are 0.2 s late, someone crossing within 40 m")
     found: dict[str, float] = {}
-    for name in teachers:
-        make = TEACHERS[name]
+    for name in experts:
+        make = EXPERTS[name]
         result: Sensitivity = sensitivity([change for seed in seeds for change in label_changes(seed, make(), make())])
         print(
             f"{name:14}mean {result.mean_mps2:.2f}  p95 {result.p95_mps2:.2f}  p99 {result.p99_mps2:.2f} m/s²  "

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fsd.data.frames import RATE_HZ
+from fsd.data.simulator.expert.expert_drivers import Perceive
 from fsd.data.simulator.expert.perception import Scene
-from fsd.data.simulator.expert.teacher import Perceive
 from fsd.data.simulator.world import World
 
 Limit = Callable[[World, Scene], Scene]

@@ -1,7 +1,7 @@
 """Which objects a rig's cameras show: in a field of view, large enough, and not hidden.
 
-Straight lines of sight from every camera to nine points of an object; boxes with a height (vehicles and houses) hide what
-is behind and below them. Trees, poles and the ego car itself hide nothing; mounting errors are ignored.
+Straight lines of sight from every camera to nine points of an object; boxes with a height (vehicles and houses) hide
+what is behind and below them. Trees, poles and the ego car itself hide nothing; mounting errors are ignored.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Experts that label drives for training, by name: `full` knows everything in sight, `seen` what the cameras showed.
+"""Experts that drive and label whole drives, by name: `full` knows everything in sight, `seen` what the cameras showed.
 
 The scores of closed-loop drives are relative to `full`, whichever expert a network learned from.
 """
@@ -21,7 +21,7 @@ CAREFUL = Caution(uncertain_s=1.5, walk_mps=1.5)
 """How `seen` treats people: early and gradually."""
 
 
-class Teacher(Protocol):
+class ExpertDriver(Protocol):
     """An expert for whole drives; the methods may be called in any order, for the present tick."""
 
     def observe(self, world: World) -> None:
@@ -71,4 +71,4 @@ def seen_expert() -> SceneExpert:
     return SceneExpert(CameraMemory(), CAREFUL)
 
 
-TEACHERS: dict[str, Callable[[], Teacher]] = {"full": FullExpert, "seen": seen_expert}
+EXPERTS: dict[str, Callable[[], ExpertDriver]] = {"full": FullExpert, "seen": seen_expert}
