@@ -30,13 +30,13 @@ class CameraSight:
 
     Attributes:
         retina_width_px: width of the images in whose pixels sizes are counted, those of the compressor's retina.
-        min_pixels: area of the part of a road user that is not hidden. A patch has eight times the resolution: one
-            pixel is an 8x8 square of a patch.
+        min_pixels: area of the part of a road user that is not hidden. A patch has eight times the resolution: two
+            pixels are an 11x11 square of a patch. At 4, crossing cars are known too late for S6.
         min_light_pixels: the same for a signal head.
     """
 
     retina_width_px: int = 80
-    min_pixels: float = 1.0
+    min_pixels: float = 2.0
     min_light_pixels: float = 0.5
 
 
