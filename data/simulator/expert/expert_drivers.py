@@ -11,7 +11,7 @@ import numpy as np
 from fsd.data.simulator.expert.camera_memory import CameraMemory
 from fsd.data.simulator.expert.expert import controls_for, expert_controls
 from fsd.data.simulator.expert.labels import expert_label, label_of, outlines
-from fsd.data.simulator.expert.perception import NO_CAUTION, Caution, Scene, situation_of
+from fsd.data.simulator.expert.perception import NO_CAUTION, Caution, Scene, nobody, situation_of
 from fsd.data.simulator.world import World
 
 Perceive = Callable[[World], Scene]
@@ -48,7 +48,11 @@ class FullExpert:
 
 
 class SceneExpert:
-    """The driving law on what `perceive` gives; `braking` scales its negative accelerations."""
+    """The driving law on what `perceive` gives.
+
+    Args:
+        braking: share of the braking for others and lights: of the difference from the acceleration on an empty road.
+    """
 
     def __init__(self, perceive: Perceive, caution: Caution = NO_CAUTION, braking: float = 1.0) -> None:
         self._perceive, self._caution, self._braking = perceive, caution, braking
@@ -58,7 +62,10 @@ class SceneExpert:
 
     def controls(self, world: World) -> tuple[float, float]:
         curvature, acceleration = controls_for(situation_of(world, self._perceive(world), self._caution))
-        return curvature, acceleration * (self._braking if acceleration < 0.0 else 1.0)
+        if self._braking == 1.0:
+            return curvature, acceleration
+        _, alone = controls_for(situation_of(world, nobody(world)))
+        return curvature, alone + self._braking * min(acceleration - alone, 0.0)
 
     def label(self, world: World) -> dict[str, np.ndarray]:
         scene = self._perceive(world)

@@ -81,6 +81,11 @@ def full_scene(world: World, half_view_rad: float = math.pi) -> Scene:
     return Scene(seen_vehicles(world, half_view_rad), people, world.signals)
 
 
+def nobody(world: World) -> Scene:
+    """An empty road without lights."""
+    return Scene([], [], [("none", "none")] * len(world.road.junctions))
+
+
 def situation_of(world: World, scene: Scene, caution: Caution = NO_CAUTION) -> Situation:
     """The current situation of a driver who perceives `scene`."""
     source_d, target_d = _lanes(world)
