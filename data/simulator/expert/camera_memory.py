@@ -23,8 +23,10 @@ from fsd.data.simulator.expert.camera_sight import (
 )
 from fsd.data.simulator.expert.perception import LIGHT_SIGHT_M, Scene
 from fsd.data.simulator.rendering.scene import signal_heads
+from fsd.data.simulator.roads.path import RoutePath
 from fsd.data.simulator.roads.road import Junction
 from fsd.data.simulator.roads.signals import GREEN, RED
+from fsd.data.simulator.roads.streams import Stream
 from fsd.data.simulator.traffic.actors import Pedestrian, Vehicle
 from fsd.data.simulator.world import World
 from fsd.data.standard_rigs import canonical_rig
@@ -34,12 +36,14 @@ MOTION_TICKS = round(0.5 * RATE_HZ)
 _UNKNOWN = "none"
 
 
-@dataclass
+@dataclass(frozen=True)
 class _SeenVehicle:
-    """A vehicle as last seen, at `tick`."""
+    """A vehicle as last seen, at `tick`; what it does afterwards does not change that."""
 
     vehicle: Vehicle
     tick: int
+    path: RoutePath
+    stream: Stream | None
     place: tuple[float, float, float, float]
     """s, d, speed along, speed to the left."""
 
@@ -49,7 +53,15 @@ class _SeenVehicle:
             return self.vehicle
         s, d, along, across = self.place
         age_s = (tick - self.tick) * TICK_S
-        moved = replace(self.vehicle, s=s + along * age_s, d=d + across * age_s, speed_mps=along, lateral_mps=across)
+        moved = replace(
+            self.vehicle,
+            path=self.path,
+            stream=self.stream,
+            s=s + along * age_s,
+            d=d + across * age_s,
+            speed_mps=along,
+            lateral_mps=across,
+        )
         moved.update_pose()
         return moved
 
@@ -96,10 +108,7 @@ def _slope(places: deque[tuple[int, float, float]]) -> tuple[float, float]:
 
 
 class CameraMemory:
-    """Perceives a world through a rig's cameras; call it once in every tick, the first time before anything moved.
-
-    It starts afresh in another world.
-    """
+    """Perceives a world through a rig's cameras. Call it in every tick; it starts afresh in another world."""
 
     def __init__(self, rig: Rig | None = None, sight: CameraSight | None = None) -> None:
         self._sight = sight or CameraSight()
@@ -141,7 +150,8 @@ class CameraMemory:
         for vehicle, is_seen in zip(vehicles, seen[: len(vehicles)], strict=True):
             if is_seen:
                 place = (vehicle.s, vehicle.d, vehicle.speed_mps, vehicle.lateral_mps)
-                self._vehicles[id(vehicle)] = _SeenVehicle(vehicle, world.tick, place)
+                seen_now = _SeenVehicle(vehicle, world.tick, vehicle.path, vehicle.stream, place)
+                self._vehicles[id(vehicle)] = seen_now
         for person, is_seen in zip(people, seen[len(vehicles) : len(vehicles) + len(people)], strict=True):
             if is_seen:
                 self._people.setdefault(id(person), _SeenPerson(person)).see(world.tick)

@@ -72,6 +72,19 @@ def test_a_hidden_vehicle_rolls_on() -> None:
     assert known.pose == pytest.approx(hidden.pose, abs=1e-6)
 
 
+def test_what_a_hidden_vehicle_does_is_not_known() -> None:
+    world, memory = empty_world(), CameraMemory()
+    hidden = add_vehicle(world, 30.0, 0.0, speed_mps=5.0, shape="sedan")
+    memory(world)
+    add_vehicle(world, 12.0, 0.0)
+    before_m, hidden.speed_mps = hidden.s, 0.0
+    hidden.path = world.road.path.through(world.road.path.points[100:, :2])
+    wait(world, 36)
+    known = next(vehicle for vehicle in memory(world).vehicles if vehicle.shape == "sedan")
+    assert (known.s, known.speed_mps) == (pytest.approx(before_m + 5.0), 5.0)
+    assert known.path is world.road.path
+
+
 def test_a_light_is_known_where_a_camera_sees_it_and_its_crossing_light_never() -> None:
     world, memory = empty_world("S3", 4), CameraMemory()
     junction = world.road.junctions[0]
