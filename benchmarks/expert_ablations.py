@@ -124,7 +124,7 @@ def main() -> None:
         run_jobs(drive, jobs, options.workers, done, _no_start)
     found = _print_scores(drives, [name for name in SCORED_SCENARIOS if name in options.scenarios])
     experts = [name for name in EXPERTS if name in options.drivers]
-    found |= _print_experts(drives, [name for name in (*experts, *SEEN_PARTS) if name in options.drivers])
+    found |= _print_experts(drives, [name for name in (*experts, *SEEN_PARTS) if name in drives.scores])
     found |= _print_labels(experts, seeds[: options.label_routes])
     measured_on = f"simulated held-out routes of {', '.join(options.scenarios)} without pictures"
     finish("expert_ablations", found, len(seeds), measured_on)
