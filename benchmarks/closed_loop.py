@@ -1,7 +1,8 @@
 """Driving score of the packaged network on held-out simulated roads, beside its baselines and controls.
 
-Everything is simulated: our own worlds, our own renderer, and our own expert as the reference. All drivers drive the
-same routes. Three groups; each resumes an interrupted run in `--out`:
+Everything is simulated: our own worlds, our own renderer, and our own expert as the reference: the one that knows
+everything in sight, whichever expert a network learned from. All drivers drive the same routes. Three groups; each
+resumes an interrupted run in `--out`:
 
     claim       the network, the expert, blind steering: `--routes` of every scenario
     cameras     front cameras only, on S5 and S6: `--routes` of each

@@ -20,6 +20,7 @@ from fsd.compression.compressor import Compressor
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.data.simulator.environment import DrivingEnv
+from fsd.data.simulator.expert.expert_drivers import EXPERTS, ExpertDriver
 from fsd.data.simulator.expert.saliency import saliency_label
 from fsd.data.simulator.seeds import check_training_seed
 from fsd.data.standard_rigs import canonical_rig
@@ -63,6 +64,7 @@ class CollectionConfig:
         seconds: recorded length; warm_up_s: longest unrecorded drive by the expert before it.
         width_px, height_px: size of the rendered images, except in `FINE_SHARE` of the later rounds' episodes.
         weights: weights of the student; None: the expert drives all episodes.
+        expert: that labels, one of `expert_drivers.EXPERTS`: `seen` knows what the cameras showed, `full` everything.
     """
 
     out: Path
@@ -75,8 +77,11 @@ class CollectionConfig:
     height_px: int = 240
     budget: str = "B100"
     weights: Path | None = None
+    expert: str = "seen"
 
     def __post_init__(self) -> None:
+        if self.expert not in EXPERTS:
+            raise ValueError(f"expert must be one of {', '.join(EXPERTS)}, got {self.expert!r}.")
         check_training_seed(self.first_seed)
         check_training_seed(self.first_seed + self.episodes - 1)
 
@@ -163,18 +168,20 @@ class Collector:
         is_fine = config.round_index > 0 and rng.uniform() < FINE_SHARE
         setup = self._setup_of(FINE_SCALE if is_fine else 1)
         env = DrivingEnv(scenario, seed, setup.renderer)
-        _warm_up(env, rng, config.warm_up_s)
+        expert = EXPERTS[config.expert]()
+        _warm_up(env, expert, rng, config.warm_up_s)
         student = self._student if rng.uniform() >= EXPERT_SHARE else None
         if rng.uniform() < 0.6:
             env.perturb(rng)
         writer = EpisodeWriter(config.out / name, self._budget, DRAW_EVERY_TICKS)
-        outcome = self._drive(env, setup, writer, rng, student)
+        outcome = self._drive(env, expert, setup, writer, rng, student)
         writer.close(
             {
                 "scenario": scenario,
                 "seed": seed,
                 "round": config.round_index,
                 "width_px": setup.rig.cameras[0].width_px,
+                "expert": config.expert,
                 "driver": "student" if student is not None else "expert",
                 "outcome": outcome,
             }
@@ -184,6 +191,7 @@ class Collector:
     def _drive(
         self,
         env: DrivingEnv,
+        expert: ExpertDriver,
         setup: CameraSetup,
         writer: EpisodeWriter,
         rng: np.random.Generator,
@@ -204,15 +212,16 @@ class Collector:
             frame_set = env.frame_set() if is_fresh or frame_set is None else frame_set.held(now, tick_time_ns(now))
             compressed = setup.compressor.step(frame_set, env.ego(), saliency)
             if not is_fresh:
+                expert.observe(env.world)
                 writer.skip(compressed)
                 skipped_slots += [int(slot) for slot in compressed.commit_slots if slot >= 0]
             else:
                 step = TickInput(compressed, env.ego(), env.command())
-                labels = {**env.expert_label(), "saliency": saliency_label(env.world, setup.rig)}
+                labels = {**expert.label(env.world), "saliency": saliency_label(env.world, setup.rig)}
                 writer.add(step, labels)
                 if is_looking:
                     saliency = saliency_request(labels["saliency"], rng)
-                expert = (float(labels["curvature"][0]), float(labels["acceleration"][0]))
+                best = (float(labels["curvature"][0]), float(labels["acceleration"][0]))
                 if student is not None:
                     commits = np.array([*compressed.commit_slots, *skipped_slots], np.int16)
                     curvature, acceleration, saliency = student.drive(
@@ -222,7 +231,7 @@ class Collector:
                     if is_lost(env):
                         return "lost"
                 else:
-                    controls = noise.disturb(expert, env.world.ego.speed_mps)
+                    controls = noise.disturb(best, env.world.ego.speed_mps)
                 skipped_slots.clear()
             env.step(*controls)
             if env.done:
@@ -271,10 +280,10 @@ def is_lost(env: DrivingEnv) -> bool:
     return off_m > LOST_M or abs(world.route_heading_error()) > LOST_RAD
 
 
-def _warm_up(env: DrivingEnv, rng: np.random.Generator, longest_s: float) -> None:
+def _warm_up(env: DrivingEnv, expert: ExpertDriver, rng: np.random.Generator, longest_s: float) -> None:
     """Let the expert drive to a random place on the route, without rendering."""
     route_m = env.world.setting.goal_m - env.world.s
     for _ in range(round(float(rng.uniform(0, longest_s)) * RATE_HZ)):
         if env.world.setting.goal_m - env.world.s < 0.25 * route_m:
             return
-        env.step(*env.expert_controls())
+        env.step(*expert.controls(env.world))

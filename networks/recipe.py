@@ -104,6 +104,7 @@ def _collect_round(config: RecipeConfig, index: int, this: Round, weights: Path 
         round_index=index if config.teacher is None else index + 1,  # a network drives in the first round as well
         budget=config.network.budget.name,
         weights=weights,
+        expert=config.expert,
     )
     collect(collection, config.workers, lambda done, total: report(f"collect {index}", done, total, {}))
     config.out.mkdir(parents=True, exist_ok=True)

@@ -76,6 +76,10 @@ class TrainOptions(Options):
         return {each.name: getattr(self, each.name) for each in fields(TrainOptions)}
 
 
+EXPERTS = ("seen", "full")
+"""Experts of the simulator that label drives; a test compares them with the simulator's, which takes long to import."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecipeConfig(TrainOptions):
     """Settings of training in the simulator; `out` holds `episodes/` and a folder per round."""
@@ -105,6 +109,12 @@ class RecipeConfig(TrainOptions):
         "memory and image features are imitated",
         metavar="WEIGHTS",
         default_text="none",
+    )
+    expert: str = option(
+        EXPERTS[0],
+        "simulator's expert to imitate: seen, which knows only what the cameras showed and is careful near people, or "
+        "full, which knows everything in sight",
+        choices=EXPERTS,
     )
     workers: int = option(2, "processes that collect drives", at_least=1)
     first_seed: int = option(0, "seed of the first world", at_least=0, is_argument=False)

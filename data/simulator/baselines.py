@@ -11,7 +11,7 @@ import numpy as np
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.expert.expert import controls_for
 from fsd.data.simulator.expert.perception import situation
-from fsd.data.simulator.traffic.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, Situation
+from fsd.data.simulator.traffic.driver import CONFLICT_COLUMNS, SLOW_COLUMNS, VEHICLE_COLUMNS, Situation
 
 Controls = tuple[float, float]
 Baseline = Callable[[DrivingEnv], Controls]
@@ -37,7 +37,8 @@ def blind_steering(env: DrivingEnv) -> Controls:
     world, lane_d = env.world, env.world.lane_offset
     route, profile = world.road.path.points, world.profiles[world.lane]
     nothing = (np.zeros((0, VEHICLE_COLUMNS)), np.zeros((0, CONFLICT_COLUMNS)), np.zeros(0))
-    return controls_for(Situation(route, profile, lane_d, lane_d, *nothing, np.array(world.ego_view)))
+    ego, slow = np.array(world.ego_view), np.zeros((0, SLOW_COLUMNS))
+    return controls_for(Situation(route, profile, lane_d, lane_d, *nothing, ego, slow))
 
 
 def constant_velocity(env: DrivingEnv) -> Controls:

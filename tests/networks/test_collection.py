@@ -72,3 +72,9 @@ def test_saliency_requests_are_mostly_on_salient_blocks() -> None:
     wished = saliency_request(label, np.random.default_rng(0)) > 0
     assert 0.75 < wished[label > 0].mean() < 0.95
     assert wished[label == 0].mean() < 0.03
+
+
+def test_there_are_two_experts_to_label(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="seen"):
+        CollectionConfig(tmp_path, episodes=1, expert="oracle")
+    assert CollectionConfig(tmp_path, episodes=1, expert="full").expert == "full"

@@ -6,8 +6,10 @@ import numpy as np
 
 from fsd.data.kernel import kernel
 from fsd.data.simulator.expert.expert import controls_for, planned_trajectory
-from fsd.data.simulator.expert.perception import LIGHT_SIGHT_M, eye, situation
+from fsd.data.simulator.expert.perception import LIGHT_SIGHT_M, Scene, eye, full_scene, situation_of
 from fsd.data.simulator.expert.visibility import visible
+from fsd.data.simulator.traffic.actors import Pedestrian, Vehicle
+from fsd.data.simulator.traffic.driver import Situation
 from fsd.data.simulator.traffic.dynamics import FRONT_M
 from fsd.data.simulator.world import World
 
@@ -20,7 +22,16 @@ LEAD_SIGHT_M = 70.0
 
 
 def expert_label(world: World) -> dict[str, np.ndarray]:
-    """The label of this moment, float32 unless said otherwise.
+    """The label of this moment by the expert that knows everything in sight; see `label_of`."""
+    scene = full_scene(world)
+    return label_of(world, scene, situation_of(world, scene), _visible_boxes(world))
+
+
+def label_of(world: World, scene: Scene, now: Situation, boxes: np.ndarray) -> dict[str, np.ndarray]:
+    """The label of a driver who perceives `scene`, float32 unless said otherwise.
+
+    Args:
+        now: the driver's situation; boxes: (n, 5) outlines of the road users to mark in the occupancy grid.
 
     Returns:
         trajectory: (16, 4) x m, y m, yaw rad, speed m/s in the ego frame, 0.25 … 4 s ahead.
@@ -29,15 +40,14 @@ def expert_label(world: World) -> dict[str, np.ndarray]:
         light: () int64 index into `LIGHTS` of the light that the ego car faces within 60 m.
         occupancy: (24, 16) 1 where a visible vehicle or pedestrian is.
     """
-    now = situation(world)
     curvature, acceleration = controls_for(now)
     return {
         "trajectory": planned_trajectory(now).astype(np.float32),
         "curvature": np.array([curvature], dtype=np.float32),
         "acceleration": np.array([acceleration], dtype=np.float32),
         "lead": _lead(now.vehicles, world.s, world.d),
-        "light": np.array(LIGHTS.index(_light(world)), dtype=np.int64),
-        "occupancy": _occupancy(world),
+        "light": np.array(LIGHTS.index(_light(world, scene)), dtype=np.int64),
+        "occupancy": _occupancy(world, boxes),
     }
 
 
@@ -52,8 +62,8 @@ def _lead(vehicles: np.ndarray, s: float, d: float) -> np.ndarray:
     return np.array([max(nearest, 0.0), 1.0], dtype=np.float32)
 
 
-def _light(world: World) -> str:
-    for junction, colours in zip(world.road.junctions, world.signals, strict=True):
+def _light(world: World, scene: Scene) -> str:
+    for junction, colours in zip(world.road.junctions, scene.signals, strict=True):
         ahead_m = junction.stop_m - (world.s + FRONT_M)
         if ahead_m > -1.0:
             near = ahead_m < min(LIGHT_SIGHT_M, world.sight_m)
@@ -61,15 +71,23 @@ def _light(world: World) -> str:
     return "none"
 
 
-def _occupancy(world: World) -> np.ndarray:
-    vehicles = [(*v.pose, 0.5 * v.length_m, 0.5 * v.width_m) for v in world.traffic.vehicles]
-    people = [(p.x_m, p.y_m, p.heading_rad, 0.3, 0.3) for p in world.pedestrians]
+def outlines(vehicles: list[Vehicle], people: list[Pedestrian]) -> np.ndarray:
+    """(n, 5) boxes x, y, heading, half length, half width; vehicles first."""
+    rows = [(*v.pose, 0.5 * v.length_m, 0.5 * v.width_m) for v in vehicles]
+    rows += [(p.x_m, p.y_m, p.heading_rad, 0.3, 0.3) for p in people]
+    return np.array(rows, dtype=np.float64).reshape(-1, 5)
+
+
+def _visible_boxes(world: World) -> np.ndarray:
+    """Outlines of the road users that neither a house nor a vehicle hides."""
+    boxes = outlines(world.traffic.vehicles, world.pedestrians)
+    blockers = np.concatenate([world.houses, boxes[: len(world.traffic.vehicles)]])
+    return boxes[visible(*eye(world), boxes, blockers, world.sight_m)]
+
+
+def _occupancy(world: World, boxes: np.ndarray) -> np.ndarray:
     grid = np.zeros((GRID_ROWS, GRID_COLUMNS), dtype=np.float32)
-    if vehicles or people:
-        boxes = np.array(vehicles + people)
-        blockers = np.concatenate([world.houses, boxes[: len(vehicles)]])
-        seen = visible(*eye(world), boxes, blockers, world.sight_m)
-        _fill(grid, boxes[seen], np.array([world.ego.x_m, world.ego.y_m, world.ego.heading_rad]))
+    _fill(grid, boxes, np.array([world.ego.x_m, world.ego.y_m, world.ego.heading_rad]))
     return grid
 
 

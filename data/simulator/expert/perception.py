@@ -1,17 +1,26 @@
 """The situation as an attentive driver perceives it, as arrays for the driving law.
 
-Contains only what the cameras could show: objects in sight, their position and motion now, and the colours of lights.
-It does not contain when lights change, nor what scripts will do.
+It does not contain when lights change, nor what scripts will do. `full_scene` has everything in sight; what the cameras
+show of it is in `camera_sight.py` and `camera_memory.py`.
 """
 
 import math
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from fsd.data.simulator.expert.visibility import EYE_AHEAD_M, visible
 from fsd.data.simulator.roads.streams import Conflict, Stream
-from fsd.data.simulator.traffic.actors import Vehicle
-from fsd.data.simulator.traffic.driver import CONFLICT_COLUMNS, VEHICLE_COLUMNS, Situation, travel_time
+from fsd.data.simulator.traffic.actors import Pedestrian, Vehicle
+from fsd.data.simulator.traffic.driver import (
+    AFTER_S,
+    CONFLICT_COLUMNS,
+    SLOW_COLUMNS,
+    VEHICLE_COLUMNS,
+    Situation,
+    travel_time,
+)
 from fsd.data.simulator.traffic.dynamics import FRONT_M, HALF_WIDTH_M, REAR_M
 from fsd.data.simulator.traffic.traffic import ego_clears
 from fsd.data.simulator.world import SIGHT_M, World
@@ -19,24 +28,78 @@ from fsd.data.simulator.world import SIGHT_M, World
 BEHIND_M = 50.0
 LIGHT_SIGHT_M = 60.0
 NEVER_S = 99.0
+BESIDE_M = 0.75
+"""People this near the car's sides count as in its way."""
+
 STARTING_MPS2 = 1.6
 """Assumed acceleration of other vehicles."""
 
 
+class Scene(NamedTuple):
+    """Other road users and lights as a driver perceives them at one moment.
+
+    Attributes:
+        vehicles, people: those that the driver knows of, at their perceived positions and speeds.
+        signals: per junction, the colours of the route's and the crossing road's phase; "none" where unknown.
+    """
+
+    vehicles: list[Vehicle]
+    people: list[Pedestrian]
+    signals: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Caution:
+    """How carefully a driver treats people.
+
+    Attributes:
+        uncertain_s: uncertainty of the times at which people are in the lane; 0 decides between going and waiting.
+        walk_mps: speed at which someone beside the lane might step into it; 0: the driver does not slow down for that.
+        brake_mps2, reaction_s: how the car would then stop.
+        slowest_mps: people who stay beside the lane are passed no slower than this.
+    """
+
+    uncertain_s: float = 0.0
+    walk_mps: float = 0.0
+    brake_mps2: float = 4.0
+    reaction_s: float = 0.3
+    slowest_mps: float = 6.0
+
+
+NO_CAUTION = Caution()
+
+
 def situation(world: World, half_view_rad: float = math.pi) -> Situation:
     """The current situation, with a field of view of `half_view_rad` to either side."""
-    vehicles = seen_vehicles(world, half_view_rad)
+    return situation_of(world, full_scene(world, half_view_rad))
+
+
+def full_scene(world: World, half_view_rad: float = math.pi) -> Scene:
+    """Everything in sight that no house hides, with exact positions and speeds, and all lights."""
+    ego = world.ego
+    people = [p for p in world.pedestrians if math.hypot(p.x_m - ego.x_m, p.y_m - ego.y_m) <= world.sight_m]
+    return Scene(seen_vehicles(world, half_view_rad), people, world.signals)
+
+
+def nobody(world: World) -> Scene:
+    """An empty road without lights."""
+    return Scene([], [], [("none", "none")] * len(world.road.junctions))
+
+
+def situation_of(world: World, scene: Scene, caution: Caution = NO_CAUTION) -> Situation:
+    """The current situation of a driver who perceives `scene`."""
     source_d, target_d = _lanes(world)
-    conflicts = np.array(_crossings(world, vehicles) + _walkers(world), dtype=np.float64)
+    conflicts = np.array(_crossings(world, scene) + _walkers(world, scene.people, caution), dtype=np.float64)
     return Situation(
         route=world.road.path.points,
         profile=world.profiles[world.lane],
         source_d=source_d,
         target_d=target_d,
-        vehicles=_vehicles(world, vehicles),
+        vehicles=_vehicles(world, scene.vehicles),
         conflicts=conflicts.reshape(-1, CONFLICT_COLUMNS),
-        stops=np.array(_stops(world), dtype=np.float64),
+        stops=np.array(_stops(world, scene.signals), dtype=np.float64),
         ego=np.array(world.ego_view),
+        slow=_slow_places(world, scene.people, caution),
     )
 
 
@@ -88,9 +151,8 @@ def _vehicles(world: World, seen: list[Vehicle]) -> np.ndarray:
     return np.array(rows, dtype=np.float64).reshape(-1, VEHICLE_COLUMNS)
 
 
-def _stops(world: World) -> list[float]:
+def _stops(world: World, signals: list[tuple[str, str]]) -> list[float]:
     """Lines at which a traffic light requires the ego car to stop."""
-    signals = world.signals
     for index, junction in enumerate(world.road.junctions):
         distance = junction.stop_m - (world.s + FRONT_M)
         if distance < -0.5:
@@ -103,19 +165,18 @@ def _stops(world: World) -> list[float]:
     return []
 
 
-def _crossings(world: World, seen: list[Vehicle]) -> list[tuple[float, ...]]:
+def _crossings(world: World, scene: Scene) -> list[tuple[float, ...]]:
     rows: list[tuple[float, ...]] = []
-    signals = world.signals
     for stream in world.streams:
         for conflict in stream.conflicts:
             if world.s - REAR_M > conflict.end_m or conflict.begin_m - world.s > SIGHT_M:
                 continue
-            for vehicle in seen:
+            for vehicle in scene.vehicles:
                 if vehicle.stream is not stream:
                     continue
-                window = _occupied(world, stream, conflict, vehicle, signals)
+                window = _occupied(world, stream, conflict, vehicle, scene.signals)
                 if window is not None:
-                    rows.append((conflict.begin_m, conflict.end_m, conflict.hold_m, *window))
+                    rows.append((conflict.begin_m, conflict.end_m, conflict.hold_m, *window, 0.0))
     return rows
 
 
@@ -145,23 +206,39 @@ def _occupied(
     return arrival, travel_time(conflict.stream_end_m - rear, vehicle.speed_mps, quickest, STARTING_MPS2) + 1.0
 
 
-def _walkers(world: World) -> list[tuple[float, ...]]:
+def _walkers(world: World, people: list[Pedestrian], caution: Caution) -> list[tuple[float, ...]]:
     """Pedestrians who cross, or stand in, the ego's lane."""
     rows: list[tuple[float, ...]] = []
-    middle, reach = world.lane_offset, HALF_WIDTH_M + 0.75
-    for person in world.pedestrians:
-        if math.hypot(person.x_m - world.ego.x_m, person.y_m - world.ego.y_m) > world.sight_m:
-            continue
+    middle, reach = world.lane_offset, HALF_WIDTH_M + BESIDE_M
+    past_s = AFTER_S + caution.uncertain_s if caution.uncertain_s > 0.0 else 0.0
+    for person in people:
         s, d = world.road.path.project(person.x_m, person.y_m, world.s, 5.0, SIGHT_M)
         across = person.speed_mps * math.sin(person.heading_rad - world.road.path.pose(s)[2])
         low, high = middle - reach - d, middle + reach - d
         if low <= 0.0 <= high:
             leaves = NEVER_S if abs(across) < 0.1 else max(low / across, high / across)
             window = (0.0, leaves)
-        elif abs(across) < 0.1 or max(low / across, high / across) < 0.0:
+        elif abs(across) < 0.1 or max(low / across, high / across) < -past_s:
             continue
         else:
             window = (min(low / across, high / across), max(low / across, high / across))
         if window[0] < 6.0:
-            rows.append((s - 1.3, s + 1.3, s - 4.0, *window))
+            rows.append((s - 1.3, s + 1.3, s - 4.0, *window, caution.uncertain_s))
     return rows
+
+
+def _slow_places(world: World, people: list[Pedestrian], caution: Caution) -> np.ndarray:
+    """Where people beside the lane could step into it before the car has passed, and the speed that allows a stop."""
+    rows = []
+    if caution.walk_mps > 0.0:
+        for person in people:
+            s, d = world.road.path.project(person.x_m, person.y_m, world.s, 5.0, SIGHT_M)
+            beside = d - world.lane_offset
+            gap_m = max(abs(beside) - HALF_WIDTH_M - BESIDE_M, 0.0)
+            across = person.speed_mps * math.sin(person.heading_rad - world.road.path.pose(s)[2])
+            away = max(across if beside > 0.0 else -across, 0.0)
+            reach_s = gap_m / max(caution.walk_mps * (1.0 - away), 0.05)
+            # Stop within the distance that the car covers before the person can be in the lane.
+            safe_mps = 2.0 * caution.brake_mps2 * (reach_s - caution.reaction_s)
+            rows.append((s, max(safe_mps, caution.slowest_mps)))
+    return np.array(rows, dtype=np.float64).reshape(-1, SLOW_COLUMNS)

@@ -17,8 +17,9 @@ NEAR_M = 12.0
 
 
 @kernel
-def _blocks(box: np.ndarray, x0: float, y0: float, x1: float, y1: float) -> bool:
-    """Whether the segment from (x0, y0) to (x1, y1) passes through a box: x, y, heading, half length, half width.
+def crossing(box: np.ndarray, x0: float, y0: float, x1: float, y1: float) -> tuple[float, float]:
+    """The part of the segment from (x0, y0) to (x1, y1), as shares of its length, in a box: x, y, heading, half length,
+    half width. The second is not larger than the first where they do not meet.
 
     Source: the slab method, A. Williams et al., An efficient and robust ray-box intersection algorithm, 2005.
     """
@@ -29,11 +30,11 @@ def _blocks(box: np.ndarray, x0: float, y0: float, x1: float, y1: float) -> bool
     for start, step, half in ((ax, bx - ax, box[3]), (ay, by - ay, box[4])):
         if abs(step) < 1e-9:
             if abs(start) > half:
-                return False
+                return 1.0, 0.0
             continue
         near, far = (-half - start) / step, (half - start) / step
         enter, leave = max(enter, min(near, far)), min(leave, max(near, far))
-    return enter < leave
+    return enter, leave
 
 
 @kernel
@@ -61,7 +62,8 @@ def visible(eye_x: float, eye_y: float, targets: np.ndarray, blockers: np.ndarra
             for other in range(len(blockers)):
                 if math.hypot(blockers[other, 0] - x, blockers[other, 1] - y) < 0.5:
                     continue
-                if _blocks(blockers[other], eye_x, eye_y, tx, ty):
+                enter, leave = crossing(blockers[other], eye_x, eye_y, tx, ty)
+                if enter < leave:
                     clear = False
                     break
             seen[row] = clear

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fsd.data.simulator.rendering.chunks import view_edges
+
 VEHICLE_SHAPES = ("sedan", "van", "truck")
 BRAKE_LAMP, HEADLAMP, LEFT_INDICATOR, RIGHT_INDICATOR = 1, 2, 4, 8
 
@@ -12,6 +14,9 @@ INSTANCE_FLOATS, MAX_INSTANCES = 12, 256
 """A row: x, y, z, heading, red, green, blue, lamps, scale x, y, z, phase of walking."""
 
 LAMP_SIGHT_M = 160.0
+
+INSTANCE_RADIUS_M = 6.0
+"""No moving object nor its shadow reaches farther than this from its middle."""
 
 _LAMP_COLOURS = {"red": (1.5, 0.04, 0.03), "yellow": (1.4, 0.75, 0.03), "green": (0.06, 1.25, 0.45)}
 _LAMP_HEIGHT_M = {"red": 0.36, "yellow": 0.0, "green": -0.36}
@@ -49,6 +54,15 @@ def instance_tables(actors: Actors) -> dict[str, np.ndarray]:
     shadows[len(vehicles) :, 8:10] = 0.45
     shadows[:, 10] = 1.0
     return tables | {"pedestrian": walkers, "shadow": shadows}
+
+
+def in_view(table: np.ndarray, eye: np.ndarray, bearing_rad: float, half_view_rad: float) -> np.ndarray:
+    """The rows of a table that may be inside a camera's field of view."""
+    away = table[:, :2] - eye[:2]
+    inside = np.ones(len(table), dtype=bool)
+    for x, y in view_edges(bearing_rad, half_view_rad):
+        inside &= away[:, 0] * x + away[:, 1] * y >= -INSTANCE_RADIUS_M
+    return table[inside]
 
 
 def _vehicle_rows(vehicles: np.ndarray, shape: int) -> np.ndarray:

@@ -13,7 +13,14 @@ from fsd.data.frames import CAMERAS
 from fsd.data.rig import Pinhole, Rig
 from fsd.data.simulator.rendering import mesh, models
 from fsd.data.simulator.rendering.chunks import Chunk, cut, draw_distances_m, visible
-from fsd.data.simulator.rendering.instances import MAX_INSTANCES, VEHICLE_SHAPES, Actors, instance_tables, lamp_table
+from fsd.data.simulator.rendering.instances import (
+    MAX_INSTANCES,
+    VEHICLE_SHAPES,
+    Actors,
+    in_view,
+    instance_tables,
+    lamp_table,
+)
 from fsd.data.simulator.rendering.opengl import open_context
 from fsd.data.simulator.rendering.programs import Programs
 from fsd.data.simulator.rendering.scene import MATERIALS, build_scene, signal_heads
@@ -151,26 +158,29 @@ class Renderer:
         self._target.clear(0.5, 0.5, 0.5, 1.0, depth=1.0)
         context.enable(moderngl.DEPTH_TEST)
         self._programs.set("exposure", self._light.exposure_at(time_s))
-        counts = self._upload(actors, ego_pose)
+        tables = instance_tables(actors) | {"lamp": lamp_table(actors.signals, self._heads, ego_pose)}
         world_from_ego = pose_matrix(*ego_pose)
         for index in range(len(self.rig.cameras)):
             ego_from_camera = self._nominal[index]
             if mounting_error is not None:
                 ego_from_camera = ego_from_camera.copy()
                 ego_from_camera[:3, :3] = mounting_error[index] @ ego_from_camera[:3, :3]
-            self._draw_camera(index, world_from_ego @ ego_from_camera, counts)
+            self._draw_camera(index, world_from_ego @ ego_from_camera, tables)
         if self._fine:
             context.copy_framebuffer(self._resolved, self._target)
         self._resolved.read_into(self._rgba, components=4)
 
-    def _upload(self, actors: Actors, ego_pose: tuple[float, float, float]) -> dict[str, int]:
-        tables = instance_tables(actors) | {"lamp": lamp_table(actors.signals, self._heads, ego_pose)}
+    def _upload(self, tables: dict[str, np.ndarray], eye: np.ndarray, bearing_rad: float, index: int) -> dict[str, int]:
+        """Upload the moving objects that may be in a camera's view; returns their numbers."""
+        counts = {}
         for name, table in tables.items():
-            if len(table):
-                self._instances[name][1].write(table[:MAX_INSTANCES].tobytes())
-        return {name: min(len(table), MAX_INSTANCES) for name, table in tables.items()}
+            seen = in_view(table, eye, bearing_rad, self._half_view[index])[:MAX_INSTANCES] if len(table) else table
+            counts[name] = len(seen)
+            if len(seen):
+                self._instances[name][1].write(seen.tobytes())
+        return counts
 
-    def _draw_camera(self, index: int, world_from_camera: np.ndarray, counts: dict[str, int]) -> None:
+    def _draw_camera(self, index: int, world_from_camera: np.ndarray, tables: dict[str, np.ndarray]) -> None:
         import moderngl
 
         context = self.context
@@ -183,6 +193,7 @@ class Renderer:
         self._programs.set("eye", tuple(map(float, eye)))
         forward = world_from_camera[:3, 2]
         bearing_rad = math.atan2(forward[1], forward[0])
+        counts = self._upload(tables, eye, bearing_rad, index)
         seen = visible(self._chunks, eye, bearing_rad, self._half_view[index], self._reach[index])
         for name in (*VEHICLE_SHAPES, "pedestrian", "lamp"):
             if counts[name]:

@@ -21,11 +21,21 @@ ACCELERATION_MPS2, COMFORTABLE_BRAKE_MPS2 = 1.9, 2.4
 HARDEST_BRAKE_MPS2 = 7.5
 HEADWAY_S, STANDSTILL_GAP_M = 1.25, 2.6
 
+BEFORE_S, AFTER_S = 0.8, 0.2
+"""Time between the ego car and another at a conflict of uncertain times: when the ego car goes first, or second."""
+
 VEHICLE_COLUMNS = 6
 """Row of a vehicle near the road: s of its middle, d, speed along, speed to the left, half length, half width."""
 
-CONFLICT_COLUMNS = 5
-"""Row of a conflict: s where it begins and ends, s to wait at, times between which it is occupied."""
+CONFLICT_COLUMNS = 6
+"""Row of a conflict: s where it begins and ends, s to wait at, times between which it is occupied, and how uncertain
+these times are: 0 decides between going and waiting, more seconds change gradually from the one to the other."""
+
+SLOW_COLUMNS = 2
+"""Row of a place to pass slowly: s, and the speed there."""
+
+SLOWING_MPS2 = 1.3
+"""Braking before a place to pass slowly."""
 
 
 class Situation(NamedTuple):
@@ -38,6 +48,7 @@ class Situation(NamedTuple):
         conflicts: (c, `CONFLICT_COLUMNS`) places that other road users will cross.
         stops: (k,) distances along the route of lines to stop at.
         ego: x, y, heading, speed, s, d of the rear axle.
+        slow: (p, `SLOW_COLUMNS`) places to pass slowly.
     """
 
     route: np.ndarray
@@ -48,6 +59,7 @@ class Situation(NamedTuple):
     conflicts: np.ndarray
     stops: np.ndarray
     ego: np.ndarray
+    slow: np.ndarray
 
 
 @kernel
@@ -185,11 +197,19 @@ def conflict_acceleration(
     front, rear = s + FRONT_M, s - REAR_M
     for row in range(len(conflicts)):
         begin, end, hold = conflicts[row, 0], conflicts[row, 1], conflicts[row, 2]
-        if rear > end or conflicts[row, 4] <= time:
+        uncertain_s = conflicts[row, 5]
+        over = conflicts[row, 4] + (AFTER_S + uncertain_s if uncertain_s > 0.0 else 0.0)
+        if rear > end or over <= time:
             continue
         cap = max(profile[min(int(begin / STEP_M), len(profile) - 1)], 3.0)
         arrival = travel_time(begin - front, speed, cap, ACCELERATION_MPS2)
         departure = travel_time(end - rear, speed, cap, 0.8 * ACCELERATION_MPS2)
+        if uncertain_s > 0.0:
+            free = free_acceleration(speed, wanted_speed)
+            share, distance = _gradual_wait(conflicts[row], front, speed, time + arrival, time + departure)
+            if share > 0.0:
+                hardest = min(hardest, free + share * (stop_acceleration(speed, wanted_speed, distance) - free))
+            continue
         can_wait = front <= hold + 0.3 and speed * speed < 6.0 * max(hold + 0.3 - front, 0.1)
         before, after = 1.3 if can_wait else 0.4, 0.8 if speed < 0.5 else 0.2
         if time + departure + before < conflicts[row, 3] or time + arrival > conflicts[row, 4] + after:
@@ -200,6 +220,43 @@ def conflict_acceleration(
             # Too late to stop at the line, but not before the conflict itself.
             hardest = min(hardest, stop_acceleration(speed, wanted_speed, max(begin - 0.8 - front, 0.05)))
     return hardest
+
+
+@kernel
+def _share(part: float) -> float:
+    """Limited to 0 … 1."""
+    return min(max(part, 0.0), 1.0)
+
+
+@kernel
+def _gradual_wait(
+    conflict: np.ndarray, front: float, speed: float, arrival: float, departure: float
+) -> tuple[float, float]:
+    """How much to wait for an uncertain conflict, 0 to 1, and the distance in metres in which to stop.
+
+    Both are continuous: the share falls from 1 to 0 while the ego car would leave between `BEFORE_S` and that plus the
+    uncertainty before the other arrives, or arrive that long after it has left.
+    """
+    begin, hold, uncertain_s = conflict[0], conflict[2], conflict[5]
+    early = 1.0 - _share((conflict[3] - departure - BEFORE_S) / uncertain_s)
+    late = 1.0 - _share((arrival - conflict[4] - AFTER_S) / uncertain_s)
+    needed = speed * speed / (2.0 * max(begin + 0.5 - front, 0.1))
+    possible = 1.0 - _share((needed - HARDEST_BRAKE_MPS2) / 2.5)
+    # At the line where that takes at most 3 m/s²; beyond it, but before the conflict, where it would take more.
+    distance = min(max(hold - front, speed * speed / 6.0), begin - 0.8 - front)
+    return min(early, late) * possible, max(distance, 0.05)
+
+
+@kernel
+def passing_speed(slow: np.ndarray, s: float, speed: float) -> float:
+    """Highest speed now from which every place to pass slowly is reached at its speed; 99 without one ahead."""
+    highest = 99.0
+    for row in range(len(slow)):
+        ahead = slow[row, 0] - s
+        if ahead > 0.0:
+            distance = max(ahead - FRONT_M - 2.0 - 0.25 * speed, 0.0)
+            highest = min(highest, math.sqrt(slow[row, 1] ** 2 + 2 * SLOWING_MPS2 * distance))
+    return highest
 
 
 @kernel
@@ -225,6 +282,7 @@ def drive(now: Situation, ego: np.ndarray, time: float) -> tuple[float, float]:
     wanted_speed = profile[min(max(int((s + 0.25 * speed + 1.0) / STEP_M), 0), len(profile) - 1)]
     if now.source_d != now.target_d and wanted_d == now.source_d:
         wanted_speed = min(wanted_speed, gap_speed(vehicles, now.target_d, s, speed, time))
+    wanted_speed = min(wanted_speed, passing_speed(now.slow, s, speed))
     acceleration = lead_acceleration(vehicles, s, d, wanted_d, speed, wanted_speed, time)
     acceleration = min(acceleration, conflict_acceleration(now.conflicts, profile, s, speed, wanted_speed, time))
     for row in range(len(now.stops)):

@@ -41,8 +41,8 @@ def test_a_stop_line_is_not_crossed_when_there_is_room_to_brake(speed: float, ex
 def test_steering_finds_the_lane_again(d: float, turn: float, speed: float) -> None:
     s = np.arange(0, 300, 0.5)
     route = RoutePath(np.stack([s, 0 * s, 0 * s, 0 * s], axis=1)).points
-    none = (np.zeros((0, 6)), np.zeros((0, 5)), np.zeros(0))
-    now = Situation(route, np.full(len(s), speed), -1.75, -1.75, *none, np.zeros(6))
+    none = (np.zeros((0, 6)), np.zeros((0, 6)), np.zeros(0))
+    now = Situation(route, np.full(len(s), speed), -1.75, -1.75, *none, np.zeros(6), np.zeros((0, 2)))
     x, y, heading = 10.0, d - 1.75, turn
     for _ in range(36 * 8):
         ego = np.array([x, y, heading, speed, x, y])
