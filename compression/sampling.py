@@ -10,8 +10,8 @@ starts where cell 2i of 2w starts. A base size that does not divide the fine gri
 import numpy as np
 
 from fsd.compression import patch_kernels_2x2, pixel_kernels
-from fsd.compression.budget import PATCH_GRID_PX, Budget
-from fsd.compression.pixel_kernels import make_grid
+from fsd.compression.budget import PATCH_GRID_PX
+from fsd.compression.pixel_kernels import Grid, make_grid
 from fsd.data.errors import ClipError
 from fsd.data.frames import Frame
 
@@ -26,7 +26,7 @@ class PictureSampler:
 
     Args:
         height_px, width_px: luma size of the pictures.
-        budget: for the size of the base image.
+        base: height and width of the base image.
 
     `group` is how many cells of the fine grid are a base pixel across; 0 where the grids do not nest. With
     `is_reference_size`, `pixel_kernels_8x8.py` and `patch_kernels_2x2.py` read whole pictures and blocks faster.
@@ -35,10 +35,9 @@ class PictureSampler:
         ClipError: the picture is too large for exact sums.
     """
 
-    def __init__(self, height_px: int, width_px: int, budget: Budget) -> None:
+    def __init__(self, height_px: int, width_px: int, base: tuple[int, int]) -> None:
         self._luma_shape = luma_shape = (height_px, width_px)
         self._chroma_shape = chroma_shape = ((height_px + 1) // 2, (width_px + 1) // 2)
-        base = budget.base_height_px, budget.base_width_px
         _check_size(luma_shape, base)
         self.group = group = _nested_group(luma_shape, base)
         self.is_reference_size = luma_shape == _REFERENCE_SHAPE and group in (1, 2, 4)
@@ -49,6 +48,7 @@ class PictureSampler:
         columns, rows = PATCH_GRID_PX
         self._patch_luma = make_grid(luma_shape, (rows, columns))
         self._patch_chroma = make_grid(chroma_shape, (rows // 2, columns // 2))
+        self._fine_grids: tuple[Grid, Grid] | None = None
         self._columns = np.empty(width_px + 1, np.uint16)
         self._line = np.empty(max(ANALYSIS_COLUMNS, base[1]), np.uint32)
         self._luma_sums = np.empty(fine, np.uint32)
@@ -100,6 +100,25 @@ class PictureSampler:
         else:
             grids = self._patch_luma, self._patch_chroma
             pixel_kernels.read_patches(y, u, v, *grids, blocks, first, last, patches)
+
+    def read_quarters(
+        self, frame: Frame, blocks: np.ndarray, quarters: np.ndarray, first: int, last: int, patches: np.ndarray
+    ) -> None:
+        """Resample quarters[first:last] of blocks[first:last] to 32x32 patches[first:last].
+
+        Args:
+            frame: a picture of this sampler's size.
+            blocks: (K,) int16, row * 20 + column; quarters: (K,) int16, row * 2 + column.
+            patches: (K, 6, 16, 16) uint8, written.
+        """
+        if self._fine_grids is None:
+            columns, rows = PATCH_GRID_PX
+            self._fine_grids = (
+                make_grid(self._luma_shape, (2 * rows, 2 * columns)),
+                make_grid(self._chroma_shape, (rows, columns)),
+            )
+        y, u, v = frame.y_plane, frame.u_plane, frame.v_plane
+        pixel_kernels.read_quarters(y, u, v, *self._fine_grids, blocks, quarters, first, last, patches)
 
 
 def _check_size(source: tuple[int, int], base: tuple[int, int]) -> None:

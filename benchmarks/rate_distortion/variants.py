@@ -136,7 +136,7 @@ class VariantCompressor:
         if variant.policy == "pooling":
             self._compressor: Compressor | PoolingCompressor = PoolingCompressor(rig, variant.budget)
             return
-        self._compressor = Compressor(rig, variant.budget, make_policy(variant.policy, rig))
+        self._compressor = Compressor(rig, variant.budget, make_policy(variant.policy, rig, variant.budget))
         if variant.policy == "scene-cut" and has_pyscenedetect():
             self._selection = PySceneCuts()
         else:
