@@ -78,9 +78,7 @@ class Budget:
     def __post_init__(self) -> None:
         for height_px, width_px in (self.base_px(0), self.base_px(-1)):
             if height_px % 2 or width_px % 2 or height_px < 8 or width_px < 8:
-                raise ValueError(
-                    f"The base image needs an even size of at least 8 pixels, got {width_px}x{height_px}."
-                )
+                raise ValueError(f"The base image needs an even size of at least 8 pixels, got {width_px}x{height_px}.")
             if height_px > MAX_BASE_PX[1] or width_px > MAX_BASE_PX[0]:
                 raise ValueError(
                     f"The base image is at most {MAX_BASE_PX[0]}x{MAX_BASE_PX[1]} pixels, a whole picture of the "
@@ -167,7 +165,7 @@ BUDGETS = {
 }
 """The budgets of the packaged network and of those like it."""
 
-_FOVEATED = (("F50", 165, 24), ("F100", 69, 17), ("F200", 21, 5))
+_FOVEATED = (("F50", 165, 24), ("F100", 69, 12), ("F200", 21, 4))
 
 FOVEATED_BUDGETS = {
     name: Budget(name, 60, 80, patches, Fovea(3, 30, 40, fine_patches)) for name, patches, fine_patches in _FOVEATED

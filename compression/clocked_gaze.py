@@ -5,6 +5,8 @@ With ages, what is read depends on everything that was read before, so that a sm
 divides its patches.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from fsd.compression.adaptive_gaze import AdaptiveGaze, GazeWeights, limit_cameras
@@ -13,7 +15,11 @@ from fsd.compression.gaze import Scene, spread_order
 from fsd.compression.token_rays import TokenRays
 from fsd.data.rig import Rig
 
-FEW_WEIGHTS = GazeWeights(floor_share=ALL_BLOCKS, cap_share=205)
+WEIGHTS = GazeWeights(surprise=300, age=2)
+"""A turn comes to surprising and other blocks alike, where age favours blocks that were not read: so that a surprise is
+read as soon as before, it counts more and the turn less."""
+
+FEW_WEIGHTS = replace(WEIGHTS, floor_share=ALL_BLOCKS, cap_share=205)
 """Of a budget with few patches: no camera has a floor, and one may have four fifths of what is not swept."""
 
 
@@ -31,7 +37,7 @@ class ClockedGaze(AdaptiveGaze):
     uses_fine = True
 
     def __init__(self, rig: Rig, token_rays: TokenRays, budget: Budget) -> None:
-        super().__init__(rig, token_rays, FEW_WEIGHTS if budget.patch_count < FEW_PATCHES else GazeWeights())
+        super().__init__(rig, token_rays, FEW_WEIGHTS if budget.patch_count < FEW_PATCHES else WEIGHTS)
         fine = budget.fovea.fine_patches if budget.fovea is not None else 0
         self._round_ticks = max(self._revisit_ticks(budget.patch_count - budget.sweep_patches - fine), 1)
         period = self.weights.max_age_ticks + 1

@@ -79,9 +79,7 @@ class PictureReader:
             outer = [index for index in at_reference_size if index >= inner]
             self._read_at_reference_size(outer, inner, analysis, retina_outer)
 
-    def _read_at_reference_size(
-        self, cameras: list[int], first: int, analysis: np.ndarray, retina: np.ndarray
-    ) -> None:
+    def _read_at_reference_size(self, cameras: list[int], first: int, analysis: np.ndarray, retina: np.ndarray) -> None:
         """Read pictures of 1280x960 whose base images have one size; `retina` begins with camera `first`."""
         if not cameras:
             return
@@ -143,7 +141,7 @@ class PictureReader:
         if sampler is None or not sampler.fits(frame):
             _check_planes(CAMERAS[index], frame)
             height_px, width_px = frame.y_plane.shape
-            sampler = self._samplers[index] = PictureSampler(height_px, width_px, self._budget.base_px(index))
+            sampler = self._samplers[index] = PictureSampler(height_px, width_px, self._budget, index)
         return sampler
 
     def _planes(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

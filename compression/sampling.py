@@ -10,7 +10,7 @@ starts where cell 2i of 2w starts. A base size that does not divide the fine gri
 import numpy as np
 
 from fsd.compression import patch_kernels_2x2, pixel_kernels
-from fsd.compression.budget import PATCH_GRID_PX
+from fsd.compression.budget import PATCH_GRID_PX, Budget
 from fsd.compression.pixel_kernels import Grid, make_grid
 from fsd.data.errors import ClipError
 from fsd.data.frames import Frame
@@ -26,7 +26,7 @@ class PictureSampler:
 
     Args:
         height_px, width_px: luma size of the pictures.
-        base: height and width of the base image.
+        budget: for the size of the base image; of `camera`, by its index, where it has a fovea.
 
     `group` is how many cells of the fine grid are a base pixel across; 0 where the grids do not nest. With
     `is_reference_size`, `pixel_kernels_8x8.py` and `patch_kernels_2x2.py` read whole pictures and blocks faster.
@@ -35,7 +35,8 @@ class PictureSampler:
         ClipError: the picture is too large for exact sums.
     """
 
-    def __init__(self, height_px: int, width_px: int, base: tuple[int, int]) -> None:
+    def __init__(self, height_px: int, width_px: int, budget: Budget, camera: int = 0) -> None:
+        base = budget.base_px(camera)
         self._luma_shape = luma_shape = (height_px, width_px)
         self._chroma_shape = chroma_shape = ((height_px + 1) // 2, (width_px + 1) // 2)
         _check_size(luma_shape, base)
@@ -111,13 +112,16 @@ class PictureSampler:
             blocks: (K,) int16, row * 20 + column; quarters: (K,) int16, row * 2 + column.
             patches: (K, 6, 16, 16) uint8, written.
         """
+        y, u, v = frame.y_plane, frame.u_plane, frame.v_plane
+        if self._luma_shape == _REFERENCE_SHAPE:
+            patch_kernels_2x2.read_quarters(y, u, v, blocks, quarters, first, last, patches)
+            return
         if self._fine_grids is None:
             columns, rows = PATCH_GRID_PX
             self._fine_grids = (
                 make_grid(self._luma_shape, (2 * rows, 2 * columns)),
                 make_grid(self._chroma_shape, (rows, columns)),
             )
-        y, u, v = frame.y_plane, frame.u_plane, frame.v_plane
         pixel_kernels.read_quarters(y, u, v, *self._fine_grids, blocks, quarters, first, last, patches)
 
 

@@ -79,6 +79,11 @@ class CompressedTick:
     retina_outer: np.ndarray | None = None
     patch_quarter: np.ndarray | None = None
 
+    @property
+    def of_fovea(self) -> tuple[np.ndarray, ...]:
+        """`retina_outer` and `patch_quarter`; nothing in budgets without a fovea."""
+        return tuple(array for array in (self.retina_outer, self.patch_quarter) if array is not None)
+
     def base_image(self, camera: int) -> np.ndarray:
         """(6, base_h/2, base_w/2) uint8 of one camera."""
         inner = len(self.retina)

@@ -43,8 +43,8 @@ class TickInput(NamedTuple):
 class InputBuffers:
     """Every network input by name, contiguous and never reallocated; `arrays` may be bound to a runtime once.
 
-    `memory_k` and `memory_v` are the recurrent state: `commit` writes them, `reset` empties them. Where the budget has a
-    `patch_count_max`, ticks may have fewer patches: the slots after them are unused ones.
+    `memory_k` and `memory_v` are the recurrent state: `commit` writes them, `reset` empties them. Where the budget has
+    a `patch_count_max`, ticks may have fewer patches: the slots after them are unused ones.
     """
 
     def __init__(self, budget: Budget) -> None:
