@@ -3,7 +3,7 @@
 Knows sizes only; which pixels are chosen is decided elsewhere.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fsd.compression.tick import FOVEATED_META_SIZE, META_SIZE
 from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
@@ -88,10 +88,10 @@ class Budget:
             raise ValueError(f"A budget has at most {ALL_BLOCKS} patches per tick, got {self.patch_count}.")
         if self.patch_count < 1:
             raise ValueError(f"A budget needs at least one patch per tick, got {self.patch_count}.")
-        if self.fovea is not None and not 0 <= self.fovea.fine_patches <= self.patch_count - self.sweep_patches:
+        most = self.patch_count - self.sweep_patches
+        if self.fovea is not None and not 0 <= self.fovea.fine_patches <= most:
             raise ValueError(
-                f"A budget of {self.patch_count} patches has at most {self.patch_count - self.sweep_patches} fine ones, "
-                f"got {self.fovea.fine_patches}."
+                f"A budget of {self.patch_count} patches has 0 to {most} fine ones, got {self.fovea.fine_patches}."
             )
         if self.patch_slots < self.patch_count:
             raise ValueError(f"patch_count_max must be at least {self.patch_count}, got {self.patch_slots}.")
@@ -111,6 +111,17 @@ class Budget:
     def patch_slots(self) -> int:
         """Rows of the patch arrays: `patch_count`, or more where one network serves several budgets."""
         return (self.fovea.patch_count_max if self.fovea is not None else 0) or self.patch_count
+
+    def with_patches(self, patch_count: int) -> "Budget":
+        """This foveated budget with at most as many patches per tick, the same share of them fine, in the same arrays.
+
+        So that one network is trained with, and serves, any number of patches.
+        """
+        if self.fovea is None:
+            raise ValueError(f"The arrays of {self.name} have no room for unused patches; use a foveated budget.")
+        fine = self.fovea.fine_patches * patch_count // self.patch_count
+        fovea = replace(self.fovea, fine_patches=fine, patch_count_max=self.patch_slots)
+        return replace(self, name=f"{self.name}+{patch_count}", patch_count=patch_count, fovea=fovea)
 
     @property
     def patch_meta_size(self) -> int:

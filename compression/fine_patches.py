@@ -20,7 +20,7 @@ from fsd.data.kernel import kernel
 from fsd.data.rig import Rig
 
 MIN_FINE_PX = (720, 960)
-"""Height and width from which on a picture has fine patches: 1.5 pixels and more per sample of a whole block's patch."""
+"""Height and width from which on a picture has fine patches: 1.5 pixels per sample of a whole block's patch."""
 
 QUARTERS = QUARTER_ROWS * QUARTER_COLUMNS
 EDGE = ANALYSIS_ROWS // QUARTER_ROWS
@@ -141,7 +141,7 @@ class FinePatches:
     """Chooses the fine patches of a tick. Has no state: the choice depends on this tick and its number only.
 
     Attributes:
-        places: (n, 3) int64 camera, row and column in the 30 x 40 grid of the candidates, rising.
+        places: (n, 3) int64 camera, row and column in the 30 x 40 grid of the candidates, block by block.
         place_meta: (n, 8) float32 their meta rows, with age and filled still 0.
         ends: (8,) int64, where each camera's fine patches end.
     """
@@ -151,6 +151,8 @@ class FinePatches:
         prior = fine_prior(meta)
         camera, quarter = np.nonzero(prior >= _MIN_PRIOR)
         row, column = quarter // QUARTER_COLUMNS, quarter % QUARTER_COLUMNS
+        order = np.lexsort((column, row, column // 2, row // 2, camera))
+        camera, quarter, row, column = camera[order], quarter[order], row[order], column[order]
         self.places = np.stack([camera, row, column], axis=1).astype(np.int64)
         self.place_meta = meta[camera, quarter]
         self.ends = np.zeros(len(CAMERAS), np.int64)

@@ -252,36 +252,3 @@ def read_patches(
         pack_luma(luma, patches[i])
         _resample(u_plane, chroma_grid, 16 * row, 16 * column, scratch, line[:16], patches[i, 4])
         _resample(v_plane, chroma_grid, 16 * row, 16 * column, scratch, line[:16], patches[i, 5])
-
-
-@kernel
-def read_quarters(
-    y_plane: np.ndarray,
-    u_plane: np.ndarray,
-    v_plane: np.ndarray,
-    luma_grid: Grid,
-    chroma_grid: Grid,
-    blocks: np.ndarray,
-    quarters: np.ndarray,
-    first: int,
-    last: int,
-    patches: np.ndarray,
-) -> None:
-    """Resample quarters[first:last] (row * 2 + column) of blocks[first:last] of one camera into patches[first:last].
-
-    Args:
-        y_plane, u_plane, v_plane: uint8, any row stride.
-        luma_grid, chroma_grid: of 960x1280 and 480x640 targets over the whole picture: 32 x 32 cells per quarter.
-        blocks, quarters: (K,) int16.
-        patches: (K, 6, 16, 16) uint8.
-    """
-    luma = np.empty((32, 32), np.uint8)
-    scratch = np.empty(y_plane.shape[1] + 1, np.uint16)
-    line = np.empty(32, np.uint32)
-    for i in range(first, last):
-        row = 2 * (blocks[i] // GRID_COLUMNS) + quarters[i] // 2
-        column = 2 * (blocks[i] % GRID_COLUMNS) + quarters[i] % 2
-        _resample(y_plane, luma_grid, 32 * row, 32 * column, scratch, line, luma)
-        pack_luma(luma, patches[i])
-        _resample(u_plane, chroma_grid, 16 * row, 16 * column, scratch, line[:16], patches[i, 4])
-        _resample(v_plane, chroma_grid, 16 * row, 16 * column, scratch, line[:16], patches[i, 5])

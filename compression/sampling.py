@@ -13,7 +13,7 @@ from fsd.compression import patch_kernels_2x2, pixel_kernels
 from fsd.compression.budget import PATCH_GRID_PX, Budget
 from fsd.compression.pixel_kernels import Grid, make_grid
 from fsd.data.errors import ClipError
-from fsd.data.frames import Frame
+from fsd.data.frames import GRID_COLUMNS, Frame
 
 ANALYSIS_ROWS, ANALYSIS_COLUMNS = 120, 160
 """The luma image that gaze is chosen from: 8 x 8 of its pixels are one block."""
@@ -49,7 +49,7 @@ class PictureSampler:
         columns, rows = PATCH_GRID_PX
         self._patch_luma = make_grid(luma_shape, (rows, columns))
         self._patch_chroma = make_grid(chroma_shape, (rows // 2, columns // 2))
-        self._fine_grids: tuple[Grid, Grid] | None = None
+        self._half_grids: list[tuple[Grid, Grid]] = []
         self._columns = np.empty(width_px + 1, np.uint16)
         self._line = np.empty(max(ANALYSIS_COLUMNS, base[1]), np.uint32)
         self._luma_sums = np.empty(fine, np.uint32)
@@ -116,13 +116,36 @@ class PictureSampler:
         if self._luma_shape == _REFERENCE_SHAPE:
             patch_kernels_2x2.read_quarters(y, u, v, blocks, quarters, first, last, patches)
             return
-        if self._fine_grids is None:
-            columns, rows = PATCH_GRID_PX
-            self._fine_grids = (
-                make_grid(self._luma_shape, (2 * rows, 2 * columns)),
-                make_grid(self._chroma_shape, (rows, columns)),
-            )
-        pixel_kernels.read_quarters(y, u, v, *self._fine_grids, blocks, quarters, first, last, patches)
+        if not self._half_grids:
+            self._half_grids = _half_grids(self._luma_shape, self._chroma_shape)
+        for i in range(first, last):
+            row, column = divmod(int(blocks[i]), GRID_COLUMNS)
+            row, column = 2 * row + int(quarters[i]) // 2, 2 * column + int(quarters[i]) % 2
+            place = np.array([row * GRID_COLUMNS + column % GRID_COLUMNS], np.int16)
+            grids = self._half_grids[column // GRID_COLUMNS]
+            pixel_kernels.read_patches(y, u, v, *grids, place, 0, 1, patches[i : i + 1])
+
+
+def _half_grids(luma: tuple[int, int], chroma: tuple[int, int]) -> list[tuple[Grid, Grid]]:
+    """Luma and chroma grids of the left and of the right half of a picture in samples of fine patches.
+
+    A half has 30 x 20 quarters, in which the kernel that reads blocks reads quarters.
+    """
+    columns, rows = PATCH_GRID_PX
+    return [
+        (
+            _part(make_grid(luma, (2 * rows, 2 * columns)), half * columns, columns),
+            _part(make_grid(chroma, (rows, columns)), half * columns // 2, columns // 2),
+        )
+        for half in (0, 1)
+    ]
+
+
+def _part(grid: Grid, first: int, count: int) -> Grid:
+    """Some neighbouring columns of a grid."""
+    names = ("columns", "wide_mask", "half", "reciprocal")
+    parts = {name: np.ascontiguousarray(getattr(grid, name)[..., first : first + count]) for name in names}
+    return grid._replace(**parts)
 
 
 def _check_size(source: tuple[int, int], base: tuple[int, int]) -> None:

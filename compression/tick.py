@@ -14,8 +14,8 @@ META_SIZE = 8
 """Per token: camera index, ray x y z (unit, ego frame), angular width rad, angular height rad, age s, filled 0/1."""
 
 SURPRISE, FOVEATED_META_SIZE = 8, 9
-"""Rows of patches have one more column in foveated budgets: sqrt(surprise / 4096) of the block, 0 … 1 (see `ResidualDetector`;
-4 usual deviations above its noise are 0.125)."""
+"""Rows of patches have one more column in foveated budgets: the surprise of the block (see `ResidualDetector`), as
+sqrt(surprise / 4096), 0 … 1. Four usual deviations above its noise are 0.125."""
 
 QUARTER_ROWS, QUARTER_COLUMNS = 2 * GRID_ROWS, 2 * GRID_COLUMNS
 """A fine patch is 32x32 samples of a quarter of a block; a camera has 30 x 40 quarters."""
