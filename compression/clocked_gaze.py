@@ -15,12 +15,13 @@ from fsd.compression.gaze import Scene, spread_order
 from fsd.compression.token_rays import TokenRays
 from fsd.data.rig import Rig
 
-WEIGHTS = GazeWeights(surprise=300, age=2)
+WEIGHTS = GazeWeights(surprise=300, age=2, overlap=160)
 """A turn comes to surprising and other blocks alike, where age favours blocks that were not read: so that a surprise is
-read as soon as before, it counts more and the turn less."""
+read as soon as by age, it counts more, also where another camera has the better view, and the turn less."""
 
-FEW_WEIGHTS = replace(WEIGHTS, floor_share=ALL_BLOCKS, cap_share=205)
-"""Of a budget with few patches: no camera has a floor, and one may have four fifths of what is not swept."""
+FEW_WEIGHTS = replace(WEIGHTS, surprise=200, overlap=200, floor_share=ALL_BLOCKS, cap_share=205, priority_share=12)
+"""Of a budget with few patches: no camera has a floor, one may have four fifths of what is not swept, the zone has half
+the share, and only large surprises draw the gaze from the fovea, but these from anywhere."""
 
 
 class ClockedGaze(AdaptiveGaze):
