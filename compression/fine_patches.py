@@ -80,7 +80,7 @@ def fine_scores(
         request = saliency[camera, row // 2, column // 2]
         is_request = np.float32(0) < request < np.float32(1e30)  # neither NaN nor infinite
         wanted = request / (np.float32(1) + request) if is_request else np.float32(0)
-        score = prior[i] * (min(2 * np.int64(detail), _FULL) + np.int64(np.float32(_FULL) * wanted)) // _FULL
+        score = prior[i] * (min(2 * int(detail), _FULL) + int(np.float32(_FULL) * wanted)) // _FULL
         score = (score * (_OVERLAP if (better[i] & valid_bits) != 0 else 256)) >> 8
         if score >= _MIN_SCORE:
             score += _TURN_SCORE * ((count + 7 * i) % _TURN_TICKS)  # 7 is coprime to 32: neighbours take turns
@@ -193,4 +193,4 @@ class FinePatches:
 
 def _is_fine(frame: Frame) -> bool:
     height_px, width_px = frame.y_plane.shape
-    return height_px >= MIN_FINE_PX[0] and width_px >= MIN_FINE_PX[1]
+    return bool(height_px >= MIN_FINE_PX[0] and width_px >= MIN_FINE_PX[1])

@@ -143,9 +143,13 @@ def _half_grids(luma: tuple[int, int], chroma: tuple[int, int]) -> list[tuple[Gr
 
 def _part(grid: Grid, first: int, count: int) -> Grid:
     """Some neighbouring columns of a grid."""
-    names = ("columns", "wide_mask", "half", "reciprocal")
-    parts = {name: np.ascontiguousarray(getattr(grid, name)[..., first : first + count]) for name in names}
-    return grid._replace(**parts)
+    part = slice(first, first + count)
+    return grid._replace(
+        columns=np.ascontiguousarray(grid.columns[:, part]),
+        wide_mask=grid.wide_mask[part],
+        half=np.ascontiguousarray(grid.half[:, part]),
+        reciprocal=np.ascontiguousarray(grid.reciprocal[:, part]),
+    )
 
 
 def _check_size(source: tuple[int, int], base: tuple[int, int]) -> None:
