@@ -15,14 +15,13 @@ from fsd.compression.overlap import better_views
 from fsd.compression.sampling import ANALYSIS_ROWS
 from fsd.compression.tick import META_SIZE, QUARTER_COLUMNS, QUARTER_ROWS, SURPRISE
 from fsd.compression.token_rays import AGE, FILLED, TokenRays, quarter_meta
-from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, Frame
+from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame
 from fsd.data.kernel import kernel
 from fsd.data.rig import Rig
 
 MIN_FINE_PX = (720, 960)
 """Height and width from which on a picture has fine patches: 1.5 pixels per sample of a whole block's patch."""
 
-QUARTERS = QUARTER_ROWS * QUARTER_COLUMNS
 EDGE = ANALYSIS_ROWS // QUARTER_ROWS
 """Analysis pixels across a quarter."""
 
@@ -164,7 +163,7 @@ class FinePatches:
         self._better = better_views(rig, token_rays.block_meta)[camera, blocks]
         self._keys = np.empty(len(self.places), np.int64)
         self._taken = np.empty(len(self.places), bool)
-        self._no_saliency = np.zeros((len(CAMERAS), BLOCKS // GRID_COLUMNS, GRID_COLUMNS), np.float32)
+        self._no_saliency = np.zeros((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), np.float32)
 
     def choose(self, scene: Scene, frames: Sequence[Frame | None]) -> np.ndarray:
         """(n,) int64 rising candidates, at most `most`; `frames` for their sizes."""
