@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
-from fsd.compression.budget import BUDGETS, Budget
+from fsd.compression.budget import ALL_BUDGETS, Budget
 from fsd.compression.compressor import Compressor
 from fsd.data.clock import tick_time_ns
 from fsd.data.ego import EgoSample
@@ -137,14 +137,44 @@ def measure(size_px: tuple[int, int], budget: Budget, ticks: int) -> dict[str, f
     }
 
 
+def compare(budget: Budget, other: Budget, ticks: int) -> dict[str, float]:
+    """Processor time of two budgets on the same pictures of 1280x960, one after the other at every tick."""
+    ring = make_ring()
+    compressors = [Compressor(canonical_rig(*REFERENCE_PX), each) for each in (budget, other)]
+    ego = EgoSample(speed_mps=12.0, yaw_rate_rps=0.05)
+    saliency = np.zeros((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), np.float32)
+    spent_ms: tuple[list[float], list[float]] = [], []
+    for tick in range(WARM_UP_TICKS + ticks):
+        shown = frame_set(tick, ring)
+        for turn in (tick % 2, 1 - tick % 2):  # either one is first equally often, with the planes not in the cache
+            begin = time.thread_time_ns()
+            compressors[turn].step(shown, ego, saliency)
+            spent_ms[turn].append((time.thread_time_ns() - begin) / 1e6)
+    (own, others) = (np.array(spent[WARM_UP_TICKS:]) for spent in spent_ms)
+    for each, spent in ((budget, own), (other, others)):
+        print(f"processor time, {each.name}: {spread(spent.tolist())} ms")
+    return {
+        "processor_p50_ms": float(np.median(own)),
+        f"processor_p50_ms_{other.name}": float(np.median(others)),
+        f"processor_p50_over_{other.name}": float(np.median(own) / np.median(others)),
+        f"processor_least_over_{other.name}": float(own.min() / others.min()),
+    }
+
+
 def main() -> None:
     """Measure and print the metrics; those of other sizes than 1280x960 have their size in the name."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer ticks")
-    parser.add_argument("--budget", choices=sorted(BUDGETS), default="B100", help="default: %(default)s")
+    parser.add_argument("--budget", choices=sorted(ALL_BUDGETS), default="B100", help="default: %(default)s")
+    parser.add_argument("--against", choices=sorted(ALL_BUDGETS), help="only compare processor time with this budget")
     options = parser.parse_args()
     ticks = 400 if options.quick else 5000
-    budget = BUDGETS[options.budget]
+    budget = ALL_BUDGETS[options.budget]
+    if options.against:
+        metrics = compare(budget, ALL_BUDGETS[options.against], ticks)
+        measured_on = f"8 synthetic cameras of 1280x960, budgets {options.budget} and {options.against}, interleaved"
+        finish("compressor_speed", {name: round(value, 4) for name, value in metrics.items()}, ticks, measured_on)
+        return
     metrics = measure(REFERENCE_PX, budget, ticks)
     for size_px in OTHER_SIZES_PX:
         of_size = measure(size_px, budget, ticks // 4)

@@ -74,7 +74,7 @@ class _Weights(NamedTuple):
 
 
 @kernel
-def _limit_cameras(
+def limit_cameras(
     is_valid: np.ndarray, is_keyframe: np.ndarray, weight_values: tuple[Any, ...], floors: np.ndarray, caps: np.ndarray
 ) -> None:
     """Turn the number of available patches, `caps` on entry, into every camera's floor and cap."""
@@ -155,20 +155,36 @@ class AdaptiveGaze(GazePolicy):
         self._no_saliency = np.zeros(self._grid, np.float32)
 
     def score(self, scene: Scene, scores: np.ndarray, floors: np.ndarray, caps: np.ndarray) -> None:
+        revisit_ticks = self._revisit_ticks(int(caps[0]))
+        last_read = scene.last_read.reshape(self._grid)
+        self._score(scene, last_read, self._priority, scene.count, revisit_ticks, scores)
+        limit_cameras(scene.is_valid, scene.is_keyframe, self._weight_values, floors, caps)
+
+    def _revisit_ticks(self, free: int) -> int:
+        """How often the blocks of the priority zone are read, with `free` patches that are not swept."""
+        shortest_round_ticks = -(-self._priority_count * self.weights.priority_share // max(free, 1))
+        return max(self.weights.max_revisit_ticks, shortest_round_ticks)
+
+    def _score(
+        self,
+        scene: Scene,
+        last_read: np.ndarray,
+        priority: np.ndarray,
+        count: int,
+        revisit_ticks: int,
+        scores: np.ndarray,
+    ) -> None:
         heading = round(scene.yaw_rate_rps * LOOK_AHEAD_S / _HEADING_STEP_RAD)
-        free = max(int(caps[0]), 1)
-        shortest_round_ticks = -(-self._priority_count * self.weights.priority_share // free)
         _score(
             self._priors[_HEADINGS + min(max(heading, -_HEADINGS), _HEADINGS)],
             scene.surprise,
             self._no_saliency if scene.saliency is None else scene.saliency.reshape(self._grid),
             self._better,
             scene.is_valid,
-            scene.last_read.reshape(self._grid),
-            self._priority,
-            scene.count,
-            max(self.weights.max_revisit_ticks, shortest_round_ticks),
+            last_read,
+            priority,
+            count,
+            revisit_ticks,
             self._weight_values,
             scores.reshape(self._grid),
         )
-        _limit_cameras(scene.is_valid, scene.is_keyframe, self._weight_values, floors, caps)

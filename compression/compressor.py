@@ -6,9 +6,10 @@ does not depend on what the cameras show. Opens no file and does not know which 
 
 import numpy as np
 
-from fsd.compression.adaptive_gaze import AdaptiveGaze
 from fsd.compression.budget import PATCH_PX, Budget
+from fsd.compression.clocked_gaze import adaptive_policy
 from fsd.compression.ego_warp import EgoWarp
+from fsd.compression.fine_patches import FinePatches, label_fine
 from fsd.compression.foveal_prior import foveal_prior
 from fsd.compression.gaze import Gaze, GazePolicy, Scene
 from fsd.compression.history import History
@@ -43,7 +44,7 @@ class Compressor:
     ) -> None:
         self.rig, self.budget = rig, budget
         self.token_rays = token_rays = TokenRays(rig)
-        policy = policy or AdaptiveGaze(rig, token_rays)
+        policy = policy or adaptive_policy(rig, token_rays, budget)
         self.gaze = Gaze(budget, policy)
         warp = EgoWarp(rig)
         self._history = History()
@@ -52,12 +53,21 @@ class Compressor:
         self._keyframes = KeyframeScheduler(foveal_prior(token_rays.block_meta, token_rays.has_camera), keyframes)
         self._memory = OdometerMemory()
         self._reader = PictureReader(budget)
-        self._retina = np.empty((len(CAMERAS), 6, budget.base_height_px // 2, budget.base_width_px // 2), np.uint8)
+        inner, slots = len(CAMERAS) - budget.outer_cameras, budget.patch_slots
+        self._retina = np.empty((inner, 6, budget.base_height_px // 2, budget.base_width_px // 2), np.uint8)
         self._retina_meta = token_rays.retina_meta.copy()
-        self._patches = np.empty((budget.patch_count, 6, PATCH_PX // 2, PATCH_PX // 2), np.uint8)
-        self._patch_meta = np.zeros((budget.patch_count, META_SIZE), np.float32)
-        self._patch_camera = np.empty(budget.patch_count, np.int16)
-        self._patch_block = np.empty(budget.patch_count, np.int16)
+        self._patches = np.empty((slots, 6, PATCH_PX // 2, PATCH_PX // 2), np.uint8)
+        self._patch_meta = np.zeros((slots, budget.patch_meta_size), np.float32)
+        self._patch_camera = np.empty(slots, np.int16)
+        self._patch_block = np.empty(slots, np.int16)
+        self._retina_outer: np.ndarray | None = None
+        self._patch_quarter: np.ndarray | None = None
+        self._fine: FinePatches | None = None
+        if budget.fovea is not None:
+            outer_px = budget.fovea.outer_height_px // 2, budget.fovea.outer_width_px // 2
+            self._retina_outer = np.empty((budget.outer_cameras, 6, *outer_px), np.uint8)
+            self._patch_quarter = np.empty(slots, np.int16)
+            self._fine = FinePatches(rig, token_rays, budget.fovea.fine_patches if policy.uses_fine else 0)
         self._patch_ends = np.empty(len(CAMERAS), np.int64)
         self._camera_valid = np.empty(len(CAMERAS), np.float32)
         self._camera_age_s = np.empty(len(CAMERAS), np.float32)
@@ -85,6 +95,8 @@ class Compressor:
         self._last_timestamp_ns: int | None = None
         self._run: int | None = None
         self._retina[:] = GREY
+        if self._retina_outer is not None:
+            self._retina_outer[:] = GREY
 
     def step(self, frame_set: FrameSet, ego: EgoSample | None, saliency: np.ndarray | None) -> CompressedTick:
         """Compress the next tick; the first one of a new run of the recording starts anew.
@@ -131,8 +143,12 @@ class Compressor:
             yaw_rate_rps=odometer.yaw_rate_rps,
             saliency=saliency,
         )
-        chosen = self.gaze.choose(scene)
-        self._read_patches(chosen)
+        if self._fine is None:
+            self._read_patches(self.gaze.choose(scene))
+        else:
+            fine = self._fine.choose(scene, frame_set.frames)
+            self._read_patches(self.gaze.choose(scene, reserved=len(fine)))
+            self._read_fine(self._fine, fine)
         self._memory.commit(odometer, now_ns, keyframes.event)
         self._count += 1
         return CompressedTick(
@@ -150,6 +166,8 @@ class Compressor:
             memory_valid=self._memory.valid,
             commit_slots=self._memory.commits,
             is_keyframe=keyframes.is_keyframe,
+            retina_outer=self._retina_outer,
+            patch_quarter=self._patch_quarter,
         )
 
     def telemetry(self) -> TickTelemetry:
@@ -157,7 +175,7 @@ class Compressor:
         grid = (len(CAMERAS), GRID_ROWS, GRID_COLUMNS)
         residual, gaze = self._residual, self.gaze
         age_ticks = np.where(gaze.last_read < 0, -1, self._count - 1 - gaze.last_read)
-        patch_is_swept = np.zeros(self.budget.patch_count, bool)
+        patch_is_swept = np.zeros(self.budget.patch_slots, bool)
         patch_is_swept[: gaze.count] = gaze.is_swept[gaze.picked[: gaze.count]]
         return TickTelemetry(
             odometry=self._odometer.source,
@@ -186,7 +204,7 @@ class Compressor:
     def _look_at_cameras(self, frame_set: FrameSet, is_valid: np.ndarray, analysis: np.ndarray) -> None:
         _label_cameras(frame_set.age_ns, is_valid, self._camera_valid, self._camera_age_s, self._retina_meta)
         before = self._history.analysis[self._history.slot_of_age(1)]
-        self._reader.read(frame_set.frames, is_valid, analysis, before, self._retina)
+        self._reader.read(frame_set.frames, is_valid, analysis, before, self._retina, self._retina_outer)
 
     def _read_patches(self, chosen: np.ndarray) -> None:
         _label_patches(
@@ -200,6 +218,25 @@ class Compressor:
             self._patch_ends,
         )
         self._reader.read_blocks(self._patch_block, self._patch_ends, self._patches)
+
+    def _read_fine(self, patches: FinePatches, fine: np.ndarray) -> None:
+        """Add the fine patches after those of whole blocks."""
+        assert self._patch_quarter is not None
+        whole = self.gaze.picked[: self.gaze.count]
+        label_fine(
+            whole,
+            fine,
+            patches.places,
+            patches.place_meta,
+            self._residual.surprise,
+            self._camera_age_s,
+            self._patch_meta,
+            self._patch_camera,
+            self._patch_block,
+            self._patch_quarter,
+            patches.ends,
+        )
+        self._reader.read_quarters(self._patch_block, self._patch_quarter, len(whole), patches.ends, self._patches)
 
 
 @kernel

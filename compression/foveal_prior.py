@@ -50,3 +50,30 @@ def foveal_prior(block_meta: np.ndarray, has_camera: np.ndarray, heading_rad: fl
         distance = (azimuth / _AZIMUTH_SPREAD_RAD) ** 2 + (elevation / _ELEVATION_SPREAD_RAD) ** 2
         prior[index] = np.rint(FULL * _CAMERA_WEIGHT[name] * np.exp(-distance / 2))
     return prior
+
+
+_FINE_WEIGHT = {"front_main": 1.0, "front_wide": 0.5, "front_narrow": 1.0}
+_FINE_ELEVATION_RAD, _FINE_ELEVATION_SPREAD_RAD = np.radians(2.0), np.radians(3.0)
+"""Lights and signs between 25 and 100 m, and road users further than 30 m, are seen within this of the horizon."""
+
+_FINE_AZIMUTH_SPREAD_RAD = np.radians(10.0)
+
+
+def fine_prior(quarter_meta: np.ndarray) -> np.ndarray:
+    """How much twice the resolution matters: near the horizon and ahead, in the front cameras.
+
+    Args:
+        quarter_meta: (8, 1200, 8) of `token_rays.quarter_meta`.
+
+    Returns:
+        (8, 1200) int64 in 0 … 1000; 0 for all other cameras, and for those that the rig does not have.
+    """
+    prior = np.zeros(quarter_meta.shape[:2], np.int64)
+    for name, weight in _FINE_WEIGHT.items():
+        index = CAMERAS.index(name)
+        ray = quarter_meta[index, :, 1:4].astype(np.float64)
+        azimuth = np.arctan2(ray[:, 1], ray[:, 0]) / _FINE_AZIMUTH_SPREAD_RAD
+        elevation = (np.arcsin(np.clip(ray[:, 2], -1, 1)) - _FINE_ELEVATION_RAD) / _FINE_ELEVATION_SPREAD_RAD
+        prior[index] = np.rint(FULL * weight * np.exp(-(azimuth**2 + elevation**2) / 2))
+        prior[index, ~ray.any(axis=1)] = 0
+    return prior

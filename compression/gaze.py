@@ -43,10 +43,12 @@ class GazePolicy(Protocol):
     """Scores blocks. One object serves one drive and may keep state; `reset` forgets it.
 
     `uses_sweep`: keep part of the budget for the oldest blocks, so that every block is read again.
+    `uses_fine`: let foveated budgets take some patches from quarters of blocks.
     """
 
     name: str
     uses_sweep: bool
+    uses_fine: bool = False
 
     def reset(self) -> None:
         """Forget the drive; nothing to do for a policy without state."""
@@ -129,7 +131,7 @@ def _assign(
 
 
 @kernel
-def _take_best(keys: np.ndarray, count: int, taken: np.ndarray) -> None:
+def take_best(keys: np.ndarray, count: int, taken: np.ndarray) -> None:
     """Mark the `count` largest keys that are not below 0. Keys are unique, so the result is."""
     best = np.empty(count, np.int64)
     held = _rank(keys, best)
@@ -176,7 +178,7 @@ def _choose(
         for camera in range(cameras):
             if not is_valid[camera]:
                 keys[camera * blocks : (camera + 1) * blocks] = -1
-        _take_best(keys, sweep_count, is_swept)
+        take_best(keys, sweep_count, is_swept)
     count = 0
     for i in range(total):
         if taken[i] or is_swept[i]:
@@ -226,10 +228,10 @@ class Gaze:
         self.count = 0
         self.policy.reset()
 
-    def choose(self, scene: Scene) -> np.ndarray:
-        """(n,) int64 rising block indices to read at this tick, n <= K."""
+    def choose(self, scene: Scene, reserved: int = 0) -> np.ndarray:
+        """(n,) int64 rising block indices to read at this tick, n <= K - `reserved`, which are used otherwise."""
         self._floors[:] = 0
-        self._caps[:] = self.patch_count - self.sweep_count
+        self._caps[:] = self.patch_count - reserved - self.sweep_count
         self.policy.score(scene, self.scores, self._floors, self._caps)
         self.count = _choose(
             self.scores,
@@ -239,7 +241,7 @@ class Gaze:
             self._order,
             self._block_of_order,
             scene.is_valid,
-            self.patch_count,
+            self.patch_count - reserved,
             self.sweep_count,
             self._keys,
             self._taken,

@@ -1,4 +1,5 @@
-"""Reading patches from pictures of 1280x960: a block is 64 x 64 pixels, a patch pixel the mean of 2 x 2.
+"""Reading patches from pictures of 1280x960: a block is 64 x 64 pixels, a patch pixel the mean of 2 x 2; of a fine
+patch, which shows a quarter of a block, it is a pixel itself.
 
 Faster, with the same results as `pixel_kernels.py`, which handles any size and defines cells. A row of a block is a
 vector of words of eight pixels; the arithmetic is on bytes in the lanes of a word.
@@ -142,3 +143,38 @@ def read_all_patches(
         c = cameras[i]
         first = ends[c - 1] if c > 0 else 0
         read_patches(y_planes[c], u_planes[c], v_planes[c], blocks, first, ends[c], patches)
+
+
+@kernel
+def read_quarters(
+    y_plane: np.ndarray,
+    u_plane: np.ndarray,
+    v_plane: np.ndarray,
+    blocks: np.ndarray,
+    quarters: np.ndarray,
+    first: int,
+    last: int,
+    patches: np.ndarray,
+) -> None:
+    """Copy quarters[first:last] (row * 2 + column) of blocks[first:last] of one camera into patches[first:last].
+
+    Args:
+        y_plane, u_plane, v_plane: (960, 1280), (480, 640), (480, 640) uint8 with pixels side by side.
+        blocks, quarters: (K,) int16.
+        patches: (K, 6, 16, 16) uint8, written.
+    """
+    for i in range(first, last):
+        top = 32 * (2 * (blocks[i] // GRID_COLUMNS) + quarters[i] // 2)
+        left = 32 * (2 * (blocks[i] % GRID_COLUMNS) + quarters[i] % 2)
+        patch = patches[i]
+        for y in range(16):
+            for j in range(2):
+                line = y_plane[top + 2 * y + j, left : left + 32]
+                even, odd = patch[2 * j, y], patch[2 * j + 1, y]
+                for x in range(16):
+                    even[x], odd[x] = line[2 * x], line[2 * x + 1]
+            u_line = u_plane[top // 2 + y, left // 2 : left // 2 + 16]
+            v_line = v_plane[top // 2 + y, left // 2 : left // 2 + 16]
+            u_out, v_out = patch[4, y], patch[5, y]
+            for x in range(16):
+                u_out[x], v_out[x] = u_line[x], v_line[x]

@@ -41,6 +41,7 @@ class PictureReader:
         analysis: np.ndarray,
         before: np.ndarray,
         retina: np.ndarray,
+        retina_outer: np.ndarray | None = None,
     ) -> None:
         """Read every pixel of the new pictures once.
 
@@ -52,15 +53,17 @@ class PictureReader:
             before: the same of the last tick.
             retina: (8, 6, base_h / 2, base_w / 2) uint8 of the last tick; written: the base images, packed, and grey
                 for cameras that are not valid.
+            retina_outer: the same of the outer cameras, in foveated budgets; `retina` has the others only.
 
         Raises:
             ClipError: a picture is too large, or the sizes of its planes do not match.
         """
+        images = [*retina, *(() if retina_outer is None else retina_outer)]
         at_reference_size: list[int] = []
         for index, (frame, is_shown) in enumerate(zip(frames, is_valid.tolist(), strict=True)):
             if frame is None or not is_shown:
                 self._shown[index] = None
-                retina[index] = GREY
+                images[index][:] = GREY
             elif frame is self._shown[index]:
                 analysis[index] = before[index]
             else:
@@ -69,16 +72,25 @@ class PictureReader:
                 if sampler.is_reference_size:
                     at_reference_size.append(index)
                 else:
-                    sampler.read_whole(frame, analysis[index], retina[index])
-        if not at_reference_size:
+                    sampler.read_whole(frame, analysis[index], images[index])
+        inner = len(retina)
+        self._read_at_reference_size([index for index in at_reference_size if index < inner], 0, analysis, retina)
+        if retina_outer is not None:
+            outer = [index for index in at_reference_size if index >= inner]
+            self._read_at_reference_size(outer, inner, analysis, retina_outer)
+
+    def _read_at_reference_size(self, cameras: list[int], first: int, analysis: np.ndarray, retina: np.ndarray) -> None:
+        """Read pictures of 1280x960 whose base images have one size; `retina` begins with camera `first`."""
+        if not cameras:
             return
-        planes = self._common_planes(at_reference_size)
-        group = self._samplers[at_reference_size[0]].group  # type: ignore[union-attr]
+        planes = self._common_planes(cameras)
+        group = self._samplers[cameras[0]].group  # type: ignore[union-attr]
         if planes is not None:
-            pixel_kernels_8x8.read_pictures(*planes, np.array(at_reference_size), group, analysis, retina)
+            y, u, v = (plane[first:] + plane[:first] for plane in planes)
+            pixel_kernels_8x8.read_pictures(y, u, v, np.array(cameras) - first, group, analysis[first:], retina)
             return
-        for index in at_reference_size:
-            pixel_kernels_8x8.read_picture(*self._planes(index), group, analysis[index], retina[index])
+        for index in cameras:
+            pixel_kernels_8x8.read_picture(*self._planes(index), group, analysis[index], retina[index - first])
 
     def read_blocks(self, patch_block: np.ndarray, ends: np.ndarray, patches: np.ndarray) -> None:
         """Resample blocks of the pictures that were read last.
@@ -108,12 +120,28 @@ class PictureReader:
             begin = int(ends[index - 1]) if index else 0
             patch_kernels_2x2.read_patches(*self._planes(index), patch_block, begin, int(ends[index]), patches)
 
+    def read_quarters(
+        self, patch_block: np.ndarray, patch_quarter: np.ndarray, first: int, ends: np.ndarray, patches: np.ndarray
+    ) -> None:
+        """Resample quarters of blocks of the pictures that were read last, from row `first` on.
+
+        Args:
+            patch_block, patch_quarter: (K,) int16, row * 20 + column of the block, row * 2 + column of its quarter.
+            first: row of the first camera's first quarter; ends: (8,) int64, where each camera's quarters end.
+            patches: (K, 6, 16, 16) uint8, written.
+        """
+        for index, last in enumerate(ends.tolist()):
+            frame, sampler = self._shown[index], self._samplers[index]
+            if last > first and frame is not None and sampler is not None:
+                sampler.read_quarters(frame, patch_block, patch_quarter, first, last, patches)
+            first = last
+
     def _sampler(self, index: int, frame: Frame) -> PictureSampler:
         sampler = self._samplers[index]
         if sampler is None or not sampler.fits(frame):
             _check_planes(CAMERAS[index], frame)
             height_px, width_px = frame.y_plane.shape
-            sampler = self._samplers[index] = PictureSampler(height_px, width_px, self._budget)
+            sampler = self._samplers[index] = PictureSampler(height_px, width_px, self._budget, index)
         return sampler
 
     def _planes(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,8 +6,8 @@ A baseline is a gaze policy, or a gaze policy behind a frame selection, or anoth
 import math
 from collections.abc import Callable
 
-from fsd.compression.adaptive_gaze import AdaptiveGaze
 from fsd.compression.budget import PATCH_PX, Budget
+from fsd.compression.clocked_gaze import adaptive_policy
 from fsd.compression.frame_selection import FrameSelection, SceneCuts, UniformSubsample, whole_set_ticks
 from fsd.compression.gaze import GazePolicy
 from fsd.compression.gaze_baselines import DownscaleOnly, FixedFoveation, RandomGaze
@@ -26,10 +26,10 @@ _GAZES: dict[str, Callable[[TokenRays], GazePolicy]] = {
 }
 
 
-def make_policy(name: str, rig: Rig) -> GazePolicy:
+def make_policy(name: str, rig: Rig, budget: Budget) -> GazePolicy:
     """The gaze of one of `policy_names.POLICIES`, new for a drive."""
     token_rays = TokenRays(rig)
-    return _GAZES[name](token_rays) if name in _GAZES else AdaptiveGaze(rig, token_rays)
+    return _GAZES[name](token_rays) if name in _GAZES else adaptive_policy(rig, token_rays, budget)
 
 
 def make_selection(name: str, camera_count: int, budget: Budget) -> FrameSelection | None:

@@ -11,9 +11,9 @@ import numpy as np
 
 from fsd.compression import patch_kernels_2x2, pixel_kernels
 from fsd.compression.budget import PATCH_GRID_PX, Budget
-from fsd.compression.pixel_kernels import make_grid
+from fsd.compression.pixel_kernels import Grid, make_grid
 from fsd.data.errors import ClipError
-from fsd.data.frames import Frame
+from fsd.data.frames import GRID_COLUMNS, Frame
 
 ANALYSIS_ROWS, ANALYSIS_COLUMNS = 120, 160
 """The luma image that gaze is chosen from: 8 x 8 of its pixels are one block."""
@@ -26,7 +26,7 @@ class PictureSampler:
 
     Args:
         height_px, width_px: luma size of the pictures.
-        budget: for the size of the base image.
+        budget: for the size of the base image; of `camera`, by its index, where it has a fovea.
 
     `group` is how many cells of the fine grid are a base pixel across; 0 where the grids do not nest. With
     `is_reference_size`, `pixel_kernels_8x8.py` and `patch_kernels_2x2.py` read whole pictures and blocks faster.
@@ -35,10 +35,10 @@ class PictureSampler:
         ClipError: the picture is too large for exact sums.
     """
 
-    def __init__(self, height_px: int, width_px: int, budget: Budget) -> None:
+    def __init__(self, height_px: int, width_px: int, budget: Budget, camera: int = 0) -> None:
+        base = budget.base_px(camera)
         self._luma_shape = luma_shape = (height_px, width_px)
         self._chroma_shape = chroma_shape = ((height_px + 1) // 2, (width_px + 1) // 2)
-        base = budget.base_height_px, budget.base_width_px
         _check_size(luma_shape, base)
         self.group = group = _nested_group(luma_shape, base)
         self.is_reference_size = luma_shape == _REFERENCE_SHAPE and group in (1, 2, 4)
@@ -49,6 +49,7 @@ class PictureSampler:
         columns, rows = PATCH_GRID_PX
         self._patch_luma = make_grid(luma_shape, (rows, columns))
         self._patch_chroma = make_grid(chroma_shape, (rows // 2, columns // 2))
+        self._half_grids: list[tuple[Grid, Grid]] = []
         self._columns = np.empty(width_px + 1, np.uint16)
         self._line = np.empty(max(ANALYSIS_COLUMNS, base[1]), np.uint32)
         self._luma_sums = np.empty(fine, np.uint32)
@@ -100,6 +101,55 @@ class PictureSampler:
         else:
             grids = self._patch_luma, self._patch_chroma
             pixel_kernels.read_patches(y, u, v, *grids, blocks, first, last, patches)
+
+    def read_quarters(
+        self, frame: Frame, blocks: np.ndarray, quarters: np.ndarray, first: int, last: int, patches: np.ndarray
+    ) -> None:
+        """Resample quarters[first:last] of blocks[first:last] to 32x32 patches[first:last].
+
+        Args:
+            frame: a picture of this sampler's size.
+            blocks: (K,) int16, row * 20 + column; quarters: (K,) int16, row * 2 + column.
+            patches: (K, 6, 16, 16) uint8, written.
+        """
+        y, u, v = frame.y_plane, frame.u_plane, frame.v_plane
+        if self._luma_shape == _REFERENCE_SHAPE:
+            patch_kernels_2x2.read_quarters(y, u, v, blocks, quarters, first, last, patches)
+            return
+        if not self._half_grids:
+            self._half_grids = _half_grids(self._luma_shape, self._chroma_shape)
+        for i in range(first, last):
+            row, column = divmod(int(blocks[i]), GRID_COLUMNS)
+            row, column = 2 * row + int(quarters[i]) // 2, 2 * column + int(quarters[i]) % 2
+            place = np.array([row * GRID_COLUMNS + column % GRID_COLUMNS], np.int16)
+            grids = self._half_grids[column // GRID_COLUMNS]
+            pixel_kernels.read_patches(y, u, v, *grids, place, 0, 1, patches[i : i + 1])
+
+
+def _half_grids(luma: tuple[int, int], chroma: tuple[int, int]) -> list[tuple[Grid, Grid]]:
+    """Luma and chroma grids of the left and of the right half of a picture in samples of fine patches.
+
+    A half has 30 x 20 quarters, in which the kernel that reads blocks reads quarters.
+    """
+    columns, rows = PATCH_GRID_PX
+    return [
+        (
+            _part(make_grid(luma, (2 * rows, 2 * columns)), half * columns, columns),
+            _part(make_grid(chroma, (rows, columns)), half * columns // 2, columns // 2),
+        )
+        for half in (0, 1)
+    ]
+
+
+def _part(grid: Grid, first: int, count: int) -> Grid:
+    """Some neighbouring columns of a grid."""
+    part = slice(first, first + count)
+    return grid._replace(
+        columns=np.ascontiguousarray(grid.columns[:, part]),
+        wide_mask=grid.wide_mask[part],
+        half=np.ascontiguousarray(grid.half[:, part]),
+        reciprocal=np.ascontiguousarray(grid.reciprocal[:, part]),
+    )
 
 
 def _check_size(source: tuple[int, int], base: tuple[int, int]) -> None:

@@ -8,8 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from fsd.data.frames import GRID_COLUMNS, GRID_ROWS
+
 META_SIZE = 8
 """Per token: camera index, ray x y z (unit, ego frame), angular width rad, angular height rad, age s, filled 0/1."""
+
+SURPRISE, FOVEATED_META_SIZE = 8, 9
+"""Rows of patches have one more column in foveated budgets: the surprise of the block (see `ResidualDetector`), as
+sqrt(surprise / 4096), 0 … 1. Four usual deviations above its noise are 0.125."""
+
+QUARTER_ROWS, QUARTER_COLUMNS = 2 * GRID_ROWS, 2 * GRID_COLUMNS
+"""A fine patch is 32x32 samples of a quarter of a block; a camera has 30 x 40 quarters."""
 
 RETINA_TOKENS = 12
 """Tokens per camera that the base image gives: 3 rows x 4 columns."""
@@ -46,6 +55,11 @@ class CompressedTick:
         commit_slots: (4,) int16, the slots that this tick's `new_k`, `new_v` go into after inference; -1 unused.
         is_keyframe: (8,) bool, cameras with a keyframe at this tick: they get more patches and, where a surprise is
             the reason, a slot of the event reservoir.
+
+    Foveated budgets (`Budget.fovea`): `retina` has the first cameras only, `retina_outer` (n, 6, h/2, w/2) the others;
+    `patch_meta` is (K, 9); K is `Budget.patch_slots`. Patches of whole blocks come first, then the fine ones, both
+    rising, then unused ones, whose camera in `patch_meta` is -1. `patch_quarter` (K,) int16 is row * 2 + column of the
+    quarter of the block that a fine patch shows, -1 for whole blocks. Both are None in other budgets.
     """
 
     tick: int
@@ -62,6 +76,22 @@ class CompressedTick:
     memory_valid: np.ndarray
     commit_slots: np.ndarray
     is_keyframe: np.ndarray
+    retina_outer: np.ndarray | None = None
+    patch_quarter: np.ndarray | None = None
+
+    @property
+    def of_fovea(self) -> tuple[np.ndarray, ...]:
+        """`retina_outer` and `patch_quarter`; nothing in budgets without a fovea."""
+        return tuple(array for array in (self.retina_outer, self.patch_quarter) if array is not None)
+
+    def base_image(self, camera: int) -> np.ndarray:
+        """(6, base_h/2, base_w/2) uint8 of one camera."""
+        inner = len(self.retina)
+        if self.retina_outer is None or camera < inner:
+            image: np.ndarray = self.retina[camera]
+        else:
+            image = self.retina_outer[camera - inner]
+        return image
 
     def copy(self) -> "CompressedTick":
         """The same tick with arrays of its own."""

@@ -5,7 +5,7 @@ Knows the calibrated camera models; no pixels.
 
 import numpy as np
 
-from fsd.compression.tick import META_SIZE, RETINA_TOKENS
+from fsd.compression.tick import META_SIZE, QUARTER_COLUMNS, QUARTER_ROWS, RETINA_TOKENS
 from fsd.data.camera_model import rays
 from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Camera, Rig
@@ -74,3 +74,13 @@ class TokenRays:
                 self.has_camera[index] = True
                 self.retina_meta[index] = _meta_rows(camera, index, _TOKEN_ROWS, _TOKEN_COLUMNS)
                 self.block_meta[index] = _meta_rows(camera, index, GRID_ROWS, GRID_COLUMNS)
+
+
+def quarter_meta(rig: Rig) -> np.ndarray:
+    """(8, 1200, 8) float32 meta rows of the quarters of all blocks, row * 40 + column; zeros for absent cameras."""
+    quarters = np.zeros((len(CAMERAS), QUARTER_ROWS * QUARTER_COLUMNS, META_SIZE), np.float32)
+    for index, name in enumerate(CAMERAS):
+        camera = rig.camera(name)
+        if camera is not None:
+            quarters[index] = _meta_rows(camera, index, QUARTER_ROWS, QUARTER_COLUMNS)
+    return quarters

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from fsd.compression.budget import BUDGETS, Budget
+from fsd.compression.budget import BUDGETS, Budget, Fovea
 from fsd.data.options import Options, option
 
 MAX_FEATURES, MAX_LAYERS = 8192, 64
@@ -61,7 +61,9 @@ class NetworkConfig(Options):
         try:
             if "look_layers" in known:  # the name in files written before version 0.1
                 known["cross_layers"] = known.pop("look_layers")
-            cls(**known | {"budget": Budget(**known["budget"]), "patch_channels": tuple(known["patch_channels"])})
+            fovea = known["budget"].get("fovea")
+            budget = Budget(**{**known["budget"], "fovea": fovea and Fovea(**fovea)})
+            cls(**known | {"budget": budget, "patch_channels": tuple(known["patch_channels"])})
             return msgspec.convert(known, cls)
         except (KeyError, TypeError, msgspec.ValidationError) as error:
             raise ValueError(f"Not a network configuration: {error}.") from error

@@ -38,13 +38,17 @@ METADATA_VERSION = 1
 
 
 def input_shapes(budget: Budget) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Name -> (shape, dtype) of every network input, in order."""
-    cameras = len(CAMERAS)
-    return {
-        "retina": ((cameras, 6, budget.base_height_px // 2, budget.base_width_px // 2), "uint8"),
+    """Name -> (shape, dtype) of every network input, in order; `retina_outer` in budgets with a fovea only."""
+    cameras, slots = len(CAMERAS), budget.patch_slots
+    inner, fovea = cameras - budget.outer_cameras, budget.fovea
+    retina = {"retina": ((inner, 6, budget.base_height_px // 2, budget.base_width_px // 2), "uint8")}
+    if fovea is not None:
+        outer_px = fovea.outer_height_px // 2, fovea.outer_width_px // 2
+        retina["retina_outer"] = ((fovea.outer_cameras, 6, *outer_px), "uint8")
+    return retina | {
         "retina_meta": ((cameras, RETINA_TOKENS, META_SIZE), "float32"),
-        "patches": ((budget.patch_count, 6, 16, 16), "uint8"),
-        "patch_meta": ((budget.patch_count, META_SIZE), "float32"),
+        "patches": ((slots, 6, 16, 16), "uint8"),
+        "patch_meta": ((slots, budget.patch_meta_size), "float32"),
         "camera_valid": ((cameras,), "float32"),
         "camera_age_s": ((cameras,), "float32"),
         "memory_k": ((MEMORY_SLOTS, SLOT_TOKENS, KEY_SIZE), "float32"),

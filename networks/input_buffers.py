@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fsd.compression.budget import Budget
+from fsd.compression.picture_reader import GREY
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import COMMANDS, EgoSample
 from fsd.data.errors import ModelError
@@ -17,6 +18,7 @@ from fsd.networks.contract import input_shapes
 
 TICK_INPUTS = (
     "retina",
+    "retina_outer",
     "retina_meta",
     "patches",
     "patch_meta",
@@ -25,7 +27,9 @@ TICK_INPUTS = (
     "memory_pose",
     "memory_valid",
 )
-"""Inputs that a `CompressedTick` holds under the same name."""
+"""Inputs that a `CompressedTick` holds under the same name; without a fovea there is no `retina_outer`."""
+
+_OF_PATCHES = ("patches", "patch_meta")
 
 
 class TickInput(NamedTuple):
@@ -39,12 +43,15 @@ class TickInput(NamedTuple):
 class InputBuffers:
     """Every network input by name, contiguous and never reallocated; `arrays` may be bound to a runtime once.
 
-    `memory_k` and `memory_v` are the recurrent state: `commit` writes them, `reset` empties them.
+    `memory_k` and `memory_v` are the recurrent state: `commit` writes them, `reset` empties them. Where the budget has
+    a `patch_count_max`, ticks may have fewer patches: the slots after them are unused ones.
     """
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.arrays = {name: np.zeros(shape, dtype) for name, (shape, dtype) in input_shapes(budget).items()}
+        self._takes_fewer = budget.patch_slots > budget.patch_count
+        self._tick_inputs = [name for name in TICK_INPUTS if name in self.arrays]
         self._command_index = {command: index for index, command in enumerate(COMMANDS)}
 
     def load(self, given: TickInput) -> None:
@@ -53,12 +60,16 @@ class InputBuffers:
         Raises:
             ModelError: the tick was compressed to another budget, or the command is not one of `COMMANDS`.
         """
-        for name in TICK_INPUTS:
+        self._empty_slots(len(given.tick.patches))
+        for name in self._tick_inputs:
             target, source = self.arrays[name], getattr(given.tick, name)
-            if source.shape != target.shape:
+            if name in _OF_PATCHES and self._takes_fewer:
+                target = target[: len(source)]
+            if source is None or source.shape != target.shape:
+                sent = None if source is None else source.shape
                 raise ModelError(
                     f"The network takes `{name}` of shape {target.shape} (budget {self.budget.name}), but the "
-                    f"compressor sent {source.shape}. Use a model and a compressor of the same budget."
+                    f"compressor sent {sent}. Use a model and a compressor of the same budget."
                 )
             np.copyto(target, source)
         ego = given.ego
@@ -69,6 +80,13 @@ class InputBuffers:
             raise ModelError(f"There is no route command {given.command!r}; use one of {', '.join(COMMANDS)}.")
         self.arrays["command"][:] = 0.0
         self.arrays["command"][self._command_index[given.command]] = 1.0
+
+    def _empty_slots(self, first: int) -> None:
+        """Make the patch slots from `first` on unused ones; nothing to do where every tick fills all."""
+        if self._takes_fewer:
+            self.arrays["patches"][first:] = GREY
+            self.arrays["patch_meta"][first:] = 0
+            self.arrays["patch_meta"][first:, 0] = -1
 
     def commit(self, commit_slots: np.ndarray, new_k: np.ndarray, new_v: np.ndarray) -> None:
         """Write the tick's keys and values into every slot of `commit_slots`; -1 is none."""

@@ -117,10 +117,12 @@ def network_plans(names: Sequence[str] = ()) -> tuple[NetworkPlan, ...]:
 def image_ticks(tick: CompressedTick) -> np.ndarray:
     """(8 * 300,) int64: for every block, the tick at which the image in its patch was taken; -1 without a patch.
 
-    Held images are older than the tick. Patches that cover more than one block do not count.
+    Held images are older than the tick. Patches that cover more than one block, or a quarter of one, do not count.
     """
     taken = np.full(len(CAMERAS) * BLOCKS, -1, np.int64)
     used = tick.patch_block >= 0
+    if tick.patch_quarter is not None:
+        used &= tick.patch_quarter < 0
     camera = tick.patch_camera[used].astype(np.int64)
     age_ticks = np.rint(tick.camera_age_s * float(RATE_HZ)).astype(np.int64)
     taken[camera * BLOCKS + tick.patch_block[used]] = tick.tick - age_ticks[camera]
@@ -136,7 +138,7 @@ class VariantCompressor:
         if variant.policy == "pooling":
             self._compressor: Compressor | PoolingCompressor = PoolingCompressor(rig, variant.budget)
             return
-        self._compressor = Compressor(rig, variant.budget, make_policy(variant.policy, rig))
+        self._compressor = Compressor(rig, variant.budget, make_policy(variant.policy, rig, variant.budget))
         if variant.policy == "scene-cut" and has_pyscenedetect():
             self._selection = PySceneCuts()
         else:

@@ -47,7 +47,7 @@ def compress(config: CompressConfig, show_progress: bool = True) -> CompressSumm
     """
     clip = open_clip(config.clip, config)
     budget = policy_budget(config.policy, parse_budget(config.budget))
-    policy = make_policy(config.policy, clip.rig)
+    policy = make_policy(config.policy, clip.rig, budget)
     compressor = Compressor(clip.rig, budget, policy)
     record = CompressRecord(clip, budget, config.policy, policy.uses_sweep)
 

@@ -55,7 +55,7 @@ class CompressRecord:
         self._compress_ms = array("f")
         self._bytes_in = 0
         self._patches = np.zeros(len(CAMERAS), np.int64)
-        self._swept = 0
+        self._swept = self._fine = 0
         self._keyframes = np.zeros((len(REASONS), len(CAMERAS)), np.int64)
         self._all_keyframes = np.zeros(len(CAMERAS), np.int64)
         self._commits = 0
@@ -83,6 +83,8 @@ class CompressRecord:
         self._bytes_in += bytes_in(frame_set)
         used = compressed.patch_camera[compressed.patch_camera >= 0]
         self._patches += np.bincount(used, minlength=len(CAMERAS))
+        if compressed.patch_quarter is not None:
+            self._fine += int((compressed.patch_quarter >= 0).sum())
         self._swept += int(telemetry.patch_is_swept.sum())
         for row, bit in enumerate(REASONS.values()):
             self._keyframes[row] += (telemetry.keyframe_reasons & bit) > 0
@@ -124,6 +126,7 @@ class CompressRecord:
                 oldest_block_ticks=self._oldest_ticks,
                 sweep_bound_ticks=self._sweep_ticks,
                 blocks_never_read=_by_camera(self._never_read),
+                fine_share=None if self._budget.fovea is None else self._fine / max(1, int(self._patches.sum())),
             ),
             keyframes=KeyframeSummary(
                 per_second={

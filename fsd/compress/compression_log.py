@@ -20,13 +20,15 @@ USUAL_DEVIATION = 16
 
 def log_schema(budget: Budget, policy: str) -> pa.Schema:
     """Columns of the log; the file's metadata names budget and policy."""
-    patches, cameras = budget.patch_count, len(CAMERAS)
+    patches, cameras = budget.patch_slots, len(CAMERAS)
+    fine = [] if budget.fovea is None else [("patch_quarter", pa.list_(pa.int16(), patches))]
     return pa.schema(
         [
             ("tick", pa.int32()),
             ("t_ns", pa.int64()),
             ("patch_camera", pa.list_(pa.int16(), patches)),
             ("patch_block", pa.list_(pa.int16(), patches)),
+            *fine,
             ("patch_is_swept", pa.list_(pa.uint8(), patches)),
             ("patch_surprise", pa.list_(pa.float32(), patches)),
             ("patch_gap_ticks", pa.list_(pa.int32(), patches)),
@@ -59,12 +61,14 @@ def log_row(
     """
     is_used = compressed.patch_camera >= 0
     block = compressed.patch_camera.astype(np.int64) * BLOCKS + compressed.patch_block
+    quarter = compressed.patch_quarter
     surprise = telemetry.block_surprise.reshape(-1)[block] / USUAL_DEVIATION
     return {
         "tick": frame_set.tick,
         "t_ns": frame_set.timestamp_ns,
         "patch_camera": compressed.patch_camera.copy(),
         "patch_block": compressed.patch_block.copy(),
+        **({} if quarter is None else {"patch_quarter": quarter.copy()}),
         "patch_is_swept": telemetry.patch_is_swept.astype(np.uint8),
         "patch_surprise": np.where(is_used, surprise, 0).astype(np.float32),
         "patch_gap_ticks": np.where(is_used, gap_ticks[block], -1).astype(np.int32),

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsd.compression.budget import BUDGETS, Budget
+from fsd.compression.budget import ALL_BUDGETS, Budget
 from fsd.compression.policy_names import POLICIES
 from fsd.data.options import OptionError, option, results_folder
 from fsd.data.recording_options import RecordingOptions
@@ -26,8 +26,8 @@ class CompressConfig(RecordingOptions):
     out: Path = results_folder("out/compress")
     budget: str = option(
         "B100",
-        f"pixels per tick that the compressor may keep: {', '.join(BUDGETS)}, or WIDTHxHEIGHT+PATCHES (size of each "
-        "camera's base image in pixels, and number of patches)",
+        f"pixels per tick that the compressor may keep: {', '.join(ALL_BUDGETS)}, or WIDTHxHEIGHT+PATCHES (size of "
+        "each camera's base image in pixels, and number of patches)",
     )
     policy: str = option("adaptive", "how the compressor chooses patches; listed below", choices=tuple(POLICIES))
     mosaic_s: float | None = option(
@@ -51,12 +51,12 @@ def parse_budget(text: str) -> Budget:
     Raises:
         ValueError: neither, or a size that a budget cannot have.
     """
-    if text in BUDGETS:
-        return BUDGETS[text]
+    if text in ALL_BUDGETS:
+        return ALL_BUDGETS[text]
     custom = _CUSTOM_BUDGET.fullmatch(text)
     if custom is None:
         raise OptionError(
-            "budget", f"must be one of {', '.join(BUDGETS)}, or WIDTHxHEIGHT+PATCHES such as 80x60+58; got {text!r}"
+            "budget", f"must be one of {', '.join(ALL_BUDGETS)}, or WIDTHxHEIGHT+PATCHES such as 80x60+58; got {text!r}"
         )
     width, height, patches = (int(number) for number in custom.groups())
     try:

@@ -22,13 +22,25 @@ _HEAD_PX, _LABEL_PX, _FOOT_PX, _GAP_PX = 60, 34, 56, 10
 
 
 def kept_picture(compressed: CompressedTick, camera: int) -> Image.Image:
-    """One camera as the network gets it, RGB of 640x480: base image enlarged, patches in their places."""
-    picture = rgb_image(_unpacked(compressed.retina[camera]), (WIDTH_PX, HEIGHT_PX))
+    """One camera as the network gets it, RGB of 640x480: base image enlarged, patches in their places.
+
+    Patches of quarters are shrunk to the same scale, over those of whole blocks.
+    """
+    picture = rgb_image(_unpacked(compressed.base_image(camera)), (WIDTH_PX, HEIGHT_PX))
     for index in np.flatnonzero(compressed.patch_camera == camera):
-        row, column = divmod(int(compressed.patch_block[index]), GRID_COLUMNS)
-        patch = rgb_image(_unpacked(compressed.patches[index]), (PATCH_PX, PATCH_PX))
-        picture.paste(patch, (column * PATCH_PX, row * PATCH_PX))
+        left, top, edge_px = _place(compressed, int(index))
+        picture.paste(rgb_image(_unpacked(compressed.patches[index]), (edge_px, edge_px)), (left, top))
     return picture
+
+
+def _place(compressed: CompressedTick, index: int) -> tuple[int, int, int]:
+    """Left, top and edge in pixels of a patch in a picture of 640x480."""
+    row, column = divmod(int(compressed.patch_block[index]), GRID_COLUMNS)
+    quarter = -1 if compressed.patch_quarter is None else int(compressed.patch_quarter[index])
+    if quarter < 0:
+        return column * PATCH_PX, row * PATCH_PX, PATCH_PX
+    half = PATCH_PX // 2
+    return column * PATCH_PX + quarter % 2 * half, row * PATCH_PX + quarter // 2 * half, half
 
 
 def age_tint(age_ticks: np.ndarray) -> Image.Image:
@@ -63,7 +75,7 @@ def mosaic(
         row, column = divmod(place, columns)
         corner = (_GAP_PX + column * pair[0], _HEAD_PX + row * pair[1])
         _draw_pair(canvas, corner, index, heights[place], frame_set, compressed, age_ticks[index], fonts)
-    _draw_legend(canvas, fonts)
+    _draw_legend(canvas, fonts, compressed.patch_quarter is not None)
     return canvas
 
 
@@ -100,7 +112,14 @@ def _draw_pair(
     kept.alpha_composite(age_tint(age_ticks))
     canvas.paste(kept.convert("RGB").resize((WIDTH_PX, height), Image.Resampling.BICUBIC), (x, y))
     step = height / GRID_ROWS
-    blocks = {int(block) for block in compressed.patch_block[compressed.patch_camera == index]}
+    is_fine = (
+        np.zeros(len(compressed.patches), bool) if compressed.patch_quarter is None else compressed.patch_quarter >= 0
+    )
+    for patch in np.flatnonzero((compressed.patch_camera == index) & is_fine):
+        left, top, edge = _place(compressed, int(patch))
+        corners = (x + left, y + round(top * height / HEIGHT_PX), x + left + edge - 1)
+        draw.rectangle((*corners, y + round((top + edge) * height / HEIGHT_PX) - 1), outline=INK)
+    blocks = {int(block) for block in compressed.patch_block[(compressed.patch_camera == index) & ~is_fine]}
     for block in blocks:  # outline groups of patches, so that lines hide no pixels inside
         at_row, at_column = divmod(block, GRID_COLUMNS)
         left, right = x + at_column * PATCH_PX, x + (at_column + 1) * PATCH_PX - 1
@@ -121,12 +140,13 @@ def _sample_px(frame: Frame) -> str:
     return f"{width_px / WIDTH_PX:.3g} x {height_px / HEIGHT_PX:.3g}"
 
 
-def _draw_legend(canvas: Image.Image, fonts: Fonts) -> None:
+def _draw_legend(canvas: Image.Image, fonts: Fonts, has_fine: bool) -> None:
     """The colours of age at the bottom, mixed with grey as they are mixed with the images above."""
     draw, y = ImageDraw.Draw(canvas, "RGBA"), canvas.height - _FOOT_PX + 14
     x = _GAP_PX
     for label, colour, alpha in (
         ("read at this tick", GAZE, -1),
+        *((("a quarter of it, twice as finely", INK, -1),) if has_fine else ()),
         ("just before", AGED, 0),
         (f"{SWEEP_TICKS // 2} ticks ago", AGED, AGED_ALPHA // 2),
         (f"{SWEEP_TICKS} ticks ago or more", AGED, AGED_ALPHA),

@@ -203,6 +203,11 @@ def _resolution(summary: CompressSummary) -> Markup:
             groups=[("", 2), ("pixels per sample", 2), ("pixels per degree", 3)],
         ),
         caption(f"Degrees along the row at the picture's centre; lenses are {lens}."),
+        caption(
+            f"Fine patches ({summary.gaze.fine_share:.0%} of all) have half the pixels per sample in both directions."
+            if summary.gaze.fine_share
+            else ""
+        ),
         intro=f"Patches sample every camera at {width_px}x{height_px}, whatever the size of its pictures. A sample is "
         "the mean of the pixels that it covers: what is smaller is averaged away.",
     )

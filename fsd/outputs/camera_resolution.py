@@ -5,6 +5,7 @@ import msgspec
 from fsd.compression.budget import PATCH_GRID_PX, Budget
 from fsd.data.camera_model import pixels_per_degree
 from fsd.data.clip import Clip
+from fsd.data.frames import CAMERAS
 from fsd.data.rig import Camera
 
 
@@ -36,12 +37,12 @@ class CameraResolution(msgspec.Struct, frozen=True, kw_only=True):
         return source, patch, retina
 
 
-def camera_resolution(camera: Camera, budget: Budget) -> CameraResolution:
-    """The resolution of one camera with a budget."""
+def camera_resolution(camera: Camera, budget: Budget, index: int = 0) -> CameraResolution:
+    """The resolution of one camera with a budget; `index` in `CAMERAS` matters to budgets with a fovea."""
+    base_height_px, base_width_px = budget.base_px(index)
     size_px = camera.width_px, camera.height_px
     patch, retina = (
-        (size_px[0] / width, size_px[1] / height)
-        for width, height in (PATCH_GRID_PX, (budget.base_width_px, budget.base_height_px))
+        (size_px[0] / width, size_px[1] / height) for width, height in (PATCH_GRID_PX, (base_width_px, base_height_px))
     )
     source = pixels_per_degree(camera)
     return CameraResolution(
@@ -57,7 +58,9 @@ def camera_resolution(camera: Camera, budget: Budget) -> CameraResolution:
 def clip_resolution(clip: Clip, budget: Budget) -> dict[str, CameraResolution]:
     """Camera -> its resolution, for the cameras of a recording that its rig describes."""
     cameras = ((name, clip.rig.camera(name)) for name in clip.sizes_px)
-    return {name: camera_resolution(camera, budget) for name, camera in cameras if camera is not None}
+    return {
+        name: camera_resolution(camera, budget, CAMERAS.index(name)) for name, camera in cameras if camera is not None
+    }
 
 
 def _rounded(value: float | None) -> float | None:

@@ -27,6 +27,7 @@ class GazeSummary(msgspec.Struct, frozen=True, kw_only=True):
         oldest_block_ticks: longest time without a read, of the blocks that were read.
         sweep_bound_ticks: the sweep's limit of it; None for a policy without a sweep.
         blocks_never_read: camera -> blocks, of 300.
+        fine_share: share of the patches that show a quarter of a block; None for budgets without a fovea.
     """
 
     patches: dict[str, int]
@@ -34,6 +35,7 @@ class GazeSummary(msgspec.Struct, frozen=True, kw_only=True):
     oldest_block_ticks: int
     sweep_bound_ticks: int | None
     blocks_never_read: dict[str, int]
+    fine_share: float | None = None
 
 
 class KeyframeSummary(msgspec.Struct, frozen=True, kw_only=True):

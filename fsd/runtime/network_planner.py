@@ -110,6 +110,7 @@ class NetworkPlanner:
             compressed.camera_valid,
             compressed.memory_valid,
             compressed.commit_slots,
+            *compressed.of_fovea,
         )
         self._plan_chain.add_plan(plan)
         done_ns = time.perf_counter_ns()

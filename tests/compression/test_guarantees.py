@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS, BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.compression.keyframes import SURPRISE
 from fsd.compression.tick import CompressedTick
@@ -150,12 +150,12 @@ print(state.hexdigest())
     assert len(hashes) == 1
 
 
-@pytest.mark.parametrize("name", ["B100", "B200"])
+@pytest.mark.parametrize("name", ["B100", "B200", "F100", "F200"])
 def test_any_block_is_read_again_within_its_bound_though_cameras_flicker(made: Any, name: str) -> None:
     rng = np.random.default_rng(3)
     pictures = [made.noise_picture(30, 40, seed=seed) for seed in range(6)]
-    compressor = Compressor(RIG, BUDGETS[name])
-    waited, bound = np.zeros((8, 300), int), BUDGETS[name].sweep_ticks
+    compressor = Compressor(RIG, ALL_BUDGETS[name])
+    waited, bound = np.zeros((8, 300), int), ALL_BUDGETS[name].sweep_ticks
     for tick in range(bound + 300):
         frames = [pictures[rng.integers(6)] if rng.random() < 0.9 else None for _ in range(8)]
         frame_set = made.frame_set(tick, frames)

@@ -80,7 +80,7 @@ def test_no_policy_costs_more_than_the_budget(name: str, budget: Budget) -> None
 @pytest.mark.parametrize("name", POLICIES)
 def test_every_policy_can_be_made_and_serves_the_compressor(name: str, made: type) -> None:
     rig, budget = canonical_rig(160, 120), policy_budget(name, BUDGETS["B400"])
-    policy: GazePolicy = make_policy(name, rig)
+    policy: GazePolicy = make_policy(name, rig, budget)
     compressor, selection = Compressor(rig, budget, policy), make_selection(name, 8, budget)
     for frame_set in made.drive(3, lambda tick, camera: made.noise_picture(120, 160, seed=tick)):  # type: ignore[attr-defined]
         tick = compressor.step(frame_set if selection is None else selection.select(frame_set), None, None)

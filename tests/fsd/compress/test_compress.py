@@ -13,7 +13,7 @@ from fsd.cli import main
 from fsd.compress.compress import compress
 from fsd.compress.compression_log import log_schema
 from fsd.compress.config import LOG_FILE, CompressConfig, parse_budget
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import BUDGETS, FOVEATED_BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.compression.policy_names import POLICIES
 from fsd.data.errors import ClockError
@@ -154,6 +154,16 @@ def test_a_policy_without_a_sweep_claims_no_bound(small_clip: Path, tmp_path: Pa
     assert compress(config, show_progress=False).gaze.sweep_bound_ticks is None
 
 
+def test_a_budget_with_a_fovea_says_which_patches_are_fine(small_clip: Path, tmp_path: Path) -> None:
+    config = CompressConfig(clip=small_clip, out=tmp_path, budget="F200", max_ticks=3)
+    summary = compress(config, show_progress=False)
+    table = pq.read_table(tmp_path / LOG_FILE)
+    assert summary.gaze.fine_share == 0  # the pictures are smaller than 960x720
+    assert (list_column(table, "patch_quarter") == -1).all()
+    assert summary.resolution == clip_resolution(open_clip(small_clip), FOVEATED_BUDGETS["F200"])
+    assert summary.resolution["rear"].retina_sample_px[0] == 2 * summary.resolution["front_main"].retina_sample_px[0]
+
+
 @pytest.mark.parametrize("words", ["B7", "80x60", "81x60+4", "80x60+0", "80x60+2401", "1282x960+4", "80x99999999+4"])
 def test_a_budget_that_cannot_be_is_refused(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compress", str(tmp_path), "--budget", words]) == 2
@@ -163,7 +173,7 @@ def test_a_budget_that_cannot_be_is_refused(words: str, tmp_path: Path, capsys: 
 def test_every_column_and_policy_is_documented() -> None:
     document = (Path(__file__).resolve().parents[3] / "docs" / "compress.md").read_text()
     fields = [field.encode_name for field in msgspec.structs.fields(CompressSummary)]
-    for name in [*log_schema(BUDGETS["B100"], "adaptive").names, *POLICIES, *FILES, *fields]:
+    for name in [*log_schema(FOVEATED_BUDGETS["F100"], "adaptive").names, *POLICIES, *FILES, *fields]:
         assert f"`{name}`" in document, name
 
 

@@ -43,6 +43,16 @@ def test_a_patch_stands_in_its_place_pixel_by_pixel(tick: tuple[FrameSet, Compre
     assert (patch > 250).all()
 
 
+def test_a_fine_patch_stands_in_its_quarter(tick: tuple[FrameSet, CompressedTick]) -> None:
+    quarters = np.full(len(tick[1].patches), 3, np.int16)
+    compressed = replace(marked(tick[1], camera=3, block=2 * 20 + 5), patch_quarter=quarters)
+    pixels = np.asarray(kept_picture(compressed, 3)).astype(int)
+    left, top, half = 5 * PATCH_PX + PATCH_PX // 2, 2 * PATCH_PX + PATCH_PX // 2, PATCH_PX // 2
+    assert (pixels[top + 2 : top + half, left + 3 : left + half] > 240).all()
+    assert not (pixels[top : top + half, left - half : left] > 240).all()
+    mosaic(tick[0], compressed, NEVER_READ, "one", "tick")
+
+
 def test_outside_the_patches_it_is_the_base_image(tick: tuple[FrameSet, CompressedTick]) -> None:
     compressed = replace(tick[1], retina=np.full_like(tick[1].retina, 128))
     pixels = np.asarray(kept_picture(marked(compressed, camera=3, block=0), 3)).astype(int)
