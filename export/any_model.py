@@ -222,7 +222,7 @@ class _Work:
         model = QuantizableModel(self.graph, (), source.make_feeds, self.measure)
         report = prove(model, config, written.fp32, written.others, {**graphs, FP32: self.graph}, clips, source.pytorch)
         speed: tuple[Speed, ...] = ()
-        if config.speed_rounds:
+        if config.speed_rounds and written.others:
             self.progress("measuring speed")
             files = {FP32: written.fp32, **written.others}
             speed = measure_speed(files, source.make_feeds, clips[0], rounds=config.speed_rounds)

@@ -157,6 +157,7 @@ class ModelExportConfig(ProofOptions, Int8Options):
         "files to write beside FP32: int8 (activations and weights), fp16, weights8 (8-bit weights alone, a smaller "
         "file), weights4 (4-bit weights in blocks), dynamic (matrix products in 8 bits, ranges found while running)",
         choices=VARIANTS,
+        may_be_empty=True,
     )
     float_nodes: tuple[str, ...] = option(
         (),

@@ -160,20 +160,22 @@ def from_pytorch(pytorch: TorchModel, model: onnx.ModelProto, feeds: Feeds, limi
 
 
 def _first(triples: list[tuple[str, np.ndarray, np.ndarray]], limit_db: float) -> Divergence | None:
-    found = [(layer, _sqnr_db(expected, actual)) for layer, expected, actual in triples]
+    found = [(layer, layer_sqnr_db(expected, actual)) for layer, expected, actual in triples]
     for layer, sqnr_db in found:
         if not sqnr_db >= limit_db:
             return Divergence(layer, sqnr_db, is_first=True)
     return Divergence(*min(found, key=lambda pair: pair[1]), is_first=False) if found else None
 
 
-def _sqnr_db(expected: np.ndarray, actual: np.ndarray) -> float:
-    """Signal over difference in dB; `SAME_DB` without a difference, also for two zero outputs."""
-    wanted = expected.astype(np.float64)
-    noise = float(((actual - wanted) ** 2).sum())
-    if noise == 0:
+def layer_sqnr_db(expected: np.ndarray, actual: np.ndarray) -> float:
+    """Signal over difference in dB; `SAME_DB` without one, also between two zero outputs and between two NaN."""
+    differs = (expected != actual) & ~(np.isnan(expected) & np.isnan(actual))
+    if not differs.any():
         return SAME_DB
-    return 10 * float(np.log10(max(float((wanted**2).sum()), 1e-30) / noise))
+    wanted = expected.astype(np.float64)
+    noise = float(((actual[differs] - wanted[differs]) ** 2).sum())
+    signal = float((wanted[np.isfinite(wanted)] ** 2).sum())
+    return 10 * float(np.log10(max(signal, 1e-30) / noise))
 
 
 def _float_tensors(model: onnx.ModelProto) -> set[str]:

@@ -18,7 +18,7 @@ class GraphIndex:
         self.producer = {output: node for node in self.nodes for output in node.output if output}
         self.readers: dict[str, list[onnx.NodeProto]] = {}
         for node in self.nodes:
-            for name in _inputs(node):
+            for name in names_read(node):
                 self.readers.setdefault(name, []).append(node)
 
     def array(self, name: str) -> np.ndarray:
@@ -51,10 +51,10 @@ def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
     return default
 
 
-def _inputs(node: onnx.NodeProto) -> Iterator[str]:
+def names_read(node: onnx.NodeProto) -> Iterator[str]:
     """Names that a node reads, those inside its subgraphs included."""
     yield from (name for name in node.input if name)
     for each in node.attribute:
         for graph in (each.g, *each.graphs):
             for inner in graph.node:
-                yield from _inputs(inner)
+                yield from names_read(inner)

@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from fsd.data.errors import ModelError
+from fsd.export.graph_index import names_read
 
 FLOAT_MODULES = ("plan_head", "geometry", "ego_encoder", "memory_attention.pose_", "lead")
 """Modules that stay in float: their metres, seconds and rays have very different magnitudes."""
@@ -46,7 +47,7 @@ def to_half(
     for node in source.graph.node:
         graph.node.extend(halves.convert(node))
     graph.node.extend(halves.outputs(source))
-    used = {name for node in graph.node for name in node.input}
+    used = {name for node in graph.node for name in names_read(node)}
     graph.initializer.extend(entry for name, entry in halves.constants.items() if name in used)
     onnx.checker.check_model(converted, full_check=is_strict)
     return onnx.shape_inference.infer_shapes(converted, strict_mode=is_strict)
@@ -69,7 +70,9 @@ class _Halves:
     def convert(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """The converted node, preceded by the casts that its inputs need."""
         half = not self.stays_float(node)
-        if (half and node.op_type in _CARRIED_FLOAT_ATTRIBUTES) or any(a.HasField("g") for a in node.attribute):
+        has_subgraph = any(a.HasField("g") for a in node.attribute)
+        reads_half = has_subgraph and any(name in self.is_half for name in names_read(node))
+        if (half and (has_subgraph or node.op_type in _CARRIED_FLOAT_ATTRIBUTES)) or reads_half:
             raise ModelError(f"The node `{node.name}` ({node.op_type}) cannot be converted to half precision.")
         changed = copy.deepcopy(node)
         casts: list[onnx.NodeProto] = []

@@ -108,13 +108,30 @@ def load_function(text: str, example: Mapping[str, Any] | None = None) -> TorchM
             made = maker if isinstance(maker, nn.Module) else maker()
     finally:
         sys.path.remove(folder)
-    if isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], Mapping):
-        made, example = made
+    if isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module):
+        made, given = made
+        example = given if isinstance(given, Mapping) else _by_argument(made, given, text)
     if not isinstance(made, nn.Module):
         raise ModelError(f"{text} returned {type(made).__name__}, not a torch.nn.Module. {EXAMPLE_FORM}")
     if example is None:
         raise ModelError(f"{text} gives no example inputs, so their shapes are unknown. {EXAMPLE_FORM}")
     return trace(made.eval(), example, text)
+
+
+def _by_argument(module: nn.Module, given: object, origin: str) -> dict[str, Any]:
+    """Example inputs in the order of the arguments of `forward`, as `torch.export.export` takes them, by name."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [each.name for each in inspect.signature(module.forward).parameters.values() if each.kind in kinds]
+    values = (
+        [given] if isinstance(given, Tensor | np.ndarray) else list(given) if isinstance(given, tuple | list) else []
+    )
+    if not 0 < len(values) <= len(names):
+        received = f"{len(values)} in a {type(given).__name__}" if values else type(given).__name__
+        raise ModelError(
+            f"{origin}: `forward` takes {', '.join(names) or 'nothing'}, and the example inputs are {received}. "
+            f"{EXAMPLE_FORM}"
+        )
+    return dict(zip(names, values, strict=False))
 
 
 def load_program(path: Path) -> TorchModel:

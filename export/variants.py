@@ -16,8 +16,8 @@ from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
-from fsd.data.errors import ModelError
-from fsd.export.graph_index import GraphIndex, attribute
+from fsd.data.errors import ModelError, UsageError
+from fsd.export.graph_index import GraphIndex, attribute, names_read
 from fsd.export.half_precision import to_half
 from fsd.export.layer_inputs import WEIGHTED
 from fsd.export.model_file import SERIALISED_LIMIT, proto_bytes
@@ -45,18 +45,27 @@ class Variant:
 def to_half_anywhere(model: onnx.ModelProto, float_nodes: Sequence[str] = ()) -> tuple[onnx.ModelProto, dict[str, str]]:
     """The FP16 graph and notes on it; inputs and outputs keep their types.
 
-    Float stay: nodes that a pattern of `float_nodes` matches, operators without half precision, other domains, and
-    nodes that read a constant beyond its range.
+    Float stay: nodes that a pattern of `float_nodes` matches, operators without half precision, other domains, nodes
+    that read a constant beyond its range, and branches and loops with the nodes whose results they read.
 
     Raises:
-        ModelError: the graph has branches or loops.
+        UsageError: a pattern matches no node.
     """
     graph, opset = GraphIndex(model), opset_of(model)
+    for pattern in float_nodes:
+        if not any(matches(node.name, (pattern,)) for node in graph.nodes):
+            first = ", ".join(node.name for node in graph.nodes[:5])
+            raise UsageError(f"--float-nodes {pattern!r} matches no node. The first are: {first}.")
     huge = {name for name in graph.constants if graph.is_float(name) and _exceeds_half(graph.array(name))}
-    kept = {
+    holders = [node for node in graph.nodes if any(each.HasField("g") for each in node.attribute)]
+    read_inside = {name for node in holders for name in names_read(node)}
+    kept = {node.name for node in holders} | {
         node.name
         for node in graph.nodes
-        if matches(node.name, float_nodes) or huge.intersection(node.input) or not _has_half(graph, node, opset)
+        if matches(node.name, float_nodes)
+        or huge.intersection(node.input)
+        or read_inside.intersection(node.output)
+        or not _has_half(graph, node, opset)
     }
     half = to_half(model, lambda node: node.name in kept, is_strict=False)
     kinds = sorted({node.op_type for node in graph.nodes if node.name in kept})

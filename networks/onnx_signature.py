@@ -15,7 +15,10 @@ _DTYPES = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool
 
 
 def file_signatures(model: Path) -> tuple[Signature, Signature]:
-    """Inputs and outputs of a file; a file that leaves a shape out is opened, since ONNX Runtime may infer it.
+    """Inputs and outputs of a file; one that leaves a shape out is opened, since ONNX Runtime may infer it.
+
+    So is one whose outputs have free axes besides the batch: the older exporter of PyTorch leaves sizes out that follow
+    from the graph.
 
     Raises:
         ModelError: the file is missing or damaged.
@@ -37,7 +40,7 @@ def file_signatures(model: Path) -> tuple[Signature, Signature]:
 
 
 def _graph_signatures(content: memoryview, origin: str) -> tuple[Signature, Signature] | None:
-    """None where a shape is not stated."""
+    """None where a shape is not stated, or an output's in part."""
     stored: set[str] = set()
     found: tuple[Signature, Signature] = ({}, {})
     is_whole, has_graph = True, False
@@ -61,6 +64,7 @@ def _graph_signatures(content: memoryview, origin: str) -> tuple[Signature, Sign
         raise ModelError(f"{origin} is not an ONNX file, or is damaged. Export or copy it again.")
     for name in stored:  # before IR version 4, weights were listed among the inputs
         found[0].pop(name, None)
+    is_whole &= all(-1 not in shape[1:] for shape, _ in found[1].values())
     return found if is_whole else None
 
 

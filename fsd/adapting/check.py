@@ -61,6 +61,7 @@ def check_adapter(config: AdapterCheckConfig, show_progress: bool = True) -> Ada
         OutputError: the folder cannot be written.
     """
     clip = open_clip(config.clip, config)
+    recorded = [camera for camera, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None]
     models = (config.model, *config.more_models)
     planner = AdapterPlanner(
         models,
@@ -68,7 +69,7 @@ def check_adapter(config: AdapterCheckConfig, show_progress: bool = True) -> Ada
         config.threads,
         config.device,
         rig=clip.rig,
-        recorded=[camera for camera, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None],
+        recorded=recorded,
         rig_is_assumed=clip.rig_is_assumed,
     )
     inputs = (config.clip, *clip.files, *models, config.adapter)
@@ -82,7 +83,7 @@ def check_adapter(config: AdapterCheckConfig, show_progress: bool = True) -> Ada
             ticks=record.ticks,
             picture_tick=pictures.tick,
             warnings=planner.metadata.warnings,
-            suspicious=suspicions(planner.adapter, record, _ignores_pictures(planner, first)),
+            suspicious=suspicions(planner.adapter, record, _ignores_pictures(planner, first), recorded),
             tensors=tuple(tensor.summary() for tensor in record.tensors.values()),
             yaw_rate_correlation=yaw_rate_correlation(record),
             speed_ratio=speed_ratio(record),

@@ -65,18 +65,20 @@ def _seen(seen: Sequence[tuple[str, SeenImage]], second: float) -> Markup:
         return Markup()
     return section(
         "What the network sees",
-        gallery([_captioned(name, each) for name, each in seen]),
+        gallery([_captioned(name, each, is_only=len({name for name, _ in seen}) == 1) for name, each in seen]),
         caption(f"{SHEET_FILE} has all of them on one sheet."),
         intro=f"The image inputs at {second:.2f} s, back in pixels: undone are scale, mean, std and layout. "
-        "Below each are its camera and age, and the range of the network's own numbers.",
+        "Below each are its camera and age, and the range of the network's own numbers, or one of several inputs.",
     )
 
 
-def _captioned(name: str, seen: SeenImage) -> Picture:
+def _captioned(name: str, seen: SeenImage, is_only: bool) -> Picture:
+    """A caption has room for one line: the range, or the input where there are several."""
     content = io.BytesIO()
     Image.fromarray(seen.pixels).save(content, "png")
     camera = seen.camera.replace("_", " ")
-    text = f"{camera}, {seen.age_ms:.0f} ms old, {seen.lowest:.3g} to {seen.highest:.3g} in {name}"
+    numbers = f"{seen.lowest:.3g} to {seen.highest:.3g}"
+    text = f"{camera}, {seen.age_ms:.0f} ms old, {numbers if is_only else name}"
     return Picture(data_uri(content.getvalue(), "png"), f"{name}, {camera}", text)
 
 

@@ -26,6 +26,12 @@ def init_adapter(config: AdapterInitConfig) -> AdapterInitSummary:
     """
     if config.out.exists():
         raise UsageError(f"{config.out} exists and is not replaced. Name another file with --out, or move it away.")
+    for path in config.models:
+        if path.suffix.lower() in (".pt2", ".pt", ".pth") or (":" in path.name and not path.exists()):
+            raise ModelError(
+                f"{path} is no ONNX file, and only these are read here. Write one with `torch.onnx.export`; or write the "
+                "adapter by hand (docs/adapter.md), with the names that docs/export.md says for PyTorch models."
+            )
     models = [Tensors(path.name, *file_signatures(path)) for path in config.models]
     draft = guess_adapter(config.models[0].stem, models)
     with writing_to(config.out.parent):

@@ -3,12 +3,13 @@
 Each rule looks at the record and names the tensor or field, what was found, and what to try.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
 from fsd.adapting.check_record import CheckRecord, TensorRecord
 from fsd.adapting.seen_images import pixel_scale
+from fsd.data.camera_names import CAMERAS, canonical_name
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.outputs.adapter_summary import Finding
 from fsd.third_party.adapter import Adapter
@@ -35,18 +36,30 @@ SPEED_RATIOS = (0.5, 2.0)
 """Ratio of planned and recorded speed outside which the path's times or scale are doubtful."""
 
 
-def suspicions(adapter: Adapter, record: CheckRecord, ignores_pictures: bool) -> tuple[Finding, ...]:
+def suspicions(
+    adapter: Adapter, record: CheckRecord, ignores_pictures: bool, recorded: Collection[str] = CAMERAS
+) -> tuple[Finding, ...]:
     """Everything that is suspicious.
 
     Args:
         ignores_pictures: the outputs stay the same when other pictures enter.
+        recorded: canonical names of the cameras that the recording has.
     """
     rules = (_images(adapter, record), _inputs(adapter, record), _states(record), _outputs(record), _plans(record))
-    found = [finding for rule in rules for finding in rule]
+    found = [*_missing_cameras(adapter, recorded), *(finding for rule in rules for finding in rule)]
     if ignores_pictures:
         text = "the outputs are the same whatever the pictures show: images do not reach the plan; check the layout"
         found.append(Finding(code="ignores_pictures", place="outputs", text=text))
     return tuple(found)
+
+
+def _missing_cameras(adapter: Adapter, recorded: Collection[str]) -> Iterator[Finding]:
+    for image in adapter.images:
+        absent = [source for source in image.sources if canonical_name(source) not in recorded]
+        if absent:
+            stand_in = "black" if image.missing == "black" else "grey"
+            text = f"the recording has no {', '.join(absent)}: a {stand_in} picture stands in for it at every step"
+            yield Finding(code="missing_camera", place=image.name, text=text)
 
 
 def _images(adapter: Adapter, record: CheckRecord) -> Iterator[Finding]:

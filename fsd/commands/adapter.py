@@ -1,6 +1,7 @@
 """`fsd adapter init` and `fsd adapter check`: arguments, and what they print."""
 
 import argparse
+import shlex
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -93,14 +94,15 @@ def print_guesses(summary: "AdapterInitSummary") -> None:
     if summary.undecided:
         print(f"Write a value in place of TODO: {', '.join(summary.undecided)}.")
     first, *others = summary.models
-    then = f" --then {' '.join(others)}" if others else ""
-    print(f"Then look at what the model sees: fsd adapter check {first} CLIP --adapter {summary.adapter}{then}")
+    command = shlex.join(["fsd", "adapter", "check", first, "CLIP", "--adapter", summary.adapter])
+    then = f" --then {shlex.join(others)}" if others else ""
+    print(f"Then look at what the model sees: {command}{then}")
 
 
 def print_check(summary: "AdapterCheckSummary", config: AdapterCheckConfig) -> None:
     """Print the tensors' ranges, and what is suspicious."""
     print(f"{summary.clip.name}: {summary.ticks} ticks, {summary.model.name} with {summary.adapter}\n")
-    width = max(len(tensor.name) for tensor in summary.tensors) + 2
+    width = max(len(name) for name in ("tensor", *(tensor.name for tensor in summary.tensors))) + 2
     print(f"  {'tensor':{width}}{'kind':8}{'shape':>20}{'lowest':>12}{'highest':>12}")
     for tensor in summary.tensors:
         shape = "x".join(map(str, tensor.shape)) or "1"

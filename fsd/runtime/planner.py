@@ -27,7 +27,7 @@ class PlannerMetadata:
 
     Attributes:
         name: of the model; trained: False for random weights.
-        precision: `fp32`, `fp16`, `int8`, or `as given` for a third-party model.
+        precision: `fp32`, `fp16`, `int8` …; `as given` for a third-party model that `fsd export` did not write.
         weights_sha256: of the weights file that the model was exported from; empty if unknown.
         inputs: the network's inputs by name.
         state: pairs (output, input): the output of a tick is carried into the input of later ones.

@@ -4,10 +4,10 @@ Reads the file and checks it, alone and against a model's signature; `adapter_pl
 docs/adapter.md describes every field.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -79,11 +79,35 @@ def load_adapter(path: Path) -> Adapter:
     try:
         adapter = msgspec.convert(content, Adapter)
     except msgspec.ValidationError as error:
-        raise ModelError(f"{path} is not an adapter: {error}. docs/adapter.md describes every field.") from error
+        choices = _choices_at(str(error).rpartition("`")[0].rpartition("`$.")[2]) if "enum" in str(error) else ()
+        use = f"; use one of {', '.join(map(str, choices))}" if choices else ""
+        raise ModelError(f"{path} is not an adapter: {error}{use}. docs/adapter.md describes every field.") from error
     for field, problem in _problems(adapter):
         message = f"{path} cannot be used: `{field}` {problem} docs/adapter.md describes every field."
         raise ModelError(message, field=field)
     return adapter
+
+
+def _choices_at(place: str) -> tuple[object, ...]:
+    """The values that a field with a few fixed ones takes, such as `images[0].colour`."""
+    kinds: list[Any] = [msgspec.inspect.type_info(Adapter)]
+    for part in place.replace("[", ".[").split("."):
+        found: list[Any] = []
+        for kind in _members(kinds):
+            if part.startswith("["):
+                found += [getattr(kind, "item_type", None) or getattr(kind, "value_type", None)]
+                found += getattr(kind, "item_types", ())
+            else:
+                found += [field.type for field in getattr(kind, "fields", ()) if field.encode_name == part]
+        kinds = [kind for kind in found if kind is not None]
+    literals = (kind for kind in _members(kinds) if isinstance(kind, msgspec.inspect.LiteralType))
+    return tuple(dict.fromkeys(chain.from_iterable(literal.values for literal in literals)))
+
+
+def _members(kinds: Iterable[Any]) -> Iterator[Any]:
+    """Types, and those that a union consists of."""
+    for kind in kinds:
+        yield from getattr(kind, "types", (kind,))
 
 
 def _undecided(content: object, place: str = "") -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 
 from fsd.compression.budget import BUDGETS
 from fsd.compression.tick import CompressedTick
@@ -18,6 +19,7 @@ from fsd.data.frames import FrameSet
 from fsd.data.rig import Rig
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.contract import TensorSpec
+from fsd.networks.export_record import export_record
 from fsd.networks.onnx_session import open_session
 from fsd.runtime.engine import SessionFactory, write_stop_plan
 from fsd.runtime.gaze_loop import GazeLoop, warm_up_ticks
@@ -87,7 +89,7 @@ class AdapterPlanner:
         self.metadata = PlannerMetadata(
             name=self.adapter.name,
             trained=self.adapter.trained,
-            precision="as given",
+            precision=_precision(sessions, self.models),
             weights_sha256="",
             inputs={name: TensorSpec(shape, dtype) for name, (shape, dtype) in signature.items()},
             state=state_pairs(self.adapter.state, self.adapter.shift_registers),
@@ -257,3 +259,11 @@ class _UsablePlan:
 def _speed_mps(ego: EgoSample | None) -> float | None:
     """The recorded speed; None where it is unknown."""
     return ego.speed_mps if ego is not None and np.isfinite(ego.speed_mps) else None
+
+
+def _precision(sessions: Sequence[onnxruntime.InferenceSession], models: Sequence[Path]) -> str:
+    """What `fsd export` recorded in the files, in their order; `as given` where it made none of them."""
+    metadata = (session.get_modelmeta().custom_metadata_map for session in sessions)
+    records = [export_record(each, str(path)) for each, path in zip(metadata, models, strict=True)]
+    found = dict.fromkeys("as given" if record is None else record.precision for record in records)
+    return " and ".join(found)

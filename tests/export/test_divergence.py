@@ -3,7 +3,16 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from fsd.export.divergence import FLOAT_LIMIT_DB, QUANTIZED_LIMIT_DB, TorchModel, between_files, from_pytorch, locate
+from fsd.export.divergence import (
+    FLOAT_LIMIT_DB,
+    QUANTIZED_LIMIT_DB,
+    SAME_DB,
+    TorchModel,
+    between_files,
+    from_pytorch,
+    layer_sqnr_db,
+    locate,
+)
 from fsd.export.network_reference import network_reference
 from fsd.export.onnx_runner import MakeFeeds
 from fsd.networks.input_buffers import InputBuffers, TickInput
@@ -71,3 +80,10 @@ def test_the_sentence_names_tick_and_layer(
     sentence = locate("onnx_int8_unoptimised", 4, make_feeds, fp32_model, {"onnx_int8": path}, [steps[:2], steps[:8]])
     assert "tick 4," in sentence
     assert "cross_attention.0.output/" in sentence
+
+
+def test_equal_numbers_that_are_not_finite_do_not_diverge() -> None:
+    values = np.array([1.0, np.nan, np.inf], np.float32)
+    assert layer_sqnr_db(values, values.copy()) == SAME_DB
+    assert layer_sqnr_db(values, np.array([1.1, np.nan, np.inf], np.float32)) == pytest.approx(20, abs=0.01)
+    assert not layer_sqnr_db(values, np.array([np.nan, np.nan, np.inf], np.float32)) >= FLOAT_LIMIT_DB

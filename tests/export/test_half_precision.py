@@ -1,12 +1,13 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
-from fsd.data.errors import ModelError
+from fsd.data.errors import ModelError, UsageError
 from fsd.export.half_precision import to_half
 from fsd.export.onnx_export import serialise, tensor_shapes
 from fsd.export.onnx_runner import MakeFeeds, OnnxRunner, open_model
+from fsd.export.variants import to_half_anywhere
 from fsd.networks.contract import input_shapes, output_shapes
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
@@ -58,3 +59,37 @@ def test_a_weight_beyond_half_precision_is_refused(fp32_model: onnx.ModelProto) 
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) + np.float32(1e6), name))
     with pytest.raises(ModelError, match=name):
         to_half(huge)
+
+
+def with_branch() -> onnx.ModelProto:
+    """y = (x w) w, or with -1 in place of the second w: a branch that reads results and weights from outside it."""
+    node, value = helper.make_node, helper.make_tensor_value_info
+    then = helper.make_graph([node("MatMul", ["t", "w"], ["a"], "inner")], "then", [], [value("a", 1, [1, 8])])
+    other = helper.make_graph([node("Neg", ["t"], ["b"], "negated")], "other", [], [value("b", 1, [1, 8])])
+    nodes = [
+        node("Relu", ["x"], ["r"], "relu"),
+        node("MatMul", ["r", "w"], ["t"], "product"),
+        node("ReduceSum", ["t"], ["sum"], "sum", keepdims=0),
+        node("Greater", ["sum", "zero"], ["flag"], "greater"),
+        node("If", ["flag"], ["y"], "branch", then_branch=then, else_branch=other),
+    ]
+    weights = np.random.default_rng(0).normal(0, 0.3, (8, 8)).astype(np.float32)
+    stored = [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.float32(0), "zero")]
+    graph = helper.make_graph(nodes, "g", [value("x", 1, [1, 8])], [value("y", 1, [1, 8])], stored)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def test_branches_stay_float_with_what_they_read() -> None:
+    model = with_branch()
+    half, notes = to_half_anywhere(model)
+    assert "If" in notes["float"]
+    assert any(node.op_type == "Cast" for node in half.graph.node)
+    for sign in (1, -1):
+        x = {"x": sign * np.linspace(0.1, 1, 8, dtype=np.float32)[None]}
+        (wanted,), (found,) = (open_model(each).run(["y"], x) for each in (model, half))
+        np.testing.assert_allclose(found, wanted, atol=2e-3)  # half precision keeps 11 bits
+
+
+def test_a_pattern_of_float_nodes_that_matches_nothing_is_refused() -> None:
+    with pytest.raises(UsageError, match="relu, product"):
+        to_half_anywhere(with_branch(), ["absent*"])

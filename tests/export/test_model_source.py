@@ -41,6 +41,8 @@ def cell():
     return Cell(), {"hidden": torch.zeros(1, 8), "view": torch.zeros(1, 4)}
 
 def bare(): return Cell()
+def positions(): return Cell(), (torch.zeros(1, 4), torch.zeros(1, 8))
+def too_many(): return Cell(), [torch.zeros(1)] * 3
 def several(): return Several(), {"view": torch.zeros(2), "state": (torch.zeros(3), torch.zeros(3))}
 def loop(): return Loop(), {"view": torch.zeros(2)}
 def misnamed(): return Cell(), {"view": torch.zeros(1, 4), "memory": torch.zeros(1, 8)}
@@ -209,6 +211,13 @@ def test_nested_inputs_and_outputs_are_named_by_their_place(functions: str) -> N
     assert list(tensor_shapes(source.model.graph.output)) == ["output_0", "output_1_0", "output_1_1"]
 
 
+def test_an_example_may_follow_the_order_of_the_arguments(functions: str) -> None:
+    source = load_source(f"{functions}:positions")
+    assert list(tensor_shapes(source.model.graph.input).items()) == list(
+        tensor_shapes(load_source(f"{functions}:cell").model.graph.input).items()
+    )
+
+
 def test_the_example_of_the_adapter_stands_in_for_a_missing_one(functions: str) -> None:
     example = {"view": np.zeros((1, 4), np.float32), "hidden": np.zeros((1, 8), np.float32)}
     assert list(tensor_shapes(load_source(f"{functions}:bare", example=example).model.graph.input)) == [
@@ -222,6 +231,7 @@ def test_the_example_of_the_adapter_stands_in_for_a_missing_one(functions: str) 
     [
         ("bare", "no example inputs"),
         ("misnamed", "memory"),
+        ("too_many", "forward. takes view, hidden, and the example inputs are 3 in a list"),
         ("raises", r"FileNotFoundError: no checkpoint \(functions_of_test\.py, line \d+\)"),
         ("number", "returned int"),
         ("absent", "it has cell, bare"),

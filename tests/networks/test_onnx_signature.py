@@ -53,6 +53,11 @@ def test_those_of_the_packaged_network_are_the_same() -> None:
     assert file_signatures(packaged_model()) == stated(packaged_model())
 
 
+def test_sizes_of_an_output_that_only_follow_from_the_graph_are_found(tmp_path: Path) -> None:
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT16, ["batch", "Addy_dim_1", "Addy_dim_2"])
+    assert file_signatures(save(tmp_path / "m.onnx", output))[1] == {"y": ((-1, 3, 4), "float16")}
+
+
 def test_weights_beside_the_file_are_not_needed(tmp_path: Path) -> None:
     options = {"save_as_external_data": True, "location": "m.data", "size_threshold": 0}
     model = save(tmp_path / "m.onnx", OUTPUT, **options)

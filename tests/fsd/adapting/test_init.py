@@ -68,6 +68,12 @@ def test_the_command_prints_every_guess_with_its_reason(
     assert {guess["certainty"] for guess in result["guesses"]} <= {"sure", "likely", "unsure", "TODO"}
 
 
+@pytest.mark.parametrize("model", ["my_network:load", "net.pt2"])
+def test_a_pytorch_model_is_answered_with_the_way_to_onnx(model: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"torch\.onnx\.export"):
+        init_adapter(AdapterInitConfig(models=(Path(model),), out=tmp_path / "a.json"))
+
+
 def test_a_missing_model_is_a_model_error(tmp_path: Path) -> None:
     assert main(["adapter", "init", str(tmp_path / "none.onnx")]) == ModelError.exit_code
 

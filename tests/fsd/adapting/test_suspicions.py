@@ -103,6 +103,12 @@ def test_what_is_wrong_is_found(code: str, changes: dict[str, Any]) -> None:
     assert code in codes(made_run(**changes))
 
 
+def test_a_camera_that_the_recording_lacks_is_found() -> None:
+    found = suspicions(adapter(), made_run(), False, recorded=("rear",))
+    assert [(finding.code, finding.place) for finding in found] == [("missing_camera", "image")]
+    assert suspicions(adapter(), made_run(), False, recorded=("rear", "front_main")) == ()
+
+
 def test_outputs_that_ignore_the_pictures_are_found() -> None:
     assert codes(made_run(), ignores_pictures=True) == {"ignores_pictures"}
 

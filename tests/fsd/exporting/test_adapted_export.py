@@ -180,7 +180,6 @@ GIVEN = "other.onnx --adapter other.json --data my_drive"
         (f"{GIVEN} --seed 1", "--seed", UsageError),
         (f"{GIVEN} --qat my_drive", "module:function", UsageError),
         (f"{GIVEN} --qat my_drive --variants fp16", "--qat", UsageError),
-        (f"{GIVEN} --no-int8", "at least one", UsageError),
         ("--variants fp16 --data my_drive", "--variants", UsageError),
         (f"a.pt2 {GIVEN}", "all are .onnx", UsageError),
         ("net.pth --adapter other.json --data my_drive", "pickle", ModelError),

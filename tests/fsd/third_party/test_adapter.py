@@ -363,6 +363,7 @@ IMAGE = PATH["images"][0]  # type: ignore[index]
         ({"imagse": []}, None, ["imagse"]),
         ({"outputs": {}}, "outputs", ["waypoints", "steering"]),
         ({"commands": [{"name": "c", "values": {"fly": [1]}}]}, "commands[0].values", ["fly"]),
+        ({"images": [{**IMAGE, "colour": "RGB"}]}, None, ["images[0].colour", "bgr, gray, rgb, yuv420"]),
         ({"outputs": {"waypoints": {"name": "p", "points": 0, "step_s": 1}}}, None, ["outputs.waypoints.points"]),
     ],
 )

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from fsd.data.ego import EgoSample  # noqa: E402
 from fsd.data.errors import ModelError  # noqa: E402
 from fsd.data.standard_rigs import canonical_rig  # noqa: E402
 from fsd.networks.contract import WAYPOINT_TIMES_S  # noqa: E402
+from fsd.networks.export_record import EXPORT_KEY, ExportRecord  # noqa: E402
 from fsd.replay.config import ReplayConfig  # noqa: E402
 from fsd.replay.fingerprint import fingerprint  # noqa: E402
 from fsd.runtime.second_network import SecondNetwork  # noqa: E402
@@ -206,3 +208,14 @@ def test_a_recording_without_the_only_camera_is_refused(counter: Path, tmp_path:
     with pytest.raises(ModelError) as error:
         open_planner(canonical_rig(), counter, written(tmp_path, COUNTER), recorded=["rear"])
     assert error.value.field == "images"
+
+
+def test_a_file_of_an_export_states_its_precision(counter: Path, tmp_path: Path) -> None:
+    adapter = tmp_path / "a.json"
+    adapter.write_text(json.dumps(COUNTER))
+    assert AdapterPlanner(counter, adapter).metadata.precision == "as given"
+    model = onnx.load(counter)
+    record = ExportRecord(name="counter", precision="int8", target="ort-cpu")
+    onnx.helper.set_model_props(model, {EXPORT_KEY: msgspec.json.encode(record).decode()})
+    onnx.save(model, tmp_path / "int8.onnx")
+    assert AdapterPlanner(tmp_path / "int8.onnx", adapter).metadata.precision == "int8"
