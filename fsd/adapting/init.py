@@ -29,8 +29,8 @@ def init_adapter(config: AdapterInitConfig) -> AdapterInitSummary:
     for path in config.models:
         if path.suffix.lower() in (".pt2", ".pt", ".pth") or (":" in path.name and not path.exists()):
             raise ModelError(
-                f"{path} is no ONNX file, and only these are read here. Write one with `torch.onnx.export`; or write the "
-                "adapter by hand (docs/adapter.md), with the names that docs/export.md says for PyTorch models."
+                f"{path} is no ONNX file, and only these are read here. Write one with `torch.onnx.export`, or write "
+                "the adapter by hand (docs/adapter.md), with the names that docs/export.md says for PyTorch models."
             )
     models = [Tensors(path.name, *file_signatures(path)) for path in config.models]
     draft = guess_adapter(config.models[0].stem, models)
