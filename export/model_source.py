@@ -15,42 +15,13 @@ from fsd.data.errors import ModelError
 from fsd.export.config import DEFAULT_OPSET
 from fsd.export.onnx_file import read_onnx, with_fixed_axes
 from fsd.export.torch_module import TorchModel, load_function, load_program
+from fsd.networks.load_errors import check_format
 
 Kind = Literal["onnx", "function", "pt2", "weights"]
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 _SUFFIXES: dict[str, Kind] = {".onnx": "onnx", ".pt2": "pt2", ".safetensors": "weights"}
-
-_PICKLE = (
-    "is a pickle: it runs code when it is loaded, and holds weights without a graph. Name a function that makes the "
-    "module and loads it (`fsd export my_model:load`), or write the model with `torch.export.save`"
-)
-_ENGINE = "is a TensorRT engine, built for one GPU and without its graph: give the ONNX file that it was built from"
-_KERAS = "is a Keras model: convert it with `python -m tf2onnx.convert --keras FILE --output model.onnx`"
-
-_REFUSED = {
-    ".pt": _PICKLE,
-    ".pth": _PICKLE,
-    ".ckpt": _PICKLE,
-    ".pkl": _PICKLE,
-    ".bin": _PICKLE,
-    ".torchscript": "is TorchScript, which PyTorch has retired: name a function that makes the module "
-    "(`fsd export my_model:load`), or write it with `torch.export.save`",
-    ".engine": _ENGINE,
-    ".plan": _ENGINE,
-    ".tflite": "is a TensorFlow Lite model: convert it with `python -m tf2onnx.convert --tflite FILE --output "
-    "model.onnx`",
-    ".pb": "is a TensorFlow graph: convert its folder with `python -m tf2onnx.convert --saved-model DIR --output "
-    "model.onnx`",
-    ".h5": _KERAS,
-    ".keras": _KERAS,
-    ".mlmodel": "is a Core ML model: export the model that it was converted from to ONNX",
-    ".mlpackage": "is a Core ML model: export the model that it was converted from to ONNX",
-    ".xml": "is an OpenVINO model: export the model that it was converted from to ONNX",
-    ".ort": "is ONNX Runtime's own format: give the ONNX file that it was converted from",
-}
-"""Suffix of a format that cannot be exported -> the rest of a sentence that begins with the file's name."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +49,7 @@ def kind_of(model: str) -> Kind:
     suffix = Path(model).suffix.lower()
     if suffix in _SUFFIXES:
         return _SUFFIXES[suffix]
-    if suffix in _REFUSED:
-        raise ModelError(f"{model} {_REFUSED[suffix]}.")
+    check_format(model)
     if _FUNCTION.fullmatch(model):
         return "function"
     raise ModelError(

@@ -36,6 +36,9 @@ FP16 = "onnx_fp16"
 SCHEMA_VERSION = 1
 """Of `parity.json`; rises when a field changes its name or meaning."""
 
+GROWTH_NOISE = 1e-6
+"""In the unit of the headline: differences of float rounding, whose ratio says nothing."""
+
 DRIFT_PARTS = 10
 """Number of parts of the drive; the mean distance in each shows whether an error grows."""
 
@@ -132,6 +135,12 @@ class Comparison:
     acceleration_mean_mps2: float | None = None
     acceleration_max_mps2: float | None = None
     drift_m: tuple[float, ...] = ()
+
+    @property
+    def growth_text(self) -> str:
+        """The growth, where there is a difference that could grow."""
+        is_noise = max(self.drift, default=0.0) < GROWTH_NOISE
+        return f"not told, differences are below {GROWTH_NOISE:g}" if is_noise else f"{self.growth:.2f}"
 
 
 @dataclass(frozen=True)

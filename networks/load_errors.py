@@ -57,22 +57,71 @@ _MENDS = (
 """Pattern in ONNX Runtime's message -> the rest of a sentence that begins with the file's name."""
 
 
+_PICKLE = (
+    "is a pickle: it runs code when it is loaded, and holds weights without a graph. Name a function that makes the "
+    "module and loads it (`fsd export my_model:load`), or write the model with `torch.export.save`"
+)
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04")
+"""How `torch.save` begins a file: an archive, or in old versions the pickle itself."""
+
+_ENGINE = "is a TensorRT engine, built for one GPU and without its graph: give the ONNX file that it was built from"
+_KERAS = "is a Keras model: convert it with `python -m tf2onnx.convert --keras FILE --output model.onnx`"
+
+OTHER_FORMATS = {
+    ".pt": _PICKLE,
+    ".pth": _PICKLE,
+    ".ckpt": _PICKLE,
+    ".pkl": _PICKLE,
+    ".bin": _PICKLE,
+    ".torchscript": "is TorchScript, which PyTorch has retired: name a function that makes the module "
+    "(`fsd export my_model:load`), or write it with `torch.export.save`",
+    ".engine": _ENGINE,
+    ".plan": _ENGINE,
+    ".tflite": "is a TensorFlow Lite model: convert it with `python -m tf2onnx.convert --tflite FILE --output "
+    "model.onnx`",
+    ".pb": "is a TensorFlow graph: convert its folder with `python -m tf2onnx.convert --saved-model DIR --output "
+    "model.onnx`",
+    ".h5": _KERAS,
+    ".keras": _KERAS,
+    ".mlmodel": "is a Core ML model: export the model that it was converted from to ONNX",
+    ".mlpackage": "is a Core ML model: export the model that it was converted from to ONNX",
+    ".xml": "is an OpenVINO model: export the model that it was converted from to ONNX",
+    ".ort": "is ONNX Runtime's own format: give the ONNX file that it was converted from",
+}
+"""Suffix of a format that cannot be exported -> the rest of a sentence that begins with the file's name."""
+
+
+def check_format(model: Path | str) -> None:
+    """Refuse a file that is no model by the end of its name.
+
+    Raises:
+        ModelError: says what it is, and what to do instead.
+    """
+    suffix = Path(model).suffix.lower()
+    if suffix in OTHER_FORMATS:
+        raise ModelError(f"{model} {OTHER_FORMATS[suffix]}.")
+
+
 def check_content(model: Path) -> None:
     """Refuse a file that holds no model at all.
 
     Raises:
-        ModelError: it is empty, or a Git LFS pointer.
+        ModelError: it is empty, a Git LFS pointer, or a pickle of PyTorch whatever its name.
     """
     with model.open("rb") as file:
         start = file.read(len(LFS_POINTER))
     if not start:
         raise ModelError(f"{model} is empty. Copy or download it again.")
+    if start.startswith(_PICKLE_STARTS) and model.suffix.lower() not in (".pt2", ".npz"):
+        raise ModelError(f"{model} {_PICKLE}.")
     if start == LFS_POINTER:
         raise ModelError(f"{model} is a Git LFS pointer, not the file itself. Fetch it with `git lfs pull`.")
 
 
 def load_error(origin: str, error: Exception) -> ModelError:
     """The error of a model that cannot be loaded; `origin` is its file."""
+    if (suffix := Path(origin).suffix.lower()) in OTHER_FORMATS:
+        return ModelError(f"{origin} {OTHER_FORMATS[suffix]}.")
     message = str(error).strip()
     for pattern, mend in _MENDS:
         found = re.search(pattern, message, re.DOTALL)

@@ -272,8 +272,10 @@ def require_model_file(model: Path, option: str = "--model") -> None:
     """Refuse a model that is no file; `option` named it.
 
     Raises:
-        ModelError: there is no such file, or it is empty or a Git LFS pointer.
+        ModelError: there is no such file, it is of another format, empty, or a Git LFS pointer.
     """
+    if model.suffix == ".pt2" or (":" in model.name and not model.is_file()):
+        raise ModelError(f"{model} is no ONNX file: `fsd export {model} --adapter FILE --data CLIP` writes one.")
     if not model.is_file():
         raise ModelError(f"There is no model file {model}. Make one with `fsd export`, or leave `{option}` out.")
     check_content(model)

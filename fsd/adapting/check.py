@@ -139,7 +139,7 @@ def _step_ms(planner: AdapterPlanner) -> float:
 
 def _pictures(planner: AdapterPlanner, painter: OverlayPainter, result: StepResult, tick: _Tick) -> _Pictures:
     inputs, frame_set = planner.inputs, tick.frame_set
-    age_ms = dict(zip(CAMERAS, np.maximum(frame_set.age_ns, 0) / 1e6, strict=True))
+    age_ms = dict(zip(CAMERAS, np.where(frame_set.is_valid, frame_set.age_ns / 1e6, np.nan), strict=True))
     images = [
         (image, _described(inputs[image.name]), seen_images(image, inputs[image.name], age_ms, _step_ms(planner)))
         for image in planner.adapter.images

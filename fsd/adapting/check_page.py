@@ -78,7 +78,7 @@ def _captioned(name: str, seen: SeenImage, is_only: bool) -> Picture:
     Image.fromarray(seen.pixels).save(content, "png")
     camera = seen.camera.replace("_", " ")
     numbers = f"{seen.lowest:.3g} to {seen.highest:.3g}"
-    text = f"{camera}, {seen.age_ms:.0f} ms old, {numbers if is_only else name}"
+    text = f"{camera}, {seen.age_text}, {numbers if is_only else name}"
     return Picture(data_uri(content.getvalue(), "png"), f"{name}, {camera}", text)
 
 

@@ -19,7 +19,10 @@ class AdapterInitConfig(Options):
     """Settings of a first adapter."""
 
     models: tuple[Path, ...] = option(
-        help="ONNX file; several where one network is split, in the order in which they run", flag="", metavar="MODEL"
+        help="ONNX file; several where one network is split, in the order in which they run. Or a PyTorch model: "
+        "`module:function` or a .pt2 file, as for `fsd export`",
+        flag="",
+        metavar="MODEL",
     )
     out: Path = option(Path("adapter.json"), "file for the adapter; an existing one is never replaced", metavar="FILE")
 

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fsd.adapting.config import AdapterInitConfig
 from fsd.adapting.draft import Tensors
 from fsd.adapting.guess import guess_adapter
 from fsd.data.errors import ModelError, UsageError
 from fsd.data.files import write_text, writing_to
+from fsd.extras import install_line
 from fsd.networks.onnx_session import Signature
 from fsd.networks.onnx_signature import file_signatures
 from fsd.outputs.adapter_summary import AdapterGuess, AdapterInitSummary
@@ -26,14 +28,8 @@ def init_adapter(config: AdapterInitConfig) -> AdapterInitSummary:
     """
     if config.out.exists():
         raise UsageError(f"{config.out} exists and is not replaced. Name another file with --out, or move it away.")
-    for path in config.models:
-        if path.suffix.lower() in (".pt2", ".pt", ".pth") or (":" in path.name and not path.exists()):
-            raise ModelError(
-                f"{path} is no ONNX file, and only these are read here. Write one with `torch.onnx.export`, or write "
-                "the adapter by hand (docs/adapter.md), with the names that docs/export.md says for PyTorch models."
-            )
-    models = [Tensors(path.name, *file_signatures(path)) for path in config.models]
-    draft = guess_adapter(config.models[0].stem, models)
+    models = [Tensors(path.name, *_signatures(path)) for path in config.models]
+    draft = guess_adapter(config.models[0].stem.partition(":")[0], models)
     with writing_to(config.out.parent):
         config.out.parent.mkdir(parents=True, exist_ok=True)
         write_text(config.out, json.dumps(draft.content(), indent=2) + "\n")
@@ -44,6 +40,22 @@ def init_adapter(config: AdapterInitConfig) -> AdapterInitSummary:
         ready=fitting_adapters(models),
         undecided=tuple(guess.field for guess in draft.guesses if guess.certainty == TODO),
     )
+
+
+def _signatures(model: Path) -> tuple[Signature, Signature]:
+    """Inputs and outputs of an ONNX file, or of the one that `fsd export` makes of a PyTorch model."""
+    if model.is_file() and model.suffix != ".pt2":
+        return file_signatures(model)
+    if model.suffix == ".pt2" or ":" in model.name:
+        try:
+            from fsd.export.model_source import load_source
+        except ModuleNotFoundError as error:
+            raise ModelError(f"{model} needs the package {error.name}:\n  {install_line('export')}") from error
+        with TemporaryDirectory() as folder:
+            made = Path(folder) / "model.onnx"
+            made.write_bytes(load_source(str(model)).model.SerializeToString())
+            return file_signatures(made)
+    return file_signatures(model)
 
 
 def fitting_adapters(models: Sequence[Tensors]) -> tuple[str, ...]:

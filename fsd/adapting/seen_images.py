@@ -24,13 +24,20 @@ LEAST_TILE_HEIGHT_PX = 24
 
 @dataclass(frozen=True)
 class SeenImage:
-    """One picture in an input: how old it was when the model ran, (h, w, 3) uint8 RGB, and the range of its numbers."""
+    """One picture in an input: how old it was when the model ran, (h, w, 3) uint8 RGB, and the range of its numbers.
+
+    `age_ms` is NaN where the camera had no picture.
+    """
 
     camera: str
     age_ms: float
     pixels: np.ndarray
     lowest: float
     highest: float
+
+    @property
+    def age_text(self) -> str:
+        return "no picture" if np.isnan(self.age_ms) else f"{self.age_ms:.0f} ms old"
 
 
 def pixel_scale(image: ImageInput, dtype: str) -> float:
@@ -101,7 +108,7 @@ def contact_sheet(images: Sequence[tuple[ImageInput, str, Sequence[SeenImage]]])
             is_larger = wide > shown.width
             method = Image.Resampling.NEAREST if is_larger else Image.Resampling.BOX
             sheet.paste(shown.resize((wide, tall), method), (x, top))
-            lines = (f"{each.camera}, {each.age_ms:.0f} ms old", f"{each.lowest:.4g} … {each.highest:.4g}")
+            lines = (f"{each.camera}, {each.age_text}", f"{each.lowest:.4g} … {each.highest:.4g}")
             for line, (label, colour) in enumerate(zip(lines, (INK, DIM), strict=True)):
                 label = fitted_text(draw, label, fonts[12], wide)
                 draw.text((x, top + tall + 2 + 15 * line), label, fill=colour, font=fonts[12])

@@ -94,6 +94,10 @@ def print_guesses(summary: "AdapterInitSummary") -> None:
     if summary.undecided:
         print(f"Write a value in place of TODO: {', '.join(summary.undecided)}.")
     first, *others = summary.models
+    if not first.endswith(".onnx"):
+        export = shlex.join(["fsd", "export", first, "--adapter", summary.adapter, "--data", "CLIP", "--no-int8"])
+        print(f"Then write an ONNX file, and look at what it sees with `fsd adapter check`: {export}")
+        return
     command = shlex.join(["fsd", "adapter", "check", first, "CLIP", "--adapter", summary.adapter])
     then = f" --then {shlex.join(others)}" if others else ""
     print(f"Then look at what the model sees: {command}{then}")

@@ -166,9 +166,12 @@ def _report(
         print(f"{kind}  {written.name}, {'trained' if written.is_trained else 'UNTRAINED: random weights'}")
         print("written  " + "  ".join(str(path) for path in (written.fp32, *written.others.values())))
         if tuning is not None:
+            unit = next((each.unit for each in written.report.comparisons.values()), "") if written.report else ""
+            found = f"{tuning.after:.3g} after step {tuning.best_step} of {tuning.steps}"
             print(
-                f"tuned    {tuning.before:.3g} from float before, {tuning.after:.3g} after step {tuning.best_step} of "
-                f"{tuning.steps} (rounded weights, {tuning.ticks} ticks, as the proof measures)"
+                f"tuned    {tuning.before:.3g} {unit} from float before, "
+                f"{found if tuning.best_step else f'no better within {tuning.steps} steps: not used'} "
+                f"(rounded weights, {tuning.ticks} ticks)"
             )
         for target, sensitivity in written.sensitivity.items():
             print(f"layers, {target}\n{sensitivity.table(WORST_LAYERS)}")
@@ -214,5 +217,6 @@ def _print_proof(report: "ParityReport") -> None:
             if quantity == result.headline or quantity in ("anywhere", "curvature", "acceleration")
         ]
         print(
-            f"  {name} against {result.reference}, {result.ticks} ticks: {'; '.join(found)}; growth {result.growth:.2f}"
+            f"  {name} against {result.reference}, {result.ticks} ticks: {'; '.join(found)}; growth "
+            f"{result.growth_text}"
         )

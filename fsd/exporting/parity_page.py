@@ -107,7 +107,7 @@ def _speed(speeds: tuple[Speed, ...]) -> Markup:
 
 def _drift(report: ParityReport) -> Markup:
     parts = [
-        part(f"{name}: growth {result.growth:.2f}", _drift_chart(name, result))
+        part(f"{name}: growth {result.growth_text}", _drift_chart(name, result))
         for name, result in report.comparisons.items()
     ]
     intro = "Mean distance of the plans in each tenth of the drive. Every chart has its own scale."

@@ -68,10 +68,22 @@ def test_the_command_prints_every_guess_with_its_reason(
     assert {guess["certainty"] for guess in result["guesses"]} <= {"sure", "likely", "unsure", "TODO"}
 
 
-@pytest.mark.parametrize("model", ["my_network:load", "net.pt2"])
-def test_a_pytorch_model_is_answered_with_the_way_to_onnx(model: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"torch\.onnx\.export"):
-        init_adapter(AdapterInitConfig(models=(Path(model),), out=tmp_path / "a.json"))
+def test_a_pytorch_model_is_read_through_its_function(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "my_network.py").write_text(
+        "import torch\n\nclass Net(torch.nn.Module):\n    def forward(self, front, speed):\n"
+        "        return {'path': front.mean() * torch.ones(1, 8, 2) + speed}\n\n"
+        "def load():\n    return Net(), {'front': torch.zeros(1, 3, 48, 64), 'speed': torch.zeros(1, 1)}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["adapter", "init", "my_network:load"]) == 0
+    written = json.loads((tmp_path / "adapter.json").read_text())
+    assert written["name"] == "my_network"
+    assert [image["name"] for image in written["images"]] == ["front"]
+    assert written["outputs"]["waypoints"]["points"] == 8
+    assert "fsd export my_network:load" in capsys.readouterr().out
 
 
 def test_a_missing_model_is_a_model_error(tmp_path: Path) -> None:
