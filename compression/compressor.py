@@ -36,12 +36,25 @@ class Compressor:
         budget: the fixed size of a tick.
         policy: which blocks become patches; the adaptive gaze if not given.
         keyframes: when a camera has a keyframe.
+        tracks_images: also estimate the motion from the images where ego data are given: `image_motion`.
+
+    Attributes:
+        image_motion: what `tracks_images` found at the last tick; None without a reference.
+        image_motion_delay_s: how long before the last tick the moment lies that it is of.
     """
 
     def __init__(
-        self, rig: Rig, budget: Budget, policy: GazePolicy | None = None, keyframes: KeyframeConfig | None = None
+        self,
+        rig: Rig,
+        budget: Budget,
+        policy: GazePolicy | None = None,
+        keyframes: KeyframeConfig | None = None,
+        tracks_images: bool = False,
     ) -> None:
         self.rig, self.budget = rig, budget
+        self._tracks_images = tracks_images
+        self.image_motion: EgoSample | None = None
+        self.image_motion_delay_s = 0.0
         self.token_rays = token_rays = TokenRays(rig)
         policy = policy or AdaptiveGaze(rig, token_rays)
         self.gaze = Gaze(budget, policy)
@@ -176,8 +189,11 @@ class Compressor:
         )
 
     def _move(self, now_ns: int, ego: EgoSample | None) -> None:
+        if ego is None or self._tracks_images:
+            self.image_motion = self._image_odometer.estimate(self._history)
+            self.image_motion_delay_s = self._image_odometer.delay_s
         if ego is None:
-            self._odometer.step(now_ns, self._image_odometer.estimate(self._history), source="image")
+            self._odometer.step(now_ns, self.image_motion, source="image")
         else:
             self._odometer.step(now_ns, ego)
         odometer = self._odometer

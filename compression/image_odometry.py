@@ -24,6 +24,11 @@ _SPEED_STEPS_MPS, _TURN_STEPS_RPS = (2.0, 0.3, 0.8), (0.1, 0.006, 0.025)
 """Steps up and down, one size per tick in turn."""
 
 _PROBES_MPS = (0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 25.0, 30.0, 36.0)
+_TRACKING_DELAY_S = 1.9 / 36
+"""How far the tracking lags behind the mean motion since the reference, for the three sizes of steps come in turn.
+
+Measured on a made street with known turns: 1.6 ticks with one camera, 2.2 with three.
+"""
 _BETTER, _MUCH_BETTER = 0.995, 0.95
 """A near motion replaces the present one where it explains 0.5% more, a probe where it explains 5% more."""
 
@@ -47,7 +52,10 @@ def _spread(blocks: np.ndarray, count: int) -> np.ndarray:
 
 
 class ImageOdometer:
-    """Tracks speed and yaw rate from tick to tick."""
+    """Tracks speed and yaw rate from tick to tick.
+
+    `delay_s`: how long before the last tick the moment lies that its estimate is of.
+    """
 
     def __init__(self, warp: EgoWarp) -> None:
         self._warp = warp
@@ -58,6 +66,7 @@ class ImageOdometer:
     def reset(self) -> None:
         self._speed_mps = self._yaw_rate_rps = 0.0
         self._count = 0
+        self.delay_s = 0.0
 
     def estimate(self, history: History) -> EgoSample | None:
         """Motion at the present tick of the history; None where no camera has a reference."""
@@ -69,6 +78,7 @@ class ImageOdometer:
         else:
             return None
         elapsed_s = (history.timestamp_ns[history.slot] - history.timestamp_ns[then]) / 1e9
+        self.delay_s = elapsed_s / 2 + _TRACKING_DELAY_S
         turn_rps = _TURN_STEPS_RPS[self._count % len(_TURN_STEPS_RPS)]
         speed_mps = _SPEED_STEPS_MPS[self._count % len(_SPEED_STEPS_MPS)]
         probe_mps = _PROBES_MPS[self._count % len(_PROBES_MPS)]
