@@ -44,8 +44,8 @@ class RecordedLabels:
             self.curvature_from = FROM_STEERING
         else:
             raise ClipError(
-                f"{clip.path} has no steering labels: no ego motion with poses, or with speed and yaw rate, and no CSV file beside "
-                "the video with columns `timestamp_ns` and `steering_angle_rad`. Add one of them."
+                f"{clip.path} has no steering labels: no ego.parquet with poses or with speed and yaw rate, "
+                "and no CSV file beside the video with columns `timestamp_ns` and `steering_angle_rad`. Add one of them."
             )
 
     def table(self, timestamp_ns: np.ndarray) -> dict[str, np.ndarray]:
