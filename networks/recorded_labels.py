@@ -45,7 +45,8 @@ class RecordedLabels:
         else:
             raise ClipError(
                 f"{clip.path} has no steering labels: no ego.parquet with poses or with speed and yaw rate, "
-                "and no CSV file beside the video with columns `timestamp_ns` and `steering_angle_rad`. Add one of them."
+                "and no CSV file beside the video with columns `timestamp_ns` and `steering_angle_rad`. "
+                "Add one of them."
             )
 
     def table(self, timestamp_ns: np.ndarray) -> dict[str, np.ndarray]:

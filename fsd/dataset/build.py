@@ -1,4 +1,4 @@
-"""Build a data set: each clip once, in parallel by clips; what is done stays done, and bad clips cost only themselves."""
+"""Build a data set: each clip once, in parallel by clips. What is done is kept, and a bad clip costs only itself."""
 
 import shutil
 import sys
@@ -31,7 +31,9 @@ from fsd.outputs.run_info import Status
 from fsd.outputs.run_status import run_reported
 
 Progress = Callable[[Path, JobResult], None]
+_CRASHED = "a decoder crashed, or memory is short"
 END_S = 30.0
+"""After a stop, a clip in progress that has not ended within this time is killed."""
 
 
 def build_dataset(config: DatasetConfig, progress: Progress = lambda path, result: None) -> DatasetSummary:
@@ -130,9 +132,7 @@ class _Build:
                 raise OutputError(
                     f"Cannot write to {self.config.out}. Free some space, and start again to continue."
                 ) from None
-            result = JobResult(
-                reason=f"its process ended with {process.exitcode}: a decoder crashed, or memory is short"
-            )
+            result = JobResult(reason=f"its process ended with {process.exitcode}: {_CRASHED}")
         if result.reason:
             self.bad.append(BadClip(path.name, result.reason))
         elif not result.was_there:

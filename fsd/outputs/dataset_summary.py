@@ -3,8 +3,7 @@
 import msgspec
 
 from fsd.networks.drives.clip_record import Histogram
-from fsd.outputs.run_info import Status
-from fsd.outputs.summary_file import Summary
+from fsd.outputs.run_info import ReportedRun
 
 
 class BadClip(msgspec.Struct, frozen=True):
@@ -49,7 +48,7 @@ class PartSize(msgspec.Struct, frozen=True, kw_only=True):
     clips: int
 
 
-class DatasetSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag="dataset"):
+class DatasetSummary(ReportedRun, frozen=True, kw_only=True, tag_field="command", tag="dataset"):
     """A data set.
 
     Attributes:
@@ -66,8 +65,6 @@ class DatasetSummary(Summary, frozen=True, kw_only=True, tag_field="command", ta
     """
 
     schema_version: int = 1
-    status: Status
-    error: str | None
     options: str
     every_ticks: int
     clips: int

@@ -26,10 +26,8 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
         ModelError: this installation has no packaged model, and `config` names none.
         OSError: a file of the recording or of the model cannot be read.
     """
-    recording = [
-        (str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns)
-        for path in files_of_recording(config.clip, config, config.out)
-    ]
+    recorded = files_of_recording(config.clip, config, config.out)
+    recording = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in recorded]
     recording.append((split_fragment(config.clip)[1] or "", 0, 0))
     settings = {
         name: value for name, value in asdict(config).items() if name not in ("clip", "out", "model", "adapter")

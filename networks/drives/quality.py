@@ -102,7 +102,7 @@ def _check_factor(stated: np.ndarray, derived: np.ndarray, least: float, column:
     unit = next((u for k, u in _KNOWN_FACTORS.items() if abs(factor / k - 1) < _TOLERANCE), None)
     meant = f", as if it were {unit}" if unit else ""
     raise ClipError(
-        f"{source}: `{column}` is {factor:.2f} times what {other} gives{meant}. Speeds are m/s, yaw rates rad/s and left "
-        "positive: correct the column, or remove it.",
+        f"{source}: `{column}` is {factor:.2f} times what {other} gives{meant}. Speeds are m/s, yaw rates rad/s and "
+        "left positive: correct the column, or remove it.",
         field=column,
     )

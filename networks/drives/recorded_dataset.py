@@ -1,13 +1,15 @@
 """Read a data set of recorded drives: any row at random, or the rows of a drive in order, in bounded memory.
 
-Only the index is in memory, about 100 bytes per uninterrupted stretch; labels of the newest clips and maps of the newest
-files are kept. 1,000 hours are about 100,000 stretches.
+Only the index is in memory, a few hundred bytes per uninterrupted range of rows; labels of the newest clips and maps of
+the newest files are kept.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +27,20 @@ INDEX_FILE = "index.parquet"
 OPEN_LABELS = 16
 """Clips whose labels are kept: 12 MB per hour at 9 rows per second."""
 
-_COLUMNS = ("clip", "drive", "run", "begin", "end", "split", "is_used")
+
+class _Range(NamedTuple):
+    """A row of the index."""
+
+    clip: str
+    drive: str
+    run: int
+    begin: int
+    end: int
+    split: str
+    is_used: bool
+
+
+_COLUMNS = _Range._fields
 
 
 def index_table(records: list[ClipRecord]) -> pa.Table:
@@ -47,7 +62,7 @@ class Stretch:
 
     Attributes:
         clip: key of the clip; drive: digest, the same for clips of one drive.
-        begin, end: rows of the clip; is_used: (end - begin,) bool, rows to learn from or to score.
+        begin, end: rows of the clip; used: (begin, end) of the rows among them to learn from or to score.
     """
 
     clip: str
@@ -56,7 +71,7 @@ class Stretch:
     part: str
     begin: int
     end: int
-    is_used: np.ndarray
+    used: tuple[tuple[int, int], ...]
 
     def __len__(self) -> int:
         return self.end - self.begin
@@ -87,8 +102,9 @@ class RecordedDataset:
             clip = self.stretches[0].clip
             if not shard_path(folder / CLIPS_FOLDER / clip, budget, 0).exists():
                 raise ClipError(f"{folder} has no ticks of budget {budget}. Build it with `--budget {budget}`.")
-        self._used = [np.flatnonzero(each.is_used) + each.begin for each in self.stretches]
-        self._begins = np.cumsum([0, *(len(rows) for rows in self._used)])
+        used = [(owner, *rows) for owner, each in enumerate(self.stretches) for rows in each.used]
+        self._used = np.array(used, np.int64).reshape(-1, 3)  # stretch, begin, end
+        self._begins = np.concatenate([[0], np.cumsum(self._used[:, 2] - self._used[:, 1])])
         self._shards = ShardFiles(self.budget)
         self._labels: OrderedDict[str, Labels] = OrderedDict()
 
@@ -104,18 +120,19 @@ class RecordedDataset:
         rows = np.asarray(rows, np.int64)
         if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
             raise IndexError(f"rows must lie from 0 to {len(self) - 1}.")
-        owners = np.searchsorted(self._begins, rows, side="right") - 1
-        found = [
-            self._row(self.stretches[owner].clip, int(self._used[owner][row - self._begins[owner]]))
-            for owner, row in zip(owners, rows, strict=True)
-        ]
+        found = [self._row(stretch.clip, row) for stretch, row in map(self._locate, rows.tolist())]
         return {name: np.stack([each[name] for each in found]) for name in found[0]} if found else {}
 
     def place_of(self, row: int) -> tuple[Stretch, int]:
         """The stretch of a row to learn from, and its row there, from 0: for the rows before it."""
-        owner = int(np.searchsorted(self._begins, row, side="right")) - 1
-        stretch = self.stretches[owner]
-        return stretch, int(self._used[owner][row - self._begins[owner]]) - stretch.begin
+        stretch, clip_row = self._locate(row)
+        return stretch, clip_row - stretch.begin
+
+    def _locate(self, row: int) -> tuple[Stretch, int]:
+        """The stretch of a row to learn from, and its row in the clip."""
+        index = int(np.searchsorted(self._begins, row, side="right")) - 1
+        owner, begin, _ = self._used[index]
+        return self.stretches[owner], int(begin + row - self._begins[index])
 
     def drives(self) -> Iterator[list[Stretch]]:
         """The stretches of each drive."""
@@ -158,32 +175,19 @@ class RecordedDataset:
 def _read_stretches(folder: Path, part: str | None) -> list[Stretch]:
     path = folder / INDEX_FILE
     try:
-        rows = pq.read_table(str(path)).to_pylist()
+        rows = pq.read_table(str(path), columns=list(_COLUMNS)).to_pydict()
     except FileNotFoundError as error:
         raise ClipError(
             f"{folder} is no data set: {INDEX_FILE} is missing. Make one with `fsd dataset build`."
         ) from error
     except (OSError, pa.ArrowException) as error:
         raise ClipError(f"{path} cannot be read ({error}). Build the data set again.") from error
-    found: list[list[dict[str, object]]] = []
-    for row in rows:
-        key = (row["clip"], row["run"], row["split"])
-        if found and key == tuple(found[-1][-1][name] for name in ("clip", "run", "split")):
-            found[-1].append(row)
-        else:
-            found.append([row])
-    return [_stretch(ranges) for ranges in found if ranges[0]["split"] and part in (None, ranges[0]["split"])]
+    ranges = map(_Range._make, zip(*(rows[name] for name in _COLUMNS), strict=True))
+    stretches = (tuple(group) for _, group in groupby(ranges, key=lambda each: (each.clip, each.run, each.split)))
+    return [_stretch(each) for each in stretches if each[0].split and part in (None, each[0].split)]
 
 
-def _stretch(ranges: list[dict[str, object]]) -> Stretch:
-    first, last = ranges[0], ranges[-1]
-    is_used = np.concatenate([np.full(int(r["end"]) - int(r["begin"]), bool(r["is_used"])) for r in ranges])  # type: ignore[call-overload]
-    return Stretch(
-        clip=str(first["clip"]),
-        drive=str(first["drive"]),
-        run=int(first["run"]),  # type: ignore[call-overload]
-        part=str(first["split"]),
-        begin=int(first["begin"]),  # type: ignore[call-overload]
-        end=int(last["end"]),  # type: ignore[call-overload]
-        is_used=is_used,
-    )
+def _stretch(ranges: tuple[_Range, ...]) -> Stretch:
+    first = ranges[0]
+    used = tuple((each.begin, each.end) for each in ranges if each.is_used)
+    return Stretch(first.clip, first.drive, first.run, first.split, first.begin, ranges[-1].end, used)
