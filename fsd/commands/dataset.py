@@ -55,7 +55,8 @@ def print_summary(summary: "DatasetSummary", config: DatasetConfig) -> None:
     print(f"  clocks       {skew.in_time} clips in time, {len(skew.off)} off, {skew.not_clear} not clear")
     for each in skew.off:
         mended = "mended" if each.is_mended else "NOT mended"
-        print(f"    {each.clip}: telemetry {each.offset_ms:+.0f} ms ± {each.uncertainty_ms:.0f} ms, {mended}")
+        offset = f"{each.offset_ms:+.0f} ms ± {each.uncertainty_ms:.0f} ms"
+        print(f"    {each.clip}: {each.against} {offset} from the images, {mended}")
     parts = ", ".join(f"{name} {each.rows} ({each.drives} drives)" for name, each in summary.parts.items())
     print(f"  parts        {parts}")
     if summary.built_ticks_per_s is not None:

@@ -19,7 +19,7 @@ from fsd.data.open_clip import recordings_in
 from fsd.data.result_folder import result_folder
 from fsd.data.result_record import HIDDEN
 from fsd.data.worker_process import start_worker
-from fsd.dataset.clip_job import JobResult, build_job
+from fsd.dataset.clip_job import CLAIM, JobResult, build_job
 from fsd.dataset.config import PAGE_FILE, RESULT_FILES, DatasetConfig
 from fsd.dataset.page import write_dataset_page
 from fsd.dataset.totals import summarise
@@ -151,6 +151,8 @@ class _Build:
     def _clear(self) -> None:
         """Remove what a build that was killed has left."""
         for path in self.config.out.glob(f"{HIDDEN}-clip-*.json"):
+            path.unlink(missing_ok=True)
+        for path in self.clips.glob(f"{CLAIM}*"):
             path.unlink(missing_ok=True)
         for folder in self.clips.glob(f"*{UNFINISHED}"):
             shutil.rmtree(folder, ignore_errors=True)

@@ -14,6 +14,9 @@ from fsd.networks.drives.clip_builder import build_clip
 from fsd.networks.drives.clip_record import CLIPS_FOLDER, RECORD_FILE
 from fsd.replay.fingerprint import files_of_recording
 
+CLAIM = ".claim-"
+"""Begin of the name of a file that says that a process of this build has taken a clip."""
+
 SAMPLE_BYTES = 1 << 20
 """Of each file the first and last MiB are read for the digest, and its size; reading all costs as much as decoding."""
 
@@ -63,6 +66,10 @@ def _build(path: Path, config: DatasetConfig) -> JobResult:
         key = hashlib.sha256(f"{key}{str(path).rpartition('#')[2]}".encode()).hexdigest()[:24]
     target = config.out / CLIPS_FOLDER / key
     if (target / RECORD_FILE).exists():
+        return JobResult(key, was_there=True)
+    try:  # another process may build the same content, from a copy of it
+        target.with_name(f"{CLAIM}{key}").open("x").close()
+    except FileExistsError:
         return JobResult(key, was_there=True)
     build_clip(clip, key, target, config.settings, config.decode_workers)
     return JobResult(key)

@@ -103,6 +103,7 @@ def _clocks(summary: DatasetSummary) -> Markup:
     rows = [
         (
             each.clip,
+            each.against,
             f"{each.offset_ms:+.0f}",
             f"{each.uncertainty_ms:.0f}",
             f"{each.correlation:.2f}",
@@ -110,7 +111,7 @@ def _clocks(summary: DatasetSummary) -> Markup:
         )
         for each in skew.off
     ]
-    head = ("clip", "telemetry minus video, ms", "± ms", "correlation", "mended")
+    head = ("clip", "compared", "telemetry minus video, ms", "± ms", "correlation", "mended")
     return section("Clocks", *([table(head, rows)] if rows else []), intro=intro)
 
 

@@ -92,6 +92,7 @@ def _skew(records: Sequence[ClipRecord]) -> SkewSummary:
     off = tuple(
         SkewedClip(
             clip=each.name,
+            against=skew.against,
             offset_ms=skew.offset_ms,
             uncertainty_ms=skew.uncertainty_ms,
             correlation=skew.correlation,

@@ -17,6 +17,7 @@ class SkewedClip(msgspec.Struct, frozen=True, kw_only=True):
     """A clip whose telemetry is clearly off from the video by more than a tick; `offset_ms` as in `SkewRecord`."""
 
     clip: str
+    against: str
     offset_ms: float
     uncertainty_ms: float
     correlation: float

@@ -103,17 +103,23 @@ def build_clip(clip: Clip, key: str, folder: Path, settings: BuildSettings, deco
         ClipError: it has no labels, its units are wrong, or nothing can be decoded.
     """
     started_s, started_cpu_s = time.perf_counter(), time.process_time()
-    RecordedLabels(clip, settings.geometry)  # before any decoding: whether there are labels at all
+    labels = RecordedLabels(clip, settings.geometry)  # before any decoding: whether there are labels at all
     if clip.ego is not None:
         check_units(clip.ego, str(clip.path))
     unfinished = folder.with_name(folder.name + UNFINISHED)
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    ticks = _compress(clip, unfinished, settings, decode_workers)
-    if not ticks.tick:
-        raise ClipError(f"{clip.path} has no tick with an image. Leave it out.")
+    try:
+        ticks = _compress(clip, unfinished, settings, decode_workers)
+        if not ticks.tick:
+            raise ClipError(f"{clip.path} has no tick with an image. Leave it out.")
+    except ClipError:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
     skew = _find_skew(clip, ticks, settings.geometry)
-    is_mended = skew is not None and skew.is_off and settings.mends_skew
+    # A car answers the steering wheel late, by a time that is not known: that is no fault of a clock.
+    is_wheel = labels.curvature_from == FROM_STEERING
+    is_mended = skew is not None and skew.is_off and settings.mends_skew and not is_wheel
     labelled = shifted(clip, -round(skew.offset_ms * 1e6)) if is_mended and skew is not None else clip
     record = _label(labelled, key, unfinished, settings, ticks, skew, is_mended)
     record = msgspec.structs.replace(
@@ -233,7 +239,7 @@ def _label(
         path_from=None if made_from.curvature_from == FROM_STEERING else made_from.curvature_from,
         curvature_from=made_from.curvature_from,
         is_by_place=is_by_place,
-        skew=None if skew is None else _skew_record(skew, is_mended),
+        skew=None if skew is None else _skew_record(skew, made_from.curvature_from, is_mended),
         is_odometry_off=is_mended and clip.ego is not None,
         left_out={name: int((reasons == index).sum()) for index, name in enumerate(REASONS)},
         standing_rows=standing,
@@ -247,8 +253,9 @@ def _label(
     )
 
 
-def _skew_record(skew: TimeSkew, is_mended: bool) -> SkewRecord:
+def _skew_record(skew: TimeSkew, against: str, is_mended: bool) -> SkewRecord:
     return SkewRecord(
+        against=against,
         offset_ms=round(skew.offset_ms, 1),
         uncertainty_ms=round(skew.uncertainty_ms, 1),
         correlation=round(skew.correlation, 3),

@@ -27,9 +27,14 @@ class TickRange(msgspec.Struct, frozen=True):
 
 
 class SkewRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Time stamps of the ego motion minus those of the images; `is_off`: clearly, by more than a tick;
-    `is_mended`: the labels take it into account."""
+    """Time stamps of the telemetry minus those of the images.
 
+    Attributes:
+        against: the ego motion or steering wheel that was compared with the images.
+        is_off: clearly, by more than a tick; is_mended: the labels take it into account.
+    """
+
+    against: str
     offset_ms: float
     uncertainty_ms: float
     correlation: float
