@@ -24,11 +24,8 @@ _SPEED_STEPS_MPS, _TURN_STEPS_RPS = (2.0, 0.3, 0.8), (0.1, 0.006, 0.025)
 """Steps up and down, one size per tick in turn."""
 
 _PROBES_MPS = (0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 25.0, 30.0, 36.0)
-_TRACKING_DELAY_S = 1.9 / 36
-"""How far the tracking lags behind the mean motion since the reference, for the three sizes of steps come in turn.
-
-Measured on a made street with known turns: 1.6 ticks with one camera, 2.2 with three.
-"""
+_SEARCH_RPS = 0.02 * np.arange(-4, 5)
+"""Yaw rates around the tracked one that `refined_yaw_rate` compares."""
 _BETTER, _MUCH_BETTER = 0.995, 0.95
 """A near motion replaces the present one where it explains 0.5% more, a probe where it explains 5% more."""
 
@@ -67,6 +64,7 @@ class ImageOdometer:
         self._speed_mps = self._yaw_rate_rps = 0.0
         self._count = 0
         self.delay_s = 0.0
+        self._then = -1
 
     def estimate(self, history: History) -> EgoSample | None:
         """Motion at the present tick of the history; None where no camera has a reference."""
@@ -78,7 +76,7 @@ class ImageOdometer:
         else:
             return None
         elapsed_s = (history.timestamp_ns[history.slot] - history.timestamp_ns[then]) / 1e9
-        self.delay_s = elapsed_s / 2 + _TRACKING_DELAY_S
+        self.delay_s, self._then = elapsed_s / 2, then
         turn_rps = _TURN_STEPS_RPS[self._count % len(_TURN_STEPS_RPS)]
         speed_mps = _SPEED_STEPS_MPS[self._count % len(_SPEED_STEPS_MPS)]
         probe_mps = _PROBES_MPS[self._count % len(_PROBES_MPS)]
@@ -99,6 +97,22 @@ class ImageOdometer:
             if tried < factor * best:
                 best, self._speed_mps, self._yaw_rate_rps = tried, mps, rps
         return EgoSample(self._speed_mps, self._yaw_rate_rps)
+
+    def refined_yaw_rate(self, history: History) -> float:
+        """The yaw rate that explains the last tick best, near the tracked one, which lags behind by a few ticks.
+
+        Call it after `estimate` has found a motion.
+        """
+        elapsed_s = 2 * self.delay_s
+        rates_rps = self._yaw_rate_rps + _SEARCH_RPS
+        misfits = [self._misfit(history, self._then, elapsed_s, self._speed_mps, float(rate)) for rate in rates_rps]
+        best = int(np.argmin(misfits))
+        if best in (0, len(misfits) - 1):
+            return float(rates_rps[best])
+        before, here, after = misfits[best - 1 : best + 2]
+        bend = before - 2 * here + after
+        step_rps = float(_SEARCH_RPS[1] - _SEARCH_RPS[0])
+        return float(rates_rps[best]) + (step_rps * (before - after) / (2 * bend) if bend > 0 else 0.0)
 
     def _misfit(self, history: History, then: int, elapsed_s: float, speed_mps: float, yaw_rate_rps: float) -> int:
         warp = self._warp

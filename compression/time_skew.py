@@ -29,7 +29,7 @@ _DEPENDENT_TICKS = 9
 """Image motions of neighbouring ticks share their references: about so many count as one."""
 
 _SYSTEMATIC_MS = 10.0
-"""What the delay of the image motion may be off by (`image_odometry._TRACKING_DELAY_S`)."""
+"""What the image motion may be off by: it is the mean of some ticks, in which the turn changes."""
 
 _EDGE = 1e-9
 

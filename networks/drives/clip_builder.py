@@ -83,9 +83,8 @@ class _Ticks:
         """Take note of the motion in the images of any tick."""
         ages_ns = frame_set.age_ns[frame_set.is_valid]
         delay_ns = compressor.image_motion_delay_s * 1e9 + (float(ages_ns.mean()) if len(ages_ns) else 0.0)
-        motion = compressor.image_motion
         self.image_ns.append(frame_set.timestamp_ns - round(delay_ns))
-        self.image_rps.append(float("nan") if motion is None else motion.yaw_rate_rps)
+        self.image_rps.append(compressor.image_yaw_rate_rps)
 
     def record(self, frame_set: FrameSet) -> None:
         self.tick.append(frame_set.tick)
