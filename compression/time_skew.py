@@ -103,7 +103,7 @@ def find_time_skew(
 
 def _interpolated(at_ns: np.ndarray, times_ns: np.ndarray, values: np.ndarray, max_gap_ns: int) -> np.ndarray:
     start_ns = int(times_ns[0])
-    found = np.interp((at_ns - start_ns) * 1e-9, (times_ns - start_ns) * 1e-9, values, left=np.nan, right=np.nan)
+    found: np.ndarray = np.interp((at_ns - start_ns) * 1e-9, (times_ns - start_ns) * 1e-9, values, left=np.nan, right=np.nan)
     after = np.clip(np.searchsorted(times_ns, at_ns), 1, len(times_ns) - 1)
     found[times_ns[after] - times_ns[after - 1] > max_gap_ns] = np.nan
     return found
@@ -116,10 +116,10 @@ def _correlations(images: np.ndarray, ego: np.ndarray) -> tuple[np.ndarray, np.n
     x, y = np.where(is_image, images, 0.0), np.where(is_ego, ego, 0.0)
 
     def spectrum(values: np.ndarray) -> np.ndarray:
-        return np.fft.rfft(values, size)
+        return np.asarray(np.fft.rfft(values, size))
 
     def sums(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        return np.fft.irfft(np.conj(left) * right, size)[: 2 * _MAX_TICKS + 1]
+        return np.asarray(np.fft.irfft(np.conj(left) * right, size)[: 2 * _MAX_TICKS + 1])
 
     mx, my, sx, sy = (spectrum(each) for each in (is_image.astype(float), is_ego.astype(float), x, y))
     pairs = np.rint(sums(mx, my))

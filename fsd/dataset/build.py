@@ -62,6 +62,15 @@ def build_dataset(config: DatasetConfig, progress: Progress = lambda path, resul
         )
 
 
+@dataclass(frozen=True)
+class _Running:
+    """A clip in progress."""
+
+    process: BaseProcess
+    path: Path
+    result_path: Path
+
+
 @dataclass
 class _Build:
     config: DatasetConfig
@@ -70,7 +79,7 @@ class _Build:
     built: list[str] = field(default_factory=list)
     started_s: float = field(default_factory=time.perf_counter)
     records: list[ClipRecord] = field(default_factory=list)
-    _running: dict[int, tuple[BaseProcess, Path, Path]] = field(default_factory=dict)
+    _running: list[_Running] = field(default_factory=list)
 
     @property
     def clips(self) -> Path:
@@ -119,14 +128,17 @@ class _Build:
                 number, path = waiting.popleft()
                 result_path = self.config.out / f"{HIDDEN}-clip-{number}.json"
                 process = start_worker(build_job, path, self.config, result_path)
-                self._running[process.sentinel] = (process, path, result_path)
-            for sentinel in connection.wait(list(self._running)):
-                self._end(*self._running.pop(sentinel))  # type: ignore[call-overload]
+                self._running.append(_Running(process, path, result_path))
+            connection.wait([each.process.sentinel for each in self._running])
+            for each in [each for each in self._running if not each.process.is_alive()]:
+                self._running.remove(each)
+                self._end(each)
 
-    def _end(self, process: BaseProcess, path: Path, result_path: Path) -> None:
+    def _end(self, ended: _Running) -> None:
+        process, path = ended.process, ended.path
         process.join()
         try:
-            result = msgspec.json.decode(result_path.read_bytes(), type=JobResult)
+            result = msgspec.json.decode(ended.result_path.read_bytes(), type=JobResult)
         except FileNotFoundError:
             if process.exitcode == OutputError.exit_code or shutil.disk_usage(self.config.out).free < 1 << 20:
                 raise OutputError(
@@ -140,12 +152,12 @@ class _Build:
         self.progress(path, result)
 
     def _end_workers(self) -> None:
-        for process, _, _ in self._running.values():
-            process.terminate()
+        for each in self._running:
+            each.process.terminate()
         end_s = time.monotonic() + END_S
-        for process, _, _ in self._running.values():
-            process.join(max(0.0, end_s - time.monotonic()))
-            process.kill()
+        for each in self._running:
+            each.process.join(max(0.0, end_s - time.monotonic()))
+            each.process.kill()
         self._running.clear()
 
     def _clear(self) -> None:

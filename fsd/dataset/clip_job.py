@@ -67,6 +67,7 @@ def _build(path: Path, config: DatasetConfig) -> JobResult:
     target = config.out / CLIPS_FOLDER / key
     if (target / RECORD_FILE).exists():
         return JobResult(key, was_there=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:  # another process may build the same content, from a copy of it
         target.with_name(f"{CLAIM}{key}").open("x").close()
     except FileExistsError:

@@ -10,6 +10,7 @@ import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -36,6 +37,8 @@ from fsd.networks.recorded_episodes import EVERY_TICKS
 from fsd.networks.recorded_labels import FROM_STEERING, MAX_GAP_NS, RecordedLabels, label_track
 
 UNFINISHED = ".part"
+
+Track = TypeVar("Track", EgoTrack, CommandTrack, SteeringTrack, DrivingModeTrack, PlaceTrack)
 _NOMINAL_MPS = 15.0
 """Turns a curvature into a yaw rate, where there is no speed: a correlation does not depend on the factor."""
 
@@ -183,11 +186,17 @@ def _find_skew(clip: Clip, ticks: _Ticks, geometry: SteeringGeometry) -> TimeSke
 def shifted(clip: Clip, by_ns: int) -> Clip:
     """The clip with all telemetry at later times."""
 
-    def moved(track: EgoTrack | CommandTrack | SteeringTrack | DrivingModeTrack | PlaceTrack | None) -> object:
+    def moved(track: Track | None) -> Track | None:
         return None if track is None else replace(track, timestamp_ns=track.timestamp_ns + by_ns)
 
-    tracks = {name: moved(getattr(clip, name)) for name in ("ego", "commands", "steering", "modes", "places")}
-    return replace(clip, **tracks)
+    return replace(
+        clip,
+        ego=moved(clip.ego),
+        commands=moved(clip.commands),
+        steering=moved(clip.steering),
+        modes=moved(clip.modes),
+        places=moved(clip.places),
+    )
 
 
 def _label(
@@ -199,7 +208,7 @@ def _label(
     labels = made_from.table(t_ns)
     samples = [clip.ego.sample_at(int(at)) if clip.ego else None for at in t_ns]
     modes = [clip.modes.mode_at(int(at)) if clip.modes else None for at in t_ns]
-    columns = {
+    columns: dict[str, np.ndarray] = {
         "tick": np.array(ticks.tick, np.int64),
         "t_ns": t_ns,
         "run": np.array(ticks.run, np.int32),
@@ -211,7 +220,7 @@ def _label(
     }
     drive = drive_of(clip, int(t_ns[0]), key)
     parts, is_by_place = parts_of_ticks(clip.places, t_ns, drive)
-    facts = {**labels, "timestamp_ns": t_ns, "speed_mps": columns["speed_mps"]}
+    facts: dict[str, np.ndarray] = {**labels, "timestamp_ns": t_ns, "speed_mps": columns["speed_mps"]}
     reasons = left_out(facts, modes, parts, settings.modes, settings.max_standing_s)
     commands = [clip.commands.command_at(int(at)) if clip.commands else "none" for at in t_ns]
     write_labels(folder / LABELS_FILE, label_table(columns, labels["trajectory"], commands, modes, parts, reasons))
