@@ -103,7 +103,9 @@ def find_time_skew(
 
 def _interpolated(at_ns: np.ndarray, times_ns: np.ndarray, values: np.ndarray, max_gap_ns: int) -> np.ndarray:
     start_ns = int(times_ns[0])
-    found: np.ndarray = np.interp((at_ns - start_ns) * 1e-9, (times_ns - start_ns) * 1e-9, values, left=np.nan, right=np.nan)
+    found: np.ndarray = np.interp(
+        (at_ns - start_ns) * 1e-9, (times_ns - start_ns) * 1e-9, values, left=np.nan, right=np.nan
+    )
     after = np.clip(np.searchsorted(times_ns, at_ns), 1, len(times_ns) - 1)
     found[times_ns[after] - times_ns[after - 1] > max_gap_ns] = np.nan
     return found

@@ -72,5 +72,5 @@ def _build(path: Path, config: DatasetConfig) -> JobResult:
         target.with_name(f"{CLAIM}{key}").open("x").close()
     except FileExistsError:
         return JobResult(key, was_there=True)
-    build_clip(clip, key, target, config.settings, config.decode_workers)
+    build_clip(clip, key, target, config.settings, config.decode_workers, config.mask_cameras)
     return JobResult(key)

@@ -1,5 +1,6 @@
 """Settings of `fsd dataset build`."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,12 @@ class DatasetConfig(CameraOptions):
             raise OptionError("budget", "names a budget twice")
 
     @property
+    def _reading(self) -> str:
+        """The options that decide which pictures are read, as text without the folders of files."""
+        cameras = {name: path.name for name, path in (self.cameras or {}).items()}
+        return json.dumps([cameras, self.rate_hz, self.align_start, self.mask_cameras])
+
+    @property
     def settings(self) -> BuildSettings:
         return BuildSettings(
             budgets=self.budget,
@@ -58,4 +65,5 @@ class DatasetConfig(CameraOptions):
             max_standing_s=self.max_standing_s,
             mends_skew=self.mend_skew,
             geometry=SteeringGeometry(self.steering_ratio, self.wheelbase_m),
+            reading=self._reading,
         )

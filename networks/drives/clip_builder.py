@@ -58,6 +58,7 @@ class BuildSettings:
         budgets: names; every_ticks: one in so many 36 Hz ticks is recorded.
         modes: of `quality.MODE_CHOICES`; max_standing_s: of each stop.
         mends_skew: shift the telemetry by a clear offset; geometry: for curvature from the steering wheel.
+        reading: how recordings are opened, as text.
     """
 
     budgets: tuple[str, ...] = ("B100",)
@@ -66,6 +67,7 @@ class BuildSettings:
     max_standing_s: float = 3.0
     mends_skew: bool = True
     geometry: SteeringGeometry = LINCOLN_MKZ
+    reading: str = ""
 
     @property
     def text(self) -> str:
@@ -95,11 +97,13 @@ class _Ticks:
         self.run.append(frame_set.run)
 
 
-def build_clip(clip: Clip, key: str, folder: Path, settings: BuildSettings, decode_workers: int = 1) -> ClipRecord:
+def build_clip(
+    clip: Clip, key: str, folder: Path, settings: BuildSettings, decode_workers: int = 1, mask_cameras: bool = True
+) -> ClipRecord:
     """Write the clip to `folder`, which replaces what is there.
 
     Args:
-        key: digest of the clip's content.
+        key: digest of the clip's content; mask_cameras: as of `FrameSource`.
 
     Raises:
         ClipError: it has no labels, its units are wrong, or nothing can be decoded.
@@ -112,7 +116,7 @@ def build_clip(clip: Clip, key: str, folder: Path, settings: BuildSettings, deco
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        ticks = _compress(clip, unfinished, settings, decode_workers)
+        ticks = _compress(clip, unfinished, settings, decode_workers, mask_cameras)
         if not ticks.tick:
             raise ClipError(f"{clip.path} has no tick with an image. Leave it out.")
     except ClipError:
@@ -134,7 +138,7 @@ def build_clip(clip: Clip, key: str, folder: Path, settings: BuildSettings, deco
     return record
 
 
-def _compress(clip: Clip, folder: Path, settings: BuildSettings, decode_workers: int) -> _Ticks:
+def _compress(clip: Clip, folder: Path, settings: BuildSettings, decode_workers: int, mask_cameras: bool) -> _Ticks:
     """Every tick through one compressor per budget; shards are written, the rest is returned."""
     ticks, run = _Ticks(), -1
     compressors = [
@@ -144,7 +148,7 @@ def _compress(clip: Clip, folder: Path, settings: BuildSettings, decode_workers:
     since_run = 0
     with ExitStack() as stack:
         writers = [stack.enter_context(closing(ShardWriter(folder, BUDGETS[name]))) for name in settings.budgets]
-        source = stack.enter_context(FrameSource(clip, decode_workers))
+        source = stack.enter_context(FrameSource(clip, decode_workers, mask_cameras=mask_cameras))
         for frame_set in source:
             if frame_set.run != run:
                 run, since_run = frame_set.run, 0
