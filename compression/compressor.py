@@ -37,12 +37,26 @@ class Compressor:
         budget: the fixed size of a tick.
         policy: which blocks become patches; the adaptive gaze if not given.
         keyframes: when a camera has a keyframe.
+        tracks_images: also estimate the yaw rate from the images, whether ego data are given or not.
+
+    Attributes:
+        image_yaw_rate_rps: what `tracks_images` found at the last tick; NaN without a reference.
+        image_motion_delay_s: how long before the last tick the moment lies that it is of.
     """
 
     def __init__(
-        self, rig: Rig, budget: Budget, policy: GazePolicy | None = None, keyframes: KeyframeConfig | None = None
+        self,
+        rig: Rig,
+        budget: Budget,
+        policy: GazePolicy | None = None,
+        keyframes: KeyframeConfig | None = None,
+        tracks_images: bool = False,
     ) -> None:
         self.rig, self.budget = rig, budget
+        self._tracks_images = tracks_images
+        self._image_motion: EgoSample | None = None
+        self.image_yaw_rate_rps = float("nan")
+        self.image_motion_delay_s = 0.0
         self.token_rays = token_rays = TokenRays(rig)
         policy = policy or adaptive_policy(rig, token_rays, budget)
         self.gaze = Gaze(budget, policy)
@@ -194,12 +208,22 @@ class Compressor:
         )
 
     def _move(self, now_ns: int, ego: EgoSample | None) -> None:
+        if ego is None or self._tracks_images:
+            self._image_motion = self._image_odometer.estimate(self._history)
+        if self._tracks_images:
+            self._refine_image_motion()
         if ego is None:
-            self._odometer.step(now_ns, self._image_odometer.estimate(self._history), source="image")
+            self._odometer.step(now_ns, self._image_motion, source="image")
         else:
             self._odometer.step(now_ns, ego)
         odometer = self._odometer
         self._history.pose[self._history.slot] = odometer.x_m, odometer.y_m, odometer.yaw_rad
+
+    def _refine_image_motion(self) -> None:
+        self.image_yaw_rate_rps = float("nan")
+        if self._image_motion is not None:
+            self.image_yaw_rate_rps = self._image_odometer.refined_yaw_rate(self._history)
+            self.image_motion_delay_s = self._image_odometer.delay_s
 
     def _look_at_cameras(self, frame_set: FrameSet, is_valid: np.ndarray, analysis: np.ndarray) -> None:
         _label_cameras(frame_set.age_ns, is_valid, self._camera_valid, self._camera_age_s, self._retina_meta)

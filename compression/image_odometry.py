@@ -24,6 +24,8 @@ _SPEED_STEPS_MPS, _TURN_STEPS_RPS = (2.0, 0.3, 0.8), (0.1, 0.006, 0.025)
 """Steps up and down, one size per tick in turn."""
 
 _PROBES_MPS = (0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 25.0, 30.0, 36.0)
+_SEARCH_RPS = 0.02 * np.arange(-4, 5)
+"""Yaw rates around the tracked one that `refined_yaw_rate` compares."""
 _BETTER, _MUCH_BETTER = 0.995, 0.95
 """A near motion replaces the present one where it explains 0.5% more, a probe where it explains 5% more."""
 
@@ -47,7 +49,10 @@ def _spread(blocks: np.ndarray, count: int) -> np.ndarray:
 
 
 class ImageOdometer:
-    """Tracks speed and yaw rate from tick to tick."""
+    """Tracks speed and yaw rate from tick to tick.
+
+    `delay_s`: how long before the last tick the moment lies that its estimate is of.
+    """
 
     def __init__(self, warp: EgoWarp) -> None:
         self._warp = warp
@@ -58,6 +63,8 @@ class ImageOdometer:
     def reset(self) -> None:
         self._speed_mps = self._yaw_rate_rps = 0.0
         self._count = 0
+        self.delay_s = 0.0
+        self._then = -1
 
     def estimate(self, history: History) -> EgoSample | None:
         """Motion at the present tick of the history; None where no camera has a reference."""
@@ -69,6 +76,7 @@ class ImageOdometer:
         else:
             return None
         elapsed_s = (history.timestamp_ns[history.slot] - history.timestamp_ns[then]) / 1e9
+        self.delay_s, self._then = elapsed_s / 2, then
         turn_rps = _TURN_STEPS_RPS[self._count % len(_TURN_STEPS_RPS)]
         speed_mps = _SPEED_STEPS_MPS[self._count % len(_SPEED_STEPS_MPS)]
         probe_mps = _PROBES_MPS[self._count % len(_PROBES_MPS)]
@@ -89,6 +97,22 @@ class ImageOdometer:
             if tried < factor * best:
                 best, self._speed_mps, self._yaw_rate_rps = tried, mps, rps
         return EgoSample(self._speed_mps, self._yaw_rate_rps)
+
+    def refined_yaw_rate(self, history: History) -> float:
+        """The yaw rate that explains the last tick best, near the tracked one, which lags behind by a few ticks.
+
+        Call it after `estimate` has found a motion.
+        """
+        elapsed_s = 2 * self.delay_s
+        rates_rps = self._yaw_rate_rps + _SEARCH_RPS
+        misfits = [self._misfit(history, self._then, elapsed_s, self._speed_mps, float(rate)) for rate in rates_rps]
+        best = int(np.argmin(misfits))
+        if best in (0, len(misfits) - 1):
+            return float(rates_rps[best])
+        before, here, after = misfits[best - 1 : best + 2]
+        bend = before - 2 * here + after
+        step_rps = float(_SEARCH_RPS[1] - _SEARCH_RPS[0])
+        return float(rates_rps[best]) + (step_rps * (before - after) / (2 * bend) if bend > 0 else 0.0)
 
     def _misfit(self, history: History, then: int, elapsed_s: float, speed_mps: float, yaw_rate_rps: float) -> int:
         warp = self._warp

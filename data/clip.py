@@ -6,6 +6,7 @@ from pathlib import Path
 from fsd.data.camera_stream import CameraStream
 from fsd.data.driving_mode import DrivingModeTrack
 from fsd.data.ego import CommandTrack, EgoTrack
+from fsd.data.place_track import PlaceTrack
 from fsd.data.rig import Rig
 from fsd.data.steering import SteeringTrack
 from fsd.data.wall_clock import Moment, WallClock
@@ -25,6 +26,7 @@ class Clip:
         steering: angle of the steering wheel, where a CSV file beside a video has it.
         modes: who drove, where recorded; wall_clock: date and time, where known.
         moments: instants that the recording itself marks, in order.
+        places: positions on the earth, where recorded; no output holds them.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Clip:
     modes: DrivingModeTrack | None = None
     wall_clock: WallClock | None = None
     moments: tuple[Moment, ...] = ()
+    places: PlaceTrack | None = None
 
     @property
     def sizes_px(self) -> dict[str, tuple[int, int]]:

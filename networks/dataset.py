@@ -55,6 +55,33 @@ def episode_shapes(budget: Budget) -> dict[str, tuple[tuple[int, ...], str]]:
     return {**inputs, "commit_slots": ((MAX_COMMITS_PER_ROW,), "int16"), **LABEL_SHAPES}
 
 
+def unknown_label(name: str) -> float:
+    """What stands for a label that is not known: NaN, or -1 for classes."""
+    return float("nan") if LABEL_SHAPES[name][1] == "float32" else -1
+
+
+class PendingCommits:
+    """Memory commits since the last recorded tick."""
+
+    def __init__(self) -> None:
+        self._slots: list[int] = []
+
+    def add(self, tick: CompressedTick) -> None:
+        self._slots += [int(slot) for slot in tick.commit_slots if slot >= 0]
+
+    def take(self) -> np.ndarray:
+        """(8,) int16 `commit_slots` of the tick that is recorded now; the next ones count from here."""
+        slots = np.full(MAX_COMMITS_PER_ROW, -1, np.int16)
+        kept = self._slots[-MAX_COMMITS_PER_ROW:]
+        slots[: len(kept)] = kept
+        self._slots.clear()
+        return slots
+
+    def clear(self) -> None:
+        """Forget them, where the memory starts anew."""
+        self._slots.clear()
+
+
 class EpisodeWriter:
     """Collects the recorded ticks of one episode and writes them at the end.
 
@@ -68,27 +95,19 @@ class EpisodeWriter:
         self._shapes = episode_shapes(budget)
         self._rows: dict[str, list[np.ndarray]] = {name: [] for name in self._shapes}
         self._feeds = InputBuffers(budget)
-        self._pending_slots: list[int] = []
+        self._commits = PendingCommits()
 
     def skip(self, tick: CompressedTick) -> None:
         """Take note of a tick that is not recorded: its memory commits are stored with the next recorded tick."""
-        self._pending_slots += [int(slot) for slot in tick.commit_slots if slot >= 0]
+        self._commits.add(tick)
 
     def add(self, step: TickInput, labels: Mapping[str, np.ndarray]) -> None:
         """Record one tick with its labels; missing labels are stored as unknown."""
         self._feeds.load(step)
-        self.skip(step.tick)
-        slots = np.full(MAX_COMMITS_PER_ROW, -1, np.int16)
-        kept = self._pending_slots[-MAX_COMMITS_PER_ROW:]
-        slots[: len(kept)] = kept
-        self._pending_slots.clear()
+        self._commits.add(step.tick)
+        values = {**self._feeds.arrays, "commit_slots": self._commits.take()}
         for name, (shape, dtype) in self._shapes.items():
-            if name == "commit_slots":
-                value: Any = slots
-            elif name in LABEL_SHAPES:
-                value = labels.get(name, np.nan if dtype == "float32" else -1)
-            else:
-                value = self._feeds.arrays[name]
+            value = labels.get(name, unknown_label(name)) if name in LABEL_SHAPES else values[name]
             self._rows[name].append(np.array(np.broadcast_to(value, shape), dtype=dtype))
 
     def __len__(self) -> int:

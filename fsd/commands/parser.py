@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "list what is installed, what each command lacks, and how to install it",
     "completion": "print a script that lets bash, zsh or fish complete commands, options and files",
     "profile": "measure the latency distribution, its causes, and power; check a deadline and a power budget",
+    "dataset": "compress recordings once into a data set with labels, filters and fixed splits",
     "train": "train a network on drives that are collected in the simulator, or on recordings",
     "export": "export weights as ONNX files, quantize them, and prove that their plans agree",
 }

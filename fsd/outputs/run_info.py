@@ -170,20 +170,28 @@ def sync_summary(report: SyncReport | None) -> SyncSummary | None:
     return None if report is None else msgspec.convert(report.to_dict(), SyncSummary)
 
 
-class RecordingRun(Summary, frozen=True, kw_only=True):
-    """A run over a recording.
+class ReportedRun(Summary, frozen=True, kw_only=True):
+    """A run that states how it stands, at its start and at its end.
 
     Attributes:
-        drive_s: length of the recording; wall_s: of the run.
         earlier_results: folder inside this one with the results of the run before; None once this run is complete and
             has removed all of them.
-        odometry_ticks: source of the ego motion -> ticks.
-        cameras: None while the run lasts.
     """
 
     status: Status
     error: str | None
     earlier_results: str | None = None
+
+
+class RecordingRun(ReportedRun, frozen=True, kw_only=True):
+    """A run over a recording.
+
+    Attributes:
+        drive_s: length of the recording; wall_s: of the run.
+        odometry_ticks: source of the ego motion -> ticks.
+        cameras: None while the run lasts.
+    """
+
     clip: ClipInfo
     ticks: int
     drive_s: float

@@ -7,10 +7,10 @@ import msgspec
 
 from fsd.data.files import full_disk_error
 from fsd.data.result_folder import ResultFolder, error_for_user
-from fsd.outputs.run_info import RecordingRun, Status
+from fsd.outputs.run_info import ReportedRun, Status
 from fsd.outputs.summary_file import write_summary
 
-Run = TypeVar("Run", bound=RecordingRun)
+Run = TypeVar("Run", bound=ReportedRun)
 
 
 def run_reported(

@@ -10,6 +10,7 @@ from pathlib import Path
 from fsd.data.formats.fragment import split_fragment
 from fsd.data.open_clip import open_clip
 from fsd.data.recording_files import files_named
+from fsd.data.recording_options import CameraOptions
 from fsd.data.result_record import HIDDEN, results_in
 from fsd.outputs.replay_summary import Fingerprint
 from fsd.replay.config import ReplayConfig
@@ -25,9 +26,8 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
         ModelError: this installation has no packaged model, and `config` names none.
         OSError: a file of the recording or of the model cannot be read.
     """
-    recording = [
-        (str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in _recording_files(config)
-    ]
+    recorded = files_of_recording(config.clip, config, config.out)
+    recording = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in recorded]
     recording.append((split_fragment(config.clip)[1] or "", 0, 0))
     settings = {
         name: value for name, value in asdict(config).items() if name not in ("clip", "out", "model", "adapter")
@@ -55,20 +55,20 @@ def _model_parts(path: Path) -> Iterator[bytes]:
             yield json.dumps((beside.name, beside.stat().st_size, beside.stat().st_mtime_ns)).encode()
 
 
-def _recording_files(config: ReplayConfig) -> list[Path]:
+def files_of_recording(path: Path, options: CameraOptions, out: Path) -> list[Path]:
     """The files of a recording: all below a folder but the results, or a video, those of its name, and named cameras.
 
-    Of a recording inside a data set: its pictures, and all tables of the data set.
+    Of a recording inside a data set: its pictures, and all tables of the data set. Results below `out` are left out.
     """
-    clip, fragment = split_fragment(config.clip)
+    clip, fragment = split_fragment(path)
     if fragment is not None:
         tables = [path for suffix in ("json", "parquet") for path in clip.rglob(f"*.{suffix}")]
-        return sorted({*open_clip(config.clip, config).files, *tables})
+        return sorted({*open_clip(path, options).files, *tables})
     beside = clip.rglob("*") if clip.is_dir() else clip.parent.glob(f"{clip.stem}.*")
     folder = clip if clip.is_dir() else clip.parent
-    values = config.cameras.values() if config.cameras else ()
+    values = options.cameras.values() if options.cameras else ()
     named = [path for value in values for path in files_named(folder, value)]
-    out = config.out.resolve()  # may lie in the folder of the recording, or be that folder
+    out = out.resolve()  # may lie in the folder of the recording, or be that folder
     is_apart = out not in (folder.resolve(), *folder.resolve().parents)
     results = {out / name for name in results_in(out)}
 

@@ -66,6 +66,7 @@ class TeslaCam:
             name=f"{files.minutes[0].stamp:%Y-%m-%d_%H-%M-%S}" if files.kind == "minute" else None,
             ego=tracks.ego,
             steering=tracks.steering,
+            places=tracks.places,
             commands=tracks.commands,
             modes=tracks.modes,
             wall_clock=event.time_line.wall_clock,

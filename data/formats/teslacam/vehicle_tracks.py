@@ -29,6 +29,7 @@ from fsd.data.formats.teslacam.vehicle_path import (
     integrated_path,
     yaw_of_heading,
 )
+from fsd.data.place_track import PlaceTrack
 from fsd.data.steering import SteeringTrack
 
 LANE_CHANGE_SPEED_MPS = 50 / 3.6
@@ -52,7 +53,7 @@ class VehicleTracks:
         ego, commands, modes: None without telemetry.
         coverage: share of the pictures with a message.
         notes: sentences that state what was found and assumed.
-        steering: angle of the steering wheel.
+        steering: angle of the steering wheel; places: GPS positions.
     """
 
     ego: EgoTrack | None
@@ -61,6 +62,7 @@ class VehicleTracks:
     coverage: float
     notes: list[str]
     steering: SteeringTrack | None = None
+    places: PlaceTrack | None = None
 
 
 def vehicle_tracks(segments: Sequence[tuple[int, TelemetryRows]]) -> VehicleTracks:
@@ -89,6 +91,7 @@ def vehicle_tracks(segments: Sequence[tuple[int, TelemetryRows]]) -> VehicleTrac
         coverage=coverage,
         notes=[*notes, *ego_notes, fit.note, _BLINKER_NOTE],
         steering=SteeringTrack(timestamp_ns, wheel_rad),
+        places=PlaceTrack(timestamp_ns, columns["latitude_deg"], columns["longitude_deg"]),
     )
 
 

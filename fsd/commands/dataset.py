@@ -1,0 +1,66 @@
+"""`fsd dataset build`: arguments, and the printed summary."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from fsd.commands.arguments import add_options, config_from
+from fsd.dataset.config import DatasetConfig
+
+if TYPE_CHECKING:
+    from fsd.outputs.dataset_summary import DatasetSummary
+
+EPILOG = """examples:
+  fsd dataset build my_drives/ --out drives
+  fsd dataset build /media/stick/TeslaCam --out drives --budget B100 B200 --workers 2 --modes manual
+
+A build that was stopped continues when it is started again. docs/dataset.md describes the files."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    verbs = parser.add_subparsers(
+        dest="verb", metavar="VERB", required=True, help="what to do; `fsd dataset VERB --help` lists its options"
+    )
+    text = "compress recordings once, with labels, filters and fixed splits"
+    build = verbs.add_parser("build", help=text, description=text[0].upper() + text[1:] + ".")
+    add_options(build, DatasetConfig)
+    # As of every command; left out of the namespace unless given, so that they may also stand before the verb.
+    build.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print the result as JSON")
+    build.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
+
+
+def run(options: argparse.Namespace) -> "DatasetSummary":
+    """Build, and print what is in the data set."""
+    config = config_from(DatasetConfig, options)
+    from fsd.dataset.build import build_dataset, print_progress
+
+    summary = build_dataset(config, print_progress)
+    if not options.json:
+        print_summary(summary, config)
+    return summary
+
+
+def print_summary(summary: "DatasetSummary", config: DatasetConfig) -> None:
+    """Print sizes, filters, clocks and parts."""
+    print(f"{config.out}: {summary.clips} clips, {summary.hours:.3g} h, {summary.ticks} ticks at 36 Hz")
+    print(f"  recorded     {summary.rows} ticks, one in {summary.every_ticks}; {summary.used_rows} to learn from")
+    for name, size in summary.sizes.items():
+        print(
+            f"  {name:12} {size.bytes_per_tick:,} bytes per tick, {size.bytes_per_hour / 1e9:.3g} GB per hour, "
+            f"{size.total_bytes / 1e9:.3g} GB"
+        )
+    reasons = ", ".join(f"{name} {count}" for name, count in summary.left_out.items() if count)
+    print(f"  left out     {reasons or 'nothing'}")
+    skew = summary.skew
+    print(f"  clocks       {skew.in_time} clips in time, {len(skew.off)} off, {skew.not_clear} not clear")
+    for each in skew.off:
+        mended = "mended" if each.is_mended else "NOT mended"
+        offset = f"{each.offset_ms:+.0f} ms ± {each.uncertainty_ms:.0f} ms"
+        print(f"    {each.clip}: {each.against} {offset} from the images, {mended}")
+    parts = ", ".join(f"{name} {each.rows} ({each.drives} drives)" for name, each in summary.parts.items())
+    print(f"  parts        {parts}")
+    if summary.built_ticks_per_s is not None:
+        print(f"  speed        {summary.built_ticks_per_s:.0f} ticks/s")
+    for bad in summary.bad_clips:
+        print(f"  BAD          {bad.clip}: {bad.reason}")
+    print(f"\nwritten: {config.out}/index.parquet clips/ dataset.html summary.json")
