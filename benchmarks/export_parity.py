@@ -253,7 +253,7 @@ def _drives(options: argparse.Namespace, network: DrivingNetwork) -> Drives:
     elif test is None:
         test = [_recorded(TEST_SEED, TEST_SECONDS)]
         calibration = options.calibration_clips or [_recorded(CALIBRATION_SEED, CALIBRATION_SECONDS)]
-    known = {path: RecordedClip(path, network.config.budget, options.ticks) for path in {*test, *calibration}}
+    known = {path: RecordedClip(path, network.config.budget, max_ticks=options.ticks) for path in {*test, *calibration}}
     return Drives([known[path] for path in calibration], [known[path] for path in test])
 
 

@@ -179,7 +179,7 @@ def _measured(name: str, folder: Path, clips: Clips, options: argparse.Namespace
     is_trained = options.iterations > 0 and not is_large
     if is_trained:
         drives = [
-            labelled_drive(AdaptedClip(path, example.adapter, signature, clips.ticks(path)))
+            labelled_drive(AdaptedClip(path, example.adapter, signature, max_ticks=clips.ticks(path)))
             for path in clips.calibration
         ]
         loss = train(example, drives, options.iterations)
@@ -197,7 +197,7 @@ def _measured(name: str, folder: Path, clips: Clips, options: argparse.Namespace
     spread: dict[str, float] = {}
     ticks = 0
     for path in clips.test:
-        steps = AdaptedClip(path, example.adapter, signature, LARGE_TICKS if is_large else None)
+        steps = AdaptedClip(path, example.adapter, signature, max_ticks=LARGE_TICKS if is_large else None)
         skipped_share = clips.share if path in clips.calibration else 0.0
         plans = _plans({"fp32": rolled_out.fp32, **others}, steps, measure, skipped_share)
         reference = plans.pop("fp32")

@@ -67,8 +67,8 @@ def _seen(seen: Sequence[tuple[str, SeenImage]], second: float) -> Markup:
         "What the network sees",
         gallery([_captioned(name, each, is_only=len({name for name, _ in seen}) == 1) for name, each in seen]),
         caption(f"{SHEET_FILE} has all of them on one sheet."),
-        intro=f"The image inputs at {second:.2f} s, turned back into pixels. Below each are its camera and age, and the "
-        "range of the network's own numbers, or the input's name where there are several.",
+        intro=f"The image inputs at {second:.2f} s, turned back into pixels. Below each are its camera and age, and "
+        "the range of the network's own numbers, or the input's name where there are several.",
     )
 
 

@@ -95,7 +95,8 @@ def _export_own(options: argparse.Namespace, models: list[str]) -> dict[str, Any
     """Our own network."""
     from fsd.compression.budget import BUDGETS
     from fsd.export.export import export
-    from fsd.export.recorded_clip import KEEP_BYTES, RecordedClip
+    from fsd.export.kept_steps import KEEP_BYTES
+    from fsd.export.recorded_clip import RecordedClip
     from fsd.networks.weights import load_weights, packaged_weights
     from fsd.outputs.disk_space import existing_folder, export_bytes, warn_if_short
 

@@ -1,12 +1,10 @@
-"""A recording as the inputs of a third-party model, by its adapter; can be iterated repeatedly.
+"""A recording as the inputs of a third-party model, by its adapter.
 
-What comes from the recording does not depend on the model's outputs, so steps are made once and kept in memory up to a
-limit; later ones are decoded again in each pass.
+What comes from the recording does not depend on the model's outputs, so steps can be made once and kept.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,19 +12,16 @@ import numpy as np
 from fsd.compression.budget import BUDGETS
 from fsd.data.camera_names import canonical_name
 from fsd.data.clip import Clip
-from fsd.data.errors import ClipError
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS
 from fsd.data.open_clip import open_clip
+from fsd.export.kept_steps import KeptSteps
 from fsd.networks.onnx_session import Signature
 from fsd.runtime.gaze_loop import GazeLoop
 from fsd.third_party.adapter import Adapter
 from fsd.third_party.model_state import ModelState
 from fsd.third_party.observation import Observer
 from fsd.third_party.step_clock import StepClock
-
-KEEP_BYTES = 2**30
-"""Memory limit for the steps of all recordings of an export."""
 
 
 class AdaptedStep(NamedTuple):
@@ -72,46 +67,18 @@ class AdapterFeeds:
 
 
 @dataclass
-class AdaptedClip:
-    """The first `max_ticks` ticks of a recording (None: all), as steps of a model with these inputs.
+class AdaptedClip(KeptSteps[AdaptedStep]):
+    """A recording as steps of a model with these inputs."""
 
-    Iterable repeatedly, one pass at a time. `keep_bytes` limits what is kept in memory.
-    """
-
-    path: Path
     adapter: Adapter
     signature: Signature
-    max_ticks: int | None = None
-    keep_bytes: int = KEEP_BYTES
-    _kept: list[AdaptedStep] = field(default_factory=list, repr=False)
-    _is_whole: bool = field(default=False, repr=False)
 
     def __len__(self) -> int:
         """Number of steps, from the recording's timestamps."""
-        with FrameSource(open_clip(self.path), max_ticks=self.max_ticks) as frame_sets:
-            expected = frame_sets.expected_ticks
-        if expected is None:
-            raise ClipError(f"The length of {self.path} is unknown. Leave `--fraction` out.")
         clock = StepClock(self.adapter.rate_hz)
-        return sum(clock.is_due(tick) for tick in range(expected))
+        return sum(clock.is_due(tick) for tick in range(self._expected_ticks()))
 
-    def __iter__(self) -> Iterator[AdaptedStep]:
-        known, used = len(self._kept), sum(map(_bytes_of, self._kept))
-        yield from self._kept[:known]
-        if self._is_whole:
-            return
-        made = 0
-        # History and the compressor have state, so steps that are kept are made again before the first that is not.
-        for step in self._observed():
-            made += 1
-            if made <= known:
-                continue
-            if made == len(self._kept) + 1 and (used := used + _bytes_of(step)) <= self.keep_bytes:
-                self._kept.append(step)
-            yield step
-        self._is_whole = made == len(self._kept)
-
-    def _observed(self) -> Iterator[AdaptedStep]:
+    def _steps(self) -> Iterator[AdaptedStep]:
         clip = open_clip(self.path)
         recorded = [camera for camera, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None]
         observer = Observer(
@@ -147,6 +114,5 @@ class AdaptedClip:
         streams = zip(CAMERAS, clip.streams, strict=True)
         return replace(clip, streams=tuple(stream if name in needed else None for name, stream in streams))
 
-
-def _bytes_of(step: AdaptedStep) -> int:
-    return sum(array.nbytes for array in step.inputs.values())
+    def _bytes_of(self, step: AdaptedStep) -> int:
+        return sum(array.nbytes for array in step.inputs.values())

@@ -17,6 +17,7 @@ from fsd.export.any_model import ModelSource, export_model
 from fsd.export.config import LAST_SYMMETRIC_OPSET
 from fsd.export.divergence import TorchModel as WatchedModel
 from fsd.export.fine_tuning import FineTuned, fine_tune
+from fsd.export.kept_steps import KEEP_BYTES
 from fsd.export.layer_inputs import WEIGHTED
 from fsd.export.merged_models import merge_models
 from fsd.export.model_file import file_sha256, uses_external_data
@@ -29,7 +30,7 @@ from fsd.export.prepared_graph import opset_of, prepare
 from fsd.export.recipes import RECIPES
 from fsd.export.sensitivity import ProgressCallback
 from fsd.export.steps import Exported
-from fsd.exporting.adapted_clip import KEEP_BYTES, AdaptedClip, AdapterFeeds
+from fsd.exporting.adapted_clip import AdaptedClip, AdapterFeeds
 from fsd.exporting.adapter_measure import AdapterMeasure
 from fsd.exporting.config import AdaptedExportConfig
 from fsd.networks.onnx_session import Signature
