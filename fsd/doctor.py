@@ -33,6 +33,7 @@ NEEDS = {
     "events": ("run", "codecs"),
     "inspect": ("run", "codecs"),
     "adapter": ("run", "codecs"),
+    "dataset": ("run", "codecs"),
     "calibrate": ("run", "codecs"),
     "compress": ("run", "codecs"),
     "compare": ("run",),

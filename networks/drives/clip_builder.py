@@ -32,7 +32,6 @@ from fsd.networks.drives.label_table import label_table, write_labels
 from fsd.networks.drives.quality import REASONS, STANDING_MPS, check_units, left_out
 from fsd.networks.drives.shards import ShardWriter
 from fsd.networks.drives.splits import PARTS, drive_of, parts_of_ticks
-from fsd.networks.input_buffers import TICK_INPUTS
 from fsd.networks.recorded_episodes import EVERY_TICKS
 from fsd.networks.recorded_labels import FROM_STEERING, MAX_GAP_NS, RecordedLabels, label_track
 
@@ -161,7 +160,7 @@ def _compress(clip: Clip, folder: Path, settings: BuildSettings, decode_workers:
                 tick = compressor.step(frame_set, ego, None)
                 pending.add(tick)
                 if is_recorded:
-                    arrays = {name: getattr(tick, name) for name in TICK_INPUTS}
+                    arrays = {name: getattr(tick, name) for name in writer.tick_names}
                     writer.add({**arrays, "commit_slots": pending.take()})
             ticks.see(frame_set, compressors[0])
             if is_recorded:

@@ -47,10 +47,14 @@ def _schema(budget: Budget) -> pa.Schema:
 
 
 class ShardWriter:
-    """Writes the ticks of one clip at one budget, in order, to a folder; use `close` at the end."""
+    """Writes the ticks of one clip at one budget, in order, to a folder; use `close` at the end.
+
+    `tick_names`: the arrays that come from a `CompressedTick` under the same name.
+    """
 
     def __init__(self, folder: Path, budget: Budget) -> None:
         self._folder, self._budget, self._schema = folder, budget, _schema(budget)
+        self.tick_names = tuple(name for name in shard_shapes(budget) if name in TICK_INPUTS)
         self._writer: Any = None
         self.rows = 0
 
