@@ -34,8 +34,11 @@ from fsd.export.steps import (
     Exported,
     QuantizableModel,
     calibrated,
+    calibration_file_name,
     calibration_parts,
     int8_name,
+    int8_suffix,
+    model_file_name,
     prove,
     quantized,
     write_report,
@@ -142,14 +145,13 @@ class _Work:
         calibration_file: Path | None = None
         if "int8" in config.variants:
             smoothed, calibration = self.calibrated(clips)
-            calibration_file = config.calibration or config.out / _calibration_name(source.name)
+            calibration_file = config.calibration or config.out / calibration_file_name(source.name)
             if config.calibration is None:
                 calibration.save(calibration_file)
             for target in config.targets:
                 made = quantized(smoothed, config, calibration, RECIPES[target], clips, (), self.progress)
-                suffix = "int8" if target == "ort-cpu" else f"int8_{target}"
                 others[int8_name(target)] = self.write(
-                    made.graph, suffix, "int8", target, made.notes, pair_safe=made.pair_safe
+                    made.graph, int8_suffix(target), "int8", target, made.notes, pair_safe=made.pair_safe
                 )
                 if made.sensitivity is not None:
                     sensitivities[target] = made.sensitivity
@@ -242,13 +244,9 @@ class _Work:
         """Write one model file."""
         source = self.source
         record = ExportRecord(source.name, precision, target, source.sha256, dict(notes or {}), pair_safe)
-        path = self.config.out / f"{source.name}_{suffix}.onnx"
+        path = self.config.out / model_file_name(source.name, suffix)
         write_third_party(graph, record, path, source.properties, external=source.weights_beside)
         return path
-
-
-def _calibration_name(name: str) -> str:
-    return f"{name}_calibration.safetensors"
 
 
 def _file_names(source: ModelSource, config: ModelExportConfig) -> list[str]:
@@ -256,8 +254,8 @@ def _file_names(source: ModelSource, config: ModelExportConfig) -> list[str]:
     suffixes = ["fp32", *(variant for variant in config.variants if variant != "int8")]
     names = []
     if "int8" in config.variants:
-        suffixes += ["int8" if target == "ort-cpu" else f"int8_{target}" for target in config.targets]
-        names += [_calibration_name(source.name)] if config.calibration is None else []
-    files = [f"{source.name}_{suffix}.onnx" for suffix in suffixes]
+        suffixes += [int8_suffix(target) for target in config.targets]
+        names += [calibration_file_name(source.name)] if config.calibration is None else []
+    files = [model_file_name(source.name, suffix) for suffix in suffixes]
     names += [*files, *(f"{file}{DATA_SUFFIX}" for file in files)]
     return [*names, SENSITIVITY_FILE, PARITY_FILE, PARITY_FILE.replace(".json", ".html")]

@@ -35,8 +35,11 @@ from fsd.export.steps import (
     QuantizableModel,
     QuantizedGraph,
     calibrated,
+    calibration_file_name,
     calibration_parts,
     int8_name,
+    int8_suffix,
+    model_file_name,
     prove,
     quantized,
     write_report,
@@ -78,7 +81,7 @@ class _Source:
         """Write a model file; `properties` as in `write_model`."""
         budget = self.network.config.budget
         name = budget.name.lower()
-        path = self.folder / _model_name(name, suffix)
+        path = self.folder / model_file_name(name, suffix)
         metadata = describe(name, budget, self.trained, precision, target, self.weights_sha256, notes, pair_safe)
         write_model(graph, metadata, path, properties)
         return path
@@ -91,7 +94,7 @@ class _Source:
         runner.feeds.load(tick)
         return self.write(
             made.graph,
-            _int8_suffix(target),
+            int8_suffix(target),
             "int8",
             target,
             made.notes,
@@ -152,7 +155,7 @@ def _export(config: ExportConfig, source: _Source, clips: Sequence[Clip], progre
     sensitivities: dict[str, Sensitivity] = {}
     if config.int8:
         source, calibration = _calibrated(config, source, clips, progress)
-        calibration_file = config.calibration or config.out / _calibration_name(network.config.budget.name.lower())
+        calibration_file = config.calibration or config.out / calibration_file_name(network.config.budget.name.lower())
         if config.calibration is None:
             calibration.save(calibration_file)
         model = source.quantizable(config)
@@ -218,25 +221,13 @@ def _network(config: ExportConfig) -> tuple[DrivingNetwork, bool, str]:
 
 def _file_names(config: ExportConfig, budget: str) -> list[str]:
     """What an export writes, or sets aside: a proof of earlier files says nothing of new ones."""
-    names = [_model_name(budget, "fp32")]
+    names = [model_file_name(budget, "fp32")]
     if config.int8:
-        names += [_model_name(budget, _int8_suffix(target)) for target in config.targets]
-        names += [_calibration_name(budget)] if config.calibration is None else []
-    names += [_model_name(budget, "fp16")] if config.half else []
-    names += [_model_name(budget, "fp32_batch")] if BATCH_AXIS in config.dynamic else []
+        names += [model_file_name(budget, int8_suffix(target)) for target in config.targets]
+        names += [calibration_file_name(budget)] if config.calibration is None else []
+    names += [model_file_name(budget, "fp16")] if config.half else []
+    names += [model_file_name(budget, "fp32_batch")] if BATCH_AXIS in config.dynamic else []
     return [*names, SENSITIVITY_FILE, PARITY_FILE, PARITY_FILE.replace(".json", ".html")]
-
-
-def _model_name(budget: str, suffix: str) -> str:
-    return f"{budget}_{suffix}.onnx"
-
-
-def _calibration_name(budget: str) -> str:
-    return f"{budget}_calibration.safetensors"
-
-
-def _int8_suffix(target: str) -> str:
-    return "int8" if target == "ort-cpu" else f"int8_{target}"
 
 
 def _graph(config: ExportConfig, network: DrivingNetwork, progress: ProgressCallback) -> onnx.ModelProto:

@@ -83,9 +83,22 @@ class QuantizedGraph:
     sensitivity: Sensitivity | None
 
 
+def int8_suffix(target: str) -> str:
+    """End of the name of a runtime's INT8 file."""
+    return "int8" if target == "ort-cpu" else f"int8_{target}"
+
+
 def int8_name(target: str) -> str:
     """Name of a runtime's INT8 file in the report."""
-    return INT8 if target == "ort-cpu" else f"{INT8}_{target}"
+    return f"onnx_{int8_suffix(target)}"
+
+
+def model_file_name(name: str, suffix: str) -> str:
+    return f"{name}_{suffix}.onnx"
+
+
+def calibration_file_name(name: str) -> str:
+    return f"{name}_calibration.safetensors"
 
 
 def calibrated(model: QuantizableModel, options: Int8Options, clips: Sequence[Clip]) -> Calibration:

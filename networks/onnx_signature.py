@@ -25,8 +25,6 @@ def file_signatures(model: Path) -> tuple[Signature, Signature]:
     """
     require_model_file(model)
     origin = str(model)
-    if model.stat().st_size == 0:
-        raise ModelError(f"{origin} is empty. Export or copy it again.")
     with (
         model.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,

@@ -44,18 +44,17 @@ def init_adapter(config: AdapterInitConfig) -> AdapterInitSummary:
 
 def _signatures(model: Path) -> tuple[Signature, Signature]:
     """Inputs and outputs of an ONNX file, or of the one that `fsd export` makes of a PyTorch model."""
-    if model.is_file() and model.suffix != ".pt2":
+    is_function = ":" in model.name and not model.is_file()
+    if model.suffix != ".pt2" and not is_function:
         return file_signatures(model)
-    if model.suffix == ".pt2" or ":" in model.name:
-        try:
-            from fsd.export.model_source import load_source
-        except ModuleNotFoundError as error:
-            raise ModelError(f"{model} needs the package {error.name}:\n  {install_line('export')}") from error
-        with TemporaryDirectory() as folder:
-            made = Path(folder) / "model.onnx"
-            made.write_bytes(load_source(str(model)).model.SerializeToString())
-            return file_signatures(made)
-    return file_signatures(model)
+    try:
+        from fsd.export.model_source import load_source
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{model} needs the package {error.name}:\n  {install_line('export')}") from error
+    with TemporaryDirectory() as folder:
+        made = Path(folder) / "model.onnx"
+        made.write_bytes(load_source(str(model)).model.SerializeToString())
+        return file_signatures(made)
 
 
 def fitting_adapters(models: Sequence[Tensors]) -> tuple[str, ...]:

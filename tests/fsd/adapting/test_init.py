@@ -72,18 +72,18 @@ def test_a_pytorch_model_is_read_through_its_function(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torch")
-    (tmp_path / "my_network.py").write_text(
+    (tmp_path / "front_network.py").write_text(
         "import torch\n\nclass Net(torch.nn.Module):\n    def forward(self, front, speed):\n"
         "        return {'path': front.mean() * torch.ones(1, 8, 2) + speed}\n\n"
         "def load():\n    return Net(), {'front': torch.zeros(1, 3, 48, 64), 'speed': torch.zeros(1, 1)}\n"
     )
     monkeypatch.chdir(tmp_path)
-    assert main(["adapter", "init", "my_network:load"]) == 0
+    assert main(["adapter", "init", "front_network:load"]) == 0
     written = json.loads((tmp_path / "adapter.json").read_text())
-    assert written["name"] == "my_network"
+    assert written["name"] == "front_network"
     assert [image["name"] for image in written["images"]] == ["front"]
     assert written["outputs"]["waypoints"]["points"] == 8
-    assert "fsd export my_network:load" in capsys.readouterr().out
+    assert "fsd export front_network:load" in capsys.readouterr().out
 
 
 def test_a_missing_model_is_a_model_error(tmp_path: Path) -> None:
