@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsd.compression.budget import BUDGETS, Budget
+from fsd.compression.budget import ALL_BUDGETS, Budget
 from fsd.compression.compressor import Compressor
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import RATE_HZ, FrameSet
@@ -47,8 +47,13 @@ EXPERT_SHARE = 0.25
 LOOK_SHARE = 0.8
 """Share of expert episodes in which saliency labels guide the gaze, as the outputs of a trained network do."""
 
-FINE_SHARE, FINE_SCALE = 0.25, 2
-"""Share of episodes of those rounds rendered at `FINE_SCALE` times the resolution, so that sharp patches are known."""
+FINE_SCALES = {1: 0.83, 2: 0.15, 4: 0.02}
+"""Share of episodes of those rounds rendered at this many times the resolution, so that sharp patches are known; only
+pictures of four times the resolution have fine patches."""
+
+PATCH_SHARES = {1.0: 0.5, 0.6: 0.15, 0.3: 0.25, 0.15: 0.1}
+"""Share of episodes in which a foveated compressor has this part of its patches, so that one network serves them all.
+"""
 
 MISSED, IMAGINED = 0.15, 0.01
 """Shares of salient blocks that are not requested, and of other blocks that are, in episodes with guided gaze."""
@@ -62,7 +67,7 @@ class CollectionConfig:
         out: folder of all episodes; finished episodes are kept, so an interrupted round resumes.
         episodes: their number; first_seed: seed of the first, counting up; round_index: 0 for the expert's round.
         seconds: recorded length; warm_up_s: longest unrecorded drive by the expert before it.
-        width_px, height_px: size of the rendered images, except in `FINE_SHARE` of the later rounds' episodes.
+        width_px, height_px: size of the rendered images, but see `FINE_SCALES`.
         weights: weights of the student; None: the expert drives all episodes.
         expert: that labels, one of `expert_drivers.EXPERTS`: `seen` knows what the cameras showed, `full` everything.
     """
@@ -135,14 +140,13 @@ def _work(index: int) -> int:
 
 
 class CameraSetup:
-    """Cameras of one size: rig, renderer and compressor."""
+    """Cameras of one size: rig and renderer."""
 
-    def __init__(self, width_px: int, height_px: int, budget: Budget) -> None:
+    def __init__(self, width_px: int, height_px: int) -> None:
         from fsd.data.simulator.rendering.renderer import Renderer
 
         self.rig = canonical_rig(width_px, height_px)
         self.renderer = Renderer(self.rig)
-        self.compressor = Compressor(self.rig, budget)
 
 
 class Collector:
@@ -150,14 +154,21 @@ class Collector:
 
     def __init__(self, config: CollectionConfig, student: "TorchStudent | None") -> None:
         self._config, self._student = config, student
-        self._budget: Budget = BUDGETS[config.budget]
-        self._setups: dict[int, CameraSetup] = {}
+        self._budget: Budget = ALL_BUDGETS[config.budget]
+        self._cameras: dict[int, CameraSetup] = {}
+        self._compressors: dict[tuple[int, int], Compressor] = {}
 
-    def _setup_of(self, scale: int) -> CameraSetup:
-        if scale not in self._setups:
-            config = self._config
-            self._setups[scale] = CameraSetup(scale * config.width_px, scale * config.height_px, self._budget)
-        return self._setups[scale]
+    def _cameras_of(self, scale: int) -> CameraSetup:
+        if scale not in self._cameras:
+            self._cameras[scale] = CameraSetup(scale * self._config.width_px, scale * self._config.height_px)
+        return self._cameras[scale]
+
+    def _compressor_of(self, scale: int, patches: int) -> Compressor:
+        if (scale, patches) not in self._compressors:
+            is_all = patches == self._budget.patch_count
+            budget = self._budget if is_all else self._budget.with_patches(patches)
+            self._compressors[scale, patches] = Compressor(self._cameras_of(scale).rig, budget)
+        return self._compressors[scale, patches]
 
     def episode(self, index: int) -> int:
         """Drive and write one episode; returns the number of recorded ticks."""
@@ -165,22 +176,26 @@ class Collector:
         name = config.episode_name(index)
         scenario, seed = name.split("-")[0], config.first_seed + index
         rng = np.random.default_rng([seed, 9, config.round_index])
-        is_fine = config.round_index > 0 and rng.uniform() < FINE_SHARE
-        setup = self._setup_of(FINE_SCALE if is_fine else 1)
-        env = DrivingEnv(scenario, seed, setup.renderer)
+        scale = int(rng.choice(list(FINE_SCALES), p=list(FINE_SCALES.values()))) if config.round_index > 0 else 1
+        patches = self._budget.patch_count
+        if self._budget.fovea is not None:
+            patches = round(rng.choice(list(PATCH_SHARES), p=list(PATCH_SHARES.values())) * patches)
+        cameras, compressor = self._cameras_of(scale), self._compressor_of(scale, patches)
+        env = DrivingEnv(scenario, seed, cameras.renderer)
         expert = EXPERTS[config.expert]()
         _warm_up(env, expert, rng, config.warm_up_s)
         student = self._student if rng.uniform() >= EXPERT_SHARE else None
         if rng.uniform() < 0.6:
             env.perturb(rng)
         writer = EpisodeWriter(config.out / name, self._budget, DRAW_EVERY_TICKS)
-        outcome = self._drive(env, expert, setup, writer, rng, student)
+        outcome = self._drive(env, expert, compressor, writer, rng, student)
         writer.close(
             {
                 "scenario": scenario,
                 "seed": seed,
                 "round": config.round_index,
-                "width_px": setup.rig.cameras[0].width_px,
+                "width_px": cameras.rig.cameras[0].width_px,
+                "patches": patches,
                 "expert": config.expert,
                 "driver": "student" if student is not None else "expert",
                 "outcome": outcome,
@@ -192,12 +207,12 @@ class Collector:
         self,
         env: DrivingEnv,
         expert: ExpertDriver,
-        setup: CameraSetup,
+        compressor: Compressor,
         writer: EpisodeWriter,
         rng: np.random.Generator,
         student: "TorchStudent | None",
     ) -> str:
-        setup.compressor.reset()
+        compressor.reset()
         if student is not None:
             student.reset()
         noise = ControlNoise(rng)
@@ -210,14 +225,14 @@ class Collector:
             is_fresh = tick % DRAW_EVERY_TICKS == 0
             now = env.world.tick
             frame_set = env.frame_set() if is_fresh or frame_set is None else frame_set.held(now, tick_time_ns(now))
-            compressed = setup.compressor.step(frame_set, env.ego(), saliency)
+            compressed = compressor.step(frame_set, env.ego(), saliency)
             if not is_fresh:
                 expert.observe(env.world)
                 writer.skip(compressed)
                 skipped_slots += [int(slot) for slot in compressed.commit_slots if slot >= 0]
             else:
                 step = TickInput(compressed, env.ego(), env.command())
-                labels = {**expert.label(env.world), "saliency": saliency_label(env.world, setup.rig)}
+                labels = {**expert.label(env.world), "saliency": saliency_label(env.world, compressor.rig)}
                 writer.add(step, labels)
                 if is_looking:
                     saliency = saliency_request(labels["saliency"], rng)
