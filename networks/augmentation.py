@@ -16,6 +16,8 @@ from fsd.data.options import Options, option
 from fsd.networks.encoders import PIXEL_MEAN
 
 FRONT_CAMERAS = 3
+FILLED = 7
+"""Column of `patch_meta`."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class AugmentationConfig(Options):
         ego_dropout: share of clips without ego motion; speed_noise: relative error of the speed in the others.
         command_dropout: share of clips whose command says "none".
         memory_dropout: share of clips without memory; slot_dropout: share of slots lost in the others.
+        patch_dropout: share of clips without a random share of their patches.
         odometry_scale: relative error of the slots' distances; odometry_yaw_rad: error of their direction.
         gain, offset: standard deviation of contrast and brightness (in pixel values), common to all cameras of a clip,
             plus a third of it per camera; colour: that of chroma.
@@ -41,6 +44,7 @@ class AugmentationConfig(Options):
     command_dropout: float = option(0.03, at_least=0, at_most=1)
     memory_dropout: float = option(0.2, at_least=0, at_most=1)
     slot_dropout: float = 0.1
+    patch_dropout: float = option(0.2, at_least=0, at_most=1)
     odometry_scale: float = 0.2
     odometry_yaw_rad: float = 0.03
     gain: float = 0.15
@@ -79,13 +83,21 @@ def augment(batch: dict[str, Tensor], config: AugmentationConfig, generator: tor
         config.odometry_yaw_rad * normal(clips, 1, 1),
     )
 
+    lost = uniform(clips, 1, 1) * (uniform(clips, 1, 1) < config.patch_dropout)
+    meta = batch["patch_meta"].clone()
+    meta[..., FILLED] *= uniform(*meta.shape[:-1]) >= lost
+    batch["patch_meta"] = meta
     # The same exposure in every row of a clip: its rows are close in time.
     gain = 1.0 + config.gain * (normal(clips, 1) + normal(clips, len(CAMERAS)) / 3)
     offset = config.offset * (normal(clips, 1) + normal(clips, len(CAMERAS)) / 3)
     colour = 1.0 + config.colour * normal(clips, 1).expand_as(gain)
     patch_camera = batch["patch_meta"][..., 0].long().clamp(min=0)  # (B, T, K)
     every = torch.arange(len(CAMERAS), device=device).expand(clips, rows, -1)
-    for name, camera in (("retina", every), ("patches", patch_camera)):
+    inner = batch["retina"].shape[2]
+    images = {"retina": every[..., :inner], "patches": patch_camera}
+    if "retina_outer" in batch:
+        images["retina_outer"] = every[..., inner:]
+    for name, camera in images.items():
         of_image = [values[:, None].expand(-1, rows, -1).gather(2, camera) for values in (gain, offset, colour)]
         batch[name] = _expose(batch[name], *of_image)
     return batch

@@ -8,10 +8,13 @@ Source: truncated recurrence with cached states as in Y. Wu et al., Memorizing T
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from fsd.networks.attention import MASKED
 from fsd.networks.distillation import DistillationWeights, output_terms, token_distance
-from fsd.networks.losses import LossWeights, imitation_loss
-from fsd.networks.model import EGO_INPUTS, IMAGE_INPUTS, PLAN_INPUTS, Content, DrivingNetwork, select
+from fsd.networks.gaze_value import patch_worth
+from fsd.networks.losses import LossWeights, imitation_loss, row_losses
+from fsd.networks.model import EGO_INPUTS, IMAGE_INPUTS, MEMORY_INPUTS, PLAN_INPUTS, Content, DrivingNetwork, select
 
 
 class ClipModule(nn.Module):
@@ -31,12 +34,17 @@ class ClipModule(nn.Module):
         # In a tuple, so that its weights are not this module's.
         self.teacher = None if teacher is None else (teacher.eval().requires_grad_(False),)
 
-    def forward(self, inputs: dict[str, Tensor], live: Tensor, labels: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(
+        self, inputs: dict[str, Tensor], live: Tensor, labels: dict[str, Tensor], values_patches: bool = True
+    ) -> dict[str, Tensor]:
         """inputs (B, T, …) of the contract, live (B, T, 112) the earlier row of the clip that a slot holds, -1 if none.
 
-        Returns the loss, its terms, and `new_k`, `new_v` (B, T, 16, 64) without gradient.
+        Returns the loss, its terms, and `new_k`, `new_v` (B, T, 16, 64) and `loss_rows` (B, T) without gradient.
         """
         content = self._encoded(self.network, inputs, live.device.type)
+        token_weight = None
+        if values_patches and self.network.config.has_maps and "patch_cell" in labels:
+            content, token_weight = _with_token_weight(content, labels["patch_cell"].shape[-1])
         ego_tokens = self.network.ego_encoder(**select(inputs, EGO_INPUTS))
         memories: list[dict[str, Tensor]] = []
         outputs_by_row: list[dict[str, Tensor]] = []
@@ -47,20 +55,36 @@ class ClipModule(nn.Module):
                 now["memory_k"] = torch.where(is_live, earlier_outputs["new_k"][:, None], now["memory_k"])
                 now["memory_v"] = torch.where(is_live, earlier_outputs["new_v"][:, None], now["memory_v"])
             memories.append(now)
-            outputs_by_row.append(self.network.decide(content.row(row), ego_tokens[:, row], **now))
+            outputs_by_row.append(self._decided(self.network, content.row(row), ego_tokens[:, row], now))
         outputs = _stacked(outputs_by_row)
-        loss, terms = imitation_loss(outputs, labels, self.weights)
+        worth = None
+        if token_weight is not None and torch.is_grad_enabled():
+            is_used = content.mask.detach()[..., content.retina_count :][..., : token_weight.shape[-1]] > 0.5 * MASKED
+            worth = patch_worth(outputs, labels, self.weights, token_weight, is_used)
+        if self.network.config.has_maps:
+            outputs["semantic"], outputs["depth"] = self.network.scenes(content)
+        loss, terms = imitation_loss(outputs, labels, self.weights, worth)
         if self.teacher is not None:
             extra = self._distances_to_teacher(self.teacher[0], inputs, memories, content, outputs)
             loss = loss + sum(getattr(self.teacher_weights, name) * distance for name, distance in extra.items())
             terms |= {f"teacher_{name}": distance for name, distance in extra.items()}
         kept = {name: outputs[name].detach() for name in ("new_k", "new_v")}
+        kept["loss_rows"] = row_losses(outputs, labels, self.weights)
         return {"loss": loss, **{name: term.detach() for name, term in terms.items()}, **kept}
 
     def _encoded(self, network: DrivingNetwork, inputs: dict[str, Tensor], device: str) -> Content:
         with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
             content = network.encode(**select(inputs, IMAGE_INPUTS))
-        return content._replace(tokens=content.tokens.float(), mask=content.mask.float())
+        maps = tuple(each.float() for each in content.maps)
+        return content._replace(tokens=content.tokens.float(), mask=content.mask.float(), maps=maps)
+
+    def _decided(
+        self, network: DrivingNetwork, content: Content, ego_token: Tensor, now: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        with torch.autocast(ego_token.device.type, torch.bfloat16, enabled=self.bf16):
+            context, queries = network.attend(content, ego_token, **select(now, MEMORY_INPUTS))
+        motion = {name: value for name, value in now.items() if name not in MEMORY_INPUTS}
+        return network.answer(content, context.float(), queries.float(), **motion)
 
     def _distances_to_teacher(
         self,
@@ -74,9 +98,18 @@ class ClipModule(nn.Module):
             wanted = self._encoded(teacher, inputs, content.tokens.device.type)
             ego_tokens = teacher.ego_encoder(**select(inputs, EGO_INPUTS))
             plans = [
-                teacher.decide(wanted.row(row), ego_tokens[:, row], **memory) for row, memory in enumerate(memories)
+                self._decided(teacher, wanted.row(row), ego_tokens[:, row], memory)
+                for row, memory in enumerate(memories)
             ]
         return {"tokens": token_distance(content, wanted), **output_terms(outputs, _stacked(plans), self.weights)}
+
+
+def _with_token_weight(content: Content, patches: int) -> tuple[Content, Tensor]:
+    """The content with zeros (B, T, K) added to the attention scores of its patches, and these zeros."""
+    weight = torch.zeros(*content.mask.shape[:-1], patches, device=content.mask.device, requires_grad=True)
+    rest = content.mask.shape[-1] - content.retina_count - patches
+    mask = content.mask + functional.pad(weight, (content.retina_count, rest))
+    return content._replace(mask=mask), weight
 
 
 def _stacked(rows: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from fsd.compression.budget import BUDGETS, Budget, Fovea
+from fsd.compression.budget import BUDGETS, FOVEATED_BUDGETS, Budget, Fovea
 from fsd.data.options import Options, option
 
 MAX_FEATURES, MAX_LAYERS = 8192, 64
@@ -31,6 +31,10 @@ class NetworkConfig(Options):
         patch_channels: features of the patch trunk at 8 x 8 and at 4 x 4.
         retina_blocks, patch_blocks: residual blocks at each trunk's final resolution.
         plan_queries: learned tokens from which the plan is computed.
+        outer_channels: features of the trunk of the outer cameras' smaller base images, in budgets with a fovea.
+        has_hypotheses: predict several courses of the speed with probabilities instead of their mean.
+        has_maps: read saliency also from the retina's feature maps, give the cameras with full base images finer
+            tokens in the row of the horizon, and have the heads for semantics and depth, which only training uses.
     """
 
     budget: Budget = field(default_factory=lambda: BUDGETS["B100"])
@@ -44,6 +48,9 @@ class NetworkConfig(Options):
     retina_blocks: int = option(2, at_least=1, at_most=MAX_LAYERS)
     patch_blocks: int = option(1, at_least=1, at_most=MAX_LAYERS)
     plan_queries: int = option(4, at_least=1, at_most=MAX_LAYERS)
+    outer_channels: int = option(24, at_least=2, at_most=MAX_FEATURES)
+    has_hypotheses: bool = False
+    has_maps: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,6 +78,7 @@ class NetworkConfig(Options):
 
 SIZES = {
     "standard": NetworkConfig(),
+    "foveated": NetworkConfig(FOVEATED_BUDGETS["F100"], has_hypotheses=True, has_maps=True),
     "wide": NetworkConfig(retina_channels=64, retina_blocks=3, patch_channels=(32, 64)),
 }
 """Networks by name: 0.39 and 0.80 GMAC per tick at the budget B100. The wide one can teach the other."""

@@ -27,6 +27,9 @@ WAYPOINT_TIMES_S = np.arange(1, WAYPOINTS + 1) * WAYPOINT_STEP_S
 WAYPOINT_TIMES_S.setflags(write=False)
 
 LIGHTS = ("none", "green", "yellow", "red")
+SEMANTICS = ("sky", "ground", "road", "building", "vehicle", "signal", "person")
+"""What a cell of the block grid shows, for training only: the last of these that is in it."""
+
 OCCUPANCY_ROWS, OCCUPANCY_COLUMNS, OCCUPANCY_CELL_M = 24, 16, 2.5
 OCCUPANCY_BEHIND_M, OCCUPANCY_LEFT_M = 15.0, 20.0
 """Occupancy grid: x from -15 m to 45 m in 24 rows (row 0 behind), y from +20 m (left) to -20 m in 16 columns."""

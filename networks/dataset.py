@@ -24,7 +24,7 @@ from fsd.compression.budget import Budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.errors import ClipError
 from fsd.data.files import write_text
-from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
+from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.text_files import read_json
 from fsd.networks.contract import OCCUPANCY_COLUMNS, OCCUPANCY_ROWS, WAYPOINTS, input_shapes
 from fsd.networks.input_buffers import InputBuffers, TickInput
@@ -52,7 +52,18 @@ LABEL_SHAPES: dict[str, tuple[tuple[int, ...], str]] = {
 def episode_shapes(budget: Budget) -> dict[str, tuple[tuple[int, ...], str]]:
     """Array name -> (shape per tick, dtype) of all arrays of an episode."""
     inputs = {name: spec for name, spec in input_shapes(budget).items() if name not in NOT_STORED}
-    return {**inputs, "commit_slots": ((MAX_COMMITS_PER_ROW,), "int16"), **LABEL_SHAPES}
+    return {**inputs, **patch_cell_shape(budget), "commit_slots": ((MAX_COMMITS_PER_ROW,), "int16"), **LABEL_SHAPES}
+
+
+def patch_cell_shape(budget: Budget) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Name, shape and dtype of `patch_cells`."""
+    return {"patch_cell": ((budget.patch_slots,), "int16")}
+
+
+def patch_cells(tick: CompressedTick) -> np.ndarray:
+    """(K,) int16, the block that each patch shows, as camera * 300 + block; -1 where there is no patch."""
+    cells: np.ndarray = np.where(tick.patch_block >= 0, tick.patch_camera * BLOCKS + tick.patch_block, -1)
+    return cells.astype(np.int16)
 
 
 def unknown_label(name: str) -> float:
@@ -105,7 +116,7 @@ class EpisodeWriter:
         """Record one tick with its labels; missing labels are stored as unknown."""
         self._feeds.load(step)
         self._commits.add(step.tick)
-        values = {**self._feeds.arrays, "commit_slots": self._commits.take()}
+        values = {**self._feeds.arrays, "patch_cell": patch_cells(step.tick), "commit_slots": self._commits.take()}
         for name, (shape, dtype) in self._shapes.items():
             value = labels.get(name, unknown_label(name)) if name in LABEL_SHAPES else values[name]
             self._rows[name].append(np.array(np.broadcast_to(value, shape), dtype=dtype))

@@ -21,12 +21,17 @@ IMAGE_CHANNELS = 6
 CELL = 5
 """A retina token covers 5 x 5 cells of the 15 x 20 block grid."""
 
+HORIZON_TOKENS = 10
+"""Finer tokens in the middle row of a camera."""
+
+_TOKEN_COLUMNS, _ANGULAR_WIDTH = GRID_COLUMNS // CELL, 4
+
 RAY_FREQUENCIES = (1.0, 3.0, 9.0)
 """Fourier frequencies of the ray's components, rad: the highest separates rays 10 degrees apart."""
 
 MAX_AGE_S = 1.0
-META_LOWEST = (-1.0, -1.0, -1.0, 0.0, 0.0, 0.0, 0.0)
-META_HIGHEST = (1.0, 1.0, 1.0, 3.0, 3.0, MAX_AGE_S, 1.0)
+META_LOWEST = (-1.0, -1.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+META_HIGHEST = (1.0, 1.0, 1.0, 3.0, 3.0, MAX_AGE_S, 1.0, 1.0)
 """Limits of a metadata row after its camera index, so that no input gives extreme tokens."""
 
 EGO_SCALE = (0.1, 2.0)
@@ -84,9 +89,42 @@ class RetinaEncoder(nn.Module):
         self.trunk = nn.Sequential(*layers)
         self.to_token = nn.Conv2d(channels, width, CELL, CELL)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """(M, 6, h, w) normalised pixels -> tokens (M, 12, D)."""
-        return self.to_token(self.trunk(image)).flatten(2).transpose(1, 2)
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(M, 6, h, w) normalised pixels -> tokens (M, 12, D), features (M, C, 15, 20)."""
+        features = self.trunk(image)
+        return self.to_token(features).flatten(2).transpose(1, 2), features
+
+
+class HorizonEncoder(nn.Module):
+    """Encode the middle row of the retina's tokens again, as tokens of 5 x 2 cells: far things are there, and small.
+
+    Their geometry is between that of the four tokens of that row.
+    """
+
+    between: Tensor
+    spans: Tensor
+
+    def __init__(self, channels: int, width: int, columns: int = META_SIZE) -> None:
+        super().__init__()
+        self.to_token = nn.Conv2d(channels, width, (CELL, 4), (CELL, 2), (0, 1))
+        tokens = torch.arange(HORIZON_TOKENS)
+        places = (tokens + 0.5) * (GRID_COLUMNS / HORIZON_TOKENS) / CELL - 0.5  # in tokens of the row
+        left = places.floor().clamp(0, _TOKEN_COLUMNS - 2).long()
+        between = torch.zeros(HORIZON_TOKENS, _TOKEN_COLUMNS)
+        between[tokens, left], between[tokens, left + 1] = 1.0 - (places - left), places - left
+        spans = torch.ones(columns)
+        spans[_ANGULAR_WIDTH] = GRID_COLUMNS / HORIZON_TOKENS / CELL
+        self.register_buffer("between", between, persistent=False)
+        self.register_buffer("spans", spans, persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(M, C, 15, 20) -> tokens (M, 10, D)."""
+        return self.to_token(features[..., CELL : 2 * CELL, :]).flatten(2).transpose(1, 2)
+
+    def geometry(self, retina_meta: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows (…, 12, columns) and camera one-hot (…, 12, 8) of a camera's tokens -> the same of its 10 tokens."""
+        row = slice(_TOKEN_COLUMNS, 2 * _TOKEN_COLUMNS)
+        return self.between @ retina_meta[..., row, :] * self.spans, self.between @ camera[..., row, :]
 
 
 class GridPool(nn.Module):
@@ -146,16 +184,17 @@ class GeometryEncoder(nn.Module):
     frequencies: Tensor
     phases: Tensor
 
-    def __init__(self, width: int, hidden: int = 64) -> None:
+    def __init__(self, width: int, columns: int = META_SIZE, hidden: int = 64) -> None:
         super().__init__()
+        values = columns - 1
         waves = torch.cat([torch.eye(3) * frequency for frequency in RAY_FREQUENCIES], dim=1)  # (3, 9)
         self.register_buffer("camera_index", torch.arange(len(CAMERAS)).float(), persistent=False)
-        self.register_buffer("lowest", torch.tensor(META_LOWEST), persistent=False)
-        self.register_buffer("highest", torch.tensor(META_HIGHEST), persistent=False)
+        self.register_buffer("lowest", torch.tensor(META_LOWEST[:values]), persistent=False)
+        self.register_buffer("highest", torch.tensor(META_HIGHEST[:values]), persistent=False)
         self.register_buffer("frequencies", torch.cat([waves, waves], dim=1), persistent=False)
         # sin(x + pi/2) is cos(x): one operator computes both.
         self.register_buffer("phases", torch.tensor([0.0] * 9 + [math.pi / 2] * 9), persistent=False)
-        self.hidden = nn.Linear(len(CAMERAS) + META_SIZE - 1 + self.phases.numel(), hidden)
+        self.hidden = nn.Linear(len(CAMERAS) + values + self.phases.numel(), hidden)
         self.gain = nn.Linear(hidden, width)
         self.offset = nn.Linear(hidden, width)
 
@@ -164,7 +203,7 @@ class GeometryEncoder(nn.Module):
         return (meta[..., :1] == self.camera_index).to(meta.dtype)
 
     def forward(self, meta: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
-        """(…, 8) rows of `META_SIZE`, (…, 8) their camera one-hot -> gain (…, D) around 1, offset (…, D)."""
+        """(…, columns) metadata rows, (…, 8) their camera one-hot -> gain (…, D) around 1, offset (…, D)."""
         place = torch.minimum(torch.maximum(meta[..., 1:], self.lowest), self.highest)
         waves = torch.sin(place[..., :3] @ self.frequencies + self.phases)
         hidden = torch.relu(self.hidden(torch.cat([camera, place, waves], dim=-1)))

@@ -26,6 +26,7 @@ from fsd.networks.training_set import TrainingSet
 ROW_1S, ROW_3S = round(1 / WAYPOINT_STEP_S) - 1, round(3 / WAYPOINT_STEP_S) - 1
 MEASURED = ("trajectory", "curvature", "acceleration", "lead", "light", "occupancy")
 EPISODES_AT_ONCE = 16
+BRAKES_MPS2 = -1.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ImitationMetrics:
 
     Attributes:
         ade_3s_m: mean distance of the waypoints until 3 s; lateral_1s_m, along_3s_m: across at 1 s, along at 3 s.
+        braking_share: commanded over wanted acceleration, of all rows in which the driver brakes by 1 m/s² or more.
         light_accuracy: over rows with a light; lead_mae_m: over rows with a lead.
         rows: how many rows the set has.
     """
@@ -44,6 +46,7 @@ class ImitationMetrics:
     curvature_mae_per_m: float
     curvature_correlation: float
     acceleration_mae_mps2: float
+    braking_share: float
     light_accuracy: float
     lead_mae_m: float
     occupancy_f1: float
@@ -114,6 +117,8 @@ def _metrics(predictions: dict[str, np.ndarray], labels: dict[str, np.ndarray]) 
     offset = predictions["trajectory"] - labels["trajectory"]
     distance_m = np.hypot(offset[..., 0], offset[..., 1])
     curvature, wanted = predictions["curvature"][:, 0], labels["curvature"][:, 0]
+    acceleration, wanted_acceleration = predictions["acceleration"][:, 0], labels["acceleration"][:, 0]
+    brakes = wanted_acceleration <= BRAKES_MPS2
     light = labels["light"][:, 0]
     has_light = light > 0
     has_lead = labels["lead"][:, 1] > 0.5
@@ -127,7 +132,8 @@ def _metrics(predictions: dict[str, np.ndarray], labels: dict[str, np.ndarray]) 
         along_3s_m=_mean(np.abs(offset[:, ROW_3S, 0])),
         curvature_mae_per_m=_mean(np.abs(curvature - wanted)),
         curvature_correlation=_correlation(curvature, wanted),
-        acceleration_mae_mps2=_mean(np.abs(predictions["acceleration"] - labels["acceleration"])),
+        acceleration_mae_mps2=_mean(np.abs(acceleration - wanted_acceleration)),
+        braking_share=_mean(acceleration[brakes]) / _mean(wanted_acceleration[brakes]),
         light_accuracy=_mean((predictions["light"].argmax(axis=1) == light)[has_light]),
         lead_mae_m=_mean(np.abs(predictions["lead"][:, 0] - labels["lead"][:, 0])[has_lead]),
         occupancy_f1=2 * hits / max(float((claimed & known).sum() + (occupied & known).sum()), 1.0),

@@ -1,4 +1,5 @@
-"""The imitation loss: distance from the expert's plan and controls, and auxiliary terms (lead, light, occupancy, gaze).
+"""The imitation loss: distance from the expert's plan and controls, and auxiliary terms (lead, light, occupancy, gaze,
+semantics, depth). Terms of outputs that a network does not have are left out.
 
 Unknown labels (NaN, or -1 for classes) add no loss. Scales learn from detached errors, so that predicting a large scale
 cannot reduce the gradient of the plan.
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fsd.networks.contract import WAYPOINT_TIMES_S
+from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S
+from fsd.networks.plan_head import ANCHORS_MPS2
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,17 @@ class LossWeights:
         curvature: per 1/m; acceleration: per m/s².
         scale: weight of the negative log-likelihood of all errors under the predicted scales.
         lead, light, occupancy, saliency: weights of the auxiliary terms, each about 1 for an untrained network.
+        hypothesis: log-loss of the acceleration among the hypotheses; course: distance, as of the plan, of the
+            hypotheses that the expert's acceleration is between.
+        caution: per m/s² by which hypotheses are expected to be faster than the expert near people.
+        value: log-loss of the gaze requests for blocks whose worth is known.
+        semantic, depth: weights of what the cameras show, cell by cell.
     """
 
-    x: float = 0.15
+    x: float = 0.25
     y: float = 0.6
     yaw: float = 2.0
-    speed: float = 0.2
+    speed: float = 0.3
     curvature: float = 15.0
     acceleration: float = 0.3
     scale: float = 0.02
@@ -36,34 +43,86 @@ class LossWeights:
     light: float = 0.2
     occupancy: float = 0.3
     saliency: float = 0.3
+    hypothesis: float = 0.5
+    course: float = 1.0
+    caution: float = 0.3
+    value: float = 0.3
+    semantic: float = 0.1
+    depth: float = 0.1
 
 
 OCCUPIED_WEIGHT, SALIENT_WEIGHT, LIGHT_WEIGHT = 8.0, 4.0, 3.0
 """Occupied cells, salient blocks and rows with a light are rare, and a miss is worse than a false alarm."""
+
+BRAKE_MPS2, BRAKE_WEIGHT = -1.0, 1.0
+NEAR_PEOPLE_MPS2, NEAR_PEOPLE_WEIGHT = -0.5, 2.0
+"""Rows in which the expert brakes so hard, and those in which it does so with a person near, weigh so much more."""
+
+CAUTION_MARGIN_MPS2 = 0.4
+NEAR_ROWS, NEAR_COLUMNS = slice(6, 20), slice(6, 10)
+"""Cells of the occupancy grid within 35 m ahead and 5 m to the side."""
+
+SEMANTIC_WEIGHTS = (0.5, 0.5, 0.5, 0.5, 1.0, 2.0, 3.0)
+"""Of `contract.SEMANTICS`: things are rarer than surfaces."""
+
+NEAREST_M = 0.5
 
 CAR_CELLS = 4.0
 LEAD_SCALE_M = 30.0
 
 
 def imitation_loss(
-    outputs: dict[str, Tensor], labels: dict[str, Tensor], weights: LossWeights
+    outputs: dict[str, Tensor], labels: dict[str, Tensor], weights: LossWeights, worth: Tensor | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean loss over a batch, and its terms without their weights.
 
     Args:
-        outputs: the network's outputs; labels: as in `dataset.LABEL_SHAPES`; both with the same leading batch axes.
+        outputs: the network's outputs, with `semantic` and `depth` if it has them; labels: as in
+            `dataset.LABEL_SHAPES`, and `patch_cell`; both with the same leading batch axes.
+        worth: (…, K) 0 to 1 of the patches, see `gaze_value.py`.
     """
-    plan, controls = _waypoint_distance(outputs, labels, weights), _control_distances(outputs, labels)
-    scale = _scale_term(outputs, labels)
-    auxiliary = {
+    terms = driving_terms(outputs, labels, weights) | {"scale": _scale_term(outputs, labels)}
+    saliency = labels["saliency"]
+    if worth is not None:
+        terms["value"], saliency = _value(outputs["saliency"], worth, labels["patch_cell"], saliency)
+    terms |= {
         "lead": _lead(outputs["lead"], labels["lead"]),
         "light": _light(outputs["light"], labels["light"]),
         "occupancy": _cells(outputs["occupancy"], labels["occupancy"], _thing_weight(labels["occupancy"])),
-        "saliency": _cells(outputs["saliency"], labels["saliency"], SALIENT_WEIGHT),
+        "saliency": _cells(outputs["saliency"], saliency, SALIENT_WEIGHT),
     }
-    terms = {"plan": plan, "scale": scale, **controls, **auxiliary}
-    total = plan + sum(getattr(weights, name) * term for name, term in terms.items() if name != "plan")
-    return total, terms
+    if "semantic" in outputs:
+        terms |= _scene_terms(outputs, labels)
+    return weighted(terms, weights), terms
+
+
+def driving_terms(
+    outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: LossWeights
+) -> dict[str, Tensor]:
+    """The terms that say how the car drives: plan, controls and hypotheses."""
+    terms = {"plan": _waypoint_distance(outputs, labels, weights), **_control_distances(outputs, labels)}
+    if "hypothesis" in outputs:
+        terms |= _hypothesis_terms(outputs, labels, weights)
+    return terms
+
+
+def weighted(terms: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
+    """The sum of terms by their weights; the plan's are in the term."""
+    return sum(
+        (term if name == "plan" else getattr(weights, name) * term for name, term in terms.items()), torch.zeros(())
+    )
+
+
+def row_losses(outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
+    """(…,) how far each row is from the expert, without gradient: to draw the rows that are not learned yet."""
+    with torch.no_grad():
+        error = (outputs["trajectory"] - labels["trajectory"]) * _waypoint_costs(weights, labels["trajectory"].device)
+        loss = error.abs().nan_to_num().mean(dim=(-2, -1)) * 4.0
+        if "hypothesis" in outputs:
+            target, is_known = _between_anchors(labels["acceleration"])
+            log_loss = -(target * torch.log_softmax(outputs["hypothesis"], dim=-1)).sum(dim=-1)
+            loss = loss + weights.hypothesis * torch.where(is_known, log_loss, 0.0)
+    return loss
 
 
 def plan_distance(outputs: Mapping[str, Tensor], wanted: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
@@ -74,11 +133,95 @@ def plan_distance(outputs: Mapping[str, Tensor], wanted: Mapping[str, Tensor], w
     )
 
 
+def _waypoint_costs(weights: LossWeights, device: torch.device) -> Tensor:
+    """(P, 4) per m, m, rad, m/s."""
+    time_s = torch.tensor(WAYPOINT_TIMES_S, dtype=torch.float32, device=device)
+    costs = torch.tensor([weights.x, weights.y, weights.yaw, weights.speed], device=device)
+    return (1.5 / (0.5 + time_s))[:, None] * costs
+
+
 def _waypoint_distance(outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
     error = outputs["trajectory"] - labels["trajectory"]
-    time_s = torch.tensor(WAYPOINT_TIMES_S, dtype=torch.float32, device=error.device)
-    costs = torch.tensor([weights.x, weights.y, weights.yaw, weights.speed], device=error.device)
-    return 4.0 * _known_mean(error * (1.5 / (0.5 + time_s))[:, None] * costs)
+    return 4.0 * _known_mean(error * _waypoint_costs(weights, error.device))
+
+
+def _between_anchors(acceleration: Tensor) -> tuple[Tensor, Tensor]:
+    """(…, 1) m/s² -> (…, M) shares of the two anchors that it is between, and (…,) whether it is known."""
+    anchors = torch.tensor(ANCHORS_MPS2, device=acceleration.device)
+    is_known = ~torch.isnan(acceleration[..., 0])
+    value = torch.where(is_known[..., None], acceleration, 0.0).clamp(ANCHORS_MPS2[0], ANCHORS_MPS2[-1])
+    above = torch.searchsorted(anchors, value.contiguous()).clamp(1, len(anchors) - 1)
+    below = above - 1
+    part = (value - anchors[below]) / (anchors[above] - anchors[below])
+    shares = torch.zeros(*value.shape[:-1], len(anchors), device=acceleration.device)
+    return shares.scatter(-1, below, 1.0 - part).scatter(-1, above, part), is_known
+
+
+def _hypothesis_terms(
+    outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: LossWeights
+) -> dict[str, Tensor]:
+    target, is_known = _between_anchors(labels["acceleration"])
+    log_probability = torch.log_softmax(outputs["hypothesis"], dim=-1)
+    acceleration = labels["acceleration"][..., 0].nan_to_num()
+    near = _person_near(labels["occupancy"])
+    row_weight = 1.0 + BRAKE_WEIGHT * (acceleration < BRAKE_MPS2).float()
+    row_weight = row_weight + NEAR_PEOPLE_WEIGHT * (near & (acceleration < NEAR_PEOPLE_MPS2)).float()
+    log_loss = _masked_mean(-(target * log_probability).sum(dim=-1) * row_weight, is_known)
+    anchors = torch.tensor(ANCHORS_MPS2, device=acceleration.device)
+    faster = (anchors - acceleration[..., None] - CAUTION_MARGIN_MPS2).clamp(min=0.0)
+    expected_faster = (log_probability.exp() * faster).sum(dim=-1)
+    return {
+        "hypothesis": log_loss,
+        "course": _course_distance(outputs["hypothesis_speed"], labels["trajectory"], target, weights),
+        "caution": _masked_mean(torch.where(near, expected_faster, 0.0), is_known),
+    }
+
+
+def _course_distance(speed: Tensor, trajectory: Tensor, share: Tensor, weights: LossWeights) -> Tensor:
+    """Distance of the courses (…, M, P + 1) from the expert's path length and speed, by the share of each in it."""
+    moved = torch.diff(trajectory[..., :2], dim=-2, prepend=torch.zeros_like(trajectory[..., :1, :2]))
+    length = torch.linalg.vector_norm(moved, dim=-1).cumsum(dim=-1).unsqueeze(-2)  # (…, 1, P)
+    driven = (0.5 * (speed[..., 1:] + speed[..., :-1]) * WAYPOINT_STEP_S).cumsum(dim=-1)
+    costs = _waypoint_costs(weights, speed.device)
+    error = (driven - length).abs() * costs[:, 0] + (speed[..., 1:] - trajectory[..., 3].unsqueeze(-2)).abs() * costs[
+        :, 3
+    ]
+    known = ~torch.isnan(error)
+    return 2.0 * _masked_mean((torch.where(known, error, 0.0) * share.unsqueeze(-1)).sum(dim=-2), known.all(dim=-2))
+
+
+def _person_near(occupancy: Tensor) -> Tensor:
+    """(…, R, C) -> (…,) whether an occupied cell with only free neighbours is near ahead; cars fill several cells."""
+    grid = (occupancy > 0).float().flatten(0, -3)[:, None]
+    alone = (grid > 0) & (functional.avg_pool2d(grid, 3, stride=1, padding=1) * 9.0 < 1.5)
+    return alone[:, 0, NEAR_ROWS, NEAR_COLUMNS].flatten(1).any(dim=1).view(occupancy.shape[:-2])
+
+
+def _value(saliency: Tensor, worth: Tensor, cell: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-loss of the requests for the blocks that patches showed, and the saliency label without these blocks."""
+    is_used = cell >= 0
+    place = cell.clamp(min=0).long()
+    request = saliency.flatten(-3).gather(-1, place)
+    loss = functional.binary_cross_entropy_with_logits(request, worth, reduction="none")
+    rest = label.flatten(-3).clone()
+    rest.scatter_(-1, place, torch.where(is_used, -1, rest.gather(-1, place)).to(rest.dtype))
+    return _masked_mean(loss, is_used), rest.view_as(label)
+
+
+def _scene_terms(outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    depth = outputs["depth"]
+    if "semantic" not in labels:  # still a function of the outputs: several processes need a gradient of every weight
+        return {"semantic": 0.0 * outputs["semantic"].sum(), "depth": 0.0 * depth.sum()}
+    wanted = torch.log(labels["depth"].float().clamp(min=NEAREST_M))
+    return {"semantic": _semantic(outputs["semantic"], labels["semantic"]), "depth": _known_mean(depth - wanted)}
+
+
+def _semantic(output: Tensor, label: Tensor) -> Tensor:
+    """Log-loss of the cells (…, S, R, C) against classes (…, R, C)."""
+    logits, wanted = output.movedim(-3, 1), label.long()
+    class_weights = torch.tensor(SEMANTIC_WEIGHTS, device=output.device)
+    loss = functional.cross_entropy(logits, wanted.clamp(min=0), reduction="none")
+    return _masked_mean(loss * class_weights[wanted.clamp(min=0)], wanted >= 0)
 
 
 def _control_distances(outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -34,6 +34,9 @@ from fsd.networks.training_log import CURVES, TrainingLog
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.weights import load_weights, save_weights, untrained, weights_sha256
 
+VALUE_EVERY = 4
+"""Steps between those that label gaze requests: these take a sixth more time."""
+
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
 
 
@@ -47,8 +50,8 @@ class TrainConfig(TrainOptions):
         hard_share: share of clips that end in a row of `hard_examples`, every kind equally often.
         learning_rate: peak rate; warm_up_steps: linear rise to it; then a cosine to `final_rate` of it.
         average_decay: decay of the running average of the weights; the average is the result.
-        bf16: encode images in bfloat16, by default where the processor has instructions for it; memory and plan are
-            always float32.
+        bf16: encode images and attend in bfloat16, by default where the processor has instructions for it; plan and
+            memory are always float32.
         freeze_statistics: final share of the steps with fixed BatchNorm statistics.
         validation_share: share of the episodes held out for validation.
         report_every, evaluate_every, checkpoint_every: in steps.
@@ -188,14 +191,17 @@ class Trainer:
         inputs, live = self._with_memory(rows, recorded)
         generator = torch.Generator(config.device)
         generator.manual_seed(int(self._generator(self.step).integers(2**62)))
-        labels = {name: torch.from_numpy(recorded[name]).to(config.device) for name in LABEL_SHAPES}
-        results = self.module(augment(inputs, config.augmentation, generator), live, labels)
+        names = (*LABEL_SHAPES, "patch_cell")
+        labels = {name: torch.from_numpy(recorded[name]).to(config.device) for name in names if name in recorded}
+        values_patches = self.step % VALUE_EVERY == 0
+        results = self.module(augment(inputs, config.augmentation, generator), live, labels, values_patches)
         self.optimiser.zero_grad(set_to_none=True)
         results["loss"].backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
         if torch.isfinite(norm):
             self.optimiser.step()
         self._update_average()
+        results.pop("loss_rows")
         keys, values = (results.pop(name).flatten(0, 1).half().cpu().numpy() for name in ("new_k", "new_v"))
         self.cache.write(rows.ravel(), keys, values)
         return {name: float(value.detach()) for name, value in results.items()} | {"gradient_norm": float(norm)}

@@ -13,7 +13,7 @@ from fsd.data.errors import ClipError
 from fsd.networks.dataset import Episode
 from fsd.networks.hard_examples import find_hard_examples
 
-ON_DISK = ("retina", "patches", "retina_meta", "saliency")
+ON_DISK = ("retina", "retina_outer", "patches", "retina_meta", "saliency")
 
 
 class TrainingSet:

@@ -26,7 +26,7 @@ from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
 from fsd.data.place_track import PlaceTrack
 from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry, SteeringTrack
-from fsd.networks.dataset import PendingCommits
+from fsd.networks.dataset import PendingCommits, patch_cells
 from fsd.networks.drives.clip_record import LABELS_FILE, ClipRecord, Histogram, SkewRecord, TickRange, write_record
 from fsd.networks.drives.label_table import label_table, write_labels
 from fsd.networks.drives.quality import REASONS, STANDING_MPS, check_units, left_out
@@ -161,7 +161,7 @@ def _compress(clip: Clip, folder: Path, settings: BuildSettings, decode_workers:
                 pending.add(tick)
                 if is_recorded:
                     arrays = {name: getattr(tick, name) for name in writer.tick_names}
-                    writer.add({**arrays, "commit_slots": pending.take()})
+                    writer.add({**arrays, "patch_cell": patch_cells(tick), "commit_slots": pending.take()})
             ticks.see(frame_set, compressors[0])
             if is_recorded:
                 ticks.record(frame_set)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from fsd.compression.budget import Budget
 from fsd.data.errors import ClipError
 from fsd.networks.contract import input_shapes
-from fsd.networks.dataset import MAX_COMMITS_PER_ROW
+from fsd.networks.dataset import MAX_COMMITS_PER_ROW, patch_cell_shape
 from fsd.networks.input_buffers import TICK_INPUTS
 
 ROWS_PER_FILE = 4096
@@ -30,7 +30,7 @@ OPEN_FILES = 32
 def shard_shapes(budget: Budget) -> dict[str, tuple[tuple[int, ...], str]]:
     """Array name -> (shape per tick, dtype) of a shard."""
     shapes = {name: spec for name, spec in input_shapes(budget).items() if name in TICK_INPUTS}
-    return {**shapes, "commit_slots": ((MAX_COMMITS_PER_ROW,), "int16")}
+    return {**shapes, **patch_cell_shape(budget), "commit_slots": ((MAX_COMMITS_PER_ROW,), "int16")}
 
 
 def shard_path(folder: Path, budget: str, number: int) -> Path:
