@@ -22,6 +22,7 @@ from fsd.data.frames import RATE_HZ, FrameSet
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.data.simulator.expert.expert_drivers import EXPERTS, ExpertDriver
 from fsd.data.simulator.expert.saliency import saliency_label
+from fsd.data.simulator.expert.scene_labels import SceneLabels
 from fsd.data.simulator.seeds import check_training_seed
 from fsd.data.standard_rigs import canonical_rig
 from fsd.data.worker_process import run_jobs
@@ -216,6 +217,7 @@ class Collector:
         if student is not None:
             student.reset()
         noise = ControlNoise(rng)
+        scene = SceneLabels(env.world, compressor.rig, env.mounting_error)
         is_looking = student is None and rng.uniform() < LOOK_SHARE
         saliency: np.ndarray | None = None
         controls = (0.0, 0.0)
@@ -232,7 +234,8 @@ class Collector:
                 skipped_slots += [int(slot) for slot in compressed.commit_slots if slot >= 0]
             else:
                 step = TickInput(compressed, env.ego(), env.command())
-                labels = {**expert.label(env.world), "saliency": saliency_label(env.world, compressor.rig)}
+                labels = {**expert.label(env.world), **scene.label()}
+                labels["saliency"] = saliency_label(env.world, compressor.rig)
                 writer.add(step, labels)
                 if is_looking:
                     saliency = saliency_request(labels["saliency"], rng)

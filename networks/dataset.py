@@ -46,6 +46,8 @@ LABEL_SHAPES: dict[str, tuple[tuple[int, ...], str]] = {
     "light": ((1,), "int8"),  # index into contract.LIGHTS; -1 unknown
     "occupancy": ((OCCUPANCY_ROWS, OCCUPANCY_COLUMNS), "int8"),  # 1, 0, or -1 unknown
     "saliency": ((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), "int8"),  # 1 on relevant objects, 0, or -1 unknown
+    "semantic": ((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), "int8"),  # index into SEMANTIC_CLASSES; -1 unknown
+    "depth": ((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), "float16"),  # m along the ray; NaN unknown, sky or far
 }
 
 
@@ -68,7 +70,7 @@ def patch_cells(tick: CompressedTick) -> np.ndarray:
 
 def unknown_label(name: str) -> float:
     """What stands for a label that is not known: NaN, or -1 for classes."""
-    return float("nan") if LABEL_SHAPES[name][1] == "float32" else -1
+    return float("nan") if LABEL_SHAPES[name][1].startswith("float") else -1
 
 
 class PendingCommits:

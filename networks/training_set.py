@@ -1,7 +1,7 @@
 """Recorded episodes as one table of rows, with the row that wrote each memory slot.
 
-Small arrays are kept in memory; images are read from disk per batch. NumPy only; samples and reads rows, and does not
-know networks or losses.
+Small arrays are kept in memory; images and labels of the block grid are read from disk per batch. NumPy only; samples
+and reads rows, and does not know networks or losses.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ import numpy as np
 
 from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.errors import ClipError
-from fsd.networks.dataset import Episode
+from fsd.networks.dataset import LABEL_SHAPES, Episode, unknown_label
 from fsd.networks.hard_examples import find_hard_examples
 
-ON_DISK = ("retina", "retina_outer", "patches", "retina_meta", "saliency")
+ON_DISK = ("retina", "retina_outer", "patches", "retina_meta", "saliency", "semantic", "depth")
+"""Labels among them are unknown in the rows of episodes that lack the file; other arrays are left out of all rows."""
 
 
 class TrainingSet:
@@ -37,7 +38,9 @@ class TrainingSet:
         self.begins = np.cumsum([0, *(episode.ticks for episode in episodes)])
         tables = [_load_small(episode) for episode in episodes]
         self._on_disk = tuple(
-            name for name in ON_DISK if all((episode.folder / f"{name}.npy").exists() for episode in episodes)
+            name
+            for name in ON_DISK
+            if name in LABEL_SHAPES or all((episode.folder / f"{name}.npy").exists() for episode in episodes)
         )
         names = set.intersection(*(set(table) for table in tables))
         self._in_memory = {name: np.concatenate([table.pop(name) for table in tables]) for name in sorted(names)}
@@ -61,7 +64,7 @@ class TrainingSet:
         local = flat - self.begins[episode]
         for name in self._on_disk:
             found[name] = np.stack(
-                [_open_images(self.episodes[e], name)[row] for e, row in zip(episode, local, strict=True)]
+                [_read_image(self.episodes[e], name, row) for e, row in zip(episode, local, strict=True)]
             )
         return {name: column.reshape(*rows.shape, *column.shape[1:]) for name, column in found.items()}
 
@@ -132,7 +135,11 @@ def _load_small(episode: Episode) -> dict[str, np.ndarray]:
     return table
 
 
-def _open_images(episode: Episode, name: str) -> np.ndarray:
+def _read_image(episode: Episode, name: str, row: int) -> np.ndarray:
     """Opened for each read: thousands of open episodes would exceed a process's limit of open files."""
-    column: np.ndarray = np.load(episode.folder / f"{name}.npy", mmap_mode="r")
-    return column
+    path = episode.folder / f"{name}.npy"
+    if name in LABEL_SHAPES and not path.exists():
+        shape, dtype = LABEL_SHAPES[name]
+        return np.full(shape, unknown_label(name), dtype)
+    image: np.ndarray = np.load(path, mmap_mode="r")[row]
+    return image

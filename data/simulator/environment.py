@@ -31,6 +31,9 @@ class DrivingEnv:
         seed: which of its worlds; `seeds.py` says which seeds are for training and which for evaluation.
         renderer: draws the cameras; environments may share it, one after another. None: no images.
 
+    Attributes:
+        mounting_error: (8, 3, 3) rotations of the drawn cameras on their mounts; None without a renderer.
+
     Raises:
         SimulatorError: no such scenario, or the seed is reserved.
     """
@@ -40,6 +43,7 @@ class DrivingEnv:
         self.world: World = build_world(scenario, seed)
         self._referee = Referee(self.world)
         self._renderer = renderer
+        self.mounting_error: np.ndarray | None = None
         if renderer is not None:
             self._load(renderer)
 
@@ -48,7 +52,7 @@ class DrivingEnv:
 
         load_world(renderer, self.world)
         rng = np.random.default_rng([self.seed, 8])
-        self._mounting_error = sample_mounting_error(rng, self.world.setting.conditions.mounting_error_deg)
+        self.mounting_error = sample_mounting_error(rng, self.world.setting.conditions.mounting_error_deg)
 
     def observe(self) -> list[np.ndarray]:
         """Eight (H, W, 3) uint8 RGB images in canonical order: views that the next call overwrites.
@@ -69,7 +73,7 @@ class DrivingEnv:
 
         if self._renderer is None:
             raise SimulatorError("This environment has no renderer. Pass `renderer=Renderer(canonical_rig(320, 240))`.")
-        return draw_world(self._renderer, self.world, self._mounting_error)
+        return draw_world(self._renderer, self.world, self.mounting_error)
 
     def ego(self) -> EgoSample:
         return EgoSample(self.world.ego.speed_mps, self.world.ego.yaw_rate_rps)

@@ -14,7 +14,7 @@ def outputs(value: float = 0.5) -> dict[str, Tensor]:
 
 def unknown() -> dict[str, Tensor]:
     return {
-        name: torch.full((2, 3, *shape), float("nan") if dtype == "float32" else -1, dtype=getattr(torch, dtype))
+        name: torch.full((2, 3, *shape), float("nan") if dtype.startswith("float") else -1, dtype=getattr(torch, dtype))
         for name, (shape, dtype) in LABEL_SHAPES.items()
     }
 

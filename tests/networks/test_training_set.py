@@ -112,3 +112,17 @@ def test_a_cut_off_array_is_named(tmp_path: Path) -> None:
     np.save(path, np.load(path)[:-1])
     with pytest.raises(ClipError, match=r"10.*command\.npy.*9"):
         TrainingSet(find_episodes(tmp_path, BUDGET))
+
+
+def test_labels_of_the_scene_are_unknown_in_episodes_without_them(tmp_path: Path) -> None:
+    for name in "ab":
+        write_episode(tmp_path / name, 8, seed=0)
+    np.save(tmp_path / "b" / "semantic.npy", np.full((2, 8, 15, 20), 3, np.int8))
+    np.save(tmp_path / "b" / "depth.npy", np.full((2, 8, 15, 20), 12.5, np.float16))
+    for name in ("semantic", "depth"):
+        (tmp_path / "a" / f"{name}.npy").unlink()
+    read = TrainingSet(find_episodes(tmp_path, BUDGET)).read(np.array([[1, 3]]))
+    assert [np.unique(row).tolist() for row in read["semantic"][0]] == [[-1], [3]]
+    assert np.isnan(read["depth"][0, 0]).all()
+    assert (read["depth"][0, 1] == 12.5).all()
+    assert (read["semantic"].dtype, read["depth"].dtype) == (np.int8, np.float16)

@@ -1,4 +1,4 @@
-"""The asphalt of a world as a raster map: open ground, road, and what is painted across the road at junctions."""
+"""The asphalt of a world as a raster map: open ground, road and zebra crossings."""
 
 import math
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsd.data.kernel import kernel
-from fsd.data.simulator.roads.road import CORNER_RADIUS_M, LANE_WIDTH_M, Road, side_arms
+from fsd.data.simulator.roads.road import CORNER_RADIUS_M, Road, side_arms
 
 CELL_M = 0.5
 OPEN_GROUND, ROAD, MARKING = 0, 1, 2
-"""Values of the map. A marking is a stop line, or the zebra crossing of a junction with lights."""
+"""Values of the map. A marking is the zebra crossing of a junction with lights."""
 
 _MARGIN_M = 12.0
 
@@ -38,13 +38,9 @@ def ground_map(road: Road) -> GroundMap:
         _paint_rectangle(values, low, frame, np.array([-half, half, -half, half]), ROAD, half)
         for quarter in range(4):
             frame[2] = junction.heading_rad + quarter * math.pi / 2
-            line = -(half + junction.stop_before_m)
             if junction.control == "signal":
                 side = road.half_width_m - 0.3
                 _paint_rectangle(values, low, frame, np.array([-half - 3.6, -half - 0.9, -side, side]), MARKING, 0.0)
-            if junction.control == "signal" or quarter % 2 == (0 if junction.control == "yield" else 1):
-                edge = -road.lanes * LANE_WIDTH_M
-                _paint_rectangle(values, low, frame, np.array([line, line + 0.5, edge, 0.0]), MARKING, 0.0)
     return GroundMap(values, float(low[0]), float(low[1]))
 
 

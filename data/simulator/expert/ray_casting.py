@@ -18,10 +18,27 @@ heights at which a ray goes to the middle of it, so that a small one is not miss
 BOX, HOUSE, ELLIPSOID, CONE = 0, 1, 2, 3
 """Forms: a house has a ridge along its length; a cone stands on its base, whose radius is the half length."""
 
-RAYS = 2
+RAYS = 3
 """Rays per side of a cell."""
 
 NEAR_M = 0.1
+EYE_M = 2.6
+"""No camera is farther from the rear axle."""
+
+
+def nearest_first(solids: np.ndarray, ego: np.ndarray, range_m: float) -> np.ndarray:
+    """(m, `SOLID_COLUMNS` + 4) the solids in range, in the ego frame; `ego` is x, y, heading.
+
+    Further columns: cosine and sine of the heading, radius, and the least distance from the ego car.
+    """
+    cos, sin = np.cos(ego[2]), np.sin(ego[2])
+    dx, dy, turn = solids[:, 0] - ego[0], solids[:, 1] - ego[1], solids[:, 2] - ego[2]
+    radius = np.sqrt(solids[:, 3] ** 2 + solids[:, 4] ** 2 + 0.25 * (solids[:, 6] - solids[:, 5]) ** 2)
+    nearest = np.hypot(dx, dy) - radius
+    local = np.column_stack([solids, np.cos(turn), np.sin(turn), radius, nearest])
+    local[:, 0], local[:, 1] = dx * cos + dy * sin, dy * cos - dx * sin
+    order = np.argsort(nearest, kind="stable")
+    return np.ascontiguousarray(local[order[nearest[order] < range_m]])
 
 
 @kernel
@@ -43,17 +60,12 @@ def cast(
     Args:
         cameras: (N, 18) of `camera_sight.camera_table`, whose pixels are rays.
         rays: (N, RAYS * rows, RAYS * columns, 3) unit vectors in the ego frame.
-        solids: (n, `SOLID_COLUMNS`) in the world; ego: x, y, heading of the ego frame in it.
-        ground: map of `ground_map.GroundMap`, and in `ground_at` its x and y; ground_class: class of each of its values.
+        solids: from `nearest_first`; ego: x, y, heading of the ego frame in the world.
+        ground: values of a `GroundMap`, and in `ground_at` its x and y; ground_class: class of each value.
         range_m: what is farther is not seen; middle_range_m: so far, rays go to the middles of solids.
 
     A cell has the largest class that one of its rays meets, and the distance of the nearest of these; 0 and NaN: none.
     """
-    local, nearest = _in_ego(solids, ego, range_m)
-    order = np.argsort(nearest)
-    count = 0
-    while count < len(order) and nearest[order[count]] < range_m:
-        count += 1
     rows, columns = rays.shape[1], rays.shape[2]
     distance, kind = np.empty((rows, columns)), np.empty((rows, columns), np.int64)
     corners, box = np.empty((8, 3)), np.empty(4)
@@ -64,32 +76,13 @@ def cast(
                 slope = rays[index, i, j, 2]
                 far = -camera[2] / slope if slope < -1e-6 else range_m
                 distance[i, j], kind[i, j] = min(far, range_m), -1 if far < range_m else 0
-        for place in range(count):
-            _draw(camera, rays[index], local[order[place]], corners, box, distance, kind)
+        for row in range(len(solids)):
+            _draw(camera, rays[index], solids[row], corners, box, distance, kind)
         _find_ground(camera, rays[index], ego, ground, ground_at, ground_class, distance, kind)
         _reduce(distance, kind, semantic[index], depth[index])
-        for place in range(count):
-            solid = local[order[place]]
-            if solid[10] > 0 and nearest[order[place]] < middle_range_m:
-                _aim_at_middle(camera, local, order, place, semantic[index], depth[index])
-
-
-@kernel
-def _in_ego(solids: np.ndarray, ego: np.ndarray, range_m: float) -> tuple[np.ndarray, np.ndarray]:
-    """The solids in the ego frame, with sine and cosine of the heading and the radius as three further columns; and
-    the least distance at which each can be met."""
-    local, nearest = np.empty((len(solids), SOLID_COLUMNS + 3)), np.empty(len(solids))
-    cos, sin = math.cos(ego[2]), math.sin(ego[2])
-    for row in range(len(solids)):
-        dx, dy = solids[row, 0] - ego[0], solids[row, 1] - ego[1]
-        local[row, :SOLID_COLUMNS] = solids[row]
-        local[row, 0], local[row, 1] = dx * cos + dy * sin, dy * cos - dx * sin
-        turn = solids[row, 2] - ego[2]
-        tall = 0.5 * (solids[row, 6] - solids[row, 5])
-        radius = math.sqrt(solids[row, 3] ** 2 + solids[row, 4] ** 2 + tall * tall)
-        local[row, 11], local[row, 12], local[row, 13] = math.cos(turn), math.sin(turn), radius
-        nearest[row] = math.hypot(dx, dy) - radius
-    return local, nearest
+        for row in range(len(solids)):
+            if solids[row, 10] > 0 and solids[row, 14] < middle_range_m:
+                _aim_at_middle(camera, solids, row, semantic[index], depth[index])
 
 
 @kernel
@@ -106,9 +99,7 @@ def _outline(camera: np.ndarray, solid: np.ndarray, corners: np.ndarray, box: np
         y = dy + solid[12] * along + solid[11] * across
         z = (solid[6] if corner & 4 else solid[5]) - camera[2]
         for axis in range(3):
-            corners[corner, axis] = (
-                camera[3 + 3 * axis] * x + camera[4 + 3 * axis] * y + camera[5 + 3 * axis] * z
-            )
+            corners[corner, axis] = camera[3 + 3 * axis] * x + camera[4 + 3 * axis] * y + camera[5 + 3 * axis] * z
     box[0], box[1], box[2], box[3] = 1e9, -1e9, 1e9, -1e9
     for corner in range(8):
         if corners[corner, 2] >= NEAR_M:
@@ -229,8 +220,8 @@ def _find_ground(
             if kind[i, j] < 0:
                 x = camera[0] + distance[i, j] * rays[i, j, 0]
                 y = camera[1] + distance[i, j] * rays[i, j, 1]
-                row = int(math.floor((ego[0] + cos * x - sin * y - ground_at[0]) / CELL_M))
-                column = int(math.floor((ego[1] + sin * x + cos * y - ground_at[1]) / CELL_M))
+                row = math.floor((ego[0] + cos * x - sin * y - ground_at[0]) / CELL_M)
+                column = math.floor((ego[1] + sin * x + cos * y - ground_at[1]) / CELL_M)
                 is_mapped = 0 <= row < ground.shape[0] and 0 <= column < ground.shape[1]
                 kind[i, j] = ground_class[ground[row, column] if is_mapped else 0]
 
@@ -250,11 +241,9 @@ def _reduce(distance: np.ndarray, kind: np.ndarray, semantic: np.ndarray, depth:
 
 
 @kernel
-def _aim_at_middle(
-    camera: np.ndarray, local: np.ndarray, order: np.ndarray, place: int, semantic: np.ndarray, depth: np.ndarray
-) -> None:
+def _aim_at_middle(camera: np.ndarray, solids: np.ndarray, row: int, semantic: np.ndarray, depth: np.ndarray) -> None:
     """Send rays to the middle line of a solid, and mark the cells in which they show it."""
-    solid = local[order[place]]
+    solid = solids[row]
     points = int(solid[10])
     for point in range(points):
         dx, dy = solid[0] - camera[0], solid[1] - camera[1]
@@ -264,20 +253,17 @@ def _aim_at_middle(
             continue
         u = camera[14] + camera[12] * (camera[3] * dx + camera[4] * dy + camera[5] * dz) / ahead
         v = camera[15] + camera[13] * (camera[6] * dx + camera[7] * dy + camera[8] * dz) / ahead
-        i, j = int(math.floor(v / RAYS)), int(math.floor(u / RAYS))
+        i, j = math.floor(v / RAYS), math.floor(u / RAYS)
         if not (0 <= i < semantic.shape[0] and 0 <= j < semantic.shape[1]) or semantic[i, j] > solid[7]:
             continue
         length = math.sqrt(dx * dx + dy * dy + dz * dz)
         dx, dy, dz = dx / length, dy / length, dz / length
         own = _hit_in_ego(camera, solid, dx, dy, dz)
         is_hidden = own == np.inf
-        for other in range(len(order)):
-            if is_hidden:
+        for other in range(len(solids)):
+            if is_hidden or solids[other, 14] > length + EYE_M:
                 break
-            blocker = local[order[other]]
-            if math.hypot(blocker[0], blocker[1]) - blocker[13] > length:
-                break
-            is_hidden = other != place and _hit_in_ego(camera, blocker, dx, dy, dz) < own
+            is_hidden = other != row and _hit_in_ego(camera, solids[other], dx, dy, dz) < own
         if not is_hidden:
             known = depth[i, j] if semantic[i, j] == solid[7] else np.inf
             semantic[i, j], depth[i, j] = int(solid[7]), min(own, known)
@@ -291,6 +277,4 @@ def _hit_in_ego(camera: np.ndarray, solid: np.ndarray, dx: float, dy: float, dz:
     if x * x + y * y + z * z - along * along > solid[13] ** 2:
         return np.inf
     cos, sin = solid[11], solid[12]
-    return hit(
-        solid, x * cos + y * sin, y * cos - x * sin, camera[2], dx * cos + dy * sin, dy * cos - dx * sin, dz
-    )
+    return hit(solid, x * cos + y * sin, y * cos - x * sin, camera[2], dx * cos + dy * sin, dy * cos - dx * sin, dz)
