@@ -18,7 +18,7 @@ from fsd.data.simulator.rendering.scenery_mesh import GROUND_M
 from fsd.data.simulator.roads.road import LANE_WIDTH_M, Road
 from fsd.data.simulator.world import World
 
-SEMANTIC_CLASSES = ("none", "ground", "road", "marking", "tree", "building", "vehicle", "signal", "person")
+SEMANTIC_CLASSES = ("none", "ground", "road", "marking", "building", "tree", "vehicle", "signal", "person")
 """In order of importance: a cell has the last class that one of its rays meets. `none` is the sky or what is too far;
 `marking` a stop line or zebra crossing; `signal` a signal head seen from the side of its lamps."""
 
@@ -39,7 +39,7 @@ VEHICLE_PARTS = {
 _ROUND_CROWN, _CONIFER = (1.75, 1.7, 5.8), (1.6, 0.9, 6.6)
 """Radius, from and to height of trees of scale 1."""
 
-_PIECE_M = LANE_WIDTH_M / 3
+_PIECE_M = LANE_WIDTH_M / 7
 _HEAD_HALF_M = (0.08, 0.33, 0.72)
 
 
