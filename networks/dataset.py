@@ -46,7 +46,7 @@ LABEL_SHAPES: dict[str, tuple[tuple[int, ...], str]] = {
     "light": ((1,), "int8"),  # index into contract.LIGHTS; -1 unknown
     "occupancy": ((OCCUPANCY_ROWS, OCCUPANCY_COLUMNS), "int8"),  # 1, 0, or -1 unknown
     "saliency": ((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), "int8"),  # 1 on relevant objects, 0, or -1 unknown
-    "semantic": ((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), "int8"),  # index into SEMANTIC_CLASSES; -1 unknown
+    "semantic": ((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), "int8"),  # index into contract.SEMANTICS; -1 unknown
     "depth": ((len(CAMERAS), GRID_ROWS, GRID_COLUMNS), "float16"),  # m along the ray; NaN unknown, sky or far
 }
 

@@ -1,4 +1,4 @@
-"""The asphalt of a world as a raster map: open ground, road and zebra crossings."""
+"""The asphalt of a world as a raster map: open ground and road."""
 
 import math
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from fsd.data.kernel import kernel
 from fsd.data.simulator.roads.road import CORNER_RADIUS_M, Road, side_arms
 
 CELL_M = 0.5
-OPEN_GROUND, ROAD, MARKING = 0, 1, 2
-"""Values of the map. A marking is the zebra crossing of a junction with lights."""
+OPEN_GROUND, ROAD = 0, 1
+"""Values of the map."""
 
 _MARGIN_M = 12.0
 
@@ -36,11 +36,6 @@ def ground_map(road: Road) -> GroundMap:
         frame = np.array([*junction.centre_m, junction.heading_rad])
         half = junction.half_m
         _paint_rectangle(values, low, frame, np.array([-half, half, -half, half]), ROAD, half)
-        for quarter in range(4):
-            frame[2] = junction.heading_rad + quarter * math.pi / 2
-            if junction.control == "signal":
-                side = road.half_width_m - 0.3
-                _paint_rectangle(values, low, frame, np.array([-half - 3.6, -half - 0.9, -side, side]), MARKING, 0.0)
     return GroundMap(values, float(low[0]), float(low[1]))
 
 

@@ -4,30 +4,27 @@ Rays against simple solids instead of a rendering: vehicles, people, houses and 
 are ellipsoids and cones, the ground is level. Posts, signs, lamps and trunks are left out.
 """
 
-import math
-
 import numpy as np
 
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.rig import Rig
 from fsd.data.simulator.expert.camera_sight import PERSON_M, camera_table
-from fsd.data.simulator.expert.ground_map import MARKING, OPEN_GROUND, ROAD, ground_map
+from fsd.data.simulator.expert.ground_map import OPEN_GROUND, ROAD, ground_map
 from fsd.data.simulator.expert.ray_casting import BOX, CONE, ELLIPSOID, HOUSE, RAYS, SOLID_COLUMNS, cast, nearest_first
 from fsd.data.simulator.rendering.scene import signal_heads
 from fsd.data.simulator.rendering.scenery_mesh import GROUND_M
-from fsd.data.simulator.roads.road import LANE_WIDTH_M, Road
 from fsd.data.simulator.world import World
 
-SEMANTIC_CLASSES = ("none", "ground", "road", "marking", "building", "tree", "vehicle", "signal", "person")
-"""In order of importance: a cell has the last class that one of its rays meets. `none` is the sky or what is too far;
-`marking` a stop line or zebra crossing; `signal` a signal head seen from the side of its lamps."""
+SEMANTIC_CLASSES = ("sky", "ground", "road", "building", "vehicle", "signal", "person")
+"""As in the network's contract, a test compares them: a cell has the last class that one of its rays meets. `sky` is
+also what is too far; `road` has its markings; `building` any obstacle, trees too; `signal` the side with lamps."""
 
 RANGE_M = 150.0
 FOG_DEPTHS = 2.0
 """Fog shortens the range to this many times the distance at which contrast halves."""
 
 MIDDLE_RANGE_M = 60.0
-"""Road users, signals and stop lines as near as this are not missed between two rays; saliency labels reach as far."""
+"""Road users and signals as near as this are not missed between two rays; saliency labels reach as far."""
 
 VEHICLE_PARTS = {
     "sedan": ((-2.28, 2.28, 0.90, 0.1, 0.95), (-1.55, 0.8, 0.70, 0.95, 1.43)),
@@ -39,7 +36,6 @@ VEHICLE_PARTS = {
 _ROUND_CROWN, _CONIFER = (1.75, 1.7, 5.8), (1.6, 0.9, 6.6)
 """Radius, from and to height of trees of scale 1."""
 
-_PIECE_M = LANE_WIDTH_M / 7
 _HEAD_HALF_M = (0.08, 0.33, 0.72)
 
 
@@ -67,8 +63,8 @@ class SceneLabels:
         self._rays = _unit_rays(self._cameras)
         ground = ground_map(world.road)
         self._ground, self._ground_at = ground.values, np.array([ground.x_m, ground.y_m])
-        self._ground_class = np.empty(3, np.int64)
-        for value, name in ((OPEN_GROUND, "ground"), (ROAD, "road"), (MARKING, "marking")):
+        self._ground_class = np.empty(2, np.int64)
+        for value, name in ((OPEN_GROUND, "ground"), (ROAD, "road")):
             self._ground_class[value] = SEMANTIC_CLASSES.index(name)
         self._standing = _standing_solids(world)
 
@@ -77,7 +73,7 @@ class SceneLabels:
 
         Returns:
             semantic: (8, 15, 20) int8 index into `SEMANTIC_CLASSES`; -1 for cameras that the rig lacks.
-            depth: (8, 15, 20) float16 metres along the ray to the nearest surface of that class; NaN for `none`.
+            depth: (8, 15, 20) float16 metres along the ray to the nearest surface of that class; NaN for `sky`.
         """
         world = self._world
         ego = np.array([world.ego.x_m, world.ego.y_m, world.ego.heading_rad])
@@ -124,9 +120,7 @@ def _unit_rays(cameras: np.ndarray) -> np.ndarray:
 
 
 def _standing_solids(world: World) -> np.ndarray:
-    building, tree, signal, marking = (
-        float(SEMANTIC_CLASSES.index(name)) for name in ("building", "tree", "signal", "marking")
-    )
+    building, signal = (float(SEMANTIC_CLASSES.index(name)) for name in ("building", "signal"))
     rows: list[tuple[float, ...]] = []
     for (x, y, heading, half_length, half_depth), (height, roof) in zip(
         world.houses, world.scenery.buildings[:, 5:7], strict=True
@@ -134,28 +128,11 @@ def _standing_solids(world: World) -> np.ndarray:
         rows.append((x, y, heading, half_length, half_depth, GROUND_M, height + roof, building, HOUSE, height, 0))
     for x, y, scale, kind, _ in world.scenery.trees:
         radius, low, high = (scale * value for value in (_CONIFER if kind else _ROUND_CROWN))
-        rows.append((x, y, 0.0, radius, radius, low, high, tree, CONE if kind else ELLIPSOID, 0.0, 0))
+        rows.append((x, y, 0.0, radius, radius, low, high, building, CONE if kind else ELLIPSOID, 0.0, 0))
     half_length, half_width, half_height = _HEAD_HALF_M
     for _, _, x, y, z, heading in signal_heads(world.road):
         rows.append((x, y, heading, half_length, half_width, z - half_height, z + half_height, signal, BOX, 0.0, 1))
-    for x, y, heading in _stop_line_pieces(world.road):
-        rows.append((x, y, heading, 0.23, 0.5 * _PIECE_M, 0.0, 0.02, marking, BOX, 0.0, 1))
     return np.array(rows, dtype=np.float64).reshape(-1, SOLID_COLUMNS)
-
-
-def _stop_line_pieces(road: Road) -> list[tuple[float, float, float]]:
-    """Middle and heading of the pieces of all stop lines: far lines are thinner than the distance between rays."""
-    pieces = []
-    for junction in road.junctions:
-        forward = -(junction.half_m + junction.stop_before_m) + 0.22
-        for quarter in range(4):
-            if junction.control == "signal" or quarter % 2 == (0 if junction.control == "yield" else 1):
-                heading = junction.heading_rad + quarter * math.pi / 2
-                cos, sin = math.cos(heading), math.sin(heading)
-                for left in -np.arange(0.5 * _PIECE_M, road.lanes * LANE_WIDTH_M, _PIECE_M):
-                    x = junction.centre_m[0] + forward * cos - left * sin
-                    pieces.append((x, junction.centre_m[1] + forward * sin + left * cos, heading))
-    return pieces
 
 
 def _moving_solids(world: World) -> np.ndarray:
