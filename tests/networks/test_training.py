@@ -20,9 +20,10 @@ from fsd.networks.clip_module import ClipModule  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.dataset import Episode, EpisodeWriter, find_episodes  # noqa: E402
 from fsd.networks.evaluation import evaluate  # noqa: E402
-from fsd.networks.training import CHECKPOINT, TrainConfig, Trainer, split, train  # noqa: E402
+from fsd.networks.training import CHECKPOINT, TrainConfig, Trainer, train  # noqa: E402
 from fsd.networks.training_log import PROGRESS, TrainingLog, read_progress  # noqa: E402
 from fsd.networks.training_set import TrainingSet  # noqa: E402
+from fsd.networks.validation import split  # noqa: E402
 from fsd.networks.weights import load_weights, save_weights, untrained, weights_sha256  # noqa: E402
 
 PLAIN = AugmentationConfig(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -103,11 +104,12 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", copying)
         whole = _tensors(train(brief, episodes).read_bytes())
-    assert len(copies) == 12  # log, cache, weights and checkpoint, at three checkpoints
-    for copy in (copies[2], copies[6], copies[11]):
+    # 3 arrays of the cache, 4 logs, the best weights; losses, cache, weights and checkpoint at 3 checkpoints.
+    assert len(copies) == 20
+    for copy in (copies[7], copies[12], copies[18], copies[19]):
         resumed = _tensors(train(replace(brief, out=copy), episodes).read_bytes())
         assert all(torch.equal(whole[name], resumed[name]) for name in whole), copy
-        assert [row["step"] for row in read_progress(copy / PROGRESS)] == [2, 4, 6]
+        assert [row["step"] for row in read_progress(copy / PROGRESS)] == [1, 2, 4, 6]
 
 
 def _tensors(content: bytes) -> dict[str, torch.Tensor]:
@@ -125,7 +127,8 @@ def test_two_runs_of_one_seed_are_the_same_bytes(config: TrainConfig, episodes: 
 
 def test_gradients_reach_what_was_written_to_memory(config: TrainConfig, episodes: list[Episode]) -> None:
     trainer = Trainer(replace(config, rows_per_clip=3), episodes)
-    rows, recorded = trainer._read(0)
+    rows = trainer._draw(0)
+    recorded = trainer._read(0, rows)
     inputs, live = trainer._with_memory(rows, recorded)
     labels = {name: torch.from_numpy(recorded[name]) for name in ("trajectory", "curvature", "acceleration")}
     labels |= {name: torch.from_numpy(recorded[name]) for name in ("lead", "light", "occupancy", "saliency")}
@@ -138,11 +141,14 @@ def test_gradients_reach_what_was_written_to_memory(config: TrainConfig, episode
 
 def test_outputs_are_cached_and_read_by_later_batches(config: TrainConfig, episodes: list[Episode]) -> None:
     trainer = Trainer(config, episodes)
-    before = trainer._with_memory(*trainer._read(5))[0]["memory_valid"].sum()
+    rows = trainer._draw(5)
+    recorded = trainer._read(5, rows)
+    before = trainer._with_memory(rows, recorded)[0]["memory_valid"].sum()
     for step in range(5):
-        trainer._learn(*trainer._read(step))
+        drawn = trainer._draw(step)
+        trainer._learn(drawn, trainer._read(step, drawn))
         trainer.step += 1
-    after = trainer._with_memory(*trainer._read(5))[0]
+    after = trainer._with_memory(rows, recorded)[0]
     assert after["memory_valid"].sum() > before
     assert after["memory_k"].abs().max() > 0
 
