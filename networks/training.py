@@ -140,8 +140,8 @@ class Trainer:
         module = ClipModule(self.network, config.loss, bf16, teacher, config.distillation)
         self.module: nn.Module = module if self.process.world == 1 else DistributedDataParallel(module)
         self.settings = settings_of(config, MAY_CHANGE, self.process.world)
-        self.step, self.best = 0, None
-        self.best: Best | None
+        self.step = 0
+        self.best: Best | None = None
         self.score_m = math.nan
         checkpoint = config.out / CHECKPOINT
         if checkpoint.exists():

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from fsd.networks.training_log import TrainingLog
 from fsd.networks.train_options import RecipeConfig, RecordedFitConfig, Round
+from fsd.networks.training_log import TrainingLog
 from fsd.training.curves_page import write_curves_page
 from fsd.training.first_lines import first_lines
 from fsd.training.progress import TrainingProgress
