@@ -205,7 +205,7 @@ def test_two_processes_share_the_episodes_and_resume_to_the_same_network(
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, env=environment, check=False, timeout=180
+        [*command, *arguments], capture_output=True, text=True, env=environment, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert load_weights(tmp_path / "run" / WEIGHTS)[1].notes["settings"]["processes"] == "2"
