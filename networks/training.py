@@ -166,23 +166,22 @@ class Trainer:
         config = self.config
         last = config.steps if until is None else min(until, config.steps)
         sums: dict[str, float] = {}
-        summed = 0
+        counts: dict[str, int] = {}
         started, first, saved, saved_s = time.perf_counter(), self.step, self.step, time.monotonic()
         for rows, recorded in self._batches(last):
             for name, value in self._learn(rows, recorded).items():
-                sums[name] = sums.get(name, 0.0) + value
-            summed += 1
+                sums[name], counts[name] = sums.get(name, 0.0) + value, counts.get(name, 0) + 1
             self.step += 1
             is_last = self.step == last
             if not (is_last or self.step in FIRST_REPORTS or self.step % config.report_every == 0):
                 continue
-            report = {name: value / summed for name, value in sums.items()}
+            report = {name: value / counts[name] for name, value in sums.items()}
             report["rate"] = config.rate_at(self.step)
             report["rows_per_s"] = (
                 (self.step - first) * rows.size * self.process.world / (time.perf_counter() - started)
             )
             # Sums are empty at a checkpoint, which is why there is one at reports only.
-            sums, summed = {}, 0
+            sums, counts = {}, {}
             self._report(report, is_last)
             is_due = self.step // config.checkpoint_every > saved // config.checkpoint_every
             is_late = self.process.agree(time.monotonic() - saved_s >= config.checkpoint_every_s)

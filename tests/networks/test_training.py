@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -252,24 +253,22 @@ def test_the_result_is_the_best_weights_only_if_the_last_are_worse_by_the_margin
     assert [row.get("validation_score_m") for row in read_progress(settings.out / PROGRESS)] == [None, 2.0, 1.0, last_m]
 
 
-def test_rows_are_drawn_by_the_loss_of_each_if_the_step_gives_it(
+def test_every_row_keeps_its_own_loss_or_that_of_its_batch(
     config: TrainConfig, episodes: list[Episode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = Trainer(config, episodes)
-    rows = trainer._draw(0)
-    trainer._learn(rows, trainer._read(0, rows))
-    mean = trainer.losses.values[rows[0, 0]]
-    assert np.isfinite(mean)
-    forward = ClipModule.forward
+    rows, forward = trainer._draw(0), ClipModule.forward
+    for by_row in (torch.arange(rows.size).view(rows.shape), None):
 
-    def with_rows(self: ClipModule, inputs: object, live: torch.Tensor, labels: object) -> dict[str, torch.Tensor]:
-        results = forward(self, inputs, live, labels)  # type: ignore[arg-type]
-        return results | {"loss_rows": torch.arange(live[..., 0].numel()).view(live.shape[:2])}
+        def with_rows(self: ClipModule, *inputs: Any, by_row: torch.Tensor | None = by_row) -> dict[str, torch.Tensor]:
+            results = forward(self, *inputs)
+            del results["loss_rows"]
+            return results if by_row is None else results | {"loss_rows": by_row}
 
-    monkeypatch.setattr(ClipModule, "forward", with_rows)
-    trainer.step = 1
-    trainer._learn(rows, trainer._read(0, rows))
-    assert trainer.losses.values[rows[-1, -1]] == rows.size - 1
+        monkeypatch.setattr(ClipModule, "forward", with_rows)
+        report = trainer._learn(rows, trainer._read(0, rows))
+        expected = rows.size - 1 if by_row is not None else report["loss"]
+        assert trainer.losses.values[rows[-1, -1]] == pytest.approx(expected)
 
 
 def test_the_learning_rate_rises_then_falls_to_its_end(config: TrainConfig) -> None:

@@ -7,7 +7,7 @@ from fsd.networks.dataset import Episode
 from fsd.networks.evaluation import ImitationMetrics
 from fsd.networks.validation import digest_of, held_out_score_m, split, spread
 
-METRICS = ImitationMetrics(0.5, 0.1, 0.3, 0.002, 0.9, 0.4, 0.9, 2.0, 0.8, 10)
+METRICS = ImitationMetrics(0.5, 0.1, 0.3, 0.002, 0.9, 0.4, 0.8, 0.9, 2.0, 0.8, 10)
 
 
 def worlds(count: int, collection_round: int = 0) -> list[Episode]:
