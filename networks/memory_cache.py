@@ -6,6 +6,7 @@ The staleness decreases with the learning rate. Rows without cached outputs coun
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +24,16 @@ class MemoryCache:
     Args:
         folder: folder of the arrays; rows: size of the training set.
         step: of the checkpoint from which a run resumes; 0 begins with an empty cache.
+        kept_rows: size of the training set at that checkpoint, if rows were appended since.
     """
 
-    def __init__(self, folder: Path, rows: int, step: int = 0) -> None:
+    def __init__(self, folder: Path, rows: int, step: int = 0, kept_rows: int | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        shape, is_new = (rows, SLOT_TOKENS, KEY_SIZE), step == 0
-        self.keys = _array(folder / "memory_keys.npy", shape, np.float16, is_new)
-        self.values = _array(folder / "memory_values.npy", shape, np.float16, is_new)
-        self.known = _array(folder / "memory_known.npy", (rows,), np.bool_, is_new)
+        shape, kept = (rows, SLOT_TOKENS, KEY_SIZE), () if step == 0 else (rows, kept_rows or rows)
+        self.keys = _array(folder / "memory_keys.npy", shape, np.float16, kept)
+        self.values = _array(folder / "memory_values.npy", shape, np.float16, kept)
+        self.known = _array(folder / "memory_known.npy", (rows,), np.bool_, kept)
         self._rows = np.empty(0, np.int64)
         self._new_keys = self._new_values = np.empty((0, *shape[1:]), np.float16)
         self._place = np.full(rows, -1, np.int64)  # of a row in the three arrays above; -1 if they do not have it
@@ -82,14 +84,20 @@ class MemoryCache:
         return self._folder / f"since-{step}.npz"
 
 
-def _array(path: Path, shape: tuple[int, ...], dtype: type, is_new: bool) -> np.ndarray:
-    """Open the array of this file; create zeros if it is new, missing, or belongs to another training set."""
-    if path.exists() and not is_new:
-        found = np.load(path, mmap_mode="r+")
-        if found.shape == shape and found.dtype == dtype:
-            return found
-    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
-    if hasattr(os, "posix_fallocate"):  # else a full disk would end the process when a page is written, without a word
-        with path.open("rb+") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+def _array(path: Path, shape: tuple[int, ...], dtype: type, kept: Collection[int]) -> np.ndarray:
+    """Open the array of this file; a new one of zeros begins with its rows if their number is one of `kept`."""
+    found = np.load(path, mmap_mode="r+") if path.exists() and kept else None
+    if found is not None and (found.shape[1:] != shape[1:] or found.dtype != dtype or len(found) not in kept):
+        found = None
+    if found is not None and len(found) == shape[0]:
+        return found
+    with replacing(path) as unfinished:
+        array = np.lib.format.open_memmap(unfinished, "w+", dtype, shape)
+        # Else a full disk would end the process when a page is written, without a word.
+        if hasattr(os, "posix_fallocate"):
+            with unfinished.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, unfinished.stat().st_size)
+        if found is not None:
+            array[: len(found)] = found
+        array.flush()
     return array

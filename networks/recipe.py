@@ -1,26 +1,33 @@
 """The training recipe: alternating rounds of collection and training, resumable at any point.
 
-In round 0 the expert drives. In later rounds the network drives and the expert labels (DAgger), and training continues
-from the previous weights. Collection and training alternate, so that a run is reproducible. The result can be the mean
-of the last rounds' weights, since each round forgets a little of the earlier ones. A teacher drives in round 0, and is
-imitated in all rounds.
+In round 0 the expert drives, or a teacher, which is imitated in all rounds. In later rounds the network drives and the
+expert labels (DAgger). All rounds are one training: learning rate, optimiser state, running average and step count go
+on, and the rows of earlier rounds keep their cached memory and their last loss. Collection and training alternate, so
+that a run is reproducible.
 """
 
+import json
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from fsd.data.files import write_bytes, write_text
+from fsd.data.errors import OutputError
+from fsd.data.files import write_text
+from fsd.data.text_files import read_json
+from fsd.networks.checkpoint import check_settings, read_checkpoint_header
 from fsd.networks.collection import CollectionConfig, collect
-from fsd.networks.dataset import find_episodes
+from fsd.networks.dataset import Episode, find_episodes
 from fsd.networks.distillation import load_teacher
-from fsd.networks.train_options import RecipeConfig, Report, Round
-from fsd.networks.training import WEIGHTS, TrainConfig, run_folder, train
-from fsd.networks.weights import mean_weights, read_header, save_weights
+from fsd.networks.processes import is_first_process
+from fsd.networks.train_options import RecipeConfig, Report
+from fsd.networks.training import BEST, CHECKPOINT, WEIGHTS, TrainConfig, run_folder, settings_of, train
+from fsd.networks.training_log import PROGRESS
 
 SEEDS_PER_ROUND = 10_000
 POLL_S = 1.0
+SETTINGS = "settings.json"
+MAY_CHANGE = ("out", "threads", "device", "workers")
+"""Settings that may differ when a run is continued."""
 
 
 def run_recipe(config: RecipeConfig, report: Report = lambda phase, done, total, metrics: None) -> Path:
@@ -35,77 +42,100 @@ def run_recipe(config: RecipeConfig, report: Report = lambda phase, done, total,
     Raises:
         ModelError: the teacher cannot be used.
         SimulatorError: OpenGL is not available.
-        OutputError: the folder cannot be written, or another run holds it.
+        OutputError: the folder cannot be written, another run holds it, or it holds a run with other settings.
     """
     if config.teacher is not None:
         load_teacher(config.teacher, config.network)  # collecting takes hours: refuse it before
-    rounds = range(len(config.rounds))
-    names = [WEIGHTS, "episodes", *(f"round-{index}" for index in rounds), *(f"collected-{index}" for index in rounds)]
+    processes = range(int(os.environ.get("WORLD_SIZE", "1")))
+    names = [WEIGHTS, BEST, CHECKPOINT, PROGRESS, SETTINGS, "episodes"]
+    names += [*(f"collected-{index}" for index in range(len(config.rounds))), *(f"cache-{rank}" for rank in processes)]
     inputs = [config.teacher] if config.teacher is not None else []
     with run_folder(config.out, "train", names, inputs):
+        if is_first_process():
+            _keep_settings(config, len(processes))
         return _run(config, report)
 
 
-def _run(config: RecipeConfig, report: Report) -> Path:
-    by_round: list[Path] = []
-    for index, this in enumerate(config.rounds):
-        before = by_round[-1] if by_round else None
-        _collect_round(config, index, this, before or config.teacher, report)
-        by_round.append(_train_round(config, index, this, before, report))
-    return _finish(config.out / WEIGHTS, (by_round[1:] or by_round)[-config.averaged_rounds :])
-
-
-def _train_round(config: RecipeConfig, index: int, this: Round, before: Path | None, report: Report) -> Path:
-    own = {
-        "out": config.out / f"round-{index}",
-        "seed": config.seed + index,
-        "initial": before,
-        "teacher": config.teacher,
-    }
-    settings = TrainConfig(**config.shared() | own, steps=this.steps, learning_rate=this.learning_rate)
-    weights = settings.out / WEIGHTS
-    # Checked without opening the episodes, which would take minutes.
-    if weights.exists() and read_header(weights).notes.get("step") == this.steps:
-        return weights
-    episodes = find_episodes(config.out / "episodes", config.network.budget)
-    return train(settings, episodes, lambda step, metrics: report(f"train {index}", step, this.steps, metrics))
-
-
-def _finish(final: Path, rounds: Sequence[Path]) -> Path:
-    """Write the mean of these rounds' weights."""
-    if len(rounds) == 1:
-        write_bytes(final, rounds[0].read_bytes())
+def _keep_settings(config: RecipeConfig, processes: int) -> None:
+    """Write the settings of a new run; refuse to continue one that has others."""
+    settings = settings_of(config, MAY_CHANGE, processes) | {"rounds": " ".join(map(str, config.rounds))}
+    path = config.out / SETTINGS
+    if path.exists():
+        check_settings(config.out, read_json(path, OutputError), settings)
+    elif (config.out / "episodes").exists():
+        raise OutputError(
+            f"{config.out} holds drives, but no {SETTINGS} that says how they were made. Name another folder "
+            "with --out."
+        )
     else:
-        notes = {"mean_of": {path.parent.name: read_header(path).notes for path in rounds}}
-        save_weights(mean_weights(rounds), final, trained=True, notes=notes)
-    return final
+        write_text(path, json.dumps(settings, indent=2) + "\n")
 
 
-def _collect_round(config: RecipeConfig, index: int, this: Round, weights: Path | None, report: Report) -> None:
+def _run(config: RecipeConfig, report: Report) -> Path:
+    steps = sum(each.steps for each in config.rounds)
+    settings = TrainConfig(**config.shared(), steps=steps, teacher=config.teacher, loss_share=config.loss_share)
+    end = 0
+    for index, this in enumerate(config.rounds):
+        begin, end = end, end + this.steps
+        # Checked without opening the episodes, which would take minutes.
+        if _steps_done(config.out) >= end:
+            continue
+        _collect_round(config, index, report)
+        train(
+            settings,
+            _episodes(config, index),
+            lambda step, metrics, index=index, begin=begin, total=this.steps: report(  # type: ignore[misc]
+                f"train {index}", step - begin, total, metrics
+            ),
+            end,
+        )
+    return config.out / WEIGHTS
+
+
+def _steps_done(out: Path) -> int:
+    checkpoint = out / CHECKPOINT
+    return read_checkpoint_header(checkpoint).step if checkpoint.exists() else 0
+
+
+def _episodes(config: RecipeConfig, index: int) -> list[Episode]:
+    """Episodes of the rounds until this one, those of earlier rounds first, so that their rows keep their numbers."""
+    latest = _round_name(config, index)
+    found = [
+        each for each in find_episodes(config.out / "episodes", config.network.budget) if each.facts["round"] <= latest
+    ]
+    return sorted(found, key=lambda episode: episode.facts["round"])
+
+
+def _round_name(config: RecipeConfig, index: int) -> int:
+    """The round as episodes state it: 0 is one in which the expert drives all of them."""
+    return index if config.teacher is None else index + 1
+
+
+def _collect_round(config: RecipeConfig, index: int, report: Report) -> None:
     """Collect in the first process of a `torchrun`; the others wait for its marker file with the number of episodes.
 
     A file, not a barrier: collecting takes longer than a barrier's timeout, and all machines share the folder.
     """
-    marker = config.out / f"collected-{index}"
+    marker, episodes = config.out / f"collected-{index}", config.rounds[index].episodes
 
     def is_done() -> bool:
-        return marker.exists() and marker.read_text(encoding="utf-8") == str(this.episodes)
+        return marker.exists() and marker.read_text(encoding="utf-8") == str(episodes)
 
     if is_done():
         return
-    if int(os.environ.get("RANK", "0")) != 0:
+    if not is_first_process():
         while not is_done():
             time.sleep(POLL_S)
         return
     collection = CollectionConfig(
         config.out / "episodes",
-        this.episodes,
+        episodes,
         first_seed=config.first_seed + index * SEEDS_PER_ROUND,
-        round_index=index if config.teacher is None else index + 1,  # a network drives in the first round as well
+        round_index=_round_name(config, index),
         budget=config.network.budget.name,
-        weights=weights,
+        weights=config.out / WEIGHTS if index > 0 else config.teacher,
         expert=config.expert,
     )
     collect(collection, config.workers, lambda done, total: report(f"collect {index}", done, total, {}))
     config.out.mkdir(parents=True, exist_ok=True)
-    write_text(marker, str(this.episodes))
+    write_text(marker, str(episodes))

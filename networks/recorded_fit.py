@@ -91,6 +91,8 @@ def fit_recordings(config: RecordedFitConfig, report: Report = lambda phase, don
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("Training on recordings runs in one process. Start it without `torchrun`.")
+    for missing in (path for path in config.recordings if not path.exists()):
+        open_clip(missing)  # says so before there is a folder for results
     inputs = [*config.recordings, *([] if config.initial is None else [config.initial])]
     names = (RESULT, WEIGHTS, CHECKPOINT, PROGRESS, "episodes", "cache-0")
     with run_folder(config.out, "train --clips", names, inputs):
@@ -108,7 +110,7 @@ def _fit(config: RecordedFitConfig, report: Report) -> RecordedFit:
         initial=config.initial,
         steps=config.steps,
         hard_share=0.0,  # The few bends of a short recording would be overfitted.
-        learning_rate=config.learning_rate,
+        loss_share=0.0,
         warm_up_steps=min(TrainConfig.warm_up_steps, max(1, config.steps // 5)),
         validation_share=0.0,  # The test part is not used for any choice.
         report_every=min(TrainConfig.report_every, config.steps),

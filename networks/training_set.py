@@ -68,17 +68,30 @@ class TrainingSet:
             )
         return {name: column.reshape(*rows.shape, *column.shape[1:]) for name, column in found.items()}
 
-    def draw(self, rng: np.random.Generator, clips: int, rows_per_clip: int, hard_share: float) -> np.ndarray:
+    def draw(
+        self,
+        rng: np.random.Generator,
+        clips: int,
+        rows_per_clip: int,
+        hard_share: float,
+        loss_share: float = 0.0,
+        weights: np.ndarray | None = None,
+    ) -> np.ndarray:
         """(clips, rows_per_clip) rows, rising within a clip, each clip from one episode.
 
-        The last row of a clip is drawn first, `hard_share` of them among the hard examples; the rows before it wrote
-        slots that it reads, so that gradients reach the memory writes.
+        The last row of a clip is drawn first, `hard_share` of them among the hard examples, `loss_share` of them in
+        proportion to `weights` (R,), and the others from all rows equally; the rows before it wrote slots that it
+        reads, so that gradients reach the memory writes.
         """
         kinds = list(self.hard.values())
+        until = np.cumsum(weights) if loss_share and weights is not None else None
         drawn = np.empty((clips, rows_per_clip), np.int64)
         for clip in range(clips):
-            if kinds and rng.uniform() < hard_share:
+            share = rng.uniform()
+            if kinds and share < hard_share:
                 last = int(rng.choice(kinds[rng.integers(len(kinds))]))
+            elif until is not None and hard_share <= share < hard_share + loss_share:
+                last = min(int(np.searchsorted(until, rng.uniform() * until[-1], side="right")), len(self) - 1)
             else:
                 last = int(rng.integers(len(self)))
             drawn[clip] = self._clip_ending_at(rng, last, rows_per_clip)

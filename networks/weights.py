@@ -5,7 +5,6 @@ The header holds the network's sizes and whether it was trained; `weights_sha256
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -97,29 +96,6 @@ def _current_names(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         elif not name.endswith((".value.weight", ".value.bias")):
             found[name] = tensor
     return found
-
-
-def mean_weights(paths: Sequence[Path]) -> DrivingNetwork:
-    """The network with the mean weights of several files of equal sizes.
-
-    Source: P. Izmailov et al., Averaging weights leads to wider optima and better generalization (2018).
-
-    Raises:
-        ModelError: a file cannot be read, or the sizes differ.
-    """
-    networks = [load_weights(path)[0] for path in paths]
-    last = networks[-1]
-    for path, network in zip(paths, networks, strict=True):
-        if network.config != last.config:
-            raise ModelError(f"The network in {path} has other sizes than {paths[-1]}. Average files of one run.")
-    states = [network.state_dict() for network in networks]
-    mean = {
-        name: torch.stack([state[name] for state in states]).mean(dim=0)
-        for name, value in states[-1].items()
-        if value.is_floating_point()  # BatchNorm's batch counters come from the last file
-    }
-    last.load_state_dict(states[-1] | mean)
-    return last
 
 
 def read_header(path: Path) -> WeightsHeader:

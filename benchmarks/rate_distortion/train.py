@@ -16,8 +16,10 @@ import torch
 from fsd.data.files import write_text
 from fsd.networks.dataset import Episode
 from fsd.networks.memory_cache import MemoryCache
+from fsd.networks.row_losses import RowLosses
 from fsd.networks.training import WEIGHTS, TrainConfig, Trainer
 from fsd.networks.training_set import TrainingSet
+from fsd.networks.validation import split
 from fsd.networks.weights import load_weights, save_weights
 from rate_distortion.collect import CollectConfig, episode_folder
 from rate_distortion.grow import calibrate_batch_norm, resize_base
@@ -109,21 +111,24 @@ class MixedTrainer(Trainer):
 
     def __init__(self, config: TrainConfig, groups: Sequence[Sequence[Episode]]) -> None:
         super().__init__(config, groups[0])
-        self._sets = [(self.training, self.cache)]
+        self._sets = [(self.training, self.cache, self.losses)]
         for index, episodes in enumerate(groups[1:], start=1):
-            table = TrainingSet(_learned(episodes, config.validation_share))
-            self._sets.append((table, MemoryCache(config.out / f"cache-0-{index}", len(table))))
-        rows = np.array([len(table) for table, _ in self._sets], np.float64)
+            learned = _learned(episodes, config.validation_share)
+            table, folder = TrainingSet(learned), config.out / f"cache-0-{index}"
+            names = [episode.folder.name for episode in learned]
+            self._sets.append((table, MemoryCache(folder, len(table)), RowLosses(folder, names, len(table))))
+        rows = np.array([len(table) for table, *_ in self._sets], np.float64)
         self._shares = rows / rows.sum()
 
-    def _read(self, step: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        table, _ = self._sets[self._set_of(step)]
-        settings = self.config
-        rows = table.draw(self._generator(step), settings.clips, settings.rows_per_clip, settings.hard_share)
-        return rows, table.read(rows)
+    def _draw(self, step: int) -> np.ndarray:
+        table, settings = self._sets[self._set_of(step)][0], self.config
+        return table.draw(self._generator(step), settings.clips, settings.rows_per_clip, settings.hard_share)
+
+    def _read(self, step: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+        return self._sets[self._set_of(step)][0].read(rows)
 
     def _learn(self, rows: np.ndarray, recorded: dict[str, np.ndarray]) -> dict[str, float]:
-        self.training, self.cache = self._sets[self._set_of(self.step)]
+        self.training, self.cache, self.losses = self._sets[self._set_of(self.step)]
         return super()._learn(rows, recorded)
 
     def _set_of(self, step: int) -> int:
@@ -131,8 +136,6 @@ class MixedTrainer(Trainer):
 
 
 def _learned(episodes: Sequence[Episode], validation_share: float) -> list[Episode]:
-    from fsd.networks.training import split
-
     return split(episodes, validation_share)[0] or list(episodes)
 
 

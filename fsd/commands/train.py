@@ -1,6 +1,7 @@
 """`fsd train`: train on drives in the simulator, or on recordings."""
 
 import argparse
+import os
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,12 @@ from fsd.networks.train_options import RecipeConfig, RecordedFitConfig, TrainOpt
 
 if TYPE_CHECKING:
     from fsd.networks.recorded_fit import RecordedFit
+    from fsd.training.progress import TrainingProgress
 
 EPILOG = """examples:
-  fsd train --size wide --out runs/wide                    # the default rounds, about 9 hours on two cores
-  fsd train --teacher runs/wide/weights.safetensors --rounds 480:4500:0.0015 --out runs/mine    # half the arithmetic
-  fsd train --out runs/tiny --rounds 20:100:0.001          # a quick try: 20 episodes, 100 steps
+  fsd train --out runs/mine                                # the default rounds, about 2 h 40 min on two cores
+  fsd train --teacher runs/wide/weights.safetensors --rounds 480:4500 90:1300 --out runs/mine   # imitates a network too
+  fsd train --out runs/tiny --rounds 20:100 --rate 0.001   # a quick try: 20 episodes, 100 steps
   torchrun --nproc-per-node 4 $(which fsd) train --device cuda --out runs/mine
   fsd train --clips my_drive --train-until-s 120 --out runs/recorded       # train on video, test on the rest of it
 
@@ -26,7 +28,9 @@ _SHARED = tuple(field.name for field in fields(TrainOptions))
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: those that both ways of training share, then those of each."""
-    add_options(parser, TrainOptions, defaults={name: _both_defaults(name) for name in ("out", "clips")})
+    add_options(
+        parser, TrainOptions, defaults={name: _both_defaults(name) for name in ("out", "clips", "learning_rate")}
+    )
     add_options(parser, RecipeConfig, skip=_SHARED)
     add_options(parser, RecordedFitConfig, skip=_SHARED)
 
@@ -54,17 +58,47 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | RecordedFit":
 
 def _from_simulator(options: argparse.Namespace) -> dict[str, Any]:
     config = config_from(RecipeConfig, options)
+    from fsd.networks.processes import is_first_process
     from fsd.networks.recipe import run_recipe
+    from fsd.networks.weights import read_header
     from fsd.outputs.disk_space import existing_folder, train_bytes, warn_if_short
+
+    if is_first_process():
+        episodes = sum(each.episodes for each in config.rounds)
+        warn_if_short(existing_folder(config.out), train_bytes(episodes, config.network.budget))
+    with _progress(config) as progress:
+        weights = run_recipe(config, progress.report)
+    if not is_first_process():
+        options.json = False  # the first process prints the result, once
+        return {}
+    notes = read_header(weights).notes
+    if not options.json:
+        print(
+            f"weights  {weights}",
+            f"         {_describe_choice(notes)}",
+            f"next: fsd export {weights} --data CLIP --out exported",
+            sep="\n",
+        )
+    names = ("weights_step", "last_score_m", "best")
+    return {"weights": str(weights), "chosen": notes["weights"], **{name: notes[name] for name in names}}
+
+
+def _progress(config: TrainOptions) -> "TrainingProgress":
+    from fsd.networks.processes import is_first_process
+    from fsd.training.first_lines import first_lines
     from fsd.training.progress import TrainingProgress
 
-    episodes = sum(each.episodes for each in config.rounds)
-    warn_if_short(existing_folder(config.out), train_bytes(episodes, len(config.rounds), config.network.budget))
-    with TrainingProgress(config.out) as progress:
-        weights = run_recipe(config, progress.report)
-    if not options.json:
-        print(f"weights  {weights}\nnext: fsd export {weights} --data CLIP --out exported")
-    return {"weights": str(weights)}
+    lines = first_lines(config, int(os.environ.get("WORLD_SIZE", "1")))
+    return TrainingProgress(config.out, lines, is_first_process())
+
+
+def _describe_choice(notes: dict[str, Any]) -> str:
+    """Which weights the result is, and why."""
+    best, last_m = notes["best"], notes["last_score_m"]
+    if best is None or last_m is None:
+        return "those of the last step; no world was held out"
+    scores = f"held-out score {last_m:.3f} m at the last step, {best['score_m']:.3f} m at best (step {best['step']})"
+    return f"those of the {notes['weights']} step: {scores}"
 
 
 def _from_recordings(options: argparse.Namespace) -> "RecordedFit":
@@ -72,9 +106,8 @@ def _from_recordings(options: argparse.Namespace) -> "RecordedFit":
     if config.initial is not None and hasattr(options, "network"):
         raise UsageError("--size is that of the weights in --initial. Leave one of the two out.")
     from fsd.networks.recorded_fit import RESULT, fit_recordings
-    from fsd.training.progress import TrainingProgress
 
-    with TrainingProgress(config.out) as progress:
+    with _progress(config) as progress:
         result = fit_recordings(config, progress.report)
     if not options.json:
         print(

@@ -32,8 +32,8 @@ WEIGHTS_BYTES = 5_600_000
 """Of the packaged network."""
 WEIGHT_COPIES, SIDE_FILES_BYTES = 3, 5_000_000
 """Of an export: sizes of the weights file in FP32, FP16 and batched files; calibration, proof and its page."""
-CHECKPOINT_COPIES, EPISODE_ROWS = 5, 81
-"""Of a training: sizes of the weights in a checkpoint and the weights file; recorded rows of a drive of 9 s."""
+CHECKPOINT_COPIES, EPISODE_ROWS = 6, 81
+"""Of a training: sizes of the weights in a checkpoint, the last and the best weights; rows of a drive of 9 s."""
 ROUTE_BYTES, FILMED_ROUTE_BYTES = 1200, 30_000_000
 """Per scored route, and per video of a minute of driving."""
 
@@ -97,12 +97,12 @@ def export_bytes(targets: int, weights_bytes: int = WEIGHTS_BYTES) -> float:
     return weights_bytes * (WEIGHT_COPIES + targets) + SIDE_FILES_BYTES
 
 
-def train_bytes(episodes: int, rounds: int, budget: Budget) -> float:
-    """Of a training in the simulator; every round caches the network's outputs at all rows."""
+def train_bytes(episodes: int, budget: Budget) -> float:
+    """Of a training in the simulator, which caches the network's outputs at all rows."""
     row_bytes = sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in episode_shapes(budget).values())
     cached_bytes = 2 * SLOT_TOKENS * KEY_SIZE * np.dtype(np.float16).itemsize + 1
     rows = episodes * EPISODE_ROWS
-    return rows * (row_bytes + rounds * cached_bytes) + rounds * CHECKPOINT_COPIES * WEIGHTS_BYTES
+    return rows * (row_bytes + cached_bytes) + CHECKPOINT_COPIES * WEIGHTS_BYTES
 
 
 def video_bytes(clip: Clip, ticks: int) -> float:

@@ -58,3 +58,14 @@ def test_without_a_checkpoint_the_cache_of_a_killed_run_is_not_used(tmp_path: Pa
 def test_outputs_of_another_training_set_are_discarded(tmp_path: Path) -> None:
     saved(tmp_path)
     assert not MemoryCache(tmp_path, 11, step=2).known.any()
+
+
+def test_rows_that_were_appended_leave_those_before_in_place(tmp_path: Path) -> None:
+    saved(tmp_path)
+    grown = MemoryCache(tmp_path, 14, step=1, kept_rows=10)
+    keys, _, known = grown.read(np.array([3, 4, 13]))
+    assert known.tolist() == [True, False, False]
+    assert keys[0].max() == 1.0
+    # Killed before the next checkpoint, with some arrays longer already.
+    again = MemoryCache(tmp_path, 14, step=1, kept_rows=10)
+    assert again.read(np.array([3, 13]))[2].tolist() == [True, False]

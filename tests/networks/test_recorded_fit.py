@@ -194,15 +194,22 @@ def test_a_clip_without_labels_is_exit_code_3(tmp_path: Path, capsys: pytest.Cap
     assert "steering_angle_rad" in capsys.readouterr().err
 
 
+def test_a_missing_recording_leaves_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "missing"
+    assert main(["train", "--clips", str(missing), "--out", str(tmp_path / "run")]) == ClipError.exit_code
+    assert str(missing) in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "option"),
     [
         (["--train-until-s", "3"], "--train-until-s"),
-        (["--clips", "drive", "--rounds", "1:1:1"], "--rounds"),
-        (["--clips", "drive", "--average", "2"], "--average"),
+        (["--clips", "drive", "--rounds", "1:1"], "--rounds"),
+        (["--clips", "drive", "--loss-share", "0.2"], "--loss-share"),
         (["--clips", "drive", "--steering-ratio", "0"], "--steering-ratio"),
         (["--clips", "drive", "--train-until-s", "-1"], "--train-until-s"),
-        (["--rounds", "1:1"], "--rounds"),
+        (["--rounds", "1:1:0.001"], "--rate 0.001"),
     ],
 )
 def test_options_that_do_not_fit_are_exit_code_2(

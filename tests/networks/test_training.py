@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +14,15 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from fsd.data.errors import ModelError  # noqa: E402
+from fsd.data.errors import ModelError, OutputError  # noqa: E402
 from fsd.export.synthetic_clip import synthetic_steps  # noqa: E402
 from fsd.networks.augmentation import AugmentationConfig  # noqa: E402
 from fsd.networks.clip_module import ClipModule  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.dataset import Episode, EpisodeWriter, find_episodes  # noqa: E402
 from fsd.networks.evaluation import evaluate  # noqa: E402
-from fsd.networks.training import CHECKPOINT, TrainConfig, Trainer, split, train  # noqa: E402
+from fsd.networks.losses import LossWeights  # noqa: E402
+from fsd.networks.training import BEST, CHECKPOINT, WEIGHTS, TrainConfig, Trainer, train  # noqa: E402
 from fsd.networks.training_log import PROGRESS, TrainingLog, read_progress  # noqa: E402
 from fsd.networks.training_set import TrainingSet  # noqa: E402
 from fsd.networks.weights import load_weights, save_weights, untrained, weights_sha256  # noqa: E402
@@ -103,11 +105,12 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", copying)
         whole = _tensors(train(brief, episodes).read_bytes())
-    assert len(copies) == 12  # log, cache, weights and checkpoint, at three checkpoints
-    for copy in (copies[2], copies[6], copies[11]):
+    # 3 arrays of the cache, 4 logs, the best weights; losses, cache, weights and checkpoint at 3 checkpoints.
+    assert len(copies) == 20
+    for copy in (copies[7], copies[12], copies[18], copies[19]):
         resumed = _tensors(train(replace(brief, out=copy), episodes).read_bytes())
         assert all(torch.equal(whole[name], resumed[name]) for name in whole), copy
-        assert [row["step"] for row in read_progress(copy / PROGRESS)] == [2, 4, 6]
+        assert [row["step"] for row in read_progress(copy / PROGRESS)] == [1, 2, 4, 6]
 
 
 def _tensors(content: bytes) -> dict[str, torch.Tensor]:
@@ -125,7 +128,8 @@ def test_two_runs_of_one_seed_are_the_same_bytes(config: TrainConfig, episodes: 
 
 def test_gradients_reach_what_was_written_to_memory(config: TrainConfig, episodes: list[Episode]) -> None:
     trainer = Trainer(replace(config, rows_per_clip=3), episodes)
-    rows, recorded = trainer._read(0)
+    rows = trainer._draw(0)
+    recorded = trainer._read(0, rows)
     inputs, live = trainer._with_memory(rows, recorded)
     labels = {name: torch.from_numpy(recorded[name]) for name in ("trajectory", "curvature", "acceleration")}
     labels |= {name: torch.from_numpy(recorded[name]) for name in ("lead", "light", "occupancy", "saliency")}
@@ -138,30 +142,16 @@ def test_gradients_reach_what_was_written_to_memory(config: TrainConfig, episode
 
 def test_outputs_are_cached_and_read_by_later_batches(config: TrainConfig, episodes: list[Episode]) -> None:
     trainer = Trainer(config, episodes)
-    before = trainer._with_memory(*trainer._read(5))[0]["memory_valid"].sum()
+    rows = trainer._draw(5)
+    recorded = trainer._read(5, rows)
+    before = trainer._with_memory(rows, recorded)[0]["memory_valid"].sum()
     for step in range(5):
-        trainer._learn(*trainer._read(step))
+        drawn = trainer._draw(step)
+        trainer._learn(drawn, trainer._read(step, drawn))
         trainer.step += 1
-    after = trainer._with_memory(*trainer._read(5))[0]
+    after = trainer._with_memory(rows, recorded)[0]
     assert after["memory_valid"].sum() > before
     assert after["memory_k"].abs().max() > 0
-
-
-def worlds(count: int, collection_round: int = 0) -> list[Episode]:
-    return [Episode(Path(f"S1-{seed:06d}-r{collection_round}"), {}) for seed in range(count)]
-
-
-def test_a_share_of_the_worlds_is_held_out() -> None:
-    learned, held_out = split(worlds(400), 0.25)
-    assert len(learned) + len(held_out) == 400
-    assert 70 < len(held_out) < 130
-
-
-def test_a_world_held_out_once_is_never_learned_from() -> None:
-    _, held_out = split(worlds(50), 0.25)
-    later, _ = split(worlds(400) + worlds(400, collection_round=1), 0.25)
-    names = {episode.folder.name.rpartition("-r")[0] for episode in held_out}
-    assert not names & {episode.folder.name.rpartition("-r")[0] for episode in later}
 
 
 def test_evaluation_rolls_memory_out_over_every_row(config: TrainConfig, episodes: list[Episode]) -> None:
@@ -180,30 +170,105 @@ def test_a_damaged_checkpoint_says_what_to_do(config: TrainConfig, episodes: lis
         Trainer(config, episodes)
 
 
-def test_two_processes_share_the_episodes_and_end_with_one_network(
+TWO_PROCESSES = """
+import json, shutil, sys
+from dataclasses import replace
+from pathlib import Path
+from fsd.networks.config import NetworkConfig
+from fsd.networks.dataset import find_episodes
+from fsd.networks.training import TrainConfig, Trainer, train
+
+network = NetworkConfig.from_dict(json.loads(sys.argv[2]))
+config = TrainConfig(out=Path(sys.argv[3]), network=network, steps=4, clips=2, rows_per_clip=2, report_every=1,
+    checkpoint_every=2, threads=1, validation_share=0.3)
+episodes, save = find_episodes(Path(sys.argv[1]), network.budget), Trainer._save
+
+def copying(self):
+    save(self)
+    self.process.wait_for_all()
+    if self.step == 2 and self.process.is_first:
+        shutil.copytree(config.out, config.out.with_name("killed"))
+    self.process.wait_for_all()
+
+Trainer._save = copying
+train(config, episodes)
+Trainer._save = save
+train(replace(config, out=config.out.with_name("killed")), episodes)
+"""
+
+
+def test_two_processes_share_the_episodes_and_resume_to_the_same_network(
     config: TrainConfig, episodes: list[Episode], tmp_path: Path
 ) -> None:
     script = tmp_path / "run.py"
-    script.write_text(
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from fsd.networks.training import TrainConfig, train\n"
-        "from fsd.networks.dataset import find_episodes\n"
-        "from fsd.networks.config import NetworkConfig\n"
-        "import json\n"
-        "settings = json.loads(sys.argv[2])\n"
-        "network = NetworkConfig.from_dict(settings)\n"
-        "config = TrainConfig(out=Path(sys.argv[3]), network=network, steps=3, clips=2, rows_per_clip=2,\n"
-        "    report_every=1, threads=1, validation_share=0.0)\n"
-        "train(config, find_episodes(Path(sys.argv[1]), network.budget))\n"
-    )
+    script.write_text(TWO_PROCESSES)
     arguments = [str(episodes[0].folder.parent), json.dumps(asdict(config.network)), str(tmp_path / "run")]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, env=environment, check=False, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert load_weights(tmp_path / "run" / "weights.safetensors")[1].trained
+    assert load_weights(tmp_path / "run" / WEIGHTS)[1].notes["settings"]["processes"] == "2"
     assert {path.name for path in (tmp_path / "run").glob("cache-*")} == {"cache-0", "cache-1"}
+    whole, resumed = (_tensors((tmp_path / name / WEIGHTS).read_bytes()) for name in ("run", "killed"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_folder_of_other_settings_is_refused(config: TrainConfig, episodes: list[Episode]) -> None:
+    brief = replace(config, steps=2)
+    train(brief, episodes)
+    for changed in ({"steps": 3}, {"learning_rate": 1e-4}, {"loss": LossWeights(x=1.0)}, {"seed": 1}):
+        with pytest.raises(OutputError, match=r"(?s)(steps|learning_rate|loss\.x|seed) was .*, now .*--out"):
+            Trainer(replace(brief, **changed), episodes)  # type: ignore[arg-type]
+    assert Trainer(replace(brief, threads=2, report_every=1), episodes).step == 2
+
+
+def test_reports_begin_with_the_first_step_and_a_checkpoint_is_made_in_time(
+    config: TrainConfig, episodes: list[Episode]
+) -> None:
+    seen: list[tuple[int, bool]] = []
+    quick = replace(config, steps=12, report_every=50, checkpoint_every=1000, checkpoint_every_s=1e-9)
+    train(quick, episodes, lambda step, report: seen.append((step, (quick.out / CHECKPOINT).exists())))
+    assert seen == [(1, True), (10, True), (12, True)]
+
+
+@pytest.mark.parametrize(("last_m", "chosen"), [(1.3, "best"), (1.01, "last")])
+def test_the_result_is_the_best_weights_only_if_the_last_are_worse_by_the_margin(
+    config: TrainConfig, episodes: list[Episode], monkeypatch: pytest.MonkeyPatch, last_m: float, chosen: str
+) -> None:
+    scores = iter([2.0, 1.0, last_m])
+    monkeypatch.setattr("fsd.networks.training.held_out_score_m", lambda metrics: next(scores))
+    settings = replace(config, steps=6, report_every=2, evaluate_every=2, best_margin=0.02)
+    weights = train(settings, episodes)
+    notes = load_weights(weights)[1].notes
+    assert (notes["weights"], notes["weights_step"], notes["last_score_m"]) == (
+        chosen,
+        4 if chosen == "best" else 6,
+        last_m,
+    )
+    assert (notes["best"]["step"], notes["best"]["score_m"]) == (4, 1.0)
+    best, result = (_tensors(path.read_bytes()) for path in (settings.out / BEST, weights))
+    assert all(torch.equal(best[name], result[name]) for name in best) is (chosen == "best")
+    assert [row.get("validation_score_m") for row in read_progress(settings.out / PROGRESS)] == [None, 2.0, 1.0, last_m]
+
+
+def test_every_row_keeps_its_own_loss_or_that_of_its_batch(
+    config: TrainConfig, episodes: list[Episode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(config, episodes)
+    rows, forward = trainer._draw(0), ClipModule.forward
+    for by_row in (torch.arange(rows.size).view(rows.shape), None):
+
+        def with_rows(self: ClipModule, *inputs: Any, by_row: torch.Tensor | None = by_row) -> dict[str, torch.Tensor]:
+            results = forward(self, *inputs)
+            del results["loss_rows"]
+            return results if by_row is None else results | {"loss_rows": by_row}
+
+        monkeypatch.setattr(ClipModule, "forward", with_rows)
+        report = trainer._learn(rows, trainer._read(0, rows))
+        expected = rows.size - 1 if by_row is not None else report["loss"]
+        assert trainer.losses.values[rows[-1, -1]] == pytest.approx(expected)
 
 
 def test_the_learning_rate_rises_then_falls_to_its_end(config: TrainConfig) -> None:

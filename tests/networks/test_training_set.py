@@ -87,6 +87,16 @@ def test_rare_kinds_of_hard_examples_are_drawn_as_often_as_common_ones(episodes:
     assert 0.4 < np.mean(drawn[:, -1] == len(rows) - 1) < 0.6
 
 
+def test_a_share_is_drawn_in_proportion_to_given_weights(episodes: list[Episode]) -> None:
+    rows = TrainingSet(episodes)
+    rows.hard = {"odd": np.array([0])}
+    weights = np.zeros(len(rows))
+    weights[[12, 25]] = 1.0, 3.0
+    drawn = rows.draw(np.random.default_rng(0), 800, 1, 0.25, 0.5, weights)[:, 0]
+    shares = [np.mean(drawn == row) for row in (0, 12, 25)]
+    assert shares == pytest.approx([0.25 + 0.25 / 30, 0.125 + 0.25 / 30, 0.375 + 0.25 / 30], abs=0.05)
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux shows them")
 def test_no_image_file_is_kept_open(episodes: list[Episode]) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))

@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from safetensors.torch import save_file  # noqa: E402
 from fsd.data.errors import ModelError  # noqa: E402
 from fsd.networks.checkpoint import load_checkpoint  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
-from fsd.networks.weights import load_weights, mean_weights, read_header, save_weights, untrained, weights_sha256  # noqa: E402
+from fsd.networks.weights import load_weights, read_header, save_weights, untrained, weights_sha256  # noqa: E402
 
 
 def test_weights_come_back_as_they_were(tiny_config: NetworkConfig, tmp_path: Path) -> None:
@@ -65,13 +65,6 @@ def test_a_pickle_is_refused_unopened_and_the_conversion_is_named(tmp_path: Path
     torch.save({"w": torch.zeros(2)}, path, _use_new_zipfile_serialization=not old_format)
     with pytest.raises(ModelError, match=r"pickle.*safetensors\.torch\.save_file"):
         load_weights(path)
-
-
-def test_networks_of_different_sizes_have_no_mean(tiny_config: NetworkConfig, tmp_path: Path) -> None:
-    save_weights(untrained(tiny_config), tmp_path / "a.safetensors", trained=False)
-    save_weights(untrained(replace(tiny_config, cross_layers=2)), tmp_path / "b.safetensors", trained=False)
-    with pytest.raises(ModelError, match=r"a\.safetensors.*b\.safetensors"):
-        mean_weights([tmp_path / "a.safetensors", tmp_path / "b.safetensors"])
 
 
 def test_weights_that_are_not_finite_are_refused(tiny_config: NetworkConfig, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ COMMANDS = {
     "profile": (["profile", "CLIP"], "samples.parquet"),
     "profile --onnx": (["profile", "--onnx", "MODEL"], "trace.json"),
     "drive": (["drive", "--drivers", "constant_velocity", "--scenarios", "S1", "--routes", "1"], "routes.jsonl"),
-    "train": (["train", "--rounds", "1:1:0.001"], "weights.safetensors"),
+    "train": (["train", "--rounds", "1:1"], "weights.safetensors"),
     "train --clips": (["train", "--clips", "CLIP"], "weights.safetensors"),
     "export": (["export", "--no-int8", "--no-parity"], "b100_fp32.onnx"),
 }

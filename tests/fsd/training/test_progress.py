@@ -1,8 +1,12 @@
 import math
 from pathlib import Path
 
+import pytest
+
+from fsd.networks.train_options import RecipeConfig, RecordedFitConfig, Round
 from fsd.networks.training_log import TrainingLog
 from fsd.training.curves_page import write_curves_page
+from fsd.training.first_lines import first_lines
 from fsd.training.progress import TrainingProgress
 from tests.fsd._pages import checked
 
@@ -37,7 +41,30 @@ def test_the_page_is_drawn_when_there_is_something_to_draw(tmp_path: Path) -> No
     assert checked(tmp_path / "curves.html").headings == ["training"]
 
 
-def test_a_bar_shows_how_far_a_phase_is(tmp_path: Path, capsys: object) -> None:
+def test_a_bar_shows_how_far_a_phase_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with TrainingProgress(tmp_path) as progress:
         progress.report("record", 2, 4, {})
-    assert "record:  50%" in capsys.readouterr().err  # type: ignore[attr-defined]
+    assert "record:  50%" in capsys.readouterr().err
+
+
+def test_the_first_lines_say_the_precision_and_the_size_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = RecipeConfig(out=tmp_path, rounds=(Round(6, 20), Round(4, 30)))
+    for has, says in ((True, "images in bfloat16"), (False, "precision: float32, since cpu has no")):
+        monkeypatch.setattr("fsd.training.first_lines.has_bfloat16", lambda device, has=has: has)
+        with TrainingProgress(tmp_path, first_lines(config, 2)) as progress:
+            progress.report("collect 0", 1, 6, {})
+        first, second, *_ = capsys.readouterr().err.splitlines()
+        assert says in first
+        assert second == "2 rounds: 10 drives at budget B100, 50 steps of 60 rows"
+    recordings = RecordedFitConfig(recordings=(tmp_path,), steps=7)
+    assert first_lines(recordings, 1)[1] == "1 recordings: 7 steps of 30 rows"
+
+
+def test_other_processes_show_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_log(tmp_path)
+    with TrainingProgress(tmp_path, ["precision"], is_shown=False) as progress:
+        progress.report("train 0", 10, 20, {"loss": 2.0})
+    assert capsys.readouterr().err == ""
+    assert not (tmp_path / "curves.html").exists()
