@@ -61,6 +61,8 @@ class ClipModule(nn.Module):
         if token_weight is not None and torch.is_grad_enabled():
             is_used = content.mask.detach()[..., content.retina_count :][..., : token_weight.shape[-1]] > 0.5 * MASKED
             worth = patch_worth(outputs, labels, self.weights, token_weight, is_used)
+            # Nothing is known of patches that augmentation took away.
+            labels = labels | {"patch_cell": torch.where(is_used, labels["patch_cell"], -1)}
         if self.network.config.has_maps:
             outputs["semantic"], outputs["depth"] = self.network.scenes(content)
         loss, terms = imitation_loss(outputs, labels, self.weights, worth)

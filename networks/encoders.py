@@ -98,7 +98,7 @@ class RetinaEncoder(nn.Module):
 class HorizonEncoder(nn.Module):
     """Encode the middle row of the retina's tokens again, as tokens of 5 x 2 cells: far things are there, and small.
 
-    Their geometry is between that of the four tokens of that row.
+    Their geometry is interpolated between that of the four tokens of that row; the outermost two lie beyond these.
     """
 
     between: Tensor
@@ -124,7 +124,9 @@ class HorizonEncoder(nn.Module):
     def geometry(self, retina_meta: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
         """Rows (…, 12, columns) and camera one-hot (…, 12, 8) of a camera's tokens -> the same of its 10 tokens."""
         row = slice(_TOKEN_COLUMNS, 2 * _TOKEN_COLUMNS)
-        return self.between @ retina_meta[..., row, :] * self.spans, self.between @ camera[..., row, :]
+        # Not interpolated: in bfloat16 the weights of a token do not sum to exactly 1.
+        one_hot = camera[..., :1, :].expand(*camera.shape[:-2], HORIZON_TOKENS, camera.shape[-1])
+        return self.between @ retina_meta[..., row, :] * self.spans, one_hot
 
 
 class GridPool(nn.Module):

@@ -172,7 +172,9 @@ def _hypothesis_terms(
     expected_faster = (log_probability.exp() * faster).sum(dim=-1)
     return {
         "hypothesis": log_loss,
-        "course": _course_distance(outputs["hypothesis_speed"], labels["trajectory"], target, weights),
+        "course": _course_distance(
+            outputs["hypothesis_speed"], labels["trajectory"], target * is_known[..., None], weights
+        ),
         "caution": _masked_mean(torch.where(near, expected_faster, 0.0), is_known),
     }
 
@@ -203,8 +205,9 @@ def _value(saliency: Tensor, worth: Tensor, cell: Tensor, label: Tensor) -> tupl
     place = cell.clamp(min=0).long()
     request = saliency.flatten(-3).gather(-1, place)
     loss = functional.binary_cross_entropy_with_logits(request, worth, reduction="none")
-    rest = label.flatten(-3).clone()
-    rest.scatter_(-1, place, torch.where(is_used, -1, rest.gather(-1, place)).to(rest.dtype))
+    rest = label.flatten(-3)
+    # The lowest, since several fine patches show one block, and unused slots have the place 0.
+    rest = rest.scatter_reduce(-1, place, torch.where(is_used, -1, rest.gather(-1, place)).to(rest.dtype), "amin")
     return _masked_mean(loss, is_used), rest.view_as(label)
 
 

@@ -2,7 +2,7 @@
 
 The head predicts curvature and acceleration at fixed times and integrates them as a kinematic bicycle. Positions,
 headings and speeds are therefore consistent, start at the car, and are finite and bounded for any features. An
-untrained head predicts approximately constant motion.
+untrained head without hypotheses predicts approximately constant motion; one with them brakes.
 
 With several hypotheses, the speeds of the plan are not averaged over what might be right (to brake or to go on):
 every hypothesis has a fixed acceleration now and a learned course after it, and a probability; the plan is the mean of

@@ -1,20 +1,23 @@
+from dataclasses import fields, replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
 from torch import Tensor  # noqa: E402
 
-from fsd.networks.augmentation import AugmentationConfig, augment, camera_mask  # noqa: E402
+from fsd.networks.augmentation import FILLED, AugmentationConfig, augment, camera_mask  # noqa: E402
+from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.contract import input_shapes  # noqa: E402
-from tests.networks._tiny import TINY  # noqa: E402
+from tests.networks._tiny import TINY, TINY_FOVEATED  # noqa: E402
 
-NOTHING = AugmentationConfig(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+NOTHING = AugmentationConfig(**dict.fromkeys((field.name for field in fields(AugmentationConfig)), 0))
 CLIPS, ROWS = 6, 3
 
 
-def batch() -> dict[str, Tensor]:
+def batch(network: NetworkConfig = TINY) -> dict[str, Tensor]:
     made = {}
     generator = torch.Generator().manual_seed(1)
-    for name, (shape, dtype) in input_shapes(TINY.budget).items():
+    for name, (shape, dtype) in input_shapes(network.budget).items():
         size = (CLIPS, ROWS, *shape)
         if dtype == "uint8":
             made[name] = torch.randint(0, 256, size, generator=generator, dtype=torch.uint8)
@@ -31,14 +34,16 @@ def run(config: AugmentationConfig, seed: int = 0) -> tuple[dict[str, Tensor], d
     return before, augment(before, config, torch.Generator().manual_seed(seed))
 
 
-def test_nothing_asked_for_changes_nothing() -> None:
-    before, after = run(NOTHING)
+@pytest.mark.parametrize("network", [TINY, TINY_FOVEATED])
+def test_nothing_asked_for_changes_nothing(network: NetworkConfig) -> None:
+    before = batch(network)
+    after = augment(before, NOTHING, torch.Generator().manual_seed(0))
     for name, value in before.items():
         assert torch.allclose(after[name].float(), value.float(), atol=1e-5), name
 
 
 def test_images_of_dropped_cameras_are_unchanged() -> None:
-    before, after = run(AugmentationConfig(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    before, after = run(replace(NOTHING, camera_dropout=1))
     assert torch.equal(after["retina"], before["retina"].float())
     lost = (after["camera_valid"] == 0).sum(dim=-1)
     assert ((lost >= 1) & (lost <= 3)).all()
@@ -46,25 +51,46 @@ def test_images_of_dropped_cameras_are_unchanged() -> None:
 
 
 def test_the_front_cameras_alone_are_the_first_three() -> None:
-    keep = camera_mask(AugmentationConfig(0, 1, 0), torch.rand(5, 2), torch.rand(5, 8))
+    keep = camera_mask(AugmentationConfig(camera_dropout=0, front_only=1, one_front=0), torch.rand(5, 2), torch.rand(5, 8))
     assert keep.tolist() == [[1, 1, 1, 0, 0, 0, 0, 0]] * 5
 
 
 def test_dropped_ego_motion_leaves_no_number_behind() -> None:
-    _, after = run(AugmentationConfig(0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    _, after = run(replace(NOTHING, ego_dropout=1))
     assert after["ego"].abs().max() == 0
     assert after["ego_valid"].max() == 0
 
 
 def test_a_dropped_command_is_none() -> None:
-    _, after = run(AugmentationConfig(0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0))
+    _, after = run(replace(NOTHING, command_dropout=1))
     assert (after["command"] == torch.tensor([1.0, 0, 0, 0, 0, 0])).all()
 
 
 def test_a_dropped_memory_is_dropped_for_the_whole_clip() -> None:
-    _, after = run(AugmentationConfig(0, 0, 0, 0, 0, 0, 0.5, 0, 0, 0, 0, 0, 0))
+    _, after = run(replace(NOTHING, memory_dropout=0.5))
     share = after["memory_valid"].mean(dim=(1, 2))
     assert set(share.tolist()) == {0.0, 1.0}
+
+
+def test_dropped_patches_are_unused_in_different_shares_of_each_clip() -> None:
+    before = batch()
+    before["patch_meta"][..., FILLED] = 1.0
+    kept = before["patch_meta"].clone()
+    meta = augment(before, replace(NOTHING, patch_dropout=1), torch.Generator().manual_seed(0))["patch_meta"]
+    assert torch.equal(before["patch_meta"], kept)
+    assert torch.equal(meta[..., :FILLED], kept[..., :FILLED])
+    assert set(meta[..., FILLED].unique().tolist()) == {0.0, 1.0}
+    shares = meta[..., FILLED].mean(dim=(1, 2))
+    assert shares.max() - shares.min() > 0.2
+
+
+def test_an_outer_camera_has_an_exposure_of_its_own_in_every_row() -> None:
+    before = batch(TINY_FOVEATED)
+    before["retina"][:], before["retina_outer"][:] = 100, 100
+    after = augment(before, replace(NOTHING, offset=8), torch.Generator().manual_seed(0))
+    levels = torch.cat([after[name][..., 0, 0, 0] for name in ("retina", "retina_outer")], dim=2)  # (B, T, N)
+    assert torch.equal(levels[:, 0], levels[:, 1])
+    assert all(len(clip.unique()) == 8 for clip in levels[:, 0])
 
 
 def test_imprecise_odometry_keeps_directions_unit() -> None:

@@ -41,6 +41,16 @@ def test_an_episode_reads_back_what_was_written(tmp_path: Path, steps: list[Tick
     assert rows["curvature"][:, 0] == pytest.approx([0.02, 0.03, 0.04])
 
 
+def test_the_blocks_of_the_patches_are_recorded(tmp_path: Path, steps: list[TickInput]) -> None:
+    write(tmp_path / "a", steps)
+    rows = find_episodes(tmp_path, BUDGET)[0].read(0, 8)["patch_cell"]
+    used = np.stack([step.tick.patch_meta[:, 7] > 0 for step in steps])
+    expected = np.stack([step.tick.patch_camera.astype(int) * 300 + step.tick.patch_block for step in steps])
+    assert np.array_equal(rows[used], expected[used])
+    assert (rows[~used] == -1).all()
+    assert 0 < used.mean() < 1
+
+
 def test_a_label_left_out_is_unknown_not_zero(tmp_path: Path, steps: list[TickInput]) -> None:
     write(tmp_path / "a", steps)
     rows = find_episodes(tmp_path, BUDGET)[0].read(0, 8)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st  # noqa: E402
 
 from fsd.data.ego import COMMANDS  # noqa: E402
 from fsd.networks.plan_head import (  # noqa: E402
+    ANCHORS_MPS2,
     KNOTS,
     MAX_ACCELERATION_MPS2,
     MAX_CURVATURE_PER_M,
@@ -77,3 +78,72 @@ def test_each_command_learns_with_weights_of_its_own() -> None:
     assert gradient is not None
     touched = gradient.unflatten(0, (len(COMMANDS), -1)).abs().amax(dim=(1, 2)) > 0
     assert touched.nonzero().ravel().tolist() == [4]
+
+
+HARD, STEADY = ANCHORS_MPS2.index(-4.0), ANCHORS_MPS2.index(0.0)
+
+
+def torn_head(braking: float, taken_share: float = 0.8) -> PlanHead:
+    """A head that gives braking hard a probability, and going on the rest; every hypothesis keeps its acceleration."""
+    head = PlanHead(8, has_hypotheses=True).eval()
+    head.hypotheses.taken_share = taken_share
+    with torch.no_grad():
+        for layer in (head.hypotheses.logits, head.hypotheses.courses):
+            layer.weight.zero_()
+        bias = torch.full((len(ANCHORS_MPS2),), -40.0)
+        bias[HARD], bias[STEADY] = torch.tensor([braking, 1.0 - braking]).log()
+        head.hypotheses.logits.bias.copy_(bias)
+    return head
+
+
+def drive(head: PlanHead, speed_mps: float = 20.0) -> dict[str, torch.Tensor]:
+    command = torch.eye(len(COMMANDS))[:1]
+    return head(torch.ones(1, 8), torch.tensor([[speed_mps, 0.0]]), torch.ones(1, 1), command)
+
+
+@given(st.lists(st.floats(-50, 50), min_size=len(ANCHORS_MPS2), max_size=len(ANCHORS_MPS2)))
+@settings(derandomize=True, deadline=None, max_examples=40)
+def test_the_plan_is_a_mean_of_hypotheses_that_brake_no_less_than_their_mean(logits: list[float]) -> None:
+    head = PlanHead(8, has_hypotheses=True).eval()
+    with torch.no_grad():
+        head.hypotheses.logits.weight.zero_()
+        head.hypotheses.logits.bias.copy_(torch.tensor(logits))
+        outputs = drive(head)
+    share = outputs["hypothesis_share"][0]
+    assert float(share.sum()) == pytest.approx(1, abs=1e-5)
+    assert float(share.min()) >= -1e-6
+    mean = torch.softmax(outputs["hypothesis"][0], dim=-1) @ torch.tensor(ANCHORS_MPS2)
+    assert float(outputs["acceleration"]) <= float(mean) + 1e-4
+
+
+def test_the_more_probable_braking_is_the_more_the_plan_brakes() -> None:
+    plans = [drive(torn_head(braking)) for braking in (0.05, 0.2, 0.4, 0.6, 0.8)]
+    shares = [float(plan["hypothesis_share"][0, HARD]) for plan in plans]
+    accelerations = [float(plan["acceleration"]) for plan in plans]
+    assert shares == sorted(shares)
+    assert accelerations == sorted(accelerations, reverse=True)
+
+
+def test_who_is_torn_between_braking_and_going_on_brakes_more_than_the_mean() -> None:
+    plan, mean = drive(torn_head(0.8)), drive(torn_head(0.8, taken_share=1.0))
+    assert float(mean["acceleration"]) == pytest.approx(0.8 * -4.0, abs=1e-4)
+    assert float(plan["acceleration"]) == pytest.approx(-4.0, abs=1e-4)  # as if going on were impossible
+    assert float(plan["trajectory"][0, 3, 3]) == pytest.approx(16.0, abs=0.01)
+    assert float(mean["trajectory"][0, 3, 3]) > 16.5
+
+
+def test_the_plan_teaches_the_courses_but_not_their_probabilities() -> None:
+    head = PlanHead(8, has_hypotheses=True).train()
+    drive(head)["trajectory"].sum().backward()
+    assert head.hypotheses.logits.weight.grad is None
+    assert head.hypotheses.by_command.weight.grad is None
+    assert head.hypotheses.courses.weight.grad is not None
+
+
+def test_hypotheses_are_finite_for_extreme_features() -> None:
+    head = PlanHead(8, has_hypotheses=True).eval()
+    command = torch.eye(len(COMMANDS))[:1]
+    for feature in (-1e4, 1e4):
+        outputs = head(torch.full((1, 8), feature), torch.zeros(1, 2), torch.zeros(1, 1), command)
+        assert all(torch.isfinite(value).all() for value in outputs.values())
+        assert outputs["hypothesis_speed"].min() >= 0

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from fsd.networks.training_log import PROGRESS, TrainingLog, read_progress  # no
 from fsd.networks.training_set import TrainingSet  # noqa: E402
 from fsd.networks.weights import load_weights, save_weights, untrained, weights_sha256  # noqa: E402
 
-PLAIN = AugmentationConfig(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+PLAIN = AugmentationConfig(**dict.fromkeys((field.name for field in fields(AugmentationConfig)), 0))
 
 
 def write_world(folder: Path, config: NetworkConfig, seed: int) -> None:
