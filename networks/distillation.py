@@ -58,17 +58,6 @@ def load_teacher(path: Path, student: NetworkConfig) -> DrivingNetwork:
     return teacher
 
 
-def inherit(student: DrivingNetwork, teacher: DrivingNetwork) -> list[str]:
-    """Copy every weight of the teacher whose name and shape the student has; returns the names."""
-    mine = student.state_dict()
-    theirs = teacher.state_dict()
-    common = {
-        name: theirs[name] for name, value in mine.items() if name in theirs and theirs[name].shape == value.shape
-    }
-    student.load_state_dict(mine | common)
-    return list(common)
-
-
 def token_distance(student: Content, teacher: Content) -> Tensor:
     """Mean squared distance over the tokens that are not masked; a token has the same mask in both."""
     is_used = student.mask == 0

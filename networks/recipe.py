@@ -49,7 +49,7 @@ def run_recipe(config: RecipeConfig, report: Report = lambda phase, done, total,
     processes = range(int(os.environ.get("WORLD_SIZE", "1")))
     names = [WEIGHTS, BEST, CHECKPOINT, PROGRESS, SETTINGS, "episodes"]
     names += [*(f"collected-{index}" for index in range(len(config.rounds))), *(f"cache-{rank}" for rank in processes)]
-    inputs = [config.teacher] if config.teacher is not None else []
+    inputs = [path for path in (config.teacher, config.initial) if path is not None]
     with run_folder(config.out, "train", names, inputs):
         if is_first_process():
             _keep_settings(config, len(processes))

@@ -107,7 +107,6 @@ def _fit(config: RecordedFitConfig, report: Report) -> RecordedFit:
     sets = _record(config, network, geometry, report)
     settings = TrainConfig(
         **config.shared() | {"network": network},
-        initial=config.initial,
         steps=config.steps,
         hard_share=0.0,  # The few bends of a short recording would be overfitted.
         loss_share=0.0,

@@ -68,9 +68,15 @@ class TrainOptions(Options):
         metavar="RATE",
     )
     seed: int = option(0, "seed of the initial weights and of the batches", at_least=0)
+    initial: Path | None = option(
+        None,
+        "weights file to start from; in the simulator, a network of another size takes what fits",
+        metavar="WEIGHTS",
+        default_text="random weights",
+    )
     network: NetworkConfig = option(
         NetworkConfig(),
-        "size of the network, unless --initial has one: standard, or wide with twice the arithmetic",
+        "size of the network: standard, foveated, or wide with twice the arithmetic",
         flag="--size",
         metavar="SIZE",
         default_text="standard",
@@ -128,7 +134,7 @@ class RecipeConfig(TrainOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedFitConfig(TrainOptions):
-    """Settings of training on recordings; `network` holds the sizes of a network without `initial` weights."""
+    """Settings of training on recordings; `network` is ignored with `initial` weights, which have their own sizes."""
 
     heading = "training on recordings"
 
@@ -159,7 +165,6 @@ class RecordedFitConfig(TrainOptions):
         above=0,
         default_text=f"{LINCOLN_MKZ.wheelbase_m:g}, assumed: a Lincoln MKZ",
     )
-    initial: Path | None = option(None, "weights file to start from", default_text="random weights")
     steps: int = option(300, "training steps (optimizer updates)", at_least=1)
     learning_rate: float = 1e-3
 

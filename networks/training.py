@@ -25,13 +25,14 @@ from fsd.networks.bfloat16 import has_bfloat16
 from fsd.networks.checkpoint import check_settings, load_checkpoint, read_checkpoint_header, save_checkpoint
 from fsd.networks.clip_module import ClipModule
 from fsd.networks.dataset import LABEL_SHAPES, Episode
-from fsd.networks.distillation import DistillationWeights, inherit, load_teacher
+from fsd.networks.distillation import DistillationWeights, load_teacher
 from fsd.networks.evaluation import evaluate, network_inputs
 from fsd.networks.losses import LossWeights
 from fsd.networks.memory_cache import MemoryCache
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.processes import Process, is_first_process
 from fsd.networks.row_losses import RowLosses
+from fsd.networks.starting_weights import first_network, inherit
 from fsd.networks.train_options import TrainOptions
 from fsd.networks.training_log import CURVES, TrainingLog
 from fsd.networks.training_set import TrainingSet
@@ -56,7 +57,8 @@ class TrainConfig(TrainOptions):
     """Settings of `train`; `out` holds checkpoint, weights and progress, a batch is per process under `torchrun`.
 
     Attributes:
-        initial: weights to start from instead of random ones; steps: optimiser steps of the whole run.
+        initial: weights to start from instead of random ones, see `first_network`.
+        steps: optimiser steps of the whole run.
         teacher: weights of a trained network to imitate as well; without `initial`, those that fit are the start.
         hard_share: share of clips that end in a row of `hard_examples`, every kind equally often.
         loss_share: share of clips that end in a row drawn in proportion to its last known loss.
@@ -72,7 +74,6 @@ class TrainConfig(TrainOptions):
         report_every, evaluate_every, checkpoint_every: in steps; checkpoint_every_s: at most this long between two.
     """
 
-    initial: Path | None = None
     teacher: Path | None = None
     steps: int = option(10_000, at_least=1)
     clips: int = 15
@@ -124,8 +125,8 @@ class Trainer:
         self.training = TrainingSet(mine)
         self.validation = TrainingSet(held_out) if held_out and self.process.is_first else None
         self._held_out = digest_of(held_out)
-        student = untrained(config.network, config.seed) if config.initial is None else load_weights(config.initial)[0]
-        self.network, teacher = student, None
+        student, teacher = first_network(config.network, config.seed, config.initial), None
+        self.network = student
         if config.teacher is not None:
             teacher = load_teacher(config.teacher, student.config)
             if config.initial is None:

@@ -51,7 +51,9 @@ def test_images_of_dropped_cameras_are_unchanged() -> None:
 
 
 def test_the_front_cameras_alone_are_the_first_three() -> None:
-    keep = camera_mask(AugmentationConfig(camera_dropout=0, front_only=1, one_front=0), torch.rand(5, 2), torch.rand(5, 8))
+    keep = camera_mask(
+        AugmentationConfig(camera_dropout=0, front_only=1, one_front=0), torch.rand(5, 2), torch.rand(5, 8)
+    )
     assert keep.tolist() == [[1, 1, 1, 0, 0, 0, 0, 0]] * 5
 
 

@@ -9,9 +9,10 @@ torch = pytest.importorskip("torch")
 
 from fsd.data.errors import ModelError  # noqa: E402
 from fsd.networks.config import NetworkConfig  # noqa: E402
-from fsd.networks.distillation import inherit, load_teacher, token_distance  # noqa: E402
+from fsd.networks.distillation import load_teacher, token_distance  # noqa: E402
 from fsd.networks.input_buffers import InputBuffers, TickInput  # noqa: E402
 from fsd.networks.model import IMAGE_INPUTS, Content, DrivingNetwork, select  # noqa: E402
+from fsd.networks.starting_weights import inherit  # noqa: E402
 from fsd.networks.weights import save_weights, untrained  # noqa: E402
 
 
