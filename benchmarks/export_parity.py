@@ -1,7 +1,8 @@
 """What exporting and quantizing cost: in metres over recurrent drives, and in driving score in closed loop.
 
 The lower limit is FP32 ONNX against PyTorch: the effect of float rounding alone on the same drive. Every runner keeps
-its own memory over more than 1,000 consecutive ticks. ADE is against the path of the recorded car. INT8 is calibrated
+its own memory over more than 1,000 consecutive ticks, first on the same pictures, then with patches that its own
+saliency chooses, as on the road. ADE is against the path of the recorded car. INT8 is calibrated
 on one drive and tested on another. In closed loop both files drive the same held-out routes of the simulator, and every
 route is one pair.
 
@@ -32,6 +33,7 @@ from fsd.drive.drive import DriveConfig, drive
 from fsd.drive.table import Routes, bootstrap, paired_difference
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
+from fsd.export.gaze_feedback import compare_feedback
 from fsd.export.metadata import read_metadata
 from fsd.export.network_reference import network_feeds, network_reference
 from fsd.export.onnx_runner import OnnxRunner, open_model
@@ -154,7 +156,24 @@ def _open_loop(
         "int8_growth": round(int8_result.growth, 3),
         "recurrent_ticks": report.ticks,
     }
-    return metrics, report.ticks
+    return metrics | _own_gaze(network, written.fp32, int8, drives), report.ticks
+
+
+def _own_gaze(network: DrivingNetwork, fp32: Path, int8: Path, drives: Drives) -> dict[str, float]:
+    """Differences at 3 s where each file chooses its own patches, over the same ticks."""
+    files = {"onnx_int8": int8}
+    found = compare_feedback(network_feeds(network), TrajectoryMeasure(), fp32, files, drives.test)["onnx_int8"]
+    print(
+        f"each choosing its own patches, {found.ticks} ticks: mean {found.mean:.3f} m, p99 {found.p99:.3f} m, max "
+        f"{found.max:.3f} m at 3 s; {found.patches_differ:.1%} of the patches differ"
+    )
+    return {
+        "int8_feedback_mean_m": round(found.mean, 5),
+        "int8_feedback_p99_m": round(found.p99, 5),
+        "int8_feedback_max_m": round(found.max, 5),
+        "int8_feedback_patches_differ": round(found.patches_differ, 5),
+        "int8_feedback_ticks": found.ticks,
+    }
 
 
 def _closed_loop(fp32: Path, int8: Path, options: argparse.Namespace) -> dict[str, float]:

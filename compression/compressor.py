@@ -7,7 +7,7 @@ does not depend on what the cameras show. Opens no file and does not know which 
 import numpy as np
 
 from fsd.compression.budget import PATCH_PX, Budget
-from fsd.compression.clocked_gaze import adaptive_policy
+from fsd.compression.clocked_gaze import RequestAverage, adaptive_policy
 from fsd.compression.ego_warp import EgoWarp
 from fsd.compression.fine_patches import FinePatches, label_fine
 from fsd.compression.foveal_prior import foveal_prior
@@ -77,10 +77,12 @@ class Compressor:
         self._retina_outer: np.ndarray | None = None
         self._patch_quarter: np.ndarray | None = None
         self._fine: FinePatches | None = None
+        self._requests: RequestAverage | None = None
         if budget.fovea is not None:
             outer_px = budget.fovea.outer_height_px // 2, budget.fovea.outer_width_px // 2
             self._retina_outer = np.empty((budget.outer_cameras, 6, *outer_px), np.uint8)
             self._patch_quarter = np.empty(slots, np.int16)
+            self._requests = RequestAverage()
             self._fine = FinePatches(rig, token_rays, budget.fovea.fine_patches if policy.uses_fine else 0)
         self._patch_ends = np.empty(len(CAMERAS), np.int64)
         self._camera_valid = np.empty(len(CAMERAS), np.float32)
@@ -105,6 +107,8 @@ class Compressor:
             part.reset()
         self._memory.reset()
         self.gaze.reset()
+        if self._requests is not None:
+            self._requests.reset()
         self._count = 0
         self._last_timestamp_ns: int | None = None
         self._run: int | None = None
@@ -155,7 +159,7 @@ class Compressor:
             is_keyframe=keyframes.is_keyframe,
             last_read=self.gaze.last_read,
             yaw_rate_rps=odometer.yaw_rate_rps,
-            saliency=saliency,
+            saliency=saliency if self._requests is None else self._requests.step(saliency),
         )
         if self._fine is None:
             self._read_patches(self.gaze.choose(scene))

@@ -134,6 +134,20 @@ class ProofOptions(Options):
         metavar="LIMIT",
         default_text="by unit, docs/export.md",
     )
+    feedback_limit: float | None = option(
+        None,
+        "largest mean difference of every file from FP32, in the unit of the plan, where each chooses its own patches",
+        above=0,
+        metavar="LIMIT",
+        default_text="a warning, docs/export.md",
+    )
+    feedback_p99_limit: float | None = option(
+        None,
+        "largest 99th percentile of that difference",
+        above=0,
+        metavar="LIMIT",
+        default_text="a warning, docs/export.md",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,6 +55,11 @@ from fsd.networks.weights import load_weights, untrained, weights_sha256
 
 SYNTHETIC_CLIPS, SYNTHETIC_TICKS = 4, 240
 
+NO_FEEDBACK = (
+    "How far the files drift apart where each chooses its own patches is not checked: generated ticks have no pictures "
+    "to choose from. Name recordings with `--data`."
+)
+
 
 @dataclass(frozen=True)
 class _Source:
@@ -183,6 +188,8 @@ def _export(config: ExportConfig, source: _Source, clips: Sequence[Clip], progre
         graphs = {INT8: source.smooth, FP32: graph}
         pytorch = TorchModel(network, network_reference(network, config.device))
         report = prove(model, config, fp32, others, graphs, clips, pytorch)
+        if config.int8 and not report.feedback:
+            report = replace(report, notes=(*report.notes, NO_FEEDBACK))
         parity = write_report(config.out, report)
     name = network.config.budget.name
     return Exported(name, trained, fp32, others, calibration_file, parity, report, sensitivities)

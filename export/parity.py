@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fsd.data.errors import ModelError
+from fsd.export.gaze_feedback import Feedback
 from fsd.export.onnx_runner import (
     BatchRunner,
     Clip,
@@ -148,6 +149,12 @@ class ParityReport:
     """`comparisons` by file and optimisation; `failures` are sentences, empty if all tolerances hold.
 
     `failed` names the failed comparisons; `notes` state what the check does not cover.
+
+    Attributes:
+        warnings: sentences on missed targets, which decide nothing; warned: names of what missed them.
+        feedback: file -> its differences from FP32 where each chooses its own patches; empty if none chooses.
+        int8_feedback_mean_m, int8_feedback_p99_m, int8_feedback_max_m: of the first INT8 file, in metres; None in
+            another unit.
     """
 
     ticks: int
@@ -155,6 +162,12 @@ class ParityReport:
     failures: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
+    feedback: dict[str, Feedback] = field(default_factory=dict)
+    int8_feedback_mean_m: float | None = None
+    int8_feedback_p99_m: float | None = None
+    int8_feedback_max_m: float | None = None
 
     @property
     def passed(self) -> bool:

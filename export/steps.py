@@ -15,10 +15,11 @@ from fsd.export.activation_range import RangeMethod
 from fsd.export.calibration import Calibration, calibrate
 from fsd.export.config import Int8Options, ProofOptions
 from fsd.export.divergence import TorchModel, with_places
+from fsd.export.gaze_feedback import FEEDBACK, FeedbackLimits, compare_feedback, judge
 from fsd.export.node_choice import activations_of
 from fsd.export.onnx_runner import Clip, MakeFeeds
 from fsd.export.pair_safe import saturating_pairs
-from fsd.export.parity import ParityReport, compare, limits_for
+from fsd.export.parity import FP32_BATCH, ParityReport, compare, limits_for
 from fsd.export.plan_measure import PlanMeasure, format_distance
 from fsd.export.quantize import quantize
 from fsd.export.recipes import Recipe
@@ -173,7 +174,44 @@ def prove(
     run = pytorch.run if pytorch is not None else None
     report = compare(run, model.make_feeds, model.measure, fp32, others, ticks, limits)
     failures = with_places(report, model.make_feeds, {**graphs}, others, clips, pytorch)
-    return replace(report, failures=failures, notes=_coverage(report, options))
+    report = replace(report, failures=failures, notes=_coverage(report, options))
+    return with_feedback(report, model, options, fp32, others, clips)
+
+
+def with_feedback(
+    report: ParityReport,
+    model: QuantizableModel,
+    options: ProofOptions,
+    fp32: Path,
+    others: Mapping[str, Path],
+    clips: Sequence[Clip],
+) -> ParityReport:
+    """The report with what the files differ by where each chooses its own patches.
+
+    A limit of the options that is exceeded is a failure; a target that is missed without one is a warning.
+    """
+    files = {name: path for name, path in others.items() if name != FP32_BATCH}
+    found = compare_feedback(model.make_feeds, model.measure, fp32, files, clips, options.parity_ticks)
+    limits = FeedbackLimits(options.feedback_limit, options.feedback_p99_limit)
+    verdicts = {name + FEEDBACK: judge(name, each, limits) for name, each in found.items()}
+    failures = {name: verdict.failure for name, verdict in verdicts.items() if verdict.failure}
+    warnings = {name: verdict.warning for name, verdict in verdicts.items() if verdict.warning}
+    if not found and limits != FeedbackLimits():
+        failures[FEEDBACK.strip("_")] = (
+            "The limits of the files' own gaze cannot be checked: none of them chooses patches of a recording."
+        )
+    int8 = next((each for name, each in found.items() if name.startswith(INT8) and each.unit == "m"), None)
+    return replace(
+        report,
+        failures=(*report.failures, *failures.values()),
+        failed=(*report.failed, *failures),
+        warnings=tuple(warnings.values()),
+        warned=tuple(warnings),
+        feedback=found,
+        int8_feedback_mean_m=int8.mean if int8 else None,
+        int8_feedback_p99_m=int8.p99 if int8 else None,
+        int8_feedback_max_m=int8.max if int8 else None,
+    )
 
 
 def write_report(folder: Path, report: ParityReport, further: Mapping[str, Any] | None = None) -> Path:

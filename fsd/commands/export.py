@@ -186,6 +186,8 @@ def _report(
                 print(f"  speed over FP32 here, {measured}: {ratios or 'no file'}")
                 if speed.slower:
                     print(f"  note: slower than FP32 here: {', '.join(speed.slower)}")
+            for warning in written.report.warnings:
+                print(f"  warning: {warning}")
             for note in written.report.notes:
                 print(f"  note: {note}")
         else:
@@ -220,4 +222,12 @@ def _print_proof(report: "ParityReport") -> None:
         print(
             f"  {name} against {result.reference}, {result.ticks} ticks: {'; '.join(found)}; growth "
             f"{result.growth_text}"
+        )
+    for name, feedback in report.feedback.items():
+        mean, p99, largest = (
+            format_distance(value, feedback.unit) for value in (feedback.mean, feedback.p99, feedback.max)
+        )
+        print(
+            f"  {name} against onnx_fp32, each choosing its own patches, {feedback.ticks} ticks: {feedback.headline} "
+            f"{mean} mean, {p99} p99, {largest} max; {feedback.patches_differ:.1%} of the patches differ"
         )

@@ -1,6 +1,7 @@
 """A recording as the inputs of a third-party model, by its adapter.
 
-What comes from the recording does not depend on the model's outputs, so steps can be made once and kept.
+Steps are made once and kept: without feedback of saliency they do not depend on the model's outputs. As a `GazeClip`, a
+recording is compressed anew by the model's requests.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,11 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fsd.compression.budget import BUDGETS
+from fsd.compression.tick import CompressedTick
 from fsd.data.camera_names import canonical_name
 from fsd.data.clip import Clip
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import CAMERAS
+from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.data.open_clip import open_clip
+from fsd.export.gaze_feedback import GazeStep, RecordedTick
 from fsd.export.kept_steps import KeptSteps
 from fsd.networks.onnx_session import Signature
 from fsd.runtime.gaze_loop import GazeLoop
@@ -78,33 +81,25 @@ class AdaptedClip(KeptSteps[AdaptedStep]):
         clock = StepClock(self.adapter.rate_hz)
         return sum(clock.is_due(tick) for tick in range(self._expected_ticks()))
 
-    def _steps(self) -> Iterator[AdaptedStep]:
+    def recorded_ticks(self) -> Iterator[RecordedTick]:
         clip = open_clip(self.path)
-        recorded = [camera for camera, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None]
-        observer = Observer(
-            self.adapter, self.signature, clip.rig, recorded=recorded, rig_is_assumed=clip.rig_is_assumed
-        )
-        compressed_input = self.adapter.compressed
-        loop = None if compressed_input is None else GazeLoop(clip.rig, BUDGETS[compressed_input.budget])
-        clock, run = StepClock(self.adapter.rate_hz), -1
         with FrameSource(self._with_needed_cameras(clip), max_ticks=self.max_ticks) as frame_sets:
             for frame_set in frame_sets:
                 ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
                 command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else "none"
-                starts_run = frame_set.run != run
-                if starts_run:
-                    observer.reset()
-                    clock.reset()
-                    if loop is not None:
-                        loop.reset()
-                    run = frame_set.run
-                compressed = None if loop is None else loop.step(frame_set, ego)
-                if not clock.is_due(frame_set.tick):
-                    continue
-                inputs = observer.observe(frame_set, ego, command, compressed)
-                slots = None if compressed is None else compressed.commit_slots.copy()
-                copied = {name: array.copy() for name, array in inputs.items()}
-                yield AdaptedStep(copied, starts_run, slots, frame_set.timestamp_ns)
+                yield RecordedTick(frame_set, ego, command)
+
+    def gaze_replay(self) -> "AdaptedReplay | None":
+        return None if self.adapter.outputs.saliency is None else self._replay()
+
+    def _replay(self) -> "AdaptedReplay":
+        return AdaptedReplay(open_clip(self.path), self.adapter, self.signature)
+
+    def _steps(self) -> Iterator[AdaptedStep]:
+        replay = self._replay()
+        for tick in self.recorded_ticks():
+            if (made := replay.advance(tick)) is not None:
+                yield made[0]
 
     def _with_needed_cameras(self, clip: Clip) -> Clip:
         """The clip without the cameras that the model does not read, which would take most of the time to decode."""
@@ -116,3 +111,47 @@ class AdaptedClip(KeptSteps[AdaptedStep]):
 
     def _bytes_of(self, step: AdaptedStep) -> int:
         return sum(array.nbytes for array in step.inputs.values())
+
+
+class AdaptedReplay:
+    """Makes the steps of a model from one pass over a recording; implements `GazeReplay`."""
+
+    def __init__(self, clip: Clip, adapter: Adapter, signature: Signature) -> None:
+        recorded = [camera for camera, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None]
+        self._observer = Observer(adapter, signature, clip.rig, recorded=recorded, rig_is_assumed=clip.rig_is_assumed)
+        compressed = adapter.compressed
+        self._loop = None if compressed is None else GazeLoop(clip.rig, BUDGETS[compressed.budget])
+        self._saliency = adapter.outputs.saliency
+        self._clock, self._run = StepClock(adapter.rate_hz), -1
+
+    def advance(self, tick: RecordedTick) -> tuple[AdaptedStep, CompressedTick | None] | None:
+        """The next step with the compressed tick in it, if there is one; None between the steps of the model."""
+        frame_set, ego, command = tick
+        starts_run = frame_set.run != self._run
+        if starts_run:
+            self._observer.reset()
+            self._clock.reset()
+            if self._loop is not None:
+                self._loop.reset()
+            self._run = frame_set.run
+        compressed = None if self._loop is None else self._loop.step(frame_set, ego)
+        if not self._clock.is_due(frame_set.tick):
+            return None
+        inputs = self._observer.observe(frame_set, ego, command, compressed)
+        slots = None if compressed is None else compressed.commit_slots.copy()
+        copied = {name: array.copy() for name, array in inputs.items()}
+        return AdaptedStep(copied, starts_run, slots, frame_set.timestamp_ns), compressed
+
+    def step(self, tick: RecordedTick, /) -> GazeStep | None:
+        """As `advance`, of a model that takes the compressor's ticks."""
+        made = self.advance(tick)
+        if made is None:
+            return None
+        assert made[1] is not None, "an adapter with a saliency request has compressed inputs"
+        return GazeStep(made[0], made[1], made[0].starts_run)
+
+    def steer(self, outputs: Mapping[str, np.ndarray], /) -> None:
+        """Take the request from the model's outputs."""
+        assert self._loop is not None
+        assert self._saliency is not None
+        self._loop.saliency = outputs[self._saliency].reshape(len(CAMERAS), GRID_ROWS, GRID_COLUMNS).astype(np.float32)

@@ -1,10 +1,12 @@
 """The parity report as one page. Shows the contents of `parity.json`; judges nothing itself."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from markupsafe import Markup
 
+from fsd.export.gaze_feedback import Feedback
 from fsd.export.parity import Comparison, ParityReport
 from fsd.export.plan_measure import RELATIVE
 from fsd.export.sensitivity import Sensitivity
@@ -34,9 +36,13 @@ def write_parity_page(path: Path, exported: Exported) -> None:
             f"{report.ticks} recurrent ticks, every file on its own memory",
         ],
         banners=_banners(report),
-        tiles=[_tile(name, comparison) for name, comparison in report.comparisons.items()],
+        tiles=[
+            *(_tile(name, comparison) for name, comparison in report.comparisons.items()),
+            *(_feedback_tile(name, feedback) for name, feedback in report.feedback.items()),
+        ],
         sections=[
             _distances(report),
+            *([_feedback(report.feedback)] if report.feedback else []),
             _drift(report),
             *([_speed(exported.speed)] if exported.speed else []),
             _outputs(report),
@@ -53,13 +59,39 @@ def _banners(report: ParityReport) -> list[Banner]:
         if report.passed
         else Banner("Failed.", "These limits do not hold:", report.failures)
     )
-    return [verdict, *(Banner("Note.", note, tone="") for note in report.notes)]
+    warnings = (Banner("Warning: a target is missed.", warning, tone="bad") for warning in report.warnings)
+    return [verdict, *warnings, *(Banner("Note.", note, tone="") for note in report.notes)]
 
 
 def _tile(name: str, comparison: Comparison) -> Markup:
     found = comparison.distances[comparison.headline]
     note = f"against {comparison.reference}, {_title(comparison.headline)} · max {_number(found.max)} {found.unit}"
     return stat_tile(name, _number(found.mean), f"{found.unit} mean", note)
+
+
+def _feedback_tile(name: str, feedback: Feedback) -> Markup:
+    note = f"own patches, {_title(feedback.headline)} · p99 {_number(feedback.p99)} · max {_number(feedback.max)}"
+    return stat_tile(f"{name}, own gaze", _number(feedback.mean), f"{feedback.unit} mean", note)
+
+
+def _feedback(found: Mapping[str, Feedback]) -> Markup:
+    """What each file's own requests change."""
+    rows = [
+        [
+            name,
+            each.ticks,
+            f"{_title(each.headline)}, {_unit(each.unit)}",
+            *(_number(value) for value in (each.mean, each.p99, each.max)),
+            f"{each.patches_differ:.1%}",
+        ]
+        for name, each in found.items()
+    ]
+    intro = (
+        "As on the road: every file has its own compressor and memory, and its saliency request chooses the patches "
+        "of its next tick. In the other tables all files see the same pictures."
+    )
+    head = ["file", "ticks", "distance from onnx_fp32", "mean", "p99", "max", "patches that differ"]
+    return section("Distance where each file chooses its own patches", table(head, rows), intro=intro)
 
 
 def _distances(report: ParityReport) -> Markup:

@@ -7,7 +7,7 @@ import pytest
 
 from fsd.compression.adaptive_gaze import AdaptiveGaze
 from fsd.compression.budget import BUDGETS, FOVEATED_BUDGETS, Budget
-from fsd.compression.clocked_gaze import ClockedGaze, adaptive_policy
+from fsd.compression.clocked_gaze import ClockedGaze, RequestAverage, adaptive_policy
 from fsd.compression.gaze import Gaze, GazePolicy, Scene
 from fsd.compression.priority_zone import priority_blocks
 from fsd.compression.token_rays import TokenRays
@@ -114,3 +114,45 @@ def test_the_sweep_of_few_patches_is_slow_but_bounded() -> None:
     assert F200.sweep_patches == 2
     assert F200.with_patches(10).sweep_patches == 1
     assert replace(F200, fovea=None).sweep_patches == 10
+
+
+def averaged(requests: np.ndarray) -> np.ndarray:
+    """(ticks, 8, 15, 20) requests -> their averages."""
+    average = RequestAverage()
+    return np.stack([np.asarray(average.step(request)).copy() for request in requests.astype(np.float32)])
+
+
+def test_the_average_of_a_steady_request_is_that_request() -> None:
+    request = np.random.default_rng(0).exponential(1.0, (8, 15, 20))
+    np.testing.assert_allclose(averaged(np.stack([request] * 40))[-1], request, rtol=2e-3, atol=1e-4)
+
+
+def test_averages_take_rounding_out_of_requests() -> None:
+    jitter = 0.05 * np.random.default_rng(0).standard_normal((60, 8, 15, 20))
+    noisy = averaged(1.0 + jitter)[20:]
+    assert noisy.std() < 0.65 * jitter.std()  # independent errors, half of each: sqrt(1 / 3) = 0.58
+
+
+def test_a_new_request_counts_at_once_and_fully_within_half_a_second() -> None:
+    requests = np.zeros((20, 8, 15, 20))
+    requests[2:, 0, 7, 10] = 4.0
+    found = averaged(requests)[:, 0, 7, 10]
+    assert found[1] == 0
+    assert found[2] > 0.2
+    assert found[19] == pytest.approx(4.0, rel=0.05)
+
+
+def test_what_is_not_a_number_or_negative_is_no_request() -> None:
+    requests = np.zeros((2, 8, 15, 20))
+    requests[:, 0, 0, :4] = np.nan, np.inf, -3.0, 2e30
+    assert not averaged(requests).any()
+
+
+def test_without_a_request_there_is_no_average_and_a_reset_forgets() -> None:
+    average = RequestAverage()
+    request = np.ones((8, 15, 20), np.float32)
+    first = np.asarray(average.step(request)).copy()
+    assert average.step(None) is None
+    assert (np.asarray(average.step(request)) > first).all()
+    average.reset()
+    np.testing.assert_array_equal(np.asarray(average.step(request)), first)

@@ -132,10 +132,27 @@ def test_rows_tell_the_surprise_of_their_block(street: Any, hazard: Any) -> None
 def test_the_same_drive_gives_the_same_bytes(drive: list[FrameSet], ticks: list[CompressedTick]) -> None:
     compressor = Compressor(RIG, F100)
     for frame_set in drive[:3]:
-        compressor.step(frame_set, EGO, None)
+        compressor.step(frame_set, EGO, np.ones((8, 15, 20), np.float32))
     compressor.reset()
     saliency = np.random.default_rng(0).exponential(1.0, (8, 15, 20)).astype(np.float32)
     assert_same(ticks, [compressor.step(frame_set, EGO, saliency).copy() for frame_set in drive])
+
+
+def score_of_a_request(drive: list[FrameSet], budget: Budget) -> int:
+    """What a request of 1 at every tick adds to the score of a block after these ticks."""
+    scores = []
+    for saliency in (np.ones((8, 15, 20), np.float32), None):
+        compressor = Compressor(RIG, budget)
+        for frame_set in drive:
+            compressor.step(frame_set, EGO, saliency)
+        scores.append(compressor.telemetry().block_score)
+    return int((scores[0] - scores[1]).max())
+
+
+def test_a_request_counts_fully_once_it_lasts(drive: list[FrameSet]) -> None:
+    assert score_of_a_request(drive[:1], B100) == 400
+    assert score_of_a_request(drive[:1], F100) == pytest.approx(200, abs=1)
+    assert score_of_a_request(drive, F100) == pytest.approx(398, abs=1)  # 1 - 0.5^8 of 400
 
 
 def test_the_future_changes_nothing(drive: list[FrameSet], ticks: list[CompressedTick]) -> None:

@@ -7,8 +7,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+import numpy as np
 import onnx
 
+from fsd.data.clip_writer import ClipWriter
+from fsd.data.clock import tick_time_ns
+from fsd.data.standard_rigs import canonical_rig
 from fsd.export.calibration import Calibration, calibrate
 from fsd.export.config import ExportConfig
 from fsd.export.export import export
@@ -23,6 +27,9 @@ from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.weights import save_weights, untrained
 from tests.networks._tiny import TINY
+
+TICKS = 6
+"""Of `recording`."""
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +77,15 @@ def int8_file(weights: Path, steps: list[TickInput], tmp_path_factory: pytest.Te
     written = export(ExportConfig(weights=weights, out=out, parity_ticks=0), clips=[steps[:8]])
     assert written.int8 is not None
     return written.int8
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recordings") / "short"
+    texture = np.random.default_rng(0).integers(40, 200, (96, 128, 3), dtype=np.uint8)
+    with ClipWriter(folder, canonical_rig(128, 96)) as writer:
+        for tick in range(TICKS):
+            ego = {"x": 0.3 * tick, "y": 0.0, "z": 0.0, "qw": 1.0, "qx": 0.0, "qy": 0.0, "qz": 0.0}
+            images = [np.roll(texture, 3 * tick, axis=1)] * 8
+            writer.write(images, tick_time_ns(tick), ego=ego | {"v_mps": 10.0, "yaw_rate_rps": 0.0}, command="left")
+    return folder

@@ -14,7 +14,7 @@ from fsd.data.errors import ModelError, OutputError, UsageError
 from fsd.data.options import OptionError
 from fsd.data.result_record import RECORD_FILE
 from fsd.export.config import ExportConfig
-from fsd.export.export import export
+from fsd.export.export import NO_FEEDBACK, export
 from fsd.export.metadata import read_metadata
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
@@ -33,7 +33,9 @@ def test_export_writes_proven_files_that_know_where_they_come_from(
     assert (metadata.precision, metadata.target, metadata.trained) == ("int8", "ort-cpu", False)
     assert metadata.weights_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert "10 ticks of 1 rolled-out clips" in metadata.quantization["calibration"]
-    assert json.loads(written.parity.read_text())["passed"] is True
+    proof = json.loads(written.parity.read_text())
+    assert (proof["passed"], proof["feedback"], proof["int8_feedback_mean_m"]) == (True, {}, None)
+    assert NO_FEEDBACK in proof["notes"]  # of generated ticks
 
 
 def test_a_free_batch_is_a_file_of_its_own_and_proven(weights: Path, steps: list[TickInput], tmp_path: Path) -> None:

@@ -6,27 +6,12 @@ import numpy as np
 import pytest
 
 from fsd.compression.budget import BUDGETS
-from fsd.data.clip_writer import ClipWriter
-from fsd.data.clock import tick_time_ns
-from fsd.data.standard_rigs import canonical_rig
 from fsd.export.recorded_clip import RecordedClip
 from fsd.networks.input_buffers import TickInput
+from tests.export.conftest import TICKS
 
-TICKS = 6
 ONE_TICK_BYTES = 50_000
 """A little more than one tick of B400 occupies."""
-
-
-@pytest.fixture(scope="module")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("recordings") / "short"
-    texture = np.random.default_rng(0).integers(40, 200, (96, 128, 3), dtype=np.uint8)
-    with ClipWriter(folder, canonical_rig(128, 96)) as writer:
-        for tick in range(TICKS):
-            ego = {"x": 0.3 * tick, "y": 0.0, "z": 0.0, "qw": 1.0, "qx": 0.0, "qy": 0.0, "qz": 0.0}
-            images = [np.roll(texture, 3 * tick, axis=1)] * 8
-            writer.write(images, tick_time_ns(tick), ego=ego | {"v_mps": 10.0, "yaw_rate_rps": 0.0}, command="left")
-    return folder
 
 
 def passed(clip: RecordedClip) -> list[TickInput]:

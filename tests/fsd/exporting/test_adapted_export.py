@@ -23,14 +23,21 @@ from fsd.data.errors import ModelError, UsageError
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
 from fsd.data.open_clip import open_clip
+from fsd.export.gaze_feedback import Feedback, compare_feedback
+from fsd.export.onnx_runner import MakeFeeds
+from fsd.export.plan_measure import TrajectoryMeasure
+from fsd.export.recorded_clip import RecordedClip
 from fsd.exporting import adapted_clip
 from fsd.exporting.adapted_clip import AdaptedClip, AdapterFeeds
 from fsd.networks.contract import input_shapes
+from fsd.networks.input_buffers import InputBuffers
+from fsd.runtime.engine import Engine
 from fsd.runtime.gaze_loop import GazeLoop
 from fsd.third_party.adapter import Adapter, load_adapter
 from fsd.third_party.adapter_planner import AdapterPlanner
 from fsd.third_party.input_fields import CompressedInput
 from fsd.third_party.output_fields import Outputs
+from fsd.third_party.own_network import adapter_of
 from tests.fsd._pages import checked
 from tests.fsd.conftest import CLIP_TICKS
 
@@ -145,6 +152,29 @@ def test_the_compressor_starts_anew_with_the_first_tick_after_a_hole(
             for name in names:
                 np.testing.assert_array_equal(step.inputs[name], getattr(expected, name))
     assert [step.starts_run for step in steps] == [True, *[False] * 5, True, False, False]
+
+
+def test_a_model_that_chooses_its_patches_is_compared_with_its_own_gaze(folder: Path, tmp_path: Path) -> None:
+    packaged = Engine()
+    adapter = adapter_of(packaged.metadata)
+    other = onnx.load(packaged.model)
+    (node,) = (node for node in other.graph.node if "saliency" in node.output)
+    node.output[list(node.output).index("saliency")] = "before"
+    other.graph.node.append(onnx.helper.make_node("Neg", ["before"], ["saliency"]))
+    onnx.save(other, tmp_path / "other.onnx")
+    signature = input_shapes(packaged.budget)
+    files = packaged.model, {"other": tmp_path / "other.onnx"}
+
+    def found(clip: Any, make_feeds: MakeFeeds) -> dict[str, Feedback]:
+        return compare_feedback(make_feeds, TrajectoryMeasure(), *files, [clip], 6)
+
+    clip = AdaptedClip(folder / "my_drive", adapter, signature)
+    own = RecordedClip(folder / "my_drive", packaged.budget)
+    adapted = found(clip, lambda: AdapterFeeds(adapter, signature))
+    assert adapted == found(own, lambda: InputBuffers(packaged.budget))
+    assert adapted["other"].patches_differ > 0
+    deaf = msgspec.structs.replace(adapter, outputs=msgspec.structs.replace(adapter.outputs, saliency=None))
+    assert not found(replace(clip, adapter=deaf), lambda: AdapterFeeds(deaf, signature))
 
 
 def test_two_files_become_one_that_the_same_adapter_runs(exported: Path, folder: Path) -> None:

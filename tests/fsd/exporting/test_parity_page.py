@@ -7,6 +7,9 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from fsd.cli import main
+from fsd.commands import export as command
+from fsd.commands.parser import build_parser
+from fsd.export.gaze_feedback import Feedback
 from fsd.export.parity import Comparison, Distance, ParityReport
 from fsd.export.sensitivity import LayerEffect, Sensitivity
 from fsd.export.speed import Speed
@@ -50,6 +53,28 @@ def test_the_page_shows_the_verdict_the_distances_and_every_layer(tmp_path: Path
     assert {"Distance between the plans", "Output by output", "Cost of each layer (ort-cpu)"} <= {*found.headings}
     for fact in ("B100", "untrained", "Passed.", "40 of 1000 ticks", "onnx_<int8>", "0.031", "0.077", "trunk.first"):
         assert fact in found.text
+
+
+def test_what_its_own_gaze_changes_is_shown_with_the_target_that_is_missed(tmp_path: Path) -> None:
+    feedback = {"onnx_int8": Feedback(396, "position_3s", "m", 0.15, 0.87, 2.4, 0.107)}
+    report = ParityReport(40, {"onnx_int8": COMPARISON}, warnings=("0.87 m is too far",), feedback=feedback)
+    write_parity_page(tmp_path / "parity.html", replace(EXPORTED, report=report))
+    found = checked(tmp_path / "parity.html")
+    assert "Distance where each file chooses its own patches" in found.headings
+    for fact in ("Passed.", "Warning", "0.87 m is too far", "396", "0.15", "0.87", "2.4", "10.7%"):
+        assert fact in found.text
+
+
+def test_the_terminal_states_what_its_own_gaze_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    feedback = {"onnx_int8": Feedback(396, "position_3s", "m", 0.15, 0.87, 2.4, 0.107)}
+    report = ParityReport(40, {}, warnings=("0.87 m is too far",), warned=("onnx_int8_feedback",), feedback=feedback)
+    options = build_parser("export").parse_args(["export"])
+    result = command._report(replace(EXPORTED, report=report), options, "network")
+    assert result["exit_code"] == 0
+    assert result["parity"]["warned"] == ("onnx_int8_feedback",)
+    printed = capsys.readouterr().out
+    for fact in ("396 ticks", "0.15 m mean", "0.87 m p99", "2.4 m max", "10.7%", "warning: 0.87 m is too far"):
+        assert fact in printed
 
 
 def test_a_model_without_a_path_is_shown_in_its_own_unit(tmp_path: Path) -> None:
