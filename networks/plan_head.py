@@ -111,7 +111,9 @@ class PlanHead(nn.Module):
         if self.has_hypotheses:
             hypotheses = self.hypotheses(hidden, speed_now, command)
             taken = hypotheses["hypothesis_share"]
-            speed = (taken.unsqueeze(-2) @ hypotheses["hypothesis_speed"]).squeeze(-2)
+            # Courses learn from labels near them alone: through the plan a rare one would learn to be the usual one.
+            courses = hypotheses["hypothesis_speed"].detach() if self.training else hypotheses["hypothesis_speed"]
+            speed = (taken.unsqueeze(-2) @ courses).squeeze(-2)
             acceleration = (taken * self.hypotheses.anchors).sum(dim=-1, keepdim=True)
         else:
             pedals = self.accelerations(hidden) + added[..., KNOTS:]

@@ -39,7 +39,8 @@ def labels() -> dict[str, Tensor]:
         name: torch.full((2, 2, *shape), float("nan") if dtype.startswith("float") else -1, dtype=getattr(torch, dtype))
         for name, (shape, dtype) in LABEL_SHAPES.items()
     }
-    made["trajectory"], made["acceleration"] = torch.rand(2, 2, 16, 4), torch.full((2, 2, 1), -2.0)
+    made["trajectory"] = torch.rand(2, 2, 16, 4, generator=torch.Generator().manual_seed(1))
+    made["acceleration"] = torch.full((2, 2, 1), -2.0)
     made["patch_cell"] = torch.tensor([5, 310, 310, 2399, -1, -1], dtype=torch.int16).expand(2, 2, 6)
     return made
 
