@@ -9,7 +9,7 @@ import onnx
 from fsd.data.errors import ModelError
 from fsd.export.node_choice import layers_of
 
-TRUNKS = ("retina", "patch")
+TRUNKS = ("retina", "retina_outer", "horizon", "patch")
 TRANSFORMER = ("joint_blocks", "memory_attention", "cross_attention")
 FLOAT_LAYERS = ("memory_attention.pose_",)
 """Exceptions, kept in float: the memory's geometry, six numbers of very different magnitude."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.data.camera_names import canonical_name
 from fsd.data.clip import Clip
 from fsd.data.frame_source import FrameSource
@@ -85,7 +85,7 @@ class AdaptedClip(KeptSteps[AdaptedStep]):
             self.adapter, self.signature, clip.rig, recorded=recorded, rig_is_assumed=clip.rig_is_assumed
         )
         compressed_input = self.adapter.compressed
-        loop = None if compressed_input is None else GazeLoop(clip.rig, BUDGETS[compressed_input.budget])
+        loop = None if compressed_input is None else GazeLoop(clip.rig, ALL_BUDGETS[compressed_input.budget])
         clock, run = StepClock(self.adapter.rate_hz), -1
         with FrameSource(self._with_needed_cameras(clip), max_ticks=self.max_ticks) as frame_sets:
             for frame_set in frame_sets:

@@ -51,8 +51,7 @@ class DriveWriter(ABC):
                 self._put_image(index, frame)
         if compressed is not None:
             for index, frame in present:
-                blocks = compressed.patch_block[compressed.patch_camera == index].astype(np.int64)
-                self._put_gaze(index, frame, blocks, bool(compressed.is_keyframe[index]))
+                self._put_gaze(index, frame, compressed.patch_boxes(index), bool(compressed.is_keyframe[index]))
             keyframes = [name for name, is_keyframe in zip(CAMERAS, compressed.is_keyframe, strict=True) if is_keyframe]
             if keyframes:
                 self._put_keyframes(keyframes)
@@ -83,8 +82,8 @@ class DriveWriter(ABC):
         """Write a frame that the camera shows for the first time."""
 
     @abstractmethod
-    def _put_gaze(self, index: int, frame: Frame, blocks: np.ndarray, is_keyframe: bool) -> None:
-        """Write the blocks (n,) int64 of one camera that were read as patches."""
+    def _put_gaze(self, index: int, frame: Frame, boxes: np.ndarray, is_keyframe: bool) -> None:
+        """Write what was read of one camera as patches, as `CompressedTick.patch_boxes`."""
 
     @abstractmethod
     def _put_keyframes(self, cameras: list[str]) -> None:

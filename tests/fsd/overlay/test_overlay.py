@@ -160,7 +160,7 @@ def test_gaze_tints_the_blocks_that_were_read_and_no_others() -> None:
     view = fitted(128, 96, 128, 96, fills=False)
     image = camera_image(grey_frame(), view)
     before = np.asarray(image).astype(int)
-    draw_gaze(image, view, (128, 96), np.array([7 * 20 + 10]), unit=1.0)
+    draw_gaze(image, view, (128, 96), np.array([[10.0, 7.0, 1.0]]), unit=1.0)
     changed = np.abs(np.asarray(image) - before).sum(axis=2) > 0
     rows, columns = np.nonzero(changed)
     assert 44 <= rows.min() <= rows.max() <= 52
