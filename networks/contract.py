@@ -74,10 +74,7 @@ def output_shapes(hypotheses: int = 0) -> dict[str, tuple[tuple[int, ...], str]]
     `hypothesis` is the probability of each way to go on, and `hypothesis_speed` its speed in m/s at 0, 0.25 … 4.00 s;
     the trajectory is what becomes of them, so they are there to be shown.
     """
-    optional = {
-        "hypothesis": ((hypotheses,), "float32"),
-        "hypothesis_speed": ((hypotheses, WAYPOINTS + 1), "float32"),
-    }
+    optional = {"hypothesis": ((hypotheses,), "float32"), "hypothesis_speed": ((hypotheses, WAYPOINTS + 1), "float32")}
     return {
         "trajectory": ((WAYPOINTS, 4), "float32"),
         "trajectory_scale": ((WAYPOINTS, 4), "float32"),

@@ -61,9 +61,13 @@ def plan_schema(trained: bool, hypotheses: int = 0) -> pa.Schema:
 
 
 def ticks_schema(
-    trained: bool, patch_count: int | None, has_cross_check: bool = False, has_plan_age: bool = False
+    trained: bool,
+    patch_count: int | None,
+    has_cross_check: bool = False,
+    has_plan_age: bool = False,
+    has_fovea: bool = False,
 ) -> pa.Schema:
-    """Columns of `ticks.parquet`; without a compressor (`patch_count` None) its five columns are absent."""
+    """Columns of `ticks.parquet`; without a compressor (`patch_count` None) its columns are absent."""
     cameras = len(CAMERAS)
     compressor = [
         ("is_keyframe", pa.list_(pa.uint8(), cameras)),
@@ -71,6 +75,7 @@ def ticks_schema(
         ("commits", pa.int8()),
         ("patch_camera", pa.list_(pa.int16(), patch_count or 0)),
         ("patch_block", pa.list_(pa.int16(), patch_count or 0)),
+        *([("patch_quarter", pa.list_(pa.int16(), patch_count or 0))] if has_fovea else ()),
     ]
     cross_check = [
         *[(f"cross_check_{name}", pa.float32()) for name in UNITS],
@@ -101,12 +106,14 @@ class ResultTables:
     """Both tables of one run; `with` closes them whatever happened inside."""
 
     def __init__(self, folder: Path, metadata: PlannerMetadata) -> None:
-        patch_count = None if metadata.budget is None else metadata.budget.patch_slots
+        budget = metadata.budget
+        patch_count = None if budget is None else budget.patch_slots
+        has_fovea = budget is not None and budget.fovea is not None
         self._hypotheses = len(metadata.hypotheses_mps2)
         self._plan = TableJournal(folder / "plan.parquet", plan_schema(metadata.trained, self._hypotheses))
         has_cross_check = metadata.cross_check is not None
         self._has_plan_age = metadata.step_rate_hz is not None
-        schema = ticks_schema(metadata.trained, patch_count, has_cross_check, self._has_plan_age)
+        schema = ticks_schema(metadata.trained, patch_count, has_cross_check, self._has_plan_age, has_fovea)
         self._ticks = TableJournal(folder / "ticks.parquet", schema)
 
     def append(self, result: StepResult, wait_ms: float, write_ms: float, driving_mode: str | None = None) -> None:
@@ -178,6 +185,7 @@ def _compressor_columns(compressed: CompressedTick) -> dict[str, Any]:
         "commits": int((compressed.commit_slots >= 0).sum()),
         "patch_camera": compressed.patch_camera.copy(),
         "patch_block": compressed.patch_block.copy(),
+        **({} if compressed.patch_quarter is None else {"patch_quarter": compressed.patch_quarter.copy()}),
     }
 
 

@@ -32,7 +32,7 @@ class DriveWriter(ABC):
 
     def __init__(self, clip: Clip, metadata: PlannerMetadata, keep_location: bool = False) -> None:
         self._clip = clip
-        self._is_trained = metadata.trained
+        self._is_trained, self._hypotheses_mps2 = metadata.trained, metadata.hypotheses_mps2
         self._images = ClipVideo(clip, keep_location)
         self.video = self._images.how
         self._has_begun = False
@@ -61,7 +61,9 @@ class DriveWriter(ABC):
             if np.isfinite([x_m, y_m, yaw_rad]).all():
                 self._put_pose(x_m, y_m, yaw_rad)
         mode = self._clip.modes.mode_at(self._now_ns) if self._clip.modes is not None else None
-        for group, values in values_of(result, ego, command, mode, wait_ms, self._images.indices).items():
+        cameras = self._images.indices
+        found = values_of(result, ego, command, mode, wait_ms, cameras, self._hypotheses_mps2)
+        for group, values in found.items():
             self._put_values(group, values)
 
     def _size_px(self, index: int, frame: Frame) -> tuple[float, float]:

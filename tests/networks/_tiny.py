@@ -1,6 +1,8 @@
 """The smallest network with every part of the real one: it runs in milliseconds."""
 
-from fsd.compression.budget import Budget
+from dataclasses import replace
+
+from fsd.compression.budget import Budget, Fovea
 from fsd.networks.config import NetworkConfig
 
 TINY = NetworkConfig(
@@ -12,3 +14,12 @@ TINY = NetworkConfig(
     retina_blocks=1,
     cross_layers=1,
 )
+
+TINY_FOVEATED = replace(
+    TINY,
+    budget=Budget("tiny_fovea", 30, 40, 6, Fovea(3, 20, 24, fine_patches=2)),
+    outer_channels=8,
+    has_hypotheses=True,
+    has_maps=True,
+)
+"""The same with an outer retina, hypotheses, and the finer tokens of the horizon."""
