@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from fsd.compression.budget import FOVEATED_BUDGETS
 from fsd.data.errors import ModelError
 from fsd.export.config import ExportConfig
 from fsd.export.export import export, load_network
 from fsd.export.network_nodes import quantized_nodes
+from fsd.export.node_choice import node_macs
 from fsd.export.onnx_export import export_onnx, tensor_shapes
 from fsd.export.steps import Exported
 from fsd.export.synthetic_clip import synthetic_steps
@@ -56,6 +58,16 @@ def test_what_only_training_uses_is_in_no_file(graph: onnx.ModelProto) -> None:
     names = [node.name for node in graph.graph.node]
     assert not [name for name in names if "to_scene" in name]
     assert [name for name in names if "to_saliency" in name]
+
+
+def test_the_arithmetic_is_what_pytorch_counts(graph: onnx.ModelProto) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    feeds = InputBuffers(BUDGET)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        NETWORK(**{name: torch.from_numpy(array) for name, array in feeds.arrays.items()})
+    # Two per cent, since the export may leave out a product with a constant.
+    assert sum(node_macs(graph).values()) == pytest.approx(counter.get_total_flops() / 2, rel=0.02)
 
 
 def test_every_trunk_is_quantized_and_constant_matrices_and_heads_are_not(graph: onnx.ModelProto) -> None:
@@ -104,7 +116,6 @@ def network_without() -> onnx.ModelProto:
 
 
 def test_the_same_weights_serve_more_patches_and_leave_unused_ones_out() -> None:
-    torch = pytest.importorskip("torch")
     more = with_budget(NETWORK, replace(BUDGET, name="more", patch_count=9), "weights")
     (step,) = synthetic_steps(BUDGET, 1)
     plans = []
