@@ -82,6 +82,13 @@ def test_every_trunk_is_quantized_and_constant_matrices_and_heads_are_not(graph:
     assert not [name for name in chosen if name.startswith("plan_head")]
 
 
+def test_int8_trunks_read_the_bytes_of_all_three_kinds_of_pictures(exported: Exported) -> None:
+    nodes = onnx.load(exported.others["onnx_int8"]).graph.node
+    for picture in ("retina", "retina_outer", "patches"):
+        readers = {node.op_type for node in nodes if picture in node.input}
+        assert readers == {"DequantizeLinear"} or readers == {"Reshape"}, picture
+
+
 @pytest.mark.parametrize("name", ["fp32", "onnx_int8", "onnx_fp16"])
 def test_the_engine_gives_probabilities_and_speeds(exported: Exported, name: str) -> None:
     engine = Engine(exported.fp32 if name == "fp32" else exported.others[name])
