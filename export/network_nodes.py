@@ -1,7 +1,8 @@
 """Which nodes of our own network are quantized: by the names of its modules, which `export_onnx` gave the nodes.
 
-Quantized: the convolutions with their residual sums, and the linear layers inside the transformer. Float: Softmax and
-the products around it, LayerNorm, the token geometry, the memory, and every head.
+Quantized: the convolutions of the trunks with their residual sums, and the linear layers inside the transformer. Float:
+Softmax and the products around it, LayerNorm, the token geometry, the memory, and every head, also those of one
+convolution that read saliency from feature maps.
 """
 
 import onnx

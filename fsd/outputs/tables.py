@@ -150,10 +150,9 @@ def _plan_row(result: StepResult, hypotheses: int) -> dict[str, Any]:
         row[name] = plan.trajectory[:, column]
         row[f"{name}_scale"] = plan.trajectory_scale[:, column]
     if hypotheses:
-        size = hypotheses * (WAYPOINTS + 1)
-        speed_mps = plan.hypothesis_speed_mps
-        row["hypothesis"] = np.full(hypotheses, np.nan) if plan.hypothesis is None else plan.hypothesis
-        row["hypothesis_speed_mps"] = np.full(size, np.nan) if speed_mps is None else speed_mps
+        unknown = np.full((hypotheses, WAYPOINTS + 1), np.nan, np.float32)
+        row["hypothesis"] = unknown[:, 0] if plan.hypothesis is None else plan.hypothesis
+        row["hypothesis_speed_mps"] = unknown if plan.hypothesis_speed_mps is None else plan.hypothesis_speed_mps
     return {**row, **{name: getattr(plan, name) for name in _PLAN_FIELDS}, "plan_hash": result.plan_hash.hex()}
 
 

@@ -27,7 +27,7 @@ def hypotheses_section(run: Run, metrics: RunMetrics) -> Markup:
     expected = probability @ np.asarray(acceleration_mps2)
     lines = [
         Series("of the plan", "blue", run.plan["acceleration_mps2"].to_numpy().astype(np.float64)),
-        Series("mean of all", "orange", expected, is_dashed=True),
+        Series("mean of all ways, by probability", "orange", expected, is_dashed=True),
     ]
     known = np.concatenate([line.values[np.isfinite(line.values)] for line in lines])
     axis = Axis("m/s²", min(-1.0, np.floor(known.min())), max(1.0, np.ceil(known.max()))) if len(known) else None
@@ -50,7 +50,7 @@ def hypotheses_section(run: Run, metrics: RunMetrics) -> Markup:
                 line_chart(metrics.time_s, lines, "m/s²", y_axis=axis, height_px=HEIGHT_PX, run=metrics.run),
             ),
         ),
-        intro=f"The network weighs {len(acceleration_mps2)} ways to go on, and its plan leans to those that brake. "
-        f"Here they are in groups by their acceleration now: {describe_groups()}. Probabilities are the network's own "
-        "estimates; this page does not check them.",
+        intro=f"The network weighs {len(acceleration_mps2)} ways to go on; its plan is a mean that leans to those that "
+        f"brake. Here they are in groups by their acceleration now: {describe_groups()}. Probabilities are the "
+        "network's own estimates; this page does not check them.",
     )
