@@ -36,9 +36,13 @@ def quantized_nodes(model: onnx.ModelProto) -> list[str]:
         family = module.partition(".")[0]
         if module.startswith(FLOAT_LAYERS):
             continue
-        of_trunk = family in TRUNKS and node.op_type in ("Conv", "Gemm", "MatMul", "Add", "Relu")
+        is_product = node.op_type in ("Gemm", "MatMul")
+        # Other products inside a trunk resample a map by constant matrices.
+        of_trunk = family in TRUNKS and (
+            (is_product and module.endswith(".to_token")) or node.op_type in ("Conv", "Add", "Relu")
+        )
         of_transformer = family in TRANSFORMER and (
-            (node.op_type in ("Gemm", "MatMul") and node.input[1] in constants) or node.op_type == "Relu"
+            (is_product and node.input[1] in constants) or node.op_type == "Relu"
         )
         if of_trunk or of_transformer:
             chosen.append(node.name)
