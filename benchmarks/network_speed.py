@@ -22,15 +22,15 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from scipy.stats import bootstrap
-from torch.utils.flop_counter import FlopCounterMode
 
+from fsd.export.metadata import read_metadata
+from fsd.export.node_choice import node_macs
 from fsd.export.onnx_export import export_onnx, serialise
 from fsd.export.synthetic_clip import synthetic_steps
-from fsd.networks.config import NetworkConfig
 from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.onnx_session import open_session
-from fsd.networks.weights import load_weights, untrained
+from fsd.networks.weights import load_weights, standard_config, untrained, with_budget
 from fsd.runtime.engine import Engine, packaged_model
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
@@ -55,11 +55,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=None, help="ticks per runner (default: 300, quick: 60)")
     arguments = parser.parse_args()
     repeats = arguments.repeats or (60 if arguments.quick else 300)
-    network = load_weights(arguments.weights)[0] if arguments.weights else untrained(NetworkConfig())
     model = arguments.model or packaged_model()
+    budget = read_metadata(model).budget
+    if arguments.weights:
+        network = with_budget(load_weights(arguments.weights)[0], budget, str(arguments.weights))
+    else:
+        network = untrained(standard_config(budget))
     steps = list(synthetic_steps(network.config.budget, 40))
     fp32 = export_onnx(network)
-    macs = multiply_accumulates(network, steps[0])
+    macs = sum(node_macs(fp32).values())
     print(f"network: {macs / 1e9:.3f} GMAC per tick, budget {network.config.budget.name}")
 
     metrics: dict[str, float] = {"gmac": round(macs / 1e9, 4), "file_mb": round(model.stat().st_size / 1e6, 3)}
@@ -161,15 +165,6 @@ def engine_overhead(model: Path, threads: int, steps: list[TickInput], pairs: in
 
     found = bootstrap(samples, share, paired=True, n_resamples=1000, method="percentile", rng=rng).confidence_interval
     return float(share(*samples)), float(found.low), float(found.high)
-
-
-def multiply_accumulates(network: DrivingNetwork, step: TickInput) -> int:
-    """Multiply-accumulates of one tick: convolutions and matrix products."""
-    buffers = InputBuffers(network.config.budget)
-    buffers.load(step)
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network(**{name: torch.from_numpy(array) for name, array in buffers.arrays.items()})
-    return counter.get_total_flops() // 2
 
 
 def peak_int8_rate(threads: int, repeats: int) -> float:

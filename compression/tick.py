@@ -93,6 +93,18 @@ class CompressedTick:
             image = self.retina_outer[camera - inner]
         return image
 
+    def patch_boxes(self, camera: int) -> np.ndarray:
+        """(n, 3) float: what the patches of a camera show, as left column, top row and side in blocks.
+
+        The side is 1, or 0.5 for fine patches.
+        """
+        is_own = self.patch_camera == camera
+        rows, columns = np.divmod(self.patch_block[is_own].astype(np.float64), GRID_COLUMNS)
+        quarter = np.full(len(rows), -1) if self.patch_quarter is None else self.patch_quarter[is_own]
+        is_fine = quarter >= 0
+        down, right = np.divmod(np.where(is_fine, quarter, 0) / 2, 1)
+        return np.stack([columns + right, rows + down / 2, np.where(is_fine, 0.5, 1.0)], axis=1)
+
     def copy(self) -> "CompressedTick":
         """The same tick with arrays of its own."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.data.options import OptionError, Options, option, results_folder
 from fsd.export.recipes import RECIPES
 
@@ -203,11 +203,11 @@ class ExportConfig(ProofOptions, NetworkInt8Options):
         default_text="none",
     )
     half: bool = option(False, "also write an FP16 file, with the same inputs and outputs")
-    budget: str = option(
-        "B100",
-        "export an untrained network of this budget",
-        choices=tuple(BUDGETS),
-        default_text="B100 with --seed, else the weights",
+    budget: str | None = option(
+        None,
+        "export for this budget: an untrained network, or weights of a foveated network for another number of patches",
+        choices=tuple(ALL_BUDGETS),
+        default_text="that of the weights, or B100 with --seed",
     )
     seed: int = option(
         0,

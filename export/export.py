@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS, BUDGETS
 from fsd.data.errors import ModelError, UsageError
 from fsd.data.result_folder import result_folder
 from fsd.export.calibration import Calibration
@@ -20,7 +20,7 @@ from fsd.export.metadata import write_model
 from fsd.export.network_nodes import NOTES, quantized_nodes, transformer_layers
 from fsd.export.network_reference import network_feeds, network_reference
 from fsd.export.node_choice import with_patterns
-from fsd.export.onnx_export import export_onnx, simplify
+from fsd.export.onnx_export import export_onnx, hypotheses_mps2, simplify
 from fsd.export.onnx_runner import Clip, OnnxRunner, open_model
 from fsd.export.parity import FP32, FP32_BATCH
 from fsd.export.plan_measure import TrajectoryMeasure
@@ -51,7 +51,7 @@ from fsd.networks.config import NetworkConfig
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.model_metadata import describe
-from fsd.networks.weights import load_weights, untrained, weights_sha256
+from fsd.networks.weights import load_weights, standard_config, untrained, weights_sha256, with_budget
 
 SYNTHETIC_CLIPS, SYNTHETIC_TICKS = 4, 240
 
@@ -87,7 +87,17 @@ class _Source:
         budget = self.network.config.budget
         name = budget.name.lower()
         path = self.folder / model_file_name(name, suffix)
-        metadata = describe(name, budget, self.trained, precision, target, self.weights_sha256, notes, pair_safe)
+        metadata = describe(
+            name,
+            budget,
+            self.trained,
+            precision,
+            target,
+            self.weights_sha256,
+            notes,
+            pair_safe,
+            hypotheses_mps2(self.network),
+        )
         write_model(graph, metadata, path, properties)
         return path
 
@@ -133,7 +143,7 @@ def export(
         UsageError: the device is not available, or a file would replace one that is read.
     """
     check_device(config.device)
-    network, trained, sha256 = _network(config)
+    network, trained, sha256 = load_network(config)
     if clips is None:
         if trained and (config.int8 or config.parity_ticks):
             raise ModelError(
@@ -218,11 +228,18 @@ def synthetic_clips(config: NetworkConfig) -> list[list[TickInput]]:
     ]
 
 
-def _network(config: ExportConfig) -> tuple[DrivingNetwork, bool, str]:
-    """The network, whether it was trained, and the digest of its weights."""
+def load_network(config: ExportConfig) -> tuple[DrivingNetwork, bool, str]:
+    """The network to export, whether it was trained, and the digest of its weights.
+
+    Raises:
+        ModelError: the weights do not load, or do not serve the budget.
+    """
+    budget = None if config.budget is None else ALL_BUDGETS[config.budget]
     if config.weights is None:
-        return untrained(NetworkConfig(BUDGETS[config.budget]), config.seed), False, ""
+        return untrained(standard_config(budget or BUDGETS["B100"]), config.seed), False, ""
     network, header = load_weights(config.weights)
+    if budget is not None:
+        network = with_budget(network, budget, str(config.weights))
     return network, header.trained, weights_sha256(config.weights)
 
 

@@ -1,7 +1,8 @@
 """Which nodes of our own network are quantized: by the names of its modules, which `export_onnx` gave the nodes.
 
-Quantized: the convolutions with their residual sums, and the linear layers inside the transformer. Float: Softmax and
-the products around it, LayerNorm, the token geometry, the memory, and every head.
+Quantized: the convolutions of the trunks with their residual sums, and the linear layers inside the transformer. Float:
+Softmax and the products around it, LayerNorm, the token geometry, the memory, and every head, also those of one
+convolution that read saliency from feature maps.
 """
 
 import onnx
@@ -9,7 +10,7 @@ import onnx
 from fsd.data.errors import ModelError
 from fsd.export.node_choice import layers_of
 
-TRUNKS = ("retina", "patch")
+TRUNKS = ("retina", "retina_outer", "horizon", "patch")
 TRANSFORMER = ("joint_blocks", "memory_attention", "cross_attention")
 FLOAT_LAYERS = ("memory_attention.pose_",)
 """Exceptions, kept in float: the memory's geometry, six numbers of very different magnitude."""
@@ -35,9 +36,13 @@ def quantized_nodes(model: onnx.ModelProto) -> list[str]:
         family = module.partition(".")[0]
         if module.startswith(FLOAT_LAYERS):
             continue
-        of_trunk = family in TRUNKS and node.op_type in ("Conv", "Gemm", "MatMul", "Add", "Relu")
+        is_product = node.op_type in ("Gemm", "MatMul")
+        # Other products inside a trunk resample a map by constant matrices.
+        of_trunk = family in TRUNKS and (
+            (is_product and module.endswith(".to_token")) or node.op_type in ("Conv", "Add", "Relu")
+        )
         of_transformer = family in TRANSFORMER and (
-            (node.op_type in ("Gemm", "MatMul") and node.input[1] in constants) or node.op_type == "Relu"
+            (is_product and node.input[1] in constants) or node.op_type == "Relu"
         )
         if of_trunk or of_transformer:
             chosen.append(node.name)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from fsd.export.onnx_export import contract_outputs
 from fsd.export.onnx_runner import MakeFeeds, Reference
 from fsd.networks.input_buffers import InputBuffers
 from fsd.networks.model import DrivingNetwork
@@ -17,7 +18,7 @@ def network_reference(network: DrivingNetwork, device: str = "cpu") -> Reference
     def run(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         with torch.inference_mode():
             inputs = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
-            return {name: value.cpu().numpy() for name, value in network(**inputs).items()}
+            return {name: value.cpu().numpy() for name, value in contract_outputs(network(**inputs)).items()}
 
     return run
 

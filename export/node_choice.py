@@ -119,18 +119,27 @@ def layers_of(model: onnx.ModelProto, nodes: Iterable[str]) -> dict[str, list[st
 
 def macs_of(model: onnx.ModelProto, nodes: Iterable[str]) -> dict[str, int]:
     """Layer of `layers_of` -> multiply-accumulates with its weights per tick; 0 where shapes are not known."""
+    layers = {node: layer for layer, names in layers_of(model, nodes).items() for node in names}
+    macs = dict.fromkeys(layers.values(), 0)
+    for node, count in node_macs(model).items():
+        if node in layers:
+            macs[layers[node]] += count
+    return macs
+
+
+def node_macs(model: onnx.ModelProto) -> dict[str, int]:
+    """Node of a float graph -> its multiply-accumulates per tick; nodes whose shapes are not known are left out."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     values = (*graph.input, *graph.value_info, *graph.output)
     shapes = {each.name: tuple(axis.dim_value for axis in each.type.tensor_type.shape.dim) for each in values}
     shapes |= {constant.name: tuple(constant.dims) for constant in graph.initializer}
-    layers = {node: layer for layer, names in layers_of(model, nodes).items() for node in names}
-    macs = dict.fromkeys(layers.values(), 0)
+    macs = {}
     for node in graph.node:
-        if node.name in layers and all(name in shapes for name in (*node.input, *node.output) if name):
+        if all(name in shapes for name in (*node.input, *node.output) if name):
             inputs, outputs = (
                 [Tensor("float", shapes[name]) for name in names if name] for names in (node.input, node.output)
             )
-            macs[layers[node.name]] += operator_cost(node.name, node.op_type, inputs, outputs).macs
+            macs[node.name] = operator_cost(node.name, node.op_type, inputs, outputs).macs
     return macs
 
 

@@ -8,7 +8,7 @@ import copy
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import onnx
@@ -38,10 +38,24 @@ class ContractModule(nn.Module):
         super().__init__()
         self.network = network
         self.input_names = tuple(input_shapes(network.config.budget))
+        self.output_names = tuple(output_shapes(len(hypotheses_mps2(network))))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        outputs = self.network(**dict(zip(self.input_names, inputs, strict=True)))
-        return tuple(outputs[name] for name in output_shapes())
+        outputs = contract_outputs(self.network(**dict(zip(self.input_names, inputs, strict=True))))
+        return tuple(outputs[name] for name in self.output_names)
+
+
+def hypotheses_mps2(network: DrivingNetwork) -> tuple[float, ...]:
+    """Acceleration now of each hypothesis of the network; empty without them."""
+    if not network.config.has_hypotheses:
+        return ()
+    return tuple(round(float(value), 4) for value in network.plan_head.hypotheses.anchors)
+
+
+def contract_outputs(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The network's outputs as files have them: probabilities of the hypotheses in place of logits."""
+    logits = outputs.get("hypothesis")
+    return dict(outputs) if logits is None else {**outputs, "hypothesis": torch.softmax(logits, dim=-1)}
 
 
 def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET, free_batch: bool = False) -> onnx.ModelProto:
@@ -71,7 +85,7 @@ def export_onnx(network: DrivingNetwork, opset: int = DEFAULT_OPSET, free_batch:
             dynamo=True,
             opset_version=opset,
             input_names=list(module.input_names),
-            output_names=list(output_shapes()),
+            output_names=list(module.output_names),
             optimize=True,
             external_data=False,
             dynamic_shapes=axes,
@@ -126,7 +140,7 @@ def _check_graph(model: onnx.ModelProto, network: DrivingNetwork, free_batch: bo
     lead = (-1,) if free_batch else ()
     for kind, wanted, actual in (
         ("input", input_shapes(network.config.budget), model.graph.input),
-        ("output", output_shapes(), model.graph.output),
+        ("output", output_shapes(len(hypotheses_mps2(network))), model.graph.output),
     ):
         expected = {name: ((*lead, *shape), dtype) for name, (shape, dtype) in wanted.items()}
         check_tensors("The exported graph", kind, expected, tensor_shapes(actual))

@@ -35,8 +35,9 @@ def synthetic_steps(
     rng = np.random.default_rng(seed)
     cameras = len(CAMERAS)
     packed = (6, budget.base_height_px // 2, budget.base_width_px // 2)
-    retina_waves = _Waves(rng, (cameras, *packed))
-    patch_waves = _Waves(rng, (budget.patch_count, 6, 16, 16))
+    retina_waves = _Waves(rng, (cameras - budget.outer_cameras, *packed))
+    patch_waves = _Waves(rng, (budget.patch_slots, 6, 16, 16))
+    of_fovea = _FoveaArrays(budget, seed) if budget.fovea is not None else None
     retina_meta = _meta(rng, np.repeat(np.arange(cameras), RETINA_TOKENS)).reshape(cameras, RETINA_TOKENS, META_SIZE)
     written_tick = np.full(MEMORY_SLOTS, -1)
     camera_valid = np.ones(cameras, np.float32)
@@ -50,14 +51,18 @@ def synthetic_steps(
         position = position + speed_mps * TICK_S * np.array([np.cos(heading), np.sin(heading)])
         path.append((*position, heading))
 
-        patch_camera = rng.integers(0, cameras, budget.patch_count)
+        patch_camera = rng.integers(0, cameras, budget.patch_slots)
         patch_meta = _meta(rng, patch_camera)
         used = budget.patch_count - int(rng.integers(0, budget.patch_count // 4 + 1))
         patch_meta[used:] = 0
         patch_meta[used:, 0] = -1
         patches, retina = patch_waves.at(tick), retina_waves.at(tick)
         patches[used:] = 128
-        retina[camera_valid == 0] = 128
+        retina[camera_valid[: len(retina)] == 0] = 128
+        retina_outer = patch_quarter = None
+        if of_fovea is not None:
+            retina_outer = of_fovea.retina_outer(tick, camera_valid[len(retina) :])
+            patch_meta, patch_quarter = of_fovea.patches(patch_meta, used)
 
         memory_valid = (written_tick >= 0).astype(np.float32)
         commit_slots = np.full(MAX_COMMITS, -1, np.int16)
@@ -76,7 +81,7 @@ def synthetic_steps(
                 patch_meta=patch_meta,
                 patch_camera=np.where(patch_meta[:, 7] > 0, patch_camera, -1).astype(np.int16),
                 patch_block=np.where(
-                    patch_meta[:, 7] > 0, rng.integers(0, GRID_ROWS * GRID_COLUMNS, budget.patch_count), -1
+                    patch_meta[:, 7] > 0, rng.integers(0, GRID_ROWS * GRID_COLUMNS, budget.patch_slots), -1
                 ).astype(np.int16),
                 camera_valid=camera_valid,
                 camera_age_s=np.where(camera_valid > 0, 0.01, 0).astype(np.float32),
@@ -84,11 +89,39 @@ def synthetic_steps(
                 memory_valid=memory_valid,
                 commit_slots=commit_slots,
                 is_keyframe=np.arange(cameras) == tick % cameras,
+                retina_outer=retina_outer,
+                patch_quarter=patch_quarter,
             ),
             EgoSample(float(speed_mps), float(yaw_rate_rps)) if tick % 40 < 32 else None,
             COMMANDS[(tick // 72) % len(COMMANDS)],
         )
         written_tick[commit_slots[commit_slots >= 0]] = tick
+
+
+class _FoveaArrays:
+    """What only ticks of foveated budgets have."""
+
+    def __init__(self, budget: Budget, seed: int) -> None:
+        assert budget.fovea is not None
+        self.rng = np.random.default_rng((seed, 1))
+        height, width = budget.fovea.outer_height_px // 2, budget.fovea.outer_width_px // 2
+        self.waves, self.fine = _Waves(self.rng, (budget.outer_cameras, 6, height, width)), budget.fovea.fine_patches
+
+    def retina_outer(self, tick: int, is_valid: np.ndarray) -> np.ndarray:
+        """Base images of the outer cameras; `is_valid` (n,)."""
+        images = self.waves.at(tick)
+        images[is_valid == 0] = 128
+        return images
+
+    def patches(self, meta: np.ndarray, used: int) -> tuple[np.ndarray, np.ndarray]:
+        """Metadata rows with a surprise, half as large for fine patches, and the quarters of these."""
+        fine = slice(max(used - self.fine, 0), used)
+        surprise = np.zeros((len(meta), 1), np.float32)
+        surprise[:used, 0] = self.rng.uniform(0, 0.5, used)
+        meta[fine, 4:6] *= 0.5
+        quarter = np.full(len(meta), -1, np.int16)
+        quarter[fine] = self.rng.integers(0, 4, fine.stop - fine.start)
+        return np.hstack([meta, surprise]), quarter
 
 
 class _Waves:

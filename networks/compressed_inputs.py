@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.data.clip import Clip
 from fsd.data.errors import UsageError
@@ -24,9 +24,9 @@ def compressed_inputs(
     Raises:
         UsageError: there is no such budget.
     """
-    if budget not in BUDGETS:
-        raise UsageError(f"There is no budget {budget!r}. Use one of {', '.join(BUDGETS)}.")
-    compressor, buffers = Compressor(clip.rig, BUDGETS[budget]), InputBuffers(BUDGETS[budget])
+    if budget not in ALL_BUDGETS:
+        raise UsageError(f"There is no budget {budget!r}. Use one of {', '.join(ALL_BUDGETS)}.")
+    compressor, buffers = Compressor(clip.rig, ALL_BUDGETS[budget]), InputBuffers(ALL_BUDGETS[budget])
     inputs = {name: array for name, array in buffers.arrays.items() if name not in STATE}
     with FrameSource(clip, max_ticks=max_ticks) as frame_sets:
         for frame_set in frame_sets:

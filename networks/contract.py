@@ -66,12 +66,15 @@ def input_shapes(budget: Budget) -> dict[str, tuple[tuple[int, ...], str]]:
     }
 
 
-def output_shapes() -> dict[str, tuple[tuple[int, ...], str]]:
-    """Name -> (shape, dtype) of every network output, in order.
+def output_shapes(hypotheses: int = 0) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Name -> (shape, dtype) of every network output, in order; the last two only with `hypotheses` (M) above 0.
 
     `trajectory` is x m, y m, yaw rad, v m/s in the ego frame of the tick; `*_scale` is the Laplace scale, same units.
     `curvature` 1/m (left positive), `acceleration` m/s². `saliency` scores blocks for the next tick's gaze patches.
+    `hypothesis` is the probability of each way to go on, and `hypothesis_speed` its speed in m/s at 0, 0.25 … 4.00 s;
+    the trajectory is what becomes of them, so they are there to be shown.
     """
+    optional = {"hypothesis": ((hypotheses,), "float32"), "hypothesis_speed": ((hypotheses, WAYPOINTS + 1), "float32")}
     return {
         "trajectory": ((WAYPOINTS, 4), "float32"),
         "trajectory_scale": ((WAYPOINTS, 4), "float32"),
@@ -85,6 +88,7 @@ def output_shapes() -> dict[str, tuple[tuple[int, ...], str]]:
         "lead": ((2,), "float32"),  # distance m, logit that there is one
         "light": ((len(LIGHTS),), "float32"),  # logits
         "occupancy": ((OCCUPANCY_ROWS, OCCUPANCY_COLUMNS), "float32"),  # logits
+        **(optional if hypotheses else {}),
     }
 
 
@@ -103,6 +107,7 @@ class ModelMetadata(msgspec.Struct, frozen=True):
         state: pairs (output, input): the output is written into slots of the input after each tick.
         precision: `fp32`, `fp16` or `int8`; `target`: the runtime the file was quantized for.
         frames: coordinate conventions, as text.
+        hypotheses_mps2: acceleration now of each hypothesis, rising; empty for a network without.
         pair_safe: the 8-bit products of the file cannot saturate, so its integer sums are the same on every processor.
         weights_sha256: digest of the safetensors file from which the model was exported.
         model_sha256: digest of the model file without its metadata (`model_digest.py`); empty in older files.
@@ -121,6 +126,7 @@ class ModelMetadata(msgspec.Struct, frozen=True):
     state: tuple[tuple[str, str], ...] = (("new_k", "memory_k"), ("new_v", "memory_v"))
     frames: str = "ego: ISO 8855 (x forward, y left, z up, origin on the ground under the rear axle)"
     preprocessing: str = "YUV 4:2:0 as decoded, uint8, space-to-depth Y00 Y01 Y10 Y11 U V; scaled inside the network"
+    hypotheses_mps2: tuple[float, ...] = ()
     quantization: dict[str, str] = {}
     pair_safe: bool = False
     weights_sha256: str = ""

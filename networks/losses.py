@@ -83,8 +83,10 @@ def imitation_loss(
     """
     terms = driving_terms(outputs, labels, weights) | {"scale": _scale_term(outputs, labels)}
     saliency = labels["saliency"]
+    if "semantic" in outputs and "patch_cell" in labels:
+        saliency = _without_patches(saliency, labels["patch_cell"])
     if worth is not None:
-        terms["value"], saliency = _value(outputs["saliency"], worth, labels["patch_cell"], saliency)
+        terms["value"] = _value(outputs["saliency"], worth, labels["patch_cell"])
     terms |= {
         "lead": _lead(outputs["lead"], labels["lead"]),
         "light": _light(outputs["light"], labels["light"]),
@@ -199,16 +201,19 @@ def _person_near(occupancy: Tensor) -> Tensor:
     return alone[:, 0, NEAR_ROWS, NEAR_COLUMNS].flatten(1).any(dim=1).view(occupancy.shape[:-2])
 
 
-def _value(saliency: Tensor, worth: Tensor, cell: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-loss of the requests for the blocks that patches showed, and the saliency label without these blocks."""
-    is_used = cell >= 0
-    place = cell.clamp(min=0).long()
-    request = saliency.flatten(-3).gather(-1, place)
+def _value(saliency: Tensor, worth: Tensor, cell: Tensor) -> Tensor:
+    """Log-loss of the requests for the blocks that patches showed."""
+    request = saliency.flatten(-3).gather(-1, cell.clamp(min=0).long())
     loss = functional.binary_cross_entropy_with_logits(request, worth, reduction="none")
-    rest = label.flatten(-3)
+    return _masked_mean(loss, cell >= 0)
+
+
+def _without_patches(label: Tensor, cell: Tensor) -> Tensor:
+    """The saliency label with -1 at the blocks that patches showed: their worth is known instead."""
+    place, rest = cell.clamp(min=0).long(), label.flatten(-3)
     # The lowest, since several fine patches show one block, and unused slots have the place 0.
-    rest = rest.scatter_reduce(-1, place, torch.where(is_used, -1, rest.gather(-1, place)).to(rest.dtype), "amin")
-    return _masked_mean(loss, is_used), rest.view_as(label)
+    rest = rest.scatter_reduce(-1, place, torch.where(cell >= 0, -1, rest.gather(-1, place)).to(rest.dtype), "amin")
+    return rest.view_as(label)
 
 
 def _scene_terms(outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]) -> dict[str, Tensor]:

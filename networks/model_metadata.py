@@ -3,7 +3,7 @@
 Does not know how a file stores it. No torch, no onnx: the engine uses this module.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -33,6 +33,7 @@ def describe(
     weights_sha256: str,
     quantization: Mapping[str, str] | None = None,
     pair_safe: bool = False,
+    hypotheses_mps2: Sequence[float] = (),
 ) -> ModelMetadata:
     """The metadata of a model that implements the contract."""
 
@@ -47,9 +48,10 @@ def describe(
         budget=budget,
         cameras=CAMERAS,
         inputs=specs(input_shapes(budget)),
-        outputs=specs(output_shapes()),
+        outputs=specs(output_shapes(len(hypotheses_mps2))),
         waypoint_times_s=tuple(WAYPOINT_TIMES_S.tolist()),
         commands=COMMANDS,
+        hypotheses_mps2=tuple(hypotheses_mps2),
         quantization=dict(quantization or {}),
         pair_safe=pair_safe,
         weights_sha256=weights_sha256,
@@ -90,7 +92,7 @@ def check(metadata: ModelMetadata, origin: str) -> None:
     _expect(origin, "waypoint times", tuple(WAYPOINT_TIMES_S.tolist()), metadata.waypoint_times_s)
     for kind, expected, found in (
         ("input", input_shapes(metadata.budget), metadata.inputs),
-        ("output", output_shapes(), metadata.outputs),
+        ("output", output_shapes(len(metadata.hypotheses_mps2)), metadata.outputs),
     ):
         check_tensors(origin, kind, expected, {name: (spec.shape, spec.dtype) for name, spec in found.items()})
 

@@ -5,7 +5,7 @@ The header holds the network's sizes and whether it was trained; `weights_sha256
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import safetensors
 import torch
 from safetensors.torch import load_file, save
 
+from fsd.compression.budget import Budget
 from fsd.data.errors import ModelError
 from fsd.data.files import write_bytes
-from fsd.networks.config import NetworkConfig
+from fsd.data.frames import CAMERAS
+from fsd.networks.config import SIZES, NetworkConfig
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.packaged import packaged_file
 
@@ -138,6 +140,33 @@ def packaged_weights() -> Path:
 
 def weights_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def with_budget(network: DrivingNetwork, budget: Budget, origin: str) -> DrivingNetwork:
+    """The same weights for another number of patches per tick; `origin` names them in errors.
+
+    Raises:
+        ModelError: the network has no fovea, or the base images of the two budgets differ.
+    """
+    config, own = network.config, network.config.budget
+    if own == budget:
+        return network
+    if own.fovea is None or budget.fovea is None:
+        raise ModelError(
+            f"{origin} is a network of the budget {own.name} and cannot serve {budget.name}: only networks of foveated "
+            "budgets (F50, F100, F200) serve each other's. Train one of that budget."
+        )
+    cameras = range(len(CAMERAS))
+    if list(map(own.base_px, cameras)) != list(map(budget.base_px, cameras)):
+        raise ModelError(f"{origin} has base images of other sizes than {budget.name}. Train one of that budget.")
+    other = DrivingNetwork(replace(config, budget=budget))
+    other.load_state_dict(network.state_dict())
+    return other.eval()
+
+
+def standard_config(budget: Budget) -> NetworkConfig:
+    """The sizes of a network for a budget."""
+    return replace(SIZES["standard" if budget.fovea is None else "foveated"], budget=budget)
 
 
 def untrained(config: NetworkConfig, seed: int = 0) -> DrivingNetwork:

@@ -25,7 +25,7 @@ from fsd.compression.policies import policy_budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.files import write_text
 from fsd.data.frame_source import FrameSource
-from fsd.data.frames import GRID_COLUMNS, FrameSet
+from fsd.data.frames import FrameSet
 from fsd.data.open_clip import open_clip
 from rate_distortion.novelty import NoveltyDetector, NoveltyRecall, area_mean
 from rate_distortion.pooling import Rectangle
@@ -116,16 +116,13 @@ def given_luma(tick: CompressedTick, camera: int, rectangles: Sequence[tuple[int
 
     `rectangles`: what the patches cover, if they can be larger than one block.
     """
-    canvas = np.asarray(_enlarged(unpacked_luma(tick.retina[camera]), _WIDTH, _HEIGHT)).copy()
-    for index in np.flatnonzero(tick.patch_camera == camera).tolist():
-        if rectangles:
-            top, bottom, left, right = rectangles[index][1]
-        else:
-            top, left = divmod(int(tick.patch_block[index]), GRID_COLUMNS)
-            bottom, right = top + 1, left + 1
+    canvas = np.asarray(_enlarged(unpacked_luma(tick.base_image(camera)), _WIDTH, _HEIGHT)).copy()
+    own = np.flatnonzero(tick.patch_camera == camera).tolist()
+    for index, (column, row, side) in zip(own, tick.patch_boxes(camera).tolist(), strict=True):
+        edges = rectangles[index][1] if rectangles else (row, row + side, column, column + side)
+        top, bottom, left, right = (round(edge * PATCH_PX) for edge in edges)
         patch = unpacked_luma(tick.patches[index])
-        wide, high = (right - left) * PATCH_PX, (bottom - top) * PATCH_PX
-        canvas[top * PATCH_PX : bottom * PATCH_PX, left * PATCH_PX : right * PATCH_PX] = _enlarged(patch, wide, high)
+        canvas[top:bottom, left:right] = _enlarged(patch, right - left, bottom - top)
     return canvas
 
 

@@ -1,7 +1,7 @@
 """Inputs that our compressor fills, by the names and shapes of docs/model_contract.md."""
 
 from fsd.adapting.draft import Draft
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.networks.contract import input_shapes
 from fsd.networks.onnx_session import Signature
 
@@ -15,7 +15,7 @@ def add_compressed(draft: Draft, inputs: Signature, outputs: Signature) -> None:
     recurrent = {name for _, name in _MEMORY}
     best: list[str] = []
     budget_name = ""
-    for name, budget in BUDGETS.items():
+    for name, budget in ALL_BUDGETS.items():
         shapes = {tensor: spec for tensor, spec in input_shapes(budget).items() if tensor not in recurrent}
         fitting = [tensor for tensor, spec in shapes.items() if tensor in inputs and _is_same(inputs[tensor], spec)]
         if _PICTURES & set(fitting) and len(fitting) > len(best):

@@ -27,6 +27,7 @@ EPILOG = """examples:
   fsd export weights.safetensors --data clip/ --target ort-cpu trt --half --mixed 0.02
   fsd export --out exported          # the packaged weights, on the demo clip
   fsd export weights.safetensors --check exported/b100_int8.onnx
+  fsd export foveated.safetensors --budget F200 --data clip/    # the same weights, fewer patches
   fsd export other.onnx --adapter other.json --data clip/
   fsd export vision.onnx policy.onnx --adapter both.json --data clip/ --variants int8 fp16
   fsd export my_network:load --adapter my.json --data clip/ --qat another_clip/ --steps 500"""
@@ -93,11 +94,10 @@ def _refuse(options: argparse.Namespace, names: set[str], is_own: bool) -> None:
 
 def _export_own(options: argparse.Namespace, models: list[str]) -> dict[str, Any]:
     """Our own network."""
-    from fsd.compression.budget import BUDGETS
-    from fsd.export.export import export
+    from fsd.export.export import export, load_network
     from fsd.export.kept_steps import KEEP_BYTES
     from fsd.export.recorded_clip import RecordedClip
-    from fsd.networks.weights import load_weights, packaged_weights
+    from fsd.networks.weights import packaged_weights
     from fsd.outputs.disk_space import existing_folder, export_bytes, warn_if_short
 
     if len(models) > 1:
@@ -109,7 +109,7 @@ def _export_own(options: argparse.Namespace, models: list[str]) -> dict[str, Any
     config = config_from(ExportConfig, options)
     clips = None
     if options.data:
-        budget = load_weights(config.weights)[0].config.budget if config.weights else BUDGETS[config.budget]
+        budget = load_network(config)[0].config.budget
         clips = [RecordedClip(path, budget, keep_bytes=KEEP_BYTES // len(options.data)) for path in options.data]
     elif config.fraction != 1:
         raise UsageError("--fraction is a part of the clips that `--data` names: give `--data`, or leave it out.")

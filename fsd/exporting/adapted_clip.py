@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.compression.tick import CompressedTick
 from fsd.data.camera_names import canonical_name
 from fsd.data.clip import Clip
@@ -120,7 +120,7 @@ class AdaptedReplay:
         recorded = [camera for camera, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None]
         self._observer = Observer(adapter, signature, clip.rig, recorded=recorded, rig_is_assumed=clip.rig_is_assumed)
         compressed = adapter.compressed
-        self._loop = None if compressed is None else GazeLoop(clip.rig, BUDGETS[compressed.budget])
+        self._loop = None if compressed is None else GazeLoop(clip.rig, ALL_BUDGETS[compressed.budget])
         self._saliency = adapter.outputs.saliency
         self._clock, self._run = StepClock(adapter.rate_hz), -1
 

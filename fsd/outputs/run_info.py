@@ -74,6 +74,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         rate_hz: of its steps; None is every tick.
         assumed_speed_mps: for a model without a path and a speed of its own, where the recording has no speed.
         warnings: sentences about what its inputs rely on.
+        hypotheses_mps2: acceleration now of each way to go on that the network considers; empty without.
     """
 
     name: str
@@ -84,6 +85,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     rate_hz: float | None = None
     assumed_speed_mps: float | None = None
     warnings: tuple[str, ...] = ()
+    hypotheses_mps2: tuple[float, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -111,6 +113,7 @@ def model_info(metadata: PlannerMetadata) -> ModelInfo:
         rate_hz=metadata.step_rate_hz,
         assumed_speed_mps=metadata.assumed_speed_mps,
         warnings=metadata.warnings,
+        hypotheses_mps2=metadata.hypotheses_mps2,
     )
 
 

@@ -34,9 +34,18 @@ _PLAN_FIELDS = {
 """Columns of `plan.parquet` that are fields of `Plan`."""
 
 
-def plan_schema(trained: bool) -> pa.Schema:
-    """Columns of `plan.parquet`; the file's own metadata repeats whether the network was trained."""
+def plan_schema(trained: bool, hypotheses: int = 0) -> pa.Schema:
+    """Columns of `plan.parquet`; the file's own metadata repeats whether the network was trained.
+
+    Args:
+        hypotheses: how many the network has; without any, the two columns about them are absent. They hold NaN where
+            the plan has none.
+    """
     waypoints = pa.list_(pa.float32(), WAYPOINTS)
+    of_hypotheses = [
+        ("hypothesis", pa.list_(pa.float32(), hypotheses)),
+        ("hypothesis_speed_mps", pa.list_(pa.float32(), hypotheses * (WAYPOINTS + 1))),
+    ]
     return pa.schema(
         [
             ("tick", pa.int32()),
@@ -44,6 +53,7 @@ def plan_schema(trained: bool) -> pa.Schema:
             *[(name, waypoints) for name in TRAJECTORY_COLUMNS],
             *[(f"{name}_scale", waypoints) for name in TRAJECTORY_COLUMNS],
             *_PLAN_FIELDS.items(),
+            *(of_hypotheses if hypotheses else ()),
             ("plan_hash", pa.string()),
         ],
         metadata=_file_metadata(trained),
@@ -51,9 +61,13 @@ def plan_schema(trained: bool) -> pa.Schema:
 
 
 def ticks_schema(
-    trained: bool, patch_count: int | None, has_cross_check: bool = False, has_plan_age: bool = False
+    trained: bool,
+    patch_count: int | None,
+    has_cross_check: bool = False,
+    has_plan_age: bool = False,
+    has_fovea: bool = False,
 ) -> pa.Schema:
-    """Columns of `ticks.parquet`; without a compressor (`patch_count` None) its five columns are absent."""
+    """Columns of `ticks.parquet`; without a compressor (`patch_count` None) its columns are absent."""
     cameras = len(CAMERAS)
     compressor = [
         ("is_keyframe", pa.list_(pa.uint8(), cameras)),
@@ -61,6 +75,7 @@ def ticks_schema(
         ("commits", pa.int8()),
         ("patch_camera", pa.list_(pa.int16(), patch_count or 0)),
         ("patch_block", pa.list_(pa.int16(), patch_count or 0)),
+        *([("patch_quarter", pa.list_(pa.int16(), patch_count or 0))] if has_fovea else ()),
     ]
     cross_check = [
         *[(f"cross_check_{name}", pa.float32()) for name in UNITS],
@@ -91,16 +106,19 @@ class ResultTables:
     """Both tables of one run; `with` closes them whatever happened inside."""
 
     def __init__(self, folder: Path, metadata: PlannerMetadata) -> None:
-        patch_count = None if metadata.budget is None else metadata.budget.patch_count
-        self._plan = TableJournal(folder / "plan.parquet", plan_schema(metadata.trained))
+        budget = metadata.budget
+        patch_count = None if budget is None else budget.patch_slots
+        has_fovea = budget is not None and budget.fovea is not None
+        self._hypotheses = len(metadata.hypotheses_mps2)
+        self._plan = TableJournal(folder / "plan.parquet", plan_schema(metadata.trained, self._hypotheses))
         has_cross_check = metadata.cross_check is not None
         self._has_plan_age = metadata.step_rate_hz is not None
-        schema = ticks_schema(metadata.trained, patch_count, has_cross_check, self._has_plan_age)
+        schema = ticks_schema(metadata.trained, patch_count, has_cross_check, self._has_plan_age, has_fovea)
         self._ticks = TableJournal(folder / "ticks.parquet", schema)
 
     def append(self, result: StepResult, wait_ms: float, write_ms: float, driving_mode: str | None = None) -> None:
         """Add the row of one tick to both tables."""
-        self._plan.append(_plan_row(result))
+        self._plan.append(_plan_row(result, self._hypotheses))
         row = {**_tick_row(result, wait_ms, write_ms), "driving_mode": driving_mode}
         if self._has_plan_age:
             row["plan_age_ticks"] = result.plan_age_ticks
@@ -125,12 +143,16 @@ def _file_metadata(trained: bool) -> dict[str, str]:
     return {"fsd_version": __version__, "network": "trained" if trained else "untrained"}
 
 
-def _plan_row(result: StepResult) -> dict[str, Any]:
+def _plan_row(result: StepResult, hypotheses: int) -> dict[str, Any]:
     plan = result.plan
     row: dict[str, Any] = {"tick": plan.tick, "t_ns": plan.timestamp_ns}
     for column, name in enumerate(TRAJECTORY_COLUMNS):
         row[name] = plan.trajectory[:, column]
         row[f"{name}_scale"] = plan.trajectory_scale[:, column]
+    if hypotheses:
+        unknown = np.full((hypotheses, WAYPOINTS + 1), np.nan, np.float32)
+        row["hypothesis"] = unknown[:, 0] if plan.hypothesis is None else plan.hypothesis
+        row["hypothesis_speed_mps"] = unknown if plan.hypothesis_speed_mps is None else plan.hypothesis_speed_mps
     return {**row, **{name: getattr(plan, name) for name in _PLAN_FIELDS}, "plan_hash": result.plan_hash.hex()}
 
 
@@ -162,6 +184,7 @@ def _compressor_columns(compressed: CompressedTick) -> dict[str, Any]:
         "commits": int((compressed.commit_slots >= 0).sum()),
         "patch_camera": compressed.patch_camera.copy(),
         "patch_block": compressed.patch_block.copy(),
+        **({} if compressed.patch_quarter is None else {"patch_quarter": compressed.patch_quarter.copy()}),
     }
 
 

@@ -80,16 +80,17 @@ def rgb_image(frame: Frame, size: tuple[int, int], reformatter: VideoReformatter
     return Image.frombuffer("RGB", size, plane, "raw", "RGB", plane.line_size, 1)
 
 
-def draw_gaze(image: Image.Image, view: View, camera_size: tuple[int, int], blocks: np.ndarray, unit: float) -> None:
-    """Tint the blocks that were read as patches, with a line around every group of them.
+def draw_gaze(image: Image.Image, view: View, camera_size: tuple[int, int], boxes: np.ndarray, unit: float) -> None:
+    """Tint what was read as patches, with a line around every group of blocks and around every fine patch.
 
     Args:
-        camera_size: (width, height) of the camera; blocks: (n,) row * 20 + column.
+        camera_size: (width, height) of the camera; boxes: (n, 3), as `CompressedTick.patch_boxes`.
     """
-    if len(blocks) == 0:
+    if len(boxes) == 0:
         return
     is_read = np.zeros((GRID_ROWS + 2, GRID_COLUMNS + 2), bool)
-    rows, columns = np.divmod(blocks.astype(np.int64), GRID_COLUMNS)
+    is_fine = boxes[:, 2] < 1
+    columns, rows = boxes[~is_fine, :2].astype(np.int64).T
     is_read[rows + 1, columns + 1] = True
     block_size = np.array(camera_size) / (GRID_COLUMNS, GRID_ROWS)
     corners = np.rint(view.place(np.arange(GRID_COLUMNS + 1)[:, None] * block_size))
@@ -107,6 +108,9 @@ def draw_gaze(image: Image.Image, view: View, camera_size: tuple[int, int], bloc
         ):
             if not is_inside:
                 draw.line(ends, fill=(*GAZE, 215), width=line)
+    for left, top, side in boxes[is_fine].tolist():
+        (x0, y0), (x1, y1) = np.rint(view.place(np.array([[left, top], [left + side, top + side]]) * block_size))
+        draw.rectangle((x0, y0, x1, y1), fill=(*GAZE, 60), outline=(*GAZE, 255), width=line)
 
 
 def draw_plan(

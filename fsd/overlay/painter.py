@@ -81,8 +81,7 @@ class OverlayPainter:
             view = fitted(width_px, height_px, box.width, box.height, self.layout.fills and is_main)
             tile = image = camera_image(frame, view, self._reformatters[name])
             if compressed is not None:
-                blocks = compressed.patch_block[compressed.patch_camera == index]
-                draw_gaze(image, view, (width_px, height_px), blocks, self._unit)
+                draw_gaze(image, view, (width_px, height_px), compressed.patch_boxes(index), self._unit)
             camera = self._clip.rig.camera(name)
             if is_main and camera is not None:
                 draw_plan(image, view, camera, result.plan, driven, self._unit)

@@ -19,7 +19,7 @@ from fsd.data.stretches import stretches_ns
 from fsd.outputs.camera_resolution import CameraResolution, camera_resolution
 
 RETINA_BUDGET = BUDGETS["B100"]
-"""Budget profile whose retina is stated; patches are as fine with every profile."""
+"""Budget profile whose retina is stated; patches of blocks are as fine with every profile."""
 
 
 class CameraFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from fsd.replay import replay_sections as sections
 from fsd.replay import run_sections
 from fsd.replay.cross_check_section import cross_check
 from fsd.replay.drive_section import drive_section, drive_video, recorded_facts
+from fsd.replay.hypotheses_section import hypotheses_section
 from fsd.replay.run_metrics import measure_run
 from fsd.replay.score_table import score_section
 from fsd.replay.worst_ticks import WorstTicks
@@ -52,6 +53,7 @@ def write_report(
             drive,
             sections.path(metrics, worst),
             sections.error_over_time(metrics, worst),
+            hypotheses_section(run, metrics),
             sections.worst_ticks(worst, worst_ticks.measure),
             score_section(summary.scores, summary.latency_charged_scores, summary.driving_modes),
             run_sections.compressor(summary.compression, metrics, worst_ticks.thumbnails),

@@ -75,13 +75,14 @@ class Engine:
         origin = str(self.model)
         check_digest(self.model.read_bytes(), self.metadata.model_sha256, origin)
         check_tensors(origin, "input", input_shapes(self.budget), session_signature(self._session.get_inputs()))
-        check_tensors(origin, "output", output_shapes(), session_signature(self._session.get_outputs()))
+        hypotheses = len(self.metadata.hypotheses_mps2)
+        check_tensors(origin, "output", output_shapes(hypotheses), session_signature(self._session.get_outputs()))
         if device == "cpu":
             stored_tick.check(self._session, self.metadata, origin)
 
         self._buffers = InputBuffers(self.budget)
-        self._output, self._outputs = _output_views()
-        self._last_usable, self._last_usable_outputs = _output_views()
+        self._output, self._outputs = _output_views(hypotheses)
+        self._last_usable, self._last_usable_outputs = _output_views(hypotheses)
         self._held = HeldPlan()
         self._network = bind(self._session, self.inputs, self._outputs, device)
         self.bind_ms = 0.0
@@ -171,15 +172,15 @@ def write_stop_plan(outputs: dict[str, np.ndarray], speed_mps: float) -> None:
         outputs[name][:] = 1.0
 
 
-def _output_views() -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _output_views(hypotheses: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """One buffer for all outputs, so that it is copied and tested for NaN at once, and a view of it for each."""
-    offsets, size = {}, 0
-    for name, (shape, _) in output_shapes().items():
+    shapes, offsets, size = output_shapes(hypotheses), {}, 0
+    for name, (shape, _) in shapes.items():
         offsets[name] = size
         size += -(-int(np.prod(shape)) // _ALIGN) * _ALIGN
     buffer = np.zeros(size, np.float32)
     views = {
         name: buffer[offsets[name] : offsets[name] + int(np.prod(shape))].reshape(shape)
-        for name, (shape, _) in output_shapes().items()
+        for name, (shape, _) in shapes.items()
     }
     return buffer, views

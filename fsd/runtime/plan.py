@@ -22,6 +22,8 @@ class Plan:
         health: `ok`, or the faults that the plan was made with, `;`-separated: `missing=rear`, `stale=…`,
             `frozen=…`, `masked=…`, `no_ego`, `plan=held` or `plan=stop` (the network's output was not
             finite, or one that no vehicle could follow, and was replaced).
+        hypothesis: (M,) float32, probability of each way to go on that the network considered, and hypothesis_speed_mps
+            (M, 17) its speed at 0, 0.25 … 4.00 s; None for networks without, and where the plan is one to stop.
     """
 
     tick: int
@@ -36,11 +38,15 @@ class Plan:
     lead_probability: float
     light_probabilities: np.ndarray
     health: str
+    hypothesis: np.ndarray | None = None
+    hypothesis_speed_mps: np.ndarray | None = None
 
     @classmethod
     def from_outputs(cls, tick: int, timestamp_ns: int, outputs: Mapping[str, np.ndarray], health: str) -> "Plan":
         """Copy a plan out of the engine's output buffers."""
         light = np.exp(outputs["light"] - outputs["light"].max())
+        # A plan to stop has none: all its other outputs are zero.
+        has_hypotheses = "hypothesis" in outputs and bool(outputs["hypothesis"].any())
         return cls(
             tick=tick,
             timestamp_ns=timestamp_ns,
@@ -54,4 +60,6 @@ class Plan:
             lead_probability=float(1.0 / (1.0 + np.exp(-outputs["lead"][1]))),
             light_probabilities=light / light.sum(),
             health=health,
+            hypothesis=outputs["hypothesis"].copy() if has_hypotheses else None,
+            hypothesis_speed_mps=outputs["hypothesis_speed"].copy() if has_hypotheses else None,
         )

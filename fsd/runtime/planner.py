@@ -40,6 +40,7 @@ class PlannerMetadata:
         assumed_speed_mps: at which a model without a path and a speed drives where the recording has none; None for
             other models.
         warnings: sentences about what the model's inputs rely on.
+        hypotheses_mps2: as in `ModelMetadata`.
     """
 
     name: str
@@ -56,6 +57,7 @@ class PlannerMetadata:
     step_rate_hz: float | None = None
     assumed_speed_mps: float | None = None
     warnings: tuple[str, ...] = ()
+    hypotheses_mps2: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

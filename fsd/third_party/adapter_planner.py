@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ModelError
@@ -84,7 +84,7 @@ class AdapterPlanner:
         self._state = ModelState(self.adapter, signature)
         self._wanted = outputs_read(self.adapter)
         compressed = self.adapter.compressed
-        budget = None if compressed is None else BUDGETS[compressed.budget]
+        budget = None if compressed is None else ALL_BUDGETS[compressed.budget]
         self._gaze_loop = None if budget is None else GazeLoop(rig, budget)
         self.metadata = PlannerMetadata(
             name=self.adapter.name,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import COMMANDS, EgoSample
 from fsd.data.errors import ModelError
@@ -16,7 +16,7 @@ class CompressedInputs:
     """Writes the tensors of a `CompressedInput`, with the values that our own network receives."""
 
     def __init__(self, compressed: CompressedInput, tensors: Mapping[str, np.ndarray]) -> None:
-        self._buffers = InputBuffers(BUDGETS[compressed.budget])
+        self._buffers = InputBuffers(ALL_BUDGETS[compressed.budget])
         self._targets = {tensor: tensors[name] for tensor, name in compressed.tensors.items()}
 
     def load(self, tick: CompressedTick | None, ego: EgoSample | None, command: str) -> None:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.data.camera_names import canonical_name
 from fsd.data.ego import COMMANDS
 from fsd.data.errors import ModelError
@@ -122,10 +122,10 @@ def _calibration_problems(entry: CalibrationInput, images: tuple[ImageInput, ...
 
 
 def _compressed_problems(compressed: CompressedInput) -> Iterator[tuple[str, str]]:
-    if compressed.budget not in BUDGETS:
-        yield "compressed.budget", f"is {compressed.budget!r}; use one of {', '.join(BUDGETS)}."
+    if compressed.budget not in ALL_BUDGETS:
+        yield "compressed.budget", f"is {compressed.budget!r}; use one of {', '.join(ALL_BUDGETS)}."
         return
-    known = [name for name in input_shapes(BUDGETS[compressed.budget]) if name not in MEMORY_TENSORS]
+    known = [name for name in input_shapes(ALL_BUDGETS[compressed.budget]) if name not in MEMORY_TENSORS]
     for name in compressed.tensors:
         if name in MEMORY_TENSORS:
             yield f"compressed.tensors.{name}", "is the model's own state; name it in `state`, with `slots`."
@@ -281,7 +281,7 @@ def _value_misfit(field: str, name: str, values: np.ndarray, signature: Signatur
 
 
 def _compressed_misfits(compressed: CompressedInput, signature: Signature) -> Iterator[tuple[str, str]]:
-    shapes = input_shapes(BUDGETS[compressed.budget])
+    shapes = input_shapes(ALL_BUDGETS[compressed.budget])
     for tensor, name in compressed.tensors.items():
         field, (expected, dtype) = f"compressed.tensors.{tensor}", shapes[tensor]
         shape, received = signature[name]

@@ -32,7 +32,7 @@ class DriveWriter(ABC):
 
     def __init__(self, clip: Clip, metadata: PlannerMetadata, keep_location: bool = False) -> None:
         self._clip = clip
-        self._is_trained = metadata.trained
+        self._is_trained, self._hypotheses_mps2 = metadata.trained, metadata.hypotheses_mps2
         self._images = ClipVideo(clip, keep_location)
         self.video = self._images.how
         self._has_begun = False
@@ -51,8 +51,7 @@ class DriveWriter(ABC):
                 self._put_image(index, frame)
         if compressed is not None:
             for index, frame in present:
-                blocks = compressed.patch_block[compressed.patch_camera == index].astype(np.int64)
-                self._put_gaze(index, frame, blocks, bool(compressed.is_keyframe[index]))
+                self._put_gaze(index, frame, compressed.patch_boxes(index), bool(compressed.is_keyframe[index]))
             keyframes = [name for name, is_keyframe in zip(CAMERAS, compressed.is_keyframe, strict=True) if is_keyframe]
             if keyframes:
                 self._put_keyframes(keyframes)
@@ -62,7 +61,9 @@ class DriveWriter(ABC):
             if np.isfinite([x_m, y_m, yaw_rad]).all():
                 self._put_pose(x_m, y_m, yaw_rad)
         mode = self._clip.modes.mode_at(self._now_ns) if self._clip.modes is not None else None
-        for group, values in values_of(result, ego, command, mode, wait_ms, self._images.indices).items():
+        cameras = self._images.indices
+        found = values_of(result, ego, command, mode, wait_ms, cameras, self._hypotheses_mps2)
+        for group, values in found.items():
             self._put_values(group, values)
 
     def _size_px(self, index: int, frame: Frame) -> tuple[float, float]:
@@ -83,8 +84,8 @@ class DriveWriter(ABC):
         """Write a frame that the camera shows for the first time."""
 
     @abstractmethod
-    def _put_gaze(self, index: int, frame: Frame, blocks: np.ndarray, is_keyframe: bool) -> None:
-        """Write the blocks (n,) int64 of one camera that were read as patches."""
+    def _put_gaze(self, index: int, frame: Frame, boxes: np.ndarray, is_keyframe: bool) -> None:
+        """Write what was read of one camera as patches, as `CompressedTick.patch_boxes`."""
 
     @abstractmethod
     def _put_keyframes(self, cameras: list[str]) -> None:

@@ -27,13 +27,17 @@ def foxglove_layout(topics: Collection[str]) -> dict[str, Any]:
     has_compressor = any(topic.endswith("/gaze") for topic in topics)
     panels: dict[str, dict[str, Any]] = {"3D!scene": _scene(cameras, topics)}
     panels |= {f"Image!{name}": _image(name, topics) for name in cameras}
+    has_hypotheses = "/hypotheses" in topics
     panels |= _plots(cameras, has_compressor)
+    if has_hypotheses:
+        series = [(f"/hypotheses.{name}", name.replace("_", " ")) for name in VALUES["hypotheses"]]
+        panels["Plot!hypotheses"] = _plot("Probability of the ways to go on", series)
     big = next(iter(cameras), None)
     others = [[name for name in group if name in cameras and name != big] for group in (FRONT_AND_REAR, SIDES)]
     images = [_shared("row", [f"Image!{name}" for name in row]) for row in others if row]
     tabs = {
         **({"cameras": _shared("column", images)} if images else {}),
-        "control": _shared("row", ["Plot!control", "Plot!latency"]),
+        "control": _shared("row", ["Plot!control", *(["Plot!hypotheses"] if has_hypotheses else []), "Plot!latency"]),
         **({"compressor": _shared("row", ["Plot!patches", "Plot!memory"])} if has_compressor else {}),
         "ages": "Plot!ages",
         "messages": _shared("row", ["RawMessages!health", "RosOut!log"]),

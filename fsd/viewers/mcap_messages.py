@@ -116,20 +116,20 @@ def driven_scene(path: np.ndarray, timestamp_ns: int) -> SceneUpdate:
     return SceneUpdate(entities=[entity])
 
 
-def gaze(blocks: np.ndarray, is_keyframe: bool, width_px: int, height_px: int, timestamp_ns: int) -> ImageAnnotations:
-    """The blocks of one camera that were read as patches, and whether it has a keyframe.
+def gaze(boxes: np.ndarray, is_keyframe: bool, width_px: int, height_px: int, timestamp_ns: int) -> ImageAnnotations:
+    """What was read of one camera as patches, and whether it has a keyframe.
 
     Args:
-        blocks: (n,) block numbers, row * 20 + column; width_px, height_px: of the image in the file.
+        boxes: (n, 3), as `CompressedTick.patch_boxes`; width_px, height_px: of the image in the file.
         timestamp_ns: of that image.
     """
     found = ImageAnnotations(timestamp=stamp(timestamp_ns))
-    if len(blocks):
+    if len(boxes):
         block_width, block_height = width_px / GRID_COLUMNS, height_px / GRID_ROWS
         outline = ((0, 0), (1, 0), (1, 0), (1, 1), (1, 1), (0, 1), (0, 1), (0, 0))  # four lines: pairs of corners
         corners = [
-            Point2(x=(block % GRID_COLUMNS + right) * block_width, y=(block // GRID_COLUMNS + down) * block_height)
-            for block in blocks.tolist()
+            Point2(x=(column + right * side) * block_width, y=(row + down * side) * block_height)
+            for column, row, side in boxes.tolist()
             for right, down in outline
         ]
         found.points.append(

@@ -105,9 +105,9 @@ class DriveMcap(DriveWriter):
         for message in found:
             self._put(f"/camera/{name}/video", messages.video(name, message), message.timestamp_ns)
 
-    def _put_gaze(self, index: int, frame: Frame, blocks: np.ndarray, is_keyframe: bool) -> None:
+    def _put_gaze(self, index: int, frame: Frame, boxes: np.ndarray, is_keyframe: bool) -> None:
         width, height = (round(size) for size in self._size_px(index, frame))
-        annotations = messages.gaze(blocks, is_keyframe, width, height, frame.timestamp_ns)
+        annotations = messages.gaze(boxes, is_keyframe, width, height, frame.timestamp_ns)
         self._put(f"/camera/{CAMERAS[index]}/gaze", annotations)
 
     def _put_keyframes(self, cameras: list[str]) -> None:

@@ -95,11 +95,10 @@ class DriveRerun(DriveWriter):
             )
             self._log(f"{EGO}/{camera.name}", pinhole, time_ns)
 
-    def _put_gaze(self, index: int, frame: Frame, blocks: np.ndarray, is_keyframe: bool) -> None:
+    def _put_gaze(self, index: int, frame: Frame, boxes: np.ndarray, is_keyframe: bool) -> None:
         block_px = np.array(self._size_px(index, frame)) / (GRID_COLUMNS, GRID_ROWS)
-        corners = np.stack([blocks % GRID_COLUMNS, blocks // GRID_COLUMNS], axis=1) * block_px
-        boxes = rr.Boxes2D(mins=corners, sizes=np.tile(block_px, (len(corners), 1)), colors=[GAZE])
-        self._log(f"{EGO}/{CAMERAS[index]}/gaze", boxes)
+        outlines = rr.Boxes2D(mins=boxes[:, :2] * block_px, sizes=boxes[:, 2:] * block_px, colors=[GAZE])
+        self._log(f"{EGO}/{CAMERAS[index]}/gaze", outlines)
 
     def _put_keyframes(self, cameras: list[str]) -> None:
         self._log("log/keyframes", rr.TextLog(", ".join(cameras), level="INFO"))

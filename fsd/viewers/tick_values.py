@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS
+from fsd.runtime.hypotheses import GROUPS_MPS2, group_probabilities
 from fsd.runtime.planner import StepResult
 
 CONTROL = (
@@ -19,6 +22,7 @@ CONTROL = (
 VALUES: dict[str, dict[str, str]] = {
     "timings": {f"{stage}_ms": "number" for stage in ("wait", "compress", "infer", "post", "plan")},
     "control": dict.fromkeys(CONTROL, "number"),
+    "hypotheses": dict.fromkeys(GROUPS_MPS2, "number"),
     "ego": {"speed_mps": "number", "yaw_rate_rps": "number", "command": "string", "mode": "string"},
     "health": {
         "health": "string",
@@ -31,17 +35,24 @@ VALUES: dict[str, dict[str, str]] = {
         **{f"{name}_patches": "integer" for name in CAMERAS},
     },
 }
-"""Group -> field -> JSON type; a field that is not known at a tick is left out."""
+"""Group -> field -> JSON type; a field that is not known at a tick is left out, and so is a group without any."""
 
 
 def values_of(
-    result: StepResult, ego: EgoSample | None, command: str, mode: str | None, wait_ms: float, cameras: Sequence[int]
+    result: StepResult,
+    ego: EgoSample | None,
+    command: str,
+    mode: str | None,
+    wait_ms: float,
+    cameras: Sequence[int],
+    hypotheses_mps2: Sequence[float] = (),
 ) -> dict[str, dict[str, Any]]:
     """The values of one tick, by group of `VALUES`.
 
     Args:
         mode: who drives, one of `DRIVING_MODES`; None where it is not known.
         wait_ms: spent waiting for the decoder; cameras: indices of the cameras that the clip has.
+        hypotheses_mps2: as in `ModelMetadata`.
     """
     plan, frame_set = result.plan, result.frame_set
     stages = {"compress_ms": result.compress_ms, "infer_ms": result.infer_ms, "post_ms": result.post_ms}
@@ -49,6 +60,7 @@ def values_of(
     return {
         "timings": {"wait_ms": wait_ms, **stages, "plan_ms": result.plan_ms},
         "control": {name: getattr(plan, name) for name in CONTROL},
+        **({} if plan.hypothesis is None else {"hypotheses": _group_values(plan.hypothesis, hypotheses_mps2)}),
         "ego": {**motion, "command": command, **({} if mode is None else {"mode": mode})},
         "health": {
             "health": plan.health,
@@ -62,6 +74,10 @@ def values_of(
             **({} if result.compressed is None else _compressor_values(result.compressed, cameras)),
         },
     }
+
+
+def _group_values(probability: np.ndarray, hypotheses_mps2: Sequence[float]) -> dict[str, float]:
+    return {name: float(value) for name, value in group_probabilities(probability, hypotheses_mps2).items()}
 
 
 def _compressor_values(compressed: CompressedTick, cameras: Sequence[int]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.compression.time_skew import TimeSkew, find_time_skew
 from fsd.data.clip import Clip
@@ -141,12 +141,12 @@ def _compress(clip: Clip, folder: Path, settings: BuildSettings, decode_workers:
     """Every tick through one compressor per budget; shards are written, the rest is returned."""
     ticks, run = _Ticks(), -1
     compressors = [
-        Compressor(clip.rig, BUDGETS[name], tracks_images=index == 0) for index, name in enumerate(settings.budgets)
+        Compressor(clip.rig, ALL_BUDGETS[name], tracks_images=index == 0) for index, name in enumerate(settings.budgets)
     ]
     commits = [PendingCommits() for _ in compressors]
     since_run = 0
     with ExitStack() as stack:
-        writers = [stack.enter_context(closing(ShardWriter(folder, BUDGETS[name]))) for name in settings.budgets]
+        writers = [stack.enter_context(closing(ShardWriter(folder, ALL_BUDGETS[name]))) for name in settings.budgets]
         source = stack.enter_context(FrameSource(clip, decode_workers, mask_cameras=mask_cameras))
         for frame_set in source:
             if frame_set.run != run:

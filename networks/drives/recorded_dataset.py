@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.data.errors import ClipError, UsageError
 from fsd.networks.dataset import LABEL_SHAPES, unknown_label
 from fsd.networks.drives.clip_record import CLIPS_FOLDER, LABELS_FILE, ClipRecord
@@ -94,9 +94,9 @@ class RecordedDataset:
         """
         if part is not None and part not in PARTS:
             raise UsageError(f"There is no part {part!r} of a data set. Use one of {', '.join(PARTS)}.")
-        if budget not in BUDGETS:
-            raise UsageError(f"There is no budget {budget!r}. Use one of {', '.join(BUDGETS)}.")
-        self.folder, self.budget, self.part = folder, BUDGETS[budget], part
+        if budget not in ALL_BUDGETS:
+            raise UsageError(f"There is no budget {budget!r}. Use one of {', '.join(ALL_BUDGETS)}.")
+        self.folder, self.budget, self.part = folder, ALL_BUDGETS[budget], part
         self.stretches = _read_stretches(folder, part)
         if self.stretches:
             clip = self.stretches[0].clip

@@ -178,3 +178,18 @@ def test_a_fixed_fovea_at_the_same_retina_has_no_fine_patches(drive: list[FrameS
     assert tick.patch_quarter is not None
     assert (tick.patch_quarter == -1).all()
     assert (tick.patch_camera >= 0).all()
+
+
+def test_boxes_of_fine_patches_are_quarters_of_their_blocks(ticks: list[CompressedTick]) -> None:
+    tick = ticks[-1]
+    assert tick.patch_quarter is not None
+    for camera in range(len(CAMERAS)):
+        is_own = tick.patch_camera == camera
+        boxes = tick.patch_boxes(camera)
+        assert len(boxes) == is_own.sum()
+        rows, columns = np.divmod(tick.patch_block[is_own], 20)
+        assert np.array_equal(np.floor(boxes[:, :2]).astype(int), np.stack([columns, rows], axis=1))
+        quarter = tick.patch_quarter[is_own]
+        assert np.array_equal(boxes[:, 2], np.where(quarter >= 0, 0.5, 1.0))
+        offset = (boxes[:, :2] % 1) @ [2, 4]  # right 0.5 is 1, down 0.5 is 2: the number of the quarter
+        assert np.array_equal(offset, np.maximum(quarter, 0))

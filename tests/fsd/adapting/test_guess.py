@@ -7,7 +7,7 @@ import pytest
 from fsd.adapting.draft import Draft, Tensors
 from fsd.adapting.guess import guess_adapter
 from fsd.adapting.name_words import camera_in, stem
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.data.frames import CAMERAS
 from fsd.networks.contract import input_shapes
 from fsd.networks.onnx_session import Signature
@@ -211,13 +211,13 @@ def test_every_entry_has_a_reason() -> None:
     assert all(guess.reason for guess in found.guesses)
 
 
-@pytest.mark.parametrize("batch", [(), (1,)])
-def test_inputs_of_our_compressor_are_known_by_the_contract(batch: tuple[int, ...]) -> None:
-    contract = input_shapes(BUDGETS["B200"])
+@pytest.mark.parametrize(("budget", "batch"), [("B200", ()), ("B200", (1,)), ("F200", (1,))])
+def test_inputs_of_our_compressor_are_known_by_the_contract(budget: str, batch: tuple[int, ...]) -> None:
+    contract = input_shapes(ALL_BUDGETS[budget])
     named = ("retina", "patches", "patch_meta", "memory_k", "ego")
     inputs: Signature = {name: ((*batch, *contract[name][0]), contract[name][1]) for name in named}
     found = draft(inputs, {**PATH, "new_k": ((16, 64), "float32")})
-    assert found.compressed["budget"] == "B200"
+    assert found.compressed["budget"] == budget
     assert set(found.compressed["tensors"]) == {"retina", "patches", "patch_meta", "ego"}
     assert found.lists == {"state": [{"output": "new_k", "input": "memory_k", "slots": True}]}
 

@@ -160,7 +160,7 @@ def test_gaze_tints_the_blocks_that_were_read_and_no_others() -> None:
     view = fitted(128, 96, 128, 96, fills=False)
     image = camera_image(grey_frame(), view)
     before = np.asarray(image).astype(int)
-    draw_gaze(image, view, (128, 96), np.array([7 * 20 + 10]), unit=1.0)
+    draw_gaze(image, view, (128, 96), np.array([[10.0, 7.0, 1.0]]), unit=1.0)
     changed = np.abs(np.asarray(image) - before).sum(axis=2) > 0
     rows, columns = np.nonzero(changed)
     assert 44 <= rows.min() <= rows.max() <= 52
@@ -243,3 +243,12 @@ def test_cameras_that_do_not_fit_are_counted() -> None:
     assert describe_health(health, 1) == "masked front main and 2 more; no ego motion"
     assert describe_health(health, 0) == "masked 3 cameras; no ego motion"
     assert describe_health("masked=rear", 0) == "masked rear"
+
+
+def test_a_fine_patch_is_drawn_as_a_quarter_of_its_block() -> None:
+    image = Image.new("RGB", (640, 480))
+    view = fitted(640, 480, 640, 480)
+    draw_gaze(image, view, (640, 480), np.array([[10.5, 7.0, 0.5]]), unit=1.0)
+    changed = np.argwhere(np.asarray(image).any(axis=2))
+    assert changed.min(axis=0).tolist() == [7 * 32, 10 * 32 + 16]
+    assert changed.max(axis=0).tolist() == [7 * 32 + 16, 11 * 32]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.data.errors import ModelError
 from fsd.networks.contract import input_shapes
 from fsd.third_party.input_checks import fixed_signature, input_misfits, input_problems
@@ -149,7 +149,7 @@ def test_inputs_from_outputs_have_a_source_and_only_one() -> None:
 
 
 def test_the_retina_of_every_budget_fits() -> None:
-    for name, budget in BUDGETS.items():
+    for name, budget in ALL_BUDGETS.items():
         compressed = CompressedInput(name, {"retina": "retina"})
         assert first_misfit({"retina": input_shapes(budget)["retina"]}, images=(), compressed=compressed) is None
 
