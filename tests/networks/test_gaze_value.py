@@ -10,7 +10,7 @@ from fsd.networks.clip_module import ClipModule  # noqa: E402
 from fsd.networks.contract import input_shapes  # noqa: E402
 from fsd.networks.dataset import LABEL_SHAPES  # noqa: E402
 from fsd.networks.gaze_value import patch_worth  # noqa: E402
-from fsd.networks.losses import LossWeights, _value  # noqa: E402
+from fsd.networks.losses import LossWeights, _value, _without_patches  # noqa: E402
 from fsd.networks.weights import untrained  # noqa: E402
 from tests.networks._tiny import TINY_FOVEATED  # noqa: E402
 
@@ -107,7 +107,7 @@ def test_patches_that_augmentation_took_away_teach_nothing() -> None:
 def test_blocks_that_were_shown_have_no_other_label() -> None:
     saliency = torch.zeros(1, 8, 15, 20, requires_grad=True)
     cell, label = torch.tensor([[0, 307, 307, -1, -1]], dtype=torch.int16), torch.ones(1, 8, 15, 20, dtype=torch.int8)
-    loss, rest = _value(saliency, torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0]]), cell, label)
+    loss, rest = _value(saliency, torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0]]), cell), _without_patches(label, cell)
     loss.backward()
     assert (rest == -1).nonzero().tolist() == [[0, 0, 0, 0], [0, 1, 0, 7]]
     assert (rest == 1).sum() == 2398
