@@ -26,7 +26,18 @@ from fsd.data.frames import RATE_HZ
 from fsd.data.simulator.scoring.metrics import RouteScore
 from fsd.drive.drive import DriveConfig, DriveResult, drive, driver_name
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR
-from fsd.drive.table import Routes, bootstrap, mean_score, of_scenario, paired_difference, route_metrics, table
+from fsd.drive.table import (
+    Interval,
+    Routes,
+    bootstrap,
+    bootstrap_ratio,
+    mean_score,
+    of_scenario,
+    paired_difference,
+    paired_ratio,
+    route_metrics,
+    table,
+)
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
 from _report import finish
@@ -65,7 +76,7 @@ def main() -> None:
     controls = _drive("controls", few)
     for name, result in (("claim", claim), ("cameras", cameras), ("controls", controls)):
         print(f"\n{name}\n{table(result.scores, result.config.scenarios)}")
-    found = _metrics(claim.scores, cameras.scores, controls.scores, tuple(map(driver_name, options.other)))
+    found = metrics_of(claim.scores, cameras.scores, controls.scores, tuple(map(driver_name, options.other)))
     _print_endings(claim.scores["network"])
     print()
     for name, value in found.items():
@@ -112,35 +123,49 @@ def _drive(name: str, config: DriveConfig) -> DriveResult:
         return drive(config, progress)
 
 
-def _metrics(
+def metrics_of(
     claim: dict[str, Routes], cameras: dict[str, Routes], controls: dict[str, Routes], others: tuple[str, ...]
 ) -> dict[str, float]:
-    """The metrics of the last line, without those that no route supports."""
+    """The metrics of the last line, without those that no route supports; `_low` and `_high` are 95% intervals."""
     own, expert = claim["network"], claim["expert"]
-    in_range, out_of_range = _some(own, IN_RANGE), _some(own, ("S8",))
-    whole = route_metrics(own)
-    found = {
-        "score_over_expert": mean_score(in_range) / mean_score(_some(expert, IN_RANGE)),
-        "score_over_expert_s8": mean_score(out_of_range) / mean_score(_some(expert, ("S8",))),
-        "driving_score": whole.driving_score,
-        "route_completion": whole.route_completion,
+    in_range, whole = _some(own, IN_RANGE), route_metrics(own)
+    found: dict[str, float | None] = {
+        **_with_interval("score_over_expert", paired_ratio(in_range, expert)),
+        **_with_interval("score_over_expert_s8", paired_ratio(_some(own, ("S8",)), expert)),
+        **_with_interval("driving_score", bootstrap([score.driving_score for score in own.values()])),
+        **_with_interval("completion", bootstrap([score.route_completion for score in own.values()])),
+        **_with_interval("collision_share", bootstrap([score.collided for score in in_range.values()])),
+        **_with_interval("red_light_share", _lights_obeyed(own)),
+        "signals_crossed": sum(score.stop_lines_met for score in own.values()),
         "offroad_per_10km": whole.offroad_per_10km,
-        "score_over_blind_steering": paired_difference(own, claim["blind_steering"]).mean,
-        "red_light_obeyed": whole.red_light_obeyed,
+        **_with_interval("score_over_blind_steering", paired_difference(own, claim["blind_steering"])),
         "hard_brake_safe": 1.0 - (route_metrics(_some(own, ("S2",))).collisions or 0.0),
-        "blackout_score_ratio": mean_score(controls["network_blackout"]) / max(mean_score(controls["network"]), 1e-9),
-        "side_cameras_gain": paired_difference(cameras["network"], cameras["network_front_only"]).mean,
+        **_with_interval("blackout_score_ratio", paired_ratio(controls["network_blackout"], controls["network"])),
         "positive_control_drop": paired_difference(controls["network"], controls["network_blurred"]).mean,
     }
+    for scenario in ALL:
+        scores = [score.driving_score for score in of_scenario(own, scenario).values()]
+        found |= _with_interval(f"{scenario.lower()}_score", bootstrap(scores))
+    for scenario in NEED_EIGHT:
+        eight, front = (of_scenario(cameras[name], scenario) for name in ("network", "network_front_only"))
+        found |= _with_interval(f"side_cameras_gain_{scenario.lower()}", paired_difference(eight, front))
     losses = [paired_difference(controls["network"], controls[f"network:{camera}"]).mean for camera in SIDE_AND_REAR]
     found["worst_single_camera_loss"] = max(losses) / max(mean_score(controls["network"]), 1e-9)
     for other in others:
         found[f"{other}_score_change"] = -paired_difference(controls["network"], controls[other]).mean
-    for scenario in ALL:
-        found[f"score_{scenario.lower()}"] = mean_score(of_scenario(own, scenario))
-    interval = bootstrap([score.driving_score for score in own.values()])
-    found |= {"driving_score_low": interval.low, "driving_score_high": interval.high, "routes": len(own)}
+    found["routes"] = len(own)
     return {name: value for name, value in found.items() if value is not None and not math.isnan(value)}
+
+
+def _with_interval(name: str, interval: Interval) -> dict[str, float | None]:
+    return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _lights_obeyed(routes: Routes) -> Interval:
+    """Share of the stop lines of traffic lights that were not crossed at red."""
+    crossed = [score.stop_lines_met for score in routes.values()]
+    obeyed = [score.stop_lines_met - score.red_lights for score in routes.values()]
+    return bootstrap_ratio(obeyed, crossed)
 
 
 def _some(routes: Routes, scenarios: tuple[str, ...]) -> Routes:

@@ -1,6 +1,7 @@
 """Variants with the same weights and input shapes, run as one batch per tick, each with its own memory.
 
-Image encoding runs in bfloat16 as in training; memory and plan are float32. This holds for every variant.
+Image encoding runs in bfloat16 as in training, where the processor has it; memory and plan are float32. This holds for
+every variant.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import torch
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import FrameSet
+from fsd.networks.bfloat16 import has_bfloat16
 from fsd.networks.contract import input_shapes
 from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model import EGO_INPUTS, IMAGE_INPUTS, PLAN_INPUTS, DrivingNetwork, select
@@ -36,6 +38,7 @@ class BatchRunner:
 
     def __init__(self, network: DrivingNetwork, compressors: Sequence[VariantCompressor]) -> None:
         self._network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._bf16 = has_bfloat16("cpu")
         budget = compressors[0].variant.budget
         arrays = {
             name: np.zeros((len(compressors), *shape), dtype) for name, (shape, dtype) in input_shapes(budget).items()
@@ -80,10 +83,11 @@ class BatchRunner:
     def _run(self) -> dict[str, np.ndarray]:
         inputs, network = self._inputs, self._network
         with torch.inference_mode():
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
                 content = network.encode(**select(inputs, IMAGE_INPUTS))
             ego_tokens = network.ego_encoder(**select(inputs, EGO_INPUTS))
-            content = content._replace(tokens=content.tokens.float(), mask=content.mask.float())
+            maps = tuple(each.float() for each in content.maps)
+            content = content._replace(tokens=content.tokens.float(), mask=content.mask.float(), maps=maps)
             output = network.decide(content, ego_tokens, **select(inputs, PLAN_INPUTS))
         return {name: output[name].float().numpy() for name in ("trajectory", "saliency", "new_k", "new_v")}
 

@@ -6,11 +6,13 @@ One command. Its stages keep their results in a work folder, and an interrupted 
     python benchmarks/rate_distortion --weights weights.safetensors --size medium
     python benchmarks/rate_distortion --quick                                  # the same code in under a minute
     python benchmarks/rate_distortion --weights … --closed-loop 5              # also drive 5 routes per scenario
+    python benchmarks/rate_distortion --weights foveated.safetensors           # all foveated budgets, without training
 
 Stages: `collect` records training drives; `train` fine-tunes one network for all policies and one for every other base
 image; `evaluate` plans on held-out drives with every variant; `hazards` measures how soon a patch shows a person or car
-that becomes dangerous; `recordings` measures what is kept of real video. --closed-loop drives. docs/rate_distortion.md
-says what is compared, and what the benchmark cannot tell.
+that becomes dangerous; `recordings` measures what is kept of real video. --closed-loop drives. With the weights of a
+foveated network, only `evaluate` and `hazards` run. docs/rate_distortion.md says what is compared, and what the
+benchmark cannot tell.
 """
 
 import argparse
@@ -18,48 +20,59 @@ import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from _report import finish
 
+from fsd.compression.budget import Budget
 from fsd.data.files import write_text
 from rate_distortion.drives import HEIGHT_PX, WIDTH_PX
 from rate_distortion.scene_cuts import has_pyscenedetect
 from rate_distortion.sizes import SIZES, Sizes
 from rate_distortion.variants import DENSE, network_plans
 
+if TYPE_CHECKING:
+    from fsd.networks.weights import WeightsHeader
+
+WORK = "out/rate_distortion"
 STAGES = ("collect", "train", "evaluate", "hazards", "recordings")
 
 
 def main() -> None:
     """Run the stages, print the tables, write the plot and the results."""
     options = _parse()
+    from fsd.networks.weights import packaged_weights
+    from rate_distortion.foveated import DENSE_FOVEATED, foveated_metrics, is_foveated
     from rate_distortion.report import final_metrics
     from rate_distortion.stages import Stages
 
-    sizes = _sizes(options)
-    options.work.mkdir(parents=True, exist_ok=True)
-    weights, is_trained = _weights(options)
-    _print_reference(options, is_trained)
-    stages = Stages(options.work, weights, sizes, options.workers, options.threads, tuple(options.networks))
-    results = _earlier(options.work)
+    weights, header = _weights(options)
+    is_trained, has_fovea = header.trained, is_foveated(header.config)
+    sizes = _sizes(options, has_fovea)
+    work = options.work or Path(f"{WORK}-foveated" if has_fovea else WORK)
+    work.mkdir(parents=True, exist_ok=True)
+    _print_reference(options, is_trained, DENSE_FOVEATED if has_fovea else DENSE)
+    networks = () if has_fovea else tuple(options.networks)
+    earlier = (options.earlier_weights or packaged_weights()) if has_fovea else None
+    stages = Stages(work, weights, sizes, options.workers, options.threads, networks, earlier)
+    results = _earlier(work)
     results |= {"sizes": asdict(sizes), "weights_are_trained": is_trained, "pyscenedetect": has_pyscenedetect()}
-    if "collect" in options.stages:
+    if "collect" in options.stages and not has_fovea:
         stages.collect()
-    if "train" in options.stages:
+    if "train" in options.stages and not has_fovea:
         results["training"] = stages.train()
     if "evaluate" in options.stages:
         results["driving"] = stages.evaluate()
     if "hazards" in options.stages:
         results["hazards"] = stages.hazards(is_trained or options.quick)
-    if "recordings" in options.stages:
+    if "recordings" in options.stages and not has_fovea:
         results["recordings"] = stages.recordings(options.recordings)
     if options.closed_loop:
         results["closed_loop"] = stages.closed_loop(options.closed_loop)
-    metrics = final_metrics(results)
+    metrics = foveated_metrics(results) if has_fovea else final_metrics(results)
     results["figures"] = metrics
-    write_text(options.work / "results.json", json.dumps(results, indent=1) + "\n")
-    print(f"written  {options.work}/results.json")
+    write_text(work / "results.json", json.dumps(results, indent=1) + "\n")
+    print(f"written  {work}/results.json")
     drives = results.get("driving", {}).get("drives", 0)
     finish("rate_distortion", metrics, drives, f"simulated drives of {sizes.drive_s:g} s at {WIDTH_PX}x{HEIGHT_PX}")
 
@@ -71,11 +84,16 @@ def _earlier(work: Path) -> dict[str, Any]:
     return found
 
 
-def _print_reference(options: argparse.Namespace, is_trained: bool) -> None:
+def _print_reference(options: argparse.Namespace, is_trained: bool, dense: Budget) -> None:
+    what = (
+        f"every camera at {dense.base_width_px}x{dense.base_height_px} plus the patches of B100, fine-tuned from the "
+        "same weights on the same moments"
+        if dense is DENSE
+        else f"the same weights with {dense.patch_count} patches, more than they were trained with"
+    )
     print(
-        f"reference: the dense network, every camera at {DENSE.base_width_px}x{DENSE.base_height_px} plus the patches "
-        f"of B100 ({DENSE.input_bytes / 1e6:.2f} MB per tick, R_px {DENSE.r_px:.1f}), fine-tuned from the same weights "
-        f"on the same moments. The simulator draws {WIDTH_PX}x{HEIGHT_PX}; ratios R_px are relative to 8 x 1280x960."
+        f"reference: the dense network, {what} ({dense.input_bytes / 1e6:.2f} MB per tick, R_px {dense.r_px:.1f}). The "
+        f"simulator draws {WIDTH_PX}x{HEIGHT_PX}; ratios R_px are relative to 8 x 1280x960."
     )
     if not is_trained:
         print("The weights are untrained: the driving errors below only show that the code runs.")
@@ -91,12 +109,21 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="use tiny sizes; needs no weights")
     parser.add_argument("--size", choices=sorted(SIZES), default="full", help="amount of data (default: %(default)s)")
-    parser.add_argument("--weights", type=Path, default=None, help="safetensors file of a trained B100 network")
+    parser.add_argument(
+        "--weights", type=Path, default=None, help="safetensors file of a trained B100 network, or of a foveated one"
+    )
+    parser.add_argument(
+        "--earlier-weights",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="B100 network that a foveated one is compared with (default: the packaged one)",
+    )
     parser.add_argument(
         "--work",
         type=Path,
         default=None,
-        help="folder for all results (default: out/rate_distortion, with --quick out/rate_distortion-quick)",
+        help=f"folder for all results (default: {WORK}, with -quick for --quick or -foveated for a foveated network)",
     )
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="run only these (default: all)")
     parser.add_argument(
@@ -128,25 +155,28 @@ def _parse() -> argparse.Namespace:
     ):
         parser.add_argument(f"--{name}", type=kind, default=None, help=f"{what} (default: as --size says)")
     options = parser.parse_args()
-    if options.work is None:
-        options.work = Path("out/rate_distortion-quick" if options.quick else "out/rate_distortion")
+    if options.work is None and options.quick:
+        options.work = Path(f"{WORK}-quick")
     if options.weights is None and not options.quick:
         parser.error("Name the weights of a trained B100 network with --weights, or use --quick, which needs none.")
     return options
 
 
-def _sizes(options: argparse.Namespace) -> Sizes:
+def _sizes(options: argparse.Namespace, has_fovea: bool) -> Sizes:
     sizes = SIZES["quick" if options.quick else options.size]
+    if has_fovea:
+        sizes = replace(sizes, drives=sizes.foveated_drives, drive_s=sizes.foveated_drive_s)
     names = ("training_drives", "training_s", "steps", "drives", "drive_s", "hazard_repeats", "recording_ticks")
     return replace(sizes, **{name: value for name in names if (value := getattr(options, name)) is not None})
 
 
-def _weights(options: argparse.Namespace) -> tuple[Path, bool]:
-    """The weights file to start from, and whether it is trained; `--quick` creates one if none is given."""
+def _weights(options: argparse.Namespace) -> tuple[Path, "WeightsHeader"]:
+    """The weights file to start from, and its header; `--quick` creates one if none is given."""
     from fsd.networks.config import NetworkConfig
     from fsd.networks.weights import read_header, save_weights, untrained
 
     path: Path = options.weights or options.work / "untrained.safetensors"
     if options.weights is None and not path.exists():
+        options.work.mkdir(parents=True, exist_ok=True)
         save_weights(untrained(NetworkConfig()), path, trained=False)
-    return path, read_header(path).trained
+    return path, read_header(path)

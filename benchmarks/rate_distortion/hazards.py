@@ -11,8 +11,9 @@ since the onset) at which the newest image of it in a patch is at most `BOUND_TI
 image of the tick itself.
 """
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from fsd.data.simulator.scoring.referee import collision
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.student import TorchStudent
+from fsd.networks.weights import weights_sha256
 from rate_distortion.hazard_truth import HazardState, HazardTracker
 from rate_distortion.hazard_worlds import KINDS, SPEEDS_MPS, HazardWorld, build_hazard_world
 from rate_distortion.variants import Variant, VariantCompressor, image_ticks
@@ -48,17 +50,27 @@ FIRST_SEED = 151_000
 
 @dataclass(frozen=True)
 class HazardConfig:
-    """`repeats` worlds of every kind and speed; `weights` of the network whose saliency is fed back, if any."""
+    """`repeats` worlds of every kind and speed.
+
+    `weights`: variant -> weights of its own budget, for those that get the network's saliency.
+    """
 
     out: Path
     repeats: int
+    variants: tuple[Variant, ...]
+    weights: Mapping[str, Path]
     kinds: tuple[str, ...] = KINDS
     speeds_mps: tuple[float, ...] = SPEEDS_MPS
-    budget: Budget = BUDGETS["B100"]
-    weights: Path | None = None
     width_px: int = 640
     height_px: int = 480
     max_ticks: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder's name is a digest of everything that the records depend on."""
+        digests = {name: weights_sha256(path) for name, path in sorted(self.weights.items())}
+        state = repr((self.variants, digests, self.width_px, self.height_px, self.max_ticks))
+        return self.out / hashlib.sha256(state.encode()).hexdigest()[:12]
 
     @property
     def jobs(self) -> list[tuple[str, float, int]]:
@@ -71,7 +83,7 @@ class HazardConfig:
         ]
 
 
-def hazard_variants(budget: Budget, has_network: bool) -> list[Variant]:
+def hazard_variants(has_network: bool, budget: Budget = BUDGETS["B100"]) -> list[Variant]:
     """The measured policies, all at one budget."""
     names = [name for name in HAZARD_POLICIES if has_network or not name.endswith("+network")]
     return [Variant(name, name, name.partition("+")[0], budget, "", name.endswith("+network")) for name in names]
@@ -79,7 +91,7 @@ def hazard_variants(budget: Budget, has_network: bool) -> list[Variant]:
 
 def drive_hazards(config: HazardConfig, workers: int, progress: ProgressCallback | None = None) -> None:
     """Run the drives that are missing."""
-    config.out.mkdir(parents=True, exist_ok=True)
+    config.folder.mkdir(parents=True, exist_ok=True)
     missing = [job for job in config.jobs if not _file(config, job).exists()]
     run_jobs(partial(_Worker, config), missing, workers, progress)
 
@@ -91,11 +103,11 @@ def read_records(config: HazardConfig) -> list[dict[str, Any]]:
 
 
 def _file(config: HazardConfig, job: tuple[str, float, int]) -> Path:
-    return config.out / f"{job[0]}-{job[1]:02.0f}-{job[2]}.json"
+    return config.folder / f"{job[0]}-{job[1]:02.0f}-{job[2]}.json"
 
 
 class _Worker:
-    """One renderer, one compressor per policy, and the network if there are weights."""
+    """One renderer, one compressor per policy, and the networks whose saliency some of them get."""
 
     def __init__(self, config: HazardConfig) -> None:
         from fsd.data.simulator.rendering.renderer import Renderer
@@ -103,11 +115,8 @@ class _Worker:
         self._config = config
         self._rig = canonical_rig(config.width_px, config.height_px)
         self._renderer = Renderer(self._rig)
-        self._network = TorchStudent(config.weights) if config.weights is not None else None
-        self._compressors = [
-            VariantCompressor(variant, self._rig)
-            for variant in hazard_variants(config.budget, self._network is not None)
-        ]
+        self._networks = {name: TorchStudent(weights) for name, weights in config.weights.items()}
+        self._compressors = [VariantCompressor(variant, self._rig) for variant in config.variants]
 
     def drive(self, job: tuple[str, float, int]) -> None:
         """Drive one world and write the records of its hazards."""
@@ -129,21 +138,22 @@ class _Worker:
         world = stage.world
         for compressor in self._compressors:
             compressor.reset()
-        if self._network is not None:
-            self._network.reset()
+        for network in self._networks.values():
+            network.reset()
         states: list[list[HazardState]] = []
         taken: dict[str, list[np.ndarray]] = {compressor.variant.name: [] for compressor in self._compressors}
-        saliency: np.ndarray | None = None
+        saliency: dict[str, np.ndarray] = {}
         for _ in range(min(int(stage.seconds * RATE_HZ), self._config.max_ticks or 10**6)):
             frame_set = frame_set_from_rgb(draw_world(self._renderer, world), world.tick)
             luma = np.stack([frame.y_plane for frame in frame_set.frames if frame is not None])
             states.append([tracker.observe(self._renderer, luma) for tracker in trackers])
             ego = EgoSample(world.ego.speed_mps, world.ego.yaw_rate_rps)
             for compressor in self._compressors:
-                tick = compressor.step(frame_set, ego, saliency)
-                taken[compressor.variant.name].append(image_ticks(tick))
-                if compressor.variant.feeds_back and self._network is not None:
-                    saliency = self._network.drive(TickInput(tick, ego, world.command))[2].copy()
+                name = compressor.variant.name
+                tick = compressor.step(frame_set, ego, saliency.get(name))
+                taken[name].append(image_ticks(tick))
+                if name in self._networks:
+                    saliency[name] = self._networks[name].drive(TickInput(tick, ego, world.command))[2].copy()
             world.step(*expert_controls(world))
             if collision(world) is not None:
                 break

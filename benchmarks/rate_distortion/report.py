@@ -16,9 +16,8 @@ from rate_distortion.plot import Curve, Panel
 from rate_distortion.variants import RATES, Variant
 
 MAIN_HORIZON_S = 3
-OURS, REFERENCE = "adaptive", "dense"
-MOST_BYTES = f"{OURS}/{RATES[-1].name}"
-LOSSES_SHOWN = ("B100", "B200", "packaged", *(f"{OURS}/{rate.name}" for rate in RATES))
+OURS, REFERENCE, FIXED = "adaptive", "dense", "fixed"
+LOSSES_SHOWN = ("B100", "B200", "packaged", *(f"{OURS}/{rate.name}" for rate in RATES), "F50", "F100", "F200")
 BLIND = "constant velocity"
 """A plan that keeps the present speed and heading: the error without any pictures."""
 
@@ -56,7 +55,8 @@ def driving_results(variants: Sequence[Variant], drives: Sequence[DrivePlans]) -
         "ticks": int(sum(len(drive.expert) for drive in drives)),
         "scenarios": sorted(set(scenarios)),
         "variants": rows,
-        "losses": _losses(names, tables["expert"]),
+        "most_bytes": names[series_of(variants)[OURS][-1]],
+        "losses": _losses(variants, tables["expert"]),
         "bd_rates": {truth: _bd_rates(variants, tables[truth][MAIN_HORIZON_S]) for truth in tables},
         "lowest_error": names[int(main.mean[: len(names)].argmin())],
     }
@@ -70,23 +70,26 @@ def _straight_on(drive: DrivePlans) -> np.ndarray:
     return plan
 
 
-def _losses(names: Sequence[str], tables: Mapping[int, ErrorTable]) -> dict[str, Results]:
-    """Loss of every variant at every horizon, against three references.
+def _losses(variants: Sequence[Variant], tables: Mapping[int, ErrorTable]) -> dict[str, Results]:
+    """Loss of every variant at every horizon, against up to four references.
 
-    `dense`: the dense network. `most_bytes`: the shared network with the most patches, which differs from our other
-    points only in bytes. `best`: the variant with the lowest error, chosen afterwards, so chance favours it.
+    `dense`: the dense network. `most_bytes`: our curve's point with the most patches, which differs from the others
+    only in bytes. `best`: the variant with the lowest error, chosen afterwards, so chance favours it. `fixed`: fixed
+    foveation of the same network with the same budget, where that was evaluated.
     """
+    dense = [variant.name for variant in variants].index(REFERENCE)
+    most_bytes = series_of(variants)[OURS][-1]
+    fixed = {(other.network, other.budget): index for index, other in enumerate(variants) if other.policy == FIXED}
     found: dict[str, Results] = {}
     for horizon_s, table in tables.items():
-        by_drive = table.by_drive[: len(names)]
-        references = {
-            "dense": by_drive[names.index(REFERENCE)],
-            "most_bytes": by_drive[names.index(MOST_BYTES)],
-            "best": by_drive[by_drive.mean(axis=1).argmin()],
-        }
-        for index, name in enumerate(names):
-            found.setdefault(name, {})[f"ade_{horizon_s}s"] = {
-                against: loss(by_drive[index], reference) for against, reference in references.items()
+        by_drive = table.by_drive[: len(variants)]
+        best = int(by_drive.mean(axis=1).argmin())
+        for index, variant in enumerate(variants):
+            references = {"dense": dense, "most_bytes": most_bytes, "best": best}
+            if (same := fixed.get((variant.network, variant.budget))) is not None:
+                references["fixed"] = same
+            found.setdefault(variant.name, {})[f"ade_{horizon_s}s"] = {
+                against: loss(by_drive[index], by_drive[reference]) for against, reference in references.items()
             }
     return found
 
@@ -199,11 +202,11 @@ def _loss_lines(results: Results) -> list[str]:
     """Loss against each reference, with its paired interval over drives."""
     titles = {
         "dense": "against dense",
-        "most_bytes": f"against {MOST_BYTES}",
+        "most_bytes": f"against {results['most_bytes']}",
         "best": f"against the best ({results['lowest_error']})",
     }
     lines = ["loss of ADE@3s".ljust(20) + "".join(title.rjust(34) for title in titles.values())]
-    for name in LOSSES_SHOWN:
+    for name in (name for name in LOSSES_SHOWN if name in results["losses"]):
         cells = []
         for reference in titles:
             row = results["losses"][name]["ade_3s"][reference]

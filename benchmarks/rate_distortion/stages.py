@@ -7,11 +7,20 @@ from typing import Any
 
 from tqdm import tqdm
 
+from fsd.compression.budget import FOVEATED_BUDGETS, Budget
 from fsd.data.files import write_text
 from rate_distortion.closed_loop import closed_loop
 from rate_distortion.collect import CollectConfig, collect
 from rate_distortion.drives import HEIGHT_PX, WIDTH_PX
 from rate_distortion.evaluate import EvaluateConfig, evaluate, read_plans
+from rate_distortion.foveated import (
+    DENSE_FOVEATED,
+    EARLIER,
+    at_budget,
+    foveated_hazard_variants,
+    foveated_variants,
+    half_widths,
+)
 from rate_distortion.hazard_metrics import hazard_metrics
 from rate_distortion.hazards import BOUND_TICKS, HazardConfig, drive_hazards, hazard_variants, read_records
 from rate_distortion.plot import draw
@@ -25,7 +34,11 @@ from rate_distortion.worker_pool import ProgressCallback
 
 @dataclass(frozen=True)
 class Stages:
-    """All stages with their shared settings; `networks` limits `collect` and `train` to these (empty: all)."""
+    """All stages with their shared settings.
+
+    `networks` limits `collect` and `train` to these (empty: all). `earlier`: weights of a network without a fovea; with
+    them, `weights` are of a foveated network, for which nothing is collected and trained.
+    """
 
     work: Path
     weights: Path
@@ -33,6 +46,7 @@ class Stages:
     workers: int
     threads: int
     networks: tuple[str, ...] = ()
+    earlier: Path | None = None
 
     @property
     def _collect_config(self) -> CollectConfig:
@@ -65,8 +79,10 @@ class Stages:
 
     def evaluate(self) -> dict[str, Any]:
         """Plan on the held-out drives; write the plot and return the errors."""
-        variants = all_variants()
+        variants = all_variants() if self.earlier is None else foveated_variants()
         weights = {variant.network: weights_of(self._tune_config, variant.network) for variant in variants}
+        if self.earlier is not None:
+            weights[EARLIER] = self.earlier
         config = EvaluateConfig(self.work / "plans", self.sizes.drives, self.sizes.drive_s, variants, weights)
         evaluate(config, self.workers, _bar("held-out drives"))
         found = driving_results(variants, read_plans(config))
@@ -77,27 +93,30 @@ class Stages:
         plot = self.work / "rate_distortion.svg"
         write_text(plot, draw(panels(variants, found), caption))
         print(f"\n{driving_table(found)}\nwritten  {plot}\n")
+        if self.earlier is not None:
+            print(f"{half_widths(found)}\n")
         return found
 
     def hazards(self, with_network: bool) -> dict[str, Any]:
         """Drive the hazard worlds; latency and recall of every policy."""
+        variants = hazard_variants(with_network) if self.earlier is None else foveated_hazard_variants(with_network)
         config = HazardConfig(
             self.work / "hazards",
             self.sizes.hazard_repeats,
+            tuple(variants),
+            {each.name: self._weights_at(each.budget) for each in variants if each.feeds_back},
             kinds=self.sizes.hazard_kinds,
             speeds_mps=self.sizes.hazard_speeds_mps,
-            weights=self.weights if with_network else None,
             max_ticks=self.sizes.hazard_ticks,
         )
         drive_hazards(config, self.workers, _bar("hazard drives"))
         records = read_records(config)
-        policies = [variant.name for variant in hazard_variants(config.budget, with_network)]
         found = {
             "drives": len(config.jobs),
             "hazards": len(records),
             "never_seen": sum(record["appears"] is None for record in records),
             "bound_ticks": BOUND_TICKS,
-            "policies": {name: hazard_metrics(records, name, BOUND_TICKS).to_dict() for name in policies},
+            "policies": {each.name: hazard_metrics(records, each.name, BOUND_TICKS).to_dict() for each in variants},
         }
         print(
             f"{found['hazards']} hazards in {found['drives']} drives, 36 Hz; latency in ticks\n{hazard_table(found)}\n"
@@ -115,18 +134,28 @@ class Stages:
         return found
 
     def closed_loop(self, routes: int) -> dict[str, Any]:
-        """Drive `routes` of every scenario with B100, the given weights, the dense network and the expert."""
-        weights = {
-            "packaged": self.weights,
-            "b100": weights_of(self._tune_config, "b100"),
-            "dense": weights_of(self._tune_config, "dense"),
-        }
+        """Drive `routes` of every scenario with the dense network, the expert and the networks compared with them.
+
+        These are B100 and the given weights; with foveated weights, the budgets of 100:1 and 200:1.
+        """
+        if self.earlier is None:
+            weights = {
+                "packaged": self.weights,
+                "b100": weights_of(self._tune_config, "b100"),
+                "dense": weights_of(self._tune_config, "dense"),
+            }
+        else:
+            budgets = (FOVEATED_BUDGETS["F200"], FOVEATED_BUDGETS["F100"], DENSE_FOVEATED)
+            weights = {budget.name: self._weights_at(budget) for budget in budgets}
         found = closed_loop(weights, self.work / "drive", routes, self.workers, _bar("driven routes"))
         for name, row in found["metrics"].items():
             print(f"driven {name:<12} score {row['driving_score']:.3f}, {row['routes']} routes")
         for name, loss in found["score_loss"].items():
             print(f"{name}: {loss['loss']:+.1%} [{loss['low']:+.1%}, {loss['high']:+.1%}] below the dense score")
         return found
+
+    def _weights_at(self, budget: Budget) -> Path:
+        return self.weights if self.earlier is None else at_budget(self.weights, budget, self.work / "budgets")
 
 
 def _bar(title: str) -> ProgressCallback:

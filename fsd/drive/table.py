@@ -15,12 +15,15 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95% bootstrap interval over routes."""
+    """A mean, or a ratio of means, with its 95% bootstrap interval over routes."""
 
     mean: float
     low: float
     high: float
     routes: int
+
+
+NO_ROUTES = Interval(float("nan"), float("nan"), float("nan"), 0)
 
 
 def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
@@ -30,17 +33,41 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
     """
     array = np.asarray(values, dtype=np.float64)
     if not len(array):
-        return Interval(float("nan"), float("nan"), float("nan"), 0)
-    drawn = np.random.default_rng(seed).integers(0, len(array), (RESAMPLES, len(array)))
-    means = array[drawn].mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Interval(float(array.mean()), float(low), float(high), len(array))
+        return NO_ROUTES
+    return _interval(float(array.mean()), array[_resamples(len(array), seed)].mean(axis=1), len(array))
+
+
+def bootstrap_ratio(above: Sequence[float], below: Sequence[float], seed: int = 0) -> Interval:
+    """The sum of some values over the sum of others, one pair per route; resampled in pairs. NaN where that is 0."""
+    numbers = np.stack([np.asarray(above, np.float64), np.asarray(below, np.float64)])
+    if not numbers[1].sum():
+        return NO_ROUTES
+    sums = numbers[:, _resamples(numbers.shape[1], seed)].sum(axis=-1)
+    has_ratio = sums[1] != 0
+    ratios = sums[0, has_ratio] / sums[1, has_ratio]
+    return _interval(float(numbers[0].sum() / numbers[1].sum()), ratios, numbers.shape[1])
+
+
+def _resamples(count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
+
+
+def _interval(value: float, resampled: np.ndarray, routes: int) -> Interval:
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return Interval(value, float(low), float(high), routes)
 
 
 def paired_difference(one: Routes, other: Routes) -> Interval:
     """Driving score of one driver minus another's, route by route."""
     shared = sorted(one.keys() & other.keys())
     return bootstrap([one[route].driving_score - other[route].driving_score for route in shared])
+
+
+def paired_ratio(one: Routes, other: Routes) -> Interval:
+    """Mean driving score of one driver over another's, on the routes that both drove."""
+    shared = sorted(one.keys() & other.keys())
+    scores = ([routes[route].driving_score for route in shared] for routes in (one, other))
+    return bootstrap_ratio(*scores)
 
 
 def route_metrics(routes: Routes) -> DriverMetrics:
