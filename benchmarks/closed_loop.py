@@ -10,6 +10,7 @@ resumes an interrupted run in `--out`:
                 (`--other`): `--control-routes` of every scenario
 
     python benchmarks/closed_loop.py --routes 25                  # 200 routes, about an hour on two cores
+    python benchmarks/closed_loop.py --routes 50 --control-routes 3     # 400 routes for a claim
     python benchmarks/closed_loop.py --quick                      # a minute; too few routes to mean anything
     python benchmarks/closed_loop.py --other fp32=b100_fp32.onnx dense=dense.onnx
 """
@@ -80,7 +81,9 @@ def main() -> None:
     _print_endings(claim.scores["network"])
     print()
     for name, value in found.items():
-        print(f"{name:32} {value:.4g}")
+        if not name.endswith(("_low", "_high")):
+            low, high = found.get(f"{name}_low"), found.get(f"{name}_high")
+            print(f"{name:32} {value:.4g}" + ("" if low is None else f"  [{low:.4g}, {high:.4g}]"))
     measured_on = f"simulated held-out routes, {base.width_px}x{base.height_px}, latency {base.latency}"
     finish("closed_loop", found, int(found["routes"]), measured_on)
 

@@ -43,7 +43,9 @@ from fsd.export.recorded_clip import RecordedClip
 from fsd.export.steps import Exported
 from fsd.networks.config import NetworkConfig
 from fsd.networks.model import DrivingNetwork
-from fsd.networks.weights import load_weights, packaged_weights, untrained, weights_sha256
+from fsd.networks.weights import load_weights, packaged_weights, read_header, untrained, weights_sha256
+from fsd.replay.config import ReplayConfig
+from fsd.replay.replay import replay
 from fsd.runtime.engine import packaged_model
 from fsd.scoring.plan_errors import displacement_errors, driven_waypoints
 
@@ -81,7 +83,7 @@ def main() -> None:
         int8 = model or written.int8
         assert int8 is not None
         metrics, ticks = _open_loop(network, written, int8, drives, options.quick)
-        metrics |= _closed_loop(written.fp32, int8, options)
+        metrics |= _closed_loop(written.fp32, int8, options) | demo_metrics(int8) | _train_hours(weights)
     measured_on = f"{len(drives.test)} recorded drives, weights {weights.name if weights else 'untrained'}"
     finish("export_parity", metrics, ticks, measured_on)
 
@@ -236,6 +238,29 @@ def _print(report: ParityReport) -> None:
         print(f"  FAILED: {failure}")
 
 
+def demo_metrics(int8: Path) -> dict[str, float]:
+    """ADE over 3 s on the packaged clip, as `fsd demo` drives it, over that of holding wheel and pedals."""
+    with tempfile.TemporaryDirectory() as out:
+        folder = Path(out) / "demo"
+        config = ReplayConfig(clip=_demo_clip(), out=folder, model=int8, overlay=False, report=False, mcap=False)
+        scores = replay(config, show_progress=False).scores
+    if scores is None:
+        return {}
+    network, hold_last = scores.network["ade_3s_m"], scores.hold_last["ade_3s_m"]
+    print(f"demo clip: ADE over 3 s {network:.3f} m, hold last {hold_last:.3f} m, {scores.network['ticks_3s']} ticks")
+    return {"demo_ade3_m": round(network, 4), "demo_ade3_over_hold_last": round(network / hold_last, 4)}
+
+
+def _train_hours(weights: Path | None) -> dict[str, float]:
+    """How long the weights were trained, if their training wrote it down."""
+    hours = read_header(weights).notes.get("train_hours") if weights else None
+    return {} if hours is None else {"train_hours": float(hours)}
+
+
+def _demo_clip() -> Path:
+    return Path(str(resources.files("fsd").joinpath("demo_clip")))
+
+
 def _ade_3s(runner: OnnxRunner, clip: RecordedClip) -> float:
     """Mean distance over 3 s between the plans and the driven path."""
     recording = open_clip(clip.path)
@@ -268,7 +293,7 @@ def _drives(options: argparse.Namespace, network: DrivingNetwork) -> Drives:
     """The recordings to calibrate on and to test on."""
     test, calibration = options.clips, options.calibration_clips or options.clips
     if test is None and options.quick:
-        test = calibration = [Path(str(resources.files("fsd").joinpath("demo_clip")))]
+        test = calibration = [_demo_clip()]
     elif test is None:
         test = [_recorded(TEST_SEED, TEST_SECONDS)]
         calibration = options.calibration_clips or [_recorded(CALIBRATION_SEED, CALIBRATION_SECONDS)]
@@ -288,7 +313,7 @@ def _recorded(seed: int, seconds: float) -> Path:
         record(RecordConfig(folder, seconds=seconds, seed=seed, width_px=320, height_px=240))
     except SimulatorError as error:
         print(f"using the packaged clip instead: {error}")
-        return Path(str(resources.files("fsd").joinpath("demo_clip")))
+        return _demo_clip()
     (folder / "complete").touch()
     return folder
 
