@@ -1,16 +1,18 @@
 """Driving score of the packaged network on held-out simulated roads, beside its baselines and controls.
 
 Everything is simulated: our own worlds, our own renderer, and our own expert as the reference: the one that knows
-everything in sight, whichever expert a network learned from. All drivers drive the same routes. Three groups; each
+everything in sight, whichever expert a network learned from. All drivers drive the same routes. Five groups; each
 resumes an interrupted run in `--out`:
 
     claim       the network, the expert, blind steering: `--routes` of every scenario
     cameras     front cameras only, on S5 and S6: `--routes` of each
     controls    all cameras masked, the positive control (blurred), one side or rear camera lost, other models
                 (`--other`): `--control-routes` of every scenario
+    lights      the network, on S3: `--light-routes`, those of the claim included
+    every tick  the network with cameras drawn at 36 Hz: `--every-tick` of every scenario
 
     python benchmarks/closed_loop.py --routes 25                  # 200 routes, about an hour on two cores
-    python benchmarks/closed_loop.py --routes 50 --control-routes 3     # 400 routes for a claim
+    python benchmarks/closed_loop.py --routes 50 --control-routes 3 --light-routes 100     # 400 routes for a claim
     python benchmarks/closed_loop.py --quick                      # a minute; too few routes to mean anything
     python benchmarks/closed_loop.py --other fp32=b100_fp32.onnx dense=dense.onnx
 """
@@ -46,6 +48,7 @@ from _report import finish
 ALL = ("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8")
 IN_RANGE = ALL[:7]
 NEED_EIGHT = ("S5", "S6")
+WITH_LIGHTS = ("S3",)
 
 
 def main() -> None:
@@ -78,6 +81,13 @@ def main() -> None:
     for name, result in (("claim", claim), ("cameras", cameras), ("controls", controls)):
         print(f"\n{name}\n{table(result.scores, result.config.scenarios)}")
     found = metrics_of(claim.scores, cameras.scores, controls.scores, tuple(map(driver_name, options.other)))
+    if options.light_routes > options.routes:
+        more = replace(base, drivers=("network",), scenarios=WITH_LIGHTS, routes=options.light_routes)
+        found |= lights_of(claim.scores["network"] | _drive("lights", more).scores["network"])
+    if options.every_tick:
+        fast = _drive("every tick", replace(base, drivers=("network",), draw_every_ticks=1, routes=options.every_tick))
+        change = paired_difference(fast.scores["network"], claim.scores["network"])
+        found |= {"every_tick_routes": change.routes, **_with_interval("score_change_every_tick", change)}
     _print_endings(claim.scores["network"])
     print()
     for name, value in found.items():
@@ -101,6 +111,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--other", nargs="*", default=[], metavar="NAME=FILE", help="other models among the controls")
     parser.add_argument(
         "--draw-every", type=int, default=4, metavar="N", help="draw cameras every N ticks (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--every-tick",
+        type=int,
+        default=0,
+        metavar="ROUTES",
+        help="also drive this many routes of every scenario with cameras drawn at 36 Hz (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--light-routes",
+        type=int,
+        default=0,
+        metavar="ROUTES",
+        help="more routes with traffic lights, of which a route has one or two (default: those of the claim)",
     )
     parser.add_argument("--latency", default="none", help="none, real or fixed:MS (default: %(default)s)")
     parser.add_argument(
@@ -138,8 +162,7 @@ def metrics_of(
         **_with_interval("driving_score", bootstrap([score.driving_score for score in own.values()])),
         **_with_interval("completion", bootstrap([score.route_completion for score in own.values()])),
         **_with_interval("collision_share", bootstrap([score.collided for score in in_range.values()])),
-        **_with_interval("red_light_share", _lights_obeyed(own)),
-        "signals_crossed": sum(score.stop_lines_met for score in own.values()),
+        **lights_of(own),
         "offroad_per_10km": whole.offroad_per_10km,
         **_with_interval("score_over_blind_steering", paired_difference(own, claim["blind_steering"])),
         "hard_brake_safe": 1.0 - (route_metrics(_some(own, ("S2",))).collisions or 0.0),
@@ -160,15 +183,15 @@ def metrics_of(
     return {name: value for name, value in found.items() if value is not None and not math.isnan(value)}
 
 
-def _with_interval(name: str, interval: Interval) -> dict[str, float | None]:
+def _with_interval(name: str, interval: Interval) -> dict[str, float]:
     return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _lights_obeyed(routes: Routes) -> Interval:
-    """Share of the stop lines of traffic lights that were not crossed at red."""
+def lights_of(routes: Routes) -> dict[str, float]:
+    """Share of the stop lines of traffic lights that were not crossed at red, and how many were crossed."""
     crossed = [score.stop_lines_met for score in routes.values()]
     obeyed = [score.stop_lines_met - score.red_lights for score in routes.values()]
-    return bootstrap_ratio(obeyed, crossed)
+    return {**_with_interval("red_light_share", bootstrap_ratio(obeyed, crossed)), "signals_crossed": sum(crossed)}
 
 
 def _some(routes: Routes, scenarios: tuple[str, ...]) -> Routes:
