@@ -10,6 +10,7 @@ No pictures: 36 Hz physics and the driving law. Four tables:
 A limit on a class is driven only in scenarios that have the class; elsewhere it changes nothing.
 
     python benchmarks/expert_ablations.py --routes 25             # half an hour on two cores
+    python benchmarks/expert_ablations.py --scenarios S6 S7 --label-routes 0     # what limits these two: a minute
     python benchmarks/expert_ablations.py --quick                 # under a minute; too few routes to mean anything
 """
 
@@ -227,6 +228,8 @@ def _difference(one: Routes, other: Routes, measure: str) -> Interval:
 
 def _print_labels(experts: Sequence[str], seeds: Sequence[int]) -> dict[str, float]:
     """How much labels change when walkers are late."""
+    if not seeds:
+        return {}
     print("\nchange of the label's acceleration in S7 when walkers are 0.2 s late, someone crossing within 40 m")
     found: dict[str, float] = {}
     for name in experts:
