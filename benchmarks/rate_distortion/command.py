@@ -41,7 +41,6 @@ STAGES = ("collect", "train", "evaluate", "hazards", "recordings")
 def main() -> None:
     """Run the stages, print the tables, write the plot and the results."""
     options = _parse()
-    from fsd.networks.weights import packaged_weights
     from rate_distortion.foveated import DENSE_FOVEATED, foveated_metrics, is_foveated
     from rate_distortion.report import final_metrics
     from rate_distortion.stages import Stages
@@ -53,7 +52,7 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     _print_reference(options, is_trained, DENSE_FOVEATED if has_fovea else DENSE)
     networks = () if has_fovea else tuple(options.networks)
-    earlier = (options.earlier_weights or packaged_weights()) if has_fovea else None
+    earlier = _weights_without_fovea(options) if has_fovea else None
     stages = Stages(work, weights, sizes, options.workers, options.threads, networks, earlier)
     results = _earlier(work)
     results |= {"sizes": asdict(sizes), "weights_are_trained": is_trained, "pyscenedetect": has_pyscenedetect()}
@@ -160,6 +159,18 @@ def _parse() -> argparse.Namespace:
     if options.weights is None and not options.quick:
         parser.error("Name the weights of a trained B100 network with --weights, or use --quick, which needs none.")
     return options
+
+
+def _weights_without_fovea(options: argparse.Namespace) -> Path:
+    from fsd.networks.weights import packaged_weights, read_header
+    from rate_distortion.foveated import is_foveated
+
+    path: Path = options.earlier_weights or packaged_weights()
+    if is_foveated(read_header(path).config):
+        raise SystemExit(
+            f"{path.name} is foveated as well. Name a B100 network to compare with: --earlier-weights FILE."
+        )
+    return path
 
 
 def _sizes(options: argparse.Namespace, has_fovea: bool) -> Sizes:

@@ -96,8 +96,8 @@ def foveated_metrics(results: Mapping[str, Any]) -> dict[str, float]:
             key = name.lower()
             found[f"ade3_{key}_m"] = driving["variants"][name]["expert"]["ade_3s_m"]["mean"]
             losses = driving["losses"][name]["ade_3s"]
-            for reference in ("dense", "best", "fixed"):
-                found |= _with_interval(f"ade3_loss_{key}_against_{reference}", losses[reference], "loss")
+            for reference, of_losses in (("dense", "dense"), ("best", "best_of_network"), ("fixed", "fixed")):
+                found |= _with_interval(f"ade3_loss_{key}_against_{reference}", losses[of_losses], "loss")
         for metric, name in (("bd_rate_same_retina", "fixed"), ("bd_rate_earlier_fixed", f"{EARLIER}-fixed")):
             found |= _with_interval(metric, driving["bd_rates"]["expert"][name], "rate")
     for name, loss in results.get("closed_loop", {}).get("score_loss", {}).items():
@@ -117,7 +117,7 @@ def half_widths(results: Mapping[str, Any]) -> str:
     """How well the drives tell differences at 100:1."""
     losses = results["losses"][MAIN]["ade_3s"]
     widths = [
-        f"{(row['high'] - row['low']) / 2:.1%} against {reference}"
+        f"{(row['high'] - row['low']) / 2:.1%} against {reference.replace('_', ' ')}"
         for reference, row in losses.items()
         if row["high"] > row["low"]
     ]

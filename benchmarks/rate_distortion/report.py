@@ -71,11 +71,12 @@ def _straight_on(drive: DrivePlans) -> np.ndarray:
 
 
 def _losses(variants: Sequence[Variant], tables: Mapping[int, ErrorTable]) -> dict[str, Results]:
-    """Loss of every variant at every horizon, against up to four references.
+    """Loss of every variant at every horizon, against up to five references.
 
     `dense`: the dense network. `most_bytes`: our curve's point with the most patches, which differs from the others
-    only in bytes. `best`: the variant with the lowest error, chosen afterwards, so chance favours it. `fixed`: fixed
-    foveation of the same network with the same budget, where that was evaluated.
+    only in bytes. `best`: the variant with the lowest error, chosen afterwards, so chance favours it; `best_of_network`:
+    of those with the same weights. `fixed`: fixed foveation of the same network with the same budget, where that was
+    evaluated.
     """
     dense = [variant.name for variant in variants].index(REFERENCE)
     most_bytes = series_of(variants)[OURS][-1]
@@ -83,9 +84,16 @@ def _losses(variants: Sequence[Variant], tables: Mapping[int, ErrorTable]) -> di
     found: dict[str, Results] = {}
     for horizon_s, table in tables.items():
         by_drive = table.by_drive[: len(variants)]
-        best = int(by_drive.mean(axis=1).argmin())
+        mean = by_drive.mean(axis=1)
+        falling = np.argsort(-mean, kind="stable").tolist()
+        best_of = {variants[index].network: index for index in falling}  # the last of each network is its best
         for index, variant in enumerate(variants):
-            references = {"dense": dense, "most_bytes": most_bytes, "best": best}
+            references = {
+                "dense": dense,
+                "most_bytes": most_bytes,
+                "best": int(mean.argmin()),
+                "best_of_network": best_of[variant.network],
+            }
             if (same := fixed.get((variant.network, variant.budget))) is not None:
                 references["fixed"] = same
             found.setdefault(variant.name, {})[f"ade_{horizon_s}s"] = {
