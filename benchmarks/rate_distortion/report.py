@@ -74,9 +74,9 @@ def _losses(variants: Sequence[Variant], tables: Mapping[int, ErrorTable]) -> di
     """Loss of every variant at every horizon, against up to five references.
 
     `dense`: the dense network. `most_bytes`: our curve's point with the most patches, which differs from the others
-    only in bytes. `best`: the variant with the lowest error, chosen afterwards, so chance favours it; `best_of_network`:
-    of those with the same weights. `fixed`: fixed foveation of the same network with the same budget, where that was
-    evaluated.
+    only in bytes. `best`: the variant with the lowest error, chosen afterwards, so chance favours it;
+    `best_of_network`: of those with the same weights. `fixed`: fixed foveation of the same network with the same
+    budget, where that was evaluated.
     """
     dense = [variant.name for variant in variants].index(REFERENCE)
     most_bytes = series_of(variants)[OURS][-1]
@@ -96,8 +96,9 @@ def _losses(variants: Sequence[Variant], tables: Mapping[int, ErrorTable]) -> di
             }
             if (same := fixed.get((variant.network, variant.budget))) is not None:
                 references["fixed"] = same
+            losses = {each: loss(by_drive[index], by_drive[each]) for each in set(references.values())}
             found.setdefault(variant.name, {})[f"ade_{horizon_s}s"] = {
-                against: loss(by_drive[index], by_drive[reference]) for against, reference in references.items()
+                against: losses[reference] for against, reference in references.items()
             }
     return found
 
