@@ -36,14 +36,7 @@ def hypotheses_section(run: Run, metrics: RunMetrics) -> Markup:
         columns(
             part(
                 "Probability",
-                line_chart(
-                    metrics.time_s,
-                    shares,
-                    "probability",
-                    y_axis=Axis("probability", 0.0, 1.0),
-                    height_px=HEIGHT_PX,
-                    run=metrics.run,
-                ),
+                line_chart(metrics.time_s, shares, "", y_axis=Axis("", 0.0, 1.0), height_px=HEIGHT_PX, run=metrics.run),
             ),
             part(
                 "Acceleration now",
