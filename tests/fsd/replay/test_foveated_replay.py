@@ -20,7 +20,7 @@ from fsd.runtime.hypotheses import GROUPS_MPS2, group_probabilities
 from tests.fsd._pages import checked
 from tests.networks._tiny import TINY_FOVEATED
 
-TICKS, FINE_PATCHES = 20, 2
+TICKS = 20
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +46,10 @@ def test_the_plan_has_the_probabilities_and_speeds_of_every_hypothesis(replayed:
     assert all(f"`{name}`" in text for name in plan.column_names)
 
 
-def test_fine_patches_have_quarters(replayed: Path) -> None:
+def test_pictures_too_small_for_fine_patches_have_whole_blocks_only(replayed: Path) -> None:
     quarter = np.array(pq.read_table(replayed / "ticks.parquet")["patch_quarter"].to_pylist())
-    assert quarter.min() == -1
-    assert 0 < (quarter >= 0).sum(axis=1).max() <= FINE_PATCHES
+    assert quarter.shape == (TICKS, TINY_FOVEATED.budget.patch_slots)
+    assert (quarter == -1).all()
 
 
 def test_the_report_shows_the_hypotheses_beside_the_acceleration(replayed: Path) -> None:
