@@ -29,10 +29,17 @@ def patch_worth(
         token_weight: (B, T, K) zeros that were added to the patches' attention scores, with gradient.
         is_used: (B, T, K) whether there is a patch.
     """
-    loss = weighted(driving_terms(outputs, labels, weights), weights)
-    (gradient,) = torch.autograd.grad(loss, token_weight, retain_graph=True)
-    value = gradient.abs()
+    value = patch_value(outputs, labels, weights, token_weight)
     if not is_used.any():
         return torch.zeros_like(value)
     usual = torch.quantile(value[is_used], 1.0 - TOP_SHARE).clamp(min=1e-12)
     return value / (value + usual)
+
+
+def patch_value(
+    outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: LossWeights, token_weight: Tensor
+) -> Tensor:
+    """Size of the gradient of the driving loss, of the shape of `token_weight`; see `patch_worth`."""
+    loss = weighted(driving_terms(outputs, labels, weights), weights)
+    (gradient,) = torch.autograd.grad(loss, token_weight, retain_graph=True)
+    return gradient.abs()
