@@ -172,7 +172,8 @@ def _tiny() -> Any:
     from fsd.networks.config import NetworkConfig
 
     budget = Budget("tiny", 30, 40, 6)
-    return NetworkConfig(budget, 32, heads=2, retina_channels=16, patch_channels=(8, 16), retina_blocks=1)
+    sizes = {"heads": 2, "retina_channels": 16, "patch_channels": (8, 16), "retina_blocks": 1}
+    return NetworkConfig(budget, 32, **sizes, has_hypotheses=False, has_maps=False)
 
 
 def _prepare_training(inputs: Path) -> None:

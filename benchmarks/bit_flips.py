@@ -5,7 +5,7 @@ state between two ticks. The network with the fault is compared with an intact o
 must be the same, and with the FP32 network under the default tolerances. A fault has an effect if any bit of an output
 changes, and is harmful if a waypoint moves by more than 0.1 m within these ticks.
 
-    python benchmarks/bit_flips.py CLIP --fp32 b100_fp32.onnx [--quick] [--weight-flips N] [--state-flips N]
+    python benchmarks/bit_flips.py CLIP --fp32 f100_fp32.onnx [--quick] [--weight-flips N] [--state-flips N]
 """
 
 import argparse

@@ -14,7 +14,7 @@ resumes an interrupted run in `--out`:
     python benchmarks/closed_loop.py --routes 25                  # 200 routes, about an hour on two cores
     python benchmarks/closed_loop.py --routes 50 --control-routes 3 --light-routes 100     # 400 routes, two hours
     python benchmarks/closed_loop.py --quick                      # a minute; too few routes to mean anything
-    python benchmarks/closed_loop.py --other fp32=b100_fp32.onnx dense=dense.onnx
+    python benchmarks/closed_loop.py --other fp32=f100_fp32.onnx dense=dense.onnx
 """
 
 import argparse

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
-from fsd.compression.budget import ALL_BUDGETS, Budget
+from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET, Budget
 from fsd.compression.compressor import Compressor
 from fsd.data.clock import tick_time_ns
 from fsd.data.ego import EgoSample
@@ -165,7 +165,7 @@ def main() -> None:
     """Measure and print the metrics; those of other sizes than 1280x960 have their size in the name."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer ticks")
-    parser.add_argument("--budget", choices=sorted(ALL_BUDGETS), default="B100", help="default: %(default)s")
+    parser.add_argument("--budget", choices=sorted(ALL_BUDGETS), default=DEFAULT_BUDGET, help="default: %(default)s")
     parser.add_argument("--against", choices=sorted(ALL_BUDGETS), help="only compare processor time with this budget")
     options = parser.parse_args()
     ticks = 400 if options.quick else 5000

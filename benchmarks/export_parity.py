@@ -7,7 +7,7 @@ on one drive and tested on another. In closed loop both files drive the same hel
 route is one pair.
 
     python benchmarks/export_parity.py [--quick] [--weights FILE] [--model FILE] [--clips FOLDER …] [--routes N]
-    python benchmarks/export_parity.py --weights w.safetensors --model b100_int8.onnx --routes 200 --out out/parity
+    python benchmarks/export_parity.py --weights w.safetensors --model f100_int8.onnx --routes 200 --out out/parity
 
 Without `--weights` the packaged ones are used, or an untrained network if there are none. Without `--clips` two drives
 are recorded (needs the extra `sim` and EGL; kept in the temporary directory), or the packaged clip is used.

@@ -174,7 +174,7 @@ BUDGETS = {
         Budget("B400", 30, 40, 14),
     )
 }
-"""The budgets of the packaged network and of those like it."""
+"""Budgets that give all cameras the same resolution."""
 
 _FOVEATED = (("F50", 165, 24), ("F100", 69, 12), ("F200", 21, 4))
 
@@ -184,3 +184,6 @@ FOVEATED_BUDGETS = {
 """Budgets with a fovea: the base images of both repeaters and of the rear camera are 40x30, of the others 80x60."""
 
 ALL_BUDGETS = BUDGETS | FOVEATED_BUDGETS
+
+DEFAULT_BUDGET = "F100"
+"""Of the packaged network, and of everything that names no other."""

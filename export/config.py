@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsd.compression.budget import ALL_BUDGETS
+from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET
 from fsd.data.options import OptionError, Options, option, results_folder
 from fsd.export.recipes import RECIPES
 
@@ -207,7 +207,7 @@ class ExportConfig(ProofOptions, NetworkInt8Options):
         None,
         "export for this budget: an untrained network, or weights of a foveated network for another number of patches",
         choices=tuple(ALL_BUDGETS),
-        default_text="that of the weights, or B100 with --seed",
+        default_text=f"that of the weights, or {DEFAULT_BUDGET} with --seed",
     )
     seed: int = option(
         0,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx
 
-from fsd.compression.budget import ALL_BUDGETS, BUDGETS
+from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET
 from fsd.data.errors import ModelError, UsageError
 from fsd.data.result_folder import result_folder
 from fsd.export.calibration import Calibration
@@ -234,12 +234,11 @@ def load_network(config: ExportConfig) -> tuple[DrivingNetwork, bool, str]:
     Raises:
         ModelError: the weights do not load, or do not serve the budget.
     """
-    budget = None if config.budget is None else ALL_BUDGETS[config.budget]
     if config.weights is None:
-        return untrained(standard_config(budget or BUDGETS["B100"]), config.seed), False, ""
+        return untrained(standard_config(ALL_BUDGETS[config.budget or DEFAULT_BUDGET]), config.seed), False, ""
     network, header = load_weights(config.weights)
-    if budget is not None:
-        network = with_budget(network, budget, str(config.weights))
+    if config.budget is not None:
+        network = with_budget(network, ALL_BUDGETS[config.budget], str(config.weights))
     return network, header.trained, weights_sha256(config.weights)
 
 

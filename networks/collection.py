@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsd.compression.budget import ALL_BUDGETS, Budget
+from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET, Budget
 from fsd.compression.compressor import Compressor
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import RATE_HZ, FrameSet
@@ -81,7 +81,7 @@ class CollectionConfig:
     warm_up_s: float = 18.0
     width_px: int = 320
     height_px: int = 240
-    budget: str = "B100"
+    budget: str = DEFAULT_BUDGET
     weights: Path | None = None
     expert: str = "seen"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fsd.compression.budget import ALL_BUDGETS
+from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET
 from fsd.compression.compressor import Compressor
 from fsd.data.clip import Clip
 from fsd.data.errors import UsageError
@@ -15,7 +15,7 @@ STATE = ("memory_k", "memory_v")
 
 
 def compressed_inputs(
-    clip: Clip, budget: str = "B100", max_ticks: int | None = None
+    clip: Clip, budget: str = DEFAULT_BUDGET, max_ticks: int | None = None
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Timestamp in ns and the inputs of docs/model_contract.md, without the network's own state, of every tick.
 

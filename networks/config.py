@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from fsd.compression.budget import BUDGETS, FOVEATED_BUDGETS, Budget, Fovea
+from fsd.compression.budget import ALL_BUDGETS, BUDGETS, DEFAULT_BUDGET, Budget, Fovea
 from fsd.data.options import Options, option
 
 MAX_FEATURES, MAX_LAYERS = 8192, 64
@@ -37,7 +37,7 @@ class NetworkConfig(Options):
             tokens in the row of the horizon, and have the heads for semantics and depth, which only training uses.
     """
 
-    budget: Budget = field(default_factory=lambda: BUDGETS["B100"])
+    budget: Budget = field(default_factory=lambda: ALL_BUDGETS[DEFAULT_BUDGET])
     width: int = option(128, at_least=1, at_most=MAX_FEATURES)
     heads: int = option(4, at_least=1, at_most=MAX_FEATURES)
     joint_layers: int = option(1, at_least=1, at_most=MAX_LAYERS)
@@ -49,8 +49,8 @@ class NetworkConfig(Options):
     patch_blocks: int = option(1, at_least=1, at_most=MAX_LAYERS)
     plan_queries: int = option(4, at_least=1, at_most=MAX_LAYERS)
     outer_channels: int = option(24, at_least=2, at_most=MAX_FEATURES)
-    has_hypotheses: bool = False
-    has_maps: bool = False
+    has_hypotheses: bool = True
+    has_maps: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,7 +64,8 @@ class NetworkConfig(Options):
         Raises:
             ValueError: a size is out of range, or a name is unknown.
         """
-        known = dict(values)
+        # Files of earlier versions do not state what their networks lack.
+        known = {"has_hypotheses": False, "has_maps": False, **values}
         try:
             if "look_layers" in known:  # the name in files written before version 0.1
                 known["cross_layers"] = known.pop("look_layers")
@@ -78,10 +79,11 @@ class NetworkConfig(Options):
 
 SIZES = {
     "standard": NetworkConfig(),
-    "foveated": NetworkConfig(FOVEATED_BUDGETS["F100"], has_hypotheses=True, has_maps=True),
-    "wide": NetworkConfig(retina_channels=64, retina_blocks=3, patch_channels=(32, 64)),
+    "wide": NetworkConfig(retina_channels=64, retina_blocks=3, patch_channels=(32, 64), outer_channels=32),
+    "uniform": NetworkConfig(BUDGETS["B100"], has_hypotheses=False, has_maps=False),
 }
-"""Networks by name: 0.39 and 0.80 GMAC per tick at the budget B100. The wide one can teach the other."""
+"""Networks by name: 0.38, 0.71 and 0.39 GMAC per tick. The wide one can teach the standard one; `uniform` has no
+fovea."""
 
 
 def network_of_size(name: str) -> NetworkConfig:

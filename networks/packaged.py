@@ -5,6 +5,8 @@ from pathlib import Path
 
 from fsd.data.errors import ModelError
 
+PACKAGED_WEIGHTS, PACKAGED_MODEL = "f100.safetensors", "f100_int8.onnx"
+
 
 def packaged_file(name: str, what: str, otherwise: str) -> Path:
     """Path of a packaged file.

@@ -76,7 +76,8 @@ class TrainOptions(Options):
     )
     network: NetworkConfig = option(
         NetworkConfig(),
-        "size of the network: standard, foveated, or wide with twice the arithmetic",
+        "size of the network: standard; wide, of about twice the arithmetic, which can teach it; or uniform, without a "
+        "fovea",
         flag="--size",
         metavar="SIZE",
         default_text="standard",

@@ -20,10 +20,9 @@ from fsd.data.files import write_bytes
 from fsd.data.frames import CAMERAS
 from fsd.networks.config import SIZES, NetworkConfig
 from fsd.networks.model import DrivingNetwork
-from fsd.networks.packaged import packaged_file
+from fsd.networks.packaged import PACKAGED_WEIGHTS, packaged_file
 
 HEADER_KEY = "fsd"
-PACKAGED_WEIGHTS = "b100.safetensors"
 
 RENAMED_MODULES = {
     "body": "ego_encoder",
@@ -166,7 +165,7 @@ def with_budget(network: DrivingNetwork, budget: Budget, origin: str) -> Driving
 
 def standard_config(budget: Budget) -> NetworkConfig:
     """The sizes of a network for a budget."""
-    return replace(SIZES["standard" if budget.fovea is None else "foveated"], budget=budget)
+    return replace(SIZES["uniform" if budget.fovea is None else "standard"], budget=budget)
 
 
 def untrained(config: NetworkConfig, seed: int = 0) -> DrivingNetwork:

@@ -6,7 +6,7 @@ One command. Its stages keep their results in a work folder, and an interrupted 
     python benchmarks/rate_distortion --weights weights.safetensors --size medium
     python benchmarks/rate_distortion --quick                                  # the same code in under a minute
     python benchmarks/rate_distortion --weights … --closed-loop 5              # also drive 5 routes per scenario
-    python benchmarks/rate_distortion --weights foveated.safetensors           # all foveated budgets, without training
+    python benchmarks/rate_distortion --weights foveated.safetensors --earlier-weights b100.safetensors   # no training
 
 Stages: `collect` records training drives; `train` fine-tunes one network for all policies and one for every other base
 image; `evaluate` plans on held-out drives with every variant; `hazards` measures how soon a patch shows a person or car
@@ -116,7 +116,7 @@ def _parse() -> argparse.Namespace:
         type=Path,
         default=None,
         metavar="FILE",
-        help="B100 network that a foveated one is compared with (default: the packaged one)",
+        help="B100 network that a foveated one is compared with; it needs one",
     )
     parser.add_argument(
         "--work",
@@ -162,14 +162,12 @@ def _parse() -> argparse.Namespace:
 
 
 def _weights_without_fovea(options: argparse.Namespace) -> Path:
-    from fsd.networks.weights import packaged_weights, read_header
+    from fsd.networks.weights import read_header
     from rate_distortion.foveated import is_foveated
 
-    path: Path = options.earlier_weights or packaged_weights()
-    if is_foveated(read_header(path).config):
-        raise SystemExit(
-            f"{path.name} is foveated as well. Name a B100 network to compare with: --earlier-weights FILE."
-        )
+    path: Path | None = options.earlier_weights
+    if path is None or is_foveated(read_header(path).config):
+        raise SystemExit("Name a B100 network to compare the foveated one with: --earlier-weights FILE.")
     return path
 
 
@@ -183,11 +181,11 @@ def _sizes(options: argparse.Namespace, has_fovea: bool) -> Sizes:
 
 def _weights(options: argparse.Namespace) -> tuple[Path, "WeightsHeader"]:
     """The weights file to start from, and its header; `--quick` creates one if none is given."""
-    from fsd.networks.config import NetworkConfig
+    from fsd.networks.config import SIZES as NETWORK_SIZES
     from fsd.networks.weights import read_header, save_weights, untrained
 
     path: Path = options.weights or options.work / "untrained.safetensors"
     if options.weights is None and not path.exists():
         options.work.mkdir(parents=True, exist_ok=True)
-        save_weights(untrained(NetworkConfig()), path, trained=False)
+        save_weights(untrained(NETWORK_SIZES["uniform"]), path, trained=False)
     return path, read_header(path)

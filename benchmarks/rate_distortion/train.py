@@ -14,13 +14,14 @@ import numpy as np
 import torch
 
 from fsd.data.files import write_text
+from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import Episode
 from fsd.networks.memory_cache import MemoryCache
 from fsd.networks.row_losses import RowLosses
 from fsd.networks.training import WEIGHTS, TrainConfig, Trainer
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.validation import split
-from fsd.networks.weights import load_weights, save_weights
+from fsd.networks.weights import load_weights, read_header, save_weights
 from rate_distortion.collect import CollectConfig, episode_folder
 from rate_distortion.grow import calibrate_batch_norm, resize_base
 from rate_distortion.variants import NetworkPlan
@@ -73,9 +74,11 @@ def fine_tune(
         return found
     groups = _groups(plan, drives)
     steps = config.steps_of(plan.name)
+    initial = _initial(config, plan, groups)
     settings = TrainConfig(
         out=out,
-        initial=_initial(config, plan, groups),
+        initial=initial,
+        network=NetworkConfig.from_dict(read_header(initial).config),
         steps=steps,
         clips=config.clips,
         rows_per_clip=config.rows_per_clip,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 EPILOG = """examples:
   fsd dataset build my_drives/ --out drives
-  fsd dataset build /media/stick/TeslaCam --out drives --budget B100 B200 --workers 2 --modes manual
+  fsd dataset build /media/stick/TeslaCam --out drives --budget F100 F200 --workers 2 --modes manual
 
 A build that was stopped continues when it is started again. docs/dataset.md describes the files."""
 

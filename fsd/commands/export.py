@@ -26,7 +26,7 @@ EPILOG = """examples:
   fsd export weights.safetensors --data clip/ another_clip/ --out exported
   fsd export weights.safetensors --data clip/ --target ort-cpu trt --half --mixed 0.02
   fsd export --out exported          # the packaged weights, on the demo clip
-  fsd export weights.safetensors --check exported/b100_int8.onnx
+  fsd export weights.safetensors --check exported/f100_int8.onnx
   fsd export foveated.safetensors --budget F200 --data clip/    # the same weights, fewer patches
   fsd export other.onnx --adapter other.json --data clip/
   fsd export vision.onnx policy.onnx --adapter both.json --data clip/ --variants int8 fp16

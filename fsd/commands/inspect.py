@@ -57,6 +57,8 @@ def _print(summary: "InspectSummary") -> None:
 
 
 def _camera_line(camera: "CameraFacts") -> str:
+    from fsd.recordings.inspect_clip import RETINA_BUDGET
+
     width_px, height_px = camera.size_px
     parts = [f"{width_px}x{height_px} {camera.codec}", f"{camera.rate_hz:.2f} Hz"]
     if camera.jitter_ms is not None:
@@ -68,6 +70,6 @@ def _camera_line(camera: "CameraFacts") -> str:
         parts.append(f"yaw {camera.yaw_deg:.1f}°, pitch {camera.pitch_deg:.1f}°, {fov}")
     if camera.resolution is not None:
         source, patch, retina = camera.resolution.px_per_degree_cells
-        parts.append(f"{source} px/° at the centre (patch {patch}, retina of B100 {retina})")
+        parts.append(f"{source} px/° at the centre (patch {patch}, retina of {RETINA_BUDGET.name} {retina})")
     parts.append(f"{camera.files} file{'s' if camera.files != 1 else ''} from {camera.first}")
     return "; ".join(parts)

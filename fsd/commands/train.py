@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EPILOG = """examples:
   fsd train --out runs/mine                                # the default rounds, about 2 h 40 min on two cores
-  fsd train --teacher runs/wide/weights.safetensors --rounds 480:4500 90:1300 --out runs/mine   # imitates a network too
+  fsd train --teacher runs/wide/weights.safetensors --out runs/mine   # imitates a network too
   fsd train --out runs/tiny --rounds 20:100 --rate 0.001   # a quick try: 20 episodes, 100 steps
   torchrun --nproc-per-node 4 $(which fsd) train --device cuda --out runs/mine
   fsd train --clips my_drive --train-until-s 120 --out runs/recorded       # train on video, test on the rest of it

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsd.compression.budget import ALL_BUDGETS, Budget
+from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET, Budget
 from fsd.compression.policy_names import POLICIES
 from fsd.data.options import OptionError, option, results_folder
 from fsd.data.recording_options import RecordingOptions
@@ -25,7 +25,7 @@ class CompressConfig(RecordingOptions):
 
     out: Path = results_folder("out/compress")
     budget: str = option(
-        "B100",
+        DEFAULT_BUDGET,
         f"pixels per tick that the compressor may keep: {', '.join(ALL_BUDGETS)}, or WIDTHxHEIGHT+PATCHES (size of "
         "each camera's base image in pixels, and number of patches)",
     )

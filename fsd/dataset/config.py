@@ -27,7 +27,7 @@ class DatasetConfig(CameraOptions):
     )
     out: Path = option(Path("out/dataset"), "folder of the data set, created if missing", metavar="DATASET")
     budget: tuple[str, ...] = option(
-        ("B100",), "budgets of the compressor; several are made from one decode", choices=tuple(ALL_BUDGETS)
+        BuildSettings.budgets, "budgets of the compressor; several are made from one decode", choices=tuple(ALL_BUDGETS)
     )
     workers: int = option(1, "clips that are built at a time, one process each", at_least=1)
     every_ticks: int = option(

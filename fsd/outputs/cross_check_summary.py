@@ -75,7 +75,7 @@ class CrossCheckSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def describe_second(second: SecondNetworkInfo) -> str:
-    """`b100 fp32 on cpu, 2 threads`."""
+    """`f100 fp32 on cpu, 2 threads`."""
     threads = f"{second.threads} thread{'s' if second.threads != 1 else ''}"
     return f"{' '.join(filter(None, (second.model, second.precision)))} on {second.device}, {threads}"
 

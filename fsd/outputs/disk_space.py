@@ -28,7 +28,7 @@ PAGE_BYTES, MOSAIC_BYTES = 1_000_000, 3_000_000
 RECORD_BYTES_PER_PIXEL = 0.0125
 SAMPLE_BYTES, TRACE_BYTES = 200, 60_000
 """Per measured and per traced tick of a profile."""
-WEIGHTS_BYTES = 5_600_000
+WEIGHTS_BYTES = 5_900_000
 """Of the packaged network."""
 WEIGHT_COPIES, SIDE_FILES_BYTES = 3, 5_000_000
 """Of an export: sizes of the weights file in FP32, FP16 and batched files; calibration, proof and its page."""

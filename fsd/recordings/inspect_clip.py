@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
@@ -18,7 +18,7 @@ from fsd.data.rig import Camera, Pinhole
 from fsd.data.stretches import stretches_ns
 from fsd.outputs.camera_resolution import CameraResolution, camera_resolution
 
-RETINA_BUDGET = BUDGETS["B100"]
+RETINA_BUDGET = ALL_BUDGETS[DEFAULT_BUDGET]
 """Budget profile whose retina is stated; patches of blocks are as fine with every profile."""
 
 
@@ -30,7 +30,7 @@ class CameraFacts(msgspec.Struct, frozen=True, kw_only=True):
         jitter_ms: how far a frame may lie from an even beat; missing_frames: steps of two periods or more, in frames.
         start_s, end_s: first and last frame, from the start of the recording.
         yaw_deg, pitch_deg, hfov_deg: by the calibration: left and up positive; horizontal field of view.
-        resolution: with the retina of B100; None where the rig does not describe the camera.
+        resolution: with the retina of `RETINA_BUDGET`; None where the rig does not describe the camera.
     """
 
     name: str

@@ -20,14 +20,12 @@ from fsd.networks.input_buffers import InputBuffers, TickInput
 from fsd.networks.model_digest import check_digest
 from fsd.networks.model_metadata import check_tensors, from_properties
 from fsd.networks.onnx_session import integer_kernels, open_bound_session, session_signature
-from fsd.networks.packaged import packaged_file
+from fsd.networks.packaged import PACKAGED_MODEL, packaged_file
 from fsd.runtime.network_binding import bind
 from fsd.runtime.plan_limits import HeldPlan, impossible_output, is_finite
 
 SessionFactory = Callable[[Path, int, str], onnxruntime.InferenceSession]
 """Opens a model file for a number of threads and a device, as `onnx_session.open_bound_session` does."""
-
-PACKAGED_MODEL = "b100_int8.onnx"
 
 STOP_DECELERATION_MPS2 = 3.0
 

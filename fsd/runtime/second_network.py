@@ -43,7 +43,7 @@ class SecondNetwork:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From `cuda`, `cpu:2`, `b100_fp32.onnx` or `b100_fp32.onnx@cpu:2`.
+        """From `cuda`, `cpu:2`, `f100_fp32.onnx` or `f100_fp32.onnx@cpu:2`.
 
         Raises:
             ValueError: the text has another form, or names no file.

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from fsd.compression.budget import ALL_BUDGETS
+from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET
 from fsd.compression.compressor import Compressor
 from fsd.compression.time_skew import TimeSkew, find_time_skew
 from fsd.data.clip import Clip
@@ -60,7 +60,7 @@ class BuildSettings:
         reading: how recordings are opened, as text.
     """
 
-    budgets: tuple[str, ...] = ("B100",)
+    budgets: tuple[str, ...] = (DEFAULT_BUDGET,)
     every_ticks: int = EVERY_TICKS
     modes: str = "all"
     max_standing_s: float = 3.0

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fsd.compression.budget import ALL_BUDGETS
+from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET
 from fsd.data.errors import ClipError, UsageError
 from fsd.networks.dataset import LABEL_SHAPES, unknown_label
 from fsd.networks.drives.clip_record import CLIPS_FOLDER, LABELS_FILE, ClipRecord
@@ -85,7 +85,7 @@ class RecordedDataset:
         stretches: in the order of the clips' keys, then of time.
     """
 
-    def __init__(self, folder: Path, budget: str = "B100", part: str | None = None) -> None:
+    def __init__(self, folder: Path, budget: str = DEFAULT_BUDGET, part: str | None = None) -> None:
         """Open a data set.
 
         Raises:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET
 from fsd.data.clip_writer import ClipWriter
 from fsd.data.clock import tick_time_ns
 from fsd.data.frames import CAMERAS
@@ -53,7 +53,7 @@ def _straight_drive(ticks: int) -> ReplaySummary:
         network="untrained: random weights",
         started_unix_s=0.0,
         clip=ClipInfo(name="made", cameras=CAMERAS),
-        model=ModelInfo(name="b100", precision="int8"),
+        model=ModelInfo(name="f100", precision="int8"),
         ticks=ticks,
         drive_s=ticks / 36,
         wall_s=1.0,
@@ -64,7 +64,7 @@ def _straight_drive(ticks: int) -> ReplaySummary:
         stages_ms={},
         deadline=ReplayDeadline(tick_ms=27.778, ticks_over=0, ticks=ticks, definition=""),
         compression=ReplayCompression(
-            **msgspec.structs.asdict(budget_metrics(BUDGETS["B100"])), keyframes=dict.fromkeys(CAMERAS, 1)
+            **msgspec.structs.asdict(budget_metrics(ALL_BUDGETS[DEFAULT_BUDGET])), keyframes=dict.fromkeys(CAMERAS, 1)
         ),
         joules_per_tick=unavailable("J", "no meter"),
         health={"ok": ticks},

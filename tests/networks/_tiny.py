@@ -13,6 +13,8 @@ TINY = NetworkConfig(
     patch_channels=(8, 16),
     retina_blocks=1,
     cross_layers=1,
+    has_hypotheses=False,
+    has_maps=False,
 )
 
 TINY_FOVEATED = replace(

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.data.errors import SimulatorError
 from fsd.data.simulator.environment import DrivingEnv
 from fsd.networks.collection import CollectionConfig, Collector, ControlNoise, is_lost, saliency_request
@@ -43,7 +43,7 @@ def test_an_episode_holds_what_the_network_would_have_seen(tmp_path: Path) -> No
         ticks = Collector(config, None).episode(0)
     except SimulatorError as error:
         pytest.skip(str(error))
-    (episode,) = find_episodes(tmp_path, BUDGETS["B100"])
+    (episode,) = find_episodes(tmp_path, ALL_BUDGETS[CollectionConfig.budget])
     rows = episode.read(0, ticks)
     assert ticks == 9
     assert np.isfinite(rows["trajectory"]).all()
@@ -62,7 +62,7 @@ def test_later_rounds_see_some_worlds_with_finer_cameras(tmp_path: Path) -> None
             collector.episode(index)
     except SimulatorError as error:
         pytest.skip(str(error))
-    widths = [episode.facts["width_px"] for episode in find_episodes(tmp_path, BUDGETS["B100"])]
+    widths = [episode.facts["width_px"] for episode in find_episodes(tmp_path, ALL_BUDGETS[CollectionConfig.budget])]
     assert set(widths) == {64, 128}
 
 

@@ -104,8 +104,8 @@ def test_scenes_are_of_all_cameras_and_blocks() -> None:
     assert content.tokens.shape[0] == content.mask.shape[0] == 8 * 12 + 69 + 5 * 10
 
 
-def test_the_foveated_network_of_the_package_has_all_of_this() -> None:
-    config = SIZES["foveated"]
+def test_the_standard_network_has_all_of_this() -> None:
+    config = SIZES["standard"]
     assert config.budget == FOVEATED_BUDGETS["F100"]
     assert config.has_hypotheses
     assert config.has_maps

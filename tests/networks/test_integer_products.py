@@ -1,7 +1,6 @@
 """Files whose 8-bit sums saturate on some processors run with other kernels there, or are refused."""
 
 import contextlib
-from importlib import resources
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +11,7 @@ pytest.importorskip("onnx")
 from fsd.data.errors import ModelError
 from fsd.networks.integer_products import integer_products
 from fsd.networks.onnx_session import integer_kernels, open_session
+from fsd.networks.packaged import PACKAGED_MODEL, packaged_file
 from tests.networks._quantized import LARGEST_SUM, largest_feeds, quantized_model
 
 
@@ -74,7 +74,7 @@ def test_both_weights_of_a_recurrent_layer_count(recurrence: str) -> None:
 
 
 def test_the_packaged_file_has_stored_weights_only() -> None:
-    content = (resources.files("fsd.networks") / "b100_int8.onnx").read_bytes()
+    content = packaged_file(PACKAGED_MODEL, "model", "").read_bytes()
     products = integer_products(content, "m")
     assert products.between_pairs
     assert not products.operators | products.of_results

@@ -4,12 +4,20 @@ from dataclasses import asdict
 import pytest
 
 from fsd.compression.budget import BUDGETS
-from fsd.networks.config import NetworkConfig
+from fsd.networks.config import SIZES, NetworkConfig
 
 
 def test_a_configuration_survives_json() -> None:
     config = NetworkConfig(budget=BUDGETS["B400"], width=64, patch_channels=(16, 24))
     assert NetworkConfig.from_dict(json.loads(json.dumps(asdict(config)))) == config
+
+
+def test_a_file_of_an_earlier_version_is_of_a_network_without_hypotheses_and_maps() -> None:
+    stored = asdict(SIZES["uniform"])
+    for name in ("outer_channels", "has_hypotheses", "has_maps"):
+        del stored[name]
+    del stored["budget"]["fovea"]
+    assert NetworkConfig.from_dict(stored) == SIZES["uniform"]
 
 
 def test_an_unknown_size_is_refused() -> None:

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from fsd.compression.budget import ALL_BUDGETS
 from fsd.data.errors import ModelError, OutputError
 from fsd.data.options import OptionError
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks import recipe
 from fsd.networks.collection import CollectionConfig
-from fsd.networks.config import NetworkConfig
+from fsd.networks.config import SIZES, NetworkConfig
 from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.recipe import SETTINGS, run_recipe
 from fsd.networks.train_options import RecipeConfig, Round
@@ -150,9 +149,9 @@ def test_the_drives_have_the_budget_of_the_network(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(recipe, "collect", lambda config, workers, progress: budgets.append(config.budget))
     monkeypatch.setattr(recipe, "find_episodes", lambda folder, budget: [])
     monkeypatch.setattr(recipe, "train", lambda config, episodes, progress, until: Path(__file__))
-    network = NetworkConfig(budget=ALL_BUDGETS["F100"])
-    run_recipe(RecipeConfig(out=tmp_path, network=network, rounds=(Round(2, 3),)))
-    assert budgets == ["F100"]
+    for size in ("standard", "uniform"):
+        run_recipe(RecipeConfig(out=tmp_path / size, network=SIZES[size], rounds=(Round(2, 3),)))
+    assert budgets == ["F100", "B100"]
 
 
 @pytest.mark.parametrize(

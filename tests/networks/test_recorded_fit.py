@@ -25,6 +25,7 @@ from fsd.networks.recorded_fit import OPEN_LOOP, RESULT, RecordedFit, fit_record
 from fsd.networks.train_options import RecordedFitConfig  # noqa: E402
 from fsd.networks.training_set import TrainingSet  # noqa: E402
 from fsd.networks.weights import save_weights, untrained  # noqa: E402
+from tests.networks._tiny import TINY, TINY_FOVEATED  # noqa: E402
 
 START_NS = 1_479_425_441_182_877_835
 CUT_S = 1.0
@@ -154,14 +155,16 @@ def test_a_fit_is_scored_on_the_part_it_never_saw_beside_zero_and_mean(
     assert np.isfinite(result.test.network_rmse_rad)
 
 
-def test_a_fit_that_starts_from_weights_takes_their_sizes(tiny_config: NetworkConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("network", [TINY, TINY_FOVEATED], ids=["uniform", "foveated"])
+def test_a_fit_that_starts_from_weights_takes_their_sizes(network: NetworkConfig, tmp_path: Path) -> None:
     initial = tmp_path / "initial.safetensors"
-    save_weights(untrained(tiny_config), initial, trained=True)
+    save_weights(untrained(network), initial, trained=True)
     drive = write_drive(tmp_path / "drive")
     result = fit_recordings(
         RecordedFitConfig(recordings=(drive,), out=tmp_path / "run", initial=initial, steps=1, clips=1, threads=1)
     )
-    assert (result.budget, result.initial) == ("tiny", "initial.safetensors")
+    assert (result.budget, result.initial) == (network.budget.name, "initial.safetensors")
+    assert np.isfinite(result.test.network_rmse_rad)
 
 
 def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

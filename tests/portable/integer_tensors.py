@@ -2,7 +2,7 @@
 
 import onnx
 
-IMAGES = ("retina", "patches")
+IMAGES = ("retina", "retina_outer", "patches")
 _SUMS = ("Conv", "Gemm", "MatMul")
 _EXACT = ("QuantizeLinear", "DequantizeLinear", "Relu", "Add", "Reshape", "Transpose", "Flatten", "Slice", "Concat")
 """Operators between 8-bit tensors whose results do not depend on the order of float additions."""

@@ -8,9 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fsd.compression.budget import ALL_BUDGETS, BUDGETS, DEFAULT_BUDGET
 from tests.reference.cases import CLIPS, clip_folder, fp32_model
-from tests.reference.outputs import INTEGER_FIELDS, PLAN_FIELDS, ReplayOutputs, replay_outputs
-from tests.reference.recorded import kept_rows, load_reference
+from tests.reference.outputs import (
+    INTEGER_FIELDS,
+    PLAN_FIELDS,
+    ReplayOutputs,
+    compressor_digests,
+    integer_fields,
+    replay_outputs,
+)
+from tests.reference.recorded import kept_rows, load_digests, load_reference
 
 LIMITS = {
     # Float sums in another order: a millimetre, and a millimetre per second.
@@ -66,9 +74,15 @@ def fp32(clip: str, scratch: Path, model_fp32: Path) -> ReplayOutputs:
 
 def test_the_compressor_gives_the_recorded_integers(clip: str, int8: ReplayOutputs) -> None:
     reference = load_reference(clip, "int8")
-    for field in INTEGER_FIELDS:
+    for field in integer_fields(ALL_BUDGETS[DEFAULT_BUDGET]):
         assert int8.digests[field] == reference.digests[field], f"{clip}: {field}"
     assert int8.health == reference.health, f"{clip}: health"
+
+
+def test_a_budget_without_a_fovea_gives_the_recorded_integers(clip: str, scratch: Path) -> None:
+    found, reference = compressor_digests(clip_folder(clip, scratch), BUDGETS["B100"]), load_digests(clip, "B100")
+    for field in INTEGER_FIELDS:
+        assert found[field] == reference[field], f"{clip}: {field}"
 
 
 def test_the_precision_of_the_network_does_not_reach_the_compressor(int8: ReplayOutputs, fp32: ReplayOutputs) -> None:

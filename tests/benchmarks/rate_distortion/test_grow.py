@@ -1,17 +1,19 @@
 """A network resized for another base image starts with the outputs of the original."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from fsd.compression.budget import BUDGETS, Budget
-from fsd.networks.config import NetworkConfig
+from fsd.networks.config import SIZES
 from fsd.networks.contract import input_shapes
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.weights import untrained
 from rate_distortion.grow import calibrate_batch_norm, resize_base
 
-SMALL = NetworkConfig(width=32, heads=2, retina_channels=32, retina_blocks=1)
+SMALL = replace(SIZES["uniform"], width=32, heads=2, retina_channels=32, retina_blocks=1)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Fine-tuning on several numbers of patches, and running variants in one batch: same network, separate memories."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from fsd.compression.compressor import Compressor
 from fsd.data.ego import EgoSample
 from fsd.data.frames import Frame, FrameSet
 from fsd.data.standard_rigs import canonical_rig
-from fsd.networks.config import NetworkConfig
+from fsd.networks.config import SIZES
 from fsd.networks.dataset import LABEL_SHAPES, Episode, EpisodeWriter
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.student import TorchStudent
@@ -24,6 +25,7 @@ from rate_distortion.variants import Variant, VariantCompressor, image_ticks
 
 RIG = canonical_rig(80, 60)
 RATES = (Budget("few", 60, 80, 9), Budget("more", 60, 80, 12))
+SMALL = replace(SIZES["uniform"], width=32, heads=2, retina_channels=16, retina_blocks=1)
 TICK_NS = 27_777_778
 EGO = EgoSample(8.0, 0.02)
 
@@ -49,7 +51,7 @@ def variants() -> list[Variant]:
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     path = tmp_path / "small.safetensors"
-    save_weights(untrained(NetworkConfig(width=32, heads=2, retina_channels=16, retina_blocks=1)), path, trained=False)
+    save_weights(untrained(SMALL), path, trained=False)
     return path
 
 
@@ -70,6 +72,7 @@ def test_one_network_learns_from_sets_of_different_shapes_with_separate_memories
     settings = TrainConfig(
         out=tmp_path / "run",
         initial=weights,
+        network=SMALL,
         steps=8,
         clips=2,
         rows_per_clip=2,
@@ -79,14 +82,21 @@ def test_one_network_learns_from_sets_of_different_shapes_with_separate_memories
     )
     trainer = MixedTrainer(settings, groups)
     trainer.run()
-    seen = [cache.known.any() for _, cache in trainer._sets]
+    seen = [cache.known.any() for _, cache, _ in trainer._sets]
     assert seen == [True, True]
     assert (tmp_path / "run" / "weights.safetensors").exists()
 
 
 def test_a_resumed_run_draws_the_same_rows(tmp_path: Path, weights: Path) -> None:
     groups = [[episode(tmp_path / rate.name / "S1-0-r0", rate)] for rate in RATES]
-    settings: dict[str, Any] = {"initial": weights, "clips": 2, "rows_per_clip": 2, "threads": 1, "steps": 6}
+    settings: dict[str, Any] = {
+        "initial": weights,
+        "network": SMALL,
+        "clips": 2,
+        "rows_per_clip": 2,
+        "threads": 1,
+        "steps": 6,
+    }
     trainer = MixedTrainer(TrainConfig(out=tmp_path / "one", **settings), groups)
     again = MixedTrainer(TrainConfig(out=tmp_path / "other", **settings), groups)
     assert [trainer._set_of(step) for step in range(20)] == [again._set_of(step) for step in range(20)]

@@ -10,7 +10,7 @@ from fsd.cli import main
 from fsd.data.errors import OutputError, SimulatorError
 from fsd.data.folder_lock import locked
 from fsd.data.result_record import RECORD_FILE
-from fsd.networks.packaged import packaged_file
+from fsd.networks.packaged import PACKAGED_WEIGHTS, packaged_file
 from fsd.runtime.engine import packaged_model
 
 COMMANDS = {
@@ -23,7 +23,7 @@ COMMANDS = {
     "drive": (["drive", "--drivers", "constant_velocity", "--scenarios", "S1", "--routes", "1"], "routes.jsonl"),
     "train": (["train", "--rounds", "1:1"], "weights.safetensors"),
     "train --clips": (["train", "--clips", "CLIP"], "weights.safetensors"),
-    "export": (["export", "--no-int8", "--no-parity"], "b100_fp32.onnx"),
+    "export": (["export", "--no-int8", "--no-parity"], "f100_fp32.onnx"),
 }
 """Name -> arguments, and a file that the command would write."""
 
@@ -72,7 +72,7 @@ def test_a_recording_is_not_written_into_a_folder_in_use_or_over_a_file(
 def test_weights_that_a_training_starts_from_are_not_its_result(small_clip: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     initial = tmp_path / "weights.safetensors"
-    shutil.copy(packaged_file("b100.safetensors", "weights", ""), initial)
+    shutil.copy(packaged_file(PACKAGED_WEIGHTS, "weights", ""), initial)
     before = initial.read_bytes()
     assert main(["train", "--clips", str(small_clip), "--initial", str(initial), "--out", str(tmp_path)]) == 2
     assert initial.read_bytes() == before
@@ -80,7 +80,7 @@ def test_weights_that_a_training_starts_from_are_not_its_result(small_clip: Path
 
 def test_an_export_does_not_replace_the_calibration_that_it_reads(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    given = tmp_path / "b100_calibration.safetensors"
+    given = tmp_path / "f100_calibration.safetensors"
     given.write_text("{}")
     code = main(["export", "--no-parity", "--calibration", str(given), "--out", str(tmp_path)])
     assert code == 4  # it is no calibration of these weights

@@ -13,7 +13,7 @@ from fsd.cli import main
 from fsd.compress.compress import compress
 from fsd.compress.compression_log import log_schema
 from fsd.compress.config import LOG_FILE, CompressConfig, parse_budget
-from fsd.compression.budget import BUDGETS, FOVEATED_BUDGETS
+from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET, FOVEATED_BUDGETS
 from fsd.compression.compressor import Compressor
 from fsd.compression.policy_names import POLICIES
 from fsd.data.errors import ClockError
@@ -26,6 +26,7 @@ from fsd.outputs.run_folder import list_column
 from fsd.outputs.summary_file import load_summary
 from tests.fsd._pages import checked
 
+DEFAULT = ALL_BUDGETS[DEFAULT_BUDGET]
 FILES = (LOG_FILE, "mosaic.png", "compress.html", "summary.json")
 
 
@@ -67,7 +68,7 @@ def test_the_summary_adds_up_to_the_table(kept: Path) -> None:
 
 def test_bytes_out_are_those_of_the_budget_at_every_tick(kept: Path) -> None:
     out = pq.read_table(kept / LOG_FILE)["bytes_out"].to_numpy()
-    assert set(out.tolist()) == {BUDGETS["B100"].input_bytes}
+    assert set(out.tolist()) == {DEFAULT.input_bytes}
 
 
 def test_the_page_asks_no_network_and_has_its_sections(kept: Path) -> None:
@@ -78,8 +79,8 @@ def test_the_page_asks_no_network_and_has_its_sections(kept: Path) -> None:
 
 def test_ratio_and_resolution_are_of_the_recordings_own_cameras(kept: Path, small_clip: Path) -> None:
     summary, clip = summary_of(kept), open_clip(small_clip)
-    assert summary.compression.r_px_of_this_recording == pytest.approx(8 * 128 * 96 / 97_792, abs=0.01)
-    assert summary.resolution == clip_resolution(clip, BUDGETS["B100"])
+    assert summary.compression.r_px_of_this_recording == pytest.approx(8 * 128 * 96 / 98_256, abs=0.01)
+    assert summary.resolution == clip_resolution(clip, DEFAULT)
     assert set(summary.resolution) == set(clip.sizes_px) == set(CAMERAS)
 
 
@@ -92,7 +93,7 @@ def test_motion_is_estimated_from_the_pictures_when_told_so(small_clip: Path, tm
 def test_a_baseline_spends_no_more_than_the_budget(policy: str, small_clip: Path, tmp_path: Path) -> None:
     summary = compress(CompressConfig(clip=small_clip, out=tmp_path, policy=policy, max_ticks=6), show_progress=False)
     assert summary.policy == policy
-    assert 0 < summary.compression.bytes_per_tick <= BUDGETS["B100"].input_bytes
+    assert 0 < summary.compression.bytes_per_tick <= DEFAULT.input_bytes
 
 
 def test_the_same_recording_is_kept_in_the_same_way_twice(kept: Path, small_clip: Path, tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_the_table_on_the_terminal_names_ratios_cameras_and_files(
     assert main(["compress", str(small_clip), "--out", str(tmp_path), "--max-ticks", "16"]) == 0
     text = capsys.readouterr().out
     for words in (
-        "R_px 100.52:1 (1.01:1 of this recording)",
+        "R_px 100.05:1 (1.0:1 of this recording)",
         "px/deg of source",
         "R_tok",
         "R_mem",
@@ -179,5 +180,5 @@ def test_every_column_and_policy_is_documented() -> None:
 
 def test_the_oldest_block_is_never_older_than_the_sweeps_bound(kept: Path) -> None:
     oldest = list_column(pq.read_table(kept / LOG_FILE), "oldest_block_ticks")
-    assert oldest.max() <= BUDGETS["B100"].sweep_ticks
+    assert oldest.max() <= DEFAULT.sweep_ticks
     assert np.all(oldest >= 0)

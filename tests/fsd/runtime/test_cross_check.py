@@ -29,7 +29,7 @@ from fsd.third_party.open_planner import open_planner
 sys.path.append(str(Path(__file__).resolve().parents[3] / "benchmarks"))
 from bit_flips import flip_bit, flip_weight
 
-SAME = CrossCheckSettings("b100", "int8", "cpu", 1, "same", LIMITS["same"])
+SAME = CrossCheckSettings("f100", "int8", "cpu", 1, "same", LIMITS["same"])
 NOTICED_TICKS = 3
 
 
@@ -79,7 +79,7 @@ def answer(state: float = 0.0, saliency: float = 0.0, **changes: Any) -> Answer:
     [
         ("cuda", SecondNetwork(None, "cuda")),
         ("cpu:2", SecondNetwork(None, "cpu", 2)),
-        ("b100_fp32.onnx", SecondNetwork(Path("b100_fp32.onnx"))),
+        ("f100_fp32.onnx", SecondNetwork(Path("f100_fp32.onnx"))),
         ("a@b/c.onnx@cpu:4", SecondNetwork(Path("a@b/c.onnx"), "cpu", 4)),
         ("a@b.onnx", SecondNetwork(Path("a@b.onnx"))),
     ],
@@ -187,7 +187,7 @@ def test_a_tolerance_separates_an_alarm_from_none(name: str, other: Answer) -> N
     value = compare_answers(answer(), other, SAME)[0][name]
     assert value
     for limit, is_alarm in ((value, False), (value * 0.99, True)):
-        settings = CrossCheckSettings("b100", "fp32", "cpu", 1, "precision", {name: limit})
+        settings = CrossCheckSettings("f100", "fp32", "cpu", 1, "precision", {name: limit})
         assert bool(compare_answers(answer(), other, settings)[1]) == is_alarm
 
 

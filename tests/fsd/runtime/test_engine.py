@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsd.compression.budget import BUDGETS, Budget
+from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ModelError
 from fsd.export.synthetic_clip import synthetic_steps
@@ -16,6 +16,8 @@ from fsd.networks.contract import output_shapes
 from fsd.networks.input_buffers import TickInput
 from fsd.runtime.engine import Engine, packaged_model
 from fsd.runtime.plan_limits import HOLD_TICKS
+
+PACKAGED = ALL_BUDGETS[DEFAULT_BUDGET]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def _fresh(engine: Engine) -> None:
 
 @pytest.fixture(scope="module")
 def steps() -> list[TickInput]:
-    return list(synthetic_steps(BUDGETS["B100"], 24, seed=1))
+    return list(synthetic_steps(PACKAGED, 24, seed=1))
 
 
 def run(engine: Engine, steps: list[TickInput]) -> list[np.ndarray]:
@@ -57,14 +59,14 @@ def test_the_packaged_model_says_whether_it_was_trained_and_is_small() -> None:
     engine = Engine()
     assert isinstance(engine.metadata.trained, bool)
     assert engine.metadata.precision == "int8"
-    assert engine.budget == BUDGETS["B100"]
+    assert engine.budget == PACKAGED
     assert packaged_model().stat().st_size < 10e6
 
 
 def test_outputs_are_those_of_the_contract_and_finite(engine: Engine, steps: list[TickInput]) -> None:
     outputs = engine.step(*steps[0])
     assert {name: value.shape for name, value in outputs.items()} == {
-        name: shape for name, (shape, _) in output_shapes().items()
+        name: shape for name, (shape, _) in output_shapes(len(engine.metadata.hypotheses_mps2)).items()
     }
     assert all(np.isfinite(value).all() for value in outputs.values())
     assert engine.plan_source == "network"
@@ -88,8 +90,8 @@ def test_no_buffer_moves_from_tick_to_tick(engine: Engine, steps: list[TickInput
 
 
 def test_a_tick_of_another_budget_is_refused_with_both_shapes(engine: Engine) -> None:
-    step = next(synthetic_steps(Budget("other", 60, 80, 10), 1))
-    with pytest.raises(ModelError, match=r"`patches`.*\(58, 6, 16, 16\).*\(10, 6, 16, 16\)"):
+    step = next(synthetic_steps(replace(PACKAGED, patch_count=20), 1))
+    with pytest.raises(ModelError, match=r"`patches`.*\(69, 6, 16, 16\).*\(20, 6, 16, 16\)"):
         engine.step(*step)
 
 
@@ -135,7 +137,7 @@ def test_nothing_is_committed_from_an_output_that_is_not_finite(engine: Engine, 
 def test_not_a_number_never_leaves_even_if_the_model_makes_it(steps: list[TickInput], tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load(packaged_model())
-    name = next(node.input[1] for node in model.graph.node if node.name == "plan_head.accelerations/MatMul")
+    name = next(node.input[1] for node in model.graph.node if node.name == "plan_head.curvatures/MatMul")
     weight = next(entry for entry in model.graph.initializer if entry.name == name)
     values = onnx.numpy_helper.to_array(weight) * np.float32("nan")
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
@@ -196,7 +198,7 @@ def test_a_model_that_carries_no_metadata_is_refused(tmp_path: Path) -> None:
 def test_a_model_whose_graph_is_not_what_its_metadata_says_is_refused(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load(packaged_model())
-    model.graph.input[10].name = "speed"
+    next(entry for entry in model.graph.input if entry.name == "ego").name = "speed"
     for node in model.graph.node:
         node.input[:] = ["speed" if name == "ego" else name for name in node.input]
     save(model, tmp_path / "m.onnx")

@@ -5,7 +5,6 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from fsd.compression.budget import BUDGETS
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks import onnx_session
 from fsd.networks.devices import GPU_DEVICES, PROVIDERS
@@ -22,7 +21,7 @@ def test_buffers_of_a_device_give_the_same_plans_and_memory_as_arrays(monkeypatc
     in_place = Engine()
     monkeypatch.setattr(engine_module, "bind", in_buffers)
     copied = Engine()
-    for step in synthetic_steps(BUDGETS["B100"], 4, seed=1):
+    for step in synthetic_steps(in_place.budget, 4, seed=1):
         expected, found = in_place.step(*step), copied.step(*step)
         assert all(np.array_equal(found[name], value) for name, value in expected.items())
     assert np.array_equal(copied.inputs["memory_k"], in_place.inputs["memory_k"])

@@ -57,7 +57,7 @@ def test_the_first_lines_say_the_precision_and_the_size_of_the_run(
             progress.report("collect 0", 1, 6, {})
         first, second, *_ = capsys.readouterr().err.splitlines()
         assert says in first
-        assert second == "2 rounds: 10 drives at budget B100, 50 steps of 60 rows"
+        assert second == "2 rounds: 10 drives at budget F100, 50 steps of 60 rows"
     recordings = RecordedFitConfig(recordings=(tmp_path,), steps=7)
     assert first_lines(recordings, 1)[1] == "1 recordings: 7 steps of 30 rows"
 
