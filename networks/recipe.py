@@ -22,6 +22,7 @@ from fsd.networks.processes import is_first_process
 from fsd.networks.train_options import RecipeConfig, Report
 from fsd.networks.training import BEST, CHECKPOINT, WEIGHTS, TrainConfig, run_folder, settings_of, train
 from fsd.networks.training_log import PROGRESS
+from fsd.networks.weights import load_weights
 
 SEEDS_PER_ROUND = 10_000
 POLL_S = 1.0
@@ -40,12 +41,14 @@ def run_recipe(config: RecipeConfig, report: Report = lambda phase, done, total,
         The final weights file.
 
     Raises:
-        ModelError: the teacher cannot be used.
+        ModelError: the teacher, or the weights to start from, cannot be used.
         SimulatorError: OpenGL is not available.
         OutputError: the folder cannot be written, another run holds it, or it holds a run with other settings.
     """
     if config.teacher is not None:
         load_teacher(config.teacher, config.network)  # collecting takes hours: refuse it before
+    if config.initial is not None:
+        load_weights(config.initial)
     processes = range(int(os.environ.get("WORLD_SIZE", "1")))
     names = [WEIGHTS, BEST, CHECKPOINT, PROGRESS, SETTINGS, "episodes"]
     names += [*(f"collected-{index}" for index in range(len(config.rounds))), *(f"cache-{rank}" for rank in processes)]

@@ -12,7 +12,6 @@ from fsd.cli import main
         (["--clips", "drive", "--initial", "w.safetensors", "--size", "wide"], "--size is that of the weights"),
         (["--clips", "drive", "--teacher", "w.safetensors"], "--teacher is for the simulator"),
         (["--size", "big"], "--size: must be one of standard, wide"),
-        (["--initial", "w.safetensors"], "--initial is for recordings"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(
@@ -20,6 +19,13 @@ def test_options_that_do_not_go_together_are_refused(
 ) -> None:
     assert main(["train", "--out", str(tmp_path / "run"), *arguments]) == 2
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_to_start_from_that_do_not_exist_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    assert main(["train", "--out", str(tmp_path / "run"), "--initial", "w.safetensors"]) != 0
+    assert "There is no weights file w.safetensors" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -247,7 +247,7 @@ def test_cameras_that_do_not_fit_are_counted() -> None:
 
 def test_a_fine_patch_is_drawn_as_a_quarter_of_its_block() -> None:
     image = Image.new("RGB", (640, 480))
-    view = fitted(640, 480, 640, 480)
+    view = fitted(640, 480, 640, 480, fills=False)
     draw_gaze(image, view, (640, 480), np.array([[10.5, 7.0, 0.5]]), unit=1.0)
     changed = np.argwhere(np.asarray(image).any(axis=2))
     assert changed.min(axis=0).tolist() == [7 * 32, 10 * 32 + 16]

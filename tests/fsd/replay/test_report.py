@@ -33,6 +33,7 @@ def test_the_report_shows_what_was_run_and_the_results(report: Outline, replayed
     assert report.headings == [
         "Path",
         "Error over time",
+        "What the network considered",
         "Worst ticks",
         "Plan errors",
         "What the compressor read",

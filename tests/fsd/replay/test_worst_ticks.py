@@ -62,7 +62,7 @@ def result(clip: Clip, frame_set: FrameSet, tick: int, error_m: float, scale_m: 
         light_probabilities=np.full(4, 0.25),
         health="ok",
     )
-    none, count = np.empty(0), BUDGETS["B100"].patch_count
+    none, count, of_fovea = np.empty(0), BUDGETS["B100"].patch_count, ("retina_outer", "patch_quarter")
     compressed = CompressedTick(
         tick=tick,
         timestamp_ns=timestamp_ns,
@@ -72,7 +72,7 @@ def result(clip: Clip, frame_set: FrameSet, tick: int, error_m: float, scale_m: 
         **{
             name: none
             for name in CompressedTick.__dataclass_fields__
-            if name not in ("tick", "timestamp_ns", "patch_camera", "patch_block", "is_keyframe")
+            if name not in ("tick", "timestamp_ns", "patch_camera", "patch_block", "is_keyframe", *of_fovea)
         },
     )
     return StepResult(
