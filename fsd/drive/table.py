@@ -66,8 +66,8 @@ def paired_difference(one: Routes, other: Routes) -> Interval:
 def paired_ratio(one: Routes, other: Routes) -> Interval:
     """Mean driving score of one driver over another's, on the routes that both drove."""
     shared = sorted(one.keys() & other.keys())
-    scores = ([routes[route].driving_score for route in shared] for routes in (one, other))
-    return bootstrap_ratio(*scores)
+    above, below = ([routes[route].driving_score for route in shared] for routes in (one, other))
+    return bootstrap_ratio(above, below)
 
 
 def route_metrics(routes: Routes) -> DriverMetrics:
