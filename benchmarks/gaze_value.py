@@ -21,6 +21,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from fsd.networks.attention import MASKED
+from fsd.networks.clip_module import with_token_weight
 from fsd.networks.dataset import LABEL_SHAPES, find_episodes
 from fsd.networks.evaluation import ROW_3S, network_inputs
 from fsd.networks.gaze_value import patch_value
@@ -121,9 +122,7 @@ def compare_tick(
         without = network.decide(
             Content(tokens, masks, content.retina_count, maps), ego_token.expand(len(used), -1), **many
         )["trajectory"]
-    weight = torch.zeros(1, len(cell), requires_grad=True)
-    rest = content.mask.shape[-1] - content.retina_count - len(cell)
-    weighted = content._replace(mask=content.mask + torch.nn.functional.pad(weight, (content.retina_count, rest)))
+    weighted, weight = with_token_weight(content, len(cell))
     value = patch_value(network.decide(weighted, ego_token, **plan), labels, LossWeights(), weight)[0]
     change_m = torch.linalg.vector_norm((without - before)[:, ROW_3S, :2], dim=-1).numpy()
     return Compared(value.numpy()[used], change_m, saliency.reshape(-1)[cell[used]])

@@ -20,8 +20,8 @@ from fsd.compression.odometry import Odometer
 from fsd.compression.picture_reader import GREY, PictureReader
 from fsd.compression.residual import ResidualDetector
 from fsd.compression.telemetry import TickTelemetry
-from fsd.compression.tick import META_SIZE, CompressedTick
-from fsd.compression.token_rays import AGE, FILLED, TokenRays
+from fsd.compression.tick import AGE, FILLED, META_SIZE, CompressedTick
+from fsd.compression.token_rays import TokenRays
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ClockError
 from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS, FrameSet

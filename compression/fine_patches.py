@@ -13,8 +13,8 @@ from fsd.compression.foveal_prior import fine_prior
 from fsd.compression.gaze import Scene, take_best
 from fsd.compression.overlap import better_views
 from fsd.compression.sampling import ANALYSIS_ROWS
-from fsd.compression.tick import META_SIZE, QUARTER_COLUMNS, QUARTER_ROWS, SURPRISE
-from fsd.compression.token_rays import AGE, FILLED, TokenRays, quarter_meta
+from fsd.compression.tick import AGE, FILLED, META_SIZE, QUARTER_COLUMNS, QUARTER_ROWS, SURPRISE
+from fsd.compression.token_rays import TokenRays, quarter_meta
 from fsd.data.frames import BLOCKS, CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame
 from fsd.data.kernel import kernel
 from fsd.data.rig import Rig

@@ -13,6 +13,9 @@ from fsd.data.frames import GRID_COLUMNS, GRID_ROWS
 META_SIZE = 8
 """Per token: camera index, ray x y z (unit, ego frame), angular width rad, angular height rad, age s, filled 0/1."""
 
+AGE, FILLED = 6, 7
+"""Columns of such a row that change from tick to tick; the others come from `token_rays.py`."""
+
 SURPRISE, FOVEATED_META_SIZE = 8, 9
 """Rows of patches have one more column in foveated budgets: the surprise of the block (see `ResidualDetector`), as
 sqrt(surprise / 4096), 0 … 1. Four usual deviations above its noise are 0.125."""

@@ -13,9 +13,6 @@ from fsd.data.rig import Camera, Rig
 _TOKEN_ROWS, _TOKEN_COLUMNS = 3, 4
 assert _TOKEN_ROWS * _TOKEN_COLUMNS == RETINA_TOKENS
 
-AGE, FILLED = 6, 7
-"""Columns of a meta row that change from tick to tick; the others come from here."""
-
 
 def cell_pixels(camera: Camera, rows: int, columns: int, offset: tuple[float, float] = (0.5, 0.5)) -> np.ndarray:
     """(rows * columns, 2) pixel coordinates x, y of one point in every cell of a regular grid over the picture.

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fsd.compression.tick import MEMORY_SLOTS
+from fsd.compression.tick import FILLED, MEMORY_SLOTS
 from fsd.data.ego import COMMANDS
 from fsd.data.frames import CAMERAS
 from fsd.data.options import Options, option
 from fsd.networks.encoders import PIXEL_MEAN
 
 FRONT_CAMERAS = 3
-FILLED = 7
-"""Column of `patch_meta`."""
 
 
 @dataclass(frozen=True)

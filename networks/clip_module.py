@@ -44,7 +44,7 @@ class ClipModule(nn.Module):
         content = self._encoded(self.network, inputs, live.device.type)
         token_weight = None
         if values_patches and self.network.config.has_maps and "patch_cell" in labels:
-            content, token_weight = _with_token_weight(content, labels["patch_cell"].shape[-1])
+            content, token_weight = with_token_weight(content, labels["patch_cell"].shape[-1])
         ego_tokens = self.network.ego_encoder(**select(inputs, EGO_INPUTS))
         memories: list[dict[str, Tensor]] = []
         outputs_by_row: list[dict[str, Tensor]] = []
@@ -106,7 +106,7 @@ class ClipModule(nn.Module):
         return {"tokens": token_distance(content, wanted), **output_terms(outputs, _stacked(plans), self.weights)}
 
 
-def _with_token_weight(content: Content, patches: int) -> tuple[Content, Tensor]:
+def with_token_weight(content: Content, patches: int) -> tuple[Content, Tensor]:
     """The content with zeros (B, T, K) added to the attention scores of its patches, and these zeros."""
     weight = torch.zeros(*content.mask.shape[:-1], patches, device=content.mask.device, requires_grad=True)
     rest = content.mask.shape[-1] - content.retina_count - patches

@@ -20,13 +20,13 @@ from fsd.networks.contract import (
     WAYPOINT_STEP_S,
     input_shapes,
 )
+from fsd.networks.hard_examples import BRAKE_MPS2
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.training_set import TrainingSet
 
 ROW_1S, ROW_3S = round(1 / WAYPOINT_STEP_S) - 1, round(3 / WAYPOINT_STEP_S) - 1
 MEASURED = ("trajectory", "curvature", "acceleration", "lead", "light", "occupancy")
 EPISODES_AT_ONCE = 16
-BRAKES_MPS2 = -1.0
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _metrics(predictions: dict[str, np.ndarray], labels: dict[str, np.ndarray]) 
     distance_m = np.hypot(offset[..., 0], offset[..., 1])
     curvature, wanted = predictions["curvature"][:, 0], labels["curvature"][:, 0]
     acceleration, wanted_acceleration = predictions["acceleration"][:, 0], labels["acceleration"][:, 0]
-    brakes = wanted_acceleration <= BRAKES_MPS2
+    brakes = wanted_acceleration <= BRAKE_MPS2
     light = labels["light"][:, 0]
     has_light = light > 0
     has_lead = labels["lead"][:, 1] > 0.5

@@ -55,12 +55,17 @@ def find_hard_examples(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
     return {kind: np.flatnonzero(chosen) for kind, chosen in kinds.items() if chosen.any()}
 
 
+def near_cells() -> np.ndarray:
+    """(R, C) bool, cells of the occupancy grid in which a pedestrian counts as near ahead."""
+    x_m = (np.arange(OCCUPANCY_ROWS) + 0.5) * OCCUPANCY_CELL_M - OCCUPANCY_BEHIND_M
+    y_m = OCCUPANCY_LEFT_M - (np.arange(OCCUPANCY_COLUMNS) + 0.5) * OCCUPANCY_CELL_M
+    is_near: np.ndarray = ((x_m > 0.0) & (x_m < AHEAD_M))[:, None] & (np.abs(y_m) < ASIDE_M)
+    return is_near
+
+
 def _person_near(occupancy: np.ndarray) -> np.ndarray:
     """(R,) whether an occupied cell with only free neighbours is near ahead; cars fill several cells."""
     grid = np.pad((occupancy > 0).astype(np.uint8), ((0, 0), (1, 1), (1, 1)))
     around = sum(grid[:, i : i + OCCUPANCY_ROWS, j : j + OCCUPANCY_COLUMNS] for i in range(3) for j in range(3))
-    x_m = (np.arange(OCCUPANCY_ROWS) + 0.5) * OCCUPANCY_CELL_M - OCCUPANCY_BEHIND_M
-    y_m = OCCUPANCY_LEFT_M - (np.arange(OCCUPANCY_COLUMNS) + 0.5) * OCCUPANCY_CELL_M
-    near = ((x_m > 0.0) & (x_m < AHEAD_M))[:, None] & (np.abs(y_m) < ASIDE_M)
-    found: np.ndarray = ((around == 1) & (grid[:, 1:-1, 1:-1] == 1) & near).any(axis=(1, 2))
+    found: np.ndarray = ((around == 1) & (grid[:, 1:-1, 1:-1] == 1) & near_cells()).any(axis=(1, 2))
     return found

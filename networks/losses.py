@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S
+from fsd.networks.hard_examples import BRAKE_MPS2, near_cells
 from fsd.networks.plan_head import ANCHORS_MPS2
 
 
@@ -54,13 +55,12 @@ class LossWeights:
 OCCUPIED_WEIGHT, SALIENT_WEIGHT, LIGHT_WEIGHT = 8.0, 4.0, 3.0
 """Occupied cells, salient blocks and rows with a light are rare, and a miss is worse than a false alarm."""
 
-BRAKE_MPS2, BRAKE_WEIGHT = -1.0, 1.0
+BRAKE_WEIGHT = 1.0
 NEAR_PEOPLE_MPS2, NEAR_PEOPLE_WEIGHT = -0.5, 2.0
-"""Rows in which the expert brakes so hard, and those in which it does so with a person near, weigh so much more."""
+"""Rows in which the expert brakes harder than `BRAKE_MPS2`, and those in which it brakes with a person near, weigh so
+much more."""
 
 CAUTION_MARGIN_MPS2 = 0.4
-NEAR_ROWS, NEAR_COLUMNS = slice(6, 20), slice(6, 10)
-"""Cells of the occupancy grid within 35 m ahead and 5 m to the side."""
 
 SEMANTIC_WEIGHTS = (0.5, 0.5, 0.5, 0.5, 1.0, 2.0, 3.0)
 """Of `contract.SEMANTICS`: things are rarer than surfaces."""
@@ -198,7 +198,8 @@ def _person_near(occupancy: Tensor) -> Tensor:
     """(…, R, C) -> (…,) whether an occupied cell with only free neighbours is near ahead; cars fill several cells."""
     grid = (occupancy > 0).float().flatten(0, -3)[:, None]
     alone = (grid > 0) & (functional.avg_pool2d(grid, 3, stride=1, padding=1) * 9.0 < 1.5)
-    return alone[:, 0, NEAR_ROWS, NEAR_COLUMNS].flatten(1).any(dim=1).view(occupancy.shape[:-2])
+    near = torch.from_numpy(near_cells()).to(occupancy.device)
+    return (alone[:, 0] & near).flatten(1).any(dim=1).view(occupancy.shape[:-2])
 
 
 def _value(saliency: Tensor, worth: Tensor, cell: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fsd.compression.tick import RETINA_TOKENS
+from fsd.compression.tick import FILLED, RETINA_TOKENS
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.attention import MASKED, MemoryAttention, TokenAttention
 from fsd.networks.config import NetworkConfig
@@ -139,7 +139,7 @@ class DrivingNetwork(nn.Module):
         # Retina tokens are never masked (a missing camera has its own embedding); unused patches are.
         retina_count, patch_count = len(CAMERAS) * RETINA_TOKENS, patches.shape[-4]
         patch_rows = slice(retina_count, retina_count + patch_count)
-        unused = 1.0 - patch_meta[..., 7].clamp(0.0, 1.0) * seen[..., patch_rows, 0]
+        unused = 1.0 - patch_meta[..., FILLED].clamp(0.0, 1.0) * seen[..., patch_rows, 0]
         finer = tokens.shape[-2] - retina_count - patch_count
         mask = functional.pad(unused * MASKED, (retina_count, finer))
         return Content(tokens, mask, retina_count, tuple(each.unflatten(0, (*lead, -1)) for each in maps))

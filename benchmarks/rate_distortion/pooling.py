@@ -20,8 +20,8 @@ from fsd.compression.budget import PATCH_PX, Budget
 from fsd.compression.compressor import Compressor
 from fsd.compression.gaze_baselines import DownscaleOnly
 from fsd.compression.picture_reader import GREY
-from fsd.compression.tick import META_SIZE, CompressedTick
-from fsd.compression.token_rays import AGE, FILLED, ego_rays
+from fsd.compression.tick import AGE, FILLED, META_SIZE, CompressedTick
+from fsd.compression.token_rays import ego_rays
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, Frame, FrameSet
 from fsd.data.rig import Camera, Rig
