@@ -34,6 +34,7 @@ NEEDS = {
     "inspect": ("run", "codecs"),
     "adapter": ("run", "codecs"),
     "dataset": ("run", "codecs"),
+    "evaluate": ("run",),
     "calibrate": ("run", "codecs"),
     "compress": ("run", "codecs"),
     "compare": ("run",),
