@@ -38,11 +38,12 @@ def run(options: argparse.Namespace) -> "EvaluateSummary":
 
 def print_run(summary: "DatasetRun") -> None:
     """Print what was run, how fast, and the errors beside those of the baselines."""
-    from fsd.evaluate.page import describe_scores
+    from fsd.evaluate.page import describe_count, describe_scores
     from fsd.runtime.health import describe_replaced
 
     data = summary.data
-    print(f"{data.name}, part {data.part}: {data.drives} drives, {data.hours:.3g} h, {data.scored_rows} rows scored")
+    drives = describe_count(data.drives, "drive")
+    print(f"{data.name}, part {data.part}: {drives}, {data.hours:.3g} h, {data.scored_rows} rows scored")
     print(f"  network      {summary.model.name} ({summary.model.precision}), {summary.network}")
     for metric in PRINTED:
         for index, line in enumerate(describe_scores(summary.planners, metric)):
@@ -52,6 +53,8 @@ def print_run(summary: "DatasetRun") -> None:
         print(f"  WARNING      plans replaced: {replaced}")
     if summary.ticks_per_s is not None:
         print(f"  speed        {summary.ticks_per_s:.1f} ticks/s, {summary.times_real_time:.2f}x real time")
+    if summary.cpu_ms_per_tick is not None:
+        print(f"  processor    {summary.cpu_ms_per_tick:.2f} ms of CPU time per tick")
     for sentence in summary.approximate:
         print(f"  approximate  {sentence}")
 

@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fsd.commands.arguments import add_options, config_from, path_argument
+from fsd.commands.arguments import add_options, config_from, path_argument, typed_name
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, OutputError, UsageError
+from fsd.data.options import declared_options
 from fsd.replay.config import BatchOptions, ReplayConfig
 from fsd.runtime.health import describe_odometry, describe_replaced
 
 if TYPE_CHECKING:
+    from fsd.outputs.evaluate_summary import DatasetReplaySummary
     from fsd.outputs.replay_summary import DrivingModes, ReplaySummary
     from fsd.replay.batch import Outcome
 
 EPILOG = """examples:
   fsd replay my_drive/ --out out
   fsd replay /media/stick/TeslaCam --out drives      # every event on the stick; `fsd events` lists them
+  fsd replay drives                                  # a data set of `fsd dataset build`, without its videos
   fsd replay monday/* --workers 2 --out out          # continues where it was interrupted
   fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out
   fsd replay my_drive/ --from 12 --to 20 --layout focus --overlay-height 1080 --out post"""
@@ -35,14 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="CLIP",
         help="recording to replay: a folder or a file of any known format (see docs/formats.md); several, or a folder "
-        "of several such as a TeslaCam stick, are replayed in turn",
+        "of several such as a TeslaCam stick, are replayed in turn; or a data set of `fsd dataset build`",
     )
     add_options(parser, ReplayConfig, skip=("clip",))
     add_options(parser, BatchOptions)
 
 
-def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
+def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary | DatasetReplaySummary":
     """Replay, and print the summary."""
+    from fsd.networks.drives.recorded_dataset import is_dataset
+
+    if any(map(is_dataset, options.clips)):
+        return _replay_dataset(options)
     batch = config_from(BatchOptions, options)
     clips = _recordings(options)
     if len(clips) > 1:
@@ -54,6 +61,34 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     if not options.json:
         print_summary(summary, config)
     return with_exit_code(summary)
+
+
+def _replay_dataset(options: argparse.Namespace) -> "DatasetReplaySummary":
+    """Replay a data set, from its shards in place of videos.
+
+    Raises:
+        UsageError: there is more than one path, or an option that is for recordings.
+    """
+    from fsd.commands.evaluate import print_run
+    from fsd.evaluate.config import REPLAY_FILES, DatasetReplayConfig
+    from fsd.evaluate.replay_dataset import replay_dataset
+
+    if len(options.clips) > 1:
+        raise UsageError("A data set is replayed by itself. Name one data set, or recordings only.")
+    mine = declared_options(DatasetReplayConfig)
+    for config in (ReplayConfig, BatchOptions):
+        for name, option in declared_options(config).items():
+            if name not in mine and hasattr(options, name):
+                raise UsageError(
+                    f"{typed_name(option, name)} is for recordings, and {options.clips[0]} is a data set. Leave it out."
+                )
+    config = config_from(DatasetReplayConfig, options, dataset=options.clips[0])
+    summary = replay_dataset(config)
+    if not options.json:
+        print_run(summary)
+        files = [name for name in REPLAY_FILES if (config.out / name).exists()]
+        print(f"\nwritten: {config.out}/{' '.join(files)}")
+    return summary
 
 
 def with_exit_code(summary: "ReplaySummary") -> "dict[str, Any] | ReplaySummary":

@@ -45,8 +45,8 @@ class EvaluateConfig(DatasetRunOptions):
     dataset: Path = option(help="folder that `fsd dataset build` has written", flag="", metavar="DATASET")
     out: Path = results_folder("out/evaluate")
     part: str = option("test", "part of the data set to score on", choices=(*PARTS, ALL_PARTS))
-    cameras: tuple[str, ...] = option(
-        (),
+    cameras: tuple[str, ...] | None = option(
+        None,
         "state as well what is lost with these cameras alone",
         choices=CAMERAS,
         metavar="CAMERA",

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -51,6 +51,8 @@ class NetworkRun:
     _baselines: tuple[str, ...] = ()
     _started_s: float = field(default_factory=time.perf_counter)
     _ended_s: float | None = None
+    _cpu_start_s: float = 0.0
+    _cpu_s: float = 0.0
 
     @classmethod
     def open(cls, options: DatasetRunOptions, model: Path | None, dataset: Path, part: str | None) -> "NetworkRun":
@@ -69,7 +71,7 @@ class NetworkRun:
         runs = {NETWORK: Withheld(), **self.withheld}
         jobs = [Job(each, name, withheld) for each in self.source.stretches for name, withheld in runs.items()]
         total = self.source.rows * len(runs)
-        self._started_s = time.perf_counter()
+        self._started_s, self._cpu_start_s = time.perf_counter(), time.process_time()
         with tqdm(total=total, unit="tick", disable=None, file=sys.stderr) as progress:
             done = roll(jobs, self._lanes(), self.options.workers)
             for _, of_stretch in groupby(done, key=lambda rolled: rolled.job.stretch):
@@ -83,7 +85,7 @@ class NetworkRun:
                         self.card.add_withheld(rolled.job.name, _rows_of(errors, labels.is_used))
                     self._steps += len(rolled.ticks)
                     progress.update(len(rolled.ticks))
-        self._ended_s = time.perf_counter()
+        self._ended_s, self._cpu_s = time.perf_counter(), time.process_time() - self._cpu_start_s
 
     def facts(self) -> dict[str, Any]:
         """The fields of `DatasetRun` that are known so far, but for the status."""
@@ -112,6 +114,7 @@ class NetworkRun:
             "wall_s": round(wall_s, 2),
             "ticks_per_s": None if rate is None else round(rate, 2),
             "times_real_time": None if rate is None else round(rate / recorded_hz, 3),
+            "cpu_ms_per_tick": round(1e3 * self._cpu_s / self._steps, 3) if self._cpu_s and self._steps else None,
             "infer_ms_p50": round(float(np.median(self._infer_ms)), 3) if self._infer_ms else None,
             "plan_hash": self._plan_chain.digest.hex() if self._rows else None,
             "machine": describe_machine(),
@@ -154,8 +157,3 @@ class NetworkRun:
 
 def _rows_of(errors: Errors, is_used: np.ndarray) -> Errors:
     return {name: values[is_used] for name, values in errors.items()}
-
-
-def lost_cameras(kept: Sequence[str]) -> frozenset[str]:
-    """The cameras besides some."""
-    return frozenset(CAMERAS) - frozenset(kept)

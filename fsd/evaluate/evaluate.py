@@ -38,7 +38,7 @@ def evaluate(config: EvaluateConfig) -> EvaluateSummary:
         ModelError, ClipError: the network or the data set cannot be used, or they do not match.
         OutputError: the folder cannot be written.
     """
-    masks = withheld_runs(config.cameras, config.masks)
+    masks = withheld_runs(config.cameras or (), config.masks)
     run = NetworkRun.open(config, config.model_file, config.dataset, config.part_name)
     run.withheld = {name: withheld for name, (withheld, _) in masks.items()}
     if config.cameras:
@@ -85,7 +85,7 @@ def _check_cameras(config: EvaluateConfig, run: NetworkRun) -> None:
         UsageError: says which cameras there are.
     """
     recorded = {name for record in run.source.records.values() for name in record.cameras}
-    unknown = [name for name in config.cameras if name not in recorded]
+    unknown = [name for name in config.cameras or () if name not in recorded]
     if unknown:
         raise UsageError(
             f"--cameras names {', '.join(unknown)}, of which this part of {config.dataset} has no video. It has "

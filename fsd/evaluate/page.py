@@ -52,7 +52,7 @@ def write_card_page(path: Path, summary: DatasetRun) -> None:
         heading=f"{summary.model.name} on {data.name}",
         facts=[
             f"part {data.part}",
-            f"{data.drives} drives, {data.hours:.3g} h",
+            f"{describe_count(data.drives, 'drive')}, {data.hours:.3g} h",
             f"{data.scored_rows:,} rows scored",
             summary.status,
         ],
@@ -103,7 +103,7 @@ def _tiles(summary: DatasetRun) -> list[Markup]:
 
 
 def _errors(summary: DatasetRun) -> Markup:
-    metrics = [name for name in summary.planners.get(NETWORK, {})]
+    metrics = list(summary.planners.get(NETWORK, {}))
     rows = [
         [_title(metric), *(_cell(scores.get(metric)) for scores in summary.planners.values()), _count(summary, metric)]
         for metric in metrics
@@ -230,19 +230,21 @@ def _uncertainty(summary: EvaluateSummary) -> Markup:
         "Stated uncertainty",
         chart,
         table(["", *(f"{p:.0%} interval holds" for p in shown), "mean error over scale"], rows),
-        intro="The network states the scale of a Laplace distribution for each output. A mean of 1 is right; above 1 it is too "
-        "sure.",
+        intro="The network states the scale of a Laplace distribution for each output. A mean of 1 is right; above 1 "
+        "it is too sure.",
     )
 
 
 def _data(summary: DatasetRun) -> Markup:
     data = summary.data
     cameras = [(name.replace("_", " "), share, f"{share:.0%}") for name, share in data.cameras.items()]
+    weights = summary.model.weights_sha256[:16] or "unknown"
     facts = [
-        f"budget {data.budget}, one tick in {data.every_ticks} recorded, {data.clips} clips",
-        "curvature from " + ", ".join(f"{source} ({count} clips)" for source, count in data.curvature_from.items()),
+        f"budget {data.budget}, one tick in {data.every_ticks} recorded, {describe_count(data.clips, 'clip')}",
+        "curvature from "
+        + ", ".join(f"{source} ({describe_count(count, 'clip')})" for source, count in data.curvature_from.items()),
         f"index {data.index_sha256[:16]}; equal ones hold the same rows",
-        f"network {summary.model.name} {summary.model.precision}, weights {summary.model.weights_sha256[:16] or 'unknown'}",
+        f"network {summary.model.name} {summary.model.precision}, weights {weights}",
         f"each row was run {summary.runs} times" if summary.runs > 1 else "each row was run once",
     ]
     return section(
@@ -301,10 +303,15 @@ def _output(name: str) -> str:
     return f"{axis} at {rest[0]} s" if rest.endswith("s_m") else axis
 
 
+def describe_count(count: int, name: str) -> str:
+    """`1 drive`, `2 drives`."""
+    return f"{count} {name}{'' if count == 1 else 's'}"
+
+
 def describe_scores(scores: Mapping[str, Scores], metric: str) -> list[str]:
     """One line per planner that has the metric."""
+    found = [(planner, each[metric]) for planner, each in scores.items() if metric in each]
     return [
-        f"{_name(planner)} {_cell(each[metric])} (n = {each[metric].ticks}, {each[metric].drives} drives)"
-        for planner, each in scores.items()
-        if metric in each
+        f"{_name(planner)} {_cell(each)} (n = {each.ticks}, {describe_count(each.drives, 'drive')})"
+        for planner, each in found
     ]

@@ -51,16 +51,16 @@ class Source:
         """
         if ALL_BUDGETS.get(budget.name) != budget:
             raise ModelError(
-                f"The network is of budget {budget.name} with sizes of its own, which no data set has. Use a network of "
-                f"one of {', '.join(ALL_BUDGETS)}."
+                f"The network is of budget {budget.name} with sizes of its own, which no data set has. Use a "
+                f"network of one of {', '.join(ALL_BUDGETS)}."
             )
         _check_budget(folder, budget)
         data = RecordedDataset(folder, budget.name, part)
         stretches = tuple(each for each in data.stretches if each.used)
         if not stretches:
             raise ClipError(
-                f"{folder} has no rows to score in part {part or ALL_PARTS}: a hash decides the part of each drive. Add "
-                "drives, or choose another part with `--part`."
+                f"{folder} has no rows to score in part {part or ALL_PARTS}: a hash decides the part of each drive. "
+                "Add drives, or choose another part with `--part`."
             )
         keys = sorted({each.clip for each in stretches})
         return cls(folder, part, budget, stretches, {key: read_record(folder / CLIPS_FOLDER / key) for key in keys})
@@ -102,19 +102,19 @@ class Source:
     def approximations(self) -> list[str]:
         """How a run over this data set differs from a replay of its videos, as sentences."""
         found = [
-            "Patches were chosen without this network, as by `fsd compress`. In a replay of the videos it asks for some of "
-            "them itself."
+            "Patches were chosen without this network, as by `fsd compress`. In a replay of the videos it asks for "
+            "some of them itself."
         ]
         if self.every_ticks > 1:
             found.append(
-                f"The network runs at one tick in {self.every_ticks}, as in training. What a tick in between would have "
-                "written to the memory is written by the next one."
+                f"The network runs at one tick in {self.every_ticks}, as in training. What a tick in between would "
+                "have written to the memory is written by the next one."
             )
         off = sum(each.is_odometry_off for each in self.records.values())
         if off:
             found.append(
-                f"{off} of {len(self.records)} clips were compressed with ego motion whose clock was mended for the labels "
-                "only."
+                f"{off} of {len(self.records)} clips were compressed with ego motion whose clock was mended for the "
+                "labels only."
             )
         found.append("The recorded driver drives: plans are compared with one path, which is not the only good one.")
         return found

@@ -1,4 +1,4 @@
-"""`summary.json` of `fsd evaluate`, and of `fsd replay` with a data set; docs/evaluation.md describes them for people."""
+"""`summary.json` of `fsd evaluate`, and of `fsd replay` with a data set; docs/evaluation.md describes the fields."""
 
 import msgspec
 
@@ -54,7 +54,7 @@ class DatasetRun(ReportedRun, frozen=True, kw_only=True):
         gains: baseline -> metric -> error of the network minus that of the baseline; below 0 the network is better.
         health: flag of `Plan.health` -> rows; replaced_outputs: as of a replay.
         runs: how often each row was run; ticks_per_s: of all of them; times_real_time: recorded time of all runs over
-            the wall time.
+            the wall time. cpu_ms_per_tick: processor time of the whole process, which other programs disturb less.
         infer_ms_p50: of one tick through the network; None before there was one.
         plan_hash: over all plans of the network in the order of the stretches; None before there was one.
     """
@@ -73,6 +73,7 @@ class DatasetRun(ReportedRun, frozen=True, kw_only=True):
     wall_s: float
     ticks_per_s: float | None
     times_real_time: float | None
+    cpu_ms_per_tick: float | None
     infer_ms_p50: float | None
     plan_hash: str | None
     machine: MachineInfo
