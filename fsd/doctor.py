@@ -34,7 +34,7 @@ NEEDS = {
     "inspect": ("run", "codecs"),
     "adapter": ("run", "codecs"),
     "dataset": ("run", "codecs"),
-    "evaluate": ("run",),
+    "evaluate": ("run", "model"),
     "calibrate": ("run", "codecs"),
     "compress": ("run", "codecs"),
     "compare": ("run",),

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsd.data.errors import UsageError
 from fsd.data.frames import CAMERAS
-from fsd.data.options import Options, option, results_folder
+from fsd.data.options import OptionError, Options, option, results_folder
 from fsd.data.result_record import SUMMARY_FILE
 from fsd.networks.devices import PROVIDERS
 from fsd.networks.drives.splits import PARTS
@@ -71,10 +70,14 @@ class DatasetReplayConfig(DatasetRunOptions):
 
     dataset: Path = option(help="folder that `fsd dataset build` has written", flag="", metavar="DATASET")
     out: Path = results_folder("out/replay")
-    model: Path | None = option(None, "ONNX file of the network", default_text="the packaged network")
+    model: Path | tuple[Path, ...] | None = option(
+        None, "ONNX file of the network", default_text="the packaged network"
+    )
     report: bool = option(True, "do not write the report, report.html")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.model, tuple):
-            raise UsageError("A data set is replayed with one model.")
+        if isinstance(self.model, tuple):  # `--model` of `fsd replay` takes several files
+            if len(self.model) > 1:
+                raise OptionError("model", "names several files; a data set is replayed with a network of `fsd export`")
+            object.__setattr__(self, "model", self.model[0])

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class NetworkRun:
     _camera_rows: np.ndarray = field(default_factory=lambda: np.zeros(len(CAMERAS), np.int64))
     _rows: int = 0
     _steps: int = 0
-    _infer_ms: list[float] = field(default_factory=list)
+    _infer_ms: "array[float]" = field(default_factory=lambda: array("f"))
     _plan_chain: HashChain = field(default_factory=HashChain)
     _baselines: tuple[str, ...] = ()
     _started_s: float = field(default_factory=time.perf_counter)

@@ -24,7 +24,8 @@ class DriveBootstrap:
         self._drives = int(drive.max()) + 1 if len(drive) else 0
         rng = np.random.default_rng(_SEED)
         shares = np.full(self._drives, 1 / max(1, self._drives))
-        self._draws = rng.multinomial(self._drives, shares, RESAMPLES) if self._drives > 1 else None  # (R, D)
+        # (R, D) how often each drive is drawn; floats, since they are multiplied with sums many times
+        self._draws = rng.multinomial(self._drives, shares, RESAMPLES).astype(float) if self._drives > 1 else None
 
     def mean(self, values: np.ndarray, is_rms: bool = False) -> Estimate | None:
         """Mean, or root mean square, of (T,) values, of which NaN are left out; None if all are."""

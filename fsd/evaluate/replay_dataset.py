@@ -40,7 +40,8 @@ def replay_dataset(config: DatasetReplayConfig) -> DatasetReplaySummary:
         ModelError, ClipError: the network or the data set cannot be used, or they do not match.
         OutputError: the folder cannot be written.
     """
-    run = NetworkRun.open(config, config.model, config.dataset, None)
+    model = config.model if isinstance(config.model, Path) else None
+    run = NetworkRun.open(config, model, config.dataset, None)
 
     def summary(status: Status, error: BaseException | None) -> DatasetReplaySummary:
         return DatasetReplaySummary(status=status, error=None if error is None else str(error), **run.facts())
