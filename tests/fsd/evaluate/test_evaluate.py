@@ -12,12 +12,12 @@ import pytest
 
 from fsd.cli import main
 from fsd.compression.compressor import Compressor
-from fsd.data.errors import ClipError, UsageError
+from fsd.data.errors import ClipError, FsdError, UsageError
 from fsd.data.frame_source import FrameSource
 from fsd.data.open_clip import open_clip
 from fsd.evaluate.evaluate import MASKS
 from fsd.networks.drives.clip_builder import BuildSettings, build_clip
-from fsd.networks.drives.clip_record import CLIPS_FOLDER, ClipRecord
+from fsd.networks.drives.clip_record import CLIPS_FOLDER, ClipRecord, write_record
 from fsd.networks.drives.recorded_dataset import INDEX_FILE, index_table
 from fsd.outputs.evaluate_summary import DatasetReplaySummary, EvaluateSummary
 from fsd.outputs.summary_file import load_summary
@@ -37,7 +37,7 @@ def cut(record: ClipRecord, key: str, part: str, rows: int) -> ClipRecord:
 
 @pytest.fixture(scope="module")
 def drives(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of the small clip, every tick: a drive to test on, and its begin as another, and as one to train on."""
+    """The small clip, every tick, as a drive to test on; its begin as another, and as one to train on."""
     folder = tmp_path_factory.mktemp("drives")
     settings = BuildSettings(budgets=(Engine().budget.name,), every_ticks=1)
     built = build_clip(open_clip(small_clip), "b", folder / CLIPS_FOLDER / "b", settings)
@@ -47,6 +47,7 @@ def drives(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         cut(built, *each) for each in (("a", "train", TRAIN_ROWS), ("b", "test", TICKS), ("c", "test", FEW_ROWS))
     ]
     pq.write_table(index_table(records), folder / INDEX_FILE)
+    write_record(folder / CLIPS_FOLDER / "a", msgspec.structs.replace(built, cameras=("front_main",)))
     return folder
 
 
@@ -139,15 +140,16 @@ def test_a_second_run_replaces_the_first(drives: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(["--part", "validation"], "validation"), (["--cameras", "front_main", "nose"], "nose")]
+    ("part", "camera", "error"), [("validation", "rear", ClipError), ("train", "rear", UsageError)]
 )
-def test_what_cannot_be_scored_is_refused(
-    arguments: list[str], said: str, drives: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_an_empty_part_and_a_camera_without_video_are_refused(
+    part: str, camera: str, error: type[FsdError], drives: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(["evaluate", "packaged", str(drives), "--out", str(tmp_path / "out"), *arguments])
-    assert code == (ClipError.exit_code if "--part" in arguments else UsageError.exit_code)
-    assert said in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    out = tmp_path / "out"
+    arguments = ["--part", part, "--cameras", "front_main", camera]
+    assert main(["evaluate", "packaged", str(drives), "--out", str(out), *arguments]) == error.exit_code
+    assert (part if error is ClipError else camera) in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_a_data_set_of_another_budget_is_refused_with_both(
