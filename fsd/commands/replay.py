@@ -4,7 +4,7 @@ import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
@@ -13,6 +13,7 @@ from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, OutputError, UsageError
 from fsd.data.options import declared_options
+from fsd.overlay.layout import OverlayConfig
 from fsd.replay.config import BatchOptions, ReplayConfig
 from fsd.runtime.health import describe_odometry, describe_replaced
 
@@ -76,12 +77,11 @@ def _replay_dataset(options: argparse.Namespace) -> "DatasetReplaySummary":
     if len(options.clips) > 1:
         raise UsageError("A data set is replayed by itself. Name one data set, or recordings only.")
     mine = declared_options(DatasetReplayConfig)
-    for config in (ReplayConfig, BatchOptions):
-        for name, option in declared_options(config).items():
-            if name not in mine and hasattr(options, name):
-                raise UsageError(
-                    f"{typed_name(option, name)} is for recordings, and {options.clips[0]} is a data set. Leave it out."
-                )
+    for kind, prefix in ((ReplayConfig, ""), (BatchOptions, ""), (OverlayConfig, "overlay_config.")):
+        for name, option in declared_options(kind).items():
+            if name not in mine and hasattr(options, prefix + name):
+                typed = typed_name(option, name, get_type_hints(kind)[name], getattr(kind, name, None))
+                raise UsageError(f"{typed} is for recordings, and {options.clips[0]} is a data set. Leave it out.")
     config = config_from(DatasetReplayConfig, options, dataset=options.clips[0])
     summary = replay_dataset(config)
     if not options.json:

@@ -165,7 +165,7 @@ def test_a_data_set_of_another_budget_is_refused_with_both(
     assert Engine().budget.name in said
 
 
-@pytest.mark.parametrize("arguments", [["--max-ticks", "3"], ["--cross-check", "cuda"], ["--no-overlay"]])
+@pytest.mark.parametrize("arguments", [["--max-ticks", "3"], ["--layout", "focus"], ["--no-overlay"]])
 def test_options_of_recordings_are_refused_for_a_data_set(
     arguments: list[str], drives: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
