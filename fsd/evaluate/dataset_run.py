@@ -6,7 +6,6 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from fsd.networks.drives.rolled_ticks import Withheld
 from fsd.outputs.run_info import ModelInfo, describe_training
 from fsd.runtime.engine import Engine
 from fsd.runtime.hash_chain import HashChain
+from fsd.scoring.baseline_plans import Plans
 
 Take = Callable[[Rolled, Driven], None]
 
@@ -74,18 +74,16 @@ class NetworkRun:
         total = self.source.rows * len(runs)
         self._started_s, self._cpu_start_s = time.perf_counter(), time.process_time()
         with tqdm(total=total, unit="tick", disable=None, file=sys.stderr) as progress:
-            done = roll(jobs, self._lanes(), self.options.workers)
-            for _, of_stretch in groupby(done, key=lambda rolled: rolled.job.stretch):
-                for rolled in of_stretch:
-                    labels = self.source.labels(data, rolled.job.stretch)
-                    if rolled.job.name == NETWORK:
-                        self._add(rolled, labels, baseline_plans(labels, mean))
-                        take(rolled, labels)
-                    else:
-                        errors = errors_of(plans_of([each.plan for each in rolled.ticks]), labels)
-                        self.card.add_withheld(rolled.job.name, _rows_of(errors, labels.is_used))
-                    self._steps += len(rolled.ticks)
-                    progress.update(len(rolled.ticks))
+            for rolled in roll(jobs, self._lanes(), self.options.workers):
+                labels = self.source.labels(data, rolled.job.stretch)
+                if rolled.job.name == NETWORK:
+                    self._add(rolled, labels, baseline_plans(labels, mean))
+                    take(rolled, labels)
+                else:
+                    errors = errors_of(plans_of([each.plan for each in rolled.ticks]), labels)
+                    self.card.add_withheld(rolled.job.name, _rows_of(errors, labels.is_used))
+                self._steps += len(rolled.ticks)
+                progress.update(len(rolled.ticks))
         self._ended_s, self._cpu_s = time.perf_counter(), time.process_time() - self._cpu_start_s
 
     def facts(self) -> dict[str, Any]:
@@ -135,7 +133,7 @@ class NetworkRun:
 
         return make
 
-    def _add(self, rolled: Rolled, labels: Driven, baselines: Mapping[str, Any]) -> None:
+    def _add(self, rolled: Rolled, labels: Driven, baselines: Mapping[str, Plans]) -> None:
         plans = [each.plan for each in rolled.ticks]
         planners = {NETWORK: plans_of(plans), **baselines}
         self._baselines = tuple(baselines)
