@@ -248,12 +248,13 @@ class VehicleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All cameras of a recording, its clock, and optionally the vehicle."""
+    """All cameras of a recording, its clock, and optionally the vehicle; `is_simulated` where the pictures are rendered."""
 
     name: str
     cameras: tuple[Camera, ...]
     clock: ClockSpec = ClockSpec()
     vehicle: VehicleSpec | None = None
+    is_simulated: bool = False
 
     def __post_init__(self) -> None:
         if not self.cameras:

@@ -125,7 +125,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
 
     Attributes:
         made_from: by which `fsd replay` decides whether the results of a batch can be kept.
-        network: starts with `trained` or `untrained`.
+        network: `trained`, or starts with `untrained` or `simulation-trained`, the latter on real video only.
         warm_up_s: the part of wall_s before the first tick.
         times_real_time: without the warm-up; None before the first tick.
         stages_ms: stage -> times; `plan` is compress + infer + post. Empty before the first tick.

@@ -16,6 +16,7 @@ from fsd.replay.path_picture import draw_drive, draw_plans
 from fsd.replay.run_metrics import RunMetrics
 from fsd.replay.worst_ticks import WorstTick
 from fsd.runtime.health import describe_replaced
+from fsd.runtime.planner import SIMULATION_TRAINED
 
 
 def facts(summary: ReplaySummary, recorded: Sequence[str] = ()) -> list[str]:
@@ -40,13 +41,19 @@ def banners(summary: ReplaySummary) -> list[Banner]:
             "handling and hashes are valid."
         )
         found.append(Banner("Untrained network.", text))
+    if summary.network == SIMULATION_TRAINED:
+        text = (
+            "This is real video, and the network learned in a simulator only: its plans here show that the pipeline "
+            "works, not that it can drive. Timing, compression, input handling and hashes are valid."
+        )
+        found.append(Banner(f"{SIMULATION_TRAINED.capitalize()}.", text))
     if summary.status != "complete":
         text = f"The page shows what was computed until then. {summary.error or ''}"
         found.append(Banner(f"Run {summary.status}.", text))
     if summary.model.kernel_warning:
         found.append(Banner("Slower kernels.", f"{summary.model.kernel_warning}."))
     if notes := (*summary.model.notes, *summary.plan_notes):
-        found.append(Banner("The model.", f"It is described by an adapter: {'; '.join(notes)}."))
+        found.append(Banner("The model.", f"{'; '.join(notes)}."))
     if (check := summary.cross_check) is not None and check.first_alarm is not None:
         first = check.first_alarm
         text = (

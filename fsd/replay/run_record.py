@@ -127,7 +127,7 @@ class RunRecord:
             status=status,
             error=None if error is None else f"{type(error).__name__}: {error}",
             made_from=self.made_from,
-            network=describe_training(metadata.trained),
+            network=describe_training(metadata, self._clip),
             started_unix_s=round(self._started_s, 3),
             clip=clip_info(self._clip),
             model=model_info(metadata),

@@ -45,6 +45,7 @@ class NetworkPlanner:
             about.state,
             engine.budget,
             integer_kernels=engine.integer_kernels,
+            trained_on=about.trained_on,
             hypotheses_mps2=about.hypotheses_mps2,
         )
         self._input_chain, self._plan_chain = HashChain(), HashChain()

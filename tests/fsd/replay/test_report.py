@@ -7,6 +7,7 @@ import pytest
 
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
+from fsd.runtime.planner import SIMULATION_TRAINED
 from tests.fsd._pages import Outline, checked
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -149,3 +150,12 @@ def test_a_clip_without_ego_motion_shows_uncertainty_in_place_of_error(small_cli
 def test_one_tick_is_enough_for_a_report(small_clip: Path, tmp_path: Path) -> None:
     replay(ReplayConfig(clip=small_clip, out=tmp_path, overlay=False, max_ticks=1), show_progress=False)
     assert "Timing" in checked(tmp_path / "report.html").headings
+
+
+def test_a_network_of_the_simulator_is_no_driver_on_real_video(small_clip: Path, tmp_path: Path) -> None:
+    summary = replay(
+        ReplayConfig(clip=small_clip, out=tmp_path, overlay=False, mcap=False, max_ticks=4), show_progress=False
+    )
+    assert summary.network == SIMULATION_TRAINED
+    page = checked(tmp_path / "report.html")
+    assert 0 < page.text.index("Simulation-trained: not a driver") < page.text.index("plan error")
