@@ -248,7 +248,7 @@ class VehicleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All cameras of a recording, its clock, and optionally the vehicle; `is_simulated` where the pictures are rendered."""
+    """All cameras of a recording, its clock, and optionally the vehicle; `is_simulated`: the pictures are rendered."""
 
     name: str
     cameras: tuple[Camera, ...]

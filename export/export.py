@@ -198,7 +198,7 @@ def _export(config: ExportConfig, source: _Source, clips: Sequence[Clip], progre
         model = QuantizableModel(graph, (), network_feeds(network), TrajectoryMeasure())
         graphs = {INT8: source.smooth, FP32: graph}
         pytorch = TorchModel(network, network_reference(network, config.device))
-        report = prove(model, config, fp32, others, graphs, clips, pytorch)
+        report = prove(model, config, fp32, others, graphs, clips, pytorch, config.calibration)
         if config.int8 and not report.feedback:
             report = replace(report, notes=(*report.notes, NO_FEEDBACK))
         parity = write_report(config.out, report)

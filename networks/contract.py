@@ -108,8 +108,8 @@ class ModelMetadata(msgspec.Struct, frozen=True):
 
     Attributes:
         trained: False for random weights; all outputs repeat it.
-        trained_on: what a trained network learned from: `SIMULATOR`, also for files that do not say it, or words such as
-            `recordings`.
+        trained_on: what a trained network learned from: `SIMULATOR`, also for files that do not say it, or words such
+            as `recordings`.
         state: pairs (output, input): the output is written into slots of the input after each tick.
         precision: `fp32`, `fp16` or `int8`; `target`: the runtime the file was quantized for.
         frames: coordinate conventions, as text.

@@ -94,8 +94,10 @@ def _format_sweep(gaze: "GazeSummary") -> str:
 def _format_latency(latency: "GazeLatencySummary") -> str:
     if not latency.read:
         return f"{latency.events} events, none read"
+    from fsd.outputs.compress_summary import format_latency
+
     return (
-        f"{latency.events} events, first patch after p50 {latency.p50_ticks:.0f}, "
-        f"p99 {latency.p99_ticks:.0f}, max {latency.max_ticks} ticks ({latency.same_tick} in the same tick, "
-        f"{latency.not_read_before_the_end} not read before the end)"
+        f"{latency.events} events, {latency.never_read}; of all: first patch after p50 "
+        f"{format_latency(latency.p50_ticks)}, p99 {format_latency(latency.p99_ticks)} ticks; "
+        f"{latency.same_tick} in the same tick, {latency.max_ticks} ticks at most where read"
     )

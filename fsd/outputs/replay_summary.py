@@ -34,6 +34,12 @@ class PlanScores(msgspec.Struct, frozen=True, kw_only=True):
     constant_velocity: Scores
     hold_last: Scores
 
+    def best_baseline(self, error: str) -> tuple[str, float] | None:
+        """Field and value of the baseline whose error of this name is smallest; None if no tick supports it."""
+        known = [(self.constant_velocity.get(error), "constant_velocity"), (self.hold_last.get(error), "hold_last")]
+        values = [(value, name) for value, name in known if value is not None]
+        return None if not values else min(values)[::-1]
+
 
 class ChargedLatency(msgspec.Struct, frozen=True, kw_only=True):
     """Latency of the plans in latency-charged scores; `source` is `measured` or `given`."""

@@ -8,12 +8,13 @@ from markupsafe import Markup
 
 from fsd.data.frames import CAMERAS
 from fsd.html.charts import Key, Mark, Series, legend, line_chart
-from fsd.html.page import Banner, data_uri
+from fsd.html.page import Banner, Tone, data_uri
 from fsd.html.parts import Picture, caption, gallery, gallery_link, quantity_tile, section, stat_tile
 from fsd.outputs.budget_metrics import BudgetMetrics
 from fsd.outputs.replay_summary import LatencyChargedScores, PlanScores, ReplaySummary
 from fsd.replay.path_picture import draw_drive, draw_plans
 from fsd.replay.run_metrics import RunMetrics
+from fsd.replay.score_table import PLANNERS
 from fsd.replay.worst_ticks import WorstTick
 from fsd.runtime.health import describe_replaced
 from fsd.runtime.planner import SIMULATION_TRAINED
@@ -101,12 +102,16 @@ def tiles(summary: ReplaySummary) -> list[Markup]:
 def _plan_error_tile(scores: PlanScores | None, charged: LatencyChargedScores | None) -> Markup:
     for horizon in ("3s", "2s", "1s"):
         key = f"ade_{horizon}_m"
-        if scores and charged and key in scores.network and key in scores.constant_velocity:
-            note = f"constant velocity {scores.constant_velocity[key]:.2f}"
+        if scores and charged and key in scores.network and (best := scores.best_baseline(key)):
+            baseline, baseline_m = best
+            network_m = scores.network[key]
+            note = f"{'better' if network_m < baseline_m else 'no better'} than the best baseline without cameras, "
+            note += f"{PLANNERS[baseline]} {baseline_m:.2f} m"
             cost_m = charged.network.get(f"latency_cost_{horizon}_m")
             if cost_m is not None:
                 note = f"{note} · latency adds {cost_m:.3f}"
-            return stat_tile(f"plan error, ADE@{horizon}", f"{scores.network[key]:.2f}", "m", note)
+            tone: Tone = "good" if network_m < baseline_m else "bad"
+            return stat_tile(f"plan error, ADE@{horizon}", f"{network_m:.2f}", "m", note, tone)
     return stat_tile("plan error", "–", note="no driven path recorded that is long enough to compare with")
 
 
@@ -148,12 +153,12 @@ def error_over_time(metrics: RunMetrics, worst: Sequence[WorstTick]) -> Markup:
     else:
         lines = [
             Series("network", "blue", errors.network_m),
-            Series("constant velocity", "orange", errors.constant_velocity_m, is_dashed=True),
+            Series(PLANNERS[errors.baseline], "orange", errors.baseline_m, is_dashed=True),
         ]
         heading = "Error over time"
         intro = (
             f"Mean distance to the driven path over the next {errors.horizon_s:g} s, for every tick that has them "
-            "recorded."
+            "recorded; beside the better one of two planners without cameras."
         )
     marks = _marks(metrics, lines[0].values, worst)
     chart = line_chart(metrics.time_s, lines, "m", marks=marks, run=metrics.run)

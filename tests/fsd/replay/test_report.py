@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from fsd.outputs.replay_summary import ChargedLatency, LatencyChargedScores, PlanScores, Scores
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
+from fsd.replay.replay_sections import _plan_error_tile
 from fsd.runtime.planner import SIMULATION_TRAINED
 from tests.fsd._pages import Outline, checked
 
@@ -159,3 +161,16 @@ def test_a_network_of_the_simulator_is_no_driver_on_real_video(small_clip: Path,
     assert summary.network == SIMULATION_TRAINED
     page = checked(tmp_path / "report.html")
     assert 0 < page.text.index("Simulation-trained: not a driver") < page.text.index("plan error")
+
+
+@pytest.mark.parametrize(
+    ("constant_m", "hold_m", "best"), [(2.0, 0.5, "hold last 0.50"), (0.4, 0.5, "constant velocity 0.40")]
+)
+def test_the_headline_names_the_best_baseline(constant_m: float, hold_m: float, best: str) -> None:
+    planners: dict[str, Scores] = {
+        name: {"ade_3s_m": error_m}
+        for name, error_m in (("network", 0.45), ("constant_velocity", constant_m), ("hold_last", hold_m))
+    }
+    latency = ChargedLatency(source="given", definition="", p50_ms=1.0, max_ms=1.0)
+    charged = LatencyChargedScores(latency=latency, **planners)
+    assert best in str(_plan_error_tile(PlanScores(**planners), charged))
