@@ -223,9 +223,7 @@ class _Work:
         self.progress("checking parity")
         model = QuantizableModel(self.graph, (), source.make_feeds, self.measure)
         graphs = {**graphs, FP32: self.graph}
-        report = prove(
-            model, config, written.fp32, written.others, graphs, clips, source.pytorch, config.calibration
-        )
+        report = prove(model, config, written.fp32, written.others, graphs, clips, source.pytorch, config.calibration)
         speed: tuple[Speed, ...] = ()
         if config.speed_rounds and written.others:
             self.progress("measuring speed")

@@ -182,9 +182,7 @@ def prove(
     return with_feedback(report, model, options, fp32, others, clips)
 
 
-def _scope(
-    report: ParityReport, clips: Sequence[Clip], others: Mapping[str, Path], calibration: Path | None
-) -> str:
+def _scope(report: ParityReport, clips: Sequence[Clip], others: Mapping[str, Path], calibration: Path | None) -> str:
     """`40 ticks of demo, calibrated on the same clip`: how far the result carries."""
     names = [clip.path.name for clip in clips if isinstance(clip, KeptSteps)]
     scope = f"{report.ticks} ticks of {few(names) if names else 'generated steps'}"

@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ProfileComparison":
         from fsd.profile.terminal import print_profile
 
         print_profile(summary, config.out)
-    is_met = all(gate.is_met for gate in summary.gates)
+    is_met = all(gate.is_met is not False for gate in summary.gates)
     return {**msgspec.to_builtins(summary), "exit_code": DONE if is_met else OVER_LIMIT}
 
 

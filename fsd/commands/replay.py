@@ -117,7 +117,7 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
         print(f"  hole         {hole_s:.1f} s before tick {run.first_tick}, where the memory starts anew")
     for fault in summary.cameras.faults if summary.cameras else ():
         print(f"  faults       {fault}")
-    print(f"  speed        {summary.times_real_time or 0.0:.2f}x real time{summary.with_files}")
+    print(f"  speed        {summary.times_real_time or 0.0:.2f}x real time{summary.with_files}{summary.speed_verdict}")
     if plan_ms := summary.stages_ms.get("plan"):
         before = "inputs" if summary.compression is None else "compress"
         print(

@@ -3,6 +3,7 @@
 import msgspec
 
 from fsd.meters.machine import MachineInfo
+from fsd.meters.machine_load import MachineLoad
 from fsd.meters.quantity import Quantity
 from fsd.outputs.budget_metrics import BudgetMetrics
 from fsd.outputs.cross_check_summary import CrossCheckSummary
@@ -134,6 +135,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
         network: `trained`, or starts with `untrained` or `simulation-trained`, the latter on real video only.
         warm_up_s: the part of wall_s before the first tick.
         times_real_time: without the warm-up; None before the first tick.
+        load: who used the processor meanwhile, and whether the times are a measurement; None before the first tick.
         stages_ms: stage -> times; `plan` is compress + infer + post. Empty before the first tick.
         health: what plans were made without -> ticks.
         replaced_outputs: output of the network, or `inputs`, that was not finite or that no vehicle could follow ->
@@ -155,6 +157,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     model: ModelInfo
     warm_up_s: float
     times_real_time: float | None
+    load: MachineLoad | None = None
     cores_used: float
     plan_is_finite: bool
     stages_ms: dict[str, TimePercentiles]
@@ -192,6 +195,11 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
             at += [f"an assumed {self.model.assumed_speed_mps:g} m/s at {assumed} ticks"] if assumed else []
             found.append(f"the model gives no path and no speed: plans drive at {' and '.join(at)}")
         return tuple(found)
+
+    @property
+    def speed_verdict(self) -> str:
+        """`; valid: …` or `; NOT VALID: …`, whether times of this run are a measurement."""
+        return "" if self.load is None else f"; {self.load.verdict}"
 
     @property
     def with_files(self) -> str:

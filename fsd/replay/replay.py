@@ -20,6 +20,7 @@ from fsd.data.open_clip import open_clip
 from fsd.data.result_folder import ResultFolder, result_folder
 from fsd.extras import install_line
 from fsd.meters.energy_count import energy_count
+from fsd.meters.machine_load import LoadWatch
 from fsd.outputs.disk_space import replay_bytes, video_bytes, warn_if_short
 from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
 from fsd.outputs.run_status import run_reported
@@ -57,6 +58,7 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
             check_limit(config.overlay_config, source.expected_ticks)
     planner = chosen_planner(clip, config)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
+    record.is_on_processor = config.device == "cpu"
     worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
 
     def write_page(summary: ReplaySummary) -> None:
@@ -108,7 +110,7 @@ def _run(
         for frame_set in source:
             if not is_warm:
                 record.warm_up_s = _warm_up(planner, frame_set, show_progress)
-                record.energy = energy_count()
+                record.energy, record.watch = energy_count(), LoadWatch()
                 waiting_since_ns, is_warm = time.perf_counter_ns(), True
             wait_ms = (time.perf_counter_ns() - waiting_since_ns) / 1e6
             ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None

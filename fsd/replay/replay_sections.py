@@ -94,7 +94,8 @@ def tiles(summary: ReplaySummary) -> list[Markup]:
             "speed",
             f"{summary.times_real_time:.2f}",
             "x real time",
-            f"{summary.cores_used:.1f} cores{summary.with_files}",
+            f"{summary.cores_used:.1f} cores{summary.with_files}{summary.speed_verdict}",
+            "bad" if summary.load is not None and summary.load.is_valid is False else "",
         ),
     ]
 

@@ -15,6 +15,7 @@ from fsd.data.frames import CAMERAS, RATE_HZ, TICK_MS
 from fsd.data.sync_report import SyncReport
 from fsd.meters.energy_count import EnergyCount
 from fsd.meters.machine import describe_machine
+from fsd.meters.machine_load import PLANNING, LoadWatch
 from fsd.meters.quantity import unavailable
 from fsd.networks.contract import WAYPOINTS
 from fsd.outputs.budget_metrics import budget_metrics
@@ -57,7 +58,8 @@ class RunRecord:
 
     Attributes:
         overlay_file, viewer_file, rerun_file: describe `overlay.mp4`, `drive.mcap` and `drive.rrd`.
-        warm_up_s: time spent compiling before the first tick; energy: counts from then on.
+        warm_up_s: time spent compiling before the first tick; energy, watch: count from then on.
+        is_on_processor: the network runs on the processor, so that planning needs it all the time.
     """
 
     def __init__(self, clip: Clip, metadata: PlannerMetadata, latency_ms: float | None = None) -> None:
@@ -87,13 +89,17 @@ class RunRecord:
         self.viewer_file: ViewerFile | None = None
         self.rerun_file: ViewerFile | None = None
         self.energy: EnergyCount | None = None
+        self.watch: LoadWatch | None = None
+        self.is_on_processor = True
         self.warm_up_s = 0.0
+        self._cpu_ms = np.zeros(len(PLANNING))
 
     def add(self, result: StepResult, wait_ms: float, write_ms: float) -> None:
         """Count one tick."""
         if self.energy is not None:
             self.energy.tick()
         self._stages.extend((wait_ms, result.compress_ms, result.infer_ms, result.post_ms, write_ms))
+        self._cpu_ms += result.cpu_ms
         self._tick_times_ns.append(result.plan.timestamp_ns)
         if self._clip.ego is not None:
             self._trajectories.frombytes(result.plan.trajectory.tobytes())
@@ -136,6 +142,7 @@ class RunRecord:
             wall_s=wall_s,
             warm_up_s=self.warm_up_s,
             times_real_time=drive_s / (wall_s - self.warm_up_s) if ticks else None,
+            load=None if self.watch is None else self.watch.load(self._planning_s()),
             cores_used=(time.process_time() - self._cpu_start_s) / wall_s,
             plan_is_finite=self._is_finite,
             stages_ms=self._stage_times(),
@@ -167,6 +174,14 @@ class RunRecord:
     def _plan_ms(self) -> np.ndarray:
         """(T,) compress + infer + post of each tick."""
         return np.asarray(self._stage_table()[:, 1:4].sum(axis=1))
+
+    def _planning_s(self) -> dict[str, tuple[float, float]]:
+        """Stage of planning -> its processor time and its wall time, over all ticks."""
+        if not self.is_on_processor:
+            return {}
+        wall_ms = self._stage_table()[:, 1:4].sum(axis=0)
+        times = zip(PLANNING, self._cpu_ms.tolist(), wall_ms.tolist(), strict=True)
+        return {stage: (cpu_ms / 1e3, spent_ms / 1e3) for stage, cpu_ms, spent_ms in times}
 
     def _stage_times(self) -> dict[str, TimePercentiles]:
         columns = dict(zip(STAGES, self._stage_table().T, strict=True)) | {"plan": self._plan_ms()}

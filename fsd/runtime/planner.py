@@ -81,6 +81,7 @@ class StepResult:
             the same bytes at this tick and at all ticks before it.
         replaced: the model's output for which the plan was replaced, or `inputs`; empty where it was not.
         compress_ms, infer_ms, post_ms: the stages in order; bind_ms is the part of `infer_ms` that copied inputs.
+        cpu_ms: processor time of the calling thread in these three stages.
         divergence: of a second network on the same tick; None without one.
         plan_age_ticks: since the step of a third-party model that computed the plan; 0 for a new one, or one to stop.
         speed_source: of the speed that the path of a model without its own follows from: `recorded` or `assumed`; empty
@@ -97,6 +98,7 @@ class StepResult:
     bind_ms: float
     infer_ms: float
     post_ms: float
+    cpu_ms: tuple[float, float, float] = (0.0, 0.0, 0.0)
     divergence: TickDivergence | None = None
     replaced: str = ""
     plan_age_ticks: int = 0
