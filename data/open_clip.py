@@ -25,7 +25,8 @@ from fsd.data.formats.teslacam.teslacam_format import TeslaCam
 from fsd.data.formats.video_folder import VideoFolder
 from fsd.data.hardware_decode import on_hardware
 from fsd.data.printable import printable
-from fsd.data.recording_options import CameraOptions
+from fsd.data.recording_options import CameraOptions, RecordingOptions
+from fsd.data.time_window import part_of
 from fsd.data.video_probe import kind_of_file
 from fsd.data.video_stream import VideoStream
 
@@ -159,7 +160,10 @@ def _with_notes(clip: Clip, path: Path, options: CameraOptions) -> Clip:
         notes.append(f"--rate-hz {given_hz:g} is NOT USED: this recording states the times of its pictures itself.")
     if options.align_start and clip.format not in _ALIGNED_FORMATS:
         notes.append("--align-start is NOT USED: recordings of this format have one clock.")
-    return on_hardware(replace(clip, notes=(*clip.notes, *map(printable, notes))), options.hwaccel)
+    opened = on_hardware(replace(clip, notes=(*clip.notes, *map(printable, notes))), options.hwaccel)
+    if isinstance(options, RecordingOptions):
+        return part_of(opened, options.start_s, options.duration_s)
+    return opened
 
 
 def _has_rate_of(stream: CameraStream, rate_hz: float) -> bool:

@@ -80,6 +80,16 @@ class RecordingOptions(CameraOptions):
     heading = "recording"
 
     clip: Path = option(help="recording: a clip folder, a folder of videos, or one video file", flag="", metavar="CLIP")
+    start_s: float = option(
+        0.0,
+        "begin this long after the start of the recording; only what follows is decoded",
+        unit="s",
+        at_least=0,
+        flag="--start",
+    )
+    duration_s: float | None = option(
+        None, "read this much of the recording", unit="s", above=0, flag="--duration", default_text="to the end"
+    )
     max_ticks: int | None = option(
         None, "stop after this many ticks, 36 per second of recording", at_least=1, default_text="all"
     )

@@ -4,6 +4,7 @@ import argparse
 import importlib
 
 from fsd.commands.exit_codes import listing
+from fsd.commands.usage_errors import UsageParser
 from fsd.version import __version__
 
 COMMANDS = {
@@ -27,9 +28,9 @@ COMMANDS = {
 """Command -> what it does."""
 
 
-def build_parser(chosen: str | None) -> argparse.ArgumentParser:
+def build_parser(chosen: str | None) -> UsageParser:
     """The parser, with the arguments of one command (or of all, for `chosen` "all")."""
-    parser = argparse.ArgumentParser(
+    parser = UsageParser(
         prog="fsd",
         description="Eight camera streams to a driving plan with one network.",
         epilog=f"`fsd COMMAND --help` lists the options of a command.\n\nexit codes:\n{listing()}",

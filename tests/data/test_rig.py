@@ -140,6 +140,8 @@ def test_no_alias_names_two_cameras() -> None:
     aliases = [alias for names in ALIASES.values() for alias in names] + list(CAMERAS)
     assert len(aliases) == len(set(aliases))
     assert {canonical_name(alias) for alias in aliases} == set(CAMERAS)
+    documented = (Path(__file__).resolve().parents[2] / "docs" / "clip_format.md").read_text(encoding="utf-8")
+    assert [alias for alias in aliases if f"`{alias}`" not in documented and alias not in CAMERAS] == []
 
 
 @pytest.mark.parametrize(
