@@ -138,6 +138,9 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     for planner, scores in msgspec.structs.asdict(summary.scores).items() if summary.scores else ():
         if "ade_3s_m" in scores:
             print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
+    if (wheel := summary.wheel_angle) is not None and wheel.errors:
+        errors = ", ".join(f"{error_rad:.3f} rad {name}" for name, error_rad in wheel.errors.items())
+        print(f"  wheel angle  {errors} (root mean square, n = {wheel.ticks}; {wheel.geometry})")
     _print_driving_modes(summary.driving_modes)
     print(f"  plan hash    {summary.plan_hash}")
     viewer = summary.viewer_file

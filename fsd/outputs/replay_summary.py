@@ -73,6 +73,41 @@ class DrivingModes(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, PlanScores] = {}
 
 
+class WheelAngleScores(msgspec.Struct, frozen=True, kw_only=True):
+    """Root mean square error of the steering wheel's angle, rad, of the network and two predictors without cameras.
+
+    Attributes:
+        ticks: with a known angle, now and 0.25 s before; the errors are None if there is none.
+        straight_rad: of angle 0; hold_last_rad: of the angle 0.25 s before.
+        steering_ratio, wheelbase_m: by which a curvature becomes an angle; `is_assumed`, since recordings lack them.
+    """
+
+    ticks: int
+    network_rad: float | None = None
+    straight_rad: float | None = None
+    hold_last_rad: float | None = None
+    steering_ratio: float
+    wheelbase_m: float
+    is_assumed: bool = True
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Predictor -> error; empty without ticks."""
+        known = {"network": self.network_rad, "straight ahead": self.straight_rad, "hold last": self.hold_last_rad}
+        return {name: error_rad for name, error_rad in known.items() if error_rad is not None}
+
+    @property
+    def best(self) -> tuple[str, float]:
+        """The predictor with the smallest error."""
+        return min(self.errors.items(), key=lambda pair: pair[1])
+
+    @property
+    def geometry(self) -> str:
+        """By what a curvature becomes an angle, as text."""
+        assumed = " (assumed: a Lincoln MKZ's)" if self.is_assumed else ""
+        return f"steering ratio {self.steering_ratio:g} and wheelbase {self.wheelbase_m:g} m{assumed}"
+
+
 class OverlayFile(msgspec.Struct, frozen=True, kw_only=True):
     """The overlay video.
 
@@ -144,6 +179,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
         speed_ticks: source of the speed that plans follow from -> ticks, `recorded` or `assumed`; empty for a model
             with a path or a speed of its own.
         scores, latency_charged_scores: None without a driven path.
+        wheel_angle: None where the recording has no angles of the steering wheel.
         driving_modes: None where the recording does not tell who drove.
         cross_check: None without a second network.
         overlay_file, viewer_file, rerun_file: None if not asked for; `overlay_file` also before the end.
@@ -170,6 +206,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     speed_ticks: dict[str, int] = msgspec.field(default_factory=dict)
     scores: PlanScores | None
     latency_charged_scores: LatencyChargedScores | None
+    wheel_angle: WheelAngleScores | None = None
     driving_modes: DrivingModes | None = None
     cross_check: CrossCheckSummary | None = None
     overlay_file: OverlayFile | None = None

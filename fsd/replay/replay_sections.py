@@ -11,7 +11,7 @@ from fsd.html.charts import Key, Mark, Series, legend, line_chart
 from fsd.html.page import Banner, Tone, data_uri
 from fsd.html.parts import Picture, caption, gallery, gallery_link, quantity_tile, section, stat_tile
 from fsd.outputs.budget_metrics import BudgetMetrics
-from fsd.outputs.replay_summary import LatencyChargedScores, PlanScores, ReplaySummary
+from fsd.outputs.replay_summary import LatencyChargedScores, PlanScores, ReplaySummary, WheelAngleScores
 from fsd.replay.path_picture import draw_drive, draw_plans
 from fsd.replay.run_metrics import RunMetrics
 from fsd.replay.score_table import PLANNERS
@@ -74,7 +74,12 @@ def tiles(summary: ReplaySummary) -> list[Markup]:
     """The headline numbers."""
     plan_ms, deadline = summary.stages_ms["plan"], summary.deadline
     return [
-        _plan_error_tile(summary.scores, summary.latency_charged_scores),
+        *_wheel_angle_tile(summary.wheel_angle),
+        *(
+            [_plan_error_tile(summary.scores, summary.latency_charged_scores)]
+            if summary.scores or not summary.wheel_angle
+            else []
+        ),
         stat_tile(
             "deadline misses",
             str(deadline.ticks_over),
@@ -98,6 +103,17 @@ def tiles(summary: ReplaySummary) -> list[Markup]:
             "bad" if summary.load is not None and summary.load.is_valid is False else "",
         ),
     ]
+
+
+def _wheel_angle_tile(scores: WheelAngleScores | None) -> list[Markup]:
+    if scores is None or scores.network_rad is None:
+        return []
+    others = {name: error_rad for name, error_rad in scores.errors.items() if name != "network"}
+    name, error_rad = min(others.items(), key=lambda pair: pair[1])
+    is_best = scores.network_rad < error_rad
+    note = f"{'better' if is_best else 'no better'} than {name} {error_rad:.3f} rad · n = {scores.ticks}"
+    tone: Tone = "good" if is_best else "bad"
+    return [stat_tile("steering wheel, error", f"{scores.network_rad:.3f}", "rad", note, tone)]
 
 
 def _plan_error_tile(scores: PlanScores | None, charged: LatencyChargedScores | None) -> Markup:

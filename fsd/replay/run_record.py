@@ -12,6 +12,7 @@ import numpy as np
 
 from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS, RATE_HZ, TICK_MS
+from fsd.data.steering import LINCOLN_MKZ
 from fsd.data.sync_report import SyncReport
 from fsd.meters.energy_count import EnergyCount
 from fsd.meters.machine import describe_machine
@@ -32,6 +33,7 @@ from fsd.outputs.replay_summary import (
     ReplayDeadline,
     ReplaySummary,
     ViewerFile,
+    WheelAngleScores,
 )
 from fsd.outputs.run_info import (
     Status,
@@ -47,6 +49,7 @@ from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.scoring.baseline_plans import Plans
 from fsd.scoring.driving_modes import mode_changes, mode_masks, modes_at
 from fsd.scoring.plan_errors import score_groups, score_run
+from fsd.scoring.wheel_angle import wheel_angle_errors
 
 
 class RunRecord:
@@ -74,6 +77,7 @@ class RunRecord:
         self._tick_times_ns = array("q")
         self._trajectories = array("f")
         self._controls = array("f")
+        self._curvatures = array("f")
         self._health: Counter[str] = Counter()
         self._replaced: Counter[str] = Counter()
         self._odometry: Counter[str] = Counter()
@@ -104,6 +108,8 @@ class RunRecord:
         if self._clip.ego is not None:
             self._trajectories.frombytes(result.plan.trajectory.tobytes())
             self._controls.extend((result.plan.curvature_per_m, result.plan.acceleration_mps2))
+        if self._clip.steering is not None:
+            self._curvatures.append(result.plan.curvature_per_m)
         self._health.update(result.plan.health.split(";"))
         self._odometry[result.odometry] += 1
         self._plan_ages[result.plan_age_ticks] += 1
@@ -157,6 +163,7 @@ class RunRecord:
             cameras=sync_summary(self._sync),
             scores=scores,
             latency_charged_scores=latency_charged_scores,
+            wheel_angle=self._wheel_angle(),
             driving_modes=self._driving_modes(),
             cross_check=None if self._cross_check is None else self._cross_check.summary(),
             overlay_file=self.overlay_file,
@@ -235,6 +242,14 @@ class RunRecord:
         """The network's plans at all ticks."""
         curvature, acceleration = np.array(self._controls).reshape(-1, 2).T
         return Plans(np.array(self._trajectories).reshape(-1, WAYPOINTS, 4), curvature, acceleration)
+
+    def _wheel_angle(self) -> WheelAngleScores | None:
+        """Errors of the steering wheel's angle; None where the recording has none."""
+        if self._clip.steering is None:
+            return None
+        times_ns = np.array(self._tick_times_ns, np.int64)
+        found = wheel_angle_errors(self._clip.steering, times_ns, np.array(self._curvatures), LINCOLN_MKZ)
+        return WheelAngleScores(**found, steering_ratio=LINCOLN_MKZ.ratio, wheelbase_m=LINCOLN_MKZ.wheelbase_m)
 
     def _driving_modes(self) -> DrivingModes | None:
         """Who drove, and the plan errors apart; None where the recording does not tell."""

@@ -64,7 +64,7 @@ def part_edit(part: str, **fields: Any) -> Callable[[dict[str, Any]], Any]:
 @pytest.mark.parametrize(
     ("edit", "field", "fact"),
     [
-        (camera_edit(name="frnt"), "cameras[2].name", "cam_front"),
+        (camera_edit(name="frnt"), "cameras[2].name", "Did you mean front?"),
         (camera_edit(widht_px=3), "cameras[2].widht_px", "`width_px`"),
         (camera_edit(colour="red"), "cameras[2].colour", "width_px, height_px"),
         (part_edit("intrinsics", k1=0.1), "cameras[2].intrinsics.k1", "distortion"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fsd.data.clock import tick_time_ns
 from fsd.outputs.replay_summary import ChargedLatency, LatencyChargedScores, PlanScores, Scores
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
@@ -154,13 +155,23 @@ def test_one_tick_is_enough_for_a_report(small_clip: Path, tmp_path: Path) -> No
     assert "Timing" in checked(tmp_path / "report.html").headings
 
 
-def test_a_network_of_the_simulator_is_no_driver_on_real_video(small_clip: Path, tmp_path: Path) -> None:
-    summary = replay(
-        ReplayConfig(clip=small_clip, out=tmp_path, overlay=False, mcap=False, max_ticks=4), show_progress=False
-    )
+def test_real_video_with_steering_angles(small_clip: Path, tmp_path: Path) -> None:
+    """The network of the simulator is no driver there, and its steering is compared with that of the recording."""
+    shutil.copy(small_clip / "front_main.mp4", tmp_path / "drive.mp4")
+    rows = [f"{frame},{tick_time_ns(frame)},0.5" for frame in range(40)]
+    (tmp_path / "drive.csv").write_text("\n".join(["frame,timestamp_ns,steering_angle_rad", *rows]) + "\n")
+    config = ReplayConfig(clip=tmp_path / "drive.mp4", out=tmp_path / "out", overlay=False, mcap=False, max_ticks=12)
+    summary = replay(config, show_progress=False)
     assert summary.network == SIMULATION_TRAINED
-    page = checked(tmp_path / "report.html")
-    assert 0 < page.text.index("Simulation-trained: not a driver") < page.text.index("plan error")
+    wheel = summary.wheel_angle
+    assert wheel is not None
+    assert (wheel.ticks, wheel.straight_rad, wheel.hold_last_rad) == (3, pytest.approx(0.5), pytest.approx(0.0))
+    page = checked(config.out / "report.html")
+    assert "Steering wheel" in page.headings
+    assert f"{wheel.network_rad:.3f}" in page.text
+    assert (
+        0 < page.text.index("Simulation-trained: not a driver") < page.text.index("no better than hold last 0.000 rad")
+    )
 
 
 @pytest.mark.parametrize(
