@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from fsd.commands.arguments import add_options, config_from
+from fsd.commands.default_folder import choose_folder
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.compress.config import LOG_FILE, CompressConfig
 from fsd.compression.policy_names import POLICIES
@@ -25,11 +26,13 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_options(parser, CompressConfig)
+    default = f" (default: {CompressConfig.out}, or {CompressConfig.out}-2 … where that is taken)"
+    add_options(parser, CompressConfig, defaults={"out": default})
 
 
 def run(options: argparse.Namespace) -> "CompressSummary":
     """Compress, and print what was kept."""
+    choose_folder(options, CompressConfig.out)
     config = config_from(CompressConfig, options)
     from fsd.compress.compress import compress
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from, path_argument
+from fsd.commands.default_folder import choose_folder, clip_folder
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, OutputError, UsageError
@@ -16,7 +17,7 @@ from fsd.replay.config import BatchOptions, ReplayConfig
 from fsd.runtime.health import describe_odometry, describe_replaced
 
 if TYPE_CHECKING:
-    from fsd.outputs.replay_summary import DrivingModes, ReplaySummary
+    from fsd.outputs.replay_summary import DrivingModes, ReplaySummary, WheelAngleScores
     from fsd.replay.batch import Outcome
 
 EPILOG = """examples:
@@ -37,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="recording to replay: a folder or a file of any known format (see docs/formats.md); several, or a folder "
         "of several such as a TeslaCam stick, are replayed in turn",
     )
-    add_options(parser, ReplayConfig, skip=("clip",))
+    default = f" (default: out/CLIP, or out/CLIP-2 … where that is taken; {ReplayConfig.out} for several)"
+    add_options(parser, ReplayConfig, skip=("clip",), defaults={"out": default})
     add_options(parser, BatchOptions)
 
 
@@ -47,6 +49,7 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     clips = _recordings(options)
     if len(clips) > 1:
         return _run_many(options, batch, clips)
+    choose_folder(options, clip_folder(clips[0]))
     config = config_from(ReplayConfig, options, clip=clips[0])
     from fsd.replay.replay import replay
 
@@ -138,9 +141,7 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     for planner, scores in msgspec.structs.asdict(summary.scores).items() if summary.scores else ():
         if "ade_3s_m" in scores:
             print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
-    if (wheel := summary.wheel_angle) is not None and wheel.errors:
-        errors = ", ".join(f"{error_rad:.3f} rad {name}" for name, error_rad in wheel.errors.items())
-        print(f"  wheel angle  {errors} (root mean square, n = {wheel.ticks}; {wheel.geometry})")
+    _print_wheel_angle(summary.wheel_angle)
     _print_driving_modes(summary.driving_modes)
     print(f"  plan hash    {summary.plan_hash}")
     viewer = summary.viewer_file
@@ -160,6 +161,13 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
         )
     files = [name for name in config.result_files if (config.out / name).exists()]
     print(f"  written      {config.out}/{' '.join(files)}")
+
+
+def _print_wheel_angle(wheel: "WheelAngleScores | None") -> None:
+    """Errors of the steering wheel's angle, where the recording has it."""
+    if wheel is not None and wheel.errors:
+        errors = ", ".join(f"{error_rad:.3f} rad {name}" for name, error_rad in wheel.errors.items())
+        print(f"  wheel angle  {errors} (root mean square, n = {wheel.ticks}; {wheel.geometry})")
 
 
 def _print_driving_modes(modes: "DrivingModes | None") -> None:

@@ -29,8 +29,8 @@ def steering_section(
         line_chart(metrics.time_s, lines, "rad", run=metrics.run),
         table(["root mean square error", ""], rows),
         caption(
-            f"Over {scores.ticks} ticks. The planned curvature is turned into an angle with {scores.geometry}. Hold last "
-            "is the recorded angle 0.25 s before."
+            f"Over {scores.ticks} ticks. The planned curvature is turned into an angle with {scores.geometry}. "
+            "Hold last is the recorded angle 0.25 s before."
         ),
         intro=f"Best: {scores.best[0]}.",
     )
