@@ -25,6 +25,7 @@ EPILOG = """examples:
   fsd replay /media/stick/TeslaCam --out drives      # every event on the stick; `fsd events` lists them
   fsd replay monday/* --workers 2 --out out          # continues where it was interrupted
   fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out
+  fsd replay my_drive/ --start 12 --duration 8 --still 2.5 --out part    # decodes only that part
   fsd replay my_drive/ --from 12 --to 20 --layout focus --overlay-height 1080 --out post"""
 
 

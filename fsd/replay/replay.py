@@ -25,8 +25,9 @@ from fsd.outputs.disk_space import replay_bytes, video_bytes, warn_if_short
 from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
 from fsd.outputs.run_status import run_reported
 from fsd.outputs.tables import ResultTables
+from fsd.overlay.still import Still
 from fsd.overlay.video_writer import Overlay, check_limit, expected_images
-from fsd.replay.config import RESULT_FILES, ReplayConfig
+from fsd.replay.config import RESULT_FILES, STILL_FILE, ReplayConfig
 from fsd.replay.fingerprint import fingerprint
 from fsd.replay.page import write_report
 from fsd.replay.run_record import RunRecord
@@ -88,11 +89,14 @@ def _run(
 ) -> None:
     with ExitStack() as stack:
         tables = stack.enter_context(closing(ResultTables(config.out, planner.metadata)))
-        images: list[Overlay | WorstTicks] = [] if worst_ticks is None else [worst_ticks]
+        images: list[Overlay | Still | WorstTicks] = [] if worst_ticks is None else [worst_ticks]
         if config.overlay:
             overlay = Overlay(config.out / "overlay.mp4", clip, planner.metadata, config.overlay_config)
             stack.callback(lambda: setattr(record, "overlay_file", overlay.file))
             images.append(stack.enter_context(closing(overlay)))
+        if config.still_s is not None:
+            still = (config.out / STILL_FILE, config.still_s, clip, planner.metadata, config.overlay_config)
+            images.append(Still(*still))
         source = stack.enter_context(config.frame_source(clip))
         stack.callback(lambda: record.finish(source.report))
         viewers = _open_viewers(config, clip, planner, record, stack)

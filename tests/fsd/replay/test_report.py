@@ -1,11 +1,14 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from fsd.data.clock import tick_time_ns
+from fsd.data.errors import UsageError
 from fsd.outputs.replay_summary import ChargedLatency, LatencyChargedScores, PlanScores, Scores
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
@@ -160,12 +163,17 @@ def test_real_video_with_steering_angles(small_clip: Path, tmp_path: Path) -> No
     shutil.copy(small_clip / "front_main.mp4", tmp_path / "drive.mp4")
     rows = [f"{frame},{tick_time_ns(frame)},0.5" for frame in range(40)]
     (tmp_path / "drive.csv").write_text("\n".join(["frame,timestamp_ns,steering_angle_rad", *rows]) + "\n")
-    config = ReplayConfig(clip=tmp_path / "drive.mp4", out=tmp_path / "out", overlay=False, mcap=False, max_ticks=12)
+    config = ReplayConfig(
+        clip=tmp_path / "drive.mp4", out=tmp_path / "out", overlay=False, mcap=False, max_ticks=12, still_s=0.2
+    )
     summary = replay(config, show_progress=False)
     assert summary.network == SIMULATION_TRAINED
     wheel = summary.wheel_angle
     assert wheel is not None
     assert (wheel.ticks, wheel.straight_rad, wheel.hold_last_rad) == (3, pytest.approx(0.5), pytest.approx(0.0))
+    assert Image.open(config.out / "still.png").size == (1280, 720)
+    with pytest.raises(UsageError, match=r"--still 3 is after the end: 0\.33 s"):
+        replay(replace(config, still_s=3.0, out=tmp_path / "late"), show_progress=False)
     page = checked(config.out / "report.html")
     assert "Steering wheel" in page.headings
     assert f"{wheel.network_rad:.3f}" in page.text
