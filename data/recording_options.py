@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fsd.data.frames import MAX_FRAME_AGE_MS
-from fsd.data.options import Options, option
+from fsd.data.mounting_options import MountingOptions
+from fsd.data.options import option
 
 if TYPE_CHECKING:
     from fsd.data.clip import Clip
@@ -30,7 +31,7 @@ def camera_pair(text: str) -> tuple[str, Path]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CameraOptions(Options):
+class CameraOptions(MountingOptions):
     """Which video is which camera, and how many threads decode them.
 
     A value of `cameras` is a video, a folder of parts, a pattern such as `*_NF.mp4`, or several of these with commas;

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def choose_folder(options: argparse.Namespace, first: Path) -> None:
-    """Set `options.out` where `--out` was not given: to `first`, or the first of `first-2`, `first-3` … that is free."""
+    """Set `options.out` where `--out` was not given: to `first`, or the first free of `first-2`, `first-3` …"""
     if getattr(options, "out", None) is None:
         options.out = next(path for path in _numbered(first) if _is_free(path))
 
