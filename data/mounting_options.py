@@ -34,7 +34,7 @@ class MountingOptions(Options):
 
     hfov_deg: Mapping[str, float] | None = option(
         None,
-        "horizontal field of view in degrees, of the front camera (the first that is recorded) or of others: --hfov 90, "
+        "horizontal field of view in degrees, of the front camera (the first that is recorded) or others: --hfov 90, "
         "or --hfov front_main=90 rear=120",
         unit="degrees",
         above=1,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fsd.adapting.config import PAGE_FILE, SHEET_FILE, AdapterCheckConfig, AdapterInitConfig
-from fsd.commands.arguments import add_options, config_from, path_argument
+from fsd.commands.arguments import add_common, add_options, config_from, path_argument
 from fsd.commands.default_folder import choose_folder
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 
@@ -48,11 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             verb.add_argument(
                 "clip", type=path_argument, metavar="CLIP", help="recording: a folder or a file of any known format"
             )
-        # As of every command; left out of the namespace unless given, so that they may also stand before the verb.
-        verb.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print the result as JSON")
-        verb.add_argument(
-            "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
-        )
+        add_common(verb, default=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> "AdapterInitSummary | dict[str, Any]":

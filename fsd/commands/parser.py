@@ -3,6 +3,7 @@
 import argparse
 import importlib
 
+from fsd.commands.arguments import add_common
 from fsd.commands.exit_codes import listing
 from fsd.commands.usage_errors import UsageParser
 from fsd.version import __version__
@@ -50,8 +51,5 @@ def build_parser(chosen: str | None) -> UsageParser:
             command.epilog = module.EPILOG
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-            command.add_argument(
-                "--json", action="store_true", help="print the result as one line of JSON, the last line of the output"
-            )
-            command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+            add_common(command)
     return parser

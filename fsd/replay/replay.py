@@ -5,12 +5,9 @@ readable, and `summary.json` states how the run ended.
 """
 
 import importlib.util
-import sys
 import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
-
-from tqdm import tqdm
 
 from fsd.data.clip import Clip
 from fsd.data.ego import COMMANDS
@@ -22,6 +19,7 @@ from fsd.extras import install_line
 from fsd.meters.energy_count import energy_count
 from fsd.meters.machine_load import LoadWatch
 from fsd.outputs.disk_space import replay_bytes, video_bytes, warn_if_short
+from fsd.outputs.progress import print_step, progress_bar
 from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
 from fsd.outputs.run_status import run_reported
 from fsd.outputs.tables import ResultTables
@@ -53,10 +51,13 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     """
     if config.rerun and importlib.util.find_spec("rerun") is None:  # checked before anything is computed
         raise UsageError(f"`--rerun` needs the package rerun-sdk, 170 MB to download:\n  {install_line('rerun')}")
+    say = print_step if show_progress else lambda part: None
+    say(f"opening {config.clip}")
     clip = open_clip(config.clip, config)
     if config.overlay and config.overlay_config.max_mb is not None:
         with config.frame_source(clip) as source:
             check_limit(config.overlay_config, source.expected_ticks)
+    say("loading the model")
     planner = chosen_planner(clip, config)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
     record.is_on_processor = config.device == "cpu"
@@ -64,6 +65,7 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
 
     def write_page(summary: ReplaySummary) -> None:
         if worst_ticks is not None:
+            say("writing the report")
             shown = config.overlay_config if config.overlay else None
             write_report(config.out / "report.html", config.out, summary, clip, worst_ticks, shown)
 
@@ -104,9 +106,7 @@ def _run(
             image.expect(source.expected_ticks)
         if source.expected_ticks is not None:
             warn_if_short(config.out, _needed_bytes(config, clip, source.expected_ticks))
-        progress = stack.enter_context(
-            tqdm(total=source.expected_ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr)
-        )
+        progress = stack.enter_context(progress_bar(source.expected_ticks, "tick", "replay", show_progress))
         # First at the end: the last rows matter more than the rest of the video on a full disk.
         stack.callback(tables.flush)
         stack.callback(folder.free_rows)
@@ -147,8 +147,8 @@ def _needed_bytes(config: ReplayConfig, clip: Clip, ticks: int) -> float:
 def _warm_up(planner: Planner, frame_set: FrameSet, show_progress: bool) -> float:
     """Warm up on the first frame set; returns the seconds it took."""
     start_s = time.perf_counter()
-    if show_progress and sys.stderr.isatty():
-        print("getting ready (compiles once on a new machine) …", file=sys.stderr)
+    if show_progress:
+        print_step("getting ready (compiles once on a new machine)")
     planner.warm_up(frame_set)
     return time.perf_counter() - start_s
 

@@ -105,6 +105,21 @@ def test_json_is_the_last_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert json.loads(last) == json.loads((out / "summary.json").read_text())
 
 
+def test_quiet_prints_nothing_and_verbose_every_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["demo", "--max-ticks", "2", "--no-overlay", "--no-report", "--no-mcap", "--out"]
+    assert main([*command, str(tmp_path / "quiet"), "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert (tmp_path / "quiet" / "summary.json").exists()
+    assert main([*command, str(tmp_path / "verbose"), "-v"]) == 0
+    printed = capsys.readouterr()
+    assert "speed" in printed.out
+    for step in ("opening", "loading the model", "replay: 100%"):
+        assert step in printed.err
+    with pytest.raises(SystemExit) as stop:
+        main(["demo", "-q", "-v"])
+    assert stop.value.code == 2
+
+
 def test_the_parser_of_all_commands_can_be_built() -> None:
     assert build_parser("all").parse_args(["replay", "clip"]).clips == [Path("clip")]
 
