@@ -53,8 +53,10 @@ def part_of(clip: Clip, start_s: float, duration_s: float | None) -> Clip:
 
 def _part_of_stream(stream: CameraStream, start_ns: int, end_ns: int) -> CameraStream | None:
     """The part of one camera; None for one without pictures in it."""
+    if not stream.spans_ns:
+        return _Filtered.of(stream, start_ns, end_ns)
     first_ns, last_ns = stream.spans_ns[0][0], stream.spans_ns[-1][1]
-    if not stream.spans_ns or last_ns < start_ns or first_ns >= end_ns:
+    if last_ns < start_ns or first_ns >= end_ns:
         return None
     found: CameraStream | None = None
     if isinstance(stream, ImageStream):
