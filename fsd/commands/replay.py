@@ -1,7 +1,7 @@
 """`fsd replay`: arguments, and the printed summary."""
 
 import argparse
-import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from fsd.commands.default_folder import choose_folder, clip_folder
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, OutputError, UsageError
+from fsd.outputs.progress import describe_s, print_line
 from fsd.replay.config import BatchOptions, ReplayConfig
 from fsd.runtime.health import describe_odometry, describe_replaced
 
@@ -82,7 +83,14 @@ def _run_many(options: argparse.Namespace, batch: BatchOptions, clips: list[Path
         raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
     from fsd.replay.batch import replay_many
 
-    outcomes = replay_many(clips, template, batch.workers, batch.shard, batch.force, _print_outcome)
+    outcomes = replay_many(
+        clips,
+        template,
+        batch.workers,
+        batch.shard,
+        batch.force,
+        _Outcomes(len(clips[batch.shard.index :: batch.shard.count])),
+    )
     good = sum(outcome.is_good for outcome in outcomes)
     if not options.json:
         print(f"{good} of {len(outcomes)} recordings are complete in {template.out}")
@@ -93,12 +101,27 @@ def _run_many(options: argparse.Namespace, batch: BatchOptions, clips: list[Path
     return {"recordings": [asdict(outcome) for outcome in outcomes], "exit_code": code}
 
 
-def _print_outcome(outcome: "Outcome") -> None:
+class _Outcomes:
+    """Prints how each of `total` recordings ends, and about how long the others take."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._ended, self._replayed = total, 0, 0
+        self._start_s = time.monotonic()
+
+    def __call__(self, outcome: "Outcome") -> None:
+        self._ended += 1
+        self._replayed += outcome.status != "kept"
+        left, passed_s = self._total - self._ended, time.monotonic() - self._start_s
+        about = f", about {describe_s(passed_s / self._replayed * left)} left" if left and self._replayed else ""
+        print_line(f"{_describe_outcome(outcome)}  [{self._ended} of {self._total}{about}]", not outcome.is_good)
+
+
+def _describe_outcome(outcome: "Outcome") -> str:
     why = f": {outcome.error}" if outcome.error else f", {outcome.ticks} ticks"
     if outcome.alarm_ticks:
         why += f", CROSS-CHECK ALARM at {outcome.alarm_ticks} of them"
     reason = f" ({outcome.reason})" if outcome.reason else ""
-    print(f"{outcome.status:11} {outcome.clip}{why}{reason}", file=sys.stderr, flush=True)
+    return f"{outcome.status:11} {outcome.clip}{why}{reason}"
 
 
 def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:

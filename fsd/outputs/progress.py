@@ -40,6 +40,23 @@ def print_progress(part: str) -> None:
         print(f"{_time()}{part} …", file=sys.stderr, flush=True)
 
 
+def print_line(text: str, is_error: bool = False) -> None:
+    """Say that a part has ended; an error is said with `-q` too."""
+    if is_error or _verbosity is not Verbosity.QUIET:
+        print(f"{_time()}{text}", file=sys.stderr, flush=True)
+
+
+def describe_s(seconds: float) -> str:
+    """`12 s`, `3 min` or `2.5 h`."""
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
 def print_step(part: str) -> None:
     """The same for a part that is short: only where somebody watches, or with `-v`."""
     if _verbosity is Verbosity.VERBOSE or sys.stderr.isatty():
