@@ -1,7 +1,7 @@
 """Answer wrong usage in two lines: what is wrong, with the option as it is typed, and what was probably meant."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from fsd.data.errors import UsageError
@@ -14,9 +14,11 @@ MOST_CHOICES = 20
 class UsageParser(argparse.ArgumentParser):
     """A parser whose errors are two lines without the usage of all options."""
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(  # type: ignore[override]  # the base class has overloads for other namespaces
+        self, args: Iterable[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
         """As of the base class; an option that the chosen command does not have is answered with its nearest."""
-        found, unknown = self.parse_known_args(args, namespace)
+        found, unknown = self.parse_known_args(None if args is None else list(args), namespace)
         if unknown:
             word = next((word for word in unknown if word.startswith("-")), unknown[0])
             _chosen(self, found)._refuse(word.partition("=")[0] if word.startswith("-") else word)
@@ -48,6 +50,6 @@ def _chosen(parser: UsageParser, found: argparse.Namespace) -> UsageParser:
     """The parser of the command, and of its verb, that was chosen."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            inner = action.choices.get(getattr(found, action.dest, None))
+            inner = action.choices.get(str(getattr(found, action.dest, "")))
             return _chosen(inner, found) if isinstance(inner, UsageParser) else parser
     return parser
