@@ -249,7 +249,8 @@ class RunRecord:
             return None
         times_ns = np.array(self._tick_times_ns, np.int64)
         found = wheel_angle_errors(self._clip.steering, times_ns, np.array(self._curvatures), LINCOLN_MKZ)
-        return WheelAngleScores(**found, steering_ratio=LINCOLN_MKZ.ratio, wheelbase_m=LINCOLN_MKZ.wheelbase_m)
+        geometry = {"steering_ratio": LINCOLN_MKZ.ratio, "wheelbase_m": LINCOLN_MKZ.wheelbase_m}
+        return msgspec.convert({**found, **geometry}, WheelAngleScores)
 
     def _driving_modes(self) -> DrivingModes | None:
         """Who drove, and the plan errors apart; None where the recording does not tell."""
