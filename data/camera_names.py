@@ -6,6 +6,7 @@ Knows names only. The field of view that a name states (`…_120fov`) is read he
 import re
 
 from fsd.data.frames import CAMERAS
+from fsd.data.suggestion import closest
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "front_main": (
@@ -49,5 +50,11 @@ def fov_deg_in_name(text: str) -> float | None:
 
 
 def known_names() -> str:
-    """The canonical names with their aliases, for error messages."""
-    return "; ".join(f"{name} ({', '.join(ALIASES[name])})" for name in CAMERAS)
+    """The canonical names, and where their aliases are listed, for error messages."""
+    return f"{', '.join(CAMERAS)} (or an alias, listed in docs/clip_format.md)"
+
+
+def meant_camera(text: str) -> str:
+    """`Did you mean rear? ` where `text` is like the name of a camera; else empty."""
+    near = closest(normalised_name(text), _CANONICAL)
+    return "" if near is None else f"Did you mean {near}? "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fsd.data.camera_stream import CameraStream
 from fsd.data.clip import Clip
-from fsd.data.errors import ClipError, FsdError, few
+from fsd.data.errors import ClipError, FsdError, UsageError, few
 from fsd.data.formats.argoverse2 import Argoverse2
 from fsd.data.formats.comma2k19 import Comma2k19
 from fsd.data.formats.dashcam import DashCam
@@ -24,8 +24,10 @@ from fsd.data.formats.recording_format import Match, RecordingFormat
 from fsd.data.formats.teslacam.teslacam_format import TeslaCam
 from fsd.data.formats.video_folder import VideoFolder
 from fsd.data.hardware_decode import on_hardware
+from fsd.data.mounting import mounted
 from fsd.data.printable import printable
-from fsd.data.recording_options import CameraOptions
+from fsd.data.recording_options import CameraOptions, RecordingOptions
+from fsd.data.time_window import part_of
 from fsd.data.video_probe import kind_of_file
 from fsd.data.video_stream import VideoStream
 
@@ -159,7 +161,28 @@ def _with_notes(clip: Clip, path: Path, options: CameraOptions) -> Clip:
         notes.append(f"--rate-hz {given_hz:g} is NOT USED: this recording states the times of its pictures itself.")
     if options.align_start and clip.format not in _ALIGNED_FORMATS:
         notes.append("--align-start is NOT USED: recordings of this format have one clock.")
-    return on_hardware(replace(clip, notes=(*clip.notes, *map(printable, notes))), options.hwaccel)
+    if options.is_given:
+        clip, note = _mounted(clip, options)
+        notes.append(note)
+    opened = on_hardware(replace(clip, notes=(*clip.notes, *map(printable, notes))), options.hwaccel)
+    if isinstance(options, RecordingOptions):
+        return part_of(opened, options.start_s, options.duration_s)
+    return opened
+
+
+def _mounted(clip: Clip, options: CameraOptions) -> tuple[Clip, str]:
+    """The clip with cameras as the options say, and a sentence about it.
+
+    Raises:
+        UsageError: its calibration is known.
+    """
+    if not clip.rig_is_assumed:
+        raise UsageError(
+            f"--hfov, --height and --pitch are for recordings without calibration; {clip.name} has {clip.rig.name}. "
+            "Leave them out, or change its calibration."
+        )
+    rig, note = mounted(clip.rig, options, tuple(clip.sizes_px))
+    return replace(clip, rig=rig), note
 
 
 def _has_rate_of(stream: CameraStream, rate_hz: float) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, get_args, get_type_hints
 
 from fsd.data.errors import UsageError
+from fsd.data.suggestion import did_you_mean
 
 _KEY = "option"
 
@@ -65,7 +66,8 @@ class Option:
 
     def _problem_of_item(self, item: Any) -> str | None:
         if self.choices is not None and item not in self.choices:
-            return f"must be one of {', '.join(map(str, self.choices))}; got {item!r}"
+            near = did_you_mean(str(item), self.choices).strip()
+            return f"must be one of {', '.join(map(str, self.choices))}; got {item!r}{near and f'. {near[:-1]}'}"
         bounds = {"at least": self.at_least, "above": self.above, "at most": self.at_most, "below": self.below}
         given = [f"{relation} {bound:g}" for relation, bound in bounds.items() if bound is not None]
         if not given:

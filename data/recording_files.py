@@ -12,7 +12,7 @@ from glob import escape, glob
 from itertools import pairwise
 from pathlib import Path
 
-from fsd.data.camera_names import canonical_name, known_names
+from fsd.data.camera_names import canonical_name, known_names, meant_camera
 from fsd.data.errors import ClipError, UsageError, few
 from fsd.data.name_stamps import stamp_in_name
 from fsd.data.video_probe import VIDEO_SUFFIXES, kind_of_file
@@ -83,7 +83,10 @@ def mapped_videos(folder: Path, cameras: Mapping[str, Path]) -> RecordingFiles:
     for label, path in cameras.items():
         name = canonical_name(label)
         if name is None:
-            raise UsageError(f"--cameras: {label!r} is not a known camera. Use one of: {known_names()}.", field=label)
+            raise UsageError(
+                f"--cameras: {label!r} is not a known camera. {meant_camera(label)}The cameras are {known_names()}.",
+                field=label,
+            )
         if name in recording.videos:
             raise UsageError(
                 f"--cameras names {name} twice, as {recording.labels[name]!r} and {label!r}. Name every camera once; "
@@ -284,9 +287,12 @@ def _in_order(numbered: list[tuple[int | None, Path]]) -> tuple[Path, ...]:
 
 def _raise_nothing_found(folder: Path, unknown: list[Path], notes: list[str]) -> None:
     if unknown:
+        names = [path.name for path in unknown]
         raise ClipError(
-            f"{folder}: these files do not name their cameras: {few([path.name for path in unknown])}. "
-            f"Use `--cameras front_main={unknown[0].name} …`, or name the files after cameras: {known_names()}."
+            f"{folder}: are these {len(names)} videos cameras of one drive, or drives of their own? Their names do not "
+            f"tell: {few(names)}. Of one drive: `--cameras front_main={names[0]} …` says which is which. "
+            f"Of their own: name the files, `fsd replay {folder}/*{unknown[0].suffix}`. "
+            f"Names that tell: {known_names()}."
         )
     raise ClipError(
         f"{folder} holds no videos (looked for {' '.join(sorted(VIDEO_SUFFIXES))}, and for folders "

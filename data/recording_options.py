@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fsd.data.frames import MAX_FRAME_AGE_MS
-from fsd.data.options import Options, option
+from fsd.data.mounting_options import MountingOptions
+from fsd.data.options import option
 
 if TYPE_CHECKING:
     from fsd.data.clip import Clip
@@ -30,7 +31,7 @@ def camera_pair(text: str) -> tuple[str, Path]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CameraOptions(Options):
+class CameraOptions(MountingOptions):
     """Which video is which camera, and how many threads decode them.
 
     A value of `cameras` is a video, a folder of parts, a pattern such as `*_NF.mp4`, or several of these with commas;
@@ -80,6 +81,16 @@ class RecordingOptions(CameraOptions):
     heading = "recording"
 
     clip: Path = option(help="recording: a clip folder, a folder of videos, or one video file", flag="", metavar="CLIP")
+    start_s: float = option(
+        0.0,
+        "begin this long after the start of the recording; only what follows is decoded",
+        unit="s",
+        at_least=0,
+        flag="--start",
+    )
+    duration_s: float | None = option(
+        None, "read this much of the recording", unit="s", above=0, flag="--duration", default_text="to the end"
+    )
     max_ticks: int | None = option(
         None, "stop after this many ticks, 36 per second of recording", at_least=1, default_text="all"
     )

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fsd.data.camera_names import canonical_name, known_names
+from fsd.data.camera_names import canonical_name, known_names, meant_camera
 from fsd.data.errors import RigError
 from fsd.data.files import write_bytes
 from fsd.data.frames import CAMERAS, RATE_HZ
@@ -191,8 +191,7 @@ class Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def __post_init__(self) -> None:
         if self.name not in CAMERAS:
             raise ValueError(
-                f"`name` {self.name!r} is not a known camera; "
-                f"use a canonical name or one of its aliases: {known_names()}"
+                f"`name` {self.name!r} is not a known camera. {meant_camera(self.name)}The cameras are {known_names()}"
             )
         for field, value in (("width_px", self.width_px), ("height_px", self.height_px)):
             if not 16 <= value <= 16384:
@@ -248,12 +247,13 @@ class VehicleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All cameras of a recording, its clock, and optionally the vehicle."""
+    """All cameras of a recording, its clock, and optionally the vehicle; `is_simulated`: the pictures are rendered."""
 
     name: str
     cameras: tuple[Camera, ...]
     clock: ClockSpec = ClockSpec()
     vehicle: VehicleSpec | None = None
+    is_simulated: bool = False
 
     def __post_init__(self) -> None:
         if not self.cameras:

@@ -22,12 +22,11 @@ class AssumedCamera(NamedTuple):
     def camera(self, name: str, width_px: int, height_px: int, hfov_deg: float | None = None) -> Camera:
         """The camera with pictures of this size; `hfov_deg` takes the place of the assumed field of view."""
         hfov_deg = self.hfov_deg if hfov_deg is None else hfov_deg
-        lens = pinhole_for if hfov_deg <= PINHOLE_LIMIT_DEG else _equidistant_for
         return Camera(
             name=name,
             width_px=width_px,
             height_px=height_px,
-            intrinsics=lens(width_px, height_px, hfov_deg),
+            intrinsics=lens_for(width_px, height_px, hfov_deg),
             ego_from_camera=Pose.looking(self.translation_m, self.yaw_deg, self.pitch_deg),
         )
 
@@ -52,6 +51,12 @@ def pinhole_for(width_px: int, height_px: int, hfov_deg: float) -> Pinhole:
     """The undistorted lens with square pixels that spans `hfov_deg` over the picture's width."""
     focal_px = width_px / 2 / math.tan(math.radians(hfov_deg) / 2)
     return Pinhole(fx_px=focal_px, fy_px=focal_px, cx_px=(width_px - 1) / 2, cy_px=(height_px - 1) / 2)
+
+
+def lens_for(width_px: int, height_px: int, hfov_deg: float) -> Pinhole | FTheta:
+    """The lens that is assumed for a horizontal field of view, degrees."""
+    lens = pinhole_for if hfov_deg <= PINHOLE_LIMIT_DEG else _equidistant_for
+    return lens(width_px, height_px, hfov_deg)
 
 
 def _equidistant_for(width_px: int, height_px: int, hfov_deg: float) -> FTheta:

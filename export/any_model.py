@@ -222,7 +222,8 @@ class _Work:
             return written
         self.progress("checking parity")
         model = QuantizableModel(self.graph, (), source.make_feeds, self.measure)
-        report = prove(model, config, written.fp32, written.others, {**graphs, FP32: self.graph}, clips, source.pytorch)
+        graphs = {**graphs, FP32: self.graph}
+        report = prove(model, config, written.fp32, written.others, graphs, clips, source.pytorch, config.calibration)
         speed: tuple[Speed, ...] = ()
         if config.speed_rounds and written.others:
             self.progress("measuring speed")

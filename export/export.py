@@ -4,7 +4,7 @@ Combines the steps and chooses file names; every step is a module of its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -51,7 +51,7 @@ from fsd.networks.config import NetworkConfig
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.model_metadata import describe
-from fsd.networks.weights import load_weights, standard_config, untrained, weights_sha256, with_budget
+from fsd.networks.weights import WeightsHeader, load_weights, standard_config, untrained, weights_sha256, with_budget
 
 SYNTHETIC_CLIPS, SYNTHETIC_TICKS = 4, 240
 
@@ -66,7 +66,7 @@ class _Source:
     """The network and its metadata for every file; `graph` is its FP32 ONNX, `smooth` the one to quantize."""
 
     network: DrivingNetwork
-    trained: bool
+    header: WeightsHeader
     weights_sha256: str
     graph: onnx.ModelProto
     smooth: onnx.ModelProto
@@ -90,13 +90,14 @@ class _Source:
         metadata = describe(
             name,
             budget,
-            self.trained,
+            self.header.trained,
             precision,
             target,
             self.weights_sha256,
             notes,
             pair_safe,
             hypotheses_mps2(self.network),
+            self.header.trained_on,
         )
         write_model(graph, metadata, path, properties)
         return path
@@ -143,9 +144,9 @@ def export(
         UsageError: the device is not available, or a file would replace one that is read.
     """
     check_device(config.device)
-    network, trained, sha256 = load_network(config)
+    network, header, sha256 = load_network(config)
     if clips is None:
-        if trained and (config.int8 or config.parity_ticks):
+        if header.trained and (config.int8 or config.parity_ticks):
             raise ModelError(
                 "A trained network must be calibrated on recordings: synthetic ticks give unrealistic ranges. "
                 "Name recordings with `--data`."
@@ -157,13 +158,13 @@ def export(
         progress("exporting")
         graph = _graph(config, network, progress)
         folder.set_aside()
-        written = _export(config, _Source(network, trained, sha256, graph, graph, config.out), clips, progress)
+        written = _export(config, _Source(network, header, sha256, graph, graph, config.out), clips, progress)
         write_page(written)
     return written
 
 
 def _export(config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: ProgressCallback) -> Exported:
-    network, trained, graph = source.network, source.trained, source.graph
+    network, trained, graph = source.network, source.header.trained, source.graph
     fp32 = source.write(graph, "fp32", "fp32", "any")
     others: dict[str, Path] = {}
     calibration_file: Path | None = None
@@ -197,7 +198,7 @@ def _export(config: ExportConfig, source: _Source, clips: Sequence[Clip], progre
         model = QuantizableModel(graph, (), network_feeds(network), TrajectoryMeasure())
         graphs = {INT8: source.smooth, FP32: graph}
         pytorch = TorchModel(network, network_reference(network, config.device))
-        report = prove(model, config, fp32, others, graphs, clips, pytorch)
+        report = prove(model, config, fp32, others, graphs, clips, pytorch, config.calibration)
         if config.int8 and not report.feedback:
             report = replace(report, notes=(*report.notes, NO_FEEDBACK))
         parity = write_report(config.out, report)
@@ -228,18 +229,19 @@ def synthetic_clips(config: NetworkConfig) -> list[list[TickInput]]:
     ]
 
 
-def load_network(config: ExportConfig) -> tuple[DrivingNetwork, bool, str]:
-    """The network to export, whether it was trained, and the digest of its weights.
+def load_network(config: ExportConfig) -> tuple[DrivingNetwork, WeightsHeader, str]:
+    """The network to export, what its file says of it, and the digest of its weights.
 
     Raises:
         ModelError: the weights do not load, or do not serve the budget.
     """
     if config.weights is None:
-        return untrained(standard_config(ALL_BUDGETS[config.budget or DEFAULT_BUDGET]), config.seed), False, ""
+        network = untrained(standard_config(ALL_BUDGETS[config.budget or DEFAULT_BUDGET]), config.seed)
+        return network, WeightsHeader(asdict(network.config), trained=False, notes={}), ""
     network, header = load_weights(config.weights)
     if config.budget is not None:
         network = with_budget(network, ALL_BUDGETS[config.budget], str(config.weights))
-    return network, header.trained, weights_sha256(config.weights)
+    return network, header, weights_sha256(config.weights)
 
 
 def _file_names(config: ExportConfig, budget: str) -> list[str]:

@@ -148,7 +148,7 @@ class Comparison:
 class ParityReport:
     """`comparisons` by file and optimisation; `failures` are sentences, empty if all tolerances hold.
 
-    `failed` names the failed comparisons; `notes` state what the check does not cover.
+    `failed` names the failed comparisons; `notes` state what the check does not cover; `scope` on what it was made.
 
     Attributes:
         warnings: sentences on missed targets, which decide nothing; warned: names of what missed them.
@@ -162,6 +162,7 @@ class ParityReport:
     failures: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    scope: str = ""
     warnings: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
     feedback: dict[str, Feedback] = field(default_factory=dict)

@@ -9,13 +9,14 @@ from typing import Any
 
 import onnx
 
-from fsd.data.errors import UsageError
+from fsd.data.errors import UsageError, few
 from fsd.data.files import write_text
 from fsd.export.activation_range import RangeMethod
 from fsd.export.calibration import Calibration, calibrate
 from fsd.export.config import Int8Options, ProofOptions
 from fsd.export.divergence import TorchModel, with_places
 from fsd.export.gaze_feedback import FEEDBACK, FeedbackLimits, compare_feedback, judge
+from fsd.export.kept_steps import KeptSteps
 from fsd.export.node_choice import activations_of
 from fsd.export.onnx_runner import Clip, MakeFeeds
 from fsd.export.pair_safe import saturating_pairs
@@ -163,10 +164,12 @@ def prove(
     graphs: Mapping[str, onnx.ModelProto],
     clips: Sequence[Clip],
     pytorch: TorchModel | None,
+    calibration: Path | None = None,
 ) -> ParityReport:
     """Compare the files over recurrent ticks; a failure names the first layer to diverge.
 
     Args:
+        calibration: file of ranges from another export; None if they were measured on these clips.
         graphs: as in `with_places`.
     """
     limits = limits_for(model.measure, options.fp32_limit, options.int8_limit, options.fp16_limit)
@@ -174,8 +177,19 @@ def prove(
     run = pytorch.run if pytorch is not None else None
     report = compare(run, model.make_feeds, model.measure, fp32, others, ticks, limits)
     failures = with_places(report, model.make_feeds, {**graphs}, others, clips, pytorch)
-    report = replace(report, failures=failures, notes=_coverage(report, options))
+    scope = _scope(report, clips, others, calibration)
+    report = replace(report, failures=failures, notes=_coverage(report, options), scope=scope)
     return with_feedback(report, model, options, fp32, others, clips)
+
+
+def _scope(report: ParityReport, clips: Sequence[Clip], others: Mapping[str, Path], calibration: Path | None) -> str:
+    """`40 ticks of demo, calibrated on the same clip`: how far the result carries."""
+    names = [clip.path.name for clip in clips if isinstance(clip, KeptSteps)]
+    scope = f"{report.ticks} ticks of {few(names) if names else 'generated steps'}"
+    if not any(name.startswith(INT8) for name in others):
+        return scope
+    same = f"the same {'clips' if len(names) > 1 else 'clip' if names else 'steps'}"
+    return f"{scope}, calibrated on {same if calibration is None else f'those of {calibration.name}'}"
 
 
 def with_feedback(

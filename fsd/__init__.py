@@ -4,6 +4,7 @@
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from fsd.version import __version__ as __version__
 
     replay_clip = _replay
+
+# In a clone, four of the folders stand beside this one: Python that starts there finds them without an installation.
+_CLONE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if os.path.isfile(os.path.join(_CLONE, "data", "clip.py")) and not os.path.isdir(os.path.join(__path__[0], "data")):
+    __path__.append(_CLONE)
 
 _MODULES = {
     "Clip": "fsd.data.clip",

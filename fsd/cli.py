@@ -1,16 +1,19 @@
 """The command line `fsd`: run one command, and turn errors into messages and exit codes."""
 
 import argparse
+import io
 import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 
 from fsd.commands.exit_codes import DONE, INTERRUPTED, OUTPUT_CLOSED
 from fsd.commands.interrupts import Interrupts
 from fsd.commands.parser import build_parser
 from fsd.commands.plain_output import plain_output
 from fsd.data.errors import FsdError
+from fsd.outputs.progress import Verbosity, set_verbosity
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +43,9 @@ def _parse_and_run(arguments: list[str]) -> int:
 
 def _run_command(options: argparse.Namespace) -> int:
     try:
-        result = options.run(options)
+        set_verbosity(_verbosity(options))
+        with redirect_stdout(io.StringIO()) if options.quiet else nullcontext():
+            result = options.run(options)
         if options.json:
             print(json.dumps(_builtins(result), allow_nan=False))
         sys.stdout.flush()
@@ -54,6 +59,10 @@ def _run_command(options: argparse.Namespace) -> int:
         print(_line(str(error), error), file=sys.stderr)
         return error.exit_code
     return int(result.get("exit_code", DONE)) if isinstance(result, dict) else DONE
+
+
+def _verbosity(options: argparse.Namespace) -> Verbosity:
+    return Verbosity.QUIET if options.quiet else Verbosity.VERBOSE if options.verbose else Verbosity.NORMAL
 
 
 def _line(text: str, error: BaseException) -> str:

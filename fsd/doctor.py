@@ -198,7 +198,7 @@ def _model() -> Finding:
 
     engine = Engine()
     metadata = engine.metadata
-    state = "trained" if metadata.trained else "UNTRAINED: its plans mean nothing"
+    state = f"trained on: {metadata.trained_on}" if metadata.trained else "UNTRAINED: its plans mean nothing"
     kernels = f"{engine.integer_kernels} 8-bit kernels"
     return Finding("model", True, f"{metadata.name} ({metadata.precision}, {metadata.budget.name}), {state}, {kernels}")
 

@@ -92,6 +92,10 @@ def output_shapes(hypotheses: int = 0) -> dict[str, tuple[tuple[int, ...], str]]
     }
 
 
+SIMULATOR = "simulator"
+"""What a network learned from that saw no recording."""
+
+
 class TensorSpec(msgspec.Struct, frozen=True):
     """Shape and dtype of one input or output."""
 
@@ -104,6 +108,8 @@ class ModelMetadata(msgspec.Struct, frozen=True):
 
     Attributes:
         trained: False for random weights; all outputs repeat it.
+        trained_on: what a trained network learned from: `SIMULATOR`, also for files that do not say it, or words such
+            as `recordings`.
         state: pairs (output, input): the output is written into slots of the input after each tick.
         precision: `fp32`, `fp16` or `int8`; `target`: the runtime the file was quantized for.
         frames: coordinate conventions, as text.
@@ -132,4 +138,5 @@ class ModelMetadata(msgspec.Struct, frozen=True):
     weights_sha256: str = ""
     model_sha256: str = ""
     licence: str = "MIT"
+    trained_on: str = SIMULATOR
     version: int = METADATA_VERSION

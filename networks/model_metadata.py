@@ -14,6 +14,7 @@ from fsd.data.frames import CAMERAS
 from fsd.networks.contract import (
     METADATA_KEY,
     METADATA_VERSION,
+    SIMULATOR,
     WAYPOINT_TIMES_S,
     ModelMetadata,
     TensorSpec,
@@ -34,6 +35,7 @@ def describe(
     quantization: Mapping[str, str] | None = None,
     pair_safe: bool = False,
     hypotheses_mps2: Sequence[float] = (),
+    trained_on: str = SIMULATOR,
 ) -> ModelMetadata:
     """The metadata of a model that implements the contract."""
 
@@ -55,6 +57,7 @@ def describe(
         quantization=dict(quantization or {}),
         pair_safe=pair_safe,
         weights_sha256=weights_sha256,
+        trained_on=trained_on if trained else "",
     )
 
 

@@ -19,6 +19,7 @@ from fsd.data.errors import ModelError
 from fsd.data.files import write_bytes
 from fsd.data.frames import CAMERAS
 from fsd.networks.config import SIZES, NetworkConfig
+from fsd.networks.contract import SIMULATOR
 from fsd.networks.model import DrivingNetwork
 from fsd.networks.packaged import PACKAGED_WEIGHTS, packaged_file
 
@@ -42,12 +43,17 @@ class WeightsHeader(msgspec.Struct, frozen=True):
     Attributes:
         config: sizes, as `NetworkConfig.from_dict` takes them.
         trained: False for random weights.
-        notes: JSON values for people: data, metrics, settings.
+        notes: JSON values for people: data, metrics, settings; `trained_on` says what the network learned from.
     """
 
     config: dict[str, Any]
     trained: bool
     notes: dict[str, Any]
+
+    @property
+    def trained_on(self) -> str:
+        """As `ModelMetadata.trained_on`; empty for random weights."""
+        return str(self.notes.get("trained_on", SIMULATOR)) if self.trained else ""
 
 
 def save_weights(network: DrivingNetwork, path: Path, trained: bool, notes: dict[str, Any] | None = None) -> str:

@@ -180,7 +180,7 @@ WriteMoment = Callable[[np.ndarray, int, World], None]
 
 def _rig(config: RecordConfig) -> Rig:
     """The canonical cameras; those that a Tesla records stand where its recordings are assumed to have them."""
-    rig = canonical_rig(*config.size_px)
+    rig = msgspec.structs.replace(canonical_rig(*config.size_px), is_simulated=True)
     if config.format != "teslacam":
         return rig
     tesla = known_rig({camera.name: config.size_px for camera in rig.cameras})

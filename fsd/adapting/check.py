@@ -2,13 +2,11 @@
 
 import io
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from fsd.adapting.check_page import write_check_page
 from fsd.adapting.check_record import CheckRecord
@@ -23,6 +21,7 @@ from fsd.data.frames import CAMERAS, TICK_MS, Frame, FrameSet
 from fsd.data.open_clip import open_clip
 from fsd.data.result_folder import result_folder
 from fsd.outputs.adapter_summary import AdapterCheckSummary
+from fsd.outputs.progress import progress_bar
 from fsd.outputs.run_info import ModelInfo, clip_info
 from fsd.outputs.summary_file import write_summary
 from fsd.overlay.painter import OverlayPainter
@@ -107,7 +106,7 @@ def _run(
     result = tick = None
     with config.frame_source(clip) as source:
         expected = source.expected_ticks
-        with tqdm(total=expected, unit="tick", disable=None if show_progress else True, file=sys.stderr) as bar:
+        with progress_bar(expected, "tick", "check", show_progress) as bar:
             for count, frame_set in enumerate(source):
                 ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
                 command = clip.commands.command_at(frame_set.timestamp_ns) if clip.commands else COMMANDS[0]

@@ -1,9 +1,6 @@
 """Estimate pitch, yaw and focal length of the cameras of a recording, and write them as `rig.json`."""
 
-import sys
 from pathlib import Path
-
-from tqdm import tqdm
 
 from fsd.calibrate.config import RIG_FILE, CalibrateConfig
 from fsd.data.calibration.ego_steps import ASSUMED_SPEED_MPS
@@ -17,6 +14,7 @@ from fsd.data.frames import RATE_HZ
 from fsd.data.open_clip import open_clip
 from fsd.data.rig import Camera, load_rig, save_rig
 from fsd.outputs.calibrate_summary import CalibrateSummary, CameraCalibration
+from fsd.outputs.progress import progress_bar
 from fsd.outputs.run_info import clip_info
 
 MAX_ANCHORS = 240
@@ -40,7 +38,7 @@ def calibrate(config: CalibrateConfig, show_progress: bool = True) -> CalibrateS
     with config.frame_source(clip) as source:
         ticks = source.expected_ticks
         pause_ns = 0 if ticks is None else int(ticks / RATE_HZ * SECOND_NS) // MAX_ANCHORS
-        with tqdm(total=ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr) as bar:
+        with progress_bar(ticks, "tick", "calibrate", show_progress) as bar:
             flow = follow_points(source, ego, pause_ns, lambda: bar.update() and None)
         ticks = source.report.ticks
     rig, estimates = estimate_rig(clip.rig, flow, ego)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fsd.adapting.config import PAGE_FILE, SHEET_FILE, AdapterCheckConfig, AdapterInitConfig
-from fsd.commands.arguments import add_options, config_from, path_argument
+from fsd.commands.arguments import add_common, add_options, config_from, path_argument
+from fsd.commands.default_folder import choose_folder
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 
 if TYPE_CHECKING:
@@ -40,16 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, (text, config) in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        add_options(verb, config, skip=("clip",))
+        out = AdapterCheckConfig.out
+        default = f" (default: {out}, or {out}-2 … where that is taken)"
+        add_options(verb, config, skip=("clip",), defaults={"out": default} if name == "check" else {})
         if name == "check":  # after the model
             verb.add_argument(
                 "clip", type=path_argument, metavar="CLIP", help="recording: a folder or a file of any known format"
             )
-        # As of every command; left out of the namespace unless given, so that they may also stand before the verb.
-        verb.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print the result as JSON")
-        verb.add_argument(
-            "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
-        )
+        add_common(verb, default=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> "AdapterInitSummary | dict[str, Any]":
@@ -68,6 +67,7 @@ def _init(options: argparse.Namespace) -> "AdapterInitSummary":
 
 
 def _check(options: argparse.Namespace) -> dict[str, Any]:
+    choose_folder(options, AdapterCheckConfig.out)
     config = config_from(AdapterCheckConfig, options)
     from fsd.adapting.check import check_adapter
 

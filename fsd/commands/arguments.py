@@ -74,6 +74,23 @@ def config_from(config: type[Config], namespace: argparse.Namespace, prefix: str
         raise UsageError(str(error)) from error
 
 
+def add_common(parser: argparse.ArgumentParser, **default: Any) -> None:
+    """The arguments of every command.
+
+    Args:
+        default: `default=argparse.SUPPRESS` for a verb, so that they may also stand before it.
+    """
+    helps = {
+        "--json": "print the result as one line of JSON, the last line of the output",
+        "--debug": "show the traceback of an error",
+    }
+    for flag, text in helps.items():
+        parser.add_argument(flag, action="store_true", help=text, **default)
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("-q", "--quiet", action="store_true", help="print errors only; files are written", **default)
+    amount.add_argument("-v", "--verbose", action="store_true", help="print every step with its time", **default)
+
+
 def typed_name(option: Option, name: str, hint: Any = None, default: Any = None) -> str:
     """The option as it is typed: `--max-ticks`, `--no-overlay`, or the placeholder of a positional argument."""
     if option.flag == "":

@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from fsd.commands.arguments import add_options, config_from
+from fsd.commands.default_folder import choose_folder
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.compress.config import LOG_FILE, CompressConfig
 from fsd.compression.policy_names import POLICIES
@@ -25,11 +26,13 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_options(parser, CompressConfig)
+    default = f" (default: {CompressConfig.out}, or {CompressConfig.out}-2 … where that is taken)"
+    add_options(parser, CompressConfig, defaults={"out": default})
 
 
 def run(options: argparse.Namespace) -> "CompressSummary":
     """Compress, and print what was kept."""
+    choose_folder(options, CompressConfig.out)
     config = config_from(CompressConfig, options)
     from fsd.compress.compress import compress
 
@@ -94,8 +97,10 @@ def _format_sweep(gaze: "GazeSummary") -> str:
 def _format_latency(latency: "GazeLatencySummary") -> str:
     if not latency.read:
         return f"{latency.events} events, none read"
+    from fsd.outputs.compress_summary import format_latency
+
     return (
-        f"{latency.events} events, first patch after p50 {latency.p50_ticks:.0f}, "
-        f"p99 {latency.p99_ticks:.0f}, max {latency.max_ticks} ticks ({latency.same_tick} in the same tick, "
-        f"{latency.not_read_before_the_end} not read before the end)"
+        f"{latency.events} events, {latency.never_read}; of all: first patch after p50 "
+        f"{format_latency(latency.p50_ticks)}, p99 {format_latency(latency.p99_ticks)} ticks; "
+        f"{latency.same_tick} in the same tick, {latency.max_ticks} ticks at most where read"
     )

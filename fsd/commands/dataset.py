@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from fsd.commands.arguments import add_options, config_from
+from fsd.commands.arguments import add_common, add_options, config_from
 from fsd.dataset.config import DatasetConfig
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build = verbs.add_parser("build", help=text, description=text[0].upper() + text[1:] + ".")
     add_options(build, DatasetConfig)
     # As of every command; left out of the namespace unless given, so that they may also stand before the verb.
-    build.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print the result as JSON")
-    build.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
+    add_common(build, default=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> "DatasetSummary":

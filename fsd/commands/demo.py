@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.replay import print_summary, with_exit_code
+from fsd.data.mounting_options import MountingOptions
 from fsd.replay.config import ReplayConfig
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
@@ -19,7 +20,7 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of a replay, without those about the recording."""
-    add_options(parser, ReplayConfig, skip=("clip", "cameras"))
+    add_options(parser, ReplayConfig, skip=("clip", "cameras", *MountingOptions.__dataclass_fields__))
 
 
 def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":

@@ -1,11 +1,9 @@
 """`fsd drive`: drive in the simulator in closed loop, with the network and with its baselines."""
 
 import argparse
-import sys
 from typing import Any
 
 import msgspec
-from tqdm import tqdm
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.data.frames import RATE_HZ
@@ -13,6 +11,7 @@ from fsd.data.simulator.baselines import BASELINES
 from fsd.drive.drive import NETWORKS, DriveConfig, drive
 from fsd.drive.table import Routes, bootstrap, paired_difference, table
 from fsd.drive.video import film_extremes
+from fsd.outputs.progress import progress_bar
 
 EPILOG = f"""drivers:
   {", ".join(BASELINES)},
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Drive and print the table."""
     config = config_from(DriveConfig, options)
-    with tqdm(unit="route", disable=None, file=sys.stderr) as bar:
+    with progress_bar(None, "route", "drive") as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total

@@ -179,6 +179,8 @@ def _report(
         if written.report:
             print(f"proof    {written.parity} {page}")
             print(f"machine  {summary.machine}")
+            if written.report.passed:
+                print(f"passed   planned alike, within every limit, on {written.report.scope}")
             _print_proof(written.report)
             for speed in written.speed:
                 ratios = ", ".join(f"{name} {ratio:.2f}x" for name, ratio in speed.over_fp32.items())

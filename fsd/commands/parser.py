@@ -3,7 +3,9 @@
 import argparse
 import importlib
 
+from fsd.commands.arguments import add_common
 from fsd.commands.exit_codes import listing
+from fsd.commands.usage_errors import UsageParser
 from fsd.version import __version__
 
 COMMANDS = {
@@ -28,9 +30,9 @@ COMMANDS = {
 """Command -> what it does."""
 
 
-def build_parser(chosen: str | None) -> argparse.ArgumentParser:
+def build_parser(chosen: str | None) -> UsageParser:
     """The parser, with the arguments of one command (or of all, for `chosen` "all")."""
-    parser = argparse.ArgumentParser(
+    parser = UsageParser(
         prog="fsd",
         description="Eight camera streams to a driving plan with one network.",
         epilog=f"`fsd COMMAND --help` lists the options of a command.\n\nexit codes:\n{listing()}",
@@ -50,8 +52,5 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
             command.epilog = module.EPILOG
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-            command.add_argument(
-                "--json", action="store_true", help="print the result as one line of JSON, the last line of the output"
-            )
-            command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+            add_common(command)
     return parser

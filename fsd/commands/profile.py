@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from, path_argument
+from fsd.commands.default_folder import choose_folder
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import UsageError
 from fsd.profile.config import PACED, ProfileConfig
@@ -25,7 +26,8 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: a profile run, or one of its two other modes."""
-    add_options(parser, ProfileConfig)
+    default = f" (default: {ProfileConfig.out}, or {ProfileConfig.out}-2 … where that is taken)"
+    add_options(parser, ProfileConfig, defaults={"out": default})
     other = parser.add_argument_group("other modes")
     other.add_argument(
         "--onnx",
@@ -66,13 +68,14 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ProfileComparison":
         )
     if hasattr(options, "soak_s"):
         options.scenarios = [PACED]
+    choose_folder(options, ProfileConfig.out)
     config = config_from(ProfileConfig, options)
     summary = _profile(config, options)
     if not options.json:
         from fsd.profile.terminal import print_profile
 
         print_profile(summary, config.out)
-    is_met = all(gate.is_met for gate in summary.gates)
+    is_met = all(gate.is_met is not False for gate in summary.gates)
     return {**msgspec.to_builtins(summary), "exit_code": DONE if is_met else OVER_LIMIT}
 
 

@@ -1,15 +1,13 @@
 """`fsd record`: drive in the simulator and record a clip."""
 
 import argparse
-import sys
 from typing import Any
-
-from tqdm import tqdm
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.simulator.record import TESLACAM_CAMERAS, RecordConfig, record
 from fsd.outputs.disk_space import existing_folder, record_bytes, warn_if_short
+from fsd.outputs.progress import progress_bar
 
 EPILOG = """examples:
   fsd record clip/
@@ -27,7 +25,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     config = config_from(RecordConfig, options)
     cameras = len(TESLACAM_CAMERAS[config.cameras_like or "hw3"]) if config.format == "teslacam" else len(CAMERAS)
     warn_if_short(existing_folder(config.out), record_bytes(config.ticks, cameras, *config.size_px))
-    with tqdm(total=config.ticks, unit="tick", disable=None, file=sys.stderr) as bar:
+    with progress_bar(config.ticks, "tick", "record") as bar:
         ticks = record(config, lambda done, total: bar.update(done - bar.n))
     seconds = float(ticks / RATE_HZ)
     if not options.json:

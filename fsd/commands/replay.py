@@ -1,7 +1,7 @@
 """`fsd replay`: arguments, and the printed summary."""
 
 import argparse
-import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from, path_argument, typed_name
+from fsd.commands.default_folder import choose_folder, clip_folder
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, OutputError, UsageError
 from fsd.data.options import declared_options
+from fsd.outputs.progress import describe_s, print_line
 from fsd.overlay.layout import OverlayConfig
 from fsd.replay.config import BatchOptions, ReplayConfig
 from fsd.runtime.health import describe_odometry, describe_replaced
 
 if TYPE_CHECKING:
     from fsd.outputs.evaluate_summary import DatasetReplaySummary
-    from fsd.outputs.replay_summary import DrivingModes, ReplaySummary
+    from fsd.outputs.replay_summary import DrivingModes, ReplaySummary, WheelAngleScores
     from fsd.replay.batch import Outcome
 
 EPILOG = """examples:
@@ -28,6 +30,7 @@ EPILOG = """examples:
   fsd replay drives                                  # a data set of `fsd dataset build`, without its videos
   fsd replay monday/* --workers 2 --out out          # continues where it was interrupted
   fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out
+  fsd replay my_drive/ --start 12 --duration 8 --still 2.5 --out part    # decodes only that part
   fsd replay my_drive/ --from 12 --to 20 --layout focus --overlay-height 1080 --out post"""
 
 
@@ -41,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="recording to replay: a folder or a file of any known format (see docs/formats.md); several, or a folder "
         "of several such as a TeslaCam stick, are replayed in turn; or a data set of `fsd dataset build`",
     )
-    add_options(parser, ReplayConfig, skip=("clip",))
+    default = f" (default: out/CLIP, or out/CLIP-2 … where that is taken; {ReplayConfig.out} for several)"
+    add_options(parser, ReplayConfig, skip=("clip",), defaults={"out": default})
     add_options(parser, BatchOptions)
 
 
@@ -55,6 +59,7 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary | Datase
     clips = _recordings(options)
     if len(clips) > 1:
         return _run_many(options, batch, clips)
+    choose_folder(options, clip_folder(clips[0]))
     config = config_from(ReplayConfig, options, clip=clips[0])
     from fsd.replay.replay import replay
 
@@ -113,7 +118,14 @@ def _run_many(options: argparse.Namespace, batch: BatchOptions, clips: list[Path
         raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
     from fsd.replay.batch import replay_many
 
-    outcomes = replay_many(clips, template, batch.workers, batch.shard, batch.force, _print_outcome)
+    outcomes = replay_many(
+        clips,
+        template,
+        batch.workers,
+        batch.shard,
+        batch.force,
+        _Outcomes(len(clips[batch.shard.index :: batch.shard.count])),
+    )
     good = sum(outcome.is_good for outcome in outcomes)
     if not options.json:
         print(f"{good} of {len(outcomes)} recordings are complete in {template.out}")
@@ -124,12 +136,27 @@ def _run_many(options: argparse.Namespace, batch: BatchOptions, clips: list[Path
     return {"recordings": [asdict(outcome) for outcome in outcomes], "exit_code": code}
 
 
-def _print_outcome(outcome: "Outcome") -> None:
+class _Outcomes:
+    """Prints how each of `total` recordings ends, and about how long the others take."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._ended, self._replayed = total, 0, 0
+        self._start_s = time.monotonic()
+
+    def __call__(self, outcome: "Outcome") -> None:
+        self._ended += 1
+        self._replayed += outcome.status != "kept"
+        left, passed_s = self._total - self._ended, time.monotonic() - self._start_s
+        about = f", about {describe_s(passed_s / self._replayed * left)} left" if left and self._replayed else ""
+        print_line(f"{_describe_outcome(outcome)}  [{self._ended} of {self._total}{about}]", not outcome.is_good)
+
+
+def _describe_outcome(outcome: "Outcome") -> str:
     why = f": {outcome.error}" if outcome.error else f", {outcome.ticks} ticks"
     if outcome.alarm_ticks:
         why += f", CROSS-CHECK ALARM at {outcome.alarm_ticks} of them"
     reason = f" ({outcome.reason})" if outcome.reason else ""
-    print(f"{outcome.status:11} {outcome.clip}{why}{reason}", file=sys.stderr, flush=True)
+    return f"{outcome.status:11} {outcome.clip}{why}{reason}"
 
 
 def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
@@ -152,7 +179,7 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
         print(f"  hole         {hole_s:.1f} s before tick {run.first_tick}, where the memory starts anew")
     for fault in summary.cameras.faults if summary.cameras else ():
         print(f"  faults       {fault}")
-    print(f"  speed        {summary.times_real_time or 0.0:.2f}x real time{summary.with_files}")
+    print(f"  speed        {summary.times_real_time or 0.0:.2f}x real time{summary.with_files}{summary.speed_verdict}")
     if plan_ms := summary.stages_ms.get("plan"):
         before = "inputs" if summary.compression is None else "compress"
         print(
@@ -173,6 +200,7 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
     for planner, scores in msgspec.structs.asdict(summary.scores).items() if summary.scores else ():
         if "ade_3s_m" in scores:
             print(f"  ADE@3s       {scores['ade_3s_m']:.2f} m {planner.replace('_', ' ')} (n = {scores['ticks_3s']})")
+    _print_wheel_angle(summary.wheel_angle)
     _print_driving_modes(summary.driving_modes)
     print(f"  plan hash    {summary.plan_hash}")
     viewer = summary.viewer_file
@@ -192,6 +220,13 @@ def print_summary(summary: "ReplaySummary", config: ReplayConfig) -> None:
         )
     files = [name for name in config.result_files if (config.out / name).exists()]
     print(f"  written      {config.out}/{' '.join(files)}")
+
+
+def _print_wheel_angle(wheel: "WheelAngleScores | None") -> None:
+    """Errors of the steering wheel's angle, where the recording has it."""
+    if wheel is not None and wheel.errors:
+        errors = ", ".join(f"{error_rad:.3f} rad {name}" for name, error_rad in wheel.errors.items())
+        print(f"  wheel angle  {errors} (root mean square, n = {wheel.ticks}; {wheel.geometry})")
 
 
 def _print_driving_modes(modes: "DrivingModes | None") -> None:

@@ -11,6 +11,7 @@ from fsd.html.charts import Series, line_chart
 from fsd.html.page import Banner, Page, Tone, write_page
 from fsd.html.parts import caption, section, stat_tile, table
 from fsd.outputs.compare_summary import ComparedRun, CompareSummary
+from fsd.runtime.planner import SIMULATION_TRAINED
 
 PAGE_COMMAND = "fsd compare"
 
@@ -53,8 +54,14 @@ def _banners(result: CompareSummary) -> list[Banner]:
         found.append(Banner("Different ticks.", f"{only} ticks are in one run only."))
     if not result.same_frames:
         found.append(Banner("Different images.", "The two runs did not read the same images."))
-    untrained = (run for run in (result.runs.a, result.runs.b) if run.network.startswith("untrained"))
-    return [*found, *(Banner(f"{_label(run)} is untrained.", "Its plans mean nothing.") for run in untrained)]
+    runs = (result.runs.a, result.runs.b)
+    untrained = (run for run in runs if run.network.startswith("untrained"))
+    simulated = (run for run in runs if run.network == SIMULATION_TRAINED)
+    return [
+        *found,
+        *(Banner(f"{_label(run)} is untrained.", "Its plans mean nothing.") for run in untrained),
+        *(Banner(f"{_label(run)}: {SIMULATION_TRAINED}.", "The recording is real video.") for run in simulated),
+    ]
 
 
 def _tiles(result: CompareSummary) -> list[Markup]:

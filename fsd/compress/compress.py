@@ -5,13 +5,11 @@ Ctrl-C, a full disk or a broken file end the run early. What was compressed unti
 """
 
 import io
-import sys
 import time
 from contextlib import ExitStack, closing
 
 import msgspec
 import numpy as np
-from tqdm import tqdm
 
 from fsd.compress.compress_record import CompressRecord
 from fsd.compress.compression_log import log_row, log_schema
@@ -31,6 +29,7 @@ from fsd.data.result_folder import ResultFolder, result_folder
 from fsd.outputs.compress_summary import CompressSummary, MosaicTick
 from fsd.outputs.disk_space import compress_bytes, warn_if_short
 from fsd.outputs.journal import TableJournal
+from fsd.outputs.progress import progress_bar
 from fsd.outputs.run_status import run_reported
 
 
@@ -80,9 +79,7 @@ def _run(
         if source.expected_ticks is not None:
             warn_if_short(config.out, compress_bytes(source.expected_ticks))
         mosaic_count = _mosaic_count(config.mosaic_s, source.expected_ticks)
-        progress = stack.enter_context(
-            tqdm(total=source.expected_ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr)
-        )
+        progress = stack.enter_context(progress_bar(source.expected_ticks, "tick", "compress", show_progress))
         stack.callback(table.flush)
         stack.callback(folder.free_rows)
         frame_set = compressed = None

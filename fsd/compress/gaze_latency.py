@@ -3,6 +3,7 @@
 Knows block indices and tick counts. Events are what the compressor's telemetry notices, not true hazards.
 """
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -44,16 +45,21 @@ class GazeLatency:
 
     def summary(self) -> GazeLatencySummary:
         """Counts and percentiles until now."""
-        values = np.repeat(np.array(list(self.ticks), np.int64), list(self.ticks.values()))
-        known = len(values) > 0
+        values = np.sort(np.repeat(np.array(list(self.ticks), np.int64), list(self.ticks.values())))
+        events = len(values) + self.waiting
+
+        def percentile(rank: int) -> float | None:
+            row = max(0, math.ceil(events * rank / 100) - 1)
+            return float(values[row]) if row < len(values) else None
+
         return GazeLatencySummary(
-            events=len(values) + self.waiting,
+            events=events,
             read=len(values),
             not_read_before_the_end=self.waiting,
             same_tick=self.ticks[0],
-            p50_ticks=float(np.percentile(values, 50)) if known else None,
-            p99_ticks=float(np.percentile(values, 99)) if known else None,
-            max_ticks=int(values.max()) if known else None,
+            p50_ticks=percentile(50),
+            p99_ticks=percentile(99),
+            max_ticks=int(values[-1]) if len(values) else None,
             ticks={str(ticks): self.ticks[ticks] for ticks in sorted(self.ticks)},
         )
 

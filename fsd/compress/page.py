@@ -19,7 +19,7 @@ from fsd.html.bars import bars
 from fsd.html.charts import Series, line_chart
 from fsd.html.page import Banner, Page, data_uri, write_page
 from fsd.html.parts import caption, columns, part, picture, section, stat_tile, table
-from fsd.outputs.compress_summary import CompressSummary, GazeLatencySummary
+from fsd.outputs.compress_summary import CompressSummary, GazeLatencySummary, format_latency
 from fsd.outputs.journal import read_table
 from fsd.outputs.run_folder import list_column
 from fsd.outputs.run_info import TimePercentiles
@@ -112,9 +112,11 @@ def _tiles(summary: CompressSummary) -> list[Markup]:
 
 def _event_tile(latency: GazeLatencySummary) -> Markup:
     name, events = "event to gaze", f"{latency.events} events"
+    if not latency.events:
+        return stat_tile(name, "–", note="no event")
+    note = f"{latency.never_read} · p99 {format_latency(latency.p99_ticks)} · of all {events}"
     if latency.p50_ticks is None:
-        return stat_tile(name, "–", note=f"no event was read · {events}")
-    note = f"p99 {latency.p99_ticks:.0f} · max {latency.max_ticks} · {events}"
+        return stat_tile(name, "not read", "median", note)
     return stat_tile(name, f"{latency.p50_ticks:.0f}", "ticks median", note)
 
 

@@ -54,10 +54,11 @@ def write_parity_page(path: Path, exported: Exported) -> None:
 
 
 def _banners(report: ParityReport) -> list[Banner]:
+    on = f"on {report.scope or f'{report.ticks} ticks'}"
     verdict = (
-        Banner("Passed.", "Every limit holds.", tone="good")
+        Banner("Passed.", f"The files planned alike, within every limit, {on}.", tone="good")
         if report.passed
-        else Banner("Failed.", "These limits do not hold:", report.failures)
+        else Banner("Failed.", f"These limits do not hold {on}:", report.failures)
     )
     warnings = (Banner("Warning: a target is missed.", warning, tone="bad") for warning in report.warnings)
     return [verdict, *warnings, *(Banner("Note.", note, tone="") for note in report.notes)]

@@ -58,7 +58,8 @@ class GazeLatencySummary(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         events: all; read: shown by a patch, of which `same_tick` at once; not_read_before_the_end: the others.
-        p50_ticks, p99_ticks, max_ticks: of those read; None if there are none.
+        p50_ticks, p99_ticks: of all events, those not read counting as longer than any; None where the rank falls among
+            these, or there is no event. max_ticks: of those read.
         ticks: histogram, ticks -> events.
     """
 
@@ -70,6 +71,16 @@ class GazeLatencySummary(msgspec.Struct, frozen=True, kw_only=True):
     p99_ticks: float | None
     max_ticks: int | None
     ticks: dict[str, int]
+
+    @property
+    def never_read(self) -> str:
+        """`25% never read`: the share of events that no patch showed before the end."""
+        return f"{self.not_read_before_the_end / max(1, self.events):.0%} never read"
+
+
+def format_latency(ticks: float | None) -> str:
+    """A percentile of `GazeLatencySummary`."""
+    return "not read" if ticks is None else f"{ticks:.0f}"
 
 
 class EventToGaze(msgspec.Struct, frozen=True, kw_only=True):

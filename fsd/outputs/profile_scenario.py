@@ -3,6 +3,7 @@
 import msgspec
 
 from fsd.meters.cpu_steal import CpuSteal, NearCpuSteal
+from fsd.meters.machine_load import MachineLoad
 from fsd.meters.quantity import Quantity
 
 
@@ -107,6 +108,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     """CPU time and memory of the process.
 
     Attributes:
+        load: who used the processor meanwhile, and whether the times are a measurement.
         cpu_steal: None where the system does not report it.
         memory_growth: None for runs of less than a minute.
     """
@@ -114,6 +116,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     wall_s: float
     cpu_s: float
     cores_used: float | None
+    load: MachineLoad | None = None
     cpu_steal: CpuSteal | None
     memory_mib: MemoryUse
     memory_growth: MemoryGrowth | None

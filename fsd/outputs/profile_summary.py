@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from fsd.meters.machine import MachineInfo
+from fsd.meters.machine_load import MachineLoad
 from fsd.meters.quantity import Quantity
 from fsd.outputs.cross_check_summary import CrossCheckSummary
 from fsd.outputs.profile_scenario import ScenarioSummary
@@ -36,6 +37,7 @@ class MachinePeaks(msgspec.Struct, frozen=True, kw_only=True):
         copy_gb_s: bytes read plus bytes written per second, in 1e9.
         fp32_gmac_s, int8_gmac_s: multiply-accumulates per second, in 1e9.
         fp32_kernel, int8_kernel: operator that reached it.
+        load: who used the processor meanwhile.
     """
 
     threads: int
@@ -44,6 +46,12 @@ class MachinePeaks(msgspec.Struct, frozen=True, kw_only=True):
     int8_gmac_s: float
     fp32_kernel: str
     int8_kernel: str
+    load: MachineLoad | None = None
+
+    @property
+    def caveat(self) -> str:
+        """`; NOT VALID: …` where the peaks are only lower bounds."""
+        return f"; {self.load.verdict}: lower bounds" if self.load is not None and self.load.is_valid is False else ""
 
     def rates(self) -> dict[str, float]:
         """The three rates by name, to find out how much the machine's speed changed between two runs."""
@@ -170,18 +178,49 @@ class MetersFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
-    """One limit that was asked for. `because` is a sentence for people, with the tag of every number in it."""
+    """One limit that was asked for.
+
+    Attributes:
+        is_met: None where only a model says that it would be.
+        fits: what that model says; None for a measured limit.
+        because: a sentence for people, with the tag of every number in it.
+    """
 
     name: str
     limit: float
-    is_met: bool
+    is_met: bool | None
+    fits: Fits | None = None
     because: str
+
+    @property
+    def outcome(self) -> str:
+        """`met` and `NOT MET` are for measured limits only."""
+        if self.fits is None:
+            return "met" if self.is_met else "NOT MET"
+        words = {"yes": "would fit by the model", "no": "would NOT fit by the model", "open": "open by the model"}
+        return words[self.fits]
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a profile in a line.
+
+    Attributes:
+        is_valid: is_measurement and in_time.
+        is_measurement: as `MachineLoad.is_valid`, over all scenarios.
+        in_time: no more misses than the tail percentile that the samples support allows; False without one.
+    """
+
+    is_valid: bool
+    is_measurement: bool | None
+    in_time: bool
+    text: str
 
 
 class ProfileSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag="profile"):
     """One profile.
 
     Attributes:
+        verdict: in a line; None in files of earlier versions.
         config: settings without paths.
         network: starts with `trained` or `untrained` for our networks.
         cross_check: over the ticks of all scenarios, warm-up included; None without a second network.
@@ -211,3 +250,4 @@ class ProfileSummary(Summary, frozen=True, kw_only=True, tag_field="command", ta
     validation: tuple[MeterValidation, ...]
     meters: MetersFound
     gates: tuple[Gate, ...]
+    verdict: Verdict | None = None

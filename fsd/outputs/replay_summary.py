@@ -3,6 +3,7 @@
 import msgspec
 
 from fsd.meters.machine import MachineInfo
+from fsd.meters.machine_load import MachineLoad
 from fsd.meters.quantity import Quantity
 from fsd.outputs.budget_metrics import BudgetMetrics
 from fsd.outputs.cross_check_summary import CrossCheckSummary
@@ -34,6 +35,12 @@ class PlanScores(msgspec.Struct, frozen=True, kw_only=True):
     constant_velocity: Scores
     hold_last: Scores
 
+    def best_baseline(self, error: str) -> tuple[str, float] | None:
+        """Field and value of the baseline whose error of this name is smallest; None if no tick supports it."""
+        known = [(self.constant_velocity.get(error), "constant_velocity"), (self.hold_last.get(error), "hold_last")]
+        values = [(value, name) for value, name in known if value is not None]
+        return None if not values else min(values)[::-1]
+
 
 class ChargedLatency(msgspec.Struct, frozen=True, kw_only=True):
     """Latency of the plans in latency-charged scores; `source` is `measured` or `given`."""
@@ -64,6 +71,41 @@ class DrivingModes(msgspec.Struct, frozen=True, kw_only=True):
     disengagements: int
     engagements: int
     scores: dict[str, PlanScores] = {}
+
+
+class WheelAngleScores(msgspec.Struct, frozen=True, kw_only=True):
+    """Root mean square error of the steering wheel's angle, rad, of the network and two predictors without cameras.
+
+    Attributes:
+        ticks: with a known angle, now and 0.25 s before; the errors are None if there is none.
+        straight_rad: of angle 0; hold_last_rad: of the angle 0.25 s before.
+        steering_ratio, wheelbase_m: by which a curvature becomes an angle; `is_assumed`, since recordings lack them.
+    """
+
+    ticks: int
+    network_rad: float | None = None
+    straight_rad: float | None = None
+    hold_last_rad: float | None = None
+    steering_ratio: float
+    wheelbase_m: float
+    is_assumed: bool = True
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Predictor -> error; empty without ticks."""
+        known = {"network": self.network_rad, "straight ahead": self.straight_rad, "hold last": self.hold_last_rad}
+        return {name: error_rad for name, error_rad in known.items() if error_rad is not None}
+
+    @property
+    def best(self) -> tuple[str, float]:
+        """The predictor with the smallest error."""
+        return min(self.errors.items(), key=lambda pair: pair[1])
+
+    @property
+    def geometry(self) -> str:
+        """By what a curvature becomes an angle, as text."""
+        assumed = " (assumed: a Lincoln MKZ's)" if self.is_assumed else ""
+        return f"steering ratio {self.steering_ratio:g} and wheelbase {self.wheelbase_m:g} m{assumed}"
 
 
 class OverlayFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,9 +167,10 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
 
     Attributes:
         made_from: by which `fsd replay` decides whether the results of a batch can be kept.
-        network: starts with `trained` or `untrained`.
+        network: `trained`, or starts with `untrained` or `simulation-trained`, the latter on real video only.
         warm_up_s: the part of wall_s before the first tick.
         times_real_time: without the warm-up; None before the first tick.
+        load: who used the processor meanwhile, and whether the times are a measurement; None before the first tick.
         stages_ms: stage -> times; `plan` is compress + infer + post. Empty before the first tick.
         health: what plans were made without -> ticks.
         replaced_outputs: output of the network, or `inputs`, that was not finite or that no vehicle could follow ->
@@ -136,6 +179,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
         speed_ticks: source of the speed that plans follow from -> ticks, `recorded` or `assumed`; empty for a model
             with a path or a speed of its own.
         scores, latency_charged_scores: None without a driven path.
+        wheel_angle: None where the recording has no angles of the steering wheel.
         driving_modes: None where the recording does not tell who drove.
         cross_check: None without a second network.
         overlay_file, viewer_file, rerun_file: None if not asked for; `overlay_file` also before the end.
@@ -149,6 +193,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     model: ModelInfo
     warm_up_s: float
     times_real_time: float | None
+    load: MachineLoad | None = None
     cores_used: float
     plan_is_finite: bool
     stages_ms: dict[str, TimePercentiles]
@@ -161,6 +206,7 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
     speed_ticks: dict[str, int] = msgspec.field(default_factory=dict)
     scores: PlanScores | None
     latency_charged_scores: LatencyChargedScores | None
+    wheel_angle: WheelAngleScores | None = None
     driving_modes: DrivingModes | None = None
     cross_check: CrossCheckSummary | None = None
     overlay_file: OverlayFile | None = None
@@ -186,6 +232,11 @@ class ReplaySummary(RecordingRun, frozen=True, kw_only=True, tag_field="command"
             at += [f"an assumed {self.model.assumed_speed_mps:g} m/s at {assumed} ticks"] if assumed else []
             found.append(f"the model gives no path and no speed: plans drive at {' and '.join(at)}")
         return tuple(found)
+
+    @property
+    def speed_verdict(self) -> str:
+        """`; valid: …` or `; NOT VALID: …`, whether times of this run are a measurement."""
+        return "" if self.load is None else f"; {self.load.verdict}"
 
     @property
     def with_files(self) -> str:

@@ -9,6 +9,7 @@ from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS
 from fsd.data.hardware_decode import decoded_by
 from fsd.data.sync_report import SyncReport
+from fsd.networks.contract import SIMULATOR
 from fsd.outputs.summary_file import Summary
 from fsd.runtime.planner import PlannerMetadata
 
@@ -70,7 +71,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         integer_kernels: how it multiplies 8-bit numbers on this processor: `fast`; or, where the fast kernels saturate
             and it needs exact sums, `exact` or `float`, which are slower.
-        trained_on: as its adapter says.
+        trained_on: `simulator`, or as its adapter or its training says.
         rate_hz: of its steps; None is every tick.
         assumed_speed_mps: for a model without a path and a speed of its own, where the recording has no speed.
         warnings: sentences about what its inputs rely on.
@@ -89,8 +90,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a third-party model's adapter says of it, as sentences."""
-        trained_on = (f"trained on {self.trained_on}",) if self.trained_on else ()
+        """What a model's adapter or its training says of it, as sentences."""
+        trained_on = (f"trained on {self.trained_on}",) if self.trained_on not in ("", SIMULATOR) else ()
         rate = () if self.rate_hz is None else (f"steps at {self.rate_hz:g} Hz; between steps its plan is held",)
         return (*trained_on, *rate, *self.warnings)
 
@@ -117,9 +118,9 @@ def model_info(metadata: PlannerMetadata) -> ModelInfo:
     )
 
 
-def describe_training(trained: bool) -> str:
-    """Whether plans of a network mean anything."""
-    return "trained" if trained else "untrained: random weights, the plan means nothing"
+def describe_training(metadata: PlannerMetadata, clip: Clip) -> str:
+    """Whether plans of a network on this recording mean anything."""
+    return metadata.caveat(clip.rig.is_simulated) or "trained"
 
 
 class TimePercentiles(msgspec.Struct, frozen=True, kw_only=True):

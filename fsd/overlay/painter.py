@@ -31,7 +31,7 @@ class OverlayPainter:
     def __init__(self, clip: Clip, metadata: PlannerMetadata, config: OverlayConfig | None = None) -> None:
         self._clip = clip
         self._title = drawable((config.title if config else None) or clip.name)
-        self._metadata = metadata
+        self._caveat = metadata.caveat(clip.rig.is_simulated)
         sizes = clip.sizes_px
         self._present = frozenset(sizes)
         self.layout = choose_layout(sizes, config)
@@ -114,8 +114,9 @@ class OverlayPainter:
 
     def _draw_header(self, draw: ImageDraw.ImageDraw, plan: Plan) -> None:
         unit, right, clip = self._unit, self.layout.width_px - 8 * self._unit, self._clip
-        if not self._metadata.trained:
-            text, font = "UNTRAINED NETWORK: the plan means nothing", self._fonts[15]
+        if self._caveat:
+            kind, _, rest = self._caveat.partition(": ")
+            text, font = f"{kind.upper()}: {rest}", self._fonts[15]
             left = right - draw.textlength(text, font) - 16 * unit
             draw.rounded_rectangle((left, 7 * unit, right, 33 * unit), radius=5 * unit, fill=WARNING)
             draw.text((left + 8 * unit, 11 * unit), text, fill=PANEL, font=font)

@@ -32,7 +32,7 @@ def seconds_of(text: str) -> float:
 class GateOptions(Options):
     """Limits that a profile checks; a limit of None is not checked."""
 
-    heading = "limits (exit code 7 unless they are shown to be met)"
+    heading = "limits (exit code 7 unless they are shown to hold)"
 
     deadline_ms: float | None = option(
         None,

@@ -55,6 +55,9 @@ def scenario_notes(scenario: ScenarioSummary) -> list[str]:
         notes += describe_growth(resources.memory_growth)
     if scenario.dropped_frames:
         notes.append(f"decoders were late and DROPPED {sum(scenario.dropped_frames.values())} FRAMES")
+    if resources.load is not None:
+        parts = ", ".join(f"{stage} {share:.0%}" for stage, share in resources.load.processor_share.items())
+        notes.append(f"{resources.load.verdict}{f' (by stage: {parts})' if parts else ''}")
     if steal := describe_cpu_steal(scenario):
         notes.append(steal)
     if stalls:

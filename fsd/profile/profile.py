@@ -4,6 +4,7 @@ The machine's peaks are measured first, its stalls right before and after the pa
 because it slows the network down.
 """
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from importlib import resources as package_files
@@ -19,7 +20,7 @@ from fsd.meters.power import EnergyMeter
 from fsd.outputs.cross_check_summary import CrossCheckRecord
 from fsd.outputs.profile_scenario import MachineStallSummary
 from fsd.outputs.profile_summary import ProfiledModelInfo, ProfileSummary, Setting
-from fsd.outputs.progress import ProgressCallback, print_progress
+from fsd.outputs.progress import ProgressCallback, describe_s, print_progress
 from fsd.outputs.run_info import clip_info, describe_training, model_info
 from fsd.profile.cold_start import measure_cold_start
 from fsd.profile.config import PACED, ProfileConfig
@@ -63,7 +64,7 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
             settings=_settings(config),
             clip=clip_info(clip),
             model=_model(planner),
-            network=describe_training(planner.metadata.trained),
+            network=describe_training(planner.metadata, clip),
             is_one_size=config.adapter is not None,
             cold_start=cold_start,
             runs=runs,
@@ -77,6 +78,15 @@ def profile(config: ProfileConfig, progress: ProgressCallback = print_progress) 
         if summary.status == "interrupted":
             raise KeyboardInterrupt
     return summary
+
+
+def _about(runs: Sequence[ScenarioRun], ticks: int) -> str:
+    """About how long so many ticks take, by those of the scenario before; empty for the first one."""
+    if not runs or not runs[-1].samples.is_planned.any():
+        return ""
+    samples = runs[-1].samples
+    work_ms = samples.total_ms[samples.is_planned] - samples.stage_ms("queue")
+    return f" (about {describe_s(float(work_ms.mean()) / 1e3 * ticks)})"
 
 
 def _run_scenarios(
@@ -102,9 +112,9 @@ def _run_scenarios(
                 measured.append(measure_stalls(config.control_s))
         for name, scenario in (("single-stream", single_stream), ("flat-out", flat_out)):
             if name in config.scenarios:
-                progress(f"{name}: {config.ticks} ticks")
+                progress(f"{name}: {config.ticks} ticks{_about(runs, config.ticks)}")
                 runs.append(scenario(pipeline, config.ticks, workers, warm_up, meters))
-        progress(f"model-only: {config.ticks} ticks")
+        progress(f"model-only: {config.ticks} ticks{_about(runs, config.ticks)}")
         runs.append(model_only(planner.rerun_last, config.ticks, warm_up, meters))
     return runs, merge_stalls(measured) if measured else None
 

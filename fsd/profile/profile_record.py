@@ -25,7 +25,7 @@ from fsd.outputs.summary_file import write_summary
 from fsd.profile.config import PACED, ProfileConfig
 from fsd.profile.energy.energy_model import Assumptions, estimate_all, if_it_fits, largest_that_fits
 from fsd.profile.energy.validation import validate
-from fsd.profile.gates import judge
+from fsd.profile.gates import judge, verdict
 from fsd.profile.operators.machine_peaks import measure_peaks
 from fsd.profile.operators.operator_times import by_module, cost_on_roofline, providers_of, time_operators
 from fsd.profile.operators.runtime_trace import OperatorEvent
@@ -95,7 +95,7 @@ class ProfileRecord:
         cpu_peaks = peaks if config.device in CPU_DEVICES else None  # those of other devices are unknown
         operators = time_operators(self.cost, self.operator_runs, cpu_peaks)
         estimates = estimate_all(self.cost, config.limit_ms, config.budget_watts)
-        scenarios = {run.name: summarise(run, config.limit_ms, self.stalls) for run in self.runs}
+        scenarios = {run.name: summarise(run, config.limit_ms, self.stalls, config.device) for run in self.runs}
         return ProfileSummary(
             status="interrupted" if any(run.was_interrupted for run in self.runs) else "complete",
             started_unix_s=round(self.machine.started_s, 3),
@@ -123,6 +123,7 @@ class ProfileRecord:
             else (),
             meters=MetersFound(found=tuple(meter.name for meter in meters), missing=tuple(self.machine.missing_meters)),
             gates=judge(config, scenarios, estimates, self.cross_check),
+            verdict=verdict(scenarios),
         )
 
 

@@ -11,7 +11,7 @@ from fsd.html.page import Banner, Page, write_page
 from fsd.html.parts import bullets, caption, columns, part, prose, quantity_tile, section, stat_tile, table, toned
 from fsd.outputs.cross_check_summary import describe_cross_check, describe_second
 from fsd.outputs.profile_scenario import ScenarioSummary
-from fsd.outputs.profile_summary import ProfileSummary
+from fsd.outputs.profile_summary import ProfileSummary, Verdict
 from fsd.profile import charts
 from fsd.profile.descriptions import (
     DEVICE_HEAD,
@@ -49,6 +49,7 @@ def write_report(path: Path, summary: ProfileSummary, samples: Mapping[str, Tick
             f"network {summary.network}",
         ],
         banners=[
+            *([_verdict(summary.verdict)] if summary.verdict else []),
             *([] if summary.status == "complete" else [Banner(f"Run {summary.status}.")]),
             *([Banner("Slower kernels.", f"{summary.model.kernel_warning}.")] if summary.model.kernel_warning else []),
         ],
@@ -69,6 +70,11 @@ def write_report(path: Path, summary: ProfileSummary, samples: Mapping[str, Tick
         footer=[f"fsd {summary.fsd_version}", "docs/profile.md describes every value."],
     )
     write_page(path, page)
+
+
+def _verdict(verdict: Verdict) -> Banner:
+    kind, _, text = verdict.text.partition(": ")
+    return Banner(f"{kind}.", f"{text}.", tone="good" if verdict.is_valid else "bad")
 
 
 def _tiles(name: str, scenario: ScenarioSummary) -> list[Markup]:
@@ -95,7 +101,7 @@ def _gates(summary: ProfileSummary) -> Markup:
     rows = [
         [
             f"--{gate.name} {gate.limit:g}",
-            toned("met", "good") if gate.is_met else toned("not met", "bad"),
+            toned(gate.outcome, "" if gate.is_met is None else "good" if gate.is_met else "bad"),
             prose(gate.because),
         ]
         for gate in summary.gates
@@ -170,7 +176,8 @@ def _network(summary: ProfileSummary) -> Markup:
             part("By module", table(["module", "ms", "share", "MMAC"], module_rows(summary, MAX_ROWS))),
         ),
         part("Slowest operators", table(["operator", "kind", "µs", "share", "of roofline"], operators)),
-        intro=f"{describe_network(summary.network_cost)}. Ran on {describe_execution(summary.execution)}.",
+        intro=f"{describe_network(summary.network_cost)}. Ran on {describe_execution(summary.execution)}"
+        f"{summary.peaks.caveat}.",
     )
 
 

@@ -39,7 +39,7 @@ def print_profile(summary: ProfileSummary, out: Path) -> None:
     print("other devices, all modelled (the pessimistic end decides)")
     _print_table(DEVICE_HEAD, [device_row(each.device, each, summary) for each in summary.devices])
     for gate in summary.gates:
-        print(f"gate --{gate.name} {gate.limit:g}: {'met' if gate.is_met else 'NOT MET'} ({gate.because})")
+        print(f"gate --{gate.name} {gate.limit:g}: {gate.outcome} ({gate.because})")
     print(f"written: {out}/summary.json samples.parquet trace.json report.html (trace: open in ui.perfetto.dev)")
 
 
@@ -62,6 +62,8 @@ def print_comparison(comparison: ProfileComparison) -> None:
 
 def _print_head(summary: ProfileSummary) -> None:
     peaks, cold = summary.peaks, summary.cold_start_ms
+    if summary.verdict is not None:
+        print(f"result  {summary.verdict.text}")
     print(f"{summary.model.name} on {summary.clip.name}; network {summary.network}")
     print(f"  machine      {summary.machine}")
     if summary.model.kernel_warning:
@@ -73,7 +75,7 @@ def _print_head(summary: ProfileSummary) -> None:
         print(f"  decoded by   {summary.clip.decoder}")
     print(
         f"  roofline     {peaks.int8_gmac_s:.0f} GMAC/s INT8, {peaks.fp32_gmac_s:.0f} FP32, copy "
-        f"{peaks.copy_gb_s:.0f} GB/s, measured with {peaks.threads} thread(s)"
+        f"{peaks.copy_gb_s:.0f} GB/s, measured with {peaks.threads} thread(s){peaks.caveat}"
     )
     print(
         f"  cold start   {cold.process:.0f} ms to the first plan: imports {cold.imports:.0f}, "

@@ -12,8 +12,9 @@ from fsd.overlay.layout import OverlayConfig
 from fsd.runtime.options import ModelOptions
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
+STILL_FILE = "still.png"
 TABLES = ("plan.parquet", "ticks.parquet", "plan.arrows", "ticks.arrows")
-RESULT_FILES = (*TABLES, SUMMARY_FILE, "overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd")
+RESULT_FILES = (*TABLES, SUMMARY_FILE, "overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd", STILL_FILE)
 """What a replay may write."""
 
 
@@ -28,6 +29,14 @@ class OutputOptions(Options):
 
     out: Path = results_folder("out/replay")
     overlay: bool = option(True, "do not write the overlay video, overlay.mp4")
+    still_s: float | None = option(
+        None,
+        f"also write {STILL_FILE}, the image of the overlay at this time of what is replayed",
+        unit="s",
+        at_least=0,
+        flag="--still",
+        default_text="none",
+    )
     report: bool = option(True, "do not write the report, report.html")
     mcap: bool = option(True, "do not write the Foxglove recording, drive.mcap")
     rerun: bool = option(False, "also write the Rerun recording, drive.rrd; needs the extra `rerun`")
@@ -50,6 +59,7 @@ class OutputOptions(Options):
         wanted = {
             "overlay.mp4": self.overlay,
             "report.html": self.report,
+            STILL_FILE: self.still_s is not None,
             "drive.mcap": self.mcap,
             LAYOUT_FILE: self.mcap,
             "drive.rrd": self.rerun,

@@ -18,6 +18,7 @@ from fsd.replay.drive_section import drive_section, drive_video, recorded_facts
 from fsd.replay.hypotheses_section import hypotheses_section
 from fsd.replay.run_metrics import measure_run
 from fsd.replay.score_table import score_section
+from fsd.replay.steering_section import steering_section
 from fsd.replay.worst_ticks import WorstTicks
 
 OVERLAY_FILE = "overlay.mp4"
@@ -55,6 +56,9 @@ def write_report(
             sections.error_over_time(metrics, worst),
             hypotheses_section(run, metrics),
             sections.worst_ticks(worst, worst_ticks.measure),
+            steering_section(
+                summary.wheel_angle, clip, run.timestamp_ns, run.plan["curvature_per_m"].to_numpy(), metrics
+            ),
             score_section(summary.scores, summary.latency_charged_scores, summary.driving_modes),
             run_sections.compressor(summary.compression, metrics, worst_ticks.thumbnails),
             run_sections.timing(summary, metrics),

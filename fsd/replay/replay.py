@@ -5,12 +5,9 @@ readable, and `summary.json` states how the run ended.
 """
 
 import importlib.util
-import sys
 import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
-
-from tqdm import tqdm
 
 from fsd.data.clip import Clip
 from fsd.data.ego import COMMANDS
@@ -20,12 +17,15 @@ from fsd.data.open_clip import open_clip
 from fsd.data.result_folder import ResultFolder, result_folder
 from fsd.extras import install_line
 from fsd.meters.energy_count import energy_count
+from fsd.meters.machine_load import LoadWatch
 from fsd.outputs.disk_space import replay_bytes, video_bytes, warn_if_short
+from fsd.outputs.progress import print_step, progress_bar
 from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
 from fsd.outputs.run_status import run_reported
 from fsd.outputs.tables import ResultTables
+from fsd.overlay.still import Still
 from fsd.overlay.video_writer import Overlay, check_limit, expected_images
-from fsd.replay.config import RESULT_FILES, ReplayConfig
+from fsd.replay.config import RESULT_FILES, STILL_FILE, ReplayConfig
 from fsd.replay.fingerprint import fingerprint
 from fsd.replay.page import write_report
 from fsd.replay.run_record import RunRecord
@@ -51,16 +51,21 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     """
     if config.rerun and importlib.util.find_spec("rerun") is None:  # checked before anything is computed
         raise UsageError(f"`--rerun` needs the package rerun-sdk, 170 MB to download:\n  {install_line('rerun')}")
+    say = print_step if show_progress else lambda part: None
+    say(f"opening {config.clip}")
     clip = open_clip(config.clip, config)
     if config.overlay and config.overlay_config.max_mb is not None:
         with config.frame_source(clip) as source:
             check_limit(config.overlay_config, source.expected_ticks)
+    say("loading the model")
     planner = chosen_planner(clip, config)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
+    record.is_on_processor = config.device == "cpu"
     worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
 
     def write_page(summary: ReplaySummary) -> None:
         if worst_ticks is not None:
+            say("writing the report")
             shown = config.overlay_config if config.overlay else None
             write_report(config.out / "report.html", config.out, summary, clip, worst_ticks, shown)
 
@@ -86,11 +91,14 @@ def _run(
 ) -> None:
     with ExitStack() as stack:
         tables = stack.enter_context(closing(ResultTables(config.out, planner.metadata)))
-        images: list[Overlay | WorstTicks] = [] if worst_ticks is None else [worst_ticks]
+        images: list[Overlay | Still | WorstTicks] = [] if worst_ticks is None else [worst_ticks]
         if config.overlay:
             overlay = Overlay(config.out / "overlay.mp4", clip, planner.metadata, config.overlay_config)
             stack.callback(lambda: setattr(record, "overlay_file", overlay.file))
             images.append(stack.enter_context(closing(overlay)))
+        if config.still_s is not None:
+            still = (config.out / STILL_FILE, config.still_s, clip, planner.metadata, config.overlay_config)
+            images.append(Still(*still))
         source = stack.enter_context(config.frame_source(clip))
         stack.callback(lambda: record.finish(source.report))
         viewers = _open_viewers(config, clip, planner, record, stack)
@@ -98,9 +106,7 @@ def _run(
             image.expect(source.expected_ticks)
         if source.expected_ticks is not None:
             warn_if_short(config.out, _needed_bytes(config, clip, source.expected_ticks))
-        progress = stack.enter_context(
-            tqdm(total=source.expected_ticks, unit="tick", disable=None if show_progress else True, file=sys.stderr)
-        )
+        progress = stack.enter_context(progress_bar(source.expected_ticks, "tick", "replay", show_progress))
         # First at the end: the last rows matter more than the rest of the video on a full disk.
         stack.callback(tables.flush)
         stack.callback(folder.free_rows)
@@ -108,7 +114,7 @@ def _run(
         for frame_set in source:
             if not is_warm:
                 record.warm_up_s = _warm_up(planner, frame_set, show_progress)
-                record.energy = energy_count()
+                record.energy, record.watch = energy_count(), LoadWatch()
                 waiting_since_ns, is_warm = time.perf_counter_ns(), True
             wait_ms = (time.perf_counter_ns() - waiting_since_ns) / 1e6
             ego = clip.ego.sample_at(frame_set.timestamp_ns) if clip.ego else None
@@ -141,8 +147,8 @@ def _needed_bytes(config: ReplayConfig, clip: Clip, ticks: int) -> float:
 def _warm_up(planner: Planner, frame_set: FrameSet, show_progress: bool) -> float:
     """Warm up on the first frame set; returns the seconds it took."""
     start_s = time.perf_counter()
-    if show_progress and sys.stderr.isatty():
-        print("getting ready (compiles once on a new machine) …", file=sys.stderr)
+    if show_progress:
+        print_step("getting ready (compiles once on a new machine)")
     planner.warm_up(frame_set)
     return time.perf_counter() - start_s
 

@@ -8,14 +8,16 @@ from markupsafe import Markup
 
 from fsd.data.frames import CAMERAS
 from fsd.html.charts import Key, Mark, Series, legend, line_chart
-from fsd.html.page import Banner, data_uri
+from fsd.html.page import Banner, Tone, data_uri
 from fsd.html.parts import Picture, caption, gallery, gallery_link, quantity_tile, section, stat_tile
 from fsd.outputs.budget_metrics import BudgetMetrics
-from fsd.outputs.replay_summary import LatencyChargedScores, PlanScores, ReplaySummary
+from fsd.outputs.replay_summary import LatencyChargedScores, PlanScores, ReplaySummary, WheelAngleScores
 from fsd.replay.path_picture import draw_drive, draw_plans
 from fsd.replay.run_metrics import RunMetrics
+from fsd.replay.score_table import PLANNERS
 from fsd.replay.worst_ticks import WorstTick
 from fsd.runtime.health import describe_replaced
+from fsd.runtime.planner import SIMULATION_TRAINED
 
 
 def facts(summary: ReplaySummary, recorded: Sequence[str] = ()) -> list[str]:
@@ -40,13 +42,19 @@ def banners(summary: ReplaySummary) -> list[Banner]:
             "handling and hashes are valid."
         )
         found.append(Banner("Untrained network.", text))
+    if summary.network == SIMULATION_TRAINED:
+        text = (
+            "This is real video, and the network learned in a simulator only: its plans here show that the pipeline "
+            "works, not that it can drive. Timing, compression, input handling and hashes are valid."
+        )
+        found.append(Banner(f"{SIMULATION_TRAINED.capitalize()}.", text))
     if summary.status != "complete":
         text = f"The page shows what was computed until then. {summary.error or ''}"
         found.append(Banner(f"Run {summary.status}.", text))
     if summary.model.kernel_warning:
         found.append(Banner("Slower kernels.", f"{summary.model.kernel_warning}."))
     if notes := (*summary.model.notes, *summary.plan_notes):
-        found.append(Banner("The model.", f"It is described by an adapter: {'; '.join(notes)}."))
+        found.append(Banner("The model.", f"{'; '.join(notes)}."))
     if (check := summary.cross_check) is not None and check.first_alarm is not None:
         first = check.first_alarm
         text = (
@@ -66,7 +74,12 @@ def tiles(summary: ReplaySummary) -> list[Markup]:
     """The headline numbers."""
     plan_ms, deadline = summary.stages_ms["plan"], summary.deadline
     return [
-        _plan_error_tile(summary.scores, summary.latency_charged_scores),
+        *_wheel_angle_tile(summary.wheel_angle),
+        *(
+            [_plan_error_tile(summary.scores, summary.latency_charged_scores)]
+            if summary.scores or not summary.wheel_angle
+            else []
+        ),
         stat_tile(
             "deadline misses",
             str(deadline.ticks_over),
@@ -86,20 +99,36 @@ def tiles(summary: ReplaySummary) -> list[Markup]:
             "speed",
             f"{summary.times_real_time:.2f}",
             "x real time",
-            f"{summary.cores_used:.1f} cores{summary.with_files}",
+            f"{summary.cores_used:.1f} cores{summary.with_files}{summary.speed_verdict}",
+            "bad" if summary.load is not None and summary.load.is_valid is False else "",
         ),
     ]
+
+
+def _wheel_angle_tile(scores: WheelAngleScores | None) -> list[Markup]:
+    if scores is None or scores.network_rad is None:
+        return []
+    others = {name: error_rad for name, error_rad in scores.errors.items() if name != "network"}
+    name, error_rad = min(others.items(), key=lambda pair: pair[1])
+    is_best = scores.network_rad < error_rad
+    note = f"{'better' if is_best else 'no better'} than {name} {error_rad:.3f} rad · n = {scores.ticks}"
+    tone: Tone = "good" if is_best else "bad"
+    return [stat_tile("steering wheel, error", f"{scores.network_rad:.3f}", "rad", note, tone)]
 
 
 def _plan_error_tile(scores: PlanScores | None, charged: LatencyChargedScores | None) -> Markup:
     for horizon in ("3s", "2s", "1s"):
         key = f"ade_{horizon}_m"
-        if scores and charged and key in scores.network and key in scores.constant_velocity:
-            note = f"constant velocity {scores.constant_velocity[key]:.2f}"
+        if scores and charged and key in scores.network and (best := scores.best_baseline(key)):
+            baseline, baseline_m = best
+            network_m = scores.network[key]
+            note = f"{'better' if network_m < baseline_m else 'no better'} than the best baseline without cameras, "
+            note += f"{PLANNERS[baseline]} {baseline_m:.2f} m"
             cost_m = charged.network.get(f"latency_cost_{horizon}_m")
             if cost_m is not None:
                 note = f"{note} · latency adds {cost_m:.3f}"
-            return stat_tile(f"plan error, ADE@{horizon}", f"{scores.network[key]:.2f}", "m", note)
+            tone: Tone = "good" if network_m < baseline_m else "bad"
+            return stat_tile(f"plan error, ADE@{horizon}", f"{network_m:.2f}", "m", note, tone)
     return stat_tile("plan error", "–", note="no driven path recorded that is long enough to compare with")
 
 
@@ -141,12 +170,12 @@ def error_over_time(metrics: RunMetrics, worst: Sequence[WorstTick]) -> Markup:
     else:
         lines = [
             Series("network", "blue", errors.network_m),
-            Series("constant velocity", "orange", errors.constant_velocity_m, is_dashed=True),
+            Series(PLANNERS[errors.baseline], "orange", errors.baseline_m, is_dashed=True),
         ]
         heading = "Error over time"
         intro = (
             f"Mean distance to the driven path over the next {errors.horizon_s:g} s, for every tick that has them "
-            "recorded."
+            "recorded; beside the better one of two planners without cameras."
         )
     marks = _marks(metrics, lines[0].values, worst)
     chart = line_chart(metrics.time_s, lines, "m", marks=marks, run=metrics.run)

@@ -12,17 +12,21 @@ from fsd.data.frames import TICK_S
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.outputs.run_folder import Run, list_column
 from fsd.replay.gaze_pictures import count_reads
-from fsd.scoring.baseline_plans import constant_velocity
+from fsd.scoring.baseline_plans import constant_velocity, hold_last
 from fsd.scoring.plan_errors import HORIZONS_S, driven_waypoints
 
 
 @dataclass(frozen=True)
 class ErrorCurves:
-    """Mean distance to the driven path until `horizon_s`, m: (T,), NaN where unknown."""
+    """Mean distance to the driven path until `horizon_s`, m: (T,), NaN where unknown.
+
+    `baseline` names the planner without cameras whose mean error is smaller, a field of `PlanScores`.
+    """
 
     horizon_s: float
     network_m: np.ndarray
-    constant_velocity_m: np.ndarray
+    baseline: str
+    baseline_m: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -99,15 +103,21 @@ def measure_run(run: Run, ego: EgoTrack | None) -> RunMetrics:
 
 def _errors(ego: EgoTrack, times_ns: np.ndarray, trajectory: np.ndarray) -> ErrorCurves | None:
     driven = driven_waypoints(ego, times_ns)[..., :2]
-    baseline = constant_velocity(ego, times_ns).trajectory
+    planners = {
+        "network": trajectory,
+        "constant_velocity": constant_velocity(ego, times_ns).trajectory,
+        "hold_last": hold_last(ego, times_ns).trajectory,
+    }
     for horizon_s in reversed(HORIZONS_S):
         steps = round(horizon_s / WAYPOINT_STEP_S)
-        network_m, baseline_m = (
-            np.linalg.norm(plans[:, :steps, :2] - driven[:, :steps], axis=-1).mean(axis=1)
-            for plans in (trajectory, baseline)
-        )
+        found = {
+            name: np.linalg.norm(plans[:, :steps, :2] - driven[:, :steps], axis=-1).mean(axis=1)
+            for name, plans in planners.items()
+        }
+        network_m = found.pop("network")
         if np.isfinite(network_m).any():
-            return ErrorCurves(horizon_s, network_m, baseline_m)
+            best = min(found, key=lambda name: float(np.nan_to_num(found[name]).sum()))
+            return ErrorCurves(horizon_s, network_m, best, found[best])
     return None
 
 

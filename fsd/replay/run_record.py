@@ -12,9 +12,11 @@ import numpy as np
 
 from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS, RATE_HZ, TICK_MS
+from fsd.data.steering import LINCOLN_MKZ
 from fsd.data.sync_report import SyncReport
 from fsd.meters.energy_count import EnergyCount
 from fsd.meters.machine import describe_machine
+from fsd.meters.machine_load import PLANNING, LoadWatch
 from fsd.meters.quantity import unavailable
 from fsd.networks.contract import WAYPOINTS
 from fsd.outputs.budget_metrics import budget_metrics
@@ -31,6 +33,7 @@ from fsd.outputs.replay_summary import (
     ReplayDeadline,
     ReplaySummary,
     ViewerFile,
+    WheelAngleScores,
 )
 from fsd.outputs.run_info import (
     Status,
@@ -46,6 +49,7 @@ from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.scoring.baseline_plans import Plans
 from fsd.scoring.driving_modes import mode_changes, mode_masks, modes_at
 from fsd.scoring.plan_errors import score_groups, score_run
+from fsd.scoring.wheel_angle import wheel_angle_errors
 
 
 class RunRecord:
@@ -57,7 +61,8 @@ class RunRecord:
 
     Attributes:
         overlay_file, viewer_file, rerun_file: describe `overlay.mp4`, `drive.mcap` and `drive.rrd`.
-        warm_up_s: time spent compiling before the first tick; energy: counts from then on.
+        warm_up_s: time spent compiling before the first tick; energy, watch: count from then on.
+        is_on_processor: the network runs on the processor, so that planning needs it all the time.
     """
 
     def __init__(self, clip: Clip, metadata: PlannerMetadata, latency_ms: float | None = None) -> None:
@@ -72,6 +77,7 @@ class RunRecord:
         self._tick_times_ns = array("q")
         self._trajectories = array("f")
         self._controls = array("f")
+        self._curvatures = array("f")
         self._health: Counter[str] = Counter()
         self._replaced: Counter[str] = Counter()
         self._odometry: Counter[str] = Counter()
@@ -87,17 +93,23 @@ class RunRecord:
         self.viewer_file: ViewerFile | None = None
         self.rerun_file: ViewerFile | None = None
         self.energy: EnergyCount | None = None
+        self.watch: LoadWatch | None = None
+        self.is_on_processor = True
         self.warm_up_s = 0.0
+        self._cpu_ms = np.zeros(len(PLANNING))
 
     def add(self, result: StepResult, wait_ms: float, write_ms: float) -> None:
         """Count one tick."""
         if self.energy is not None:
             self.energy.tick()
         self._stages.extend((wait_ms, result.compress_ms, result.infer_ms, result.post_ms, write_ms))
+        self._cpu_ms += result.cpu_ms
         self._tick_times_ns.append(result.plan.timestamp_ns)
         if self._clip.ego is not None:
             self._trajectories.frombytes(result.plan.trajectory.tobytes())
             self._controls.extend((result.plan.curvature_per_m, result.plan.acceleration_mps2))
+        if self._clip.steering is not None:
+            self._curvatures.append(result.plan.curvature_per_m)
         self._health.update(result.plan.health.split(";"))
         self._odometry[result.odometry] += 1
         self._plan_ages[result.plan_age_ticks] += 1
@@ -127,7 +139,7 @@ class RunRecord:
             status=status,
             error=None if error is None else f"{type(error).__name__}: {error}",
             made_from=self.made_from,
-            network=describe_training(metadata.trained),
+            network=describe_training(metadata, self._clip),
             started_unix_s=round(self._started_s, 3),
             clip=clip_info(self._clip),
             model=model_info(metadata),
@@ -136,6 +148,7 @@ class RunRecord:
             wall_s=wall_s,
             warm_up_s=self.warm_up_s,
             times_real_time=drive_s / (wall_s - self.warm_up_s) if ticks else None,
+            load=None if self.watch is None else self.watch.load(self._planning_s()),
             cores_used=(time.process_time() - self._cpu_start_s) / wall_s,
             plan_is_finite=self._is_finite,
             stages_ms=self._stage_times(),
@@ -150,6 +163,7 @@ class RunRecord:
             cameras=sync_summary(self._sync),
             scores=scores,
             latency_charged_scores=latency_charged_scores,
+            wheel_angle=self._wheel_angle(),
             driving_modes=self._driving_modes(),
             cross_check=None if self._cross_check is None else self._cross_check.summary(),
             overlay_file=self.overlay_file,
@@ -167,6 +181,14 @@ class RunRecord:
     def _plan_ms(self) -> np.ndarray:
         """(T,) compress + infer + post of each tick."""
         return np.asarray(self._stage_table()[:, 1:4].sum(axis=1))
+
+    def _planning_s(self) -> dict[str, tuple[float, float]]:
+        """Stage of planning -> its processor time and its wall time, over all ticks."""
+        if not self.is_on_processor:
+            return {}
+        wall_ms = self._stage_table()[:, 1:4].sum(axis=0)
+        times = zip(PLANNING, self._cpu_ms.tolist(), wall_ms.tolist(), strict=True)
+        return {stage: (cpu_ms / 1e3, spent_ms / 1e3) for stage, cpu_ms, spent_ms in times}
 
     def _stage_times(self) -> dict[str, TimePercentiles]:
         columns = dict(zip(STAGES, self._stage_table().T, strict=True)) | {"plan": self._plan_ms()}
@@ -220,6 +242,15 @@ class RunRecord:
         """The network's plans at all ticks."""
         curvature, acceleration = np.array(self._controls).reshape(-1, 2).T
         return Plans(np.array(self._trajectories).reshape(-1, WAYPOINTS, 4), curvature, acceleration)
+
+    def _wheel_angle(self) -> WheelAngleScores | None:
+        """Errors of the steering wheel's angle; None where the recording has none."""
+        if self._clip.steering is None:
+            return None
+        times_ns = np.array(self._tick_times_ns, np.int64)
+        found = wheel_angle_errors(self._clip.steering, times_ns, np.array(self._curvatures), LINCOLN_MKZ)
+        geometry = {"steering_ratio": LINCOLN_MKZ.ratio, "wheelbase_m": LINCOLN_MKZ.wheelbase_m}
+        return msgspec.convert({**found, **geometry}, WheelAngleScores)
 
     def _driving_modes(self) -> DrivingModes | None:
         """Who drove, and the plan errors apart; None where the recording does not tell."""

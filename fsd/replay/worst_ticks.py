@@ -22,8 +22,6 @@ from fsd.scoring.plan_errors import HORIZONS_S, driven_ahead
 MAX_WORST_TICKS = 6
 MIN_STRETCH_TICKS = int(RATE_HZ)
 STRETCHES = 12
-CHECK_EVERY_TICKS = 4
-"""Plans change little within a ninth of a second."""
 THUMBNAIL_PX = (240, 180)
 JPEG_QUALITY = 84
 
@@ -76,12 +74,11 @@ class WorstTicks:
     def add(self, result: StepResult, ego: EgoSample | None, command: str) -> None:
         """Rank one tick."""
         self._take_thumbnails(result.frame_set)
-        if self._ticks % CHECK_EVERY_TICKS == 0:
-            error, held = self._error(result), self._worst_of_stretch
-            if np.isfinite(error) and (held is None or error > held.error):
-                # The compressor overwrites its arrays at the next step.
-                compressed = None if result.compressed is None else result.compressed.copy()
-                self._worst_of_stretch = _Candidate(error, replace(result, compressed=compressed), ego, command)
+        error, held = self._error(result), self._worst_of_stretch
+        if np.isfinite(error) and (held is None or error > held.error):
+            # The compressor overwrites its arrays at the next step.
+            compressed = None if result.compressed is None else result.compressed.copy()
+            self._worst_of_stretch = _Candidate(error, replace(result, compressed=compressed), ego, command)
         self._ticks += 1
         if self._ticks % self._stretch_ticks == 0:
             self._end_stretch()

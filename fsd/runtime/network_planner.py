@@ -45,6 +45,7 @@ class NetworkPlanner:
             about.state,
             engine.budget,
             integer_kernels=engine.integer_kernels,
+            trained_on=about.trained_on,
             hypotheses_mps2=about.hypotheses_mps2,
         )
         self._input_chain, self._plan_chain = HashChain(), HashChain()
@@ -91,14 +92,14 @@ class NetworkPlanner:
         Args:
             compressed: what another planner's compressor made of this frame set; None runs the own one.
         """
-        start_ns = time.perf_counter_ns()
+        start_ns, start_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
         if frame_set.run != self._run:
             self._start_run(frame_set.run)
         compressed = self._gaze_loop.step(frame_set, ego, compressed)
-        compressed_ns = time.perf_counter_ns()
+        compressed_ns, compressed_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
         self._last = TickInput(compressed, ego, command)
         outputs = self.engine.step(*self._last)
-        inferred_ns = time.perf_counter_ns()
+        inferred_ns, inferred_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
         self._gaze_loop.saliency = outputs["saliency"]
         plan = Plan.from_outputs(
             frame_set.tick, frame_set.timestamp_ns, outputs, health_flags(frame_set, ego, self.engine.plan_source)
@@ -114,7 +115,7 @@ class NetworkPlanner:
             *compressed.of_fovea,
         )
         self._plan_chain.add_plan(plan)
-        done_ns = time.perf_counter_ns()
+        done_ns, done_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
         return StepResult(
             frame_set,
             plan,
@@ -126,6 +127,11 @@ class NetworkPlanner:
             bind_ms=self.engine.bind_ms,
             infer_ms=(inferred_ns - compressed_ns) / 1e6,
             post_ms=(done_ns - inferred_ns) / 1e6,
+            cpu_ms=(
+                (compressed_cpu_ns - start_cpu_ns) / 1e6,
+                (inferred_cpu_ns - compressed_cpu_ns) / 1e6,
+                (done_cpu_ns - inferred_cpu_ns) / 1e6,
+            ),
             replaced=self.engine.replaced,
         )
 

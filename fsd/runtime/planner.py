@@ -16,9 +16,12 @@ from fsd.compression.budget import Budget
 from fsd.compression.tick import CompressedTick
 from fsd.data.ego import EgoSample
 from fsd.data.frames import RATE_HZ, FrameSet
-from fsd.networks.contract import TensorSpec
+from fsd.networks.contract import SIMULATOR, TensorSpec
 from fsd.runtime.divergence import CrossCheckSettings, TickDivergence
 from fsd.runtime.plan import Plan
+
+UNTRAINED = "untrained: random weights, the plan means nothing"
+SIMULATION_TRAINED = "simulation-trained: not a driver"
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class PlannerMetadata:
         rate_hz: ticks per second.
         cross_check: how a second network checks this one; None without one.
         integer_kernels: as `onnx_session.integer_kernels` gives them.
-        trained_on: as the adapter of a third-party model says.
+        trained_on: what it learned from, as `ModelMetadata` or the adapter of a third-party model says.
         step_rate_hz: steps per second of a model that is slower than the ticks; None steps at every tick.
         assumed_speed_mps: at which a model without a path and a speed drives where the recording has none; None for
             other models.
@@ -59,6 +62,12 @@ class PlannerMetadata:
     warnings: tuple[str, ...] = ()
     hypotheses_mps2: tuple[float, ...] = ()
 
+    def caveat(self, is_simulated: bool) -> str:
+        """Why its plans on a recording, real or rendered, are no driver's; empty where nothing says so."""
+        if not self.trained:
+            return UNTRAINED
+        return SIMULATION_TRAINED if self.trained_on == SIMULATOR and not is_simulated else ""
+
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
@@ -72,6 +81,7 @@ class StepResult:
             the same bytes at this tick and at all ticks before it.
         replaced: the model's output for which the plan was replaced, or `inputs`; empty where it was not.
         compress_ms, infer_ms, post_ms: the stages in order; bind_ms is the part of `infer_ms` that copied inputs.
+        cpu_ms: processor time of the calling thread in these three stages.
         divergence: of a second network on the same tick; None without one.
         plan_age_ticks: since the step of a third-party model that computed the plan; 0 for a new one, or one to stop.
         speed_source: of the speed that the path of a model without its own follows from: `recorded` or `assumed`; empty
@@ -88,6 +98,7 @@ class StepResult:
     bind_ms: float
     infer_ms: float
     post_ms: float
+    cpu_ms: tuple[float, float, float] = (0.0, 0.0, 0.0)
     divergence: TickDivergence | None = None
     replaced: str = ""
     plan_age_ticks: int = 0

@@ -158,7 +158,7 @@ class AdapterPlanner:
         Args:
             compressed: what another planner's compressor made of this frame set, for models that take it.
         """
-        start_ns = time.perf_counter_ns()
+        start_ns, start_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
         if frame_set.run != self._run_number:
             self._start_run(frame_set.run)
         tick = None if self._gaze_loop is None else self._gaze_loop.step(frame_set, ego, compressed)
@@ -168,16 +168,17 @@ class AdapterPlanner:
             self._commit_slots = None if tick is None else tick.commit_slots
             if self.metadata.assumed_speed_mps is not None:
                 self._speed_source = "assumed" if _speed_mps(ego) is None else "recorded"
-        loaded_ns = time.perf_counter_ns()
+        loaded_ns, loaded_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
         if is_due:
             self._input_chain.add(*self._inputs.values())
         hashed_ns = inferred_ns = time.perf_counter_ns()
+        hashed_cpu_ns = inferred_cpu_ns = time.thread_time_ns()
         if is_due:
             # INT8 rounding can turn a NaN into a plausible plan.
             is_clean = tick is None or is_finite(tick.memory_pose, tick.retina_meta, tick.patch_meta)
             if is_clean:
                 self._outputs = self._run()
-            inferred_ns = time.perf_counter_ns()
+            inferred_ns, inferred_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
             self._unusable = self._take(frame_set, ego, command) if is_clean else "inputs"
         outputs, source, age_ticks = self._present_outputs(frame_set, ego)
         if self._gaze_loop is not None and self.adapter.outputs.saliency is not None:
@@ -185,7 +186,7 @@ class AdapterPlanner:
         plan = Plan.from_outputs(frame_set.tick, frame_set.timestamp_ns, outputs, health_flags(frame_set, ego, source))
         self._plan_chain.add_plan(plan)
         odometry = "none" if ego is None else "ego"
-        done_ns = time.perf_counter_ns()
+        done_ns, done_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
         return StepResult(
             frame_set,
             plan,
@@ -197,6 +198,11 @@ class AdapterPlanner:
             bind_ms=0.0,
             infer_ms=(inferred_ns - hashed_ns) / 1e6,
             post_ms=(done_ns - inferred_ns + hashed_ns - loaded_ns) / 1e6,
+            cpu_ms=(
+                (loaded_cpu_ns - start_cpu_ns) / 1e6,
+                (inferred_cpu_ns - hashed_cpu_ns) / 1e6,
+                (done_cpu_ns - inferred_cpu_ns + hashed_cpu_ns - loaded_cpu_ns) / 1e6,
+            ),
             replaced=self._unusable,
             plan_age_ticks=age_ticks,
             speed_source=self._speed_source,

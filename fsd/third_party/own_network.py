@@ -33,4 +33,5 @@ def adapter_of(metadata: ModelMetadata) -> Adapter:
         compressed=CompressedInput(metadata.budget.name, tensors),
         state=tuple(StatePair(output, name, slots=True) for output, name in metadata.state),
         trained=metadata.trained,
+        trained_on=metadata.trained_on,
     )

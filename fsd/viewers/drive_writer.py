@@ -33,6 +33,7 @@ class DriveWriter(ABC):
     def __init__(self, clip: Clip, metadata: PlannerMetadata, keep_location: bool = False) -> None:
         self._clip = clip
         self._is_trained, self._hypotheses_mps2 = metadata.trained, metadata.hypotheses_mps2
+        self._network = metadata.caveat(clip.rig.is_simulated) or "trained"
         self._images = ClipVideo(clip, keep_location)
         self.video = self._images.how
         self._has_begun = False

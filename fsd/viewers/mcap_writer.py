@@ -64,7 +64,7 @@ class DriveMcap(DriveWriter):
             "fsd",
             {
                 "fsd_version": __version__,
-                "network": "trained" if self._is_trained else "untrained: the plan means nothing",
+                "network": self._network,
                 "clip": self._clip.name,
                 "rig": "assumed" if self._clip.rig_is_assumed else self._clip.rig.name,
                 **{f"video {name}": how for name, how in self.video.items()},

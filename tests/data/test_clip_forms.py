@@ -130,7 +130,7 @@ def test_a_folder_of_clips_names_the_clips(tools: Any, tmp_path: Path) -> None:
 
 def test_unknown_names_are_listed_with_the_option_that_maps_them(tools: Any, tmp_path: Path) -> None:
     make(tools, tmp_path, "one.mp4", "two.mp4")
-    with pytest.raises(ClipError, match=r"one\.mp4.*two\.mp4.*--cameras front_main=one\.mp4"):
+    with pytest.raises(ClipError, match=r"\?.*one\.mp4.*two\.mp4.*--cameras front_main=one\.mp4.*fsd replay"):
         open_clip(tmp_path)
 
 

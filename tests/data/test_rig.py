@@ -64,7 +64,7 @@ def part_edit(part: str, **fields: Any) -> Callable[[dict[str, Any]], Any]:
 @pytest.mark.parametrize(
     ("edit", "field", "fact"),
     [
-        (camera_edit(name="frnt"), "cameras[2].name", "cam_front"),
+        (camera_edit(name="frnt"), "cameras[2].name", "Did you mean front?"),
         (camera_edit(widht_px=3), "cameras[2].widht_px", "`width_px`"),
         (camera_edit(colour="red"), "cameras[2].colour", "width_px, height_px"),
         (part_edit("intrinsics", k1=0.1), "cameras[2].intrinsics.k1", "distortion"),
@@ -140,6 +140,8 @@ def test_no_alias_names_two_cameras() -> None:
     aliases = [alias for names in ALIASES.values() for alias in names] + list(CAMERAS)
     assert len(aliases) == len(set(aliases))
     assert {canonical_name(alias) for alias in aliases} == set(CAMERAS)
+    documented = (Path(__file__).resolve().parents[2] / "docs" / "clip_format.md").read_text(encoding="utf-8")
+    assert [alias for alias in aliases if f"`{alias}`" not in documented and alias not in CAMERAS] == []
 
 
 @pytest.mark.parametrize(

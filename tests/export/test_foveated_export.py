@@ -144,7 +144,7 @@ def test_other_budgets_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_untrained_network_of_a_foveated_budget_has_hypotheses() -> None:
-    network, is_trained, _ = load_network(ExportConfig(budget="F200"))
+    network, header, _ = load_network(ExportConfig(budget="F200"))
     assert network.config.budget == FOVEATED_BUDGETS["F200"]
     assert network.config.has_hypotheses
-    assert not is_trained
+    assert (header.trained, header.trained_on) == (False, "")

@@ -39,6 +39,41 @@ def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str])
     assert "replay" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        (["repaly", "clip"], ("'repaly'", "Did you mean replay?")),
+        (["replay", "clip", "--overlay-hieght", "720"], ("--overlay-hieght", "Did you mean --overlay-height?")),
+        (["replay", "clip", "--treads=2"], ("no option --treads", "Did you mean --threads?")),
+        (["replay", "clip", "--threads", "two"], ("--threads", "'two'", "fsd replay --help")),
+        (["replay", "clip", "--threads"], ("--threads", "expected one argument")),
+        (["replay"], ("CLIP", "fsd replay --help")),
+        (["compare", "a", "b", "c"], ("'c' is one argument too many",)),
+        (["record", "--scenario", "tuor"], ("--scenario", "Did you mean tour?")),
+        (["replay", "clip", "--overlay-cameras", "front-main"], ("--overlay-cameras", "Did you mean front_main?")),
+        (["dataset", "build", "clip", "--seeed", "1"], ("--seeed", "fsd dataset build --help")),
+    ],
+)
+def test_wrong_usage_is_two_lines_that_name_the_option_as_typed(
+    words: list[str], facts: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("fsd")
+    assert error.count("\n") == 2
+    for fact in facts:
+        assert fact in error
+
+
+def test_a_mistyped_camera_is_answered_with_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(tmp_path), "--cameras", "front_mian=a.mp4"]) == 2
+    error = capsys.readouterr().err
+    assert "Did you mean front_main?" in error
+    assert len(error) < 400
+
+
 def test_a_missing_clip_is_one_line_and_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 3
     error = capsys.readouterr().err
@@ -68,6 +103,21 @@ def test_json_is_the_last_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["demo", "--out", str(out), "--max-ticks", "3", "--no-overlay", "--json"]) == 0
     last = capsys.readouterr().out.strip().splitlines()[-1]
     assert json.loads(last) == json.loads((out / "summary.json").read_text())
+
+
+def test_quiet_prints_nothing_and_verbose_every_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["demo", "--max-ticks", "2", "--no-overlay", "--no-report", "--no-mcap", "--out"]
+    assert main([*command, str(tmp_path / "quiet"), "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert (tmp_path / "quiet" / "summary.json").exists()
+    assert main([*command, str(tmp_path / "verbose"), "-v"]) == 0
+    printed = capsys.readouterr()
+    assert "speed" in printed.out
+    for step in ("opening", "loading the model", "replay: 100%"):
+        assert step in printed.err
+    with pytest.raises(SystemExit) as stop:
+        main(["demo", "-q", "-v"])
+    assert stop.value.code == 2
 
 
 def test_the_parser_of_all_commands_can_be_built() -> None:

@@ -12,6 +12,7 @@ from importlib import resources
 
 import numpy as np
 
+from fsd.meters.machine_load import LoadWatch
 from fsd.networks.onnx_session import open_session
 from fsd.outputs.profile_summary import MachinePeaks
 
@@ -38,16 +39,19 @@ def measure_peaks(threads: int = 1, repeats: int = REPEATS) -> MachinePeaks:
         threads: those of the network.
         repeats: runs of each kernel; the fastest counts, since noise only slows a run down.
     """
+    watch = LoadWatch()
     fp32 = {name: _best_gmac_s(*kernel, threads, repeats) for name, kernel in FLOAT_KERNELS.items()}
     int8 = {name: _best_gmac_s(*kernel, threads, repeats) for name, kernel in INTEGER_KERNELS.items()}
     fp32_kernel, int8_kernel = max(fp32, key=fp32.__getitem__), max(int8, key=int8.__getitem__)
+    copy_gb_s = _copy_gb_s(threads, repeats)
     return MachinePeaks(
         threads=threads,
-        copy_gb_s=_copy_gb_s(threads, repeats),
+        copy_gb_s=copy_gb_s,
         fp32_gmac_s=fp32[fp32_kernel],
         int8_gmac_s=int8[int8_kernel],
         fp32_kernel=fp32_kernel,
         int8_kernel=int8_kernel,
+        load=watch.load(),
     )
 
 

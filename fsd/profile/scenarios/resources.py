@@ -3,13 +3,14 @@
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from fsd.meters.cpu_steal import cpu_steal, cpu_steal_s
+from fsd.meters.machine_load import LoadWatch
 from fsd.meters.power import EnergyMeter
 from fsd.meters.quantity import measured, unavailable
 from fsd.outputs.profile_scenario import Energy, MemoryUse, MeterEnergy, Resources
@@ -43,12 +44,14 @@ class ResourceTrack:
     def __enter__(self) -> Self:
         self._read()
         self._thread.start()
+        self._load = LoadWatch()
         self._start_s, self._cpu_start_s = time.perf_counter(), time.process_time()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.cpu_s = time.process_time() - self._cpu_start_s
         self.wall_s = time.perf_counter() - self._start_s
+        self._load.stop()
         self._stop.set()
         self._thread.join()
         self._read()
@@ -88,14 +91,15 @@ class ResourceTrack:
             joules_per_tick=measured(joules / ticks, "J", source), watts=measured(watts, "W", source), meters=found
         )
 
-    def summary(self) -> Resources:
-        """CPU time, CPU steal, memory and its growth."""
+    def summary(self, planning_s: Mapping[str, tuple[float, float]] | None = None) -> Resources:
+        """CPU time, CPU steal, memory and its growth, and the load, of which `planning_s` is as in `LoadWatch.load`."""
         memory_mib = self.memory_bytes / 2**20
         return Resources(
             wall_s=round(self.wall_s, 3),
             cpu_s=round(self.cpu_s, 3),
             cores_used=round(self.cpu_s / self.wall_s, 3) if self.wall_s else None,
             cpu_steal=cpu_steal(self.times_s, self.steal_s, os.cpu_count() or 1),
+            load=self._load.load(planning_s),
             memory_mib=MemoryUse(
                 start=round(float(memory_mib[0]), 1),
                 end=round(float(memory_mib[-1]), 1),

@@ -202,11 +202,13 @@ def model_only(
     start_ns = time.perf_counter_ns()
     with ResourceTrack(ticks * SLOW_RUN_S, meters) as resources:
         for tick in range(ticks):
-            due_ns = time.perf_counter_ns()
+            due_ns, due_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
             bind_ms = run_model()
-            done_ns = time.perf_counter_ns()
+            done_ns, cpu_ms = time.perf_counter_ns(), (time.thread_time_ns() - due_cpu_ns) / 1e6
             infer_ms = (done_ns - due_ns) / 1e6 - bind_ms
-            samples.add(tick, TickTimes(due_ns, done_ns, done_ns, (0, 0, 0, 0, bind_ms, infer_ms, 0, 0)))
+            samples.add(
+                tick, TickTimes(due_ns, done_ns, done_ns, (0, 0, 0, 0, bind_ms, infer_ms, 0, 0), (0, cpu_ms, 0))
+            )
     return ScenarioRun("model-only", samples, resources, warm_up, start_ns)
 
 

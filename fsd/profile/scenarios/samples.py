@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from fsd.data.errors import UsageError
 from fsd.data.files import replacing
 from fsd.data.frames import CAMERAS
+from fsd.meters.machine_load import PLANNING
 from fsd.outputs.profile_scenario import StageSum
 
 STAGES = ("queue", "decode", "synchronise", "compress", "bind", "infer", "post", "write")
@@ -33,12 +34,16 @@ NO_AGES = np.full(len(CAMERAS), np.nan)
 
 
 class TickTimes(NamedTuple):
-    """When a tick was due, planned and written (`time.perf_counter_ns`), and its stages in the order of `STAGES`."""
+    """When a tick was due, planned and written (`time.perf_counter_ns`), and its stages in the order of `STAGES`.
+
+    `cpu_ms` is the processor time of the planning thread in compress, infer (with bind) and post.
+    """
 
     due_ns: int
     planned_ns: int
     done_ns: int
     stages_ms: tuple[float, ...]
+    cpu_ms: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 class TickSamples:
@@ -47,6 +52,7 @@ class TickSamples:
     def __init__(self, ticks: int) -> None:
         # Filled, so that the pages exist before memory growth is measured.
         self._rows = np.full((ticks, _COLUMNS), np.nan)
+        self._cpu_ms = np.zeros(len(PLANNING))
 
     @property
     def ticks(self) -> int:
@@ -59,6 +65,14 @@ class TickSamples:
         row[_DUE], row[_PLANNED], row[_DONE] = times.due_ns, times.planned_ns, times.done_ns
         row[_STAGE0:_AGE0] = times.stages_ms
         row[_AGE0:] = age_ms
+        self._cpu_ms += times.cpu_ms
+
+    def planning_s(self) -> dict[str, tuple[float, float]]:
+        """Stage of planning -> its processor time and its wall time, over all ticks."""
+        stages = (("compress",), ("bind", "infer"), ("post",))
+        wall_ms = [sum(float(np.nansum(self.stage_ms(stage))) for stage in each) for each in stages]
+        times = zip(PLANNING, self._cpu_ms.tolist(), wall_ms, strict=True)
+        return {stage: (cpu_ms / 1e3, spent_ms / 1e3) for stage, cpu_ms, spent_ms in times}
 
     def cut_after_last_plan(self) -> None:
         """Remove the rows after the last plan: the run ended early."""

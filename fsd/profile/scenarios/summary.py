@@ -13,7 +13,9 @@ from fsd.profile.stats.deadlines import check_deadline, interval_errors_ms
 from fsd.profile.stats.percentiles import summarise_percentiles
 
 
-def summarise(run: ScenarioRun, deadline_ms: float, stalls: MachineStallSummary | None = None) -> ScenarioSummary:
+def summarise(
+    run: ScenarioRun, deadline_ms: float, stalls: MachineStallSummary | None = None, device: str = "cpu"
+) -> ScenarioSummary:
     """Summarise one scenario; `stalls` are those of the machine around the paced one."""
     samples, is_paced = run.samples, run.name == PACED
     planned = int(samples.is_planned.sum())
@@ -30,7 +32,7 @@ def summarise(run: ScenarioRun, deadline_ms: float, stalls: MachineStallSummary 
         stage_check=samples.check_stages(),
         deadline=check_deadline(samples.latency_ms, deadline_ms, _near_cpu_steal(run) if is_paced else None),
         age_of_information_ms={name: summarise_percentiles(each) for name, each in ages.items() if len(each)},
-        resources=run.resources.summary(),
+        resources=run.resources.summary(samples.planning_s() if device == "cpu" else None),
         energy=run.resources.energy(max(planned, 1)),
         dropped_frames=dict(run.dropped_frames) if is_paced else None,
         jitter_ms=summarise_percentiles(np.abs(interval_errors_ms(samples.planned_ns, TICK_NS))) if is_paced else None,

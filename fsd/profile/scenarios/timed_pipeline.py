@@ -88,7 +88,7 @@ class TimedPipeline:
             (written_ns - planned_ns) / 1e6,
         )
         # Another reading: `check_stages` compares the sum of the stages with it.
-        return TickTimes(due_ns, planned_ns, time.perf_counter_ns(), stages_ms)
+        return TickTimes(due_ns, planned_ns, time.perf_counter_ns(), stages_ms, result.cpu_ms)
 
     def _recorded_ns(self, tick: int) -> int:
         return tick_time_ns(tick % self._clip_ticks, self._start_ns)

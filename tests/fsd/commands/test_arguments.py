@@ -88,7 +88,7 @@ def test_an_empty_path_is_refused_with_the_option_as_it_is_typed(
         main(words)
     assert raised.value.code == 2
     name = "CLIP" if words == ["replay", ""] else "--out"
-    assert f"argument {name}: is empty" in capsys.readouterr().err
+    assert f"{name}: is empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

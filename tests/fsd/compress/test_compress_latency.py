@@ -32,11 +32,12 @@ def test_an_event_waits_from_its_first_tick_on() -> None:
     assert latency.waiting == 0
 
 
-def test_what_was_never_read_is_counted_and_not_in_the_percentiles() -> None:
+def test_what_was_never_read_counts_as_later_than_all_that_was() -> None:
     latency = GazeLatency()
     latency.add(0, at(5, 9), np.array([9]))
     result = latency.summary()
     assert (result.events, result.read, result.not_read_before_the_end, result.max_ticks) == (2, 1, 1, 0)
+    assert (result.p50_ticks, result.p99_ticks, result.never_read) == (0, None, "50% never read")
 
 
 def test_no_event_gives_no_percentile() -> None:

@@ -40,7 +40,7 @@ EXPORTED = Exported(
     others={},
     calibration=None,
     parity=Path("parity.json"),
-    report=ParityReport(40, {"onnx_<int8>": COMPARISON}, notes=("40 of 1000 ticks",)),
+    report=ParityReport(40, {"onnx_<int8>": COMPARISON}, notes=("40 of 1000 ticks",), scope="40 ticks of my_drive"),
     sensitivity={
         "ort-cpu": Sensitivity((LayerEffect("trunk.first", 0.0123, 0.0456), LayerEffect("head", 0, 0)), 0.1, 8)
     },
@@ -51,7 +51,18 @@ def test_the_page_shows_the_verdict_the_distances_and_every_layer(tmp_path: Path
     write_parity_page(tmp_path / "parity.html", EXPORTED)
     found = checked(tmp_path / "parity.html")
     assert {"Distance between the plans", "Output by output", "Cost of each layer (ort-cpu)"} <= {*found.headings}
-    for fact in ("B100", "untrained", "Passed.", "40 of 1000 ticks", "onnx_<int8>", "0.031", "0.077", "trunk.first"):
+    for fact in (
+        "B100",
+        "untrained",
+        "Passed.",
+        "planned alike",
+        "on 40 ticks of my_drive",
+        "40 of 1000 ticks",
+        "onnx_<int8>",
+        "0.031",
+        "0.077",
+        "trunk.first",
+    ):
         assert fact in found.text
 
 

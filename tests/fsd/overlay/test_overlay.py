@@ -3,22 +3,28 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
+import msgspec
 import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 from PIL import Image, ImageDraw
 
 from fsd.cli import main
+from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS, Frame
+from fsd.data.open_clip import open_clip
 from fsd.data.options import OptionError
 from fsd.data.standard_rigs import canonical_rig
-from fsd.overlay.drawing import GAZE, camera_image, draw_gaze, draw_plan, fitted, rgb_image, ribbon_edges
+from fsd.networks.contract import SIMULATOR
+from fsd.overlay.drawing import GAZE, WARNING, camera_image, draw_gaze, draw_plan, fitted, rgb_image, ribbon_edges
 from fsd.overlay.gauges import Fonts, fitting_range_m, health_lines
 from fsd.overlay.layout import HEIGHTS_PX, OverlayConfig, choose_layout
+from fsd.overlay.painter import OverlayPainter
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
 from fsd.runtime.health import describe_health
 from fsd.runtime.plan import Plan
+from fsd.runtime.planner import PlannerMetadata, StepResult
 
 FOUR_THIRDS, WIDE = (1280, 960), (1920, 1080)
 
@@ -32,6 +38,26 @@ def straight(reach_m: float = 40.0) -> Plan:
     trajectory[:, 0] = np.linspace(reach_m / 16, reach_m, 16)
     scale = np.full((16, 4), 0.4, np.float32)
     return Plan(0, 0, trajectory, scale, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.full(4, 0.25), "ok")
+
+
+def warned_columns(image: Image.Image) -> int:
+    """Columns of the header that hold the colour of warnings."""
+    return int((np.asarray(image)[:40] == WARNING).all(axis=-1).any(axis=0).sum())
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "is_simulated", "is_warned"),
+    [(SIMULATOR, False, True), (SIMULATOR, True, False), ("recordings", False, False)],
+)
+def test_a_network_of_the_simulator_is_named_as_such_on_real_video(
+    small_clip: Path, trained_on: str, is_simulated: bool, is_warned: bool
+) -> None:
+    clip = open_clip(small_clip)
+    clip = replace(clip, rig=msgspec.structs.replace(clip.rig, is_simulated=is_simulated))
+    metadata = PlannerMetadata("made", True, "int8", "", {}, trained_on=trained_on)
+    with FrameSource(clip, max_ticks=1) as source:
+        result = StepResult(next(source), straight(), None, "ego", b"", b"", 1, 0, 1, 1)
+    assert (warned_columns(OverlayPainter(clip, metadata).paint(result, None, "none")) > 100) == is_warned
 
 
 def grey_frame(height: int = 96, width: int = 128, value: int = 90) -> Frame:

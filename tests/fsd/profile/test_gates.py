@@ -4,12 +4,13 @@ from typing import cast
 import numpy as np
 import pytest
 
+from fsd.meters.machine_load import _judged
 from fsd.meters.quantity import measured, unavailable
 from fsd.networks.network_cost import NetworkCost, OperatorCost
 from fsd.outputs.profile_scenario import ScenarioSummary
 from fsd.profile.energy.devices import Device
 from fsd.profile.energy.energy_model import estimate
-from fsd.profile.gates import deadline_gate, power_gate
+from fsd.profile.gates import deadline_gate, power_gate, verdict
 from fsd.profile.stats.deadlines import check_deadline
 from fsd.profile.stats.percentiles import summarise_percentiles
 
@@ -59,9 +60,38 @@ def test_a_meter_decides_where_there_is_one(watts: float, is_met: bool) -> None:
     assert "measured" in gate.because
 
 
-@pytest.mark.parametrize(("max_w", "is_met"), [(72.0, True), (700.0, False)])
-def test_without_a_meter_the_pessimistic_model_decides_and_says_modelled(max_w: float, is_met: bool) -> None:
+def test_where_every_tick_misses_more_ticks_are_not_asked_for() -> None:
+    gate = deadline_gate("constant-stream", scenario(np.full(100, 90.0), 27.78), 27.78)
+    assert not gate.is_met
+    assert "every one of 100 ticks missed" in gate.because
+    assert "--ticks" not in gate.because
+
+
+@pytest.mark.parametrize(
+    ("latency_ms", "other_share", "is_valid", "fact"),
+    [
+        (20.0, 0.01, True, "0 of 700 ticks missed"),
+        (20.0, 0.60, False, "other programs took 60% of the cores"),
+        (90.0, 0.01, False, "every one of 700 ticks missed"),
+    ],
+)
+def test_one_line_says_whether_it_is_a_measurement_and_in_time(
+    latency_ms: float, other_share: float, is_valid: bool, fact: str
+) -> None:
+    found = scenario(np.full(700, latency_ms), 27.78)
+    load = _judged(9.0, 0.4, other_share, 0.0, {}, 0.99)
+    judged = cast(ScenarioSummary, SimpleNamespace(**vars(found), resources=SimpleNamespace(load=load)))
+    result = verdict({"constant-stream": judged})
+    assert result.is_valid is is_valid
+    assert result.text.startswith("VALID" if is_valid else "INVALID")
+    assert fact in result.text
+
+
+@pytest.mark.parametrize(("max_w", "is_met"), [(72.0, None), (700.0, False)])
+def test_without_a_meter_the_pessimistic_model_decides_and_never_reads_met(max_w: float, is_met: bool | None) -> None:
     estimated = estimate(NETWORK, device(max_w), 27.78, 300.0)
     gate = power_gate(unavailable("W", "no meter"), estimated, 300.0)
     assert gate.is_met is is_met
     assert "modelled" in gate.because
+    assert "not measured" in gate.because
+    assert gate.outcome == ("would fit by the model" if is_met is None else "open by the model")

@@ -1,12 +1,19 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from fsd.data.clock import tick_time_ns
+from fsd.data.errors import UsageError
+from fsd.outputs.replay_summary import ChargedLatency, LatencyChargedScores, PlanScores, Scores
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
+from fsd.replay.replay_sections import _plan_error_tile
+from fsd.runtime.planner import SIMULATION_TRAINED
 from tests.fsd._pages import Outline, checked
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -149,3 +156,40 @@ def test_a_clip_without_ego_motion_shows_uncertainty_in_place_of_error(small_cli
 def test_one_tick_is_enough_for_a_report(small_clip: Path, tmp_path: Path) -> None:
     replay(ReplayConfig(clip=small_clip, out=tmp_path, overlay=False, max_ticks=1), show_progress=False)
     assert "Timing" in checked(tmp_path / "report.html").headings
+
+
+def test_real_video_with_steering_angles(small_clip: Path, tmp_path: Path) -> None:
+    """The network of the simulator is no driver there, and its steering is compared with that of the recording."""
+    shutil.copy(small_clip / "front_main.mp4", tmp_path / "drive.mp4")
+    rows = [f"{frame},{tick_time_ns(frame)},0.5" for frame in range(40)]
+    (tmp_path / "drive.csv").write_text("\n".join(["frame,timestamp_ns,steering_angle_rad", *rows]) + "\n")
+    config = ReplayConfig(
+        clip=tmp_path / "drive.mp4", out=tmp_path / "out", overlay=False, mcap=False, max_ticks=12, still_s=0.2
+    )
+    summary = replay(config, show_progress=False)
+    assert summary.network == SIMULATION_TRAINED
+    wheel = summary.wheel_angle
+    assert wheel is not None
+    assert (wheel.ticks, wheel.straight_rad, wheel.hold_last_rad) == (3, pytest.approx(0.5), pytest.approx(0.0))
+    assert Image.open(config.out / "still.png").size == (1280, 720)
+    with pytest.raises(UsageError, match=r"--still 3 is after the end: 0\.33 s"):
+        replay(replace(config, still_s=3.0, out=tmp_path / "late"), show_progress=False)
+    page = checked(config.out / "report.html")
+    assert "Steering wheel" in page.headings
+    assert f"{wheel.network_rad:.3f}" in page.text
+    assert (
+        0 < page.text.index("Simulation-trained: not a driver") < page.text.index("no better than hold last 0.000 rad")
+    )
+
+
+@pytest.mark.parametrize(
+    ("constant_m", "hold_m", "best"), [(2.0, 0.5, "hold last 0.50"), (0.4, 0.5, "constant velocity 0.40")]
+)
+def test_the_headline_names_the_best_baseline(constant_m: float, hold_m: float, best: str) -> None:
+    planners: dict[str, Scores] = {
+        name: {"ade_3s_m": error_m}
+        for name, error_m in (("network", 0.45), ("constant_velocity", constant_m), ("hold_last", hold_m))
+    }
+    latency = ChargedLatency(source="given", definition="", p50_ms=1.0, max_ms=1.0)
+    charged = LatencyChargedScores(latency=latency, **planners)
+    assert best in str(_plan_error_tile(PlanScores(**planners), charged))

@@ -11,17 +11,10 @@ from fsd.data.ego import EgoTrack
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import FrameSet
 from fsd.data.open_clip import open_clip
-from fsd.replay import worst_ticks as worst_ticks_module
 from fsd.replay.worst_ticks import MAX_WORST_TICKS, WorstTicks
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.scoring.plan_errors import driven_waypoints
-
-
-@pytest.fixture
-def every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at every tick, so that tests need few of them."""
-    monkeypatch.setattr(worst_ticks_module, "CHECK_EVERY_TICKS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -88,22 +81,12 @@ def collect(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet, errors_m
     return worst_ticks
 
 
-@pytest.mark.usefixtures("every_tick")
 def test_the_worst_tick_of_a_stretch_is_kept(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
     (first, second) = collect(clip, metadata, frame_set, [0.1, 0.9, 0.2, 0.3, 0.1, 0.5]).finished()
     assert (first.tick, second.tick) == (1, 5)
     assert first.error == pytest.approx(0.9, abs=1e-5)
 
 
-def test_most_ticks_cost_nothing(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
-    worst_ticks = WorstTicks(clip, metadata)
-    for tick, error_m in enumerate([0.1, 0.9, 0.9, 0.9, 0.2, 0.9]):
-        worst_ticks.add(result(clip, frame_set, tick, error_m), None, "none")
-    (worst,) = worst_ticks.finished()
-    assert worst.tick == 4
-
-
-@pytest.mark.usefixtures("every_tick")
 def test_only_the_worst_stretches_are_kept(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
     errors_m = [0.1] * 30
     for tick in (2, 5, 8, 11, 14, 17):
@@ -113,7 +96,6 @@ def test_only_the_worst_stretches_are_kept(clip: Clip, metadata: PlannerMetadata
     assert len(worst_ticks) == MAX_WORST_TICKS
 
 
-@pytest.mark.usefixtures("every_tick")
 def test_a_stretch_costs_one_drawing_at_most(
     clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,7 +132,6 @@ def test_worst_ticks_spread_over_a_long_run(clip: Clip, metadata: PlannerMetadat
     assert worst_ticks._stretch_ticks == 36 * 3600 // 12
 
 
-@pytest.mark.usefixtures("every_tick")
 def test_without_a_driven_path_uncertainty_decides(clip: Clip, metadata: PlannerMetadata, frame_set: FrameSet) -> None:
     blind = replace(clip, ego=None)
     worst_ticks = WorstTicks(blind, metadata)
