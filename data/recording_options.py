@@ -30,7 +30,33 @@ def camera_pair(text: str) -> tuple[str, Path]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CameraOptions(Options):
+class HealthOptions(Options):
+    """What becomes of cameras with faults."""
+
+    heading = "recording"
+
+    mask_cameras: bool = option(
+        True,
+        "do not mask cameras whose pictures are faulty, such as frozen, black or noisy ones; faults are still named",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TickOptions(Options):
+    """How many ticks are run, and how old the images of one may be."""
+
+    heading = "recording"
+
+    max_ticks: int | None = option(
+        None, "stop after this many ticks, 36 per second of recording", at_least=1, default_text="all"
+    )
+    max_age_ms: float = option(
+        MAX_FRAME_AGE_MS, "mask a camera while its newest image is older than this", unit="ms", above=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraOptions(HealthOptions):
     """Which video is which camera, and how many threads decode them.
 
     A value of `cameras` is a video, a folder of parts, a pattern such as `*_NF.mp4`, or several of these with commas;
@@ -59,10 +85,6 @@ class CameraOptions(Options):
     align_start: bool = option(
         False, "let all cameras start at the same time, for videos whose clocks count from different starts"
     )
-    mask_cameras: bool = option(
-        True,
-        "do not mask cameras whose pictures are faulty, such as frozen, black or noisy ones; faults are still named",
-    )
     decode_workers: int = option(2, "threads that decode video, each serving several cameras", at_least=1)
     hwaccel: str = option(
         "none",
@@ -74,18 +96,12 @@ class CameraOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordingOptions(CameraOptions):
+class RecordingOptions(TickOptions, CameraOptions):
     """Which recording is read, and how much of it."""
 
     heading = "recording"
 
     clip: Path = option(help="recording: a clip folder, a folder of videos, or one video file", flag="", metavar="CLIP")
-    max_ticks: int | None = option(
-        None, "stop after this many ticks, 36 per second of recording", at_least=1, default_text="all"
-    )
-    max_age_ms: float = option(
-        MAX_FRAME_AGE_MS, "mask a camera while its newest image is older than this", unit="ms", above=0
-    )
 
     def frame_source(self, clip: "Clip") -> "FrameSource":
         """The frame sets of an opened recording, as these options say."""

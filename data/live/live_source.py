@@ -134,6 +134,10 @@ class LiveSource:
         """Camera -> how often it came back after it was away."""
         return {each.name: each.returns for each in self._in_order()}
 
+    def now_ns(self) -> int:
+        """The clock of ticks and pictures."""
+        return self._clock_ns()
+
     def preview(self) -> FrameSet:
         """The newest pictures as a frame set of tick 0, for `Planner.warm_up`; the iteration is not changed."""
         frames = tuple(self._cameras[i].newest if i in self._cameras else None for i in range(len(CAMERAS)))
