@@ -10,7 +10,7 @@ import av
 
 from fsd.data.clock import SECOND_NS, floor_ns
 from fsd.data.errors import ClipError
-from fsd.data.frames import RATE_HZ, TICK_NS
+from fsd.data.frames import MAX_FRAME_AGE_NS, RATE_HZ, TICK_NS
 from fsd.data.live.stream_clock import StreamClock
 from fsd.data.planes import limit_decoder
 from fsd.data.sync_report import CameraCounters
@@ -38,6 +38,7 @@ MAX_CLOCK_ERROR_NS = 10 * SECOND_NS
 ClockNs = Callable[[], int]
 CameraFunction = Callable[[], Any]
 CameraInput = CameraFunction | str | Path
+Decoded = Iterator[tuple[av.VideoFrame, bool]]
 
 
 class Captured(NamedTuple):
@@ -151,19 +152,18 @@ class VideoCapture:
             limit_decoder(stream.codec_context)
             self.codec = stream.codec_context.name
             self.rate_hz = Fraction(stream.average_rate or RATE_HZ)
-            decoded = _decoded(container, stream, counters, stop)
-            yield from self._as_they_come(decoded) if self.is_endless else self._at_their_pace(decoded, stop)
+            clock = StreamClock()
+            decoded = _decoded(container, stream, counters, stop, lambda ns: clock.lag_ns(ns, self._clock_ns()))
+            yield from self._as_they_come(decoded, clock) if self.is_endless else self._in_play(decoded, clock, stop)
 
-    def _as_they_come(self, decoded: Iterator[tuple[av.VideoFrame, bool]]) -> Iterator[Captured]:
-        clock = StreamClock()
+    def _as_they_come(self, decoded: Decoded, clock: StreamClock) -> Iterator[Captured]:
         for picture, is_damaged in decoded:
             now_ns = self._clock_ns()
             stated_ns = _stated_ns(picture)
             yield Captured(picture, now_ns if stated_ns is None else clock.local_ns(stated_ns, now_ns), is_damaged)
 
-    def _at_their_pace(
-        self, decoded: Iterator[tuple[av.VideoFrame, bool]], stop: threading.Event
-    ) -> Iterator[Captured]:
+    def _in_play(self, decoded: Decoded, clock: StreamClock, stop: threading.Event) -> Iterator[Captured]:
+        """The pictures of a file, each at its time after the start of all files."""
         first_ns: int | None = None
         for index, (picture, is_damaged) in enumerate(decoded):
             stated_ns = _stated_ns(picture)
@@ -172,9 +172,10 @@ class VideoCapture:
             if first_ns is None:
                 first_ns = stated_ns
                 yield Captured(picture, self._clock_ns(), is_damaged)  # shows what the camera is, before it plays
-            while not self._play_clock.has_started.wait(0.1):
-                if stop.is_set():
-                    return
+                while not self._play_clock.has_started.wait(0.1):
+                    if stop.is_set():
+                        return
+                clock.local_ns(first_ns, self._play_clock.start_ns)
             due_ns = self._play_clock.start_ns + stated_ns - first_ns
             while (left_ns := due_ns - self._clock_ns()) > 0:
                 if stop.wait(left_ns / SECOND_NS):
@@ -182,20 +183,34 @@ class VideoCapture:
             yield Captured(picture, due_ns, is_damaged)
 
 
-def _stated_ns(picture: av.VideoFrame) -> int | None:
-    if picture.pts is None or picture.time_base is None:
+def _stated_ns(timed: av.VideoFrame | av.Packet) -> int | None:
+    if timed.pts is None or timed.time_base is None:
         return None
-    return floor_ns(picture.pts * Fraction(picture.time_base))
+    return floor_ns(timed.pts * Fraction(timed.time_base))
 
 
 def _decoded(
-    container: av.container.InputContainer, stream: av.VideoStream, counters: CameraCounters, stop: threading.Event
-) -> Iterator[tuple[av.VideoFrame, bool]]:
-    """The pictures, and whether they are damaged: after a lost one, all are up to the next keyframe."""
-    damaged, has_begun = 0, False
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    counters: CameraCounters,
+    stop: threading.Event,
+    lag_ns: Callable[[int], int],
+) -> Decoded:
+    """The pictures, and whether they are damaged: after a lost one, all are up to the next keyframe.
+
+    Where decoding is so late that pictures would be stale, they are left out up to the next keyframe. `lag_ns` says
+    how late a stated time is now.
+    """
+    damaged, has_begun, is_catching_up = 0, False, False
     for packet in container.demux(stream):
         if stop.is_set():
             return
+        stated_ns = _stated_ns(packet)
+        is_late = stated_ns is not None and lag_ns(stated_ns) > MAX_FRAME_AGE_NS
+        is_catching_up = not packet.is_keyframe and (is_late or is_catching_up)
+        if is_catching_up and packet.size:
+            counters.lost_frames += 1
+            continue
         try:
             pictures = stream.codec_context.decode(packet if packet.size else None)
         except av.EOFError:

@@ -18,6 +18,10 @@ class StreamClock:
         self._offset_ns: int | None = None
         self._last_stream_ns = self._last_arrival_ns = 0
 
+    def lag_ns(self, stream_ns: int, now_ns: int) -> int:
+        """How long ago a picture that states `stream_ns` was taken, as far as is known; 0 before the first."""
+        return 0 if self._offset_ns is None else now_ns - stream_ns - self._offset_ns
+
     def local_ns(self, stream_ns: int, arrival_ns: int) -> int:
         """The local time of a picture that states `stream_ns` and arrived at `arrival_ns`, never later than that."""
         offset_ns = arrival_ns - stream_ns
