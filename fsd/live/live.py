@@ -61,6 +61,7 @@ def live(
     """
     rig = None if config.rig is None else load_rig(config.rig)
     with ExitStack() as stack:
+        server = stack.enter_context(PageServer(config.port)) if config.serve else None
         source = stack.enter_context(
             LiveSource(
                 config.cameras,
@@ -74,12 +75,12 @@ def live(
         )
         planner = chosen_planner(source.clip, config)
         planner.warm_up(source.preview())
-        board, address = None, ""
-        if config.serve:
+        board = None
+        if server is not None:
             board = stack.enter_context(PlanBoard(source.clip, planner.metadata, config.command))
-            address = stack.enter_context(PageServer(board, config.port)).address
+            server.begin(board)
         if on_start is not None:
-            on_start(source, planner.metadata, address)
+            on_start(source, planner.metadata, "" if server is None else server.address)
         record = _Record(source, planner.metadata)
         status: Status = "complete"
         try:

@@ -26,25 +26,29 @@ class PageServer:
         UsageError: the port is in use, or may not be used.
     """
 
-    def __init__(self, board: PlanBoard, port: int) -> None:
+    def __init__(self, port: int) -> None:
         try:
             self._server = _Server((HOST, port), _Handler)
         except OSError as error:
             raise UsageError(
                 f"--port {port} cannot be used ({error.strerror}). Give another one, or 0 for a free one."
             ) from error
-        self._server.board, self._server.page = board, _page(board).encode()
         self.address = f"http://{HOST}:{self._server.server_address[1]}/"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="live-page", daemon=True)
 
-    def __enter__(self) -> Self:
+    def begin(self, board: PlanBoard) -> None:
+        """Answer from now on."""
+        self._server.board, self._server.page = board, _page(board).encode()
         self._thread.start()
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._server.shutdown()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
         self._server.server_close()
-        self._thread.join()
 
 
 class _Server(ThreadingHTTPServer):
