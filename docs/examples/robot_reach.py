@@ -6,7 +6,7 @@ car's is.
 
 python docs/examples/robot_reach.py out/robot
 fsd export out/robot/model.onnx --adapter out/robot/adapter.json --data out/robot/practice --out out/robot/int8
-fsd replay out/robot/trial --model out/robot/int8/model_int8.onnx --adapter out/robot/adapter.json --out out/robot/replay
+fsd replay out/robot/trial --model out/robot/int8/model_int8.onnx --adapter out/robot/adapter.json --out out/reach
 """
 
 import json
