@@ -4,6 +4,7 @@ Two views: `sample_at` is causal and may be an input of a network; `poses_at` in
 truth for scoring and must never reach a network.
 """
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -204,7 +205,7 @@ def load_ego(path: Path, notes: list[str]) -> EgoTrack:
 
 def _proprio(path: Path, table: Any, rows: int) -> np.ndarray:
     """(rows, k) values of `proprio_0` … `proprio_{k-1}`."""
-    names = [name for name in table.column_names if name.startswith(_PROPRIO)]
+    names = [name for name in table.column_names if re.fullmatch(rf"{_PROPRIO}\d+", name)]
     expected = [f"{_PROPRIO}{place}" for place in range(len(names))]
     if set(names) != set(expected) or len(names) > PROPRIO_SIZE:
         raise ClipError(
