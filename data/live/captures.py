@@ -10,7 +10,7 @@ import av
 
 from fsd.data.clock import SECOND_NS, floor_ns
 from fsd.data.errors import ClipError
-from fsd.data.frames import MAX_FRAME_AGE_NS, RATE_HZ, TICK_NS
+from fsd.data.frames import MAX_FRAME_AGE_NS, RATE_HZ
 from fsd.data.live.stream_clock import StreamClock
 from fsd.data.planes import limit_decoder
 from fsd.data.sync_report import CameraCounters
@@ -31,6 +31,9 @@ RTSP_OPTIONS = {"rtsp_transport": "tcp"}
 
 IDLE_S = 0.002
 """Pause before a function that had no new picture is asked again."""
+
+LEAST_PERIOD_NS = SECOND_NS // 144
+"""A function that never waits is called no more often: faster cameras are rare, and it would take a whole core."""
 
 MAX_CLOCK_ERROR_NS = 10 * SECOND_NS
 """A function's times that differ by more from the clock are of another clock."""
@@ -76,8 +79,8 @@ class FunctionCapture:
     """A function without arguments that returns the newest picture, or waits for the next one.
 
     It returns an RGB array, (y, u, v) planes or an `av.VideoFrame`; or one of these with its time in ns, as a pair;
-    None if there is no new one. A picture with the time of the one before is not new. Without times, a function is
-    called 36 times per second at most. StopIteration ends the camera.
+    None if there is no new one. A picture with the time of the one before is not new; one without a time always is,
+    and was taken when the function returned. YUV planes must not be written to again. StopIteration ends the camera.
     """
 
     is_endless, codec, rate_hz = True, "function", RATE_HZ
@@ -104,7 +107,7 @@ class FunctionCapture:
                 self._check_clock(last_ns, now_ns)
             yield Captured(picture, now_ns if timestamp_ns is None else last_ns or 0)
             if timestamp_ns is None:
-                stop.wait(max(0.0, (called_ns + TICK_NS - self._clock_ns()) / SECOND_NS))
+                stop.wait(max(0.0, (called_ns + LEAST_PERIOD_NS - self._clock_ns()) / SECOND_NS))
 
     def _check_clock(self, timestamp_ns: int, now_ns: int) -> None:
         if abs(timestamp_ns - now_ns) > MAX_CLOCK_ERROR_NS:
@@ -147,7 +150,7 @@ class VideoCapture:
         timeouts_s = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
         with av.open(self._source, format=self._format, options=self._options, timeout=timeouts_s) as container:
             if not container.streams.video:
-                raise ClipError(f"{self._name}: {self._source} has no video.", camera=self._name)
+                raise ClipError(f"{self._name}: its source has no video. Name another one.", camera=self._name)
             stream = container.streams.video[0]
             limit_decoder(stream.codec_context)
             self.codec = stream.codec_context.name

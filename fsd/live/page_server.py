@@ -1,6 +1,7 @@
 """A page with the overlay of a live run, for browsers on this machine: `/`, `/overlay.mjpeg`, `/plan.json` and more."""
 
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -62,6 +63,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        with suppress(ConnectionError):  # the browser has left
+            self._answer()
+
+    def _answer(self) -> None:
         if self.headers.get("Host", "").partition(":")[0] not in NAMES:
             self.send_error(HTTPStatus.FORBIDDEN, "Only this machine is served, by its name localhost")
             return
@@ -96,13 +101,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         number = 0
-        try:
-            while (drawn := self.server.board.next_jpeg(number, IMAGE_TIMEOUT_S)) is not None:
-                number, jpeg = drawn
-                head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                self.wfile.write(head.encode() + jpeg + b"\r\n")
-        except ConnectionError:  # the browser has left
-            return
+        while (drawn := self.server.board.next_jpeg(number, IMAGE_TIMEOUT_S)) is not None:
+            number, jpeg = drawn
+            head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            self.wfile.write(head.encode() + jpeg + b"\r\n")
 
     def log_message(self, *_: Any) -> None:
         """Requests are not printed between the plans."""

@@ -64,7 +64,7 @@ def test_a_robot_with_two_cameras_and_touch_learns_is_quantized_and_replays(
     torch.set_num_threads(threads)
     files = [str(tmp_path / name) for name in ("model.onnx", "adapter.json", "practice", "int8")]
     export = ["export", files[0], "--adapter", files[1], "--data", files[2], "--out", files[3], "--fraction", "0.2"]
-    assert main([*export, "--ticks", "36"]) == 0
+    assert main([*export, "--parity-ticks", "36"]) == 0
     blind = tmp_path / "blind"  # the same trial, without the robot's own sensors
     shutil.copytree(tmp_path / "trial", blind)
     ego = pq.read_table(blind / "ego.parquet")
