@@ -191,8 +191,8 @@ def load_ego(path: Path, notes: list[str]) -> EgoTrack:
     columns = {name: _float_column(path, table, name, len(timestamp_ns)) for name in EGO_COLUMNS}
     yaw_rad = yaw_rad_of(*(columns[name] for name in _QUATERNION))
     proprio = _proprio(path, table, len(timestamp_ns))
-    motion = (columns[name] for name in ("v_mps", "yaw_rate_rps", "x", "y"))
-    track = EgoTrack(timestamp_ns, *motion, yaw_rad, proprio)
+    v_mps, yaw_rate_rps, x_m, y_m = (columns[name] for name in ("v_mps", "yaw_rate_rps", "x", "y"))
+    track = EgoTrack(timestamp_ns, v_mps, yaw_rate_rps, x_m, y_m, yaw_rad, proprio)
     is_turned = ~np.any([np.isnan(columns[name]) for name in _QUATERNION], axis=0)
     is_wrong = ~track.is_possible() | (is_turned & np.isnan(yaw_rad))
     for name in _QUATERNION:
