@@ -60,6 +60,11 @@ class LiveCamera:
         if self._thread.is_alive():
             self._thread.join(2 * READ_TIMEOUT_S)
 
+    def wait_for_first(self, timeout_s: float) -> None:
+        """Wait for the first picture, or the end, at most so long."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.size_px is not None or self.state == "ended", timeout_s)
+
     @property
     def newest(self) -> Frame | None:
         """The newest picture, shown or not."""

@@ -227,11 +227,7 @@ class LiveSource:
         # By the time of the machine, whatever the clock of the ticks: threads wait by it.
         end_s = time.monotonic() + timeout_s
         for camera in self._cameras.values():
-            with camera.changed:
-                camera.changed.wait_for(
-                    lambda camera=camera: camera.size_px is not None or camera.state == "ended",
-                    max(0.0, end_s - time.monotonic()),
-                )
+            camera.wait_for_first(max(0.0, end_s - time.monotonic()))
             self._raise_failure()
         absent = [camera for camera in self._in_order() if camera.size_px is None]
         if absent and (not has_rig or len(absent) == len(self._cameras)):
