@@ -5,7 +5,7 @@ Knows names only. The field of view that a name states (`…_120fov`) is read he
 
 import re
 
-from fsd.data.frames import CAMERAS
+from fsd.data.frame import CAMERAS
 from fsd.data.suggestion import closest
 
 ALIASES: dict[str, tuple[str, ...]] = {

@@ -4,7 +4,8 @@ Two views: `sample_at` is causal and may be an input of a network; `poses_at` in
 truth for scoring and must never reach a network.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ COMMANDS = ("none", "straight", "left", "right", "lane_left", "lane_right")
 EGO_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz", "v_mps", "yaw_rate_rps")
 """Columns of `ego.parquet` that the program reads, besides `t_ns`; others are ignored."""
 
+PROPRIO_SIZE = 16
+"""Most numbers of further sensors of a robot (touch, force, joints): columns `proprio_0` … `proprio_15`."""
+
 _LIMITS = {
     "speed_mps": MAX_SPEED_MPS,
     "yaw_rate_rps": MAX_YAW_RATE_RPS,
@@ -37,16 +41,22 @@ _LIMITS = {
 
 _QUATERNION = ("qw", "qx", "qy", "qz")
 
+_PROPRIO = "proprio_"
+
 _LEAST_LENGTH, _MOST_LENGTH = 0.9, 1.1
 """Length of a quaternion that is believed to be a rotation; numbers of 16 bits are within."""
 
 
 @dataclass(frozen=True, slots=True)
 class EgoSample:
-    """Speed over ground in m/s (forward positive) and yaw rate in rad/s (left positive)."""
+    """Speed over ground in m/s (forward positive) and yaw rate in rad/s (left positive).
+
+    `proprio` are up to `PROPRIO_SIZE` finite numbers of further sensors, best scaled to about -1 … 1; None without.
+    """
 
     speed_mps: float
     yaw_rate_rps: float
+    proprio: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ class EgoTrack:
     """The ego motion of a clip, one row per `timestamp_ns` (n,) int64, strictly rising; NaN where not recorded.
 
     `speed_mps`, `yaw_rate_rps`, `x_m`, `y_m`, `yaw_rad` are (n,) float64; the world frame is z up, any origin.
+    `proprio` is (n, up to 16) float64, further sensors of a robot; (n, 0) without.
     """
 
     timestamp_ns: np.ndarray
@@ -62,11 +73,16 @@ class EgoTrack:
     x_m: np.ndarray
     y_m: np.ndarray
     yaw_rad: np.ndarray
+    proprio: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
     def __post_init__(self) -> None:
-        for field in self.__dataclass_fields__:
-            if np.shape(getattr(self, field)) != np.shape(self.timestamp_ns):
-                raise ValueError(f"`{field}` has shape {np.shape(getattr(self, field))}, not that of `timestamp_ns`.")
+        rows = np.shape(self.timestamp_ns)
+        if self.proprio.size == 0:
+            object.__setattr__(self, "proprio", np.empty((*rows, 0)))
+        for name in self.__dataclass_fields__:
+            shape = np.shape(getattr(self, name))
+            if (shape[:1] if name == "proprio" else shape) != rows:
+                raise ValueError(f"`{name}` has shape {shape}, not that of `timestamp_ns`.")
         if len(self.timestamp_ns) == 0 or np.any(np.diff(self.timestamp_ns) <= 0):
             raise ValueError("`timestamp_ns` must have rows and rise strictly.")
 
@@ -94,7 +110,7 @@ class EgoTrack:
         after = good[np.minimum(np.searchsorted(good, rows), len(good) - 1)]
         is_kept = ~is_wrong | (times_ns[after] - times_ns[before] > STALE_NS)
         known = {name: np.where(is_wrong, np.nan, getattr(self, name))[is_kept] for name in _LIMITS}
-        return EgoTrack(times_ns[is_kept], **known)
+        return EgoTrack(times_ns[is_kept], **known, proprio=self.proprio[is_kept])
 
     def sample_at(self, t_ns: int) -> EgoSample | None:
         """The newest row not later than `t_ns`; None if there is none, if it is older than 0.5 s or not finite."""
@@ -104,7 +120,9 @@ class EgoTrack:
         speed_mps, yaw_rate_rps = float(self.speed_mps[row]), float(self.yaw_rate_rps[row])
         if not np.isfinite(speed_mps) or not np.isfinite(yaw_rate_rps):
             return None
-        return EgoSample(speed_mps, yaw_rate_rps)
+        proprio = self.proprio[row]
+        has_proprio = len(proprio) > 0 and bool(np.isfinite(proprio).all())
+        return EgoSample(speed_mps, yaw_rate_rps, tuple(proprio.tolist()) if has_proprio else None)
 
     def poses_at(self, t_ns: np.ndarray) -> np.ndarray:
         """Interpolated ground truth: (n, 4) float64 x m, y m, yaw rad, v m/s at times (n,); NaN outside the track.
@@ -160,7 +178,7 @@ def yaw_rad_of(qw: np.ndarray, qx: np.ndarray, qy: np.ndarray, qz: np.ndarray) -
 
 
 def load_ego(path: Path, notes: list[str]) -> EgoTrack:
-    """Read `ego.parquet`: `t_ns` and any of `EGO_COLUMNS`; an empty value is one that was not recorded.
+    """Read `ego.parquet`: `t_ns`, any of `EGO_COLUMNS`, and `proprio_0` …; an empty value is one that was not recorded.
 
     Rows with a value that is not a number, or that no vehicle reaches, are left out and counted in a note.
 
@@ -172,7 +190,9 @@ def load_ego(path: Path, notes: list[str]) -> EgoTrack:
     timestamp_ns = _rising_times(path, table)
     columns = {name: _float_column(path, table, name, len(timestamp_ns)) for name in EGO_COLUMNS}
     yaw_rad = yaw_rad_of(*(columns[name] for name in _QUATERNION))
-    track = EgoTrack(timestamp_ns, columns["v_mps"], columns["yaw_rate_rps"], columns["x"], columns["y"], yaw_rad)
+    proprio = _proprio(path, table, len(timestamp_ns))
+    v_mps, yaw_rate_rps, x_m, y_m = (columns[name] for name in ("v_mps", "yaw_rate_rps", "x", "y"))
+    track = EgoTrack(timestamp_ns, v_mps, yaw_rate_rps, x_m, y_m, yaw_rad, proprio)
     is_turned = ~np.any([np.isnan(columns[name]) for name in _QUATERNION], axis=0)
     is_wrong = ~track.is_possible() | (is_turned & np.isnan(yaw_rad))
     for name in _QUATERNION:
@@ -181,6 +201,20 @@ def load_ego(path: Path, notes: list[str]) -> EgoTrack:
         is_nan = _is_nan(table, name)
         is_wrong |= is_nan & ~is_nan.all()  # a column without any number was not recorded
     return _without(track, is_wrong, str(path), notes)
+
+
+def _proprio(path: Path, table: Any, rows: int) -> np.ndarray:
+    """(rows, k) values of `proprio_0` … `proprio_{k-1}`."""
+    names = [name for name in table.column_names if re.fullmatch(rf"{_PROPRIO}\d+", name)]
+    expected = [f"{_PROPRIO}{place}" for place in range(len(names))]
+    if set(names) != set(expected) or len(names) > PROPRIO_SIZE:
+        raise ClipError(
+            f"{path} has the columns {', '.join(sorted(names))}. Number them from {_PROPRIO}0 on without a hole, up to "
+            f"{PROPRIO_SIZE} of them.",
+            field=_PROPRIO,
+        )
+    columns = [_float_column(path, table, name, rows) for name in expected]
+    return np.stack(columns, axis=1) if columns else np.empty((rows, 0))
 
 
 def possible_ego(track: EgoTrack, source: str, notes: list[str]) -> EgoTrack:

@@ -1,67 +1,26 @@
-"""The cameras at one tick: `Frame` (one picture) and `FrameSet` (eight of them, with ages); and the constants of both.
+"""The cameras at one tick: `FrameSet`, eight pictures with their ages. It offers the names of `frame.py` too."""
 
-Planes are views of the decoder's memory: read them, never write.
-"""
-
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
-from fsd.data.camera_health.picture_sample import PictureSample
+from fsd.data.frame import BLOCKS as BLOCKS
+from fsd.data.frame import CAMERAS as CAMERAS
+from fsd.data.frame import GRID_COLUMNS as GRID_COLUMNS
+from fsd.data.frame import GRID_ROWS as GRID_ROWS
+from fsd.data.frame import MAX_FRAME_AGE_MS as MAX_FRAME_AGE_MS
+from fsd.data.frame import MAX_FRAME_AGE_NS as MAX_FRAME_AGE_NS
+from fsd.data.frame import RATE_HZ as RATE_HZ
+from fsd.data.frame import TICK_MS as TICK_MS
+from fsd.data.frame import TICK_NS as TICK_NS
+from fsd.data.frame import TICK_S as TICK_S
+from fsd.data.frame import Frame as Frame
 
-RATE_HZ = Fraction(36)
-"""Ticks per second of the whole system, exact."""
-
-TICK_S, TICK_MS, TICK_NS = (float(unit / RATE_HZ) for unit in (1, 1000, 10**9))
-"""Length of a tick, rounded; the exact time of a tick is `clock.tick_time_ns`."""
-
-MAX_FRAME_AGE_NS = 250_000_000
-"""A camera whose newest picture is older than this is not valid, in replay and in training alike."""
-
-MAX_FRAME_AGE_MS = MAX_FRAME_AGE_NS / 1e6
-
-CAMERAS = (
-    "front_main",
-    "front_wide",
-    "front_narrow",
-    "left_pillar",
-    "right_pillar",
-    "left_repeater",
-    "right_repeater",
-    "rear",
-)
-"""The canonical cameras. Their order is the order of every (8, …) array in the program."""
-
-GRID_ROWS, GRID_COLUMNS = 15, 20
-"""Every picture, whatever its size, is divided into 15 x 20 blocks; at 1280x960 a block is 64x64 pixels."""
-
-BLOCKS = GRID_ROWS * GRID_COLUMNS
-"""Blocks per camera; block = row * 20 + column."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One decoded picture of one camera, as the decoder left it (YUV 4:2:0, 8 bit).
-
-    `y_plane` (H, W), `u_plane` and `v_plane` (ceil(H/2), ceil(W/2)), uint8, possibly with a row stride.
-    `index` counts the pictures of the recording from 0. `is_black`: nothing in the picture is brighter than black.
-    `picture` owns the memory of the planes (an `av.VideoFrame`).
-    `sample` is of `y_plane`: whoever replaces the planes sets it to None, and it is taken anew where it is needed.
-    `faults` of the picture that its reader knows of.
-    """
-
-    y_plane: np.ndarray
-    u_plane: np.ndarray
-    v_plane: np.ndarray
-    timestamp_ns: int
-    index: int
-    is_black: bool = False
-    picture: Any = field(default=None, repr=False, compare=False)
-    sample: PictureSample | None = field(default=None, repr=False, compare=False)
-    faults: tuple[CameraFault, ...] = ()
+if TYPE_CHECKING:
+    from fsd.data.rig import Rig
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +47,61 @@ class FrameSet:
     run: int = 0
     faults: tuple[tuple[CameraFault, ...], ...] = ((),) * len(CAMERAS)
     is_masked: np.ndarray = field(default_factory=lambda: np.zeros(len(CAMERAS), np.bool_))
+
+    @classmethod
+    def from_rgb(
+        cls, images: Mapping[str, np.ndarray], t_ns: int, rig: "Rig | None" = None, tick: int = 0
+    ) -> "FrameSet":
+        """The frame set of pictures that were all taken at `t_ns`; cameras that are not given are missing.
+
+        Args:
+            images: camera, or an alias of it -> (H, W, 3) uint8 RGB.
+            t_ns: time in ns of any clock; it must rise from tick to tick.
+            rig: that of the planner or compressor; the sizes of the pictures are checked against it.
+            tick: number of the tick, counted by the caller: 36 per second.
+
+        Raises:
+            ClipError: a name is no camera's, or a picture has another shape or type.
+            RigError: a picture is not that of the rig's camera.
+        """
+        from fsd.data.array_frames import frame_from_rgb  # loads the decoders
+
+        return cls._of_arrays(images, frame_from_rgb, t_ns, rig, tick)
+
+    @classmethod
+    def from_yuv(
+        cls, planes: Mapping[str, tuple[np.ndarray, ...]], t_ns: int, rig: "Rig | None" = None, tick: int = 0
+    ) -> "FrameSet":
+        """As `from_rgb`, of planes (y, u, v): limited range, uint8, of (H, W) and twice (ceil(H/2), ceil(W/2)).
+
+        The planes are not copied: they must stay as they are until the next tick.
+        """
+        from fsd.data.array_frames import frame_from_yuv
+
+        return cls._of_arrays(planes, frame_from_yuv, t_ns, rig, tick)
+
+    @classmethod
+    def _of_arrays(
+        cls,
+        images: Mapping[str, Any],
+        frame_from: Callable[[str, Any, int, int], Frame],
+        t_ns: int,
+        rig: "Rig | None",
+        tick: int,
+    ) -> "FrameSet":
+        from fsd.data.array_frames import canonical_names, check_against_rig
+
+        named: dict[str, Frame] = {}
+        for given, name in canonical_names(list(images)).items():
+            frame = frame_from(name, images[given], t_ns, tick)
+            if rig is not None:
+                height_px, width_px = frame.y_plane.shape
+                check_against_rig(name, width_px, height_px, rig)
+            named[name] = frame
+        is_there = np.array([name in named for name in CAMERAS])
+        age_ns = np.where(is_there, 0, -1).astype(np.int64)
+        frames = tuple(named.get(name) for name in CAMERAS)
+        return cls(tick, t_ns, frames, age_ns, is_there, is_there.copy())
 
     @property
     def frame_index(self) -> np.ndarray:

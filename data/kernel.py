@@ -20,7 +20,7 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"
 
 _SIMULATOR = Path(__file__).with_name("simulator")
 
-_SHARED = tuple(Path(__file__).with_name(name) for name in ("frames.py", "vector_code.py"))
+_SHARED = tuple(Path(__file__).with_name(name) for name in ("frame.py", "vector_code.py"))
 """Sources in `data` that kernels of other folders depend on: constants and intrinsics."""
 
 

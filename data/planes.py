@@ -12,7 +12,7 @@ from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.camera_health.picture_sample import SAMPLE_COLUMNS, SAMPLE_ROWS, PictureSample
 from fsd.data.camera_health.sampler import BLACK_LUMA, sample_of
 from fsd.data.errors import ClipError
-from fsd.data.frames import Frame
+from fsd.data.frame import Frame
 from fsd.data.kernel import kernel
 
 MAX_PICTURE_PX = 8192 * 8192

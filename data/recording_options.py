@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fsd.data.frames import MAX_FRAME_AGE_MS
 from fsd.data.mounting_options import MountingOptions
-from fsd.data.options import option
+from fsd.data.options import Options, option
 
 if TYPE_CHECKING:
     from fsd.data.clip import Clip
@@ -31,7 +31,33 @@ def camera_pair(text: str) -> tuple[str, Path]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CameraOptions(MountingOptions):
+class HealthOptions(Options):
+    """What becomes of cameras with faults."""
+
+    heading = "recording"
+
+    mask_cameras: bool = option(
+        True,
+        "do not mask cameras whose pictures are faulty, such as frozen, black or noisy ones; faults are still named",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TickOptions(Options):
+    """How many ticks are run, and how old the images of one may be."""
+
+    heading = "recording"
+
+    max_ticks: int | None = option(
+        None, "stop after this many ticks, 36 per second of recording", at_least=1, default_text="all"
+    )
+    max_age_ms: float = option(
+        MAX_FRAME_AGE_MS, "mask a camera while its newest image is older than this", unit="ms", above=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraOptions(HealthOptions, MountingOptions):
     """Which video is which camera, and how many threads decode them.
 
     A value of `cameras` is a video, a folder of parts, a pattern such as `*_NF.mp4`, or several of these with commas;
@@ -60,10 +86,6 @@ class CameraOptions(MountingOptions):
     align_start: bool = option(
         False, "let all cameras start at the same time, for videos whose clocks count from different starts"
     )
-    mask_cameras: bool = option(
-        True,
-        "do not mask cameras whose pictures are faulty, such as frozen, black or noisy ones; faults are still named",
-    )
     decode_workers: int = option(2, "threads that decode video, each serving several cameras", at_least=1)
     hwaccel: str = option(
         "none",
@@ -75,7 +97,7 @@ class CameraOptions(MountingOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordingOptions(CameraOptions):
+class RecordingOptions(TickOptions, CameraOptions):
     """Which recording is read, and how much of it."""
 
     heading = "recording"
@@ -90,12 +112,6 @@ class RecordingOptions(CameraOptions):
     )
     duration_s: float | None = option(
         None, "read this much of the recording", unit="s", above=0, flag="--duration", default_text="to the end"
-    )
-    max_ticks: int | None = option(
-        None, "stop after this many ticks, 36 per second of recording", at_least=1, default_text="all"
-    )
-    max_age_ms: float = option(
-        MAX_FRAME_AGE_MS, "mask a camera while its newest image is older than this", unit="ms", above=0
     )
 
     def frame_source(self, clip: "Clip") -> "FrameSource":

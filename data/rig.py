@@ -17,7 +17,7 @@ import numpy as np
 from fsd.data.camera_names import canonical_name, known_names, meant_camera
 from fsd.data.errors import RigError
 from fsd.data.files import write_bytes
-from fsd.data.frames import CAMERAS, RATE_HZ
+from fsd.data.frame import CAMERAS, RATE_HZ
 from fsd.data.rig_errors import rig_error
 from fsd.data.text_files import read_json
 

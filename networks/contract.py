@@ -8,14 +8,11 @@ import numpy as np
 
 from fsd.compression.budget import Budget
 from fsd.compression.tick import MEMORY_POSE_SIZE, MEMORY_SLOTS, META_SIZE, RETINA_TOKENS
-from fsd.data.ego import COMMANDS
+from fsd.data.ego import COMMANDS, PROPRIO_SIZE
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 
 EGO_SIZE = 2
 """Ego vector: speed m/s, yaw rate rad/s."""
-
-PROPRIO_SIZE = 16
-"""Reserved for further sensors of a robot rig (touch, force, joints); zero and not valid for a car."""
 
 SLOT_TOKENS, KEY_SIZE = 16, 64
 """A memory slot: 16 tokens, as keys and values of 64 numbers shared by all heads."""

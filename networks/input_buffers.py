@@ -76,10 +76,24 @@ class InputBuffers:
         known = ego is not None and bool(np.isfinite(ego.speed_mps) and np.isfinite(ego.yaw_rate_rps))
         self.arrays["ego"][:] = (ego.speed_mps, ego.yaw_rate_rps) if ego is not None and known else 0.0
         self.arrays["ego_valid"][0] = known
+        self._load_proprio(None if ego is None else ego.proprio)
         if given.command not in self._command_index:
             raise ModelError(f"There is no route command {given.command!r}; use one of {', '.join(COMMANDS)}.")
         self.arrays["command"][:] = 0.0
         self.arrays["command"][self._command_index[given.command]] = 1.0
+
+    def _load_proprio(self, values: tuple[float, ...] | None) -> None:
+        """Further sensors of a robot; what is not given is zero, and values that are not finite count as none."""
+        target = self.arrays["proprio"]
+        if values is not None and len(values) > len(target):
+            raise ModelError(
+                f"The network takes {len(target)} numbers of `proprio`, got {len(values)}. Leave some out."
+            )
+        is_known = values is not None and len(values) > 0 and bool(np.isfinite(values).all())
+        self.arrays["proprio_valid"][0] = is_known
+        target[:] = 0.0
+        if values is not None and is_known:
+            target[: len(values)] = values
 
     def _empty_slots(self, first: int) -> None:
         """Make the patch slots from `first` on unused ones; nothing to do where every tick fills all."""

@@ -21,6 +21,7 @@ FSD_ORDER = (
     "overlay",
     "viewers",
     "replay",
+    "live",
     "dataset",
     "evaluate",
     "compress",

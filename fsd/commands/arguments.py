@@ -137,6 +137,8 @@ def _add(container: Container, destination: str, option: Option, hint: Any, defa
         keywords["choices"] = None if option.choices is None else tuple(option.choices)
     if is_many:
         keywords["nargs"] = "*" if option.may_be_empty else "+"
+        if option.flag != "":
+            keywords["action"] = "extend"  # given twice, the values of both count
     if option.flag == "":
         if default is not MISSING and not is_many:
             keywords |= {"nargs": "?", "default": None}  # argparse would convert SUPPRESS like a given text

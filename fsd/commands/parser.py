@@ -10,6 +10,7 @@ from fsd.version import __version__
 
 COMMANDS = {
     "replay": "plan for every tick of a recording; write plans, timings, a video and a report",
+    "live": "plan for live cameras: devices, network streams or files; print the plans, and serve them as a page",
     "demo": "replay the packaged eight-camera clip and print how to view the results",
     "record": "drive in the simulator and record an eight-camera clip with ground truth",
     "drive": "drive in the simulator in closed loop and compare the network with its baselines",

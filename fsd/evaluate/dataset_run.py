@@ -21,8 +21,9 @@ from fsd.evaluate.runner import Job, Lane, Rolled, roll
 from fsd.evaluate.source import Source, mean_of_training
 from fsd.meters.machine import describe_machine
 from fsd.networks.drives.rolled_ticks import Withheld
-from fsd.outputs.run_info import ModelInfo, describe_training
+from fsd.outputs.run_info import ModelInfo
 from fsd.runtime.engine import Engine
+from fsd.runtime.planner import caveat
 from fsd.runtime.hash_chain import HashChain
 from fsd.scoring.baseline_plans import Plans
 
@@ -98,9 +99,10 @@ class NetworkRun:
                 precision=about.precision,
                 weights_sha256=about.weights_sha256,
                 integer_kernels=self.engine.integer_kernels,
+                trained_on=about.trained_on,
                 hypotheses_mps2=about.hypotheses_mps2,
             ),
-            "network": describe_training(about.trained),
+            "network": caveat(about.trained, about.trained_on, is_simulated=False) or "trained",
             "data": self.source.about(self._camera_rows, self._rows),
             "approximate": tuple(self.source.approximations()),
             "planners": tables.planners,

@@ -20,6 +20,8 @@ NO_NETWORK = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; scri
 """Content security policy: the browser refuses every request of the page."""
 VIDEO_BESIDE = "; media-src 'self'"
 """Lets a page play a video that lies beside it."""
+OWN_IMAGES = "img-src 'self' data:"
+"""In place of `img-src data:` for a page that is served, with its images."""
 
 Tone = Literal["", "good", "bad"]
 
@@ -42,6 +44,7 @@ class Page:
         tiles: made by `parts.stat_tile`; sections: made by `parts.section`, empty ones are left out.
         footer: one line each.
         has_video: one of the sections plays a video beside the page.
+        has_own_images: its server has images for it.
     """
 
     command: str
@@ -52,6 +55,7 @@ class Page:
     sections: Sequence[Markup] = ()
     footer: Sequence[str] = ()
     has_video: bool = False
+    has_own_images: bool = False
 
     def html(self) -> str:
         """The whole document."""
@@ -59,6 +63,8 @@ class Page:
         style, script = (Markup((folder / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
         template = _environment().get_template("page.html")
         policy = NO_NETWORK + VIDEO_BESIDE * self.has_video
+        if self.has_own_images:
+            policy = policy.replace("img-src data:", OWN_IMAGES)
         return template.render(page=self, policy=policy, style=style, script=script)
 
 

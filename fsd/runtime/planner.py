@@ -64,9 +64,14 @@ class PlannerMetadata:
 
     def caveat(self, is_simulated: bool) -> str:
         """Why its plans on a recording, real or rendered, are no driver's; empty where nothing says so."""
-        if not self.trained:
-            return UNTRAINED
-        return SIMULATION_TRAINED if self.trained_on == SIMULATOR and not is_simulated else ""
+        return caveat(self.trained, self.trained_on, is_simulated)
+
+
+def caveat(trained: bool, trained_on: str, is_simulated: bool) -> str:
+    """As `PlannerMetadata.caveat`."""
+    if not trained:
+        return UNTRAINED
+    return SIMULATION_TRAINED if trained_on == SIMULATOR and not is_simulated else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,3 +209,19 @@ def test_tracks_of_another_time_are_not_used_and_a_note_says_so(tools: Any, tmp_
     assert clip.ego is None
     assert clip.commands is None
     assert sum("NOT USED" in note for note in clip.notes) == 2
+
+
+def test_further_sensors_of_a_robot_come_with_the_sample(tmp_path: Path) -> None:
+    motion = {"t_ns": times(3), "v_mps": [0.0, float("inf"), 1.0], "yaw_rate_rps": np.zeros(3)}
+    sensors = {"proprio_1": [5.0, 6.0, float("nan")], "proprio_0": [1.0, 2.0, 3.0], "proprio_note": ["a", "b", "c"]}
+    notes: list[str] = []
+    track = load_ego(write(tmp_path / "e.parquet", **motion, **sensors), notes)
+    assert notes  # the row with an infinite speed is left out
+    assert track.sample_at(START_NS) == EgoSample(0.0, 0.0, proprio=(1.0, 5.0))
+    assert track.sample_at(START_NS + 200_000_000) == EgoSample(1.0, 0.0, proprio=None)
+
+
+@pytest.mark.parametrize("names", [["proprio_1"], [f"proprio_{place}" for place in range(17)]], ids=["hole", "many"])
+def test_sensors_that_are_not_numbered_as_the_network_takes_them_are_refused(names: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match="proprio_0"):
+        load_ego(write(tmp_path / "e.parquet", t_ns=times(1), v_mps=[0.0], **{name: [0.0] for name in names}), [])

@@ -105,3 +105,16 @@ def test_reset_forgets_the_memory() -> None:
     feeds.commit(np.array([3, -1, -1, -1], np.int16), np.ones((16, 64)), np.ones((16, 64)))
     feeds.reset()
     assert not feeds.arrays["memory_k"].any()
+
+
+def test_further_sensors_of_a_robot_are_inputs_and_those_that_are_not_given_are_zero() -> None:
+    feeds = InputBuffers(BUDGET)
+    feeds.load(STEP._replace(ego=EgoSample(0.0, 0.0, proprio=(0.5, -1.0))))
+    assert feeds.arrays["proprio"].tolist() == [0.5, -1.0, *[0.0] * 14]
+    assert feeds.arrays["proprio_valid"][0] == 1
+    for unusable in (None, (float("nan"),), ()):
+        feeds.load(STEP._replace(ego=EgoSample(0.0, 0.0, proprio=unusable)))
+        assert not feeds.arrays["proprio"].any()
+        assert feeds.arrays["proprio_valid"][0] == 0
+    with pytest.raises(ModelError):
+        feeds.load(STEP._replace(ego=EgoSample(0.0, 0.0, proprio=(0.0,) * 17)))

@@ -169,6 +169,8 @@ def _without_poses_in_holes(ego: EgoTrack) -> EgoTrack:
     at = np.repeat(before + 1, 2)
     columns = {}
     for field in fields(EgoTrack):
+        if field.name == "proprio":  # a car has none
+            continue
         values = getattr(ego, field.name)
         if field.name == "timestamp_ns":
             added = np.stack([values[before] + 1, values[before + 1] - 1], axis=-1)
