@@ -23,8 +23,8 @@ from fsd.meters.machine import describe_machine
 from fsd.networks.drives.rolled_ticks import Withheld
 from fsd.outputs.run_info import ModelInfo
 from fsd.runtime.engine import Engine
-from fsd.runtime.planner import caveat
 from fsd.runtime.hash_chain import HashChain
+from fsd.runtime.planner import caveat
 from fsd.scoring.baseline_plans import Plans
 
 Take = Callable[[Rolled, Driven], None]
