@@ -13,7 +13,18 @@ from fsd.runtime.options import ModelOptions
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 TABLES = ("plan.parquet", "ticks.parquet", "plan.arrows", "ticks.arrows")
-RESULT_FILES = (*TABLES, SUMMARY_FILE, "overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd")
+STILL_FILE, GIF_FILE = "still.png", "overlay.gif"
+RESULT_FILES = (
+    *TABLES,
+    SUMMARY_FILE,
+    "overlay.mp4",
+    STILL_FILE,
+    GIF_FILE,
+    "report.html",
+    "drive.mcap",
+    LAYOUT_FILE,
+    "drive.rrd",
+)
 """What a replay may write."""
 
 
@@ -70,6 +81,13 @@ class ReplayConfig(OutputOptions, ModelOptions, RecordingOptions):
         default_text=f"the recorded commands, or {COMMANDS[0]}",
     )
     overlay_config: OverlayConfig = field(default_factory=OverlayConfig)
+
+    @property
+    def result_files(self) -> tuple[str, ...]:
+        """What this replay writes, of `RESULT_FILES`."""
+        unwanted = {STILL_FILE} if self.overlay_config.still_s is None else set()
+        unwanted |= set() if self.overlay_config.gif else {GIF_FILE}
+        return tuple(name for name in super().result_files if name not in unwanted)
 
     def inputs(self, videos: Sequence[Path]) -> tuple[Path, ...]:
         """The files that this replay reads; `videos` are those of the recording."""

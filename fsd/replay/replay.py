@@ -24,8 +24,10 @@ from fsd.outputs.disk_space import replay_bytes, video_bytes, warn_if_short
 from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
 from fsd.outputs.run_status import run_reported
 from fsd.outputs.tables import ResultTables
-from fsd.overlay.video_writer import Overlay, check_limit, expected_images
-from fsd.replay.config import RESULT_FILES, ReplayConfig
+from fsd.overlay.still import Still
+from fsd.overlay.video_writer import Overlay, check_limits, expected_images
+from fsd.replay.config import RESULT_FILES, STILL_FILE, ReplayConfig
+from fsd.replay.film import Film
 from fsd.replay.fingerprint import fingerprint
 from fsd.replay.page import write_report
 from fsd.replay.run_record import RunRecord
@@ -52,24 +54,23 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     if config.rerun and importlib.util.find_spec("rerun") is None:  # checked before anything is computed
         raise UsageError(f"`--rerun` needs the package rerun-sdk, 170 MB to download:\n  {install_line('rerun')}")
     clip = open_clip(config.clip, config)
-    if config.overlay and config.overlay_config.max_mb is not None:
+    if config.overlay_config.has_limits:
         with config.frame_source(clip) as source:
-            check_limit(config.overlay_config, source.expected_ticks)
+            check_limits(config.overlay_config, source.expected_ticks, config.overlay)
     planner = chosen_planner(clip, config)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
-    worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
+    worst_ticks, film = WorstTicks(clip, planner.metadata), Film(clip)
 
     def write_page(summary: ReplaySummary) -> None:
-        if worst_ticks is not None:
-            shown = config.overlay_config if config.overlay else None
-            write_report(config.out / "report.html", config.out, summary, clip, worst_ticks, shown)
+        if config.report:
+            write_report(config.out / "report.html", config.out, summary, clip, worst_ticks, film)
 
     with result_folder(config.out, "replay", RESULT_FILES, config.inputs(clip.files)) as folder:
         folder.set_aside(config.result_files)
         record.made_from = fingerprint(config)
         return run_reported(
             folder,
-            lambda: _run(config, folder, clip, planner, record, worst_ticks, show_progress),
+            lambda: _run(config, folder, clip, planner, record, [worst_ticks, film] * config.report, show_progress),
             record.summary,
             write_page,
         )
@@ -81,16 +82,17 @@ def _run(
     clip: Clip,
     planner: Planner,
     record: RunRecord,
-    worst_ticks: WorstTicks | None,
+    images: "list[WorstTicks | Film | Overlay | Still]",
     show_progress: bool,
 ) -> None:
     with ExitStack() as stack:
         tables = stack.enter_context(closing(ResultTables(config.out, planner.metadata)))
-        images: list[Overlay | WorstTicks] = [] if worst_ticks is None else [worst_ticks]
         if config.overlay:
             overlay = Overlay(config.out / "overlay.mp4", clip, planner.metadata, config.overlay_config)
             stack.callback(lambda: setattr(record, "overlay_file", overlay.file))
             images.append(stack.enter_context(closing(overlay)))
+        if config.overlay_config.still_s is not None:
+            images.append(Still(config.out / STILL_FILE, clip, planner.metadata, config.overlay_config))
         source = stack.enter_context(config.frame_source(clip))
         stack.callback(lambda: record.finish(source.report))
         viewers = _open_viewers(config, clip, planner, record, stack)
