@@ -30,6 +30,13 @@ class Picture(NamedTuple):
     zoom: Zoom | None = None
 
 
+class Figure(NamedTuple):
+    """A drawing and the text below it."""
+
+    drawing: Markup
+    caption: str
+
+
 class HeatCell(NamedTuple):
     """A heat picture `source`, laid over the picture `under` if there is one."""
 
@@ -143,3 +150,13 @@ def gallery_link(number: int) -> str:
 def heats(cells: Sequence[HeatCell]) -> Markup:
     """Heat pictures in a grid."""
     return render("heats", cells=cells)
+
+
+def figures(shown: Sequence[Figure]) -> Markup:
+    """Small drawings in a grid."""
+    return render("figures", figures=shown)
+
+
+def video_figures(videos: Sequence[tuple[str, str]]) -> Markup:
+    """Videos that lie beside the page: (file, text) each."""
+    return render("video_figures", videos=videos)

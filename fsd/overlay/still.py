@@ -10,6 +10,7 @@ from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.files import write_bytes
 from fsd.data.frames import RATE_HZ
+from fsd.overlay.drawing import DRIVEN, GAZE, PLAN, WARNING
 from fsd.overlay.layout import OverlayConfig
 from fsd.overlay.painter import OverlayPainter
 from fsd.runtime.planner import PlannerMetadata, StepResult
@@ -17,6 +18,8 @@ from fsd.runtime.planner import PlannerMetadata, StepResult
 GIF_WIDTH_PX, GIF_EVERY_TICKS = 800, 4
 GIF_FRAME_MS = 110
 """GIF counts in hundredths of a second; 4 ticks are 111 ms."""
+MARKS = (PLAN, GAZE, DRIVEN, WARNING)
+"""Colours of thin lines, which a palette made of the images would not have."""
 PALETTE_FROM = 8
 """Images of the video that its one palette is made of: a palette per image would make flat areas flicker."""
 
@@ -60,7 +63,11 @@ def write_gif(video: Path, path: Path) -> None:
     sheet = Image.new("RGB", (width, height * len(chosen)))
     for row, image in enumerate(chosen):
         sheet.paste(image, (0, row * height))
-    palette = sheet.quantize(256)
+    palette = sheet.quantize(256 - len(MARKS))
+    colours = (palette.getpalette() or [])[: 3 * (256 - len(MARKS))]
+    palette.putpalette(
+        [*colours, *[0] * (3 * (256 - len(MARKS)) - len(colours)), *(part for mark in MARKS for part in mark)]
+    )
     first, *others = (image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images)
     content = io.BytesIO()
     first.save(content, "gif", save_all=True, append_images=others, duration=GIF_FRAME_MS, loop=0)

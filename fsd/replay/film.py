@@ -70,15 +70,16 @@ class Film:
         stream = self._open(picture.width, picture.height)
         frame = picture.reformat(format="yuv420p", dst_colorspace="ITU709", threads=1)
         frame.pts, frame.time_base = row, 1 / RATE_HZ
-        self._mux(stream.encode(frame))
+        assert self._container is not None
+        self._container.mux(stream.encode(frame))
         self._rows.append(row)
 
     def finished(self) -> FilmVideo | None:
         """The film; None without an image, or where it came out larger than it may be."""
-        if self._container is not None and self._stream is not None:
-            self._mux(self._stream.encode(None))
-            self._container.close()
-            self._container = None
+        container, self._container = self._container, None
+        if container is not None and self._stream is not None:
+            container.mux(self._stream.encode(None))
+            container.close()
             content = self._file.getvalue()
             if len(content) <= MOST_BYTES * 1.2:  # the encoder keeps a mean rate, not the last byte
                 self._finished = FilmVideo(content, np.array(self._rows))
@@ -89,13 +90,9 @@ class Film:
             bit_rate = min(GOOD_BIT_RATE, round(8 * MOST_BYTES * float(RATE_HZ) / self._length))
             group = max(1.0, 12 * self._every / float(RATE_HZ))  # seconds between two images that stand alone
             encoding = Encoding(width_px, height_px, bit_rate, round(bit_rate * 2 * group))
-            self._container = av.open(self._file, "w", format="mp4", options={"movflags": "faststart"})
+            self._container = av.open(self._file, "w", format="mp4")
             self._stream = add_stream(self._container, encoding, RATE_HZ, SETTINGS, group=12)
         return self._stream
-
-    def _mux(self, packets: list[av.Packet]) -> None:
-        assert self._container is not None
-        self._container.mux(packets)
 
     def _paint(self, result: StepResult) -> Image.Image:
         bottom = max(box.y + box.height for box in self._boxes.values())

@@ -1,8 +1,10 @@
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from fsd.replay.config import ReplayConfig
@@ -31,6 +33,7 @@ def report(replayed: Path) -> Outline:
 def test_the_report_shows_what_was_run_and_the_results(report: Outline, replayed: Path) -> None:
     summary = json.loads((replayed / "summary.json").read_text())
     assert report.headings == [
+        "The drive",
         "Path",
         "Error over time",
         "What the network considered",
@@ -52,6 +55,23 @@ def test_an_untrained_network_is_stated_before_any_number(report: Outline) -> No
 
 def test_images_are_inside_the_page(report: Outline) -> None:
     assert len([address for address in report.addresses if address.startswith("data:image/")]) >= 8
+
+
+def test_the_film_is_inside_the_page_and_moves_with_the_values_of_its_ticks(report: Outline, replayed: Path) -> None:
+    assert len([address for address in report.addresses if address.startswith("data:video/mp4")]) == 1
+    found = re.search(r'data-film="([^"]*)"', (replayed / "report.html").read_text())
+    assert found
+    film = json.loads(found.group(1).replace("&#34;", '"'))
+    assert film["row"] == list(range(0, 40, 3))
+    assert {len(values) for values in film.values()} == {14}
+    plan = pq.read_table(replayed / "plan.parquet")
+    assert film["plan"][5][1] == pytest.approx(10 * plan["x_m"][15][1].as_py(), abs=0.51)
+    assert any(film["keyframes"])
+
+
+def test_what_has_no_value_has_a_word_in_place_of_a_tile(report: Outline) -> None:
+    assert "No energy per tick" in report.text
+    assert "–" not in report.words
 
 
 def test_a_hostile_clip_name_stays_text(report: Outline, replayed: Path) -> None:
