@@ -185,7 +185,7 @@ class _Filled(Film):
         assert film is not None
         missing = len(film.content) * MOST_IMAGES // self._images - len(film.content)
         box = (missing + 8).to_bytes(4, "big") + b"free" + os.urandom(missing)
-        return FilmVideo(film.content + box, np.arange(MOST_IMAGES) * self._every)
+        return FilmVideo(film.content + box, np.arange(MOST_IMAGES) * self._every, film.aspect)
 
 
 def _open_ms(browser: str, page: Path, folder: Path) -> float:

@@ -35,10 +35,16 @@ SETTINGS: dict[str, object] = {"preset": "veryfast", "crf": "27"}
 
 @dataclass(frozen=True)
 class FilmVideo:
-    """A finished film: `content` is an MP4 file, in which a tick stands at row / 36 s; rows (n,) that have an image."""
+    """A finished film.
+
+    Attributes:
+        content: MP4 file, in which a tick stands at row / 36 s; rows (n,) that have an image.
+        aspect: width over height.
+    """
 
     content: bytes
     rows: np.ndarray
+    aspect: float
 
 
 class Film:
@@ -82,7 +88,7 @@ class Film:
             container.close()
             content = self._file.getvalue()
             if len(content) <= MOST_BYTES * 1.2:  # the encoder keeps a mean rate, not the last byte
-                self._finished = FilmVideo(content, np.array(self._rows))
+                self._finished = FilmVideo(content, np.array(self._rows), self._stream.width / self._stream.height)
         return self._finished
 
     def _open(self, width_px: int, height_px: int) -> av.video.stream.VideoStream:

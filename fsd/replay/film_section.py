@@ -58,6 +58,7 @@ def film_player(film: FilmVideo, clip: Clip, times_ns: np.ndarray, metrics: RunM
         "player",
         video=data_uri(film.content, "mp4"),
         film=json.dumps(content, separators=(",", ":")),
+        aspect=f"{film.aspect:.3f}",
         birdseye=_birdseye(plan, has_driven=driven is not None),
         rows=[(key, names[key], texts[0]) for key, texts in values.items()],
         cameras=[] if keyframes is None else [CAMERA_LABELS[CAMERAS[index]] for index in seen],

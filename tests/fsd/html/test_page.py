@@ -73,8 +73,8 @@ def test_pictures_of_a_gallery_lead_to_their_neighbours_and_round() -> None:
 
 def test_on_a_phone_every_cell_of_a_table_knows_its_column() -> None:
     html = table(["", "a", "b"], [["row", 1, 2]], groups=[("", 1), ("plain", 2)])
-    assert 'data-head="plain: a">1<' in html
-    assert 'data-head="plain: b">2<' in html
+    assert 'data-head="plain: a"><span>1<' in html
+    assert 'data-head="plain: b"><span>2<' in html
 
 
 def test_a_chart_without_a_value_is_a_word() -> None:

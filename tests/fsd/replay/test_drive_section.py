@@ -41,7 +41,7 @@ def metrics() -> RunMetrics:
     )
 
 
-FILM = FilmVideo(b"film", np.arange(0, TICKS, 3))
+FILM = FilmVideo(b"film", np.arange(0, TICKS, 3), 1.0)
 
 
 def test_the_band_has_one_bar_per_mode_and_run_and_none_in_the_gap() -> None:
