@@ -135,7 +135,9 @@ def _repeated(table: pa.Table, times: int, span_ns: int) -> pa.Table:
     for name, step in (("tick", table.num_rows), ("t_ns", span_ns)):
         if name in whole.column_names:
             values = whole[name].to_numpy() + laps * step
-            whole = whole.set_column(whole.column_names.index(name), whole.field(name), pa.array(values))
+            whole = whole.set_column(
+                whole.column_names.index(name), whole.field(name), pa.array(values, whole.field(name).type)
+            )
     return whole
 
 
@@ -176,7 +178,7 @@ class _Filled(Film):
 
     def add_now(self, result: StepResult) -> None:
         """Show this tick as the next image."""
-        self._ticks = len(self.shown) * self._every * MOST_IMAGES // self._images
+        self._ticks = len(self.shown) * self._every
         self.shown.append(self._ticks)
         self.add(result, None, "none")
 

@@ -81,7 +81,13 @@ def _tiles(routes: Routes, metrics: DriverMetrics | None) -> list[Markup]:
     crashed = sum(score.collided for score in routes.values())
     tiles = [
         stat_tile("driving score", f"{own.mean:.2f}", "of 1", f"{_range(own)}, 95% bootstrap over {own.routes} routes"),
-        stat_tile("collisions", str(crashed), f"of {len(routes)} routes", tone="bad" if crashed else "good"),
+        stat_tile(
+            "collisions",
+            str(crashed),
+            f"of {len(routes)} routes",
+            f"{sum(score.left_road for score in routes.values())} left the road or the route",
+            "bad" if crashed else "",
+        ),
         stat_tile("route completion", f"{(metrics.route_completion or 0.0):.0%}"),
     ]
     if metrics.red_light_obeyed is not None:

@@ -169,17 +169,23 @@ def draw_gauges(
     words_x = bars_x if is_line else left
     if not is_line and right - bars_x - width > ROOM_BESIDE_PX * unit:
         words_x, words_y = bars_x + width + 44 * unit, bars_y
-    if is_line and route:
-        draw.text((bars_x + 2 * step_x, bars_y), route, fill=INK, font=fonts[TEXT_PX])
-        route = ""
-    text, colour = (facts.all_well, DIM) if health == "ok" else (health, WARNING)
-    if route:
+    if route and (is_line or is_column):
+        at = (bars_x + 2 * step_x, bars_y, "la") if is_line else (right, top + 4 * unit, "ra")
+        draw.text(at[:2], route, fill=INK, font=fonts[TEXT_PX], anchor=at[2])
+    elif route:
         draw.text((words_x, words_y), route, fill=INK, font=fonts[TEXT_PX])
         words_y += LINE_STEP_PX * unit
-    rows = max(1, int((end - words_y) / (LINE_STEP_PX * unit)))
-    lines = [text] if health == "ok" else health_lines(draw, health, fonts[TEXT_PX], right - words_x, rows)
+    if health == "ok":
+        draw.text((words_x, words_y), facts.all_well, fill=DIM, font=fonts[TEXT_PX])
+        return
+    for size in (TEXT_PX, 14, 12):
+        step = (size + 4) * unit
+        rows = max(1, int((end - words_y) / step))
+        lines = health_lines(draw, health, fonts[size], right - words_x, rows)
+        if not lines[-1].endswith("…"):
+            break
     for row, line in enumerate(lines):
-        draw.text((words_x, words_y + row * LINE_STEP_PX * unit), line, fill=colour, font=fonts[TEXT_PX])
+        draw.text((words_x, words_y + row * step), line, fill=WARNING, font=fonts[size])
 
 
 def _draw_speed(

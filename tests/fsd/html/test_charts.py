@@ -118,4 +118,3 @@ def test_bars_and_pieces_have_the_lengths_of_their_values() -> None:
         "25.00",
         "75.00",
     ]
-    assert "width:0.0%" in bars([("a", 0.0, "")], "blue")
