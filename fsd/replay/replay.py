@@ -39,6 +39,9 @@ from fsd.viewers.foxglove_layout import LAYOUT_FILE
 if TYPE_CHECKING:
     from fsd.viewers.drive_writer import DriveWriter
 
+TickImages = WorstTicks | Film | Overlay | Still
+"""What draws ticks while they are in memory."""
+
 
 def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     """Plan for every tick of a recording and write the results to `config.out`.
@@ -60,6 +63,7 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     planner = chosen_planner(clip, config)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
     worst_ticks, film = WorstTicks(clip, planner.metadata), Film(clip)
+    images: list[TickImages] = [worst_ticks, film] if config.report else []
 
     def write_page(summary: ReplaySummary) -> None:
         if config.report:
@@ -70,7 +74,7 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
         record.made_from = fingerprint(config)
         return run_reported(
             folder,
-            lambda: _run(config, folder, clip, planner, record, [worst_ticks, film] * config.report, show_progress),
+            lambda: _run(config, folder, clip, planner, record, images, show_progress),
             record.summary,
             write_page,
         )
@@ -82,7 +86,7 @@ def _run(
     clip: Clip,
     planner: Planner,
     record: RunRecord,
-    images: "list[WorstTicks | Film | Overlay | Still]",
+    images: list[TickImages],
     show_progress: bool,
 ) -> None:
     with ExitStack() as stack:
