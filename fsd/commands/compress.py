@@ -75,7 +75,7 @@ def print_summary(summary: "CompressSummary", config: CompressConfig) -> None:
     print(f"\n  px/deg       pixels per degree along the row at the picture's centre, by {lens}")
     if summary.mosaic and summary.mosaic.why:
         print(f"  mosaic       {summary.mosaic.why}")
-    print(f"\n  written      {config.out}/{LOG_FILE} mosaic.png compress.html summary.json")
+    print(f"\n  written      {config.out}/{LOG_FILE} mosaic.png mosaic_plain.png compress.html summary.json")
 
 
 def _format_resolution(camera: "CameraResolution | None") -> str:

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         )
         print(table(result.scores, config.scenarios))
         _print_differences(result.scores)
-        print(f"written  {config.out}/routes.json summary.json")
+        print(f"written  {config.out}/drive.html routes.json summary.json")
     videos = film_extremes(result, options.videos)
     if not options.json:
         for video in videos:

@@ -13,7 +13,7 @@ import numpy as np
 
 from fsd.compress.compress_record import CompressRecord
 from fsd.compress.compression_log import log_row, log_schema
-from fsd.compress.config import LOG_FILE, RESULT_FILES, CompressConfig, parse_budget
+from fsd.compress.config import LOG_FILE, MOSAIC_FILE, PLAIN_MOSAIC_FILE, RESULT_FILES, CompressConfig, parse_budget
 from fsd.compress.mosaic import WIDTH_PX, mosaic
 from fsd.compress.page import write_compress_page
 from fsd.compression.budget import ALL_BLOCKS
@@ -115,7 +115,7 @@ def _mosaic_count(mosaic_s: float | None, expected_ticks: int | None) -> int | N
 def _write_mosaic(
     config: CompressConfig, clip: Clip, compressor: Compressor, frame_set: FrameSet, compressed: CompressedTick
 ) -> MosaicTick:
-    """Write `mosaic.png` of the tick that the compressor has just compressed."""
+    """Write the mosaics of the tick that the compressor has just compressed."""
     seconds, budget = float(compressed.tick / RATE_HZ), compressor.budget
     own = recording_r_px(budget, clip.sizes_px)
     facts = (
@@ -123,8 +123,10 @@ def _write_mosaic(
         f"pixels {own:.1f}:1 (reference rig {budget.r_px:.1f}:1) · "
         f"left: the camera, {WIDTH_PX} px wide, right: what the network gets"
     )
-    picture = mosaic(frame_set, compressed, compressor.telemetry().block_age_ticks, clip.name, facts)
-    content = io.BytesIO()
-    picture.save(content, "png", compress_level=3)  # a third of the time of the usual 6, for 7% more bytes
-    write_bytes(config.out / "mosaic.png", content.getvalue())
+    ages = compressor.telemetry().block_age_ticks
+    for name, shown_ages in ((MOSAIC_FILE, ages), (PLAIN_MOSAIC_FILE, None)):
+        content = io.BytesIO()
+        picture = mosaic(frame_set, compressed, shown_ages, clip.name, facts)
+        picture.save(content, "png", compress_level=3)  # a third of the time of the usual 6, for 7% more bytes
+        write_bytes(config.out / name, content.getvalue())
     return MosaicTick(tick=compressed.tick, second=round(seconds, 3))

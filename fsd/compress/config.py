@@ -13,7 +13,17 @@ from fsd.data.result_record import SUMMARY_FILE
 LOG_FILE = "compression_log.parquet"
 """Name of the table that a run writes."""
 
-RESULT_FILES = (LOG_FILE, LOG_FILE.replace(".parquet", ".arrows"), "mosaic.png", "compress.html", SUMMARY_FILE)
+MOSAIC_FILE, PLAIN_MOSAIC_FILE = "mosaic.png", "mosaic_plain.png"
+"""With the time since each block was read as a tint, and without any mark."""
+
+RESULT_FILES = (
+    LOG_FILE,
+    LOG_FILE.replace(".parquet", ".arrows"),
+    MOSAIC_FILE,
+    PLAIN_MOSAIC_FILE,
+    "compress.html",
+    SUMMARY_FILE,
+)
 """What a run writes."""
 
 _CUSTOM_BUDGET = re.compile(r"(\d{1,6})x(\d{1,6})\+(\d{1,6})")

@@ -53,13 +53,13 @@ def age_tint(age_ticks: np.ndarray) -> Image.Image:
 
 
 def mosaic(
-    frame_set: FrameSet, compressed: CompressedTick, age_ticks: np.ndarray, title: str, facts: str
+    frame_set: FrameSet, compressed: CompressedTick, age_ticks: np.ndarray | None, title: str, facts: str
 ) -> Image.Image:
     """Every camera that has a picture: source on the left, what is kept on the right.
 
     Args:
         frame_set, compressed: of the same tick.
-        age_ticks: (8, 15, 20) since each block was last read, -1 where it never was.
+        age_ticks: (8, 15, 20) since each block was last read, -1 where it never was; None draws no mark at all.
         title, facts: for the headline.
     """
     shown = [index for index, frame in enumerate(frame_set.frames) if frame is not None]
@@ -67,15 +67,18 @@ def mosaic(
     columns = min(2, max(1, len(shown)))
     pair = (2 * WIDTH_PX + 2 * _GAP_PX, max(heights, default=HEIGHT_PX) + _LABEL_PX + _GAP_PX)
     rows = -(-len(shown) // columns)
-    canvas = Image.new("RGB", (columns * pair[0] + _GAP_PX, _HEAD_PX + rows * pair[1] + _FOOT_PX), PANEL)
+    foot_px = 0 if age_ticks is None else _FOOT_PX
+    canvas = Image.new("RGB", (columns * pair[0] + _GAP_PX, _HEAD_PX + rows * pair[1] + foot_px), PANEL)
     draw, fonts = ImageDraw.Draw(canvas), Fonts(1.0)
     draw.text((_GAP_PX, 14), title, fill=INK, font=fonts[26])
     draw.text((_GAP_PX + draw.textlength(title, fonts[26]) + 24, 21), facts, fill=DIM, font=fonts[18])
     for place, index in enumerate(shown):
         row, column = divmod(place, columns)
         corner = (_GAP_PX + column * pair[0], _HEAD_PX + row * pair[1])
-        _draw_pair(canvas, corner, index, heights[place], frame_set, compressed, age_ticks[index], fonts)
-    _draw_legend(canvas, fonts, compressed.patch_quarter is not None)
+        ages = None if age_ticks is None else age_ticks[index]
+        _draw_pair(canvas, corner, index, heights[place], frame_set, compressed, ages, fonts)
+    if age_ticks is not None:
+        _draw_legend(canvas, fonts, compressed.patch_quarter is not None)
     return canvas
 
 
@@ -86,7 +89,7 @@ def _draw_pair(
     height: int,
     frame_set: FrameSet,
     compressed: CompressedTick,
-    age_ticks: np.ndarray,
+    age_ticks: np.ndarray | None,
     fonts: Fonts,
 ) -> None:
     x, y = corner
@@ -109,8 +112,18 @@ def _draw_pair(
         draw.text((x + 12, y + 12), "masked: the network gets nothing", fill=WARNING, font=fonts[18])
         return
     kept = kept_picture(compressed, index).convert("RGBA")
-    kept.alpha_composite(age_tint(age_ticks))
+    if age_ticks is not None:
+        kept.alpha_composite(age_tint(age_ticks))
     canvas.paste(kept.convert("RGB").resize((WIDTH_PX, height), Image.Resampling.BICUBIC), (x, y))
+    if age_ticks is not None:
+        _outline_patches(draw, (x, y), index, height, compressed)
+
+
+def _outline_patches(
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], index: int, height: int, compressed: CompressedTick
+) -> None:
+    """Lines around fine patches and around groups of whole blocks of one camera."""
+    x, y = corner
     step = height / GRID_ROWS
     is_fine = (
         np.zeros(len(compressed.patches), bool) if compressed.patch_quarter is None else compressed.patch_quarter >= 0

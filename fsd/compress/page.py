@@ -9,7 +9,7 @@ import pyarrow as pa
 from markupsafe import Markup
 from PIL import Image
 
-from fsd.compress.config import LOG_FILE
+from fsd.compress.config import LOG_FILE, MOSAIC_FILE, PLAIN_MOSAIC_FILE
 from fsd.compression.budget import PATCH_GRID_PX
 from fsd.compression.policy_names import POLICIES
 from fsd.compression.tick import MEMORY_SLOTS
@@ -18,7 +18,7 @@ from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS, RATE_HZ, TICK_S
 from fsd.html.bars import bars
 from fsd.html.charts import Series, line_chart
 from fsd.html.page import Banner, Page, data_uri, write_page
-from fsd.html.parts import caption, columns, part, picture, section, stat_tile, table
+from fsd.html.parts import caption, columns, fold, part, picture, section, stat_tile, table
 from fsd.outputs.compress_summary import CompressSummary, GazeLatencySummary, format_latency
 from fsd.outputs.journal import read_table
 from fsd.outputs.run_folder import list_column
@@ -59,8 +59,9 @@ def write_compress_page(
         ],
         banners=_banners(summary),
         tiles=_tiles(summary),
+        left_out=_left_out(summary),
         sections=[
-            _mosaic(folder / "mosaic.png", summary),
+            _mosaic(folder, summary),
             _keyframes(summary, log, seen),
             _gaze(summary, log, seen, thumbnails),
             _resolution(summary),
@@ -110,10 +111,19 @@ def _tiles(summary: CompressSummary) -> list[Markup]:
     ]
 
 
+def _left_out(summary: CompressSummary) -> list[str]:
+    """Why a tile is missing."""
+    reasons = {
+        "No compressor time: the run was too short to measure it.": summary.compress_ms is None,
+        'No "event to gaze": nothing in the recording counts as an event.': not summary.event_to_gaze.blocks.events,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
+
+
 def _event_tile(latency: GazeLatencySummary) -> Markup:
     name, events = "event to gaze", f"{latency.events} events"
     if not latency.events:
-        return stat_tile(name, "–", note="no event")
+        return Markup()
     note = f"{latency.never_read} · p99 {format_latency(latency.p99_ticks)} · of all {events}"
     if latency.p50_ticks is None:
         return stat_tile(name, "not read", "median", note)
@@ -122,28 +132,37 @@ def _event_tile(latency: GazeLatencySummary) -> Markup:
 
 def _time_tile(times: TimePercentiles | None) -> Markup:
     if times is None:
-        return stat_tile("compressor time", "–", note="the run was too short to measure it")
+        return Markup()
     note = f"p99 {times.p99:.2f} · n = {times.samples} · decoders running"
     return stat_tile("compressor time", f"{times.p50:.2f}", "ms median", note)
 
 
-def _mosaic(path: Path, summary: CompressSummary) -> Markup:
-    if not path.exists() or summary.mosaic is None:
+def _mosaic(folder: Path, summary: CompressSummary) -> Markup:
+    plain, tinted = folder / PLAIN_MOSAIC_FILE, folder / MOSAIC_FILE
+    if not plain.exists() or not tinted.exists() or summary.mosaic is None:
         return Markup()
+    return section(
+        "What the network gets",
+        picture(_page_picture(plain), "mosaic without marks"),
+        caption(summary.mosaic.why or ""),
+        fold(
+            "With the patches outlined, and blue where the last read was long ago",
+            picture(_page_picture(tinted), "mosaic"),
+        ),
+        caption(f"{PLAIN_MOSAIC_FILE} and {MOSAIC_FILE} have every pixel."),
+        intro=f"Tick {summary.mosaic.tick}, reconstructed from the compressed tick alone. Left: the camera, drawn "
+        f"{PATCH_GRID_PX[0]} pixels wide. Right: its base image enlarged, with the patches of this tick in place.",
+    )
+
+
+def _page_picture(path: Path) -> str:
+    """A mosaic as JPEG, as a data URI."""
     mosaic = Image.open(path).convert("RGB")
     width = min(_MOSAIC_WIDTH_PX, mosaic.width)
     buffer = io.BytesIO()
     size = (width, round(mosaic.height * width / mosaic.width))
     mosaic.resize(size, Image.Resampling.LANCZOS).save(buffer, "jpeg", quality=82)
-    return section(
-        "What the network gets",
-        picture(data_uri(buffer.getvalue(), "jpeg"), "mosaic"),
-        caption("mosaic.png has every pixel of it."),
-        caption(summary.mosaic.why or ""),
-        intro=f"Tick {summary.mosaic.tick}, reconstructed from the compressed tick alone. Left: the camera, drawn "
-        f"{PATCH_GRID_PX[0]} pixels wide. Right: its base image enlarged, with the patches of this tick in place. "
-        "Blue: the last read was long ago.",
-    )
+    return data_uri(buffer.getvalue(), "jpeg")
 
 
 def _keyframes(summary: CompressSummary, log: pa.Table, seen: list[int]) -> Markup:

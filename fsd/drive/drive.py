@@ -4,11 +4,13 @@ Every driver drives the same routes, so differences are paired. All results are 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fsd.data.errors import OutputError
 from fsd.data.files import write_text, writing_to
@@ -25,6 +27,7 @@ from fsd.data.standard_rigs import canonical_rig
 from fsd.data.worker_process import run_jobs
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR, Latency, NetworkDriver, blurred
 from fsd.drive.journal import DriveJournal, Job, file_digest
+from fsd.drive.page import write_drive_page
 from fsd.drive.table import route_metrics
 from fsd.networks.onnx_session import require_model_file
 from fsd.outputs.disk_space import drive_bytes, warn_if_short
@@ -35,7 +38,9 @@ from fsd.runtime.engine import packaged_model
 from fsd.runtime.options import NetworkFiles, model_paths
 from fsd.third_party.ready_adapters import adapter_file
 
-JOURNAL_FILE, ROUTES_FILE = "routes.jsonl", "routes.json"
+JOURNAL_FILE, ROUTES_FILE, PAGE_FILE = "routes.jsonl", "routes.json", "drive.html"
+PATH_EVERY_TICKS = 12
+Films = Sequence[tuple[str, str]]
 
 NETWORKS: dict[str, Mapping[str, Any]] = {
     "network": {},
@@ -109,10 +114,21 @@ def driver_name(spec: str) -> str:
 
 @dataclass
 class DriveResult:
-    """Scores of every route: `scores[driver][(scenario, seed)]`."""
+    """Scores of every route: `scores[driver][(scenario, seed)]`; `paths` the same of (n, 2) driven x m, y m."""
 
     config: DriveConfig
     scores: dict[str, dict[tuple[str, int], RouteScore]] = field(default_factory=dict)
+    paths: dict[str, dict[tuple[str, int], np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def main(self) -> str:
+        """The driver that the page is about: the first network, or the first of all."""
+        return driver_name(next(filter(DriverPool.has_cameras, self.config.drivers), self.config.drivers[0]))
+
+    def write_page(self, status: Status = "complete", error: BaseException | None = None, films: Films = ()) -> None:
+        """Write `drive.html`; films are (file, caption) each."""
+        summary = self.summary(status, error)
+        write_drive_page(self.config.out / PAGE_FILE, summary, self.scores, self.paths, self.main, films)
 
     def to_rows(self) -> list[dict[str, Any]]:
         """One flat row per driver and route, in a fixed order."""
@@ -150,7 +166,7 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
     """
     named = [model_of(config, spec) for spec in config.drivers if DriverPool.has_cameras(spec)]
     models = [path for files, adapter in named for path in (*files, adapter) if path is not None]
-    with result_folder(config.out, "drive", (JOURNAL_FILE, ROUTES_FILE, SUMMARY_FILE), models) as folder:
+    with result_folder(config.out, "drive", (JOURNAL_FILE, ROUTES_FILE, PAGE_FILE, SUMMARY_FILE), models) as folder:
         folder.begin()
         warn_if_short(config.out, drive_bytes(config.routes * len(config.scenarios) * len(config.drivers), 0))
         return _drive(config, folder, progress)
@@ -170,20 +186,23 @@ def _drive(config: DriveConfig, folder: ResultFolder, progress: Callable[[int, i
     )
     missing = [job for job in jobs if job not in journal.done]
 
-    def finish(job: Job, score: RouteScore) -> None:
-        journal.append(job, score)
+    def finish(job: Job, driven: tuple[RouteScore, list[tuple[float, float]]]) -> None:
+        journal.append(job, *driven)
         if progress is not None:
             progress(sum(each in journal.done for each in jobs), len(jobs))
 
     def report(status: Status, error: BaseException | None = None) -> DriveResult:
-        result = DriveResult(config, {driver: {} for driver in names})
+        result = DriveResult(config, {driver: {} for driver in names}, {driver: {} for driver in names})
         for driver, scenario, seed in jobs:
             if (score := journal.done.get((driver, scenario, seed))) is not None:
                 result.scores[driver][scenario, seed] = score
+            if len(path_m := journal.paths.get((driver, scenario, seed), [])) > 1:
+                result.paths[driver][scenario, seed] = np.array(path_m)
         folder.free_summary()
         with writing_to(config.out):
             write_text(config.out / ROUTES_FILE, json.dumps(result.to_rows(), indent=1) + "\n")
             write_summary(config.out, result.summary(status, error))
+            result.write_page(status, error)
         return result
 
     try:
@@ -227,13 +246,18 @@ def model_of(config: DriveConfig, spec: str) -> tuple[tuple[Path, ...], Path | N
 
 
 class DriverPool:
-    """Drives routes; creates the network drivers by name, once each, all with one renderer."""
+    """Drives routes; creates the network drivers by name, once each, all with one renderer.
+
+    Attributes:
+        path_m: x m, y m of the last route, three per second.
+    """
 
     def __init__(self, config: DriveConfig) -> None:
         self._config = config
         self._specs = {driver_name(spec): spec for spec in config.drivers}
         self._networks: dict[str, NetworkDriver] = {}
         self._renderer: Any = None
+        self.path_m: list[tuple[float, float]] = []
         self.rig = canonical_rig(config.width_px, config.height_px)
 
     def run(self, name: str, scenario: str, seed: int) -> RouteScore:
@@ -246,10 +270,13 @@ class DriverPool:
         else:
             controls = BASELINES[name]
             env = DrivingEnv(scenario, seed)
-        recorder = DriveRecorder(env)
+        recorder, self.path_m = DriveRecorder(env), []
         while not env.done:
+            if env.world.tick % PATH_EVERY_TICKS == 0:
+                self.path_m.append(_position(env))
             env.step(*controls(env))
             recorder.record_tick()
+        self.path_m.append(_position(env))
         return recorder.score()
 
     @staticmethod
@@ -292,6 +319,10 @@ def _start_worker(config: DriveConfig) -> None:
     _pool = DriverPool(config)
 
 
-def _work(job: Job) -> RouteScore:
+def _work(job: Job) -> tuple[RouteScore, list[tuple[float, float]]]:
     assert _pool is not None
-    return _pool.run(*job)
+    return _pool.run(*job), _pool.path_m
+
+
+def _position(env: DrivingEnv) -> tuple[float, float]:
+    return round(env.world.ego.x_m, 1), round(env.world.ego.y_m, 1)

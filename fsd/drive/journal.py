@@ -6,6 +6,7 @@ A line is reused only for the same driver, model, scenario, seed and settings.
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, astuple
 from pathlib import Path
@@ -38,6 +39,7 @@ class DriveJournal:
         self.path = path
         self._keys = {driver: _digest(of_driver) for driver, of_driver in settings.items()}
         self.done: dict[Job, RouteScore] = {}
+        self.paths: dict[Job, list[tuple[float, float]]] = {}
         for row in self._rows():
             with suppress(msgspec.ValidationError, AttributeError, KeyError, TypeError):
                 # What a damaged line does not state is driven again.
@@ -47,16 +49,19 @@ class DriveJournal:
                 is_score &= not any(each != each for each in astuple(score))  # no NaN
                 if row["settings"] == self._keys.get(job[0]) and is_score:
                     self.done[job] = score
+                    self.paths[job] = msgspec.convert(row.get("path_m", []), list[tuple[float, float]])
 
-    def append(self, job: Job, score: RouteScore) -> None:
-        """Add a finished route."""
+    def append(self, job: Job, score: RouteScore, path_m: Sequence[tuple[float, float]] = ()) -> None:
+        """Add a finished route; `path_m` has x m, y m of the driven path."""
         driver, scenario, seed = job
         row = {"driver": driver, "scenario": scenario, "seed": seed, "settings": self._keys[driver], **asdict(score)}
+        row["path_m"] = path_m
         with writing_to(self.path.parent):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as file:
                 file.write(b"\n" * _is_cut_off(file) + json.dumps(row).encode() + b"\n")
         self.done[job] = score
+        self.paths[job] = list(path_m)
 
     def _rows(self) -> list[dict[str, Any]]:
         if not self.path.exists():

@@ -13,7 +13,7 @@ from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.data.result_folder import result_folder
 from fsd.data.rig import Rig
 from fsd.data.simulator.environment import DrivingEnv
-from fsd.drive.drive import DriveResult, DriverPool, driver_name
+from fsd.drive.drive import PAGE_FILE, DriveResult, DriverPool, driver_name
 from fsd.outputs.disk_space import drive_bytes, warn_if_short
 from fsd.overlay.painter import OverlayPainter
 from fsd.overlay.video_writer import VideoWriter
@@ -35,13 +35,20 @@ def film_extremes(result: DriveResult, count: int) -> list[Path]:
     ranked = sorted((score.driving_score, *route) for route, score in result.scores[driver_name(spec)].items())
     films = [("worst", *route) for route in ranked[:count]] + [("best", *route) for route in ranked[-count:][::-1]]
     names = [f"{VIDEOS}/{kind}-{scenario}-{seed}.mp4" for kind, _, scenario, seed in films]
-    with result_folder(config.out, "drive", names) as folder:
+    with result_folder(config.out, "drive", [*names, PAGE_FILE]) as folder:
         folder.begin()
         warn_if_short(config.out, drive_bytes(0, len(films)))
         (config.out / VIDEOS).mkdir(exist_ok=True)
         for name, (_, _, scenario, seed) in zip(names, films, strict=True):
             with replacing(config.out / name) as unfinished:
                 film(pool, spec, scenario, seed, unfinished)
+        scores = result.scores[driver_name(spec)]
+        result.write_page(
+            films=[
+                (name, f"{kind}: {scenario} {seed}, {score:.2f}, {scores[scenario, seed].finish.replace('_', ' ')}")
+                for name, (kind, score, scenario, seed) in zip(names, films, strict=True)
+            ]
+        )
     return [config.out / name for name in names]
 
 

@@ -16,8 +16,10 @@ STRIP_POINTS = 240
 
 
 def bars(rows: Sequence[tuple[str, float, str]], colour: Colour) -> Markup:
-    """Horizontal bars: (name, value, printed value) each; the largest fills its row."""
-    scale = max((value for _, value, _ in rows), default=0) or 1.0
+    """Horizontal bars: (name, value, printed value) each; the largest fills its row. A word where all are zero."""
+    scale = max((value for _, value, _ in rows), default=0)
+    if scale <= 0:
+        return render("caption", text="All are zero." if rows else "None.")
     return render(
         "bars", rows=[(name, f"{value / scale * 100:.1f}", text) for name, value, text in rows], colour=colour
     )
@@ -40,12 +42,16 @@ def strips(
 ) -> Markup:
     """One strip per name along time: (name, (T,) values from 0); the largest of all strips has the full colour.
 
+    A word where all are zero.
+
     Args:
         describe_top: text about the full colour, from its value.
         keep_peaks: thin long series by their peaks instead of their means.
     """
     thin = [(name, thinned(values, STRIP_POINTS, keep_peaks)) for name, values in rows]
-    top = max((float(values.max()) for _, values in thin if len(values)), default=0.0) or 1.0
+    top = max((float(values.max()) for _, values in thin if len(values)), default=0.0)
+    if top <= 0:
+        return render("caption", text="None at any time.")
     pictures = [(name, heat_picture(values[None, :], rgb, top)) for name, values in thin]
     return render("strips", rows=pictures, note=describe_top(top), end=f"{duration_s:.1f} s")
 

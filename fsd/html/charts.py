@@ -154,7 +154,7 @@ def line_chart(
     has_legend: bool = True,
     run: np.ndarray | None = None,
 ) -> Markup:
-    """Lines over a common axis, with a legend and values under the pointer.
+    """Lines over a common axis, with a legend and values under the pointer; a word where no line has a value.
 
     Args:
         x: (T,) rising; series: what to draw.
@@ -166,7 +166,10 @@ def line_chart(
     lines = [
         Series(line.name, line.colour, thinned_runs(line.values, run, keep_peaks), line.is_dashed) for line in series
     ]
-    known = [float(np.nanmax(line.values)) for line in lines if np.isfinite(line.values).any()]
+    lines = [line for line in lines if np.isfinite(line.values).any()]
+    if not lines:
+        return render("caption", text=f"No value of {', '.join(line.name for line in series if line.name) or y_label}.")
+    known = [float(np.nanmax(line.values)) for line in lines]
     top = max([*known, *([limit[0]] if limit else [])], default=1.0)
     x_from = float(x[0])
     x_axis = Axis(x_label, x_from, float(x[-1]) if x[-1] > x_from else x_from + 1.0)

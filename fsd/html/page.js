@@ -41,47 +41,75 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "ArrowLeft") location.hash = links[0].hash;
   if (event.key === "ArrowRight") location.hash = links[1].hash;
 });
-// Events of the drive move the video beside the page; its position shows on the band of driving modes.
-const video = document.getElementById("drive-video");
-if (video) {
-  const anchors = JSON.parse(video.dataset.anchors);
-  const band = video.parentElement.querySelector(".chart .area");
-  const length = parseFloat(band.dataset.high);
-  const playhead = band.appendChild(document.createElement("span"));
-  playhead.className = "playhead";
-  const move = () => {
-    let at = anchors[0];
-    for (const anchor of anchors) if (anchor[0] <= video.currentTime + 1e-3) at = anchor;
-    playhead.style.left = `${Math.min(100, ((at[1] + Math.min(video.currentTime - at[0], at[2])) / length) * 100)}%`;
+// The drive: video, slider, bird's-eye view, values, and every chart over time move together.
+const player = document.getElementById("player");
+if (player) {
+  const film = JSON.parse(player.dataset.film);
+  const [video, slider, button] = ["video", "input", "button"].map((name) => player.querySelector(name));
+  const images = film.row.length;
+  const heads = [...document.querySelectorAll(".area[data-from]")].map((area) => {
+    const head = area.appendChild(document.createElement("span"));
+    head.className = "playhead";
+    area.classList.add("seeks");
+    return { area, head, from: parseFloat(area.dataset.from), to: parseFloat(area.dataset.to) };
+  });
+  let shown = -1;
+  const path = (name, points) => {
+    let line = points ? "M0 0" : "";
+    for (let at = 0; points && at < points.length; at += 2) line += `L${-points[at] / 10} ${-points[at + 1] / 10}`;
+    player.querySelector(`.${name}`)?.setAttribute("d", line);
   };
-  const seek = (seconds) => {
-    video.currentTime = seconds;
-    video.scrollIntoView({ block: "nearest" });
+  const show = (image) => {
+    if (image === shown) return;
+    shown = image;
+    slider.value = image;
+    path("plan", film.plan[image]);
+    path("driven", film.driven && film.driven[image]);
+    for (const cell of player.querySelectorAll("[data-key]")) cell.textContent = film[cell.dataset.key][image];
+    player.querySelectorAll(".cameras span").forEach((camera, bit) =>
+      camera.classList.toggle("on", Boolean(film.keyframes[image] >> bit & 1)));
+    for (const { head, from, to } of heads) {
+      head.style.left = `${Math.min(100, Math.max(0, (film.seconds[image] - from) / (to - from) * 100))}%`;
+    }
   };
-  video.addEventListener("timeupdate", move);
-  video.addEventListener("seeking", move);
-  const miss = () => {
-    video.hidden = playhead.hidden = true;
-    document.getElementById("drive-video-missing").hidden = false;
-    for (const link of document.querySelectorAll(".events a")) link.removeAttribute("href");
+  const imageAt = (row) => {
+    let low = 0, high = images - 1;
+    while (low < high) { const middle = (low + high + 1) >> 1; if (film.row[middle] <= row) low = middle; else high = middle - 1; }
+    return low;
   };
+  const follow = () => show(imageAt(video.currentTime * 36 + 0.25));
+  const seek = (image) => { video.currentTime = (film.row[image] + 0.5) / 36; show(image); };
+  const animate = () => { follow(); if (!video.paused && !video.ended) requestAnimationFrame(animate); };
+  video.removeAttribute("controls");
+  player.querySelector(".controls").hidden = false;
+  slider.max = images - 1;
+  slider.addEventListener("input", () => { video.pause(); seek(Number(slider.value)); });
+  const toggle = () => (video.paused ? video.play().catch(() => {}) : video.pause());
+  button.addEventListener("click", toggle);
+  video.addEventListener("click", toggle);
+  video.addEventListener("play", () => { button.textContent = "Pause"; animate(); });
+  for (const name of ["pause", "ended"]) video.addEventListener(name, () => { button.textContent = "Play"; });
+  video.addEventListener("seeked", follow);
+  const miss = () => { video.hidden = button.hidden = true; player.querySelector(":scope > .caption").hidden = false; };
   video.addEventListener("error", miss);
   if (video.error) miss();
-  move();
+  for (const { area, from, to } of heads) {
+    area.addEventListener("click", (event) => {
+      if (event.target.closest("a")) return;
+      const box = area.getBoundingClientRect();
+      const at = from + (event.clientX - box.left) / box.width * (to - from);
+      let best = 0;
+      film.seconds.forEach((value, image) => { if (Math.abs(value - at) < Math.abs(film.seconds[best] - at)) best = image; });
+      seek(best);
+    });
+  }
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a");
-    if (!link || video.hidden) return;
-    const row = link.hash.startsWith("#drive-event-") ? document.getElementById(link.hash.slice(1)) : link;
-    const seconds = row && row.dataset.seek;
-    if (!seconds) return;
+    const row = link && (link.hash.startsWith("#drive-event-") ? document.getElementById(link.hash.slice(1)) : link);
+    if (!row || !row.dataset.seek) return;
     event.preventDefault();
-    seek(parseFloat(seconds));
+    seek(imageAt(Number(row.dataset.seek)));
+    player.scrollIntoView({ block: "nearest" });
   });
-  band.addEventListener("click", (event) => {
-    if (event.target.closest("a")) return;
-    const box = band.getBoundingClientRect();
-    const at = ((event.clientX - box.left) / box.width) * length;
-    const found = anchors.find((anchor) => at >= anchor[1] && at <= anchor[1] + anchor[2]);
-    if (found) seek(found[0] + at - found[1]);
-  });
+  show(0);
 }

@@ -18,8 +18,8 @@ from fsd.data.files import write_text
 
 NO_NETWORK = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """Content security policy: the browser refuses every request of the page."""
-VIDEO_BESIDE = "; media-src 'self'"
-"""Lets a page play a video that lies beside it."""
+MEDIA = {"": "", "inside": "; media-src data:", "beside": "; media-src 'self'"}
+"""Lets a page play videos that are part of it, or that lie beside it."""
 OWN_IMAGES = "img-src 'self' data:"
 """In place of `img-src data:` for a page that is served, with its images."""
 
@@ -42,8 +42,9 @@ class Page:
     Attributes:
         command: that wrote the page, above the heading; facts: short texts below it.
         tiles: made by `parts.stat_tile`; sections: made by `parts.section`, empty ones are left out.
+        left_out: what has no tile or section, and why, one sentence each.
         footer: one line each.
-        has_video: one of the sections plays a video beside the page.
+        videos: where the videos are that sections play, of `MEDIA`.
         has_own_images: its server has images for it.
     """
 
@@ -54,7 +55,8 @@ class Page:
     tiles: Sequence[Markup] = ()
     sections: Sequence[Markup] = ()
     footer: Sequence[str] = ()
-    has_video: bool = False
+    left_out: Sequence[str] = ()
+    videos: Literal["", "inside", "beside"] = ""
     has_own_images: bool = False
 
     def html(self) -> str:
@@ -62,7 +64,7 @@ class Page:
         folder = resources.files("fsd.html")
         style, script = (Markup((folder / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
         template = _environment().get_template("page.html")
-        policy = NO_NETWORK + VIDEO_BESIDE * self.has_video
+        policy = NO_NETWORK + MEDIA[self.videos]
         if self.has_own_images:
             policy = policy.replace("img-src data:", OWN_IMAGES)
         return template.render(page=self, policy=policy, style=style, script=script)
@@ -87,9 +89,9 @@ def render(macro: str, **values: object) -> Markup:
     return Markup(getattr(_environment().get_template("parts.html").module, macro)(**values))
 
 
-def data_uri(picture: bytes, kind: Literal["jpeg", "png"]) -> str:
-    """A picture as a data URI."""
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
+def data_uri(content: bytes, kind: Literal["jpeg", "png", "mp4"]) -> str:
+    """A picture or a video as a data URI."""
+    return f"data:{'video' if kind == 'mp4' else 'image'}/{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 @cache

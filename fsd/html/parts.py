@@ -12,11 +12,28 @@ from fsd.html.page import Tone, render
 from fsd.meters.quantity import Quantity
 
 
+class Zoom(NamedTuple):
+    """A part of a picture as shares of its width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
 class Picture(NamedTuple):
-    """One picture of a gallery; `source` is a URI, see `page.data_uri`."""
+    """One picture of a gallery; `source` is a URI, see `page.data_uri`. The thumbnail shows `zoom` of it."""
 
     source: str
     alt: str
+    caption: str
+    zoom: Zoom | None = None
+
+
+class Figure(NamedTuple):
+    """A drawing and the text below it."""
+
+    drawing: Markup
     caption: str
 
 
@@ -63,19 +80,26 @@ def stat_tile(
 
 
 def quantity_tile(name: str, quantity: Quantity, unit: str) -> Markup:
-    """A quantity with its tag and source; a dash where it is unavailable."""
+    """A quantity with its tag and source; nothing where it is unavailable, see `unavailable_text`."""
     value, note = quantity.value, f"{quantity.tag}: {quantity.source}"
-    return stat_tile(name, "–", note=note) if value is None else stat_tile(name, f"{value:.3g}", unit, note)
+    return Markup() if value is None else stat_tile(name, f"{value:.3g}", unit, note)
+
+
+def unavailable_text(name: str, quantity: Quantity) -> list[str]:
+    """Why a quantity has no tile; empty where it has one."""
+    return [] if quantity.value is not None else [f"No {name}: {quantity.source}."]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], groups: Sequence[tuple[str, int]] = ()) -> Markup:
-    """A table; the first column names the row, all others are right-aligned.
+    """A table; the first column names the row, all others are right-aligned. On a phone each row becomes a list.
 
     Args:
         groups: headings above the head, (name, columns that it spans) each; the first column of each is emphasised.
     """
     starts = [sum(span for _, span in groups[:index]) for index in range(1, len(groups))]
-    return render("table", head=head, rows=rows, groups=groups, leads=starts)
+    group_of = [name for name, span in groups for _ in range(span)]
+    labels = [f"{group}: {text}" if group and text else text for group, text in zip(group_of, head, strict=False)]
+    return render("table", head=head, rows=rows, groups=groups, leads=starts, labels=labels or head)
 
 
 def described(rows: Sequence[tuple[str, object]]) -> Markup:
@@ -126,3 +150,13 @@ def gallery_link(number: int) -> str:
 def heats(cells: Sequence[HeatCell]) -> Markup:
     """Heat pictures in a grid."""
     return render("heats", cells=cells)
+
+
+def figures(shown: Sequence[Figure]) -> Markup:
+    """Small drawings in a grid."""
+    return render("figures", figures=shown)
+
+
+def video_figures(videos: Sequence[tuple[str, str]]) -> Markup:
+    """Videos that lie beside the page: (file, text) each."""
+    return render("video_figures", videos=videos)

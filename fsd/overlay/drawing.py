@@ -22,6 +22,10 @@ PLAN, GAZE, DRIVEN, WARNING = (64, 170, 255), (255, 190, 60), (90, 225, 140), (2
 PATH_HALF_WIDTH_M = 0.9
 BUMPER_M = 3.75
 """The ribbon begins at the front bumper, m from the rear axle."""
+FADING_SHARE = 0.3
+LINE_OPACITY = 235
+TANGENT_M = 2
+"""The direction of a ribbon at a point is measured from so many metres before it to as many after."""
 NEAREST_M = 0.5
 """Points nearer to the lens are not drawn: their pixels would lie far outside the image."""
 SMOOTH = 2
@@ -126,7 +130,8 @@ def draw_plan(
     pixels, is_ahead = _projected(view, camera, ribbons)
     strips = [*_strips(ribbons[0], pixels[0], is_ahead[0], 52), *_strips(ribbons[1], pixels[1], is_ahead[1], 116)]
     is_line = is_ahead[1] & (ribbons[1, ..., 0] > BUMPER_M)
-    lines = [side[is_shown] for side, is_shown in zip(pixels[1], is_line, strict=True)]
+    fade = _fade(is_line.shape[1])
+    lines = [(side[is_shown], fade[is_shown]) for side, is_shown in zip(pixels[1], is_line, strict=True)]
     _draw_ribbon(image, strips, lines, unit)
     if driven is not None:
         known = driven[np.isfinite(driven[:, :2]).all(axis=1), :2]
@@ -147,16 +152,29 @@ def _strips(
         edges: (2, M, 3) its edges, ego frame; pixels: (2, M, 2) of these on the screen; is_ahead: (2, M) of the lens.
     """
     is_shown = is_ahead.all(axis=0) & (edges[..., 0].mean(axis=0) > BUMPER_M)
+    fade = _fade(len(is_shown))
     corners = np.stack([pixels[0, :-1], pixels[1, :-1], pixels[1, 1:], pixels[0, 1:]], axis=1)
     for near in np.flatnonzero(is_shown[:-1] & is_shown[1:]).tolist():
-        yield corners[near], round(strength * (1 - 0.6 * near / len(is_shown)))
+        yield corners[near], round(strength * (1 - 0.6 * near / len(is_shown)) * fade[near])
+
+
+def _fade(points: int) -> np.ndarray:
+    """(points,) 1 along a ribbon, falling to 0 over its last part, so that it ends without an edge."""
+    return np.clip(np.arange(points, 0, -1) / max(1.0, FADING_SHARE * points), 0.0, 1.0)
 
 
 def _draw_ribbon(
-    image: Image.Image, strips: Sequence[tuple[np.ndarray, int]], lines: Sequence[np.ndarray], unit: float
+    image: Image.Image,
+    strips: Sequence[tuple[np.ndarray, int]],
+    lines: Sequence[tuple[np.ndarray, np.ndarray]],
+    unit: float,
 ) -> None:
-    """Draw strips and the (n, 2) lines at their edges with smooth edges; works on the part of the image they cover."""
-    points = np.concatenate([*(corners for corners, _ in strips), *lines])
+    """Draw strips and the lines at their edges smoothly; works on the part of the image they cover.
+
+    Args:
+        lines: (n, 2) points and (n,) how strongly each is drawn, 0 to 1.
+    """
+    points = np.concatenate([*(corners for corners, _ in strips), *(line for line, _ in lines)])
     if len(points) == 0:
         return
     limits = (image.width, image.height)
@@ -169,8 +187,13 @@ def _draw_ribbon(
     draw, corner = ImageDraw.Draw(mask), np.array([left, top])
     for corners, opacity in strips:
         draw.polygon(((corners - corner) * SMOOTH).ravel().tolist(), fill=opacity)
-    for line in lines:
-        draw.line(((line - corner) * SMOOTH).ravel().tolist(), fill=235, width=width, joint="curve")
+    for line, fade in lines:
+        at = (line - corner) * SMOOTH
+        solid = int((fade >= 1).sum())
+        draw.line(at[:solid].ravel().tolist(), fill=LINE_OPACITY, width=width, joint="curve")
+        for near in range(max(0, solid - 1), len(at) - 1):
+            ends = at[near : near + 2].ravel().tolist()
+            draw.line(ends, fill=round(LINE_OPACITY * float(fade[near + 1])), width=width)
     image.paste(PLAN, (left, top, right, bottom), mask.reduce(SMOOTH))
 
 
@@ -188,7 +211,9 @@ def ribbon_edges(
     """
     path = np.concatenate([np.zeros((1, 2)), trajectory[:, :2]])
     centre, half_m = np.split(_every_metre(np.c_[path, np.broadcast_to(half_width_m, len(path))]), [2], axis=1)
-    tangent = np.gradient(centre, axis=0)
+    # Over a few metres: at the end of a plan that brakes, neighbouring waypoints turn without moving.
+    row = np.arange(len(centre))
+    tangent = centre[np.minimum(row + TANGENT_M, row[-1])] - centre[np.maximum(row - TANGENT_M, 0)]
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-6)
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1) * half_m
     return _on_ground(centre + normal), _on_ground(centre - normal)

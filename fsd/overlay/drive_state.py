@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
 from fsd.overlay.drawing import INK, PANEL
-from fsd.overlay.gauges import Fonts, fitted_text
+from fsd.overlay.gauges import Fonts, whole_text
 from fsd.overlay.layout import Box, drawable
 
 Rgb = tuple[int, int, int]
@@ -51,12 +51,14 @@ def moment_text(clip: Clip, timestamp_ns: int) -> str:
 
 
 def draw_moment(canvas: Image.Image, text: str, box: Box, fonts: Fonts, unit: float) -> None:
-    """A line of text at the lower edge of the large image."""
+    """A text at the lower edge of the large image."""
     draw = ImageDraw.Draw(canvas, "RGBA")
-    text = fitted_text(draw, text, fonts[20], box.width - 40 * unit)
-    half = draw.textlength(text, fonts[20]) / 2 + 16 * unit
-    middle, bottom = box.x + box.width / 2, box.y + box.height - 14 * unit
+    font, lines = whole_text(draw, text, fonts, (20, 16, 14), box.width - 40 * unit, rows=3)
+    half = max(draw.textlength(line, font) for line in lines) / 2 + 16 * unit
+    middle, bottom, step = box.x + box.width / 2, box.y + box.height - 14 * unit, 22 * unit
+    top = bottom - 16 * unit - len(lines) * step
     draw.rounded_rectangle(
-        (middle - half, bottom - 38 * unit, middle + half, bottom), radius=8 * unit, fill=(*PANEL, 225), outline=INK
+        (middle - half, top, middle + half, bottom), radius=8 * unit, fill=(*PANEL, 225), outline=INK
     )
-    draw.text((middle, bottom - 19 * unit), text, fill=INK, font=fonts[20], anchor="mm")
+    for row, line in enumerate(lines):
+        draw.text((middle, top + 8 * unit + (row + 0.5) * step), line, fill=INK, font=font, anchor="mm")

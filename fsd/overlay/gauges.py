@@ -1,6 +1,7 @@
 """Gauges of the overlay: the plan from above with its uncertainty, speed, curvature and acceleration."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -19,6 +20,11 @@ RANGES_M = (24, 48, 96, 192)
 CAR_FRONT_M, CAR_REAR_M, CAR_HALF_M = 3.75, -0.95, 0.93
 CURVATURE_RANGE_PER_M, ACCELERATION_RANGE_MPS2 = 0.08, 4.0
 TRACK = (52, 59, 68)
+SPEED_PX, TEXT_PX, SMALL_PX = 52, 17, 12
+"""Sizes of the digits of the speed, of the words, and of the technical facts in the corner, at 1280x720."""
+LINE_STEP_PX = 21
+ROOM_BESIDE_PX = 280
+"""Where so much is free at the right of the bars, the words stand there."""
 CACHED_TEXTS = 256
 """Per size of the font; some 20 texts are drawn per image, most of them the same as before."""
 
@@ -94,49 +100,117 @@ def birdseye(
     draw = ImageDraw.Draw(image)
     for distance_m in rings_m:
         y = size[1] - (distance_m + behind_m) * scale / SMOOTH
-        draw.text((5 * unit, y), f"{distance_m} m", fill=DIM, font=fonts[10], anchor="ls")
+        draw.text((5 * unit, y), f"{distance_m} m", fill=DIM, font=fonts[13], anchor="ls")
     return image
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What the gauges say in words: the route command, the cameras of the recording, and the network's input.
+
+    Attributes:
+        command: of the route; has_ego: whether the recording has ego motion at all.
+        present: cameras that the recording has; technical: short texts, written small in a corner.
+    """
+
+    command: str
+    present: frozenset[str]
+    has_ego: bool
+    technical: Sequence[str] = ()
+
+    def health(self, health: str) -> str:
+        """The faults of a tick without what the recording never had, which is no fault; `ok` if none is left."""
+        kept = []
+        for flag in health.split(";"):
+            cause, _, names = flag.partition("=")
+            if cause == "missing":
+                names = ",".join(name for name in names.split(",") if name in self.present)
+            if (cause == "missing" and not names) or (cause == "no_ego" and not self.has_ego) or cause == "ok":
+                continue
+            kept.append(f"{cause}={names}" if names else cause)
+        return ";".join(kept) or "ok"
+
+    @property
+    def all_well(self) -> str:
+        """The line of a tick without a fault."""
+        count = len(self.present)
+        return f"all {count} cameras fresh" if count == len(CAMERAS) else f"{count} of {len(CAMERAS)} cameras, fresh"
+
+
 def draw_gauges(
-    draw: ImageDraw.ImageDraw,
-    box: Box,
-    plan: Plan,
-    ego: EgoSample | None,
-    facts: Sequence[str],
-    fonts: Fonts,
-    unit: float,
+    draw: ImageDraw.ImageDraw, box: Box, plan: Plan, ego: EgoSample | None, facts: Facts, fonts: Fonts, unit: float
 ) -> None:
-    """Speed, steering and acceleration with their uncertainty, `facts`, and health; in one line if the box is flat."""
+    """Speed, steering and acceleration with their uncertainty, and `facts`, in a line, a row or a column."""
     draw.rectangle((box.x, box.y, box.x + box.width - 1, box.y + box.height - 1), fill=PANEL)
-    is_line = box.width > 5 * box.height
-    left, top = box.x + 16 * unit, box.y + 12 * unit
-    speed = f"{ego.speed_mps * 3.6:.0f}" if ego else "--"
-    draw.text((left, top), speed, fill=INK, font=fonts[44])
-    draw.text((left, top + 46 * unit), "km/h" if ego else "speed unknown", fill=DIM, font=fonts[13])
-    bars_x = box.x + (130 if is_line else 120) * unit
-    width = (220 if is_line else 330) * unit
-    step_x, step_y = (width + 40 * unit, 0.0) if is_line else (0.0, 44 * unit)
+    left, right = box.x + 16 * unit, box.x + box.width - 14 * unit
+    top, bottom = box.y + 8 * unit, box.y + box.height - 6 * unit
+    is_line, is_column = box.height < 130 * unit, box.width < 440 * unit
+    _draw_speed(draw, (left, top), ego, fonts, unit, is_beside=is_column)
+    bars_x, bars_y = (left, top + 58 * unit) if is_column else (left + 136 * unit, top + 4 * unit)
+    width = min((right - bars_x - 2 * 36 * unit) / 3 if is_line else right - bars_x, 420 * unit)
+    step_x, step_y = (width + 36 * unit, 0.0) if is_line else (0.0, 46 * unit)
     readings = (
         # Left is positive and stands on the left.
         ("steering", -plan.curvature_per_m, plan.curvature_scale_per_m, CURVATURE_RANGE_PER_M),
-        ("acceleration", plan.acceleration_mps2, plan.acceleration_scale_mps2, ACCELERATION_RANGE_MPS2),
+        ("speed", plan.acceleration_mps2, plan.acceleration_scale_mps2, ACCELERATION_RANGE_MPS2),
     )
-    texts = (_describe_curvature(plan.curvature_per_m), f"{plan.acceleration_mps2:+.2f} m/s/s")
+    texts = (_describe_curvature(plan.curvature_per_m), _describe_acceleration(plan.acceleration_mps2))
     for place, (reading, text) in enumerate(zip(readings, texts, strict=True)):
-        at = (bars_x + place * step_x, top + 2 * unit + place * step_y)
-        _bar(draw, at, width, reading, text, fonts, unit)
-    facts_x, facts_y = (bars_x + 2 * step_x, top) if is_line else (left, top + 96 * unit)
-    step_px, right = 19 * unit, box.x + box.width - 8 * unit
-    for row, text in enumerate(facts):
-        shown = fitted_text(draw, text, fonts[13], right - facts_x)
-        draw.text((facts_x, facts_y + row * step_px), shown, fill=DIM, font=fonts[13])
-    # In a flat box health has the line below the bars to itself.
-    health_x, health_y = (bars_x, top + 2 * step_px) if is_line else (facts_x, facts_y + len(facts) * step_px)
-    rows = max(1, int((box.y + box.height - health_y) / step_px))
-    colour = INK if plan.health == "ok" else WARNING
-    for row, text in enumerate(health_lines(draw, plan.health, fonts[13], right - health_x, rows)):
-        draw.text((health_x, health_y + row * step_px), text, fill=colour, font=fonts[13])
+        _bar(draw, (bars_x + place * step_x, bars_y + place * step_y), width, reading, text, fonts, unit)
+    health = facts.health(plan.health)
+    route = "" if facts.command == "none" else f"route: {facts.command.replace('_', ' ')}"
+    small = fonts[SMALL_PX]
+    corner = [facts.technical] if not is_column else [facts.technical[:2], facts.technical[2:]]
+    corner_lines = ["  ·  ".join(texts) for texts in corner if texts]
+    words_y = bars_y + (38 if is_line else 92) * unit
+    end = bottom - len(corner_lines) * 14 * unit
+    for row, line in enumerate(corner_lines):
+        draw.text((right, end + row * 14 * unit), line, fill=DIM, font=small, anchor="ra")
+    words_x = bars_x if is_line else left
+    if not is_line and right - bars_x - width > ROOM_BESIDE_PX * unit:
+        words_x, words_y = bars_x + width + 44 * unit, bars_y
+    if route and (is_line or is_column):
+        at = (bars_x + 2 * step_x, bars_y, "la") if is_line else (right, top + 4 * unit, "ra")
+        draw.text(at[:2], route, fill=INK, font=fonts[TEXT_PX], anchor=at[2])
+    elif route:
+        draw.text((words_x, words_y), route, fill=INK, font=fonts[TEXT_PX])
+        words_y += LINE_STEP_PX * unit
+    if health == "ok":
+        draw.text((words_x, words_y), facts.all_well, fill=DIM, font=fonts[TEXT_PX])
+        return
+    for size in (TEXT_PX, 14, 12):
+        step = (size + 4) * unit
+        rows = max(1, int((end - words_y) / step))
+        lines = health_lines(draw, health, fonts[size], right - words_x, rows)
+        if not lines[-1].endswith("…"):
+            break
+    for row, line in enumerate(lines):
+        draw.text((words_x, words_y + row * step), line, fill=WARNING, font=fonts[size])
+
+
+def _draw_speed(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    ego: EgoSample | None,
+    fonts: Fonts,
+    unit: float,
+    is_beside: bool,
+) -> None:
+    """The speed in large digits with its unit below or `is_beside`; words where it is not known."""
+    x, y = at
+    if ego is None:
+        lines = ("speed not recorded",) if is_beside else ("speed", "not", "recorded")
+        for row, text in enumerate(lines):
+            draw.text((x, y + 4 * unit + row * 19 * unit), text, fill=DIM, font=fonts[TEXT_PX])
+        return
+    text = f"{ego.speed_mps * 3.6:.0f}"
+    draw.text((x, y - 4 * unit), text, fill=INK, font=fonts[SPEED_PX])
+    if is_beside:
+        draw.text(
+            (x + draw.textlength(text, fonts[SPEED_PX]) + 8 * unit, y + 24 * unit), "km/h", fill=DIM, font=fonts[18]
+        )
+    else:
+        draw.text((x, y + 52 * unit), "km/h", fill=DIM, font=fonts[18])
 
 
 def health_lines(draw: ImageDraw.ImageDraw, health: str, font: Font, width: float, rows: int) -> list[str]:
@@ -162,6 +236,31 @@ def wrapped(draw: ImageDraw.ImageDraw, text: str, font: Font, width: float) -> l
     return lines
 
 
+def whole_text(
+    draw: ImageDraw.ImageDraw, text: str, fonts: "Fonts", sizes: Sequence[int], width: float, rows: int
+) -> tuple[Font, list[str]]:
+    """The largest of `sizes` at which the text fits into so many lines, and these; cut only at the smallest."""
+    lines: list[str] = []
+    for size in sizes:
+        lines = [
+            part for line in wrapped(draw, text, fonts[size], width) for part in _pieces(draw, line, fonts[size], width)
+        ]
+        if len(lines) <= rows:
+            return fonts[size], lines
+    font = fonts[sizes[-1]]
+    return font, [*lines[: rows - 1], fitted_text(draw, "".join(lines[rows - 1 :]), font, width)]
+
+
+def _pieces(draw: ImageDraw.ImageDraw, text: str, font: Font, width: float) -> list[str]:
+    """A text without a place to break, in pieces that are no wider."""
+    pieces = [""]
+    for letter in text:
+        if pieces[-1] and draw.textlength(pieces[-1] + letter, font) > width:
+            pieces.append("")
+        pieces[-1] += letter
+    return pieces
+
+
 def fitted_text(draw: ImageDraw.ImageDraw, text: str, font: Font, width: float) -> str:
     """The text, or as much of its beginning as fits, with an ellipsis."""
     if draw.textlength(text, font) <= width:
@@ -177,6 +276,12 @@ def _describe_curvature(curvature_per_m: float) -> str:
     return f"{'left' if curvature_per_m > 0 else 'right'}, radius {1 / abs(curvature_per_m):.0f} m"
 
 
+def _describe_acceleration(acceleration_mps2: float) -> str:
+    if abs(acceleration_mps2) < 0.05:
+        return "steady"
+    return f"{'faster' if acceleration_mps2 > 0 else 'slower'} by {abs(acceleration_mps2):.1f} m/s/s"
+
+
 def _bar(
     draw: ImageDraw.ImageDraw,
     at: tuple[float, float],
@@ -189,9 +294,9 @@ def _bar(
     """A bar from the middle for (name, value, scale, limit), with a band of one scale around its end."""
     name, value, scale, limit = reading
     x, y = at
-    draw.text((x, y), name, fill=DIM, font=fonts[13])
-    draw.text((x + width, y), text, fill=INK, font=fonts[13], anchor="ra")
-    top, bottom = y + 20 * unit, y + 27 * unit
+    draw.text((x, y), name, fill=DIM, font=fonts[TEXT_PX])
+    draw.text((x + width, y), text, fill=INK, font=fonts[TEXT_PX], anchor="ra")
+    top, bottom = y + 23 * unit, y + 31 * unit
     middle = x + width / 2
 
     def across(amount: float) -> float:

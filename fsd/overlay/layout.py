@@ -4,7 +4,7 @@ Pixels only; knows neither frames nor plans. Everything is laid out on 1280x720 
 """
 
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fsd.data.frames import CAMERAS
@@ -14,7 +14,12 @@ BASE_WIDTH_PX, BASE_HEIGHT_PX = 1280, 720
 HEADER_PX = 40
 HEIGHTS_PX = (720, 1080, 1440)
 FRONT_CAMERAS = ("front_main", "front_wide", "front_narrow")
+SIDE_CAMERAS = ("left_pillar", "left_repeater", "right_pillar", "right_repeater")
 LAYOUTS = ("surround", "focus")
+WIDE_ROW = 3
+"""16:9 cameras that fill the row below the large image."""
+LEAST_GAUGES_PX, COLUMN_GAUGES_PX, LINE_PX = 420, 250, 110
+"""Least width of gauges beside other cameras; their height in the right column, and below a single image."""
 WIDE_ASPECT = 1.55
 """Images wider than this are laid out as 16:9, others as 4:3."""
 
@@ -43,9 +48,10 @@ class OverlayConfig(Options):
 
     layout: str | None = option(
         None,
-        "arrangement of the images: surround shows all cameras around the front one, focus one large image",
+        "arrangement of the images: surround shows all cameras around the front one, focus one large image with the "
+        "others in a row",
         choices=LAYOUTS,
-        default_text="surround if all cameras are shown and there are at least five, else focus",
+        default_text="surround if all side cameras are there and none is left out, else focus",
     )
     cameras: tuple[str, ...] | None = option(
         None,
@@ -69,6 +75,17 @@ class OverlayConfig(Options):
         above=0,
         default_text="no limit",
     )
+    gif: bool = option(
+        False, "also write overlay.gif, 800 pixels wide, of at most 12 s; choose them with --from and --to"
+    )
+    still_s: float | None = option(
+        None,
+        "also write still.png, the overlay at this time in the recording",
+        unit="s",
+        at_least=0,
+        flag="--still",
+        default_text="none",
+    )
     title: str | None = option(
         None, "text in the header of the video", metavar="TEXT", default_text="the recording's name"
     )
@@ -82,6 +99,11 @@ class OverlayConfig(Options):
             raise OptionError(
                 "to_s", f"must be later than the start of the video, {self.from_s:g} s; got {self.to_s:g}"
             )
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether a wish depends on the length of the run."""
+        return self.max_mb is not None or self.gif or self.still_s is not None
 
     def shows(self, time_s: float) -> bool:
         """Whether this time of the recording is in the video."""
@@ -136,13 +158,13 @@ def choose_layout(sizes: Mapping[str, tuple[int, int]], config: OverlayConfig | 
     big = main or shown[0]
     aspects = sorted(sizes[name][0] / sizes[name][1] for name in shown)
     is_wide = aspects[len(aspects) // 2] > WIDE_ASPECT
-    layout = config.layout or ("surround" if len(shown) > 4 and config.cameras is None else "focus")
-    if layout == "focus":
-        tiles, birdseye, gauges = _focus(big, [name for name in shown if name != big], is_wide)
-    else:
-        tiles, birdseye, gauges = _surround(big, is_wide, sizes)
-        if config.cameras is not None:
-            tiles = {name: box for name, box in tiles.items() if name in shown}
+    others = [name for name in shown if name != big]
+    sides = {name for name in SIDE_CAMERAS if name in others}
+    ahead_or_rear = len(others) - len(sides)
+    # Around the large image only where no place stays empty.
+    surrounds = len(sides) == len(SIDE_CAMERAS) and (not is_wide or ahead_or_rear == WIDE_ROW)
+    is_surround = surrounds and (config.layout or ("focus" if config.cameras else "surround")) == "surround"
+    tiles, birdseye, gauges = (_surround if is_surround else _focus)(big, others, is_wide)
     factor = config.height_px / BASE_HEIGHT_PX
     return OverlayLayout(
         width_px=round(BASE_WIDTH_PX * factor),
@@ -151,7 +173,7 @@ def choose_layout(sizes: Mapping[str, tuple[int, int]], config: OverlayConfig | 
         unit=factor,
         tiles={name: box.scaled(factor) for name, box in tiles.items()},
         main=main,
-        fills=layout == "focus",
+        fills=not is_surround,
         birdseye=birdseye.scaled(factor),
         gauges=gauges.scaled(factor),
     )
@@ -160,7 +182,7 @@ def choose_layout(sizes: Mapping[str, tuple[int, int]], config: OverlayConfig | 
 Places = tuple[dict[str, Box], Box, Box]
 
 
-def _surround(big: str, is_wide: bool, present: Collection[str]) -> Places:
+def _surround(big: str, others: list[str], is_wide: bool) -> Places:
     """The large image in the middle, left cameras left, right cameras right, others in a row below.
 
     The gauges take the rest of that row for 4:3 cameras, and a line of their own for 16:9.
@@ -174,26 +196,37 @@ def _surround(big: str, is_wide: bool, present: Collection[str]) -> Places:
         "right_pillar": Box(960, top, 320, side),
         "right_repeater": Box(960, top + side, 320, side),
     }
-    others = [*[name for name in FRONT_CAMERAS if name != big][:2], "rear"]
-    edges, row = ((0, 427, 853, 1280), 240) if is_wide else ((0, 267, 534, 801), 200)
-    others = [name for name in others if name in present]
-    for column, name in enumerate(others):
-        tiles[name] = Box(edges[column], top + height, edges[column + 1] - edges[column], row)
+    row = [name for name in (*FRONT_CAMERAS, "rear") if name in others]
+    edges, row_height = ((0, 427, 853, 1280), 240) if is_wide else ((0, 267, 534, 801), 200)
+    for column, name in enumerate(row):
+        tiles[name] = Box(edges[column], top + height, edges[column + 1] - edges[column], row_height)
     if is_wide:
         return tiles, Box(820, top + 8, 132, 192), Box(0, top + 600, 1280, 80)
-    return tiles, Box(804, top + 8, 148, 216), Box(edges[len(others)], top + 480, 1280 - edges[len(others)], 200)
+    return tiles, Box(804, top + 8, 148, 216), Box(edges[len(row)], top + 480, 1280 - edges[len(row)], 200)
 
 
 def _focus(big: str, others: list[str], is_wide: bool) -> Places:
-    """One large image with the gauges below it; bird's-eye view and the other cameras at its right."""
-    top = HEADER_PX
-    tiles = {big: Box(0, top, 960, 600)}
-    columns = 2 if len(others) > 2 else 1
-    rows = -(-len(others) // columns)
-    tile_width = 320 // columns
-    tile_height = min(round(tile_width * (9 / 16 if is_wide else 3 / 4)), 400 // max(1, rows))
-    first = BASE_HEIGHT_PX - rows * tile_height
-    for place, name in enumerate(others):
-        row, column = divmod(place, columns)
-        tiles[name] = Box(960 + column * tile_width, first + row * tile_height, tile_width, tile_height)
-    return tiles, Box(960, top, 320, first - top), Box(0, top + 600, 960, 80)
+    """One large image, the bird's-eye view at its right, the other cameras in a row below.
+
+    The gauges take the rest of that row, or of the right column where the row is full.
+    """
+    top, aspect = HEADER_PX, 16 / 9 if is_wide else 4 / 3
+    width = min(round(200 * aspect), BASE_WIDTH_PX // max(1, len(others)))
+    is_full = BASE_WIDTH_PX - width * len(others) < LEAST_GAUGES_PX
+    if is_full:
+        width = BASE_WIDTH_PX // len(others)
+    row = min(240, round(width / aspect)) if others else LINE_PX
+    tall = BASE_HEIGHT_PX - top - row
+    edges = [
+        round(place * BASE_WIDTH_PX / len(others)) if is_full else place * width for place in range(len(others) + 1)
+    ]
+    tiles = {big: Box(0, top, 960, tall)}
+    for name, left, right in zip(others, edges, edges[1:], strict=False):
+        tiles[name] = Box(left, top + tall, right - left, row)
+    if is_full:
+        return (
+            tiles,
+            Box(960, top, 320, tall - COLUMN_GAUGES_PX),
+            Box(960, top + tall - COLUMN_GAUGES_PX, 320, COLUMN_GAUGES_PX),
+        )
+    return tiles, Box(960, top, 320, tall), Box(edges[-1], top + tall, BASE_WIDTH_PX - edges[-1], row)

@@ -13,11 +13,13 @@ from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
 from fsd.overlay.drawing import DARK, DIM, GAZE, INK, PANEL, WARNING, camera_image, draw_gaze, draw_plan, fitted
 from fsd.overlay.drive_state import draw_mode, draw_moment, moment_text
-from fsd.overlay.gauges import Fonts, birdseye, draw_gauges, fitted_text, fitting_range_m
+from fsd.overlay.gauges import Facts, Fonts, birdseye, draw_gauges, fitting_range_m, whole_text, wrapped
 from fsd.overlay.layout import Box, OverlayConfig, choose_layout, drawable
 from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.scoring.plan_errors import driven_ahead
+
+LABEL_PX, TITLE_SIZES_PX = 14, (16, 14, 12)
 
 
 class OverlayPainter:
@@ -39,10 +41,11 @@ class OverlayPainter:
         self._fonts = Fonts(self._unit)
         self._reformatters = {name: VideoReformatter() for name in self.layout.tiles}
         budget = metadata.budget
-        self._model = metadata.precision if budget is None else f"{budget.name} {metadata.precision}"
-        self._ratio = ""
+        self._technical = [] if budget is None else [f"budget {budget.name}"]
+        if metadata.precision:
+            self._technical.append(metadata.precision)
         if budget is not None:
-            self._ratio = f"pixels {recording_r_px(budget, sizes):.0f}:1 (reference rig {budget.r_px:.0f}:1)"
+            self._technical.append(f"1/{recording_r_px(budget, sizes):.0f} of the pixels")
         self._range_m = 0
 
     def paint(self, result: StepResult, ego: EgoSample | None, command: str) -> Image.Image:
@@ -58,11 +61,12 @@ class OverlayPainter:
         canvas.paste(above, (inset.x, inset.y))
         draw = ImageDraw.Draw(canvas)
         self._draw_header(draw, plan)
-        facts = [f"command {command.replace('_', ' ')} · {self._model}"]
+        technical = list(self._technical)
         if (compressed := result.compressed) is not None:
             patches, slots = (compressed.patch_camera >= 0).sum(), int(compressed.memory_valid.sum())
-            facts[0] += f" · {patches} patches"
-            facts.append(f"{self._ratio} · memory {slots}/{len(compressed.memory_valid)}")
+            technical.append(f"{patches} patches")
+            technical.append(f"memory {slots}/{len(compressed.memory_valid)}")
+        facts = Facts(command, self._present, self._clip.ego is not None or ego is not None, technical)
         draw_gauges(draw, layout.gauges, plan, ego, facts, self._fonts, self._unit)
         if text := moment_text(self._clip, plan.timestamp_ns):
             large = max(layout.tiles.values(), key=lambda box: box.width * box.height)
@@ -75,7 +79,7 @@ class OverlayPainter:
         is_main = name == self.layout.main
         if frame is None:
             tile = Image.new("RGB", (box.width, box.height), DARK)
-            note = "no frame yet" if name in self._present else "no camera"
+            note = "no image yet"
         else:
             height_px, width_px = frame.y_plane.shape
             view = fitted(width_px, height_px, box.width, box.height, self.layout.fills and is_main)
@@ -96,18 +100,30 @@ class OverlayPainter:
 
     def _label(self, tile: Image.Image, name: str, note: str, age_ms: float, is_keyframe: bool) -> None:
         """Camera name, age of its image or its fault, and a frame in the gaze colour at a keyframe."""
-        draw, font, unit = ImageDraw.Draw(tile, "RGBA"), self._fonts[12], self._unit
+        draw, font, unit = ImageDraw.Draw(tile, "RGBA"), self._fonts[LABEL_PX], self._unit
         texts = [(name.replace("_", " "), INK)]
         if note:
             texts.append((note, WARNING))
         elif age_ms >= 0.5:
-            texts.append((f"{age_ms:.0f} ms", DIM))
-        x, gap = 7 * unit, 7 * unit
-        width = sum(draw.textlength(text, font) + gap for text, _ in texts)
-        draw.rectangle((0, 0, x + width, 19 * unit), fill=(*PANEL, 205))
-        for text, colour in texts:
-            draw.text((x, 3 * unit), text, fill=colour, font=font)
-            x += draw.textlength(text, font) + gap
+            texts.append((f"{age_ms:.0f} ms old", DIM))
+        gap, step = 7 * unit, 18 * unit
+        widths = [draw.textlength(text, font) + gap for text, _ in texts]
+        is_beside = sum(widths) + gap <= tile.width
+        lines = (
+            [texts]
+            if is_beside
+            else [
+                [(line, colour)] for text, colour in texts for line in wrapped(draw, text, font, tile.width - 2 * gap)
+            ]
+        )
+        for row, line in enumerate(lines):
+            x, y = gap, row * step
+            draw.rectangle(
+                (0, y, x + sum(draw.textlength(text, font) + gap for text, _ in line), y + step), fill=(*PANEL, 205)
+            )
+            for text, colour in line:
+                draw.text((x, y + 2 * unit), text, fill=colour, font=font)
+                x += draw.textlength(text, font) + gap
         edge = (*GAZE, 255) if is_keyframe else (*PANEL, 255)
         line = max(1, round((2 if is_keyframe else 1) * unit))
         draw.rectangle((0, 0, tile.width - 1, tile.height - 1), outline=edge, width=line)
@@ -131,8 +147,9 @@ class OverlayPainter:
             text = clip.wall_clock.text_at(plan.timestamp_ns)
             draw.text((x, 12 * unit), text, fill=INK, font=self._fonts[16])
             x += draw.textlength(text, self._fonts[16]) + 18 * unit
-        title = fitted_text(draw, self._title, self._fonts[16], right - x - 8 * unit)
-        draw.text((x, 12 * unit), title, fill=DIM, font=self._fonts[16])
+        font, lines = whole_text(draw, self._title, self._fonts, TITLE_SIZES_PX, right - x - 8 * unit, rows=2)
+        for row, line in enumerate(lines):
+            draw.text((x, (20 + (row - (len(lines) - 1) / 2) * 15) * unit), line, fill=DIM, font=font, anchor="lm")
 
 
 def _note(frame_set: FrameSet, camera: int) -> str:

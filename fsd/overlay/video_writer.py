@@ -17,6 +17,7 @@ from fsd.data.frames import RATE_HZ
 from fsd.outputs.replay_summary import OverlayFile
 from fsd.overlay.layout import OverlayConfig
 from fsd.overlay.painter import OverlayPainter
+from fsd.overlay.still import still_tick, write_gif
 from fsd.overlay.video_size import HEIGHTS_PX, MEGABYTE, Encoding, encoding_for, least_megabytes
 from fsd.runtime.planner import PlannerMetadata, StepResult
 
@@ -25,6 +26,7 @@ FAST: dict[str, object] = {"preset": "ultrafast", "crf": "22", "x264-params": "n
 keeps flat areas smooth, and B-frames halve what the preset adds to the file; neither takes measurable time."""
 SMALL: dict[str, object] = {"preset": "veryfast", "crf": "21"}
 """Where the file has a limit."""
+GIF_SECONDS = 12
 _BT709, _LIMITED_RANGE = 1, 1  # AVCOL_SPC_BT709 (and _PRI_, _TRC_), AVCOL_RANGE_MPEG
 
 
@@ -48,7 +50,7 @@ class VideoWriter:
             "flush_packets": "1",
         }
         self._container = av.open(str(path), "w", format="mp4", options=options)
-        self._stream = _add_stream(self._container, self.encoding, rate_hz)
+        self._stream = add_stream(self._container, self.encoding, rate_hz)
         self._reformatter = VideoReformatter()
 
     def write(self, image: Image.Image) -> None:
@@ -123,6 +125,8 @@ class Overlay:
             self.file = self._without_image()
             return
         video.close()
+        if self._config.gif:
+            write_gif(self._path, self._path.with_suffix(".gif"))
         encoding = video.encoding
         if max_mb is not None:
             encoding = fit_file(self._path, max_mb * MEGABYTE, self._images, encoding)
@@ -154,17 +158,25 @@ def expected_images(config: OverlayConfig, ticks: int) -> int:
     return sum(config.shows(float(tick / RATE_HZ)) for tick in range(ticks))
 
 
-def check_limit(config: OverlayConfig, ticks: int | None) -> None:
-    """Refuse a limit that the video of a run of `ticks` ticks cannot keep; None is an unknown length.
+def check_limits(config: OverlayConfig, ticks: int | None, has_overlay: bool) -> None:
+    """Refuse what the video of a run of `ticks` ticks cannot keep; None is an unknown length.
 
     Raises:
-        UsageError: names the smallest limit that can be kept.
+        UsageError: names what can be kept.
     """
-    if config.max_mb is None or ticks is None:
+    if config.gif and not has_overlay:
+        raise UsageError("--gif is made of overlay.mp4. Leave out --no-overlay.")
+    if ticks is None:
         return
-    images = expected_images(config, ticks)
-    least_mb = least_megabytes(images)
-    if config.max_mb < least_mb:
+    images, length_s = expected_images(config, ticks), float(ticks / RATE_HZ)
+    if config.still_s is not None and still_tick(config) >= ticks:
+        raise UsageError(f"--still {config.still_s:g} s lies past the end: the run has {length_s:.2f} s.")
+    if config.gif and images > GIF_SECONDS * RATE_HZ:
+        raise UsageError(
+            f"--gif takes at most {GIF_SECONDS} s, and the video has {float(images / RATE_HZ):.1f} s. Choose with "
+            "--from and --to."
+        )
+    if config.max_mb is not None and config.max_mb < (least_mb := least_megabytes(images)):
         raise UsageError(
             f"--max-mb {config.max_mb:g} is too small for {images} images ({float(images / RATE_HZ):.1f} s at 36 Hz): "
             f"the least possible is {least_mb:g}. Allow more, or show less of the drive with --from and --to."
@@ -204,7 +216,7 @@ def _encode_again(path: Path, encoding: Encoding) -> None:
         av.open(str(path)) as source,
         av.open(str(unfinished), "w", format="mp4", options={"movflags": "faststart"}) as container,
     ):
-        stream = _add_stream(container, encoding, RATE_HZ)
+        stream = add_stream(container, encoding, RATE_HZ)
         size = {"width": encoding.width_px, "height": encoding.height_px}
         for number, picture in enumerate(source.decode(video=0)):
             smaller = picture.reformat(**size, format="yuv420p", interpolation="AREA", threads=1)
@@ -213,9 +225,18 @@ def _encode_again(path: Path, encoding: Encoding) -> None:
         container.mux(stream.encode(None))
 
 
-def _add_stream(
-    container: av.container.OutputContainer, encoding: Encoding, rate_hz: Fraction
+def add_stream(
+    container: av.container.OutputContainer,
+    encoding: Encoding,
+    rate_hz: Fraction,
+    settings: dict[str, object] = SMALL,
+    group: int = 8 * round(RATE_HZ),
 ) -> av.video.stream.VideoStream:
+    """Add an H.264 stream.
+
+    Args:
+        settings: of x264, where the encoding has a bit rate; group: most images between two that stand alone.
+    """
     stream = container.add_stream("libx264", rate=rate_hz)
     stream.width, stream.height = encoding.width_px, encoding.height_px
     stream.pix_fmt = "yuv420p"
@@ -223,7 +244,7 @@ def _add_stream(
         stream.options = FAST | {"g": str(round(rate_hz))}
     else:  # as good as without a limit where the scene needs few bits, and no larger
         limit: dict[str, object] = {"maxrate": str(encoding.bit_rate), "bufsize": str(encoding.buffer_bits)}
-        stream.options = SMALL | limit | {"g": str(8 * rate_hz)}
+        stream.options = settings | limit | {"g": str(group)}
     codec = stream.codec_context
     codec.thread_count = 1
     # Players assume BT.709 for untagged HD video, swscale's default is BT.601: without tags, colours shift.

@@ -8,7 +8,19 @@ from markupsafe import Markup
 
 from fsd.data.frames import RATE_HZ
 from fsd.html.page import Banner, Page, write_page
-from fsd.html.parts import bullets, caption, columns, part, prose, quantity_tile, section, stat_tile, table, toned
+from fsd.html.parts import (
+    bullets,
+    caption,
+    columns,
+    part,
+    prose,
+    quantity_tile,
+    section,
+    stat_tile,
+    table,
+    toned,
+    unavailable_text,
+)
 from fsd.outputs.cross_check_summary import describe_cross_check, describe_second
 from fsd.outputs.profile_scenario import ScenarioSummary
 from fsd.outputs.profile_summary import ProfileSummary, Verdict
@@ -54,6 +66,7 @@ def write_report(path: Path, summary: ProfileSummary, samples: Mapping[str, Tick
             *([Banner("Slower kernels.", f"{summary.model.kernel_warning}.")] if summary.model.kernel_warning else []),
         ],
         tiles=_tiles(name, first),
+        left_out=unavailable_text("energy per tick", first.energy.joules_per_tick),
         sections=[
             _gates(summary),
             _latencies(summary),

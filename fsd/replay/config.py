@@ -14,7 +14,18 @@ from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 STILL_FILE = "still.png"
 TABLES = ("plan.parquet", "ticks.parquet", "plan.arrows", "ticks.arrows")
-RESULT_FILES = (*TABLES, SUMMARY_FILE, "overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd", STILL_FILE)
+GIF_FILE = "overlay.gif"
+RESULT_FILES = (
+    *TABLES,
+    SUMMARY_FILE,
+    "overlay.mp4",
+    STILL_FILE,
+    GIF_FILE,
+    "report.html",
+    "drive.mcap",
+    LAYOUT_FILE,
+    "drive.rrd",
+)
 """What a replay may write."""
 
 
@@ -29,14 +40,6 @@ class OutputOptions(Options):
 
     out: Path = results_folder("out/replay")
     overlay: bool = option(True, "do not write the overlay video, overlay.mp4")
-    still_s: float | None = option(
-        None,
-        f"also write {STILL_FILE}, the image of the overlay at this time of what is replayed",
-        unit="s",
-        at_least=0,
-        flag="--still",
-        default_text="none",
-    )
     report: bool = option(True, "do not write the report, report.html")
     mcap: bool = option(True, "do not write the Foxglove recording, drive.mcap")
     rerun: bool = option(False, "also write the Rerun recording, drive.rrd; needs the extra `rerun`")
@@ -59,7 +62,6 @@ class OutputOptions(Options):
         wanted = {
             "overlay.mp4": self.overlay,
             "report.html": self.report,
-            STILL_FILE: self.still_s is not None,
             "drive.mcap": self.mcap,
             LAYOUT_FILE: self.mcap,
             "drive.rrd": self.rerun,
@@ -80,6 +82,13 @@ class ReplayConfig(OutputOptions, ModelOptions, RecordingOptions):
         default_text=f"the recorded commands, or {COMMANDS[0]}",
     )
     overlay_config: OverlayConfig = field(default_factory=OverlayConfig)
+
+    @property
+    def result_files(self) -> tuple[str, ...]:
+        """What this replay writes, of `RESULT_FILES`."""
+        unwanted = {STILL_FILE} if self.overlay_config.still_s is None else set()
+        unwanted |= set() if self.overlay_config.gif else {GIF_FILE}
+        return tuple(name for name in super().result_files if name not in unwanted)
 
     def inputs(self, videos: Sequence[Path]) -> tuple[Path, ...]:
         """The files that this replay reads; `videos` are those of the recording."""

@@ -1,6 +1,5 @@
-"""The drive in a replay's report: who drove, take-overs, moments of the recording, and the video. Data in, HTML out."""
+"""The drive in a replay's report: who drove, take-overs, moments of the recording, and the film. Data in, HTML out."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,12 +7,14 @@ from markupsafe import Markup
 
 from fsd.data.clip import Clip
 from fsd.data.driving_mode import DRIVING_MODES
-from fsd.data.frames import RATE_HZ, TICK_S
+from fsd.data.frames import TICK_S
 from fsd.html.axes import Axis
 from fsd.html.charts import Chart, Colour, Key, Mark, legend
 from fsd.html.page import render
 from fsd.html.parts import section
-from fsd.overlay.layout import OverlayConfig
+from fsd.replay.film import FilmVideo
+from fsd.replay.film_section import film_player, speed_chart
+from fsd.replay.run_metrics import RunMetrics
 from fsd.scoring.driving_modes import Modes, mode_changes, modes_at
 
 MODE_COLOURS: dict[str | None, Colour] = {
@@ -24,6 +25,10 @@ MODE_COLOURS: dict[str | None, Colour] = {
     None: "pale",
 }
 BAND_HEIGHT_PX = 66
+INTRO = (
+    "Blue: the plan; green: what was driven. The film shows some of the ticks. The slider, a click into a chart over "
+    "time, and the entries of a list move all of it."
+)
 NEAREST_MARKS = 0.05
 """Marks closer together than this share of the axis would cover each other; the list has them all."""
 
@@ -35,40 +40,6 @@ class DriveEvent:
     timestamp_ns: int
     row: int | None
     text: str
-
-
-@dataclass(frozen=True)
-class DriveVideo:
-    """The overlay video beside the report.
-
-    Attributes:
-        file: its name; shown (T,) bool, whether it has an image of the tick.
-    """
-
-    file: str
-    shown: np.ndarray
-
-    def time_s(self, row: int) -> float | None:
-        """Where in the video a tick is, in the middle of its image; None if it is not in it."""
-        return float((int(self.shown[:row].sum()) + 0.5) / float(RATE_HZ)) if self.shown[row] else None
-
-    def anchors(self, time_s: np.ndarray, run: np.ndarray) -> list[tuple[float, float, float]]:
-        """(time in the video, time in the drive, length) in seconds of every stretch without a gap."""
-        rows = np.flatnonzero(self.shown)
-        pieces = np.split(rows, np.flatnonzero(np.diff(run[rows])) + 1) if len(rows) else []
-        return [
-            (
-                round(float(self.time_s(int(piece[0])) or 0.0), 3),
-                round(float(time_s[piece[0]]), 3),
-                round(float(time_s[piece[-1]] - time_s[piece[0]]), 3),
-            )
-            for piece in pieces
-        ]
-
-
-def drive_video(file: str, tick: np.ndarray, config: OverlayConfig) -> DriveVideo:
-    """The overlay video of a run with these ticks (T,)."""
-    return DriveVideo(file, np.array([config.shows(float(number / RATE_HZ)) for number in tick.tolist()], bool))
 
 
 def recorded_facts(clip: Clip, times_ns: np.ndarray) -> list[str]:
@@ -98,24 +69,24 @@ def drive_events(clip: Clip, times_ns: np.ndarray, modes: Modes) -> list[DriveEv
     return sorted(events, key=lambda event: event.timestamp_ns)
 
 
-def drive_section(clip: Clip, times_ns: np.ndarray, run: np.ndarray, video: DriveVideo | None) -> Markup:
-    """The section; nothing for a recording that tells neither who drove nor of any moment.
+def drive_section(clip: Clip, times_ns: np.ndarray, metrics: RunMetrics, film: FilmVideo | None) -> Markup:
+    """The section: the film, who drove, and what happened; nothing for a recording without any of it.
 
     Args:
-        times_ns: (T,) of the ticks; run: (T,) number of the part without a gap; video: None without one.
+        times_ns: (T,) of the ticks; film: None without one.
     """
-    if clip.modes is None and not clip.moments:
-        return Markup()
-    time_s = (times_ns - times_ns[0]) * 1e-9
+    time_s, run = metrics.time_s, metrics.run
     modes = modes_at(clip.modes, times_ns) if clip.modes else (None,) * len(times_ns)
     events = drive_events(clip, times_ns, modes)
-    anchors = video.anchors(time_s, run) if video else []
-    parts = [render("drive_video", file=video.file, anchors=json.dumps(anchors))] if video and anchors else []
+    parts = [] if film is None else [film_player(film, clip, times_ns, metrics, modes), speed_chart(metrics)]
     if clip.modes is not None:
         parts.append(_mode_legend(modes))
-    parts.append(_band(time_s, run, modes if clip.modes else None, events))
-    parts.append(render("drive_events", rows=_rows(clip, times_ns, events, video), file=video.file if video else ""))
-    return section("The drive", *parts)
+    if clip.modes is not None or clip.moments:
+        parts.append(_band(time_s, run, modes if clip.modes else None, events))
+        parts.append(render("drive_events", rows=_rows(clip, times_ns, events, has_film=film is not None)))
+    if not parts:
+        return Markup()
+    return section("The drive", *parts, intro=INTRO if film else "")
 
 
 def _mode_legend(modes: Modes) -> Markup:
@@ -159,9 +130,9 @@ def _band(time_s: np.ndarray, run: np.ndarray, modes: Modes | None, events: list
 
 
 def _rows(
-    clip: Clip, times_ns: np.ndarray, events: list[DriveEvent], video: DriveVideo | None
+    clip: Clip, times_ns: np.ndarray, events: list[DriveEvent], has_film: bool
 ) -> list[tuple[str, str, str, str]]:
-    """(time in the drive, time on the wall, text, time in the video) of each event; empty where unknown."""
+    """(time in the drive, time on the wall, text, row in the film) of each event; empty where unknown."""
     clock = clip.wall_clock
     days = {clock.at(int(times_ns[row])).date() for row in (0, -1)} if clock else set()
     rows = []
@@ -170,7 +141,6 @@ def _rows(
         if clock is not None and days == {clock.at(event.timestamp_ns).date()}:
             wall = wall.partition(" ")[2]
         minutes, seconds = divmod((event.timestamp_ns - int(times_ns[0])) * 1e-9, 60)
-        seek_s = None if video is None or event.row is None else video.time_s(event.row)
         time = "outside" if event.row is None else f"{minutes:.0f}:{seconds:04.1f}"
-        rows.append((time, wall, event.text, "" if seek_s is None else f"{seek_s:.3f}"))
+        rows.append((time, wall, event.text, str(event.row) if has_film and event.row is not None else ""))
     return rows

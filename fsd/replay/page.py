@@ -10,52 +10,46 @@ from fsd.data.clip import Clip
 from fsd.html.page import Page, write_page
 from fsd.outputs.replay_summary import ReplaySummary
 from fsd.outputs.run_folder import load_run
-from fsd.overlay.layout import OverlayConfig
 from fsd.replay import replay_sections as sections
 from fsd.replay import run_sections
 from fsd.replay.cross_check_section import cross_check
-from fsd.replay.drive_section import drive_section, drive_video, recorded_facts
+from fsd.replay.drive_section import drive_section, recorded_facts
+from fsd.replay.film import Film
 from fsd.replay.hypotheses_section import hypotheses_section
 from fsd.replay.run_metrics import measure_run
 from fsd.replay.score_table import score_section
 from fsd.replay.steering_section import steering_section
 from fsd.replay.worst_ticks import WorstTicks
 
-OVERLAY_FILE = "overlay.mp4"
-
 
 def write_report(
-    path: Path,
-    folder: Path,
-    summary: ReplaySummary,
-    clip: Clip,
-    worst_ticks: WorstTicks,
-    overlay: OverlayConfig | None = None,
+    path: Path, folder: Path, summary: ReplaySummary, clip: Clip, worst_ticks: WorstTicks, film: Film
 ) -> None:
     """Write the report of the replay in `folder`, complete or not; nothing if it has no tick.
 
     Args:
         path: HTML file to write; folder: with the tables; summary: of the run; clip: the recording.
-        worst_ticks: collected during the run; overlay: of the video in `folder`, None without one.
+        worst_ticks, film: collected during the run.
     """
     run = replace(load_run(folder), summary=summary)
     if len(run.tick) == 0:
         return
     metrics, worst = measure_run(run, clip.ego), worst_ticks.finished()
-    video = drive_video(OVERLAY_FILE, run.tick, overlay) if overlay and (folder / OVERLAY_FILE).exists() else None
-    drive = drive_section(clip, run.timestamp_ns, metrics.run, video)
+    video = film.finished()
+    drive = drive_section(clip, run.timestamp_ns, metrics, video)
     page = Page(
         command="fsd replay",
         heading=summary.clip.name,
         facts=sections.facts(summary, recorded_facts(clip, run.timestamp_ns)),
         banners=sections.banners(summary),
         tiles=sections.tiles(summary),
+        left_out=sections.left_out(summary),
         sections=[
             drive,
             sections.path(metrics, worst),
             sections.error_over_time(metrics, worst),
             hypotheses_section(run, metrics),
-            sections.worst_ticks(worst, worst_ticks.measure),
+            sections.worst_ticks(worst, worst_ticks.measure, worst_ticks.zoom),
             steering_section(
                 summary.wheel_angle, clip, run.timestamp_ns, run.plan["curvature_per_m"].to_numpy(), metrics
             ),
@@ -67,6 +61,6 @@ def write_report(
             run_sections.what_was_run(summary, clip.rig),
         ],
         footer=sections.footer(summary),
-        has_video="<video" in drive,
+        videos="inside" if video else "",
     )
     write_page(path, page)

@@ -24,8 +24,9 @@ from fsd.outputs.replay_summary import ReplaySummary, ViewerFile
 from fsd.outputs.run_status import run_reported
 from fsd.outputs.tables import ResultTables
 from fsd.overlay.still import Still
-from fsd.overlay.video_writer import Overlay, check_limit, expected_images
+from fsd.overlay.video_writer import Overlay, check_limits, expected_images
 from fsd.replay.config import RESULT_FILES, STILL_FILE, ReplayConfig
+from fsd.replay.film import Film
 from fsd.replay.fingerprint import fingerprint
 from fsd.replay.page import write_report
 from fsd.replay.run_record import RunRecord
@@ -36,6 +37,9 @@ from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
 if TYPE_CHECKING:
     from fsd.viewers.drive_writer import DriveWriter
+
+TickImages = WorstTicks | Film | Overlay | Still
+"""What draws ticks while they are in memory."""
 
 
 def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
@@ -54,27 +58,27 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     say = print_step if show_progress else lambda part: None
     say(f"opening {config.clip}")
     clip = open_clip(config.clip, config)
-    if config.overlay and config.overlay_config.max_mb is not None:
+    if config.overlay_config.has_limits:
         with config.frame_source(clip) as source:
-            check_limit(config.overlay_config, source.expected_ticks)
+            check_limits(config.overlay_config, source.expected_ticks, config.overlay)
     say("loading the model")
     planner = chosen_planner(clip, config)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
     record.is_on_processor = config.device == "cpu"
-    worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
+    worst_ticks, film = WorstTicks(clip, planner.metadata), Film(clip)
+    images: list[TickImages] = [worst_ticks, film] if config.report else []
 
     def write_page(summary: ReplaySummary) -> None:
-        if worst_ticks is not None:
+        if config.report:
             say("writing the report")
-            shown = config.overlay_config if config.overlay else None
-            write_report(config.out / "report.html", config.out, summary, clip, worst_ticks, shown)
+            write_report(config.out / "report.html", config.out, summary, clip, worst_ticks, film)
 
     with result_folder(config.out, "replay", RESULT_FILES, config.inputs(clip.files)) as folder:
         folder.set_aside(config.result_files)
         record.made_from = fingerprint(config)
         return run_reported(
             folder,
-            lambda: _run(config, folder, clip, planner, record, worst_ticks, show_progress),
+            lambda: _run(config, folder, clip, planner, record, images, show_progress),
             record.summary,
             write_page,
         )
@@ -86,19 +90,17 @@ def _run(
     clip: Clip,
     planner: Planner,
     record: RunRecord,
-    worst_ticks: WorstTicks | None,
+    images: list[TickImages],
     show_progress: bool,
 ) -> None:
     with ExitStack() as stack:
         tables = stack.enter_context(closing(ResultTables(config.out, planner.metadata)))
-        images: list[Overlay | Still | WorstTicks] = [] if worst_ticks is None else [worst_ticks]
         if config.overlay:
             overlay = Overlay(config.out / "overlay.mp4", clip, planner.metadata, config.overlay_config)
             stack.callback(lambda: setattr(record, "overlay_file", overlay.file))
             images.append(stack.enter_context(closing(overlay)))
-        if config.still_s is not None:
-            still = (config.out / STILL_FILE, config.still_s, clip, planner.metadata, config.overlay_config)
-            images.append(Still(*still))
+        if config.overlay_config.still_s is not None:
+            images.append(Still(config.out / STILL_FILE, clip, planner.metadata, config.overlay_config))
         source = stack.enter_context(config.frame_source(clip))
         stack.callback(lambda: record.finish(source.report))
         viewers = _open_viewers(config, clip, planner, record, stack)

@@ -9,7 +9,17 @@ from markupsafe import Markup
 from fsd.data.frames import CAMERAS
 from fsd.html.charts import Key, Mark, Series, legend, line_chart
 from fsd.html.page import Banner, Tone, data_uri
-from fsd.html.parts import Picture, caption, gallery, gallery_link, quantity_tile, section, stat_tile
+from fsd.html.parts import (
+    Picture,
+    Zoom,
+    caption,
+    gallery,
+    gallery_link,
+    quantity_tile,
+    section,
+    stat_tile,
+    unavailable_text,
+)
 from fsd.outputs.budget_metrics import BudgetMetrics
 from fsd.outputs.replay_summary import LatencyChargedScores, PlanScores, ReplaySummary, WheelAngleScores
 from fsd.replay.path_picture import draw_drive, draw_plans
@@ -116,6 +126,13 @@ def _wheel_angle_tile(scores: WheelAngleScores | None) -> list[Markup]:
     return [stat_tile("steering wheel, error", f"{scores.network_rad:.3f}", "rad", note, tone)]
 
 
+def left_out(summary: ReplaySummary) -> list[str]:
+    """Why a headline number is missing."""
+    has_error = bool(_plan_error_tile(summary.scores, summary.latency_charged_scores))
+    path = "No plan error: no driven path is recorded that is long enough to compare with."
+    return [*([] if has_error else [path]), *unavailable_text("energy per tick", summary.joules_per_tick)]
+
+
 def _plan_error_tile(scores: PlanScores | None, charged: LatencyChargedScores | None) -> Markup:
     for horizon in ("3s", "2s", "1s"):
         key = f"ade_{horizon}_m"
@@ -129,7 +146,7 @@ def _plan_error_tile(scores: PlanScores | None, charged: LatencyChargedScores | 
                 note = f"{note} · latency adds {cost_m:.3f}"
             tone: Tone = "good" if network_m < baseline_m else "bad"
             return stat_tile(f"plan error, ADE@{horizon}", f"{network_m:.2f}", "m", note, tone)
-    return stat_tile("plan error", "–", note="no driven path recorded that is long enough to compare with")
+    return Markup()
 
 
 def compression_tile(compression: BudgetMetrics) -> Markup:
@@ -191,7 +208,7 @@ def _marks(metrics: RunMetrics, values: np.ndarray, worst: Sequence[WorstTick]) 
     return marks
 
 
-def worst_ticks(worst: Sequence[WorstTick], measure: str) -> Markup:
+def worst_ticks(worst: Sequence[WorstTick], measure: str, zoom: Zoom) -> Markup:
     """Images of the worst ticks."""
     if not worst:
         return Markup()
@@ -200,13 +217,14 @@ def worst_ticks(worst: Sequence[WorstTick], measure: str) -> Markup:
             data_uri(tick.image, "jpeg"),
             f"all cameras at tick {tick.tick}",
             f"{tick.time_s:.2f} s · {measure} {tick.error:.2f} m",
+            zoom,
         )
         for tick in worst
     ]
     return section(
         "Worst ticks" if measure == "error" else "Least certain ticks",
         gallery(pictures),
-        intro="Each is the worst tick of one stretch of the drive. Select one to enlarge it.",
+        intro="Each is the worst tick of one stretch of the drive. Select one to see all cameras.",
     )
 
 

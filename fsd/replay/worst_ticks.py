@@ -13,6 +13,7 @@ from PIL import Image
 from fsd.data.clip import Clip
 from fsd.data.ego import EgoSample
 from fsd.data.frames import CAMERAS, RATE_HZ, FrameSet
+from fsd.html.parts import Zoom
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.overlay.drawing import rgb_image
 from fsd.overlay.painter import OverlayPainter
@@ -66,6 +67,14 @@ class WorstTicks:
         self._worst: list[WorstTick] = []
         self.measure = "uncertainty" if clip.ego is None else "error"
         self.thumbnails: dict[str, bytes] = {}
+
+    @property
+    def zoom(self) -> Zoom:
+        """The large image within the pictures of the worst ticks."""
+        layout = self._painter.layout
+        box = max(layout.tiles.values(), key=lambda box: box.width * box.height)
+        across, down = layout.width_px, layout.height_px
+        return Zoom(box.x / across, box.y / down, box.width / across, box.height / down)
 
     def expect(self, ticks: int | None) -> None:
         """Spread the worst ticks over a run of this length; None if it is unknown."""

@@ -1,9 +1,26 @@
 from pathlib import Path
 
+import numpy as np
 from markupsafe import Markup
 
+from fsd.html.bars import bars, strips
+from fsd.html.charts import Series, line_chart
 from fsd.html.page import Banner, Page, write_page
-from fsd.html.parts import Picture, bullets, columns, described, gallery, gallery_link, part, section, stat_tile, table
+from fsd.html.parts import (
+    Picture,
+    bullets,
+    columns,
+    described,
+    gallery,
+    gallery_link,
+    part,
+    quantity_tile,
+    section,
+    stat_tile,
+    table,
+    unavailable_text,
+)
+from fsd.meters.quantity import unavailable
 from tests.fsd._pages import checked
 
 HOSTILE = "<script>alert('x')</script>"
@@ -52,3 +69,21 @@ def test_pictures_of_a_gallery_lead_to_their_neighbours_and_round() -> None:
     html = gallery([Picture("data:,", "", str(number)) for number in range(3)])
     turns = [line.split('href="')[1].split('"')[0] for line in html.splitlines() if 'class="turn"' in line]
     assert turns == [gallery_link(number) for number in (3, 2, 1, 3, 2, 1)]
+
+
+def test_on_a_phone_every_cell_of_a_table_knows_its_column() -> None:
+    html = table(["", "a", "b"], [["row", 1, 2]], groups=[("", 1), ("plain", 2)])
+    assert 'data-head="plain: a"><span>1<' in html
+    assert 'data-head="plain: b"><span>2<' in html
+
+
+def test_a_chart_without_a_value_is_a_word() -> None:
+    assert "<svg" not in line_chart(np.arange(3), [Series("speed", "ink", np.full(3, np.nan))], "m")
+    assert 'class="bars"' not in bars([("a", 0.0, "0")], "blue")
+    assert "<img" not in strips([("a", np.zeros(3))], (1, 2, 3), 1.0)
+
+
+def test_an_unavailable_quantity_has_no_tile_but_a_reason() -> None:
+    quantity = unavailable("J", "no meter")
+    assert quantity_tile("energy", quantity, "J") == ""
+    assert unavailable_text("energy", quantity) == ["No energy: no meter."]

@@ -10,6 +10,7 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image, ImageDraw
 
 from fsd.cli import main
+from fsd.data.errors import UsageError
 from fsd.data.frame_source import FrameSource
 from fsd.data.frames import CAMERAS, Frame
 from fsd.data.open_clip import open_clip
@@ -17,9 +18,10 @@ from fsd.data.options import OptionError
 from fsd.data.standard_rigs import canonical_rig
 from fsd.networks.contract import SIMULATOR
 from fsd.overlay.drawing import GAZE, WARNING, camera_image, draw_gaze, draw_plan, fitted, rgb_image, ribbon_edges
-from fsd.overlay.gauges import Fonts, fitting_range_m, health_lines
+from fsd.overlay.gauges import Facts, Fonts, draw_gauges, fitting_range_m
 from fsd.overlay.layout import HEIGHTS_PX, OverlayConfig, choose_layout
 from fsd.overlay.painter import OverlayPainter
+from fsd.overlay.video_writer import check_limits
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
 from fsd.runtime.health import describe_health
@@ -65,14 +67,17 @@ def grey_frame(height: int = 96, width: int = 128, value: int = 90) -> Frame:
     return Frame(np.full((height, width), value, np.uint8), chroma, chroma, 0, 0)
 
 
-@pytest.mark.parametrize("names", [CAMERAS, CAMERAS[1:], CAMERAS[3:], CAMERAS[:1], CAMERAS[-1:], CAMERAS[:2]])
+HW4 = ("front_main", "left_pillar", "right_pillar", "left_repeater", "right_repeater", "rear")
+
+
+@pytest.mark.parametrize("names", [CAMERAS, CAMERAS[1:], CAMERAS[3:], CAMERAS[:1], CAMERAS[-1:], CAMERAS[:2], HW4])
 @pytest.mark.parametrize("size", [FOUR_THIRDS, WIDE])
 @pytest.mark.parametrize("layout", [None, "surround", "focus"])
 def test_every_camera_has_a_tile_and_no_two_overlap(
     names: tuple[str, ...], size: tuple[int, int], layout: str | None
 ) -> None:
     found = choose_layout(sizes(names, size), OverlayConfig(layout=layout))
-    assert set(names) <= set(found.tiles)
+    assert set(names) == set(found.tiles)  # an absent camera takes no space
     covered = np.zeros((found.height_px, found.width_px), int)
     for box in (*found.tiles.values(), found.gauges):
         assert box.y >= found.header_px
@@ -80,6 +85,9 @@ def test_every_camera_has_a_tile_and_no_two_overlap(
         assert box.y + box.height <= found.height_px
         covered[box.y : box.y + box.height, box.x : box.x + box.width] += 1
     assert covered.max() == 1
+    above = found.birdseye
+    covered[above.y : above.y + above.height, above.x : above.x + above.width] += 1
+    assert covered[found.header_px :].min() == 1
 
 
 @pytest.mark.parametrize("height_px", HEIGHTS_PX)
@@ -255,13 +263,62 @@ def test_every_fault_and_the_plans_source_fit_into_the_gauges(layout: str, size:
     names = ",".join(CAMERAS)
     health = f"stale=rear;frozen={names};glare=front_main,rear;masked={names};plan=stop"
     box = choose_layout(sizes(size=size), OverlayConfig(layout=layout)).gauges
-    draw = ImageDraw.Draw(Image.new("RGB", (box.width, box.height)))
-    width, rows = (box.width - 154, 1) if box.width > 5 * box.height else (box.width - 24, 2)
-    lines = health_lines(draw, health, Fonts(1.0)[13], width, rows)
-    assert len(lines) <= rows
-    assert "…" not in "".join(lines)
-    assert "masked" in " ".join(lines)
-    assert lines[-1].endswith("plan: stop")
+    canvas = Image.new("RGB", (box.width, box.height))
+    draw, fonts, written = ImageDraw.Draw(canvas), Fonts(1.0), []
+    facts = Facts("left", frozenset(CAMERAS), True, ["budget B100", "int8", "1/100 of the pixels", "58 patches"])
+    write = draw.text
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(draw, "text", lambda at, text, **how: written.append((at, text, how)) or write(at, text, **how))
+        draw_gauges(draw, replace(box, x=0, y=0), replace(straight(), health=health), None, facts, fonts, 1.0)
+    edges = [draw.textbbox(at, text, font=how["font"], anchor=how.get("anchor")) for at, text, how in written]
+    assert min(edge[0] for edge in edges) >= 0
+    assert max(edge[2] for edge in edges) <= box.width
+    assert max(edge[3] for edge in edges) <= box.height
+    shown = " ".join(text for _, text, _ in written)
+    assert "…" not in shown
+    assert "masked" in shown
+    assert "plan: stop" in shown
+
+
+def test_what_the_recording_never_had_is_no_fault() -> None:
+    facts = Facts("none", frozenset(("front_main", "rear")), has_ego=False)
+    assert facts.health("missing=left_pillar,rear;no_ego") == "missing=rear"
+    assert facts.health("missing=left_pillar;no_ego") == "ok"
+    assert facts.all_well == "2 of 8 cameras, fresh"
+
+
+def test_a_ribbon_fades_towards_its_end() -> None:
+    view = fitted(128, 96, 128, 96, fills=False)
+    image = camera_image(grey_frame(), view)
+    before = np.asarray(image).astype(int)
+    camera = canonical_rig(128, 96).camera("front_main")
+    assert camera is not None
+    draw_plan(image, view, camera, straight(), None, unit=1.0)
+    strength = np.abs(np.asarray(image) - before).sum(axis=2).max(axis=1)
+    drawn = np.flatnonzero(strength)
+    assert strength[drawn[:2]].max() < 0.5 * strength.max()
+
+
+def test_a_still_and_a_gif_are_written(small_clip: Path, tmp_path: Path) -> None:
+    shown = OverlayConfig(still_s=0.5, gif=True)
+    config = ReplayConfig(clip=small_clip, out=tmp_path, report=False, mcap=False, max_ticks=20, overlay_config=shown)
+    replay(config, show_progress=False)
+    with Image.open(tmp_path / "still.png") as still, Image.open(tmp_path / "overlay.gif") as gif:
+        assert still.size == (1280, 720)
+        assert (gif.size, gif.n_frames) == ((800, 450), 5)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("shown", "ticks", "has_overlay", "fact"),
+    [
+        (OverlayConfig(still_s=2.0), 72, True, "2.00 s"),
+        (OverlayConfig(gif=True), 36 * 13, True, "--from"),
+        (OverlayConfig(gif=True), 36, False, "--no-overlay"),
+    ],
+)
+def test_a_picture_that_cannot_be_is_refused(shown: OverlayConfig, ticks: int, has_overlay: bool, fact: str) -> None:
+    with pytest.raises(UsageError, match=fact):
+        check_limits(shown, ticks, has_overlay)
 
 
 def test_cameras_that_do_not_fit_are_counted() -> None:

@@ -1,14 +1,13 @@
 import json
+import re
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from fsd.data.clock import tick_time_ns
-from fsd.data.errors import UsageError
 from fsd.outputs.replay_summary import ChargedLatency, LatencyChargedScores, PlanScores, Scores
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
@@ -38,6 +37,7 @@ def report(replayed: Path) -> Outline:
 def test_the_report_shows_what_was_run_and_the_results(report: Outline, replayed: Path) -> None:
     summary = json.loads((replayed / "summary.json").read_text())
     assert report.headings == [
+        "The drive",
         "Path",
         "Error over time",
         "What the network considered",
@@ -59,6 +59,23 @@ def test_an_untrained_network_is_stated_before_any_number(report: Outline) -> No
 
 def test_images_are_inside_the_page(report: Outline) -> None:
     assert len([address for address in report.addresses if address.startswith("data:image/")]) >= 8
+
+
+def test_the_film_is_inside_the_page_and_moves_with_the_values_of_its_ticks(report: Outline, replayed: Path) -> None:
+    assert len([address for address in report.addresses if address.startswith("data:video/mp4")]) == 1
+    found = re.search(r'data-film="([^"]*)"', (replayed / "report.html").read_text())
+    assert found
+    film = json.loads(found.group(1).replace("&#34;", '"'))
+    assert film["row"] == list(range(0, 40, 3))
+    assert {len(values) for values in film.values()} == {14}
+    plan = pq.read_table(replayed / "plan.parquet")
+    assert film["plan"][5][1] == pytest.approx(10 * plan["x_m"][15][1].as_py(), abs=0.51)
+    assert any(film["keyframes"])
+
+
+def test_what_has_no_value_has_a_word_in_place_of_a_tile(report: Outline, replayed: Path) -> None:
+    assert "No energy per tick" in report.text
+    assert not re.search(r"<strong>\s*<span>–", (replayed / "report.html").read_text())
 
 
 def test_a_hostile_clip_name_stays_text(report: Outline, replayed: Path) -> None:
@@ -163,17 +180,12 @@ def test_real_video_with_steering_angles(small_clip: Path, tmp_path: Path) -> No
     shutil.copy(small_clip / "front_main.mp4", tmp_path / "drive.mp4")
     rows = [f"{frame},{tick_time_ns(frame)},0.5" for frame in range(40)]
     (tmp_path / "drive.csv").write_text("\n".join(["frame,timestamp_ns,steering_angle_rad", *rows]) + "\n")
-    config = ReplayConfig(
-        clip=tmp_path / "drive.mp4", out=tmp_path / "out", overlay=False, mcap=False, max_ticks=12, still_s=0.2
-    )
+    config = ReplayConfig(clip=tmp_path / "drive.mp4", out=tmp_path / "out", overlay=False, mcap=False, max_ticks=12)
     summary = replay(config, show_progress=False)
     assert summary.network == SIMULATION_TRAINED
     wheel = summary.wheel_angle
     assert wheel is not None
     assert (wheel.ticks, wheel.straight_rad, wheel.hold_last_rad) == (3, pytest.approx(0.5), pytest.approx(0.0))
-    assert Image.open(config.out / "still.png").size == (1280, 720)
-    with pytest.raises(UsageError, match=r"--still 3 is after the end: 0\.33 s"):
-        replay(replace(config, still_s=3.0, out=tmp_path / "late"), show_progress=False)
     page = checked(config.out / "report.html")
     assert "Steering wheel" in page.headings
     assert f"{wheel.network_rad:.3f}" in page.text
