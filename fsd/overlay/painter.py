@@ -125,8 +125,8 @@ class OverlayPainter:
                 draw.text((x, y + 2 * unit), text, fill=colour, font=font)
                 x += draw.textlength(text, font) + gap
         edge = (*GAZE, 255) if is_keyframe else (*PANEL, 255)
-        line = max(1, round((2 if is_keyframe else 1) * unit))
-        draw.rectangle((0, 0, tile.width - 1, tile.height - 1), outline=edge, width=line)
+        edge_px = max(1, round((2 if is_keyframe else 1) * unit))
+        draw.rectangle((0, 0, tile.width - 1, tile.height - 1), outline=edge, width=edge_px)
 
     def _draw_header(self, draw: ImageDraw.ImageDraw, plan: Plan) -> None:
         unit, right, clip = self._unit, self.layout.width_px - 8 * self._unit, self._clip
