@@ -194,9 +194,13 @@ class DatasetTrainConfig(TrainOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        count = len(self.datasets) + len(self.simulated)
-        if self.mix and len(self.mix) != count:
-            raise OptionError("mix", f"needs one weight per source: {count}, got {len(self.mix)}")
+        if self.mix and len(self.mix) != self.source_count:
+            raise OptionError("mix", f"needs one weight per source: {self.source_count}, got {len(self.mix)}")
+
+    @property
+    def source_count(self) -> int:
+        """How many sources the batches are mixed of."""
+        return len(self.datasets) + len(self.simulated)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +235,16 @@ class RecordedFitConfig(DatasetTrainConfig):
     )
     steps: int = 300
     ego_dropout: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.datasets:
+            raise OptionError("recordings", "cannot be mixed with data sets: add the recordings to one")
+
+    @property
+    def source_count(self) -> int:
+        """The recordings are one."""
+        return 1 + len(self.simulated)
 
     @property
     def geometry(self) -> SteeringGeometry:

@@ -2,7 +2,6 @@
 
 import time
 
-from fsd.data.errors import UsageError
 from fsd.data.files import write_text
 from fsd.data.open_clip import open_clip
 from fsd.dataset.build import build_dataset, print_progress
@@ -24,8 +23,6 @@ def train_on_recordings(config: RecordedFitConfig, report: Report) -> RecordedFi
         ClipError: no recording can be used, or a part is too short.
         OutputError: the folder cannot be written, or holds a run with other settings.
     """
-    if config.datasets:
-        raise UsageError("Name data sets, or recordings with --clips, not both: add the recordings to a data set.")
     for missing in (path for path in config.recordings if not path.exists()):
         open_clip(missing)  # says so before there is a folder for results
     network = network_of(config)

@@ -65,16 +65,19 @@ class TimeCut:
     """Divide each clip at a time: rows before it, or after it and a gap as long as the maximum age of an image.
 
     Attributes:
-        until_s: from the begin of the clip; None is two thirds of it.
+        until_s: from the begin of the clip; None is two thirds of it, without the gap.
         is_before: which of the two.
     """
 
     until_s: float | None
     is_before: bool
 
-    def time_s(self, last_tick: int) -> float:
-        """The time of the cut in a clip whose last recorded tick is this one."""
-        return TRAINING_SHARE * last_tick / float(RATE_HZ) if self.until_s is None else self.until_s
+    def time_s(self, ticks: np.ndarray) -> float:
+        """The time of the cut in a clip with these recorded ticks."""
+        if self.until_s is not None:
+            return self.until_s
+        length_s = (int(ticks[-1]) + int(np.diff(ticks[-2:]).sum())) / float(RATE_HZ)
+        return TRAINING_SHARE * max(length_s - MAX_FRAME_AGE_NS / SECOND_NS, 0.0)
 
 
 class RecordedChunks:
@@ -131,7 +134,7 @@ class RecordedChunks:
         if self._cut is not None:
             ticks = self._data.labels_of(stretch.clip).arrays["tick"]
             own = ticks[stretch.begin : stretch.end]
-            cut_s = self.cuts_s.setdefault(stretch.clip, self._cut.time_s(int(ticks[-1])))
+            cut_s = self.cuts_s.setdefault(stretch.clip, self._cut.time_s(ticks))
             until_ns = round(cut_s * SECOND_NS)
             if self._cut.is_before:
                 end = int(np.searchsorted(own, ticks_before(until_ns)))

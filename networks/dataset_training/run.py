@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from fsd.compression.budget import Budget
-from fsd.data.errors import ClipError, UsageError
+from fsd.data.errors import ClipError
 from fsd.data.files import write_bytes
 from fsd.data.frames import CAMERAS
 from fsd.networks.config import NetworkConfig
@@ -127,19 +127,20 @@ def loop_config(config: DatasetTrainConfig, network: NetworkConfig, **others: An
 
 
 def open_material(config: DatasetTrainConfig, budget: Budget) -> tuple[Material, list[SourceSize]]:
-    """All sources, those to learn from and those held out.
+    """All sources, and what is held out of them.
 
     Raises:
         ClipError: one cannot be read, or has nothing to train on.
     """
-    pairs = [
-        recorded_pair(folder, config, budget)
-        if is_dataset(folder)
-        else simulated_chunks(folder, budget, config.simulated_held_out, config.rows_per_clip)
-        if folder in config.simulated
-        else recorded_pair(folder, config, budget)
-        for folder in (*config.datasets, *config.simulated)
-    ]
+    pairs: list[tuple[ChunkSource, ChunkSource | None]] = []
+    pairs += [recorded_pair(folder, config, budget) for folder in config.datasets]
+    for folder in config.simulated:
+        if is_dataset(folder):
+            learned, held_out = recorded_pair(folder, config, budget)
+        else:
+            learned, held_out = simulated_chunks(folder, budget, config.simulated_held_out, config.rows_per_clip)
+        # The score is of recorded drives alone where there are any.
+        pairs.append((learned, None if config.datasets else held_out))
     return mixed(config, pairs)
 
 
@@ -161,8 +162,6 @@ def mixed(
     config: DatasetTrainConfig, pairs: Sequence[tuple[ChunkSource, ChunkSource | None]]
 ) -> tuple[Material, list[SourceSize]]:
     """Sources with their weights, and what is scored while training; None where nothing is held out."""
-    if not pairs:
-        raise UsageError("There is nothing to train on. Name a data set.")
     weights = config.mix or (1.0,) * len(pairs)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     mix = MixConfig(
