@@ -3,7 +3,7 @@
 Open loop: the recorded driver drives. Closed-loop driving is measured by `fsd drive`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,16 +88,9 @@ class Sequences(Protocol):
 
 
 def roll_out(
-    network: DrivingNetwork,
-    episodes: Sequences,
-    chosen: Sequence[int],
-    device: str = "cpu",
-    saw: Callable[[dict[str, np.ndarray]], None] = lambda recorded: None,
+    network: DrivingNetwork, episodes: Sequences, chosen: Sequence[int], device: str = "cpu"
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Run episodes in parallel, row by row, each with its own memory.
-
-    Args:
-        saw: called with the arrays of all rows that are read, in their order.
 
     Returns:
         (R,) rows in the order of execution, and the measured outputs (R, …) at them.
@@ -111,7 +104,6 @@ def roll_out(
         running = np.flatnonzero(lengths > tick)
         rows = begins[running] + tick
         recorded = episodes.read(rows)
-        saw(recorded)
         inputs = network_inputs(network, recorded, device)
         is_written = torch.from_numpy(episodes.slot_row[rows] >= 0).to(device)
         inputs["memory_valid"] = inputs["memory_valid"] * is_written

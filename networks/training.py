@@ -72,7 +72,7 @@ class Trainer(TrainingLoop):
         """The arrays recorded at the rows of a step; called in another thread."""
         return self.training.read(rows)
 
-    def _learn(self, rows: np.ndarray, recorded: dict[str, np.ndarray]) -> dict[str, float]:  # type: ignore[override]
+    def _learn(self, rows: np.ndarray, recorded: dict[str, np.ndarray]) -> dict[str, float]:
         config = self.config
         inputs, live = self._with_memory(rows, recorded)
         generator = torch.Generator(config.device)

@@ -85,7 +85,7 @@ class RecordedChunks:
 
     Args:
         part: of `splits.PARTS`; with a `cut` all parts are read.
-        least_rows, chunk_rows: of a chunk; has_ego: whether ego motion is an input.
+        least_rows, chunk_rows: of a chunk; has_ego: whether ego motion is read as an input.
 
     Attributes:
         cuts_s: key of a clip -> time of the cut from its begin; empty without one.
@@ -126,7 +126,10 @@ class RecordedChunks:
         places = [chunk.begin + row for row in rows]
         found = [self._data.read_from(stretch, place, place + 1) for place in places]
         recorded = {name: np.concatenate([each[name] for each in found]) for name in (*self._shapes, "tick")}
-        return self._known(chunk, np.asarray(rows), recorded)
+        recorded = self._known(chunk, np.asarray(rows), recorded)
+        if not self._has_ego:
+            recorded |= {name: np.zeros_like(recorded[name]) for name in ("ego", "ego_valid")}
+        return recorded
 
     def _chunks_of(self, index: int) -> list[Chunk]:
         stretch = self._data.stretches[index]
@@ -151,7 +154,7 @@ class RecordedChunks:
         return is_used
 
     def _known(self, chunk: Chunk, rows: np.ndarray, recorded: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Without labels of unused rows, those that come from after the cut, and ego motion that is not to be seen."""
+        """Without labels of unused rows, and without those that come from after the cut."""
         is_used = self.is_used(chunk)[rows]
         recorded = recorded | {name: np.array(recorded[name], np.float32) for name in DRIVING}
         for name in DRIVING:
@@ -162,8 +165,6 @@ class RecordedChunks:
             recorded["trajectory"][left_s[:, None] < WAYPOINT_TIMES_S] = np.nan
             for name in ("curvature", "acceleration"):
                 recorded[name][left_s < WAYPOINT_STEP_S] = np.nan
-        if not self._has_ego:
-            recorded |= {name: np.zeros_like(recorded[name]) for name in ("ego", "ego_valid")}
         del recorded["tick"]
         return recorded
 

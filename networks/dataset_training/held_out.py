@@ -90,17 +90,17 @@ def plans_on(network: DrivingNetwork, chunks: ChunkSet, device: str) -> tuple[Pl
     """What the network plans at every row, its memory rolled out over each chunk, and the `LABELS` of these rows."""
     was_training = network.training
     network.eval()
-    outputs, recorded = [], []
+    found = []
     for first in range(0, chunks.sequences, EPISODES_AT_ONCE):
         lanes = range(first, min(first + EPISODES_AT_ONCE, chunks.sequences))
-        _, found = roll_out(
-            network, chunks, lanes, device, lambda seen: recorded.append({name: seen[name] for name in LABELS})
-        )
-        outputs.append(found)
+        found.append(roll_out(network, chunks, lanes, device))
     network.train(was_training)
-    joined = {name: np.concatenate([each[name] for each in outputs]) for name in outputs[0]}
-    labels = {name: np.concatenate([each[name] for each in recorded]) for name in LABELS}
-    return (joined["trajectory"], joined["curvature"][:, 0], joined["acceleration"][:, 0]), labels
+    rows = np.concatenate([rows for rows, _ in found])
+    trajectory, curvature, acceleration = (
+        np.concatenate([outputs[name] for _, outputs in found]) for name in ("trajectory", "curvature", "acceleration")
+    )
+    labels = {name: values[rows] for name, values in chunks.labels().items()}
+    return (trajectory, curvature[:, 0], acceleration[:, 0]), labels
 
 
 def mean_plan(labels: dict[str, np.ndarray]) -> Plan:

@@ -98,12 +98,13 @@ class ChunkPool:
             self._places[place] = self._open(self._number_at(int(turns[place]) * len(places) + place))
         self._turns = turns
         if len(changed):
-            self._until = np.cumsum(self._weights())
+            weights = self._weights()
+            self._until, self._last = np.cumsum(weights), int(np.flatnonzero(weights)[-1])
         return [np.arange(self._first[place], self._first[place + 1]) for place in changed]
 
     def draw(self, rng: np.random.Generator, count: int) -> DrawnClip:
         """Rows of one chunk; the last one is drawn first."""
-        row = int(np.searchsorted(self._until, rng.uniform() * self._until[-1], side="right"))
+        row = min(int(np.searchsorted(self._until, rng.uniform() * self._until[-1], side="right")), self._last)
         place = int(np.searchsorted(self._begins, row, side="right")) - 1
         held = self._places[place]
         assert held is not None

@@ -18,6 +18,7 @@ from fsd.networks.dataset_training.held_out import some_chunks
 from fsd.networks.dataset_training.loader import MixConfig
 from fsd.networks.dataset_training.recorded_augmentation import RecordedAugmentation
 from fsd.networks.dataset_training.trainer import HELD_OUT, LEARNED, DatasetTrainer, Material
+from fsd.networks.model import DrivingNetwork
 from fsd.networks.processes import is_first_process
 from fsd.networks.train_options import DatasetTrainConfig, Report
 from fsd.networks.training_log import PROGRESS
@@ -218,14 +219,14 @@ def _finish(
     return fit
 
 
-def _on_fewer_cameras(trainer: DatasetTrainer, network: Any) -> dict[str, float]:
+def _on_fewer_cameras(trainer: DatasetTrainer, network: DrivingNetwork) -> dict[str, float]:
     there = trainer.held_out_cameras()
     smaller = {
         name: [CAMERAS.index(camera) for camera in cameras]
         for name, cameras in FEWER_CAMERAS.items()
         if len(cameras) < len(there) and set(map(CAMERAS.index, cameras)) <= there
     }
-    return {name: trainer.measure(network, cameras)[f"{HELD_OUT}_score_m"] for name, cameras in smaller.items()}
+    return {name: trainer.score_with(network, cameras) for name, cameras in smaller.items()}
 
 
 def with_prefix(found: dict[str, float], prefix: str) -> dict[str, float]:

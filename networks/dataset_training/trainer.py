@@ -92,7 +92,7 @@ class DatasetTrainer(TrainingLoop):
         for batch in self._loader.batches(self.step, last):
             yield (batch,)
 
-    def _learn(self, batch: Batch) -> dict[str, float]:  # type: ignore[override]
+    def _learn(self, batch: Batch) -> dict[str, float]:
         device = self.config.device
         self.cache.forget(batch.forgotten)
         live = np.full(batch.slot_row.shape, -1, np.int64)
@@ -139,20 +139,27 @@ class DatasetTrainer(TrainingLoop):
         self._since_s = time.perf_counter()  # scoring is no time of steps
         return found[SCORE], found
 
-    def measure(self, network: DrivingNetwork, cameras: Sequence[int] | None = None) -> dict[str, float]:
-        """All measures of a network; `cameras`: indices of those that are not masked."""
+    def measure(self, network: DrivingNetwork) -> dict[str, float]:
+        """All measures of a network, on what is held out and on some of what is learned."""
+        held_out, seen, _ = self._sets()
+        return self._measured(HELD_OUT, network, held_out) | self._measured(LEARNED, network, seen)
+
+    def score_with(self, network: DrivingNetwork, cameras: Sequence[int]) -> float:
+        """The held-out score in metres with all cameras masked but these, by their indices."""
+        return self._measured(HELD_OUT, network, self._sets()[0].with_cameras(cameras))[SCORE]
+
+    def _measured(self, name: str, network: DrivingNetwork, chunks: ChunkSet) -> dict[str, float]:
+        plan, labels = plans_on(network, chunks, self.config.device)
+        errors = measures({NETWORK: plan, **baselines(labels, self._sets()[2])}, labels)
+        named = {f"{name}_{measure}": value for measure, value in errors.items()}
+        return {f"{name}_score_m": score_m(errors), **named}
+
+    def _sets(self) -> tuple[ChunkSet, ChunkSet, Plan]:
+        """What is scored, and the mean path of what is learned; opened when first asked for."""
         if self._scored is None:
             seen = ChunkSet(self._material.seen)
-            mean = mean_plan(seen.labels())
-            self._scored = ChunkSet(self._material.held_out), seen, mean
-        held_out, seen, mean = self._scored
-        found: dict[str, float] = {}
-        for name, chunks in ((HELD_OUT, held_out), (LEARNED, seen)):
-            plan, labels = plans_on(network, chunks.with_cameras(cameras), self.config.device)
-            errors = measures({NETWORK: plan, **baselines(labels, mean)}, labels)
-            found |= {f"{name}_score_m": score_m(errors)}
-            found |= {f"{name}_{measure}": value for measure, value in errors.items()}
-        return found
+            self._scored = ChunkSet(self._material.held_out), seen, mean_plan(seen.labels())
+        return self._scored
 
     @property
     def has_held_out(self) -> bool:
