@@ -150,12 +150,14 @@ class DatasetTrainConfig(TrainOptions):
         flag="",
         metavar="DATASET",
         may_be_empty=True,
+        default_text="none",
     )
     simulated: tuple[Path, ...] = option(
         (),
         "simulated drives to mix in: the folder of a run of `fsd train`, or a data set",
         metavar="FOLDER",
         may_be_empty=True,
+        default_text="none",
     )
     mix: tuple[float, ...] = option(
         (),

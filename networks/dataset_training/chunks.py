@@ -4,6 +4,7 @@ A chunk is consecutive rows of one drive, at most half a minute; its memory star
 does not choose them.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class Chunk:
 
 
 class ChunkSource(Protocol):
-    """Rows of one kind; not safe for several threads."""
+    """Rows of one kind; several threads may read."""
 
     name: str
     chunks: tuple[Chunk, ...]
@@ -107,24 +108,27 @@ class RecordedChunks:
         self.name, self._cut, self._has_ego = folder.resolve().name, cut, has_ego
         self._chunk_rows = chunk_rows
         self.cuts_s: dict[str, float] = {}
-        self._data = RecordedDataset(folder, budget.name, None if cut else part)
+        self._data, self._lock = RecordedDataset(folder, budget.name, None if cut else part), threading.Lock()
         self._shapes = episode_shapes(budget)
         chunks = [chunk for index in range(len(self._data.stretches)) for chunk in self._chunks_of(index)]
         self.chunks = tuple(each for each in chunks if len(each) >= least_rows and self.is_used(each).any())
 
     def commit_slots(self, chunk: Chunk) -> np.ndarray:
-        return self._data.commit_slots_of(self._data.stretches[chunk.sequence], chunk.begin, chunk.end)
+        with self._lock:
+            return self._data.commit_slots_of(self._data.stretches[chunk.sequence], chunk.begin, chunk.end)
 
     def labels(self, chunk: Chunk) -> dict[str, np.ndarray]:
         stretch = self._data.stretches[chunk.sequence]
         rows = slice(stretch.begin + chunk.begin, stretch.begin + chunk.end)
-        columns = self._data.labels_of(stretch.clip).arrays
+        with self._lock:
+            columns = self._data.labels_of(stretch.clip).arrays
         return self._known(chunk, np.arange(len(chunk)), {name: columns[name][rows] for name in (*LABELS, "tick")})
 
     def read(self, chunk: Chunk, rows: Sequence[int]) -> dict[str, np.ndarray]:
         stretch = self._data.stretches[chunk.sequence]
         places = [chunk.begin + row for row in rows]
-        found = [self._data.read_from(stretch, place, place + 1) for place in places]
+        with self._lock:
+            found = [self._data.read_from(stretch, place, place + 1) for place in places]
         recorded = {name: np.concatenate([each[name] for each in found]) for name in (*self._shapes, "tick")}
         recorded = self._known(chunk, np.asarray(rows), recorded)
         if not self._has_ego:

@@ -46,11 +46,10 @@ class ChunkSet:
     def __len__(self) -> int:
         return int(self.begins[-1])
 
-    def with_cameras(self, cameras: Sequence[int] | None) -> "ChunkSet":
-        """The same rows with all cameras masked but these; None masks none."""
+    def with_cameras(self, cameras: Sequence[int]) -> "ChunkSet":
+        """The same rows with all cameras masked but these, by their indices."""
         other = copy(self)
-        if cameras is not None:
-            other._has_camera = np.isin(np.arange(len(CAMERAS)), cameras).astype(np.float32)
+        other._has_camera = np.isin(np.arange(len(CAMERAS)), cameras).astype(np.float32)
         return other
 
     def labels(self) -> dict[str, np.ndarray]:

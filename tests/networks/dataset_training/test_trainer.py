@@ -84,37 +84,36 @@ PROCESS = """
 import json, sys
 from pathlib import Path
 from fsd.networks.config import NetworkConfig
-from fsd.networks.dataset_training.run import train_on_datasets
+from fsd.networks.dataset_training.run import loop_config, open_material
+from fsd.networks.dataset_training.trainer import DatasetTrainer
 from fsd.networks.train_options import DatasetTrainConfig
 
-train_on_datasets(DatasetTrainConfig(datasets=(Path(sys.argv[1]),), out=Path(sys.argv[2]), steps=4, clips=2,
-    rows_per_clip=2, threads=1, learning_rate=1e-4, network=NetworkConfig.from_dict(json.loads(sys.argv[3]))))
+network = NetworkConfig.from_dict(json.loads(sys.argv[3]))
+config = DatasetTrainConfig(datasets=(Path(sys.argv[1]),), out=Path(sys.argv[2]), steps=4, clips=int(sys.argv[4]),
+    rows_per_clip=2, threads=1, learning_rate=1e-4, held_out_rows=1)
+DatasetTrainer(loop_config(config, network, bf16=False), open_material(config, network.budget)[0]).run()
 """
 
 
 def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
-    """To rounding: sums have another order, and the optimiser divides small gradients by their size."""
-    folder = write_dataset(
-        tmp_path / "drives", {"a": ("train", 16), "b": ("train", 16), "c": ("validation", 8)}, FOVEATED.budget
-    )
+    """To rounding: sums have another order, which bfloat16 would show most."""
+    folder = write_dataset(tmp_path / "drives", {"a": ("train", 16), "b": ("train", 16)}, FOVEATED.budget)
     script = tmp_path / "run.py"
     script.write_text(PROCESS)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
-    arguments = [str(folder), str(tmp_path / "two"), json.dumps(asdict(FOVEATED))]
-    done = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, env=environment, check=False, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    one = DatasetTrainConfig(datasets=(folder,), out=tmp_path / "one", steps=4, clips=4, rows_per_clip=2, threads=1)
-    train_on_datasets(replace(one, network=FOVEATED, learning_rate=1e-4))
-    (two, header), (single, _) = (load_weights(tmp_path / name / WEIGHTS) for name in ("two", "one"))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    for name, command, clips in (("two", torchrun, "2"), ("one", [sys.executable], "4")):
+        words = [*command, str(script), str(folder), str(tmp_path / name), json.dumps(asdict(FOVEATED)), clips]
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=400)
+        assert done.returncode == 0, done.stderr[-2000:]
+    (two, header), (one, _) = (load_weights(tmp_path / name / WEIGHTS) for name in ("two", "one"))
     assert header.notes["settings"]["processes"] == "2"
-    start, mine = untrained(FOVEATED).state_dict(), single.state_dict()
-    for name, value in two.state_dict().items():
-        if value.dtype.is_floating_point:
-            moved = (mine[name] - start[name]).norm()
-            assert (value - mine[name]).norm() <= 0.02 * moved + 1e-6, name
+    start, wanted = untrained(FOVEATED).state_dict(), one.state_dict()
+    moved = {name: float((value - start[name]).float().norm()) for name, value in wanted.items()}
+    apart = {name: float((value - wanted[name]).float().norm()) for name, value in two.state_dict().items()}
+    assert sum(apart.values()) < 0.01 * sum(moved.values())
+    for name, distance in apart.items():
+        assert distance <= 0.05 * moved[name] + 1e-5, name
 
 
 def test_a_run_from_weights_takes_their_size(config: DatasetTrainConfig, tmp_path: Path) -> None:
