@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -122,9 +123,12 @@ def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
     start, wanted = untrained(FOVEATED).state_dict(), one.state_dict()
     moved = {name: float((value - start[name]).float().norm()) for name, value in wanted.items()}
     apart = {name: float((value - wanted[name]).float().norm()) for name, value in two.state_dict().items()}
-    assert sum(apart.values()) < 0.01 * sum(moved.values())
-    for name, distance in apart.items():
-        assert distance <= 0.05 * moved[name] + 1e-5, name
+    learned = [name for name, _ in one.named_parameters()]
+    # Not one by one: the optimiser divides gradients by their size, so those that are nearly zero differ in sign.
+    assert sum(apart[name] for name in learned) < 0.01 * sum(moved[name] for name in learned)
+    assert statistics.median(apart[name] / (moved[name] + 1e-12) for name in learned) < 1e-3
+    for name in wanted.keys() - learned:
+        assert apart[name] <= 0.01 * moved[name], name
 
 
 def test_a_run_from_weights_takes_their_size(config: DatasetTrainConfig, tmp_path: Path) -> None:
