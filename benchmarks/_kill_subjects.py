@@ -193,7 +193,8 @@ def _prepare_training(inputs: Path) -> None:
 
 def _run_training(inputs: Path, out: Path, wrote: Callable[[int], None]) -> None:
     from fsd.networks.dataset import find_episodes
-    from fsd.networks.training import TrainConfig, train
+    from fsd.networks.training import train
+    from fsd.networks.training_loop import TrainConfig
 
     network = _tiny()
     config = TrainConfig(

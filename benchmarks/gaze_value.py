@@ -27,8 +27,8 @@ from fsd.networks.evaluation import ROW_3S, network_inputs
 from fsd.networks.gaze_value import patch_value
 from fsd.networks.losses import LossWeights
 from fsd.networks.model import EGO_INPUTS, IMAGE_INPUTS, PLAN_INPUTS, Content, DrivingNetwork, select
-from fsd.networks.training import split
 from fsd.networks.training_set import TrainingSet
+from fsd.networks.validation import split
 from fsd.networks.weights import load_weights, packaged_weights
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path

@@ -4,6 +4,7 @@ Cameras, ego motion, command and memory are dropped; exposure and colour vary; n
 which the network could otherwise learn to continue as before. Works on batches of tensors with axes (clips, rows).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,17 +51,43 @@ class AugmentationConfig(Options):
     colour: float = 0.15
 
 
-def augment(batch: dict[str, Tensor], config: AugmentationConfig, generator: torch.Generator) -> dict[str, Tensor]:
-    """An augmented copy of a batch: inputs of the contract, axes (B, T, …), on the generator's device."""
+class Randomness:
+    """Random numbers for the clips of a batch: from one generator, or of each clip from a generator of its own.
+
+    In the second case a clip's numbers do not depend on the batch that it is in.
+    """
+
+    def __init__(self, generator: torch.Generator | Sequence[torch.Generator]) -> None:
+        self._one = generator if isinstance(generator, torch.Generator) else None
+        self._each = () if isinstance(generator, torch.Generator) else tuple(generator)
+        self.device = (self._one or self._each[0]).device
+
+    def uniform(self, *shape: int) -> Tensor:
+        """(clips, …) from 0 to 1."""
+        return self._drawn(torch.rand, shape)
+
+    def normal(self, *shape: int) -> Tensor:
+        """(clips, …) of mean 0 and deviation 1."""
+        return self._drawn(torch.randn, shape)
+
+    def _drawn(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        if self._one is not None:
+            return draw(shape, generator=self._one, device=self.device)
+        return torch.stack([draw(shape[1:], generator=each, device=self.device) for each in self._each])
+
+
+def augment(
+    batch: dict[str, Tensor], config: AugmentationConfig, generator: torch.Generator | Sequence[torch.Generator]
+) -> dict[str, Tensor]:
+    """An augmented copy of a batch: inputs of the contract, axes (B, T, …), on the generator's device.
+
+    Args:
+        generator: one, or one per clip.
+    """
     batch = dict(batch)
     clips, rows = batch["retina"].shape[:2]
-    device = generator.device
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=device)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, device=device)
+    random = Randomness(generator)
+    device, uniform, normal = random.device, random.uniform, random.normal
 
     keep = camera_mask(config, uniform(clips, 2), uniform(clips, len(CAMERAS)))  # (B, N)
     batch["camera_valid"] = batch["camera_valid"] * keep[:, None]

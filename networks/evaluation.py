@@ -5,6 +5,7 @@ Open loop: the recorded driver drives. Closed-loop driving is measured by `fsd d
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -71,8 +72,23 @@ def evaluate(network: DrivingNetwork, episodes: TrainingSet, device: str = "cpu"
     return _metrics(*joined)
 
 
+class Sequences(Protocol):
+    """Rows of drives, each with its own memory.
+
+    Attributes:
+        begins: (E + 1,) first row of each, and the number of rows; slot_row: (R, 112) the row that wrote each slot, -1
+            for none.
+    """
+
+    begins: np.ndarray
+    slot_row: np.ndarray
+
+    def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Every array of an episode at rows (n,): name -> (n, …)."""
+
+
 def roll_out(
-    network: DrivingNetwork, episodes: TrainingSet, chosen: Sequence[int], device: str = "cpu"
+    network: DrivingNetwork, episodes: Sequences, chosen: Sequence[int], device: str = "cpu"
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Run episodes in parallel, row by row, each with its own memory.
 
@@ -82,7 +98,7 @@ def roll_out(
     keys = torch.zeros(len(chosen), MEMORY_SLOTS, SLOT_TOKENS, KEY_SIZE, device=device)
     values = torch.zeros_like(keys)
     begins = episodes.begins[list(chosen)]
-    lengths = np.array([episodes.episodes[index].ticks for index in chosen])
+    lengths = np.diff(episodes.begins)[list(chosen)]
     all_rows, outputs = [], []
     for tick in range(int(lengths.max())):
         running = np.flatnonzero(lengths > tick)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from fsd.networks.losses import LossWeights, driving_terms, weighted
+from fsd.networks.shared_batch import of_all
 
 TOP_SHARE = 0.1
 """The best tenth of the patches of a batch have a worth above one half."""
@@ -30,9 +31,11 @@ def patch_worth(
         is_used: (B, T, K) whether there is a patch.
     """
     value = patch_value(outputs, labels, weights, token_weight)
-    if not is_used.any():
+    every = of_all(torch.where(is_used, value, torch.nan))
+    every = every[~torch.isnan(every)]
+    if not every.numel():
         return torch.zeros_like(value)
-    usual = torch.quantile(value[is_used], 1.0 - TOP_SHARE).clamp(min=1e-12)
+    usual = torch.quantile(every, 1.0 - TOP_SHARE).clamp(min=1e-12)
     return value / (value + usual)
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 from fsd.networks.contract import WAYPOINT_STEP_S, WAYPOINT_TIMES_S
 from fsd.networks.hard_examples import BRAKE_MPS2, near_cells
 from fsd.networks.plan_head import ANCHORS_MPS2
+from fsd.networks.shared_batch import known_count
 
 
 @dataclass(frozen=True)
@@ -291,4 +292,4 @@ def _cells(output: Tensor, label: Tensor, positive_weight: Tensor | float) -> Te
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
+    return torch.where(mask, values, 0.0).sum() / known_count(mask)

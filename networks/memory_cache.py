@@ -37,10 +37,18 @@ class MemoryCache:
         self._rows = np.empty(0, np.int64)
         self._new_keys = self._new_values = np.empty((0, *shape[1:]), np.float16)
         self._place = np.full(rows, -1, np.int64)  # of a row in the three arrays above; -1 if they do not have it
+        self._forgotten = np.zeros(rows, np.bool_)
         if step and self._prepared(step).exists():
             with np.load(self._prepared(step)) as prepared:
+                if "forgotten" in prepared:
+                    self.forget(prepared["forgotten"])
                 self.write(prepared["rows"], prepared["keys"], prepared["values"])
         self.commit(step)
+
+    def forget(self, rows: np.ndarray) -> None:
+        """Have nothing at rows (n,) until they are written again."""
+        self._forgotten[rows] = True
+        self._place[rows] = -1
 
     def write(self, rows: np.ndarray, keys: np.ndarray, values: np.ndarray) -> None:
         """Store the outputs (n, 16, 64) of rows (n,)."""
@@ -56,7 +64,7 @@ class MemoryCache:
     def read(self, slot_row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(…, 112) rows or -1 -> keys and values (…, 112, 16, 64) half precision, known (…, 112) bool."""
         rows = np.maximum(slot_row, 0)
-        known = (slot_row >= 0) & (self.known[rows] | (self._place[rows] >= 0))
+        known = (slot_row >= 0) & ((self.known[rows] & ~self._forgotten[rows]) | (self._place[rows] >= 0))
         rows = np.where(known, rows, 0)
         keys, values, place = self.keys[rows], self.values[rows], self._place[rows]
         is_new = place >= 0
@@ -65,20 +73,28 @@ class MemoryCache:
 
     def prepare(self, step: int) -> None:
         """Before the checkpoint of `step` is written: write the outputs since the one before to a file of their own."""
-        count = len(self._rows)
+        rows, kept = self._written()
+        forgotten = np.flatnonzero(self._forgotten)
         with replacing(self._prepared(step)) as unfinished, unfinished.open("wb") as file:
-            np.savez(file, rows=self._rows, keys=self._new_keys[:count], values=self._new_values[:count])
+            np.savez(file, rows=rows, keys=self._new_keys[kept], values=self._new_values[kept], forgotten=forgotten)
 
     def commit(self, step: int) -> None:
         """Once the checkpoint of `step` is there: bring the arrays up to date. Being killed here does no harm."""
-        count = len(self._rows)
-        self.keys[self._rows], self.values[self._rows] = self._new_keys[:count], self._new_values[:count]
-        self.known[self._rows] = True
-        self._place[self._rows] = -1
+        rows, kept = self._written()
+        self.keys[rows], self.values[rows] = self._new_keys[kept], self._new_values[kept]
+        self.known[self._forgotten] = False
+        self.known[rows] = True
+        self._place[rows] = -1
+        self._forgotten[:] = False
         self._rows, self._new_keys, self._new_values = self._rows[:0], self._new_keys[:0], self._new_values[:0]
         for path in self._folder.glob("since-*"):
             if path != self._prepared(step):  # kept until the next checkpoint, to be repeated if this was cut short
                 path.unlink()
+
+    def _written(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows written and not forgotten since the last checkpoint, and their places."""
+        kept = np.flatnonzero(self._place[self._rows] == np.arange(len(self._rows)))
+        return self._rows[kept], kept
 
     def _prepared(self, step: int) -> Path:
         return self._folder / f"since-{step}.npz"

@@ -20,8 +20,9 @@ from fsd.networks.dataset import Episode, find_episodes
 from fsd.networks.distillation import load_teacher
 from fsd.networks.processes import is_first_process
 from fsd.networks.train_options import RecipeConfig, Report
-from fsd.networks.training import BEST, CHECKPOINT, WEIGHTS, TrainConfig, run_folder, settings_of, train
+from fsd.networks.training import train
 from fsd.networks.training_log import PROGRESS
+from fsd.networks.training_loop import BEST, CHECKPOINT, WEIGHTS, TrainConfig, run_folder, settings_of
 from fsd.networks.weights import load_weights
 
 SEEDS_PER_ROUND = 10_000

@@ -1,33 +1,32 @@
-"""Fit a network to recorded clips and measure its steering error on the held-out part.
+"""Fit a network to recordings, each divided in time, and measure its steering error on the later part.
 
 Open loop: the recorded driver drives. The metric is that of steering benchmarks, the root mean square error of the
 steering wheel's angle, beside two constant predictors. A few minutes of video are too little to learn driving.
 """
 
-import os
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from fsd.compression.budget import Budget
 from fsd.data.errors import ClipError, UsageError
 from fsd.data.files import write_bytes
-from fsd.data.frames import RATE_HZ
-from fsd.data.open_clip import open_clip
+from fsd.data.frames import MAX_FRAME_AGE_MS, RATE_HZ
 from fsd.data.steering import SteeringGeometry
 from fsd.networks.config import NetworkConfig
-from fsd.networks.dataset import find_episodes
-from fsd.networks.evaluation import roll_out
+from fsd.networks.dataset_training.chunks import ChunkSource, RecordedChunks, TimeCut, simulated_chunks
+from fsd.networks.dataset_training.held_out import ChunkSet, plans_on
+from fsd.networks.dataset_training.run import loader_share, loop_config, mixed
+from fsd.networks.dataset_training.trainer import DatasetTrainer
+from fsd.networks.drives.clip_record import CLIPS_FOLDER, read_record
 from fsd.networks.model import DrivingNetwork
-from fsd.networks.recorded_episodes import EVERY_TICKS, EpisodeMaker
+from fsd.networks.processes import is_first_process
+from fsd.networks.recorded_episodes import EVERY_TICKS
 from fsd.networks.train_options import RecordedFitConfig, Report
-from fsd.networks.training import CHECKPOINT, WEIGHTS, TrainConfig, run_folder, train
-from fsd.networks.training_log import PROGRESS
-from fsd.networks.training_set import TrainingSet
-from fsd.networks.weights import load_weights, read_header
+from fsd.networks.weights import load_weights
 
 RESULT = "recorded_fit.json"
-LEARNED = ("curvature", "acceleration", "trajectory")
-"""Outputs for which recordings can have labels."""
 
 OPEN_LOOP = "Open loop: the recorded driver drives; no claim about driving."
 TOO_LITTLE = (
@@ -37,6 +36,9 @@ TOO_LITTLE = (
 )
 LITTLE_SAMPLES = 36_000
 """Samples of about an hour of video."""
+
+WHOLE = 1 << 30
+"""Rows of a chunk that is not divided."""
 
 
 class SteeringScores(msgspec.Struct, frozen=True):
@@ -53,13 +55,14 @@ class RecordedFit(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         weights: file name, in the run's folder; initial: of the weights it started from.
-        clips: folder names; train_until_s: where each was cut.
+        clips: names; train_until_s: where each was cut.
         curvature_from: sources of the curvature labels; learned: outputs that had labels.
         steering: the geometry used; is_steering_assumed: it is the default, not given by the user.
+        loader_share: as of `DatasetFit`.
         caveat: how far the scores carry.
     """
 
-    schema_version: int = 1
+    schema_version: int = 2
     weights: str
     clips: list[str]
     curvature_from: list[str]
@@ -71,72 +74,67 @@ class RecordedFit(msgspec.Struct, frozen=True, kw_only=True):
     initial: str | None
     steps: int
     samples_per_s: float
+    loader_share: float | None
     train: SteeringScores
     test: SteeringScores
     caveat: str
 
 
-def fit_recordings(config: RecordedFitConfig, report: Report = lambda phase, done, total, metrics: None) -> RecordedFit:
-    """Convert the clips to episodes, train on their first parts, score both parts.
+def fit_recordings(
+    config: RecordedFitConfig,
+    dataset: Path,
+    network: NetworkConfig,
+    report: Report = lambda phase, done, total, metrics: None,
+) -> RecordedFit | None:
+    """Train on the first part of each clip of a data set, score both parts.
 
     Args:
+        dataset: of `config.recordings`; network: its sizes, of a budget that the data set has.
         report: called as report(phase, done, total, metrics) during the run.
 
     Returns:
-        What is also written to `recorded_fit.json`.
+        What is also written to `recorded_fit.json`; None in all processes of a `torchrun` but the first.
 
     Raises:
-        ClipError: a clip cannot be read, is too short, or has no steering labels.
-        UsageError: the split leaves an empty part, or several processes were started.
+        ClipError: a part is too short, or has no steering labels.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError("Training on recordings runs in one process. Start it without `torchrun`.")
-    for missing in (path for path in config.recordings if not path.exists()):
-        open_clip(missing)  # says so before there is a folder for results
-    inputs = [*config.recordings, *([] if config.initial is None else [config.initial])]
-    names = (RESULT, WEIGHTS, CHECKPOINT, PROGRESS, "episodes", "cache-0")
-    with run_folder(config.out, "train --clips", names, inputs):
-        return _fit(config, report)
-
-
-def _fit(config: RecordedFitConfig, report: Report) -> RecordedFit:
-    geometry = config.geometry
-    network = config.network
-    if config.initial is not None:
-        network = NetworkConfig.from_dict(read_header(config.initial).config)
-    sets = _record(config, network, geometry, report)
-    settings = TrainConfig(
-        **config.shared() | {"network": network},
-        steps=config.steps,
-        hard_share=0.0,  # The few bends of a short recording would be overfitted.
-        loss_share=0.0,
-        warm_up_steps=min(TrainConfig.warm_up_steps, max(1, config.steps // 5)),
-        validation_share=0.0,  # The test part is not used for any choice.
-        report_every=min(TrainConfig.report_every, config.steps),
-    )
-    weights = train(settings, sets["train"].episodes, lambda step, found: report("train", step, config.steps, found))
+    before, after = (TimeCut(config.train_until_s, is_before) for is_before in (True, False))
+    learned = recorded_chunks(config, dataset, network.budget, before, least_rows=config.rows_per_clip)
+    test = recorded_chunks(config, dataset, network.budget, after, chunk_rows=WHOLE)
+    _check(config, learned, test, dataset, network.budget)
+    simulated = [
+        simulated_chunks(folder, network.budget, config.simulated_held_out, config.rows_per_clip)[0]
+        for folder in config.simulated
+    ]
+    material, _ = mixed(config, [(learned, test), *((source, None) for source in simulated)])
+    # The test part is shown while training, and not used for any choice.
+    trainer = DatasetTrainer(loop_config(config, network, best_margin=1e9), material)
+    weights = trainer.run(lambda step, found: report("train", step, config.steps, found))
+    if not is_first_process():
+        return None
     trained = load_weights(weights)[0].to(config.device)
-    recorded = sets["train"].read(np.arange(len(sets["train"])))
-    mean_rad = float(np.nanmean(geometry.wheel_angle_rad(recorded["curvature"].astype(np.float64))))
+    geometry, labels = config.geometry, ChunkSet([(learned, chunk) for chunk in learned.chunks]).labels()
+    records = [read_record(dataset / CLIPS_FOLDER / clip) for clip in learned.cuts_s]
+    mean_rad = float(np.nanmean(geometry.wheel_angle_rad(labels["curvature"].astype(np.float64))))
     scores = {}
-    for part, episodes in sets.items():
+    for part, source in (("train", learned), ("test", test)):
         report(f"score {part}", 0, 1, {})
-        scores[part] = steering_scores(trained, episodes, geometry, mean_rad, config.device)
+        scores[part] = steering_scores(trained, source, geometry, mean_rad, config.device)
         report(f"score {part}", 1, 1, {})
-    is_little = len(sets["train"]) < LITTLE_SAMPLES
     result = RecordedFit(
         weights=weights.name,
-        clips=[path.name for path in config.recordings],
-        curvature_from=sorted({str(episode.facts["curvature_from"]) for episode in sets["train"].episodes}),
-        learned=[name for name in LEARNED if np.isfinite(recorded[name]).any()],
-        train_until_s=[episode.facts["train_until_s"] for episode in sets["train"].episodes],
+        clips=[record.name for record in records],
+        curvature_from=sorted({record.curvature_from for record in records}),
+        learned=[name for name in ("curvature", "acceleration", "trajectory") if np.isfinite(labels[name]).any()],
+        train_until_s=list(learned.cuts_s.values()),
         steering=geometry,
         is_steering_assumed=config.steering_ratio is None and config.wheelbase_m is None,
         budget=network.budget.name,
         initial=None if config.initial is None else config.initial.name,
         steps=config.steps,
         samples_per_s=float(RATE_HZ / EVERY_TICKS),
-        caveat=f"{OPEN_LOOP} {TOO_LITTLE}" if is_little else OPEN_LOOP,
+        loader_share=loader_share(trainer.log.rows),
+        caveat=f"{OPEN_LOOP} {TOO_LITTLE}" if len(labels["curvature"]) < LITTLE_SAMPLES else OPEN_LOOP,
         train=scores["train"],
         test=scores["test"],
     )
@@ -144,10 +142,41 @@ def _fit(config: RecordedFitConfig, report: Report) -> RecordedFit:
     return result
 
 
+def recorded_chunks(
+    config: RecordedFitConfig, dataset: Path, budget: Budget, cut: TimeCut, **others: int
+) -> RecordedChunks:
+    """One part of every clip."""
+    return RecordedChunks(dataset, budget, None, cut, has_ego=config.ego_dropout < 1.0, **others)
+
+
+def _check(
+    config: RecordedFitConfig, learned: RecordedChunks, test: RecordedChunks, dataset: Path, budget: Budget
+) -> None:
+    """Refuse parts that are too short, or have nothing to learn.
+
+    Raises:
+        UsageError, ClipError: says which.
+    """
+    at = ", ".join(f"{cut_s:.3f} s" for cut_s in learned.cuts_s.values())
+    if not learned.chunks:
+        rows = sum(map(len, recorded_chunks(config, dataset, budget, TimeCut(config.train_until_s, True)).chunks))
+        raise ClipError(
+            f"A split at {at} leaves {rows} training samples; {config.rows_per_clip} are needed, at "
+            f"{float(RATE_HZ / EVERY_TICKS):g} per second. Split later (`--train-until-s`), or use a longer clip."
+        )
+    if not test.chunks:
+        raise UsageError(
+            f"A split at {at} leaves nothing to test on, after a gap of {MAX_FRAME_AGE_MS:g} ms. Choose another "
+            "`--train-until-s`."
+        )
+    if not any(np.isfinite(learned.labels(chunk)["curvature"]).any() for chunk in learned.chunks):
+        raise ClipError("No training sample has a known curvature. Split later, or use another clip.")
+
+
 def steering_scores(
-    network: DrivingNetwork, episodes: TrainingSet, geometry: SteeringGeometry, mean_rad: float, device: str = "cpu"
+    network: DrivingNetwork, source: ChunkSource, geometry: SteeringGeometry, mean_rad: float, device: str = "cpu"
 ) -> SteeringScores:
-    """Score the steering wheel's angle over all rows with a known one.
+    """Score the steering wheel's angle over all rows of a source with a known one.
 
     Args:
         mean_rad: the mean angle of the training part, predicted by the constant `mean`.
@@ -155,12 +184,12 @@ def steering_scores(
     Raises:
         ClipError: no row has a known curvature.
     """
-    rows, outputs = roll_out(network, episodes, range(len(episodes.episodes)), device)
-    wanted_rad = geometry.wheel_angle_rad(episodes.read(rows)["curvature"][:, 0].astype(np.float64))
-    predicted_rad = geometry.wheel_angle_rad(outputs["curvature"][:, 0].astype(np.float64))
+    (_, curvature, _), labels = plans_on(network, ChunkSet([(source, chunk) for chunk in source.chunks]), device)
+    wanted_rad = geometry.wheel_angle_rad(labels["curvature"][:, 0].astype(np.float64))
+    predicted_rad = geometry.wheel_angle_rad(curvature.astype(np.float64))
     known = np.isfinite(wanted_rad)
     if not known.any():
-        raise ClipError(f"{episodes.episodes[0].folder} has no row with a known curvature. Use another split or clip.")
+        raise ClipError(f"{source.name} has no row with a known curvature. Use another split or clip.")
     wanted_rad, predicted_rad = wanted_rad[known], predicted_rad[known]
     return SteeringScores(
         samples=len(wanted_rad),
@@ -168,28 +197,6 @@ def steering_scores(
         zero_rmse_rad=_rms(wanted_rad),
         mean_rmse_rad=_rms(wanted_rad - mean_rad),
     )
-
-
-def _record(
-    config: RecordedFitConfig, network: NetworkConfig, geometry: SteeringGeometry, report: Report
-) -> dict[str, TrainingSet]:
-    folder = config.out / "episodes"
-    maker = EpisodeMaker(folder, network.budget, geometry, config.train_until_s)
-    for index, path in enumerate(config.recordings):
-        report("record", index, len(config.recordings), {})
-        clip = open_clip(path)
-        maker.make(clip, f"{index:03d}-{clip.name}")
-    report("record", len(config.recordings), len(config.recordings), {})
-    sets = {part: TrainingSet(find_episodes(folder / part, network.budget)) for part in ("train", "test")}
-    for episode in sets["train"].episodes:
-        if episode.ticks < config.rows_per_clip:
-            raise ClipError(
-                f"{episode.folder} has {episode.ticks} training samples; {config.rows_per_clip} are needed, at "
-                f"{float(RATE_HZ / EVERY_TICKS):g} per second. Split later (`--train-until-s`), or use a longer clip."
-            )
-    if not np.isfinite(sets["train"].read(np.arange(len(sets["train"])))["curvature"]).any():
-        raise ClipError(f"No sample of {folder / 'train'} has a known curvature. Split later, or use another clip.")
-    return sets
 
 
 def _rms(error: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from fsd.data.options import Options, option
+from fsd.data.options import OptionError, Options, option
 from fsd.data.steering import LINCOLN_MKZ, SteeringGeometry
 from fsd.networks.config import NetworkConfig, network_of_size
 
@@ -134,17 +134,86 @@ class RecipeConfig(TrainOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordedFitConfig(TrainOptions):
-    """Settings of training on recordings; `network` is ignored with `initial` weights, which have their own sizes."""
+class DatasetTrainConfig(TrainOptions):
+    """Settings of training on data sets; `network` is ignored with `initial` weights, which have their own sizes.
 
-    heading = "training on recordings"
+    Attributes:
+        pool_rows: rows that are drawn from at a time, of which the network's outputs are cached (4 kB each).
+        held_out_rows: at most so many rows are scored while training; simulated_held_out: share of the worlds.
+    """
 
-    recordings: tuple[Path, ...] = option(
-        help="recordings to train on, instead of the simulator", flag="--clips", metavar="CLIP"
+    heading = "training on data sets"
+
+    datasets: tuple[Path, ...] = option(
+        (),
+        "data sets of `fsd dataset build` to train on, instead of the simulator",
+        flag="",
+        metavar="DATASET",
+        may_be_empty=True,
+        default_text="none",
+    )
+    simulated: tuple[Path, ...] = option(
+        (),
+        "simulated drives to mix in: the folder of a run of `fsd train`, or a data set",
+        metavar="FOLDER",
+        may_be_empty=True,
+        default_text="none",
+    )
+    mix: tuple[float, ...] = option(
+        (),
+        "weight of each data set in the batches, in the order given, then of each of --simulated",
+        above=0,
+        metavar="WEIGHT",
+        may_be_empty=True,
+        default_text="the same for all",
     )
     out: Path = Path("runs/recorded")
     clips: int = 10
     rows_per_clip: int = 3
+    learning_rate: float = 1e-3
+    steps: int = option(3000, "training steps (optimizer updates)", at_least=1)
+    mirror: bool = option(True, "do not learn from mirrored drives")
+    balance: float = option(
+        0.25,
+        "share of the batches' clips drawn so that all classes of curvature and acceleration are equally frequent",
+        at_least=0,
+        at_most=1,
+    )
+    ego_dropout: float = option(
+        0.5, "share of the clips without ego motion as an input; 1 never uses it", at_least=0, at_most=1
+    )
+    history_dropout: float = option(0.3, "share of the clips without memory", at_least=0, at_most=1)
+    rig_dropout: float = option(
+        0.3, "share of the clips in which only some of the cameras are seen, one to all", at_least=0, at_most=1
+    )
+    pitch_yaw_deg: float = option(
+        0.5, "standard deviation of errors of each camera's stated pitch and yaw", at_least=0, metavar="DEGREES"
+    )
+    evaluate_every: int = option(500, "steps between two scores of what is held out", at_least=1)
+    pool_rows: int = option(65_536, at_least=1)
+    held_out_rows: int = option(2_000, at_least=1)
+    simulated_held_out: float = option(0.05, at_least=0, below=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mix and len(self.mix) != self.source_count:
+            raise OptionError("mix", f"needs one weight per source: {self.source_count}, got {len(self.mix)}")
+
+    @property
+    def source_count(self) -> int:
+        """How many sources the batches are mixed of."""
+        return len(self.datasets) + len(self.simulated)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedFitConfig(DatasetTrainConfig):
+    """Settings of training on recordings: a data set of them is built in the run's folder first."""
+
+    heading = "training on recordings"
+
+    recordings: tuple[Path, ...] = option(
+        help="recordings to train on: a data set is made of them first", flag="--clips", metavar="CLIP"
+    )
     train_until_s: float | None = option(
         None,
         "time that divides each recording: train on what comes before it, test on what comes after",
@@ -166,8 +235,18 @@ class RecordedFitConfig(TrainOptions):
         above=0,
         default_text=f"{LINCOLN_MKZ.wheelbase_m:g}, assumed: a Lincoln MKZ",
     )
-    steps: int = option(300, "training steps (optimizer updates)", at_least=1)
-    learning_rate: float = 1e-3
+    steps: int = 300
+    ego_dropout: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.datasets:
+            raise OptionError("recordings", "cannot be mixed with data sets: add the recordings to one")
+
+    @property
+    def source_count(self) -> int:
+        """The recordings are one."""
+        return 1 + len(self.simulated)
 
     @property
     def geometry(self) -> SteeringGeometry:

@@ -94,22 +94,31 @@ class TrainingSet:
                 last = min(int(np.searchsorted(until, rng.uniform() * until[-1], side="right")), len(self) - 1)
             else:
                 last = int(rng.integers(len(self)))
-            drawn[clip] = self._clip_ending_at(rng, last, rows_per_clip)
+            begin = int(self.begins[self.episode_of(np.array(last))])
+            drawn[clip] = rows_ending_at(rng, self.slot_row[last], last, begin, len(self), rows_per_clip)
         return drawn
-
-    def _clip_ending_at(self, rng: np.random.Generator, last: int, count: int) -> np.ndarray:
-        begin = int(self.begins[self.episode_of(np.array(last))])
-        writers = np.unique(self.slot_row[last][self.slot_row[last] >= 0])
-        if len(writers) >= count - 1:
-            chosen = rng.choice(writers, count - 1, replace=False)
-        else:
-            last = max(last, min(begin + count - 1, len(self) - 1))
-            earlier = np.arange(begin, last)
-            chosen = rng.choice(earlier, count - 1, replace=len(earlier) < count - 1)
-        return np.sort(np.append(chosen, last))
 
     def _column(self, name: str, episode: int) -> np.ndarray:
         return self._in_memory[name][self.begins[episode] : self.begins[episode + 1]]
+
+
+def rows_ending_at(
+    rng: np.random.Generator, slot_row: np.ndarray, last: int, begin: int, end: int, count: int
+) -> np.ndarray:
+    """(count,) rising rows, the last one `last` and the others rows that wrote slots which it reads.
+
+    Args:
+        slot_row: (112,) of the row `last`; begin, end: rows of its sequence. Near its begin other rows are taken, and
+            perhaps a later last one.
+    """
+    writers = np.unique(slot_row[slot_row >= 0])
+    if len(writers) >= count - 1:
+        chosen = rng.choice(writers, count - 1, replace=False)
+    else:
+        last = max(last, min(begin + count - 1, end - 1))
+        earlier = np.arange(begin, last)
+        chosen = rng.choice(earlier, count - 1, replace=len(earlier) < count - 1)
+    return np.sort(np.append(chosen, last))
 
 
 def memory_writers(commit_slots: np.ndarray) -> np.ndarray:

@@ -18,7 +18,8 @@ from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import Episode
 from fsd.networks.memory_cache import MemoryCache
 from fsd.networks.row_losses import RowLosses
-from fsd.networks.training import WEIGHTS, TrainConfig, Trainer
+from fsd.networks.training import Trainer
+from fsd.networks.training_loop import WEIGHTS, TrainConfig
 from fsd.networks.training_set import TrainingSet
 from fsd.networks.validation import split
 from fsd.networks.weights import load_weights, read_header, save_weights

@@ -1,7 +1,8 @@
-"""`fsd train`: train on drives in the simulator, or on recordings."""
+"""`fsd train`: train on drives in the simulator, on data sets of recorded drives, or on recordings."""
 
 import argparse
 import os
+from collections.abc import Collection
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ from fsd.commands.arguments import add_options, config_from, typed_name
 from fsd.data.errors import ModelError, UsageError
 from fsd.data.options import declared_options
 from fsd.extras import install_line
-from fsd.networks.train_options import RecipeConfig, RecordedFitConfig, TrainOptions
+from fsd.networks.train_options import DatasetTrainConfig, RecipeConfig, RecordedFitConfig, TrainOptions
 
 if TYPE_CHECKING:
+    from fsd.networks.dataset_training.run import DatasetFit
     from fsd.networks.recorded_fit import RecordedFit
     from fsd.training.progress import TrainingProgress
 
@@ -19,41 +21,67 @@ EPILOG = """examples:
   fsd train --out runs/mine                                # the default rounds, about 2 h 40 min on two cores
   fsd train --teacher runs/wide/weights.safetensors --out runs/mine   # imitates a network too
   fsd train --out runs/tiny --rounds 20:100 --rate 0.001   # a quick try: 20 episodes, 100 steps
-  torchrun --nproc-per-node 4 $(which fsd) train --device cuda --out runs/mine
+  fsd train drives --initial packaged --rate 0.0003 --out runs/real    # on a data set of fsd dataset build
+  fsd train drives --simulated runs/mine --mix 3 1 --out runs/mixed    # three quarters of it recorded
+  torchrun --nproc-per-node 4 $(which fsd) train drives --device cuda --out runs/real
   fsd train --clips my_drive --train-until-s 120 --out runs/recorded       # train on video, test on the rest of it
 
 next: fsd export runs/mine/weights.safetensors --data clip/ --out exported"""
+PACKAGED = "packaged"
 _SHARED = tuple(field.name for field in fields(TrainOptions))
+_OF_DATASETS = tuple(field.name for field in fields(DatasetTrainConfig) if field.name not in _SHARED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments: those that both ways of training share, then those of each."""
-    add_options(
-        parser, TrainOptions, defaults={name: _both_defaults(name) for name in ("out", "clips", "learning_rate")}
-    )
+    """Declare the arguments: those that all ways of training share, then those of each."""
+    both = {name: _both_defaults(name) for name in ("out", "clips", "learning_rate")}
+    add_options(parser, TrainOptions, defaults=both)
     add_options(parser, RecipeConfig, skip=_SHARED)
-    add_options(parser, RecordedFitConfig, skip=_SHARED)
+    of_clips = {
+        name: f" (default: {getattr(DatasetTrainConfig, name):g}, with --clips {getattr(RecordedFitConfig, name):g})"
+        for name in ("steps", "ego_dropout")
+    }
+    add_options(parser, DatasetTrainConfig, skip=_SHARED, defaults=of_clips)
+    add_options(parser, RecordedFitConfig, skip=(*_SHARED, *_OF_DATASETS))
 
 
 def _both_defaults(name: str) -> str:
-    return f" (default: {getattr(RecipeConfig, name)}, with --clips {getattr(RecordedFitConfig, name)})"
+    return f" (default: {getattr(RecipeConfig, name)}, on recordings {getattr(DatasetTrainConfig, name)})"
 
 
-def run(options: argparse.Namespace) -> "dict[str, Any] | RecordedFit":
+def run(options: argparse.Namespace) -> "dict[str, Any] | DatasetFit | RecordedFit":
     """Train, and print where the weights are."""
     is_recorded = hasattr(options, "recordings")
-    other, why = (
-        (RecipeConfig, "is for the simulator, not for --clips")
-        if is_recorded
-        else (RecordedFitConfig, "is for recordings: it needs --clips")
-    )
-    for name, option in declared_options(other).items():
-        if name not in _SHARED and hasattr(options, name):
-            raise UsageError(f"{typed_name(option, name)} {why}. Leave it out.")
+    is_dataset = not is_recorded and bool(getattr(options, "datasets", ()) or getattr(options, "simulated", ()))
+    if is_recorded or is_dataset:
+        _refuse(options, RecipeConfig, _SHARED, "is for the simulator, not for recordings")
+    if is_dataset:
+        _refuse(options, RecordedFitConfig, (*_SHARED, *_OF_DATASETS), "is for recordings: it needs --clips")
+    if not is_recorded and not is_dataset:
+        _refuse(options, RecordedFitConfig, (*_SHARED, "datasets"), "is for recordings: it needs a data set or --clips")
     try:
-        return _from_recordings(options) if is_recorded else _from_simulator(options)
+        _find_packaged(options)
+        if is_recorded:
+            return _from_recordings(options)
+        return _from_datasets(options) if is_dataset else _from_simulator(options)
     except ModuleNotFoundError as error:
         raise ModelError(f"`fsd train` needs the package {error.name}:\n  {install_line('train')}") from error
+
+
+def _refuse(options: argparse.Namespace, other: type[TrainOptions], skip: Collection[str], why: str) -> None:
+    """Refuse options of another way of training."""
+    for name, option in declared_options(other).items():
+        if name not in skip and hasattr(options, name):
+            raise UsageError(f"{typed_name(option, name)} {why}. Leave it out.")
+
+
+def _find_packaged(options: argparse.Namespace) -> None:
+    """`--initial packaged` are the weights of the installation."""
+    initial = getattr(options, "initial", None)
+    if initial is not None and str(initial) == PACKAGED and not initial.exists():
+        from fsd.networks.weights import packaged_weights
+
+        options.initial = packaged_weights()
 
 
 def _from_simulator(options: argparse.Namespace) -> dict[str, Any]:
@@ -69,8 +97,7 @@ def _from_simulator(options: argparse.Namespace) -> dict[str, Any]:
     with _progress(config) as progress:
         weights = run_recipe(config, progress.report)
     if not is_first_process():
-        options.json = False  # the first process prints the result, once
-        return {}
+        return _nothing(options)
     notes = read_header(weights).notes
     if not options.json:
         print(
@@ -101,14 +128,62 @@ def _describe_choice(notes: dict[str, Any]) -> str:
     return f"those of the {notes['weights']} step: {scores}"
 
 
-def _from_recordings(options: argparse.Namespace) -> "RecordedFit":
-    config = config_from(RecordedFitConfig, options)
-    if config.initial is not None and hasattr(options, "network"):
-        raise UsageError("--size is that of the weights in --initial. Leave one of the two out.")
-    from fsd.networks.recorded_fit import RESULT, fit_recordings
+def _from_datasets(options: argparse.Namespace) -> "dict[str, Any] | DatasetFit":
+    config = config_from(DatasetTrainConfig, options)
+    _check_size(config, options)
+    from fsd.networks.dataset_training.run import RESULT, train_on_datasets
 
     with _progress(config) as progress:
-        result = fit_recordings(config, progress.report)
+        result = train_on_datasets(config, progress.report)
+    if result is None:
+        return _nothing(options)
+    if not options.json:
+        print(*format_dataset_fit(result), sep="\n")
+        print(f"weights  {config.out / result.weights}", f"result   {config.out / RESULT}", sep="\n")
+    return result
+
+
+def format_dataset_fit(result: "DatasetFit") -> list[str]:
+    """The result beside predictors without images, as lines."""
+    lines = [
+        f"source   {each.name}: {each.rows} rows, {each.held_out_rows} held out, weight {each.weight:g}"
+        for each in result.sources
+    ]
+    if result.loader_share is not None:
+        lines.append(f"loader   {100 * result.loader_share:.1f} % of the time of the steps was spent waiting for data")
+    if not result.held_out:
+        return [*lines, "nothing is held out: no score. Add drives until the part for validation has some."]
+    lines.append(f"weights of the {result.chosen} step, {result.weights_step}; on what was held out:")
+    for name in ("ade_3s_m", "curvature_rmse_per_m", "acceleration_mae_mps2"):
+        found = [(key.partition(":")[2], value) for key, value in result.held_out.items() if key.startswith(f"{name}:")]
+        if found:
+            lines.append(f"  {name:22} {'  '.join(f'{who} {value:.4g}' for who, value in found)}")
+    if result.fewer_cameras:
+        scores = ", ".join(f"{name} {value:.3f}" for name, value in result.fewer_cameras.items())
+        lines.append(f"  score in m: {result.held_out['score_m']:.3f}; with fewer cameras: {scores}")
+    return lines
+
+
+def _check_size(config: TrainOptions, options: argparse.Namespace) -> None:
+    if config.initial is not None and hasattr(options, "network"):
+        raise UsageError("--size is that of the weights in --initial. Leave one of the two out.")
+
+
+def _nothing(options: argparse.Namespace) -> dict[str, Any]:
+    options.json = False  # the first process prints the result, once
+    return {}
+
+
+def _from_recordings(options: argparse.Namespace) -> "dict[str, Any] | RecordedFit":
+    config = config_from(RecordedFitConfig, options)
+    _check_size(config, options)
+    from fsd.networks.recorded_fit import RESULT
+    from fsd.training.recorded_run import train_on_recordings
+
+    with _progress(config) as progress:
+        result = train_on_recordings(config, progress.report)
+    if result is None:
+        return _nothing(options)
     if not options.json:
         print(
             _format_fit(result), f"weights  {config.out / result.weights}", f"result   {config.out / RESULT}", sep="\n"

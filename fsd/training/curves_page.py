@@ -7,13 +7,14 @@ import numpy as np
 from markupsafe import Markup
 
 from fsd.html.axes import Axis
-from fsd.html.charts import Series, line_chart
+from fsd.html.charts import Colour, Series, line_chart
 from fsd.html.page import Page, write_page
 from fsd.html.parts import columns, part, section
 from fsd.networks.training_log import CURVES, PROGRESS, read_progress
 from fsd.version import __version__
 
 Rows = list[dict[str, float]]
+_COLOURS: tuple[Colour, ...] = ("blue", "orange", "green", "violet")
 
 
 def write_curves_page(folder: Path) -> None:
@@ -33,22 +34,38 @@ def write_curves_page(folder: Path) -> None:
 
 
 def draw_curves(name: str, rows: Rows) -> Markup:
-    """One small chart for each value, against the step."""
+    """One small chart for each value, against the step; values `name:predictor` share a chart."""
     names = [each for each in dict.fromkeys(key for row in rows for key in row) if each != "step"]
-    parts = []
+    charts: dict[str, dict[str, np.ndarray]] = {}
     for each in names:
         points = [(row["step"], row[each]) for row in rows if math.isfinite(row.get(each, math.nan))]
+        chart, _, predictor = each.partition(":")
         if points:
-            parts.append(part(f"{each}: {points[-1][1]:.4g}", _curve(each, np.array(points))))
+            charts.setdefault(chart, {})[predictor or chart] = np.array(points)
+    parts = [part(f"{chart}: {_latest(lines)}", _curves(chart, lines)) for chart, lines in charts.items()]
     return section(name, columns(*parts))
 
 
-def _curve(name: str, points: np.ndarray) -> Markup:
-    steps, values = points.T
-    low, high = float(values.min()), float(values.max())
+def _latest(lines: dict[str, np.ndarray]) -> str:
+    values = [(name, float(points[-1, 1])) for name, points in lines.items()]
+    if len(values) == 1:
+        return f"{values[0][1]:.4g}"
+    return ", ".join(f"{name} {value:.4g}" for name, value in values)
+
+
+def _curves(name: str, lines: dict[str, np.ndarray]) -> Markup:
+    """The lines of a chart, the first one solid; those without images are dashed."""
+    steps = np.unique(np.concatenate([points[:, 0] for points in lines.values()]))
+    series = []
+    for index, (line, points) in enumerate(lines.items()):
+        values = np.full(len(steps), np.nan)
+        values[np.searchsorted(steps, points[:, 0])] = points[:, 1]
+        series.append(Series(line, _COLOURS[index % len(_COLOURS)], values, is_dashed=index > 0))
+    every = np.concatenate([points[:, 1] for points in lines.values()])
+    low, high = float(every.min()), float(every.max())
     reach = 0.05 * (high - low) or abs(high) * 0.05 or 1.0
     axis = Axis("", low - reach, high + reach)
-    return line_chart(steps, [Series(name, "blue", values)], "", "step", y_axis=axis, height_px=130, has_legend=False)
+    return line_chart(steps, series, "", "step", y_axis=axis, height_px=130, has_legend=len(lines) > 1)
 
 
 def _name(path: Path, folder: Path) -> str:

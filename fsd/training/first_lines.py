@@ -1,7 +1,7 @@
 """What a training is, in a few lines before it begins."""
 
 from fsd.networks.bfloat16 import has_bfloat16
-from fsd.networks.train_options import RecipeConfig, RecordedFitConfig, TrainOptions
+from fsd.networks.train_options import DatasetTrainConfig, RecipeConfig, RecordedFitConfig, TrainOptions
 
 
 def first_lines(config: TrainOptions, processes: int) -> list[str]:
@@ -14,6 +14,9 @@ def first_lines(config: TrainOptions, processes: int) -> list[str]:
         lines.append(f"{rounds}{steps} steps of {rows} rows")
     elif isinstance(config, RecordedFitConfig):
         lines.append(f"{len(config.recordings)} recordings: {config.steps} steps of {rows} rows")
+    elif isinstance(config, DatasetTrainConfig):
+        sources = f"{len(config.datasets)} data sets, {len(config.simulated)} of simulated drives"
+        lines.append(f"{sources}: {config.steps} steps of {rows} rows")
     return lines
 
 

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from fsd.training.curves_page import write_curves_page
 
-SHOWN = ("loss", "validation_score_m", "validation_ade_3s_m")
+SHOWN = ("loss", "validation_score_m", "validation_ade_3s_m", "held_out_score_m", "loader_share")
 
 
 class TrainingProgress:

@@ -156,6 +156,13 @@ class RecordedDataset:
         found = [self._row(stretch.clip, stretch.begin + row) for row in range(begin, min(end, len(stretch)))]
         return {name: np.stack([each[name] for each in found]) for name in found[0]} if found else {}
 
+    def commit_slots_of(self, stretch: Stretch, begin: int, end: int) -> np.ndarray:
+        """(n, 8) `commit_slots` of rows `begin` to `end` of a stretch, from 0; reads nothing else."""
+        first = stretch.begin
+        return self._shards.read_column(
+            self.folder / CLIPS_FOLDER / stretch.clip, "commit_slots", first + begin, first + end
+        )
+
     def labels_of(self, clip: str) -> Labels:
         """The labels of a clip; the newest `OPEN_LABELS` are kept."""
         if clip in self._labels:

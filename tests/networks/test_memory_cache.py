@@ -69,3 +69,18 @@ def test_rows_that_were_appended_leave_those_before_in_place(tmp_path: Path) -> 
     # Killed before the next checkpoint, with some arrays longer already.
     again = MemoryCache(tmp_path, 14, step=1, kept_rows=10)
     assert again.read(np.array([3, 13]))[2].tolist() == [True, False]
+
+
+def test_what_is_forgotten_is_unknown_until_it_is_written_again_after_a_resume_too(tmp_path: Path) -> None:
+    saved(tmp_path)
+    cache = MemoryCache(tmp_path, 10, step=1)
+    cache.write(np.array([4, 5]), outputs(2, 2.0), outputs(2, 2.0))
+    cache.forget(np.array([3, 4, 6]))
+    cache.write(np.array([6]), outputs(1, 4.0), outputs(1, 4.0))
+    for each in (cache, None):
+        if each is None:
+            cache.prepare(2)  # killed before `commit`
+            each = MemoryCache(tmp_path, 10, step=2)
+        keys, _, known = each.read(np.array([3, 4, 5, 6]))
+        assert known.tolist() == [False, False, True, True]
+        assert keys[2:, 0, 0].tolist() == [2.0, 4.0]

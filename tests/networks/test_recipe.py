@@ -15,8 +15,8 @@ from fsd.networks.config import SIZES, NetworkConfig
 from fsd.networks.dataset import EpisodeWriter
 from fsd.networks.recipe import SETTINGS, run_recipe
 from fsd.networks.train_options import RecipeConfig, Round
-from fsd.networks.training import CHECKPOINT, TrainConfig
 from fsd.networks.training_log import read_progress
+from fsd.networks.training_loop import CHECKPOINT, TrainConfig
 from fsd.networks.weights import save_weights, untrained
 from tests.networks._tiny import TINY
 

@@ -1,12 +1,13 @@
-"""A recorded clip becomes two episodes that share nothing, and a fit on one is scored on the other."""
+"""Recorded clips are divided in time into parts that share nothing, and a fit on one is scored on the other."""
 
-import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import msgspec
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -14,18 +15,19 @@ pytest.importorskip("safetensors")
 
 from fsd.cli import main  # noqa: E402
 from fsd.data.clock import tick_time_ns  # noqa: E402
-from fsd.data.errors import ClipError, OutputError, UsageError  # noqa: E402
-from fsd.data.frames import MAX_FRAME_AGE_NS  # noqa: E402
+from fsd.data.errors import ClipError, UsageError  # noqa: E402
 from fsd.data.open_clip import open_clip  # noqa: E402
 from fsd.data.steering import LINCOLN_MKZ  # noqa: E402
-from fsd.networks.config import NetworkConfig  # noqa: E402
-from fsd.networks.dataset import find_episodes  # noqa: E402
-from fsd.networks.recorded_episodes import EpisodeMaker, TimeSplit, ticks_before  # noqa: E402
+from fsd.networks.dataset_training.chunks import RecordedChunks, TimeCut  # noqa: E402
+from fsd.networks.drives.clip_builder import BuildSettings, build_clip  # noqa: E402
+from fsd.networks.drives.clip_record import CLIPS_FOLDER, read_record  # noqa: E402
+from fsd.networks.drives.recorded_dataset import INDEX_FILE, index_table  # noqa: E402
+from fsd.networks.recorded_episodes import ticks_before  # noqa: E402
 from fsd.networks.recorded_fit import OPEN_LOOP, RESULT, RecordedFit, fit_recordings  # noqa: E402
 from fsd.networks.train_options import RecordedFitConfig  # noqa: E402
-from fsd.networks.training_set import TrainingSet  # noqa: E402
-from fsd.networks.weights import save_weights, untrained  # noqa: E402
-from tests.networks._tiny import TINY, TINY_FOVEATED  # noqa: E402
+from fsd.networks.training_log import PROGRESS, read_progress  # noqa: E402
+from fsd.networks.weights import load_weights  # noqa: E402
+from tests.networks.dataset_training._made import SMALL  # noqa: E402
 
 START_NS = 1_479_425_441_182_877_835
 CUT_S = 1.0
@@ -52,14 +54,36 @@ def write_drive(folder: Path, frames: int = 40, angles: bool = True, from_frame:
     return folder
 
 
+def dataset_of(folder: Path, *drives: Path) -> Path:
+    """A data set of drives at B400."""
+    for drive in drives:
+        build_clip(open_clip(drive), drive.name, folder / CLIPS_FOLDER / drive.name, BuildSettings(("B400",)))
+    records = [read_record(folder / CLIPS_FOLDER / drive.name) for drive in drives]
+    pq.write_table(index_table(records), folder / INDEX_FILE)
+    return folder
+
+
+def part_of(dataset: Path, is_before: bool) -> list[dict[str, np.ndarray]]:
+    """All rows of one part, by clip."""
+    source = RecordedChunks(dataset, SMALL.budget, None, TimeCut(CUT_S, is_before))
+    return [source.read(chunk, range(len(chunk))) for chunk in source.chunks]
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_drive(tmp_path_factory.mktemp("recorded") / "drive")
+
+
+@pytest.fixture(scope="module")
+def dataset(drive: Path) -> Path:
+    return dataset_of(drive.parent / "dataset", drive)
+
+
 @pytest.fixture
-def maker(tiny_config: NetworkConfig, tmp_path: Path) -> EpisodeMaker:
-    return EpisodeMaker(tmp_path / "episodes", tiny_config.budget, LINCOLN_MKZ, CUT_S)
-
-
-def rows_of(folder: Path, config: NetworkConfig) -> dict[str, np.ndarray]:
-    episodes = TrainingSet(find_episodes(folder, config.budget))
-    return episodes.read(np.arange(len(episodes)))
+def config(drive: Path, tmp_path: Path) -> RecordedFitConfig:
+    return RecordedFitConfig(
+        recordings=(drive,), out=tmp_path / "run", train_until_s=CUT_S, steps=3, clips=2, threads=1, mirror=False
+    )
 
 
 @pytest.mark.parametrize("time_ns", [1, 27_777_777, 27_777_778, 27_777_779, 10**9, 120 * 10**9, 120 * 10**9 + 1])
@@ -68,31 +92,21 @@ def test_the_ticks_before_a_time_are_exactly_those_that_are_earlier(time_ns: int
     assert tick_time_ns(count - 1) < time_ns <= tick_time_ns(count)
 
 
-def test_the_test_part_begins_after_the_last_image_of_the_training_part(tmp_path: Path) -> None:
-    split = TimeSplit.at(open_clip(write_drive(tmp_path / "drive")), CUT_S)
-    assert tick_time_ns(split.train_end - 1) < CUT_S * 1e9
-    assert tick_time_ns(split.test_begin) - MAX_FRAME_AGE_NS >= CUT_S * 1e9
-
-
-def test_what_comes_after_the_cut_changes_nothing_that_is_learned(
-    maker: EpisodeMaker, tiny_config: NetworkConfig, tmp_path: Path
-) -> None:
-    for name, from_frame in (("same", 10**9), ("changed", 20)):
-        maker.make(open_clip(write_drive(tmp_path / name, from_frame=from_frame)), name)
-    episodes = find_episodes(maker.out / "train", tiny_config.budget)
-    changed, same = (episode.read(0, episode.ticks) for episode in episodes)
+def test_what_comes_after_the_cut_changes_nothing_that_is_learned(tmp_path: Path) -> None:
+    drives = [
+        write_drive(tmp_path / name, from_frame=from_frame) for name, from_frame in (("changed", 20), ("same", 10**9))
+    ]
+    changed, same = part_of(dataset_of(tmp_path / "dataset", *drives), True)
     for name in same:
         np.testing.assert_array_equal(same[name], changed[name], err_msg=name)
 
 
-def test_images_and_labels_of_a_row_belong_together(
-    maker: EpisodeMaker, tiny_config: NetworkConfig, tmp_path: Path
-) -> None:
-    maker.make(open_clip(write_drive(tmp_path / "drive")), "drive")
-    for part in ("train", "test"):
-        rows = rows_of(maker.out / part, tiny_config)
-        angle = LINCOLN_MKZ.wheel_angle_rad(rows["curvature"][:, 0])
-        shown = rows["retina"][:, 0, :4].astype(float).mean(axis=(1, 2, 3))  # luma of front_main
+def test_images_and_labels_of_a_row_belong_together(dataset: Path) -> None:
+    for is_before in (True, False):
+        (rows,) = part_of(dataset, is_before)
+        known = np.isfinite(rows["curvature"][:, 0])
+        angle = LINCOLN_MKZ.wheel_angle_rad(rows["curvature"][known, 0])
+        shown = rows["retina"][known, 0, :4].astype(float).mean(axis=(1, 2, 3))  # luma of front_main
         assert np.corrcoef(angle, shown)[0, 1] > 0.999  # a frame off by one: 0.986
         assert np.isnan(rows["trajectory"]).all()
         assert np.isnan(rows["acceleration"]).all()
@@ -100,95 +114,46 @@ def test_images_and_labels_of_a_row_belong_together(
         assert (rows["ego_valid"] == 0).all()
 
 
-def test_an_episode_says_how_its_labels_were_made(maker: EpisodeMaker, tmp_path: Path) -> None:
-    maker.make(open_clip(write_drive(tmp_path / "drive")), "drive")
-    facts = json.loads((maker.out / "train" / "drive" / "episode.json").read_text())
-    assert (facts["steering_ratio"], facts["wheelbase_m"]) == (14.8, 2.85)
-    assert facts["curvature_from"] == "steering wheel angle"
-    assert facts["train_until_s"] == CUT_S
-
-
-def test_an_episode_made_with_another_cut_is_not_taken_for_this_one(maker: EpisodeMaker, tmp_path: Path) -> None:
-    clip = open_clip(write_drive(tmp_path / "drive"))
-    maker.make(clip, "drive")
-    other = EpisodeMaker(maker.out, maker.budget, LINCOLN_MKZ, 1.2)
-    with pytest.raises(OutputError, match=r"train_until_s.*1\.0.*1\.2.*--out"):
-        other.make(clip, "drive")
-
-
-@pytest.mark.parametrize("cut_s", [1e-9, 1.8, 100.0])
-def test_a_cut_that_leaves_a_part_empty_is_explained(tmp_path: Path, cut_s: float) -> None:
-    clip = open_clip(write_drive(tmp_path / "drive"))
-    if cut_s < 1:  # one tick is before any time above 0: too few samples, which the fit says
-        assert TimeSplit.at(clip, cut_s).train_end == 1
-        return
-    with pytest.raises(UsageError, match="--train-until-s"):
-        TimeSplit.at(clip, cut_s)
-
-
 def test_a_fit_is_scored_on_the_part_it_never_saw_beside_zero_and_mean(
-    tiny_config: NetworkConfig, tmp_path: Path
+    config: RecordedFitConfig, dataset: Path
 ) -> None:
-    config = RecordedFitConfig(
-        recordings=(write_drive(tmp_path / "drive"),),
-        out=tmp_path / "run",
-        train_until_s=CUT_S,
-        network=tiny_config,
-        steps=3,
-        clips=2,
-        threads=1,
-    )
-    result = fit_recordings(config)
+    result = fit_recordings(config, dataset, SMALL)
+    assert result is not None
     assert result == msgspec.json.decode((config.out / RESULT).read_bytes(), type=RecordedFit)
     assert (config.out / result.weights).exists()
     assert result.is_steering_assumed
-    assert result.learned == ["curvature"]
+    assert (result.learned, result.clips, result.train_until_s) == (["curvature"], ["drive"], [CUT_S])
+    assert result.curvature_from == ["steering wheel angle"]
     assert result.caveat != OPEN_LOOP
-    assert (result.train.samples, result.test.samples) == (9, 7)
-    wheel = {
-        part: LINCOLN_MKZ.wheel_angle_rad(rows_of(config.out / "episodes" / part, tiny_config)["curvature"])
-        for part in ("train", "test")
-    }
-    assert result.test.zero_rmse_rad == pytest.approx(np.sqrt(np.mean(wheel["test"] ** 2)), rel=1e-5)
-    mean_error = wheel["test"] - wheel["train"].mean()
-    assert result.test.mean_rmse_rad == pytest.approx(np.sqrt(np.mean(mean_error**2)), rel=1e-5)
+    assert (result.train.samples, result.test.samples) == (7, 6)
+    wheel = [LINCOLN_MKZ.wheel_angle_rad(part_of(dataset, is_before)[0]["curvature"]) for is_before in (True, False)]
+    learned, test = (angles[np.isfinite(angles)] for angles in wheel)
+    assert result.test.zero_rmse_rad == pytest.approx(np.sqrt(np.mean(test**2)), rel=1e-5)
+    assert result.test.mean_rmse_rad == pytest.approx(np.sqrt(np.mean((test - learned.mean()) ** 2)), rel=1e-5)
     assert np.isfinite(result.test.network_rmse_rad)
-
-
-@pytest.mark.parametrize("network", [TINY, TINY_FOVEATED], ids=["uniform", "foveated"])
-def test_a_fit_that_starts_from_weights_takes_their_sizes(network: NetworkConfig, tmp_path: Path) -> None:
-    initial = tmp_path / "initial.safetensors"
-    save_weights(untrained(network), initial, trained=True)
-    drive = write_drive(tmp_path / "drive")
-    result = fit_recordings(
-        RecordedFitConfig(recordings=(drive,), out=tmp_path / "run", initial=initial, steps=1, clips=1, threads=1)
-    )
-    assert (result.budget, result.initial) == (network.budget.name, "initial.safetensors")
-    assert np.isfinite(result.test.network_rmse_rad)
-
-
-def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UsageError, match="torchrun"):
-        fit_recordings(RecordedFitConfig(recordings=(tmp_path,), out=tmp_path / "run"))
+    last = read_progress(config.out / PROGRESS)[-1]
+    assert last["held_out_curvature_mae_per_m:constant velocity"] > 0
+    assert load_weights(config.out / result.weights)[1].notes["weights"] == "last"
 
 
 @pytest.mark.slow
-def test_a_fit_learns_steering_from_brightness(tiny_config: NetworkConfig, tmp_path: Path) -> None:
+def test_a_fit_learns_steering_from_brightness(config: RecordedFitConfig, tmp_path: Path) -> None:
     drive = write_drive(tmp_path / "drive", frames=100)
-    settings = {"network": tiny_config, "learning_rate": 3e-3, "clips": 6, "threads": 1}
-    result = fit_recordings(
-        RecordedFitConfig(recordings=(drive,), out=tmp_path / "run", train_until_s=3.5, steps=40, **settings)
-    )  # type: ignore[arg-type]
+    longer = replace(config, train_until_s=3.5, steps=40, clips=6, learning_rate=3e-3)
+    result = fit_recordings(longer, dataset_of(tmp_path / "dataset", drive), SMALL)
+    assert result is not None
     assert result.test.network_rmse_rad < 0.7 * result.test.zero_rmse_rad
 
 
-def test_too_few_samples_to_fill_a_clip_are_explained(tiny_config: NetworkConfig, tmp_path: Path) -> None:
-    config = RecordedFitConfig(
-        recordings=(write_drive(tmp_path / "drive"),), out=tmp_path / "run", train_until_s=0.1, network=tiny_config
-    )
-    with pytest.raises(ClipError, match=r"\b1\b.*\b3\b.*--train-until-s"):
-        fit_recordings(config)
+@pytest.mark.parametrize(
+    ("cut_s", "error", "message"),
+    [(0.1, ClipError, r"\b1\b.*\b3\b.*--train-until-s"), (1.9, UsageError, "--train-until-s")],
+)
+def test_a_cut_that_leaves_a_part_too_short_is_explained(
+    config: RecordedFitConfig, dataset: Path, cut_s: float, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        fit_recordings(replace(config, train_until_s=cut_s), dataset, SMALL)
 
 
 def test_a_clip_without_labels_is_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,6 +173,11 @@ def test_a_missing_recording_leaves_no_folder(tmp_path: Path, capsys: pytest.Cap
     ("words", "option"),
     [
         (["--train-until-s", "3"], "--train-until-s"),
+        (["--mix", "3"], "--mix"),
+        (["drives", "--train-until-s", "3"], "--train-until-s"),
+        (["drives", "--rounds", "1:1"], "--rounds"),
+        (["drives", "--mix", "1", "2"], "--mix"),
+        (["drives", "--clips", "drive"], "--clips"),
         (["--clips", "drive", "--rounds", "1:1"], "--rounds"),
         (["--clips", "drive", "--loss-share", "0.2"], "--loss-share"),
         (["--clips", "drive", "--steering-ratio", "0"], "--steering-ratio"),

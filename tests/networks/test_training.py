@@ -22,8 +22,9 @@ from fsd.networks.config import NetworkConfig  # noqa: E402
 from fsd.networks.dataset import Episode, EpisodeWriter, find_episodes  # noqa: E402
 from fsd.networks.evaluation import evaluate  # noqa: E402
 from fsd.networks.losses import LossWeights  # noqa: E402
-from fsd.networks.training import BEST, CHECKPOINT, WEIGHTS, TrainConfig, Trainer, train  # noqa: E402
+from fsd.networks.training import Trainer, train  # noqa: E402
 from fsd.networks.training_log import PROGRESS, TrainingLog, read_progress  # noqa: E402
+from fsd.networks.training_loop import BEST, CHECKPOINT, WEIGHTS, TrainConfig  # noqa: E402
 from fsd.networks.training_set import TrainingSet  # noqa: E402
 from fsd.networks.weights import load_weights, save_weights, untrained, weights_sha256  # noqa: E402
 
@@ -176,7 +177,8 @@ from dataclasses import replace
 from pathlib import Path
 from fsd.networks.config import NetworkConfig
 from fsd.networks.dataset import find_episodes
-from fsd.networks.training import TrainConfig, Trainer, train
+from fsd.networks.training import Trainer, train
+from fsd.networks.training_loop import TrainConfig
 
 network = NetworkConfig.from_dict(json.loads(sys.argv[2]))
 config = TrainConfig(out=Path(sys.argv[3]), network=network, steps=4, clips=2, rows_per_clip=2, report_every=1,
@@ -309,7 +311,7 @@ def test_bfloat16_is_used_only_where_the_processor_has_it(
     config: TrainConfig, episodes: list[Episode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for has in (True, False):
-        monkeypatch.setattr("fsd.networks.training.has_bfloat16", lambda device, has=has: has)
+        monkeypatch.setattr("fsd.networks.training_loop.has_bfloat16", lambda device, has=has: has)
         trainer = Trainer(replace(config, out=config.out / str(has)), episodes)
         assert isinstance(trainer.module, ClipModule)
         assert trainer.module.bf16 is has

@@ -17,7 +17,7 @@ from fsd.networks.config import SIZES
 from fsd.networks.dataset import LABEL_SHAPES, Episode, EpisodeWriter
 from fsd.networks.input_buffers import TickInput
 from fsd.networks.student import TorchStudent
-from fsd.networks.training import TrainConfig
+from fsd.networks.training_loop import TrainConfig
 from fsd.networks.weights import save_weights, untrained
 from rate_distortion.batch_runner import BatchRunner
 from rate_distortion.train import MixedTrainer

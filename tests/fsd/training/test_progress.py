@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from fsd.networks.train_options import RecipeConfig, RecordedFitConfig, Round
+from fsd.networks.train_options import DatasetTrainConfig, RecipeConfig, RecordedFitConfig, Round
 from fsd.networks.training_log import TrainingLog
 from fsd.training.curves_page import write_curves_page
 from fsd.training.first_lines import first_lines
@@ -29,6 +29,15 @@ def test_every_value_of_every_round_has_a_curve(tmp_path: Path) -> None:
     assert found.text.count("loss: 1") == found.text.count(f"{HOSTILE}: 1") == 2
     assert "validation_ade_3s_m" not in found.text  # never a number
     assert "<script>:" not in (tmp_path / "curves.html").read_text(encoding="utf-8")
+
+
+def test_predictors_share_a_chart_with_the_network(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path)
+    log.add(1, {"loss": 2.0})
+    log.add(10, {"held_out_position_m@2 s:network": 1.5, "held_out_position_m@2 s:hold last": 1.25})
+    write_curves_page(tmp_path)
+    found = checked(tmp_path / "curves.html")
+    assert found.text.count("held_out_position_m@2 s: network 1.5, hold last 1.25") == 1
 
 
 def test_the_page_is_drawn_when_there_is_something_to_draw(tmp_path: Path) -> None:
@@ -60,6 +69,8 @@ def test_the_first_lines_say_the_precision_and_the_size_of_the_run(
         assert second == "2 rounds: 10 drives at budget F100, 50 steps of 60 rows"
     recordings = RecordedFitConfig(recordings=(tmp_path,), steps=7)
     assert first_lines(recordings, 1)[1] == "1 recordings: 7 steps of 30 rows"
+    sets = DatasetTrainConfig(datasets=(tmp_path,), simulated=(tmp_path,), steps=7)
+    assert first_lines(sets, 2)[1] == "1 data sets, 1 of simulated drives: 7 steps of 60 rows"
 
 
 def test_other_processes_show_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
