@@ -1,8 +1,8 @@
 """Run any number of jobs on a Ray cluster: actors that load once, three attempts per job, memory that does not grow.
 
 Knows neither recordings nor results. A job and its result are small values that can be pickled; `start(*arguments)`
-runs once in every actor and returns the function that does one job. Jobs are taken from an iterator as actors become free,
-and what has ended is yielded at once: no list of jobs or of results is kept.
+runs once in every actor and returns the function that does one job. Jobs are taken from an iterator as actors become
+free, and what has ended is yielded at once: no list of jobs or of results is kept.
 """
 
 import math
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayError
+from ray.exceptions import OutOfMemoryError, RayError, RaySystemError
 
 from fsd.data.errors import ClipError, FsdError, ModelError, OutputError, UsageError
 from fsd.fleet.config import LOCAL
@@ -140,28 +140,43 @@ def ray_cluster(address: str, needs: Needs, workers: int | None) -> Iterator[Non
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     with tempfile.TemporaryDirectory(prefix="fsd-ray-", ignore_cleanup_errors=True) as folder:
         try:
             if address == LOCAL:
                 # More workers than fit are a wish of the user's, as they are without Ray.
                 cpus = max(os.cpu_count() or 1, math.ceil((workers or 1) * needs.cpus))
-                local: dict[str, Any] = {"num_cpus": cpus, "include_dashboard": False, "_temp_dir": folder}
-                ray.init("local", object_store_memory=_OBJECT_STORE_BYTES, **local, **common)
+                _start_local(num_cpus=cpus, include_dashboard=False, _temp_dir=folder)
             else:
-                ray.init(address, **common)
-        except (ConnectionError, RayError, ValueError, RuntimeError) as error:
-            raise UsageError(
-                f"No Ray cluster answers at {address} ({_first_line(error)}). Start one with `ray start`."
-            ) from error
-        finally:
+                _connect(address)
             _restore(before)
-        try:
             yield
         finally:
             ray.shutdown()
             _restore(before)
+
+
+def _connect(address: str) -> None:
+    try:
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError, RuntimeError, RaySystemError) as error:
+        raise UsageError(
+            f"No Ray cluster answers at {address} ({_first_line(error)}). Start one with `ray start --head`, or leave "
+            "the address out."
+        ) from error
+
+
+def _start_local(**settings: Any) -> None:
+    """Start Ray on this machine. On a busy one, some of its processes may be too late; then it is tried again."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            ray.init(
+                LOCAL, log_to_driver=False, logging_level="ERROR", object_store_memory=_OBJECT_STORE_BYTES, **settings
+            )
+            return
+        except Exception as error:  # Ray raises just this class
+            ray.shutdown()
+            if attempt == ATTEMPTS:
+                raise FsdError(f"Ray does not start on this machine: {_first_line(error)}") from error
 
 
 def _restore(handlers: dict[signal.Signals, Any]) -> None:

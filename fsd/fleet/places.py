@@ -150,7 +150,7 @@ class Place:
             return
 
 
-def load_ray_extra() -> None:
+def require_extra() -> None:
     """Check that the extra `ray` is installed.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Replay recordings on a Ray cluster into one destination: what is complete stays, the rest is done, failures are listed.
+"""Replay recordings on a Ray cluster into one destination: what is complete stays, the rest is done.
 
 The process that runs this hands out recordings and counts; memory grows with the failures only.
 """
@@ -22,7 +22,7 @@ from fsd.fleet.model_files import ModelFiles
 from fsd.fleet.places import Place
 from fsd.fleet.replay_units import ReplayJob, RunSettings, remove_unused, start
 from fsd.fleet.sources import clip_count, clips_in
-from fsd.fleet.units import RUN_FILE, RunRecord, as_json, run_folder
+from fsd.fleet.units import FAILURES_FILE, RUN_FILE, RUNS, RunRecord, as_json, run_folder
 from fsd.replay.config import ReplayConfig
 
 _SHOWN_FAILURES = 20
@@ -52,6 +52,11 @@ class FleetTally:
     clip_s: float = 0.0
     cpu_s: float = 0.0
     wall_s: float = 0.0
+
+    @property
+    def failures(self) -> str:
+        """The list of those that failed."""
+        return f"{self.out}/{RUNS}/{self.run}/{FAILURES_FILE}"
 
     @property
     def ended(self) -> int:
