@@ -27,3 +27,14 @@ def bucket() -> Iterator[str]:
         yield "s3://fleet"
         s3fs.S3FileSystem.clear_instance_cache()
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def local_ray(bucket: str) -> Iterator[None]:
+    """A Ray on this machine, whose processes reach the bucket."""
+    pytest.importorskip("ray", reason="needs the extra `ray`")
+    from fsd.fleet.config import LOCAL
+    from fsd.fleet.engine import Needs, ray_cluster
+
+    with ray_cluster(LOCAL, Needs(1), workers=2):
+        yield
