@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ import pytest
 from fsd.data.errors import ClipError, ModelError, UsageError
 
 pytest.importorskip("ray", reason="needs the extra `ray`")
+import ray
+
 from fsd.fleet.engine import ATTEMPTS, Ended, Needs, Postponed, run_on_ray
 
 ONE_CORE = Needs(1)
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # an actor cannot import a test
 
 
 def start(folder: Path) -> Callable[[Any, int], Any]:
