@@ -25,6 +25,7 @@ FSD_ORDER = (
     "compress",
     "calibrate",
     "compare",
+    "fleet",
     "drive",
     "profile",
     "exporting",

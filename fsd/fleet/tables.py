@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from fsd.data.errors import UsageError
 from fsd.data.frames import TICK_MS
+from fsd.extras import install_line
 from fsd.fleet.places import Place
 from fsd.fleet.table_schemas import PLANNERS, RUN_COLUMN, SCORES, TABLES, table_schema
 from fsd.fleet.units import Unit
@@ -32,6 +33,18 @@ from fsd.scoring.tick_errors import ERROR_UNITS
 TABLES_FOLDER = "tables"
 _SUFFIX = ".parquet"
 _ROW_GROUP_TICKS = 1 << 15
+
+
+def results_in(path: str | Path) -> Place:
+    """A folder of results as a place: the only way from a path or URL to the tables.
+
+    Raises:
+        UsageError: fsspec or the package of the URL's protocol is not installed.
+    """
+    try:
+        return Place.of(path)
+    except ImportError as error:
+        raise UsageError(f"Results of whole runs need the package fsspec:\n  {install_line('ray')}") from error
 
 
 def table_folder(out: Place, table: str, run: str) -> Place:
@@ -85,16 +98,24 @@ def read_rows(out: Place, table: str, run: str, columns: list[str] | None = None
     Raises:
         UsageError: a file is damaged.
     """
-    folder = table_folder(out, table, run)
     for key in sorted(keys_in(out, table, run)):
-        path = folder / f"{key}{_SUFFIX}"
-        try:
-            with path.fs.open(path.path, "rb") as file:
-                yield pq.ParquetFile(file).read(columns)
-        except FileNotFoundError:  # removed meanwhile
-            continue
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise UsageError(f"{path} cannot be read ({error}). Remove it, and run `fsd collect` again.") from error
+        yield from read_unit_rows(out, table, run, key, columns)
+
+
+def read_unit_rows(out: Place, table: str, run: str, key: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """The rows of one recording; nothing where it was removed meanwhile.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    path = table_folder(out, table, run) / f"{key}{_SUFFIX}"
+    try:
+        with path.fs.open(path.path, "rb") as file:
+            yield pq.ParquetFile(file).read(columns)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UsageError(f"{path} cannot be read ({error}). Remove it, and run `fsd collect` again.") from error
 
 
 def _write(path: Place, table: pa.Table) -> None:
