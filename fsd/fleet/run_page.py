@@ -84,10 +84,10 @@ def write_run_page(out: Place, run: str) -> Place:
         banners=_banners(clips, failures),
         tiles=_tiles(clips, totals),
         sections=[
-            _moments(out, run, clips),
             _errors(totals),
             _groups("By speed", totals.speeds, [speed_band(band) for band in range(len(SPEED_BANDS_MPS))]),
             _groups("By driving mode", totals.modes, sorted(totals.modes)),
+            _moments(out, run, clips),
             _faults(clips, totals),
             _failures(failures),
             _cost(clips),
@@ -119,8 +119,7 @@ def _banners(clips: pa.Table, failures: list[RunFailure]) -> list[Banner]:
     if not all(clips["trained"].to_pylist()):
         found.append(Banner("Untrained network.", "Its plans, and all errors of plans on this page, mean nothing."))
     if failures:
-        text = "They are in no number on this page; the reasons are below."
-        found.append(Banner(f"{len(failures)} recordings have no results.", text))
+        found.append(Banner(f"Without results: {len(failures)}.", "They are in no number here; reasons are below."))
     if len(_names(clips, "fsd_version")) > 1:
         found.append(Banner("Several versions.", f"Results are of fsd {', '.join(_names(clips, 'fsd_version'))}."))
     return found
@@ -160,7 +159,7 @@ def _moments(out: Place, run: str, clips: pa.Table) -> Markup:
         LinkedPicture(
             data_uri(image, "jpeg"),
             f"tick {moment.tick} of {names[moment.key]}",
-            f"{moment.error_m:.2f} m · {names[moment.key].rstrip('/').rpartition('/')[2]} · {moment.time_s:.1f} s",
+            f"{moment.error_m:.2f}\u00a0m · {names[moment.key].rstrip('/').rpartition('/')[2]} · {moment.time_s:.1f}\u00a0s",
             f"{quote(folders[moment.key])}/report.html{gallery_link(moment.number)}",
         )
         for moment, image in thumbnails(out, run, moments)
