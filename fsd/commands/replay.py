@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fsd.commands.arguments import add_options, config_from, path_argument
+from fsd.commands.arguments import add_options, config_from, option_group, place_argument
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, OutputError, UsageError
-from fsd.replay.config import BatchOptions, ReplayConfig
+from fsd.data.options import declared_options
+from fsd.fleet.config import FleetOptions
+from fsd.fleet.places import is_url, require_extra
+from fsd.replay.config import BatchOptions, OutputOptions, ReplayConfig, Shard
 from fsd.runtime.health import describe_odometry, describe_replaced
 
 if TYPE_CHECKING:
+    from fsd.fleet.replay_fleet import FleetTally
     from fsd.outputs.replay_summary import DrivingModes, ReplaySummary
     from fsd.replay.batch import Outcome
 
@@ -23,6 +27,8 @@ EPILOG = """examples:
   fsd replay my_drive/ --out out
   fsd replay /media/stick/TeslaCam --out drives      # every event on the stick; `fsd events` lists them
   fsd replay monday/* --workers 2 --out out          # continues where it was interrupted
+  fsd replay drives.parquet --out runs --ray         # a table of recordings, on all cores of this machine
+  fsd replay s3://bucket/drives --out s3://bucket/runs --ray HEAD:6379     # docs/fleet.md
   fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out
   fsd replay my_drive/ --from 12 --to 20 --layout focus --overlay-height 1080 --out post"""
 
@@ -31,19 +37,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: one recording or several, and the options of a replay."""
     parser.add_argument(
         "clips",
-        type=path_argument,
+        type=place_argument,
         nargs="+",
         metavar="CLIP",
         help="recording to replay: a folder or a file of any known format (see docs/formats.md); several, or a folder "
-        "of several such as a TeslaCam stick, are replayed in turn",
+        "of several such as a TeslaCam stick, are replayed in turn; with --ray also a quoted pattern, a Parquet or CSV "
+        "file that lists recordings, or a URL",
     )
-    add_options(parser, ReplayConfig, skip=("clip",))
+    add_options(parser, ReplayConfig, skip=("clip", "out"))
+    option_group(parser, OutputOptions.heading).add_argument(
+        "--out",
+        type=place_argument,
+        metavar="DIR",
+        help=f"{declared_options(ReplayConfig)['out'].help}; with --ray also a URL (default: {ReplayConfig.out})",
+    )
     add_options(parser, BatchOptions)
+    add_options(parser, FleetOptions)
 
 
 def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     """Replay, and print the summary."""
-    batch = config_from(BatchOptions, options)
+    batch, fleet = config_from(BatchOptions, options), config_from(FleetOptions, options)
+    if fleet.ray is not None:
+        return _run_fleet(options, batch, fleet)
+    _require_paths(options)
     clips = _recordings(options)
     if len(clips) > 1:
         return _run_many(options, batch, clips)
@@ -54,6 +71,44 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     if not options.json:
         print_summary(summary, config)
     return with_exit_code(summary)
+
+
+def _require_paths(options: argparse.Namespace) -> None:
+    """Refuse URLs without Ray; makes paths of the words."""
+    words = [*options.clips, *([options.out] if options.out else [])]
+    if url := next((word for word in words if is_url(word)), None):
+        raise UsageError(f"{url} is a URL, which needs --ray (see docs/fleet.md).")
+    options.clips = [Path(word) for word in options.clips]
+
+
+def _run_fleet(options: argparse.Namespace, batch: BatchOptions, fleet: FleetOptions) -> dict[str, Any]:
+    require_extra()
+    if batch.force or batch.shard != Shard():
+        raise UsageError("--force and --shard do not go with --ray: it divides the recordings itself, each once.")
+    if getattr(options, "cameras", None):
+        raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
+    out = options.out or str(ReplayConfig.out)
+    # Every unit gets the recording and the folder of its own.
+    template = config_from(ReplayConfig, options, clip=Path(), out=Path())
+    from fsd.fleet.replay_fleet import replay_fleet
+
+    tally = replay_fleet(options.clips, out, template, fleet, batch.workers)
+    if not options.json:
+        print_tally(tally)
+    code = ClipError.exit_code if tally.failed else OVER_LIMIT if tally.alarms else DONE
+    return {**tally.as_dict(), "exit_code": code}
+
+
+def print_tally(tally: "FleetTally") -> None:
+    """Print how a run on a cluster ended."""
+    print(f"{tally.complete + tally.kept} of {tally.ended} recordings are complete in {tally.out} (run {tally.run})")
+    print(f"  replayed     {tally.complete} now, {tally.clip_s / 3600:.3g} hours; {tally.kept} were complete before")
+    if (rate := tally.clip_hours_per_core_hour) is not None:
+        print(f"  speed        {rate:.3g} hours of recordings per core-hour, in {tally.wall_s:.0f} s")
+    if tally.failed:
+        print(f"  failed       {tally.failed}, listed in {tally.failures}")
+    if tally.alarms:
+        print(f"  WARNING      CROSS-CHECK ALARM in {tally.alarms} recordings")
 
 
 def with_exit_code(summary: "ReplaySummary") -> "dict[str, Any] | ReplaySummary":
@@ -78,7 +133,7 @@ def _run_many(options: argparse.Namespace, batch: BatchOptions, clips: list[Path
         raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
     from fsd.replay.batch import replay_many
 
-    outcomes = replay_many(clips, template, batch.workers, batch.shard, batch.force, _print_outcome)
+    outcomes = replay_many(clips, template, batch.workers or 1, batch.shard, batch.force, _print_outcome)
     good = sum(outcome.is_good for outcome in outcomes)
     if not options.json:
         print(f"{good} of {len(outcomes)} recordings are complete in {template.out}")

@@ -84,7 +84,7 @@ class Place:
         return Path(self.path)
 
     def listing(self) -> list[dict[str, Any]]:
-        """What a folder holds, by name: `name` (full path), `type` (`file` or `directory`), `size`; empty without one."""
+        """What a folder holds, by name, each with `name` (full path), `type` (`file` or `directory`) and `size`."""
         try:
             found = self.fs.ls(self.path, detail=True)
         except (FileNotFoundError, NotADirectoryError):
@@ -150,7 +150,7 @@ class Place:
             return
 
 
-def load_ray_extra() -> None:
+def require_extra() -> None:
     """Check that the extra `ray` is installed.
 
     Raises:

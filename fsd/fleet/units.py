@@ -4,7 +4,8 @@
     OUT/runs/RUN/run.json, failures.parquet
 
 `KEY` is `RUN-CLIP`, and `RUN` names a model with all settings, so that results of two models never share a folder, and
-the units of a run are those whose key begins with it. `unit.json` is written last: a folder without one is not complete.
+the units of a run are those whose key begins with it. A folder appears in one step, or `unit.json` comes last: a folder
+without one is not complete.
 """
 
 import json
@@ -74,13 +75,11 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `failures.parquet`: a recording that every attempt failed at.
 
     Attributes:
-        key: empty where the recording could not even be listed.
         kind: class of the error such as `ClipError`, or `killed` where the process or its machine ended.
         reason: its message.
     """
 
     clip: str
-    key: str
     run: str
     attempts: int
     kind: str
@@ -91,7 +90,6 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 FAILURES_SCHEMA = pa.schema(
     [
         ("clip", pa.string()),
-        ("key", pa.string()),
         ("run", pa.string()),
         ("attempts", pa.int32()),
         ("kind", pa.string()),

@@ -111,7 +111,12 @@ class BatchOptions(Options):
 
     heading = "several recordings (each gets its own folder below --out)"
 
-    workers: int = option(1, "recordings that are replayed at the same time", at_least=1)
+    workers: int | None = option(
+        None,
+        "recordings that are replayed at the same time",
+        at_least=1,
+        default_text="1, or with --ray as many as fit into the cluster",
+    )
     shard: Shard = option(
         Shard(), "replay only every N-th recording, starting at index I (from 0)", metavar="I/N", parse=Shard.parse
     )

@@ -7,6 +7,7 @@ readable, and `summary.json` states how the run ended.
 import importlib.util
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,15 @@ if TYPE_CHECKING:
     from fsd.viewers.drive_writer import DriveWriter
 
 
-def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
+def replay(
+    config: ReplayConfig,
+    show_progress: bool = True,
+    open_planner: Callable[[Clip, ReplayConfig], Planner] = chosen_planner,
+) -> ReplaySummary:
     """Plan for every tick of a recording and write the results to `config.out`.
+
+    Args:
+        open_planner: opens the model, or takes one that is loaded.
 
     Returns:
         The content of `summary.json`.
@@ -56,7 +64,7 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
     if config.overlay and config.overlay_config.max_mb is not None:
         with config.frame_source(clip) as source:
             check_limit(config.overlay_config, source.expected_ticks)
-    planner = chosen_planner(clip, config)
+    planner = open_planner(clip, config)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
     worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
 
