@@ -12,7 +12,8 @@ from fsd.overlay.layout import OverlayConfig
 from fsd.runtime.options import ModelOptions
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
-TABLES = ("plan.parquet", "ticks.parquet", "plan.arrows", "ticks.arrows")
+ERRORS_FILE, WORST_TICKS_FILE = "errors.parquet", "worst_ticks.parquet"
+TABLES = ("plan.parquet", "ticks.parquet", "plan.arrows", "ticks.arrows", ERRORS_FILE, WORST_TICKS_FILE)
 RESULT_FILES = (*TABLES, SUMMARY_FILE, "overlay.mp4", "report.html", "drive.mcap", LAYOUT_FILE, "drive.rrd")
 """What a replay may write."""
 
@@ -50,6 +51,7 @@ class OutputOptions(Options):
         wanted = {
             "overlay.mp4": self.overlay,
             "report.html": self.report,
+            WORST_TICKS_FILE: self.report,
             "drive.mcap": self.mcap,
             LAYOUT_FILE: self.mcap,
             "drive.rrd": self.rerun,

@@ -30,6 +30,7 @@ from fsd.replay.config import RESULT_FILES, ReplayConfig
 from fsd.replay.fingerprint import fingerprint
 from fsd.replay.page import write_report
 from fsd.replay.run_record import RunRecord
+from fsd.replay.tick_tables import write_errors, write_worst_ticks
 from fsd.replay.worst_ticks import WorstTicks
 from fsd.runtime.planner import Planner
 from fsd.third_party.open_planner import chosen_planner
@@ -68,9 +69,12 @@ def replay(
     worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
 
     def write_page(summary: ReplaySummary) -> None:
+        if clip.ego is not None:
+            write_errors(config.out, clip.ego)
         if worst_ticks is not None:
             shown = config.overlay_config if config.overlay else None
             write_report(config.out / "report.html", config.out, summary, clip, worst_ticks, shown)
+            write_worst_ticks(config.out, worst_ticks.finished(), worst_ticks.measure)
 
     with result_folder(config.out, "replay", RESULT_FILES, config.inputs(clip.files)) as folder:
         folder.set_aside(config.result_files)
