@@ -30,15 +30,19 @@ from pathlib import Path
 from statistics import median
 
 sys.path.append(str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder off the path
+import _fleet_work
 from _fleet_work import processes_below, replay_in_pool, resident_mb, start_pool, start_tiny
 from _kill_subjects import _write_clip
 from _report import finish
+from ray import cloudpickle
 
 from fsd.data.worker_process import run_jobs
 from fsd.fleet.config import LOCAL, FleetOptions
 from fsd.fleet.engine import Needs, ray_cluster, run_on_ray
 from fsd.fleet.replay_fleet import replay_fleet
 from fsd.replay.config import ReplayConfig
+
+cloudpickle.register_pickle_by_value(_fleet_work)  # actors cannot import it
 
 WORKERS = 2
 FIRST_JOBS = 500

@@ -54,14 +54,15 @@ class ClipCache:
                 "Raise --cache-gb."
             )
         entry = self._folder / digest
-        with writing_to(self._folder), ExitStack() as stack:
-            self._enter(entry, size_bytes, stack)
-            content = entry / "content"
-            if not _read(entry).is_complete:
-                shutil.rmtree(content, ignore_errors=True)
-                _download(clip, files, content)
-                write_bytes(entry / _ENTRY, msgspec.json.encode(_Entry(size_bytes, is_complete=True)))
-            (entry / _ENTRY).touch()
+        content = entry / "content"
+        with ExitStack() as stack:
+            with writing_to(self._folder):
+                self._enter(entry, size_bytes, stack)
+                if not _read(entry).is_complete:
+                    shutil.rmtree(content, ignore_errors=True)
+                    _download(clip, files, content)
+                    write_bytes(entry / _ENTRY, msgspec.json.encode(_Entry(size_bytes, is_complete=True)))
+                (entry / _ENTRY).touch()
             yield content / clip.name
 
     def _enter(self, entry: Path, size_bytes: int, stack: ExitStack) -> None:
