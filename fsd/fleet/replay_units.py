@@ -22,7 +22,8 @@ from fsd.fleet.engine import Postponed
 from fsd.fleet.keys import clip_digest, files_of_clip, unit_key
 from fsd.fleet.model_files import ModelFiles
 from fsd.fleet.places import Place, is_url
-from fsd.fleet.units import Unit
+from fsd.fleet.tables import add_unit
+from fsd.fleet.units import CLIPS, Unit
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
 from fsd.third_party.open_planner import LoadedModels
@@ -122,6 +123,7 @@ class ReplayUnits:
                 unit = self._replay(job, key, digest, files, folder, attempt)
                 if claim.is_lost:
                     return Postponed(replace(job, polls=0), POLL_S)
+                add_unit(self._out, unit, folder, f"{CLIPS}/{key}")
                 publish(self._out, unit, folder)
             finally:
                 remove(folder)
