@@ -91,10 +91,15 @@ def _run_fleet(options: argparse.Namespace, batch: BatchOptions, fleet: FleetOpt
     # Every unit gets the recording and the folder of its own.
     template = config_from(ReplayConfig, options, clip=Path(), out=Path())
     from fsd.fleet.replay_fleet import replay_fleet
+    from fsd.fleet.run_page import write_run_page
+    from fsd.fleet.tables import results_in
 
     tally = replay_fleet(options.clips, out, template, fleet, batch.workers)
+    page = write_run_page(results_in(out), tally.run) if tally.complete + tally.kept else None
     if not options.json:
         print_tally(tally)
+        if page is not None:
+            print(f"  page         {page}")
     code = ClipError.exit_code if tally.failed else OVER_LIMIT if tally.alarms else DONE
     return {**tally.as_dict(), "exit_code": code}
 

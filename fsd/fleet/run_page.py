@@ -155,16 +155,13 @@ def _moments(out: Place, run: str, clips: pa.Table) -> Markup:
         return Markup()
     folders = dict(zip(clips["key"].to_pylist(), clips["folder"].to_pylist(), strict=True))
     names = dict(zip(clips["key"].to_pylist(), clips["clip"].to_pylist(), strict=True))
-    pictures = [
-        LinkedPicture(
-            data_uri(image, "jpeg"),
-            f"tick {moment.tick} of {names[moment.key]}",
-            f"{moment.error_m:.2f}\u00a0m · {names[moment.key].rstrip('/').rpartition('/')[2]} · {moment.time_s:.1f}\u00a0s",
-            f"{quote(folders[moment.key])}/report.html{gallery_link(moment.number)}",
-        )
-        for moment, image in thumbnails(out, run, moments)
-        if moment.key in folders
-    ]
+    pictures = []
+    for moment, image in thumbnails(out, run, moments):
+        if moment.key in folders:
+            name = names[moment.key].rstrip("/").rpartition("/")[2]
+            text = f"{moment.error_m:.2f}\u00a0m · {name} · {moment.time_s:.1f}\u00a0s"
+            link = f"{quote(folders[moment.key])}/report.html{gallery_link(moment.number)}"
+            pictures.append(LinkedPicture(data_uri(image, "jpeg"), f"tick {moment.tick} of {name}", text, link))
     what = "largest error against the driven path" if moments[0].measure == "error" else "largest uncertainty"
     return section(
         f"The {len(pictures)} worst moments" if len(pictures) > 1 else "The worst moment",
