@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from fsd.data.errors import ClipError, OutputError
-from fsd.data.files import write_bytes, writing_to
+from fsd.data.files import full_disk_error, write_bytes, writing_to
 from fsd.data.folder_lock import locked
 from fsd.fleet.places import Place
 
@@ -54,14 +54,15 @@ class ClipCache:
                 "Raise --cache-gb."
             )
         entry = self._folder / digest
-        with writing_to(self._folder), ExitStack() as stack:
-            self._enter(entry, size_bytes, stack)
-            content = entry / "content"
-            if not _read(entry).is_complete:
-                shutil.rmtree(content, ignore_errors=True)
-                _download(clip, files, content)
-                write_bytes(entry / _ENTRY, msgspec.json.encode(_Entry(size_bytes, is_complete=True)))
-            (entry / _ENTRY).touch()
+        content = entry / "content"
+        with ExitStack() as stack:
+            with writing_to(self._folder):
+                self._enter(entry, size_bytes, stack)
+                if not _read(entry).is_complete:
+                    shutil.rmtree(content, ignore_errors=True)
+                    _download(clip, files, content)
+                    write_bytes(entry / _ENTRY, msgspec.json.encode(_Entry(size_bytes, is_complete=True)))
+                (entry / _ENTRY).touch()
             yield content / clip.name
 
     def _enter(self, entry: Path, size_bytes: int, stack: ExitStack) -> None:
@@ -104,8 +105,10 @@ def _download(clip: Place, files: list[dict[str, Any]], content: Path) -> None:
         parent.mkdir(parents=True, exist_ok=True)
     try:
         clip.fs.get([each["name"] for each in files], [str(target) for target in targets])
-    except FileNotFoundError as error:
-        raise ClipError(f"{clip} was changed while it was read: {error}. Run again.") from error
+    except OSError as error:
+        if full_disk_error(error) is not None:
+            raise
+        raise ClipError(f"{clip} cannot be read: {error}. Check the rights to it, or run again.") from error
     for each, target in zip(files, targets, strict=True):
         if not target.exists() or target.stat().st_size != each["size"]:
             raise ClipError(f"{clip} was changed while it was read: {target.name} has another size. Run again.")

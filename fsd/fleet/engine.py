@@ -27,8 +27,10 @@ ATTEMPTS = 3
 
 _TOP_UP_S = 5.0
 """How often the size of the cluster is looked at: nodes come and go."""
+_SHOWN = 250
+"""Characters of Ray's own message that are shown, from either end."""
 _OBJECT_STORE_BYTES = 256 << 20
-"""Of a local Ray: actors exchange small values, and load the model from it once."""
+"""Of a local Ray: actors load the model from it, and exchange small values."""
 
 
 Work = Callable[[Any, int], Any]
@@ -241,14 +243,22 @@ class _Pool:
         self._top_up()
         next_top_up_s = time.monotonic() + _TOP_UP_S
         while self._assign():
-            done, _ = ray.wait(list(self._pending), num_returns=1, timeout=self._wait_s())
-            for ref in done:
+            for ref in self._finished():
                 ended = self._ended(ref, self._pending.pop(ref))
                 if ended is not None:
                     yield ended
             if time.monotonic() >= next_top_up_s or len(self._actors) == 0:
                 self._top_up()
                 next_top_up_s = time.monotonic() + _TOP_UP_S
+
+    def _finished(self) -> list[Any]:
+        """Calls of actors that have returned, all of them; waits for the first, and not for ever."""
+        if not self._pending:  # all that is left was postponed
+            time.sleep(self._wait_s())
+            return []
+        refs = list(self._pending)
+        first, _ = ray.wait(refs, num_returns=1, timeout=self._wait_s())
+        return ray.wait(refs, num_returns=len(refs), timeout=0)[0] if first else []
 
     def kill_all(self) -> None:
         """End every actor at once."""
@@ -342,9 +352,7 @@ def _as_error(problem: Problem) -> FsdError:
 
 def _describe_end(error: RayError) -> str:
     text = " ".join(str(error).split())
-    what = (
-        "ran out of memory"
-        if isinstance(error, OutOfMemoryError) or "memory" in text.lower()
-        else "was killed, crashed, or its machine is gone"
-    )
-    return f"the process {what} ({text[:400]})"
+    is_full = isinstance(error, OutOfMemoryError) or "OutOfMemory" in text
+    what = "ran out of memory" if is_full else "was killed or crashed, or its machine is gone"
+    shown = text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]} … {text[-_SHOWN:]}"  # its cause is the last
+    return f"the process {what} ({shown})"

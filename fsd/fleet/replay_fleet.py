@@ -95,9 +95,8 @@ def replay_fleet(
     run = run_of(model, settings)
     started_s = time.monotonic()
     _write_record(place, run, template, model, settings)
-    shared = RunSettings(
-        str(place), run, template, files, model, settings, options.cache_dir, round(options.cache_gb * 1e9)
-    )
+    cache = None if options.cache_dir is None else options.cache_dir.absolute()
+    shared = RunSettings(str(place), run, template, files, model, settings, cache, round(options.cache_gb * 1e9))
     needs = Needs(
         options.clip_cpus or template.decode_workers, round(options.clip_memory_gb * 1e9), options.gpus(template.device)
     )

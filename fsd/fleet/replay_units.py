@@ -123,6 +123,7 @@ class ReplayUnits:
                 unit = self._replay(job, key, digest, files, folder, attempt)
                 if claim.is_lost:
                     return Postponed(replace(job, polls=0), POLL_S)
+                # First: rows of a recording that is not complete yet are replaced, missing ones would stay missing.
                 add_unit(self._out, unit, folder, f"{CLIPS}/{key}")
                 publish(self._out, unit, folder)
             finally:

@@ -47,7 +47,8 @@ def clips_in(sources: Sequence[str], out: Place) -> Iterator[str]:
             place = Place.of(source)
             yield from _in_folder(place, out) if not _has_suffix(place) else (str(place),)
         else:
-            yield from map(str, recordings_in([Path(source.removeprefix("file://"))]))
+            # Absolute: actors run in folders of their own.
+            yield from (str(clip.absolute()) for clip in recordings_in([Path(source.removeprefix("file://"))]))
 
 
 def clip_count(sources: Sequence[str]) -> int | None:
@@ -83,7 +84,7 @@ def _matches(source: str) -> Iterator[str]:
     is_empty = True
     for each in sorted(found):
         is_empty = False
-        yield each if place is None else str(Place(place.fs, place.protocol, each.rstrip("/")))
+        yield str(Path(each).absolute()) if place is None else str(Place(place.fs, place.protocol, each.rstrip("/")))
     if is_empty:
         raise ClipError(f"{source} matches nothing. Name folders of recordings or video files.")
 
@@ -138,8 +139,3 @@ def _column(source: str, schema: pa.Schema) -> str:
     if named:
         return named[0]
     raise ClipError(f"{source} has no column {', '.join(COLUMNS)}; it has {', '.join(schema.names)}. Rename one.")
-
-
-def is_fleet_source(source: str) -> bool:
-    """Whether only a run on a cluster can read a source: a URL, a manifest or a pattern."""
-    return is_url(source) or _is_manifest(source)

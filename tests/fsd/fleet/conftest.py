@@ -45,6 +45,17 @@ def bucket() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def local_ray(bucket: str) -> Iterator[None]:
+    """A Ray on this machine, whose processes reach the bucket."""
+    pytest.importorskip("ray", reason="needs the extra `ray`")
+    from fsd.fleet.config import LOCAL
+    from fsd.fleet.engine import Needs, ray_cluster
+
+    with ray_cluster(LOCAL, Needs(1), workers=2):
+        yield
+
+
 def _straight() -> EgoTrack:
     """10 m/s along y = 0 for 8 s."""
     times_ns = np.arange(0, 8 * 10**9, 10**8)

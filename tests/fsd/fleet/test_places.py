@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("fsspec", reason="needs the extra `ray`")
-
 from fsd.data.errors import UsageError
 from fsd.fleet.claims import STALE_POLLS, Held, claimed
 from fsd.fleet.places import Place
+
+pytest.importorskip("fsspec", reason="needs the extra `ray`")
 
 
 @pytest.fixture(params=["folder", "bucket"])
