@@ -36,6 +36,7 @@ NEEDS = {
     "dataset": ("run", "codecs"),
     "calibrate": ("run", "codecs"),
     "compress": ("run", "codecs"),
+    "collect": ("run", "ray"),
     "compare": ("run",),
     "doctor": (),
     "completion": ("run", "completion"),

@@ -17,7 +17,7 @@ from fsd.data.errors import UsageError, few
 from fsd.data.files import writing_to
 from fsd.fleet.run_compare_page import write_run_comparison_page
 from fsd.fleet.table_schemas import RUN_COLUMN, SCORES
-from fsd.fleet.tables import TABLES_FOLDER, read_rows, results_in, runs_in
+from fsd.fleet.tables import TABLES_FOLDER, read_table, results_in, runs_in
 from fsd.outputs.compare_summary import ComparedWhole, LargestDifference, MeanChange, RunCompareSummary
 from fsd.outputs.run_folder import load_run
 from fsd.scoring.bootstrap import bootstrap
@@ -78,10 +78,10 @@ def load_whole_run(path: Path) -> WholeRun:
             example = path / TABLES_FOLDER / "clips" / f"{RUN_COLUMN}={names[0]}"
             raise UsageError(f"{path} has several runs: {few(names)}. Name one of them as {example}.")
         name = names[0]
-    tables = list(read_rows(results_in(out), "clips", name, list(_COLUMNS)))
-    if not tables:
+    clips = read_table(results_in(out), "clips", name, list(_COLUMNS))
+    if not clips.num_rows:
         raise UsageError(f"{path} holds no recording. Make the tables again with `fsd collect {out}`.")
-    return WholeRun(out, name, pa.concat_tables(tables))
+    return WholeRun(out, name, clips)
 
 
 def compare_whole_runs(config: CompareConfig) -> RunCompareSummary:

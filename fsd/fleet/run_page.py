@@ -25,7 +25,7 @@ from fsd.fleet.run_totals import (
     thumbnails,
     worst_moments,
 )
-from fsd.fleet.tables import read_rows
+from fsd.fleet.tables import read_table
 from fsd.html.axes import Axis
 from fsd.html.bars import bars
 from fsd.html.charts import Chart, Colour, Series
@@ -69,10 +69,10 @@ def write_run_page(out: Place, run: str) -> Place:
     Raises:
         UsageError: the run has no recording.
     """
-    found = list(read_rows(out, "clips", run, _CLIP_COLUMNS))
-    if not found:
+    clips = read_table(out, "clips", run, _CLIP_COLUMNS)
+    if not clips.num_rows:
         raise UsageError(f"{out} has no tables of run {run}. Make them with `fsd collect {out}`.")
-    clips, totals, failures = pa.concat_tables(found), run_totals(out, run), failures_of(out, run)
+    totals, failures = run_totals(out, run), failures_of(out, run)
     page = Page(
         command=PAGE_COMMAND,
         heading=f"{out.name}, run {run}",

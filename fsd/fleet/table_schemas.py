@@ -95,7 +95,7 @@ TICKS: tuple[Column, ...] = (
     ("deadline_missed", pa.bool_(), "", f"plan_ms is over {1000 / float(RATE_HZ):.2f}"),
     ("uncertainty_m", pa.float32(), "m", "mean Laplace scale of the planned positions until 3 s"),
     *(
-        (name, pa.float32(), unit, "of the driven path; null where it was not recorded")
+        (name, pa.float32(), unit, "driven" if name == "speed_mps" else "error of the plan (docs/outputs.md)")
         for name, unit in ERROR_UNITS.items()
     ),
     ("keyframes", pa.int8(), "", "cameras committed to memory; null without a compressor"),

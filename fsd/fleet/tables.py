@@ -33,6 +33,7 @@ from fsd.scoring.tick_errors import ERROR_UNITS
 TABLES_FOLDER = "tables"
 _SUFFIX = ".parquet"
 _ROW_GROUP_TICKS = 1 << 15
+_JOINED_AT_ONCE = 256
 
 
 def results_in(path: str | Path) -> Place:
@@ -100,6 +101,19 @@ def read_rows(out: Place, table: str, run: str, columns: list[str] | None = None
     """
     for key in sorted(keys_in(out, table, run)):
         yield from read_unit_rows(out, table, run, key, columns)
+
+
+def read_table(out: Place, table: str, run: str, columns: list[str]) -> pa.Table:
+    """The rows of all recordings; empty without any. Not for tables with a row per tick."""
+    whole: list[pa.Table] = []
+    parts: list[pa.Table] = []
+    for rows in read_rows(out, table, run, columns):
+        parts.append(rows)
+        if len(parts) == _JOINED_AT_ONCE:  # a table of one row takes much more memory than its row
+            whole.append(pa.concat_tables(parts).combine_chunks())
+            parts.clear()
+    joined = [*whole, *parts]
+    return pa.concat_tables(joined).combine_chunks() if joined else table_schema(table).empty_table().select(columns)
 
 
 def read_unit_rows(out: Place, table: str, run: str, key: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
