@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -30,6 +31,8 @@ _TOP_UP_S = 5.0
 """How often the size of the cluster is looked at: nodes come and go."""
 _SHOWN = 250
 """Characters of Ray's own message that are shown, from either end."""
+_SHORT = "/tmp" if Path("/tmp").is_dir() else None
+"""Folder for the files of a local Ray: paths of its sockets may have 103 characters, and TMPDIR of macOS has 49."""
 _OBJECT_STORE_BYTES = 256 << 20
 """Of a local Ray: actors load the model from it, and exchange small values."""
 
@@ -143,7 +146,7 @@ def ray_cluster(address: str, needs: Needs, workers: int | None) -> Iterator[Non
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    with tempfile.TemporaryDirectory(prefix="fsd-ray-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="fsd-ray-", dir=_SHORT, ignore_cleanup_errors=True) as folder:
         try:
             if address == LOCAL:
                 # More workers than fit are a wish of the user's, as they are without Ray.
