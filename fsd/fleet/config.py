@@ -13,6 +13,7 @@ LOCAL = "local"
 _ADDRESS = re.compile(r"local|auto|ray://\S+|[\w.\-\[\]:]+:\d+")
 
 CLIP_MEMORY_GB = 1.0
+"""Measured: a process takes 0.6 GB with eight 1280x960 cameras, and the report."""
 GPU_SHARE = 0.25
 """Of a GPU, for each recording at a time: a network that waits for its decoders leaves the rest idle. Not measured."""
 

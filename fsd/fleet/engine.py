@@ -5,13 +5,14 @@ runs once in every actor and returns the function that does one job. Jobs are ta
 free, and what has ended is yielded at once: no list of jobs or of results is kept.
 """
 
+import logging
 import math
 import os
 import signal
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -159,7 +160,7 @@ def ray_cluster(address: str, needs: Needs, workers: int | None) -> Iterator[Non
 
 def _connect(address: str) -> None:
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError, RaySystemError) as error:
         raise UsageError(
             f"No Ray cluster answers at {address} ({_first_line(error)}). Start one with `ray start --head`, or leave "
@@ -172,7 +173,11 @@ def _start_local(**settings: Any) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             ray.init(
-                LOCAL, log_to_driver=False, logging_level="ERROR", object_store_memory=_OBJECT_STORE_BYTES, **settings
+                LOCAL,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                **settings,
             )
             return
         except Exception as error:  # Ray raises just this class
@@ -194,7 +199,7 @@ def _first_line(error: Exception) -> str:
 
 def run_on_ray(
     jobs: Iterable[Any], start: Start, arguments: tuple[Any, ...], needs: Needs, workers: int | None = None
-) -> Iterator[Ended]:
+) -> Generator[Ended, None, None]:
     """Do jobs on the cluster that is connected, in any order; yields each when it has ended for good.
 
     When the caller stops or raises, the actors are killed; jobs in progress are lost.
@@ -234,9 +239,12 @@ class _Pool:
 
     def run(self) -> Iterator[Ended]:
         """Until all jobs have ended."""
-        memory = self.needs.memory_bytes or None
         self._make = ray.remote(
-            num_cpus=self.needs.cpus, num_gpus=self.needs.gpus, memory=memory, max_restarts=0, max_task_retries=0
+            num_cpus=self.needs.cpus,
+            num_gpus=self.needs.gpus,
+            memory=self.needs.memory_bytes,
+            max_restarts=0,
+            max_task_retries=0,
         )(_Worker)
         # In the object store: every machine fetches it once, whatever the number of its actors.
         self._how = ray.put((self.start, self.arguments))

@@ -5,7 +5,7 @@ The process that runs this hands out recordings and counts; memory grows with th
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fsd.data.errors import ModelError, OutputError, UsageError
-from fsd.fleet.config import FleetOptions
+from fsd.fleet.config import LOCAL, FleetOptions
 from fsd.fleet.destination import check_writable, scratch_in
 from fsd.fleet.engine import Ended, Needs, ray_cluster, run_on_ray
 from fsd.fleet.failures import FailureList
@@ -27,6 +27,9 @@ from fsd.replay.config import ReplayConfig
 
 _SHOWN_FAILURES = 20
 """Printed while the run goes on; all are in `failures.parquet`."""
+
+_LOG_S = 10.0
+"""Between lines of progress that are not shown in a terminal."""
 
 _FATAL = {ModelError.exit_code, OutputError.exit_code, UsageError.exit_code}
 """Errors that every recording will meet, if the first one did."""
@@ -101,14 +104,26 @@ def replay_fleet(
         options.clip_cpus or template.decode_workers, round(options.clip_memory_gb * 1e9), options.gpus(template.device)
     )
     tally, failures = FleetTally(run, str(place)), FailureList(place, run)
-    total = clip_count(sources)
-    jobs = (ReplayJob(clip) for clip in clips_in(sources, place))
+    progress = tqdm(
+        total=clip_count(sources),
+        unit="clip",
+        file=sys.stderr,
+        smoothing=0.05,
+        mininterval=0.5 if sys.stderr.isatty() else _LOG_S,
+    )
+
+    def jobs() -> Iterator[ReplayJob]:
+        found = 0
+        for clip in clips_in(sources, place):
+            found += 1
+            yield ReplayJob(clip)
+        progress.total = found
+
+    ends = run_on_ray(jobs(), start, (shared,), needs, workers)
     try:
-        with ray_cluster(options.ray or "local", needs, workers), closing(failures):
-            ends = run_on_ray(jobs, start, (shared,), needs, workers)
-            with closing(ends), tqdm(total=total, unit="clip", file=sys.stderr, smoothing=0.05) as progress:
-                for ended in ends:
-                    _count(ended, tally, failures, progress)
+        with ray_cluster(options.ray or LOCAL, needs, workers), closing(failures), progress, closing(ends):
+            for ended in ends:
+                _count(ended, tally, failures, progress)
     finally:
         if place.is_local:
             remove_unused(scratch_in(place, place.local))

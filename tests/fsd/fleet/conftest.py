@@ -36,7 +36,6 @@ def bucket() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**_ACCESS, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}.items():
             patch.setenv(name, value)
-        assert os.environ["AWS_ENDPOINT_URL"]
         import s3fs
 
         s3fs.S3FileSystem().mkdir("fleet")
@@ -47,13 +46,17 @@ def bucket() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def local_ray(bucket: str) -> Iterator[None]:
-    """A Ray on this machine, whose processes reach the bucket."""
-    pytest.importorskip("ray", reason="needs the extra `ray`")
+    """A Ray whose processes reach the bucket: the one at RAY_ADDRESS, or else one that is started here."""
+    ray = pytest.importorskip("ray", reason="needs the extra `ray`")
     from fsd.fleet.config import LOCAL
     from fsd.fleet.engine import Needs, ray_cluster
 
+    if address := os.environ.get("RAY_ADDRESS"):
+        access = {name: os.environ[name] for name in (*_ACCESS, "AWS_ENDPOINT_URL")}
+        ray.init(address, runtime_env={"env_vars": access}, log_to_driver=False)
     with ray_cluster(LOCAL, Needs(1), workers=2):
         yield
+    ray.shutdown()
 
 
 def _straight() -> EgoTrack:
