@@ -69,12 +69,12 @@ def replay(
     worst_ticks = WorstTicks(clip, planner.metadata) if config.report else None
 
     def write_page(summary: ReplaySummary) -> None:
-        if clip.ego is not None:
-            write_errors(config.out, clip.ego)
         if worst_ticks is not None:
             shown = config.overlay_config if config.overlay else None
             write_report(config.out / "report.html", config.out, summary, clip, worst_ticks, shown)
             write_worst_ticks(config.out, worst_ticks.finished(), worst_ticks.measure)
+        if clip.ego is not None:
+            write_errors(config.out, clip.ego)
 
     with result_folder(config.out, "replay", RESULT_FILES, config.inputs(clip.files)) as folder:
         folder.set_aside(config.result_files)
