@@ -34,6 +34,7 @@ NEEDS = {
     "inspect": ("run", "codecs"),
     "adapter": ("run", "codecs"),
     "dataset": ("run", "codecs"),
+    "evaluate": ("run", "model"),
     "calibrate": ("run", "codecs"),
     "compress": ("run", "codecs"),
     "collect": ("run", "ray"),

@@ -22,6 +22,7 @@ FSD_ORDER = (
     "viewers",
     "replay",
     "dataset",
+    "evaluate",
     "compress",
     "calibrate",
     "compare",

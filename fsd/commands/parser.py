@@ -22,6 +22,7 @@ COMMANDS = {
     "completion": "print a script that lets bash, zsh or fish complete commands, options and files",
     "profile": "measure the latency distribution, its causes, and power; check a deadline and a power budget",
     "dataset": "compress recordings once into a data set with labels, filters and fixed splits",
+    "evaluate": "score a network on the held-out drives of a data set, beside baselines, with and without its inputs",
     "train": "train a network on drives that are collected in the simulator, or on recordings",
     "export": "export weights as ONNX files, quantize them, and prove that their plans agree",
 }

@@ -4,28 +4,31 @@ import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
-from fsd.commands.arguments import add_options, config_from, option_group, place_argument
+from fsd.commands.arguments import add_options, config_from, option_group, place_argument, typed_name
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, OutputError, UsageError
 from fsd.data.options import declared_options
 from fsd.fleet.config import FleetOptions
 from fsd.fleet.places import is_url, require_extra
+from fsd.overlay.layout import OverlayConfig
 from fsd.replay.config import BatchOptions, OutputOptions, ReplayConfig, Shard
 from fsd.runtime.health import describe_odometry, describe_replaced
 
 if TYPE_CHECKING:
     from fsd.fleet.replay_fleet import FleetTally
+    from fsd.outputs.evaluate_summary import DatasetReplaySummary
     from fsd.outputs.replay_summary import DrivingModes, ReplaySummary
     from fsd.replay.batch import Outcome
 
 EPILOG = """examples:
   fsd replay my_drive/ --out out
   fsd replay /media/stick/TeslaCam --out drives      # every event on the stick; `fsd events` lists them
+  fsd replay drives                                  # a data set of `fsd dataset build`, without its videos
   fsd replay monday/* --workers 2 --out out          # continues where it was interrupted
   fsd replay drives.parquet --out runs --ray         # a table of recordings, on all cores of this machine
   fsd replay s3://bucket/drives --out s3://bucket/runs --ray HEAD:6379     # docs/fleet.md
@@ -41,26 +44,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="CLIP",
         help="recording to replay: a folder or a file of any known format (see docs/formats.md); several, or a folder "
-        "of several such as a TeslaCam stick, are replayed in turn; with --ray also a quoted pattern, a Parquet or CSV "
-        "file that lists recordings, or a URL",
+        "of several such as a TeslaCam stick, are replayed in turn; or a data set of `fsd dataset build`; with --ray "
+        "also a quoted pattern, a Parquet or CSV file that lists recordings, or a URL",
     )
     add_options(parser, ReplayConfig, skip=("clip", "out"))
     option_group(parser, OutputOptions.heading).add_argument(
         "--out",
         type=place_argument,
         metavar="DIR",
+        default=argparse.SUPPRESS,
         help=f"{declared_options(ReplayConfig)['out'].help}; with --ray also a URL (default: {ReplayConfig.out})",
     )
     add_options(parser, BatchOptions)
     add_options(parser, FleetOptions)
 
 
-def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
+def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary | DatasetReplaySummary":
     """Replay, and print the summary."""
+    from fsd.networks.drives.recorded_dataset import is_dataset
+
     batch, fleet = config_from(BatchOptions, options), config_from(FleetOptions, options)
     if fleet.ray is not None:
         return _run_fleet(options, batch, fleet)
     _require_paths(options)
+    if any(map(is_dataset, options.clips)):
+        return _replay_dataset(options)
     clips = _recordings(options)
     if len(clips) > 1:
         return _run_many(options, batch, clips)
@@ -75,7 +83,7 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
 
 def _require_paths(options: argparse.Namespace) -> None:
     """Refuse URLs without Ray; makes paths of the words."""
-    words = [*options.clips, *([options.out] if options.out else [])]
+    words = [*options.clips, *([options.out] if hasattr(options, "out") else [])]
     if url := next((word for word in words if is_url(word)), None):
         raise UsageError(f"{url} is a URL, which needs --ray (see docs/fleet.md).")
     options.clips = [Path(word) for word in options.clips]
@@ -87,7 +95,7 @@ def _run_fleet(options: argparse.Namespace, batch: BatchOptions, fleet: FleetOpt
         raise UsageError("--force and --shard do not go with --ray: it divides the recordings itself, each once.")
     if getattr(options, "cameras", None):
         raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
-    out = options.out or str(ReplayConfig.out)
+    out = getattr(options, "out", str(ReplayConfig.out))
     # Every unit gets the recording and the folder of its own.
     template = config_from(ReplayConfig, options, clip=Path(), out=Path())
     from fsd.fleet.replay_fleet import replay_fleet
@@ -114,6 +122,38 @@ def print_tally(tally: "FleetTally") -> None:
         print(f"  failed       {tally.failed}, listed in {tally.failures}")
     if tally.alarms:
         print(f"  WARNING      CROSS-CHECK ALARM in {tally.alarms} recordings")
+
+
+def _replay_dataset(options: argparse.Namespace) -> "DatasetReplaySummary":
+    """Replay a data set, from its shards in place of videos.
+
+    Raises:
+        UsageError: there is more than one path, or an option that is for recordings.
+    """
+    from fsd.commands.evaluate import print_run
+    from fsd.evaluate.config import REPLAY_FILES, DatasetReplayConfig
+    from fsd.evaluate.replay_dataset import replay_dataset
+
+    if len(options.clips) > 1:
+        raise UsageError("A data set is replayed by itself. Name one data set, or recordings only.")
+    mine = declared_options(DatasetReplayConfig)
+    for kind, prefix in (
+        (ReplayConfig, ""),
+        (BatchOptions, ""),
+        (FleetOptions, ""),
+        (OverlayConfig, "overlay_config."),
+    ):
+        for name, option in declared_options(kind).items():
+            if name not in mine and hasattr(options, prefix + name):
+                typed = typed_name(option, name, get_type_hints(kind)[name], getattr(kind, name, None))
+                raise UsageError(f"{typed} is for recordings, and {options.clips[0]} is a data set. Leave it out.")
+    config = config_from(DatasetReplayConfig, options, dataset=options.clips[0])
+    summary = replay_dataset(config)
+    if not options.json:
+        print_run(summary)
+        files = [name for name in REPLAY_FILES if (config.out / name).exists()]
+        print(f"\nwritten: {config.out}/{' '.join(files)}")
+    return summary
 
 
 def with_exit_code(summary: "ReplaySummary") -> "dict[str, Any] | ReplaySummary":

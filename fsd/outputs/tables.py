@@ -14,6 +14,7 @@ from fsd.data.frames import CAMERAS
 from fsd.networks.contract import LIGHTS, WAYPOINTS
 from fsd.outputs.journal import TableJournal
 from fsd.runtime.divergence import UNITS, TickDivergence
+from fsd.runtime.plan import Plan
 from fsd.runtime.planner import PlannerMetadata, StepResult
 from fsd.version import __version__
 
@@ -118,7 +119,7 @@ class ResultTables:
 
     def append(self, result: StepResult, wait_ms: float, write_ms: float, driving_mode: str | None = None) -> None:
         """Add the row of one tick to both tables."""
-        self._plan.append(_plan_row(result, self._hypotheses))
+        self._plan.append(plan_row(result.plan, result.plan_hash, self._hypotheses))
         row = {**_tick_row(result, wait_ms, write_ms), "driving_mode": driving_mode}
         if self._has_plan_age:
             row["plan_age_ticks"] = result.plan_age_ticks
@@ -143,8 +144,8 @@ def _file_metadata(trained: bool) -> dict[str, str]:
     return {"fsd_version": __version__, "network": "trained" if trained else "untrained"}
 
 
-def _plan_row(result: StepResult, hypotheses: int) -> dict[str, Any]:
-    plan = result.plan
+def plan_row(plan: Plan, plan_hash: bytes, hypotheses: int) -> dict[str, Any]:
+    """A plan as a row of `plan_schema`."""
     row: dict[str, Any] = {"tick": plan.tick, "t_ns": plan.timestamp_ns}
     for column, name in enumerate(TRAJECTORY_COLUMNS):
         row[name] = plan.trajectory[:, column]
@@ -153,7 +154,7 @@ def _plan_row(result: StepResult, hypotheses: int) -> dict[str, Any]:
         unknown = np.full((hypotheses, WAYPOINTS + 1), np.nan, np.float32)
         row["hypothesis"] = unknown[:, 0] if plan.hypothesis is None else plan.hypothesis
         row["hypothesis_speed_mps"] = unknown if plan.hypothesis_speed_mps is None else plan.hypothesis_speed_mps
-    return {**row, **{name: getattr(plan, name) for name in _PLAN_FIELDS}, "plan_hash": result.plan_hash.hex()}
+    return {**row, **{name: getattr(plan, name) for name in _PLAN_FIELDS}, "plan_hash": plan_hash.hex()}
 
 
 def _tick_row(result: StepResult, wait_ms: float, write_ms: float) -> dict[str, Any]:

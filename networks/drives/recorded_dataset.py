@@ -56,6 +56,11 @@ def index_table(records: list[ClipRecord]) -> pa.Table:
     return pa.table(arrays, names=list(_COLUMNS))
 
 
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder looks like what `fsd dataset build` writes."""
+    return (folder / INDEX_FILE).is_file() and (folder / CLIPS_FOLDER).is_dir()
+
+
 @dataclass(frozen=True)
 class Stretch:
     """Consecutive rows of one clip, run and part: a memory starts empty at `begin` and is rolled to `end`.

@@ -22,7 +22,16 @@ sys.path.append(str(ROOT / "benchmarks"))
 from teslacam_events import EventForm, write_event  # noqa: E402
 
 DOCS = ROOT / "docs"
-PAGES = ("tutorial.md", "rig.md", "api.md", "compress.md", "formats.md", "cross_check.md", "dataset.md")
+PAGES = (
+    "tutorial.md",
+    "rig.md",
+    "api.md",
+    "compress.md",
+    "formats.md",
+    "cross_check.md",
+    "dataset.md",
+    "evaluation.md",
+)
 INSTALLING = ("git ", "python3 -m venv", "pip ")
 """Beginnings of lines that install the package. They need a network and are not run."""
 
