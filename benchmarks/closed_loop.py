@@ -87,7 +87,7 @@ def main() -> None:
     if options.every_tick:
         fast = _drive("every tick", replace(base, drivers=("network",), draw_every_ticks=1, routes=options.every_tick))
         change = paired_difference(fast.scores["network"], claim.scores["network"])
-        found |= {"every_tick_routes": change.routes, **_with_interval("score_change_every_tick", change)}
+        found |= {"every_tick_routes": change.count, **_with_interval("score_change_every_tick", change)}
     _print_endings(claim.scores["network"])
     print()
     for name, value in found.items():

@@ -207,7 +207,7 @@ def _closed_loop(fp32: Path, int8: Path, options: argparse.Namespace) -> dict[st
     apart = paired_difference(scores["int8"], scores["fp32"])
     change = means["int8"] / means["fp32"] - 1 if means["fp32"] else float("nan")
     print(
-        f"driving score over {apart.routes} routes: FP32 {means['fp32']:.3f}, INT8 {means['int8']:.3f}, change "
+        f"driving score over {apart.count} routes: FP32 {means['fp32']:.3f}, INT8 {means['int8']:.3f}, change "
         f"{change:+.2%}; route by route {apart.mean:+.4f} (95%: {apart.low:+.4f} to {apart.high:+.4f})"
     )
     metrics = {
@@ -216,7 +216,7 @@ def _closed_loop(fp32: Path, int8: Path, options: argparse.Namespace) -> dict[st
         "int8_score_difference_low": round(apart.low, 5),
         "int8_score_difference_high": round(apart.high, 5),
         "fp32_score": round(means["fp32"], 4),
-        "routes": apart.routes,
+        "routes": apart.count,
     }
     return {name: value for name, value in metrics.items() if np.isfinite(value)}
 

@@ -34,6 +34,7 @@ class Option:
         default_text: how the help describes the default, where the value does not read well.
         group: heading in the help; `declared_options` takes it from the class that declares the field.
         parse: text of the command line -> value, item of a tuple, or (key, value) of a mapping; raises ValueError.
+        bare: value of an option that is given without one; None where it needs one.
         is_argument: whether the command line offers it; by default if there is a help text.
     """
 
@@ -50,6 +51,7 @@ class Option:
     default_text: str | None = None
     group: str = ""
     parse: Callable[[str], Any] | None = None
+    bare: str | None = None
     is_argument: bool = True
 
     def problem(self, value: Any) -> str | None:

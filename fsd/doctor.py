@@ -37,6 +37,7 @@ NEEDS = {
     "evaluate": ("run", "model"),
     "calibrate": ("run", "codecs"),
     "compress": ("run", "codecs"),
+    "collect": ("run", "ray"),
     "compare": ("run",),
     "doctor": (),
     "completion": ("run", "completion"),

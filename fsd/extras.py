@@ -14,6 +14,7 @@ EXTRAS = {
     "sim": ("moderngl",),
     "train": ("torch", "safetensors"),
     "export": ("onnx", "onnxscript"),
+    "ray": ("ray", "fsspec", "s3fs"),
     "completion": ("shtab",),
 }
 """Packages by the extra that brings them; `run` comes with the plain installation."""

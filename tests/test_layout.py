@@ -27,6 +27,7 @@ FSD_ORDER = (
     "compress",
     "calibrate",
     "compare",
+    "fleet",
     "drive",
     "profile",
     "exporting",

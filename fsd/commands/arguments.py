@@ -103,11 +103,22 @@ def path_argument(text: str) -> Path:
     """The path of a word on the command line; `Path("")` would be the current folder.
 
     Raises:
+        ArgumentTypeError: the word is empty, or a URL.
+    """
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text} is a URL; only `fsd replay --ray` reads from URLs and writes to them")
+    return Path(place_argument(text))
+
+
+def place_argument(text: str) -> str:
+    """A path or URL.
+
+    Raises:
         ArgumentTypeError: the word is empty.
     """
     if not text:
         raise argparse.ArgumentTypeError("is empty: name a path")
-    return Path(text)
+    return text
 
 
 def option_group(parser: argparse.ArgumentParser, title: str) -> Container:
@@ -139,6 +150,8 @@ def _add(container: Container, destination: str, option: Option, hint: Any, defa
         keywords["nargs"] = "*" if option.may_be_empty else "+"
         if option.flag != "":
             keywords["action"] = "extend"  # given twice, the values of both count
+    if option.bare is not None:
+        keywords |= {"nargs": "?", "const": option.bare}
     if option.flag == "":
         if default is not MISSING and not is_many:
             keywords |= {"nargs": "?", "default": None}  # argparse would convert SUPPRESS like a given text

@@ -65,7 +65,7 @@ def _print_differences(scores: dict[str, Routes]) -> None:
     if "network" not in scores:
         return
     own = bootstrap([score.driving_score for score in scores["network"].values()])
-    print(f"\nnetwork {own.mean:.3f} [{own.low:.3f}, {own.high:.3f}], 95% bootstrap over {own.routes} routes")
+    print(f"\nnetwork {own.mean:.3f} [{own.low:.3f}, {own.high:.3f}], 95% bootstrap over {own.count} routes")
     for name, routes in scores.items():
         if name != "network":
             gap = paired_difference(scores["network"], routes)

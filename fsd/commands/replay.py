@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
-from fsd.commands.arguments import add_options, config_from, path_argument, typed_name
+from fsd.commands.arguments import add_options, config_from, option_group, place_argument, typed_name
 from fsd.commands.default_folder import choose_folder, clip_folder
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, OutputError, UsageError
 from fsd.data.options import declared_options
+from fsd.fleet.config import FleetOptions
+from fsd.fleet.places import is_url, require_extra
 from fsd.outputs.progress import describe_s, print_line
 from fsd.overlay.layout import OverlayConfig
-from fsd.replay.config import BatchOptions, ReplayConfig
+from fsd.replay.config import BatchOptions, OutputOptions, ReplayConfig, Shard
 from fsd.runtime.health import describe_odometry, describe_replaced
 
 if TYPE_CHECKING:
+    from fsd.fleet.replay_fleet import FleetTally
     from fsd.outputs.evaluate_summary import DatasetReplaySummary
     from fsd.outputs.replay_summary import DrivingModes, ReplaySummary, WheelAngleScores
     from fsd.replay.batch import Outcome
@@ -29,6 +32,8 @@ EPILOG = """examples:
   fsd replay /media/stick/TeslaCam --out drives      # every event on the stick; `fsd events` lists them
   fsd replay drives                                  # a data set of `fsd dataset build`, without its videos
   fsd replay monday/* --workers 2 --out out          # continues where it was interrupted
+  fsd replay drives.parquet --out runs --ray         # a table of recordings, on all cores of this machine
+  fsd replay s3://bucket/drives --out s3://bucket/runs --ray HEAD:6379     # docs/fleet.md
   fsd replay . --cameras front_main=dashcam.mp4 rear=back.mkv --out out
   fsd replay my_drive/ --start 12 --duration 8 --still 2.5 --out part    # decodes only that part
   fsd replay my_drive/ --from 12 --to 20 --layout focus --overlay-height 1080 --out post"""
@@ -38,24 +43,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: one recording or several, and the options of a replay."""
     parser.add_argument(
         "clips",
-        type=path_argument,
+        type=place_argument,
         nargs="+",
         metavar="CLIP",
         help="recording to replay: a folder or a file of any known format (see docs/formats.md); several, or a folder "
-        "of several such as a TeslaCam stick, are replayed in turn; or a data set of `fsd dataset build`",
+        "of several such as a TeslaCam stick, are replayed in turn; or a data set of `fsd dataset build`; with --ray "
+        "also a quoted pattern, a Parquet or CSV file that lists recordings, or a URL",
     )
-    default = f" (default: out/CLIP, or out/CLIP-2 … where that is taken; {ReplayConfig.out} for several)"
-    add_options(parser, ReplayConfig, skip=("clip",), defaults={"out": default})
+    add_options(parser, ReplayConfig, skip=("clip", "out"))
+    option_group(parser, OutputOptions.heading).add_argument(
+        "--out",
+        type=place_argument,
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help=f"{declared_options(ReplayConfig)['out'].help}; with --ray also a URL (default: out/CLIP, or out/CLIP-2 … "
+        f"where that is taken; {ReplayConfig.out} for several)",
+    )
     add_options(parser, BatchOptions)
+    add_options(parser, FleetOptions)
 
 
 def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary | DatasetReplaySummary":
     """Replay, and print the summary."""
     from fsd.networks.drives.recorded_dataset import is_dataset
 
+    batch, fleet = config_from(BatchOptions, options), config_from(FleetOptions, options)
+    if fleet.ray is not None:
+        return _run_fleet(options, batch, fleet)
+    _require_paths(options)
     if any(map(is_dataset, options.clips)):
         return _replay_dataset(options)
-    batch = config_from(BatchOptions, options)
     clips = _recordings(options)
     if len(clips) > 1:
         return _run_many(options, batch, clips)
@@ -67,6 +84,51 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary | Datase
     if not options.json:
         print_summary(summary, config)
     return with_exit_code(summary)
+
+
+def _require_paths(options: argparse.Namespace) -> None:
+    """Refuse URLs without Ray; makes paths of the words."""
+    words = [*options.clips, *([options.out] if hasattr(options, "out") else [])]
+    if url := next((word for word in words if is_url(word)), None):
+        raise UsageError(f"{url} is a URL, which needs --ray (see docs/fleet.md).")
+    options.clips = [Path(word) for word in options.clips]
+    if hasattr(options, "out"):
+        options.out = Path(options.out)
+
+
+def _run_fleet(options: argparse.Namespace, batch: BatchOptions, fleet: FleetOptions) -> dict[str, Any]:
+    require_extra()
+    if batch.force or batch.shard != Shard():
+        raise UsageError("--force and --shard do not go with --ray: it divides the recordings itself, each once.")
+    if getattr(options, "cameras", None):
+        raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
+    out = getattr(options, "out", str(ReplayConfig.out))
+    # Every unit gets the recording and the folder of its own.
+    template = config_from(ReplayConfig, options, clip=Path(), out=Path())
+    from fsd.fleet.replay_fleet import replay_fleet
+    from fsd.fleet.run_page import write_run_page
+    from fsd.fleet.tables import results_in
+
+    tally = replay_fleet(options.clips, out, template, fleet, batch.workers)
+    page = write_run_page(results_in(out), tally.run) if tally.complete + tally.kept else None
+    if not options.json:
+        print_tally(tally)
+        if page is not None:
+            print(f"  page         {page}")
+    code = ClipError.exit_code if tally.failed else OVER_LIMIT if tally.alarms else DONE
+    return {**tally.as_dict(), "exit_code": code}
+
+
+def print_tally(tally: "FleetTally") -> None:
+    """Print how a run on a cluster ended."""
+    print(f"{tally.complete + tally.kept} of {tally.ended} recordings are complete in {tally.out} (run {tally.run})")
+    print(f"  replayed     {tally.complete} now, {tally.clip_s / 3600:.3g} hours; {tally.kept} were complete before")
+    if (rate := tally.clip_hours_per_core_hour) is not None:
+        print(f"  speed        {rate:.3g} hours of recordings per core-hour, in {tally.wall_s:.0f} s")
+    if tally.failed:
+        print(f"  failed       {tally.failed}, listed in {tally.failures}")
+    if tally.alarms:
+        print(f"  WARNING      CROSS-CHECK ALARM in {tally.alarms} recordings")
 
 
 def _replay_dataset(options: argparse.Namespace) -> "DatasetReplaySummary":
@@ -82,7 +144,12 @@ def _replay_dataset(options: argparse.Namespace) -> "DatasetReplaySummary":
     if len(options.clips) > 1:
         raise UsageError("A data set is replayed by itself. Name one data set, or recordings only.")
     mine = declared_options(DatasetReplayConfig)
-    for kind, prefix in ((ReplayConfig, ""), (BatchOptions, ""), (OverlayConfig, "overlay_config.")):
+    for kind, prefix in (
+        (ReplayConfig, ""),
+        (BatchOptions, ""),
+        (FleetOptions, ""),
+        (OverlayConfig, "overlay_config."),
+    ):
         for name, option in declared_options(kind).items():
             if name not in mine and hasattr(options, prefix + name):
                 typed = typed_name(option, name, get_type_hints(kind)[name], getattr(kind, name, None))
@@ -121,7 +188,7 @@ def _run_many(options: argparse.Namespace, batch: BatchOptions, clips: list[Path
     outcomes = replay_many(
         clips,
         template,
-        batch.workers,
+        batch.workers or 1,
         batch.shard,
         batch.force,
         _Outcomes(len(clips[batch.shard.index :: batch.shard.count])),

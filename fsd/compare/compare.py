@@ -5,11 +5,12 @@ For two models, two budgets, FP32 and INT8, or two versions of this program. Rea
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from fsd.compare.config import CompareConfig
+from fsd.compare.config import UNITS, CompareConfig
 from fsd.compare.page import PAGE_COMMAND, write_comparison_page
 from fsd.data.errors import OutputError, UsageError
 from fsd.data.files import writing_to
@@ -74,10 +75,9 @@ def compare_replays(config: CompareConfig) -> CompareSummary:
         UsageError: a folder holds no replay that this version reads, or the two have no tick in common.
         OutputError: the page cannot be written, or would replace a file that is no such page.
     """
-    if config.page is not None and config.page.exists() and not is_page_of(PAGE_COMMAND, config.page):
-        raise OutputError(
-            f"{config.page} was not written by `{PAGE_COMMAND}`, and is not replaced. Name another file with --page."
-        )
+    check_page(config.page)
+    for name in config.tolerance.keys() - UNITS.keys():
+        raise UsageError(f"{name} is a mean over the clips of a whole run. For two replays, use {', '.join(UNITS)}.")
     comparison = matched(load_run(config.run_a), load_run(config.run_b))
     result = _result(comparison, config.tolerance)
     if config.page is not None:
@@ -85,6 +85,14 @@ def compare_replays(config: CompareConfig) -> CompareSummary:
         with writing_to(config.page.parent):
             write_comparison_page(config.page, timestamp_ns, comparison.differences, result)
     return result
+
+
+def check_page(page: Path | None) -> None:
+    """Raise OutputError where the page would replace a file that is no such page."""
+    if page is not None and page.exists() and not is_page_of(PAGE_COMMAND, page):
+        raise OutputError(
+            f"{page} was not written by `{PAGE_COMMAND}`, and is not replaced. Name another file with --page."
+        )
 
 
 def _result(comparison: Comparison, tolerance: Mapping[str, float]) -> CompareSummary:

@@ -1,60 +1,15 @@
 """Means per driver and scenario, and paired differences with bootstrap intervals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
 from fsd.data.simulator.scoring.metrics import RouteScore
 from fsd.outputs.drive_summary import DriverMetrics
+from fsd.scoring.bootstrap import Interval, bootstrap, bootstrap_ratio
 
 Routes = dict[tuple[str, int], RouteScore]
-RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean, or a ratio of means, with its 95% bootstrap interval over routes."""
-
-    mean: float
-    low: float
-    high: float
-    routes: int
-
-
-NO_ROUTES = Interval(float("nan"), float("nan"), float("nan"), 0)
-
-
-def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
-    """Mean of values and the 2.5 and 97.5 percentiles of resampled means.
-
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    if not len(array):
-        return NO_ROUTES
-    return _interval(float(array.mean()), array[_resamples(len(array), seed)].mean(axis=1), len(array))
-
-
-def bootstrap_ratio(above: Sequence[float], below: Sequence[float], seed: int = 0) -> Interval:
-    """The sum of some values over the sum of others, one pair per route; resampled in pairs. NaN where that is 0."""
-    numbers = np.stack([np.asarray(above, np.float64), np.asarray(below, np.float64)])
-    if not numbers[1].sum():
-        return NO_ROUTES
-    sums = numbers[:, _resamples(numbers.shape[1], seed)].sum(axis=-1)
-    has_ratio = sums[1] != 0
-    ratios = sums[0, has_ratio] / sums[1, has_ratio]
-    return _interval(float(numbers[0].sum() / numbers[1].sum()), ratios, numbers.shape[1])
-
-
-def _resamples(count: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
-
-
-def _interval(value: float, resampled: np.ndarray, routes: int) -> Interval:
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return Interval(value, float(low), float(high), routes)
 
 
 def paired_difference(one: Routes, other: Routes) -> Interval:

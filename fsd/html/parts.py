@@ -37,6 +37,15 @@ class Figure(NamedTuple):
     caption: str
 
 
+class LinkedPicture(NamedTuple):
+    """A picture that leads elsewhere; `source` as of `Picture`, `link` relative to the page."""
+
+    source: str
+    alt: str
+    caption: str
+    link: str
+
+
 class HeatCell(NamedTuple):
     """A heat picture `source`, laid over the picture `under` if there is one."""
 
@@ -140,6 +149,11 @@ def picture(source: str, alt: str) -> Markup:
 def gallery(pictures: Sequence[Picture]) -> Markup:
     """Numbered pictures that open to full size without any script; one gallery per page."""
     return render("gallery", pictures=pictures)
+
+
+def linked_pictures(pictures: Sequence[LinkedPicture]) -> Markup:
+    """Small numbered pictures, each of which leads to another page."""
+    return render("linked_pictures", pictures=pictures)
 
 
 def gallery_link(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Results of `fsd compare` (two replays) and of `fsd profile --compare` (two profiles)."""
+"""Results of `fsd compare` (two replays, or two whole runs) and of `fsd profile --compare` (two profiles)."""
 
 import msgspec
 
@@ -68,6 +68,73 @@ class CompareSummary(Summary, frozen=True, kw_only=True, tag_field="command", ta
     tolerance: dict[str, float]
     ticks_over_tolerance: int | None
     first_tick_over_tolerance: int | None
+    within_tolerance: bool | None
+
+
+class ComparedWhole(msgspec.Struct, frozen=True, kw_only=True):
+    """One of two whole runs; `models` and `budgets` are more than one where its clips were not replayed alike."""
+
+    folder: str
+    run: str
+    clips: int
+    hours: float
+    models: tuple[str, ...]
+    budgets: tuple[str, ...]
+    fsd_versions: tuple[str, ...]
+
+
+class MeanChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A value of every clip, in the unit that its name ends in: means over the clips, and the change from A to B.
+
+    Attributes:
+        clips: that have it in both runs; every one counts the same.
+        low_95, high_95: bootstrap interval of `change`, over the clips.
+        worst_clip, worst_change: the clip of the largest rise.
+        verdict: `better`, `worse`, or `within noise` where the interval holds 0.
+    """
+
+    clips: int
+    mean_a: float
+    mean_b: float
+    change: float
+    low_95: float
+    high_95: float
+    worst_clip: str
+    worst_change: float
+    verdict: str
+
+
+class LargestDifference(msgspec.Struct, frozen=True, kw_only=True):
+    """Absolute differences of plans: the largest of every clip. `max_clip` and `max_tick` are those of the largest."""
+
+    median: float
+    p99: float
+    max: float
+    max_clip: str
+    max_tick: int
+
+
+class RunCompareSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag="compare-runs"):
+    """Two whole runs, paired by recording.
+
+    Attributes:
+        clips_only_in_a, clips_only_in_b: recordings that are complete in one run only.
+        changes: value of a clip -> change of its mean.
+        differences: name -> plans at all ticks of all pairs; empty where the clips' own results are not there.
+        tolerance: name -> limit. over: names over their limit; within_tolerance: None without a limit, and False where
+            a recording is complete in one run only, or where nothing was compared that has a limit.
+    """
+
+    schema_version: int = 1
+    a: ComparedWhole
+    b: ComparedWhole
+    common_clips: int
+    clips_only_in_a: tuple[str, ...]
+    clips_only_in_b: tuple[str, ...]
+    changes: dict[str, MeanChange]
+    differences: dict[str, LargestDifference]
+    tolerance: dict[str, float]
+    over: tuple[str, ...]
     within_tolerance: bool | None
 
 

@@ -12,9 +12,9 @@ from fsd.overlay.layout import OverlayConfig
 from fsd.runtime.options import ModelOptions
 from fsd.viewers.foxglove_layout import LAYOUT_FILE
 
-STILL_FILE = "still.png"
-TABLES = ("plan.parquet", "ticks.parquet", "plan.arrows", "ticks.arrows")
-GIF_FILE = "overlay.gif"
+STILL_FILE, GIF_FILE = "still.png", "overlay.gif"
+ERRORS_FILE, WORST_TICKS_FILE = "errors.parquet", "worst_ticks.parquet"
+TABLES = ("plan.parquet", "ticks.parquet", "plan.arrows", "ticks.arrows", ERRORS_FILE, WORST_TICKS_FILE)
 RESULT_FILES = (
     *TABLES,
     SUMMARY_FILE,
@@ -62,6 +62,7 @@ class OutputOptions(Options):
         wanted = {
             "overlay.mp4": self.overlay,
             "report.html": self.report,
+            WORST_TICKS_FILE: self.report,
             "drive.mcap": self.mcap,
             LAYOUT_FILE: self.mcap,
             "drive.rrd": self.rerun,
@@ -128,7 +129,12 @@ class BatchOptions(Options):
 
     heading = "several recordings (each gets its own folder below --out)"
 
-    workers: int = option(1, "recordings that are replayed at the same time", at_least=1)
+    workers: int | None = option(
+        None,
+        "recordings that are replayed at the same time",
+        at_least=1,
+        default_text="1, or with --ray as many as fit into the cluster",
+    )
     shard: Shard = option(
         Shard(), "replay only every N-th recording, starting at index I (from 0)", metavar="I/N", parse=Shard.parse
     )

@@ -26,33 +26,60 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
         ModelError: this installation has no packaged model, and `config` names none.
         OSError: a file of the recording or of the model cannot be read.
     """
-    recorded = files_of_recording(config.clip, config, config.out)
-    recording = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in recorded]
-    recording.append((split_fragment(config.clip)[1] or "", 0, 0))
-    settings = {
-        name: value for name, value in asdict(config).items() if name not in ("clip", "out", "model", "adapter")
-    }
-    second = config.cross_check
-    if second is not None:
-        settings["cross_check"] = str(second)
-    models = model_paths(config.model) or (packaged_model(),)
-    adapter = None if config.adapter is None else adapter_file(config.adapter)
-    named = (*models, adapter, None if second is None else second.model)
-    files = [path for path in named if path is not None]
     return Fingerprint(
-        recording=_digest([json.dumps(recording).encode()]),
-        settings=_digest([json.dumps(settings, default=str).encode()]),
-        model=_digest(part for path in files if path.is_file() for part in _model_parts(path)),
+        recording=recording_digest(config),
+        settings=settings_digest(config),
+        model=digest(part for path in chosen_models(config) for part in _model_parts(path)),
     )
 
 
+def recording_digest(config: ReplayConfig) -> str:
+    """Of the recording's files: path, size, modification time.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    recorded = files_of_recording(config.clip, config, config.out)
+    recording = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in recorded]
+    recording.append((split_fragment(config.clip)[1] or "", 0, 0))
+    return digest([json.dumps(recording).encode()])
+
+
+def settings_digest(config: ReplayConfig) -> str:
+    """Of all settings but the recording, the result folder and the model."""
+    settings = {
+        name: value for name, value in asdict(config).items() if name not in ("clip", "out", "model", "adapter")
+    }
+    if config.cross_check is not None:
+        settings["cross_check"] = str(config.cross_check)
+    return digest([json.dumps(settings, default=str).encode()])
+
+
+def chosen_models(config: ReplayConfig) -> list[Path]:
+    """The files of the networks that a replay runs, and of the adapter; without weights beside them.
+
+    Raises:
+        ModelError: this installation has no packaged model, and `config` names none.
+    """
+    second = config.cross_check
+    models = model_paths(config.model) or (packaged_model(),)
+    adapter = None if config.adapter is None else adapter_file(config.adapter)
+    named = (*models, adapter, None if second is None else second.model)
+    return [path for path in named if path is not None and path.is_file()]
+
+
+def files_beside(model: Path, content: bytes) -> list[Path]:
+    """The files that a model names and that lie beside it: large models keep their weights in some."""
+    beside = (path for path in sorted(model.parent.iterdir()) if path != model and path.is_file())
+    return [path for path in beside if os.fsencode(path.name) in content]
+
+
 def _model_parts(path: Path) -> Iterator[bytes]:
-    """The content of a model or adapter, and which files it has beside it: large models keep their weights in some."""
+    """The content of a model or adapter, and which files it has beside it."""
     content = path.read_bytes()
     yield content
-    for beside in sorted(path.parent.iterdir()):
-        if beside != path and beside.is_file() and os.fsencode(beside.name) in content:
-            yield json.dumps((beside.name, beside.stat().st_size, beside.stat().st_mtime_ns)).encode()
+    for beside in files_beside(path, content):
+        yield json.dumps((beside.name, beside.stat().st_size, beside.stat().st_mtime_ns)).encode()
 
 
 def files_of_recording(path: Path, options: CameraOptions, out: Path) -> list[Path]:
@@ -80,5 +107,6 @@ def files_of_recording(path: Path, options: CameraOptions, out: Path) -> list[Pa
     return sorted({path for path in (*beside, *named) if path.is_file() and is_recorded(path)})
 
 
-def _digest(parts: Iterable[bytes]) -> str:
+def digest(parts: Iterable[bytes]) -> str:
+    """Of all parts and their borders, as 32 hexadecimal digits."""
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]

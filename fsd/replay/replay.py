@@ -6,6 +6,7 @@ readable, and `summary.json` states how the run ended.
 
 import importlib.util
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from fsd.replay.film import Film
 from fsd.replay.fingerprint import fingerprint
 from fsd.replay.page import write_report
 from fsd.replay.run_record import RunRecord
+from fsd.replay.tick_tables import write_errors, write_worst_ticks
 from fsd.replay.worst_ticks import WorstTicks
 from fsd.runtime.planner import Planner
 from fsd.third_party.open_planner import chosen_planner
@@ -42,8 +44,15 @@ TickImages = WorstTicks | Film | Overlay | Still
 """What draws ticks while they are in memory."""
 
 
-def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
+def replay(
+    config: ReplayConfig,
+    show_progress: bool = True,
+    open_planner: Callable[[Clip, ReplayConfig], Planner] = chosen_planner,
+) -> ReplaySummary:
     """Plan for every tick of a recording and write the results to `config.out`.
+
+    Args:
+        open_planner: opens the model, or takes one that is loaded.
 
     Returns:
         The content of `summary.json`.
@@ -62,7 +71,7 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
         with config.frame_source(clip) as source:
             check_limits(config.overlay_config, source.expected_ticks, config.overlay)
     say("loading the model")
-    planner = chosen_planner(clip, config)
+    planner = open_planner(clip, config)
     record = RunRecord(clip, planner.metadata, config.latency_ms)
     record.is_on_processor = config.device == "cpu"
     worst_ticks, film = WorstTicks(clip, planner.metadata), Film(clip)
@@ -72,6 +81,9 @@ def replay(config: ReplayConfig, show_progress: bool = True) -> ReplaySummary:
         if config.report:
             say("writing the report")
             write_report(config.out / "report.html", config.out, summary, clip, worst_ticks, film)
+            write_worst_ticks(config.out, worst_ticks.finished(), worst_ticks.measure)
+        if clip.ego is not None:
+            write_errors(config.out, clip.ego)
 
     with result_folder(config.out, "replay", RESULT_FILES, config.inputs(clip.files)) as folder:
         folder.set_aside(config.result_files)

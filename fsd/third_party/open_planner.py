@@ -4,13 +4,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnxruntime
+
 from fsd.data.clip import Clip
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import Rig
 from fsd.networks.onnx_session import open_bound_session, open_session, provider_for, require_model_file
 from fsd.runtime.cross_check import CrossCheckedPlanner
 from fsd.runtime.divergence import CrossCheckSettings, PairKind
-from fsd.runtime.engine import Engine, SessionFactory
+from fsd.runtime.engine import Engine, SessionFactory, packaged_model
 from fsd.runtime.network_planner import NetworkPlanner
 from fsd.runtime.options import ModelOptions, model_paths
 from fsd.runtime.planner import Planner
@@ -67,7 +69,7 @@ def open_planner(
     return CrossCheckedPlanner(first, second, settings)
 
 
-def chosen_planner(clip: Clip, options: ModelOptions) -> Planner:
+def chosen_planner(clip: Clip, options: ModelOptions, session_factory: SessionFactory | None = None) -> Planner:
     """The planner that the options of a command name, for one recording; errors as in `open_planner`."""
     return open_planner(
         clip.rig,
@@ -75,11 +77,37 @@ def chosen_planner(clip: Clip, options: ModelOptions) -> Planner:
         options.adapter,
         options.threads,
         options.device,
+        session_factory,
         cross_check=options.cross_check,
         tolerance=options.cross_check_tolerance,
         recorded=[camera for camera, stream in zip(CAMERAS, clip.streams, strict=True) if stream is not None],
         rig_is_assumed=clip.rig_is_assumed,
     )
+
+
+class LoadedModels:
+    """Planners for one recording after the other, with models that stay loaded; one planner is in use at a time."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._sessions: dict[tuple[Path, int, str], onnxruntime.InferenceSession] = {}
+
+    def chosen_planner(self, clip: Clip, options: ModelOptions) -> Planner:
+        """As the function of this name."""
+        if options.adapter is not None or options.cross_check is not None:
+            return chosen_planner(clip, options, self._session)
+        # The whole engine: on a GPU, its buffers belong to the session.
+        model = next(iter(model_paths(options.model)), packaged_model())
+        engine = self._engine
+        if engine is None or (engine.model, engine.device) != (model, options.device):
+            engine = self._engine = Engine(model, options.threads, options.device)
+        return NetworkPlanner(clip.rig, engine)
+
+    def _session(self, model: Path, threads: int, device: str) -> onnxruntime.InferenceSession:
+        key = (model, threads, device)
+        if key not in self._sessions:
+            self._sessions[key] = open_session(*key)
+        return self._sessions[key]
 
 
 @dataclass(frozen=True)

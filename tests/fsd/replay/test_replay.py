@@ -80,9 +80,29 @@ def test_constant_velocity_is_perfect_on_a_straight_drive(replayed: Path) -> Non
     assert scores["constant_velocity"]["ade_1s_m"] == pytest.approx(0, abs=1e-3)
 
 
+def test_errors_of_ticks_have_the_mean_of_the_summary(replayed: Path) -> None:
+    errors = pq.read_table(replayed / "errors.parquet")
+    scores = json.loads((replayed / "summary.json").read_text())["scores"]["network"]
+    known = errors["ade_1s_m"].drop_null().to_numpy()
+    assert len(known) == scores["ticks_1s"] > 0
+    assert known.mean() == pytest.approx(scores["ade_1s_m"], rel=1e-5)
+    assert errors["ade_3s_m"].null_count == CLIP_TICKS  # the recording lasts for 1.1 s
+    assert errors["speed_mps"].to_numpy() == pytest.approx(10)
+
+
+def test_the_worst_ticks_are_those_of_the_report(replayed: Path) -> None:
+    worst = pq.read_table(replayed / "worst_ticks.parquet").to_pylist()
+    report = (replayed / "report.html").read_text(encoding="utf-8")
+    assert worst
+    for each in worst:
+        assert f'id="gallery-{each["number"]}"' in report
+        assert f"{each['time_s']:.2f} s · error {each['error_m']:.2f} m" in report
+        assert each["image"].startswith(b"\xff\xd8")
+
+
 def test_every_column_is_documented(replayed: Path) -> None:
     text = (Path(__file__).resolve().parents[3] / "docs" / "outputs.md").read_text()
-    for table in ("plan", "ticks"):
+    for table in ("plan", "ticks", "errors", "worst_ticks"):
         for column in pq.read_schema(replayed / f"{table}.parquet").names:
             assert f"`{column}`" in text, column
     for field in json.loads((replayed / "summary.json").read_text()):

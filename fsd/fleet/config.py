@@ -1,0 +1,69 @@
+"""Options of a replay on a Ray cluster."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsd.data.options import Options, option
+from fsd.networks.devices import GPU_DEVICES
+
+LOCAL = "local"
+"""Address of a Ray that is started on this machine, for this run only."""
+
+_ADDRESS = re.compile(r"local|auto|ray://\S+|[\w.\-\[\]:]+:\d+")
+
+CLIP_MEMORY_GB = 1.0
+"""Measured: a process takes 0.6 GB with eight 1280x960 cameras, and the report."""
+GPU_SHARE = 0.25
+"""Of a GPU, for each recording at a time: a network that waits for its decoders leaves the rest idle. Not measured."""
+
+
+def ray_address(text: str) -> str:
+    """An address as Ray takes it.
+
+    Raises:
+        ValueError: it is none; the word may be a recording.
+    """
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError(f"write HOST:PORT, ray://HOST:PORT, auto or local, or --ray as the last word; got {text!r}")
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetOptions(Options):
+    """Where recordings are replayed at the same time, and what each takes."""
+
+    heading = "cluster (needs the extra `ray`; see docs/fleet.md)"
+
+    ray: str | None = option(
+        None,
+        "replay on the Ray cluster at this address, as many recordings at a time as fit; without an address, a Ray is "
+        "started on this machine. CLIP and --out may then be URLs such as s3://bucket/drives",
+        metavar="ADDRESS",
+        bare=LOCAL,
+        default_text="without Ray",
+        parse=ray_address,
+    )
+    cache_gb: float = option(
+        50.0, "space on each machine for recordings that are copied from a URL, 10^9 bytes", unit="GB", above=0
+    )
+    cache_dir: Path | None = option(
+        None, "folder on each machine for these copies", metavar="DIR", default_text="in the folder for temporary files"
+    )
+    clip_cpus: int | None = option(
+        None, "CPU cores that one recording occupies", at_least=1, default_text="as many as --decode-workers"
+    )
+    clip_memory_gb: float = option(CLIP_MEMORY_GB, "memory that one recording occupies", unit="GB", at_least=0)
+    clip_gpus: float | None = option(
+        None,
+        "part of a GPU that one recording occupies",
+        at_least=0,
+        at_most=1,
+        default_text=f"{GPU_SHARE:g} for --device cuda or tensorrt, else none",
+    )
+
+    def gpus(self, device: str) -> float:
+        """Part of a GPU for one recording whose network runs on `device`."""
+        if self.clip_gpus is not None:
+            return self.clip_gpus
+        return GPU_SHARE if device in GPU_DEVICES else 0.0
