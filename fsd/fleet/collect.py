@@ -79,9 +79,9 @@ def units_in(out: Place) -> Iterator[tuple[Unit, str]]:
     ]
     for name in folders:
         content = (out / name / SUMMARY_FILE).read_or_none()
-        unit = None if content is None else _unit_of(name, content)
-        if unit is not None:
-            yield unit, name
+        found = None if content is None else _unit_of(name, content)
+        if found is not None:
+            yield found, name
 
 
 def _unit_of(name: str, content: bytes) -> Unit | None:

@@ -92,7 +92,9 @@ def _clips(result: RunCompareSummary, clips: Sequence[str], per_clip: Mapping[st
     unit = RUN_UNITS[name]
     chart = Chart(Axis.from_zero(f"A, {unit}", top), Axis.from_zero(f"B, {unit}", top), f"{name} of every clip", 260)
     chart.points(values[known, 0], values[known, 1], "blue", 2.5)
-    order = sorted(np.flatnonzero(known), key=lambda row: -abs(values[row, 1] - values[row, 0]))[:_SHOWN_CLIPS]
+    order = sorted(map(int, np.flatnonzero(known)), key=lambda row: -abs(values[row, 1] - values[row, 0]))[
+        :_SHOWN_CLIPS
+    ]
     rows = [
         [prose(clips[row]), f"{values[row, 0]:.3g}", f"{values[row, 1]:.3g}", f"{values[row, 1] - values[row, 0]:+.3g}"]
         for row in order
