@@ -29,6 +29,7 @@ GL_TIMEOUT_S = 60
 NEEDS = {
     "replay": ("run", "codecs", "model"),
     "demo": ("run", "codecs", "model", "demo_clip"),
+    "live": ("run", "codecs", "model"),
     "profile": ("run", "codecs", "model"),
     "events": ("run", "codecs"),
     "inspect": ("run", "codecs"),

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from fsd.commands.arguments import path_argument
+from fsd.commands.arguments import path_argument, place_argument
 from fsd.commands.parser import build_parser
 from fsd.data.errors import UsageError
 from fsd.extras import install_line
@@ -83,5 +83,5 @@ def _complete_files(parser: argparse.ArgumentParser) -> None:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
                 _complete_files(command)
-        elif action.type is path_argument or action.metavar in ("NAME=FILE", "DIR"):
+        elif action.type in (path_argument, place_argument) or action.metavar in ("NAME=FILE", "DIR"):
             action.complete = shtab.DIRECTORY if action.dest == "out" else shtab.FILE  # type: ignore[attr-defined]

@@ -4,8 +4,8 @@ import onnx
 
 IMAGES = ("retina", "retina_outer", "patches")
 _SUMS = ("Conv", "Gemm", "MatMul")
-_EXACT = ("QuantizeLinear", "DequantizeLinear", "Relu", "Add", "Reshape", "Transpose", "Flatten", "Slice", "Concat")
-"""Operators between 8-bit tensors whose results do not depend on the order of float additions."""
+_EXACT = ("QuantizeLinear", "DequantizeLinear", "Relu", "Reshape", "Transpose", "Flatten", "Slice", "Concat")
+"""Operators between 8-bit tensors that have no float sum: an Add of two scaled tensors rounds in float."""
 
 
 def with_integer_tensors(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -24,8 +24,13 @@ def integer_tensors(model: onnx.ModelProto) -> list[str]:
     return [node.output[0] for node in model.graph.node if node.op_type == "QuantizeLinear"]
 
 
-def exact_tensors(model: onnx.ModelProto) -> list[str]:
-    """Those before the first float operator: what leads to them is the images, constants and integer sums."""
+def exact_tensors(model: onnx.ModelProto, additions: bool = False) -> list[str]:
+    """Those before the first float operator: what leads to them is the images, constants and integer sums.
+
+    Args:
+        additions: also those behind additions of two tensors, which are within few steps on every processor.
+    """
+    kept = {*_EXACT, "Add"} if additions else _EXACT
     stored = {entry.name for entry in model.graph.initializer}
     dequantized = {
         node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in stored
@@ -34,6 +39,6 @@ def exact_tensors(model: onnx.ModelProto) -> list[str]:
     for node in model.graph.node:
         sources = [name for name in node.input if name and name not in stored and name not in dequantized]
         is_quantized_sum = node.op_type in _SUMS and node.input[1] in dequantized
-        if sources and exact.issuperset(sources) and (is_quantized_sum or node.op_type in _EXACT):
+        if sources and exact.issuperset(sources) and (is_quantized_sum or node.op_type in kept):
             exact.update(node.output)
     return [name for name in integer_tensors(model) if name in exact]

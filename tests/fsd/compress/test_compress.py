@@ -27,7 +27,7 @@ from fsd.outputs.summary_file import load_summary
 from tests.fsd._pages import checked
 
 DEFAULT = ALL_BUDGETS[DEFAULT_BUDGET]
-FILES = (LOG_FILE, "mosaic.png", "compress.html", "summary.json")
+FILES = (LOG_FILE, "mosaic.png", "mosaic_plain.png", "compress.html", "summary.json")
 
 
 @pytest.fixture(scope="module")

@@ -79,10 +79,10 @@ def test_an_error_of_the_reader_is_raised_at_its_step() -> None:
 
 
 def test_the_thread_ends_with_the_loop_and_reads_a_few_batches_ahead_only() -> None:
-    reader = Slow(0.0)
+    reader, before = Slow(0.0), threading.active_count()
     batches = Loader(reader).batches(0, 1000)  # type: ignore[arg-type]
     next(batches)
     time.sleep(0.3)
     batches.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == 1
+    assert threading.active_count() == before
     assert len(reader.steps) <= AHEAD + 3
