@@ -60,7 +60,9 @@ def _print_whole(result: "RunCompareSummary", config: CompareConfig) -> None:
     head = f"{'A':>10}{'B':>10}{'B - A':>11}{'95% interval':>24}"
     print(f"\n{'mean over clips':24}{'clips':>6}{head}")
     for name, change in result.changes.items():
-        interval = f"[{change.low_95:+.3g}, {change.high_95:+.3g}]"
+        interval = "no interval"
+        if change.low_95 is not None and change.high_95 is not None:
+            interval = f"[{change.low_95:+.3g}, {change.high_95:+.3g}]"
         values = f"{change.mean_a:10.4g}{change.mean_b:10.4g}{change.change:+11.3g}{interval:>24}"
         print(f"{name:24}{change.clips:6}{values}   {change.verdict}")
     if result.differences:

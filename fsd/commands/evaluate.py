@@ -45,6 +45,8 @@ def print_run(summary: "DatasetRun") -> None:
     drives = describe_count(data.drives, "drive")
     print(f"{data.name}, part {data.part}: {drives}, {data.hours:.3g} h, {data.scored_rows} rows scored")
     print(f"  network      {summary.model.name} ({summary.model.precision}), {summary.network}")
+    if data.drives == 1:
+        print("  intervals    none: they need two drives or more")
     for metric in PRINTED:
         for index, line in enumerate(describe_scores(summary.planners, metric)):
             print(f"  {metric if not index else '':24} {line}")

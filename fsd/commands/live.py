@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.summary_lines import print_assumptions
+from fsd.data.errors import ClipError, UsageError
 from fsd.live.config import LiveConfig
 from fsd.runtime.health import describe_health, describe_odometry
 
@@ -34,7 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> "LiveSummary":
     """Plan, print one plan in `print_every`, and the summary."""
     config = config_from(LiveConfig, options)
+    from fsd.data.array_frames import canonical_names
     from fsd.live.live import live
+
+    try:
+        canonical_names(list(config.cameras))
+    except ClipError as error:
+        raise UsageError(f"--camera: {error}") from None
 
     def print_plan(plan: "LivePlan") -> None:
         if plan.result.plan.tick // config.print_every > printed[-1]:

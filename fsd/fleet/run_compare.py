@@ -140,6 +140,7 @@ def _change(values: np.ndarray, clips: list[str]) -> MeanChange | None:
         return None
     rise = values[known, 1] - values[known, 0]
     interval, worst = bootstrap(rise.tolist()), int(np.argmax(rise))
+    is_one = interval.count == 1
     verdict = "better" if interval.high < 0 else "worse" if interval.low > 0 else "within noise"
     mean_a, mean_b = map(float, values[known].mean(axis=0))
     return MeanChange(
@@ -147,11 +148,11 @@ def _change(values: np.ndarray, clips: list[str]) -> MeanChange | None:
         mean_a=mean_a,
         mean_b=mean_b,
         change=interval.mean,
-        low_95=interval.low,
-        high_95=interval.high,
+        low_95=None if is_one else interval.low,
+        high_95=None if is_one else interval.high,
         worst_clip=clips[int(np.flatnonzero(known)[worst])],
         worst_change=float(rise[worst]),
-        verdict=verdict,
+        verdict="one clip" if is_one else verdict,
     )
 
 
@@ -191,8 +192,8 @@ def _comparisons(
 def _over(
     tolerance: Mapping[str, float], changes: Mapping[str, MeanChange], differences: Mapping[str, LargestDifference]
 ) -> tuple[str, ...]:
-    """Names over their limit; one that nothing is known of is over every limit."""
-    highest = {name: change.high_95 for name, change in changes.items()}
+    """Names over their limit; one that nothing is known of is over every limit. One clip counts as it is."""
+    highest = {name: change.change if change.high_95 is None else change.high_95 for name, change in changes.items()}
     highest |= {name: difference.max for name, difference in differences.items()}
     return tuple(name for name, limit in tolerance.items() if not highest.get(name, float("inf")) <= limit)
 

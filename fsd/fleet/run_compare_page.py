@@ -13,9 +13,9 @@ from fsd.html.axes import Axis
 from fsd.html.charts import Chart
 from fsd.html.page import Banner, Page, Tone, write_page
 from fsd.html.parts import caption, prose, section, stat_tile, table, toned
-from fsd.outputs.compare_summary import ComparedWhole, RunCompareSummary
+from fsd.outputs.compare_summary import ComparedWhole, MeanChange, RunCompareSummary
 
-_TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "within noise": ""}
+_TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "within noise": "", "one clip": ""}
 _SHOWN_CLIPS = 20
 
 
@@ -54,11 +54,18 @@ def _banners(result: RunCompareSummary) -> list[Banner]:
     return found
 
 
+def _interval(change: MeanChange) -> str:
+    """The interval of a change, or that one clip has none."""
+    if change.low_95 is None or change.high_95 is None:
+        return "one clip: no interval"
+    return f"95% [{change.low_95:+.3g}, {change.high_95:+.3g}]"
+
+
 def _tiles(result: RunCompareSummary) -> list[Markup]:
     tiles = []
     for name in ("ade_3s_m", "ade_1s_m", "plan_p50_ms", "plan_p99_ms"):
         if (change := result.changes.get(name)) is not None:
-            note = f"A {change.mean_a:.3g}, B {change.mean_b:.3g}; 95% [{change.low_95:+.3g}, {change.high_95:+.3g}]"
+            note = f"A {change.mean_a:.3g}, B {change.mean_b:.3g}; {_interval(change)}"
             value = f"{change.change:+.3g}"
             tiles.append(stat_tile(f"change of {name}", value, RUN_UNITS[name], note, _TONES[change.verdict]))
     return tiles
@@ -68,7 +75,8 @@ def _changes(result: RunCompareSummary) -> Markup:
     rows = []
     for name, change in result.changes.items():
         numbers = [f"{value:.4g}" for value in (change.mean_a, change.mean_b)]
-        signed = [f"{value:+.3g}" for value in (change.change, change.low_95, change.high_95)]
+        ends = (change.low_95, change.high_95)
+        signed = [f"{change.change:+.3g}", *("" if end is None else f"{end:+.3g}" for end in ends)]
         limit = result.tolerance.get(name)
         bound = "–" if limit is None else f"{limit:g}"
         verdict = toned(change.verdict, _TONES[change.verdict])

@@ -88,17 +88,17 @@ class MeanChange(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         clips: that have it in both runs; every one counts the same.
-        low_95, high_95: bootstrap interval of `change`, over the clips.
+        low_95, high_95: bootstrap interval of `change`, over the clips; None for one clip, which tells no spread.
         worst_clip, worst_change: the clip of the largest rise.
-        verdict: `better`, `worse`, or `within noise` where the interval holds 0.
+        verdict: `better`, `worse`, `within noise` where the interval holds 0, or `one clip`.
     """
 
     clips: int
     mean_a: float
     mean_b: float
     change: float
-    low_95: float
-    high_95: float
+    low_95: float | None
+    high_95: float | None
     worst_clip: str
     worst_change: float
     verdict: str

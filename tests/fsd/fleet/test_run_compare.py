@@ -47,6 +47,18 @@ def test_recordings_are_paired_and_their_changes_resampled(runs: tuple[Path, Pat
     assert (back.verdict, back.change) == ("better", pytest.approx(-0.115))
 
 
+def test_one_recording_has_no_interval_and_no_verdict(
+    write_batch: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [write_batch(tmp_path / name, [error]) for name, error in (("a", 0.5), ("b", 0.6))]
+    for out in folders:
+        collect(results_in(out))
+    assert main(["compare", *map(str, folders), "--page", str(tmp_path / "page.html")]) == 0
+    assert "no interval   one clip" in capsys.readouterr().out
+    assert "one clip: no interval" in checked(tmp_path / "page.html").text
+    assert main(["compare", *map(str, folders), "--tolerance", "ade_3s_m=0.05"]) == OVER_LIMIT
+
+
 @pytest.mark.parametrize(("limit", "code"), [("ade_3s_m=0.13", 0), ("ade_3s_m=0.116", OVER_LIMIT), ("0", 0)])
 def test_the_exit_code_is_that_of_the_upper_end_of_the_interval(
     runs: tuple[Path, Path], limit: str, code: int, capsys: pytest.CaptureFixture[str]

@@ -95,3 +95,10 @@ def test_a_port_in_use_is_a_usage_error() -> None:
         config = LiveConfig(cameras={"front": "/dev/video0"}, serve=True, port=taken.getsockname()[1])
         with pytest.raises(UsageError, match="--port"):
             live(config)
+
+
+def test_a_camera_that_does_not_exist_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["live", "--camera", "front_mian=drive.mp4"]) == UsageError.exit_code
+    printed = capsys.readouterr().err
+    assert "Did you mean front_main?" in printed
+    assert "opening cameras" not in printed
