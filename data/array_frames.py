@@ -1,6 +1,5 @@
 """Pictures in NumPy arrays as `Frame`s: names, shapes, types and sizes are checked, and a mistake is explained."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,9 +7,9 @@ import av
 import numpy as np
 
 from fsd.data.camera_health.sampler import sample_of
-from fsd.data.camera_names import canonical_name, known_names
+from fsd.data.camera_names import canonical_name, known_names, meant_camera
 from fsd.data.errors import ClipError, RigError
-from fsd.data.frame import CAMERAS, Frame
+from fsd.data.frame import Frame
 from fsd.data.planes import check_size, frame_of, is_black
 from fsd.data.rig import Rig
 
@@ -52,9 +51,9 @@ def canonical_names(names: Sequence[str]) -> dict[str, str]:
     for given in names:
         name = canonical_name(given)
         if name is None:
-            close = difflib.get_close_matches(given.lower(), CAMERAS, 1)
-            guess = f"Did you mean {close[0]}? " if close else ""
-            raise ClipError(f"{given!r} is no camera. {guess}Names and their aliases: {known_names()}.", field=given)
+            raise ClipError(
+                f"{given!r} is no camera. {meant_camera(given)}Names and their aliases: {known_names()}.", field=given
+            )
         if name in found.values():
             other = next(each for each, canonical in found.items() if canonical == name)
             raise ClipError(f"{other!r} and {given!r} both name the camera {name}. Give it once.", camera=name)

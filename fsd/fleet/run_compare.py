@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from fsd.compare.compare import check_page, matched
-from fsd.compare.config import RUN_UNITS, UNITS, CompareConfig
+from fsd.compare.config import RUN_UNITS, SCORE_UNITS, UNITS, CompareConfig
 from fsd.data.errors import UsageError, few
 from fsd.data.files import writing_to
 from fsd.fleet.run_compare_page import write_run_comparison_page
-from fsd.fleet.table_schemas import RUN_COLUMN, SCORES
+from fsd.fleet.table_schemas import RUN_COLUMN
 from fsd.fleet.tables import TABLES_FOLDER, read_table, results_in, runs_in
 from fsd.outputs.compare_summary import ComparedWhole, LargestDifference, MeanChange, RunCompareSummary
 from fsd.outputs.run_folder import load_run
@@ -25,7 +25,7 @@ from fsd.scoring.bootstrap import bootstrap
 _COLUMNS = (
     *("key", "clip", "clip_digest", "folder", "model", "precision", "budget", "fsd_version"),
     *("ticks", "drive_s", "plan_p50_ms", "plan_p99_ms", "deadline_misses"),
-    *(f"network_{name}" for name in SCORES),
+    *(f"network_{name}" for name in SCORE_UNITS),
 )
 _BATCH_FILES = ("batch.json", "runs")
 """In a folder of results that has no tables yet."""
@@ -48,7 +48,7 @@ class WholeRun:
         if name == "deadline_miss_share":
             with np.errstate(invalid="ignore", divide="ignore"):
                 return self._column("deadline_misses") / self._column("ticks")
-        return self._column(f"network_{name}" if name in SCORES else name)
+        return self._column(f"network_{name}" if name in SCORE_UNITS else name)
 
     def _column(self, name: str) -> np.ndarray:
         return np.asarray(self.clips[name].cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)

@@ -7,6 +7,7 @@ import json
 
 import pyarrow as pa
 
+from fsd.compare.config import SCORE_UNITS
 from fsd.data.frames import RATE_HZ
 from fsd.outputs.tables import STAGES, TRAJECTORY_COLUMNS
 from fsd.scoring.tick_errors import ERROR_UNITS
@@ -16,18 +17,6 @@ RUN_COLUMN = "run"
 """Made of the name of the folder: `run=NAME`."""
 
 PLANNERS = ("network", "constant_velocity", "hold_last")
-SCORES = {
-    "ade_1s_m": "m",
-    "ade_2s_m": "m",
-    "ade_3s_m": "m",
-    "fde_3s_m": "m",
-    "ahe_3s_rad": "rad",
-    "curvature_mae_per_m": "1/m",
-    "acceleration_mae_mps2": "m/s²",
-    "jitter_1s_m": "m",
-}
-"""Scores of a clip -> unit; docs/metrics.md defines them."""
-
 _FLOATS = pa.list_(pa.float32())
 _TRAJECTORY_UNITS = dict(zip(TRAJECTORY_COLUMNS, ("m", "m", "rad", "m/s"), strict=True))
 Column = tuple[str, pa.DataType, str, str]
@@ -76,7 +65,7 @@ CLIPS: tuple[Column, ...] = (
     *(
         (f"{planner}_{name}", pa.float64(), unit, f"score of {planner.replace('_', ' ')}")
         for planner in PLANNERS
-        for name, unit in SCORES.items()
+        for name, unit in SCORE_UNITS.items()
     ),
     ("input_hash", pa.string(), "", "of the last tick"),
     ("plan_hash", pa.string(), "", "of the last tick"),

@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fsd.compare.config import SCORE_UNITS
 from fsd.data.errors import UsageError
 from fsd.data.frames import TICK_MS
 from fsd.extras import install_line
 from fsd.fleet.places import Place
-from fsd.fleet.table_schemas import PLANNERS, RUN_COLUMN, SCORES, TABLES, table_schema
+from fsd.fleet.table_schemas import PLANNERS, RUN_COLUMN, TABLES, table_schema
 from fsd.fleet.units import Unit
 from fsd.networks.contract import WAYPOINT_STEP_S
 from fsd.outputs.replay_summary import ReplaySummary
@@ -165,7 +166,7 @@ def _clip(unit: Unit, summary: ReplaySummary, folder_in_out: str) -> pa.Table:
     }
     for planner in PLANNERS if summary.scores else ():
         scores = getattr(summary.scores, planner)
-        row |= {f"{planner}_{name}": scores.get(name) for name in SCORES}
+        row |= {f"{planner}_{name}": scores.get(name) for name in SCORE_UNITS}
     return pa.Table.from_pylist([row], table_schema("clips"))
 
 
