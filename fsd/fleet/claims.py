@@ -90,17 +90,26 @@ def _content(beats: int) -> bytes:
 
 
 def _is_dead(text: str) -> bool:
-    """Whether the holder was a process of this machine that has ended."""
+    """Whether the holder was a process of this machine that has ended; False while its claim is still empty."""
     try:
         claim = msgspec.json.decode(text, type=Claim)
         if claim.machine != _machine():
             return False
         os.kill(claim.process, 0)
-    except (ProcessLookupError, msgspec.MsgspecError):
+    except ProcessLookupError:
         return True
-    except PermissionError:
+    except (PermissionError, msgspec.MsgspecError):
         return False
-    return False
+    return _has_ended(claim.process)
+
+
+def _has_ended(process: int) -> bool:
+    """Whether a process is only waiting for its parent to ask how it ended (Linux)."""
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return False
 
 
 @cache

@@ -178,8 +178,9 @@ def _start_local(**settings: Any) -> None:
             ray.init(
                 LOCAL,
                 log_to_driver=False,
-                logging_level=logging.ERROR,
+                logging_level=logging.CRITICAL,  # it logs pages of its own files at ERROR when it is slow to start
                 object_store_memory=_OBJECT_STORE_BYTES,
+                _system_config={"worker_niceness": 0},  # not 15: as quick beside other programs as without Ray
                 **settings,
             )
             return
@@ -215,7 +216,7 @@ def run_on_ray(
 
     Raises:
         UsageError: no machine of the cluster is large enough.
-        FsdError: `start` failed.
+        FsdError: `start` failed, or no machine is left.
     """
     pool = _Pool(iter(jobs), start, arguments, needs, workers)
     try:
@@ -282,6 +283,11 @@ class _Pool:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         fitting = sum(map(self.needs.fit_into, nodes))
         if fitting == 0 and not self._actors:
+            if self._has_started:
+                raise FsdError(
+                    "The machines of the Ray cluster are gone, or Ray on this machine was killed. Run the same command "
+                    "again: what is complete is kept."
+                )
             raise UsageError(
                 f"No machine of the Ray cluster is large enough for one recording at a time ({self.needs}). Lower "
                 "--clip-cpus, --clip-memory-gb or --clip-gpus, or add a larger machine."

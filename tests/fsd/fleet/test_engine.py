@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from fsd.data.errors import ClipError, ModelError, UsageError
+from fsd.data.errors import ClipError, FsdError, ModelError, UsageError
 
 pytest.importorskip("ray", reason="needs the extra `ray`")
 import ray
 
-from fsd.fleet.engine import ATTEMPTS, Ended, Needs, Postponed, run_on_ray
+from fsd.fleet.engine import ATTEMPTS, Ended, Needs, Postponed, _Pool, run_on_ray
 
 ONE_CORE = Needs(1)
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # an actor cannot import a test
@@ -83,3 +83,14 @@ def test_what_cannot_start_ends_the_run_with_its_error() -> None:
 )
 def test_as_many_actors_as_fit_into_a_machine(needs: Needs, count: int) -> None:
     assert needs.fit_into({"CPU": 4.0, "memory": 15.0 * (1 << 30), "GPU": 1.0}) == count
+
+
+@pytest.mark.parametrize(("has_started", "error"), [(False, UsageError), (True, FsdError)])
+def test_a_cluster_whose_machines_are_gone_is_not_called_too_small(
+    has_started: bool, error: type[FsdError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": False, "Resources": {}}])
+    pool = _Pool(iter(()), start, (), ONE_CORE, workers=1, _has_started=has_started)
+    with pytest.raises(FsdError) as raised:
+        pool._top_up()
+    assert type(raised.value) is error
