@@ -10,6 +10,7 @@ process is killed with SIGKILL at random moments (`--seed`). Together: two progr
     ray_start_s             starting a local Ray
     clip_hours_per_core_hour                hours of recordings per hour of CPU time
     driver_memory_mb_per_1000_clips         growth of the program's memory; the goal is at most 20
+    driver_cpu_ms_per_clip                  CPU time of the program, in all its threads, for each recording
     lost_after_kill         recordings that were complete after a kill and are not later, or have no rows
     duplicate_results       recordings that were complete after a kill and were replayed again
     half_written            tables or files with other rows than their recording, or that cannot be read
@@ -102,19 +103,19 @@ def speed(clips: list[Path], folder: Path, repeats: int) -> dict[str, float | No
     }
 
 
-def memory_mb_per_1000(folder: Path, jobs: int) -> float:
-    """Growth of this process over a run whose recordings take no time; all that it does for each is done."""
+def program(folder: Path, jobs: int) -> dict[str, float | None]:
+    """Memory and CPU time of this process in a run whose recordings take no time; all that it does for each is done."""
     manifest = folder / "tiny.csv"
     manifest.write_text("path\n" + "".join(f"drives/{number:06}\n" for number in range(jobs)))
-    first_mb, ended = 0.0, 0
+    first_mb, first_cpu_s, ended = 0.0, 0.0, 0
     count, start = fleet._count, fleet.start
 
     def counted(*arguments: object) -> None:
-        nonlocal first_mb, ended
+        nonlocal first_mb, first_cpu_s, ended
         count(*arguments)  # type: ignore[arg-type]
         ended += 1
         if ended == FIRST_JOBS:
-            first_mb = resident_mb()
+            first_mb, first_cpu_s = resident_mb(), time.process_time()
 
     fleet._count, fleet.start = counted, start_tiny  # type: ignore[assignment]
     try:
@@ -122,10 +123,13 @@ def memory_mb_per_1000(folder: Path, jobs: int) -> float:
         tally = fleet.replay_fleet([str(manifest)], str(folder / "tiny"), template(folder), options, WORKERS)
     finally:
         fleet._count, fleet.start = count, start  # type: ignore[assignment]
-    last_mb = resident_mb()
+    last_mb, cpu_s = resident_mb(), time.process_time() - first_cpu_s
     assert tally.kept == jobs, f"{tally.kept} of {jobs} have ended well"
     print(f"memory {first_mb:.1f} MB after {FIRST_JOBS} recordings, {last_mb:.1f} MB after {jobs}", flush=True)
-    return (last_mb - first_mb) / (jobs - FIRST_JOBS) * 1000
+    return {
+        "driver_memory_mb_per_1000_clips": (last_mb - first_mb) / (jobs - FIRST_JOBS) * 1000,
+        "driver_cpu_ms_per_clip": cpu_s / (jobs - FIRST_JOBS) * 1000,
+    }
 
 
 def main() -> None:
@@ -155,7 +159,7 @@ def main() -> None:
             metrics |= speed(made, folder / "speed", repeats)
         if "memory" in parts:
             with ray_cluster(LOCAL, Needs(1), WORKERS):
-                metrics["driver_memory_mb_per_1000_clips"] = memory_mb_per_1000(folder, jobs)
+                metrics |= program(folder, jobs)
         if {"kills", "together"} & set(parts):
             _clips(folder / "kills", few, short)
         if "kills" in parts:

@@ -122,11 +122,13 @@ def _run_fleet(options: argparse.Namespace, batch: BatchOptions, fleet: FleetOpt
 def print_tally(tally: "FleetTally") -> None:
     """Print how a run on a cluster ended."""
     print(f"{tally.complete + tally.kept} of {tally.ended} recordings are complete in {tally.out} (run {tally.run})")
-    print(f"  replayed     {tally.complete} now, {tally.clip_s / 3600:.3g} hours; {tally.kept} were complete before")
+    print(f"  replayed     {tally.complete} now, {describe_s(tally.clip_s)} in all; {tally.kept} were complete before")
     if (rate := tally.clip_hours_per_core_hour) is not None:
-        print(f"  speed        {rate:.3g} hours of recordings per core-hour, in {tally.wall_s:.0f} s")
+        print(
+            f"  speed        {rate:.3g} hours of recordings per core-hour; {describe_s(tally.wall_s)} with starting Ray"
+        )
     if tally.failed:
-        print(f"  failed       {tally.failed}, listed in {tally.failures}")
+        print(f"  failed       {tally.failed}, listed in {tally.failures}; the same command tries them again")
     if tally.alarms:
         print(f"  WARNING      CROSS-CHECK ALARM in {tally.alarms} recordings")
 

@@ -23,6 +23,7 @@ from fsd.fleet.places import Place
 from fsd.fleet.replay_units import ReplayJob, RunSettings, remove_unused, start
 from fsd.fleet.sources import clip_count, clips_in
 from fsd.fleet.units import FAILURES_FILE, RUN_FILE, RUNS, RunRecord, as_json, run_folder
+from fsd.outputs.progress import is_quiet
 from fsd.replay.config import ReplayConfig
 
 _SHOWN_FAILURES = 20
@@ -107,6 +108,8 @@ def replay_fleet(
     progress = tqdm(
         total=clip_count(sources),
         unit="clip",
+        disable=is_quiet(),
+        desc="start Ray" if options.ray == LOCAL else f"connect to {options.ray}",
         file=sys.stderr,
         smoothing=0.05,
         mininterval=0.5 if sys.stderr.isatty() else _LOG_S,
@@ -122,6 +125,7 @@ def replay_fleet(
     ends = run_on_ray(jobs(), start, (shared,), needs, workers)
     try:
         with ray_cluster(options.ray or LOCAL, needs, workers), closing(failures), progress, closing(ends):
+            progress.set_description("start workers")
             for ended in ends:
                 _count(ended, tally, failures, progress)
     finally:
@@ -150,6 +154,7 @@ def _count(ended: Ended, tally: FleetTally, failures: FailureList, progress: "tq
         tally.cpu_s += ended.result.cpu_s
     if problem is None:
         tally.alarms += ended.result.alarm_ticks > 0
+    progress.set_description("replay", refresh=False)
     progress.set_postfix({"kept": tally.kept, "failed": tally.failed}, refresh=False)
     progress.update()
 
