@@ -29,6 +29,9 @@ from fsd.replay.config import ReplayConfig
 _SHOWN_FAILURES = 20
 """Printed while the run goes on; all are in `failures.parquet`."""
 
+_UNKNOWN_COUNT = "{desc}: {n_fmt} recordings [{elapsed}, {rate_fmt}{postfix}]"
+"""Of the bar while an object store is still searched."""
+
 _LOG_S = 10.0
 """Between lines of progress that are not shown in a terminal."""
 
@@ -105,8 +108,10 @@ def replay_fleet(
         options.clip_cpus or template.decode_workers, round(options.clip_memory_gb * 1e9), options.gpus(template.device)
     )
     tally, failures = FleetTally(run, str(place)), FailureList(place, run)
+    count = clip_count(sources)
     progress = tqdm(
-        total=clip_count(sources),
+        total=count,
+        bar_format=_UNKNOWN_COUNT if count is None else None,
         unit="clip",
         disable=is_quiet(),
         desc="start Ray" if options.ray == LOCAL else f"connect to {options.ray}",
@@ -120,12 +125,12 @@ def replay_fleet(
         for clip in clips_in(sources, place):
             found += 1
             yield ReplayJob(clip)
-        progress.total = found
+        progress.total, progress.bar_format = found, None
 
     ends = run_on_ray(jobs(), start, (shared,), needs, workers)
     try:
         with ray_cluster(options.ray or LOCAL, needs, workers), closing(failures), progress, closing(ends):
-            progress.set_description("start workers")
+            progress.set_description_str("start workers")
             for ended in ends:
                 _count(ended, tally, failures, progress)
     finally:
@@ -154,8 +159,8 @@ def _count(ended: Ended, tally: FleetTally, failures: FailureList, progress: "tq
         tally.cpu_s += ended.result.cpu_s
     if problem is None:
         tally.alarms += ended.result.alarm_ticks > 0
-    progress.set_description("replay", refresh=False)
-    progress.set_postfix({"kept": tally.kept, "failed": tally.failed}, refresh=False)
+    progress.set_description_str("replay", refresh=False)
+    progress.set_postfix_str(f"{tally.kept} kept, {tally.failed} failed", refresh=False)
     progress.update()
 
 

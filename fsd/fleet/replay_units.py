@@ -8,7 +8,8 @@ import os
 import shutil
 import tempfile
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,8 @@ class ReplayUnits:
             if is_url(job.clip):
                 clip = stack.enter_context(self._cache.local(Place.of(job.clip), digest, files))
             config = replace(self._template, clip=clip, out=folder)
-            summary = replay(config, show_progress=False, open_planner=self._models.chosen_planner)
+            with _named(job.clip, clip):
+                summary = replay(config, show_progress=False, open_planner=self._models.chosen_planner)
         return Unit(
             key=key,
             run=settings.run,
@@ -156,6 +158,16 @@ class ReplayUnits:
             alarm_ticks=summary.cross_check.alarm_ticks if summary.cross_check else 0,
             files=files_in(folder),
         )
+
+
+@contextmanager
+def _named(clip: str, local: Path) -> Iterator[None]:
+    """Let errors name the recording, and not its copy on this machine, which does not stay."""
+    try:
+        yield
+    except FsdError as error:
+        error.args = tuple(str(text).replace(str(local), clip) for text in error.args)
+        raise
 
 
 def _kept(unit: Unit) -> UnitEnd:

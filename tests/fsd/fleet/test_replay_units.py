@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fsd.cli import main
+from fsd.data.errors import ClipError
 from fsd.replay.config import ReplayConfig
 
 pytest.importorskip("ray", reason="needs the extra `ray`")
@@ -71,6 +72,16 @@ def test_a_recording_that_another_run_works_on_is_left_to_it(small_clip: Path, t
         assert isinstance(postponed, Postponed)
         assert mine(postponed.job, 1).job.polls == 1  # type: ignore[union-attr]
     assert isinstance(mine(postponed.job, 1), UnitEnd)
+
+
+def test_an_error_names_the_recording_and_not_its_copy(bucket: str, tmp_path: Path) -> None:
+    source = Place.of(f"{bucket}/bad/night")
+    (source / "front_main.mp4").write(b"no video")
+    units = ReplayUnits(settings(str(tmp_path / "out"), tmp_path / "cache"))
+    with pytest.raises(ClipError) as raised:
+        units(ReplayJob(str(source)), 1)
+    assert f"{source}/front_main.mp4" in str(raised.value)
+    assert str(tmp_path) not in str(raised.value)
 
 
 @pytest.mark.usefixtures("local_ray")
