@@ -122,7 +122,8 @@ def _run_fleet(options: argparse.Namespace, batch: BatchOptions, fleet: FleetOpt
 def print_tally(tally: "FleetTally") -> None:
     """Print how a run on a cluster ended."""
     print(f"{tally.complete + tally.kept} of {tally.ended} recordings are complete in {tally.out} (run {tally.run})")
-    print(f"  replayed     {tally.complete} now, {describe_s(tally.clip_s)} in all; {tally.kept} were complete before")
+    length = f", {describe_s(tally.clip_s)} of recordings" if tally.complete else ""
+    print(f"  replayed     {tally.complete} now{length}; {tally.kept} were complete before")
     if (rate := tally.clip_hours_per_core_hour) is not None:
         print(
             f"  speed        {rate:.3g} hours of recordings per core-hour; {describe_s(tally.wall_s)} with starting Ray"

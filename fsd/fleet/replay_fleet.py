@@ -147,7 +147,8 @@ def _count(ended: Ended, tally: FleetTally, failures: FailureList, progress: "tq
         tally.failed += 1
         failures.add(ended.job.clip, ended.attempts, problem.kind, problem.reason)
         if tally.failed <= _SHOWN_FAILURES:
-            progress.write(f"failed      {ended.job.clip}: {problem.reason}", file=sys.stderr)
+            clip = "" if problem.reason.startswith(ended.job.clip) else f"{ended.job.clip}: "
+            progress.write(f"failed      {clip}{problem.reason}", file=sys.stderr)
         if problem.exit_code in _FATAL and tally.complete + tally.kept == 0:
             kinds = {kind.exit_code: kind for kind in (ModelError, OutputError, UsageError)}
             raise kinds[problem.exit_code](problem.reason)
