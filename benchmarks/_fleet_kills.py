@@ -24,7 +24,7 @@ from fsd.fleet.units import CLIPS, FAILURES_FILE, RUNS, Unit
 
 VICTIMS = {"worker": "ray::_Worker", "program": "", "node": "raylet/raylet"}
 """What is killed -> part of its command."""
-SHARES = {"worker": 3, "program": 1, "node": 1}
+SHARES = {"program": 1, "node": 1, "worker": 3}
 """How often each is killed, for each kill of the others: a killed worker ends no run, so that it costs least."""
 OUTLIVED_S = 20.0
 """A process of a killed run that is still there after this time has outlived it."""
