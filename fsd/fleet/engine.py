@@ -173,6 +173,7 @@ def _connect(address: str) -> None:
 
 def _start_local(**settings: Any) -> None:
     """Start Ray on this machine. On a busy one, some of its processes may be too late; then it is tried again."""
+    os.environ.setdefault("RAY_worker_niceness", "0")  # not 15: as quick beside other programs as without Ray
     for attempt in range(1, ATTEMPTS + 1):
         try:
             ray.init(
@@ -180,7 +181,6 @@ def _start_local(**settings: Any) -> None:
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,  # it logs pages of its own files at ERROR when it is slow to start
                 object_store_memory=_OBJECT_STORE_BYTES,
-                _system_config={"worker_niceness": 0},  # not 15: as quick beside other programs as without Ray
                 **settings,
             )
             return
