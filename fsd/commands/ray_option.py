@@ -22,8 +22,8 @@ class RayOptions(Options):
 
     ray: str | None = option(
         None,
-        "drive on the Ray cluster at this address, as many drives at a time as fit; without an address, a Ray is started "
-        "on this machine. A drive that fails is tried twice more, and does not end the others",
+        "drive on the Ray cluster at this address, as many drives at a time as fit; without an address, a Ray is "
+        "started on this machine. A drive that fails is tried twice more, and does not end the others",
         metavar="ADDRESS",
         bare=LOCAL,
         default_text="without Ray",

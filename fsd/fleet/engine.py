@@ -1,6 +1,6 @@
 """Run any number of jobs on a Ray cluster: actors that load once, three attempts per job, memory that does not grow.
 
-Knows neither recordings, drives nor results. A job and its result are small values that can be pickled; `start(*arguments)`
+Knows nothing of recordings or drives. A job and its result are small values that can be pickled; `start(*arguments)`
 runs once in every actor and returns the function that does one job. Jobs are taken from an iterator as actors become
 free, and what has ended is yielded at once: no list of jobs or of results is kept.
 """

@@ -6,7 +6,7 @@ from typing import Any
 
 from fsd.data.errors import FsdError, ModelError, OutputError, SimulatorError, UsageError, few
 from fsd.data.worker_process import JobsFailedError
-from fsd.fleet.engine import ATTEMPTS, Needs, Problem, Work, ray_cluster, run_on_ray
+from fsd.fleet.engine import ATTEMPTS, Needs, Work, ray_cluster, run_on_ray
 from fsd.outputs.progress import print_line
 from fsd.version import __version__
 
@@ -54,7 +54,7 @@ class RayJobs:
                 name = self._name(ended.job)
                 failures[name] = ended.problem.reason
                 print_line(f"failed      {name}, {ended.attempts} attempts: {ended.problem.reason}", is_error=True)
-                if _is_fatal(ended.problem) or (successes == 0 and len(failures) >= _HOPELESS):
+                if ended.problem.exit_code in _FATAL or (successes == 0 and len(failures) >= _HOPELESS):
                     raise ended.problem.as_error()
         if failures:
             first, reason = next(iter(failures.items()))
@@ -67,10 +67,6 @@ class RayJobs:
     def _name(self, job: Any) -> str:
         parts = job if isinstance(job, tuple) else (job,)
         return " ".join([self._unit, *map(str, parts)])
-
-
-def _is_fatal(problem: Problem) -> bool:
-    return problem.exit_code in _FATAL
 
 
 def _start(work: Callable[[Any], Any], start: Callable[..., None], arguments: tuple[Any, ...], version: str) -> Work:

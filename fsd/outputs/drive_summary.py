@@ -47,4 +47,4 @@ class DriveSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag=
     draw_every_ticks: int
     mask_cameras: bool = True
     drivers: dict[str, DriverMetrics]
-    failures: dict[str, str] = {}
+    failures: dict[str, str] = msgspec.field(default_factory=dict)
