@@ -5,6 +5,7 @@ runs once in every actor and returns the function that does one job. Jobs are ta
 free, and what has ended is yielded at once: no list of jobs or of results is kept.
 """
 
+import importlib
 import logging
 import math
 import os
@@ -200,7 +201,7 @@ def _start_local(**settings: Any) -> None:
             )
             return
         except Exception as error:  # Ray raises just this class
-            ray.shutdown()
+            _end_failed_start(settings["_temp_dir"])
             if time.monotonic() >= give_up_s:
                 raise FsdError(
                     f"Ray does not start on this machine within {_START_S:.0f} s, {_describe_load()} "
@@ -208,6 +209,17 @@ def _start_local(**settings: Any) -> None:
                     "--workers needs no Ray."
                 ) from error
             print_line(f"Ray has not started yet, {_describe_load()}; starting it again", is_error=True)
+
+
+def _end_failed_start(folder: str) -> None:
+    """Kill what a failed start has left, which would slow the next one: `ray.shutdown` does not know of it."""
+    ray.shutdown()
+    psutil = importlib.import_module("psutil")  # Ray brings it
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it may have ended
+            if any(folder in word for word in child.cmdline()):
+                child.kill()
+                child.wait()
 
 
 def _describe_load() -> str:
