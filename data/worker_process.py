@@ -1,6 +1,7 @@
 """Start worker processes that end with the process that started them, and leave Ctrl-C to it.
 
 Knows signals and processes, not what a worker does. Every process of this program begins with `end_with_parent`.
+`run_jobs` is how many jobs are done at the same time, here or, within `jobs_done_by`, on a cluster.
 """
 
 import ctypes
@@ -11,15 +12,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from contextvars import ContextVar
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from fsd.data.errors import INTERRUPTED_EXIT_CODE, FsdError
 
@@ -69,6 +71,46 @@ def start_worker(work: Callable[..., None], *arguments: Any) -> BaseProcess:
     return process
 
 
+class JobsFailedError(FsdError):
+    """Some jobs have failed at every attempt, and all others are done: `failures` has the reason of each."""
+
+    def __init__(self, message: str, failures: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.failures = dict(failures)
+
+
+class JobEngine(Protocol):
+    """Does the jobs of `run_jobs` elsewhere; `work`, `start` and their arguments are pickled."""
+
+    def __call__(
+        self,
+        work: Callable[[Any], Any],
+        jobs: Sequence[Any],
+        done: Callable[[Any, Any], None],
+        start: Callable[..., None],
+        arguments: tuple[Any, ...],
+    ) -> None:
+        """As `run_jobs`, but a job that fails is tried again, and does not end the others.
+
+        Raises:
+            JobsFailedError: some jobs failed; the others are done.
+            FsdError: nothing works, such as a machine without OpenGL.
+        """
+
+
+_engine: ContextVar[JobEngine | None] = ContextVar("engine", default=None)
+
+
+@contextmanager
+def jobs_done_by(engine: JobEngine) -> Iterator[None]:
+    """Inside, `run_jobs` leaves its jobs to an engine, which has its own number of workers."""
+    token = _engine.set(engine)
+    try:
+        yield
+    finally:
+        _engine.reset(token)
+
+
 def run_jobs(
     work: Callable[[Job], Result],
     jobs: Sequence[Job],
@@ -85,27 +127,44 @@ def run_jobs(
         start, arguments: every process calls `start(*arguments)` first.
 
     Raises:
-        FsdError: a process was killed or crashed.
+        FsdError: a process was killed or crashed; and what an engine of `jobs_done_by` raises.
     """
+    engine = _engine.get()
     if not jobs:
         return
+    if engine is not None:
+        engine(work, jobs, done, start, arguments)
+        return
     stopped, stop = _SPAWN.Pipe(duplex=False)
+    processes: list[BaseProcess] = []
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(min(workers, len(jobs)), _SPAWN, _start_in_pool, (stopped, _packed(start, arguments)))
     try:
         with _interrupts_blocked():  # this thread starts the processes when it submits jobs
             pending = {pool.submit(_do, work, job): job for job in jobs}
+        processes = [each for each in multiprocessing.active_children() if each not in others]
         for future in as_completed(pending):
             done(pending[future], future.result())
         pool.shutdown()
     except BrokenProcessPool as error:
+        pool.shutdown()  # it terminates the other processes, and waits until all exit codes are known
         raise FsdError(
-            "A worker process was killed or crashed; there may be too little memory for this many. What is finished "
-            "is kept: start again to continue, with fewer --workers."
+            f"A worker process {_describe_end(processes)}; there may be too little memory for this many. What is "
+            "finished is kept: start again to continue, with fewer --workers."
         ) from error
     finally:
         stop.close()
         pool.shutdown(cancel_futures=True)
         stopped.close()
+
+
+def _describe_end(processes: Sequence[BaseProcess]) -> str:
+    """How the process that broke a pool has ended; the pool has sent SIGTERM to the others."""
+    codes = [each.exitcode for each in processes]
+    code = next((code for code in codes if code and code != -signal.SIGTERM), None)
+    if code is None:
+        return "was killed or crashed"
+    return f"was ended by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"ended with exit code {code}"
 
 
 @contextmanager

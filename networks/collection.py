@@ -109,6 +109,7 @@ def collect(config: CollectionConfig, workers: int, progress: Callable[[int, int
 
     Raises:
         SimulatorError: OpenGL is not available.
+        FsdError: a process was killed or crashed; finished episodes are kept.
     """
     missing = [i for i in range(config.episodes) if not (config.out / config.episode_name(i) / "episode.json").exists()]
     recorded: list[int] = []
@@ -118,7 +119,9 @@ def collect(config: CollectionConfig, workers: int, progress: Callable[[int, int
         if progress is not None:
             progress(len(recorded), len(missing))
 
-    run_jobs(_work, missing, workers, finish, _start_worker, config)
+    weights = None if config.weights is None else config.weights.absolute()
+    anywhere = replace(config, out=config.out.absolute(), weights=weights)  # a worker may start in another folder
+    run_jobs(_work, missing, workers, finish, _start_worker, anywhere)
     return sum(recorded)
 
 

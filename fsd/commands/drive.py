@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from
+from fsd.commands.ray_option import DEFAULT_WORKERS, RayOptions, drives_done_by
 from fsd.data.frames import RATE_HZ
 from fsd.data.simulator.baselines import BASELINES
 from fsd.drive.drive import NETWORKS, DriveConfig, drive
@@ -21,12 +22,14 @@ EPILOG = f"""drivers:
 examples:
   fsd drive --routes 3                          # a quick look: 3 routes per scenario
   fsd drive --routes 30 --drivers expert network fp32=exported/f100_fp32.onnx --out out/drive
-  fsd drive --scenarios S3 --drivers network --videos 2     # with videos of the two worst and the two best routes"""
+  fsd drive --scenarios S3 --drivers network --videos 2     # with videos of the two worst and the two best routes
+  fsd drive --routes 100 --ray HEAD:6379 --out out/drive    # on a Ray cluster, see docs/fleet.md"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_options(parser, DriveConfig)
+    add_options(parser, DriveConfig, defaults={"workers": DEFAULT_WORKERS})
+    add_options(parser, RayOptions)
     parser.add_argument(
         "--videos",
         type=int,
@@ -39,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Drive and print the table."""
     config = config_from(DriveConfig, options)
-    with progress_bar(None, "route", "drive") as bar:
+    cluster = drives_done_by(config_from(RayOptions, options), getattr(options, "workers", None), "route")
+    with cluster, progress_bar(None, "route", "drive") as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total

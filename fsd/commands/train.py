@@ -7,8 +7,9 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from fsd.commands.arguments import add_options, config_from, typed_name
+from fsd.commands.ray_option import DEFAULT_WORKERS, RayOptions, drives_done_by
 from fsd.data.errors import ModelError, UsageError
-from fsd.data.options import declared_options
+from fsd.data.options import Options, declared_options
 from fsd.extras import install_line
 from fsd.networks.train_options import DatasetTrainConfig, RecipeConfig, RecordedFitConfig, TrainOptions
 
@@ -21,6 +22,7 @@ EPILOG = """examples:
   fsd train --out runs/mine                                # the default rounds, about 2 h 40 min on two cores
   fsd train --teacher runs/wide/weights.safetensors --out runs/mine   # imitates a network too
   fsd train --out runs/tiny --rounds 20:100 --rate 0.001   # a quick try: 20 episodes, 100 steps
+  fsd train --out /shared/mine --ray HEAD:6379             # drives on a Ray cluster, trains here
   fsd train drives --initial packaged --rate 0.0003 --out runs/real    # on a data set of fsd dataset build
   fsd train drives --simulated runs/mine --mix 3 1 --out runs/mixed    # three quarters of it recorded
   torchrun --nproc-per-node 4 $(which fsd) train drives --device cuda --out runs/real
@@ -36,13 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: those that all ways of training share, then those of each."""
     both = {name: _both_defaults(name) for name in ("out", "clips", "learning_rate")}
     add_options(parser, TrainOptions, defaults=both)
-    add_options(parser, RecipeConfig, skip=_SHARED)
+    add_options(parser, RecipeConfig, skip=_SHARED, defaults={"workers": DEFAULT_WORKERS})
     of_clips = {
         name: f" (default: {getattr(DatasetTrainConfig, name):g}, with --clips {getattr(RecordedFitConfig, name):g})"
         for name in ("steps", "ego_dropout")
     }
     add_options(parser, DatasetTrainConfig, skip=_SHARED, defaults=of_clips)
     add_options(parser, RecordedFitConfig, skip=(*_SHARED, *_OF_DATASETS))
+    add_options(parser, RayOptions)
 
 
 def _both_defaults(name: str) -> str:
@@ -55,6 +58,7 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | DatasetFit | RecordedF
     is_dataset = not is_recorded and bool(getattr(options, "datasets", ()) or getattr(options, "simulated", ()))
     if is_recorded or is_dataset:
         _refuse(options, RecipeConfig, _SHARED, "is for the simulator, not for recordings")
+        _refuse(options, RayOptions, (), "is for the simulator, not for recordings")
     if is_dataset:
         _refuse(options, RecordedFitConfig, (*_SHARED, *_OF_DATASETS), "is for recordings: it needs --clips")
     if not is_recorded and not is_dataset:
@@ -68,7 +72,7 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | DatasetFit | RecordedF
         raise ModelError(f"`fsd train` needs the package {error.name}:\n  {install_line('train')}") from error
 
 
-def _refuse(options: argparse.Namespace, other: type[TrainOptions], skip: Collection[str], why: str) -> None:
+def _refuse(options: argparse.Namespace, other: type[Options], skip: Collection[str], why: str) -> None:
     """Refuse options of another way of training."""
     for name, option in declared_options(other).items():
         if name not in skip and hasattr(options, name):
@@ -94,7 +98,8 @@ def _from_simulator(options: argparse.Namespace) -> dict[str, Any]:
     if is_first_process():
         episodes = sum(each.episodes for each in config.rounds)
         warn_if_short(existing_folder(config.out), train_bytes(episodes, config.network.budget))
-    with _progress(config) as progress:
+    cluster = drives_done_by(config_from(RayOptions, options), getattr(options, "workers", None), "drive")
+    with cluster, _progress(config) as progress:
         weights = run_recipe(config, progress.report)
     if not is_first_process():
         return _nothing(options)

@@ -6,7 +6,7 @@ Every driver drives the same routes, so differences are paired. All results are 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from fsd.data.simulator.scenarios import SCORED_SCENARIOS
 from fsd.data.simulator.scoring.metrics import DriveRecorder, RouteScore
 from fsd.data.simulator.seeds import EVALUATION_SEEDS, check_evaluation_seed
 from fsd.data.standard_rigs import canonical_rig
-from fsd.data.worker_process import run_jobs
+from fsd.data.worker_process import JobsFailedError, run_jobs
 from fsd.drive.drivers import FOLLOW, SIDE_AND_REAR, Latency, NetworkDriver, blurred
 from fsd.drive.journal import DriveJournal, Job, file_digest
 from fsd.drive.page import write_drive_page
@@ -152,6 +152,7 @@ class DriveResult:
             draw_every_ticks=config.draw_every_ticks,
             mask_cameras=config.mask_cameras,
             drivers={name: route_metrics(routes) for name, routes in self.scores.items()},
+            failures=error.failures if isinstance(error, JobsFailedError) else {},
         )
 
 
@@ -162,6 +163,7 @@ def drive(config: DriveConfig, progress: Callable[[int, int], None] | None = Non
         SimulatorError: a network driver needs images and this machine has no OpenGL.
         ModelError: the model cannot be used.
         OutputError: the folder cannot be written, or another run holds it.
+        FsdError: a process was killed, or some routes failed; `config.out` holds the results of the finished routes.
         KeyboardInterrupt: the drive was interrupted; `config.out` holds the results of the finished routes.
     """
     named = [model_of(config, spec) for spec in config.drivers if DriverPool.has_cameras(spec)]
@@ -206,7 +208,7 @@ def _drive(config: DriveConfig, folder: ResultFolder, progress: Callable[[int, i
         return result
 
     try:
-        run_jobs(_work, missing, config.workers, finish, _start_worker, config)
+        run_jobs(_work, missing, config.workers, finish, _start_worker, _for_any_folder(config))
     except BaseException as error:
         with suppress(OutputError):  # the first error is the one that matters
             report("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error)
@@ -243,6 +245,17 @@ def model_of(config: DriveConfig, spec: str) -> tuple[tuple[Path, ...], Path | N
     for model in models:
         require_model_file(model, "--drivers" if other else "--model")
     return models, None if other or config.adapter is None else adapter_file(config.adapter)
+
+
+def _for_any_folder(config: DriveConfig) -> DriveConfig:
+    """The same with absolute paths of models: a worker on a cluster may start in another folder."""
+    models = tuple(path.absolute() for path in model_paths(config.model))
+    adapter = config.adapter
+    if adapter is not None and adapter.exists():  # otherwise the name of a ready one
+        adapter = adapter.absolute()
+    specs = (spec.partition("=") for spec in config.drivers)
+    drivers = tuple(f"{name}={Path(file).absolute()}" if equals else name for name, equals, file in specs)
+    return replace(config, model=models or None, adapter=adapter, drivers=drivers)
 
 
 class DriverPool:

@@ -1,10 +1,11 @@
 """Run any number of jobs on a Ray cluster: actors that load once, three attempts per job, memory that does not grow.
 
-Knows neither recordings nor results. A job and its result are small values that can be pickled; `start(*arguments)`
+Knows nothing of recordings or drives. A job and its result are small values that can be pickled; `start(*arguments)`
 runs once in every actor and returns the function that does one job. Jobs are taken from an iterator as actors become
 free, and what has ended is yielded at once: no list of jobs or of results is kept.
 """
 
+import importlib
 import logging
 import math
 import os
@@ -21,8 +22,9 @@ from typing import Any
 import ray
 from ray.exceptions import OutOfMemoryError, RayError, RaySystemError
 
-from fsd.data.errors import ClipError, FsdError, ModelError, OutputError, UsageError
+from fsd.data.errors import ClipError, FsdError, ModelError, OutputError, SimulatorError, UsageError
 from fsd.fleet.config import LOCAL
+from fsd.outputs.progress import print_line
 
 ATTEMPTS = 3
 """How often a job is tried before it is given up."""
@@ -35,7 +37,15 @@ _SHORT = "/tmp" if Path("/tmp").is_dir() else None
 """Folder for the files of a local Ray: paths of its sockets may have 103 characters, and TMPDIR of macOS has 49."""
 _OBJECT_STORE_BYTES = 256 << 20
 """Of a local Ray: actors load the model from it, and exchange small values."""
+_START_S = 300.0
+"""How long a local Ray is tried to be started. Ray 2.60 itself gives up when one of its processes has not loaded after
+15 s, which no setting changes (ray-project/ray#65983); on busy cores a second or third start often succeeds."""
+_PATIENCE = {"RAY_gcs_server_port_wait_time_s": "120", "RAY_worker_register_timeout_seconds": "300"}
+"""Settings of a local Ray, as its processes read them: time for its first process (30 s by default), and for a worker
+to load (60 s)."""
 
+
+_KINDS = {kind.exit_code: kind for kind in (ClipError, ModelError, SimulatorError, OutputError, UsageError)}
 
 Work = Callable[[Any, int], Any]
 """Does one job, given how often it is being tried (from 1); returns its result, or `Postponed`."""
@@ -69,6 +79,10 @@ class Problem:
     kind: str
     reason: str
     exit_code: int = FsdError.exit_code
+
+    def as_error(self) -> FsdError:
+        """As an error of the same class, as far as users tell classes apart."""
+        return _KINDS.get(self.exit_code, FsdError)(self.reason)
 
 
 @dataclass(frozen=True)
@@ -140,13 +154,13 @@ def ray_cluster(address: str, needs: Needs, workers: int | None) -> Iterator[Non
     A Ray that the process has connected to already is used as it is.
 
     Raises:
-        UsageError: Ray is not installed, there is no cluster at the address, or no machine of it is large enough.
+        UsageError: there is no cluster at the address. FsdError: no Ray can be started on this machine.
     """
     if ray.is_initialized():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    with tempfile.TemporaryDirectory(prefix="fsd-ray-", dir=_SHORT, ignore_cleanup_errors=True) as folder:
+    with _quiet(), tempfile.TemporaryDirectory(prefix="fsd-ray-", dir=_SHORT, ignore_cleanup_errors=True) as folder:
         try:
             if address == LOCAL:
                 # More workers than fit are a wish of the user's, as they are without Ray.
@@ -163,7 +177,7 @@ def ray_cluster(address: str, needs: Needs, workers: int | None) -> Iterator[Non
 
 def _connect(address: str) -> None:
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
     except (ConnectionError, ValueError, RuntimeError, RaySystemError) as error:
         raise UsageError(
             f"No Ray cluster answers at {address} ({_first_line(error)}). Start one with `ray start --head`, or leave "
@@ -174,20 +188,58 @@ def _connect(address: str) -> None:
 def _start_local(**settings: Any) -> None:
     """Start Ray on this machine. On a busy one, some of its processes may be too late; then it is tried again."""
     os.environ.setdefault("RAY_worker_niceness", "0")  # not 15: as quick beside other programs as without Ray
-    for attempt in range(1, ATTEMPTS + 1):
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+    give_up_s = time.monotonic() + _START_S
+    while True:
         try:
             ray.init(
                 LOCAL,
                 log_to_driver=False,
-                logging_level=logging.CRITICAL,  # it logs pages of its own files at ERROR when it is slow to start
+                logging_level=logging.CRITICAL,  # why a start fails is in the exception
                 object_store_memory=_OBJECT_STORE_BYTES,
                 **settings,
             )
             return
         except Exception as error:  # Ray raises just this class
-            ray.shutdown()
-            if attempt == ATTEMPTS:
-                raise FsdError(f"Ray does not start on this machine: {_first_line(error)}") from error
+            _end_failed_start(settings["_temp_dir"])
+            if time.monotonic() >= give_up_s:
+                raise FsdError(
+                    f"Ray does not start on this machine within {_START_S:.0f} s, {_describe_load()} "
+                    f"({_first_line(error)}). Start again when other programs have ended, or leave --ray out: "
+                    "--workers needs no Ray."
+                ) from error
+            print_line(f"Ray has not started yet, {_describe_load()}; starting it again", is_error=True)
+
+
+def _end_failed_start(folder: str) -> None:
+    """Kill what a failed start has left, which would slow the next one: `ray.shutdown` does not know of it."""
+    ray.shutdown()
+    psutil = importlib.import_module("psutil")  # Ray brings it
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it may have ended
+            if any(folder in word for word in child.cmdline()):
+                child.kill()
+                child.wait()
+
+
+def _describe_load() -> str:
+    cores = os.cpu_count() or 1
+    return f"while {os.getloadavg()[0]:.0f} processes want to run on {cores} cores"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Ray's reports of actors that end, which it prints among ours, on standard output, whatever is set.
+
+    A private name of Ray 2.60; its own debugger sets it. Without effect where it is missing.
+    """
+    was = getattr(ray._private.worker, "_worker_logs_enabled", True)
+    ray._private.worker._worker_logs_enabled = False
+    try:
+        yield
+    finally:
+        ray._private.worker._worker_logs_enabled = was
 
 
 def _restore(handlers: dict[signal.Signals, Any]) -> None:
@@ -289,8 +341,8 @@ class _Pool:
                     "again: what is complete is kept."
                 )
             raise UsageError(
-                f"No machine of the Ray cluster is large enough for one recording at a time ({self.needs}). Lower "
-                "--clip-cpus, --clip-memory-gb or --clip-gpus, or add a larger machine."
+                f"No machine of the Ray cluster is large enough for one job at a time ({self.needs}). Add a larger "
+                "machine, or lower --clip-cpus, --clip-memory-gb or --clip-gpus where recordings are replayed."
             )
         wanted = fitting if self.workers is None else self.workers
         for _ in range(wanted - len(self._actors)):
@@ -339,12 +391,12 @@ class _Pool:
             if actor.task is None:  # while it loaded
                 self._failed_starts += 1
                 if self._failed_starts >= ATTEMPTS and not self._has_started:
-                    raise FsdError(f"The processes that replay recordings do not start: {answer.reason}") from error
+                    raise FsdError(f"The processes on the cluster do not start: {answer.reason}") from error
                 return None
         task, actor.task = actor.task, None
         if task is None:
             if isinstance(answer, Problem):
-                raise _as_error(answer)
+                raise answer.as_error()
             actor.is_ready = self._has_started = True
             return None
         if isinstance(answer, Postponed):
@@ -360,11 +412,6 @@ class _Pool:
     def _kill(self, actor: _Actor) -> None:
         with suppress(Exception):  # it, or the cluster, may be gone
             ray.kill(actor.handle, no_restart=True)
-
-
-def _as_error(problem: Problem) -> FsdError:
-    kinds = {kind.exit_code: kind for kind in (ClipError, ModelError, OutputError, UsageError)}
-    return kinds.get(problem.exit_code, FsdError)(problem.reason)
 
 
 def _describe_end(error: RayError) -> str:

@@ -122,10 +122,13 @@ def run_totals(out: Place, run: str) -> RunTotals:
 
 def worst_moments(out: Place, run: str, count: int = WORST) -> list[WorstMoment]:
     """The worst of the recordings' worst ticks, the worst first: by error where any is known, else by uncertainty."""
-    found: dict[str, list[WorstMoment]] = {
-        measure: heapq.nlargest(count, _moments(out, run, measure)) for measure in ("error", "uncertainty")
-    }
-    return found["error"] or found["uncertainty"]
+    worst: dict[str, list[WorstMoment]] = {"error": [], "uncertainty": []}
+    for rows in read_rows(out, "worst_ticks", run, list(WorstMoment._fields)):
+        for row in rows.to_pylist():
+            moment = WorstMoment(**row)
+            heap = worst[moment.measure]
+            (heapq.heappush if len(heap) < count else heapq.heappushpop)(heap, moment)
+    return sorted(worst["error"] or worst["uncertainty"], reverse=True)
 
 
 def thumbnails(out: Place, run: str, moments: Sequence[WorstMoment]) -> Iterator[tuple[WorstMoment, bytes]]:
@@ -135,13 +138,6 @@ def thumbnails(out: Place, run: str, moments: Sequence[WorstMoment]) -> Iterator
             images = dict(zip(rows["number"].to_pylist(), rows["image"].to_pylist(), strict=True))
             if moment.number in images:
                 yield moment, images[moment.number]
-
-
-def _moments(out: Place, run: str, measure: str) -> Iterator[WorstMoment]:
-    for rows in read_rows(out, "worst_ticks", run, ["key", "number", "tick", "time_s", "measure", "error_m"]):
-        for row in rows.to_pylist():
-            if row["measure"] == measure:
-                yield WorstMoment(**row)
 
 
 def _floats(table: pa.Table, name: str) -> np.ndarray:

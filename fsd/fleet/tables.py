@@ -4,10 +4,11 @@
     OUT/tables/ticks/…  OUT/tables/plans/…  OUT/tables/worst_ticks/…
 
 A file is replaced in one step and is named by its recording, so that no row is ever half there or there twice: whoever
-adds a recording again writes the same files. Memory holds the tables of one recording.
+adds a recording again writes the same files. Memory holds the tables of a few recordings.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -35,6 +36,8 @@ TABLES_FOLDER = "tables"
 _SUFFIX = ".parquet"
 _ROW_GROUP_TICKS = 1 << 15
 _JOINED_AT_ONCE = 256
+_READERS, _READ_AT_ONCE = 8, 64
+"""Threads that read files, since object stores answer late, and files whose rows may wait in memory."""
 
 
 def results_in(path: str | Path) -> Place:
@@ -95,13 +98,17 @@ def keys_in(out: Place, table: str, run: str) -> set[str]:
 
 
 def read_rows(out: Place, table: str, run: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The rows of a table, one recording at a time.
+    """The rows of a table, one recording at a time, by key; several files are read at the same time.
 
     Raises:
         UsageError: a file is damaged.
     """
-    for key in sorted(keys_in(out, table, run)):
-        yield from read_unit_rows(out, table, run, key, columns)
+    keys = sorted(keys_in(out, table, run))
+    with ThreadPoolExecutor(_READERS) as readers:
+        for first in range(0, len(keys), _READ_AT_ONCE):
+            some = keys[first : first + _READ_AT_ONCE]
+            for rows in readers.map(lambda key: list(read_unit_rows(out, table, run, key, columns)), some):
+                yield from rows
 
 
 def read_table(out: Place, table: str, run: str, columns: list[str]) -> pa.Table:

@@ -32,6 +32,7 @@ class DriveSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag=
         scenarios: driven; routes: of each scenario, with seeds from `first_seed` on.
         latency, follow, draw_every_ticks, mask_cameras: of the network drivers, as in `DriveConfig`.
         drivers: name -> means over all routes.
+        failures: route -> reason, of those that failed at every attempt on a cluster.
     """
 
     schema_version: int = 1
@@ -46,3 +47,4 @@ class DriveSummary(Summary, frozen=True, kw_only=True, tag_field="command", tag=
     draw_every_ticks: int
     mask_cameras: bool = True
     drivers: dict[str, DriverMetrics]
+    failures: dict[str, str] = msgspec.field(default_factory=dict)

@@ -3,12 +3,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fsd.data.errors import FsdError
-from fsd.data.worker_process import run_jobs
+from fsd.data.worker_process import jobs_done_by, run_jobs
 
 PARENT = """
 import os, sys, time
@@ -58,9 +60,23 @@ def test_an_error_of_a_job_or_of_the_start_is_raised_as_it_is(work_and_start: tu
         run(*work_and_start)
 
 
-def test_a_process_that_crashes_is_an_error_that_says_what_to_do() -> None:
-    with pytest.raises(FsdError, match="--workers"):
-        run(os._exit, 9, abs, 0)
+@pytest.mark.parametrize(("end", "how"), [(os._exit, "exit code 9"), (signal.raise_signal, "signal 9")])
+def test_a_process_that_ends_is_an_error_that_says_how_and_what_to_do(end: object, how: str) -> None:
+    with pytest.raises(FsdError, match=rf"{how}.*--workers"):
+        run(end, 9, abs, 0)
+
+
+def test_an_engine_does_the_jobs_in_place_of_processes() -> None:
+    def engine(work: Callable[[Any], Any], jobs: Any, done: Any, start: Any, arguments: tuple[Any, ...]) -> None:
+        start(*arguments)
+        for job in jobs:
+            done(job, work(job))
+
+    log: list[str] = []
+    with jobs_done_by(engine):
+        assert run(lambda job: len(log) + job, 2, log.append, "started") == [(2, 3)]
+    assert log == ["started"]
+    assert run(abs, -3, abs, 0) == [(-3, 3)]
 
 
 def test_an_interruption_ends_the_jobs_in_progress() -> None:

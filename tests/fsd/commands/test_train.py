@@ -11,6 +11,7 @@ from fsd.cli import main
     [
         (["--clips", "drive", "--initial", "w.safetensors", "--size", "wide"], "--size is that of the weights"),
         (["--clips", "drive", "--teacher", "w.safetensors"], "--teacher is for the simulator"),
+        (["--clips", "drive", "--ray"], "--ray is for the simulator"),
         (["--size", "big"], "--size: must be one of standard, wide"),
     ],
 )

@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,9 @@ from fsd.data.errors import ClipError, FsdError, ModelError, UsageError
 pytest.importorskip("ray", reason="needs the extra `ray`")
 import ray
 
-from fsd.fleet.engine import ATTEMPTS, Ended, Needs, Postponed, _Pool, run_on_ray
+from fsd.fleet import engine
+from fsd.fleet.config import LOCAL
+from fsd.fleet.engine import ATTEMPTS, Ended, Needs, Postponed, _Pool, ray_cluster, run_on_ray
 
 ONE_CORE = Needs(1)
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # an actor cannot import a test
@@ -94,3 +97,19 @@ def test_a_cluster_whose_machines_are_gone_is_not_called_too_small(
     with pytest.raises(FsdError) as raised:
         pool._top_up()
     assert type(raised.value) is error
+
+
+def test_a_ray_that_does_not_start_leaves_no_process_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[subprocess.Popen[bytes]] = []
+
+    def init(address: str, _temp_dir: str, **settings: Any) -> None:
+        left.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", _temp_dir]))
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(engine, "_START_S", 0.0)
+    with pytest.raises(FsdError, match="--workers"), ray_cluster(LOCAL, Needs(1), 1):
+        pass
+    assert [process.wait(60) is not None for process in left] == [True]
