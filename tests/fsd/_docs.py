@@ -25,7 +25,7 @@ class Printed:
 
     @property
     def words(self) -> list[str]:
-        """The words after the program, as a shell passes them: without comments, patterns replaced by what they match."""
+        """The words after the program, as a shell passes them: no comments, and files in place of patterns."""
         return [word for part in shlex.split(self.line, comments=True)[1:] for word in sorted(glob(part)) or [part]]
 
 
