@@ -18,10 +18,11 @@ _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True)
 class Printed:
-    """A command line, and the name of the file that prints it."""
+    """A command line, the name of the file that prints it, and the language of its block, which may be empty."""
 
     page: str
     line: str
+    language: str = "sh"
 
     @property
     def words(self) -> list[str]:
@@ -47,8 +48,8 @@ def blocks(page: str) -> list[tuple[str, str]]:
 
 def printed_commands(page: str) -> list[Printed]:
     """Every command of the program, of a benchmark or of an example in a code block."""
-    lines = [line.removeprefix("$ ") for _, content in blocks(page) for line in content.splitlines()]
-    return [Printed(page, line) for line in lines if line.split(" ", 1)[0] in PROGRAMS]
+    lines = [(line.removeprefix("$ "), language) for language, content in blocks(page) for line in content.splitlines()]
+    return [Printed(page, line, language) for line, language in lines if line.split(" ", 1)[0] in PROGRAMS]
 
 
 def named_options(page: str) -> Iterator[tuple[str, str, list[str]]]:
