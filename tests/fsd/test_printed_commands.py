@@ -28,11 +28,7 @@ SHORTENED = {
 }
 """Page -> beginning of a command that is run here -> words that are added to it, to make it short."""
 RUN_BY = {
-    "README.md": {
-        "fsd replay": "tests/fsd/test_readme.py",
-        "fsd adapter": "tests/fsd/adapting/test_docs.py",
-        "fsd export": "tests/fsd/adapting/test_docs.py",
-    },
+    "README.md": {"fsd replay": "tests/fsd/test_readme.py", "fsd adapter": "tests/fsd/adapting/test_docs.py"},
     "adapter.md": {"fsd adapter": "tests/fsd/adapting/test_docs.py"},
     "export.md": {"fsd ": "tests/fsd/exporting/test_adapted_export.py"},
     "fleet.md": {"fsd compare": "tests/fsd/fleet/test_run_page.py"},
@@ -47,6 +43,7 @@ PARSED = {
     "fsd replay drives.parquet": "needs Ray; tests/fsd/fleet/test_replay_units.py runs it",
     "fsd replay s3://": "needs a cluster; tests/fsd/fleet/test_replay_units.py runs it with a bucket on this machine",
     "fsd profile my_drive/ --device openvino": "needs another build of ONNX Runtime",
+    "fsd export my_network.onnx": "the same with other.onnx is in docs/export.md, and run",
     "python benchmarks/faults.py": "takes over ten minutes; tests/benchmarks/test_faults.py parses it",
     "python benchmarks/rate_distortion": "takes a minute to three hours; parsed below",
 }
