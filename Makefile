@@ -35,11 +35,13 @@ format: $(VENV)/.dev
 
 # What a user of the wheel gets, and the viewer file: no torch.
 $(VENV)/.run: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), which takes minutes and 0.7 GB; pip prints nothing meanwhile."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e '.[viewer]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), with PyTorch, which takes minutes and several GB; pip prints nothing meanwhile."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.run

@@ -87,7 +87,7 @@ def add_common(parser: argparse.ArgumentParser, **default: Any) -> None:
     for flag, text in helps.items():
         parser.add_argument(flag, action="store_true", help=text, **default)
     amount = parser.add_mutually_exclusive_group()
-    amount.add_argument("-q", "--quiet", action="store_true", help="print errors only; files are written", **default)
+    amount.add_argument("-q", "--quiet", action="store_true", help="print errors only", **default)
     amount.add_argument("-v", "--verbose", action="store_true", help="print every step with its time", **default)
 
 

@@ -2,9 +2,11 @@
 
 import argparse
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsd.commands.arguments import add_options, config_from
+from fsd.commands.default_folder import choose_folder
 from fsd.commands.replay import print_summary, with_exit_code
 from fsd.data.mounting_options import MountingOptions
 from fsd.replay.config import ReplayConfig
@@ -15,18 +17,21 @@ if TYPE_CHECKING:
 
 EPILOG = """examples:
   fsd demo
-  fsd demo --out out/demo --no-overlay"""
+  fsd demo --out out/quick --no-overlay"""
+OUT = Path("out/demo")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of a replay, without those about the recording."""
-    add_options(parser, ReplayConfig, skip=("clip", "cameras", *MountingOptions.__dataclass_fields__))
+    skipped = ("clip", "cameras", *MountingOptions.__dataclass_fields__)
+    add_options(parser, ReplayConfig, skip=skipped, defaults={"out": f"{OUT}, or {OUT}-2 … where that is taken"})
 
 
 def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":
     """Replay the packaged clip and print how to view the results."""
     from fsd.replay.replay import replay
 
+    choose_folder(options, OUT)
     with resources.as_file(resources.files("fsd") / "demo_clip") as clip:
         config = config_from(ReplayConfig, options, clip=clip)
         summary = replay(config)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 EPILOG = """examples:
   fsd replay my_drive/ --out out
-  fsd replay /media/stick/TeslaCam --out drives      # every event on the stick; `fsd events` lists them
+  fsd replay phone.mp4                               # one video is taken as the front camera
+  fsd replay /media/stick/TeslaCam --out out/stick   # every event on the stick; `fsd events` lists them
   fsd replay drives                                  # a data set of `fsd dataset build`, without its videos
   fsd replay monday/* --workers 2 --out out          # continues where it was interrupted
   fsd replay drives.parquet --out runs --ray         # a table of recordings, on all cores of this machine

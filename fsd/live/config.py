@@ -46,7 +46,7 @@ class LiveConfig(ModelOptions, TickOptions, HealthOptions):
         "http://…) or a video file, which is played once at its own pace",
         flag="--camera",
         metavar="NAME=SOURCE",
-        default_text="at least one is needed",
+        default_text="none; at least one is needed",
         parse=camera_source,
     )
     rig: Path | None = option(

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -11,17 +12,15 @@ import numpy as np
 import pytest
 
 from fsd.cli import main
-from fsd.commands.parser import build_parser
 from fsd.data.frames import CAMERAS
 from fsd.data.rig import load_rig
 from fsd.data.standard_rigs import canonical_rig
 from fsd.replay.rig_picture import draw_rig
+from tests.fsd._docs import DOCS, ROOT, Printed, blocks, text_of
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "benchmarks"))
-from teslacam_events import EventForm, write_event  # noqa: E402
+from teslacam_events import EventForm, write_event
 
-DOCS = ROOT / "docs"
 PAGES = (
     "tutorial.md",
     "rig.md",
@@ -36,23 +35,6 @@ INSTALLING = ("git ", "python3 -m venv", "pip ")
 """Beginnings of lines that install the package. They need a network and are not run."""
 
 
-def printed_commands() -> list[tuple[str, str]]:
-    """(page, command line) of every `fsd` command in a code block."""
-    blocks = [
-        (path.name, block)
-        for path in sorted(DOCS.glob("*.md"))
-        for block in re.findall(r"^```\w*\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    ]
-    lines = [(page, line.removeprefix("$ ")) for page, block in blocks for line in block.splitlines()]
-    return [(page, line) for page, line in lines if line.startswith("fsd ")]
-
-
-def snippets(page: str) -> list[tuple[str, str]]:
-    """(language, content) of every Python or shell block."""
-    found = re.findall(r"^```(\w+)\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [(language, content) for language, content in found if language in ("python", "sh")]
-
-
 @pytest.fixture(scope="session")
 def stick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A TeslaCam stick with one event of 2 s."""
@@ -63,9 +45,13 @@ def stick(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def dash_cam(stick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a stick `TeslaCam`, and a folder `my_drive` that has two short dash-cam videos."""
+    """The current folder: a stick `TeslaCam`, a video `phone.mp4`, and short videos of two cameras in three folders.
+
+    Those in `my_drive` are named after cameras, those in `dashcam` as a dash-cam does, and those in `clips` at random.
+    """
     (tmp_path / "TeslaCam").symlink_to(stick)
-    (tmp_path / "my_drive").mkdir()
+    for folder in ("my_drive", "dashcam", "clips"):
+        (tmp_path / folder).mkdir()
     noise = np.random.default_rng(0).integers(0, 255, (72, 200, 3), dtype=np.uint8)
     for name, rate in (("front_main", 30), ("rear", 25)):
         with av.open(str(tmp_path / "my_drive" / f"{name}.mp4"), "w") as container:
@@ -75,46 +61,39 @@ def dash_cam(stick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
                 image = np.ascontiguousarray(noise[:, index : index + 128])
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
             container.mux(stream.encode(None))
+    front, rear = tmp_path / "my_drive" / "front_main.mp4", tmp_path / "my_drive" / "rear.mp4"
+    for name in ("phone.mp4", "dashcam/20260102_151632_NF.mp4", "clips/VID_0001.mp4"):
+        shutil.copy(front, tmp_path / name)
+    for name in ("dashcam/20260102_151632_NR.mp4", "clips/holiday.mp4"):
+        shutil.copy(rear, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_snippet_runs(page: str, dash_cam: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = snippets(page)
+    found = [(language, content) for language, content in blocks(page) if language in ("python", "sh")]
     assert found
     for language, content in found:
         if language == "python":
             exec(compile(content, f"docs/{page}", "exec"), {"__name__": "__main__"})
             continue
         for line in content.splitlines():
-            words = shlex.split(line, comments=True)
-            if not words or line.startswith(INSTALLING):
+            if not shlex.split(line, comments=True) or line.startswith(INSTALLING):
                 continue
-            assert words[0] == "fsd", f"{page}: {line} is neither an fsd command nor a step of the installation"
-            assert main(words[1:]) == 0, line
+            assert line.startswith("fsd "), f"{page}: {line} is neither an fsd command nor a step of the installation"
+            assert main(Printed(page, line).words) == 0, line
     capsys.readouterr()
+    if page == "tutorial.md":
+        assert_files_of_the_tutorial_are_there(dash_cam)
 
 
-def test_the_tutorial_leaves_the_files_that_it_names(dash_cam: Path) -> None:
-    for language, content in snippets("tutorial.md"):
-        if language == "sh" and "fsd replay my_drive --out out/my_drive" in content:
-            assert main(shlex.split(content)[1:]) == 0
-    named = re.findall(r"^\| `([\w.]+)`", (DOCS / "tutorial.md").read_text(encoding="utf-8"), re.MULTILINE)
+def assert_files_of_the_tutorial_are_there(folder: Path) -> None:
+    named = re.findall(r"^\| `([\w.]+)`", text_of("tutorial.md"), re.MULTILINE)
     assert {"report.html", "overlay.mp4", "drive.mcap"} <= set(named)
     for name in named:
-        assert (dash_cam / "out" / "my_drive" / name).exists(), name
-
-
-def test_every_printed_command_is_understood() -> None:
-    """Commands that take minutes are not run above, only parsed here."""
-    parser, found = build_parser("all"), printed_commands()
-    assert {"profile.md", "compress.md", "tutorial.md"} <= {page for page, _ in found}
-    for page, line in found:
-        try:
-            parser.parse_args(shlex.split(line, comments=True)[1:])
-        except SystemExit:
-            pytest.fail(f"{page}: {line}")
+        assert (folder / "out" / "my_drive" / name).exists(), name
+    assert len(list((folder / "out" / "clips").glob("*/plan.parquet"))) == 2
 
 
 def test_the_rig_that_the_clip_format_shows_is_one(tmp_path: Path) -> None:

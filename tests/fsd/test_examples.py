@@ -14,30 +14,38 @@ from fsd.cli import main
 from fsd.compression.budget import BUDGETS
 from fsd.data.errors import UsageError
 from fsd.networks.contract import input_shapes
+from fsd.outputs.replay_summary import ReplaySummary
+from fsd.outputs.summary_file import load_summary
 from fsd.replay.config import ReplayConfig
 from fsd.replay.replay import replay
+from tests.fsd._docs import ROOT, printed_commands
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
+EXAMPLES = ROOT / "docs" / "examples"
 CLIP = Path(str(resources.files("fsd") / "demo_clip"))
 
 
-def test_a_network_trained_on_compressed_input_replays_with_its_adapter(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_network_trained_on_compressed_input_replays_and_is_exported_as_documented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
+    (tmp_path / "my_drive").symlink_to(CLIP)
+    monkeypatch.chdir(tmp_path)
+    trained, replayed, exported = printed_commands("model_contract.md")
+    program, clip, out = trained.words[0], *map(Path, trained.words[1:])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    example = runpy.run_path(str(EXAMPLES / "compressed_network.py"))
-    example["main"](CLIP, tmp_path, ticks=12, iterations=15)
+    example = runpy.run_path(str(ROOT / program))
+    example["main"](clip, out, ticks=12, iterations=15)
     torch.set_num_threads(threads)
     first, last = (float(line.split()[-1]) for line in capsys.readouterr().out.splitlines() if "loss" in line)
     assert last < first / 2
-    adapted = {"model": tmp_path / "model.onnx", "adapter": tmp_path / "adapter.json", "max_ticks": 3}
-    config = ReplayConfig(clip=CLIP, out=tmp_path / "out", **adapted, overlay=False, report=False, mcap=False)
-    summary = replay(config, show_progress=False)
+    assert main([*replayed.words, "--max-ticks", "3", "--no-overlay", "--no-mcap", "--no-report"]) == 0
+    summary = load_summary(tmp_path / "out" / "my_drive" / "summary.json", ReplaySummary)
     assert (summary.status, summary.ticks, dict(summary.replaced_outputs)) == ("complete", 3, {})
     assert summary.compression is not None
+    assert main([*exported.words, "--fraction", "0.02", "--parity-ticks", "4"]) == 0
+    assert (tmp_path / "exported" / "model_int8.onnx").exists()
 
 
 def path_errors_m(run: Path, trial: Path) -> np.ndarray:

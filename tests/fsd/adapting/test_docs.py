@@ -1,7 +1,6 @@
-"""The commands of docs/adapter.md run, one after the other, beside a recording and two models."""
+"""The commands of docs/adapter.md and those for your own network in README.md run, beside a recording and models."""
 
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,14 +8,13 @@ import numpy as np
 import pytest
 
 from fsd.cli import main
+from tests.fsd._docs import printed_commands, text_of
 from tests.fsd.adapting.test_ready_adapters import NETWORKS
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "adapter.md"
 
-
-def test_every_command_of_the_page_runs(
-    stand_in: Callable[..., Path], small_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def models(stand_in: Callable[..., Path], small_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: a recording `my_drive`, and stand-ins of the models that the pages name."""
     path = np.stack([np.arange(1, 11) * 5.0, np.zeros(10)], axis=1)
     mine = stand_in({"front": ((1, 3, 48, 64), "float32")}, {"path": ((1, 10, 2), "float32")}, {"path": path})
     (tmp_path / "my_network.onnx").symlink_to(mine)
@@ -25,13 +23,25 @@ def test_every_command_of_the_page_runs(
             (tmp_path / f"{file}.onnx").symlink_to(stand_in(inputs, outputs))
     (tmp_path / "my_drive").symlink_to(small_clip)
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
-    assert {words[2] for words in commands} == {"init", "check"}
-    for words in commands:
-        assert main(words[1:]) == 0, words
+    return tmp_path
+
+
+@pytest.mark.usefixtures("models")
+def test_every_command_of_the_page_runs() -> None:
+    commands = printed_commands("adapter.md")
+    assert {command.words[1] for command in commands} == {"init", "check"}
+    for command in commands:
+        assert main(command.words) == 0, command.line
+
+
+def test_the_commands_for_your_own_network_in_the_readme_run(models: Path) -> None:
+    commands = [command for command in printed_commands("README.md") if "my_network.onnx" in command.line]
+    assert [command.words[0] for command in commands] == ["adapter", "adapter", "export"]
+    for command in commands[:2]:  # the third is run with another model, as docs/export.md prints it
+        assert main(command.words) == 0, command.line
+    assert (models / "adapter.json").exists()
 
 
 def test_the_page_lists_every_ready_adapter() -> None:
-    listed = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8").split("## Ready adapters")[1], re.MULTILINE)
+    listed = re.findall(r"^\| `(\w+)` \|", text_of("adapter.md").split("## Ready adapters")[1], re.MULTILINE)
     assert set(listed) == set(NETWORKS)
