@@ -18,7 +18,7 @@ def require_paths(options: argparse.Namespace) -> None:
     Raises:
         UsageError: one is a URL.
     """
-    require_path(*options.clips, *([options.out] if hasattr(options, "out") else []))
+    require_path(*options.clips, *([str(options.out)] if hasattr(options, "out") else []))
     options.clips = [Path(word) for word in options.clips]
     if hasattr(options, "out"):
         options.out = Path(options.out)

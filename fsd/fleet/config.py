@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fsd.data.options import Options, option
 from fsd.networks.devices import GPU_DEVICES
@@ -14,7 +15,7 @@ _ADDRESS = re.compile(r"local|auto|ray://\S+|[\w.\-\[\]:]+:\d+")
 
 CLIP_MEMORY_GB = 1.0
 """Measured: a process takes 0.6 GB with eight 1280x960 cameras, and the report."""
-COMPRESS_MEMORY_GB, DATASET_MEMORY_GB = 1.0, 1.0
+COMPRESS_MEMORY_GB, DATASET_MEMORY_GB, EXPORT_MEMORY_GB = 1.0, 1.0, 2.0
 GPU_SHARE = 0.25
 """Of a GPU, for each recording at a time: a network that waits for its decoders leaves the rest idle. Not measured."""
 
@@ -71,14 +72,17 @@ class FleetOptions(Options):
         return GPU_SHARE if device in GPU_DEVICES else 0.0
 
 
+def _workers() -> Any:
+    """The option `workers` of commands that have none without Ray."""
+    return option(None, "with --ray, recordings at a time", at_least=1, default_text="as many as fit into the cluster")
+
+
 @dataclass(frozen=True, kw_only=True)
 class CompressFleetOptions(FleetOptions):
     """Of `fsd compress`."""
 
     clip_memory_gb: float = COMPRESS_MEMORY_GB
-    workers: int | None = option(
-        None, "with --ray, recordings at a time", at_least=1, default_text="as many as fit into the cluster"
-    )
+    workers: int | None = _workers()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,3 +90,11 @@ class DatasetFleetOptions(FleetOptions):
     """Of `fsd dataset build`."""
 
     clip_memory_gb: float = DATASET_MEMORY_GB
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFleetOptions(FleetOptions):
+    """Of `fsd export`, whose recordings are measured at the same time for calibration."""
+
+    clip_memory_gb: float = EXPORT_MEMORY_GB
+    workers: int | None = _workers()

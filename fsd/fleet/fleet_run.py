@@ -137,14 +137,7 @@ def clips_on_ray(
         if out.is_local:
             stack.callback(remove_unused, scratch_in(out, out.local))
         stack.enter_context(ray_cluster(options.ray or LOCAL, needs, workers))
-        progress = tqdm(
-            total=clip_count(sources),
-            unit="clip",
-            file=sys.stderr,
-            smoothing=0.05,
-            mininterval=0.5 if sys.stderr.isatty() else _LOG_S,
-        )
-        stack.enter_context(progress)
+        progress = stack.enter_context(clip_progress(clip_count(sources)))
 
         def jobs() -> Iterator[ClipJob]:
             found = 0
@@ -154,6 +147,12 @@ def clips_on_ray(
             progress.total = found
 
         yield stack.enter_context(closing(run_on_ray(jobs(), begin, (settings,), needs, workers))), progress
+
+
+def clip_progress(total: int | None) -> "tqdm[Any]":
+    """Progress over recordings, with rate and time left."""
+    interval_s = 0.5 if sys.stderr.isatty() else _LOG_S
+    return tqdm(total=total, unit="clip", file=sys.stderr, smoothing=0.05, mininterval=interval_s)
 
 
 def raise_if_fatal(problem: Problem) -> None:
