@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fsd.data.errors import ClipError, ModelError, UsageError, few
+from fsd.data.errors import ClipError, ModelError, UsageError
 from fsd.data.files import write_bytes, writing_to
 from fsd.data.recording_options import CameraOptions
 from fsd.data.result_record import HIDDEN
@@ -30,13 +30,12 @@ from fsd.fleet.fleet_run import clip_progress, needs_of
 from fsd.fleet.keys import RUN_LENGTH, unit_key
 from fsd.fleet.places import Place
 from fsd.fleet.sources import clips_in
+from fsd.fleet.units import FAILURES_FILE, RUNS
 from fsd.replay.fingerprint import digest, recording_digest
 from fsd.version import __version__
 
 FOLDER = f"{HIDDEN}-calibration"
 """In the folder of the export, with a file per recording and measure."""
-
-_SHOWN = 3
 
 
 def recordings_for(sources: Sequence[Path]) -> list[Path]:
@@ -97,22 +96,23 @@ class _RayCalibration:
                 yield dict(found)
 
     def _measure(self, measure: ClipMeasure, jobs: Sequence[_Job], run: str, kept: int) -> None:
-        failures, failed = FailureList(Place.of(self.folder.parent), run), list[Problem]()
+        failures, failed = FailureList(Place.of(self.folder), run), list[Problem]()
         ends = run_on_ray(jobs, _start, (measure, self.folder, __version__), self.needs, self.workers)
         with closing(failures), clip_progress(kept + len(jobs)) as progress, closing(ends):
             progress.update(kept)
             for ended in ends if jobs else ():
                 if ended.problem is not None:
-                    failures.add(str(_recording(ended.job.clip).path), ended.attempts, *_why(ended.problem))
+                    path, problem = _recording(ended.job.clip).path, ended.problem
+                    failures.add(str(path), ended.attempts, problem.kind, problem.reason)
                     progress.write(f"failed      {ended.problem.reason}", file=sys.stderr)
                     failed.append(ended.problem)
                 progress.update()
         if failed:
             kind = ModelError if failed[0].exit_code == ModelError.exit_code else ClipError
             raise kind(
-                f"{len(failed)} of {kept + len(jobs)} recordings cannot be measured: "
-                f"{few([problem.reason for problem in failed[:_SHOWN]])} All others are; leave these out, and start "
-                "again to continue."
+                f"{len(failed)} of {kept + len(jobs)} recordings cannot be measured, listed in "
+                f"{self.folder / RUNS / run / FAILURES_FILE}; the first: {failed[0].reason} All others are measured: "
+                "leave these out, and start again to continue."
             )
 
 
@@ -126,10 +126,6 @@ def _start(measure: ClipMeasure, folder: Path, version: str) -> Work:
             write_bytes(folder / job.name, content.getvalue())
 
     return work
-
-
-def _why(problem: Problem) -> tuple[str, str]:
-    return problem.kind, problem.reason
 
 
 def _recording(clip: Clip) -> KeptSteps[object]:

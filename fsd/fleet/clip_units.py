@@ -38,24 +38,29 @@ MakeUnit = Callable[[Path, Path], Made]
 """Does the work on the recording at a path, into a folder."""
 
 
-class Work(Protocol):
-    """What is done with every recording of a run. It travels to the actors.
+class WorkIdentity(Protocol):
+    """What tells one run from another.
 
     Attributes:
-        name: of the command; reading: how recordings are opened; model: what the network is called, empty without one.
+        name: of the command; model: what the network is called, empty without one.
         model_digest: of its content; options_digest: of all settings and the version.
     """
 
     @property
     def name(self) -> str: ...
     @property
-    def reading(self) -> CameraOptions: ...
-    @property
     def model(self) -> str: ...
     @property
     def model_digest(self) -> str: ...
     @property
     def options_digest(self) -> str: ...
+
+
+class Work(WorkIdentity, Protocol):
+    """What is done with every recording of a run. It travels to the actors; `reading`: how recordings are opened."""
+
+    @property
+    def reading(self) -> CameraOptions: ...
 
     def load(self, folder: Path) -> MakeUnit:
         """Prepare an actor; `folder` is its own."""

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from fsd.data.files import writing_to
 from fsd.data.open_clip import open_clip
-from fsd.data.recording_options import CameraOptions
 from fsd.dataset.build import Progress, build_dataset
 from fsd.dataset.clip_job import JobResult, clip_key
 from fsd.dataset.config import DatasetConfig
@@ -81,16 +80,12 @@ def build_dataset_fleet(
 
 @dataclass(frozen=True)
 class DatasetWork:
-    """What the record of a build states; see `Work`."""
+    """What tells one build from another; see `WorkIdentity`."""
 
     config: DatasetConfig
     name: str = "dataset build"
     model: str = ""
     model_digest: str = ""
-
-    @property
-    def reading(self) -> CameraOptions:
-        return self.config
 
     @cached_property
     def options_digest(self) -> str:

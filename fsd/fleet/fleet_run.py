@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from fsd.data.errors import ModelError, OutputError, UsageError
 from fsd.data.options import Options
-from fsd.fleet.clip_units import ClipJob, RunSettings, Work, start
+from fsd.fleet.clip_units import ClipJob, RunSettings, Work, WorkIdentity, start
 from fsd.fleet.config import LOCAL, FleetOptions
 from fsd.fleet.destination import check_writable, scratch_in
 from fsd.fleet.engine import Ended, Needs, Problem, Start, ray_cluster, run_on_ray
@@ -188,7 +188,7 @@ def _count(ended: Ended, tally: FleetTally, failures: FailureList, progress: "tq
     progress.update()
 
 
-def write_record(out: Place, work: Work, template: Options) -> str:
+def write_record(out: Place, work: WorkIdentity, template: Options) -> str:
     """Write `run.json`, unless it is there; returns the name of the run."""
     digests = work.model_digest, work.options_digest
     own = ("clip", "out", "sources", "model", "adapter")
