@@ -65,4 +65,3 @@ def test_a_batch_that_ctrl_c_ended_goes_on(job: str, tmp_path: Path, capsys: pyt
         units = [read_unit(place, key) for key in (place / CLIPS).names()]
         assert sorted(Path(unit.clip).name for unit in units if unit) == list(CLIP_NAMES)
     assert len(list((tmp_path / "runs" / "dataset" / "clips").iterdir())) == 2
-    assert not list(tmp_path.rglob(".fsd-scratch"))
