@@ -16,6 +16,7 @@ _ADDRESS = re.compile(r"local|auto|ray://\S+|[\w.\-\[\]:]+:\d+")
 CLIP_MEMORY_GB = 1.0
 """Measured: a process takes 0.6 GB with eight 1280x960 cameras, and the report."""
 COMPRESS_MEMORY_GB, DATASET_MEMORY_GB, EXPORT_MEMORY_GB = 1.0, 1.0, 2.0
+"""Not measured: the first two decode and compress as a replay does, the last also loads PyTorch."""
 GPU_SHARE = 0.25
 """Of a GPU, for each recording at a time: a network that waits for its decoders leaves the rest idle. Not measured."""
 
