@@ -41,13 +41,15 @@ def test_a_batch_that_ctrl_c_ended_goes_on(job: str, tmp_path: Path, capsys: pyt
     address = ray.get_runtime_context().gcs_address
     arguments = ["batch", job, "--ray", address]
     code = f"import sys; from fsd.cli import main; sys.exit(main({arguments!r}))"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = tmp_path / "log.txt"
+    with log.open("w") as file:
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=file, stderr=file)
     replays = tmp_path / "runs" / "replay"
     while not (done := list(replays.glob(f"{CLIPS}/*/{UNIT_FILE}"))):
-        assert process.poll() is None
+        assert process.poll() is None, log.read_text()
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == INTERRUPTED
+    assert process.wait(120) == INTERRUPTED, log.read_text()
     before = done[0].stat().st_mtime_ns
 
     assert main(["batch", job, "--json"]) == 0
