@@ -179,13 +179,13 @@ class RangeMeasure:
                 weights = numpy_helper.to_array(self.constants[name])
                 for node in readers:
                     inputs[name].add(node, weights, values[node.input[0]])
-        found: dict[str, np.ndarray] = {_TICKS: np.int64(ticks)[...]}
+        found: dict[str, np.ndarray] = {_TICKS: np.array(ticks, np.int64)}
         for name, measured in ranges.items():
             found[f"{name}:range"] = np.array([measured.lowest, measured.highest, measured.reach])
             found[f"{name}:counts"] = measured.counts
         for name, each in inputs.items():
             if each.total is not None and each.products is not None:
-                found[f"{name}:rows"] = np.int64(each.rows)[...]
+                found[f"{name}:rows"] = np.array(each.rows, np.int64)
                 found[f"{name}:total"], found[f"{name}:products"] = each.total, each.products
         return found
 

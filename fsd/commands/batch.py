@@ -1,7 +1,6 @@
 """`fsd batch`: the jobs of a file, one after the other, on one cluster."""
 
 import argparse
-import math
 import shlex
 import sys
 from contextlib import ExitStack
@@ -78,7 +77,8 @@ def _enter_cluster(parsed: list[argparse.Namespace], stack: ExitStack) -> None:
     from fsd.fleet.engine import Needs, ray_cluster
 
     def cpus(job: argparse.Namespace) -> int:
-        own = getattr(job, "clip_cpus", None) or getattr(job, "decode_workers", CameraOptions.decode_workers)
-        return int(own * (getattr(job, "workers", None) or 1))
+        own: int = getattr(job, "clip_cpus", None) or getattr(job, "decode_workers", CameraOptions.decode_workers)
+        workers: int = getattr(job, "workers", None) or 1
+        return own * workers
 
-    stack.enter_context(ray_cluster(address or LOCAL, Needs(math.ceil(max(map(cpus, parsed)))), 1))
+    stack.enter_context(ray_cluster(address or LOCAL, Needs(max(map(cpus, parsed))), 1))
