@@ -11,7 +11,7 @@ _pool: dict[str, Any] = {}
 
 def start_tiny(settings: Any) -> Callable[[Any, int], Any]:
     """Recordings that take no time."""
-    from fsd.fleet.replay_units import UnitEnd
+    from fsd.fleet.clip_units import UnitEnd
 
     return lambda job, attempt: UnitEnd(job.clip, True, 1.0, 0.0, 0.0, 0)
 

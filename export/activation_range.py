@@ -67,6 +67,19 @@ class ActivationRange:
         if self.method.name != "minmax":
             self._count(values, max(abs(low), abs(high)))
 
+    def merge(self, other: "ActivationRange") -> None:
+        """Add the values of another range by the same method: counts at the centres of their bins."""
+        self.lowest, self.highest = min(self.lowest, other.lowest), max(self.highest, other.highest)
+        if not self.reach:
+            self.reach, self.counts = other.reach, other.counts
+        elif other.reach:
+            while self.reach < other.reach:
+                self._double()
+            bins = self.counts.size
+            centres = ((np.arange(bins) + 0.5) * 2 / bins - 1) * other.reach
+            added = np.histogram(centres, bins, (-self.reach, self.reach), weights=other.counts)[0]
+            self.counts = self.counts + added.astype(np.int64)
+
     def bounds(self) -> tuple[float, float]:
         """(lowest, highest) to be represented; zeros without a value."""
         if self.lowest > self.highest:
@@ -81,13 +94,16 @@ class ActivationRange:
         bins = BINS[self.method.name]
         if self.reach == 0:
             self.counts, self.reach = np.zeros(bins, np.int64), largest
-        # A reach that doubles merges bins in pairs, so that no count is lost.
         while self.reach and largest > self.reach:
-            merged = self.counts.reshape(-1, 2).sum(axis=1)
-            self.counts = np.pad(merged, bins // 4)
-            self.reach *= 2
+            self._double()
         if self.reach:
             self.counts += np.histogram(values, bins, (-self.reach, self.reach))[0]
+
+    def _double(self) -> None:
+        """Double the reach; bins merge in pairs, so that no count is lost."""
+        merged = self.counts.reshape(-1, 2).sum(axis=1)
+        self.counts = np.pad(merged, self.counts.size // 4)
+        self.reach *= 2
 
     def _percentile(self, edges: np.ndarray) -> tuple[float, float]:
         """As in `HistogramCollector.compute_percentile`, which prints."""

@@ -13,6 +13,7 @@ import onnx
 from fsd.data.errors import ModelError
 from fsd.data.result_folder import result_folder
 from fsd.export.calibration import Calibration
+from fsd.export.clip_measure import MeasureClips, in_turn
 from fsd.export.config import ModelExportConfig
 from fsd.export.divergence import TorchModel
 from fsd.export.graph_smoothing import measure_scales, smooth
@@ -90,6 +91,7 @@ def export_model(
     progress: ProgressCallback = lambda message: None,
     write_page: Callable[[Exported], None] = lambda exported: None,
     inputs: Sequence[Path] = (),
+    measure_clips: MeasureClips = in_turn,
 ) -> Exported:
     """Export a model, calibrated on rolled-out state, and prove the files.
 
@@ -98,6 +100,7 @@ def export_model(
         progress: called with a short description of each step.
         write_page: called last; may write `parity.html` beside `parity.json`.
         inputs: files that are read, which no result may replace.
+        measure_clips: measures the clips for calibration; by default one after the other.
 
     Raises:
         ModelError: the graph cannot be run or quantized, or a limit of mixed precision cannot be reached.
@@ -109,7 +112,7 @@ def export_model(
         progress("preparing the graph")
         graph = prepare(source.model)
         measure = source.measure or _output_measure(source, clips)
-        work = _Work(source, config, graph, measure, progress)
+        work = _Work(source, config, graph, measure, progress, measure_clips)
         folder.set_aside()
         written = work.run(clips)
         write_page(written)
@@ -130,6 +133,7 @@ class _Work:
     graph: onnx.ModelProto
     measure: PlanMeasure
     progress: ProgressCallback
+    measure_clips: MeasureClips
 
     def run(self, clips: Sequence[Clip]) -> Exported:
         source, config = self.source, self.config
@@ -178,10 +182,11 @@ class _Work:
         if config.smoothing and source.to_quantize is None:  # fine-tuned weights stay as they were rounded
             self.progress("smoothing")
             parts = calibration_parts(config, clips)
-            scales = measure_scales(graph, source.make_feeds, parts, nodes, config.calibration_every, config.roll_out)
+            every, roll_out = config.calibration_every, config.roll_out
+            scales = measure_scales(graph, source.make_feeds, parts, nodes, every, roll_out, self.measure_clips)
         self.progress("calibrating")
         model = self.quantizable(graph, nodes, scales)
-        found = calibrated(model, config, clips)
+        found = calibrated(model, config, clips, self.measure_clips)
         return model, replace(found, scales=scales, weights_sha256=source.sha256)
 
     def quantizable(

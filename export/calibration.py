@@ -5,8 +5,9 @@ numbers; each quantization recipe turns the same ranges into its own scales.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -18,11 +19,12 @@ from onnx import numpy_helper
 from fsd.data.errors import ModelError
 from fsd.data.files import write_bytes
 from fsd.export.activation_range import MIN_MAX, ActivationRange, RangeMethod
-from fsd.export.layer_inputs import has_known_rows, moment_sums, weight_rows, weighted_layers
+from fsd.export.clip_measure import MeasureClips, Measured, in_turn
+from fsd.export.layer_inputs import MomentSum, has_known_rows, moment_sums, weight_rows, weighted_layers
 from fsd.export.onnx_runner import Clip, Feeds, MakeFeeds, further_outputs, open_model
 from fsd.export.pair_safe import RoundedLayer, round_layer
 
-_METADATA_KEY = "calibration"
+_METADATA_KEY, _TICKS = "calibration", ":ticks"
 _PARTS = fields(RoundedLayer)
 
 
@@ -92,6 +94,7 @@ def calibrate(
     nodes: Collection[str] = (),
     method: RangeMethod = MIN_MAX,
     roll_out: bool = True,
+    measure_clips: MeasureClips = in_turn,
 ) -> Calibration:
     """Roll the float model out over clips and measure the range of each tensor at every `every`-th tick.
 
@@ -104,39 +107,97 @@ def calibrate(
     Raises:
         ModelError: the clips have no ticks, or a tensor is not finite.
     """
-    constants = {entry.name: entry for entry in model.graph.initializer}
-    layers = {
-        name: readers
-        for name, readers in weighted_layers(model, nodes).items()
-        if has_known_rows(readers, tuple(constants[name].dims))
-    }
-    inputs = moment_sums({name: (readers[0], tuple(constants[name].dims)) for name, readers in layers.items()})
-    ranges = {name: ActivationRange(method) for name in tensors}
+    measure = RangeMeasure(model, make_feeds, tuple(tensors), tuple(nodes), every, method, roll_out)
+    ranges, inputs = measure.empty()
     ticks = clip_count = 0
-    for is_first, values in measured_ticks(model, make_feeds, [*tensors, *_read_by(layers)], clips, every, roll_out):
-        ticks += 1
-        clip_count += is_first
-        for name, measured in ranges.items():
-            measured.add(values[name], name)
-        for name, readers in layers.items():
-            weights = numpy_helper.to_array(constants[name])
-            for node in readers:
-                inputs[name].add(node, weights, values[node.input[0]])
+    for found in measure_clips(measure, list(clips)):
+        ticks += int(found[_TICKS])
+        clip_count += int(found[_TICKS] > 0)
+        measure.merge(found, ranges, inputs)
     if ticks == 0:
         raise ModelError("The clips given with `--data` have no ticks to calibrate on. Name other clips.")
     rounded = {
         name: round_layer(
-            weight_rows(readers[0], numpy_helper.to_array(constants[name])),
+            weight_rows(readers[0], numpy_helper.to_array(measure.constants[name])),
             inputs[name].moments(),
             has_bias=all(len(node.input) > 2 for node in readers),
         )
-        for name, readers in layers.items()
+        for name, readers in measure.layers.items()
     }
-    found = {name: measured.bounds() for name, measured in ranges.items()}
+    bounds = {name: measured.bounds() for name, measured in ranges.items()}
     alone = sum(not each.has_covariance for each in inputs.values())
     return Calibration(
-        found, ticks, clip_count, layers=rounded, method=str(method), is_rolled_out=roll_out, without_covariance=alone
+        bounds, ticks, clip_count, layers=rounded, method=str(method), is_rolled_out=roll_out, without_covariance=alone
     )
+
+
+@dataclass(frozen=True)
+class RangeMeasure:
+    """What `calibrate` measures of one clip: ranges, and sums over the inputs of layers; see `ClipMeasure`."""
+
+    model: onnx.ModelProto
+    make_feeds: MakeFeeds
+    tensors: tuple[str, ...]
+    nodes: tuple[str, ...]
+    every: int
+    method: RangeMethod
+    roll_out: bool
+
+    @property
+    def content(self) -> Iterable[bytes]:
+        yield self.model.SerializeToString(deterministic=True)
+        settings = (self.tensors, self.nodes, self.every, str(self.method), self.roll_out)
+        yield json.dumps(settings).encode()
+
+    @cached_property
+    def constants(self) -> dict[str, onnx.TensorProto]:
+        return {entry.name: entry for entry in self.model.graph.initializer}
+
+    @cached_property
+    def layers(self) -> dict[str, list[onnx.NodeProto]]:
+        """Name of the weights -> the nodes that read them."""
+        return {
+            name: readers
+            for name, readers in weighted_layers(self.model, self.nodes).items()
+            if has_known_rows(readers, tuple(self.constants[name].dims))
+        }
+
+    def empty(self) -> tuple[dict[str, ActivationRange], dict[str, MomentSum]]:
+        """Ranges by tensor, and sums by layer, of no tick."""
+        shapes = {name: (readers[0], tuple(self.constants[name].dims)) for name, readers in self.layers.items()}
+        return {name: ActivationRange(self.method) for name in self.tensors}, moment_sums(shapes)
+
+    def __call__(self, clip: Clip) -> Measured:
+        ranges, inputs = self.empty()
+        ticks = 0
+        wanted = [*self.tensors, *_read_by(self.layers)]
+        for _, values in measured_ticks(self.model, self.make_feeds, wanted, [clip], self.every, self.roll_out):
+            ticks += 1
+            for name, measured in ranges.items():
+                measured.add(values[name], name)
+            for name, readers in self.layers.items():
+                weights = numpy_helper.to_array(self.constants[name])
+                for node in readers:
+                    inputs[name].add(node, weights, values[node.input[0]])
+        found: dict[str, np.ndarray] = {_TICKS: np.array(ticks, np.int64)}
+        for name, measured in ranges.items():
+            found[f"{name}:range"] = np.array([measured.lowest, measured.highest, measured.reach])
+            found[f"{name}:counts"] = measured.counts
+        for name, each in inputs.items():
+            if each.total is not None and each.products is not None:
+                found[f"{name}:rows"] = np.array(each.rows, np.int64)
+                found[f"{name}:total"], found[f"{name}:products"] = each.total, each.products
+        return found
+
+    def merge(self, found: Measured, ranges: Mapping[str, ActivationRange], inputs: Mapping[str, MomentSum]) -> None:
+        """Add what was measured of a clip."""
+        for name, measured in ranges.items():
+            lowest, highest, reach = map(float, found[f"{name}:range"])
+            measured.merge(ActivationRange(self.method, lowest, highest, reach, found[f"{name}:counts"]))
+        for name, each in inputs.items():
+            if f"{name}:rows" in found:
+                total, products = found[f"{name}:total"], found[f"{name}:products"]
+                each.merge(MomentSum(each.has_covariance, int(found[f"{name}:rows"]), total, products))
 
 
 def _read_by(layers: dict[str, list[onnx.NodeProto]]) -> list[str]:

@@ -13,6 +13,7 @@ from fsd.compression.budget import ALL_BUDGETS, DEFAULT_BUDGET
 from fsd.data.errors import ModelError, UsageError
 from fsd.data.result_folder import result_folder
 from fsd.export.calibration import Calibration
+from fsd.export.clip_measure import MeasureClips, in_turn
 from fsd.export.config import BATCH_AXIS, ExportConfig
 from fsd.export.divergence import TorchModel
 from fsd.export.half_precision import to_half
@@ -129,6 +130,7 @@ def export(
     clips: Sequence[Clip] | None = None,
     progress: ProgressCallback = lambda message: None,
     write_page: Callable[[Exported], None] = lambda exported: None,
+    measure_clips: MeasureClips = in_turn,
 ) -> Exported:
     """Export and quantize a network, and check parity.
 
@@ -137,6 +139,7 @@ def export(
             of steps); None uses synthetic ones, which suit only an untrained network.
         progress: called with a short description of each step.
         write_page: called last; may write `parity.html` beside `parity.json`.
+        measure_clips: measures the clips for calibration; by default one after the other.
 
     Raises:
         ModelError: the weights do not load, or the graph cannot be exported or quantized.
@@ -158,19 +161,27 @@ def export(
         progress("exporting")
         graph = _graph(config, network, progress)
         folder.set_aside()
-        written = _export(config, _Source(network, header, sha256, graph, graph, config.out), clips, progress)
+        written = _export(
+            config, _Source(network, header, sha256, graph, graph, config.out), clips, progress, measure_clips
+        )
         write_page(written)
     return written
 
 
-def _export(config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: ProgressCallback) -> Exported:
+def _export(
+    config: ExportConfig,
+    source: _Source,
+    clips: Sequence[Clip],
+    progress: ProgressCallback,
+    measure_clips: MeasureClips,
+) -> Exported:
     network, trained, graph = source.network, source.header.trained, source.graph
     fp32 = source.write(graph, "fp32", "fp32", "any")
     others: dict[str, Path] = {}
     calibration_file: Path | None = None
     sensitivities: dict[str, Sensitivity] = {}
     if config.int8:
-        source, calibration = _calibrated(config, source, clips, progress)
+        source, calibration = _calibrated(config, source, clips, progress, measure_clips)
         calibration_file = config.calibration or config.out / calibration_file_name(network.config.budget.name.lower())
         if config.calibration is None:
             calibration.save(calibration_file)
@@ -277,19 +288,23 @@ def _stored_calibration(config: ExportConfig, source: _Source) -> Calibration | 
 
 
 def _calibrated(
-    config: ExportConfig, source: _Source, clips: Sequence[Clip], progress: ProgressCallback
+    config: ExportConfig,
+    source: _Source,
+    clips: Sequence[Clip],
+    progress: ProgressCallback,
+    measure_clips: MeasureClips,
 ) -> tuple[_Source, Calibration]:
     """The source with its smoothed graph, and the calibration: stored, or measured on the first part of every clip."""
     network, every = source.network, config.calibration_every
     stored = _stored_calibration(config, source)
     if stored is None:
         progress("smoothing")
-        scales = measure_scales(network, calibration_parts(config, clips), every)
+        scales = measure_scales(network, calibration_parts(config, clips), every, measure_clips)
     else:
         scales = stored.scales
     source = replace(source, smooth=_graph(config, smoothed(network, scales), progress))
     if stored is not None:
         return source, stored
     progress("calibrating")
-    found = calibrated(source.quantizable(config), config, clips)
+    found = calibrated(source.quantizable(config), config, clips, measure_clips)
     return source, replace(found, scales=scales, weights_sha256=source.weights_sha256)

@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 from fsd.data.errors import ModelError
 from fsd.export.calibration import measured_ticks
+from fsd.export.clip_measure import MeasureClips, Measured, in_turn
 from fsd.export.graph_index import GraphIndex, attribute
 from fsd.export.onnx_runner import Clip, MakeFeeds
 
@@ -67,21 +68,44 @@ def measure_scales(
     nodes: Collection[str],
     every: int = 4,
     roll_out: bool = True,
+    measure_clips: MeasureClips = in_turn,
 ) -> dict[str, list[float]]:
     """Scales from the largest value of each channel over rolled-out clips, at every `every`-th tick."""
     norms = norms_of(model, nodes)
     if not norms:
         return {}
-    graph = GraphIndex(model)
+    measure = GraphPeakMeasure(model, make_feeds, tuple(nodes), every, roll_out)
     peaks: dict[str, np.ndarray] = {}
-    for _, values in measured_ticks(
-        model, make_feeds, [norm.output for norm in norms.values()], clips, every, roll_out
-    ):
-        for name, norm in norms.items():
-            tensor = values[norm.output]
-            peak = np.abs(tensor).reshape(-1, tensor.shape[-1]).max(axis=0)
-            peaks[name] = np.maximum(peaks.get(name, np.float32(0)), peak)
+    for found in measure_clips(measure, list(clips)):
+        peaks |= {name: np.maximum(peaks.get(name, np.float32(0)), peak) for name, peak in found.items()}
+    graph = GraphIndex(model)
     return {name: _scale(graph, peaks[name], norms[name]).tolist() for name in peaks}
+
+
+@dataclass(frozen=True)
+class GraphPeakMeasure:
+    """The largest value of each channel of every norm over one clip; see `ClipMeasure`."""
+
+    model: onnx.ModelProto
+    make_feeds: MakeFeeds
+    nodes: tuple[str, ...]
+    every: int
+    roll_out: bool
+
+    @property
+    def content(self) -> Iterable[bytes]:
+        yield self.model.SerializeToString(deterministic=True)
+        yield repr((self.nodes, self.every, self.roll_out)).encode()
+
+    def __call__(self, clip: Clip) -> Measured:
+        norms, peaks = norms_of(self.model, self.nodes), dict[str, np.ndarray]()
+        outputs = [norm.output for norm in norms.values()]
+        for _, values in measured_ticks(self.model, self.make_feeds, outputs, [clip], self.every, self.roll_out):
+            for name, norm in norms.items():
+                tensor = values[norm.output]
+                peak = np.abs(tensor).reshape(-1, tensor.shape[-1]).max(axis=0)
+                peaks[name] = np.maximum(peaks.get(name, np.float32(0)), peak)
+        return peaks
 
 
 def smooth(model: onnx.ModelProto, scales: Scales, nodes: Collection[str]) -> None:

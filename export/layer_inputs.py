@@ -66,6 +66,15 @@ class MomentSum:
         else:
             self.products += np.matmul(rows.transpose(1, 2, 0), rows.transpose(1, 0, 2))
 
+    def merge(self, other: "MomentSum") -> None:
+        """Add the rows of another sum over the same layer."""
+        if self.total is None or self.products is None:
+            self.total, self.products = other.total, other.products
+        elif other.total is not None and other.products is not None:
+            self.total = self.total + other.total
+            self.products = self.products + other.products
+        self.rows += other.rows
+
     def moments(self) -> InputMoments:
         assert self.total is not None, "`add` comes first"
         assert self.products is not None

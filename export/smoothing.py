@@ -9,11 +9,13 @@ Source: G. Xiao et al., SmoothQuant, ICML 2023, equation 4.
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from fsd.data.errors import ModelError
+from fsd.export.clip_measure import MeasureClips, Measured, in_turn
 from fsd.export.network_reference import network_feeds, network_reference
 from fsd.export.onnx_runner import Clip, ReferenceRunner
 from fsd.export.parity import one_torch_thread
@@ -27,32 +29,55 @@ Scales = Mapping[str, Sequence[float]]
 """Name of a LayerNorm -> divisor of each of its channels."""
 
 
-def measure_scales(network: DrivingNetwork, clips: Iterable[Clip], every: int = 4) -> dict[str, list[float]]:
+def measure_scales(
+    network: DrivingNetwork, clips: Iterable[Clip], every: int = 4, measure_clips: MeasureClips = in_turn
+) -> dict[str, list[float]]:
     """Scales from the largest value of each channel over rolled-out clips, at every `every`-th tick."""
     norms = _norms(network)
     peaks = {name: torch.zeros(norm.normalized_shape) for name, (norm, _) in norms.items()}
-    is_measured = False
+    for found in measure_clips(PeakMeasure(network, every), list(clips)):
+        peaks = {name: torch.maximum(peak, torch.from_numpy(found[name])) for name, peak in peaks.items()}
+    return {name: _scale(peaks[name], readers).tolist() for name, (_, readers) in norms.items()}
 
-    def recorder(name: str) -> Callable[[nn.Module, object, Tensor], None]:
-        def record(norm: nn.Module, inputs: object, output: Tensor) -> None:
-            if is_measured:
-                peaks[name] = torch.maximum(peaks[name], output.detach().abs().flatten(0, -2).amax(dim=0).cpu())
 
-        return record
+@dataclass(frozen=True)
+class PeakMeasure:
+    """The largest value of each channel of every norm over one clip; see `ClipMeasure`."""
 
-    runner = ReferenceRunner(network_reference(network), network_feeds(network))
-    handles = [norm.register_forward_hook(recorder(name)) for name, (norm, _) in norms.items()]
-    try:
-        with one_torch_thread():
-            for clip in clips:
+    network: DrivingNetwork
+    every: int
+
+    @property
+    def content(self) -> Iterable[bytes]:
+        yield repr((self.network.config, self.every)).encode()
+        for name, weights in self.network.state_dict().items():
+            yield name.encode()
+            yield weights.cpu().numpy().tobytes()
+
+    def __call__(self, clip: Clip) -> Measured:
+        norms = _norms(self.network)
+        peaks = {name: torch.zeros(norm.normalized_shape) for name, (norm, _) in norms.items()}
+        is_measured = False
+
+        def recorder(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+            def record(norm: nn.Module, inputs: object, output: Tensor) -> None:
+                if is_measured:
+                    peaks[name] = torch.maximum(peaks[name], output.detach().abs().flatten(0, -2).amax(dim=0).cpu())
+
+            return record
+
+        runner = ReferenceRunner(network_reference(self.network), network_feeds(self.network))
+        handles = [norm.register_forward_hook(recorder(name)) for name, (norm, _) in norms.items()]
+        try:
+            with one_torch_thread():
                 runner.reset()
                 for index, step in enumerate(clip):
-                    is_measured = index % every == 0
+                    is_measured = index % self.every == 0
                     runner.step(step)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {name: _scale(peaks[name], readers).tolist() for name, (_, readers) in norms.items()}
+        finally:
+            for handle in handles:
+                handle.remove()
+        return {name: peak.numpy() for name, peak in peaks.items()}
 
 
 def smoothed(network: DrivingNetwork, scales: Scales) -> DrivingNetwork:

@@ -13,6 +13,7 @@ from fsd.data.errors import UsageError, few
 from fsd.data.files import write_text
 from fsd.export.activation_range import RangeMethod
 from fsd.export.calibration import Calibration, calibrate
+from fsd.export.clip_measure import MeasureClips, in_turn
 from fsd.export.config import Int8Options, ProofOptions
 from fsd.export.divergence import TorchModel, with_places
 from fsd.export.gaze_feedback import FEEDBACK, FeedbackLimits, compare_feedback, judge
@@ -103,7 +104,9 @@ def calibration_file_name(name: str) -> str:
     return f"{name}_calibration.safetensors"
 
 
-def calibrated(model: QuantizableModel, options: Int8Options, clips: Sequence[Clip]) -> Calibration:
+def calibrated(
+    model: QuantizableModel, options: Int8Options, clips: Sequence[Clip], measure_clips: MeasureClips = in_turn
+) -> Calibration:
     """Measure ranges on the first part of every clip."""
     return calibrate(
         model.graph,
@@ -114,6 +117,7 @@ def calibrated(model: QuantizableModel, options: Int8Options, clips: Sequence[Cl
         model.nodes,
         RangeMethod(options.method, options.percentile),
         options.roll_out,
+        measure_clips,
     )
 
 
@@ -268,7 +272,19 @@ def _first_share(clip: Clip, fraction: float) -> Clip:
         return clip
     if not isinstance(clip, Sized):
         raise UsageError("`--fraction` needs clips of known length. Leave it out.")
-    return islice(clip, max(round(len(clip) * fraction), 1))
+    return FirstShare(clip, fraction)
+
+
+@dataclass(frozen=True)
+class FirstShare:
+    """The first part of a clip of known length, which is found where it is read."""
+
+    clip: Clip
+    fraction: float
+
+    def __iter__(self) -> Iterator[Any]:
+        assert isinstance(self.clip, Sized)
+        return islice(self.clip, max(round(len(self.clip) * self.fraction), 1))
 
 
 def _mixed_note(sensitivity: Sensitivity, left: float, limit: float) -> str:

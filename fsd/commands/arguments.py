@@ -106,7 +106,7 @@ def path_argument(text: str) -> Path:
         ArgumentTypeError: the word is empty, or a URL.
     """
     if "://" in text:
-        raise argparse.ArgumentTypeError(f"{text} is a URL; only `fsd replay --ray` reads from URLs and writes to them")
+        raise argparse.ArgumentTypeError(f"{text} is a URL; only commands with `--ray` read from URLs")
     return Path(place_argument(text))
 
 

@@ -1,13 +1,19 @@
 """`fsd compress`: arguments, and the printed summary."""
 
 import argparse
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from fsd.commands.arguments import add_options, config_from
+from fsd.commands.arguments import add_options, config_from, place_argument
 from fsd.commands.default_folder import choose_folder
+from fsd.commands.fleet import print_tally, refuse_cameras, require_paths, tally_result
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.compress.config import LOG_FILE, CompressConfig
 from fsd.compression.policy_names import POLICIES
+from fsd.data.errors import UsageError
+from fsd.data.options import declared_options
+from fsd.fleet.config import CompressFleetOptions
+from fsd.fleet.places import require_extra
 from fsd.runtime.health import describe_odometry
 
 if TYPE_CHECKING:
@@ -21,25 +27,61 @@ EPILOG = f"""policies:
 examples:
   fsd compress my_drive/ --out kept
   fsd compress my_drive/ --out kept --budget B200 --policy fixed --max-ticks 360
-  fsd compress . --cameras front_main=dashcam.mp4 --budget 160x120+42 --mosaic-at 12.5"""
+  fsd compress . --cameras front_main=dashcam.mp4 --budget 160x120+42 --mosaic-at 12.5
+  fsd compress s3://bucket/drives --out s3://bucket/kept --ray HEAD:6379      # docs/fleet.md"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    default = f" (default: {CompressConfig.out}, or {CompressConfig.out}-2 … where that is taken)"
-    add_options(parser, CompressConfig, defaults={"out": default})
+    parser.add_argument(
+        "clips",
+        type=place_argument,
+        nargs="+",
+        metavar="CLIP",
+        help=f"{declared_options(CompressConfig)['clip'].help}; with --ray also several, a folder of several, a quoted "
+        "pattern, a Parquet or CSV file that lists recordings, or a URL",
+    )
+    add_options(parser, CompressConfig, skip=("clip", "out"))
+    parser.add_argument(
+        "--out",
+        type=place_argument,
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help=f"{declared_options(CompressConfig)['out'].help}; with --ray also a URL (default: {CompressConfig.out}, "
+        f"without --ray {CompressConfig.out}-2 … where that is taken)",
+    )
+    add_options(parser, CompressFleetOptions, skip=("clip_gpus",))
 
 
-def run(options: argparse.Namespace) -> "CompressSummary":
+def run(options: argparse.Namespace) -> "dict[str, Any] | CompressSummary":
     """Compress, and print what was kept."""
+    fleet = config_from(CompressFleetOptions, options)
+    if fleet.ray is not None:
+        return _run_fleet(options, fleet)
+    require_paths(options)
+    if len(options.clips) > 1:
+        raise UsageError("Without --ray, one recording is compressed. Name one, or give --ray as the last word.")
     choose_folder(options, CompressConfig.out)
-    config = config_from(CompressConfig, options)
+    config = config_from(CompressConfig, options, clip=options.clips[0])
     from fsd.compress.compress import compress
 
     summary = compress(config)
     if not options.json:
         print_summary(summary, config)
     return summary
+
+
+def _run_fleet(options: argparse.Namespace, fleet: CompressFleetOptions) -> dict[str, Any]:
+    require_extra()
+    refuse_cameras(options)
+    out = getattr(options, "out", str(CompressConfig.out))
+    template = config_from(CompressConfig, options, clip=Path(), out=Path())
+    from fsd.fleet.compress_fleet import compress_fleet
+
+    tally = compress_fleet(options.clips, out, template, fleet, fleet.workers)
+    if not options.json:
+        print_tally(tally, "compressed")
+    return tally_result(tally)
 
 
 def print_summary(summary: "CompressSummary", config: CompressConfig) -> None:

@@ -1,10 +1,15 @@
 """`fsd dataset build`: arguments, and the printed summary."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fsd.commands.arguments import add_common, add_options, config_from
+from fsd.commands.arguments import add_common, add_options, config_from, place_argument
+from fsd.commands.fleet import refuse_cameras, require_paths
+from fsd.data.options import declared_options
 from fsd.dataset.config import DatasetConfig
+from fsd.fleet.config import DatasetFleetOptions
+from fsd.fleet.places import is_url, require_extra
 
 if TYPE_CHECKING:
     from fsd.outputs.dataset_summary import DatasetSummary
@@ -12,6 +17,7 @@ if TYPE_CHECKING:
 EPILOG = """examples:
   fsd dataset build my_drives/ --out drives
   fsd dataset build /media/stick/TeslaCam --out drives --budget F100 F200 --workers 2 --modes manual
+  fsd dataset build s3://bucket/drives --out /shared/drives --ray HEAD:6379       # docs/fleet.md
 
 A build that was stopped continues when it is started again. docs/dataset.md describes the files."""
 
@@ -23,17 +29,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     text = "compress recordings once, with labels, filters and fixed splits"
     build = verbs.add_parser("build", help=text, description=text[0].upper() + text[1:] + ".")
-    add_options(build, DatasetConfig)
+    build.add_argument(
+        "clips",
+        type=place_argument,
+        nargs="+",
+        metavar="SOURCE",
+        help=f"{declared_options(DatasetConfig)['sources'].help}; with --ray also a quoted pattern, a Parquet or CSV "
+        "file that lists recordings, or a URL",
+    )
+    default = f" (default: {DatasetConfig.workers}, or with --ray as many as fit into the cluster)"
+    add_options(build, DatasetConfig, skip=("sources",), defaults={"workers": default})
+    add_options(build, DatasetFleetOptions, skip=("clip_gpus",))
     # As of every command; left out of the namespace unless given, so that they may also stand before the verb.
     add_common(build, default=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> "DatasetSummary":
     """Build, and print what is in the data set."""
-    config = config_from(DatasetConfig, options)
+    fleet = config_from(DatasetFleetOptions, options)
+    if fleet.ray is None:
+        require_paths(options)
+        config = config_from(DatasetConfig, options, sources=tuple(options.clips))
+    else:
+        require_extra()
+        refuse_cameras(options)
+        # Also the files that no result may replace.
+        here = tuple(Path(word) for word in options.clips if not is_url(word))
+        config = config_from(DatasetConfig, options, sources=here or (Path(),))
     from fsd.dataset.build import build_dataset, print_progress
 
-    summary = build_dataset(config, print_progress)
+    if fleet.ray is None:
+        summary = build_dataset(config, print_progress)
+    else:
+        from fsd.fleet.dataset_fleet import build_dataset_fleet
+
+        workers = getattr(options, "workers", None)
+        summary = build_dataset_fleet(options.clips, config, fleet, workers, print_progress)
     if not options.json:
         print_summary(summary, config)
     return summary

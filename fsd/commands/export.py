@@ -15,9 +15,12 @@ from fsd.data.options import declared_options
 from fsd.export.config import ExportConfig, ProofOptions
 from fsd.exporting.config import AdaptedExportConfig
 from fsd.extras import install_line
+from fsd.fleet.config import ExportFleetOptions
+from fsd.fleet.places import require_extra
 from fsd.outputs.progress import print_progress
 
 if TYPE_CHECKING:
+    from fsd.export.clip_measure import MeasureClips
     from fsd.export.fine_tuning import FineTuned
     from fsd.export.parity import ParityReport
     from fsd.export.steps import Exported
@@ -26,6 +29,7 @@ EPILOG = """examples:
   fsd export weights.safetensors --data clip/ another_clip/ --out exported
   fsd export weights.safetensors --data clip/ --target ort-cpu trt --half --mixed 0.02
   fsd export --out exported          # the packaged weights, on the demo clip
+  fsd export weights.safetensors --data 'drives/*' --ray         # calibrated in parallel, docs/fleet.md
   fsd export weights.safetensors --check exported/f100_int8.onnx
   fsd export foveated.safetensors --budget F200 --data clip/    # the same weights, fewer patches
   fsd export other.onnx --adapter other.json --data clip/
@@ -48,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="CLIP",
         help="recordings for calibration and proof (default: the demo clip for the packaged weights, generated images "
-        "for other weights of ours)",
+        "for other weights of ours); with --ray also folders of several, quoted patterns, and Parquet or CSV files "
+        "that list recordings",
     )
     parser.add_argument(
         "--check",
@@ -64,11 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="write the files without the proof",
     )
+    add_options(parser, ExportFleetOptions, skip=("clip_gpus", "cache_gb", "cache_dir"))
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Export, and print how well the files agree."""
     try:
+        from fsd.export.clip_measure import in_turn
         from fsd.export.model_source import kind_of
     except ModuleNotFoundError as error:
         raise ModelError(f"`fsd export` needs the package {error.name}:\n  {install_line('export')}") from error
@@ -77,7 +84,21 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if options.check is not None:
         return _check(options, models)
     _refuse(options, _THIRD_PARTY_ONLY if is_own else _OWN_ONLY, is_own)
-    return _export_own(options, models) if is_own else _export_adapted(options)
+    fleet = config_from(ExportFleetOptions, options)
+    if fleet.ray is None:
+        return _export(options, models, is_own, in_turn)
+    require_extra()
+    from fsd.exporting.ray_calibration import calibrating_on_ray, recordings_for
+
+    options.data = recordings_for(options.data or [])
+    with calibrating_on_ray(getattr(options, "out", ExportConfig.out), fleet) as measure_clips:
+        return _export(options, models, is_own, measure_clips)
+
+
+def _export(
+    options: argparse.Namespace, models: list[str], is_own: bool, measure_clips: "MeasureClips"
+) -> dict[str, Any]:
+    return _export_own(options, models, measure_clips) if is_own else _export_adapted(options, measure_clips)
 
 
 def _refuse(options: argparse.Namespace, names: set[str], is_own: bool) -> None:
@@ -92,7 +113,7 @@ def _refuse(options: argparse.Namespace, names: set[str], is_own: bool) -> None:
     raise UsageError(f"{flags}: only for weights of our own network. Leave it out for a third-party model.")
 
 
-def _export_own(options: argparse.Namespace, models: list[str]) -> dict[str, Any]:
+def _export_own(options: argparse.Namespace, models: list[str], measure_clips: "MeasureClips") -> dict[str, Any]:
     """Our own network."""
     from fsd.export.export import export, load_network
     from fsd.export.kept_steps import KEEP_BYTES
@@ -115,10 +136,10 @@ def _export_own(options: argparse.Namespace, models: list[str]) -> dict[str, Any
         raise UsageError("--fraction is a part of the clips that `--data` names: give `--data`, or leave it out.")
     size = () if config.weights is None else (config.weights.stat().st_size,)
     warn_if_short(existing_folder(config.out), export_bytes(len(config.targets), *size))
-    return _report(export(config, clips, print_progress, _write_page), options, "network")
+    return _report(export(config, clips, print_progress, _write_page, measure_clips), options, "network")
 
 
-def _export_adapted(options: argparse.Namespace) -> dict[str, Any]:
+def _export_adapted(options: argparse.Namespace, measure_clips: "MeasureClips") -> dict[str, Any]:
     """A third-party model, by its adapter."""
     from fsd.exporting.adapted_export import export_adapted
 
@@ -128,7 +149,7 @@ def _export_adapted(options: argparse.Namespace) -> dict[str, Any]:
     if not getattr(options, "int8", True):
         variants = [variant for variant in variants if variant != "int8"]
     config = config_from(AdaptedExportConfig, options, variants=tuple(variants))
-    written = export_adapted(config, options.data or [], print_progress, _write_page)
+    written = export_adapted(config, options.data or [], print_progress, _write_page, measure_clips)
     return _report(written.exported, options, "model  ", written.fine_tuned)
 
 

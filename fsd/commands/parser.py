@@ -19,6 +19,7 @@ COMMANDS = {
     "compress": "show what the compressor keeps of a recording: keyframes, patches, compression ratios; needs no model",
     "adapter": "describe a third-party network: write a first adapter, or check one on a recording",
     "calibrate": "estimate pitch, yaw and focal length of every camera from the recording itself; write rig.json",
+    "batch": "replay, compress, build a data set or export, over many recordings, as a job file says",
     "collect": "bring the results of many replays into tables that can be queried, and write a page of the whole run",
     "compare": "compare two replays, or two runs over many recordings, in driving units, with an exit code for CI",
     "doctor": "list what is installed, what each command lacks, and how to install it",

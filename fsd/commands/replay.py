@@ -11,18 +11,18 @@ import msgspec
 from fsd.commands.arguments import add_options, config_from, option_group, place_argument, typed_name
 from fsd.commands.default_folder import choose_folder, clip_folder
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
+from fsd.commands.fleet import print_tally, refuse_cameras, require_paths, tally_result
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
 from fsd.data.errors import ClipError, OutputError, UsageError
 from fsd.data.options import declared_options
 from fsd.fleet.config import FleetOptions
-from fsd.fleet.places import is_url, require_extra
+from fsd.fleet.places import require_extra
 from fsd.outputs.progress import describe_s, print_line
 from fsd.overlay.layout import OverlayConfig
 from fsd.replay.config import BatchOptions, OutputOptions, ReplayConfig, Shard
 from fsd.runtime.health import describe_odometry, describe_replaced
 
 if TYPE_CHECKING:
-    from fsd.fleet.replay_fleet import FleetTally
     from fsd.outputs.evaluate_summary import DatasetReplaySummary
     from fsd.outputs.replay_summary import DrivingModes, ReplaySummary, WheelAngleScores
     from fsd.replay.batch import Outcome
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary | Datase
     batch, fleet = config_from(BatchOptions, options), config_from(FleetOptions, options)
     if fleet.ray is not None:
         return _run_fleet(options, batch, fleet)
-    _require_paths(options)
+    require_paths(options)
     if any(map(is_dataset, options.clips)):
         return _replay_dataset(options)
     clips = _recordings(options)
@@ -87,22 +87,11 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary | Datase
     return with_exit_code(summary)
 
 
-def _require_paths(options: argparse.Namespace) -> None:
-    """Refuse URLs without Ray; makes paths of the words."""
-    words = [*options.clips, *([options.out] if hasattr(options, "out") else [])]
-    if url := next((word for word in words if is_url(word)), None):
-        raise UsageError(f"{url} is a URL, which needs --ray (see docs/fleet.md).")
-    options.clips = [Path(word) for word in options.clips]
-    if hasattr(options, "out"):
-        options.out = Path(options.out)
-
-
 def _run_fleet(options: argparse.Namespace, batch: BatchOptions, fleet: FleetOptions) -> dict[str, Any]:
     require_extra()
     if batch.force or batch.shard != Shard():
         raise UsageError("--force and --shard do not go with --ray: it divides the recordings itself, each once.")
-    if getattr(options, "cameras", None):
-        raise UsageError("--cameras names the videos of one recording; replay recordings that need it one by one.")
+    refuse_cameras(options)
     out = getattr(options, "out", str(ReplayConfig.out))
     # Every unit gets the recording and the folder of its own.
     template = config_from(ReplayConfig, options, clip=Path(), out=Path())
@@ -116,23 +105,7 @@ def _run_fleet(options: argparse.Namespace, batch: BatchOptions, fleet: FleetOpt
         print_tally(tally)
         if page is not None:
             print(f"  page         {page}")
-    code = ClipError.exit_code if tally.failed else OVER_LIMIT if tally.alarms else DONE
-    return {**tally.as_dict(), "exit_code": code}
-
-
-def print_tally(tally: "FleetTally") -> None:
-    """Print how a run on a cluster ended."""
-    print(f"{tally.complete + tally.kept} of {tally.ended} recordings are complete in {tally.out} (run {tally.run})")
-    length = f", {describe_s(tally.clip_s)} of recordings" if tally.complete else ""
-    print(f"  replayed     {tally.complete} now{length}; {tally.kept} were complete before")
-    if (rate := tally.clip_hours_per_core_hour) is not None:
-        print(
-            f"  speed        {rate:.3g} hours of recordings per core-hour; {describe_s(tally.wall_s)} with starting Ray"
-        )
-    if tally.failed:
-        print(f"  failed       {tally.failed}, listed in {tally.failures}; the same command tries them again")
-    if tally.alarms:
-        print(f"  WARNING      CROSS-CHECK ALARM in {tally.alarms} recordings")
+    return tally_result(tally)
 
 
 def _replay_dataset(options: argparse.Namespace) -> "DatasetReplaySummary":

@@ -4,7 +4,8 @@ import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
@@ -31,32 +32,39 @@ from fsd.outputs.run_info import Status
 from fsd.outputs.run_status import run_reported
 
 Progress = Callable[[Path, JobResult], None]
+BuildAll = Callable[[], Generator[tuple[Path, JobResult], None, None]]
 _CRASHED = "a decoder crashed, or memory is short"
 END_S = 30.0
 """After a stop, a clip in progress that has not ended within this time is killed."""
 
 
-def build_dataset(config: DatasetConfig, progress: Progress = lambda path, result: None) -> DatasetSummary:
+def build_dataset(
+    config: DatasetConfig, progress: Progress = lambda path, result: None, build_all: BuildAll | None = None
+) -> DatasetSummary:
     """Build the clips that are missing, and write the index, the page and the summary.
 
     Args:
         progress: called as progress(path, result) when a clip ends.
+        build_all: builds the clips that are missing, and yields how each ended; without one, those of `config.sources`
+            are built in processes of this machine.
 
     Raises:
         UsageError: the sources hold no recording.
         ClipError: no clip could be used.
         OutputError: the folder holds a data set of other options, or cannot be written.
     """
-    paths = list(config.sources) if config.cameras else recordings_in(config.sources)
-    if not paths:
-        raise UsageError("The sources hold no recording. Name folders of recordings, or video files.")
     build = _Build(config, progress)
+    if build_all is None:
+        paths = list(config.sources) if config.cameras else recordings_in(config.sources)
+        if not paths:
+            raise UsageError("The sources hold no recording. Name folders of recordings, or video files.")
+        build_all = _InProcesses(config, paths)
     with result_folder(config.out, "dataset build", RESULT_FILES, config.sources) as folder:
         build.check_options()
         folder.begin()
         return run_reported(
             folder,
-            lambda: build.run(paths),
+            lambda: build.run(build_all),
             build.summary,
             lambda summary: write_dataset_page(config.out / PAGE_FILE, summary, config.out.resolve().name),
         )
@@ -72,6 +80,52 @@ class _Running:
 
 
 @dataclass
+class _InProcesses:
+    """Builds clips in processes of this machine, each in one of its own."""
+
+    config: DatasetConfig
+    paths: Sequence[Path]
+    _running: list[_Running] = field(default_factory=list)
+
+    def __call__(self) -> Generator[tuple[Path, JobResult], None, None]:
+        waiting = deque(enumerate(self.paths))
+        try:
+            while waiting or self._running:
+                while waiting and len(self._running) < self.config.workers:
+                    number, path = waiting.popleft()
+                    result_path = self.config.out / f"{HIDDEN}-clip-{number}.json"
+                    process = start_worker(build_job, path, self.config, result_path)
+                    self._running.append(_Running(process, path, result_path))
+                connection.wait([each.process.sentinel for each in self._running])
+                for each in [each for each in self._running if not each.process.is_alive()]:
+                    self._running.remove(each)
+                    yield each.path, self._end(each)
+        finally:
+            self._end_workers()
+
+    def _end(self, ended: _Running) -> JobResult:
+        process = ended.process
+        process.join()
+        try:
+            return msgspec.json.decode(ended.result_path.read_bytes(), type=JobResult)
+        except FileNotFoundError:
+            if process.exitcode == OutputError.exit_code or shutil.disk_usage(self.config.out).free < 1 << 20:
+                raise OutputError(
+                    f"Cannot write to {self.config.out}. Free some space, and start again to continue."
+                ) from None
+            return JobResult(reason=f"its process ended with {process.exitcode}: {_CRASHED}")
+
+    def _end_workers(self) -> None:
+        for each in self._running:
+            each.process.terminate()
+        end_s = time.monotonic() + END_S
+        for each in self._running:
+            each.process.join(max(0.0, end_s - time.monotonic()))
+            each.process.kill()
+        self._running.clear()
+
+
+@dataclass
 class _Build:
     config: DatasetConfig
     progress: Progress
@@ -79,7 +133,6 @@ class _Build:
     built: list[str] = field(default_factory=list)
     started_s: float = field(default_factory=time.perf_counter)
     records: list[ClipRecord] = field(default_factory=list)
-    _running: list[_Running] = field(default_factory=list)
 
     @property
     def clips(self) -> Path:
@@ -103,62 +156,28 @@ class _Build:
                     "another folder with --out."
                 )
 
-    def run(self, paths: Sequence[Path]) -> None:
+    def run(self, build_all: BuildAll) -> None:
         self.clips.mkdir(exist_ok=True)
         self._clear()
         try:
-            self._run(deque(enumerate(paths)))
+            with closing(build_all()) as ends:
+                for path, result in ends:
+                    if result.reason:
+                        self.bad.append(BadClip(path.name, result.reason))
+                    elif not result.was_there:
+                        self.built.append(result.key)
+                    self.progress(path, result)
         finally:
-            self._end_workers()
             self._clear()
             self._read_records()
             self._write_index()
         if not self.records:
-            raise ClipError(
-                f"None of {len(paths)} recordings can be used. The first: {self.bad[0].clip}: {self.bad[0].reason}"
-            )
+            first = f" The first: {self.bad[0].clip}: {self.bad[0].reason}" if self.bad else ""
+            raise ClipError(f"None of {len(self.bad)} recordings can be used.{first}")
 
     def summary(self, status: Status, error: BaseException | None) -> DatasetSummary:
         wall_s = time.perf_counter() - self.started_s
         return summarise(self.config, self.records, self.bad, self.built, wall_s, status, error)
-
-    def _run(self, waiting: deque[tuple[int, Path]]) -> None:
-        while waiting or self._running:
-            while waiting and len(self._running) < self.config.workers:
-                number, path = waiting.popleft()
-                result_path = self.config.out / f"{HIDDEN}-clip-{number}.json"
-                process = start_worker(build_job, path, self.config, result_path)
-                self._running.append(_Running(process, path, result_path))
-            connection.wait([each.process.sentinel for each in self._running])
-            for each in [each for each in self._running if not each.process.is_alive()]:
-                self._running.remove(each)
-                self._end(each)
-
-    def _end(self, ended: _Running) -> None:
-        process, path = ended.process, ended.path
-        process.join()
-        try:
-            result = msgspec.json.decode(ended.result_path.read_bytes(), type=JobResult)
-        except FileNotFoundError:
-            if process.exitcode == OutputError.exit_code or shutil.disk_usage(self.config.out).free < 1 << 20:
-                raise OutputError(
-                    f"Cannot write to {self.config.out}. Free some space, and start again to continue."
-                ) from None
-            result = JobResult(reason=f"its process ended with {process.exitcode}: {_CRASHED}")
-        if result.reason:
-            self.bad.append(BadClip(path.name, result.reason))
-        elif not result.was_there:
-            self.built.append(result.key)
-        self.progress(path, result)
-
-    def _end_workers(self) -> None:
-        for each in self._running:
-            each.process.terminate()
-        end_s = time.monotonic() + END_S
-        for each in self._running:
-            each.process.join(max(0.0, end_s - time.monotonic()))
-            each.process.kill()
-        self._running.clear()
 
     def _clear(self) -> None:
         """Remove what a build that was killed has left."""

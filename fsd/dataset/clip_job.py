@@ -43,6 +43,15 @@ def content_key(files: Iterable[Path], names_from: Path) -> str:
     return digest.hexdigest()[:24]
 
 
+def clip_key(path: Path, config: DatasetConfig) -> str:
+    """The name of a recording in the data set; the same wherever it lies."""
+    folder = path if path.is_dir() else path.parent
+    key = content_key(files_of_recording(path, config, config.out), folder)
+    if "#" in str(path):  # recordings of one data set share its files
+        key = hashlib.sha256(f"{key}{str(path).rpartition('#')[2]}".encode()).hexdigest()[:24]
+    return key
+
+
 def build_job(path: Path, config: DatasetConfig, result_path: Path) -> None:
     """Build the clip at `path` unless it is there, and write a `JobResult`."""
     try:
@@ -60,10 +69,7 @@ def build_job(path: Path, config: DatasetConfig, result_path: Path) -> None:
 
 def _build(path: Path, config: DatasetConfig) -> JobResult:
     clip = open_clip(path, config)
-    folder = path if path.is_dir() else path.parent
-    key = content_key(files_of_recording(path, config, config.out), folder)
-    if "#" in str(path):  # recordings of one data set share its files
-        key = hashlib.sha256(f"{key}{str(path).rpartition('#')[2]}".encode()).hexdigest()[:24]
+    key = clip_key(path, config)
     target = config.out / CLIPS_FOLDER / key
     if (target / RECORD_FILE).exists():
         return JobResult(key, was_there=True)

@@ -14,6 +14,7 @@ import onnx
 
 from fsd.data.errors import ModelError, UsageError
 from fsd.export.any_model import ModelSource, export_model
+from fsd.export.clip_measure import MeasureClips, in_turn
 from fsd.export.config import LAST_SYMMETRIC_OPSET
 from fsd.export.divergence import TorchModel as WatchedModel
 from fsd.export.fine_tuning import FineTuned, fine_tune
@@ -52,12 +53,13 @@ def export_adapted(
     clips: Sequence[Path],
     progress: ProgressCallback = lambda message: None,
     write_page: Callable[[Exported], None] = lambda exported: None,
+    measure_clips: MeasureClips = in_turn,
 ) -> AdaptedExport:
     """Export a third-party model, calibrated and proven on recordings.
 
     Args:
         clips: recordings for calibration and proof.
-        progress, write_page: as in `export_model`.
+        progress, write_page, measure_clips: as in `export_model`.
 
     Raises:
         ClipError: a recording cannot be read.
@@ -99,7 +101,7 @@ def export_adapted(
         to_quantize=None if tuned is None or tuned.best_step == 0 else _onnx_of(tuned, loaded, config, adapter),
     )
     read = [*files, adapter_file(config.adapter), *clips, *config.qat]
-    return AdaptedExport(export_model(source, config, drives, progress, write_page, read), tuned)
+    return AdaptedExport(export_model(source, config, drives, progress, write_page, read, measure_clips), tuned)
 
 
 def needs_adapter(models: Sequence[str]) -> str:

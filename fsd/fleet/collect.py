@@ -16,7 +16,7 @@ from fsd.data.result_record import SUMMARY_FILE
 from fsd.fleet.places import Place
 from fsd.fleet.table_schemas import TABLES
 from fsd.fleet.tables import add_unit, keys_in, remove_unit, runs_in
-from fsd.fleet.units import CLIPS, RUNS, Unit, read_units
+from fsd.fleet.units import CLIPS, RUNS, Unit, read_run, read_units
 from fsd.outputs.replay_summary import ReplaySummary
 from fsd.replay.config import ERRORS_FILE, WORST_TICKS_FILE
 
@@ -70,6 +70,8 @@ def units_in(out: Place) -> Iterator[tuple[Unit, str]]:
     """Every complete recording and the folder of its results, relative to `out`."""
     runs = (out / RUNS).names()
     for run in runs:
+        if (record := read_run(out, run)) is not None and record.work != "replay":
+            continue
         for unit in read_units(out, run):
             yield unit, f"{CLIPS}/{unit.key}"
     if runs:

@@ -1,8 +1,9 @@
-"""Options of a replay on a Ray cluster."""
+"""Options of work on many recordings on a Ray cluster."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fsd.data.options import Options, option
 from fsd.networks.devices import GPU_DEVICES
@@ -14,6 +15,8 @@ _ADDRESS = re.compile(r"local|auto|ray://\S+|[\w.\-\[\]:]+:\d+")
 
 CLIP_MEMORY_GB = 1.0
 """Measured: a process takes 0.6 GB with eight 1280x960 cameras, and the report."""
+COMPRESS_MEMORY_GB, DATASET_MEMORY_GB, EXPORT_MEMORY_GB = 1.0, 1.0, 2.0
+"""Not measured: the first two decode and compress as a replay does, the last also loads PyTorch."""
 GPU_SHARE = 0.25
 """Of a GPU, for each recording at a time: a network that waits for its decoders leaves the rest idle. Not measured."""
 
@@ -31,14 +34,15 @@ def ray_address(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class FleetOptions(Options):
-    """Where recordings are replayed at the same time, and what each takes."""
+    """Where several recordings are worked on at the same time, and what each takes."""
 
     heading = "cluster (needs the extra `ray`; see docs/fleet.md)"
 
     ray: str | None = option(
         None,
-        "replay on the Ray cluster at this address, as many recordings at a time as fit; without an address, a Ray is "
-        "started on this machine. CLIP and --out may then be URLs such as s3://bucket/drives",
+        "work on the Ray cluster at this address, on as many recordings at a time as fit; without an address, a Ray is "
+        "started on this machine. Recordings and, but for data sets and exports, --out may then be URLs such as "
+        "s3://bucket/drives",
         metavar="ADDRESS",
         bare=LOCAL,
         default_text="without Ray",
@@ -67,3 +71,31 @@ class FleetOptions(Options):
         if self.clip_gpus is not None:
             return self.clip_gpus
         return GPU_SHARE if device in GPU_DEVICES else 0.0
+
+
+def _workers() -> Any:
+    """The option `workers` of commands that have none without Ray."""
+    return option(None, "with --ray, recordings at a time", at_least=1, default_text="as many as fit into the cluster")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressFleetOptions(FleetOptions):
+    """Of `fsd compress`."""
+
+    clip_memory_gb: float = COMPRESS_MEMORY_GB
+    workers: int | None = _workers()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetFleetOptions(FleetOptions):
+    """Of `fsd dataset build`."""
+
+    clip_memory_gb: float = DATASET_MEMORY_GB
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFleetOptions(FleetOptions):
+    """Of `fsd export`, whose recordings are measured at the same time for calibration."""
+
+    clip_memory_gb: float = EXPORT_MEMORY_GB
+    workers: int | None = _workers()

@@ -6,15 +6,14 @@ also from another machine, finds what is complete.
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fsd.data.errors import ClipError
+from fsd.data.recording_options import CameraOptions
 from fsd.data.result_record import HIDDEN
 from fsd.fleet.places import Place, is_url
-from fsd.replay.config import ReplayConfig
-from fsd.replay.fingerprint import digest, recording_digest, settings_digest
+from fsd.replay.fingerprint import digest, recording_digest
 from fsd.version import __version__
 
 RUN_LENGTH, CLIP_LENGTH = 12, 20
@@ -27,9 +26,9 @@ Files = Mapping[str, bytes]
 """Name -> content."""
 
 
-def options_digest(template: ReplayConfig) -> str:
-    """Of all settings and of the version; not of recording, result folder and model."""
-    return digest([settings_digest(template).encode(), __version__.encode()])
+def options_digest(settings: str) -> str:
+    """Of all settings, given by their digest, and of the version."""
+    return digest([settings.encode(), __version__.encode()])
 
 
 def model_digest(files: Files) -> str:
@@ -47,15 +46,16 @@ def unit_key(run: str, clip: str) -> str:
     return f"{run}-{clip[:CLIP_LENGTH]}"
 
 
-def clip_digest(clip: str, files: list[dict[str, Any]], template: ReplayConfig, out: Path) -> str:
+def clip_digest(clip: str, files: list[dict[str, Any]], reading: CameraOptions, out: Path) -> str:
     """Of what a recording is called and of the names, sizes and versions of its files; no video is read.
 
     Args:
         files: of a recording in an object store, as `files_of_clip` lists them; not used for a local one.
+        reading: how recordings are opened.
         out: folder of the results, which are no part of a recording that holds them.
     """
     if not is_url(clip):
-        return recording_digest(replace(template, clip=Path(clip), out=out))
+        return recording_digest(Path(clip), reading, out)
     rows = [(each["name"], each["size"], _version(each)) for each in files]
     return digest([clip.encode(), json.dumps(rows).encode()])
 

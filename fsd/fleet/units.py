@@ -58,11 +58,13 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`run.json`: which model and settings a run stands for.
 
     Attributes:
-        model: file name of the network, or `packaged`; options: name -> value, as text.
+        work: name of the command; options: name -> value, as text.
+        model: file name of the network, or `packaged`; empty without one.
     """
 
     schema_version: int = 1
     run: str
+    work: str = "replay"
     model: str
     model_digest: str
     options_digest: str

@@ -27,21 +27,21 @@ def fingerprint(config: ReplayConfig) -> Fingerprint:
         OSError: a file of the recording or of the model cannot be read.
     """
     return Fingerprint(
-        recording=recording_digest(config),
+        recording=recording_digest(config.clip, config, config.out),
         settings=settings_digest(config),
         model=digest(part for path in chosen_models(config) for part in _model_parts(path)),
     )
 
 
-def recording_digest(config: ReplayConfig) -> str:
-    """Of the recording's files: path, size, modification time.
+def recording_digest(clip: Path, options: CameraOptions, out: Path) -> str:
+    """Of the recording's files: path, size, modification time; as `files_of_recording`.
 
     Raises:
         OSError: one of them cannot be read.
     """
-    recorded = files_of_recording(config.clip, config, config.out)
+    recorded = files_of_recording(clip, options, out)
     recording = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in recorded]
-    recording.append((split_fragment(config.clip)[1] or "", 0, 0))
+    recording.append((split_fragment(clip)[1] or "", 0, 0))
     return digest([json.dumps(recording).encode()])
 
 

@@ -11,12 +11,13 @@ from fsd.replay.config import ReplayConfig
 
 pytest.importorskip("ray", reason="needs the extra `ray`")
 from fsd.fleet.claims import Held, claimed
+from fsd.fleet.clip_units import CLAIMS, ClipJob, ClipUnits, RunSettings, UnitEnd
 from fsd.fleet.engine import Postponed
 from fsd.fleet.failures import read_failures
-from fsd.fleet.keys import model_digest, options_digest, run_of
+from fsd.fleet.keys import run_of
 from fsd.fleet.model_files import ModelFiles
 from fsd.fleet.places import Place
-from fsd.fleet.replay_units import CLAIMS, ReplayJob, ReplayUnits, RunSettings, UnitEnd
+from fsd.fleet.replay_fleet import ReplayWork
 from fsd.fleet.units import CLIPS, RUNS, read_run, read_unit, read_units
 from fsd.outputs.run_folder import load_run
 
@@ -25,19 +26,18 @@ QUICK = {"max_ticks": 3, "overlay": False, "report": False, "mcap": False}
 
 def settings(out: str, cache: Path, **changes: Any) -> RunSettings:
     template = replace(ReplayConfig(clip=Path(), out=Path(), **QUICK), **changes)
-    files = ModelFiles.of(template)
-    model, options = model_digest(files.contents), options_digest(template)
-    return RunSettings(out, run_of(model, options), template, files, model, options, cache, 10**9)
+    work = ReplayWork(template, ModelFiles.of(template))
+    return RunSettings(out, run_of(work.model_digest, work.options_digest), work, cache, 10**9)
 
 
 def test_a_recording_is_replayed_once_and_again_only_for_other_settings(small_clip: Path, tmp_path: Path) -> None:
-    out, job = str(tmp_path / "out"), ReplayJob(str(small_clip))
-    mine = ReplayUnits(settings(out, tmp_path))
+    out, job = str(tmp_path / "out"), ClipJob(str(small_clip))
+    mine = ClipUnits(settings(out, tmp_path))
     done, again = mine(job, 1), mine(job, 1)
     assert isinstance(done, UnitEnd)
     assert isinstance(again, UnitEnd)
     assert (done.is_kept, again.is_kept, again.key) == (False, True, done.key)
-    other = ReplayUnits(settings(out, tmp_path, max_ticks=2))(job, 2)
+    other = ClipUnits(settings(out, tmp_path, max_ticks=2))(job, 2)
     assert isinstance(other, UnitEnd)
     assert not other.is_kept
     place = Place.of(out)
@@ -51,7 +51,7 @@ def test_a_recording_is_replayed_once_and_again_only_for_other_settings(small_cl
 
 
 def test_results_that_are_not_whole_are_made_again(small_clip: Path, tmp_path: Path) -> None:
-    mine, job = ReplayUnits(settings(str(tmp_path / "out"), tmp_path)), ReplayJob(str(small_clip))
+    mine, job = ClipUnits(settings(str(tmp_path / "out"), tmp_path)), ClipJob(str(small_clip))
     done = mine(job, 1)
     assert isinstance(done, UnitEnd)
     (tmp_path / "out" / CLIPS / done.key / "plan.parquet").unlink()
@@ -62,7 +62,7 @@ def test_results_that_are_not_whole_are_made_again(small_clip: Path, tmp_path: P
 
 
 def test_a_recording_that_another_run_works_on_is_left_to_it(small_clip: Path, tmp_path: Path) -> None:
-    mine, job = ReplayUnits(settings(str(tmp_path / "out"), tmp_path)), ReplayJob(str(small_clip))
+    mine, job = ClipUnits(settings(str(tmp_path / "out"), tmp_path)), ClipJob(str(small_clip))
     done = mine(job, 1)
     assert isinstance(done, UnitEnd)
     shutil.rmtree(tmp_path / "out" / CLIPS / done.key)
@@ -77,9 +77,9 @@ def test_a_recording_that_another_run_works_on_is_left_to_it(small_clip: Path, t
 def test_an_error_names_the_recording_and_not_its_copy(bucket: str, tmp_path: Path) -> None:
     source = Place.of(f"{bucket}/bad/night")
     (source / "front_main.mp4").write(b"no video")
-    units = ReplayUnits(settings(str(tmp_path / "out"), tmp_path / "cache"))
+    units = ClipUnits(settings(str(tmp_path / "out"), tmp_path / "cache"))
     with pytest.raises(ClipError) as raised:
-        units(ReplayJob(str(source)), 1)
+        units(ClipJob(str(source)), 1)
     assert f"{source}/front_main.mp4" in str(raised.value)
     assert str(tmp_path) not in str(raised.value)
 
