@@ -35,7 +35,6 @@ class NetworkConfig(Options):
         has_hypotheses: predict several courses of the speed with probabilities instead of their mean.
         has_maps: read saliency also from the retina's feature maps, give the cameras with full base images finer
             tokens in the row of the horizon, and have the heads for semantics and depth, which only training uses.
-        has_forecast: predict which cells will be occupied, and plan from these and from the occupied cells.
     """
 
     budget: Budget = field(default_factory=lambda: ALL_BUDGETS[DEFAULT_BUDGET])
@@ -52,7 +51,6 @@ class NetworkConfig(Options):
     outer_channels: int = option(24, at_least=2, at_most=MAX_FEATURES)
     has_hypotheses: bool = True
     has_maps: bool = True
-    has_forecast: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,7 +65,7 @@ class NetworkConfig(Options):
             ValueError: a size is out of range, or a name is unknown.
         """
         # Files of earlier versions do not state what their networks lack.
-        known = {"has_hypotheses": False, "has_maps": False, "has_forecast": False, **values}
+        known = {"has_hypotheses": False, "has_maps": False, **values}
         try:
             if "look_layers" in known:  # the name in files written before version 0.1
                 known["cross_layers"] = known.pop("look_layers")
@@ -82,7 +80,7 @@ class NetworkConfig(Options):
 SIZES = {
     "standard": NetworkConfig(),
     "wide": NetworkConfig(retina_channels=64, retina_blocks=3, patch_channels=(32, 64), outer_channels=32),
-    "uniform": NetworkConfig(BUDGETS["B100"], has_hypotheses=False, has_maps=False, has_forecast=False),
+    "uniform": NetworkConfig(BUDGETS["B100"], has_hypotheses=False, has_maps=False),
 }
 """Networks by name: 0.38, 0.71 and 0.39 GMAC per tick. The wide one can teach the standard one; `uniform` has no
 fovea."""

@@ -31,9 +31,6 @@ OCCUPANCY_ROWS, OCCUPANCY_COLUMNS, OCCUPANCY_CELL_M = 24, 16, 2.5
 OCCUPANCY_BEHIND_M, OCCUPANCY_LEFT_M = 15.0, 20.0
 """Occupancy grid: x from -15 m to 45 m in 24 rows (row 0 behind), y from +20 m (left) to -20 m in 16 columns."""
 
-FORECAST_S = (1.0, 2.0)
-"""The network also predicts the occupancy so much later, to plan from it: it is no output of exported models."""
-
 METADATA_KEY = "fsd"
 """The ONNX metadata property that holds `ModelMetadata` as JSON."""
 

@@ -18,7 +18,7 @@ from fsd.networks.contract import (
     OCCUPANCY_ROWS,
 )
 
-BEND_PER_M, BRAKE_MPS2, BRAKE_HARD_MPS2 = 0.02, -1.0, -2.5
+BEND_PER_M, BRAKE_MPS2 = 0.02, -1.0
 START_MPS, START_MPS2 = 2.0, 0.5
 RED = LIGHTS.index("red")
 LANE_COMMANDS = tuple(COMMANDS.index(name) for name in COMMANDS if name.startswith("lane"))
@@ -29,9 +29,9 @@ AHEAD_M, ASIDE_M = 35.0, 6.0
 def find_hard_examples(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Row numbers by kind; kinds without rows are left out.
 
-    Kinds: `bend`; `brake` for any reason; `brake hard`; `yield`, braking for neither a lead vehicle nor a red light, so
-    for crossing vehicles or pedestrians; `person`, one near ahead; `yield to person`, both; `start`; `red` light;
-    `lane`, a commanded lane change.
+    Kinds: `bend`; `brake` for any reason; `yield`, braking for neither a lead vehicle nor a red light, so for
+    crossing vehicles or pedestrians; `person`, one near ahead; `yield to person`, both; `start`; `red` light; `lane`, a
+    commanded lane change.
 
     Args:
         columns: recorded arrays (R, …) as in a `TrainingSet`.
@@ -45,7 +45,6 @@ def find_hard_examples(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
         kinds = {
             "bend": np.abs(curvature) > BEND_PER_M,
             "brake": brakes,
-            "brake hard": acceleration < BRAKE_HARD_MPS2,
             "yield": yields,
             "person": has_person,
             "yield to person": yields & has_person,

@@ -32,7 +32,6 @@ class LossWeights:
         caution: per m/s² by which hypotheses are expected to be faster than the expert near people.
         value: log-loss of the gaze requests for blocks whose worth is known.
         semantic, depth: weights of what the cameras show, cell by cell.
-        forecast: of the occupancy ahead, for which `labels` has `occupancy_ahead`.
     """
 
     x: float = 0.25
@@ -52,7 +51,6 @@ class LossWeights:
     value: float = 0.3
     semantic: float = 0.1
     depth: float = 0.1
-    forecast: float = 0.3
 
 
 OCCUPIED_WEIGHT, SALIENT_WEIGHT, LIGHT_WEIGHT = 8.0, 4.0, 3.0
@@ -98,8 +96,6 @@ def imitation_loss(
     }
     if "semantic" in outputs:
         terms |= _scene_terms(outputs, labels)
-    if "occupancy_ahead" in outputs:
-        terms["forecast"] = _forecast(outputs["occupancy_ahead"], labels.get("occupancy_ahead"))
     return weighted(terms, weights), terms
 
 
@@ -228,13 +224,6 @@ def _scene_terms(outputs: Mapping[str, Tensor], labels: Mapping[str, Tensor]) ->
         return {"semantic": 0.0 * outputs["semantic"].sum(), "depth": 0.0 * depth.sum()}
     wanted = torch.log(labels["depth"].float().clamp(min=NEAREST_M))
     return {"semantic": _semantic(outputs["semantic"], labels["semantic"]), "depth": _known_mean(depth - wanted)}
-
-
-def _forecast(output: Tensor, label: Tensor | None) -> Tensor:
-    """Log-loss of the occupancy ahead (…, F, R, C)."""
-    if label is None:  # see `_scene_terms`
-        return 0.0 * output.sum()
-    return _cells(output, label, _thing_weight(label))
 
 
 def _semantic(output: Tensor, label: Tensor) -> Tensor:

@@ -16,15 +16,7 @@ from fsd.compression.tick import FILLED, RETINA_TOKENS
 from fsd.data.frames import CAMERAS, GRID_COLUMNS, GRID_ROWS
 from fsd.networks.attention import MASKED, MemoryAttention, TokenAttention
 from fsd.networks.config import NetworkConfig
-from fsd.networks.contract import (
-    FORECAST_S,
-    KEY_SIZE,
-    LIGHTS,
-    OCCUPANCY_COLUMNS,
-    OCCUPANCY_ROWS,
-    SEMANTICS,
-    SLOT_TOKENS,
-)
+from fsd.networks.contract import KEY_SIZE, LIGHTS, OCCUPANCY_COLUMNS, OCCUPANCY_ROWS, SEMANTICS, SLOT_TOKENS
 from fsd.networks.encoders import (
     CELL,
     MAX_AGE_S,
@@ -89,12 +81,7 @@ class DrivingNetwork(nn.Module):
         )
         self.final_norm = nn.LayerNorm(width)
 
-        cells = OCCUPANCY_ROWS * OCCUPANCY_COLUMNS
-        self.plan_head = PlanHead(
-            config.plan_queries * width,
-            has_hypotheses=config.has_hypotheses,
-            cells=(1 + len(FORECAST_S)) * cells if config.has_forecast else 0,
-        )
+        self.plan_head = PlanHead(config.plan_queries * width, has_hypotheses=config.has_hypotheses)
         self.to_key = nn.Sequential(nn.Linear(width, KEY_SIZE), nn.LayerNorm(KEY_SIZE))
         self.to_value = nn.Sequential(nn.Linear(width, KEY_SIZE), nn.LayerNorm(KEY_SIZE))
         self.saliency_head = nn.Linear(width, CELL * CELL)
@@ -102,9 +89,7 @@ class DrivingNetwork(nn.Module):
         self.lead_distance = nn.Linear(config.plan_queries * width, 1)
         self.lead_exists = nn.Linear(config.plan_queries * width, 1)
         self.light_head = nn.Linear(config.plan_queries * width, len(LIGHTS))
-        self.occupancy_head = nn.Linear(width, cells // SLOT_TOKENS)
-        if config.has_forecast:
-            self.forecast_head = nn.Linear(width, len(FORECAST_S) * cells // SLOT_TOKENS)
+        self.occupancy_head = nn.Linear(width, OCCUPANCY_ROWS * OCCUPANCY_COLUMNS // SLOT_TOKENS)
 
     def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
         """All inputs of the contract by name -> all outputs by name."""
@@ -201,15 +186,9 @@ class DrivingNetwork(nn.Module):
     def answer(
         self, content: "Content", context: Tensor, queries: Tensor, ego: Tensor, ego_valid: Tensor, command: Tensor
     ) -> dict[str, Tensor]:
-        """All outputs of the contract from what attention found; `occupancy_ahead` (…, F, 24, 16) is for training."""
+        """All outputs of the contract from what attention found."""
         scene, plan = queries[..., :SLOT_TOKENS, :], queries[..., SLOT_TOKENS:, :].flatten(-2)
-        grids = {"occupancy": _tile(self.occupancy_head(scene), SCENE_ROWS, SCENE_COLUMNS, OCCUPANCY_ROWS)}
-        cells = None
-        if self.config.has_forecast:
-            ahead = self.forecast_head(scene).unflatten(-1, (len(FORECAST_S), -1)).transpose(-3, -2)
-            grids["occupancy_ahead"] = _tile(ahead, SCENE_ROWS, SCENE_COLUMNS, OCCUPANCY_ROWS)
-            cells = torch.cat([grids["occupancy"].unsqueeze(-3), grids["occupancy_ahead"]], dim=-3).flatten(-3)
-        outputs = self.plan_head(plan, ego, ego_valid, command, cells)
+        outputs = self.plan_head(plan, ego, ego_valid, command)
         saliency = self.saliency_head(context[..., : content.retina_count, :]).unflatten(
             -2, (len(CAMERAS), RETINA_TOKENS)
         )
@@ -224,7 +203,8 @@ class DrivingNetwork(nn.Module):
         lead_distance = torch.sigmoid(self.lead_distance(plan)) * MAX_LEAD_M
         outputs["lead"] = torch.cat([lead_distance, self.lead_exists(plan)], dim=-1)
         outputs["light"] = self.light_head(plan)
-        return outputs | grids
+        outputs["occupancy"] = _tile(self.occupancy_head(scene), SCENE_ROWS, SCENE_COLUMNS, OCCUPANCY_ROWS)
+        return outputs
 
     def scenes(self, content: "Content") -> tuple[Tensor, Tensor]:
         """What only training asks for, of all cameras: logits of `SEMANTICS` (…, 8, S, 15, 20), depth (…, 8, 15, 20).

@@ -40,9 +40,6 @@ SCALE_GROWTH = (0.3, 0.1, 0.03, 0.3)
 KNOTS = WAYPOINTS + 1
 """The present, and every waypoint."""
 
-CELL_FEATURES = 96
-"""What the plan knows of the occupied cells; without it, it would know only what its own queries found of others."""
-
 ANCHORS_MPS2 = (-6.0, -4.0, -2.6, -1.6, -0.8, -0.3, 0.0, 0.4, 1.0, 1.8)
 """Acceleration now of each hypothesis, rising."""
 
@@ -60,14 +57,10 @@ class PlanHead(nn.Module):
     to_position: Tensor
     scale_growth: Tensor
 
-    def __init__(self, features: int, hidden: int = 256, has_hypotheses: bool = False, cells: int = 0) -> None:
+    def __init__(self, features: int, hidden: int = 256, has_hypotheses: bool = False) -> None:
         super().__init__()
         self.has_hypotheses = has_hypotheses
         self.hidden = nn.Linear(features, hidden)
-        if cells:
-            self.cells = nn.Linear(cells, CELL_FEATURES)
-            self.from_cells = nn.Linear(CELL_FEATURES, hidden, bias=False)
-            nn.init.zeros_(self.from_cells.weight)
         self.curvatures = nn.Linear(hidden, KNOTS)
         if has_hypotheses:
             self.hypotheses = Hypotheses(hidden)
@@ -106,18 +99,9 @@ class PlanHead(nn.Module):
         for name, value in constants.items():
             self.register_buffer(name, value.contiguous(), persistent=False)
 
-    def forward(
-        self, features: Tensor, ego: Tensor, ego_valid: Tensor, command: Tensor, cells: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """features (…, F), ego (…, 2), ego_valid (…, 1), command (…, C) one-hot -> the plan outputs of the contract.
-
-        Args:
-            cells: (…, cells) logits that a place is or will be occupied, where the head was made for them.
-        """
-        before = self.hidden(features)
-        if cells is not None:
-            before = before + self.from_cells(torch.relu(self.cells(torch.sigmoid(cells))))
-        hidden = torch.relu(before)
+    def forward(self, features: Tensor, ego: Tensor, ego_valid: Tensor, command: Tensor) -> dict[str, Tensor]:
+        """features (…, F), ego (…, 2), ego_valid (…, 1), command (…, C) one-hot -> the plan outputs of the contract."""
+        hidden = torch.relu(self.hidden(features))
         added = of_command(self.by_command(hidden), command)  # (…, P + 1), or twice as many
         steering = self.curvatures(hidden) + added[..., :KNOTS]
         curvature = torch.tanh(CURVATURE_GAIN * steering) * MAX_CURVATURE_PER_M  # (…, P + 1)

@@ -77,7 +77,7 @@ class Trainer(TrainingLoop):
         inputs, live = self._with_memory(rows, recorded)
         generator = torch.Generator(config.device)
         generator.manual_seed(int(self._generator(self.step).integers(2**62)))
-        names = (*LABEL_SHAPES, "patch_cell", "occupancy_ahead")
+        names = (*LABEL_SHAPES, "patch_cell")
         labels = {name: torch.from_numpy(recorded[name]).to(config.device) for name in names if name in recorded}
         augmented = augment(inputs, config.augmentation, generator)
         results, norm = self._optimise(augmented, live, labels, self.step % VALUE_EVERY == 0)

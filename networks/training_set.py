@@ -12,7 +12,6 @@ from fsd.compression.tick import MEMORY_SLOTS
 from fsd.data.errors import ClipError
 from fsd.networks.dataset import LABEL_SHAPES, Episode, unknown_label
 from fsd.networks.hard_examples import find_hard_examples
-from fsd.networks.occupancy_forecast import forecast_labels
 
 ON_DISK = ("retina", "retina_outer", "patches", "retina_meta", "saliency", "semantic", "depth")
 """Labels among them are unknown in the rows of episodes that lack the file; other arrays are left out of all rows."""
@@ -38,9 +37,6 @@ class TrainingSet:
         self.episodes = tuple(episodes)
         self.begins = np.cumsum([0, *(episode.ticks for episode in episodes)])
         tables = [_load_small(episode) for episode in episodes]
-        for episode, table in zip(episodes, tables, strict=True):
-            if {"occupancy", "ego", "ego_valid"} <= set(table):
-                table["occupancy_ahead"] = forecast_labels(table, int(episode.facts["every_ticks"]))
         self._on_disk = tuple(
             name
             for name in ON_DISK

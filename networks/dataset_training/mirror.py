@@ -55,8 +55,6 @@ def mirrored(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     if "occupancy" in rows:
         assert rows["occupancy"].shape[-1] == OCCUPANCY_COLUMNS
         found["occupancy"] = rows["occupancy"][..., ::-1]
-    if "occupancy_ahead" in rows:
-        found["occupancy_ahead"] = rows["occupancy_ahead"][..., ::-1]
     for name in ("saliency", "semantic", "depth"):
         if name in rows:
             found[name] = rows[name][:, OTHER_CAMERA][..., ::-1]

@@ -100,7 +100,6 @@ def make_models() -> None:
     tiny = NetworkConfig(
         budget=Budget("tiny", 30, 40, 6), width=8, heads=1, cross_layers=1, mlp_ratio=1, retina_channels=4,
         patch_channels=(4, 4), retina_blocks=1, plan_queries=1, has_hypotheses=False, has_maps=False,
-        has_forecast=False,
     )  # fmt: skip
     network = DrivingNetwork(tiny)
     for tensor in network.state_dict().values():

@@ -15,7 +15,6 @@ TINY = NetworkConfig(
     cross_layers=1,
     has_hypotheses=False,
     has_maps=False,
-    has_forecast=False,
 )
 
 TINY_FOVEATED = replace(
@@ -24,6 +23,5 @@ TINY_FOVEATED = replace(
     outer_channels=8,
     has_hypotheses=True,
     has_maps=True,
-    has_forecast=True,
 )
 """The same with an outer retina, hypotheses, and the finer tokens of the horizon."""
