@@ -12,6 +12,7 @@ from fsd.commands.arguments import add_options, config_from, option_group, place
 from fsd.commands.default_folder import choose_folder, clip_folder
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.commands.summary_lines import print_assumptions, print_length, print_ratios
+from fsd.data.counted import counted
 from fsd.data.errors import ClipError, OutputError, UsageError
 from fsd.data.options import declared_options
 from fsd.fleet.config import FleetOptions
@@ -132,7 +133,7 @@ def print_tally(tally: "FleetTally") -> None:
     if tally.failed:
         print(f"  failed       {tally.failed}, listed in {tally.failures}; the same command tries them again")
     if tally.alarms:
-        print(f"  WARNING      CROSS-CHECK ALARM in {tally.alarms} recordings")
+        print(f"  WARNING      CROSS-CHECK ALARM in {counted(tally.alarms, 'recording')}")
 
 
 def _replay_dataset(options: argparse.Namespace) -> "DatasetReplaySummary":

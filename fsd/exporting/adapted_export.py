@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from fsd.data.counted import counted
 from fsd.data.errors import ModelError, UsageError
 from fsd.export.any_model import ModelSource, export_model
 from fsd.export.config import LAST_SYMMETRIC_OPSET
@@ -167,7 +168,7 @@ def _fine_tuned(
         name.rpartition("/")[0] for name in chosen
     }
     drives = [AdaptedClip(path, adapter, signature, keep_bytes=keep_bytes) for path in config.qat]
-    progress(f"fine-tuning on {len(drives)} recordings")
+    progress(f"fine-tuning on {counted(len(drives), 'recording')}")
     return fine_tune(loaded.torch, drives, make_feeds, measure, config.steps, in_float, progress)
 
 
