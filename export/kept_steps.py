@@ -1,7 +1,7 @@
 """Steps made of a recording: kept in memory up to a limit, and made again in each pass beyond it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -16,20 +16,30 @@ KEEP_BYTES = 2**30
 Step = TypeVar("Step")
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass
 class KeptSteps(ABC, Generic[Step]):
     """The first `max_ticks` ticks of a recording (None: all), as steps; iterable repeatedly, one pass at a time.
 
-    `keep_bytes` limits what is kept in memory.
+    `keep_bytes` limits what is kept in memory; `on_step` is called after every step of a pass.
     """
 
     path: Path
     max_ticks: int | None = field(default=None, kw_only=True)
     keep_bytes: int = field(default=KEEP_BYTES, kw_only=True)
+    on_step: Callable[[], None] = field(default=_nothing, kw_only=True, repr=False)
     _kept: list[Step] = field(default_factory=list, repr=False, init=False)
     _is_whole: bool = field(default=False, repr=False, init=False)
 
     def __iter__(self) -> Iterator[Step]:
+        for step in self._pass():
+            yield step
+            self.on_step()
+
+    def _pass(self) -> Iterator[Step]:
         known, used = len(self._kept), sum(map(self._bytes_of, self._kept))
         yield from self._kept[:known]
         if self._is_whole:

@@ -31,7 +31,9 @@ class _InPlace(argparse.Action):
     """Answers `--out`, which other commands have."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        parser.error("there is no option --out: the tables are written beside the results\nName only the folder of the run.")
+        parser.error(
+            "there is no option --out: the tables are written beside the results\nName only the folder of the run."
+        )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

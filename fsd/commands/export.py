@@ -15,7 +15,7 @@ from fsd.data.options import declared_options
 from fsd.export.config import ExportConfig, ProofOptions
 from fsd.exporting.config import AdaptedExportConfig
 from fsd.extras import install_line
-from fsd.outputs.progress import print_progress
+from fsd.outputs.part_progress import PartProgress
 
 if TYPE_CHECKING:
     from fsd.export.fine_tuning import FineTuned
@@ -115,7 +115,10 @@ def _export_own(options: argparse.Namespace, models: list[str]) -> dict[str, Any
         raise UsageError("--fraction is a part of the clips that `--data` names: give `--data`, or leave it out.")
     size = () if config.weights is None else (config.weights.stat().st_size,)
     warn_if_short(existing_folder(config.out), export_bytes(len(config.targets), *size))
-    return _report(export(config, clips, print_progress, _write_page), options, "network")
+    progress = PartProgress()
+    if clips:
+        progress.watch(clips)
+    return _report(export(config, clips, progress, _write_page), options, "network")
 
 
 def _export_adapted(options: argparse.Namespace) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def _export_adapted(options: argparse.Namespace) -> dict[str, Any]:
     if not getattr(options, "int8", True):
         variants = [variant for variant in variants if variant != "int8"]
     config = config_from(AdaptedExportConfig, options, variants=tuple(variants))
-    written = export_adapted(config, options.data or [], print_progress, _write_page)
+    written = export_adapted(config, options.data or [], PartProgress(), _write_page)
     return _report(written.exported, options, "model  ", written.fine_tuned)
 
 

@@ -35,6 +35,7 @@ from fsd.exporting.adapted_clip import AdaptedClip, AdapterFeeds
 from fsd.exporting.adapter_measure import AdapterMeasure
 from fsd.exporting.config import AdaptedExportConfig
 from fsd.networks.onnx_session import Signature
+from fsd.outputs.part_progress import PartProgress
 from fsd.third_party.adapter import Adapter, check_model, load_adapter
 from fsd.third_party.images.layout import tensor_shape
 from fsd.third_party.ready_adapters import adapter_file
@@ -84,6 +85,8 @@ def export_adapted(
     share = KEEP_BYTES // (len(clips) + len(config.qat))
     drives = [AdaptedClip(path, adapter, signature, keep_bytes=share) for path in clips]
     _check_runs(loaded, make_feeds, drives[0])
+    if isinstance(progress, PartProgress):
+        progress.watch(drives)
     measure = AdapterMeasure(adapter)
     tuned = _fine_tuned(config, loaded, adapter, signature, make_feeds, measure, share, progress)
     files = [Path(name) for name in config.model if Path(name).is_file()]

@@ -11,7 +11,6 @@ from markupsafe import Markup
 from fsd.html.page import Tone, render
 from fsd.meters.quantity import Quantity
 
-
 EMPTY = ("", "–")
 """Cells of a table without a value."""
 
