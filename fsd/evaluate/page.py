@@ -90,8 +90,7 @@ def _tiles(summary: DatasetRun) -> list[Markup]:
     tiles = []
     for metric, name, unit in _TILES:
         if metric in network:
-            rival = summary.planners.get("constant_velocity", {}).get(metric)
-            beside = "" if rival is None else f"; constant velocity {_number(rival.value)}"
+            beside = _best_baseline(summary, metric)
             tiles.append(
                 stat_tile(
                     name, _number(network[metric].value), unit, f"{_bracket(network[metric])}{beside}".strip("; ")
@@ -101,6 +100,15 @@ def _tiles(summary: DatasetRun) -> list[Markup]:
         note = f"{summary.times_real_time:.3g}x real time, {summary.workers} at a time"
         tiles.append(stat_tile("speed", f"{summary.ticks_per_s:.3g}", "ticks/s", note))
     return tiles
+
+
+def _best_baseline(summary: DatasetRun, metric: str) -> str:
+    others = {name: scores[metric].value for name, scores in summary.planners.items() if metric in scores}
+    others.pop(NETWORK, None)
+    if not others:
+        return ""
+    best = min(others, key=lambda name: others[name])
+    return f"; best baseline: {_name(best)} {_number(others[best])}"
 
 
 def _errors(summary: DatasetRun) -> Markup:

@@ -5,6 +5,7 @@ Kept in memory: its size has a limit whatever the length of the drive. Knows no 
 
 import io
 from dataclasses import dataclass
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -144,7 +145,7 @@ def arrange(sizes: dict[str, tuple[int, int]]) -> dict[str, Box]:
         aspects = np.array([sizes[name][0] / sizes[name][1] for name in names])
         edges = np.rint(WIDTH_PX * np.concatenate([[0.0], np.cumsum(aspects)]) / aspects.sum()).astype(int).tolist()
         height = min(MOST_ROW_PX, round(WIDTH_PX / aspects.sum()))
-        for name, left, right in zip(names, edges, edges[1:], strict=True):
+        for name, (left, right) in zip(names, pairwise(edges), strict=True):
             boxes[name] = Box(left, top, right - left, height)
         top += height
     return boxes
