@@ -24,20 +24,24 @@ def _nothing() -> None:
 class KeptSteps(ABC, Generic[Step]):
     """The first `max_ticks` ticks of a recording (None: all), as steps; iterable repeatedly, one pass at a time.
 
-    `keep_bytes` limits what is kept in memory; `on_step` is called after every step of a pass.
+    `keep_bytes` limits what is kept in memory.
     """
 
     path: Path
     max_ticks: int | None = field(default=None, kw_only=True)
     keep_bytes: int = field(default=KEEP_BYTES, kw_only=True)
-    on_step: Callable[[], None] = field(default=_nothing, kw_only=True, repr=False)
+    _on_step: Callable[[], None] = field(default=_nothing, repr=False, init=False)
     _kept: list[Step] = field(default_factory=list, repr=False, init=False)
     _is_whole: bool = field(default=False, repr=False, init=False)
 
     def __iter__(self) -> Iterator[Step]:
         for step in self._pass():
             yield step
-            self.on_step()
+            self._on_step()
+
+    def watch(self, on_step: Callable[[], None]) -> None:
+        """Call something after every step of a pass from now on."""
+        self._on_step = on_step
 
     def _pass(self) -> Iterator[Step]:
         known, used = len(self._kept), sum(map(self._bytes_of, self._kept))

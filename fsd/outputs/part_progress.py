@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 class Passed(Protocol):
     """Recordings whose steps are counted."""
 
-    on_step: Callable[[], None]
-
     def __len__(self) -> int: ...
+
+    def watch(self, on_step: Callable[[], None]) -> None: ...
 
 
 class PartProgress:
@@ -33,7 +33,7 @@ class PartProgress:
         """Count the steps of these recordings from now on."""
         self._steps = sum(map(len, recordings))
         for recording in recordings:
-            recording.on_step = self._count
+            recording.watch(self._count)
 
     def _count(self) -> None:
         if self._bar is None:

@@ -16,10 +16,11 @@ def verbose() -> Iterator[None]:
 
 
 class Three:
-    on_step: Callable[[], None]
-
     def __len__(self) -> int:
         return 3
+
+    def watch(self, on_step: Callable[[], None]) -> None:
+        self.on_step = on_step
 
 
 def test_every_pass_over_the_recordings_has_a_bar_with_rate_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
