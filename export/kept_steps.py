@@ -16,10 +16,6 @@ KEEP_BYTES = 2**30
 Step = TypeVar("Step")
 
 
-def _nothing() -> None:
-    pass
-
-
 @dataclass
 class KeptSteps(ABC, Generic[Step]):
     """The first `max_ticks` ticks of a recording (None: all), as steps; iterable repeatedly, one pass at a time.
@@ -30,14 +26,15 @@ class KeptSteps(ABC, Generic[Step]):
     path: Path
     max_ticks: int | None = field(default=None, kw_only=True)
     keep_bytes: int = field(default=KEEP_BYTES, kw_only=True)
-    _on_step: Callable[[], None] = field(default=_nothing, repr=False, init=False)
+    _on_step: Callable[[], None] | None = field(default=None, repr=False, init=False)
     _kept: list[Step] = field(default_factory=list, repr=False, init=False)
     _is_whole: bool = field(default=False, repr=False, init=False)
 
     def __iter__(self) -> Iterator[Step]:
         for step in self._pass():
             yield step
-            self._on_step()
+            if self._on_step is not None:
+                self._on_step()
 
     def watch(self, on_step: Callable[[], None]) -> None:
         """Call something after every step of a pass from now on."""
