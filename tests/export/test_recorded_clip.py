@@ -58,6 +58,7 @@ def test_the_car_is_heard(recording: Path) -> None:
 
 
 def test_every_step_of_a_pass_is_reported_to_whoever_watches(recording: Path) -> None:
-    clip, seen = RecordedClip(recording, BUDGETS["B400"]), []
+    clip = RecordedClip(recording, BUDGETS["B400"])
+    seen: list[int] = []
     clip.watch(lambda: seen.append(1))
     assert len(passed(clip)) == len(seen) == TICKS
