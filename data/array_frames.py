@@ -7,7 +7,7 @@ import av
 import numpy as np
 
 from fsd.data.camera_health.sampler import sample_of
-from fsd.data.camera_names import canonical_name, known_names, meant_camera
+from fsd.data.camera_names import known_camera
 from fsd.data.errors import ClipError, RigError
 from fsd.data.frame import Frame
 from fsd.data.planes import check_size, frame_of, is_black
@@ -49,11 +49,10 @@ def canonical_names(names: Sequence[str]) -> dict[str, str]:
         raise ClipError("No camera is given. Give at least one, for example front_main.")
     found: dict[str, str] = {}
     for given in names:
-        name = canonical_name(given)
-        if name is None:
-            raise ClipError(
-                f"{given!r} is no camera. {meant_camera(given)}Names and their aliases: {known_names()}.", field=given
-            )
+        try:
+            name = known_camera(given)
+        except ValueError as error:
+            raise ClipError(str(error), field=given) from None
         if name in found.values():
             other = next(each for each, canonical in found.items() if canonical == name)
             raise ClipError(f"{other!r} and {given!r} both name the camera {name}. Give it once.", camera=name)

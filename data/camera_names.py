@@ -43,6 +43,18 @@ def canonical_name(text: str) -> str | None:
     return _CANONICAL.get(normalised_name(text))
 
 
+def known_camera(text: str) -> str:
+    """The canonical camera that `text` names.
+
+    Raises:
+        ValueError: it names none; says which is meant.
+    """
+    name = canonical_name(text)
+    if name is None:
+        raise ValueError(f"{text!r} is not a known camera. {meant_camera(text)}The cameras are {known_names()}.")
+    return name
+
+
 def fov_deg_in_name(text: str) -> float | None:
     """The horizontal field of view that a name such as `camera_front_wide_120fov` states, in degrees."""
     match = re.search(r"(?<![0-9])(\d{2,3})_?fov$", text.strip().lower())

@@ -8,7 +8,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Self
 
 from fsd.data.cadence import Cadence, tick_phase_ns
 from fsd.data.camera_cursor import CameraCursor, Shown, Stopped, overdue_ns
@@ -18,6 +17,7 @@ from fsd.data.clock import tick_count
 from fsd.data.decode_worker import Block, DecodeWorker, Run
 from fsd.data.errors import ClipError
 from fsd.data.frame_merger import FrameMerger
+from fsd.data.frame_sets import FrameSets
 from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, TICK_NS, FrameSet
 from fsd.data.stretches import MAX_HOLE_NS, stretches_ns
 from fsd.data.sync_report import CameraCounters, RunStart, SyncReport
@@ -29,7 +29,7 @@ MAX_LOOKAHEAD_TICKS = 48
 """Well below `MAX_HOLE_NS`: what was decoded ahead when a hole is found then holds no frame from behind it."""
 
 
-class FrameSource:
+class FrameSource(FrameSets):
     """Iterates over the frame sets of a clip; use it as a context manager.
 
     Tick i is at t0 + ceil(i / 36 s). For cameras with exact times, t0 is the first frame of the camera that starts
@@ -115,15 +115,6 @@ class FrameSource:
         ticks = sum(tick_count(*stretch_ns) for stretch_ns in stretches_ns(self._streams.values()))
         ticks = max(0, ticks - self._start_tick)
         return ticks if limit is None else min(ticks, limit)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[FrameSet]:
-        return self
 
     def __next__(self) -> FrameSet:
         if self._stop.is_set():

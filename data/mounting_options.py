@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fsd.data.camera_names import canonical_name, known_names, meant_camera
+from fsd.data.camera_names import known_camera
 from fsd.data.options import Options, option
 
 FIRST = ""
@@ -17,9 +17,7 @@ def camera_number(text: str) -> tuple[str, float]:
         ValueError: the camera is not known, or the rest is no number.
     """
     label, separator, number = text.rpartition("=")
-    name = canonical_name(label) if separator else FIRST
-    if name is None:
-        raise ValueError(f"{label!r} is not a known camera. {meant_camera(label)}The cameras are {known_names()}.")
+    name = known_camera(label) if separator else FIRST
     try:
         return name, float(number)
     except ValueError as error:

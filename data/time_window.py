@@ -48,7 +48,11 @@ def part_of(clip: Clip, start_s: float, duration_s: float | None) -> Clip:
         )
     streams = tuple(None if each is None else _part_of_stream(each, start_ns, end_ns) for each in clip.streams)
     until = "its end" if duration_s is None else f"{start_s + duration_s:g} s"
-    return replace(clip, streams=streams, notes=(*clip.notes, f"Only a part is read: from {start_s:g} s to {until}."))
+    note = f"Only a part is read: from {start_s:g} s to {until}."
+    unsearched = [each.name for each in streams if isinstance(each, _Filtered)]
+    if start_s and unsearched:
+        note += f" What is before it is decoded too, of files that cannot be searched: {', '.join(unsearched)}."
+    return replace(clip, streams=streams, notes=(*clip.notes, note))
 
 
 def _part_of_stream(stream: CameraStream, start_ns: int, end_ns: int) -> CameraStream | None:

@@ -1,7 +1,7 @@
 """Steps made of a recording: kept in memory up to a limit, and made again in each pass beyond it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -26,10 +26,21 @@ class KeptSteps(ABC, Generic[Step]):
     path: Path
     max_ticks: int | None = field(default=None, kw_only=True)
     keep_bytes: int = field(default=KEEP_BYTES, kw_only=True)
+    _on_step: Callable[[], None] | None = field(default=None, repr=False, init=False)
     _kept: list[Step] = field(default_factory=list, repr=False, init=False)
     _is_whole: bool = field(default=False, repr=False, init=False)
 
     def __iter__(self) -> Iterator[Step]:
+        for step in self._pass():
+            yield step
+            if self._on_step is not None:
+                self._on_step()
+
+    def watch(self, on_step: Callable[[], None]) -> None:
+        """Call something after every step of a pass from now on."""
+        self._on_step = on_step
+
+    def _pass(self) -> Iterator[Step]:
         known, used = len(self._kept), sum(map(self._bytes_of, self._kept))
         yield from self._kept[:known]
         if self._is_whole:

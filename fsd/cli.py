@@ -10,7 +10,7 @@ from contextlib import nullcontext, redirect_stdout
 
 from fsd.commands.exit_codes import DONE, INTERRUPTED, OUTPUT_CLOSED
 from fsd.commands.interrupts import Interrupts
-from fsd.commands.parser import build_parser
+from fsd.commands.parser import WITHOUT_FILES, build_parser
 from fsd.commands.plain_output import plain_output
 from fsd.data.errors import FsdError
 from fsd.outputs.progress import Verbosity, set_verbosity
@@ -30,15 +30,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             # A library may turn the KeyboardInterrupt into an error of its own.
             if not interrupts.were_received and not isinstance(error, KeyboardInterrupt):
                 raise
-            print(_line("interrupted; what was written until now is kept.", error), file=sys.stderr)
+            kept = "" if _chosen(arguments) in WITHOUT_FILES else "; what was written until now is kept"
+            print(_line(f"interrupted{kept}.", error), file=sys.stderr)
         return INTERRUPTED
 
 
 def _parse_and_run(arguments: list[str]) -> int:
-    chosen = next((word for word in arguments if not word.startswith("-")), None)
-    options = build_parser(chosen).parse_args(arguments)  # outside: its help may have colours
+    options = build_parser(_chosen(arguments)).parse_args(arguments)  # outside: its help may have colours
     with plain_output():
         return _run_command(options)
+
+
+def _chosen(arguments: list[str]) -> str | None:
+    return next((word for word in arguments if not word.startswith("-")), None)
 
 
 def _run_command(options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from fsd.data.camera_health.camera_fault import CameraFault
-from fsd.data.camera_health.detector import DRIVING_MPS, HealthTick
+from fsd.data.camera_health.detector import DRIVING_MPS, UNKNOWN, HealthTick
 from fsd.data.camera_health.detectors import all_detectors
 from fsd.data.camera_health.motion import PictureMotion
 from fsd.data.camera_health.picture_sample import PictureSample
@@ -31,6 +31,7 @@ class CameraMonitor:
         self._mask_cameras = mask_cameras
         self._detectors = all_detectors(rig)
         self._whole_picture = np.array([detector.fault in WHOLE_PICTURE for detector in self._detectors])
+        self._of_age = np.array([detector.fault in OF_AGE for detector in self._detectors])
         self.reset()
 
     def reset(self) -> None:
@@ -46,10 +47,11 @@ class CameraMonitor:
         self._samples: list[PictureSample | None] = [None] * len(CAMERAS)
         self._motion = PictureMotion()
 
-    def step(self, frame_set: FrameSet, ego: EgoSample | None = None) -> FrameSet:
+    def step(self, frame_set: FrameSet, ego: EgoSample | None = None, is_excused: np.ndarray | None = None) -> FrameSet:
         """The frame set of the next tick with the faults of its cameras, and without those that are masked.
 
         Faults that the frame set has already, which its source knows of, stay. A new run of the recording starts anew.
+        `is_excused`, (8,) bool: that the picture is old is no evidence against the camera.
         """
         if frame_set.run != self._run:
             self.reset()
@@ -57,6 +59,8 @@ class CameraMonitor:
         tick = self._look(frame_set, ego)
         for row, detector in enumerate(self._detectors):
             self._evidence[row] = detector.step(tick)
+        if is_excused is not None and is_excused.any():
+            self._evidence[np.ix_(self._of_age, is_excused)] = UNKNOWN
         self._states.add(self._evidence)
         self._has_fault = self._states.is_named[self._whole_picture].any(axis=0)
         if not self._states.is_named.any():
@@ -105,6 +109,9 @@ WHOLE_PICTURE = frozenset(
     }
 )
 """Faults after which the picture must settle before a part of it is judged."""
+
+OF_AGE = frozenset({CameraFault.LOST, CameraFault.CLOCK_JUMP})
+"""Faults for which the age of a picture is evidence."""
 
 EXPLAINED_BY = {
     CameraFault.BLACK: frozenset(

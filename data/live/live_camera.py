@@ -13,6 +13,7 @@ from fsd.data.camera_health.camera_fault import CameraFault
 from fsd.data.errors import FsdError
 from fsd.data.frames import TICK_NS, Frame
 from fsd.data.live.captures import READ_TIMEOUT_S, Capture, Captured
+from fsd.data.live.stall_watch import StallWatch
 from fsd.data.planes import check_size, frame_of, picture_of, upright_size_px
 from fsd.data.rig import Rig
 from fsd.data.sync_report import CameraCounters
@@ -30,6 +31,7 @@ class LiveCamera:
     Args:
         name: canonical.
         rig: its pictures must have the size that it says; None takes that of the first one.
+        stalls: when this process did not run.
 
     Attributes:
         state: `waiting` for the first picture, `live`, `away` or `ended`; reason: why it is away, as a clause.
@@ -38,8 +40,8 @@ class LiveCamera:
         size_px: (width, height) of its pictures; None before the first.
     """
 
-    def __init__(self, name: str, capture: Capture, rig: Rig | None, stop: threading.Event) -> None:
-        self.name, self.capture, self._rig, self._stop = name, capture, rig, stop
+    def __init__(self, name: str, capture: Capture, rig: Rig | None, stop: threading.Event, stalls: StallWatch) -> None:
+        self.name, self.capture, self._rig, self._stop, self._stalls = name, capture, rig, stop, stalls
         self.counters = CameraCounters()
         self.state, self.reason, self.returns = "waiting", "", 0
         self.failure: FsdError | None = None
@@ -99,6 +101,15 @@ class LiveCamera:
         is_late = tick_ns - self._first_tick_ns > self.overdue_ns
         return Shown(None, absence=CameraFault.LATE_START if is_late else None)
 
+    def is_late_by_stall(self, tick_ns: int, late_ns: int) -> bool:
+        """Whether its picture is older than `late_ns` only since this process did not run; after `shown_at`."""
+        with self.changed:
+            frame = self._frame if self.state == "live" else None
+        age_ns = 0 if frame is None else tick_ns - frame.timestamp_ns
+        if frame is None or age_ns <= late_ns:
+            return False
+        return age_ns - self._stalls.explained_ns(frame.timestamp_ns, tick_ns) <= late_ns
+
     def add(self, captured: Captured) -> None:
         """Take a picture; one that is not later than those before is counted and dropped."""
         counters, timestamp_ns = self.counters, captured.timestamp_ns
@@ -112,7 +123,8 @@ class LiveCamera:
                     counters.backwards_times += step_ns < 0
                     counters.duplicate_times += step_ns == 0
                     return
-                counters.gaps += counters.frames_timed > 1 and step_ns > self.overdue_ns
+                own_ns = self._stalls.explained_ns(self._newest_ns, timestamp_ns)
+                counters.gaps += counters.frames_timed > 1 and step_ns - own_ns > self.overdue_ns
                 counters.max_gap_ns = max(counters.max_gap_ns, step_ns)
                 self._period_ns = min(step_ns, 2 * self._period_ns)
             if self.state == "away" and self._newest_ns is not None:

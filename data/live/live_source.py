@@ -2,10 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import av
 import numpy as np
@@ -19,9 +18,11 @@ from fsd.data.clock import SECOND_NS, tick_count, tick_time_ns
 from fsd.data.ego import EgoSample
 from fsd.data.errors import ClipError
 from fsd.data.frame_merger import FrameMerger
+from fsd.data.frame_sets import FrameSets
 from fsd.data.frames import CAMERAS, MAX_FRAME_AGE_NS, FrameSet
 from fsd.data.live.captures import CameraInput, ClockNs, PlayClock, capture_of
 from fsd.data.live.live_camera import LiveCamera
+from fsd.data.live.stall_watch import StallWatch
 from fsd.data.planes import frame_of
 from fsd.data.rig import Rig
 from fsd.data.standard_rigs import assumed_rig, canonical_rig
@@ -50,14 +51,15 @@ class LiveStream(CameraStream):
         return ()
 
 
-class LiveSource:
+class LiveSource(FrameSets):
     """Iterates over live cameras at 36 Hz; use it as a context manager.
 
     Tick i is at t0 + ceil(i / 36 s) of the clock, where t0 is the moment of the first iteration. Every camera shows its
     newest picture not later than the tick. A consumer that is late gets the latest tick: those between are skipped, and
     counted in `skipped_ticks`. A camera that goes away shows its last picture, which becomes stale, and is opened anew
     until it returns; where no camera had a picture for longer than `MAX_HOLE_NS`, a new run begins. Files end; without
-    any other camera, so does the iteration.
+    any other camera, so does the iteration. Pictures that are late since this process did not run are stale, and no
+    fault of a camera.
 
     Args:
         cameras: camera, or an alias of it -> a function that returns its newest picture (see `FunctionCapture`), a
@@ -74,7 +76,7 @@ class LiveSource:
 
     Attributes:
         rig: given or assumed; clip: the cameras as a recording, for planners and painters.
-        report: counters, as of a replay.
+        report: counters, as of a replay; stalls: when this process did not run.
 
     Raises:
         ClipError: a camera does not exist, has no picture in time, or gives something that is no picture.
@@ -99,14 +101,18 @@ class LiveSource:
         _compile_kernels()
         self._clock_ns, self._sleep, self._ego, self._max_ticks = clock_ns, sleep, ego, max_ticks
         self._stop, self._play_clock = threading.Event(), PlayClock()
-        self._cameras = {
-            CAMERAS.index(name): LiveCamera(
-                name, capture_of(name, cameras[given], input_options or {}, clock_ns, self._play_clock), rig, self._stop
-            )
+        self.stalls = StallWatch(clock_ns, self._stop)
+        captures = {
+            name: capture_of(name, cameras[given], input_options or {}, clock_ns, self._play_clock)
             for given, name in names.items()
+        }
+        self._cameras = {
+            CAMERAS.index(name): LiveCamera(name, capture, rig, self._stop, self.stalls)
+            for name, capture in captures.items()
         }
         self.report = SyncReport(cameras={each.name: each.counters for each in self._in_order()})
         self._overdue_ns = {index: camera.overdue_ns for index, camera in self._cameras.items()}
+        self._late_ns = min(max_age_ns, MAX_FRAME_AGE_NS)
         self._merger = FrameMerger(self.report, max_age_ns, self._overdue_ns)
         self.skipped_ticks = 0
         self._next_tick, self._returned = 0, 0
@@ -145,21 +151,13 @@ class LiveSource:
         age_ns = np.where(is_there, 0, -1).astype(np.int64)
         return FrameSet(0, self._clock_ns(), frames, age_ns, is_there, is_there.copy())
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[FrameSet]:
-        return self
-
     def __next__(self) -> FrameSet:
         if self._returned == self._max_ticks:
             self.close()
         if self._start_ns is None and not self._stop.is_set():
             self._start_ns = self.report.start_ns = self._clock_ns()
             self._play_clock.start(self._start_ns)
+            self.stalls.start()
         tick_ns = None if self._stop.is_set() else self._wait_for_tick()
         if tick_ns is None:
             self.close()
@@ -167,8 +165,9 @@ class LiveSource:
         tick, self._next_tick = self._next_tick, self._next_tick + 1
         self._returned += 1
         self._begin_run_after_hole(tick, tick_ns)
-        merged = self._merger.merge(tick, tick_ns, self._shown(tick_ns), len(self.report.runs) - 1)
-        frame_set = self._monitor.step(merged, self._ego(tick_ns) if self._ego else None)
+        shown, is_excused = self._shown(tick_ns)
+        merged = self._merger.merge(tick, tick_ns, shown, len(self.report.runs) - 1)
+        frame_set = self._monitor.step(merged, self._ego(tick_ns) if self._ego else None, is_excused)
         self.report.count_faults(frame_set)
         return frame_set
 
@@ -177,6 +176,7 @@ class LiveSource:
         self._stop.set()
         for camera in self._cameras.values():
             camera.join()
+        self.stalls.join()
 
     def _in_order(self) -> list[LiveCamera]:
         return [self._cameras[index] for index in sorted(self._cameras)]
@@ -211,12 +211,16 @@ class LiveSource:
             for camera in self._cameras.values():
                 camera.begin_run()
 
-    def _shown(self, tick_ns: int) -> list[Shown | None]:
+    def _shown(self, tick_ns: int) -> tuple[list[Shown | None], np.ndarray]:
+        """What every camera shows, and (8,) bool whether it is late since this process did not run."""
         shown: list[Shown | None] = [None] * len(CAMERAS)
+        is_excused = np.zeros(len(CAMERAS), np.bool_)
         for index, camera in self._cameras.items():
-            shown[index] = camera.shown_at(tick_ns)
+            taken = camera.shown_at(tick_ns)
+            is_excused[index] = camera.is_late_by_stall(tick_ns, self._late_ns)
+            shown[index] = taken._replace(absence=None) if is_excused[index] else taken
             self._overdue_ns[index] = camera.overdue_ns
-        return shown
+        return shown, is_excused
 
     def _raise_failure(self) -> None:
         for camera in self._cameras.values():

@@ -12,6 +12,7 @@ from fsd.adapting.check_record import CheckRecord
 from fsd.adapting.config import SHEET_FILE
 from fsd.adapting.seen_images import SeenImage
 from fsd.data.clip import Clip
+from fsd.data.counted import counted
 from fsd.data.frames import RATE_HZ
 from fsd.html.axes import Axis
 from fsd.html.charts import Key, Series, legend, line_chart
@@ -40,9 +41,14 @@ def write_check_page(
     page = Page(
         command="fsd adapter check",
         heading=f"{summary.model.name} on {summary.clip.name}",
-        facts=[f"adapter {summary.adapter}", f"{summary.ticks} ticks", f"{len(summary.clip.cameras)} cameras"],
+        facts=[
+            f"adapter {summary.adapter}",
+            counted(summary.ticks, "tick"),
+            counted(len(summary.clip.cameras), "camera"),
+        ],
         banners=[_banner(summary), *(Banner("Note.", text, tone="") for text in summary.warnings)],
         tiles=_tiles(summary),
+        left_out=_left_out(summary),
         sections=[
             _seen(seen, second),
             section(
@@ -98,19 +104,21 @@ def _banner(summary: AdapterCheckSummary) -> Banner:
 
 def _tiles(summary: AdapterCheckSummary) -> list[Markup]:
     count, ratio, correlation = len(summary.suspicious), summary.speed_ratio, summary.yaw_rate_correlation
-    return [
-        stat_tile("suspicious", str(count), tone="bad" if count else "good"),
-        stat_tile(
-            "planned / recorded speed", "–" if ratio is None else f"{ratio:.2f}", note="median over moving ticks"
-        ),
-        stat_tile(
-            "steering against yaw rate",
-            "–" if correlation is None else f"{correlation:+.2f}",
-            note="correlation; unknown where recording or plans do not turn"
-            if correlation is None
-            else "correlation; -1 is mirrored",
-        ),
-    ]
+    tiles = [stat_tile("suspicious", str(count), tone="bad" if count else "good")]
+    if ratio is not None:
+        tiles.append(stat_tile("planned / recorded speed", f"{ratio:.2f}", note="median over moving ticks"))
+    if correlation is not None:
+        note = "correlation; -1 is mirrored"
+        tiles.append(stat_tile("steering against yaw rate", f"{correlation:+.2f}", note=note))
+    return tiles
+
+
+def _left_out(summary: AdapterCheckSummary) -> list[str]:
+    """Why a tile is missing."""
+    speed = "No planned / recorded speed: no tick with a recorded speed above standstill."
+    steering = "No steering against yaw rate: it is not recorded, or recording or plans do not turn."
+    missing = {speed: summary.speed_ratio, steering: summary.yaw_rate_correlation}
+    return [text for text, value in missing.items() if value is None]
 
 
 def _from_above(clip: Clip, record: CheckRecord) -> tuple[Markup, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from fsd.calibrate.config import CalibrateConfig
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.summary_lines import print_assumptions
+from fsd.data.counted import counted
 
 if TYPE_CHECKING:
     from fsd.outputs.calibrate_summary import CalibrateSummary, CameraCalibration
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> "CalibrateSummary":
 
 def print_summary(summary: "CalibrateSummary") -> None:
     """Print one line per camera, and what could not be told."""
-    print(f"{summary.clip.name}: {summary.ticks} ticks, {len(summary.cameras)} cameras")
+    print(f"{summary.clip.name}: {summary.ticks} ticks, {counted(len(summary.cameras), 'camera')}")
     print_assumptions(summary.clip)
     print(f"\n  {'camera':16}{'yaw deg':>22}{'pitch deg':>22}{'horizontal view deg':>24}{'points':>9}")
     for name, camera in summary.cameras.items():

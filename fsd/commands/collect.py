@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fsd.commands.arguments import add_options, config_from
+from fsd.data.counted import counted
 from fsd.data.options import Options, option
 
 if TYPE_CHECKING:
@@ -26,9 +27,19 @@ class CollectConfig(Options):
     page: bool = option(True, "do not write a page for each run, run-NAME.html")
 
 
+class _InPlace(argparse.Action):
+    """Answers `--out`, which other commands have."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        parser.error(
+            "there is no option --out: the tables are written beside the results\nName only the folder of the run."
+        )
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_options(parser, CollectConfig)
+    parser.add_argument("--out", action=_InPlace, help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -43,7 +54,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     pages = [str(write_run_page(out, name)) for name in found.clips] if config.page else []
     if not options.json:
         for name, clips in found.clips.items():
-            print(f"run {name}: {clips} recordings")
+            print(f"run {name}: {counted(clips, 'recording')}")
         print(f"added {found.added}, removed {found.removed}")
         print("\n".join([f"tables   {out}/tables", *(f"page     {page}" for page in pages)]))
     return {"runs": found.clips, "added": found.added, "removed": found.removed, "pages": pages}

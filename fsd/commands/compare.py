@@ -8,6 +8,7 @@ import msgspec
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.compare.config import CompareConfig
+from fsd.data.counted import counted
 from fsd.data.errors import UsageError, few
 
 if TYPE_CHECKING:
@@ -54,9 +55,10 @@ def _answer(result: "CompareSummary | RunCompareSummary") -> dict[str, Any]:
 def _print_whole(result: "RunCompareSummary", config: CompareConfig) -> None:
     for label, run in (("A", result.a), ("B", result.b)):
         print(
-            f"{label}  {run.folder}, run {run.run}: {run.clips} recordings, {run.hours:.3g} h, {', '.join(run.models)}"
+            f"{label}  {run.folder}, run {run.run}: {counted(run.clips, 'recording')}, {run.hours:.3g} h, "
+            f"{', '.join(run.models)}"
         )
-    print(f"   {result.common_clips} recordings in common")
+    print(f"   {counted(result.common_clips, 'recording')} in common")
     head = f"{'A':>10}{'B':>10}{'B - A':>11}{'95% interval':>24}"
     print(f"\n{'mean over clips':24}{'clips':>6}{head}")
     for name, change in result.changes.items():

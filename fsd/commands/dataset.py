@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fsd.commands.arguments import add_common, add_options, config_from, place_argument
 from fsd.commands.fleet import refuse_cameras, require_paths
+from fsd.data.counted import counted
 from fsd.data.options import declared_options
 from fsd.dataset.config import DatasetConfig
 from fsd.fleet.config import DatasetFleetOptions
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> "DatasetSummary":
 
 def print_summary(summary: "DatasetSummary", config: DatasetConfig) -> None:
     """Print sizes, filters, clocks and parts."""
-    print(f"{config.out}: {summary.clips} clips, {summary.hours:.3g} h, {summary.ticks} ticks at 36 Hz")
+    print(f"{config.out}: {counted(summary.clips, 'clip')}, {summary.hours:.3g} h, {summary.ticks} ticks at 36 Hz")
     print(f"  recorded     {summary.rows} ticks, one in {summary.every_ticks}; {summary.used_rows} to learn from")
     for name, size in summary.sizes.items():
         print(
@@ -82,12 +83,12 @@ def print_summary(summary: "DatasetSummary", config: DatasetConfig) -> None:
     reasons = ", ".join(f"{name} {count}" for name, count in summary.left_out.items() if count)
     print(f"  left out     {reasons or 'nothing'}")
     skew = summary.skew
-    print(f"  clocks       {skew.in_time} clips in time, {len(skew.off)} off, {skew.not_clear} not clear")
+    print(f"  clocks       {counted(skew.in_time, 'clip')} in time, {len(skew.off)} off, {skew.not_clear} not clear")
     for each in skew.off:
         mended = "mended" if each.is_mended else "NOT mended"
         offset = f"{each.offset_ms:+.0f} ms ± {each.uncertainty_ms:.0f} ms"
         print(f"    {each.clip}: {each.against} {offset} from the images, {mended}")
-    parts = ", ".join(f"{name} {each.rows} ({each.drives} drives)" for name, each in summary.parts.items())
+    parts = ", ".join(f"{name} {each.rows} ({counted(each.drives, 'drive')})" for name, each in summary.parts.items())
     print(f"  parts        {parts}")
     if summary.built_ticks_per_s is not None:
         print(f"  speed        {summary.built_ticks_per_s:.0f} ticks/s")

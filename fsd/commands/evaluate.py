@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from fsd.commands.arguments import add_options, config_from
+from fsd.data.counted import counted
 from fsd.evaluate.config import EVALUATE_FILES, EvaluateConfig
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ def run(options: argparse.Namespace) -> "EvaluateSummary":
 
 def print_run(summary: "DatasetRun") -> None:
     """Print what was run, how fast, and the errors beside those of the baselines."""
-    from fsd.evaluate.page import describe_count, describe_scores
+    from fsd.evaluate.page import describe_scores
     from fsd.runtime.health import describe_replaced
 
     data = summary.data
-    drives = describe_count(data.drives, "drive")
+    drives = counted(data.drives, "drive")
     print(f"{data.name}, part {data.part}: {drives}, {data.hours:.3g} h, {data.scored_rows} rows scored")
     print(f"  network      {summary.model.name} ({summary.model.precision}), {summary.network}")
     if data.drives == 1:

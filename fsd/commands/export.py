@@ -17,7 +17,7 @@ from fsd.exporting.config import AdaptedExportConfig
 from fsd.extras import install_line
 from fsd.fleet.config import ExportFleetOptions
 from fsd.fleet.places import require_extra
-from fsd.outputs.progress import print_progress
+from fsd.outputs.part_progress import PartProgress
 
 if TYPE_CHECKING:
     from fsd.export.clip_measure import MeasureClips
@@ -136,7 +136,10 @@ def _export_own(options: argparse.Namespace, models: list[str], measure_clips: "
         raise UsageError("--fraction is a part of the clips that `--data` names: give `--data`, or leave it out.")
     size = () if config.weights is None else (config.weights.stat().st_size,)
     warn_if_short(existing_folder(config.out), export_bytes(len(config.targets), *size))
-    return _report(export(config, clips, print_progress, _write_page, measure_clips), options, "network")
+    progress = PartProgress()
+    if clips:
+        progress.watch(clips)
+    return _report(export(config, clips, progress, _write_page, measure_clips), options, "network")
 
 
 def _export_adapted(options: argparse.Namespace, measure_clips: "MeasureClips") -> dict[str, Any]:
@@ -149,7 +152,7 @@ def _export_adapted(options: argparse.Namespace, measure_clips: "MeasureClips") 
     if not getattr(options, "int8", True):
         variants = [variant for variant in variants if variant != "int8"]
     config = config_from(AdaptedExportConfig, options, variants=tuple(variants))
-    written = export_adapted(config, options.data or [], print_progress, _write_page, measure_clips)
+    written = export_adapted(config, options.data or [], PartProgress(), _write_page, measure_clips)
     return _report(written.exported, options, "model  ", written.fine_tuned)
 
 

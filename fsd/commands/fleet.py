@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
+from fsd.data.counted import counted
 from fsd.data.errors import ClipError, UsageError
 from fsd.fleet.places import is_url
 from fsd.outputs.progress import describe_s
@@ -57,7 +58,7 @@ def print_tally(tally: "FleetTally", done: str = "replayed") -> None:
     if tally.failed:
         print(f"  failed       {tally.failed}, listed in {tally.failures}; the same command tries them again")
     if tally.alarms:
-        print(f"  WARNING      CROSS-CHECK ALARM in {tally.alarms} recordings")
+        print(f"  WARNING      CROSS-CHECK ALARM in {counted(tally.alarms, 'recording')}")
 
 
 def tally_result(tally: "FleetTally") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fsd.commands.arguments import add_options, config_from
 from fsd.commands.summary_lines import print_assumptions
-from fsd.data.errors import ClipError, UsageError
+from fsd.data.counted import counted
 from fsd.live.config import LiveConfig
 from fsd.runtime.health import describe_health, describe_odometry
 
@@ -35,20 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> "LiveSummary":
     """Plan, print one plan in `print_every`, and the summary."""
     config = config_from(LiveConfig, options)
-    from fsd.data.array_frames import canonical_names
     from fsd.live.live import live
-
-    try:
-        canonical_names(list(config.cameras))
-    except ClipError as error:
-        raise UsageError(f"--camera: {error}") from None
 
     def print_plan(plan: "LivePlan") -> None:
         if plan.result.plan.tick // config.print_every > printed[-1]:
             printed.append(plan.result.plan.tick // config.print_every)
-            print(_plan_line(plan), flush=True)
+            print(_plan_line(plan, plan.stalled_ms - stalled_ms[-1]), flush=True)
+            stalled_ms.append(plan.stalled_ms)
 
-    printed = [-1]
+    printed, stalled_ms = [-1], [0.0]
     quiet = options.json
     print("opening cameras (compiles once on a new machine) …", file=sys.stderr)
     summary = live(config, None if quiet else print_plan, _print_start)
@@ -64,7 +59,7 @@ def _print_start(source: "LiveSource", metadata: "PlannerMetadata", address: str
         print(f"page: {address}", file=sys.stderr, flush=True)
 
 
-def _plan_line(live: "LivePlan") -> str:
+def _plan_line(live: "LivePlan", stalled_ms: float) -> str:
     plan = live.result.plan
     x_m, y_m, _, v_mps = plan.trajectory[SHOWN_WAYPOINT]
     side = "left" if y_m >= 0 else "right"
@@ -77,12 +72,15 @@ def _plan_line(live: "LivePlan") -> str:
         f"plan {live.result.plan_ms:.1f} ms, {age}",
         describe_health(plan.health),
     ]
+    if stalled_ms:
+        parts.append(f"this program did not run for {stalled_ms:.0f} ms")
     parts += [f"{name} {state}" for name, state in live.away.items()]
     return "  ".join(parts)
 
 
 def _print_summary(summary: "LiveSummary") -> None:
-    print(f"live: {summary.ticks} plans in {summary.drive_s:.1f} s, {summary.skipped_ticks} ticks skipped as too late")
+    skipped = counted(summary.skipped_ticks, "tick")
+    print(f"live: {counted(summary.ticks, 'plan')} in {summary.drive_s:.1f} s, {skipped} skipped as too late")
     print(f"  network      {summary.model.name} ({summary.model.precision}), {summary.network}")
     print_assumptions(summary.clip)
     print(f"  motion       {describe_odometry(summary.odometry_ticks)}")
@@ -92,8 +90,13 @@ def _print_summary(summary: "LiveSummary") -> None:
     ):
         if times is not None:
             print(f"  {name:12} {meaning} p50 {times.p50:.1f} ms, p99 {times.p99:.1f} ms (n = {times.samples})")
+    if summary.stalls:
+        print(
+            f"  stalls       this program did not run {counted(summary.stalls, 'time')}, {summary.stalled_ms:.0f} ms "
+            f"in all, {summary.longest_stall_ms:.0f} ms at most; images that this made late are no fault of a camera"
+        )
     for fault in summary.cameras.faults if summary.cameras else ():
         print(f"  faults       {fault}")
     for name, count in summary.returns.items():
         if count:
-            print(f"  returned     {name} {count} time{'' if count == 1 else 's'}")
+            print(f"  returned     {name} {counted(count, 'time')}")

@@ -32,6 +32,9 @@ COMMANDS = {
 }
 """Command -> what it does."""
 
+WITHOUT_FILES = frozenset({"live", "events", "inspect", "doctor", "completion"})
+"""Commands that only print."""
+
 
 def build_parser(chosen: str | None) -> UsageParser:
     """The parser, with the arguments of one command (or of all, for `chosen` "all")."""

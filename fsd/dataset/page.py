@@ -4,6 +4,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from fsd.data.counted import counted
 from fsd.html.bars import bars
 from fsd.html.page import Banner, Page, write_page
 from fsd.html.parts import bullets, columns, part, section, stat_tile, table
@@ -25,7 +26,7 @@ def write_dataset_page(path: Path, summary: DatasetSummary, name: str) -> None:
     page = Page(
         command=PAGE_COMMAND,
         heading=name,
-        facts=[f"{summary.clips} clips", f"{summary.hours:.3g} h of recordings", summary.status],
+        facts=[counted(summary.clips, "clip"), f"{summary.hours:.3g} h of recordings", summary.status],
         banners=_banners(summary),
         tiles=_tiles(summary),
         sections=[_parts(summary), _sizes(summary), _filters(summary), _clocks(summary), _driven(summary)],
@@ -40,7 +41,7 @@ def _banners(summary: DatasetSummary) -> list[Banner]:
         found.append(Banner(f"{summary.status}.", summary.error))
     if summary.bad_clips:
         items = [f"{each.clip}: {each.reason}" for each in summary.bad_clips]
-        found.append(Banner(f"{len(items)} recordings are left out.", items=items))
+        found.append(Banner(f"{counted(len(items), 'recording')} left out.", items=items))
     empty = [name for name, each in summary.parts.items() if not each.rows]
     if summary.rows and empty:
         text = "A hash decides the part of each drive or place; add drives to fill it."
@@ -52,7 +53,9 @@ def _tiles(summary: DatasetSummary) -> list[Markup]:
     used = summary.used_rows / summary.rows if summary.rows else 0
     total = sum(each.total_bytes for each in summary.sizes.values()) + summary.label_bytes
     return [
-        stat_tile("recordings", f"{summary.hours:.3g}", "h", f"{summary.clips} clips, {summary.kept_clips} kept"),
+        stat_tile(
+            "recordings", f"{summary.hours:.3g}", "h", f"{counted(summary.clips, 'clip')}, {summary.kept_clips} kept"
+        ),
         stat_tile("ticks", f"{summary.ticks:,}", note=f"{summary.rows:,} recorded, one in {summary.every_ticks}"),
         stat_tile("to learn from", f"{used:.0%}", note=f"{summary.used_rows:,} rows"),
         stat_tile("size", f"{total / 1e9:.3g}", "GB", f"labels {summary.label_bytes / 1e6:.3g} MB of it"),
@@ -63,7 +66,7 @@ def _parts(summary: DatasetSummary) -> Markup:
     rows = [
         (name, f"{each.rows:,}", f"{each.hours:.3g}", each.drives, each.clips) for name, each in summary.parts.items()
     ]
-    by = ", ".join(f"{count} clips by {name}" for name, count in summary.split_by.items())
+    by = ", ".join(f"{counted(count, 'clip')} by {name}" for name, count in summary.split_by.items())
     intro = f"Fixed by a hash: {by}." if by else "Fixed by a hash."
     return section("Parts", table(("part", "rows", "hours", "drives", "clips"), rows), intro=intro)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
+from fsd.data.counted import counted
 from fsd.data.simulator.roads.road import LANE_WIDTH_M
 from fsd.data.simulator.scenarios import build_world
 from fsd.drive.table import Interval, Routes, bootstrap, of_scenario, paired_difference
@@ -44,7 +45,7 @@ def write_drive_page(
         command="fsd drive",
         heading=f"{main} in the simulator",
         facts=[
-            f"{len(routes)} routes in {', '.join(summary.scenarios)}",
+            f"{counted(len(routes), 'route')} in {', '.join(summary.scenarios)}",
             f"seeds from {summary.first_seed}",
             f"cameras drawn every {summary.draw_every_ticks} ticks"
             if summary.draw_every_ticks > 1

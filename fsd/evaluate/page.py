@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
+from fsd.data.counted import counted
 from fsd.evaluate.card import NETWORK
 from fsd.evaluate.measures import HORIZONS_S
 from fsd.html.axes import Axis
@@ -52,7 +53,7 @@ def write_card_page(path: Path, summary: DatasetRun) -> None:
         heading=f"{summary.model.name} on {data.name}",
         facts=[
             f"part {data.part}",
-            f"{describe_count(data.drives, 'drive')}, {data.hours:.3g} h",
+            f"{counted(data.drives, 'drive')}, {data.hours:.3g} h",
             f"{data.scored_rows:,} rows scored",
             summary.status,
         ],
@@ -89,8 +90,7 @@ def _tiles(summary: DatasetRun) -> list[Markup]:
     tiles = []
     for metric, name, unit in _TILES:
         if metric in network:
-            rival = summary.planners.get("constant_velocity", {}).get(metric)
-            beside = "" if rival is None else f"; constant velocity {_number(rival.value)}"
+            beside = _best_baseline(summary, metric)
             tiles.append(
                 stat_tile(
                     name, _number(network[metric].value), unit, f"{_bracket(network[metric])}{beside}".strip("; ")
@@ -100,6 +100,15 @@ def _tiles(summary: DatasetRun) -> list[Markup]:
         note = f"{summary.times_real_time:.3g}x real time, {summary.workers} at a time"
         tiles.append(stat_tile("speed", f"{summary.ticks_per_s:.3g}", "ticks/s", note))
     return tiles
+
+
+def _best_baseline(summary: DatasetRun, metric: str) -> str:
+    others = {name: scores[metric].value for name, scores in summary.planners.items() if metric in scores}
+    others.pop(NETWORK, None)
+    if not others:
+        return ""
+    best = min(others, key=lambda name: others[name])
+    return f"; best baseline: {_name(best)} {_number(others[best])}"
 
 
 def _errors(summary: DatasetRun) -> Markup:
@@ -240,9 +249,9 @@ def _data(summary: DatasetRun) -> Markup:
     cameras = [(name.replace("_", " "), share, f"{share:.0%}") for name, share in data.cameras.items()]
     weights = summary.model.weights_sha256[:16] or "unknown"
     facts = [
-        f"budget {data.budget}, one tick in {data.every_ticks} recorded, {describe_count(data.clips, 'clip')}",
+        f"budget {data.budget}, one tick in {data.every_ticks} recorded, {counted(data.clips, 'clip')}",
         "curvature from "
-        + ", ".join(f"{source} ({describe_count(count, 'clip')})" for source, count in data.curvature_from.items()),
+        + ", ".join(f"{source} ({counted(count, 'clip')})" for source, count in data.curvature_from.items()),
         f"index {data.index_sha256[:16]}; equal ones hold the same rows",
         f"network {summary.model.name} {summary.model.precision}, weights {weights}",
         f"each row was run {summary.runs} times" if summary.runs > 1 else "each row was run once",
@@ -303,15 +312,9 @@ def _output(name: str) -> str:
     return f"{axis} at {rest[0]} s" if rest.endswith("s_m") else axis
 
 
-def describe_count(count: int, name: str) -> str:
-    """`1 drive`, `2 drives`."""
-    return f"{count} {name}{'' if count == 1 else 's'}"
-
-
 def describe_scores(scores: Mapping[str, Scores], metric: str) -> list[str]:
     """One line per planner that has the metric."""
     found = [(planner, each[metric]) for planner, each in scores.items() if metric in each]
     return [
-        f"{_name(planner)} {_cell(each)} (n = {each.ticks}, {describe_count(each.drives, 'drive')})"
-        for planner, each in found
+        f"{_name(planner)} {_cell(each)} (n = {each.ticks}, {counted(each.drives, 'drive')})" for planner, each in found
     ]

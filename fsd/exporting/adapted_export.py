@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from fsd.data.counted import counted
 from fsd.data.errors import ModelError, UsageError
 from fsd.export.any_model import ModelSource, export_model
 from fsd.export.clip_measure import MeasureClips, in_turn
@@ -35,6 +36,7 @@ from fsd.exporting.adapted_clip import AdaptedClip, AdapterFeeds
 from fsd.exporting.adapter_measure import AdapterMeasure
 from fsd.exporting.config import AdaptedExportConfig
 from fsd.networks.onnx_session import Signature
+from fsd.outputs.part_progress import PartProgress
 from fsd.third_party.adapter import Adapter, check_model, load_adapter
 from fsd.third_party.images.layout import tensor_shape
 from fsd.third_party.ready_adapters import adapter_file
@@ -85,6 +87,8 @@ def export_adapted(
     share = KEEP_BYTES // (len(clips) + len(config.qat))
     drives = [AdaptedClip(path, adapter, signature, keep_bytes=share) for path in clips]
     _check_runs(loaded, make_feeds, drives[0])
+    if isinstance(progress, PartProgress):
+        progress.watch(drives)
     measure = AdapterMeasure(adapter)
     tuned = _fine_tuned(config, loaded, adapter, signature, make_feeds, measure, share, progress)
     files = [Path(name) for name in config.model if Path(name).is_file()]
@@ -169,7 +173,7 @@ def _fine_tuned(
         name.rpartition("/")[0] for name in chosen
     }
     drives = [AdaptedClip(path, adapter, signature, keep_bytes=keep_bytes) for path in config.qat]
-    progress(f"fine-tuning on {len(drives)} recordings")
+    progress(f"fine-tuning on {counted(len(drives), 'recording')}")
     return fine_tune(loaded.torch, drives, make_feeds, measure, config.steps, in_float, progress)
 
 

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from fsd.compare.config import RUN_UNITS, UNITS
 from fsd.compare.page import PAGE_COMMAND
+from fsd.data.counted import counted
 from fsd.data.errors import few
 from fsd.html.axes import Axis
 from fsd.html.charts import Chart
@@ -31,7 +32,10 @@ def write_run_comparison_page(
     page = Page(
         command=PAGE_COMMAND,
         heading=f"{_label(result.a)} / {_label(result.b)}",
-        facts=[f"{result.common_clips} recordings in common", f"{result.a.hours:.3g} h and {result.b.hours:.3g} h"],
+        facts=[
+            f"{counted(result.common_clips, 'recording')} in common",
+            f"{result.a.hours:.3g} h and {result.b.hours:.3g} h",
+        ],
         banners=_banners(result),
         tiles=_tiles(result),
         sections=[_changes(result), _clips(result, clips, per_clip), _plans(result), _runs(result.a, result.b)],
@@ -50,7 +54,7 @@ def _banners(result: RunCompareSummary) -> list[Banner]:
         found.append(Banner("Over tolerance.", f"{', '.join(result.over)}."))
     for label, only in (("A", result.clips_only_in_a), ("B", result.clips_only_in_b)):
         if only:
-            found.append(Banner(f"{len(only)} recordings are complete in {label} only.", f"{few(only)}."))
+            found.append(Banner(f"{counted(len(only), 'recording')} complete in {label} only.", f"{few(only)}."))
     return found
 
 

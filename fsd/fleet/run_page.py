@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from markupsafe import Markup
 
+from fsd.data.counted import counted
 from fsd.data.errors import UsageError
 from fsd.fleet.places import Place
 from fsd.fleet.run_failures import RunFailure, failures_of
@@ -77,7 +78,7 @@ def write_run_page(out: Place, run: str) -> Place:
         command=PAGE_COMMAND,
         heading=f"{out.name}, run {run}",
         facts=[
-            f"{clips.num_rows} recordings",
+            counted(clips.num_rows, "recording"),
             f"{_sum(clips, 'drive_s') / 3600:.3g} h",
             *(", ".join(_names(clips, name)) for name in ("model", "precision", "budget")),
         ],
@@ -132,16 +133,13 @@ def _tiles(clips: pa.Table, totals: RunTotals) -> list[Markup]:
     tiles = [
         stat_tile("recordings", f"{clips.num_rows:,}", note=f"{again} needed more than one attempt" if again else ""),
         stat_tile("recorded", f"{hours:.3g}", "h", f"{int(ticks):,} ticks"),
-        stat_tile(
-            "speed",
-            f"{hours / core_hours:.3g}" if core_hours else "–",
-            "clip-hours per core-hour",
-            f"{core_hours:.3g} core-hours of CPU time",
-        ),
-        stat_tile(
-            "deadline misses", f"{_sum(clips, 'deadline_misses') / ticks:.2%}" if ticks else "–", note="of all ticks"
-        ),
     ]
+    if core_hours:
+        speed, note = f"{hours / core_hours:.3g}", f"{core_hours:.3g} core-hours of CPU time"
+        tiles.append(stat_tile("speed", speed, "clip-hours per core-hour", note))
+    if ticks:
+        missed = _sum(clips, "deadline_misses") / ticks
+        tiles.append(stat_tile("deadline misses", f"{missed:.2%}", note="of all ticks"))
     network = totals.planners.get("network")
     if network is not None and network.ticks:
         others = (f"{name} {totals.planners[name].mean_m:.3g}" for name in PLANNER_ERRORS if name != "network")
@@ -226,7 +224,7 @@ def _faults(clips: pa.Table, totals: RunTotals) -> Markup:
             # Several flags of one kind are of different ticks.
             ticks[fault["kind"]] += fault["ticks"]
     rows = [
-        (_describe_kind(kind), float(count), f"{count:,} ticks, {recordings[kind]} recordings")
+        (_describe_kind(kind), float(count), f"{counted(count, 'tick')}, {counted(recordings[kind], 'recording')}")
         for kind, count in ticks.most_common()
     ]
     by_cameras = [

@@ -59,11 +59,14 @@ class Chart:
     _shapes: list[Markup] = field(default_factory=list)
 
     def line(self, x: np.ndarray, line: Series) -> None:
-        """A line through (T,) points, with an entry in the legend if it has a name."""
+        """A line through (T,) points, with an entry in the legend if it has a name; a dot where one stands alone."""
         if line.name:
             self.keys.append(Key(line.name, line.colour, is_dashed=line.is_dashed))
         css = f"line {line.colour}{' dashed' * line.is_dashed}"
         self._shapes.append(element("path", css=css, d=line_path(self.x.percent(x), self._down(line.values))))
+        known = np.pad(np.isfinite(line.values), 1)
+        alone = known[1:-1] & ~known[:-2] & ~known[2:]
+        self.points(x[alone], line.values[alone], line.colour, 3)
 
     def bar(self, left: float, right: float, low: float, high: float, colour: Colour, tip: str = "") -> None:
         """A rectangle between two x and two y values; `tip` shows under the pointer."""

@@ -11,6 +11,9 @@ from markupsafe import Markup
 from fsd.html.page import Tone, render
 from fsd.meters.quantity import Quantity
 
+EMPTY = ("", "–")
+"""Cells of a table without a value."""
+
 
 class Zoom(NamedTuple):
     """A part of a picture as shares of its width and height."""
@@ -102,9 +105,15 @@ def unavailable_text(name: str, quantity: Quantity) -> list[str]:
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], groups: Sequence[tuple[str, int]] = ()) -> Markup:
     """A table; the first column names the row, all others are right-aligned. On a phone each row becomes a list.
 
+    Columns without any value are left out.
+
     Args:
         groups: headings above the head, (name, columns that it spans) each; the first column of each is emphasised.
+            With them, all columns stay.
     """
+    if rows and not groups:
+        kept = [place for place in range(len(head)) if not place or any(row[place] not in EMPTY for row in rows)]
+        head, rows = [head[place] for place in kept], [[row[place] for place in kept] for row in rows]
     starts = [sum(span for _, span in groups[:index]) for index in range(1, len(groups))]
     group_of = [name for name, span in groups for _ in range(span)]
     labels = [f"{group}: {text}" if group and text else text for group, text in zip(group_of, head, strict=False)]

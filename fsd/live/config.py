@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fsd.data.camera_names import known_camera
 from fsd.data.ego import COMMANDS
 from fsd.data.options import OptionError, option
 from fsd.data.recording_options import HealthOptions, TickOptions
@@ -11,15 +12,15 @@ from fsd.runtime.options import ModelOptions
 
 
 def camera_source(text: str) -> tuple[str, str]:
-    """`NAME=SOURCE` as a pair.
+    """`NAME=SOURCE` as a pair, the name canonical.
 
     Raises:
-        ValueError: a part is missing.
+        ValueError: a part is missing, or the name is no camera's.
     """
     name, separator, source = text.partition("=")
     if not separator or not name or not source:
         raise ValueError(f"Write NAME=SOURCE, for example front_main=/dev/video0; got {text!r}.")
-    return name, source
+    return known_camera(name), source
 
 
 def input_option(text: str) -> tuple[str, str]:

@@ -35,12 +35,14 @@ class LivePlan(NamedTuple):
     Attributes:
         age_ms: from the newest valid image to the plan; NaN where no image is valid.
         away: camera -> why it has no images now; skipped_ticks: until now.
+        stalled_ms: for how long this program did not run until now, in stalls of over 50 ms.
     """
 
     result: StepResult
     age_ms: float
     away: dict[str, str]
     skipped_ticks: int
+    stalled_ms: float = 0.0
 
 
 def live(
@@ -120,7 +122,7 @@ class _Record:
         self._health.update(result.plan.health.split(";"))
         self._odometry[result.odometry] += 1
         away = {name: state for name, state in self._source.states.items() if state != "live"}
-        return LivePlan(result, age_ms, away, self._source.skipped_ticks)
+        return LivePlan(result, age_ms, away, self._source.skipped_ticks, self._source.stalls.stalled_ns / 1e6)
 
     def summary(self, status: Status) -> LiveSummary:
         source = self._source
@@ -136,6 +138,9 @@ class _Record:
             network=describe_training(self._metadata, source.clip),
             model=model_info(self._metadata),
             skipped_ticks=source.skipped_ticks,
+            stalls=source.stalls.stalls,
+            stalled_ms=source.stalls.stalled_ns / 1e6,
+            longest_stall_ms=source.stalls.longest_ns / 1e6,
             returns=source.returns,
             plan_ms=_percentiles(self._plan_ms),
             age_ms=_percentiles(self._age_ms),

@@ -15,6 +15,7 @@ from fsd.data.errors import OutputError, UsageError
 from fsd.data.files import replacing
 from fsd.data.frames import RATE_HZ
 from fsd.outputs.replay_summary import OverlayFile
+from fsd.overlay.background import InOrder
 from fsd.overlay.layout import OverlayConfig
 from fsd.overlay.painter import OverlayPainter
 from fsd.overlay.still import still_tick, write_gif
@@ -52,9 +53,13 @@ class VideoWriter:
         self._container = av.open(str(path), "w", format="mp4", options=options)
         self._stream = add_stream(self._container, self.encoding, rate_hz)
         self._reformatter = VideoReformatter()
+        self._encoder = InOrder("overlay")
 
     def write(self, image: Image.Image) -> None:
-        """Append one image."""
+        """Append one image, which must not change any more: it is encoded while the next one is drawn."""
+        self._encoder.run(lambda: self._encode(image))
+
+    def _encode(self, image: Image.Image) -> None:
         picture = self._reformatter.reformat(
             av.VideoFrame.from_numpy_buffer(_pixels(image), format="rgba"),
             width=self.encoding.width_px,
@@ -71,6 +76,7 @@ class VideoWriter:
     def close(self) -> None:
         """Flush the encoder and end the file."""
         try:
+            self._encoder.close()
             self._container.mux(self._stream.encode(None))
         finally:
             self._container.close()

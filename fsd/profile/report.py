@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
+from fsd.data.counted import counted
 from fsd.data.frames import RATE_HZ
 from fsd.html.page import Banner, Page, write_page
 from fsd.html.parts import (
@@ -48,7 +49,7 @@ MAX_ROWS = 14
 def write_report(path: Path, summary: ProfileSummary, samples: Mapping[str, TickSamples]) -> None:
     """Write the page from the contents of `summary.json` and `samples.parquet`."""
     name, first = next(iter(summary.scenarios.items()))
-    limit_ms = first.deadline.deadline_ms
+    limit_ms, is_unknown = first.deadline.deadline_ms, first.latency_ms.p50 is None
     planned = {name: each for name, each in samples.items() if each.is_planned.any()}
     page = Page(
         command="fsd profile",
@@ -57,7 +58,7 @@ def write_report(path: Path, summary: ProfileSummary, samples: Mapping[str, Tick
             str(summary.machine),
             f"ONNX Runtime {summary.machine.onnxruntime}",
             f"network threads {summary.config['threads']}, decoder threads {summary.config['decode_workers']}",
-            f"{len(summary.clip.cameras)} cameras",
+            counted(len(summary.clip.cameras), "camera"),
             f"network {summary.network}",
         ],
         banners=[
@@ -66,7 +67,10 @@ def write_report(path: Path, summary: ProfileSummary, samples: Mapping[str, Tick
             *([Banner("Slower kernels.", f"{summary.model.kernel_warning}.")] if summary.model.kernel_warning else []),
         ],
         tiles=_tiles(name, first),
-        left_out=unavailable_text("energy per tick", first.energy.joules_per_tick),
+        left_out=[
+            *([f"No latency: {first.latency_ms.samples} of {first.ticks} ticks were planned."] * is_unknown),
+            *unavailable_text("energy per tick", first.energy.joules_per_tick),
+        ],
         sections=[
             _gates(summary),
             _latencies(summary),
@@ -92,13 +96,9 @@ def _verdict(verdict: Verdict) -> Banner:
 
 def _tiles(name: str, scenario: ScenarioSummary) -> list[Markup]:
     latency, deadline = scenario.latency_ms, scenario.deadline
+    tail = f"{name} · p99 {format_ms(latency.p99)} · max {format_ms(latency.max)} · n = {latency.samples}"
     return [
-        stat_tile(
-            "latency",
-            "–" if latency.p50 is None else format_ms(latency.p50),
-            "ms median",
-            f"{name} · p99 {format_ms(latency.p99)} · max {format_ms(latency.max)} · n = {latency.samples}",
-        ),
+        *([] if latency.p50 is None else [stat_tile("latency", format_ms(latency.p50), "ms median", tail)]),
         stat_tile(
             "deadline misses",
             str(deadline.misses),

@@ -143,7 +143,7 @@ def _plan_error_tile(scores: PlanScores | None, charged: LatencyChargedScores | 
             note += f"{PLANNERS[baseline]} {baseline_m:.2f} m"
             cost_m = charged.network.get(f"latency_cost_{horizon}_m")
             if cost_m is not None:
-                note = f"{note} · latency adds {cost_m:.3f}"
+                note = f"{note} · latency adds {cost_m:.2f} m"
             tone: Tone = "good" if network_m < baseline_m else "bad"
             return stat_tile(f"plan error, ADE@{horizon}", f"{network_m:.2f}", "m", note, tone)
     return Markup()

@@ -9,11 +9,12 @@ from markupsafe import Markup
 from fsd.html.axes import Axis
 from fsd.html.charts import Colour, Series, line_chart
 from fsd.html.page import Page, write_page
-from fsd.html.parts import columns, part, section
+from fsd.html.parts import caption, columns, part, section
 from fsd.networks.training_log import CURVES, PROGRESS, read_progress
 from fsd.version import __version__
 
 Rows = list[dict[str, float]]
+HELD_OUT = "held_out"
 _COLOURS: tuple[Colour, ...] = ("blue", "orange", "green", "violet")
 
 
@@ -34,7 +35,10 @@ def write_curves_page(folder: Path) -> None:
 
 
 def draw_curves(name: str, rows: Rows) -> Markup:
-    """One small chart for each value, against the step; values `name:predictor` share a chart."""
+    """One small chart for each value, against the step, those of held-out drives first.
+
+    Values `name:predictor` share a chart; values that are always 0 have none.
+    """
     names = [each for each in dict.fromkeys(key for row in rows for key in row) if each != "step"]
     charts: dict[str, dict[str, np.ndarray]] = {}
     for each in names:
@@ -42,8 +46,11 @@ def draw_curves(name: str, rows: Rows) -> Markup:
         chart, _, predictor = each.partition(":")
         if points:
             charts.setdefault(chart, {})[predictor or chart] = np.array(points)
-    parts = [part(f"{chart}: {_latest(lines)}", _curves(chart, lines)) for chart, lines in charts.items()]
-    return section(name, columns(*parts))
+    unused = [chart for chart, lines in charts.items() if not any(points[:, 1].any() for points in lines.values())]
+    shown = sorted((chart for chart in charts if chart not in unused), key=lambda chart: not chart.startswith(HELD_OUT))
+    parts = [part(f"{chart}: {_latest(charts[chart])}", _curves(chart, charts[chart])) for chart in shown]
+    zero = caption(f"Always 0, as parts of the loss that are not used: {', '.join(unused)}.") if unused else Markup()
+    return section(name, columns(*parts), zero)
 
 
 def _latest(lines: dict[str, np.ndarray]) -> str:

@@ -1,5 +1,6 @@
 """What a training is, in a few lines before it begins."""
 
+from fsd.data.counted import counted
 from fsd.networks.bfloat16 import has_bfloat16
 from fsd.networks.train_options import DatasetTrainConfig, RecipeConfig, RecordedFitConfig, TrainOptions
 
@@ -13,7 +14,7 @@ def first_lines(config: TrainOptions, processes: int) -> list[str]:
         rounds = f"{len(config.rounds)} rounds: {drives} drives at budget {config.network.budget.name}, "
         lines.append(f"{rounds}{steps} steps of {rows} rows")
     elif isinstance(config, RecordedFitConfig):
-        lines.append(f"{len(config.recordings)} recordings: {config.steps} steps of {rows} rows")
+        lines.append(f"{counted(len(config.recordings), 'recording')}: {config.steps} steps of {rows} rows")
     elif isinstance(config, DatasetTrainConfig):
         sources = f"{len(config.datasets)} data sets, {len(config.simulated)} of simulated drives"
         lines.append(f"{sources}: {config.steps} steps of {rows} rows")

@@ -32,8 +32,8 @@ class DriveWriter(ABC):
 
     def __init__(self, clip: Clip, metadata: PlannerMetadata, keep_location: bool = False) -> None:
         self._clip = clip
-        self._is_trained, self._hypotheses_mps2 = metadata.trained, metadata.hypotheses_mps2
-        self._network = metadata.caveat(clip.rig.is_simulated) or "trained"
+        self._hypotheses_mps2 = metadata.hypotheses_mps2
+        self._caveat = metadata.caveat(clip.rig.is_simulated)
         self._images = ClipVideo(clip, keep_location)
         self.video = self._images.how
         self._has_begun = False

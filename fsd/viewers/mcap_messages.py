@@ -84,7 +84,7 @@ def ego_pose(x_m: float, y_m: float, yaw_rad: float, timestamp_ns: int) -> Frame
     return FrameTransforms(transforms=[_transform(WORLD, EGO, (x_m, y_m, 0.0), rotation_wxyz, timestamp_ns)])
 
 
-def plan_scene(plan: Plan, is_trained: bool) -> SceneUpdate:
+def plan_scene(plan: Plan, caveat: str) -> SceneUpdate:
     """The planned path as a ribbon of the car's width, its sideways uncertainty as two lines, in the ego frame."""
     left, right = ribbon_edges(plan.trajectory)
     triangles: list[Point3] = []
@@ -100,8 +100,9 @@ def plan_scene(plan: Plan, is_trained: bool) -> SceneUpdate:
         triangles=[TriangleListPrimitive(points=triangles, color=PLAN)],
         lines=[_line(uncertainty_left, UNCERTAINTY, 0.05), _line(uncertainty_right, UNCERTAINTY, 0.05)],
     )
-    if not is_trained:
-        text = TextPrimitive(billboard=True, font_size=0.8, color=WARNING, text="UNTRAINED NETWORK")
+    if caveat:
+        kind = caveat.partition(":")[0]
+        text = TextPrimitive(billboard=True, font_size=0.8, color=WARNING, text=f"{kind.upper()} NETWORK")
         text.pose.position.z, text.pose.orientation.w = 2.6, 1.0
         entity.texts.append(text)
     return SceneUpdate(entities=[entity])

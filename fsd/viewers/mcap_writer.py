@@ -64,7 +64,7 @@ class DriveMcap(DriveWriter):
             "fsd",
             {
                 "fsd_version": __version__,
-                "network": self._network,
+                "network": self._caveat or "trained",
                 "clip": self._clip.name,
                 "rig": "assumed" if self._clip.rig_is_assumed else self._clip.rig.name,
                 **{f"video {name}": how for name, how in self.video.items()},
@@ -114,7 +114,7 @@ class DriveMcap(DriveWriter):
         self._put("/keyframes", messages.keyframe_event(cameras, self._now_ns))
 
     def _put_plan(self, plan: Plan) -> None:
-        self._put("/plan", messages.plan_scene(plan, self._is_trained))
+        self._put("/plan", messages.plan_scene(plan, self._caveat))
 
     def _put_pose(self, x_m: float, y_m: float, yaw_rad: float) -> None:
         self._put("/tf", messages.ego_pose(x_m, y_m, yaw_rad, self._now_ns))

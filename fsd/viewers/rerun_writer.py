@@ -68,8 +68,8 @@ class DriveRerun(DriveWriter):
             ground = np.pad(path, ((0, 0), (0, 1)))
             stream.log(f"{WORLD}/driven", rr.LineStrips3D([ground], colors=[DRIVEN], radii=[0.08]), static=True)
         text = f"# {self._clip.name}\n\nfsd {__version__}"
-        if not self._is_trained:
-            text += "\n\n**Untrained network: the plan means nothing.**"
+        if self._caveat:
+            text += f"\n\n**Network {self._caveat}.**"
         stream.log("about", rr.TextDocument(text, media_type="text/markdown"), static=True)
 
     def _put_image(self, index: int, frame: Frame) -> None:

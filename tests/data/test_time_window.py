@@ -63,9 +63,11 @@ def test_a_video_with_times_of_its_own_is_searched(tools: Any, tmp_path: Path) -
 def test_a_camera_that_cannot_be_searched_is_read_and_not_shown(native: Path) -> None:
     clip = open_clip(native)
     clip = replace(clip, streams=tuple(each and replace(each, has_times=False) for each in clip.streams))  # type: ignore[type-var]
-    part, decoded = shown(part_of(clip, 2.0, 0.5))
+    part_clip = part_of(clip, 2.0, 0.5)
+    part, decoded = shown(part_clip)
     assert part == shown(open_clip(native))[0][72:90]
     assert decoded > 72
+    assert "rear" in part_clip.notes[-1]
 
 
 def test_a_start_after_the_end_is_refused_with_the_length(native: Path) -> None:

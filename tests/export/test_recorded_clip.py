@@ -55,3 +55,10 @@ def test_the_car_is_heard(recording: Path) -> None:
     assert last.command == "left"
     assert last.ego is not None
     assert last.ego.speed_mps == pytest.approx(10.0)
+
+
+def test_every_step_of_a_pass_is_reported_to_whoever_watches(recording: Path) -> None:
+    clip = RecordedClip(recording, BUDGETS["B400"])
+    seen: list[int] = []
+    clip.watch(lambda: seen.append(1))
+    assert len(passed(clip)) == len(seen) == TICKS

@@ -51,6 +51,7 @@ def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str])
         (["compare", "a", "b", "c"], ("'c' is one argument too many",)),
         (["record", "--scenario", "tuor"], ("--scenario", "Did you mean tour?")),
         (["replay", "clip", "--overlay-cameras", "front-main"], ("--overlay-cameras", "Did you mean front_main?")),
+        (["collect", "out", "--out", "tables"], ("no option --out", "beside the results")),
         (["dataset", "build", "clip", "--seeed", "1"], ("--seeed", "fsd dataset build --help")),
     ],
 )

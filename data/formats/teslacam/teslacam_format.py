@@ -6,6 +6,7 @@ from pathlib import Path
 from fsd.data.calibration.known_vehicles import known_rig
 from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS
+from fsd.data.counted import counted
 from fsd.data.errors import ClipError, few
 from fsd.data.formats.make_clip import make_clip
 from fsd.data.formats.recording_format import Match
@@ -38,8 +39,8 @@ class TeslaCam:
         minutes = [minute for event in events for minute in event.minutes]
         cameras = {camera for minute in minutes for camera in minute.files}
         return Match(
-            f"{_count(len(minutes), 'minute')} of {_count(len(cameras), 'camera')} in {_count(len(events), 'event')}, "
-            "named as TeslaCam names them",
+            f"{counted(len(minutes), 'minute')} of {counted(len(cameras), 'camera')} in "
+            f"{counted(len(events), 'event')}, named as TeslaCam names them",
             tuple(event.path for event in events),
         )
 
@@ -98,7 +99,7 @@ def telemetry_of(event: OpenedEvent) -> list[tuple[int, TelemetryRows]]:
 def _notes(event: OpenedEvent) -> list[str]:
     notes = list(event.time_line.notes)
     if event.files.elsewhere:
-        shared = _count(len(event.files.elsewhere), "minute")
+        shared = counted(len(event.files.elsewhere), "minute")
         notes.append(f"Left out, since saved events beside this folder hold them too: {shared}.")
     if event.files.unused:
         notes.append(f"Not used: {few(event.files.unused)}.")
@@ -106,7 +107,7 @@ def _notes(event: OpenedEvent) -> list[str]:
         named = ", ".join(f"{each.path.name} ({each.camera}) is {each.why}" for each in event.broken[:_NAMED_FILES])
         more = f", and {len(event.broken) - _NAMED_FILES} more" if len(event.broken) > _NAMED_FILES else ""
         notes.append(
-            f"{_count(len(event.broken), 'file')} cannot be used; the camera is masked meanwhile: {named}{more}."
+            f"{counted(len(event.broken), 'file')} cannot be used; the camera is masked meanwhile: {named}{more}."
         )
         if any(each.why == "encrypted" for each in event.broken):
             notes.append(f"Of an encrypted file: {ADVICE}.")
@@ -124,7 +125,3 @@ def _moments(event: OpenedEvent, streams: Mapping[str, VideoStream]) -> tuple[Mo
     if not first.start_ns <= timestamp_ns <= last_ns:
         return ()  # the event was saved after its last picture, or a clock was set
     return (Moment(timestamp_ns, info.reason or "saved"),)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -179,3 +179,32 @@ def test_a_video_file_plays_once_in_real_time_and_ends(tools: Any, tmp_path: Pat
     assert shown[-1][1] == 8
     assert all(number <= tick for tick, number in shown)  # never before its time
     assert source.states == {"front_main": "ended"}
+
+
+def test_pictures_that_are_late_since_this_process_did_not_run_are_no_fault_of_the_camera() -> None:
+    clock, front = Clock(), HandedOver()
+    with opened(clock, front) as source:
+        start_ns = next(source).timestamp_ns
+        clock.now_ns = start_ns + 600 * MS
+        source.stalls.add(550 * MS)
+        stalled = next(source)
+        front.put(start_ns + 200 * MS)  # taken during the stall, read after it
+        has_taken(source, "front_main", start_ns + 200 * MS)
+        behind = next(source)
+        front.put(clock.now_ns + 20 * MS)
+        has_taken(source, "front_main", clock.now_ns + 20 * MS)
+        fresh = next(source)
+    assert [each.is_valid[0] for each in (stalled, behind, fresh)] == [False, False, True]
+    assert [each.faults[0] for each in (stalled, behind, fresh)] == [(), (), ()]
+    assert source.report.cameras["front_main"].gaps == 0
+
+
+@pytest.mark.parametrize("stalled_ms", [0, 60])
+def test_a_stall_that_is_too_short_to_explain_it_leaves_a_camera_lost(stalled_ms: int) -> None:
+    clock, front = Clock(), HandedOver()
+    with opened(clock, front) as source:
+        start_ns = next(source).timestamp_ns
+        clock.now_ns = start_ns + 600 * MS
+        if stalled_ms:
+            source.stalls.add(stalled_ms * MS)
+        assert next(source).faults[0] == (CameraFault.LOST,)

@@ -44,8 +44,7 @@ def test_an_interrupted_command_ends_in_good_order_with_one_line(number: int) ->
     process.send_signal(signal.SIGTERM)  # as a scheduler does, to the process and to its group
     out, errors = process.communicate(timeout=60)
     assert (out, process.returncode) == ("ending\nended\n", 130)
-    assert errors.startswith("fsd: interrupted")
-    assert len(errors.splitlines()) == 1
+    assert errors == "fsd: interrupted.\n"  # `fsd events` writes no files that could be kept
 
 
 def test_a_second_ctrl_c_ends_at_once() -> None:

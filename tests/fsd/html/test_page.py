@@ -87,3 +87,14 @@ def test_an_unavailable_quantity_has_no_tile_but_a_reason() -> None:
     quantity = unavailable("J", "no meter")
     assert quantity_tile("energy", quantity, "J") == ""
     assert unavailable_text("energy", quantity) == ["No energy: no meter."]
+
+
+def test_a_column_without_a_value_is_left_out() -> None:
+    html = table(["", "a", "b", "c"], [["one", "", "2", "–"], ["two", "–", "", ""]])
+    assert 'data-head="b"' in html
+    assert 'data-head="a"' not in html
+    assert 'data-head="c"' not in html
+
+
+def test_what_stands_between_backticks_is_code_and_escaped() -> None:
+    assert "<li>see <code>fsd &lt;x&gt;</code></li>" in bullets(["see `fsd <x>`"])

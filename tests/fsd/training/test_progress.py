@@ -68,7 +68,7 @@ def test_the_first_lines_say_the_precision_and_the_size_of_the_run(
         assert says in first
         assert second == "2 rounds: 10 drives at budget F100, 50 steps of 60 rows"
     recordings = RecordedFitConfig(recordings=(tmp_path,), steps=7)
-    assert first_lines(recordings, 1)[1] == "1 recordings: 7 steps of 30 rows"
+    assert first_lines(recordings, 1)[1] == "1 recording: 7 steps of 30 rows"
     sets = DatasetTrainConfig(datasets=(tmp_path,), simulated=(tmp_path,), steps=7)
     assert first_lines(sets, 2)[1] == "1 data sets, 1 of simulated drives: 7 steps of 60 rows"
 

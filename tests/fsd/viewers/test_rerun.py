@@ -250,7 +250,7 @@ def test_words_are_said_when_they_change(logged: Logs, out: Path) -> None:
     keyframes = pq.read_table(out / "ticks.parquet")["is_keyframe"].to_pylist()
     assert len(logged["log/keyframes"]) == sum(any(row) for row in keyframes)
     (about,) = logged["about"]
-    assert "Untrained network" in about.what.text
+    assert "Network untrained" in about.what.text
 
 
 def test_the_summary_names_the_file(logged: Logs, out: Path) -> None:
