@@ -8,9 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
-from typing import Any
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any
 
 from fsd.data.errors import ModelError, OutputError, UsageError
 from fsd.fleet.config import LOCAL, FleetOptions
@@ -23,13 +21,14 @@ from fsd.fleet.places import Place
 from fsd.fleet.replay_units import ReplayJob, RunSettings, remove_unused, start
 from fsd.fleet.sources import clip_count, clips_in
 from fsd.fleet.units import FAILURES_FILE, RUN_FILE, RUNS, RunRecord, as_json, run_folder
+from fsd.outputs.progress import progress_bar
 from fsd.replay.config import ReplayConfig
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _SHOWN_FAILURES = 20
 """Printed while the run goes on; all are in `failures.parquet`."""
-
-_LOG_S = 10.0
-"""Between lines of progress that are not shown in a terminal."""
 
 _FATAL = {ModelError.exit_code, OutputError.exit_code, UsageError.exit_code}
 """Errors that every recording will meet, if the first one did."""
@@ -104,13 +103,7 @@ def replay_fleet(
         options.clip_cpus or template.decode_workers, round(options.clip_memory_gb * 1e9), options.gpus(template.device)
     )
     tally, failures = FleetTally(run, str(place)), FailureList(place, run)
-    progress = tqdm(
-        total=clip_count(sources),
-        unit="clip",
-        file=sys.stderr,
-        smoothing=0.05,
-        mininterval=0.5 if sys.stderr.isatty() else _LOG_S,
-    )
+    progress = progress_bar(clip_count(sources), "clip", "replay", in_logs=True)
 
     def jobs() -> Iterator[ReplayJob]:
         found = 0

@@ -28,6 +28,7 @@ class ScoredData(msgspec.Struct, frozen=True, kw_only=True):
         rows: that were run; scored_rows: those of them that are scored; hours: of recording.
         cameras: camera -> share of the rows that were run in which it had a picture.
         curvature_from: source of the curvature -> clips.
+        simulated_clips: whose pictures are rendered.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ScoredData(msgspec.Struct, frozen=True, kw_only=True):
     hours: float
     cameras: dict[str, float]
     curvature_from: dict[str, int]
+    simulated_clips: int = 0
 
 
 class DatasetRun(ReportedRun, frozen=True, kw_only=True):
