@@ -71,6 +71,11 @@ class Source:
         return RecordedDataset(self.folder, self.budget.name, self.part)
 
     @property
+    def index_sha256(self) -> str:
+        """Digest of the index: equal ones hold the same rows."""
+        return hashlib.sha256((self.folder / INDEX_FILE).read_bytes()).hexdigest()
+
+    @property
     def every_ticks(self) -> int:
         return next(iter(self.records.values())).every_ticks
 
@@ -92,7 +97,7 @@ class Source:
         cameras = {name: round(float(n) / max(1, rows), 4) for name, n in zip(CAMERAS, camera_rows, strict=True) if n}
         return ScoredData(
             name=self.folder.resolve().name,
-            index_sha256=hashlib.sha256((self.folder / INDEX_FILE).read_bytes()).hexdigest(),
+            index_sha256=self.index_sha256,
             budget=self.budget.name,
             part=self.part or ALL_PARTS,
             every_ticks=self.every_ticks,

@@ -130,6 +130,7 @@ class EvaluateSummary(DatasetRun, frozen=True, kw_only=True, tag_field="command"
         withheld: name -> scores without some inputs.
         nominal: shares for `uncertainty`, by output.
         resamples: of the drives, behind every interval.
+        key: digest of network, rows, options and version; a run with the same one would repeat this one.
     """
 
     schema_version: int = 1
@@ -139,3 +140,4 @@ class EvaluateSummary(DatasetRun, frozen=True, kw_only=True, tag_field="command"
     nominal: tuple[float, ...]
     uncertainty: dict[str, StatedUncertainty]
     resamples: int
+    key: str = ""
