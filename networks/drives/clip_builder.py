@@ -201,8 +201,8 @@ def _check_motion(clip: Clip, ticks: _Ticks, skew: TimeSkew | None) -> None:
     if begin_ns > ticks.t_ns[-1] or end_ns < ticks.t_ns[0]:
         off_s = (begin_ns - ticks.t_ns[0]) / 1e9
         raise ClipError(
-            f"{clip.path}: no telemetry during the video: it begins {off_s:+.1f} s from the first image, and the turns "
-            "in the images do not tell the offset. Write both on one clock.",
+            f"{clip.path}: no telemetry during the video: it begins {off_s:+.1f} s from the first image. Turns "
+            "in the images do not tell the offset, or must not be used for it. Write both on one clock.",
             field="t_ns",
         )
     if clip.ego is not None and skew is not None and skew.is_clear and skew.gain > _DEGREES_GAIN:

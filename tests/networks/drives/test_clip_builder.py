@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from fsd.compression.budget import BUDGETS
+from fsd.compression.budget import ALL_BUDGETS
 from fsd.data.errors import ClipError
 from fsd.data.frames import TICK_MS
 from fsd.data.open_clip import open_clip
@@ -30,14 +30,14 @@ def build(path: Path, out: Path, **settings: object) -> ClipRecord:
 
 def test_every_recorded_tick_is_what_a_replay_would_compress(make_drive: MakeDrive, tmp_path: Path) -> None:
     path = make_drive(tmp_path / "drive", ticks=30)
-    record = build(path, tmp_path, budgets=("B400", "B200"), every_ticks=4)
+    record = build(path, tmp_path, budgets=("B400", "F200"), every_ticks=4)
     assert (record.ticks, record.rows) == (30, 8)
-    for budget in ("B400", "B200"):
-        files = ShardFiles(BUDGETS[budget])
+    for budget in ("B400", "F200"):
+        files = ShardFiles(ALL_BUDGETS[budget])
         for tick, (_, inputs) in enumerate(compressed_inputs(open_clip(path), budget)):
             if tick % 4 == 0:
                 row = files.read(tmp_path / "key", tick // 4)
-                for name in input_shapes(BUDGETS[budget]).keys() & set(TICK_INPUTS):
+                for name in input_shapes(ALL_BUDGETS[budget]).keys() & set(TICK_INPUTS):
                     np.testing.assert_array_equal(row[name], inputs[name], err_msg=f"{budget} {name} {tick}")
 
 
