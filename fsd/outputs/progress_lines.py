@@ -12,7 +12,7 @@ LINES_S = 30.0
 _FORMAT = "{desc}: {n_fmt} of {total_fmt} {unit}s, {elapsed} so far, {remaining} left, {rate_fmt}{postfix}"
 
 
-class ProgressLines(tqdm):
+class ProgressLines(tqdm):  # type: ignore[misc]  # tqdm states no types
     """As `tqdm`, written as lines."""
 
     def __init__(self, total: int | None, unit: str, what: str, done: int = 0) -> None:
