@@ -111,7 +111,11 @@ def build_clip(
         ClipError: it has no labels, its units are wrong, or nothing can be decoded.
     """
     started_s, started_cpu_s = time.perf_counter(), time.process_time()
-    labels = RecordedLabels(clip, settings.geometry)  # before any decoding: whether there are labels at all
+    try:
+        labels = RecordedLabels(clip, settings.geometry)  # before any decoding: whether there are labels at all
+    except ClipError as error:
+        unused = " ".join(note for note in clip.notes if "NOT USED" in note)  # such as those of another clock
+        raise ClipError(f"{error} {unused}".strip()) from error
     if clip.ego is not None:
         check_units(clip.ego, str(clip.path))
     unfinished = folder.with_name(folder.name + UNFINISHED)

@@ -68,7 +68,7 @@ def test_a_clock_that_is_off_is_found_within_a_tick_and_the_labels_are_mended(
     make_drive: MakeDrive, tmp_path: Path
 ) -> None:
     expected = np.empty(0)
-    for late_ms in (0.0, 400.0, -30_000.0):
+    for late_ms in (0.0, 400.0):
         path = make_drive(tmp_path / f"{late_ms:g}", ticks=330, ego_late_ms=late_ms)
         record = build(path, tmp_path / f"out{late_ms:g}", budgets=("B400",))
         assert record.skew is not None
@@ -79,13 +79,10 @@ def test_a_clock_that_is_off_is_found_within_a_tick_and_the_labels_are_mended(
         np.testing.assert_allclose(labels, expected, atol=0.05)
 
 
-def test_telemetry_of_another_time_is_refused_where_the_images_do_not_tell_the_offset(
-    make_drive: MakeDrive, tmp_path: Path
-) -> None:
+def test_telemetry_of_another_time_is_refused_and_named(make_drive: MakeDrive, tmp_path: Path) -> None:
     path = make_drive(tmp_path / "drive", ticks=40, ego_late_ms=30_000)
-    with pytest.raises(ClipError, match=r"\+30.0 s") as raised:
+    with pytest.raises(ClipError, match="ego motion are NOT USED: their times, from 30000000000 to"):
         build(path, tmp_path, budgets=("B400",))
-    assert raised.value.field == "t_ns"
     assert not list(tmp_path.glob("key*"))
 
 
