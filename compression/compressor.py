@@ -116,13 +116,16 @@ class Compressor:
         if self._retina_outer is not None:
             self._retina_outer[:] = GREY
 
-    def step(self, frame_set: FrameSet, ego: EgoSample | None, saliency: np.ndarray | None) -> CompressedTick:
+    def step(
+        self, frame_set: FrameSet, ego: EgoSample | None, saliency: np.ndarray | None, reads_patches: bool = True
+    ) -> CompressedTick:
         """Compress the next tick; the first one of a new run of the recording starts anew.
 
         Args:
             frame_set: the cameras at this tick; ticks come in order.
             ego: the newest ego sample not later than the tick, or None.
             saliency: (8, 15, 20) saliency request of the network after the last tick, or None.
+            reads_patches: False leaves the pixels of `patches` as they were, for a tick of which they are not used.
 
         Returns:
             the tick; the next call overwrites its arrays.
@@ -162,11 +165,11 @@ class Compressor:
             saliency=saliency if self._requests is None else self._requests.step(saliency),
         )
         if self._fine is None:
-            self._read_patches(self.gaze.choose(scene))
+            self._read_patches(self.gaze.choose(scene), reads_patches)
         else:
             fine = self._fine.choose(scene, frame_set.frames)
-            self._read_patches(self.gaze.choose(scene, reserved=len(fine)))
-            self._read_fine(self._fine, fine)
+            self._read_patches(self.gaze.choose(scene, reserved=len(fine)), reads_patches)
+            self._read_fine(self._fine, fine, reads_patches)
         self._memory.commit(odometer, now_ns, keyframes.event)
         self._count += 1
         return CompressedTick(
@@ -234,7 +237,7 @@ class Compressor:
         before = self._history.analysis[self._history.slot_of_age(1)]
         self._reader.read(frame_set.frames, is_valid, analysis, before, self._retina, self._retina_outer)
 
-    def _read_patches(self, chosen: np.ndarray) -> None:
+    def _read_patches(self, chosen: np.ndarray, reads_pixels: bool) -> None:
         _label_patches(
             chosen,
             self._block_meta,
@@ -245,9 +248,10 @@ class Compressor:
             self._patch_block,
             self._patch_ends,
         )
-        self._reader.read_blocks(self._patch_block, self._patch_ends, self._patches)
+        if reads_pixels:
+            self._reader.read_blocks(self._patch_block, self._patch_ends, self._patches)
 
-    def _read_fine(self, patches: FinePatches, fine: np.ndarray) -> None:
+    def _read_fine(self, patches: FinePatches, fine: np.ndarray, reads_pixels: bool) -> None:
         """Add the fine patches after those of whole blocks."""
         assert self._patch_quarter is not None
         whole = self.gaze.picked[: self.gaze.count]
@@ -264,7 +268,8 @@ class Compressor:
             self._patch_quarter,
             patches.ends,
         )
-        self._reader.read_quarters(self._patch_block, self._patch_quarter, len(whole), patches.ends, self._patches)
+        if reads_pixels:
+            self._reader.read_quarters(self._patch_block, self._patch_quarter, len(whole), patches.ends, self._patches)
 
 
 @kernel

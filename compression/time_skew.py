@@ -42,6 +42,7 @@ class TimeSkew:
         offset_ms: time stamp of the ego motion minus that of the images of the same moment; uncertainty_ms: its
             standard error.
         correlation: of both yaw rates at this offset, and `other_correlation`, the best at offsets 2 s from it or more.
+        gain: how many times the turns of the ego motion are those of the images, at this offset.
         is_clear: the offset may be used.
     """
 
@@ -49,6 +50,7 @@ class TimeSkew:
     uncertainty_ms: float
     correlation: float
     other_correlation: float
+    gain: float
 
     @property
     def is_clear(self) -> bool:
@@ -83,7 +85,7 @@ def find_time_skew(
     images[slots] = image_rps
     grid_ns = image_ns[0] + np.rint(np.arange(-_MAX_TICKS, len(images) + _MAX_TICKS) * TICK_NS).astype(np.int64)
     ego = _interpolated(grid_ns, ego_ns, ego_rps, max_gap_ns)
-    correlation, pairs = _correlations(images, ego)
+    correlation, pairs, gain = _correlations(images, ego)
     if not np.isfinite(correlation).any():
         return None
     best = int(np.nanargmax(correlation))
@@ -98,6 +100,7 @@ def find_time_skew(
         uncertainty_ms=float(min(np.hypot(uncertain_ticks * TICK_MS, _SYSTEMATIC_MS), 1e6)),
         correlation=peak,
         other_correlation=other,
+        gain=float(gain[best]),
     )
 
 
@@ -111,8 +114,10 @@ def _interpolated(at_ns: np.ndarray, times_ns: np.ndarray, values: np.ndarray, m
     return found
 
 
-def _correlations(images: np.ndarray, ego: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pearson correlation of all known pairs, and their number, at each of the 2 `_MAX_TICKS` + 1 offsets."""
+def _correlations(images: np.ndarray, ego: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pearson correlation of all known pairs, their number, and the ratio of the standard deviations of ego motion and
+    images, at each of the 2 `_MAX_TICKS` + 1 offsets.
+    """
     size = 1 << (len(ego) + len(images)).bit_length()
     is_image, is_ego = np.isfinite(images), np.isfinite(ego)
     x, y = np.where(is_image, images, 0.0), np.where(is_ego, ego, 0.0)
@@ -131,9 +136,10 @@ def _correlations(images: np.ndarray, ego: np.ndarray) -> tuple[np.ndarray, np.n
     product = sums(sx, sy) / n - mean_x * mean_y
     enough = pairs >= max(_LEAST_TICKS, _LEAST_SHARE * is_image.sum())
     enough &= (var_x > _LEAST_RPS**2) & (var_y > _LEAST_RPS**2)
-    correlation = np.full(len(pairs), np.nan)
+    correlation, gain = np.full(len(pairs), np.nan), np.full(len(pairs), np.nan)
     correlation[enough] = product[enough] / np.sqrt(var_x[enough] * var_y[enough])
-    return correlation, pairs
+    gain[enough] = np.sqrt(var_y[enough] / var_x[enough])
+    return correlation, pairs, gain
 
 
 def _peak(correlation: np.ndarray, best: int) -> tuple[float, float]:

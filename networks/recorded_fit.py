@@ -109,6 +109,7 @@ def fit_recordings(
     material, _ = mixed(config, [(learned, test), *((source, None) for source in simulated)])
     # The test part is shown while training, and not used for any choice.
     trainer = DatasetTrainer(loop_config(config, network, best_margin=1e9), material)
+    report("train", trainer.step, config.steps, {})
     weights = trainer.run(lambda step, found: report("train", step, config.steps, found))
     if not is_first_process():
         return None

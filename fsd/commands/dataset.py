@@ -73,6 +73,8 @@ def run(options: argparse.Namespace) -> "DatasetSummary":
 
 def print_summary(summary: "DatasetSummary", config: DatasetConfig) -> None:
     """Print sizes, filters, clocks and parts."""
+    from fsd.outputs.run_info import describe_simulated
+
     print(f"{config.out}: {counted(summary.clips, 'clip')}, {summary.hours:.3g} h, {summary.ticks} ticks at 36 Hz")
     print(f"  recorded     {summary.rows} ticks, one in {summary.every_ticks}; {summary.used_rows} to learn from")
     for name, size in summary.sizes.items():
@@ -92,6 +94,8 @@ def print_summary(summary: "DatasetSummary", config: DatasetConfig) -> None:
     print(f"  parts        {parts}")
     if summary.built_ticks_per_s is not None:
         print(f"  speed        {summary.built_ticks_per_s:.0f} ticks/s")
+    if summary.simulated_clips:
+        print(f"  SIMULATED    {describe_simulated(summary.simulated_clips, summary.clips)}")
     for bad in summary.bad_clips:
         print(f"  BAD          {bad.clip}: {bad.reason}")
     print(f"\nwritten: {config.out}/index.parquet clips/ dataset.html summary.json")

@@ -40,12 +40,15 @@ def run(options: argparse.Namespace) -> "EvaluateSummary":
 def print_run(summary: "DatasetRun") -> None:
     """Print what was run, how fast, and the errors beside those of the baselines."""
     from fsd.evaluate.page import describe_scores
+    from fsd.outputs.run_info import describe_simulated
     from fsd.runtime.health import describe_replaced
 
     data = summary.data
     drives = counted(data.drives, "drive")
     print(f"{data.name}, part {data.part}: {drives}, {data.hours:.3g} h, {data.scored_rows} rows scored")
     print(f"  network      {summary.model.name} ({summary.model.precision}), {summary.network}")
+    if data.simulated_clips:
+        print(f"  SIMULATED    {describe_simulated(data.simulated_clips, data.clips)}")
     if data.drives == 1:
         print("  intervals    none: they need two drives or more")
     for metric in PRINTED:

@@ -65,9 +65,9 @@ def run(options: argparse.Namespace) -> "dict[str, Any] | DatasetFit | RecordedF
         _refuse(options, RecordedFitConfig, (*_SHARED, "datasets"), "is for recordings: it needs a data set or --clips")
     try:
         _find_packaged(options)
-        if is_recorded:
-            return _from_recordings(options)
-        return _from_datasets(options) if is_dataset else _from_simulator(options)
+        if not is_recorded and not is_dataset:
+            return _from_simulator(options)
+        return _on_recorded(options, RecordedFitConfig if is_recorded else DatasetTrainConfig)
     except ModuleNotFoundError as error:
         raise ModelError(f"`fsd train` needs the package {error.name}:\n  {install_line('train')}") from error
 
@@ -133,18 +133,28 @@ def _describe_choice(notes: dict[str, Any]) -> str:
     return f"those of the {notes['weights']} step: {scores}"
 
 
-def _from_datasets(options: argparse.Namespace) -> "dict[str, Any] | DatasetFit":
-    config = config_from(DatasetTrainConfig, options)
-    _check_size(config, options)
-    from fsd.networks.dataset_training.run import RESULT, train_on_datasets
+def _on_recorded(
+    options: argparse.Namespace, kind: type[DatasetTrainConfig]
+) -> "dict[str, Any] | DatasetFit | RecordedFit":
+    """Train on data sets, or on recordings of which one is built first."""
+    config = config_from(kind, options)
+    if config.initial is not None and hasattr(options, "network"):
+        raise UsageError("--size is that of the weights in --initial. Leave one of the two out.")
+    from fsd.networks import recorded_fit
+    from fsd.networks.dataset_training import run
+    from fsd.training.recorded_run import train_on_recordings
 
     with _progress(config) as progress:
-        result = train_on_datasets(config, progress.report)
+        result: DatasetFit | RecordedFit | None
+        if isinstance(config, RecordedFitConfig):
+            result, file = train_on_recordings(config, progress.report), recorded_fit.RESULT
+        else:
+            result, file = run.train_on_datasets(config, progress.report), run.RESULT
     if result is None:
         return _nothing(options)
     if not options.json:
-        print(*format_dataset_fit(result), sep="\n")
-        print(f"weights  {config.out / result.weights}", f"result   {config.out / RESULT}", sep="\n")
+        lines = format_dataset_fit(result) if isinstance(result, run.DatasetFit) else _format_fit(result)
+        print(*lines, f"weights  {config.out / result.weights}", f"result   {config.out / file}", sep="\n")
     return result
 
 
@@ -169,34 +179,13 @@ def format_dataset_fit(result: "DatasetFit") -> list[str]:
     return lines
 
 
-def _check_size(config: TrainOptions, options: argparse.Namespace) -> None:
-    if config.initial is not None and hasattr(options, "network"):
-        raise UsageError("--size is that of the weights in --initial. Leave one of the two out.")
-
-
 def _nothing(options: argparse.Namespace) -> dict[str, Any]:
     options.json = False  # the first process prints the result, once
     return {}
 
 
-def _from_recordings(options: argparse.Namespace) -> "dict[str, Any] | RecordedFit":
-    config = config_from(RecordedFitConfig, options)
-    _check_size(config, options)
-    from fsd.networks.recorded_fit import RESULT
-    from fsd.training.recorded_run import train_on_recordings
-
-    with _progress(config) as progress:
-        result = train_on_recordings(config, progress.report)
-    if result is None:
-        return _nothing(options)
-    if not options.json:
-        print(
-            _format_fit(result), f"weights  {config.out / result.weights}", f"result   {config.out / RESULT}", sep="\n"
-        )
-    return result
-
-
-def _format_fit(result: "RecordedFit") -> str:
+def _format_fit(result: "RecordedFit") -> list[str]:
+    """The steering errors of both parts, as lines."""
     steering = result.steering
     source = "assumed: public data of a Lincoln MKZ" if result.is_steering_assumed else "as given"
     lines = [
@@ -209,4 +198,4 @@ def _format_fit(result: "RecordedFit") -> str:
     for part, scores in (("train", result.train), ("test", result.test)):
         errors_rad = (scores.network_rmse_rad, scores.zero_rmse_rad, scores.mean_rmse_rad)
         lines.append(f"  {part:6} {scores.samples:8d}  {'  '.join(f'{error:7.4f}' for error in errors_rad)}")
-    return "\n".join([*lines, result.caveat])
+    return [*lines, result.caveat]

@@ -11,6 +11,7 @@ from fsd.html.parts import bullets, columns, part, section, stat_tile, table
 from fsd.networks.contract import WAYPOINT_TIMES_S
 from fsd.networks.drives.clip_record import Histogram
 from fsd.outputs.dataset_summary import DatasetSummary
+from fsd.outputs.run_info import describe_simulated
 
 PAGE_COMMAND = "fsd dataset build"
 _TITLES = {
@@ -39,6 +40,8 @@ def _banners(summary: DatasetSummary) -> list[Banner]:
     found = []
     if summary.error:
         found.append(Banner(f"{summary.status}.", summary.error))
+    if summary.simulated_clips:
+        found.append(Banner("Simulated.", describe_simulated(summary.simulated_clips, summary.clips)))
     if summary.bad_clips:
         items = [f"{each.clip}: {each.reason}" for each in summary.bad_clips]
         found.append(Banner(f"{counted(len(items), 'recording')} left out.", items=items))

@@ -53,6 +53,7 @@ def summarise(
         standing_rows=sum(each.standing_rows for each in records),
         horizon_rows=tuple(sum(each.horizon_rows[k] for each in records) for k in range(WAYPOINTS)),
         skew=_skew(records),
+        simulated_clips=sum(each.is_simulated for each in records),
         odometry_off_clips=sum(each.is_odometry_off for each in records),
         parts={name: _part(records, name) for name in PARTS},
         split_by=dict(Counter("place" if each.is_by_place else "drive" for each in records)),

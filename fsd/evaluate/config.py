@@ -52,6 +52,7 @@ class EvaluateConfig(DatasetRunOptions):
         default_text="none",
     )
     masks: bool = option(True, "do not run the network without pictures, ego motion and memory as well")
+    force: bool = option(False, "run again although the card in --out is complete and of the same network and data")
 
     @property
     def model_file(self) -> Path | None:

@@ -1,6 +1,5 @@
 """One network over a part of a data set: runs the stretches, collects errors, and states how fast it was."""
 
-import sys
 import time
 from array import array
 from collections import Counter
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from fsd.data.frames import CAMERAS, RATE_HZ
 from fsd.evaluate.card import NETWORK, Card, CardTables
@@ -21,6 +19,7 @@ from fsd.evaluate.runner import Job, Lane, Rolled, roll
 from fsd.evaluate.source import Source, mean_of_training
 from fsd.meters.machine import describe_machine
 from fsd.networks.drives.rolled_ticks import Withheld
+from fsd.outputs.progress import progress_bar
 from fsd.outputs.run_info import ModelInfo
 from fsd.runtime.engine import Engine
 from fsd.runtime.hash_chain import HashChain
@@ -74,7 +73,7 @@ class NetworkRun:
         jobs = [Job(each, name, withheld) for each in self.source.stretches for name, withheld in runs.items()]
         total = self.source.rows * len(runs)
         self._started_s, self._cpu_start_s = time.perf_counter(), time.process_time()
-        with tqdm(total=total, unit="tick", disable=None, file=sys.stderr) as progress:
+        with progress_bar(total, "tick", "score", in_logs=True) as progress:
             for rolled in roll(jobs, self._lanes(), self.options.workers):
                 labels = self.source.labels(data, rolled.job.stretch)
                 if rolled.job.name == NETWORK:
@@ -102,7 +101,7 @@ class NetworkRun:
                 trained_on=about.trained_on,
                 hypotheses_mps2=about.hypotheses_mps2,
             ),
-            "network": caveat(about.trained, about.trained_on, is_simulated=False) or "trained",
+            "network": caveat(about.trained, about.trained_on, self.source.is_simulated) or "trained",
             "data": self.source.about(self._camera_rows, self._rows),
             "approximate": tuple(self.source.approximations()),
             "planners": tables.planners,

@@ -1,10 +1,14 @@
 """`fsd evaluate`: the open-loop card of a network on drives that it has not learned from."""
 
+import hashlib
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from fsd.data.errors import UsageError
 from fsd.data.frames import CAMERAS
 from fsd.data.result_folder import result_folder
+from fsd.data.result_record import SUMMARY_FILE
 from fsd.evaluate.card import NOMINAL
 from fsd.evaluate.config import CARD_PAGE, EVALUATE_FILES, EvaluateConfig
 from fsd.evaluate.dataset_run import NetworkRun
@@ -14,8 +18,11 @@ from fsd.networks.drives.clip_record import CLIPS_FOLDER
 from fsd.networks.drives.recorded_dataset import INDEX_FILE
 from fsd.networks.drives.rolled_ticks import Withheld
 from fsd.outputs.evaluate_summary import EvaluateSummary
+from fsd.outputs.progress import print_line
 from fsd.outputs.run_info import Status
 from fsd.outputs.run_status import run_reported
+from fsd.outputs.summary_file import load_summary
+from fsd.version import __version__
 
 MASKS = {
     "no_pictures": (Withheld(cameras=frozenset(CAMERAS)), "all pictures; speed, yaw rate and odometry stay"),
@@ -34,6 +41,9 @@ SOME_CAMERAS = "some_cameras"
 def evaluate(config: EvaluateConfig) -> EvaluateSummary:
     """Run the network over a part of the data set, score it, and write the card to `config.out`.
 
+    A complete card of the same run that is there already is kept, so that a comparison of many networks goes on where
+    it was interrupted.
+
     Raises:
         ModelError, ClipError: the network or the data set cannot be used, or they do not match.
         OutputError: the folder cannot be written.
@@ -43,6 +53,11 @@ def evaluate(config: EvaluateConfig) -> EvaluateSummary:
     run.withheld = {name: withheld for name, (withheld, _) in masks.items()}
     if config.cameras:
         _check_cameras(config, run)
+    key = _key(config, run)
+    kept = None if config.force else _complete_card(config.out, key)
+    if kept is not None:
+        print_line(f"kept {config.out}: complete, of the same network, data and options (--force runs it again)")
+        return kept
 
     def summary(status: Status, error: BaseException | None) -> EvaluateSummary:
         tables, facts = run.tables, run.facts()
@@ -60,6 +75,7 @@ def evaluate(config: EvaluateConfig) -> EvaluateSummary:
             nominal=NOMINAL,
             uncertainty=tables.uncertainty(),
             resamples=RESAMPLES,
+            key=key,
             **facts,
         )
 
@@ -67,6 +83,24 @@ def evaluate(config: EvaluateConfig) -> EvaluateSummary:
     with result_folder(config.out, "evaluate", EVALUATE_FILES, inputs) as folder:
         folder.set_aside(EVALUATE_FILES)
         return run_reported(folder, run.run, summary, lambda written: write_card_page(config.out / CARD_PAGE, written))
+
+
+def _key(config: EvaluateConfig, run: NetworkRun) -> str:
+    """Digest of all that decides what the card says."""
+    model = hashlib.sha256(run.engine.model.read_bytes()).hexdigest()
+    options = [config.part, config.cameras, config.masks, config.device, config.threads, config.workers]
+    return hashlib.sha256(json.dumps([__version__, model, run.source.index_sha256, options]).encode()).hexdigest()
+
+
+def _complete_card(out: Path, key: str) -> EvaluateSummary | None:
+    """The card in a folder if it is complete and has this key."""
+    if not (out / CARD_PAGE).exists():
+        return None
+    try:
+        found = load_summary(out / SUMMARY_FILE, EvaluateSummary)
+    except UsageError:  # of another command or version: the run says so, or replaces it
+        return None
+    return found if found.status == "complete" and found.key == key else None
 
 
 def withheld_runs(cameras: Sequence[str], masks: bool) -> dict[str, tuple[Withheld, str]]:

@@ -23,6 +23,7 @@ from fsd.outputs.evaluate_summary import (
     Scores,
     WithheldScores,
 )
+from fsd.outputs.run_info import describe_simulated
 from fsd.runtime.health import describe_replaced
 
 _COLOURS: dict[str, Colour] = {
@@ -69,6 +70,8 @@ def _banners(summary: DatasetRun) -> list[Banner]:
     found = [Banner(f"{summary.status}.", summary.error)] if summary.error else []
     if summary.network.startswith("untrained"):
         found.append(Banner("Untrained.", "The network has random weights: its plans mean nothing."))
+    simulated = describe_simulated(summary.data.simulated_clips, summary.data.clips)
+    found += [Banner("Simulated.", simulated)] if simulated else []
     if summary.data.part not in ("test", "validation"):
         found.append(
             Banner(

@@ -16,6 +16,7 @@ from fsd.evaluate.config import ALL_PARTS
 from fsd.evaluate.labels import Driven, driven, mean_plan
 from fsd.networks.drives.clip_record import CLIPS_FOLDER, ClipRecord, read_record
 from fsd.networks.drives.recorded_dataset import INDEX_FILE, RecordedDataset, Stretch
+from fsd.networks.drives.splits import PARTS
 from fsd.networks.recorded_labels import FROM_STEERING
 from fsd.outputs.evaluate_summary import ScoredData
 from fsd.scoring.baseline_plans import Plans
@@ -60,7 +61,7 @@ class Source:
         if not stretches:
             raise ClipError(
                 f"{folder} has no rows to score in part {part or ALL_PARTS}: a hash decides the part of each drive. "
-                "Add drives, or choose another part with `--part`."
+                f"{_other_parts(folder, budget)}"
             )
         keys = sorted({each.clip for each in stretches})
         return cls(folder, part, budget, stretches, {key: read_record(folder / CLIPS_FOLDER / key) for key in keys})
@@ -70,12 +71,22 @@ class Source:
         return RecordedDataset(self.folder, self.budget.name, self.part)
 
     @property
+    def index_sha256(self) -> str:
+        """Digest of the index: equal ones hold the same rows."""
+        return hashlib.sha256((self.folder / INDEX_FILE).read_bytes()).hexdigest()
+
+    @property
     def every_ticks(self) -> int:
         return next(iter(self.records.values())).every_ticks
 
     @property
     def rows(self) -> int:
         return sum(map(len, self.stretches))
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether no clip is a recording of a real drive."""
+        return all(each.is_simulated for each in self.records.values())
 
     def labels(self, data: RecordedDataset, stretch: Stretch) -> Driven:
         """The labels of a stretch, read by `data`."""
@@ -86,7 +97,7 @@ class Source:
         cameras = {name: round(float(n) / max(1, rows), 4) for name, n in zip(CAMERAS, camera_rows, strict=True) if n}
         return ScoredData(
             name=self.folder.resolve().name,
-            index_sha256=hashlib.sha256((self.folder / INDEX_FILE).read_bytes()).hexdigest(),
+            index_sha256=self.index_sha256,
             budget=self.budget.name,
             part=self.part or ALL_PARTS,
             every_ticks=self.every_ticks,
@@ -97,6 +108,7 @@ class Source:
             hours=round(self.rows * self.every_ticks / float(RATE_HZ) / 3600, 4),
             cameras=cameras,
             curvature_from=dict(Counter(each.curvature_from for each in self.records.values())),
+            simulated_clips=sum(each.is_simulated for each in self.records.values()),
         )
 
     def approximations(self) -> list[str]:
@@ -124,6 +136,15 @@ class Source:
         if record.curvature_from != FROM_STEERING:
             return None
         return msgspec.json.decode(record.options, type=_BuildOptions).geometry
+
+
+def _other_parts(folder: Path, budget: Budget) -> str:
+    """Which parts have rows to score, as a sentence."""
+    rows: Counter[str] = Counter()
+    for each in RecordedDataset(folder, budget.name).stretches:
+        rows[each.part] += sum(end - begin for begin, end in each.used)
+    found = [f"{part} ({rows[part]} rows)" for part in PARTS if rows[part]]
+    return f"With rows are {', '.join(found)}: name one with `--part`, or add drives." if found else "Add drives."
 
 
 def _check_budget(folder: Path, budget: Budget) -> None:

@@ -25,16 +25,10 @@ from fsd.fleet.places import Place
 from fsd.fleet.scratch import remove_unused
 from fsd.fleet.sources import clip_count, clips_in
 from fsd.fleet.units import FAILURES_FILE, RUN_FILE, RUNS, RunRecord, as_json, run_folder
-from fsd.outputs.progress import is_quiet
+from fsd.outputs.progress import progress_bar
 
 _SHOWN_FAILURES = 20
 """Printed while the run goes on; all are in `failures.parquet`."""
-
-_UNKNOWN_COUNT = "{desc}: {n_fmt} recordings [{elapsed}, {rate_fmt}{postfix}]"
-"""Of the bar while an object store is still searched."""
-
-_LOG_S = 10.0
-"""Between lines of progress that are not shown in a terminal."""
 
 _FATAL = {ModelError.exit_code, OutputError.exit_code, UsageError.exit_code}
 """Errors that every recording will meet, if the first one did."""
@@ -150,23 +144,14 @@ def clips_on_ray(
             for clip in clips_in(sources, out):
                 found += 1
                 yield ClipJob(clip)
-            progress.total, progress.bar_format = found, None
+            progress.total = found
 
         yield stack.enter_context(closing(run_on_ray(jobs(), begin, (settings,), needs, workers))), progress
 
 
 def clip_progress(total: int | None, waiting: str) -> "tqdm[Any]":
     """Progress over recordings, with rate and time left; `waiting`: what is done before the first of them."""
-    return tqdm(
-        total=total,
-        bar_format=_UNKNOWN_COUNT if total is None else None,
-        unit="clip",
-        disable=is_quiet(),
-        desc=waiting,
-        file=sys.stderr,
-        smoothing=0.05,
-        mininterval=0.5 if sys.stderr.isatty() else _LOG_S,
-    )
+    return progress_bar(total, "clip", waiting, in_logs=True)
 
 
 def raise_if_fatal(problem: Problem) -> None:

@@ -61,6 +61,7 @@ class DatasetSummary(ReportedRun, frozen=True, kw_only=True, tag_field="command"
         horizon_rows: used rows with a known path at each waypoint time, 0.25 to 4 s.
         parts: `train`, `validation`, `test`; split_by: `place` or `drive` -> clips.
         modes: driving mode -> rows; paths: source of the path -> clips.
+        simulated_clips: whose pictures are rendered, as their rigs say.
         odometry_off_clips: compressed with ego motion at times that were mended only for the labels.
         built_ticks_per_s: ticks of this build over its wall time, None if all clips were kept.
     """
@@ -89,3 +90,4 @@ class DatasetSummary(ReportedRun, frozen=True, kw_only=True, tag_field="command"
     histograms: dict[str, Histogram]
     wall_s: float
     built_ticks_per_s: float | None
+    simulated_clips: int = 0

@@ -28,6 +28,7 @@ class ScoredData(msgspec.Struct, frozen=True, kw_only=True):
         rows: that were run; scored_rows: those of them that are scored; hours: of recording.
         cameras: camera -> share of the rows that were run in which it had a picture.
         curvature_from: source of the curvature -> clips.
+        simulated_clips: whose pictures are rendered.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ScoredData(msgspec.Struct, frozen=True, kw_only=True):
     hours: float
     cameras: dict[str, float]
     curvature_from: dict[str, int]
+    simulated_clips: int = 0
 
 
 class DatasetRun(ReportedRun, frozen=True, kw_only=True):
@@ -128,6 +130,7 @@ class EvaluateSummary(DatasetRun, frozen=True, kw_only=True, tag_field="command"
         withheld: name -> scores without some inputs.
         nominal: shares for `uncertainty`, by output.
         resamples: of the drives, behind every interval.
+        key: digest of network, rows, options and version; a run with the same one would repeat this one.
     """
 
     schema_version: int = 1
@@ -137,3 +140,4 @@ class EvaluateSummary(DatasetRun, frozen=True, kw_only=True, tag_field="command"
     nominal: tuple[float, ...]
     uncertainty: dict[str, StatedUncertainty]
     resamples: int
+    key: str = ""

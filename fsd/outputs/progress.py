@@ -68,17 +68,24 @@ def print_step(part: str) -> None:
         print_progress(part)
 
 
-def progress_bar(total: int | None, unit: str, what: str = "", is_shown: bool = True) -> "tqdm":
-    """A bar with the rate and the time left; without a terminal, `-v` alone shows it.
+def progress_bar(
+    total: int | None, unit: str, what: str, is_shown: bool = True, in_logs: bool = False, done: int = 0
+) -> "tqdm":
+    """A bar with the rate and the time left; without a terminal, lines instead, if `in_logs` or with `-v`.
 
     Args:
         total: None where it is unknown; what: is done, such as `replay`.
+        in_logs: for what takes hours; done: before it begins.
     """
     from tqdm import tqdm  # `fsd --help` and `fsd doctor` do without
 
-    is_hidden = not is_shown or _verbosity is Verbosity.QUIET
-    disable = True if is_hidden else False if _verbosity is Verbosity.VERBOSE else None
-    return tqdm(total=total, unit=unit, desc=what or None, disable=disable, file=sys.stderr, dynamic_ncols=True)
+    is_shown = is_shown and _verbosity is not Verbosity.QUIET
+    if is_shown and not sys.stderr.isatty() and (in_logs or _verbosity is Verbosity.VERBOSE):
+        from fsd.outputs.progress_lines import ProgressLines
+
+        return ProgressLines(total, unit, what, done)
+    disable = None if is_shown else True
+    return tqdm(total=total, initial=done, unit=unit, desc=what, disable=disable, file=sys.stderr, dynamic_ncols=True)
 
 
 def _time() -> str:

@@ -123,6 +123,14 @@ def describe_training(metadata: PlannerMetadata, clip: Clip) -> str:
     return metadata.caveat(clip.rig.is_simulated) or "trained"
 
 
+def describe_simulated(simulated: int, clips: int) -> str:
+    """How many clips of a data set are no recordings of real drives; empty if all are."""
+    if not simulated:
+        return ""
+    count = "All clips" if simulated == clips else f"{simulated} of {clips} clips"
+    return f"{count} are from a simulator: their pictures are rendered, and say nothing about real roads."
+
+
 class TimePercentiles(msgspec.Struct, frozen=True, kw_only=True):
     """Percentiles of a stage's times, milliseconds."""
 

@@ -1,12 +1,14 @@
 """Progress of a training run for people: one bar per phase on standard error, and the page of curves."""
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
+from fsd.outputs.progress import print_line, progress_bar
 from fsd.training.curves_page import write_curves_page
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 SHOWN = ("loss", "validation_score_m", "validation_ade_3s_m", "held_out_score_m", "loader_share")
 
@@ -27,7 +29,7 @@ class TrainingProgress:
     def __enter__(self) -> "TrainingProgress":
         if self._is_shown:
             for line in self._lines:
-                print(line, file=sys.stderr, flush=True)
+                print_line(line)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -39,11 +41,14 @@ class TrainingProgress:
         if not self._is_shown:
             return
         if phase not in self._bars:
-            self._bars[phase] = tqdm(total=total, desc=phase, file=sys.stderr, mininterval=2.0)
+            unit = "drive" if phase.startswith("collect") else "step"
+            self._bars[phase] = progress_bar(total, unit, phase, in_logs=True, done=done)
         bar = self._bars[phase]
-        bar.update(done - bar.n)
         if metrics:
             # A held-out score stays beside the loss until the next one.
             self._latest |= {name: metrics[name] for name in SHOWN if name in metrics}
-            bar.set_postfix({name: f"{value:.3g}" for name, value in self._latest.items()})
+            bar.set_postfix({name: f"{value:.3g}" for name, value in self._latest.items()}, refresh=False)
             write_curves_page(self._folder)
+        bar.update(done - bar.n)
+        if done >= total:
+            bar.close()

@@ -43,10 +43,15 @@ class Chunk:
 
 
 class ChunkSource(Protocol):
-    """Rows of one kind; several threads may read."""
+    """Rows of one kind; several threads may read.
+
+    `has_simulated`, `has_recorded`: whether pictures of some chunks are rendered, and of some a camera's.
+    """
 
     name: str
     chunks: tuple[Chunk, ...]
+    has_simulated: bool
+    has_recorded: bool
 
     def commit_slots(self, chunk: Chunk) -> np.ndarray:
         """(n, 8) of all rows, as of an episode."""
@@ -112,6 +117,8 @@ class RecordedChunks:
         self._shapes = episode_shapes(budget)
         chunks = [chunk for index in range(len(self._data.stretches)) for chunk in self._chunks_of(index)]
         self.chunks = tuple(each for each in chunks if len(each) >= least_rows and self.is_used(each).any())
+        kinds = {self._data.stretches[each.sequence].is_simulated for each in self.chunks}
+        self.has_simulated, self.has_recorded = True in kinds, False in kinds
 
     def commit_slots(self, chunk: Chunk) -> np.ndarray:
         with self._lock:
@@ -175,6 +182,8 @@ class RecordedChunks:
 
 class EpisodeChunks:
     """Simulated episodes, each one chunk."""
+
+    has_simulated, has_recorded = True, False
 
     def __init__(self, name: str, episodes: Sequence[Episode], budget: Budget, least_rows: int = 1) -> None:
         self.name, self._episodes, self._shapes = name, tuple(episodes), episode_shapes(budget)

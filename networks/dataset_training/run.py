@@ -88,6 +88,7 @@ def train_on_datasets(
     material, sizes = open_material(config, network.budget)
     with run_folder(config.out, "train DATASET", result_names(RESULT), inputs):
         trainer = DatasetTrainer(loop_config(config, network), material)
+        report("train", trainer.step, config.steps, {})  # at once: the first step waits for data
         trainer.run(lambda step, metrics: report("train", step, config.steps, metrics))
         if not is_first_process():
             return None
@@ -182,8 +183,10 @@ def mixed(
     ]
     chosen = some_chunks([other for _, other in pairs if other is not None], config.held_out_rows)
     seen = some_chunks(learned, config.held_out_rows // 4)
-    has_recorded = len(pairs) > len(config.simulated)
-    trained_on = SIMULATOR if not has_recorded else "recordings and a simulator" if config.simulated else "recordings"
+    given_as_recorded = learned[: len(learned) - len(config.simulated)]
+    is_mixed = bool(config.simulated) or any(each.has_simulated for each in learned)
+    has_recorded = any(each.has_recorded for each in given_as_recorded)
+    trained_on = SIMULATOR if not has_recorded else "recordings and a simulator" if is_mixed else "recordings"
     return Material(learned, mix, chosen, seen, trained_on), sizes
 
 

@@ -41,6 +41,9 @@ Track = TypeVar("Track", EgoTrack, CommandTrack, SteeringTrack, DrivingModeTrack
 _NOMINAL_MPS = 15.0
 """Turns a curvature into a yaw rate, where there is no speed: a correlation does not depend on the factor."""
 
+_DEGREES_GAIN = 15.0
+"""Degrees are 57 times radians; the error of an assumed focal length, by which turns in the images are off, is less."""
+
 EDGES: dict[str, tuple[float, ...]] = {
     "speed_mps": (0, 1, 5, 10, 15, 20, 25, 30, 35, 45),
     "curvature_per_m": (-0.2, -0.05, -0.02, -0.01, -0.005, -0.002, 0.002, 0.005, 0.01, 0.02, 0.05, 0.2),
@@ -108,7 +111,11 @@ def build_clip(
         ClipError: it has no labels, its units are wrong, or nothing can be decoded.
     """
     started_s, started_cpu_s = time.perf_counter(), time.process_time()
-    labels = RecordedLabels(clip, settings.geometry)  # before any decoding: whether there are labels at all
+    try:
+        labels = RecordedLabels(clip, settings.geometry)  # before any decoding: whether there are labels at all
+    except ClipError as error:
+        unused = " ".join(note for note in clip.notes if "NOT USED" in note)  # such as those of another clock
+        raise ClipError(f"{error} {unused}".strip()) from error
     if clip.ego is not None:
         check_units(clip.ego, str(clip.path))
     unfinished = folder.with_name(folder.name + UNFINISHED)
@@ -118,14 +125,15 @@ def build_clip(
         ticks = _compress(clip, unfinished, settings, decode_workers, mask_cameras)
         if not ticks.tick:
             raise ClipError(f"{clip.path} has no tick with an image. Leave it out.")
+        skew = _find_skew(clip, ticks, settings.geometry)
+        # A car answers the steering wheel late, by a time that is not known: that is no fault of a clock.
+        is_wheel = labels.curvature_from == FROM_STEERING
+        is_mended = skew is not None and skew.is_off and settings.mends_skew and not is_wheel
+        labelled = shifted(clip, -round(skew.offset_ms * 1e6)) if is_mended and skew is not None else clip
+        _check_motion(labelled, ticks, skew)
     except ClipError:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    skew = _find_skew(clip, ticks, settings.geometry)
-    # A car answers the steering wheel late, by a time that is not known: that is no fault of a clock.
-    is_wheel = labels.curvature_from == FROM_STEERING
-    is_mended = skew is not None and skew.is_off and settings.mends_skew and not is_wheel
-    labelled = shifted(clip, -round(skew.offset_ms * 1e6)) if is_mended and skew is not None else clip
     record = _label(labelled, key, unfinished, settings, ticks, skew, is_mended)
     record = msgspec.structs.replace(
         record, wall_s=round(time.perf_counter() - started_s, 3), cpu_s=round(time.process_time() - started_cpu_s, 3)
@@ -157,7 +165,7 @@ def _compress(clip: Clip, folder: Path, settings: BuildSettings, decode_workers:
             is_recorded = since_run % settings.every_ticks == 0
             since_run += 1
             for compressor, pending, writer in zip(compressors, commits, writers, strict=True):
-                tick = compressor.step(frame_set, ego, None)
+                tick = compressor.step(frame_set, ego, None, reads_patches=is_recorded)
                 pending.add(tick)
                 if is_recorded:
                     arrays = {name: getattr(tick, name) for name in writer.tick_names}
@@ -184,6 +192,29 @@ def _find_skew(clip: Clip, ticks: _Ticks, geometry: SteeringGeometry) -> TimeSke
     else:
         return None
     return find_time_skew(image_ns, np.array(ticks.image_rps)[order], times_ns, rate_rps, MAX_GAP_NS)
+
+
+def _check_motion(clip: Clip, ticks: _Ticks, skew: TimeSkew | None) -> None:
+    """Refuse telemetry of another time than the video, and a yaw rate that the images contradict.
+
+    Raises:
+        ClipError: says by how much.
+    """
+    tracks = [each.timestamp_ns for each in (clip.ego, clip.steering) if each is not None]
+    begin_ns, end_ns = min(int(each[0]) for each in tracks), max(int(each[-1]) for each in tracks)
+    if begin_ns > ticks.t_ns[-1] or end_ns < ticks.t_ns[0]:
+        off_s = (begin_ns - ticks.t_ns[0]) / 1e9
+        raise ClipError(
+            f"{clip.path}: no telemetry during the video: it begins {off_s:+.1f} s from the first image. Turns "
+            "in the images do not tell the offset, or must not be used for it. Write both on one clock.",
+            field="t_ns",
+        )
+    if clip.ego is not None and skew is not None and skew.is_clear and skew.gain > _DEGREES_GAIN:
+        raise ClipError(
+            f"{clip.path}: `yaw_rate_rps` turns {skew.gain:.0f} times as fast as the images, as if it were degrees per "
+            "second. Yaw rates are rad/s and left positive: correct the column, or remove it.",
+            field="yaw_rate_rps",
+        )
 
 
 def shifted(clip: Clip, by_ns: int) -> Clip:
@@ -261,6 +292,7 @@ def _label(
         notes=clip.notes,
         wall_s=0.0,
         cpu_s=0.0,
+        is_simulated=clip.rig.is_simulated,
     )
 
 

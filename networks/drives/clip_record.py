@@ -74,6 +74,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True):
         left_out: reason -> rows; horizon_rows: rows with a known path to each waypoint.
         is_odometry_off: the ticks were compressed with ego motion at times that were mended only afterwards.
         modes: driving mode -> rows, "unknown" among them; histograms: name -> counts of used rows.
+        is_simulated: its pictures are rendered, as its rig says.
         wall_s: time of the build; cpu_s: of its process.
     """
 
@@ -105,6 +106,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     wall_s: float
     cpu_s: float
+    is_simulated: bool = False
 
 
 def write_record(folder: Path, record: ClipRecord) -> None:

@@ -38,6 +38,7 @@ class _Range(NamedTuple):
     end: int
     split: str
     is_used: bool
+    is_simulated: bool = False
 
 
 _COLUMNS = _Range._fields
@@ -46,12 +47,12 @@ _COLUMNS = _Range._fields
 def index_table(records: list[ClipRecord]) -> pa.Table:
     """One row per range of rows with the same clip, run, part and use."""
     rows = [
-        (each.key, each.drive, part.run, part.begin, part.end, part.part, part.is_used)
+        (each.key, each.drive, part.run, part.begin, part.end, part.part, part.is_used, each.is_simulated)
         for each in records
         for part in each.ranges
     ]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(_COLUMNS)
-    types = (pa.string(), pa.string(), pa.int32(), pa.int64(), pa.int64(), pa.string(), pa.bool_())
+    types = (pa.string(), pa.string(), pa.int32(), pa.int64(), pa.int64(), pa.string(), pa.bool_(), pa.bool_())
     arrays = [pa.array(values, kind) for values, kind in zip(columns, types, strict=True)]
     return pa.table(arrays, names=list(_COLUMNS))
 
@@ -68,6 +69,7 @@ class Stretch:
     Attributes:
         clip: key of the clip; drive: digest, the same for clips of one drive.
         begin, end: rows of the clip; used: (begin, end) of the rows among them to learn from or to score.
+        is_simulated: as of `ClipRecord`.
     """
 
     clip: str
@@ -77,6 +79,7 @@ class Stretch:
     begin: int
     end: int
     used: tuple[tuple[int, int], ...]
+    is_simulated: bool = False
 
     def __len__(self) -> int:
         return self.end - self.begin
@@ -187,19 +190,27 @@ class RecordedDataset:
 def _read_stretches(folder: Path, part: str | None) -> list[Stretch]:
     path = folder / INDEX_FILE
     try:
-        rows = pq.read_table(str(path), columns=list(_COLUMNS)).to_pydict()
+        names = _columns_of(pq.read_schema(str(path)))
+        rows = pq.read_table(str(path), columns=names).to_pydict()
     except FileNotFoundError as error:
         raise ClipError(
             f"{folder} is no data set: {INDEX_FILE} is missing. Make one with `fsd dataset build`."
         ) from error
     except (OSError, pa.ArrowException) as error:
         raise ClipError(f"{path} cannot be read ({error}). Build the data set again.") from error
-    ranges = map(_Range._make, zip(*(rows[name] for name in _COLUMNS), strict=True))
+    ranges = map(_Range, *(rows[name] for name in names))
     stretches = (tuple(group) for _, group in groupby(ranges, key=lambda each: (each.clip, each.run, each.split)))
     return [_stretch(each) for each in stretches if each[0].split and part in (None, each[0].split)]
+
+
+def _columns_of(schema: pa.Schema) -> list[str]:
+    """The columns to read; an index of an earlier version does not say which clips are simulated."""
+    return [name for name in _COLUMNS if name in schema.names or name not in _Range._field_defaults]
 
 
 def _stretch(ranges: tuple[_Range, ...]) -> Stretch:
     first = ranges[0]
     used = tuple((each.begin, each.end) for each in ranges if each.is_used)
-    return Stretch(first.clip, first.drive, first.run, first.split, first.begin, ranges[-1].end, used)
+    return Stretch(
+        first.clip, first.drive, first.run, first.split, first.begin, ranges[-1].end, used, first.is_simulated
+    )

@@ -86,6 +86,6 @@ def test_the_images_of_a_winding_drive_tell_the_offset_within_a_tick(street: Any
 
 
 def test_an_offset_below_a_tick_is_left_alone() -> None:
-    assert not TimeSkew(20.0, 10.0, 0.95, 0.3).is_off
-    assert TimeSkew(120.0, 10.0, 0.95, 0.3).is_off
-    assert not TimeSkew(120.0, 40.0, 0.95, 0.3).is_off
+    assert not TimeSkew(20.0, 10.0, 0.95, 0.3, 1.0).is_off
+    assert TimeSkew(120.0, 10.0, 0.95, 0.3, 1.0).is_off
+    assert not TimeSkew(120.0, 40.0, 0.95, 0.3, 1.0).is_off

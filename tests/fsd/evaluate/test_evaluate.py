@@ -15,12 +15,14 @@ from fsd.compression.compressor import Compressor
 from fsd.data.errors import ClipError, FsdError, UsageError
 from fsd.data.frame_source import FrameSource
 from fsd.data.open_clip import open_clip
-from fsd.evaluate.evaluate import MASKS
+from fsd.evaluate.config import DatasetRunOptions
+from fsd.evaluate.dataset_run import NetworkRun
+from fsd.evaluate.evaluate import MASKS, _complete_card
 from fsd.networks.drives.clip_builder import BuildSettings, build_clip
-from fsd.networks.drives.clip_record import CLIPS_FOLDER, ClipRecord, write_record
+from fsd.networks.drives.clip_record import CLIPS_FOLDER, ClipRecord, read_record, write_record
 from fsd.networks.drives.recorded_dataset import INDEX_FILE, index_table
 from fsd.outputs.evaluate_summary import DatasetReplaySummary, EvaluateSummary
-from fsd.outputs.summary_file import load_summary
+from fsd.outputs.summary_file import load_summary, write_summary
 from fsd.runtime.engine import Engine
 from tests.fsd._pages import checked
 
@@ -48,6 +50,7 @@ def drives(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     pq.write_table(index_table(records), folder / INDEX_FILE)
     write_record(folder / CLIPS_FOLDER / "a", msgspec.structs.replace(built, cameras=("front_main",)))
+    write_record(folder / CLIPS_FOLDER / "c", msgspec.structs.replace(built, is_simulated=True))
     return folder
 
 
@@ -86,6 +89,22 @@ def test_the_network_is_run_without_its_inputs(card: tuple[Path, EvaluateSummary
     assert summary.runs == 1 + len(summary.withheld)
     scores = {name: each.scores["ade_1s_m"].value for name, each in summary.withheld.items()}
     assert len({summary.planners["network"]["ade_1s_m"].value, *scores.values()}) == summary.runs
+
+
+def test_clips_of_a_simulator_are_counted_in_card_and_page(card: tuple[Path, EvaluateSummary]) -> None:
+    out, summary = card
+    assert (summary.data.simulated_clips, summary.data.clips) == (1, 2)
+    assert "1 of 2 clips are from a simulator" in checked(out / "evaluate.html").text
+    assert summary.network.startswith("simulation-trained")
+
+
+def test_a_network_of_the_simulator_on_simulated_drives_alone_is_at_home(drives: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(drives, folder)
+    for path in (folder / CLIPS_FOLDER).iterdir():
+        write_record(path, msgspec.structs.replace(read_record(path), is_simulated=True))
+    run = NetworkRun.open(DatasetRunOptions(), None, folder, "test")
+    assert run.facts()["network"] == "trained"
 
 
 def test_what_is_approximate_is_said_everywhere(card: tuple[Path, EvaluateSummary]) -> None:
@@ -132,11 +151,27 @@ def test_a_replay_is_of_all_parts_and_the_same_however_many_run_at_a_time(
     assert ticks["memory_slots"].to_pylist()[0] == 0
 
 
-def test_a_second_run_replaces_the_first(drives: Path, tmp_path: Path) -> None:
-    for _ in range(2):
-        assert main(["evaluate", "packaged", str(drives), "--out", str(tmp_path), "--part", "train", "--no-masks"]) == 0
-    assert {path.name for path in tmp_path.iterdir() if path.name[0] != "."} == {"summary.json", "evaluate.html"}
-    assert json.loads((tmp_path / "summary.json").read_text())["withheld"] == {}
+def test_a_complete_card_is_kept_and_one_of_other_options_or_data_is_replaced(drives: Path, tmp_path: Path) -> None:
+    out = tmp_path / "card"
+    arguments = ["evaluate", "packaged", str(drives), "--out", str(out), "--part", "train", "--no-masks"]
+    assert main(arguments) == 0
+    first = (out / "summary.json").stat().st_mtime_ns
+    assert json.loads((out / "summary.json").read_text())["withheld"] == {}
+    assert main(arguments) == 0
+    assert (out / "summary.json").stat().st_mtime_ns == first
+    for changed in (["--force"], ["--workers", "1"]):
+        before = (out / "summary.json").stat().st_mtime_ns
+        assert main([*arguments, *changed]) == 0
+        assert (out / "summary.json").stat().st_mtime_ns != before
+    assert {path.name for path in out.iterdir() if path.name[0] != "."} == {"summary.json", "evaluate.html"}
+
+
+def test_a_card_that_was_interrupted_is_not_kept(card: tuple[Path, EvaluateSummary], tmp_path: Path) -> None:
+    out, summary = card
+    shutil.copytree(out, tmp_path / "card")
+    assert _complete_card(tmp_path / "card", summary.key) == summary
+    write_summary(tmp_path / "card", msgspec.structs.replace(summary, status="interrupted"))
+    assert _complete_card(tmp_path / "card", summary.key) is None
 
 
 @pytest.mark.parametrize(
@@ -148,8 +183,13 @@ def test_an_empty_part_and_a_camera_without_video_are_refused(
     out = tmp_path / "out"
     arguments = ["--part", part, "--cameras", "front_main", camera]
     assert main(["evaluate", "packaged", str(drives), "--out", str(out), *arguments]) == error.exit_code
-    assert (part if error is ClipError else camera) in capsys.readouterr().err
+    said = capsys.readouterr().err
     assert not out.exists()
+    if error is UsageError:
+        assert camera in said
+        return
+    for words in (part, "train (", "test ("):
+        assert words in said
 
 
 def test_a_data_set_of_another_budget_is_refused_with_both(

@@ -50,10 +50,18 @@ def test_the_page_is_drawn_when_there_is_something_to_draw(tmp_path: Path) -> No
     assert checked(tmp_path / "curves.html").headings == ["training"]
 
 
-def test_a_bar_shows_how_far_a_phase_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_has_plain_lines_of_the_first_and_the_last_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with TrainingProgress(tmp_path) as progress:
-        progress.report("record", 2, 4, {})
-    assert "record:  50%" in capsys.readouterr().err
+        for step in range(5):
+            progress.report("train", step, 4, {"loss": 2.0} if step in (1, 4) else {})
+    shown = capsys.readouterr().err
+    lines = shown.splitlines()
+    assert [line.partition(" steps")[0] for line in lines] == ["train: 0 of 4", "train: 1 of 4", "train: 4 of 4"]
+    assert "loss=2" in lines[1]
+    assert "left" in lines[1]
+    assert not set(shown) & {"\r", "\x1b"}
 
 
 def test_the_first_lines_say_the_precision_and_the_size_of_the_run(

@@ -1,7 +1,7 @@
 """A data set without videos: synthetic ticks of eight cameras whose brightness tells the curvature."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from fsd.compression.budget import ALL_BUDGETS, Budget
 from fsd.data.clock import tick_time_ns
 from fsd.export.synthetic_clip import synthetic_steps
 from fsd.networks.contract import WAYPOINT_TIMES_S
-from fsd.networks.dataset import PendingCommits, patch_cells
+from fsd.networks.dataset import EpisodeWriter, PendingCommits, patch_cells
 from fsd.networks.drives.clip_record import CLIPS_FOLDER, LABELS_FILE
 from fsd.networks.drives.label_table import SCALARS, label_table, write_labels
 from fsd.networks.drives.recorded_dataset import INDEX_FILE
@@ -56,8 +56,10 @@ def write_clip(folder: Path, budget: Budget, rows: int, seed: int, part: str) ->
     write_labels(folder / LABELS_FILE, table)
 
 
-def write_dataset(folder: Path, clips: Mapping[str, tuple[str, int]], budget: Budget = SMALL.budget) -> Path:
-    """A data set of clips: key -> (part, rows)."""
+def write_dataset(
+    folder: Path, clips: Mapping[str, tuple[str, int]], budget: Budget = SMALL.budget, simulated: Collection[str] = ()
+) -> Path:
+    """A data set of clips: key -> (part, rows); `simulated`: keys of those that say that they are."""
     for seed, (key, (part, rows)) in enumerate(clips.items()):
         write_clip(folder / CLIPS_FOLDER / key, budget, rows, seed, part)
     columns = {
@@ -68,6 +70,17 @@ def write_dataset(folder: Path, clips: Mapping[str, tuple[str, int]], budget: Bu
         "end": pa.array([rows for _, rows in clips.values()], pa.int64()),
         "split": pa.array([part for part, _ in clips.values()]),
         "is_used": pa.array([True] * len(clips)),
+        "is_simulated": pa.array([key in simulated for key in clips]),
     }
     pq.write_table(pa.table(columns), folder / INDEX_FILE)
+    return folder
+
+
+def write_episodes(folder: Path, count: int, rows: int) -> Path:
+    """Simulated drives of as many worlds, as a run of `fsd train` has them."""
+    for seed in range(count):
+        writer = EpisodeWriter(folder / "episodes" / f"S1-{seed:06d}-r0", SMALL.budget, EVERY_TICKS)
+        for step in synthetic_steps(SMALL.budget, rows, seed):
+            writer.add(step._replace(command="none"), {"curvature": np.array([0.01])})
+        writer.close({"seed": seed})
     return folder

@@ -8,12 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from fsd.data.errors import UsageError
-from fsd.export.synthetic_clip import synthetic_steps
-from fsd.networks.dataset import EpisodeWriter, episode_shapes
+from fsd.networks.dataset import episode_shapes
 from fsd.networks.dataset_training import chunks as chunks_module
 from fsd.networks.dataset_training.chunks import Chunk, RecordedChunks, TimeCut, simulated_chunks
 from fsd.networks.drives.recorded_dataset import INDEX_FILE
-from tests.networks.dataset_training._made import SMALL, write_dataset
+from tests.networks.dataset_training._made import SMALL, write_dataset, write_episodes
 
 
 def test_a_part_is_divided_into_chunks(drives: Path) -> None:
@@ -69,12 +68,7 @@ def test_ego_motion_can_be_left_out(drives: Path) -> None:
 
 
 def test_simulated_episodes_are_chunks_with_whole_worlds_held_out(tmp_path: Path) -> None:
-    for seed in range(6):
-        writer = EpisodeWriter(tmp_path / "episodes" / f"S1-{seed:06d}-r0", SMALL.budget, 4)
-        for step in synthetic_steps(SMALL.budget, 3, seed):
-            writer.add(step._replace(command="none"), {"curvature": np.array([0.01])})
-        writer.close({"seed": seed})
-    learned, held_out = simulated_chunks(tmp_path, SMALL.budget, 0.5)
+    learned, held_out = simulated_chunks(write_episodes(tmp_path, 6, 3), SMALL.budget, 0.5)
     assert 0 < len(learned.chunks) < 6
     assert len(learned.chunks) + len(held_out.chunks) == 6
     rows = learned.read(learned.chunks[0], [2])

@@ -20,13 +20,15 @@ from safetensors.torch import load_file  # noqa: E402
 
 from fsd.data.errors import ClipError, OutputError, UsageError  # noqa: E402
 from fsd.networks.checkpoint import read_checkpoint_header  # noqa: E402
+from fsd.networks.contract import SIMULATOR  # noqa: E402
+from fsd.networks.dataset_training.loader import BatchReader  # noqa: E402
 from fsd.networks.dataset_training.run import RESULT, DatasetFit, loop_config, open_material, train_on_datasets  # noqa: E402
 from fsd.networks.dataset_training.trainer import DatasetTrainer  # noqa: E402
 from fsd.networks.train_options import DatasetTrainConfig  # noqa: E402
 from fsd.networks.training_log import PROGRESS, read_progress  # noqa: E402
 from fsd.networks.training_loop import CHECKPOINT, WEIGHTS, Progress, TrainConfig  # noqa: E402
-from fsd.networks.weights import load_weights, save_weights, untrained  # noqa: E402
-from tests.networks.dataset_training._made import FOVEATED, SMALL, write_dataset  # noqa: E402
+from fsd.networks.weights import load_weights, read_header, save_weights, untrained  # noqa: E402
+from tests.networks.dataset_training._made import FOVEATED, SMALL, write_dataset, write_episodes  # noqa: E402
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def config(drives: Path, tmp_path: Path) -> DatasetTrainConfig:
 def test_a_run_reports_from_the_first_step_and_ends_with_a_score_beside_predictors(config: DatasetTrainConfig) -> None:
     seen: list[tuple[str, int, int]] = []
     result = train_on_datasets(config, lambda *report: seen.append(report[:3]))
-    assert seen == [("train", 1, 6), ("train", 6, 6)]
+    assert seen == [("train", 0, 6), ("train", 1, 6), ("train", 6, 6)]
     assert result == msgspec.json.decode((config.out / RESULT).read_bytes(), type=DatasetFit)
     assert result is not None
     assert [(each.name, each.rows, each.held_out_rows) for each in result.sources] == [("drives", 48, 24)]
@@ -157,6 +159,39 @@ def test_a_data_set_without_drives_to_train_on_is_refused_before_there_is_a_fold
     with pytest.raises(ClipError, match="--clips"):
         train_on_datasets(replace(config, datasets=(folder,)))
     assert not config.out.exists()
+
+
+def test_simulated_drives_are_mixed_in_by_weight_and_not_scored(config: DatasetTrainConfig, tmp_path: Path) -> None:
+    simulated = write_episodes(tmp_path / "simulated", 3, 4)
+    mixed = replace(config, simulated=(simulated,), mix=(3.0, 1.0), simulated_held_out=0.0, steps=2)
+    result = train_on_datasets(mixed)
+    assert result is not None
+    found = [(each.name, each.rows, each.held_out_rows, each.weight) for each in result.sources]
+    assert found == [("drives", 48, 24, 3.0), ("simulated", 12, 0, 1.0)]
+    assert "position_m@3 s:network" in result.held_out
+    assert read_header(config.out / WEIGHTS).trained_on == "recordings and a simulator"
+    material, _ = open_material(replace(mixed, clips=200), SMALL.budget)
+    reader = BatchReader(material.sources, material.mix, 0, 0, 1)
+    of_simulated = reader.read(0).rows[:, 0] >= reader._pools[0].rows
+    assert of_simulated.mean() == pytest.approx(0.25, abs=0.12)
+
+
+@pytest.mark.parametrize(
+    ("simulated", "as_simulated", "trained_on"),
+    [
+        ("", False, "recordings"),
+        ("b", False, "recordings and a simulator"),
+        ("ab", False, SIMULATOR),
+        ("", True, SIMULATOR),
+    ],
+)
+def test_what_a_network_learned_from_depends_on_the_clips(
+    simulated: str, as_simulated: bool, trained_on: str, config: DatasetTrainConfig, tmp_path: Path
+) -> None:
+    folder = write_dataset(tmp_path / "set", {"a": ("train", 6), "b": ("train", 6)}, simulated=simulated)
+    given = {"datasets": (), "simulated": (folder,)} if as_simulated else {"datasets": (folder,)}
+    material, _ = open_material(replace(config, **given), SMALL.budget)  # type: ignore[arg-type]
+    assert material.trained_on == trained_on
 
 
 def test_weights_of_the_mix_are_one_per_source(config: DatasetTrainConfig) -> None:

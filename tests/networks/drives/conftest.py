@@ -27,12 +27,15 @@ def write_drive(
     ego_late_ms: float = 0.0,
     speed_mps: float = 8.0,
     speed_factor: float = 1.0,
+    rate_factor: float = 1.0,
+    is_simulated: bool = False,
     has_poses: bool = True,
 ) -> Path:
     """A clip of one camera that pans over a panorama as the car turns, with ego motion.
 
     Args:
-        ego_late_ms: added to the time stamps of the ego motion; speed_factor: of the stated speed.
+        ego_late_ms: added to the time stamps of the ego motion; speed_factor, rate_factor: of the stated speed and
+            yaw rate.
     """
     rig = canonical_rig(WIDTH_PX, HEIGHT_PX)
     camera = rig.camera("front_main")
@@ -43,11 +46,11 @@ def write_drive(
     rates = yaw_rates(ticks, seed)
     yaw_rad = np.cumsum(rates) / 36
     x_m, y_m = np.cumsum(speed_mps * np.cos(yaw_rad)) / 36, np.cumsum(speed_mps * np.sin(yaw_rad)) / 36
-    with ClipWriter(path, Rig(name="one camera", cameras=(camera,))) as writer:
+    with ClipWriter(path, Rig(name="one camera", cameras=(camera,), is_simulated=is_simulated)) as writer:
         for tick in range(ticks):
             shift = round(focal_px * yaw_rad[tick])
             image = np.roll(panorama, shift, axis=1)[:, 300 : 300 + WIDTH_PX, None].repeat(3, axis=2)
-            ego = {"v_mps": speed_mps * speed_factor, "yaw_rate_rps": rates[tick]}
+            ego = {"v_mps": speed_mps * speed_factor, "yaw_rate_rps": rates[tick] * rate_factor}
             if has_poses:
                 half = yaw_rad[tick] / 2
                 ego |= {"x": x_m[tick], "y": y_m[tick], "z": 0.0, "qw": np.cos(half), "qx": 0, "qy": 0}
