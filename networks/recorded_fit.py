@@ -42,10 +42,15 @@ WHOLE = 1 << 30
 
 
 class SteeringScores(msgspec.Struct, frozen=True):
-    """Root mean square error of the steering wheel's angle over `samples` rows: the network's and two constants'."""
+    """Root mean square error of the steering wheel's angle over `samples` rows: the network's and two constants'.
+
+    Attributes:
+        masked_rmse_rad: of the same network with all cameras missing; how much worse it is tells what pictures give.
+    """
 
     samples: int
     network_rmse_rad: float
+    masked_rmse_rad: float
     zero_rmse_rad: float
     mean_rmse_rad: float
 
@@ -62,7 +67,7 @@ class RecordedFit(msgspec.Struct, frozen=True, kw_only=True):
         caveat: how far the scores carry.
     """
 
-    schema_version: int = 2
+    schema_version: int = 3
     weights: str
     clips: list[str]
     curvature_from: list[str]
@@ -176,7 +181,7 @@ def _check(
 def steering_scores(
     network: DrivingNetwork, source: ChunkSource, geometry: SteeringGeometry, mean_rad: float, device: str = "cpu"
 ) -> SteeringScores:
-    """Score the steering wheel's angle over all rows of a source with a known one.
+    """Score the steering wheel's angle over all rows of a source with a known one, also with all pictures masked.
 
     Args:
         mean_rad: the mean angle of the training part, predicted by the constant `mean`.
@@ -184,16 +189,21 @@ def steering_scores(
     Raises:
         ClipError: no row has a known curvature.
     """
-    (_, curvature, _), labels = plans_on(network, ChunkSet([(source, chunk) for chunk in source.chunks]), device)
+    rows = ChunkSet([(source, chunk) for chunk in source.chunks])
+    (_, curvature, _), labels = plans_on(network, rows, device)
+    (_, masked, _), _ = plans_on(network, rows.with_cameras(()), device)
     wanted_rad = geometry.wheel_angle_rad(labels["curvature"][:, 0].astype(np.float64))
-    predicted_rad = geometry.wheel_angle_rad(curvature.astype(np.float64))
     known = np.isfinite(wanted_rad)
     if not known.any():
         raise ClipError(f"{source.name} has no row with a known curvature. Use another split or clip.")
-    wanted_rad, predicted_rad = wanted_rad[known], predicted_rad[known]
+    wanted_rad = wanted_rad[known]
+    predicted_rad, masked_rad = (
+        geometry.wheel_angle_rad(each[known].astype(np.float64)) for each in (curvature, masked)
+    )
     return SteeringScores(
         samples=len(wanted_rad),
         network_rmse_rad=_rms(predicted_rad - wanted_rad),
+        masked_rmse_rad=_rms(masked_rad - wanted_rad),
         zero_rmse_rad=_rms(wanted_rad),
         mean_rmse_rad=_rms(wanted_rad - mean_rad),
     )
