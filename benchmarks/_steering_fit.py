@@ -63,11 +63,12 @@ def steering_figures(found: dict[str, Sequence[RecordedFit]]) -> dict[str, float
     figures: dict[str, float] = {}
     for start, name in (("packaged", "ch2"), ("nothing", "ch2_from_nothing")):
         errors = [each.test.network_rmse_rad for each in found[start]]
+        masked = [error for each in found[start] if (error := each.test.masked_rmse_rad) is not None]
         figures |= {
             f"{name}_rmse_rad": mean(errors),
             f"{name}_rmse_rad_low": min(errors),
             f"{name}_rmse_rad_high": max(errors),
-            f"{name}_masked_rmse_rad": mean(each.test.masked_rmse_rad for each in found[start]),
+            f"{name}_masked_rmse_rad": mean(masked),
             f"{name}_train_rmse_rad": mean(each.train.network_rmse_rad for each in found[start]),
         }
     first = found["packaged"][0].test

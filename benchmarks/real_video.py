@@ -80,10 +80,12 @@ def main() -> None:
     clip = open_clip(options.recording or Path(str(resources.files("fsd").joinpath("demo_clip"))))
     figures: dict[str, float | None] = {}
     facts: list[str] = []
+    counts: list[int] = []
     shares: list[float | None] = []
     reasons = {name: f"the part {part} was not run" for name, part in NAMED.items()}
     if "speed" in options.part or (options.recording is not None and "steering" in options.part):
         figures |= measure_recording(clip, options, facts)
+        counts.append(repeats(options))
     if options.recording is None:
         reasons |= {name: "needs --recording with an angle of the steering wheel" for name in NAMED if "ch2" in name}
     elif "steering" in options.part and options.model is None:
@@ -94,6 +96,7 @@ def main() -> None:
             FitSettings(options.seeds, options.steps, threads=options.workers),
         )
         figures |= steering_figures(fits)
+        counts.append(options.seeds)
         shares += [each.loader_share for every in fits.values() for each in every]
         facts.append(f"{options.seeds} seeds from each of {', '.join(fits)}, {options.steps} steps")
     if "teslacam" in options.part:
@@ -108,6 +111,7 @@ def main() -> None:
             )
         )
         figures |= gap_figures(gap)
+        counts.append(len(gap.scores["direct"]))
         shares += gap.loader_shares
         facts.append(f"{gap.drives} drives of {gap.seconds:g} s, {options.steps} steps")
     if known := [share for share in shares if share is not None]:
@@ -117,7 +121,7 @@ def main() -> None:
     finish(
         "real_video",
         {name: None if value is None else round(value, 5) for name, value in (dict.fromkeys(NAMED) | figures).items()},
-        int(figures.get("build_repeats") or options.seeds),
+        min(counts),
         "; ".join(facts),
         {name: reason for name, reason in reasons.items() if figures.get(name) is None},
     )
@@ -138,13 +142,20 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.part = ("speed",)
+    if options.recording is None and set(options.part) == {"steering"}:
+        parser.error("steering needs --recording")
     return options
+
+
+def repeats(options: argparse.Namespace) -> int:
+    """How often a data set is built."""
+    return 1 if options.quick else 3
 
 
 def measure_recording(clip: Clip, options: argparse.Namespace, facts: list[str]) -> dict[str, float | None]:
     """Build the data set in `options.out`; its speeds, and the scores of a network that did not learn from it."""
     folder, budget = options.out / "dataset", Engine(options.model).budget.name
-    built, decoded, record = measure_build(clip, folder, budget, options.workers, 1 if options.quick else 3)
+    built, decoded, record = measure_build(clip, folder, budget, options.workers, repeats(options))
     run = score(folder, options.model, options.workers, 0.0 if options.recording is None else SPLIT_S + GAP_S)
     found = run.facts()
     print(f"build        {spread([each.ticks_per_s for each in built])} ticks/s at 36 Hz, n = {len(built)}")
@@ -160,7 +171,6 @@ def measure_recording(clip: Clip, options: argparse.Namespace, facts: list[str])
         "ticks_per_s_build": median(each.ticks_per_s for each in built),
         "build_over_bare_decode": median(a.ticks_per_s / b.ticks_per_s for a, b in pairs),
         "build_over_bare_decode_cpu": median(b.cpu_ms_per_tick / a.cpu_ms_per_tick for a, b in pairs),
-        "build_repeats": len(built),
         "evaluate_x_real_time": found["times_real_time"],
         "evaluate_cpu_ms_per_tick": found["cpu_ms_per_tick"],
     }

@@ -208,6 +208,7 @@ def _format_fit(result: "RecordedFit") -> str:
     ]
     for part, scores in (("train", result.train), ("test", result.test)):
         errors_rad = (scores.network_rmse_rad, scores.masked_rmse_rad, scores.zero_rmse_rad, scores.mean_rmse_rad)
-        lines.append(f"  {part:6} {scores.samples:8d}  {'  '.join(f'{error:7.4f}' for error in errors_rad)}")
+        cells = ("      -" if error is None else f"{error:7.4f}" for error in errors_rad)
+        lines.append(f"  {part:6} {scores.samples:8d}  {'  '.join(cells)}")
     lines.append("masked: the same network with all pictures masked")
     return "\n".join([*lines, result.caveat])
