@@ -8,7 +8,7 @@ from fsd.data.simulator.teslacam_telemetry import PLACES, origin
 from fsd.networks.drives.splits import parts_of_ticks
 
 
-@pytest.mark.parametrize("seed", [0, 1, 7, 60_003])
+@pytest.mark.parametrize("seed", [1, 60_003])
 def test_a_drive_of_500_m_around_its_origin_has_a_part(seed: int) -> None:
     along_m = np.linspace(-250.0, 250.0, 50)
     latitude_deg, longitude_deg = origin(seed).degrees(along_m, along_m)
