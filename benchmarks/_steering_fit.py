@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-import msgspec
 from tqdm import tqdm
 
 from fsd.networks.dataset_training.run import network_of
 from fsd.networks.packaged import PACKAGED_WEIGHTS, packaged_file
-from fsd.networks.recorded_fit import RESULT, RecordedFit, fit_recordings
+from fsd.networks.recorded_fit import RecordedFit, fit_recordings
 from fsd.networks.train_options import RecordedFitConfig
 
 STARTS = ("packaged", "nothing")
@@ -32,7 +31,7 @@ class FitSettings:
 
 
 def fit_steering(recording: Path, dataset: Path, out: Path, settings: FitSettings) -> dict[str, list[RecordedFit]]:
-    """Start -> one result per seed; results that `out` already has are kept.
+    """Start -> one result per seed; a fit that `out` already has is only scored again.
 
     Raises:
         ClipError: the recording has no angle of the steering wheel.
@@ -50,11 +49,11 @@ def fit_steering(recording: Path, dataset: Path, out: Path, settings: FitSetting
                 seed=seed,
                 threads=settings.threads,
             )
-            if not (config.out / RESULT).exists():
-                config.out.mkdir(parents=True, exist_ok=True)
-                with StepBar(f"{start}, seed {seed}") as report:
-                    fit_recordings(config, dataset, network_of(config), report)
-            found[start].append(msgspec.json.decode((config.out / RESULT).read_bytes(), type=RecordedFit))
+            config.out.mkdir(parents=True, exist_ok=True)
+            with StepBar(f"{start}, seed {seed}") as report:
+                result = fit_recordings(config, dataset, network_of(config), report)
+            assert result is not None  # in the first process
+            found[start].append(result)
     return found
 
 

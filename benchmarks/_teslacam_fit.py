@@ -7,11 +7,11 @@ steering and every label that the simulator knows. Both start from the same weig
 files of both, and of the weights that they started from, then drive the same held-out routes.
 """
 
+import shutil
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from _steering_fit import StepBar
 from tqdm import tqdm
@@ -26,7 +26,7 @@ from fsd.export.config import ExportConfig
 from fsd.export.export import export
 from fsd.export.recorded_clip import RecordedClip
 from fsd.networks.collection import DRAW_EVERY_TICKS, TRAINING_SCENARIOS, CollectionConfig, Collector
-from fsd.networks.dataset_training.run import RESULT, DatasetFit, network_of, train_on_datasets
+from fsd.networks.dataset_training.run import network_of, train_on_datasets
 from fsd.networks.drives.clip_record import CLIPS_FOLDER, read_record
 from fsd.networks.packaged import PACKAGED_WEIGHTS, packaged_file
 from fsd.networks.train_options import DatasetTrainConfig
@@ -96,10 +96,10 @@ def measure_gap(config: GapConfig) -> Gap:
         "recorded": _start(config, (dataset,)),
         "direct": replace(_start(config, ()), simulated=(episodes,), out=config.out / "direct", simulated_held_out=0.0),
     }
+    fits = []
     for name, each in runs.items():
-        if not (each.out / RESULT).exists():
-            with StepBar(f"train {name}") as report:
-                train_on_datasets(each, report)
+        with StepBar(f"train {name}") as report:
+            fits.append(train_on_datasets(each, report))
     models = {name: _exported(each.out / WEIGHTS, config.out / f"{name}-onnx") for name, each in runs.items()}
     with tqdm(desc="drive", unit="route", disable=None) as bar:
 
@@ -119,9 +119,9 @@ def measure_gap(config: GapConfig) -> Gap:
             progress,
         )
     print(f"\nTeslaCam\n{table(driven.scores, driven.config.scenarios)}")
-    fits = [msgspec.json.decode((each.out / RESULT).read_bytes(), type=DatasetFit) for each in runs.values()]
     rows = {"recorded": sum(learned_rows.values()), "direct": direct_rows}
-    return Gap(len(chosen), config.seconds, rows, [each.loader_share for each in fits], driven.scores)
+    shares = [fit.loader_share for fit in fits if fit is not None]
+    return Gap(len(chosen), config.seconds, rows, shares, driven.scores)
 
 
 def gap_figures(gap: Gap) -> dict[str, float | None]:
@@ -171,6 +171,7 @@ def _teslacam_of(config: GapConfig, name: str) -> Path:
     folder = config.out / "teslacam" / name
     if (done := folder.with_name(f"{name}.done")).exists():
         return folder
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted
     record(
         RecordConfig(
             out=folder,
