@@ -42,10 +42,16 @@ WHOLE = 1 << 30
 
 
 class SteeringScores(msgspec.Struct, frozen=True):
-    """Root mean square error of the steering wheel's angle over `samples` rows: the network's and two constants'."""
+    """Root mean square error of the steering wheel's angle over `samples` rows: the network's and two constants'.
+
+    Attributes:
+        masked_rmse_rad: of the same network with all cameras missing, which tells what pictures give; None where it was
+            not measured, as on the training part.
+    """
 
     samples: int
     network_rmse_rad: float
+    masked_rmse_rad: float | None
     zero_rmse_rad: float
     mean_rmse_rad: float
 
@@ -62,7 +68,7 @@ class RecordedFit(msgspec.Struct, frozen=True, kw_only=True):
         caveat: how far the scores carry.
     """
 
-    schema_version: int = 2
+    schema_version: int = 3
     weights: str
     clips: list[str]
     curvature_from: list[str]
@@ -120,7 +126,7 @@ def fit_recordings(
     scores = {}
     for part, source in (("train", learned), ("test", test)):
         report(f"score {part}", 0, 1, {})
-        scores[part] = steering_scores(trained, source, geometry, mean_rad, config.device)
+        scores[part] = steering_scores(trained, source, geometry, mean_rad, config.device, part == "test")
         report(f"score {part}", 1, 1, {})
     result = RecordedFit(
         weights=weights.name,
@@ -175,30 +181,41 @@ def _check(
 
 
 def steering_scores(
-    network: DrivingNetwork, source: ChunkSource, geometry: SteeringGeometry, mean_rad: float, device: str = "cpu"
+    network: DrivingNetwork,
+    source: ChunkSource,
+    geometry: SteeringGeometry,
+    mean_rad: float,
+    device: str = "cpu",
+    with_masked: bool = False,
 ) -> SteeringScores:
     """Score the steering wheel's angle over all rows of a source with a known one.
 
     Args:
         mean_rad: the mean angle of the training part, predicted by the constant `mean`.
+        with_masked: score the network with all pictures masked, too.
 
     Raises:
         ClipError: no row has a known curvature.
     """
-    (_, curvature, _), labels = plans_on(network, ChunkSet([(source, chunk) for chunk in source.chunks]), device)
-    wanted_rad = geometry.wheel_angle_rad(labels["curvature"][:, 0].astype(np.float64))
-    predicted_rad = geometry.wheel_angle_rad(curvature.astype(np.float64))
-    known = np.isfinite(wanted_rad)
-    if not known.any():
+    rows = ChunkSet([(source, chunk) for chunk in source.chunks])
+    wanted_rad = geometry.wheel_angle_rad(rows.labels()["curvature"][:, 0].astype(np.float64))
+    if not np.isfinite(wanted_rad).any():
         raise ClipError(f"{source.name} has no row with a known curvature. Use another split or clip.")
-    wanted_rad, predicted_rad = wanted_rad[known], predicted_rad[known]
     return SteeringScores(
-        samples=len(wanted_rad),
-        network_rmse_rad=_rms(predicted_rad - wanted_rad),
+        samples=int(np.isfinite(wanted_rad).sum()),
+        network_rmse_rad=_network_rmse_rad(network, rows, geometry, device),
+        masked_rmse_rad=_network_rmse_rad(network, rows.with_cameras(()), geometry, device) if with_masked else None,
         zero_rmse_rad=_rms(wanted_rad),
         mean_rmse_rad=_rms(wanted_rad - mean_rad),
     )
 
 
+def _network_rmse_rad(network: DrivingNetwork, rows: ChunkSet, geometry: SteeringGeometry, device: str) -> float:
+    (_, curvature, _), labels = plans_on(network, rows, device)
+    planned, wanted = (each.astype(np.float64) for each in (curvature, labels["curvature"][:, 0]))
+    return _rms(geometry.wheel_angle_rad(planned) - geometry.wheel_angle_rad(wanted))
+
+
 def _rms(error: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(error))))
+    """Over the known values."""
+    return float(np.sqrt(np.nanmean(np.square(error))))

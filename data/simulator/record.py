@@ -32,7 +32,7 @@ from fsd.data.simulator.rendering.camera_view import draw_world, load_world
 from fsd.data.simulator.rendering.renderer import Renderer
 from fsd.data.simulator.rendering.yuv import planes_from_rgb
 from fsd.data.simulator.scenarios import SCENARIOS, build_world
-from fsd.data.simulator.teslacam_telemetry import telemetry_message
+from fsd.data.simulator.teslacam_telemetry import origin, telemetry_message
 from fsd.data.simulator.world import World
 from fsd.data.standard_rigs import canonical_rig
 
@@ -201,6 +201,7 @@ def _teslacam(config: RecordConfig, stack: ExitStack) -> WriteMoment:
     names = TESLACAM_CAMERAS[kind]
     shown = [CAMERAS.index(canonical_name(name) or name) for name in names]
     start = FIRST_START + timedelta(hours=config.seed % (365 * 24))
+    place = origin(config.seed)
     writer = stack.enter_context(TeslaCamWriter(config.out, start, names, UTC_OFFSET, config.crf))
 
     def write_moment(rgba: np.ndarray, timestamp_ns: int, world: World) -> None:
@@ -208,7 +209,7 @@ def _teslacam(config: RecordConfig, stack: ExitStack) -> WriteMoment:
         if kind == "hw4":
             front = images[names.index("front")]
             images[names.index("front")] = front.reformat(width=2 * front.width, height=2 * front.height)
-        writer.write(images, timestamp_ns, telemetry_message(world))
+        writer.write(images, timestamp_ns, telemetry_message(world, place))
 
     return write_moment
 

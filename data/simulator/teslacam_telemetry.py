@@ -8,17 +8,27 @@ from fsd.data.formats.teslacam.telemetry_message import DRIVE, TelemetryMessage
 from fsd.data.simulator.traffic.dynamics import MAX_ACCELERATION_MPS2
 from fsd.data.simulator.world import World
 
-ORIGIN = LocalFrame(latitude_deg=30.0, longitude_deg=-40.0)
-"""Where the world's x and y are 0: in the Atlantic, hundreds of kilometres from land."""
+PLACES = 500
+PLACE_STEP_DEG = 0.04
+"""Between the places of two worlds, 4.4 km: drives in different worlds are drives in different places."""
 
 BRAKE_MPS2 = -0.3
 STANDSTILL_MPS = 0.05
 
 
-def telemetry_message(world: World) -> TelemetryMessage:
-    """The message of the world's current state: a person drives. Accelerations are left out, their axes are unclear."""
+def origin(seed: int) -> LocalFrame:
+    """Where a world's x and y are 0: in the Atlantic, hundreds of kilometres from land."""
+    return LocalFrame(latitude_deg=30.01 + PLACE_STEP_DEG * (seed % PLACES), longitude_deg=-40.0)
+
+
+def telemetry_message(world: World, place: LocalFrame) -> TelemetryMessage:
+    """The message of the world's current state: a person drives. Accelerations are left out, their axes are unclear.
+
+    Args:
+        place: where the world's x and y are 0.
+    """
     ego = world.ego
-    latitude_deg, longitude_deg = ORIGIN.degrees(ego.x_m, ego.y_m)
+    latitude_deg, longitude_deg = place.degrees(ego.x_m, ego.y_m)
     left_rad = math.atan(ego.curvature * TESLA_MODEL_3.wheelbase_m) * TESLA_MODEL_3.ratio
     return TelemetryMessage(
         gear=DRIVE,

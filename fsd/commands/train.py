@@ -193,9 +193,10 @@ def _format_fit(result: "RecordedFit") -> list[str]:
         f"wheelbase {steering.wheelbase_m:g} m ({source})",
         f"learned  {', '.join(result.learned)}; these clips have no labels for the other outputs",
         "steering wheel angle, root mean square error in rad:",
-        "  part    samples  network     zero     mean of the training part",
+        "  part    samples  network   masked     zero     mean of the training part",
     ]
     for part, scores in (("train", result.train), ("test", result.test)):
-        errors_rad = (scores.network_rmse_rad, scores.zero_rmse_rad, scores.mean_rmse_rad)
-        lines.append(f"  {part:6} {scores.samples:8d}  {'  '.join(f'{error:7.4f}' for error in errors_rad)}")
-    return [*lines, result.caveat]
+        errors_rad = (scores.network_rmse_rad, scores.masked_rmse_rad, scores.zero_rmse_rad, scores.mean_rmse_rad)
+        cells = ("      -" if error is None else f"{error:7.4f}" for error in errors_rad)
+        lines.append(f"  {part:6} {scores.samples:8d}  {'  '.join(cells)}")
+    return [*lines, "masked: the same network with all pictures masked", result.caveat]
