@@ -77,7 +77,7 @@ def _enter_cluster(parsed: list[argparse.Namespace], stack: ExitStack) -> None:
     from fsd.fleet.engine import Needs, ray_cluster
 
     def cpus(job: argparse.Namespace) -> int:
-        own: int = getattr(job, "clip_cpus", None) or getattr(job, "decode_workers", CameraOptions.decode_workers)
+        own = int(getattr(job, "clip_cpus", None) or getattr(job, "decode_workers", CameraOptions.decode_workers))
         workers: int = getattr(job, "workers", None) or 1
         return own * workers
 

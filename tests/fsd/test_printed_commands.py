@@ -31,12 +31,17 @@ RUN_BY = {
     "README.md": {"fsd replay": "tests/fsd/test_readme.py", "fsd adapter": "tests/fsd/adapting/test_docs.py"},
     "adapter.md": {"fsd adapter": "tests/fsd/adapting/test_docs.py"},
     "export.md": {"fsd ": "tests/fsd/exporting/test_adapted_export.py"},
-    "fleet.md": {"fsd compare": "tests/fsd/fleet/test_run_page.py"},
+    "fleet.md": {"fsd compare": "tests/fsd/fleet/test_run_page.py", "fsd batch": "tests/fsd/fleet/test_batch.py"},
     "model_contract.md": {"": "tests/fsd/test_examples.py"},
 }
 """Page -> beginning of a command -> the test that runs it."""
 PARSED = {
     "fsd live": "needs cameras; tests/fsd/live runs it with streams",
+    "fsd dataset build TeslaCam --out out/drives --budget F100": "with training; tests/fsd/dataset runs it on small ones",
+    "fsd export runs/real/": "needs a trained network; tests/export runs it with small ones",
+    "fsd evaluate exported/": "needs a trained network; tests/fsd/evaluate runs it with small ones",
+    "fsd replay TeslaCam --model exported/": "needs a trained network; docs/export.md has a replay of an exported one",
+    "fsd drive --routes 100 --out out/drive --ray": "needs Ray; tests/fsd/fleet/test_ray_jobs.py drives with it",
     "fsd train": "takes hours; tests/networks/dataset_training and tests/networks/test_recipe.py run a few steps",
     "torchrun": "takes hours; tests/networks/dataset_training/test_trainer.py starts two processes in this way",
     "fsd replay drives/ --out runs --ray": "needs Ray; tests/fsd/fleet/test_replay_units.py runs it",
