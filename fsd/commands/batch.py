@@ -77,7 +77,8 @@ def _enter_cluster(parsed: list[argparse.Namespace], stack: ExitStack) -> None:
     from fsd.fleet.engine import Needs, ray_cluster
 
     def cpus(job: argparse.Namespace) -> int:
-        own = int(getattr(job, "clip_cpus", None) or getattr(job, "decode_workers", CameraOptions.decode_workers))
+        threads: int = getattr(job, "decode_workers", CameraOptions.decode_workers)
+        own: int = getattr(job, "clip_cpus", None) or threads
         workers: int = getattr(job, "workers", None) or 1
         return own * workers
 

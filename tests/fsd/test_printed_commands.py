@@ -37,7 +37,7 @@ RUN_BY = {
 """Page -> beginning of a command -> the test that runs it."""
 PARSED = {
     "fsd live": "needs cameras; tests/fsd/live runs it with streams",
-    "fsd dataset build TeslaCam --out out/drives --budget F100": "with training; tests/fsd/dataset runs it on small ones",
+    "fsd dataset build TeslaCam --out out/drives --budget F100": "tests/fsd/dataset runs it on small ones",
     "fsd export runs/real/": "needs a trained network; tests/export runs it with small ones",
     "fsd evaluate exported/": "needs a trained network; tests/fsd/evaluate runs it with small ones",
     "fsd replay TeslaCam --model exported/": "needs a trained network; docs/export.md has a replay of an exported one",
