@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
-from fsd.data.errors import FsdError, ModelError, OutputError, SimulatorError, UsageError, few
+from fsd.data.errors import ModelError, OutputError, SimulatorError, UsageError, few
 from fsd.data.worker_process import JobsFailedError
+from fsd.fleet.clip_units import check_version
 from fsd.fleet.engine import ATTEMPTS, Needs, Work, ray_cluster, run_on_ray
 from fsd.outputs.progress import print_line
 from fsd.version import __version__
@@ -75,7 +76,6 @@ def _start(work: Callable[[Any], Any], start: Callable[..., None], arguments: tu
     Raises:
         FsdError: the machine has another version of this program.
     """
-    if version != __version__:
-        raise FsdError(f"A machine of the cluster has fsd {__version__}; this run needs {version} everywhere.")
+    check_version(version)
     start(*arguments)
     return lambda job, attempt: work(job)
