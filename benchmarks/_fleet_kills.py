@@ -243,7 +243,7 @@ def _check_finished(out: Path, clips: int, found: Found) -> None:
         *out.glob("claims/*"),
         *out.glob(".fsd-scratch"),
         *out.rglob("*.part"),
-        *out.glob(f"{RUNS}/*/{FAILURES_FILE}"),
+        *(path for path in out.glob(f"{RUNS}/*/{FAILURES_FILE}") if _rows(path) != 0),  # empty: none has failed
     ]
     found.left += len(left)
     for path in left:

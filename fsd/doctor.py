@@ -38,6 +38,7 @@ NEEDS = {
     "evaluate": ("run", "model"),
     "calibrate": ("run", "codecs"),
     "compress": ("run", "codecs"),
+    "batch": ("run", "ray"),
     "collect": ("run", "ray"),
     "compare": ("run",),
     "doctor": (),

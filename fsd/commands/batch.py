@@ -19,7 +19,10 @@ from fsd.fleet.config import LOCAL, FleetOptions
 from fsd.fleet.places import require_extra
 from fsd.outputs.progress import print_line
 
-EPILOG = f"""A job file has a table for each job ({", ".join(COMMANDS)}), with the options of that command as keys:
+EPILOG = f"""example:
+  fsd batch nightly.toml --ray 10.0.0.1:6379
+
+A job file has a table for each job ({", ".join(COMMANDS)}), with the options of that command as keys:
 
   sources = ["s3://bucket/drives"]
   out = "s3://bucket/runs"

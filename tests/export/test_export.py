@@ -1,6 +1,7 @@
 import hashlib
 import json
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -239,7 +240,8 @@ def test_exporting_twice_gives_the_same_bytes_in_every_file(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "is_packaged"), [([], True), (["--data", "drive"], True), (["--seed", "3"], False)]
+    ("arguments", "is_packaged"),
+    [([], True), (["--data", str(resources.files("fsd") / "demo_clip")], True), (["--seed", "3"], False)],
 )
 def test_without_weights_the_packaged_ones_are_exported(
     arguments: list[str], is_packaged: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -40,7 +40,11 @@ def job(small_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> st
 def test_a_batch_that_ctrl_c_ended_goes_on(job: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     address = ray.get_runtime_context().gcs_address
     arguments = ["batch", job, "--ray", address]
-    code = f"import sys; from fsd.cli import main; sys.exit(main({arguments!r}))"
+    code = (
+        "import signal, sys\nfrom fsd.cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # unlike background jobs of a shell
+        f"sys.exit(main({arguments!r}))"
+    )
     log = tmp_path / "log.txt"
     with log.open("w") as file:
         process = subprocess.Popen([sys.executable, "-c", code], stdout=file, stderr=file)

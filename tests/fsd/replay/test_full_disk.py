@@ -73,7 +73,7 @@ def test_a_disk_of_a_few_hundred_kilobytes_still_has_room_for_rows_and_summary(
 def test_a_batch_on_a_small_disk_replays_what_fits_and_says_why_the_rest_failed(
     small_clip: Path, tmp_path: Path, small_disk: Callable[[int], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other, out = tmp_path / "other", small_disk(700) / "out"
+    other, out = tmp_path / "other", small_disk(900) / "out"
     shutil.copytree(small_clip, other)
     code = main(["replay", str(small_clip), str(other), "--out", str(out), "--no-mcap", "--no-overlay"])
     assert code == 6, capsys.readouterr().err
