@@ -40,9 +40,10 @@ from _report import finish, spread
 from ray import cloudpickle
 
 from fsd.data.worker_process import run_jobs
-from fsd.fleet import replay_fleet as fleet
+from fsd.fleet import fleet_run
 from fsd.fleet.config import LOCAL, FleetOptions
 from fsd.fleet.engine import Needs, ray_cluster
+from fsd.fleet.replay_fleet import replay_fleet
 from fsd.replay.config import ReplayConfig
 
 cloudpickle.register_pickle_by_value(_fleet_work)  # actors cannot import it
@@ -76,7 +77,7 @@ def speed(clips: list[Path], folder: Path, repeats: int) -> dict[str, float | No
             starts_s.append(time.monotonic() - start_s)
             start_s = time.monotonic()
             options = FleetOptions(ray=LOCAL, clip_cpus=1)
-            tally = fleet.replay_fleet([str(folder / "clips/*")], str(out), template(out), options, WORKERS)
+            tally = replay_fleet([str(folder / "clips/*")], str(out), template(out), options, WORKERS)
             elapsed_s = time.monotonic() - start_s
         assert tally.complete == len(clips), f"{tally.complete} of {len(clips)} are complete"
         rates.append(tally.clip_hours_per_core_hour or 0.0)
@@ -108,7 +109,7 @@ def program(folder: Path, jobs: int) -> dict[str, float | None]:
     manifest = folder / "tiny.csv"
     manifest.write_text("path\n" + "".join(f"drives/{number:06}\n" for number in range(jobs)))
     first_mb, first_cpu_s, ended = 0.0, 0.0, 0
-    count, start = fleet._count, fleet.start
+    count, start = fleet_run._count, fleet_run.start
 
     def counted(*arguments: object) -> None:
         nonlocal first_mb, first_cpu_s, ended
@@ -117,12 +118,12 @@ def program(folder: Path, jobs: int) -> dict[str, float | None]:
         if ended == FIRST_JOBS:
             first_mb, first_cpu_s = resident_mb(), time.process_time()
 
-    fleet._count, fleet.start = counted, start_tiny  # type: ignore[assignment]
+    fleet_run._count, fleet_run.start = counted, start_tiny  # type: ignore[assignment]
     try:
         options = FleetOptions(ray=LOCAL, clip_cpus=1)
-        tally = fleet.replay_fleet([str(manifest)], str(folder / "tiny"), template(folder), options, WORKERS)
+        tally = replay_fleet([str(manifest)], str(folder / "tiny"), template(folder), options, WORKERS)
     finally:
-        fleet._count, fleet.start = count, start  # type: ignore[assignment]
+        fleet_run._count, fleet_run.start = count, start  # type: ignore[assignment]
     last_mb, cpu_s = resident_mb(), time.process_time() - first_cpu_s
     assert tally.kept == jobs, f"{tally.kept} of {jobs} have ended well"
     print(f"memory {first_mb:.1f} MB after {FIRST_JOBS} recordings, {last_mb:.1f} MB after {jobs}", flush=True)
