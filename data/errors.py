@@ -76,3 +76,8 @@ class OutputError(FsdError):
 
 class UsageError(FsdError):
     exit_code = 2
+
+
+def error_line(text: str, error: BaseException) -> str:
+    """What is printed of an error: its text, and the notes that were added on its way."""
+    return " ".join([f"fsd: {text}", *getattr(error, "__notes__", ())])

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from fsd.data.options import Options, option
+from fsd.data.options import Options
 from fsd.data.worker_process import jobs_done_by
-from fsd.fleet.config import LOCAL, ray_address
+from fsd.fleet.config import CLUSTER, ray_option
 from fsd.fleet.places import require_extra
 
 DEFAULT_WORKERS = " (default: 2, with --ray as many as fit)"
@@ -19,16 +19,11 @@ _DRIVE_MEMORY_BYTES = 1 << 30
 class RayOptions(Options):
     """Where drives are driven."""
 
-    heading = "cluster (needs the extra `ray`; see docs/fleet.md)"
+    heading = CLUSTER
 
-    ray: str | None = option(
-        None,
+    ray: str | None = ray_option(
         "drive on the Ray cluster at this address, as many drives at a time as fit; without an address, a Ray is "
-        "started on this machine. A drive that fails is tried twice more, and does not end the others",
-        metavar="ADDRESS",
-        bare=LOCAL,
-        default_text="without Ray",
-        parse=ray_address,
+        "started on this machine. A drive that fails is tried twice more, and does not end the others"
     )
 
 

@@ -11,6 +11,9 @@ from fsd.networks.devices import GPU_DEVICES
 LOCAL = "local"
 """Address of a Ray that is started on this machine, for this run only."""
 
+CLUSTER = "cluster (needs the extra `ray`; see docs/fleet.md)"
+"""Heading of the options of a cluster."""
+
 _ADDRESS = re.compile(r"local|auto|ray://\S+|[\w.\-\[\]:]+:\d+")
 
 CLIP_MEMORY_GB = 1.0
@@ -32,21 +35,21 @@ def ray_address(text: str) -> str:
     return text
 
 
+def ray_option(does: str) -> Any:
+    """The option `ray`: an address, or None without Ray; `does` is its help."""
+    return option(None, does, metavar="ADDRESS", bare=LOCAL, default_text="without Ray", parse=ray_address)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FleetOptions(Options):
     """Where several recordings are worked on at the same time, and what each takes."""
 
-    heading = "cluster (needs the extra `ray`; see docs/fleet.md)"
+    heading = CLUSTER
 
-    ray: str | None = option(
-        None,
+    ray: str | None = ray_option(
         "work on the Ray cluster at this address, on as many recordings at a time as fit; without an address, a Ray is "
         "started on this machine. Recordings and, but for data sets and exports, --out may then be URLs such as "
-        "s3://bucket/drives",
-        metavar="ADDRESS",
-        bare=LOCAL,
-        default_text="without Ray",
-        parse=ray_address,
+        "s3://bucket/drives"
     )
     cache_gb: float = option(
         50.0, "space on each machine for recordings that are copied from a URL, 10^9 bytes", unit="GB", above=0

@@ -9,9 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any
 
 from fsd.data.errors import ModelError, OutputError, UsageError
 from fsd.data.options import Options
@@ -26,6 +24,9 @@ from fsd.fleet.scratch import remove_unused
 from fsd.fleet.sources import clip_count, clips_in
 from fsd.fleet.units import FAILURES_FILE, RUN_FILE, RUNS, RunRecord, as_json, run_folder
 from fsd.outputs.progress import progress_bar
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _SHOWN_FAILURES = 20
 """Printed while the run goes on; all are in `failures.parquet`."""

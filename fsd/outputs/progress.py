@@ -34,11 +34,6 @@ def set_verbosity(verbosity: Verbosity) -> None:
     _verbosity, _start_s = verbosity, time.monotonic()
 
 
-def is_quiet() -> bool:
-    """Whether nothing but results and errors is said."""
-    return _verbosity is Verbosity.QUIET
-
-
 def print_progress(part: str) -> None:
     """Say that a part begins."""
     if _verbosity is not Verbosity.QUIET:
