@@ -17,8 +17,8 @@ from fsd.data.simulator.world import World
 Perceive = Callable[[World], Scene]
 """What a driver perceives; may remember, and is then called once in every tick."""
 
-CAREFUL = Caution(uncertain_s=1.5, walk_mps=1.5)
-"""How `seen` treats people: early and gradually."""
+CAREFUL = Caution(uncertain_s=1.5, walk_mps=1.5, early_s=1.0, margin_s=0.8)
+"""How `seen` drives: it brakes early and gradually, so that who imitates it with errors is still safe."""
 
 
 class ExpertDriver(Protocol):

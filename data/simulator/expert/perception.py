@@ -50,13 +50,15 @@ class Scene(NamedTuple):
 
 @dataclass(frozen=True)
 class Caution:
-    """How carefully a driver treats people.
+    """How carefully a driver treats people, and how much time it keeps in hand.
 
     Attributes:
         uncertain_s: uncertainty of the times at which people are in the lane; 0 decides between going and waiting.
         walk_mps: speed at which someone beside the lane might step into it; 0: the driver does not slow down for that.
         brake_mps2, reaction_s: how the car would then stop.
         slowest_mps: people who stay beside the lane are passed no slower than this.
+        early_s: the driver brakes for lines, others and crossings as if they were so much driving time nearer.
+        margin_s: the times between which other vehicles occupy a crossing begin earlier and end later by this.
     """
 
     uncertain_s: float = 0.0
@@ -64,6 +66,8 @@ class Caution:
     brake_mps2: float = 4.0
     reaction_s: float = 0.3
     slowest_mps: float = 6.0
+    early_s: float = 0.0
+    margin_s: float = 0.0
 
 
 NO_CAUTION = Caution()
@@ -89,7 +93,7 @@ def nobody(world: World) -> Scene:
 def situation_of(world: World, scene: Scene, caution: Caution = NO_CAUTION) -> Situation:
     """The current situation of a driver who perceives `scene`."""
     source_d, target_d = _lanes(world)
-    conflicts = np.array(_crossings(world, scene) + _walkers(world, scene.people, caution), dtype=np.float64)
+    conflicts = np.array(_crossings(world, scene, caution) + _walkers(world, scene.people, caution), dtype=np.float64)
     return Situation(
         route=world.road.path.points,
         profile=world.profiles[world.lane],
@@ -100,6 +104,7 @@ def situation_of(world: World, scene: Scene, caution: Caution = NO_CAUTION) -> S
         stops=np.array(_stops(world, scene.signals), dtype=np.float64),
         ego=np.array(world.ego_view),
         slow=_slow_places(world, scene.people, caution),
+        early_s=caution.early_s,
     )
 
 
@@ -165,7 +170,7 @@ def _stops(world: World, signals: list[tuple[str, str]]) -> list[float]:
     return []
 
 
-def _crossings(world: World, scene: Scene) -> list[tuple[float, ...]]:
+def _crossings(world: World, scene: Scene, caution: Caution) -> list[tuple[float, ...]]:
     rows: list[tuple[float, ...]] = []
     for stream in world.streams:
         for conflict in stream.conflicts:
@@ -176,7 +181,8 @@ def _crossings(world: World, scene: Scene) -> list[tuple[float, ...]]:
                     continue
                 window = _occupied(world, stream, conflict, vehicle, scene.signals)
                 if window is not None:
-                    rows.append((conflict.begin_m, conflict.end_m, conflict.hold_m, *window, 0.0))
+                    begins, ends = window[0] - caution.margin_s, window[1] + caution.margin_s
+                    rows.append((conflict.begin_m, conflict.end_m, conflict.hold_m, begins, ends, 0.0))
     return rows
 
 

@@ -24,6 +24,9 @@ HEADWAY_S, STANDSTILL_GAP_M = 1.25, 2.6
 BEFORE_S, AFTER_S = 0.8, 0.2
 """Time between the ego car and another at a conflict of uncertain times: when the ego car goes first, or second."""
 
+LEAST_LEFT = 0.3
+"""At least this share of a distance is left by a driver who brakes early."""
+
 VEHICLE_COLUMNS = 6
 """Row of a vehicle near the road: s of its middle, d, speed along, speed to the left, half length, half width."""
 
@@ -49,6 +52,7 @@ class Situation(NamedTuple):
         stops: (k,) distances along the route of lines to stop at.
         ego: x, y, heading, speed, s, d of the rear axle.
         slow: (p, `SLOW_COLUMNS`) places to pass slowly.
+        early_s: the driver brakes as if lines and vehicles ahead were so much driving time nearer.
     """
 
     route: np.ndarray
@@ -60,6 +64,7 @@ class Situation(NamedTuple):
     stops: np.ndarray
     ego: np.ndarray
     slow: np.ndarray
+    early_s: float = 0.0
 
 
 @kernel
@@ -94,8 +99,18 @@ def follow_acceleration(
 
 
 @kernel
-def stop_acceleration(speed: float, wanted: float, distance: float) -> float:
-    """Stop at a line `distance` metres ahead of the bumper, braking little harder than necessary."""
+def nearer(distance: float, closing: float, early_s: float) -> float:
+    """A distance, less the way of `early_s` at the speed of approach, but not less than 30% of it."""
+    return max(distance - early_s * closing, min(LEAST_LEFT * distance, distance))
+
+
+@kernel
+def stop_acceleration(speed: float, wanted: float, distance: float, early_s: float) -> float:
+    """Stop at a line `distance` metres ahead of the bumper, braking little harder than necessary.
+
+    With `early_s`, braking begins as if the line were so much driving time nearer; the car stops at the same place.
+    """
+    distance = nearer(distance, speed, early_s)
     needed = speed * speed / (2 * max(distance, 0.15))
     return max(follow_acceleration(speed, wanted, distance, speed, 0.5, 0.8), -1.35 * needed - 0.7)
 
@@ -157,7 +172,14 @@ def gap_speed(vehicles: np.ndarray, lane_d: float, s: float, speed: float, time:
 
 @kernel
 def lead_acceleration(
-    vehicles: np.ndarray, s: float, d: float, wanted_d: float, speed: float, wanted_speed: float, time: float
+    vehicles: np.ndarray,
+    s: float,
+    d: float,
+    wanted_d: float,
+    speed: float,
+    wanted_speed: float,
+    time: float,
+    early_s: float,
 ) -> float:
     """Acceleration limited by vehicles that are, or soon will be, in the strip that the ego car needs."""
     hardest = free_acceleration(speed, wanted_speed)
@@ -184,13 +206,14 @@ def lead_acceleration(
             continue
         # Treat oncoming vehicles as standing: they are in our lane only briefly.
         closing = speed - max(along, 0.0)
+        gap = nearer(gap, max(closing, 0.0), early_s)
         hardest = min(hardest, follow_acceleration(speed, wanted_speed, gap, closing, HEADWAY_S, STANDSTILL_GAP_M))
     return hardest
 
 
 @kernel
 def conflict_acceleration(
-    conflicts: np.ndarray, profile: np.ndarray, s: float, speed: float, wanted_speed: float, time: float
+    conflicts: np.ndarray, profile: np.ndarray, s: float, speed: float, wanted_speed: float, time: float, early_s: float
 ) -> float:
     """Acceleration limited by conflicts: wait where another road user will be when the ego car would arrive."""
     hardest = free_acceleration(speed, wanted_speed)
@@ -208,17 +231,19 @@ def conflict_acceleration(
             free = free_acceleration(speed, wanted_speed)
             share, distance = _gradual_wait(conflicts[row], front, speed, time + arrival, time + departure)
             if share > 0.0:
-                hardest = min(hardest, free + share * (stop_acceleration(speed, wanted_speed, distance) - free))
+                hardest = min(
+                    hardest, free + share * (stop_acceleration(speed, wanted_speed, distance, early_s) - free)
+                )
             continue
         can_wait = front <= hold + 0.3 and speed * speed < 6.0 * max(hold + 0.3 - front, 0.1)
         before, after = 1.3 if can_wait else 0.4, 0.8 if speed < 0.5 else 0.2
         if time + departure + before < conflicts[row, 3] or time + arrival > conflicts[row, 4] + after:
             continue
         if can_wait:
-            hardest = min(hardest, stop_acceleration(speed, wanted_speed, max(hold - front, 0.05)))
+            hardest = min(hardest, stop_acceleration(speed, wanted_speed, max(hold - front, 0.05), early_s))
         elif speed * speed < 2 * HARDEST_BRAKE_MPS2 * (begin + 0.5 - front):
             # Too late to stop at the line, but not before the conflict itself.
-            hardest = min(hardest, stop_acceleration(speed, wanted_speed, max(begin - 0.8 - front, 0.05)))
+            hardest = min(hardest, stop_acceleration(speed, wanted_speed, max(begin - 0.8 - front, 0.05), 0.0))
     return hardest
 
 
@@ -283,12 +308,14 @@ def drive(now: Situation, ego: np.ndarray, time: float) -> tuple[float, float]:
     if now.source_d != now.target_d and wanted_d == now.source_d:
         wanted_speed = min(wanted_speed, gap_speed(vehicles, now.target_d, s, speed, time))
     wanted_speed = min(wanted_speed, passing_speed(now.slow, s, speed))
-    acceleration = lead_acceleration(vehicles, s, d, wanted_d, speed, wanted_speed, time)
-    acceleration = min(acceleration, conflict_acceleration(now.conflicts, profile, s, speed, wanted_speed, time))
+    acceleration = lead_acceleration(vehicles, s, d, wanted_d, speed, wanted_speed, time, now.early_s)
+    acceleration = min(
+        acceleration, conflict_acceleration(now.conflicts, profile, s, speed, wanted_speed, time, now.early_s)
+    )
     for row in range(len(now.stops)):
         distance = now.stops[row] - (s + FRONT_M)
         if distance > -0.5:
-            acceleration = min(acceleration, stop_acceleration(speed, wanted_speed, max(distance, 0.05)))
+            acceleration = min(acceleration, stop_acceleration(speed, wanted_speed, max(distance, 0.05), now.early_s))
     return pursue(now.route, x, y, heading, speed, s, d, wanted_d), acceleration
 
 

@@ -192,7 +192,7 @@ class Traffic:
         acceleration = min(acceleration, self._mind_ego(vehicle, wanted, ego))
         stop_m = self._stop_line(vehicle, front, ego, signals)
         if stop_m is not None:
-            acceleration = min(acceleration, stop_acceleration(speed, wanted, max(stop_m - front, 0.05)))
+            acceleration = min(acceleration, stop_acceleration(speed, wanted, max(stop_m - front, 0.05), 0.0))
         return acceleration
 
     def _mind_ego(self, vehicle: Vehicle, wanted: float, ego: EgoView) -> float:

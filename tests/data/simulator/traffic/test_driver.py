@@ -1,11 +1,19 @@
 """The driving law: follow, stop, steer, and take gaps only when they are there."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsd.data.simulator.roads.path import RoutePath
-from fsd.data.simulator.traffic.driver import Situation, drive, follow_acceleration, gap_is_safe, stop_acceleration
+from fsd.data.simulator.traffic.driver import (
+    Situation,
+    drive,
+    follow_acceleration,
+    free_acceleration,
+    gap_is_safe,
+    stop_acceleration,
+)
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=60)
 DT = 1 / 36
@@ -25,15 +33,28 @@ def test_a_follower_never_hits_a_leader_that_brakes_to_a_stand(
 
 
 @QUICK
-@given(st.floats(1, 14), st.floats(0, 40))
-def test_a_stop_line_is_not_crossed_when_there_is_room_to_brake(speed: float, extra_m: float) -> None:
+@given(st.floats(1, 14), st.floats(0, 40), st.sampled_from([0.0, 1.0]))
+def test_a_stop_line_is_not_crossed_when_there_is_room_to_brake(speed: float, extra_m: float, early_s: float) -> None:
     distance = speed**2 / 5.0 + 1.0 + extra_m
     for _ in range(36 * 40):
-        acceleration = stop_acceleration(speed, 14.0, max(distance, 0.05))
+        acceleration = stop_acceleration(speed, 14.0, max(distance, 0.05), early_s)
         distance -= speed * DT
         speed = max(speed + acceleration * DT, 0.0)
     assert distance > -0.05
     assert distance < 3.0
+
+
+@pytest.mark.parametrize(("early_s", "is_crossed"), [(0.0, True), (1.0, False)])
+def test_who_brakes_half_as_hard_as_a_driver_with_time_in_hand_still_stops(early_s: float, is_crossed: bool) -> None:
+    speed, distance = 12.0, 50.0
+    for _ in range(36 * 60):
+        acceleration = stop_acceleration(speed, 12.0, max(distance, 0.05), early_s)
+        free = free_acceleration(speed, 12.0)
+        if acceleration < free and speed > 0.7:
+            acceleration = free + 0.5 * (acceleration - free)
+        distance -= speed * DT
+        speed = max(speed + acceleration * DT, 0.0)
+    assert (distance < 0.0) == is_crossed
 
 
 @QUICK
