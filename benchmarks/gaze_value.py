@@ -50,7 +50,9 @@ class Compared(NamedTuple):
 
 def main() -> None:
     """Measure and print the metrics."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--episodes", type=Path, required=True, help="folder of episodes")
     parser.add_argument("--weights", type=Path, default=None, help="weights file (default: the packaged one)")
     parser.add_argument("--ticks", type=int, default=None, help="ticks to compare (default: 200, quick: 20)")
