@@ -5,7 +5,7 @@ In training, a patch is worth as much as the driving loss changes with the weigh
 run time. The real change of the plan is compared with the gradient, and with the request that the network made one
 recorded tick (1/9 s) before. Simulated drives.
 
-    python benchmarks/gaze_value.py --episodes runs/mine/episodes [--weights FILE] [--ticks N] [--quick]
+    python benchmarks/gaze_value.py --episodes out/mine/episodes [--weights FILE] [--ticks N] [--quick]
 
 `--episodes` are those of an `fsd train` of a network of the same budget.
 """
