@@ -197,7 +197,7 @@ class _Outcomes:
 
 
 def _describe_outcome(outcome: "Outcome") -> str:
-    why = f": {outcome.error}" if outcome.error else f", {outcome.ticks} ticks"
+    why = f": {outcome.error.removeprefix(f'{outcome.clip}: ')}" if outcome.error else f", {outcome.ticks} ticks"
     if outcome.alarm_ticks:
         why += f", CROSS-CHECK ALARM at {outcome.alarm_ticks} of them"
     reason = f" ({outcome.reason})" if outcome.reason else ""
