@@ -15,14 +15,15 @@ from tests.data.live._cameras import first
 server_module = pytest.importorskip("aio_rtsp_toolkit.server", reason="the extra `dev` is not installed")
 
 CAMERAS = {"front": 0, "rear": 7}
-START_TIMEOUT_S = 30
+START_TIMEOUT_S, COUNT = 30, 720
 
 
 @pytest.fixture
 def address(tools: Any, tmp_path: Path) -> Iterator[str]:
     """Where a server has a video for each camera."""
     for name in CAMERAS:
-        tools.write_video(tmp_path / f"{name}.mp4", [k % 200 for k in range(720)], Fraction(1, 36), options={"g": "6", "bf": "0"})
+        shown, options = [place % 100 for place in range(COUNT)], {"g": "6", "bf": "0"}
+        tools.write_video(tmp_path / f"{name}.mp4", list(range(COUNT)), Fraction(1, 36), numbers=shown, options=options)
     started = threading.Event()
     running: dict[str, Any] = {}
 
