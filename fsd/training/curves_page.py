@@ -1,4 +1,4 @@
-"""`curves.html` of a training run, from every `progress.csv` in its folder: a chart per value, a table of single values."""
+"""`curves.html` of a training run, from every `progress.csv` in its folder: charts, and a table of single values."""
 
 import math
 from pathlib import Path
