@@ -142,7 +142,7 @@ def _judged(
 
 
 def worst_load(loads: Mapping[str, MachineLoad | None]) -> tuple[bool | None, str]:
-    """Verdict over several measurements by name: of those not valid the most disturbed, else one that cannot be told."""
+    """Verdict over several measurements by name: of those not valid the most disturbed, else one not known."""
     known = [(name, load) for name, load in loads.items() if load is not None]
     bad = sorted((pair for pair in known if pair[1].is_valid is False), key=lambda pair: -(pair[1].other_share or 0.0))
     if bad:
