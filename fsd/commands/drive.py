@@ -69,6 +69,9 @@ def _print_differences(scores: dict[str, Routes]) -> None:
     if "network" not in scores:
         return
     own = bootstrap([score.driving_score for score in scores["network"].values()])
+    if own.count < 2:
+        print("\none route per driver: no intervals")
+        return
     print(f"\nnetwork {own.mean:.3f} [{own.low:.3f}, {own.high:.3f}], 95% bootstrap over {own.count} routes")
     for name, routes in scores.items():
         if name != "network":

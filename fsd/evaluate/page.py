@@ -72,7 +72,9 @@ def _banners(summary: DatasetRun) -> list[Banner]:
     if summary.network.startswith("untrained"):
         found.append(Banner("Untrained.", "The network has random weights: its plans mean nothing."))
     if SIMULATION_TRAINED in summary.network and not summary.data.simulated_clips:
-        found.append(Banner("Not a driver.", "The network is trained in a simulator, and these drives are real."))
+        found.append(
+            Banner("Simulation-trained.", "The network learned in a simulator and is no driver of real roads.")
+        )
     simulated = describe_simulated(summary.data.simulated_clips, summary.data.clips)
     found += [Banner("Simulated.", simulated)] if simulated else []
     if summary.data.part not in ("test", "validation"):
