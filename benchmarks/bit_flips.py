@@ -99,7 +99,9 @@ class Outcome(NamedTuple):
 
 def main() -> None:
     """Flip bits and print how many were noticed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("clip", type=Path)
     parser.add_argument("--fp32", type=Path, required=True, help="FP32 file of the packaged weights, by `fsd export`")
     parser.add_argument("--quick", action="store_true", help="60 flips of each kind")

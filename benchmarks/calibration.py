@@ -79,7 +79,9 @@ def make_drive(seed: int, seconds: float, size: tuple[int, int]) -> Path:
 
 def main() -> None:
     """Calibrate, compare with the truth, and print the metrics."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="one short drive in small images, under a minute")
     parser.add_argument("--seeds", type=int, nargs="+", default=None, help="drives (default: 8 6 11; quick: 8)")
     parser.add_argument("--seconds", type=float, default=None, help="length of a drive (default: 20; quick: 7)")

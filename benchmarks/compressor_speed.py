@@ -163,7 +163,7 @@ def compare(budget: Budget, other: Budget, ticks: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print the metrics; those of other sizes than 1280x960 have their size in the name."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer ticks")
     parser.add_argument("--budget", choices=sorted(ALL_BUDGETS), default=DEFAULT_BUDGET, help="default: %(default)s")
     parser.add_argument("--against", choices=sorted(ALL_BUDGETS), help="only compare processor time with this budget")

@@ -49,7 +49,9 @@ STREAM_TICKS = 360
 
 def main() -> None:
     """Measure and print the metrics."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="under a minute; too short for p99.9")
     parser.add_argument("--ticks", type=int, default=None, help="ticks of constant-stream (default: 10000, quick: 360)")
     parser.add_argument("--workers", type=int, default=2, help="decoder threads (default: 2)")

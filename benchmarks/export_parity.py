@@ -89,7 +89,9 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="150 ticks of the packaged clip and 4 routes")
     parser.add_argument("--weights", type=Path, default=None, help="safetensors file (default: the packaged one)")
     parser.add_argument(

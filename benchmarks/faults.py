@@ -216,7 +216,9 @@ def _format(value: float | None) -> str:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of the command line; `--quick` sets most of them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--faults", nargs="+", choices=KINDS, default=KINDS, metavar="FAULT", help=", ".join(KINDS))
     parser.add_argument("--cameras", nargs="+", default=CAMERAS, metavar="CAMERA", help="(default: %(default)s)")
     parser.add_argument("--moments", nargs="+", choices=tuple(EVENTS), default=tuple(EVENTS), metavar="MOMENT")

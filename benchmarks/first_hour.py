@@ -61,7 +61,9 @@ LOADED = "<script>addEventListener('load', () => { document.title = `loaded in $
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="under 60 s: a tenth of the film's images, fewer repeats")
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="of help and of opening (default: 5)")
     options = parser.parse_args()

@@ -135,7 +135,9 @@ def program(folder: Path, jobs: int) -> dict[str, float | None]:
 
 def main() -> None:
     """Measure and print the metrics."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="few recordings and two kills, under a minute")
     parser.add_argument("--what", nargs="+", choices=PARTS, help="parts (default: all, quick: all but together)")
     parser.add_argument("--clips", type=int, help="recordings (default: 64, for kills 10; quick: 6)")

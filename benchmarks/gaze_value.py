@@ -5,7 +5,7 @@ In training, a patch is worth as much as the driving loss changes with the weigh
 run time. The real change of the plan is compared with the gradient, and with the request that the network made one
 recorded tick (1/9 s) before. Simulated drives.
 
-    python benchmarks/gaze_value.py --episodes runs/mine/episodes [--weights FILE] [--ticks N] [--quick]
+    python benchmarks/gaze_value.py --episodes out/mine/episodes [--weights FILE] [--ticks N] [--quick]
 
 `--episodes` are those of an `fsd train` of a network of the same budget.
 """
@@ -50,7 +50,9 @@ class Compared(NamedTuple):
 
 def main() -> None:
     """Measure and print the metrics."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--episodes", type=Path, required=True, help="folder of episodes")
     parser.add_argument("--weights", type=Path, default=None, help="weights file (default: the packaged one)")
     parser.add_argument("--ticks", type=int, default=None, help="ticks to compare (default: 200, quick: 20)")

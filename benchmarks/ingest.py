@@ -42,7 +42,9 @@ SCENES = 2  # four cameras share one encoded scene, each with its own times
 
 def main() -> None:
     """Measure, verify, and print the metrics."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="short streams and few repeats, under a minute")
     parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default: 6, quick: 1.5)")
     parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default: 9, quick: 3)")

@@ -169,7 +169,9 @@ def _differing(one: dict[str, Any], other: dict[str, Any]) -> str:
 
 def main() -> None:
     """Kill, compare, and print the metrics."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="2 kills of a replay and a drive each, under a minute")
     parser.add_argument("--what", nargs="+", choices=SUBJECTS, default=None, help="kinds of runs (default: all)")
     parser.add_argument("--kills", type=int, default=None, help="kills of each kind (default: 50, quick: 2)")

@@ -43,7 +43,9 @@ BLOCK = 10
 
 def main() -> None:
     """Measure and print the metrics."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="few repeats, under a minute")
     parser.add_argument(
         "--weights", type=Path, default=None, help="safetensors file (default: untrained; the speed is the same)"

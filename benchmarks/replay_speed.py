@@ -59,7 +59,9 @@ KINDS = {"plain": "", "fastdecode": "_fastdecode"}
 
 def main() -> None:
     """Measure alternately and print the metrics."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="short streams and few repeats, under a minute")
     parser.add_argument("--seconds", type=float, default=None, help="length of the streams (default: 30, quick: 3)")
     parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default: 5, quick: 2)")

@@ -37,7 +37,9 @@ WORKERS = 2
 
 def main() -> None:
     """Check, measure, and print the metrics."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="short events and few repeats, under a minute")
     parser.add_argument("--seconds", type=int, default=None, help="length of the events (default: 20, quick: 1)")
     parser.add_argument("--repeats", type=int, default=None, help="measurements of each kind (default: 3, quick: 1)")

@@ -12,6 +12,7 @@
 The command line prints the message without a traceback and exits with `exit_code`.
 """
 
+import re
 from collections.abc import Sequence
 
 from fsd.data.printable import printable
@@ -78,6 +79,26 @@ class UsageError(FsdError):
     exit_code = 2
 
 
-def error_line(text: str, error: BaseException) -> str:
-    """What is printed of an error: its text, and the notes that were added on its way."""
-    return " ".join([f"fsd: {text}", *getattr(error, "__notes__", ())])
+LONG_LINE, LONGEST_LINE = 200, 400
+"""Characters: of an error that is printed in two lines, and of a line that is cut in its middle."""
+_SENTENCE_END = re.compile(r"(?<=[.?!]) (?=[A-Z`-])")
+
+
+def error_text(text: str, error: BaseException) -> str:
+    """What is printed of an error: its text, and the notes that were added on its way.
+
+    A long one is divided between two sentences near its middle: what is wrong, and how to fix it. `--debug` shows all
+    of a line that is cut.
+    """
+    line = " ".join([f"fsd: {text}", *getattr(error, "__notes__", ())])
+    lines = line.splitlines()
+    ends = [found.start() for found in _SENTENCE_END.finditer(line)]
+    if len(line) > LONG_LINE and len(lines) == 1 and ends:
+        end = min(ends, key=lambda end: max(end, len(line) - end))
+        lines = [line[:end], line[end + 1 :]]
+    return "\n".join(map(_without_middle, lines))
+
+
+def _without_middle(line: str) -> str:
+    kept = LONGEST_LINE // 2
+    return line if len(line) <= LONGEST_LINE else f"{line[:kept]} … {line[-kept:]}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from fsd.data.camera_names import canonical_name, known_names, meant_camera
 from fsd.data.errors import ClipError, UsageError, few
 from fsd.data.name_stamps import stamp_in_name
+from fsd.data.result_record import results_in
 from fsd.data.video_probe import VIDEO_SUFFIXES, kind_of_file
 
 _PART = re.compile(r"^(?P<base>.*?)[_\-.]?(?P<number>\d+)$")
@@ -69,7 +70,27 @@ def find_videos(folder: Path) -> RecordingFiles:
         _raise_nothing_found(folder, unknown, recording.notes)
     elif unknown:
         recording.notes.append(f"Ignored, since they name no camera: {few([path.name for path in unknown])}.")
+    _note_other_folders(recording, folder, [path for path in folders if canonical_name(plain[path]) is None])
     return recording
+
+
+def _note_other_folders(recording: RecordingFiles, folder: Path, others: list[Path]) -> None:
+    """Note folders beside the videos that hold videos as well; with a rig.json, the clip is what that describes."""
+    if not (folder / "rig.json").exists() and (names := [path.name for path in others if _holds_videos(path)]):
+        recording.notes.append(f"Not read, since their names name no camera: the videos in the folders {few(names)}.")
+
+
+def _holds_videos(folder: Path) -> bool:
+    try:
+        return bool(_recorded(folder, _listing(folder)[0]))
+    except ClipError:
+        return False
+
+
+def _recorded(folder: Path, videos: list[Path]) -> list[Path]:
+    """The videos that are no results of fsd, such as an overlay."""
+    results = results_in(folder)
+    return [path for path in videos if path.name not in results]
 
 
 def mapped_videos(folder: Path, cameras: Mapping[str, Path]) -> RecordingFiles:
@@ -290,9 +311,8 @@ def _raise_nothing_found(folder: Path, unknown: list[Path], notes: list[str]) ->
         names = [path.name for path in unknown]
         raise ClipError(
             f"{folder}: are these {len(names)} videos cameras of one drive, or drives of their own? Their names do not "
-            f"tell: {few(names)}. Of one drive: `--cameras front_main={names[0]} …` says which is which. "
-            f"Of their own: name the files, `fsd replay {folder}/*{unknown[0].suffix}`. "
-            f"Names that tell: {known_names()}."
+            f"tell: {few(names)}. Of one drive: `fsd replay {folder} --cameras front_main={names[0]} …` (names: "
+            f"docs/clip_format.md). Of their own: `fsd replay {folder}/*{unknown[0].suffix}`."
         )
     raise ClipError(
         f"{folder} holds no videos (looked for {' '.join(sorted(VIDEO_SUFFIXES))}, and for folders "
@@ -301,12 +321,15 @@ def _raise_nothing_found(folder: Path, unknown: list[Path], notes: list[str]) ->
 
 
 def clips_below(folder: Path, depth: int = 2) -> list[Path]:
-    """The folder itself if it holds videos, or folders named after cameras that do; else those below it that do."""
+    """The folder itself if it holds videos, or folders named after cameras that do; else those below it that do.
+
+    Videos that fsd wrote as results, such as an overlay, are no recordings.
+    """
     try:
         files, folders = _listing(folder)
     except ClipError:  # not readable: opening it says so
         return []
-    if files or any(canonical_name(entry.name) and _listing(entry)[0] for entry in folders):
+    if _recorded(folder, files) or any(canonical_name(entry.name) and _listing(entry)[0] for entry in folders):
         return [folder]
     if not depth:
         return []

@@ -1,7 +1,7 @@
 """A part of a recording, from a time and for a time: only its pictures are decoded, where the files can be searched.
 
-Pictures of video files with times are found by seeking, images by their times. Of other recordings all pictures before
-the part are decoded and not shown.
+Pictures of video files with times are found by seeking, images by their times, and messages of MCAP files are decoded
+from the last key frame before the part on. Of other recordings all pictures before the part are decoded and not shown.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from fsd.data.clip import Clip
 from fsd.data.clock import SECOND_NS, Timestamps, floor_ns
 from fsd.data.errors import ClipError, UsageError
 from fsd.data.image_stream import ImageStream
+from fsd.data.packet_stream import PacketStream
 from fsd.data.sync_report import CameraCounters
 from fsd.data.video_probe import opened
 from fsd.data.video_stream import VideoStream
@@ -49,7 +50,7 @@ def part_of(clip: Clip, start_s: float, duration_s: float | None) -> Clip:
     streams = tuple(None if each is None else _part_of_stream(each, start_ns, end_ns) for each in clip.streams)
     until = "its end" if duration_s is None else f"{start_s + duration_s:g} s"
     note = f"Only a part is read: from {start_s:g} s to {until}."
-    unsearched = [each.name for each in streams if isinstance(each, _Filtered)]
+    unsearched = [each.name for each in streams if isinstance(each, _Filtered) and not each.skips_start]
     if start_s and unsearched:
         note += f" What is before it is decoded too, of files that cannot be searched: {', '.join(unsearched)}."
     return replace(clip, streams=streams, notes=(*clip.notes, note))
@@ -70,6 +71,8 @@ def _part_of_stream(stream: CameraStream, start_ns: int, end_ns: int) -> CameraS
     elif isinstance(stream, VideoStream):
         stream = _needed_parts(stream, start_ns, end_ns)
         found = _sought(stream, start_ns, end_ns)
+    elif isinstance(stream, PacketStream):
+        stream = replace(stream, from_ns=start_ns)
     found = found or _Filtered.of(stream, start_ns, end_ns)
     cadence = None if found.cadence is None else replace(found.cadence, first_late_ns=0)
     return replace(found, start_ns=max(first_ns, start_ns), end_ns=min(last_ns, end_ns), cadence=cadence)
@@ -132,7 +135,7 @@ def _container_times(path: Path, count: int) -> list[Fraction] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Filtered(CameraStream):
-    """A camera of which only pictures of a time are shown; those before are decoded too."""
+    """A camera of which only pictures of a time are shown; those before may be decoded too."""
 
     whole: CameraStream
     from_ns: int
@@ -147,6 +150,11 @@ class _Filtered(CameraStream):
     @property
     def files(self) -> tuple[Path, ...]:
         return self.whole.files
+
+    @property
+    def skips_start(self) -> bool:
+        """Whether hardly any picture before the part is decoded."""
+        return isinstance(self.whole, PacketStream) and self.whole.may_skip
 
     def pictures(self, counters: CameraCounters) -> Iterator[Picture]:
         for picture in self.whole.pictures(counters):

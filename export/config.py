@@ -165,7 +165,7 @@ class NetworkInt8Options(Int8Options):
 class ModelExportConfig(ProofOptions, Int8Options):
     """Settings of an export of any model."""
 
-    out: Path = results_folder("exported")
+    out: Path = results_folder("out/export")
     variants: tuple[str, ...] = option(
         ("int8",),
         "files to write beside FP32: int8 (activations and weights), fp16, weights8 (8-bit weights alone, a smaller "
@@ -191,7 +191,7 @@ class ExportConfig(ProofOptions, NetworkInt8Options):
     weights: Path | None = option(
         None, "safetensors file to export", flag="", metavar="WEIGHTS", default_text="the packaged weights"
     )
-    out: Path = results_folder("exported")
+    out: Path = results_folder("out/export")
     format: str = option("onnx", "file format; onnx is the only one", metavar="NAME")
     opset: int = option(DEFAULT_OPSET, "version of the ONNX operator set", choices=OPSETS)
     simplify: bool = option(False, "fold constants and remove nodes that change nothing")

@@ -12,7 +12,7 @@ from fsd.commands.exit_codes import DONE, INTERRUPTED, OUTPUT_CLOSED
 from fsd.commands.interrupts import Interrupts
 from fsd.commands.parser import WITHOUT_FILES, build_parser
 from fsd.commands.plain_output import plain_output
-from fsd.data.errors import FsdError, error_line
+from fsd.data.errors import FsdError, error_text
 from fsd.outputs.progress import Verbosity, set_verbosity
 
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not interrupts.were_received and not isinstance(error, KeyboardInterrupt):
                 raise
             kept = "" if _chosen(arguments) in WITHOUT_FILES else "; what was written until now is kept"
-            print(error_line(f"interrupted{kept}.", error), file=sys.stderr)
+            print(error_text(f"interrupted{kept}.", error), file=sys.stderr)
         return INTERRUPTED
 
 
@@ -60,7 +60,7 @@ def _run_command(options: argparse.Namespace) -> int:
     except FsdError as error:
         if options.debug:
             raise
-        print(error_line(str(error), error), file=sys.stderr)
+        print(error_text(str(error), error), file=sys.stderr)
         return error.exit_code
     return int(result.get("exit_code", DONE)) if isinstance(result, dict) else DONE
 

@@ -99,7 +99,7 @@ class RecipeConfig(TrainOptions):
 
     heading = "training in the simulator"
 
-    out: Path = Path("runs/train")
+    out: Path = Path("out/train")
     clips: int = 15
     rows_per_clip: int = 2
     learning_rate: float = 1.5e-3
@@ -167,7 +167,7 @@ class DatasetTrainConfig(TrainOptions):
         may_be_empty=True,
         default_text="the same for all",
     )
-    out: Path = Path("runs/recorded")
+    out: Path = Path("out/train_recorded")
     clips: int = 10
     rows_per_clip: int = 3
     learning_rate: float = 1e-3

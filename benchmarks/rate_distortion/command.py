@@ -102,6 +102,7 @@ def _print_reference(options: argparse.Namespace, is_trained: bool, dense: Budge
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog="python benchmarks/rate_distortion",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -9,7 +9,7 @@ import msgspec
 
 from fsd.adapting.config import PAGE_FILE, SHEET_FILE, AdapterCheckConfig, AdapterInitConfig
 from fsd.commands.arguments import add_common, add_options, config_from, path_argument
-from fsd.commands.default_folder import choose_folder
+from fsd.commands.default_folder import choose_folder, numbered_text
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 
 if TYPE_CHECKING:
@@ -41,9 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, (text, config) in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        out = AdapterCheckConfig.out
-        default = f" (default: {out}, or {out}-2 … where that is taken)"
-        add_options(verb, config, skip=("clip",), defaults={"out": default} if name == "check" else {})
+        defaults = {"out": numbered_text(AdapterCheckConfig.out)} if name == "check" else {}
+        add_options(verb, config, skip=("clip",), defaults=defaults)
         if name == "check":  # after the model
             verb.add_argument(
                 "clip", type=path_argument, metavar="CLIP", help="recording: a folder or a file of any known format"

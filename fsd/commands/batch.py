@@ -12,7 +12,7 @@ from fsd.commands.arguments import add_options, path_argument
 from fsd.commands.exit_codes import DONE
 from fsd.commands.job_file import COMMANDS, BatchJob, read_jobs
 from fsd.commands.parser import build_parser
-from fsd.data.errors import FsdError, error_line
+from fsd.data.errors import FsdError, error_text
 from fsd.data.options import declared_options
 from fsd.data.recording_options import CameraOptions
 from fsd.fleet.config import LOCAL, FleetOptions
@@ -67,7 +67,7 @@ def _run(job: BatchJob, arguments: argparse.Namespace, options: argparse.Namespa
     except FsdError as error:
         if options.debug:
             raise
-        print(error_line(str(error), error), file=sys.stderr)
+        print(error_text(str(error), error), file=sys.stderr)
         return said | {"error": str(error), "exit_code": error.exit_code}
 
 

@@ -1,4 +1,8 @@
-"""Where results go without `--out`: a folder of their own, so that no run replaces another unasked."""
+"""Where results go without `--out`: a folder of their own below `out/`, so that no run replaces another unasked.
+
+Commands that continue a run in its folder do not number it: train, drive, dataset build, a replay of several, and all
+with `--ray`.
+"""
 
 import argparse
 import itertools
@@ -10,6 +14,11 @@ def choose_folder(options: argparse.Namespace, first: Path) -> None:
     """Set `options.out` where `--out` was not given: to `first`, or the first free of `first-2`, `first-3` …"""
     if getattr(options, "out", None) is None:
         options.out = next(path for path in _numbered(first) if _is_free(path))
+
+
+def numbered_text(first: Path) -> str:
+    """How the help describes a default of `choose_folder`."""
+    return f" (default: {first}, or {first}-2 … where that is taken)"
 
 
 def clip_folder(clip: Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsd.commands.arguments import add_options, config_from
-from fsd.commands.default_folder import choose_folder
+from fsd.commands.default_folder import choose_folder, numbered_text
 from fsd.commands.replay import print_summary, with_exit_code
 from fsd.data.mounting_options import MountingOptions
 from fsd.replay.config import ReplayConfig
@@ -24,7 +24,7 @@ OUT = Path("out/demo")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of a replay, without those about the recording."""
     skipped = ("clip", "cameras", *MountingOptions.__dataclass_fields__)
-    add_options(parser, ReplayConfig, skip=skipped, defaults={"out": f"{OUT}, or {OUT}-2 … where that is taken"})
+    add_options(parser, ReplayConfig, skip=skipped, defaults={"out": numbered_text(OUT)})
 
 
 def run(options: argparse.Namespace) -> "dict[str, Any] | ReplaySummary":

@@ -21,7 +21,7 @@ EPILOG = f"""drivers:
 
 examples:
   fsd drive --routes 3                          # a quick look: 3 routes per scenario
-  fsd drive --routes 30 --drivers expert network fp32=exported/f100_fp32.onnx --out out/drive
+  fsd drive --routes 30 --drivers expert network fp32=out/export/f100_fp32.onnx --out out/drive
   fsd drive --scenarios S3 --drivers network --videos 2     # with videos of the two worst and the two best routes
   fsd drive --routes 100 --ray HEAD:6379 --out out/drive    # on a Ray cluster, see docs/fleet.md"""
 
@@ -69,6 +69,9 @@ def _print_differences(scores: dict[str, Routes]) -> None:
     if "network" not in scores:
         return
     own = bootstrap([score.driving_score for score in scores["network"].values()])
+    if own.count < 2:
+        print("\none route per driver: no intervals")
+        return
     print(f"\nnetwork {own.mean:.3f} [{own.low:.3f}, {own.high:.3f}], 95% bootstrap over {own.count} routes")
     for name, routes in scores.items():
         if name != "network":

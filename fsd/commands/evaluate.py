@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from fsd.commands.arguments import add_options, config_from
+from fsd.commands.default_folder import choose_folder, numbered_text
 from fsd.data.counted import counted
 from fsd.evaluate.config import EVALUATE_FILES, EvaluateConfig
 
@@ -21,11 +22,12 @@ PRINTED = ("ade_3s_m", "curvature_mae_per_m", "acceleration_mae_mps2", "steering
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_options(parser, EvaluateConfig)
+    add_options(parser, EvaluateConfig, defaults={"out": numbered_text(EvaluateConfig.out)})
 
 
 def run(options: argparse.Namespace) -> "EvaluateSummary":
     """Evaluate, and print the card."""
+    choose_folder(options, EvaluateConfig.out)
     config = config_from(EvaluateConfig, options)
     from fsd.evaluate.evaluate import evaluate
 

@@ -5,6 +5,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from fsd.commands.arguments import path_argument
 from fsd.commands.exit_codes import DONE
 
@@ -38,15 +40,17 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """
     from fsd.data.formats.teslacam.event_table import event_rows
     from fsd.data.open_clip import check_holds_recording, detect, format_problems
+    from fsd.recordings.list_recordings import format_recordings, list_recordings
 
     found, match = detect(options.path)
     check_holds_recording(options.path, found, match)
     for problem in format_problems(options.path):
         print(f"fsd: {problem}", file=sys.stderr)
     rows = event_rows(options.path, options.telemetry)
+    facts = () if rows else list_recordings(list(match.recordings))
     if not options.json:
-        _print(rows) if rows else print("\n".join(str(path) for path in match.recordings))
-    listed = [asdict(row) for row in rows] or [{"path": str(path)} for path in match.recordings]
+        _print(rows) if rows else print("\n".join(format_recordings(facts)))
+    listed = [asdict(row) for row in rows] or [msgspec.to_builtins(each) for each in facts]
     return {"format": found.name, "reason": match.reason, "recordings": listed, "exit_code": DONE}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from, option_group, path_argument, typed_name
+from fsd.commands.default_folder import choose_folder
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import ModelError, UsageError
 from fsd.data.options import declared_options
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
     from fsd.export.steps import Exported
 
 EPILOG = """examples:
-  fsd export weights.safetensors --data clip/ another_clip/ --out exported
+  fsd export weights.safetensors --data clip/ another_clip/ --out out/exported
   fsd export weights.safetensors --data clip/ --target ort-cpu trt --half --mixed 0.02
-  fsd export --out exported          # the packaged weights, on the demo clip
+  fsd export --out out/exported          # the packaged weights, on the demo clip
   fsd export weights.safetensors --data 'drives/*' --ray         # calibrated in parallel, docs/fleet.md
-  fsd export weights.safetensors --check exported/f100_int8.onnx
+  fsd export weights.safetensors --check out/exported/f100_int8.onnx
   fsd export foveated.safetensors --budget F200 --data clip/    # the same weights, fewer patches
   fsd export other.onnx --adapter other.json --data clip/
   fsd export vision.onnx policy.onnx --adapter both.json --data clip/ --variants int8 fp16
@@ -44,7 +45,9 @@ _THIRD_PARTY_ONLY = declared_options(AdaptedExportConfig).keys() - _SHARED - {"m
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: the options of an export, its recordings, and the mode that only checks a file."""
-    add_options(parser, AdaptedExportConfig)
+    out = ExportConfig.out
+    numbered = f" (default: {out}, without --ray {out}-2 … where that is taken)"
+    add_options(parser, AdaptedExportConfig, defaults={"out": numbered})
     add_options(parser, ExportConfig, skip=("weights", *_SHARED))
     parser.add_argument(
         "--data",
@@ -86,6 +89,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     _refuse(options, _THIRD_PARTY_ONLY if is_own else _OWN_ONLY, is_own)
     fleet = config_from(ExportFleetOptions, options)
     if fleet.ray is None:
+        choose_folder(options, ExportConfig.out)
         return _export(options, models, is_own, in_turn)
     require_extra()
     from fsd.exporting.ray_calibration import calibrating_on_ray, recordings_for

@@ -4,13 +4,17 @@ import argparse
 from typing import TYPE_CHECKING
 
 from fsd.commands.arguments import add_options, config_from, path_argument
+from fsd.data.counted import counted
+from fsd.data.errors import ClipError
 from fsd.data.recording_options import CameraOptions
 
 if TYPE_CHECKING:
     from fsd.recordings.inspect_clip import CameraFacts, InspectSummary
+    from fsd.recordings.list_recordings import RecordingsSummary
 
 EPILOG = """examples:
   fsd inspect my_drive/
+  fsd inspect .                  # a folder of recordings: what each is, and the command to use next
   fsd inspect /media/stick/TeslaCam/SavedClips/2026-01-02_15-16-37 --json"""
 
 
@@ -22,13 +26,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, CameraOptions, skip=("decode_workers", "hwaccel"))
 
 
-def run(options: argparse.Namespace) -> "InspectSummary":
-    """Inspect and print."""
+def run(options: argparse.Namespace) -> "InspectSummary | RecordingsSummary":
+    """Inspect and print; of a folder of recordings, list them."""
     from fsd.recordings.inspect_clip import inspect_clip
 
-    summary = inspect_clip(options.clip, config_from(CameraOptions, options))
+    cameras = config_from(CameraOptions, options)
+    try:
+        summary = inspect_clip(options.clip, cameras)
+    except ClipError:
+        below = None if cameras.cameras else _below(options)
+        if below is None:
+            raise
+        return below
     if not options.json:
         _print(summary)
+    return summary
+
+
+def _below(options: argparse.Namespace) -> "RecordingsSummary | None":
+    """The recordings below a path, listed; None if there is none besides the path itself."""
+    from fsd.recordings.list_recordings import RecordingsSummary, format_recordings, list_recordings, recordings_below
+
+    paths = recordings_below(options.clip)
+    if all(path == options.clip for path in paths):
+        return None
+    summary = RecordingsSummary(path=str(options.clip), recordings=list_recordings(paths))
+    if not options.json:
+        print(f"{options.clip}: {counted(len(paths), 'recording')}")
+        print(*(f"  {line}" for line in format_recordings(summary.recordings)), sep="\n")
     return summary
 
 

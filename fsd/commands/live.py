@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fsd.outputs.live_summary import LiveSummary
     from fsd.runtime.planner import PlannerMetadata
 
+MOST_NAMES = 2
+"""Cameras that a line names per fault; those without a video are the same in all lines."""
 SHOWN_WAYPOINT = 7
 """The waypoint after 2 s."""
 
@@ -70,7 +72,7 @@ def _plan_line(live: "LivePlan", stalled_ms: float) -> str:
         f"acceleration {plan.acceleration_mps2:+.2f} m/s²",
         f"in 2 s {x_m:.1f} m ahead, {abs(y_m):.1f} m {side}, {v_mps:.1f} m/s",
         f"plan {live.result.plan_ms:.1f} ms, {age}",
-        describe_health(plan.health),
+        describe_health(plan.health, MOST_NAMES),
     ]
     if stalled_ms:
         parts.append(f"this program did not run for {stalled_ms:.0f} ms")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fsd.commands.arguments import add_options, config_from, path_argument
-from fsd.commands.default_folder import choose_folder
+from fsd.commands.default_folder import choose_folder, numbered_text
 from fsd.commands.exit_codes import DONE, OVER_LIMIT
 from fsd.data.errors import UsageError
 from fsd.profile.config import PACED, ProfileConfig
@@ -26,8 +26,7 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: a profile run, or one of its two other modes."""
-    default = f" (default: {ProfileConfig.out}, or {ProfileConfig.out}-2 … where that is taken)"
-    add_options(parser, ProfileConfig, defaults={"out": default})
+    add_options(parser, ProfileConfig, defaults={"out": numbered_text(ProfileConfig.out)})
     other = parser.add_argument_group("other modes")
     other.add_argument(
         "--onnx",

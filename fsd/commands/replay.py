@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         default=argparse.SUPPRESS,
         help=f"{declared_options(ReplayConfig)['out'].help}; with --ray also a URL (default: out/CLIP, or out/CLIP-2 … "
-        f"where that is taken; {ReplayConfig.out} for several)",
+        f"where that is taken; {ReplayConfig.out} for several, numbered for a data set)",
     )
     add_options(parser, BatchOptions)
     add_options(parser, FleetOptions)
@@ -131,6 +131,7 @@ def _replay_dataset(options: argparse.Namespace) -> "DatasetReplaySummary":
             if name not in mine and hasattr(options, prefix + name):
                 typed = typed_name(option, name, get_type_hints(kind)[name], getattr(kind, name, None))
                 raise UsageError(f"{typed} is for recordings, and {options.clips[0]} is a data set. Leave it out.")
+    choose_folder(options, DatasetReplayConfig.out)
     config = config_from(DatasetReplayConfig, options, dataset=options.clips[0])
     summary = replay_dataset(config)
     if not options.json:
@@ -196,7 +197,7 @@ class _Outcomes:
 
 
 def _describe_outcome(outcome: "Outcome") -> str:
-    why = f": {outcome.error}" if outcome.error else f", {outcome.ticks} ticks"
+    why = f": {outcome.error.removeprefix(f'{outcome.clip}: ')}" if outcome.error else f", {outcome.ticks} ticks"
     if outcome.alarm_ticks:
         why += f", CROSS-CHECK ALARM at {outcome.alarm_ticks} of them"
     reason = f" ({outcome.reason})" if outcome.reason else ""

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from fsd.training.progress import TrainingProgress
 
 EPILOG = """examples:
-  fsd train --out runs/mine                                # the default rounds, about 2 h 40 min on two cores
-  fsd train --teacher runs/wide/weights.safetensors --out runs/mine   # imitates a network too
-  fsd train --out runs/tiny --rounds 20:100 --rate 0.001   # a quick try: 20 episodes, 100 steps
-  fsd train --out /shared/mine --ray HEAD:6379             # drives on a Ray cluster, trains here
-  fsd train drives --initial packaged --rate 0.0003 --out runs/real    # on a data set of fsd dataset build
-  fsd train drives --simulated runs/mine --mix 3 1 --out runs/mixed    # three quarters of it recorded
-  torchrun --nproc-per-node 4 $(which fsd) train drives --device cuda --out runs/real
-  fsd train --clips my_drive --train-until-s 120 --out runs/recorded       # train on video, test on the rest of it
+  fsd train --out out/mine                                          # the default rounds, about 2 h 40 min on two cores
+  fsd train --teacher out/wide/weights.safetensors --out out/mine   # imitates a network too
+  fsd train --out out/tiny --rounds 20:100 --rate 0.001             # a quick try: 20 episodes, 100 steps
+  fsd train --out /shared/mine --ray HEAD:6379                      # drives on a Ray cluster, trains here
+  fsd train drives --initial packaged --rate 0.0003 --out out/real  # on a data set of fsd dataset build
+  fsd train drives --simulated out/mine --mix 3 1 --out out/mixed   # three quarters of it recorded
+  torchrun --nproc-per-node 4 $(which fsd) train drives --device cuda --out out/real
+  fsd train --clips my_drive --train-until-s 120 --out out/recorded  # train on video, test on the rest of it
 
-next: fsd export runs/mine/weights.safetensors --data clip/ --out exported"""
+next: fsd export out/mine/weights.safetensors --data clip/"""
 PACKAGED = "packaged"
 _SHARED = tuple(field.name for field in fields(TrainOptions))
 _OF_DATASETS = tuple(field.name for field in fields(DatasetTrainConfig) if field.name not in _SHARED)
@@ -108,7 +108,7 @@ def _from_simulator(options: argparse.Namespace) -> dict[str, Any]:
         print(
             f"weights  {weights}",
             f"         {_describe_choice(notes)}",
-            f"next: fsd export {weights} --data CLIP --out exported",
+            f"next: fsd export {weights} --data CLIP",
             sep="\n",
         )
     names = ("weights_step", "last_score_m", "best")

@@ -12,7 +12,10 @@ MOST_CHOICES = 20
 
 
 class UsageParser(argparse.ArgumentParser):
-    """A parser whose errors are two lines without the usage of all options."""
+    """A parser whose errors are two lines without the usage of all options; options are typed in full."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **settings})
 
     def parse_args(  # type: ignore[override]  # the base class has overloads for other namespaces
         self, args: Iterable[str] | None = None, namespace: argparse.Namespace | None = None

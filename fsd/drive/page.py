@@ -79,13 +79,14 @@ def _tiles(routes: Routes, metrics: DriverMetrics | None) -> list[Markup]:
     if metrics is None or metrics.driving_score is None:
         return []
     own = bootstrap([score.driving_score for score in routes.values()])
+    note = f"{_range(own)}, 95% bootstrap over {own.count} routes" if own.count > 1 else "one route: no interval"
     crashed = sum(score.collided for score in routes.values())
     tiles = [
-        stat_tile("driving score", f"{own.mean:.2f}", "of 1", f"{_range(own)}, 95% bootstrap over {own.count} routes"),
+        stat_tile("driving score", f"{own.mean:.2f}", "of 1", note),
         stat_tile(
             "collisions",
             str(crashed),
-            f"of {len(routes)} routes",
+            f"of {counted(len(routes), 'route')}",
             f"{sum(score.left_road for score in routes.values())} left the road or the route",
             "bad" if crashed else "",
         ),
@@ -107,7 +108,7 @@ def _drivers(summary: DriveSummary, scores: Mapping[str, Routes], main: str) -> 
                 name,
                 _number(own.mean),
                 _range(own),
-                "" if gap is None or not gap.count else f"{gap.mean:+.2f} {_range(gap, '+.2f')}",
+                "" if gap is None or not gap.count else f"{gap.mean:+.2f} {_range(gap, '+.2f')}".strip(),
                 _number(metrics.collisions),
                 _number(metrics.route_completion),
                 _number(metrics.pdms),
@@ -139,7 +140,7 @@ def _scenarios(summary: DriveSummary, scores: Mapping[str, Routes]) -> Markup:
     rows = []
     for name, routes in scores.items():
         parts = [bootstrap([s.driving_score for s in of_scenario(routes, each).values()]) for each in summary.scenarios]
-        rows.append([name, *(f"{part.mean:.2f} {_range(part)}" if part.count else "" for part in parts)])
+        rows.append([name, *(f"{part.mean:.2f} {_range(part)}".strip() if part.count else "" for part in parts)])
     return section("Driving score by scenario", table(["driver", *summary.scenarios], rows))
 
 
@@ -200,7 +201,8 @@ def _map(scenario: str, seed: int, path: np.ndarray, others: Sequence[np.ndarray
 
 
 def _range(interval: Interval, form: str = ".2f") -> str:
-    return f"[{interval.low:{form}}, {interval.high:{form}}]" if interval.count else ""
+    """The interval; of one route there is none."""
+    return f"[{interval.low:{form}}, {interval.high:{form}}]" if interval.count > 1 else ""
 
 
 def _number(value: float | None) -> str:

@@ -25,6 +25,7 @@ from fsd.outputs.evaluate_summary import (
 )
 from fsd.outputs.run_info import describe_simulated
 from fsd.runtime.health import describe_replaced
+from fsd.runtime.planner import SIMULATION_TRAINED
 
 _COLOURS: dict[str, Colour] = {
     NETWORK: "blue",
@@ -70,6 +71,10 @@ def _banners(summary: DatasetRun) -> list[Banner]:
     found = [Banner(f"{summary.status}.", summary.error)] if summary.error else []
     if summary.network.startswith("untrained"):
         found.append(Banner("Untrained.", "The network has random weights: its plans mean nothing."))
+    if SIMULATION_TRAINED in summary.network and not summary.data.simulated_clips:
+        found.append(
+            Banner("Simulation-trained.", "The network learned in a simulator and is no driver of real roads.")
+        )
     simulated = describe_simulated(summary.data.simulated_clips, summary.data.clips)
     found += [Banner("Simulated.", simulated)] if simulated else []
     if summary.data.part not in ("test", "validation"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from fsd.data.counted import counted
 from fsd.export.gaze_feedback import Feedback
 from fsd.export.parity import Comparison, ParityReport
 from fsd.export.plan_measure import RELATIVE
@@ -96,15 +97,16 @@ def _feedback(found: Mapping[str, Feedback]) -> Markup:
 
 
 def _distances(report: ParityReport) -> Markup:
-    """Every quantity of the plan, file by file."""
-    quantities = next(iter(report.comparisons.values())).distances if report.comparisons else {}
-    rows = []
+    """Every quantity of the plan, a small table per file: beside one another they would be wider than the page."""
+    parts = []
     for name, result in report.comparisons.items():
-        numbers = [_number(value) for each in result.distances.values() for value in (each.mean, each.max)]
-        rows.append([name, result.reference, result.ticks, *numbers])
-    titles = [(f"{_title(name)}, {_unit(each.unit)}", 2) for name, each in quantities.items()]
-    head = ["file", "against", "ticks", *("mean", "max") * len(quantities)]
-    return section("Distance between the plans", table(head, rows, [("", 3), *titles]))
+        rows = [
+            [f"{_title(quantity)}, {_unit(each.unit)}", _number(each.mean), _number(each.max)]
+            for quantity, each in result.distances.items()
+        ]
+        heading = f"{name} against {result.reference}, {counted(result.ticks, 'tick')}"
+        parts.append(part(heading, table(["", "mean", "max"], rows)))
+    return section("Distance between the plans", columns(*parts))
 
 
 def _title(quantity: str) -> str:

@@ -6,6 +6,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from markupsafe import Markup
+
 from fsd.data.errors import UsageError
 from fsd.html.page import Page
 from fsd.html.parts import picture, section
@@ -17,6 +19,10 @@ NAMES = ("localhost", HOST)
 """By which a browser may ask: a page of another site that had its name resolve to this machine is refused."""
 
 IMAGE_TIMEOUT_S = 5.0
+ALT = "Cameras and plan. Where this text stands in their place, no plan is made: the run has ended."
+FOOTER = Markup(
+    'The plan as JSON: <a href="plan.json">plan.json</a>. One image: <a href="overlay.jpg">overlay.jpg</a>.'
+)
 _BOUNDARY = "image"
 
 
@@ -118,7 +124,7 @@ def _page(board: PlanBoard) -> str:
         command="fsd live",
         heading="Live plan",
         facts=facts,
-        sections=[section("Overlay", picture("overlay.mjpeg", "all cameras and the plan, as they are"))],
-        footer=["The plan as JSON: /plan.json. One image: /overlay.jpg.", *board.clip.notes],
+        sections=[section("Overlay", picture("overlay.mjpeg", ALT))],
+        footer=[FOOTER, *board.clip.notes],
         has_own_images=True,
     ).html()

@@ -142,11 +142,13 @@ def _judged(
 
 
 def worst_load(loads: Mapping[str, MachineLoad | None]) -> tuple[bool | None, str]:
-    """Verdict over several measurements by name: the first that is not valid, else one that cannot be told."""
+    """Verdict over several measurements by name: of those not valid the most disturbed, else one not known."""
     known = [(name, load) for name, load in loads.items() if load is not None]
-    bad = [f"{name}: {load.verdict.removeprefix('NOT VALID: ')}" for name, load in known if load.is_valid is False]
+    bad = sorted((pair for pair in known if pair[1].is_valid is False), key=lambda pair: -(pair[1].other_share or 0.0))
     if bad:
-        return False, f"NOT VALID: {'; '.join(bad)}"
+        others = ", ".join(name for name, _ in bad[1:])
+        found = f"{bad[0][0]}: {bad[0][1].verdict.removeprefix('NOT VALID: ')}"
+        return False, f"NOT VALID: {found}{others and f'; nor are {others}'}"
     unknown = next((load for _, load in known if load.is_valid is None), None)
     if unknown is not None or not known:
         return None, unknown.verdict if unknown else "validity unknown: not measured"

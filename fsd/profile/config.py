@@ -63,7 +63,7 @@ class ProfileConfig(GateOptions, CameraTiming, ModelOptions, CameraOptions):
         metavar="CLIP",
         default_text="the packaged clip",
     )
-    out: Path = results_folder("profile")
+    out: Path = results_folder("out/profile")
     scenarios: tuple[str, ...] = option(
         SCENARIOS,
         "how ticks are fed: paced at 36 Hz, each after the previous one is done, or as fast as decoding allows",

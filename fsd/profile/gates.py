@@ -83,7 +83,7 @@ def misses_always(deadline: ScenarioDeadline) -> bool:
 def describe_misses(deadline: ScenarioDeadline) -> str:
     """`every one of 80 ticks missed 27.78 ms`, or how many did."""
     which = "every one of" if misses_always(deadline) else f"{deadline.misses} of"
-    return f"{which} {deadline.ticks} ticks missed {deadline.deadline_ms:g} ms"
+    return f"{which} {deadline.ticks} ticks missed {deadline.deadline_ms:.5g} ms"
 
 
 def verdict(scenarios: Mapping[str, ScenarioSummary]) -> Verdict:

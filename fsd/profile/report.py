@@ -158,6 +158,8 @@ def _scenario(name: str, scenario: ScenarioSummary, samples: TickSamples, limit_
         parts.append(part("Memory", charts.memory(growth.timeline)))
     if ages := scenario.age_of_information_ms:
         rows = [[camera, *map(format_ms, (age.p50, age.p99, age.max))] for camera, age in ages.items()]
+        if len(rows) > 1 and len({tuple(row[1:]) for row in rows}) == 1:
+            rows = [["all cameras", *rows[0][1:]]]
         head = ["camera", "p50", "p99", "max"]
         parts.append(part("Age of information, ms, from capture to plan", table(head, rows)))
     return section(name, columns(*parts), caption(f"{'; '.join(scenario_notes(scenario))}."))

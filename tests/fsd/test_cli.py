@@ -44,6 +44,9 @@ def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str])
     [
         (["repaly", "clip"], ("'repaly'", "Did you mean replay?")),
         (["replay", "clip", "--overlay-hieght", "720"], ("--overlay-hieght", "Did you mean --overlay-height?")),
+        (["replay", "--ou", "x"], ("no option --ou\n", "Did you mean --out?")),
+        (["replay", "clip", "--overlay-h", "720"], ("no option --overlay-h\n", "Did you mean --overlay-height?")),
+        (["dataset", "build", "clip", "--bud=F100"], ("no option --bud\n", "Did you mean --budget?")),
         (["replay", "clip", "--treads=2"], ("no option --treads", "Did you mean --threads?")),
         (["replay", "clip", "--threads", "two"], ("--threads", "'two'", "fsd replay --help")),
         (["replay", "clip", "--threads"], ("--threads", "expected one argument")),

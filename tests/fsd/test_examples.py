@@ -45,7 +45,7 @@ def test_a_network_trained_on_compressed_input_replays_and_is_exported_as_docume
     assert (summary.status, summary.ticks, dict(summary.replaced_outputs)) == ("complete", 3, {})
     assert summary.compression is not None
     assert main([*exported.words, "--fraction", "0.02", "--parity-ticks", "4"]) == 0
-    assert (tmp_path / "exported" / "model_int8.onnx").exists()
+    assert (tmp_path / "out" / "export" / "model_int8.onnx").exists()
 
 
 def path_errors_m(run: Path, trial: Path) -> np.ndarray:

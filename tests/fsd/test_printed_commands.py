@@ -38,9 +38,9 @@ RUN_BY = {
 PARSED = {
     "fsd live": "needs cameras; tests/fsd/live runs it with streams",
     "fsd dataset build TeslaCam --out out/drives --budget F100": "tests/fsd/dataset runs it on small ones",
-    "fsd export runs/real/": "needs a trained network; tests/export runs it with small ones",
-    "fsd evaluate exported/": "needs a trained network; tests/fsd/evaluate runs it with small ones",
-    "fsd replay TeslaCam --model exported/": "needs a trained network; docs/export.md has a replay of an exported one",
+    "fsd export out/real/": "needs a trained network; tests/export runs it with small ones",
+    "fsd evaluate out/exported/": "needs a trained network; tests/fsd/evaluate runs it with small ones",
+    "fsd replay TeslaCam --model out/exported/": "needs a trained network; docs/export.md replays an exported one",
     "fsd drive --routes 100 --out out/drive --ray": "needs Ray; tests/fsd/fleet/test_ray_jobs.py drives with it",
     "fsd train": "takes hours; tests/networks/dataset_training and tests/networks/test_recipe.py run a few steps",
     "torchrun": "takes hours; tests/networks/dataset_training/test_trainer.py starts two processes in this way",

@@ -206,7 +206,7 @@ def _uninstrumented() -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("target")
     for name in ("--report", "--seed", "--first"):
         parser.add_argument(name, type=int, default=0)

@@ -190,7 +190,7 @@ def main() -> None:
     sys.path.append(str(ROOT))
     from tests.fuzz.targets import TARGETS
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=600, help="in all, without loading (default 600)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="default: another one every time")
     parser.add_argument("--targets", nargs="+", choices=sorted(TARGETS), default=list(TARGETS), metavar="NAME")

@@ -61,7 +61,9 @@ class Difference:
 
 def main() -> int:
     """Run, print a table and one line of JSON; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--model", type=Path, default=None, help="INT8 file of `fsd export` (default: the packaged one)"
     )

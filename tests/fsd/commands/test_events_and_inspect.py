@@ -5,13 +5,17 @@ import shutil
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fsd.cli import main
+from fsd.data.open_clip import open_clip
+from fsd.data.result_record import RECORD_FILE, Record, Results
 
 sys.path.append(str(Path(__file__).resolve().parents[3] / "benchmarks"))
 from teslacam_events import EventForm, write_event
 
+RESULTS: dict[str, int | None] = {"overlay.mp4": None}
 SHORT = EventForm(segments=2, segment_s=1)
 
 
@@ -51,7 +55,52 @@ def test_events_are_listed(stick: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_events_of_another_format_are_its_recordings(small_clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["events", str(small_clip), "--json"]) == 0
-    assert last_json(capsys)["recordings"] == [{"path": str(small_clip)}]
+    ((recording),) = last_json(capsys)["recordings"]  # type: ignore[misc]
+    assert (recording["path"], recording["format"], recording["problem"]) == (str(small_clip), "native", None)
+
+
+@pytest.fixture(scope="module")
+def drives(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a clip, a folder of two unrelated videos, and results of a replay."""
+    root = tmp_path_factory.mktemp("drives")
+    (root / "monday").symlink_to(small_clip)
+    (root / "holiday").mkdir()
+    for name in ("IMG_1234.mp4", "beach.mp4"):
+        shutil.copy(small_clip / "rear.mp4", root / "holiday" / name)
+    (root / "out").mkdir()
+    shutil.copy(small_clip / "rear.mp4", root / "out" / "overlay.mp4")
+    (root / "out" / RECORD_FILE).write_bytes(msgspec.json.encode(Record({"replay": Results("replay", True, RESULTS)})))
+    return root
+
+
+@pytest.mark.parametrize("command", ["events", "inspect", "replay"])
+def test_unrelated_videos_are_asked_about(command: str, drives: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, str(drives / "holiday")]) == 3
+    question, answers = capsys.readouterr().err.splitlines()
+    assert "cameras of one drive, or drives of their own?" in question
+    assert "beach.mp4" in question
+    assert f"fsd replay {drives}/holiday/*.mp4" in answers
+
+
+@pytest.mark.parametrize("command", ["events", "inspect"])
+def test_what_is_below_a_folder_is_listed_with_the_next_command(
+    command: str, drives: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, str(drives)]) == 0
+    unclear, clip = (line.strip() for line in capsys.readouterr().out.splitlines() if "fsd " in line)
+    assert unclear.startswith(f"fsd inspect {drives}/holiday ")
+    assert unclear.endswith("or drives of their own?")
+    assert clip.startswith(f"fsd replay {drives}/monday ")
+    assert "native, 8 cameras" in clip
+    assert main([command, str(drives), "--json"]) == 0
+    listed = last_json(capsys)["recordings"]
+    assert [each["problem"] is None for each in listed] == [False, True]  # type: ignore[attr-defined]
+
+
+def test_folders_beside_a_video_are_not_passed_over_in_silence(drives: Path, tmp_path: Path) -> None:
+    shutil.copy(drives / "holiday" / "beach.mp4", tmp_path)
+    (tmp_path / "more").symlink_to(drives / "holiday")
+    assert any("more" in note for note in open_clip(tmp_path).notes)
 
 
 def test_inspect_says_what_was_recognised(stick: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,6 +55,5 @@ def test_a_folder_with_another_recording_is_refused(
     (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / there).write_bytes(b"mine")
     assert main(["record", str(tmp_path), "--seconds", "0.1", "--format", given]) == OutputError.exit_code
-    (line,) = capsys.readouterr().err.splitlines()
-    assert f"{tmp_path} already holds a recording" in line
+    assert f"{tmp_path} already holds a recording" in capsys.readouterr().err
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / there]

@@ -43,12 +43,12 @@ def test_a_folder_in_use_or_with_somebody_elses_file_is_refused(
     out.mkdir()
     with locked(out, "fsd other", "shard-1-of-2" if name == "shard" else ""):
         assert main(words(name, small_clip, out)) == OutputError.exit_code
-    held = capsys.readouterr().err.splitlines()[-1]
+    held = capsys.readouterr().err
     assert f"{out} is in use by `fsd other`" in held
     mine = out / COMMANDS[name][1]
     mine.write_bytes(b"mine")
     assert main(words(name, small_clip, out)) == OutputError.exit_code
-    assert str(mine) in capsys.readouterr().err.splitlines()[-1]
+    assert str(mine) in capsys.readouterr().err
     assert [(path.name, path.read_bytes()) for path in out.iterdir()] == [(mine.name, b"mine")]
 
 

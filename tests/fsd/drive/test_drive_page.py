@@ -51,3 +51,10 @@ def test_films_play_from_beside_the_page(driven: DriveResult, tmp_path: Path) ->
     page = checked(tmp_path / "drive.html")
     assert "Filmed" in page.headings
     assert "media-src &#39;self&#39;" in (tmp_path / "drive.html").read_text()
+
+
+def test_one_route_has_no_interval(driven: DriveResult, tmp_path: Path) -> None:
+    scores = {driver: dict(list(routes.items())[:1]) for driver, routes in driven.scores.items()}
+    replace(driven, config=replace(driven.config, out=tmp_path), scores=scores).write_page()
+    assert "one route: no interval" in (text := checked(tmp_path / "drive.html").text)
+    assert "[" not in text

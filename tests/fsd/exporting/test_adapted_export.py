@@ -59,7 +59,7 @@ def last_json(capsys: pytest.CaptureFixture[str]) -> Any:
 @pytest.fixture(scope="module")
 def exported(folder: Path) -> Path:
     assert run_printed("export other.onnx", more="--half --sensitivity") == 0
-    return folder / "exported"
+    return folder / "out" / "exported"
 
 
 def test_a_model_is_exported_and_proven_in_metres(exported: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_model_that_chooses_its_patches_is_compared_with_its_own_gaze(folder: 
 def test_two_files_become_one_that_the_same_adapter_runs(exported: Path, folder: Path) -> None:
     assert run_printed("export vision.onnx policy.onnx", more="--parity-ticks 4") == 0
     found = []
-    for models in ("vision.onnx policy.onnx", "exported/both/vision_policy_fp32.onnx", "other.onnx"):
+    for models in ("vision.onnx policy.onnx", "out/exported/both/vision_policy_fp32.onnx", "other.onnx"):
         words = f"replay my_drive --model {models} --adapter both.json --no-overlay --no-mcap --max-ticks 8 --out chain"
         assert main(words.split()) == 0
         plans = pq.read_table("chain/plan.parquet")

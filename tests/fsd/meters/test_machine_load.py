@@ -64,3 +64,6 @@ def test_the_worst_scenario_decides() -> None:
     is_valid, verdict = worst_load({"a": good, "b": bad})
     assert is_valid is False
     assert "b: other programs took 60%" in verdict
+    both = worst_load({"a": bad, "b": bad})[1]
+    assert both.count("other programs took") == 1
+    assert both.endswith("nor are b")

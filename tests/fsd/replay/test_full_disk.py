@@ -16,8 +16,7 @@ from fsd.outputs.journal import read_table
 def failed(out: Path, code: int, error: str) -> dict[str, object]:
     """The summary of a run that ended on a full disk."""
     assert code == 6
-    last = error.strip().splitlines()[-1]
-    assert last.startswith(f"fsd: Cannot write to {out}: ")
+    assert any(line.startswith(f"fsd: Cannot write to {out}: ") for line in error.splitlines())
     assert "Traceback" not in error
     summary: dict[str, object] = json.loads((out / "summary.json").read_text())
     assert summary["status"] == "failed"

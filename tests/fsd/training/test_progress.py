@@ -26,7 +26,8 @@ def test_every_value_of_every_round_has_a_curve(tmp_path: Path) -> None:
     write_curves_page(tmp_path)
     found = checked(tmp_path / "curves.html")
     assert found.headings == ["round-0", "round-1"]
-    assert found.text.count("loss: 1") == found.text.count(f"{HOSTILE}: 1") == 2
+    assert found.text.count("loss: 1") == found.text.count(HOSTILE) == 2
+    assert "reported once, at step 10" in found.text
     assert "validation_ade_3s_m" not in found.text  # never a number
     assert "<script>:" not in (tmp_path / "curves.html").read_text(encoding="utf-8")
 
@@ -34,10 +35,19 @@ def test_every_value_of_every_round_has_a_curve(tmp_path: Path) -> None:
 def test_predictors_share_a_chart_with_the_network(tmp_path: Path) -> None:
     log = TrainingLog(tmp_path)
     log.add(1, {"loss": 2.0})
+    log.add(5, {"held_out_position_m@2 s:network": 2.5, "held_out_position_m@2 s:hold last": 1.25})
     log.add(10, {"held_out_position_m@2 s:network": 1.5, "held_out_position_m@2 s:hold last": 1.25})
     write_curves_page(tmp_path)
     found = checked(tmp_path / "curves.html")
     assert found.text.count("held_out_position_m@2 s: network 1.5, hold last 1.25") == 1
+
+
+def test_values_of_one_step_are_a_table(tmp_path: Path) -> None:
+    TrainingLog(tmp_path).add(10, {"score_m:network": 1.5, "score_m:hold last": 1.25, "loss": 2.0})
+    write_curves_page(tmp_path)
+    found = checked(tmp_path / "curves.html")
+    assert "reported once, at step 10 network hold last score_m 1.5 1.25 loss 2" in " ".join(found.text.split())
+    assert "score_m: network" not in found.text
 
 
 def test_the_page_is_drawn_when_there_is_something_to_draw(tmp_path: Path) -> None:
